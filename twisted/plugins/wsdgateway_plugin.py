@@ -1,0 +1,8 @@
+"""What `twistd` offers: the gateway, and the virtual scanner."""
+
+from twisted.application.service import ServiceMaker
+
+wsdgateway = ServiceMaker(
+    "wsdgateway", "wsdgateway.tap", "Gateway for WSD scanners across networks", "wsdgateway")
+wsdscanner = ServiceMaker(
+    "wsdscanner", "wsdgateway.simulator.tap", "Virtual WSD scanner", "wsdscanner")

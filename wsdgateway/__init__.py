@@ -1,0 +1,1 @@
+"""Gateway for WSD scanners (DPWS and WS-Scan)."""

@@ -1,0 +1,88 @@
+"""The plain values that go in and out of a bridged scanner's decisions.
+
+A `Question` leads to an `Answer`, a `Refuse`, a `Forward` or a `Join`; what came of a `Forward` is a
+`Reply` or a `Failure`, and leads to `Pass`, or to another decision. Only `net` acts on them.
+"""
+
+import attrs
+
+from wsdgateway.scan.jobelements import JobElementsRequest
+from wsdgateway.scan.operations import Operation
+from wsdgateway.soap.envelope import Envelope
+from wsdgateway.soap.faults import Fault
+
+# How often one request goes to the device because its answer was overtaken by newer knowledge.
+MAX_ASKS = 4
+
+
+@attrs.frozen(eq=False)
+class Question:
+    """A client's request. `client` is its IP address; `wanted` is read from a GetJobElements."""
+
+    envelope: Envelope
+    raw: bytes
+    operation: Operation
+    client: str
+    host: str
+    wanted: JobElementsRequest | None = None
+
+
+@attrs.frozen(eq=False)
+class Answer:
+    """The gateway's own answer."""
+
+    body: bytes
+    status: int = 200
+    content_type: bytes = b"application/soap+xml; charset=utf-8"
+
+
+@attrs.frozen(eq=False)
+class Refuse:
+    """A fault of the gateway's own."""
+
+    fault: Fault
+
+
+@attrs.frozen(eq=False)
+class Forward:
+    """Send `body` to the device. `asks` counts how often this question has gone there."""
+
+    question: Question
+    body: bytes
+    asks: int = 1
+
+
+@attrs.frozen(eq=False)
+class Join:
+    """Wait for what comes of another client's request, then ask the bridge again."""
+
+    forward: Forward
+
+
+@attrs.frozen(eq=False)
+class Pass:
+    """Give the device's reply to the client as it is."""
+
+    reply: "Reply"
+
+
+@attrs.frozen(eq=False)
+class Reply:
+    """A device's whole answer, whatever it says."""
+
+    status: int
+    content_type: bytes
+    body: bytes
+    reason: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@attrs.frozen(eq=False)
+class Failure:
+    """The device gave no usable answer."""
+
+    fault: Fault
+
+
+Outcome = Reply | Failure
+Decision = Answer | Refuse | Forward | Join | Pass

@@ -1,0 +1,61 @@
+"""From a notification's bytes to the event in it, or to a refusal.
+
+WS-Eventing 2004/08, sections 3.5 and 4; WS-Scan's events. Method and media type are checked by
+whoever received it; here the envelope and the action.
+"""
+
+from collections import OrderedDict
+
+import attrs
+
+from wsdgateway.eventing.messages import SUBSCRIPTION_END
+from wsdgateway.scan.events import read_job_event
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.operations import event_of
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args
+from wsdgateway.soap.parsing import Malformed
+
+MAX_REMEMBERED = 1024
+
+
+@attrs.frozen
+class Notification:
+    """What a device tells. `event` is the event's name, or None for the end of the subscription."""
+
+    event: str | None
+    message_id: str | None
+    status: JobStatus | None = None
+
+
+def read_notification(data: bytes) -> Notification | Fault:
+    """The notification in a message, or the fault to refuse it with."""
+    try:
+        envelope = read(data)
+    except Malformed as error:
+        return invalid_args(f"The notification can't be read: {error}.")
+    if envelope.action is None:
+        return action_missing()
+    event = event_of(envelope.action)
+    if event is None and envelope.action != SUBSCRIPTION_END:
+        return action_not_supported(envelope.action)
+    status = read_job_event(event, envelope.body) if event else None
+    return Notification(event, envelope.message_id, status)
+
+
+class Seen:
+    """The MessageIDs of the last `MAX_REMEMBERED` notifications: one that comes again counts once."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def is_new(self, notification: Notification) -> bool:
+        """Whether this notification has not been here before; remembers it. Without MessageID it always is new."""
+        if notification.message_id is None:
+            return True
+        if notification.message_id in self._ids:
+            return False
+        self._ids[notification.message_id] = None
+        if len(self._ids) > MAX_REMEMBERED:
+            self._ids.popitem(last=False)
+        return True

@@ -1,0 +1,285 @@
+"""What we know of each job, and how fresh it is.
+
+WS-Scan, JobStatus. Events carry no sequence number, so finality, the order of states and the time
+of arrival decide (`bridge.precedence`). Two clocks are kept apart: *moments* count what happened
+here, one after the other, and order knowledge; seconds only say how long ago it was confirmed.
+An answer counts from the moment its request was sent, an event from its arrival.
+
+The life of a record::
+
+    created ──► no status ──► active ──► final ──► (replaced: a re-used JobId is a new job)
+                    ▲            │
+                    └── absent ──┘      a reboot makes every record unusable, not unknown
+"""
+
+from collections import OrderedDict, deque
+
+import attrs
+
+from wsdgateway.bridge.precedence import Verdict, compare, is_other_job, merge
+from wsdgateway.scan.jobstates import RANK, TERMINATING
+from wsdgateway.scan.jobstatus import JobStatus, compare_times
+
+MAX_ACTIVE = 1000
+NEVER = -1
+
+
+@attrs.frozen
+class Job:
+    """One job. A status may be shown if it counts from `needed` or later; `since` is the record's first moment.
+
+    `confirmed` is in seconds on the caller's clock. `extras` are ScanTicket and Documents as XML.
+    """
+
+    job_id: str
+    boot: int
+    since: int
+    status: JobStatus | None = None
+    as_of: int = NEVER
+    needed: int = NEVER
+    confirmed: float = 0.0
+    former_created: str | None = None
+    reused: bool = False
+    extras: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def final(self) -> bool:
+        """Whether the job is known to be over."""
+        return self.status is not None and self.status.final
+
+
+class JobTable:
+    """The jobs of one scanner. `max_age` and `poll_interval` in seconds, `history` in finished jobs."""
+
+    def __init__(self, *, max_age: float, poll_interval: float, history: int) -> None:
+        self._max_age = max_age
+        self._poll_interval = poll_interval
+        self._history = history
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._finished: OrderedDict[str, None] = OrderedDict()
+        self._former: deque[Job] = deque(maxlen=history)
+        self._moment = 0
+        self._booted = NEVER
+        self.boot = 0
+        self.events_seen = False
+        self.listening = False
+        self.newly_finished: list[Job] = []
+
+    @property
+    def eventful(self) -> bool:
+        """Whether events may be relied on: a subscription is held, and a JobStatusEvent came since the boot."""
+        return self.events_seen and self.listening
+
+    def moment(self) -> int:
+        """A new moment, later than all before it."""
+        self._moment += 1
+        return self._moment
+
+    def get(self, job_id: str) -> Job | None:
+        """The record of a job of this boot, or None."""
+        job = self._jobs.get(job_id)
+        return job if job is not None and job.boot == self.boot else None
+
+    def jobs(self) -> list[Job]:
+        """Every job with a status, finished ones of re-used JobIds included, oldest first."""
+        return [job for job in (*self._former, *self._jobs.values()) if job.status is not None]
+
+    def readable(self, job_id: str, now: float, at_least: int | None = None) -> JobStatus | None:
+        """The status that may be shown without asking the device; None if it must be asked.
+
+        With `at_least`, a status that counts from that moment or later is fresh whatever the clock says:
+        the device was asked just for this.
+        """
+        job = self.get(job_id)
+        if job is None or job.status is None or job.as_of < job.needed:
+            return None
+        if job.status.final or (at_least is not None and job.as_of >= at_least):
+            return job.status
+        age = self._max_age if self.eventful else self._poll_interval
+        return job.status if now - job.confirmed < age else None
+
+    # What is learnt.
+
+    def created(self, job_id: str, sent: int) -> None:
+        """CreateScanJob, sent at that moment, was answered with this JobId: a new job, whatever was known."""
+        old = self.get(job_id)
+        if old is not None and old.since > sent:
+            return  # its events came before the answer
+        former = old.status if old is not None else None
+        self._replace(Job(job_id, self.boot, since=self.moment(), reused=former is not None,
+                          former_created=former.created if former else None))
+
+    def announced(self, status: JobStatus, now: float) -> None:
+        """An event said so."""
+        moment = self.moment()
+        job = self.get(status.job_id)
+        if job is None:
+            self._replace(self._fresh(status, moment, now))
+        elif job.status is None:
+            self._first_event(job, status, moment, now)
+        elif is_other_job(job.status, status):
+            self._other_event(job, status, moment, now)
+        else:
+            self._next_event(job, job.status, status, moment, now)
+
+    def _fresh(self, status: JobStatus, moment: int, now: float) -> Job:
+        return Job(status.job_id, self.boot, since=moment, status=status, as_of=moment, confirmed=now)
+
+    def _first_event(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
+        if job.reused:
+            if status.created and job.former_created and compare_times(status.created, job.former_created) == 0:
+                return  # late, and of the former job
+            if status.final and not status.created:
+                self._store(attrs.evolve(job, needed=moment))  # whose end is it? The device knows.
+                return
+        self._accept(job, status, moment, now)
+
+    def _other_event(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
+        assert job.status is not None and job.status.created and status.created
+        order = compare_times(status.created, job.status.created)
+        if order == 1:
+            self._replace(self._fresh(status, moment, now))
+        elif order is None:
+            self._store(attrs.evolve(job, needed=moment))
+
+    def _next_event(self, job: Job, known: JobStatus, status: JobStatus, moment: int, now: float) -> None:
+        verdict = compare(known, status)
+        if verdict is Verdict.NEWER:
+            self._accept(job, merge(known, status), moment, now)
+        elif verdict is Verdict.UNSURE:
+            self._store(attrs.evolve(job, needed=moment))
+
+    def _accept(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
+        needed = job.needed
+        if job.as_of < needed and not status.final and RANK.get(status.state) != RANK[TERMINATING]:
+            # A cancel or a doubt is open: this event may have been on its way before. The device must say.
+            needed = moment + 1
+            self._moment += 1
+        self._store(attrs.evolve(job, status=status, as_of=moment, needed=needed, confirmed=now))
+
+    def answered(self, status: JobStatus, sent: int, sent_at: float) -> bool:
+        """The device answered so to a request sent at that moment (`sent_at` in seconds).
+
+        False: something newer is known, nobody may see this answer.
+        """
+        if sent < self._booted:
+            return False
+        job = self.get(status.job_id)
+        if job is None:
+            self._replace(self._fresh(status, sent, sent_at))
+            return True
+        if sent < job.since:
+            return False
+        known = job.status
+        if known is None:
+            if sent < job.needed and not status.final:
+                return False
+            self._store(attrs.evolve(job, status=status, as_of=max(sent, job.needed), confirmed=sent_at))
+            return True
+        if is_other_job(known, status):
+            if sent < job.as_of:
+                return False
+            self._replace(self._fresh(status, sent, sent_at))
+            return True
+        return self._next_answer(job, known, status, sent, sent_at)
+
+    def _next_answer(self, job: Job, known: JobStatus, status: JobStatus, sent: int, sent_at: float) -> bool:
+        if known.final and not status.final and status.state != known.state:
+            return False
+        if sent >= job.as_of and sent >= job.needed:
+            self._store(attrs.evolve(job, status=merge(known, status), as_of=sent, confirmed=sent_at))
+            return True
+        if status.final and not known.final:
+            self._store(attrs.evolve(job, status=merge(known, status), as_of=max(job.as_of, job.needed),
+                                     confirmed=max(sent_at, job.confirmed)))
+            return True
+        if job.as_of < job.needed:
+            return False
+        merged = merge(known, status)
+        if merged == known:
+            return True
+        if compare(known, status) is Verdict.NEWER and compare(status, known) is not Verdict.NEWER:
+            self._store(attrs.evolve(job, status=merged))
+            return True
+        return False
+
+    def learn_extras(self, job_id: str, extras: tuple[tuple[str, str], ...], sent: int) -> None:
+        """ScanTicket and Documents from an answer to a request sent at that moment.
+
+        A job's ticket never changes. Its documents do until it is over, so they are kept only if it
+        was over when the request was sent.
+        """
+        job = self.get(job_id)
+        if job is None or sent < job.since:
+            return
+        kept = dict(job.extras)
+        for name, xml in extras:
+            if name == "ScanTicket" or (job.final and job.as_of <= sent):
+                kept[name] = xml
+        self._store(attrs.evolve(job, extras=tuple(kept.items())))
+
+    def absent(self, job_id: str, sent: int) -> bool:
+        """The device does not know this job. False: something newer says otherwise."""
+        job = self.get(job_id)
+        if sent < self._booted or (job is not None and sent < max(job.since, job.as_of)):
+            return False
+        if job is not None:
+            if job.final:
+                self._store(attrs.evolve(job, needed=job.as_of))
+            else:
+                self._store(attrs.evolve(job, status=None, as_of=NEVER, needed=max(sent, job.needed)))
+        return True
+
+    def canceled(self, job_id: str) -> None:
+        """A CancelJob for this job was answered: no status from before this moment may be shown, unless final."""
+        moment = self.moment()
+        job = self.get(job_id)
+        if job is None:
+            self._replace(Job(job_id, self.boot, since=NEVER, needed=moment))
+        elif not job.final:
+            self._store(attrs.evolve(job, needed=moment))
+
+    def listed(self, active: tuple[JobStatus, ...], sent: int, sent_at: float, *, complete: bool) -> bool:
+        """A GetActiveJobs (`complete`: no other job is active) or GetJobHistory answer. False: it is outdated."""
+        current = [self.answered(status, sent, sent_at) for status in active]
+        if complete and self.eventful:
+            named = {status.job_id for status in active}
+            for job in list(self._jobs.values()):
+                if (job.boot == self.boot and job.job_id not in named and job.status is not None
+                        and not job.final and job.as_of < sent):
+                    self._store(attrs.evolve(job, needed=self.moment()))
+        return all(current)
+
+    def rebooted(self) -> None:
+        """The device started again, or may have: nothing known before is shown without asking."""
+        self.boot += 1
+        self._booted = self.moment()
+        self.events_seen = False
+        for job_id in [job_id for job_id in self._jobs if job_id not in self._finished]:
+            del self._jobs[job_id]
+
+    # Keeping the table bounded.
+
+    def _replace(self, job: Job) -> None:
+        old = self._jobs.pop(job.job_id, None)
+        if old is not None and old.final:
+            self._former.append(old)
+        self._finished.pop(job.job_id, None)
+        self._jobs[job.job_id] = job
+        self._settle(job, was_final=False)
+
+    def _store(self, job: Job) -> None:
+        was_final = self._jobs[job.job_id].final
+        self._jobs[job.job_id] = job
+        self._settle(job, was_final=was_final)
+
+    def _settle(self, job: Job, *, was_final: bool) -> None:
+        if job.final and not was_final:
+            self.newly_finished.append(job)
+            self._finished[job.job_id] = None
+            while len(self._finished) > self._history:
+                job_id, _ = self._finished.popitem(last=False)
+                del self._jobs[job_id]
+        if len(self._jobs) - len(self._finished) > MAX_ACTIVE:
+            oldest = next(job_id for job_id in self._jobs if job_id not in self._finished)
+            del self._jobs[oldest]

@@ -1,0 +1,70 @@
+"""Which of two statuses of one job is the newer, where no clock tells.
+
+WS-Scan, JobState and JobStatus: a finished job stays finished, states have an order, ScansCompleted
+grows. Where these do not decide, arrival does; where even that may mislead, the device is asked.
+"""
+
+from enum import Enum
+
+import attrs
+
+from wsdgateway.scan.jobstates import ABORTED, CANCELED, RANK, TERMINATING
+from wsdgateway.scan.jobstatus import JobStatus, compare_times
+
+
+class Verdict(Enum):
+    """What a status that arrives later is, compared with the known one."""
+
+    NEWER = "newer"
+    OLDER = "older"
+    UNSURE = "unsure"
+
+
+def is_other_job(known: JobStatus, status: JobStatus) -> bool:
+    """Whether the two speak of different jobs with one JobId, by their JobCreatedTime."""
+    return bool(known.created and status.created and compare_times(known.created, status.created) != 0)
+
+
+def compare(known: JobStatus, status: JobStatus) -> Verdict:
+    """What an arriving status is beside the known one of the same job."""
+    if known.final:
+        return _after_the_end(known, status)
+    if status.final:
+        return Verdict.NEWER
+    before, after = RANK.get(known.state), RANK.get(status.state)
+    if before is None or after is None or known.state != status.state:
+        if before is None or after is None or before == after:
+            return Verdict.NEWER
+        return Verdict.NEWER if after > before else Verdict.OLDER
+    return _by_scans(known, status)
+
+
+def _after_the_end(known: JobStatus, status: JobStatus) -> Verdict:
+    if known.state == TERMINATING and status.state in (CANCELED, ABORTED):
+        return Verdict.NEWER
+    if not status.final or (status.state == TERMINATING and known.state in (CANCELED, ABORTED)):
+        return Verdict.OLDER
+    if status.state != known.state:
+        return Verdict.UNSURE
+    return _by_scans(known, status)
+
+
+def _by_scans(known: JobStatus, status: JobStatus) -> Verdict:
+    """Fewer scans than before are either old news or a correction."""
+    if (known.scans_completed is not None and status.scans_completed is not None
+            and status.scans_completed < known.scans_completed):
+        return Verdict.UNSURE
+    return Verdict.NEWER
+
+
+def merge(known: JobStatus, status: JobStatus) -> JobStatus:
+    """The newer status, with what it leaves out taken from the known one."""
+    return attrs.evolve(
+        status,
+        scans_completed=known.scans_completed if status.scans_completed is None else status.scans_completed,
+        created=status.created or known.created,
+        completed=status.completed or known.completed,
+        reasons=status.reasons or (known.reasons if status.state == known.state else ()),
+        vendor=status.vendor or known.vendor,
+        ended=status.ended or known.ended,
+    )

@@ -1,0 +1,70 @@
+"""Our addresses and the device's: what changes in a request on its way through.
+
+WS-Addressing 2004/08, section 3. `wsa:To` becomes the device's address where it named the gateway;
+ReplyTo and FaultTo become the anonymous address, since answers go back on the connection. Where
+nothing must change, the bytes stay as they came.
+"""
+
+from urllib.parse import urlsplit
+
+from lxml import etree
+
+from wsdgateway.soap.addressing import ANONYMOUS
+from wsdgateway.soap.envelope import Envelope, read, write
+from wsdgateway.soap.namespaces import WSA
+from wsdgateway.soap.parsing import Malformed, text_of
+
+_ADDRESS = f"{{{WSA}}}Address"
+_REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
+
+
+def names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
+    """Whether an address is one of the gateway's for that scanner: by its path, or by one of our authorities."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https"):
+        return False
+    return parts.path == f"/{scanner}" or parts.path.startswith(f"/{scanner}/") or parts.netloc.lower() in hosts
+
+
+def _make_anonymous(element: etree._Element) -> bool:
+    """Whether the reference had to be changed."""
+    address = element.find(_ADDRESS)
+    if address is not None:
+        if text_of(address) == ANONYMOUS:
+            return False
+        address.text = ANONYMOUS
+        return True
+    element.text = None
+    element.insert(0, etree.Element(_ADDRESS, nsmap={"wsa": WSA}))
+    element[0].text = ANONYMOUS
+    return True
+
+
+def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str) -> bytes:
+    """The request as it goes to the device at that address."""
+    if envelope.header is None:
+        return raw
+    changed = False
+    for header in envelope.header.iterchildren(tag=etree.Element):
+        if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
+            header.text = device
+            changed = True
+        elif header.tag in _REPLIES:
+            changed = _make_anonymous(header) or changed
+    return write(envelope.root) if changed else raw
+
+
+def related(body: bytes, message_id: str | None) -> bytes:
+    """Another client's SOAP answer made one to this client: RelatesTo names its own request."""
+    try:
+        envelope = read(body)
+    except Malformed:
+        return body
+    header = None if envelope.header is None else envelope.header.find(f"{{{WSA}}}RelatesTo")
+    if header is None:
+        return body
+    header.text = message_id
+    return write(envelope.root)

@@ -1,0 +1,272 @@
+"""One bridged scanner: from a question to a decision, from a reply to what is learnt of it.
+
+The promises of the job table are kept here, with `jobtable`. Nothing here waits: a `Forward` or a
+`Join` goes out, and what came of it comes back through `learn`, `fail` or `joined`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+import attrs
+from lxml import etree
+
+from wsdgateway.bridge.answers import JobAnswers
+from wsdgateway.bridge.decisions import (
+    MAX_ASKS,
+    Answer,
+    Decision,
+    Failure,
+    Forward,
+    Join,
+    Outcome,
+    Pass,
+    Question,
+    Refuse,
+    Reply,
+)
+from wsdgateway.bridge.intake import Notification, Seen
+from wsdgateway.bridge.jobtable import JobTable
+from wsdgateway.bridge.resends import Resends
+from wsdgateway.bridge.rewriting import forwarded, related
+from wsdgateway.scan.jobelements import JOB_STATUS, read_response
+from wsdgateway.scan.jobs import job_id_of, read_created
+from wsdgateway.scan.jobstatus import read_summaries
+from wsdgateway.scan.operations import (
+    CANCEL_JOB,
+    CREATE_SCAN_JOB,
+    GET_ACTIVE_JOBS,
+    GET_JOB_ELEMENTS,
+    GET_JOB_HISTORY,
+    JOB_STATUS as JOB_STATUS_EVENT,
+)
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import fault_of, temporary_error
+from wsdgateway.soap.parsing import Malformed
+
+MAX_OUTCOMES = 1000
+JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
+# Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
+
+_LISTS = {GET_ACTIVE_JOBS: "ActiveJobs", GET_JOB_HISTORY: "JobHistory"}
+
+_OVERTAKEN = temporary_error(
+    "The scanner's answers were outdated before they arrived; ask again in a second.")
+_NOT_FOUND_YET = temporary_error("The scanner's address is not known yet; ask again in a few seconds.")
+
+
+@attrs.frozen(eq=False)
+class _Sent:
+    """When a forward went to the device: the moment, and the time in seconds."""
+
+    moment: int
+    at: float
+
+
+class BridgedScanner:
+    """What the gateway decides for one scanner. `new_id` makes message ids, `urn:uuid:…`.
+
+    `device` is the scan service's address, None until it is known.
+    """
+
+    def __init__(self, name: str, *, max_age: float, poll_interval: float, history: int,
+                 new_id: Callable[[], str], authorities: frozenset[str] = frozenset()) -> None:
+        self.name = name
+        self.device: str | None = None
+        self.table = JobTable(max_age=max_age, poll_interval=poll_interval, history=history)
+        self._poll_interval = poll_interval
+        self._new_id = new_id
+        self._authorities = authorities
+        self._answers = JobAnswers(self.table)
+        self._resends = Resends()
+        self._seen = Seen()
+        self._sent: WeakKeyDictionary[Forward, _Sent] = WeakKeyDictionary()
+        self._reading: dict[str, Forward] = {}
+        self._outcomes: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
+
+    # Questions.
+
+    def ask(self, question: Question, now: float) -> Decision:
+        """What to do with a client's request."""
+        wanted = question.wanted
+        if wanted is not None and wanted.wanted is not None:
+            return self._read_job(question, now)
+        if question.operation is CREATE_SCAN_JOB:
+            earlier = self._resends.earlier(question, now)
+            if isinstance(earlier, Forward):
+                return Join(earlier)
+            if earlier is not None:
+                return Pass(earlier)
+        return self._forward(question)
+
+    def _read_job(self, question: Question, now: float, at_least: int | None = None, asks: int = 0) -> Decision:
+        wanted = question.wanted
+        assert wanted is not None and wanted.wanted is not None
+        body = self._answers.write(wanted, relates_to=question.envelope.message_id, message_id=self._new_id(),
+                                   now=now, at_least=at_least)
+        if body is not None:
+            return Answer(body)
+        if wanted.status_only:
+            known = self._outcomes.get(wanted.job_id)
+            if known is not None and now - known[0] < self._poll_interval:
+                return self._share(question, known[1])
+            if wanted.job_id in self._reading:
+                return Join(self._reading[wanted.job_id])
+        return self._forward(question, asks)
+
+    def _forward(self, question: Question, asks: int = 0) -> Decision:
+        if self.device is None:
+            return Refuse(_NOT_FOUND_YET)
+        if asks >= MAX_ASKS:
+            return Refuse(_OVERTAKEN)
+        hosts = self._authorities | {question.host.lower()} if question.host else self._authorities
+        forward = Forward(question, forwarded(question.envelope, question.raw, scanner=self.name, hosts=hosts,
+                                              device=self.device), asks + 1)
+        if question.operation is CREATE_SCAN_JOB:
+            self._resends.started(forward)
+        wanted = question.wanted
+        if wanted is not None and wanted.wanted and JOB_STATUS in wanted.wanted:
+            self._reading.setdefault(wanted.job_id, forward)
+        return forward
+
+    def sent(self, forward: Forward, now: float) -> None:
+        """The request is going to the device now, or again on another connection."""
+        self._sent[forward] = _Sent(self.table.moment(), now)
+
+    def joined(self, question: Question, forward: Forward, outcome: Outcome, now: float) -> Decision:
+        """The request that this client waited for has ended."""
+        if question.operation is CREATE_SCAN_JOB:
+            return self._share(question, outcome)
+        assert question.wanted is not None
+        remembered = self._outcomes.get(question.wanted.job_id)
+        if remembered is not None and remembered[1] is outcome:
+            return self._share(question, outcome)
+        sent = self._sent.get(forward)
+        return self._read_job(question, now, at_least=sent.moment if sent else None, asks=forward.asks)
+
+    def _share(self, question: Question, outcome: Outcome) -> Decision:
+        if isinstance(outcome, Failure):
+            return Refuse(outcome.fault)
+        if question.operation is CREATE_SCAN_JOB:
+            return Pass(outcome)
+        return Pass(attrs.evolve(outcome, body=related(outcome.body, question.envelope.message_id)))
+
+    # What came of them.
+
+    def learn(self, forward: Forward, reply: Reply, now: float) -> Decision:
+        """The device answered: learn from it, and say what the client gets."""
+        sent = self._end(forward, now)
+        current = self._learn_reply(forward, reply, sent)
+        if forward.question.operation is CREATE_SCAN_JOB:
+            self._resends.ended(forward, reply, now)
+        if current:
+            return Pass(reply)
+        wanted = forward.question.wanted
+        if wanted is not None and wanted.wanted is not None:
+            return self._read_job(forward.question, now, asks=forward.asks)
+        return self._forward(forward.question, forward.asks)
+
+    def fail(self, forward: Forward, failure: Failure, now: float) -> Decision:
+        """The device gave no usable answer."""
+        operation = forward.question.operation
+        job_id = self._job_id(forward)
+        sent = self._end(forward, now)
+        if operation is CREATE_SCAN_JOB:
+            self._resends.ended(forward, None, now)
+        elif operation is CANCEL_JOB and job_id is not None:
+            self._job_changed(job_id)
+            self.table.canceled(job_id)
+        elif operation is GET_JOB_ELEMENTS:
+            self._remember(forward, sent, failure)
+        return Refuse(failure.fault)
+
+    def _end(self, forward: Forward, now: float) -> _Sent:
+        wanted = forward.question.wanted
+        if wanted is not None and self._reading.get(wanted.job_id) is forward:
+            del self._reading[wanted.job_id]
+        return self._sent.get(forward) or _Sent(self.table.moment(), now)
+
+    def _job_id(self, forward: Forward) -> str | None:
+        wanted = forward.question.wanted
+        return wanted.job_id if wanted is not None else job_id_of(forward.question.envelope.body)
+
+    def _learn_reply(self, forward: Forward, reply: Reply, sent: _Sent) -> bool:
+        """Whether the reply may be shown: False if something newer is known."""
+        operation = forward.question.operation
+        job_id = self._job_id(forward)
+        if operation is CANCEL_JOB:
+            if job_id is not None:
+                self._job_changed(job_id)
+                self.table.canceled(job_id)
+            return True
+        try:
+            envelope = read(reply.body)
+        except Malformed:
+            envelope = None
+        if operation is GET_JOB_ELEMENTS and job_id is not None:
+            return self._learn_job(job_id, forward, envelope, reply, sent)
+        if envelope is None or envelope.body is None:
+            return True
+        if operation is CREATE_SCAN_JOB:
+            created = read_created(envelope.body)
+            if created is not None:
+                self._job_changed(created.job_id)
+                self.table.created(created.job_id, sent.moment)
+            return True
+        return self._learn_list(forward, envelope.body, sent)
+
+    def _learn_list(self, forward: Forward, body: etree._Element, sent: _Sent) -> bool:
+        listed = _LISTS.get(forward.question.operation)
+        statuses = read_summaries(body, listed) if listed else None
+        if statuses is None:
+            return True
+        return self.table.listed(statuses, sent.moment, sent.at,
+                                 complete=forward.question.operation is GET_ACTIVE_JOBS)
+
+    def _learn_job(self, job_id: str, forward: Forward, envelope: Envelope | None, reply: Reply,
+                   sent: _Sent) -> bool:
+        elements = None if envelope is None else read_response(envelope.body)
+        if elements is None:
+            gone = reply.status == 404 if envelope is None else fault_of(envelope) == JOB_NOT_FOUND
+            if gone and not self.table.absent(job_id, sent.moment):
+                return False
+            self._remember(forward, sent, reply)
+            return True
+        self._answers.qualified = elements.qualified
+        current = True
+        if elements.status is not None and elements.status.job_id == job_id:
+            current = self.table.answered(elements.status, sent.moment, sent.at)
+            self._job_changed(job_id)
+        if elements.extras:
+            self.table.learn_extras(job_id, elements.extras, sent.moment)
+        return current
+
+    def _remember(self, forward: Forward, sent: _Sent, outcome: Outcome) -> None:
+        """No status came of asking for it: for one `poll_interval` everybody who asks shares that."""
+        wanted = forward.question.wanted
+        if wanted is None or not wanted.status_only:
+            return
+        self._outcomes[wanted.job_id] = (sent.at, outcome)
+        if len(self._outcomes) > MAX_OUTCOMES:
+            self._outcomes.popitem(last=False)
+
+    def _job_changed(self, job_id: str) -> None:
+        self._outcomes.pop(job_id, None)
+
+    # Events.
+
+    def notified(self, notification: Notification, now: float) -> bool:
+        """The device sent a notification. False if it was here before."""
+        if not self._seen.is_new(notification):
+            return False
+        if notification.status is not None:
+            if notification.event == JOB_STATUS_EVENT:
+                self.table.events_seen = True
+            self._job_changed(notification.status.job_id)
+            self.table.announced(notification.status, now)
+        return True
+
+    def rebooted(self) -> None:
+        """The device started again, or may have."""
+        self._outcomes.clear()
+        self.table.rebooted()

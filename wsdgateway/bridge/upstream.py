@@ -1,0 +1,294 @@
+"""The one subscription that the gateway holds at a scanner, as a state machine.
+
+WS-Eventing 2004/08, sections 3.1, 3.2, 3.4 and 3.5. Scanners hang when they are subscribed to too
+often, or left without Unsubscribe: so subscribe once, renew at half time, say goodbye::
+
+                      refused_long
+                        ┌─────┐
+          start         ▼     │   granted                 due, recovered
+    idle ───────► subscribing ┴───────────► subscribed ◄─────────────────► renewing
+                   ▲   │ refused,            │      ▲   granted, unreachable  │
+     due, recovered│   │ unsupported,        │ lost └─────────────────────────┤
+     rebooted      │   ▼ unreachable         ▼                                │ lost
+                  waiting ◄───────────────────────────────────────────────────┘
+
+    stop: subscribing ─► leaving ─► stopped; from anywhere else ─► stopped, with an Unsubscribe
+    where a subscription is held.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+from automat import TypeMachineBuilder
+
+from wsdgateway.eventing.messages import Granted
+from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE, action_of
+from wsdgateway.soap.addressing import EndpointReference
+
+ALL_EVENTS = tuple(action_of(event) for event in EVENTS if event != SCAN_AVAILABLE)
+JOB_EVENTS = (action_of(JOB_STATUS), action_of(JOB_END_STATE))
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 300.0
+UNSUPPORTED_PAUSE = 3600.0
+SETTLED = 60.0  # a subscription that lived this long was no failure
+SHORTEST_RENEWAL = 1.0
+
+_NOT_THE_FILTER = frozenset(("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "404", "503"))
+
+
+@attrs.frozen
+class Subscribe:
+    """Ask for these events."""
+
+    actions: tuple[str, ...]
+
+
+@attrs.frozen
+class Renew:
+    """Ask the manager for more time."""
+
+    manager: EndpointReference
+
+
+@attrs.frozen
+class Unsubscribe:
+    """Tell the manager that we leave."""
+
+    manager: EndpointReference
+
+
+@attrs.frozen
+class Wake:
+    """Call `due` after so many seconds; replaces an earlier one."""
+
+    after: float
+
+
+@attrs.frozen
+class Lost:
+    """The subscription is gone, and the device may have started again."""
+
+
+Command = Subscribe | Renew | Unsubscribe | Wake | Lost
+
+
+@attrs.define
+class _Core:
+    address: str
+    expires: float
+    random: Callable[[], float]
+    manager: EndpointReference = EndpointReference("")
+    short: bool = False
+    failures: int = 0
+    granted_at: float = 0.0
+    expires_at: float = 0.0
+    state: str = "idle"
+
+    def subscribe(self) -> list[Command]:
+        return [Subscribe(JOB_EVENTS if self.short else ALL_EVENTS)]
+
+    def pause(self) -> Wake:
+        self.failures += 1
+        pause = min(FIRST_PAUSE * 2.0 ** min(self.failures - 1, 20), LONGEST_PAUSE)
+        return Wake(pause * (0.75 + 0.25 * self.random()))
+
+    def grant(self, granted: Granted, now: float) -> list[Command]:
+        if granted.manager is not None:
+            self.manager = granted.manager
+        elif not self.manager.address:
+            self.manager = EndpointReference(self.address)
+        lifetime = self.expires if granted.expires is None else granted.expires
+        if lifetime <= 0:
+            lifetime = SETTLED  # a clock that is wrong, not a subscription that is over
+        self.expires_at = now + lifetime
+        return [Wake(max(lifetime * (0.45 + 0.1 * self.random()), SHORTEST_RENEWAL))]
+
+    def lose(self, now: float) -> list[Command]:
+        if now - self.granted_at > SETTLED:
+            self.failures = 0
+        self.manager = EndpointReference("")
+        return [Lost(), self.pause()]
+
+
+class _Inputs(Protocol):
+    def start(self) -> list[Command]: ...
+    def granted(self, granted: Granted, now: float) -> list[Command]: ...
+    def refused_long(self) -> list[Command]: ...
+    def refused(self) -> list[Command]: ...
+    def unsupported(self) -> list[Command]: ...
+    def unreachable(self) -> list[Command]: ...
+    def lost(self, now: float) -> list[Command]: ...
+    def due(self) -> list[Command]: ...
+    def recovered(self) -> list[Command]: ...
+    def rebooted(self, now: float) -> list[Command]: ...
+    def stop(self) -> list[Command]: ...
+
+
+def _build() -> Callable[[_Core], _Inputs]:
+    builder: TypeMachineBuilder[_Inputs, _Core] = TypeMachineBuilder(_Inputs, _Core)
+    idle, subscribing, subscribed, renewing, waiting, leaving, stopped = (
+        builder.state(name) for name in
+        ("idle", "subscribing", "subscribed", "renewing", "waiting", "leaving", "stopped"))
+
+    def nothing(inputs: _Inputs, core: _Core, *args: object) -> list[Command]:
+        return []
+
+    def subscribe(inputs: _Inputs, core: _Core, *args: object) -> list[Command]:
+        return core.subscribe()
+
+    def subscribe_short(inputs: _Inputs, core: _Core) -> list[Command]:
+        core.short = True
+        return core.subscribe()
+
+    def first_grant(inputs: _Inputs, core: _Core, granted: Granted, now: float) -> list[Command]:
+        core.granted_at = now
+        return core.grant(granted, now)
+
+    def another_grant(inputs: _Inputs, core: _Core, granted: Granted, now: float) -> list[Command]:
+        core.failures = 0
+        return core.grant(granted, now)
+
+    def pause(inputs: _Inputs, core: _Core) -> list[Command]:
+        core.short = False
+        return [core.pause()]
+
+    def long_pause(inputs: _Inputs, core: _Core) -> list[Command]:
+        return [Wake(UNSUPPORTED_PAUSE)]
+
+    def renew(inputs: _Inputs, core: _Core) -> list[Command]:
+        return [Renew(core.manager)]
+
+    def renew_later(inputs: _Inputs, core: _Core) -> list[Command]:
+        return [core.pause()]
+
+    def lose(inputs: _Inputs, core: _Core, now: float) -> list[Command]:
+        return core.lose(now)
+
+    def lose_by_reboot(inputs: _Inputs, core: _Core, now: float) -> list[Command]:
+        core.short = False
+        return core.lose(now)
+
+    def unsubscribe(inputs: _Inputs, core: _Core) -> list[Command]:
+        return [Unsubscribe(core.manager)]
+
+    def unsubscribe_late(inputs: _Inputs, core: _Core, granted: Granted, now: float) -> list[Command]:
+        core.grant(granted, now)
+        return [Unsubscribe(core.manager)]
+
+    # A line: in this state, on this input, go to that state and do this.
+    table = (
+        (idle, _Inputs.start, subscribing, subscribe),
+        (idle, _Inputs.stop, stopped, nothing),
+        (subscribing, _Inputs.granted, subscribed, first_grant),
+        (subscribing, _Inputs.refused_long, subscribing, subscribe_short),
+        (subscribing, _Inputs.refused, waiting, pause),
+        (subscribing, _Inputs.unsupported, waiting, long_pause),
+        (subscribing, _Inputs.unreachable, waiting, pause),
+        (subscribing, _Inputs.stop, leaving, nothing),
+        (waiting, _Inputs.due, subscribing, subscribe),
+        (waiting, _Inputs.recovered, subscribing, subscribe),
+        (waiting, _Inputs.rebooted, subscribing, subscribe),
+        (waiting, _Inputs.stop, stopped, nothing),
+        (subscribed, _Inputs.due, renewing, renew),
+        (subscribed, _Inputs.recovered, renewing, renew),
+        (subscribed, _Inputs.lost, waiting, lose),
+        (subscribed, _Inputs.rebooted, waiting, lose_by_reboot),
+        (subscribed, _Inputs.stop, stopped, unsubscribe),
+        (renewing, _Inputs.granted, subscribed, another_grant),
+        (renewing, _Inputs.unreachable, subscribed, renew_later),
+        (renewing, _Inputs.lost, waiting, lose),
+        (renewing, _Inputs.rebooted, waiting, lose_by_reboot),
+        (renewing, _Inputs.stop, stopped, unsubscribe),
+        (leaving, _Inputs.granted, stopped, unsubscribe_late),
+        (leaving, _Inputs.refused_long, stopped, nothing),
+        (leaving, _Inputs.refused, stopped, nothing),
+        (leaving, _Inputs.unsupported, stopped, nothing),
+        (leaving, _Inputs.unreachable, stopped, nothing),
+    )
+    listed = {(state.name, expected.__name__) for state, expected, _, _ in table}
+    for state, expected, following, act in table:
+        state.upon(expected).to(following)(_entering(following.name, act))
+    for state in (idle, subscribing, subscribed, renewing, waiting, leaving, stopped):
+        for expected in _INPUTS:
+            if (state.name, expected.__name__) not in listed:
+                state.upon(expected).loop()(_entering(state.name, nothing))
+    return builder.build()
+
+
+def _entering(state: str, act: Callable[..., list[Command]]) -> Callable[..., list[Command]]:
+    def enter(inputs: _Inputs, core: _Core, *args: object) -> list[Command]:
+        core.state = state
+        return act(inputs, core, *args)
+    return enter
+
+
+_INPUTS = (_Inputs.start, _Inputs.granted, _Inputs.refused_long, _Inputs.refused, _Inputs.unsupported,
+           _Inputs.unreachable, _Inputs.lost, _Inputs.due, _Inputs.recovered, _Inputs.rebooted, _Inputs.stop)
+_machine = _build()
+
+
+class Upstream:
+    """The subscription at the device at `address`; `expires` in seconds is asked for; `random` gives 0 to 1.
+
+    Every method returns what should be done, in order.
+    """
+
+    def __init__(self, *, address: str, expires: float, random: Callable[[], float]) -> None:
+        self._core = _Core(address, expires, random)
+        self._inputs = _machine(self._core)
+
+    @property
+    def state(self) -> str:
+        """The state's name, as in the drawing above."""
+        return self._core.state
+
+    @property
+    def listening(self) -> bool:
+        """Whether the device holds our subscription, as far as we know."""
+        return self._core.state in ("subscribed", "renewing")
+
+    def start(self) -> list[Command]:
+        """Subscribe."""
+        return self._inputs.start()
+
+    def granted(self, granted: Granted, now: float) -> list[Command]:
+        """The device granted a Subscribe or a Renew."""
+        return self._inputs.granted(granted, now)
+
+    def refused(self, name: str, now: float) -> list[Command]:
+        """The device refused a Subscribe or a Renew: `name` is the fault's, or the HTTP status of a bare answer."""
+        if self.state == "renewing":
+            return self._inputs.lost(now)
+        if name == "ActionNotSupported":
+            return self._inputs.unsupported()
+        if self._core.short or name in _NOT_THE_FILTER:
+            return self._inputs.refused()
+        return self._inputs.refused_long()
+
+    def unreachable(self, now: float) -> list[Command]:
+        """The device did not answer a Subscribe or a Renew; a subscription outlives that until it expires."""
+        if self.state == "renewing" and now >= self._core.expires_at:
+            return self._inputs.lost(now)
+        return self._inputs.unreachable()
+
+    def ended(self, now: float) -> list[Command]:
+        """The device sent SubscriptionEnd."""
+        return self._inputs.lost(now)
+
+    def due(self) -> list[Command]:
+        """The time of the last `Wake` has come."""
+        return self._inputs.due()
+
+    def recovered(self) -> list[Command]:
+        """The device answers again after it did not: it may have forgotten us."""
+        return self._inputs.recovered()
+
+    def rebooted(self, now: float) -> list[Command]:
+        """The device is known to have started again."""
+        return self._inputs.rebooted(now)
+
+    def stop(self) -> list[Command]:
+        """Leave."""
+        return self._inputs.stop()

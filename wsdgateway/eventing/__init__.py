@@ -1,0 +1,1 @@
+"""WS-Eventing 2004/08: messages and expiry, as values."""

@@ -1,0 +1,71 @@
+"""The messages of a subscriber: Subscribe, Renew, Unsubscribe, and what comes back.
+
+WS-Eventing 2004/08, sections 3.1 to 3.5, with the Action filter of DPWS 2006/02, section 6.1.1.
+"""
+
+from datetime import datetime
+
+import attrs
+
+from wsdgateway.eventing.expiry import read_expires, write_duration
+from wsdgateway.soap.addressing import EndpointReference, read_reference, write_reference
+from wsdgateway.soap.envelope import Envelope, compose
+from wsdgateway.soap.namespaces import WSCN, WSDP, WSE
+from wsdgateway.soap.parsing import escape, text_of
+
+ACTION_FILTER = f"{WSDP}/Action"
+PUSH = f"{WSE}/DeliveryModes/Push"
+SUBSCRIPTION_END = f"{WSE}/SubscriptionEnd"
+
+_WSE = f"{{{WSE}}}"
+
+
+@attrs.frozen
+class Granted:
+    """A subscription as its source granted it: where it is managed, and for how many seconds (None: not said)."""
+
+    manager: EndpointReference | None
+    expires: float | None
+
+
+def write_subscribe(*, to: str, message_id: str, notify_to: str, actions: tuple[str, ...], expires: float) -> bytes:
+    """A Subscribe for those actions, delivered by push; its end is told to the same address."""
+    sink = write_reference(EndpointReference(notify_to))
+    body = (
+        f"<wse:Subscribe><wse:EndTo>{sink}</wse:EndTo>"
+        f'<wse:Delivery Mode="{PUSH}"><wse:NotifyTo>{sink}</wse:NotifyTo></wse:Delivery>'
+        f"<wse:Expires>{write_duration(expires)}</wse:Expires>"
+        f'<wse:Filter Dialect="{ACTION_FILTER}">{escape(" ".join(actions))}</wse:Filter></wse:Subscribe>'
+    )
+    return compose(action=f"{WSE}/Subscribe", message_id=message_id, to=to, body=body,
+                   namespaces={"wse": WSE, "wscn": WSCN})
+
+
+def _to_manager(action: str, manager: EndpointReference, message_id: str, body: str) -> bytes:
+    return compose(action=f"{WSE}/{action}", message_id=message_id, to=manager.address, body=body,
+                   headers=manager.headers, namespaces={"wse": WSE})
+
+
+def write_renew(*, manager: EndpointReference, message_id: str, expires: float) -> bytes:
+    """A Renew of the subscription that `manager` stands for, `expires` in seconds."""
+    return _to_manager("Renew", manager, message_id,
+                       f"<wse:Renew><wse:Expires>{write_duration(expires)}</wse:Expires></wse:Renew>")
+
+
+def write_unsubscribe(*, manager: EndpointReference, message_id: str) -> bytes:
+    """The Unsubscribe that a polite subscriber leaves with."""
+    return _to_manager("Unsubscribe", manager, message_id, "<wse:Unsubscribe/>")
+
+
+def read_granted(envelope: Envelope, now: datetime) -> Granted | None:
+    """What a SubscribeResponse or RenewResponse grants; None if the message is neither.
+
+    `now` is the time on the clock that the sender's points in time refer to.
+    """
+    body = envelope.body
+    if body is None or body.tag not in (_WSE + "SubscribeResponse", _WSE + "RenewResponse"):
+        return None
+    reference = body.find(_WSE + "SubscriptionManager")
+    expires = text_of(body.find(_WSE + "Expires"))
+    return Granted(None if reference is None else read_reference(reference),
+                   None if expires is None else read_expires(expires, now))

@@ -1,0 +1,1 @@
+"""HTTP/1.1 as values: httptools (llhttp) reads it, nothing here opens a socket."""

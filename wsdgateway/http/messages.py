@@ -1,0 +1,68 @@
+"""Header fields, and writing the heads of requests and answers.
+
+RFC 9110 section 5 and RFC 9112 sections 2 to 4.
+"""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+Headers = list[tuple[bytes, bytes]]
+
+# RFC 9110 section 7.6.1: these speak of one connection only and are never passed on.
+HOP_BY_HOP = frozenset((
+    b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
+    b"proxy-authenticate", b"proxy-authorization", b"http2-settings",
+))
+
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+def first(headers: Headers, name: bytes) -> bytes | None:
+    """The value of the first field with that lower-case name."""
+    for key, value in headers:
+        if key.lower() == name:
+            return value
+    return None
+
+
+def end_to_end(headers: Headers, drop: frozenset[bytes] = frozenset()) -> Headers:
+    """The fields that pass through an intermediary, without those that Connection names and those in `drop`."""
+    named: set[bytes] = set()
+    for key, value in headers:
+        if key.lower() == b"connection":
+            named.update(option.strip().lower() for option in value.split(b","))
+    return [(key, value) for key, value in headers
+            if (lower := key.lower()) not in HOP_BY_HOP and lower not in named and lower not in drop]
+
+
+def media_type(value: bytes | None) -> bytes:
+    """The media type of a Content-Type without its parameters, in lower case."""
+    return (value or b"").partition(b";")[0].strip().lower()
+
+
+def is_soap(value: bytes | None) -> bool:
+    """Whether a Content-Type is one that SOAP 1.2 travels with."""
+    return media_type(value) == b"application/soap+xml"
+
+
+def _fields(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%s: %s\r\n" % field for field in headers])
+
+
+def response_head(status: int, headers: Iterable[tuple[bytes, bytes]], reason: bytes | None = None) -> bytes:
+    """The head of an answer, blank line included."""
+    phrase = REASONS.get(status, b"") if reason is None else reason
+    return b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, phrase, _fields(headers))
+
+
+def request_head(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The head of a POST, blank line included."""
+    return b"POST %s HTTP/1.1\r\n%s\r\n" % (target, _fields(headers))
+
+
+def chunk(data: bytes | memoryview) -> list[bytes | memoryview]:
+    """A chunk of a chunked body, in pieces that need not be joined. RFC 9112 section 7.1."""
+    return [b"%x\r\n" % len(data), data, b"\r\n"]
+
+
+LAST_CHUNK = b"0\r\n\r\n"

@@ -1,0 +1,226 @@
+"""The server's side of HTTP/1.1: bytes in, whole requests or one refusal out.
+
+RFC 9112. llhttp parses strictly; what it lets through and this program must refuse (missing or
+repeated Host, two Transfer-Encoding fields, chunked in HTTP/1.0, HTTP/0.9, unbounded header
+blocks) is refused here. After a refusal, a close or an ignored upgrade nothing more is read.
+"""
+
+import re
+
+import attrs
+import httptools
+
+from wsdgateway.http.messages import Headers
+
+MAX_HEADER_BLOCK = 16384
+MAX_HEADERS = 100
+# A body in chunks of one byte takes six bytes a byte on the wire; more framing than this is an attack.
+MAX_FRAMING_FACTOR = 8
+
+# RFC 3986 section 3.2.2, as far as RFC 9112 section 3.2 lets it stand in Host.
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.%A-Za-z]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+
+
+@attrs.frozen(eq=False)
+class Request:
+    """A whole request. `path` is without the query; `keep_alive` says whether the connection may be used again."""
+
+    method: bytes
+    path: bytes
+    headers: Headers
+    body: bytes
+    http10: bool
+    keep_alive: bool
+    host: bytes
+
+
+@attrs.frozen
+class Refusal:
+    """What can't be read: the status to answer with before the connection closes, and why."""
+
+    status: int
+    reason: str
+
+
+@attrs.frozen
+class Continue:
+    """The client waits for `100 Continue` before it sends the body. RFC 9110 section 10.1.1."""
+
+
+Event = Request | Refusal | Continue
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+class RequestReader:
+    """Reads the requests of one connection. `max_body` is in bytes."""
+
+    def __init__(self, max_body: int) -> None:
+        self._max_body = max_body
+        self._parser = httptools.HttpRequestParser(self)
+        self._events: list[Event] = []
+        self._refusal: Refusal | None = None
+        self._ignoring_upgrade = False
+        self.finished = False
+        self.reading = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._url = b""
+        self._headers: Headers = []
+        self._in_head = True
+        self._block = 0
+        self._raw = 0
+        self._body: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The requests that are complete with these bytes; a `Refusal` is always the last event."""
+        if self.finished:
+            return []
+        self._raw += len(data)
+        self._consume(data)
+        if self.reading and not self.finished:
+            self._check_bounds()
+        events, self._events = self._events, []
+        return events
+
+    def _consume(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade()
+            if not self.finished:
+                self._consume(data[upgrade.args[0]:])
+        except httptools.HttpParserError as error:
+            if not self.finished:
+                self._refuse(self._refusal or Refusal(400, f"Bad request: {error}"))
+
+    def _check_bounds(self) -> None:
+        if self._in_head and self._raw > MAX_HEADER_BLOCK:
+            self._refuse(Refusal(431, f"The header block is larger than {MAX_HEADER_BLOCK} bytes."))
+        elif self._raw > MAX_FRAMING_FACTOR * self._max_body + 2 * MAX_HEADER_BLOCK:
+            self._refuse(Refusal(400, "The chunks of the body carry more framing than content."))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.finished = True
+        self._events.append(refusal)
+
+    def _ignore_upgrade(self) -> None:
+        """Get ready to read the body that llhttp left unread, as if no other protocol had been asked for."""
+        self._ignoring_upgrade = True
+        self._parser = httptools.HttpRequestParser(self)
+        self._consume(b"POST / HTTP/1.1\r\n" + b"".join(
+            b"%s: %s\r\n" % (name, value) for name, value in self._headers
+            if name.lower() in (b"host", b"content-length", b"transfer-encoding")) + b"\r\n")
+
+    # llhttp's callbacks. An exception in one ends feed_data with HttpParserCallbackError.
+
+    def on_message_begin(self) -> None:
+        if self.finished:
+            raise _Refused(Refusal(400, "Data after the last request."))
+        self.reading = True
+        if not self._ignoring_upgrade:
+            self._forget()
+
+    def on_url(self, url: bytes) -> None:
+        if self._in_head:
+            self._grow(len(url))
+            self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            self._grow(len(name) + len(value) + 4)
+            return
+        if len(self._headers) >= MAX_HEADERS:
+            self._fail(431, f"More than {MAX_HEADERS} header fields.")
+        self._headers.append((name, value.strip(b" \t")))
+        self._grow(len(name) + len(value) + 4)
+
+    def _grow(self, size: int) -> None:
+        self._block += size
+        if self._block > MAX_HEADER_BLOCK:
+            self._fail(431, f"The header block is larger than {MAX_HEADER_BLOCK} bytes.")
+
+    def _fail(self, status: int, reason: str) -> None:
+        self._refusal = Refusal(status, reason)
+        raise _Refused(self._refusal)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._ignoring_upgrade:
+            return
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            self._fail(505 if version == "2.0" else 400, f"HTTP/{version} is not spoken here.")
+        self._http10 = version == "1.0"
+        self._method = self._parser.get_method()
+        self._keep_alive = self._parser.should_keep_alive()
+        expects = False
+        hosts: list[bytes] = []
+        codings: list[bytes] = []
+        for name, value in self._headers:
+            size = len(name)
+            if size == 4 and name.lower() == b"host":
+                hosts.append(value)
+            elif size == 14 and name.lower() == b"content-length":
+                if int(value) > self._max_body:
+                    self._too_large()
+            elif size == 17 and name.lower() == b"transfer-encoding":
+                codings.append(value)
+            elif size == 6 and name.lower() == b"expect":
+                if value.lower() != b"100-continue":
+                    self._fail(417, "Only Expect: 100-continue can be met.")
+                expects = not self._http10
+        self._check_host(hosts)
+        self._check_codings(codings)
+        if expects:
+            self._events.append(Continue())
+
+    def _too_large(self) -> None:
+        self._fail(413, f"The request is larger than {self._max_body} bytes.")
+
+    def _check_host(self, hosts: list[bytes]) -> None:
+        """RFC 9112 section 3.2: exactly one Host, a valid one; HTTP/1.0 may do without."""
+        if len(hosts) > 1 or (not hosts and not self._http10):
+            self._fail(400, "A request carries exactly one Host field.")
+        if hosts and not _HOST.fullmatch(hosts[0]):
+            self._fail(400, "The Host field is not a host.")
+        self._host = hosts[0] if hosts else b""
+
+    def _check_codings(self, codings: list[bytes]) -> None:
+        """RFC 9112 section 6.1: one Transfer-Encoding, chunked and nothing else, and only in HTTP/1.1."""
+        if not codings:
+            return
+        if len(codings) > 1:
+            self._fail(400, "A request carries at most one Transfer-Encoding field.")
+        if self._http10:
+            self._fail(400, "HTTP/1.0 has no Transfer-Encoding.")
+        if codings[0].lower() != b"chunked":
+            self._fail(501, "The only transfer coding known here is chunked.")
+
+    def on_body(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._max_body:
+            self._too_large()
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._parser.should_upgrade() and not self._ignoring_upgrade:
+            return
+        keep_alive = self._keep_alive and not self._ignoring_upgrade
+        self.reading = False
+        self.finished = not keep_alive
+        path = self._url
+        if path[:1] != b"/":
+            path = _ABSOLUTE.sub(b"", path, 1) or b"/"
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._events.append(Request(
+            self._method, path.partition(b"?")[0], self._headers, body, self._http10, keep_alive, self._host))
+        self._raw = 0
+        self._body = []

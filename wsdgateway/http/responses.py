@@ -1,0 +1,168 @@
+"""The client's side of HTTP/1.1: a device's answer from its bytes.
+
+RFC 9112 section 6: a body ends with its length, its last chunk, or the connection. Interim
+answers (1xx) are passed over. `lenient` switches on llhttp's tolerance for old devices.
+"""
+
+import attrs
+import httptools
+
+from wsdgateway.http.messages import Headers
+
+MAX_HEADER_BLOCK = 65536
+MAX_INTERIM = 10
+
+
+class BadAnswer(Exception):
+    """What the device sent is not an HTTP answer, or it broke off; the text says how."""
+
+
+@attrs.frozen(eq=False)
+class Head:
+    """Status line and fields of an answer. `length` is None for chunked and unframed bodies."""
+
+    status: int
+    reason: bytes
+    headers: Headers
+    length: int | None
+    framed: bool
+    keep_alive: bool
+
+
+@attrs.frozen(eq=False)
+class Data:
+    """A piece of the body, transfer coding removed."""
+
+    data: bytes
+
+
+@attrs.frozen
+class End:
+    """The answer is complete."""
+
+
+Event = Head | Data | End
+
+_LENIENT = {
+    "lenient_headers": True,
+    "lenient_chunked_length": True,
+    "lenient_keep_alive": True,
+    "lenient_transfer_encoding": True,
+    "lenient_version": True,
+    "lenient_data_after_close": True,
+    "lenient_optional_lf_after_cr": True,
+    "lenient_optional_cr_before_lf": True,
+    "lenient_optional_crlf_after_chunk": True,
+    "lenient_spaces_after_chunk_size": True,
+}
+
+
+class ResponseReader:
+    """Reads one answer. A body of known length goes past llhttp untouched, since an image is megabytes."""
+
+    def __init__(self, lenient: bool = False) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        if lenient:
+            self._parser.set_dangerous_leniencies(**_LENIENT)
+        self._events: list[Event] = []
+        self._headers: Headers = []
+        self._reason = b""
+        self._block = 0
+        self._interim = 0
+        self._left: int | None = None
+        self._head: Head | None = None
+        self.started = False
+        self.ended = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """What these bytes complete. Raises `BadAnswer`; bytes after the end are one, too."""
+        if self.ended:
+            raise BadAnswer("data after the end of the answer")
+        self.started = True
+        if self._left is not None:
+            return self._feed_counted(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            raise BadAnswer("the device switched protocols unasked") from None
+        except httptools.HttpParserError as error:
+            raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
+        if self._head is None and not self._headers:
+            self._grow(len(data))
+        events, self._events = self._events, []
+        if self._head is not None and self._head.length is not None and not self.ended:
+            self._left = self._head.length - sum(len(event.data) for event in events if isinstance(event, Data))
+        return events
+
+    def _feed_counted(self, data: bytes) -> list[Event]:
+        assert self._left is not None
+        if len(data) > self._left:
+            raise BadAnswer("data after the end of the answer")
+        self._left -= len(data)
+        if self._left:
+            return [Data(data)]
+        self.ended = True
+        return [Data(data), End()]
+
+    def eof(self) -> list[Event]:
+        """The device closed the connection. Raises `BadAnswer` unless that ends the answer."""
+        if self.ended:
+            return []
+        if self._head is not None and not self._head.framed:
+            self.ended = True
+            return [End()]
+        raise BadAnswer("the device broke off its answer" if self.started else "the device closed without an answer")
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection may carry another exchange."""
+        return self.ended and self._head is not None and self._head.framed and self._head.keep_alive
+
+    def on_message_begin(self) -> None:
+        if self._head is not None:
+            raise BadAnswer("a second answer to one request")
+        self._headers = []
+        self._reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self._grow(len(reason))
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._grow(len(name) + len(value) + 4)
+        if self._head is None:
+            self._headers.append((name, value.strip(b" \t")))
+
+    def _grow(self, size: int) -> None:
+        self._block += size
+        if self._block > MAX_HEADER_BLOCK:
+            raise BadAnswer(f"a header block of more than {MAX_HEADER_BLOCK} bytes")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise BadAnswer("interim answers without end")
+            return
+        length: int | None = None
+        chunked = False
+        for name, value in self._headers:
+            lower = name.lower()
+            if lower == b"transfer-encoding":
+                chunked = True
+            elif lower == b"content-length":
+                length = int(value)
+        if status in (204, 304):
+            length, chunked = 0, False
+        self._head = Head(status, self._reason, self._headers, None if chunked else length,
+                          chunked or length is not None, self._parser.should_keep_alive())
+        self._events.append(self._head)
+
+    def on_body(self, data: bytes) -> None:
+        self._events.append(Data(data))
+
+    def on_message_complete(self) -> None:
+        if self._head is not None:
+            self.ended = True
+            self._events.append(End())

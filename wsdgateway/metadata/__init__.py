@@ -1,0 +1,1 @@
+"""DPWS metadata by WS-Transfer Get, as values."""

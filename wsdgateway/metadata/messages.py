@@ -1,0 +1,43 @@
+"""WS-Transfer Get, and the hosted scan service in its answer.
+
+WS-Transfer 2004/09, section 3.1; DPWS 2006/02, section 5.2 (Relationship, Hosted).
+"""
+
+from lxml import etree
+
+from wsdgateway.soap.addressing import read_reference
+from wsdgateway.soap.envelope import Envelope, compose
+from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WXF
+from wsdgateway.soap.parsing import text_of
+
+SCANNER_SERVICE_TYPE = "ScannerServiceType"
+
+
+def write_get(*, to: str, message_id: str) -> bytes:
+    """The request for a device's metadata; `to` is its endpoint reference's address."""
+    return compose(action=f"{WXF}/Get", message_id=message_id, to=to, body="", namespaces={})
+
+
+def _offers(types: etree._Element | None, wanted: str) -> bool:
+    """Whether a `Types` list of QNames holds the WS-Scan type of that name."""
+    if types is None:
+        return False
+    for name in (text_of(types) or "").split():
+        prefix, _, local = name.rpartition(":")
+        if local == wanted and types.nsmap.get(prefix or None) == WSCN:
+            return True
+    return False
+
+
+def scan_service_addresses(envelope: Envelope) -> tuple[str, ...]:
+    """The addresses of the hosted scan service, in the order of the metadata; empty if there is none."""
+    if envelope.body is None:
+        return ()
+    found = []
+    for hosted in envelope.body.iter(f"{{{WSDP}}}Hosted"):
+        if _offers(hosted.find(f"{{{WSDP}}}Types"), SCANNER_SERVICE_TYPE):
+            for element in hosted.iterfind(f"{{{WSA}}}EndpointReference"):
+                reference = read_reference(element)
+                if reference is not None:
+                    found.append(reference.address)
+    return tuple(found)

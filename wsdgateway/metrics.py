@@ -1,0 +1,99 @@
+"""The metrics of the gateway, for Prometheus.
+
+Names and labels are those of the contract; label values come from closed lists, so that nothing a
+client sends can make a new series.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from wsdgateway.scan.jobstates import STATES
+
+LOCAL, DEVICE, REFUSED = "local", "device", "refused"
+OK, FAULT, ERROR = "ok", "fault", "error"
+
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Gauged(Protocol):
+    """A bridged scanner, as far as gauges go."""
+
+    name: str
+
+    def subscriptions(self) -> dict[str, int]:
+        """Live subscriptions by side, `device` and `client`."""
+
+    def job_states(self) -> Iterable[str]:
+        """The state of every job that is kept."""
+
+
+class _Gauges(Collector):
+    def __init__(self, scanners: list[Gauged]) -> None:
+        self._scanners = scanners
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        subscriptions = GaugeMetricFamily(
+            "wsdgateway_subscriptions", "Live event subscriptions", labels=("scanner", "side"))
+        jobs = GaugeMetricFamily("wsdgateway_jobs", "Jobs in the table", labels=("scanner", "state"))
+        for scanner in self._scanners:
+            for side, count in scanner.subscriptions().items():
+                subscriptions.add_metric((scanner.name, side), count)
+            counts = dict.fromkeys((*STATES, "other"), 0)
+            for state in scanner.job_states():
+                counts[state if state in counts else "other"] += 1
+            for state, count in counts.items():
+                jobs.add_metric((scanner.name, state), count)
+        yield subscriptions
+        yield jobs
+
+
+class Metrics:
+    """One registry with everything that is counted."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.scanners: list[Gauged] = []
+        self._requests = Counter("wsdgateway_requests", "Requests of clients",
+                                 ("scanner", "operation", "source"), registry=self.registry)
+        self._device_requests = Counter("wsdgateway_device_requests", "Requests to devices",
+                                        ("scanner", "operation", "outcome"), registry=self.registry)
+        self._seconds = Histogram("wsdgateway_request_seconds", "From a whole request to the whole answer",
+                                  ("operation", "source"), registry=self.registry, buckets=_BUCKETS)
+        self._image_bytes = Counter("wsdgateway_image_bytes", "Bytes of images relayed",
+                                    ("scanner",), registry=self.registry)
+        self._events = Counter("wsdgateway_events", "Notifications received",
+                               ("scanner", "event"), registry=self.registry)
+        self._deliveries = Counter("wsdgateway_deliveries", "Notifications delivered to clients",
+                                   ("scanner", "outcome"), registry=self.registry)
+        self.registry.register(_Gauges(self.scanners))
+        # labels() looks its child up under a lock; on the way of every status read that is worth keeping.
+        self._kept: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+
+    def request(self, scanner: str, operation: str, source: str, seconds: float) -> None:
+        """A client's request has been answered."""
+        key = (scanner, operation, source)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._kept[key] = (self._requests.labels(*key), self._seconds.labels(operation, source))
+        kept[0].inc()
+        kept[1].observe(seconds)
+
+    def device_request(self, scanner: str, operation: str, outcome: str) -> None:
+        """A request to a device has ended."""
+        self._device_requests.labels(scanner, operation, outcome).inc()
+
+    def image_bytes(self, scanner: str, size: int) -> None:
+        """So many bytes of an image went by."""
+        self._image_bytes.labels(scanner).inc(size)
+
+    def event(self, scanner: str, event: str) -> None:
+        """A notification came in."""
+        self._events.labels(scanner, event).inc()
+
+    def render(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self.registry)

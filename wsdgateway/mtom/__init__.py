@@ -1,0 +1,1 @@
+"""MTOM: multipart/related bodies, watched as they pass."""

@@ -1,0 +1,163 @@
+"""Watches a multipart/related body go by and says where its parts begin and end.
+
+RFC 2046 section 5.1 and RFC 2387. Parts are handed out as views of the bytes that were fed;
+only what may be the beginning of a delimiter is held back, at most `MAX_PART_HEAD` bytes.
+"""
+
+import re
+
+import attrs
+
+MAX_BOUNDARY = 70  # RFC 2046 section 5.1.1
+MAX_PART_HEAD = 16384
+
+_BOUNDARY = re.compile(rb';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+
+
+class BadMultipart(Exception):
+    """The body is not the multipart that its Content-Type announces."""
+
+
+@attrs.frozen
+class PartBegin:
+    """A part starts; `head` is its MIME header as it stands."""
+
+    head: bytes
+
+
+@attrs.frozen(eq=False)
+class PartData:
+    """A piece of the current part's content."""
+
+    data: memoryview
+
+
+@attrs.frozen
+class PartEnd:
+    """The current part is over."""
+
+
+@attrs.frozen
+class Closed:
+    """The closing delimiter has passed; what follows is epilogue."""
+
+
+Event = PartBegin | PartData | PartEnd | Closed
+
+
+def boundary_of(content_type: bytes) -> bytes | None:
+    """The boundary of a multipart Content-Type, without its quotes; None if there is none."""
+    if not content_type.strip().lower().startswith(b"multipart/"):
+        return None
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        return None
+    boundary = found[1] or found[2]
+    return boundary if len(boundary) <= MAX_BOUNDARY else None
+
+
+class MultipartReader:
+    """Feed it the body as it passes. `closed` tells whether the closing delimiter was seen."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self._delimiter = b"--" + boundary
+        self._held = b"\r\n"  # so that a delimiter at the very beginning stands after a line break
+        self._state = self._preamble
+        self.closed = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """What these bytes bring. Raises `BadMultipart`."""
+        if self.closed:
+            return []
+        events: list[Event] = []
+        data = self._held + data if self._held else data
+        self._held = b""
+        position: int | None = 0
+        while position is not None and not self.closed:
+            position = self._state(data, position, events)
+        return events
+
+    def _hold(self, data: bytes, start: int) -> None:
+        self._held = data[start:]
+
+    def _find(self, data: bytes, start: int) -> tuple[int, int] | None:
+        """Where the line break before a delimiter starts, and where the delimiter ends."""
+        found = data.find(self._delimiter, start)
+        while found >= 0:
+            if found > start and data[found - 1:found] == b"\n":
+                before = found - 1
+                if before > start and data[before - 1:before] == b"\r":
+                    before -= 1
+                return before, found + len(self._delimiter)
+            found = data.find(self._delimiter, found + 1)
+        return None
+
+    def _safe_end(self, data: bytes, start: int) -> int:
+        """How far the bytes can't be part of a delimiter that is still to come."""
+        return max(start, len(data) - len(self._delimiter) - 2)
+
+    def _preamble(self, data: bytes, start: int, events: list[Event]) -> int | None:
+        found = self._find(data, start)
+        if found is None:
+            self._hold(data, self._safe_end(data, start))
+            return None
+        return self._delimiter_line(data, found[1])
+
+    def _delimiter_line(self, data: bytes, start: int) -> int:
+        self._state = self._after_delimiter
+        return start
+
+    def _after_delimiter(self, data: bytes, start: int, events: list[Event]) -> int | None:
+        if data[start:start + 2] == b"--":
+            self.closed = True
+            events.append(Closed())
+            return None
+        line = data.find(b"\n", start)
+        if line < 0:
+            self._bound_head(len(data) - start)
+            self._hold(data, start)
+            return None
+        self._state = self._head
+        # The line break stays, so that a part without MIME headers is seen to have none.
+        return line
+
+    def _head(self, data: bytes, start: int, events: list[Event]) -> int | None:
+        end = _HEAD_END.search(data, start)
+        if end is None:
+            self._bound_head(len(data) - start)
+            self._hold(data, start)
+            return None
+        self._bound_head(end.start() - start)
+        events.append(PartBegin(data[start + 1:end.start()]))
+        self._state = self._content
+        # The blank line's break stays, since an empty part's delimiter needs one before it.
+        self._at_start = True
+        return end.end() - 1
+
+    def _content(self, data: bytes, start: int, events: list[Event]) -> int | None:
+        # `start` is at the line break that ended the part's head, until content has been handed out.
+        skip = 1 if self._at_start else 0
+        found = self._find(data, start) if not self._at_start else self._find_at_start(data, start)
+        if found is not None:
+            if found[0] > start + skip:
+                events.append(PartData(memoryview(data)[start + skip:found[0]]))
+            events.append(PartEnd())
+            return self._delimiter_line(data, found[1])
+        safe = self._safe_end(data, start)
+        if safe > start + skip:
+            events.append(PartData(memoryview(data)[start + skip:safe]))
+            self._at_start = False
+            self._hold(data, safe)
+        else:
+            self._hold(data, start)
+        return None
+
+    def _find_at_start(self, data: bytes, start: int) -> tuple[int, int] | None:
+        if data.startswith(self._delimiter, start + 1):
+            return start, start + 1 + len(self._delimiter)
+        return self._find(data, start + 1)
+
+    def _bound_head(self, size: int) -> None:
+        if size > MAX_PART_HEAD:
+            raise BadMultipart(f"a part's header is longer than {MAX_PART_HEAD} bytes")

@@ -1,0 +1,50 @@
+"""A circuit breaker: a device that can't be reached is not knocked at for every request.
+
+After `THRESHOLD` connections in a row failed the circuit is open and requests fail at once; after a
+pause one request may try, and its failure makes the next pause longer::
+
+    closed ──THRESHOLD failures──► open ──pause──► trying ──success──► closed
+                                    ▲                 │
+                                    └────failure──────┘
+"""
+
+THRESHOLD = 3
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 5.0
+
+
+class Circuit:
+    """`now` is in seconds; pauses grow from `FIRST_PAUSE` to `LONGEST_PAUSE`."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._until = 0.0
+        self._trying = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the device counts as unreachable."""
+        return self._failures >= THRESHOLD
+
+    def admits(self, now: float) -> bool:
+        """Whether a connection may be tried now; if the circuit is open, saying yes starts the one trial."""
+        if not self.is_open:
+            return True
+        if self._trying or now < self._until:
+            return False
+        self._trying = True
+        return True
+
+    def failed(self, now: float) -> None:
+        """A connection could not be made."""
+        self._failures += 1
+        self._trying = False
+        if self.is_open:
+            self._until = now + min(FIRST_PAUSE * 2.0 ** min(self._failures - THRESHOLD, 10), LONGEST_PAUSE)
+
+    def succeeded(self) -> bool:
+        """A connection was made. True if the device had counted as unreachable until now."""
+        was_open = self.is_open
+        self._failures = 0
+        self._trying = False
+        return was_open

@@ -1,0 +1,196 @@
+"""One request to a device, and its answer while it arrives.
+
+RFC 9110 section 9.2.2 on what may be repeated. The head fires a Deferred; the body is then either
+collected, bounded, or relayed piece by piece.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsdgateway.http.messages import Headers
+from wsdgateway.http.responses import Head
+from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
+from wsdgateway.scan.operations import Operation
+
+MAX_COLLECTED = 4 * 1024 * 1024
+
+
+@attrs.frozen
+class Address:
+    """Where a device answers. `authority` is what goes into Host, `target` into the request line."""
+
+    host: str
+    port: int
+    authority: bytes
+    target: bytes
+
+
+def address_of(url: str) -> Address:
+    """The parts of an http URL. Raises `ValueError` for anything else."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(f"not an http URL: {url}")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Address(parts.hostname, parts.port or 80, parts.netloc.rpartition("@")[2].encode("idna"),
+                   target.encode("utf-8"))
+
+
+@attrs.define(eq=False)
+class Call:
+    """A request on its way. `on_sent` is called each time it is written to a connection."""
+
+    address: Address
+    operation: Operation
+    body: bytes
+    headers: Headers
+    on_sent: Callable[[], None] = lambda: None
+    answered: Deferred["Response"] = attrs.field(factory=Deferred)
+    timer: IDelayedCall | None = None
+    resent: bool = False
+    connection: "Connection | None" = None
+
+    def fail(self, error: DeviceError) -> None:
+        """End without an answer; once."""
+        self.stop_timer()
+        if not self.answered.called:
+            self.answered.errback(Failure(error))
+
+    def stop_timer(self) -> None:
+        """The time for the whole exchange no longer runs."""
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+        self.timer = None
+
+
+class Connection(Protocol):
+    """What an answer needs of the connection that it arrives on."""
+
+    def abort(self) -> None:
+        """Close at once; the answer is lost."""
+
+    def pause(self) -> None:
+        """Read nothing for a while."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
+@implementer(IPushProducer)
+class Response:
+    """An answer whose head is here. Exactly one of `collect` and `relay` takes its body."""
+
+    def __init__(self, call: Call, head: Head, connection: Connection, reactor: IReactorTime,
+                 idle_timeout: float) -> None:
+        self.call = call
+        self.head = head
+        self._connection = connection
+        self._reactor = reactor
+        self._idle_timeout = idle_timeout
+        self._idle: IDelayedCall | None = None
+        self._take: Callable[[bytes], None] | None = None
+        self._waiting: list[bytes] = []
+        self._done: Deferred[None] = Deferred()
+        self._error: DeviceError | None = None
+        self.ended = False
+
+    @property
+    def peer(self) -> str:
+        """The device, as messages name it."""
+        return f"{self.call.address.host}:{self.call.address.port}"
+
+    async def collect(self) -> bytes:
+        """The whole body. Raises `DeviceError`; a body over `MAX_COLLECTED` bytes is one."""
+        pieces: list[bytes] = []
+        size = 0
+
+        def take(data: bytes) -> None:
+            nonlocal size
+            size += len(data)
+            if size > MAX_COLLECTED:
+                self.fail(BadDevice(self.peer, f"it is larger than {MAX_COLLECTED} bytes"))
+                self._connection.abort()
+            else:
+                pieces.append(data)
+
+        await self._start(take)
+        self.call.stop_timer()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def relay(self, take: Callable[[bytes], None]) -> None:
+        """Each piece to `take` as it comes; from now on only silence is bounded. Raises `DeviceError`."""
+        self.call.stop_timer()
+        self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
+        try:
+            await self._start(take)
+        finally:
+            if self._idle.active():
+                self._idle.cancel()
+
+    def _start(self, take: Callable[[bytes], None]) -> Deferred[None]:
+        self._take = take
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            take(data)
+        if self._error is not None and not self._done.called:
+            self._done.errback(Failure(self._error))
+        elif self.ended and not self._done.called:
+            self._done.callback(None)
+        return self._done
+
+    def _silent(self) -> None:
+        self.fail(Unavailable(self.peer, f"nothing moved for {self._idle_timeout:g} seconds"))
+        self._connection.abort()
+
+    def _still_alive(self) -> None:
+        if self._idle is not None and self._idle.active():
+            self._idle.reset(self._idle_timeout)
+
+    # Called by the connection.
+
+    def data(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._still_alive()
+        if self._take is None:
+            self._waiting.append(data)
+        elif self._error is None:
+            self._take(data)
+
+    def end(self) -> None:
+        """The body is complete."""
+        self.ended = True
+        if self._take is not None and not self._done.called:
+            self._done.callback(None)
+
+    def fail(self, error: DeviceError) -> None:
+        """The body will not be completed."""
+        if self.ended or self._error is not None:
+            return
+        self._error = error
+        self.call.stop_timer()
+        if self._take is not None and not self._done.called:
+            self._done.errback(Failure(error))
+
+    # IPushProducer, for the client's transport.
+
+    def pauseProducing(self) -> None:
+        self._still_alive()
+        if not self.ended:
+            self._connection.pause()
+
+    def resumeProducing(self) -> None:
+        self._still_alive()
+        if not self.ended:
+            self._connection.resume()
+
+    def stopProducing(self) -> None:
+        """Nobody wants the rest."""
+        if not self.ended:
+            self.fail(Unavailable(self.peer, "the client went away"))
+            self._connection.abort()

@@ -1,0 +1,365 @@
+"""Connections to one device: a bounded pool, a bounded queue, time-outs, a circuit breaker.
+
+RFC 9112 section 9. Scanners take one or two connections at a time and hang when pressed, so all that
+goes to a device goes through here.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import error as neterror
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsdgateway.http.messages import request_head
+from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
+from wsdgateway.net.circuit import Circuit
+from wsdgateway.net.devicecall import Address, Call, Response
+from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
+
+MAX_QUEUE = 200
+CONNECT_TIMEOUT = 10.0
+IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device could give to others
+READ_SIZE = 262144
+
+_CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
+                   neterror.ConnectingCancelledError, CancelledError, OSError)
+
+
+class DeviceConnection(Protocol):
+    """One connection: one exchange at a time."""
+
+    transport: Any
+
+    def __init__(self, owner: "DeviceClient", address: Address) -> None:
+        self._owner = owner
+        self.address = address
+        self.call: Call | None = None
+        self._response: Response | None = None
+        self._reader: ResponseReader | None = None
+        self.used = False
+        self.lost = False
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.bufferSize = READ_SIZE
+        self._owner.reached(self.transport.getPeer().host)
+
+    def send(self, call: Call) -> None:
+        """Write a request; its answer is read from here on."""
+        self.call = call
+        call.connection = self
+        self._reader = ResponseReader(self._owner.lenient)
+        self._response = None
+        call.on_sent()
+        head = request_head(call.address.target, [
+            (b"Host", call.address.authority), *call.headers, (b"Content-Length", b"%d" % len(call.body))])
+        self.transport.write(head + call.body)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._reader is None:
+            self.abort()  # an idle device has nothing to say
+            return
+        try:
+            events = self._reader.feed(data)
+        except BadAnswer as problem:
+            self._broken(BadDevice(self._peer(), str(problem)))
+            return
+        self._pass_on(events)
+
+    def _pass_on(self, events: list[Head | Data | End]) -> None:
+        for event in events:
+            if isinstance(event, Data):
+                assert self._response is not None
+                self._response.data(event.data)
+            elif isinstance(event, Head):
+                assert self.call is not None
+                self._response = Response(self.call, event, self, self._owner.reactor, self._owner.idle_timeout)
+                if self.call.answered.called:
+                    self.abort()
+                    return
+                self.call.answered.callback(self._response)
+            else:
+                self._finished()
+
+    def _finished(self) -> None:
+        response, reader = self._response, self._reader
+        assert response is not None and reader is not None
+        self.call = self._response = self._reader = None
+        self.used = True
+        self.resume()
+        # The connection is given back first, so that whoever reads the end may ask the next at once.
+        self._owner.released(self, reusable=reader.reusable and not self.lost)
+        response.end()
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:
+        self.lost = True
+        if self._reader is not None:
+            try:
+                self._pass_on(self._reader.eof())
+            except BadAnswer as problem:
+                self._broken(BadDevice(self._peer(), str(problem)))
+        self._owner.closed(self)
+
+    def _broken(self, error: DeviceError, retry: bool = True) -> None:
+        call, response, reader = self.call, self._response, self._reader
+        self.call = self._response = self._reader = None
+        self.abort()
+        if response is not None:
+            response.fail(error)
+        elif call is not None and reader is not None:
+            if retry and self.used and not reader.started and call.operation.repeatable and not call.resent:
+                call.resent = True
+                self._owner.closed(self)
+                self._owner.again(call)
+            else:
+                call.fail(error)
+
+    def expire(self, error: Unavailable) -> None:
+        """The exchange took too long."""
+        self._broken(error, retry=False)
+
+    def _peer(self) -> str:
+        return f"{self.address.host}:{self.address.port}"
+
+    def abort(self) -> None:
+        """Close at once."""
+        if not self.lost:
+            self.transport.abortConnection()
+
+    def pause(self) -> None:
+        """Read nothing for a while."""
+        if not self.lost:
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self.lost and not self.transport.disconnecting:
+            self.transport.resumeProducing()
+
+
+class DeviceClient:
+    """Everything that goes to one device. Times are in seconds.
+
+    `on_recovered` is called when a device that counted as unreachable takes a connection again.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, seconds: Callable[[], float], max_connections: int, timeout: float,
+                 idle_timeout: float, lenient: bool, on_recovered: Callable[[], None] = lambda: None) -> None:
+        self.reactor = reactor
+        self.idle_timeout = idle_timeout
+        self.lenient = lenient
+        self.peers: set[str] = set()
+        self._seconds = seconds
+        self._limit = max_connections
+        self._timeout = timeout
+        self._on_recovered = on_recovered
+        self._circuit = Circuit()
+        self._queue: deque[Call] = deque()
+        self._open: set[DeviceConnection] = set()
+        self._closing: set[DeviceConnection] = set()
+        self._idle: list[tuple[DeviceConnection, IDelayedCall]] = []
+        self._connecting: dict[Call, Deferred[DeviceConnection]] = {}
+        self._stopped: Deferred[None] | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the device takes connections, as far as is known."""
+        return not self._circuit.is_open
+
+    def request(self, call: Call) -> Deferred[Response]:
+        """Send a request. Fires with its `Response`, or fails with a `DeviceError`."""
+        if self._stopped is not None:
+            call.fail(Unavailable(call.address.host, "the gateway is stopping"))
+            return call.answered
+        call.timer = self.reactor.callLater(self._timeout, self._expired, call)
+        self._place(call)
+        return call.answered
+
+    def again(self, call: Call) -> None:
+        """A repeatable request whose old connection broke goes out once more."""
+        self._place(call)
+
+    def _place(self, call: Call) -> None:
+        """Give the call a connection, a place in the queue, or an error."""
+        if call.operation.repeatable and not call.resent and self._use_idle(call):
+            return
+        if self._has_room(call):
+            self._connect(call)
+        elif len(self._queue) >= MAX_QUEUE:
+            call.fail(Unavailable(call.address.host, f"{MAX_QUEUE} requests are waiting for it already"))
+        elif call.operation.urgent or call.resent:
+            self._queue.appendleft(call)
+        else:
+            self._queue.append(call)
+
+    def _has_room(self, call: Call) -> bool:
+        """Whether a connection may be opened; an idle one makes room, an urgent call may use one more."""
+        limit = self._limit + (1 if call.operation.urgent else 0)
+        if len(self._open) + len(self._connecting) < limit:
+            return True
+        if self._idle:
+            self._drop_idle(0)
+            return True
+        return False
+
+    def _use_idle(self, call: Call) -> bool:
+        for position in range(len(self._idle) - 1, -1, -1):
+            connection, timer = self._idle[position]
+            if connection.address.host == call.address.host and connection.address.port == call.address.port:
+                del self._idle[position]
+                timer.cancel()
+                connection.send(call)
+                return True
+        return False
+
+    def _drop_idle(self, position: int) -> None:
+        connection, timer = self._idle.pop(position)
+        if timer.active():
+            timer.cancel()
+        self._close(connection)
+
+    def _close(self, connection: DeviceConnection) -> None:
+        """Let go of a connection; its place is free at once."""
+        self._open.discard(connection)
+        if not connection.lost:
+            self._closing.add(connection)
+            connection.transport.loseConnection()
+
+    def _connect(self, call: Call) -> None:
+        if not self._circuit.admits(self._seconds()):
+            call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
+            return
+        factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
+        attempt = self._endpoint(call.address).connect(factory)
+        self._connecting[call] = attempt
+        attempt.addCallbacks(self._connected, self._not_connected, callbackArgs=(call,), errbackArgs=(call,))
+        attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure,
+                                                            host=call.address.host))
+
+    def _endpoint(self, address: Address) -> IStreamClientEndpoint:
+        timeout = min(CONNECT_TIMEOUT, self._timeout)
+        if isIPAddress(address.host):
+            return TCP4ClientEndpoint(self.reactor, address.host, address.port, timeout)
+        if isIPv6Address(address.host):
+            return TCP6ClientEndpoint(self.reactor, address.host, address.port, timeout)
+        return HostnameEndpoint(self.reactor, address.host.encode("idna"), address.port, timeout)
+
+    def _connected(self, connection: DeviceConnection, call: Call) -> None:
+        self._connecting.pop(call, None)
+        recovered = self._circuit.succeeded()
+        self._open.add(connection)
+        if call.answered.called:
+            self.released(connection, reusable=True)
+        else:
+            connection.send(call)
+        if recovered:
+            self._on_recovered()
+
+    def _not_connected(self, failure: Failure, call: Call) -> None:
+        self._connecting.pop(call, None)
+        if failure.check(*_CONNECT_ERRORS) is None:
+            self.log.failure("while connecting to {host}", failure, host=call.address.host)
+        self._circuit.failed(self._seconds())
+        call.fail(Unavailable(call.address.host, f"no connection ({failure.getErrorMessage()})"))
+        if self._circuit.is_open and self._stopped is None:
+            waiting, self._queue = self._queue, deque()
+            for other in waiting:
+                other.fail(Unavailable(other.address.host, "it does not take connections"))
+        else:
+            self._next()
+
+    def _expired(self, call: Call) -> None:
+        """The time for the whole exchange is over."""
+        self._end(call, f"no complete answer within {self._timeout:g} seconds")
+
+    def abandon(self, call: Call) -> None:
+        """Nobody wants the answer any more: close the connection that it would have come on."""
+        self._end(call, "the client went away")
+
+    def _end(self, call: Call, why: str) -> None:
+        error = Unavailable(call.address.host, why)
+        call.stop_timer()
+        if call in self._connecting:
+            self._connecting[call].cancel()
+        elif call.connection is not None:
+            connection = call.connection
+            assert isinstance(connection, DeviceConnection)
+            if connection.call is call:
+                connection.expire(error)
+        elif call in self._queue:
+            self._queue.remove(call)
+        call.fail(error)
+
+    # Called by connections.
+
+    def reached(self, peer: str) -> None:
+        """A connection was made to that IP address."""
+        self.peers = {*list(self.peers)[-15:], peer}
+
+    def released(self, connection: DeviceConnection, *, reusable: bool) -> None:
+        """An exchange is over; the connection is idle from now on, or closed."""
+        if not reusable or self._stopped is not None:
+            self._close(connection)
+        elif connection in self._open:
+            timer = self.reactor.callLater(IDLE_SECONDS, self._idle_too_long, connection)
+            self._idle.append((connection, timer))
+        self._next()
+
+    def _idle_too_long(self, connection: DeviceConnection) -> None:
+        for position, (idle, _) in enumerate(self._idle):
+            if idle is connection:
+                self._drop_idle(position)
+                return
+
+    def closed(self, connection: DeviceConnection) -> None:
+        """The connection is gone."""
+        self._open.discard(connection)
+        self._closing.discard(connection)
+        for position, (idle, timer) in enumerate(self._idle):
+            if idle is connection:
+                timer.cancel()
+                del self._idle[position]
+                break
+        self._next()
+
+    def _next(self) -> None:
+        if self._stopped is not None:
+            if not (self._open or self._closing or self._connecting or self._stopped.called):
+                self._stopped.callback(None)
+            return
+        while self._queue:
+            call = self._queue[0]
+            if call.operation.repeatable and not call.resent and self._idle:
+                self._queue.popleft()
+                if not self._use_idle(call):
+                    self._place(call)
+            elif self._has_room(call):
+                self._queue.popleft()
+                self._connect(call)
+            else:
+                return
+
+    def stop(self) -> Deferred[None]:
+        """Close everything; what runs fails. Fires when the last connection is gone."""
+        if self._stopped is None:
+            self._stopped = Deferred()
+            for call in (*self._queue, *self._connecting):
+                self._end(call, "the gateway is stopping")
+            while self._idle:
+                self._drop_idle(0)
+            for connection in self._open:
+                if connection.call is not None:
+                    connection.call.stop_timer()
+                connection.abort()
+            self._next()
+        return self._stopped

@@ -1,0 +1,31 @@
+"""What can go wrong between the gateway and a device, and the fault that a client gets for it.
+
+An error's class says whose fault it was; `fault_for` is the one place that turns it into a fault.
+"""
+
+from wsdgateway.soap.faults import Fault, internal_error, temporary_error
+
+
+class DeviceError(Exception):
+    """No usable answer came from the device at `peer`; `what` says why."""
+
+    def __init__(self, peer: str, what: str) -> None:
+        super().__init__(f"{peer}: {what}")
+        self.peer = peer
+        self.what = what
+
+
+class Unavailable(DeviceError):
+    """The device can't be asked now: refused, timed out, circuit open, queue full."""
+
+
+class BadDevice(DeviceError):
+    """What came is not a whole HTTP answer."""
+
+
+def fault_for(error: DeviceError) -> Fault:
+    """The fault of the contract for an error."""
+    if isinstance(error, BadDevice):
+        return internal_error(
+            f"The scanner's answer can't be used: {error.what}. Restart the scanner if it happens again.")
+    return temporary_error(f"The scanner can't be asked now: {error.what}. Try again in a few seconds.")

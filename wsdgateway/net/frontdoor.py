@@ -1,0 +1,291 @@
+"""Clients' connections: bytes in, turns out, in order; limits on everything a client can make us wait for.
+
+RFC 9112 section 9. One request at a time is answered; while one waits behind it, nothing more is read.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol, IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsdgateway.http.messages import response_head
+from wsdgateway.http.requests import Continue, Refusal, Request, RequestReader
+from wsdgateway.net.turn import Turn, http_date
+
+LINGER_SECONDS = 2.0
+MAX_LINGER_BYTES = 8 * 1024 * 1024
+
+
+@attrs.frozen
+class Limits:
+    """What a client may use: bytes of a body, connections, seconds. The contract's `[limits]`."""
+
+    request_body: int = 1048576
+    connections: int = 2000
+    keepalive_timeout: float = 60.0
+    header_timeout: float = 15.0
+
+
+Respond = Callable[[Turn], None]
+
+
+@implementer(IPushProducer, IHalfCloseableProtocol)
+class ClientConnection(Protocol):
+    """One client's connection.
+
+    Its deadline is one timer, looked at when it fires: moving a deadline costs an attribute, not a timer.
+    """
+
+    transport: Any
+    log = Logger()
+
+    def __init__(self, door: "FrontDoor", client: str, peer: str) -> None:
+        self.client = client
+        self.peer = peer
+        self._door = door
+        self._reader = RequestReader(door.limits.request_body)
+        self._waiting: deque[Request] = deque()
+        self._refusal: Refusal | None = None
+        self._turn: Turn | None = None
+        self._paused = False
+        self._read_closed = False
+        self._lost = False
+        self._lingering = 0
+        self._timer: IDelayedCall | None = None
+        self._deadline = 0.0
+        self._timer_at = 0.0
+        self._asking = False
+        self._looping = False
+
+    def connectionMade(self) -> None:
+        self._door.connections.add(self)
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        self._expect_within(self._door.limits.header_timeout)
+        if len(self._door.connections) > self._door.limits.connections:
+            self._refuse(Refusal(503, "Too many connections; try again later."))
+
+    # Reading.
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._lingering:
+            self._lingering += len(data)
+            if self._lingering > MAX_LINGER_BYTES:
+                self.abort()
+            return
+        if self._turn is None and not self._asking:
+            self._asking = True
+            self._expect_within(self._door.limits.header_timeout)
+        for event in self._reader.feed(data):
+            if isinstance(event, Request):
+                self._waiting.append(event)
+            elif isinstance(event, Refusal):
+                self._refusal = event
+            elif isinstance(event, Continue) and self._turn is None and not self._waiting:
+                self.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
+        self._next()
+
+    def _next(self) -> None:
+        """Begin the next turn, if there is a request and the last one is over."""
+        self._looping = True
+        while self._turn is None and self._waiting and not self._paused and not self._lost:
+            turn = self._turn = Turn(self, self._waiting.popleft())
+            self._asking = False
+            self._deadline = 0.0
+            self._door.respond(turn)
+        self._looping = False
+        if self._turn is None and self._refusal is not None and not self._lingering:
+            self._refuse(self._refusal)
+        self._read_if_wanted()
+
+    def _read_if_wanted(self) -> None:
+        if self._lost:
+            return
+        if self._waiting and self._turn is not None and not self._lingering:
+            self.transport.stopReading()
+        elif not self._read_closed:
+            self.transport.startReading()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Say what is wrong, then read on a while without looking: a reset would take the answer away."""
+        body = f"{refusal.reason}\n".encode()
+        self.write([response_head(refusal.status, [
+            (b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(body)),
+            (b"Connection", b"close")]), body])
+        self._door.refused(self, refusal)
+        self._linger()
+
+    def _linger(self) -> None:
+        self._lingering = 1
+        self._waiting.clear()
+        if self._read_closed:
+            self._close()
+            return
+        self.transport.unregisterProducer()
+        self.transport.loseWriteConnection()
+        self._expect_within(LINGER_SECONDS)
+
+    def _close(self) -> None:
+        """Close once everything is written. A transport with a paused producer would wait for it for ever."""
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    # The channel of a turn.
+
+    def write(self, pieces: list[bytes | memoryview]) -> None:
+        """Send bytes; dropped once the client is gone."""
+        if not self._lost:
+            self.transport.writeSequence(pieces)
+
+    def date(self) -> bytes:
+        """The Date field for now."""
+        return self._door.date()
+
+    def turn_over(self, turn: Turn, keep_alive: bool) -> None:
+        """The answer is complete; read the next request, or close."""
+        self._turn = None
+        if self._lost:
+            return
+        if keep_alive and not self._read_closed:
+            self._asking = self._reader.reading
+            self._expect_within(self._door.limits.header_timeout if self._asking
+                                else self._door.limits.keepalive_timeout)
+            if not self._looping and (self._waiting or self._refusal):
+                self._next()
+        else:
+            self._waiting.clear()
+            self._refusal = None
+            self._expect_within(self._door.limits.keepalive_timeout)
+            self._close()
+
+    def abort(self) -> None:
+        """Close so that the client can't take what it has for the whole."""
+        if not self._lost:
+            self.transport.abortConnection()
+
+    # Time.
+
+    def _expect_within(self, seconds: float) -> None:
+        """Something must happen within so many seconds."""
+        now = self._door.seconds()
+        self._deadline = now + seconds
+        if self._timer is None:
+            self._timer = self._door.reactor.callLater(seconds, self._look)
+        elif self._timer_at > self._deadline:
+            self._timer.reset(seconds)
+        else:
+            return
+        self._timer_at = self._deadline
+
+    def _look(self) -> None:
+        self._timer = None
+        left = self._deadline - self._door.seconds()
+        if self._deadline == 0.0:
+            return  # a turn is running; its own times bound it
+        if left > 0.0:
+            self._timer_at = self._deadline
+            self._timer = self._door.reactor.callLater(left, self._look)
+        elif self._asking and not self._lingering and self._reader.reading:
+            self._refuse(Refusal(408, "The request took too long."))
+        elif self._lingering or self._paused:
+            self.abort()
+        else:
+            self._close()
+            self._lingering = 1
+            self._expect_within(LINGER_SECONDS)
+
+    # IPushProducer: the client takes answers slower than they come, or fast again.
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+        if self._turn is not None and self._turn.producer is not None:
+            self._turn.producer.pauseProducing()
+        else:
+            self._expect_within(self._door.limits.keepalive_timeout)
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if self._turn is not None and self._turn.producer is not None:
+            self._turn.producer.resumeProducing()
+        elif self._turn is None and not self._lost:
+            self._next()
+
+    def stopProducing(self) -> None:
+        """The transport is going away; connectionLost follows."""
+
+    # The end.
+
+    def readConnectionLost(self) -> None:
+        """The client has said all it will; what it asked is still answered, unless it was an image."""
+        self._read_closed = True
+        if self._turn is None and not self._waiting:
+            self._close()
+        elif self._turn is not None and self._turn.producer is not None:
+            self.abort()
+
+    def writeConnectionLost(self) -> None:
+        """Our half is closed after a refusal."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost = True
+        self._door.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waiting.clear()
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.gone = True
+            if turn.on_gone is not None:
+                turn.on_gone()
+        self._door.left()
+
+
+class FrontDoor(Factory):
+    """The connections of one listener. `seconds` is a monotonic clock, `wall` the time since 1970."""
+
+    noisy = False
+
+    def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
+                 respond: Respond, refused: Callable[[ClientConnection, Refusal], None]) -> None:
+        self.reactor = reactor
+        self.seconds = seconds
+        self.limits = limits
+        self.respond = respond
+        self.refused = refused
+        self.connections: set[ClientConnection] = set()
+        self._wall = wall
+        self._date = (0, b"")
+        self._on_empty: Callable[[], None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
+        host = getattr(addr, "host", "")
+        return ClientConnection(self, host, f"{host}:{getattr(addr, 'port', '')}")
+
+    def date(self) -> bytes:
+        """The Date field for now, written once a second."""
+        now = int(self._wall())
+        if self._date[0] != now:
+            self._date = (now, http_date(now))
+        return self._date[1]
+
+    def left(self) -> None:
+        """A connection is gone."""
+        if not self.connections and self._on_empty is not None:
+            on_empty, self._on_empty = self._on_empty, None
+            on_empty()
+
+    def close_all(self, on_empty: Callable[[], None]) -> None:
+        """Abort every connection and call back when the last one is gone."""
+        if not self.connections:
+            on_empty()
+            return
+        self._on_empty = on_empty
+        for connection in list(self.connections):
+            connection.abort()

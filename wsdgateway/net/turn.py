@@ -1,0 +1,113 @@
+"""A client's turn: one request on its connection, and the writing of its answer.
+
+RFC 9112 sections 6 and 9. An answer is written whole, or streamed with the framing that the client
+understands; once the client has gone, writing does nothing.
+"""
+
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Protocol
+
+from twisted.internet.interfaces import IPushProducer
+
+from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, response_head
+from wsdgateway.http.requests import Request
+
+SOAP = b"application/soap+xml; charset=utf-8"
+_SOAP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: " + SOAP + b"\r\n"
+
+
+class Channel(Protocol):
+    """The connection that a turn writes to."""
+
+    client: str
+    peer: str
+
+    def write(self, pieces: list[bytes | memoryview]) -> None:
+        """Send bytes; dropped once the client is gone."""
+
+    def turn_over(self, turn: "Turn", keep_alive: bool) -> None:
+        """The answer is complete; read the next request, or close."""
+
+    def abort(self) -> None:
+        """Close so that the client can't take what it has for the whole."""
+
+    def date(self) -> bytes:
+        """The Date field for now."""
+
+
+def http_date(seconds: float) -> bytes:
+    """Wall-clock seconds since 1970 as a Date field. RFC 9110 section 6.6.1."""
+    return b"Date: %s\r\n" % formatdate(seconds, usegmt=True).encode()
+
+
+class Turn:
+    """One request and its answer. `on_gone` is called if the client leaves before the answer is complete."""
+
+    __slots__ = ("_channel", "_chunked", "gone", "on_gone", "producer", "request", "written")
+
+    def __init__(self, channel: Channel, request: Request) -> None:
+        self._channel = channel
+        self._chunked = False
+        self.request = request
+        self.gone = False
+        self.written = 0
+        self.on_gone: Callable[[], None] | None = None
+        self.producer: IPushProducer | None = None
+
+    @property
+    def client(self) -> str:
+        """The client's IP address."""
+        return self._channel.client
+
+    def answer(self, status: int, body: bytes, content_type: bytes = SOAP,
+               headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """An answer of our own, whole. An empty `content_type` is left out."""
+        if status == 200 and not headers and content_type is SOAP:
+            head = _SOAP_OK
+        else:
+            fields = [*headers, (b"Content-Type", content_type)] if content_type else headers
+            head = response_head(status, fields)[:-2]
+        self._whole(head + self._channel.date(), body)
+
+    def pass_on(self, status: int, reason: bytes, headers: Headers, body: bytes) -> None:
+        """A device's answer, whole, with its own fields."""
+        self._whole(response_head(status, headers, reason)[:-2], body)
+
+    def _whole(self, head: bytes, body: bytes) -> None:
+        self.written += len(body)
+        self._channel.write([head, b"Content-Length: %d\r\n" % len(body), self._persistence(self.request.keep_alive),
+                             b"\r\n", b"" if self.request.method == b"HEAD" else body])
+        self._channel.turn_over(self, self.request.keep_alive)
+
+    def _persistence(self, keep_alive: bool) -> bytes:
+        if not keep_alive:
+            return b"Connection: close\r\n"
+        return b"Connection: keep-alive\r\n" if self.request.http10 else b""
+
+    def stream(self, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
+        """The head of an answer whose body follows by `write`; chunked if `length` is None, for HTTP/1.0 until close."""
+        self._chunked = length is None and not self.request.http10
+        framing = b"Content-Length: %d\r\n" % length if length is not None else (
+            b"Transfer-Encoding: chunked\r\n" if self._chunked else b"")
+        keep_alive = self.request.keep_alive and (length is not None or self._chunked)
+        self._channel.write([response_head(status, headers, reason)[:-2], framing, self._persistence(keep_alive),
+                             b"\r\n"])
+
+    def write(self, data: bytes) -> None:
+        """A piece of the body."""
+        if data:
+            self.written += len(data)
+            self._channel.write(chunk(data) if self._chunked else [data])
+
+    def finish(self, length: int | None) -> None:
+        """The body is complete."""
+        self.producer = None
+        if self._chunked:
+            self._channel.write([LAST_CHUNK])
+        self._channel.turn_over(self, self.request.keep_alive and (length is not None or self._chunked))
+
+    def abort(self) -> None:
+        """The body will not be completed: close, so that a part is not taken for the whole."""
+        self.producer = None
+        self._channel.abort()

@@ -1,0 +1,96 @@
+"""GetJobElements: the request read, the answer read and written.
+
+WS-Scan, GetJobElementsRequest, GetJobElementsResponse, RequestedElements, ElementData.
+"""
+
+import attrs
+from lxml import etree
+
+from wsdgateway.scan.jobstatus import JobStatus, read_job_status
+from wsdgateway.scan.reading import attribute, child, is_qualified, tag, text, wanted_name
+from wsdgateway.soap.parsing import text_of
+
+JOB_STATUS = "JobStatus"
+SCAN_TICKET = "ScanTicket"
+DOCUMENTS = "Documents"
+ELEMENTS = frozenset((JOB_STATUS, SCAN_TICKET, DOCUMENTS))
+
+_BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
+
+
+@attrs.frozen
+class JobElementsRequest:
+    """What a client wants to know of a job. `wanted` is None where the gateway can't answer it:
+    a vendor's element, an unknown name, or nothing at all."""
+
+    job_id: str
+    wanted: tuple[str, ...] | None
+
+    @property
+    def status_only(self) -> bool:
+        """Whether JobStatus is all that is asked."""
+        return self.wanted == (JOB_STATUS,)
+
+
+@attrs.frozen
+class JobElements:
+    """A device's answer. `extras` holds ScanTicket and Documents as XML; `qualified` says how it writes attributes."""
+
+    status: JobStatus | None
+    extras: tuple[tuple[str, str], ...]
+    qualified: bool
+
+
+def read_request(body: etree._Element | None) -> JobElementsRequest | None:
+    """The request in a Body; None if it is not one or names no job."""
+    if body is None or body.tag not in _BODIES:
+        return None
+    job_id = text(body, "JobId")
+    if job_id is None:
+        return None
+    requested = child(body, "RequestedElements")
+    if requested is None:
+        return JobElementsRequest(job_id, None)
+    wanted: list[str] = []
+    for element in requested.iterchildren(tag=etree.Element):
+        value = text_of(element) if element.tag == tag("Name") else None
+        name = wanted_name(element, value) if value else None
+        if name not in ELEMENTS:
+            return JobElementsRequest(job_id, None)
+        if name not in wanted:
+            wanted.append(name)
+    return JobElementsRequest(job_id, tuple(wanted) or None)
+
+
+def read_response(body: etree._Element | None) -> JobElements | None:
+    """The answer in a Body; None if it is not one. Elements marked as not valid are left out."""
+    if body is None or body.tag != tag("GetJobElementsResponse"):
+        return None
+    elements = child(body, "JobElements")
+    if elements is None:
+        return None
+    status: JobStatus | None = None
+    extras: list[tuple[str, str]] = []
+    qualified = False
+    for data in elements.iterfind(tag("ElementData")):
+        qualified = qualified or is_qualified(data, "Name")
+        if attribute(data, "Valid") in ("0", "false"):
+            continue
+        for element in data.iterchildren(tag=etree.Element):
+            if element.tag == tag(JOB_STATUS):
+                status = read_job_status(element)
+            for name in (SCAN_TICKET, DOCUMENTS):
+                if element.tag == tag(name):
+                    extras.append((name, etree.tostring(element, encoding="unicode", with_tail=False)))
+    return JobElements(status, tuple(extras), qualified)
+
+
+def write_element_data(name: str, content: str, qualified: bool) -> str:
+    """One ElementData, its attributes written the way this scanner writes them."""
+    prefix = "wscn:" if qualified else ""
+    return f'<wscn:ElementData {prefix}Name="wscn:{name}" {prefix}Valid="true">{content}</wscn:ElementData>'
+
+
+def write_response(elements: str) -> str:
+    """The Body's content around the ElementData of an answer."""
+    return f"<wscn:GetJobElementsResponse><wscn:JobElements>{elements}</wscn:JobElements></wscn:GetJobElementsResponse>"

@@ -1,0 +1,121 @@
+"""JobStatus and JobEndState.
+
+WS-Scan, JobStatus, JobState, JobStateReasons, JobEndState. Unknown states and reasons are kept as
+they are, and so are elements of vendors, as XML.
+"""
+
+from datetime import UTC, datetime
+
+import attrs
+from lxml import etree
+
+from wsdgateway.scan.jobstates import FINAL
+from wsdgateway.scan.reading import child, number, tag, text
+from wsdgateway.soap.namespaces import WSCN
+from wsdgateway.soap.parsing import escape, text_of
+
+MAX_REASONS = 32
+MAX_VENDOR_ELEMENTS = 16
+
+_KNOWN = frozenset(map(tag, (
+    "JobId", "JobState", "JobStateReasons", "ScansCompleted", "JobCreatedTime", "JobCompletedTime")))
+
+
+@attrs.frozen
+class JobStatus:
+    """What a device says of a job at one moment. Times are as the device wrote them.
+
+    `ended` is true once a JobEndStateEvent said so, whatever state that named.
+    """
+
+    job_id: str
+    state: str
+    reasons: tuple[str, ...] = ()
+    scans_completed: int | None = None
+    created: str | None = None
+    completed: str | None = None
+    vendor: tuple[str, ...] = ()
+    ended: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether the job is over."""
+        return self.ended or self.state in FINAL
+
+
+def compare_times(one: str, other: str) -> int | None:
+    """-1, 0 or 1 as the first JobCreatedTime is earlier, the same or later; None if that can't be told."""
+    if one == other:
+        return 0
+    try:
+        first, second = datetime.fromisoformat(one), datetime.fromisoformat(other)
+    except ValueError:
+        return None
+    first, second = (time if time.tzinfo else time.replace(tzinfo=UTC) for time in (first, second))
+    return (first > second) - (first < second)
+
+
+def _reasons(element: etree._Element, name: str) -> tuple[str, ...]:
+    listed = child(element, name)
+    if listed is None:
+        return ()
+    found = (text_of(reason) for reason in listed.iterfind(tag("JobStateReason")))
+    return tuple(reason for reason in found if reason)[:MAX_REASONS]
+
+
+def read_job_status(element: etree._Element) -> JobStatus | None:
+    """The status in a JobStatus or JobSummary element; None without JobId or JobState."""
+    job_id, state = text(element, "JobId"), text(element, "JobState")
+    if job_id is None or state is None:
+        return None
+    vendor = tuple(etree.tostring(extra, encoding="unicode", with_tail=False)
+                   for extra in element.iterchildren(tag=etree.Element) if extra.tag not in _KNOWN)
+    return JobStatus(job_id, state, _reasons(element, "JobStateReasons"), number(element, "ScansCompleted"),
+                     text(element, "JobCreatedTime"), text(element, "JobCompletedTime"),
+                     vendor[:MAX_VENDOR_ELEMENTS])
+
+
+def read_job_end_state(element: etree._Element) -> JobStatus | None:
+    """The final status in a JobEndState element; None without JobId or JobCompletedState."""
+    job_id, state = text(element, "JobId"), text(element, "JobCompletedState")
+    if job_id is None or state is None:
+        return None
+    return JobStatus(job_id, state, _reasons(element, "JobCompletedStateReasons"), number(element, "ScansCompleted"),
+                     text(element, "JobCreatedTime"), text(element, "JobCompletedTime"), ended=True)
+
+
+def write_job_status(status: JobStatus) -> str:
+    """The JobStatus element, in the specification's order, prefix `wscn` declared by whoever embeds it."""
+    reasons = "".join(f"<wscn:JobStateReason>{escape(reason)}</wscn:JobStateReason>"
+                      for reason in status.reasons or ("None",))
+    parts = [
+        f"<wscn:JobStatus><wscn:JobId>{escape(status.job_id)}</wscn:JobId>"
+        f"<wscn:JobState>{escape(status.state)}</wscn:JobState>"
+        f"<wscn:JobStateReasons>{reasons}</wscn:JobStateReasons>"
+    ]
+    if status.scans_completed is not None:
+        parts.append(f"<wscn:ScansCompleted>{status.scans_completed}</wscn:ScansCompleted>")
+    if status.created:
+        parts.append(f"<wscn:JobCreatedTime>{escape(status.created)}</wscn:JobCreatedTime>")
+    if status.completed:
+        parts.append(f"<wscn:JobCompletedTime>{escape(status.completed)}</wscn:JobCompletedTime>")
+    parts.extend(status.vendor)
+    parts.append("</wscn:JobStatus>")
+    return "".join(parts)
+
+
+def read_summaries(element: etree._Element, listed: str) -> tuple[JobStatus, ...] | None:
+    """The jobs of a GetActiveJobs (`listed="ActiveJobs"`) or GetJobHistory (`"JobHistory"`) answer.
+
+    None where the list is missing, which is not the same as an empty one.
+    """
+    jobs = child(element, listed)
+    if jobs is None:
+        return None
+    found = []
+    for summary in jobs.iterchildren(f"{{{WSCN}}}JobSummary", f"{{{WSCN}}}Job"):
+        status = child(summary, "JobStatus")
+        read = read_job_status(summary if status is None else status)
+        if read is not None:
+            found.append(attrs.evolve(read, vendor=()))
+    return tuple(found)

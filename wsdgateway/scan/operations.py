@@ -1,0 +1,76 @@
+"""The operations and events of WS-Scan, and what a gateway may do with each.
+
+WS-Scan, "WSD Scan Service Operation Elements"; WS-Eventing's requests are listed beside them
+since they travel to the same address.
+"""
+
+import attrs
+
+from wsdgateway.soap.namespaces import WSCN, WSE, WXF
+
+
+@attrs.frozen
+class Operation:
+    """What is known of an operation before its body is read.
+
+    `repeatable`: sending it twice is as good as once, so it may use an idle connection and be sent
+    again if that breaks. `urgent`: it must not wait behind a running image. `learns`: its answer
+    says something about jobs and is held back until it has been learnt from.
+    """
+
+    name: str
+    repeatable: bool = False
+    urgent: bool = False
+    learns: bool = False
+
+
+OTHER = Operation("other")
+CREATE_SCAN_JOB = Operation("CreateScanJob", learns=True)
+RETRIEVE_IMAGE = Operation("RetrieveImage")
+CANCEL_JOB = Operation("CancelJob", urgent=True, learns=True)
+GET_JOB_ELEMENTS = Operation("GetJobElements", repeatable=True, learns=True)
+GET_ACTIVE_JOBS = Operation("GetActiveJobs", repeatable=True, learns=True)
+GET_JOB_HISTORY = Operation("GetJobHistory", repeatable=True, learns=True)
+GET_SCANNER_ELEMENTS = Operation("GetScannerElements", repeatable=True)
+VALIDATE_SCAN_TICKET = Operation("ValidateScanTicket", repeatable=True)
+
+SUBSCRIBE = Operation("Subscribe")
+RENEW = Operation("Renew", repeatable=True, urgent=True)
+GET_STATUS = Operation("GetStatus", repeatable=True)
+UNSUBSCRIBE = Operation("Unsubscribe", urgent=True)
+GET_METADATA = Operation("Get", repeatable=True)
+
+SCAN_OPERATIONS = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB, GET_JOB_ELEMENTS, GET_ACTIVE_JOBS,
+                   GET_JOB_HISTORY, GET_SCANNER_ELEMENTS, VALIDATE_SCAN_TICKET)
+EVENTING_OPERATIONS = (SUBSCRIBE, RENEW, GET_STATUS, UNSUBSCRIBE)
+
+# Some clients copied this namespace from the pages of the specification; devices mostly refuse it.
+WSCN_2006_01 = "http://schemas.microsoft.com/windows/2006/01/wdp/scan"
+
+_BY_ACTION = {
+    **{f"{uri}/{operation.name}": operation for operation in SCAN_OPERATIONS for uri in (WSCN, WSCN_2006_01)},
+    **{f"{WSE}/{operation.name}": operation for operation in EVENTING_OPERATIONS},
+    f"{WXF}/Get": GET_METADATA,
+}
+
+SCAN_AVAILABLE = "ScanAvailableEvent"
+JOB_STATUS = "JobStatusEvent"
+JOB_END_STATE = "JobEndStateEvent"
+EVENTS = (JOB_STATUS, JOB_END_STATE, "ScannerElementsChangeEvent", "ScannerStatusSummaryEvent",
+          "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent", SCAN_AVAILABLE)
+_EVENT_BY_ACTION = {f"{WSCN}/{event}": event for event in EVENTS}
+
+
+def operation_of(action: str) -> Operation:
+    """The operation that an action names; `OTHER` for one that we do not know."""
+    return _BY_ACTION.get(action, OTHER)
+
+
+def event_of(action: str) -> str | None:
+    """The event that an action names; None for anything else."""
+    return _EVENT_BY_ACTION.get(action)
+
+
+def action_of(name: str) -> str:
+    """The action of a WS-Scan operation or event."""
+    return f"{WSCN}/{name}"

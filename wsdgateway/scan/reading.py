@@ -1,0 +1,58 @@
+"""Reading WS-Scan elements liberally: any prefix, white space, attributes with and without one.
+
+WS-Scan, "WSD Scan Service Job and Document Elements".
+"""
+
+from lxml import etree
+
+from wsdgateway.soap.namespaces import WSCN
+from wsdgateway.soap.parsing import text_of
+
+_WSCN = f"{{{WSCN}}}"
+
+
+def tag(name: str) -> str:
+    """The WS-Scan element of that name in lxml's notation."""
+    return _WSCN + name
+
+
+def child(element: etree._Element, name: str) -> etree._Element | None:
+    """The first child of that WS-Scan name."""
+    return element.find(_WSCN + name)
+
+
+def text(element: etree._Element, name: str) -> str | None:
+    """The trimmed text of a child; None where it is missing or empty."""
+    return text_of(element.find(_WSCN + name))
+
+
+def number(element: etree._Element, name: str) -> int | None:
+    """A child's value as a count; None where it is missing or not a number of at most nine digits."""
+    value = text(element, name)
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
+        return None
+    return int(value)
+
+
+def attribute(element: etree._Element, name: str) -> str | None:
+    """An attribute, unqualified or qualified, trimmed."""
+    value = element.get(name)
+    if value is None:
+        value = element.get(_WSCN + name)
+    return None if value is None else value.strip()
+
+
+def is_qualified(element: etree._Element, name: str) -> bool:
+    """Whether the attribute is written with a prefix."""
+    return element.get(name) is None and element.get(_WSCN + name) is not None
+
+
+def wanted_name(element: etree._Element, value: str) -> str | None:
+    """The WS-Scan name in a QName that stands in text; None if it is a vendor's.
+
+    A name without prefix counts as WS-Scan's own, since some clients leave it off.
+    """
+    prefix, colon, local = value.rpartition(":")
+    if not colon:
+        return local
+    return local if element.nsmap.get(prefix) == WSCN else None

@@ -1,0 +1,268 @@
+"""What the virtual scanner does: the operations of WS-Scan and the panel.
+
+WS-Scan, "WSD Scan Service Operation Elements", with the faults of each operation.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from lxml import etree
+
+from wsdgateway.scan.jobelements import ELEMENTS, read_request, write_element_data, write_response
+from wsdgateway.scan.jobstatus import write_job_status
+from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE
+from wsdgateway.scan.reading import child, tag, text, wanted_name
+from wsdgateway.simulator.description import (
+    documents,
+    image_information,
+    job_summary,
+    parameters,
+    scanner_elements,
+)
+from wsdgateway.simulator.events import Refused, Subscribers
+from wsdgateway.simulator.jobs import JobEvent, Jobs, VirtualJob, timestamp
+from wsdgateway.simulator.settings import Settings
+from wsdgateway.simulator.ticket import BadTicket, Ticket, read_ticket
+from wsdgateway.soap.faults import Fault, action_not_supported, invalid_args
+from wsdgateway.soap.parsing import escape, text_of
+
+NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The server has no images available to acquire.", 400)
+UNKNOWN_JOB = Fault("Sender", "wscn:ClientErrorJobIdNotFound", "The specified JobId was not found.", 400)
+BAD_TOKEN = Fault("Sender", "wscn:ClientErrorInvalidJobToken", "The JobToken is not that of the job.", 400)
+BAD_DESTINATION = Fault("Sender", "wscn:ClientErrorInvalidDestinationToken",
+                        "The DestinationToken parameter value is not currently valid.", 400)
+BAD_IDENTIFIER = Fault("Sender", "wscn:ClientErrorInvalidScanIdentifier",
+                       "The ScanIdentifier parameter value is not currently valid.", 400)
+BUSY = Fault("Receiver", "wscn:ServerErrorNotAcceptingJobs",
+             "The service is temporarily blocked and cannot accept new job or document requests.", 500)
+
+
+class Rejected(Exception):
+    """The operation ends in a fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+
+
+@attrs.frozen(eq=False)
+class Page:
+    """RetrieveImage was granted: send page `number` of the job."""
+
+    job: VirtualJob
+    number: int
+
+
+class VirtualDevice:
+    """A scanner without network. `later` is `reactor.callLater`; `wall` the seconds since 1970."""
+
+    def __init__(self, settings: Settings, subscribers: Subscribers, *, later: Callable[..., Any],
+                 wall: Callable[[], float]) -> None:
+        self.settings = settings
+        self.subscribers = subscribers
+        self.jobs = Jobs()
+        self.feeder = settings.feeder_pages
+        self.jammed = False
+        self._later = later
+        self._wall = wall
+        self._timers: dict[str, Any] = {}
+        self._pressed: set[str] = set()
+
+    def operate(self, name: str, body: etree._Element | None) -> str | Page:
+        """The content of the answer's Body, or the page to send. Raises `Rejected`."""
+        perform = self._operations.get(name)
+        if perform is None:
+            raise Rejected(action_not_supported(name))
+        if body is None:
+            raise Rejected(invalid_args("The Body is empty."))
+        try:
+            return perform(self, body)
+        except (BadTicket, Refused) as refused:
+            raise Rejected(refused.fault) from None
+
+    def _get_scanner_elements(self, body: etree._Element) -> str:
+        requested = child(body, "RequestedElements")
+        names = [] if requested is None else [
+            wanted_name(element, text_of(element) or "") or "" for element in requested.iterfind(tag("Name"))]
+        busy = any(job.busy for job in self.jobs.active())
+        state, reason = ("Stopped", "AttentionRequired") if self.jammed else (
+            ("Processing", "None") if busy else ("Idle", "None"))
+        return scanner_elements(names, self.settings, state=state, reason=reason, time=timestamp(self._wall()))
+
+    def _validate_scan_ticket(self, body: etree._Element) -> str:
+        ticket = read_ticket(body)
+        return ("<wscn:ValidateScanTicketResponse><wscn:ValidationInfo><wscn:ValidTicket>true</wscn:ValidTicket>"
+                f"{image_information(ticket.page)}</wscn:ValidationInfo></wscn:ValidateScanTicketResponse>")
+
+    def _create_scan_job(self, body: etree._Element) -> str:
+        ticket = read_ticket(body)
+        self._check_destination(body)
+        if self.jammed or self.jobs.active():
+            raise Rejected(BUSY)
+        if ticket.source != "Platen" and self.feeder == 0:
+            raise Rejected(NO_IMAGES)
+        job, events = self._create(ticket)
+        self._publish(events)
+        self._watch(job)
+        return (f"<wscn:CreateScanJobResponse><wscn:JobId>{job.job_id}</wscn:JobId>"
+                f"<wscn:JobToken>{job.token}</wscn:JobToken>{image_information(job.page)}"
+                f"{parameters(job.source, job.page, job.wanted, 'DocumentFinalParameters')}"
+                "</wscn:CreateScanJobResponse>")
+
+    def _create(self, ticket: Ticket) -> tuple[VirtualJob, list[JobEvent]]:
+        return self.jobs.create(source=ticket.source, page=ticket.page, name=ticket.name, user=ticket.user,
+                                ticket=ticket.xml, wanted=ticket.images, wall=self._wall())
+
+    def _check_destination(self, body: etree._Element) -> None:
+        identifier, token = text(body, "ScanIdentifier"), text(body, "DestinationToken")
+        if token is not None and not self.subscribers.has_token(token):
+            raise Rejected(BAD_DESTINATION)
+        if identifier is not None:
+            if identifier not in self._pressed:
+                raise Rejected(BAD_IDENTIFIER)
+            self._pressed.discard(identifier)
+
+    def _retrieve_image(self, body: etree._Element) -> Page:
+        job = self._job(body)
+        if text(body, "JobToken") != job.token:
+            raise Rejected(BAD_TOKEN)
+        if job.final:
+            raise Rejected(NO_IMAGES)
+        if job.busy:
+            raise Rejected(BUSY)
+        self._publish(self.jobs.begin_page(job))
+        return Page(job, job.scanned + 1)
+
+    def page_sent(self, job: VirtualJob) -> None:
+        """The last byte of a page has gone out."""
+        if job.final:
+            return
+        if job.source == "Platen":
+            last = True
+        else:
+            self.feeder = max(0, self.feeder - 1)
+            last = self.feeder == 0 or job.scanned + 1 == job.wanted
+        self._publish(self.jobs.end_page(job, last=last, wall=self._wall()))
+        if not job.final:
+            self._watch(job)
+
+    def page_broken(self, job: VirtualJob) -> None:
+        """The client went away in the middle of a page."""
+        if not job.final:
+            self._publish(self.jobs.abort(job, "ImageTransferError", self._wall()))
+
+    def _cancel_job(self, body: etree._Element) -> str:
+        job = self._job(body)
+        if not job.final:
+            self._publish(self.jobs.cancel(job, self._wall()))
+        return "<wscn:CancelJobResponse/>"
+
+    def _get_job_elements(self, body: etree._Element) -> str:
+        request = read_request(body)
+        job = self._job(body)
+        if request is None or request.wanted is None:
+            raise Rejected(invalid_args(f"Ask for {', '.join(sorted(ELEMENTS))}."))
+        known = {"JobStatus": write_job_status(job.status), "ScanTicket": job.ticket, "Documents": documents(job)}
+        return write_response("".join(write_element_data(name, known[name], False) for name in request.wanted))
+
+    def _get_active_jobs(self, body: etree._Element) -> str:
+        listed = "".join(map(job_summary, self.jobs.active()))
+        return f"<wscn:GetActiveJobsResponse><wscn:ActiveJobs>{listed}</wscn:ActiveJobs></wscn:GetActiveJobsResponse>"
+
+    def _get_job_history(self, body: etree._Element) -> str:
+        listed = "".join(map(job_summary, self.jobs.finished()))
+        return f"<wscn:GetJobHistoryResponse><wscn:JobHistory>{listed}</wscn:JobHistory></wscn:GetJobHistoryResponse>"
+
+    _operations: dict[str, Callable[["VirtualDevice", etree._Element], str | Page]] = {
+        "GetScannerElements": _get_scanner_elements,
+        "ValidateScanTicket": _validate_scan_ticket,
+        "CreateScanJob": _create_scan_job,
+        "RetrieveImage": _retrieve_image,
+        "CancelJob": _cancel_job,
+        "GetJobElements": _get_job_elements,
+        "GetActiveJobs": _get_active_jobs,
+        "GetJobHistory": _get_job_history,
+    }
+
+    def _job(self, body: etree._Element) -> VirtualJob:
+        job = self.jobs.get(text(body, "JobId"))
+        if job is None:
+            raise Rejected(UNKNOWN_JOB)
+        return job
+
+    # Time and events.
+
+    def _watch(self, job: VirtualJob) -> None:
+        """Give the job up if nobody fetches its next page in time."""
+        self._forget_timer(job.job_id)
+        self._timers[job.job_id] = self._later(self.settings.job_timeout, self._timed_out, job, job.step)
+
+    def _timed_out(self, job: VirtualJob, step: int) -> None:
+        self._timers.pop(job.job_id, None)
+        if not job.final and job.step == step:
+            self._publish(self.jobs.abort(job, "JobTimedOut", self._wall()))
+
+    def _forget_timer(self, job_id: str) -> None:
+        timer = self._timers.pop(job_id, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _publish(self, events: list[JobEvent]) -> None:
+        for event in events:
+            if event.end:
+                self._forget_timer(event.status.job_id)
+                self.subscribers.publish(JOB_END_STATE, _end_state(event))
+            else:
+                self.subscribers.publish(
+                    JOB_STATUS, f"<wscn:JobStatusEvent>{write_job_status(event.status)}</wscn:JobStatusEvent>")
+
+    # The panel.
+
+    def press(self, context: str | None = None) -> int:
+        """Somebody presses the scan button, for that ClientContext or for every one; how many are told."""
+        told = 0
+        for subscription in list(self.subscribers.held.values()):
+            for known in subscription.destinations:
+                if SCAN_AVAILABLE in subscription.events and context in (None, known):
+                    identifier = f"scan-{len(self._pressed) + 1}-{int(self._wall() * 1000)}"
+                    self._pressed.add(identifier)
+                    self.subscribers.notify(subscription, SCAN_AVAILABLE, (
+                        f"<wscn:ScanAvailableEvent><wscn:ClientContext>{escape(known)}</wscn:ClientContext>"
+                        f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier>"
+                        "<wscn:InputSource>Platen</wscn:InputSource></wscn:ScanAvailableEvent>"))
+                    told += 1
+        return told
+
+    def jam(self) -> None:
+        """Paper is stuck: running jobs are given up, new ones refused."""
+        self.jammed = True
+        for job in self.jobs.active():
+            self._publish(self.jobs.abort(job, "ScannerStopped", self._wall()))
+
+    def forget(self) -> None:
+        """Lose jobs and subscriptions, as a reboot does; JobIds start again."""
+        for job_id in list(self._timers):
+            self._forget_timer(job_id)
+        self.subscribers.forget()
+        self.jobs = Jobs()
+        self.jammed = False
+        self._pressed.clear()
+
+    def stop(self) -> None:
+        """Switch off."""
+        self.forget()
+        self.subscribers.stop()
+
+
+def _end_state(event: JobEvent) -> str:
+    status = event.status
+    reasons = "".join(f"<wscn:JobStateReason>{reason}</wscn:JobStateReason>" for reason in status.reasons)
+    return (f"<wscn:JobEndStateEvent><wscn:JobEndState><wscn:JobId>{status.job_id}</wscn:JobId>"
+            f"<wscn:JobCompletedState>{status.state}</wscn:JobCompletedState>"
+            f"<wscn:JobCompletedStateReasons>{reasons}</wscn:JobCompletedStateReasons>"
+            f"<wscn:JobName>{escape(event.name)}</wscn:JobName>"
+            f"<wscn:JobOriginatingUserName>{escape(event.user)}</wscn:JobOriginatingUserName>"
+            f"<wscn:ScansCompleted>{status.scans_completed}</wscn:ScansCompleted>"
+            f"<wscn:JobCompletedTime>{status.completed}</wscn:JobCompletedTime></wscn:JobEndState>"
+            "</wscn:JobEndStateEvent>")

@@ -1,0 +1,215 @@
+"""Who listens to the virtual scanner, and the sending of notifications.
+
+WS-Eventing 2004/08, sections 3 and 4; WS-Scan, ScanDestinations and ScanAvailableEvent. Each
+subscriber has a queue of its own, delivered in order.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import attrs
+from lxml import etree
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.web.client import Agent, FileBodyProducer, readBody
+from twisted.web.http_headers import Headers
+
+from wsdgateway.eventing.expiry import read_expires, write_duration
+from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE, action_of, event_of
+from wsdgateway.scan.reading import child, tag, text
+from wsdgateway.soap.addressing import EndpointReference, read_reference
+from wsdgateway.soap.envelope import compose
+from wsdgateway.soap.faults import Fault, invalid_args
+from wsdgateway.soap.namespaces import WSCN, WSE
+from wsdgateway.soap.parsing import escape, text_of
+
+MAX_QUEUE = 1000
+MAX_SUBSCRIPTIONS = 100
+DELIVERY_TIMEOUT = 10.0
+
+_WSE = f"{{{WSE}}}"
+_ALLOWED = {"all": EVENTS, "jobs": (JOB_STATUS, JOB_END_STATE, SCAN_AVAILABLE), "none": ()}
+
+
+class Refused(Exception):
+    """A Subscribe, Renew or Unsubscribe that gets a fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+
+
+@attrs.define(eq=False)
+class Subscription:
+    """One subscriber. `destinations` maps each ClientContext to its DestinationToken."""
+
+    identifier: str
+    notify_to: EndpointReference
+    events: tuple[str, ...]
+    expires_at: float
+    destinations: dict[str, str]
+    queue: deque[bytes] = attrs.field(factory=deque)
+    sending: bool = False
+
+
+class Subscribers:
+    """The subscriptions of the virtual scanner; `mode` is what it lets people subscribe to."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, mode: str, longest: float, wall: Callable[[], float],
+                 new_id: Callable[[], str]) -> None:
+        self._reactor = reactor
+        self._agent = Agent(reactor, connectTimeout=DELIVERY_TIMEOUT)
+        self._longest = longest
+        self._wall = wall
+        self._new_id = new_id
+        self._running: set[Deferred[Any]] = set()
+        self.mode = mode
+        self.held: dict[str, Subscription] = {}
+
+    def subscribe(self, body: etree._Element, manager: str) -> str:
+        """The SubscribeResponse's content. `manager` is the address of the subscription manager."""
+        if self.mode == "none":
+            raise Refused(Fault("Sender", "wsa:ActionNotSupported", "This scanner has no events.", 400))
+        delivery = body.find(_WSE + "Delivery")
+        element = None if delivery is None else delivery.find(_WSE + "NotifyTo")
+        notify_to = None if element is None else read_reference(element)
+        if notify_to is None:
+            raise Refused(invalid_args("Subscribe without NotifyTo."))
+        self._expire()
+        if len(self.held) >= MAX_SUBSCRIPTIONS:
+            raise Refused(Fault("Receiver", "wse:EventSourceUnableToProcess", "Too many subscriptions."))
+        events = self._wanted(body.find(_WSE + "Filter"))
+        lifetime = self._lifetime(body)
+        identifier = self._new_id()
+        destinations = self._destinations(body)
+        self.held[identifier] = Subscription(
+            identifier, notify_to, events, self._wall() + lifetime,
+            {context: token for context, (_, token) in destinations.items()})
+        return (
+            f"<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>{escape(manager)}</wsa:Address>"
+            f"<wsa:ReferenceParameters><wse:Identifier>{identifier}</wse:Identifier></wsa:ReferenceParameters>"
+            f"</wse:SubscriptionManager><wse:Expires>{write_duration(lifetime)}</wse:Expires>"
+            f"{self._responses(destinations)}</wse:SubscribeResponse>")
+
+    def _wanted(self, element: etree._Element | None) -> tuple[str, ...]:
+        actions = (text_of(element) or "").split() if element is not None else [action_of(event) for event in EVENTS]
+        events = tuple(event_of(action) or "" for action in actions)
+        if not set(events) <= set(_ALLOWED[self.mode]):
+            raise Refused(Fault("Sender", "wse:FilteringRequestedUnavailable", "Not all of these events exist.", 400))
+        return events
+
+    def _lifetime(self, body: etree._Element) -> float:
+        asked = text_of(body.find(_WSE + "Expires"))
+        seconds = self._longest if asked is None else read_expires(asked, datetime.fromtimestamp(self._wall(), UTC))
+        if seconds is None or seconds <= 0:
+            raise Refused(Fault("Sender", "wse:InvalidExpirationTime", "The Expires can't be met.", 400))
+        return min(seconds, self._longest)
+
+    def _destinations(self, body: etree._Element) -> dict[str, tuple[str, str]]:
+        listed = child(body, "ScanDestinations")
+        if listed is None:
+            return {}
+        return {text(element, "ClientContext") or "": (text(element, "ClientDisplayName") or "", secrets.token_hex(8))
+                for element in listed.iterfind(tag("ScanDestination"))}
+
+    def _responses(self, destinations: dict[str, tuple[str, str]]) -> str:
+        if not destinations:
+            return ""
+        return "<wscn:DestinationResponses>" + "".join(
+            f"<wscn:DestinationResponse><wscn:ClientContext>{escape(context)}</wscn:ClientContext>"
+            f"<wscn:DestinationToken>{token}</wscn:DestinationToken></wscn:DestinationResponse>"
+            for context, (_, token) in destinations.items()) + "</wscn:DestinationResponses>"
+
+    def find(self, identifier: str | None) -> Subscription:
+        """The subscription of that identifier. Raises `Refused`."""
+        self._expire()
+        found = self.held.get(identifier or "")
+        if found is None:
+            raise Refused(Fault("Sender", "wse:InvalidMessage", "There is no such subscription.", 400))
+        return found
+
+    def renew(self, identifier: str | None, body: etree._Element) -> str:
+        """The RenewResponse's content."""
+        subscription = self.find(identifier)
+        lifetime = self._lifetime(body)
+        subscription.expires_at = self._wall() + lifetime
+        return f"<wse:RenewResponse><wse:Expires>{write_duration(lifetime)}</wse:Expires></wse:RenewResponse>"
+
+    def status(self, identifier: str | None) -> str:
+        """The GetStatusResponse's content."""
+        left = self.find(identifier).expires_at - self._wall()
+        return f"<wse:GetStatusResponse><wse:Expires>{write_duration(left)}</wse:Expires></wse:GetStatusResponse>"
+
+    def unsubscribe(self, identifier: str | None) -> None:
+        """End a subscription."""
+        del self.held[self.find(identifier).identifier]
+
+    def _expire(self) -> None:
+        now = self._wall()
+        for identifier in [key for key, held in self.held.items() if held.expires_at <= now]:
+            del self.held[identifier]
+
+    def has_token(self, token: str) -> bool:
+        """Whether a live destination has this DestinationToken."""
+        self._expire()
+        return any(token in held.destinations.values() for held in self.held.values())
+
+    def publish(self, event: str, body: str) -> int:
+        """Tell everybody who listens; how many that are."""
+        self._expire()
+        told = 0
+        for subscription in list(self.held.values()):
+            if event in subscription.events:
+                self.notify(subscription, event, body)
+                told += 1
+        return told
+
+    def notify(self, subscription: Subscription, event: str, body: str) -> None:
+        """Queue one notification."""
+        if len(subscription.queue) >= MAX_QUEUE:
+            return
+        sink = subscription.notify_to
+        subscription.queue.append(compose(
+            action=action_of(event), message_id=self._new_id(), to=sink.address, headers=sink.headers, body=body,
+            namespaces={"wscn": WSCN, "wse": WSE}))
+        if not subscription.sending:
+            subscription.sending = True
+            running = Deferred.fromCoroutine(self._deliver(subscription))
+            self._running.add(running)
+            running.addErrback(lambda failure: self.log.failure("while notifying", failure))
+            running.addBoth(lambda _: self._running.discard(running))
+
+    async def _deliver(self, subscription: Subscription) -> None:
+        try:
+            while subscription.queue:
+                message = subscription.queue.popleft()
+                sending = self._agent.request(
+                    b"POST", subscription.notify_to.address.encode(),
+                    Headers({b"Content-Type": [b"application/soap+xml"]}), FileBodyProducer(BytesIO(message)))
+                sending.addTimeout(DELIVERY_TIMEOUT, self._reactor)
+                try:
+                    response = await sending
+                    await readBody(response).addTimeout(DELIVERY_TIMEOUT, self._reactor)
+                except Exception as error:
+                    self.log.warn("a notification did not arrive at {address}: {error}",
+                                  address=subscription.notify_to.address, error=str(error) or type(error).__name__)
+        finally:
+            subscription.sending = False
+
+    def forget(self) -> None:
+        """Lose every subscription without a word, as a reboot does."""
+        for held in self.held.values():
+            held.queue.clear()
+        self.held.clear()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self.forget()
+        for running in list(self._running):
+            running.cancel()

@@ -1,0 +1,131 @@
+"""The jobs of the virtual scanner: an automaton, and the events that it causes.
+
+WS-Scan, JobState::
+
+    Pending ──first RetrieveImage──► Started, Processing ──last page──► Completed
+       └──────────── Terminating ──► Canceled (CancelJob) | Aborted (time-out, jam) ◄──┘
+
+Nothing here waits: each step returns the events that it causes, as values.
+"""
+
+import secrets
+from datetime import UTC, datetime
+
+import attrs
+
+from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED, FINAL, PENDING, PROCESSING, STARTED, TERMINATING
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.simulator.pages import PageFormat
+
+HISTORY = 50
+
+
+@attrs.frozen
+class JobEvent:
+    """A change that subscribers are told. `end` makes it a JobEndStateEvent."""
+
+    status: JobStatus
+    name: str
+    user: str
+    end: bool = False
+
+
+@attrs.define(eq=False)
+class VirtualJob:
+    """One job. `step` counts its changes, so that a timer can see whether anything moved since."""
+
+    job_id: str
+    token: str
+    source: str
+    page: PageFormat
+    name: str
+    user: str
+    ticket: str
+    wanted: int
+    status: JobStatus
+    scanned: int = 0
+    busy: bool = False
+    step: int = 0
+
+    @property
+    def final(self) -> bool:
+        """Whether the job is over."""
+        return self.status.state in FINAL
+
+
+def timestamp(wall: float) -> str:
+    """Seconds since 1970 as the scanner writes times."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Jobs:
+    """All jobs since the scanner was switched on."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, VirtualJob] = {}
+        self._next = 1
+
+    def get(self, job_id: str | None) -> VirtualJob | None:
+        """The job of that id."""
+        return self._jobs.get(job_id or "")
+
+    def active(self) -> list[VirtualJob]:
+        """The jobs that are not over, oldest first."""
+        return [job for job in self._jobs.values() if not job.final]
+
+    def finished(self) -> list[VirtualJob]:
+        """The jobs that are over, oldest first."""
+        return [job for job in self._jobs.values() if job.final]
+
+    def create(self, *, source: str, page: PageFormat, name: str, user: str, ticket: str, wanted: int,
+               wall: float) -> tuple[VirtualJob, list[JobEvent]]:
+        """A new job, waiting for its first RetrieveImage. `wanted` pages, 0 for all there are."""
+        job_id = str(self._next)
+        self._next += 1
+        status = JobStatus(job_id, PENDING, ("None",), 0, created=timestamp(wall))
+        job = VirtualJob(job_id, secrets.token_hex(8), source, page, name, user, ticket, wanted, status)
+        self._jobs[job_id] = job
+        for old in self.finished()[:-HISTORY]:
+            del self._jobs[old.job_id]
+        return job, [self._event(job)]
+
+    def begin_page(self, job: VirtualJob) -> list[JobEvent]:
+        """The first byte of a page is being scanned."""
+        job.busy = True
+        job.step += 1
+        events = []
+        if job.status.state == PENDING:
+            events.append(self._change(job, STARTED, "None"))
+        events.append(self._change(job, PROCESSING, "JobScanningAndTransferring"))
+        return events
+
+    def end_page(self, job: VirtualJob, *, last: bool, wall: float) -> list[JobEvent]:
+        """A page has been sent; `last` if there is no other."""
+        job.busy = False
+        job.scanned += 1
+        job.step += 1
+        job.status = attrs.evolve(job.status, scans_completed=job.scanned)
+        if last:
+            return self._finish(job, COMPLETED, "None", wall)
+        return [self._change(job, PROCESSING, "JobTransferring")]
+
+    def cancel(self, job: VirtualJob, wall: float) -> list[JobEvent]:
+        """CancelJob."""
+        return [self._change(job, TERMINATING, "None"), *self._finish(job, CANCELED, "None", wall)]
+
+    def abort(self, job: VirtualJob, reason: str, wall: float) -> list[JobEvent]:
+        """The scanner gives up."""
+        return self._finish(job, ABORTED, reason, wall)
+
+    def _finish(self, job: VirtualJob, state: str, reason: str, wall: float) -> list[JobEvent]:
+        job.busy = False
+        job.step += 1
+        job.status = attrs.evolve(job.status, completed=timestamp(wall))
+        return [self._change(job, state, reason), JobEvent(job.status, job.name, job.user, end=True)]
+
+    def _change(self, job: VirtualJob, state: str, reason: str) -> JobEvent:
+        job.status = attrs.evolve(job.status, state=state, reasons=(reason,))
+        return self._event(job)
+
+    def _event(self, job: VirtualJob) -> JobEvent:
+        return JobEvent(job.status, job.name, job.user)

@@ -1,0 +1,151 @@
+"""The virtual scanner as a Twisted service: its port, its site, and its reboots."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.logger import Logger
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from wsdgateway.simulator.control import Control
+from wsdgateway.simulator.description import SCAN_PATH
+from wsdgateway.simulator.device import VirtualDevice
+from wsdgateway.simulator.events import Subscribers
+from wsdgateway.simulator.settings import Settings
+from wsdgateway.simulator.web import SoapResource, Troubles
+
+
+def new_id() -> str:
+    """A message id. WS-Addressing 2004/08, section 3."""
+    return f"urn:uuid:{uuid.uuid4()}"
+
+
+class _Root(Resource):
+    def __init__(self, soap: SoapResource, control: Control) -> None:
+        super().__init__()
+        self._soap = soap
+        self._control = control
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        return self._control if path == b"control" else self._soap
+
+
+class _CountingSite(Site):
+    """Knows its connections, and takes only so many at a time."""
+
+    def __init__(self, root: Resource, limit: int) -> None:
+        super().__init__(root)
+        self.noisy = False
+        self._limit = limit
+        self.channels: set[HTTPChannel] = set()
+
+    def log(self, request: Any) -> None:
+        """Say nothing of each request."""
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        if self._limit and len(self.channels) >= self._limit:
+            return None
+        channel = super().buildProtocol(addr)
+        lost = channel.connectionLost
+
+        def connection_lost(reason: Any) -> None:
+            self.channels.discard(channel)
+            lost(reason)
+
+        channel.connectionLost = connection_lost
+        self.channels.add(channel)
+        return channel
+
+
+class VirtualScanner(Service):
+    """A virtual scanner that listens while it runs."""
+
+    logger = Logger()
+
+    def __init__(self, reactor: Any, settings: Settings, *, wall: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self.settings = settings
+        self.troubles = Troubles()
+        subscribers = Subscribers(reactor, mode=settings.events, longest=settings.subscription_expires, wall=wall,
+                                  new_id=new_id)
+        self.device = VirtualDevice(settings, subscribers, later=reactor.callLater, wall=wall)
+        self.soap = SoapResource(reactor, self.device, self.troubles, wall=wall, new_id=new_id)
+        self.control = Control(self.soap, self.troubles, self.reboot)
+        self._site = _CountingSite(_Root(self.soap, self.control), settings.connections)
+        self._port: IListeningPort | None = None
+        self._booting: Any = None
+        self._endpoint = settings.endpoint
+        self.listening: Deferred[None] = Deferred()
+
+    @property
+    def base(self) -> str:
+        """`http://HOST:PORT`, once it listens."""
+        assert self._port is not None
+        address: Any = self._port.getHost()
+        return f"http://{address.host}:{address.port}"
+
+    @property
+    def scan_url(self) -> str:
+        """The address of the scan service."""
+        return self.base + SCAN_PATH
+
+    @property
+    def device_url(self) -> str:
+        """The address of the device."""
+        return f"{self.base}/{self.settings.uuid}"
+
+    def startService(self) -> None:
+        super().startService()
+        self._listen()
+
+    def _listen(self) -> None:
+        self._booting = None
+        listening = serverFromString(self._reactor, self._endpoint).listen(self._site)
+        listening.addCallbacks(self._opened, self._not_opened)
+
+    def _opened(self, port: IListeningPort) -> None:
+        self._port = port
+        address: Any = port.getHost()
+        # After a reboot it answers where it did before.
+        self._endpoint = f"tcp:{address.port}:interface={address.host.replace(':', chr(92) + ':')}"
+        self.logger.info("{name}: {url}", name=self.settings.name, url=self.scan_url)
+        if not self.listening.called:
+            self.listening.callback(None)
+
+    def _not_opened(self, failure: Any) -> None:
+        self.logger.error("{name} can't listen at {endpoint}: {why}", name=self.settings.name, endpoint=self._endpoint,
+                          why=failure.getErrorMessage())
+
+    def reboot(self, seconds: float) -> None:
+        """Switch off, and on again after so many seconds."""
+        self.device.forget()
+        self.soap.stop()
+        self.troubles.silent = False
+        port, self._port = self._port, None
+        if port is not None:
+            closing = port.stopListening()
+            for channel in list(self._site.channels):
+                self._reactor.callLater(0, channel.abortConnection)
+            if closing is not None:
+                closing.addErrback(lambda failure: self.logger.failure("while switching off", failure))
+        self._booting = self._reactor.callLater(seconds, self._listen)
+
+    async def _stop(self) -> None:
+        self.device.stop()
+        self.soap.stop()
+        if self._booting is not None:
+            self._booting.cancel()
+        if self._port is not None:
+            await self._port.stopListening()
+        for channel in list(self._site.channels):
+            channel.abortConnection()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())

@@ -1,0 +1,69 @@
+"""What a virtual scanner is like, and its configuration file.
+
+A file holds one section, `[scanner]`, with the keys of `Settings`.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import attrs
+
+EVENT_MODES = ("all", "jobs", "none")
+
+
+class SettingsError(Exception):
+    """What is wrong with a configuration file of the virtual scanner."""
+
+
+@attrs.frozen
+class Settings:
+    """A virtual scanner. Times are in seconds.
+
+    `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`).
+    `stamp` stands on every page in place of the time, so that two scans are alike.
+    """
+
+    endpoint: str = "tcp:8018:interface=127.0.0.1"
+    name: str = "Virtual scanner"
+    uuid: str = "4509a320-00a0-008f-00b6-002507510eca"
+    feeder_pages: int = 3
+    page_seconds: float = 0.5
+    request_seconds: float = 0.0
+    job_timeout: float = 60.0
+    events: str = "all"
+    subscription_expires: float = 3600.0
+    stamp: str = ""
+    chunked: bool = True
+    connections: int = 0  # at once; more wait to be accepted, 0 means no limit
+
+
+def read_settings(path: str) -> Settings:
+    """The settings in a file. Raises `SettingsError` with one line."""
+    try:
+        data = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: the file can't be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+    for section in data:
+        if section != "scanner":
+            raise SettingsError(f"{path}: [{section}]: the only section is [scanner]")
+    return make_settings(data.get("scanner", {}), path)
+
+
+def make_settings(table: dict[str, Any], path: str) -> Settings:
+    """The settings in a parsed section. Raises `SettingsError`."""
+    hints = get_type_hints(Settings)
+    for key, value in table.items():
+        if key not in hints:
+            raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed are the keys {', '.join(hints)}")
+        kinds = get_args(hints[key]) or (hints[key],)
+        fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+        if not fits or (isinstance(value, bool) and bool not in kinds):
+            raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a value of type {kinds[0].__name__}")
+        if isinstance(value, int | float) and value < 0:
+            raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a number from 0")
+    if table.get("events", "all") not in EVENT_MODES:
+        raise SettingsError(f"{path}: [scanner] events = {table['events']!r}: allowed is one of {EVENT_MODES}")
+    return Settings(**table)

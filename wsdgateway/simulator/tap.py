@@ -1,0 +1,32 @@
+"""`twistd wsdscanner`: the virtual scanner alone."""
+
+import time
+
+from twisted.application.service import IService
+from twisted.python.usage import Options as BaseOptions
+from twisted.python.usage import UsageError
+
+from wsdgateway.simulator.service import VirtualScanner
+from wsdgateway.simulator.settings import Settings, SettingsError, read_settings
+
+
+class Options(BaseOptions):
+    """`--config FILE`"""
+
+    synopsis = "[--config FILE]"
+    longdesc = "A virtual WSD scanner, to try things out without a real one."
+    optParameters = [["config", "c", None, "TOML file with a [scanner] section; without it: http://127.0.0.1:8018"]]
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        try:
+            super().parseOptions(options)
+            self.settings = read_settings(self["config"]) if self["config"] else Settings()
+        except (UsageError, SettingsError) as error:
+            raise SystemExit(f"twistd wsdscanner: {error}") from None
+
+
+def makeService(options: Options) -> IService:
+    """The service that twistd runs."""
+    from twisted.internet import reactor
+
+    return VirtualScanner(reactor, options.settings, wall=time.time)

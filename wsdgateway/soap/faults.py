@@ -1,0 +1,75 @@
+"""SOAP 1.2 faults, written and read.
+
+SOAP 1.2 part 1, section 5.4; the codes are those of WS-Addressing, WS-Eventing and WS-Scan.
+"""
+
+import attrs
+
+from wsdgateway.soap.addressing import ANONYMOUS, FAULT_ACTION
+from wsdgateway.soap.envelope import Envelope, compose
+from wsdgateway.soap.namespaces import PREFIXES, SOAP
+from wsdgateway.soap.parsing import escape, text_of
+
+
+@attrs.frozen
+class Fault:
+    """A fault and the HTTP status that it travels with.
+
+    `code` is `Sender` or `Receiver`; `subcode` a name with one of our prefixes, `wscn:InvalidArgs`.
+    """
+
+    code: str
+    subcode: str
+    reason: str
+    status: int = 500
+
+
+def invalid_args(reason: str) -> Fault:
+    """What was sent can't be read, or its values are out of range."""
+    return Fault("Sender", "wscn:InvalidArgs", reason, 400)
+
+
+def action_missing() -> Fault:
+    """WS-Addressing 2004/08, section 4.2: a required message information header is missing."""
+    return Fault("Sender", "wsa:MessageInformationHeaderRequired",
+                 "The header wsa:Action is missing; send it with the operation's URI.", 400)
+
+
+def action_not_supported(action: str) -> Fault:
+    """WS-Addressing 2004/08, section 4.4."""
+    return Fault("Sender", "wsa:ActionNotSupported",
+                 f"The action {action[:200]} is not served at this address; send it to the scan service.", 400)
+
+
+def temporary_error(reason: str) -> Fault:
+    """The scanner can't be asked now; the same request may succeed later."""
+    return Fault("Receiver", "wscn:ServerErrorTemporaryError", reason)
+
+
+def internal_error(reason: str) -> Fault:
+    """The scanner's answer is of no use; the same request will probably fail again."""
+    return Fault("Receiver", "wscn:ServerErrorInternalError", reason)
+
+
+def write_fault(fault: Fault, *, relates_to: str | None, message_id: str) -> bytes:
+    """The message that carries a fault."""
+    prefix = fault.subcode.partition(":")[0]
+    body = (
+        f"<soap:Fault><soap:Code><soap:Value>soap:{fault.code}</soap:Value><soap:Subcode>"
+        f"<soap:Value>{fault.subcode}</soap:Value></soap:Subcode></soap:Code>"
+        f'<soap:Reason><soap:Text xml:lang="en">{escape(fault.reason)}</soap:Text></soap:Reason></soap:Fault>'
+    )
+    return compose(action=FAULT_ACTION, message_id=message_id, to=ANONYMOUS, relates_to=relates_to, body=body,
+                   namespaces={} if prefix == "wsa" else {prefix: PREFIXES[prefix]})
+
+
+def fault_of(envelope: Envelope) -> str | None:
+    """The local name of a fault's most telling code; None where the body is no fault.
+
+    That is the innermost Subcode, else the Code: `ClientErrorJobIdNotFound`, `Sender`.
+    """
+    body = envelope.body
+    if body is None or body.tag != f"{{{SOAP}}}Fault":
+        return None
+    values = [text_of(value) or "" for value in body.iterfind(f"{{{SOAP}}}Code//{{{SOAP}}}Value")]
+    return values[-1].rpartition(":")[2] if values else ""

@@ -1,0 +1,31 @@
+"""Every namespace URI and its customary prefix, once.
+
+DPWS 2006/02, WS-Addressing 2004/08, WS-Eventing 2004/08, WS-Scan 2006/08.
+"""
+
+SOAP = "http://www.w3.org/2003/05/soap-envelope"
+WSA = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
+WSD = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
+WSDP = "http://schemas.xmlsoap.org/ws/2006/02/devprof"
+WSX = "http://schemas.xmlsoap.org/ws/2004/09/mex"
+WXF = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
+WSE = "http://schemas.xmlsoap.org/ws/2004/08/eventing"
+WSCN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
+PNPX = "http://schemas.microsoft.com/windows/pnpx/2005/10"
+XOP = "http://www.w3.org/2004/08/xop/include"
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+PREFIXES = {
+    "soap": SOAP,
+    "wsa": WSA,
+    "wsd": WSD,
+    "wsdp": WSDP,
+    "wsx": WSX,
+    "wse": WSE,
+    "wscn": WSCN,
+}
+
+
+def qualified(prefix: str, local: str) -> str:
+    """The name of an element in lxml's notation, `{uri}local`."""
+    return f"{{{PREFIXES[prefix]}}}{local}"

@@ -1,0 +1,1 @@
+"""Where finished jobs outlive the process: memory or SQLite, behind one small interface."""
