@@ -240,6 +240,7 @@ class DeviceClient:
             call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
             return
         factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
+        factory.noisy = False
         attempt = self._endpoint(call.address).connect(factory)
         self._connecting[call] = attempt
         attempt.addCallbacks(self._connected, self._not_connected, callbackArgs=(call,), errbackArgs=(call,))

@@ -146,6 +146,8 @@ class VirtualDevice:
         self._publish(self.jobs.end_page(job, last=last, wall=self._wall()))
         if not job.final:
             self._watch(job)
+        elif self.feeder == 0 and job.source != "Platen" and self.settings.refill:
+            self.feeder = self.settings.feeder_pages
 
     def page_broken(self, job: VirtualJob) -> None:
         """The client went away in the middle of a page."""

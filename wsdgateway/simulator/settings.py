@@ -21,13 +21,14 @@ class Settings:
     """A virtual scanner. Times are in seconds.
 
     `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`).
-    `stamp` stands on every page in place of the time, so that two scans are alike.
+    `refill` puts `feeder_pages` new pages into the feeder when a job has emptied it. `stamp` stands on every page in place of the time, so that two scans are alike.
     """
 
     endpoint: str = "tcp:8018:interface=127.0.0.1"
     name: str = "Virtual scanner"
     uuid: str = "4509a320-00a0-008f-00b6-002507510eca"
     feeder_pages: int = 3
+    refill: bool = True
     page_seconds: float = 0.5
     request_seconds: float = 0.0
     job_timeout: float = 60.0

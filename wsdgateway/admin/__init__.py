@@ -1,0 +1,1 @@
+"""The admin site: health, metrics, JSON, and a page for people, on twisted.web."""

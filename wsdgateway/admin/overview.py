@@ -1,0 +1,70 @@
+"""What the admin site tells, as plain values: scanners, jobs, whether the gateway is ready."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from wsdgateway.metrics import Metrics
+from wsdgateway.net.listening import Listener
+from wsdgateway.net.scanner import Scanner
+from wsdgateway.scan.jobstatus import JobStatus
+
+
+@attrs.define(eq=False)
+class Overview:
+    """The gateway as the admin site sees it. `stored` gives the finished jobs of a scanner from before this start."""
+
+    name: str
+    scanners: list[Scanner]
+    listeners: list[Listener]
+    metrics: Metrics
+    stored: Callable[[str], Deferred[list[Any]]]
+    wall: Callable[[], float]
+
+    def problems(self) -> list[str]:
+        """Why the gateway is not ready; empty if it is."""
+        return [f"{listener.endpoint}: {listener.problem}" for listener in self.listeners if listener.port is None]
+
+    def describe_scanners(self) -> list[dict[str, Any]]:
+        """A value for each scanner."""
+        return [self._describe(scanner) for scanner in self.scanners]
+
+    def _describe(self, scanner: Scanner) -> dict[str, Any]:
+        table = scanner.bridge.table
+        return {
+            "name": scanner.name,
+            "path": f"/{scanner.name}/scan",
+            "scan": scanner.bridge.device,
+            "reachable": scanner.device.reachable,
+            "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
+            "events_seen": table.events_seen,
+            "jobs": len(table.jobs()),
+            "active_jobs": sum(1 for job in table.jobs() if not job.final),
+        }
+
+    async def describe_jobs(self) -> list[dict[str, Any]]:
+        """A value for each job, of this start and, finished ones, of earlier starts; oldest first."""
+        described = []
+        for scanner in self.scanners:
+            current = [job.status for job in scanner.bridge.table.jobs() if job.status is not None]
+            known = {(status.job_id, status.created, status.completed) for status in current}
+            for job in await self.stored(scanner.name):
+                if (job.job_id, job.created, job.completed) not in known:
+                    described.append({
+                        "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
+                        "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
+                        "final": True, "finished": _time(job.finished)})
+            described.extend(self._job(scanner.name, status) for status in current)
+        return described
+
+    def _job(self, scanner: str, status: JobStatus) -> dict[str, Any]:
+        return {"scanner": scanner, "job_id": status.job_id, "state": status.state, "reasons": list(status.reasons),
+                "scans_completed": status.scans_completed, "created": status.created, "completed": status.completed,
+                "final": status.final, "finished": None}
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,81 @@
+"""A port that is open as long as the service runs; one that can't be opened is tried again.
+
+An interface may get its address after we have started, so a failure is said and not final.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+RETRY_SECONDS = 5.0
+
+
+class Listener(Service):
+    """Listens at a Twisted server endpoint. `on_open` is called when the port is open."""
+
+    logger = Logger()
+
+    def __init__(self, reactor: Any, endpoint: str, factory: IProtocolFactory,
+                 on_open: Callable[[], None] = lambda: None) -> None:
+        self._reactor = reactor
+        self.endpoint = endpoint
+        self._factory = factory
+        self._on_open = on_open
+        self._attempt: Deferred[IListeningPort] | None = None
+        self._retry: IDelayedCall | None = None
+        self.port: IListeningPort | None = None
+        self.problem = "not open yet"
+        self.opened: Deferred[None] = Deferred()
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Interface and port, while it is open on IP."""
+        if self.port is None:
+            return None
+        host: Any = self.port.getHost()
+        return (host.host, host.port) if hasattr(host, "port") else None
+
+    def startService(self) -> None:
+        super().startService()
+        self._open()
+
+    def _open(self) -> None:
+        self._retry = None
+        self._attempt = serverFromString(self._reactor, self.endpoint).listen(self._factory)
+        self._attempt.addCallbacks(self._opened, self._failed)
+
+    def _opened(self, port: IListeningPort) -> None:
+        self._attempt = None
+        self.port = port
+        self.problem = ""
+        self._on_open()
+        if not self.opened.called:
+            self.opened.callback(None)
+
+    def _failed(self, failure: Failure) -> None:
+        self._attempt = None
+        if failure.check(CancelledError):
+            return
+        self.problem = failure.getErrorMessage()
+        self.logger.error("can't listen at {endpoint}: {problem}; next try in {seconds:g} s", endpoint=self.endpoint,
+                          problem=self.problem, seconds=RETRY_SECONDS)
+        self._retry = self._reactor.callLater(RETRY_SECONDS, self._open)
+
+    async def _close(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._attempt is not None:
+            self._attempt.cancel()
+        port, self.port = self.port, None
+        if port is not None:
+            await port.stopListening()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._close())

@@ -1,0 +1,47 @@
+"""Where a device reaches us: the local address of the route to it, and the listener that is open there.
+
+The contract's `[events] address`, for when it is not configured.
+"""
+
+import socket
+from typing import Any
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.threads import deferToThreadPool
+
+from wsdgateway.net.failures import Unavailable
+
+_ANY = ("", "0.0.0.0", "::")
+
+
+def _local_address(host: str, port: int) -> str:
+    """The source address of packets to that host; nothing is sent. Raises `OSError`."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.connect(address)
+        return str(probe.getsockname()[0])
+
+
+async def local_address(reactor: Any, host: str, port: int) -> str:
+    """The local address of the route to a host. Raises `DeviceError`; a name is looked up in a thread."""
+    try:
+        if isIPAddress(host) or isIPv6Address(host):
+            return _local_address(host, port)
+        return str(await deferToThreadPool(reactor, reactor.getThreadPool(), _local_address, host, port))
+    except OSError as error:
+        raise Unavailable(host, f"there is no route to it ({error})") from None
+
+
+def base_url(local: str, listeners: list[tuple[str, int]]) -> str | None:
+    """`http://LOCAL:PORT` for the best of the open listeners, given as (interface, port); None if none is open.
+
+    One on that very address goes before one on all addresses, that before any other.
+    """
+    def fitness(listener: tuple[str, int]) -> int:
+        return 0 if listener[0] == local else 1 if listener[0] in _ANY else 2
+
+    if not listeners:
+        return None
+    interface, port = min(listeners, key=fitness)
+    host = interface if fitness((interface, port)) == 2 else local
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

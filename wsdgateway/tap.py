@@ -1,0 +1,46 @@
+"""`twistd wsdgateway`: the options, and the service that they lead to."""
+
+from pathlib import Path
+
+from twisted.application.service import IService
+from twisted.python.usage import Options as BaseOptions
+from twisted.python.usage import UsageError
+
+from wsdgateway.config import Config, ConfigError, find_config, read_config
+from wsdgateway.demo import Demo
+from wsdgateway.service import GatewayService
+from wsdgateway.storage.jobs import StoreError
+
+
+class Options(BaseOptions):
+    """`--config FILE` or `--demo`. A mistake ends the program with a line for each, and status 1."""
+
+    synopsis = "[--config FILE | --demo]"
+    longdesc = "Gateway for WSD scanners across networks."
+    optParameters = [["config", "c", None, "TOML file; without it ./gateway.toml, then /etc/wsdgateway/gateway.toml"]]
+    optFlags = [["demo", None, "a virtual scanner and a gateway in front of it, on loopback"]]
+    configuration: Config | None = None
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        try:
+            super().parseOptions(options)
+            if self["demo"] and self["config"]:
+                raise UsageError("--demo needs no --config; give one of the two")
+            if not self["demo"]:
+                self.configuration = read_config(str(Path(self["config"] or find_config())))
+        except UsageError as error:
+            raise SystemExit(f"twistd wsdgateway: {error}") from None
+        except ConfigError as error:
+            raise SystemExit(str(error)) from None
+
+
+def makeService(options: Options) -> IService:
+    """The service that twistd runs."""
+    from twisted.internet import reactor
+
+    if options.configuration is None:
+        return Demo(reactor)
+    try:
+        return GatewayService(reactor, options.configuration)
+    except StoreError as error:
+        raise SystemExit(str(error)) from None
