@@ -54,7 +54,8 @@ class Demo(MultiService):
               f"Its panel        {self.scanner.base}/control/\n"
               f"Gateway          {url}\n"
               f"Admin site       http://{admin_host}:{admin_port}/\n\n"
-              f"Scan a page through the gateway:\n\n    wsdgateway scan {url} -o page.jpg\n", file=sys.__stdout__, flush=True)
+              f"Scan a page through the gateway:\n\n    wsdgateway scan {url} -o page.jpg\n",
+              file=sys.__stdout__, flush=True)
 
     def stopService(self) -> Deferred[None]:
         self.running = False

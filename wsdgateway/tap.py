@@ -1,6 +1,7 @@
 """`twistd wsdgateway`: the options, and the service that they lead to."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from twisted.application.service import IService
 from twisted.python.usage import Options as BaseOptions
@@ -17,8 +18,9 @@ class Options(BaseOptions):
 
     synopsis = "[--config FILE | --demo]"
     longdesc = "Gateway for WSD scanners across networks."
-    optParameters = [["config", "c", None, "TOML file; without it ./gateway.toml, then /etc/wsdgateway/gateway.toml"]]
-    optFlags = [["demo", None, "a virtual scanner and a gateway in front of it, on loopback"]]
+    optParameters: ClassVar = [["config", "c", None,
+                                "TOML file; without it ./gateway.toml, then /etc/wsdgateway/gateway.toml"]]
+    optFlags: ClassVar = [["demo", None, "a virtual scanner and a gateway in front of it, on loopback"]]
     configuration: Config | None = None
 
     def parseOptions(self, options: list[str] | None = None) -> None:

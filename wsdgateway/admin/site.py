@@ -97,5 +97,5 @@ class AdminSite(Site):
         api.putChild(b"jobs", _Text(b"application/json", jobs))
         super().__init__(root)
 
-    def log(self, request: Request) -> None:
+    def log(self, request: Any) -> None:
         """Monitoring asks every few seconds; that is no news."""

@@ -38,6 +38,8 @@ from wsdgateway.scan.operations import (
     GET_ACTIVE_JOBS,
     GET_JOB_ELEMENTS,
     GET_JOB_HISTORY,
+)
+from wsdgateway.scan.operations import (
     JOB_STATUS as JOB_STATUS_EVENT,
 )
 from wsdgateway.soap.envelope import Envelope, read

@@ -74,12 +74,15 @@ class Lost:
 Command = Subscribe | Renew | Unsubscribe | Wake | Lost
 
 
+_NOWHERE = EndpointReference("")
+
+
 @attrs.define
 class _Core:
     address: str
     expires: float
     random: Callable[[], float]
-    manager: EndpointReference = EndpointReference("")
+    manager: EndpointReference = _NOWHERE
     short: bool = False
     failures: int = 0
     granted_at: float = 0.0
@@ -108,7 +111,7 @@ class _Core:
     def lose(self, now: float) -> list[Command]:
         if now - self.granted_at > SETTLED:
             self.failures = 0
-        self.manager = EndpointReference("")
+        self.manager = _NOWHERE
         return [Lost(), self.pause()]
 
 

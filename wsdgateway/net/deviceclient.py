@@ -11,10 +11,9 @@ from typing import Any
 from twisted.internet import error as neterror
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -99,7 +98,7 @@ class DeviceConnection(Protocol):
         self._owner.released(self, reusable=reader.reusable and not self.lost)
         response.end()
 
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost = True
         if self._reader is not None:
             try:
@@ -241,7 +240,7 @@ class DeviceClient:
             return
         factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
         factory.noisy = False
-        attempt = self._endpoint(call.address).connect(factory)
+        attempt: Deferred[Any] = self._endpoint(call.address).connect(factory)
         self._connecting[call] = attempt
         attempt.addCallbacks(self._connected, self._not_connected, callbackArgs=(call,), errbackArgs=(call,))
         attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure,

@@ -31,7 +31,7 @@ _FRAMING = frozenset((b"content-length",))
 
 
 class Exchanges:
-    """Carries out what the bridge of one scanner decides. `after_learning` is called when the table may have changed."""
+    """Carries out what the bridge of one scanner decides. `after_learning` is called when jobs may have changed."""
 
     log = Logger()
 

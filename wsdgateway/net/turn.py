@@ -86,7 +86,7 @@ class Turn:
         return b"Connection: keep-alive\r\n" if self.request.http10 else b""
 
     def stream(self, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
-        """The head of an answer whose body follows by `write`; chunked if `length` is None, for HTTP/1.0 until close."""
+        """The head of an answer whose body follows by `write`: chunked without a `length`, for HTTP/1.0 until close."""
         self._chunked = length is None and not self.request.http10
         framing = b"Content-Length: %d\r\n" % length if length is not None else (
             b"Transfer-Encoding: chunked\r\n" if self._chunked else b"")

@@ -6,6 +6,7 @@ the query: `curl -X POST 'http://127.0.0.1:8018/control/feeder?pages=5'`.
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from twisted.web.resource import Resource
 from twisted.web.server import Request
@@ -18,7 +19,7 @@ class _BadArgument(Exception):
     pass
 
 
-def _number(request: Request, name: str, otherwise: float) -> float:
+def _number(request: Any, name: str, otherwise: float) -> float:
     value = request.args.get(name.encode(), [str(otherwise).encode()])[0]
     try:
         number = float(value)
@@ -50,7 +51,8 @@ class Control(Resource):
 
     def render_GET(self, request: Request) -> bytes:
         return self._say(request, {
-            "jobs": {job.job_id: job.status.state for job in (*self._device.jobs.finished(), *self._device.jobs.active())},
+            "jobs": {job.job_id: job.status.state
+                     for job in (*self._device.jobs.finished(), *self._device.jobs.active())},
             "feeder": self._device.feeder,
             "jammed": self._device.jammed,
             "silent": self._troubles.silent,
@@ -77,7 +79,7 @@ class Control(Resource):
         request.setHeader(b"content-type", b"application/json")
         return json.dumps(value).encode() + b"\n"
 
-    def _press(self, request: Request) -> int:
+    def _press(self, request: Any) -> int:
         context = request.args.get(b"context", [None])[0]
         return self._device.press(None if context is None else context.decode("utf-8", "replace"))
 
@@ -89,7 +91,7 @@ class Control(Resource):
         self._device.jammed = self._troubles.silent = self._troubles.break_image = False
         self._troubles.slow = 0.0
 
-    def _events(self, request: Request) -> None:
+    def _events(self, request: Any) -> None:
         mode = request.args.get(b"mode", [b"all"])[0].decode("latin-1")
         if mode not in EVENT_MODES:
             raise _BadArgument(f"mode is one of {', '.join(EVENT_MODES)}")

@@ -4,7 +4,7 @@ WS-Scan, "WSD Scan Service Operation Elements", with the faults of each operatio
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 from lxml import etree
@@ -176,7 +176,7 @@ class VirtualDevice:
         listed = "".join(map(job_summary, self.jobs.finished()))
         return f"<wscn:GetJobHistoryResponse><wscn:JobHistory>{listed}</wscn:JobHistory></wscn:GetJobHistoryResponse>"
 
-    _operations: dict[str, Callable[["VirtualDevice", etree._Element], str | Page]] = {
+    _operations: ClassVar[dict[str, Callable[["VirtualDevice", etree._Element], str | Page]]] = {
         "GetScannerElements": _get_scanner_elements,
         "ValidateScanTicket": _validate_scan_ticket,
         "CreateScanJob": _create_scan_job,

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.logger import Logger
-from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -43,7 +42,7 @@ class _CountingSite(Site):
         super().__init__(root)
         self.noisy = False
         self._limit = limit
-        self.channels: set[HTTPChannel] = set()
+        self.channels: set[Any] = set()
 
     def log(self, request: Any) -> None:
         """Say nothing of each request."""
@@ -142,7 +141,7 @@ class VirtualScanner(Service):
         if self._booting is not None:
             self._booting.cancel()
         if self._port is not None:
-            await self._port.stopListening()
+            await maybeDeferred(self._port.stopListening)
         for channel in list(self._site.channels):
             channel.abortConnection()
 

@@ -21,7 +21,8 @@ class Settings:
     """A virtual scanner. Times are in seconds.
 
     `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`).
-    `refill` puts `feeder_pages` new pages into the feeder when a job has emptied it. `stamp` stands on every page in place of the time, so that two scans are alike.
+    `refill` puts `feeder_pages` new pages into the feeder when a job has emptied it.
+    `stamp` stands on every page in place of the time, so that two scans are alike.
     """
 
     endpoint: str = "tcp:8018:interface=127.0.0.1"

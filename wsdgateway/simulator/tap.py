@@ -1,6 +1,7 @@
 """`twistd wsdscanner`: the virtual scanner alone."""
 
 import time
+from typing import ClassVar
 
 from twisted.application.service import IService
 from twisted.python.usage import Options as BaseOptions
@@ -15,7 +16,8 @@ class Options(BaseOptions):
 
     synopsis = "[--config FILE]"
     longdesc = "A virtual WSD scanner, to try things out without a real one."
-    optParameters = [["config", "c", None, "TOML file with a [scanner] section; without it: http://127.0.0.1:8018"]]
+    optParameters: ClassVar = [["config", "c", None,
+                                "TOML file with a [scanner] section; without it: http://127.0.0.1:8018"]]
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         try:

@@ -57,7 +57,8 @@ class _Pieces:
     def resumeProducing(self) -> None:
         if self._stop_at is not None and len(self._pieces) <= self._stop_at:
             self._request.unregisterProducer()
-            self._request.transport.abortConnection()
+            transport: Any = self._request.transport
+            transport.abortConnection()
             return
         self._request.write(self._pieces.pop(0))
         if not self._pieces:
@@ -117,7 +118,7 @@ class SoapResource(Resource):
             return  # gone while it waited
         envelope = None
         try:
-            envelope = read(request.content.read())
+            envelope = read(_content(request))
             result = self._perform(request, envelope)
         except Malformed as error:
             self._fault(request, None, invalid_args(str(error)))
@@ -158,8 +159,8 @@ class SoapResource(Resource):
         return ""
 
     def _message(self, envelope: Envelope, action: str, body: str) -> bytes:
-        return compose(action=action, message_id=self._new_id(), to=ANONYMOUS, relates_to=envelope.message_id, body=body,
-                       namespaces={"wscn": WSCN, "wse": WSE, "wsx": WSX, "wsdp": WSDP, "pnpx": PNPX})
+        return compose(action=action, message_id=self._new_id(), to=ANONYMOUS, relates_to=envelope.message_id,
+                       body=body, namespaces={"wscn": WSCN, "wse": WSE, "wsx": WSX, "wsdp": WSDP, "pnpx": PNPX})
 
     def _fault(self, request: Request, envelope: Envelope | None, fault: Fault) -> None:
         self._finish(request, fault.status, _SOAP, [write_fault(
@@ -210,6 +211,10 @@ class SoapResource(Resource):
             request.finish()
 
         request.registerProducer(_Pieces(request, pieces, done, stop_at), False)
+
+
+def _content(request: Any) -> bytes:
+    return bytes(request.content.read())
 
 
 def _base(request: Request) -> str:

@@ -44,7 +44,7 @@ def read(data: bytes) -> Envelope:
     """The envelope in a message. Raises `Malformed` if it is not SOAP 1.2."""
     root = parse(data)
     if root.tag != _ENVELOPE:
-        raise Malformed(f"the root element is {root.tag}, not a SOAP 1.2 Envelope")
+        raise Malformed(f"the root element is {root.tag!s}, not a SOAP 1.2 Envelope")
     header = root.find(_HEADER)
     body = root.find(_BODY)
     if body is None:
@@ -53,7 +53,7 @@ def read(data: bytes) -> Envelope:
     obliges = False
     if header is not None:
         for child in header.iterchildren(tag=etree.Element):
-            tag = child.tag
+            tag = str(child.tag)
             if tag == _ACTION:
                 if action is not None:
                     raise Malformed("the Header has more than one wsa:Action")

@@ -39,13 +39,13 @@ class FinishedJob:
 class IJobStore(Interface):
     """Keeps the last finished jobs of each scanner."""
 
-    def add(job: FinishedJob) -> None:  # type: ignore[no-untyped-def]
+    def add(job: FinishedJob) -> None:
         """Keep a job; nobody waits for it, a failure is logged."""
 
-    def finished(scanner: str) -> Deferred[list[FinishedJob]]:  # type: ignore[no-untyped-def]
+    def finished(scanner: str) -> Deferred[list[FinishedJob]]:
         """The kept jobs of a scanner, oldest first."""
 
-    def close() -> Deferred[None]:  # type: ignore[no-untyped-def]
+    def close() -> Deferred[None]:
         """Finish what is being written."""
 
 
