@@ -87,7 +87,8 @@ def nginx(folder: Path, http: str, port: int, core: str) -> Iterator[subprocess.
         f"http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/body;\n"
         f"proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;\n"
         f"scgi_temp_path {folder}/s;\n{http}\n}}\n")
-    with running([shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(file), "-p", str(folder)], port, core) as server:
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    with running([program, "-c", str(file), "-p", str(folder)], port, core) as server:
         yield server
 
 

@@ -1,8 +1,10 @@
 """From a configuration's values to the tree of services that twistd runs."""
 
+import os
 import time
 import uuid
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,9 +27,13 @@ from wsdgateway.net.scanner import Scanner, ScannerOptions, Surroundings
 from wsdgateway.storage.jobs import FinishedJob, IJobStore, MemoryStore, SqliteStore
 
 
+_process = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
+_ids = count(int.from_bytes(os.urandom(4)))
+
+
 def new_id() -> str:
-    """A message id. WS-Addressing 2004/08, section 3."""
-    return f"urn:uuid:{uuid.uuid4()}"
+    """A message id: random for this process, counted in its last part. WS-Addressing 2004/08, section 3."""
+    return f"{_process}{next(_ids):012x}"
 
 
 class GatewayService(MultiService):

@@ -4,6 +4,7 @@ RFC 9110 section 5 and RFC 9112 sections 2 to 4.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 
 Headers = list[tuple[bytes, bytes]]
@@ -40,6 +41,7 @@ def media_type(value: bytes | None) -> bytes:
     return (value or b"").partition(b";")[0].strip().lower()
 
 
+@lru_cache(maxsize=64)
 def is_soap(value: bytes | None) -> bool:
     """Whether a Content-Type is one that SOAP 1.2 travels with."""
     return media_type(value) == b"application/soap+xml"

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from wsdgateway.http.messages import response_head
 from wsdgateway.http.requests import Continue, Refusal, Request, RequestReader
+from wsdgateway.net.outbox import Outbox, PostOffice
 from wsdgateway.net.turn import Turn, http_date
 
 LINGER_SECONDS = 2.0
@@ -62,9 +63,11 @@ class ClientConnection(Protocol):
         self._timer_at = 0.0
         self._asking = False
         self._looping = False
+        self._reading = True
 
     def connectionMade(self) -> None:
         self._door.connections.add(self)
+        self._outbox = Outbox(self.transport, self._door.post)
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self._expect_within(self._door.limits.header_timeout)
@@ -107,10 +110,13 @@ class ClientConnection(Protocol):
     def _read_if_wanted(self) -> None:
         if self._lost:
             return
-        if self._waiting and self._turn is not None and not self._lingering:
-            self.transport.stopReading()
-        elif not self._read_closed:
-            self.transport.startReading()
+        wanted = not self._waiting or self._turn is None or bool(self._lingering)
+        if wanted != self._reading and not self._read_closed:
+            self._reading = wanted
+            if wanted:
+                self.transport.startReading()
+            else:
+                self.transport.stopReading()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say what is wrong, then read on a while without looking: a reset would take the answer away."""
@@ -127,12 +133,14 @@ class ClientConnection(Protocol):
         if self._read_closed:
             self._close()
             return
+        self._outbox.flush()
         self.transport.unregisterProducer()
         self.transport.loseWriteConnection()
         self._expect_within(LINGER_SECONDS)
 
     def _close(self) -> None:
         """Close once everything is written. A transport with a paused producer would wait for it for ever."""
+        self._outbox.flush()
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
@@ -141,7 +149,7 @@ class ClientConnection(Protocol):
     def write(self, pieces: list[bytes | memoryview]) -> None:
         """Send bytes; dropped once the client is gone."""
         if not self._lost:
-            self.transport.writeSequence(pieces)
+            self._outbox.write(b"".join(pieces))
 
     def date(self) -> bytes:
         """The Date field for now."""
@@ -260,6 +268,7 @@ class FrontDoor(Factory):
         self.respond = respond
         self.refused = refused
         self.connections: set[ClientConnection] = set()
+        self.post = PostOffice(reactor)
         self._wall = wall
         self._date = (0, b"")
         self._on_empty: Callable[[], None] | None = None

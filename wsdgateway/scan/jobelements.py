@@ -15,6 +15,7 @@ SCAN_TICKET = "ScanTicket"
 DOCUMENTS = "Documents"
 ELEMENTS = frozenset((JOB_STATUS, SCAN_TICKET, DOCUMENTS))
 
+_NAME = tag("Name")
 _BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
 
 
@@ -52,8 +53,10 @@ def read_request(body: etree._Element | None) -> JobElementsRequest | None:
     if requested is None:
         return JobElementsRequest(job_id, None)
     wanted: list[str] = []
-    for element in requested.iterchildren(tag=etree.Element):
-        value = text_of(element) if element.tag == tag("Name") else None
+    for element in requested:
+        if not isinstance(element.tag, str):
+            continue  # a comment
+        value = text_of(element) if element.tag == _NAME else None
         name = wanted_name(element, value) if value else None
         if name not in ELEMENTS:
             return JobElementsRequest(job_id, None)

@@ -45,15 +45,17 @@ def read(data: bytes) -> Envelope:
     root = parse(data)
     if root.tag != _ENVELOPE:
         raise Malformed(f"the root element is {root.tag!s}, not a SOAP 1.2 Envelope")
-    header = root.find(_HEADER)
-    body = root.find(_BODY)
+    header = next(root.iterchildren(_HEADER), None)
+    body = next(root.iterchildren(_BODY), None)
     if body is None:
         raise Malformed("the Envelope has no Body")
     action = message_id = relates_to = to = None
     obliges = False
     if header is not None:
-        for child in header.iterchildren(tag=etree.Element):
-            tag = str(child.tag)
+        for child in header:
+            tag = child.tag
+            if not isinstance(tag, str):
+                continue  # a comment
             if tag == _ACTION:
                 if action is not None:
                     raise Malformed("the Header has more than one wsa:Action")

@@ -44,12 +44,8 @@ def text_of(element: etree._Element | None) -> str | None:
     """The element's text without the white space around it; None for nothing."""
     if element is None:
         return None
-    text = element.text
-    if len(element):
-        text = "".join(element.itertext())
-    if text is None:
-        return None
-    return text.strip() or None
+    text = "".join(element.itertext()) if len(element) else element.text
+    return (text.strip() or None) if text else None
 
 
 def escape(text: str) -> str:
