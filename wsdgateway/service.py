@@ -26,7 +26,6 @@ from wsdgateway.net.routes import base_url, local_address
 from wsdgateway.net.scanner import Scanner, ScannerOptions, Surroundings
 from wsdgateway.storage.jobs import FinishedJob, IJobStore, MemoryStore, SqliteStore
 
-
 _process = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
 _ids = count(int.from_bytes(os.urandom(4)))
 

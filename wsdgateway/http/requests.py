@@ -65,6 +65,7 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._events: list[Event] = []
         self._refusal: Refusal | None = None
+        self._raw = 0
         self._ignoring_upgrade = False
         self.finished = False
         self.reading = False
@@ -75,7 +76,6 @@ class RequestReader:
         self._headers: Headers = []
         self._in_head = True
         self._block = 0
-        self._raw = 0
         self._body: list[bytes] = []
         self._size = 0
 
@@ -201,7 +201,10 @@ class RequestReader:
             self._fail(400, "A request carries at most one Transfer-Encoding field.")
         if self._http10:
             self._fail(400, "HTTP/1.0 has no Transfer-Encoding.")
-        if codings[0].lower() != b"chunked":
+        names = [coding.strip() for coding in codings[0].lower().split(b",")]
+        if names[-1] != b"chunked" or names.count(b"chunked") > 1:
+            self._fail(400, "The length of the body can't be told: the last transfer coding is not chunked.")
+        if len(names) > 1:
             self._fail(501, "The only transfer coding known here is chunked.")
 
     def on_body(self, data: bytes) -> None:

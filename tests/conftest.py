@@ -1,0 +1,29 @@
+"""What every test shares: messages beside it, and a check that nothing is left behind."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_logged_as_failed():
+    """A failure that somebody only logged fails the test."""
+    from twisted.logger import globalLogPublisher
+
+    failures = []
+
+    def observe(event):
+        if "log_failure" in event:
+            failures.append(event["log_failure"])
+
+    globalLogPublisher.addObserver(observe)
+    yield
+    globalLogPublisher.removeObserver(observe)
+    assert not failures, failures[0].getTraceback()

@@ -1,0 +1,122 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsdgateway.http.messages import chunk, end_to_end, is_soap
+from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
+
+LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 10\r\n\r\n0123456789"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n012\r\n7\r\n3456789\r\n0\r\n\r\n"
+UNFRAMED = b"HTTP/1.0 200 OK\r\n\r\n0123456789"
+BARE_LF = b"HTTP/1.1 200 OK\nContent-Length: 10\n\n0123456789"
+
+
+def read(pieces, *, eof=False, lenient=False):
+    reader = ResponseReader(lenient)
+    events = [event for piece in pieces for event in reader.feed(piece)]
+    if eof:
+        events += reader.eof()
+    return reader, events
+
+
+def body(events):
+    return b"".join(event.data for event in events if isinstance(event, Data))
+
+
+def bytes_of(data):
+    return [data[i:i + 1] for i in range(len(data))]
+
+
+@pytest.mark.parametrize(("data", "eof", "lenient", "reusable"), [
+    (LENGTH, False, False, True), (CHUNKED, False, False, True), (UNFRAMED, True, False, False),
+    (BARE_LF, False, True, True), (LENGTH, False, True, True), (CHUNKED, False, True, True),
+    (UNFRAMED.replace(b"1.0", b"1.1"), True, False, False),
+    (LENGTH.replace(b"1.1", b"1.0"), False, False, False),
+    (LENGTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), False, False, False),
+])
+@pytest.mark.parametrize("cut", [lambda d: [d], bytes_of, lambda d: [d[:30], d[30:]]], ids=["whole", "bytes", "two"])
+def test_an_answer_is_read_however_it_is_cut(data, eof, lenient, reusable, cut):
+    reader, events = read(cut(data), eof=eof, lenient=lenient)
+    assert isinstance(events[0], Head)
+    assert (events[0].status, events[0].reason) == (200, b"OK")
+    assert body(events) == b"0123456789"
+    assert isinstance(events[-1], End)
+    assert reader.reusable is reusable
+
+
+@given(st.lists(st.integers(0, len(CHUNKED)), max_size=8), st.sampled_from([LENGTH, CHUNKED]))
+def test_any_cut(cuts, data):
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    _, events = read([piece for a, b in itertools.pairwise(places) if (piece := data[a:b])])
+    assert body(events) == b"0123456789"
+
+
+@pytest.mark.parametrize("data", [LENGTH[:-1], CHUNKED[:-3], LENGTH[:20], b"", b"HTTP/1.1 200 OK\r\n"])
+def test_breaking_off_is_an_error(data):
+    reader = ResponseReader()
+    if data:
+        reader.feed(data)
+    with pytest.raises(BadAnswer):
+        reader.eof()
+
+
+@pytest.mark.parametrize("data", [LENGTH + b"x", CHUNKED + b"HTTP/1.1 200 OK\r\n\r\n"])
+@pytest.mark.parametrize("cut", [lambda d: [d], bytes_of], ids=["whole", "bytes"])
+def test_trailing_data_is_an_error(data, cut):
+    with pytest.raises(BadAnswer):
+        read(cut(data))
+
+
+@pytest.mark.parametrize("data", [
+    b"nonsense\r\n\r\n", b"\x00\x01", BARE_LF, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nx",
+    b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100000 + b"\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n" * 20,
+])
+def test_what_is_no_answer_is_an_error(data):
+    with pytest.raises(BadAnswer):
+        read([data])
+
+
+def test_interim_answers_are_passed_over():
+    _, events = read([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nX: y\r\n\r\n" + LENGTH])
+    assert events[0].status == 200
+    assert events[0].headers[0] == (b"Content-Type", b"a/b")
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_some_answers_have_no_body(status):
+    reader, events = read([b"HTTP/1.1 " + status + b"\r\n\r\n"])
+    assert events[-1] == End()
+    assert reader.reusable
+
+
+@given(st.binary(min_size=1, max_size=200), st.booleans())
+def test_bytes_raise_nothing_else(data, lenient):
+    reader = ResponseReader(lenient)
+    try:
+        reader.feed(data)
+        reader.eof()
+    except BadAnswer:
+        pass
+
+
+def test_hop_by_hop_fields_stay_behind():
+    fields = [(b"Connection", b"close, X-Own"), (b"x-own", b"1"), (b"Keep-Alive", b"5"), (b"TE", b"t"), (b"A", b"b"),
+              (b"Content-Length", b"5")]
+    assert end_to_end(fields, frozenset((b"content-length",))) == [(b"A", b"b")]
+
+
+@pytest.mark.parametrize(("value", "soap"), [
+    (b"application/soap+xml", True), (b"Application/SOAP+XML ; charset=utf-8", True), (b"text/xml", False),
+    (None, False), (b"application/soap+xmlx", False),
+])
+def test_soap_content_types(value, soap):
+    assert is_soap(value) is soap
+
+
+def test_chunks():
+    assert b"".join(chunk(b"x" * 26)) == b"1a\r\n" + b"x" * 26 + b"\r\n"

@@ -1,0 +1,108 @@
+"""Messages for tests, written by hand after the specification."""
+
+from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSE
+
+SCAN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
+
+
+def envelope(action, body="", *, message_id="urn:uuid:00000000-0000-4000-8000-000000000001", relates_to=None,
+             to="http://gateway.test:5357/front-desk/scan", headers="",
+             prolog='<?xml version="1.0" encoding="utf-8"?>'):
+    """A SOAP message; None leaves a header out."""
+    action = f"<wsa:Action>{action}</wsa:Action>" if action is not None else ""
+    message_id = f"<wsa:MessageID>{message_id}</wsa:MessageID>" if message_id is not None else ""
+    relates = f"<wsa:RelatesTo>{relates_to}</wsa:RelatesTo>" if relates_to else ""
+    to = f"<wsa:To>{to}</wsa:To>" if to is not None else ""
+    return (f'{prolog}<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}" xmlns:wscn="{WSCN}" xmlns:wse="{WSE}">'
+            f"<soap:Header>{to}{action}{message_id}{relates}{headers}</soap:Header><soap:Body>{body}</soap:Body>"
+            "</soap:Envelope>").encode()
+
+
+def get_job_elements(job_id="1", names=("wscn:JobStatus",), **more):
+    """A GetJobElements request."""
+    wanted = "".join(f"<wscn:Name>{name}</wscn:Name>" for name in names)
+    return envelope(f"{SCAN}/GetJobElements", (
+        f"<wscn:GetJobElementsRequest><wscn:JobId>{job_id}</wscn:JobId><wscn:RequestedElements>{wanted}"
+        "</wscn:RequestedElements></wscn:GetJobElementsRequest>"), **more)
+
+
+def job_status(job_id="1", state="Processing", scans=0, created=None, completed=None, reasons=("None",)):
+    """A JobStatus element."""
+    created = f"<wscn:JobCreatedTime>{created}</wscn:JobCreatedTime>" if created else ""
+    completed = f"<wscn:JobCompletedTime>{completed}</wscn:JobCompletedTime>" if completed else ""
+    scans = f"<wscn:ScansCompleted>{scans}</wscn:ScansCompleted>" if scans is not None else ""
+    listed = "".join(f"<wscn:JobStateReason>{reason}</wscn:JobStateReason>" for reason in reasons)
+    return (f"<wscn:JobStatus><wscn:JobId>{job_id}</wscn:JobId><wscn:JobState>{state}</wscn:JobState>"
+            f"<wscn:JobStateReasons>{listed}</wscn:JobStateReasons>{scans}{created}{completed}</wscn:JobStatus>")
+
+
+def job_elements(*elements, relates_to="urn:uuid:1", prefix=""):
+    """A GetJobElementsResponse; each element is (name, XML)."""
+    data = "".join(f'<wscn:ElementData {prefix}Name="wscn:{name}" {prefix}Valid="true">{xml}</wscn:ElementData>'
+                   for name, xml in elements)
+    return envelope(f"{SCAN}/GetJobElementsResponse", (
+        f"<wscn:GetJobElementsResponse><wscn:JobElements>{data}</wscn:JobElements></wscn:GetJobElementsResponse>"),
+        relates_to=relates_to, message_id="urn:uuid:device-1")
+
+
+def status_response(job_id="1", state="Processing", scans=0, **more):
+    """A GetJobElementsResponse with JobStatus alone."""
+    return job_elements(("JobStatus", job_status(job_id, state, scans, **more)))
+
+
+def status_event(job_id="1", state="Processing", scans=0, *, message_id="urn:uuid:event-1", **more):
+    """A JobStatusEvent notification."""
+    return envelope(f"{SCAN}/JobStatusEvent",
+                    f"<wscn:JobStatusEvent>{job_status(job_id, state, scans, **more)}</wscn:JobStatusEvent>",
+                    message_id=message_id)
+
+
+def end_event(job_id="1", state="Completed", scans=1, *, message_id="urn:uuid:event-2"):
+    """A JobEndStateEvent notification."""
+    return envelope(f"{SCAN}/JobEndStateEvent", (
+        f"<wscn:JobEndStateEvent><wscn:JobEndState><wscn:JobId>{job_id}</wscn:JobId>"
+        f"<wscn:JobCompletedState>{state}</wscn:JobCompletedState><wscn:JobCompletedStateReasons>"
+        "<wscn:JobStateReason>None</wscn:JobStateReason></wscn:JobCompletedStateReasons>"
+        f"<wscn:JobName>Letter</wscn:JobName><wscn:ScansCompleted>{scans}</wscn:ScansCompleted>"
+        "<wscn:JobCompletedTime>2026-11-22T10:00:09Z</wscn:JobCompletedTime></wscn:JobEndState>"
+        "</wscn:JobEndStateEvent>"), message_id=message_id)
+
+
+def create_scan_job(message_id="urn:uuid:create-1", to="http://gateway.test:5357/front-desk/scan"):
+    """A CreateScanJob request."""
+    return envelope(f"{SCAN}/CreateScanJob", (
+        "<wscn:CreateScanJobRequest><wscn:ScanTicket><wscn:JobDescription><wscn:JobName>Letter</wscn:JobName>"
+        "</wscn:JobDescription><wscn:DocumentParameters><wscn:InputSource>Platen</wscn:InputSource>"
+        "</wscn:DocumentParameters></wscn:ScanTicket></wscn:CreateScanJobRequest>"), message_id=message_id, to=to)
+
+
+def created_job(job_id="1", token="abc"):
+    """A CreateScanJobResponse."""
+    return envelope(f"{SCAN}/CreateScanJobResponse", (
+        f"<wscn:CreateScanJobResponse><wscn:JobId>{job_id}</wscn:JobId><wscn:JobToken>{token}</wscn:JobToken>"
+        "</wscn:CreateScanJobResponse>"))
+
+
+def job_request(operation, job_id="1", **more):
+    """CancelJob, RetrieveImage or the like: a request that names a job."""
+    return envelope(f"{SCAN}/{operation}", (
+        f"<wscn:{operation}Request><wscn:JobId>{job_id}</wscn:JobId></wscn:{operation}Request>"), **more)
+
+
+def listing(operation, listed, *jobs):
+    """A GetActiveJobs or GetJobHistory answer; each job is (id, state, scans)."""
+    found = "".join(
+        f"<wscn:JobSummary><wscn:JobId>{job_id}</wscn:JobId><wscn:JobName>n</wscn:JobName>"
+        f"<wscn:JobOriginatingUserName>u</wscn:JobOriginatingUserName><wscn:JobState>{state}</wscn:JobState>"
+        f"<wscn:JobStateReasons/><wscn:ScansCompleted>{scans}</wscn:ScansCompleted></wscn:JobSummary>"
+        for job_id, state, scans in jobs)
+    return envelope(f"{SCAN}/{operation}Response",
+                    f"<wscn:{operation}Response><wscn:{listed}>{found}</wscn:{listed}></wscn:{operation}Response>")
+
+
+def fault(subcode, *, code="Sender", relates_to=None):
+    """A device's fault."""
+    return envelope(f"{WSA}/fault", (
+        f"<soap:Fault><soap:Code><soap:Value>soap:{code}</soap:Value><soap:Subcode><soap:Value>{subcode}</soap:Value>"
+        '</soap:Subcode></soap:Code><soap:Reason><soap:Text xml:lang="en">No.</soap:Text></soap:Reason></soap:Fault>'),
+        relates_to=relates_to)

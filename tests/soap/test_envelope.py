@@ -1,0 +1,117 @@
+import pytest
+from messages import envelope
+
+from wsdgateway.soap.addressing import EndpointReference, read_reference, write_reference
+from wsdgateway.soap.envelope import compose, read, write
+from wsdgateway.soap.faults import (
+    action_missing,
+    action_not_supported,
+    fault_of,
+    internal_error,
+    invalid_args,
+    temporary_error,
+    write_fault,
+)
+from wsdgateway.soap.namespaces import SOAP, WSA
+from wsdgateway.soap.parsing import Malformed, parse
+
+
+def test_headers_are_read_trimmed():
+    message = read(envelope("\n  http://a/b \n", "<wscn:X/>", message_id=" urn:uuid:5\n", relates_to=" urn:uuid:4 "))
+    assert (message.action, message.message_id, message.relates_to) == ("http://a/b", "urn:uuid:5", "urn:uuid:4")
+    assert message.to == "http://gateway.test:5357/front-desk/scan"
+    assert message.body.tag.endswith("}X")
+    assert not message.obliges
+
+
+@pytest.mark.parametrize("data", [
+    b"<a/>",
+    b"<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'><Body/></Envelope>",
+    f"<s:Envelope xmlns:s='{SOAP}'/>".encode(),
+    f"<s:Envelope xmlns:s='{SOAP}'><s:Header/></s:Envelope>".encode(),
+])
+def test_what_is_not_soap_is_malformed(data):
+    with pytest.raises(Malformed):
+        read(data)
+
+
+def test_two_actions_are_malformed():
+    with pytest.raises(Malformed, match="more than one"):
+        read(envelope("a", headers="<wsa:Action>b</wsa:Action>"))
+
+
+def test_without_header_nothing_is_known():
+    message = read(f"<s:Envelope xmlns:s='{SOAP}'><s:Body/></s:Envelope>".encode())
+    assert (message.header, message.action, message.body) == (None, None, None)
+
+
+def test_default_namespaces_and_other_prefixes_are_read():
+    message = read(
+        f"<Envelope xmlns='{SOAP}'><Header><Action xmlns='{WSA}'>a</Action><!-- c --></Header>"
+        f"<Body><!-- c --><b xmlns='u:b'/></Body></Envelope>".encode())
+    assert (message.action, message.body.tag) == ("a", "{u:b}b")
+
+
+@pytest.mark.parametrize(("header", "obliges"), [
+    ("<v:x xmlns:v='u:v' soap:mustUnderstand='1'/>", True),
+    ("<v:x xmlns:v='u:v' soap:mustUnderstand=' true '/>", True),
+    ("<v:x xmlns:v='u:v' soap:mustUnderstand='0'/>", False),
+    ("<v:x xmlns:v='u:v' mustUnderstand='1'/>", False),
+    ("<wsa:From soap:mustUnderstand='1'><wsa:Address>a</wsa:Address></wsa:From>", False),
+])
+def test_must_understand_counts_outside_addressing(header, obliges):
+    assert read(envelope("a", headers=header)).obliges is obliges
+
+
+def test_writing_keeps_what_it_does_not_know():
+    data = (f"<?xml version='1.0' encoding='ASCII'?>\n<!-- before -->"
+            f'<s:Envelope xmlns:s="{SOAP}" xmlns:q="u:q" xmlns:un="u:used-in-text">'
+            '<s:Header><q:h q:a="1">q:name</q:h></s:Header><s:Body><q:b xmlns:q="u:q"><![CDATA[<&>]]>&#228;</q:b>'
+            "</s:Body></s:Envelope>").encode()
+    assert write(read(data).root) == data
+
+
+def test_composed_messages_are_escaped():
+    message = read(compose(action="a&b", message_id="<1>", to="t", relates_to="r\"&", body="", namespaces={}))
+    assert (message.action, message.message_id, message.relates_to) == ("a&b", "<1>", 'r"&')
+
+
+def test_endpoint_references_keep_their_parameters():
+    element = parse(f"<e xmlns:a='{WSA}' xmlns:q='u:q'><a:Address> http://x/y </a:Address><a:ReferenceProperties>"
+                    "<q:p>1</q:p></a:ReferenceProperties><a:ReferenceParameters><q:id>q:2</q:id></a:ReferenceParameters></e>".encode())
+    reference = read_reference(element)
+    assert reference.address == "http://x/y"
+    again = read_reference(parse(f"<e xmlns:wsa='{WSA}'>{write_reference(reference)}</e>".encode()))
+    assert [parse(p.encode()).tag for p in again.parameters] == ["{u:q}p", "{u:q}id"]
+    assert parse(again.parameters[1].encode()).nsmap["q"] == "u:q"
+
+
+def test_a_reference_without_address_is_none():
+    assert read_reference(parse(b"<e/>")) is None
+    assert write_reference(EndpointReference("a")) == "<wsa:Address>a</wsa:Address>"
+
+
+@pytest.mark.parametrize(("fault", "status", "code"), [
+    (invalid_args("x"), 400, "InvalidArgs"),
+    (action_missing(), 400, "MessageInformationHeaderRequired"),
+    (action_not_supported("http://x"), 400, "ActionNotSupported"),
+    (temporary_error("x"), 500, "ServerErrorTemporaryError"),
+    (internal_error("x"), 500, "ServerErrorInternalError"),
+])
+def test_faults_have_the_form_of_the_specification(fault, status, code):
+    message = read(write_fault(fault, relates_to="urn:uuid:7", message_id="urn:uuid:8"))
+    assert fault.status == status
+    assert fault_of(message) == code
+    assert message.action == f"{WSA}/fault"
+    assert message.relates_to == "urn:uuid:7"
+    prefix = message.body.findtext(f".//{{{SOAP}}}Subcode/{{{SOAP}}}Value").partition(":")[0]
+    value = message.body.find(f".//{{{SOAP}}}Subcode/{{{SOAP}}}Value")
+    assert prefix in value.nsmap
+    assert message.body.find(f".//{{{SOAP}}}Text").text
+
+
+def test_a_fault_is_no_other_body():
+    assert fault_of(read(envelope("a", "<wscn:X/>"))) is None
+    assert fault_of(read(envelope("a"))) is None
+    only_code = "<soap:Fault><soap:Code><soap:Value>soap:Receiver</soap:Value></soap:Code></soap:Fault>"
+    assert fault_of(read(envelope("a", only_code))) == "Receiver"

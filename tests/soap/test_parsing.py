@@ -1,0 +1,54 @@
+import pytest
+
+from wsdgateway.soap.parsing import MAX_DEPTH, Malformed, escape, parse, text_of
+
+
+@pytest.mark.parametrize("data", [
+    b"", b" ", b"<a>", b"<a></b>", b"<a/><b/>", b"text", b"<a>\x00</a>", b"<a b='1' b='2'/>", b"<x:a/>",
+    b"<?xml version='1.0' encoding='no-such'?><a/>", b"<a>&unknown;</a>", b"\xff\xfe<", b"<a>\xff</a>",
+])
+def test_what_is_not_well_formed_is_malformed(data):
+    with pytest.raises(Malformed, match="not well-formed"):
+        parse(data)
+
+
+@pytest.mark.parametrize("data", [
+    b"<!DOCTYPE a><a/>",
+    b"<!DOCTYPE a SYSTEM 'http://127.0.0.1/a.dtd'><a/>",
+    b"<!DOCTYPE a [<!ENTITY e 'x'>]><a/>",
+    b"<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><a>&e;</a>",
+    "<?xml version='1.0' encoding='UTF-16'?><!DOCTYPE a [<!ENTITY e 'x'>]><a/>".encode("utf-16"),
+])
+def test_a_document_type_is_refused_in_any_encoding(data):
+    with pytest.raises(Malformed, match="document type"):
+        parse(data)
+
+
+def test_a_billion_laughs_end_at_once():
+    entities = "".join(f"<!ENTITY e{n} '{f'&e{n - 1};' * 10}'>" for n in range(1, 12))
+    with pytest.raises(Malformed):
+        parse(f"<!DOCTYPE a [<!ENTITY e0 'ha'>{entities}]><a>&e11;</a>".encode())
+
+
+def test_depth_is_bounded():
+    parse(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH)
+    with pytest.raises(Malformed):
+        parse(b"<a>" * (MAX_DEPTH + 10) + b"</a>" * (MAX_DEPTH + 10))
+
+
+@pytest.mark.parametrize(("data", "text"), [
+    (b"<a> x \n</a>", "x"), (b"<a/>", None), (b"<a> \n </a>", None), (b"<a>x<!-- c -->y</a>", "xy"),
+    (b"<a><![CDATA[ <z> ]]></a>", "<z>"),
+])
+def test_text_is_trimmed(data, text):
+    assert text_of(parse(data)) == text
+
+
+def test_text_of_nothing_is_none():
+    assert text_of(None) is None
+
+
+def test_escaped_text_comes_back():
+    text = "a<b>&\"'c"
+    assert parse(f'<a b="{escape(text)}">{escape(text)}</a>'.encode()).text == text
+    assert parse(f'<a b="{escape(text)}"/>'.encode()).get("b") == text
