@@ -28,12 +28,14 @@ NEVER = -1
 class Job:
     """One job. A status may be shown if it counts from `needed` or later; `since` is the record's first moment.
 
+    Answers to requests from before `floor` speak of a former job with this JobId.
     `confirmed` is in seconds on the caller's clock. `extras` are ScanTicket and Documents as XML.
     """
 
     job_id: str
     boot: int
     since: int
+    floor: int = NEVER
     status: JobStatus | None = None
     as_of: int = NEVER
     needed: int = NEVER
@@ -106,7 +108,8 @@ class JobTable:
         if old is not None and old.since > sent:
             return  # its events came before the answer
         former = old.status if old is not None else None
-        self._replace(Job(job_id, self.boot, since=self.moment(), reused=former is not None,
+        moment = self.moment()
+        self._replace(Job(job_id, self.boot, since=moment, floor=moment, reused=former is not None,
                           former_created=former.created if former else None))
 
     def announced(self, status: JobStatus, now: float) -> None:
@@ -129,8 +132,8 @@ class JobTable:
         if job.reused:
             if status.created and job.former_created and compare_times(status.created, job.former_created) == 0:
                 return  # late, and of the former job
-            if status.final and not status.created:
-                self._store(attrs.evolve(job, needed=moment))  # whose end is it? The device knows.
+            if not status.created:
+                self._store(attrs.evolve(job, needed=moment))  # of which of the two? The device knows.
                 return
         self._accept(job, status, moment, now)
 
@@ -138,7 +141,7 @@ class JobTable:
         assert job.status is not None and job.status.created and status.created
         order = compare_times(status.created, job.status.created)
         if order == 1:
-            self._replace(self._fresh(status, moment, now))
+            self._replace(attrs.evolve(self._fresh(status, moment, now), floor=moment))
         elif order is None:
             self._store(attrs.evolve(job, needed=moment))
 
@@ -168,7 +171,7 @@ class JobTable:
         if job is None:
             self._replace(self._fresh(status, sent, sent_at))
             return True
-        if sent < job.since:
+        if sent < job.floor:
             return False
         known = job.status
         if known is None:
@@ -179,7 +182,7 @@ class JobTable:
         if is_other_job(known, status):
             if sent < job.as_of:
                 return False
-            self._replace(self._fresh(status, sent, sent_at))
+            self._replace(attrs.evolve(self._fresh(status, sent, sent_at), floor=sent))
             return True
         return self._next_answer(job, known, status, sent, sent_at)
 
@@ -210,7 +213,7 @@ class JobTable:
         was over when the request was sent.
         """
         job = self.get(job_id)
-        if job is None or sent < job.since:
+        if job is None or sent < job.floor:
             return
         kept = dict(job.extras)
         for name, xml in extras:
@@ -221,7 +224,7 @@ class JobTable:
     def absent(self, job_id: str, sent: int) -> bool:
         """The device does not know this job. False: something newer says otherwise."""
         job = self.get(job_id)
-        if sent < self._booted or (job is not None and sent < max(job.since, job.as_of)):
+        if sent < self._booted or (job is not None and sent < max(job.floor, job.as_of)):
             return False
         if job is not None:
             if job.final:

@@ -1,0 +1,76 @@
+import pytest
+from lxml import etree
+from messages import envelope, fault
+
+from wsdgateway.bridge.rewriting import forwarded, names_gateway, related
+from wsdgateway.soap.addressing import ANONYMOUS
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import WSA
+
+DEVICE = "http://198.51.100.20:80/WDP/SCAN"
+HOSTS = frozenset(("192.0.2.5:5357", "scan.example.org:5357"))
+
+
+def forward(data):
+    return forwarded(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE)
+
+
+@pytest.mark.parametrize(("address", "ours"), [
+    ("http://192.0.2.5:5357/front-desk/scan", True), ("http://other/front-desk/scan", True),
+    ("http://other/front-desk", True), ("http://192.0.2.5:5357/anything", True), ("http://SCAN.example.org:5357/", True),
+    ("http://other/front-desks/scan", False), ("urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", False),
+    (ANONYMOUS, False), ("http://[broken", False), ("", False),
+])
+def test_which_addresses_are_ours(address, ours):
+    assert names_gateway(address, "front-desk", HOSTS) is ours
+
+
+def test_to_becomes_the_devices():
+    assert read(forward(envelope("a", to="\n http://192.0.2.5:5357/front-desk/scan "))).to == DEVICE
+
+
+@pytest.mark.parametrize("to", ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", "http://elsewhere/x", None])
+def test_where_nothing_must_change_the_bytes_stay(to):
+    data = envelope("a", "<wscn:X/>", to=to, headers=f"<wsa:ReplyTo><wsa:Address>{ANONYMOUS}</wsa:Address></wsa:ReplyTo>",
+                    prolog="<?xml version='1.0' encoding='ASCII' ?><!-- odd  -->")
+    assert forward(data) is data
+
+
+@pytest.mark.parametrize("reply", [
+    "<wsa:{0}><wsa:Address>http://192.0.2.77/reply</wsa:Address></wsa:{0}>",
+    "<wsa:{0}>urn:uuid:bare</wsa:{0}>", "<wsa:{0}/>",
+    "<wsa:{0}><wsa:Address>urn:x</wsa:Address><wsa:ReferenceParameters><q xmlns='u:q'/></wsa:ReferenceParameters></wsa:{0}>",
+])
+@pytest.mark.parametrize("name", ["ReplyTo", "FaultTo"])
+def test_replies_go_to_the_connection(reply, name):
+    message = read(forward(envelope("a", headers=reply.format(name))))
+    element = message.header.find(f"{{{WSA}}}{name}")
+    assert element.findtext(f"{{{WSA}}}Address") == ANONYMOUS
+    assert not (element.text or "").strip()
+    assert (element.find(".//{u:q}q") is not None) is ("ReferenceParameters" in reply)
+
+
+def test_everything_else_stays():
+    odd = ("<v:security xmlns:v='u:v' soap:mustUnderstand='1' v:a='b'><v:x>wscn:JobStatus</v:x></v:security>"
+           "<wsa:From><wsa:Address>urn:me</wsa:Address></wsa:From>")
+    body = ("<wscn:X xmlns:un='u:used-in-text-only' a='1'><!-- c --><?pi x?><wscn:Name>un:Vendor</wscn:Name>"
+            "<v xmlns='u:default'> two  spaces </v><e></e><![CDATA[<&>]]>ä</wscn:X>")
+    data = envelope("a", body, headers=odd)
+    expected = etree.fromstring(data.replace(b"http://gateway.test:5357/front-desk/scan", DEVICE.encode()))
+    assert etree.tostring(etree.fromstring(forward(data)), method="c14n") == etree.tostring(expected, method="c14n")
+    assert b"xmlns:un=" in forward(data)
+    assert b"<![CDATA[<&>]]>" in forward(data)
+
+
+def test_an_encoding_stays_with_its_declaration():
+    data = envelope("a", "<wscn:X>ä</wscn:X>", prolog="<?xml version='1.0' encoding='ISO-8859-1'?>").decode()
+    out = forward(data.encode("latin-1"))
+    assert "ISO-8859-1" in out.decode("latin-1")
+    assert etree.fromstring(out).findtext(".//{*}X") == "ä"
+
+
+def test_an_answer_is_made_anothers():
+    assert read(related(fault("wscn:X", relates_to="urn:uuid:1"), "urn:uuid:2")).relates_to == "urn:uuid:2"
+    assert related(b"not found", "urn:uuid:2") == b"not found"
+    plain = envelope("a")
+    assert related(plain, "urn:uuid:2") == plain

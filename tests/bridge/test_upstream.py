@@ -1,0 +1,173 @@
+import pytest
+
+from wsdgateway.bridge.upstream import (
+    ALL_EVENTS,
+    JOB_EVENTS,
+    LONGEST_PAUSE,
+    UNSUPPORTED_PAUSE,
+    Lost,
+    Renew,
+    Subscribe,
+    Unsubscribe,
+    Upstream,
+    Wake,
+)
+from wsdgateway.eventing.messages import Granted
+from wsdgateway.soap.addressing import EndpointReference
+
+MANAGER = EndpointReference("http://device/manager")
+GRANTED = Granted(MANAGER, 600.0)
+
+
+@pytest.fixture
+def upstream():
+    return Upstream(address="http://device/scan", expires=3600.0, random=lambda: 1.0)
+
+
+@pytest.fixture
+def subscribed(upstream):
+    upstream.start()
+    upstream.granted(GRANTED, 0.0)
+    return upstream
+
+
+def test_every_event_but_scan_available_is_asked_for(upstream):
+    assert upstream.start() == [Subscribe(ALL_EVENTS)]
+    assert len(ALL_EVENTS) == 6
+    assert not any("ScanAvailable" in action for action in ALL_EVENTS)
+    assert upstream.state == "subscribing"
+    assert not upstream.listening
+
+
+def test_it_is_renewed_well_before_the_end(upstream):
+    upstream.start()
+    [wake] = upstream.granted(GRANTED, 0.0)
+    assert 0.4 * 600 < wake.after < 0.6 * 600
+    assert upstream.listening
+    assert upstream.due() == [Renew(MANAGER)]
+    assert upstream.listening
+    [wake] = upstream.granted(Granted(None, 60.0), 300.0)
+    assert 20 < wake.after < 40
+    assert upstream.due() == [Renew(MANAGER)]
+
+
+def test_without_expires_what_was_asked_counts(upstream):
+    upstream.start()
+    [wake] = upstream.granted(Granted(None, None), 0.0)
+    assert 1400 < wake.after < 2200
+    assert upstream.due() == [Renew(EndpointReference("http://device/scan"))]
+
+
+@pytest.mark.parametrize("expires", [0.0, -3600.0])
+def test_a_device_whose_clock_is_wrong_is_not_asked_without_pause(upstream, expires):
+    upstream.start()
+    [wake] = upstream.granted(Granted(MANAGER, expires), 0.0)
+    assert wake.after > 20
+
+
+def test_who_refuses_the_long_filter_is_asked_for_jobs_alone(upstream):
+    upstream.start()
+    assert upstream.refused("FilteringRequestedUnavailable", 0.0) == [Subscribe(JOB_EVENTS)]
+    [wake] = upstream.refused("FilteringRequestedUnavailable", 0.0)
+    assert isinstance(wake, Wake)
+    assert upstream.due() == [Subscribe(ALL_EVENTS)]
+
+
+@pytest.mark.parametrize("name", ["ServerErrorTemporaryError", "503", "404"])
+def test_what_is_not_about_the_filter_waits(upstream, name):
+    upstream.start()
+    assert isinstance(upstream.refused(name, 0.0)[0], Wake)
+    assert upstream.state == "waiting"
+
+
+def test_a_device_without_events_is_asked_once_an_hour(upstream):
+    upstream.start()
+    assert upstream.refused("ActionNotSupported", 0.0) == [Wake(UNSUPPORTED_PAUSE)]
+    assert upstream.due() == [Subscribe(ALL_EVENTS)]
+    upstream.refused("ActionNotSupported", 0.0)
+    assert upstream.rebooted(0.0) == [Subscribe(ALL_EVENTS)]
+
+
+def test_pauses_grow_to_five_minutes(upstream):
+    upstream.start()
+    pauses = []
+    for _ in range(15):
+        [wake] = upstream.unreachable(0.0)
+        pauses.append(wake.after)
+        upstream.due()
+    assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE == 300.0
+
+
+def test_pauses_jitter_downwards():
+    upstream = Upstream(address="a", expires=60.0, random=lambda: 0.0)
+    upstream.start()
+    assert upstream.unreachable(0.0) == [Wake(0.75)]
+
+
+@pytest.mark.parametrize("lose", [
+    lambda machine: machine.ended(1.0), lambda machine: (machine.due(), machine.refused("InvalidMessage", 1.0))[1],
+    lambda machine: machine.rebooted(1.0)])
+def test_a_lost_subscription_is_made_anew_after_a_pause(subscribed, lose):
+    lost, wake = lose(subscribed)
+    assert lost == Lost()
+    assert wake.after >= 0.75
+    assert not subscribed.listening
+    assert subscribed.due() == [Subscribe(ALL_EVENTS)]
+
+
+def test_a_device_that_grants_and_ends_at_once_is_not_pressed(upstream):
+    pauses = []
+    upstream.start()
+    for _ in range(6):
+        upstream.granted(GRANTED, 0.0)
+        pauses.append(upstream.ended(0.0)[1].after)
+        upstream.due()
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+
+
+def test_an_unreachable_device_keeps_the_subscription_until_it_expires(subscribed):
+    subscribed.due()
+    assert isinstance(subscribed.unreachable(300.0)[0], Wake)
+    assert subscribed.listening
+    subscribed.due()
+    assert subscribed.unreachable(601.0)[0] == Lost()
+
+
+def test_a_device_that_was_away_is_asked_whether_it_remembers(subscribed):
+    assert subscribed.recovered() == [Renew(MANAGER)]
+
+
+def test_stopping_unsubscribes(subscribed):
+    assert subscribed.stop() == [Unsubscribe(MANAGER)]
+    assert subscribed.state == "stopped"
+    assert subscribed.start() == subscribed.due() == subscribed.ended(0.0) == []
+
+
+def test_stopping_while_subscribing_unsubscribes_as_soon_as_it_is_granted(upstream):
+    upstream.start()
+    assert upstream.stop() == []
+    assert upstream.granted(GRANTED, 0.0) == [Unsubscribe(MANAGER)]
+    assert upstream.state == "stopped"
+
+
+@pytest.mark.parametrize("answer", [lambda m: m.refused("x", 0.0), lambda m: m.unreachable(0.0),
+                                    lambda m: m.refused("ActionNotSupported", 0.0)])
+def test_stopping_without_a_subscription_is_quiet(upstream, answer):
+    upstream.start()
+    upstream.stop()
+    assert answer(upstream) == []
+    assert upstream.state == "stopped"
+
+
+def test_stopping_from_idle_or_waiting_is_quiet(upstream):
+    upstream.start()
+    upstream.unreachable(0.0)
+    assert upstream.stop() == []
+    assert Upstream(address="a", expires=1.0, random=lambda: 0.0).stop() == []
+
+
+def test_what_a_state_does_not_expect_changes_nothing(upstream):
+    assert upstream.due() == upstream.recovered() == upstream.ended(0.0) == []
+    assert upstream.state == "idle"

@@ -1,0 +1,200 @@
+import pytest
+from messages import SCAN, end_event, envelope, get_job_elements, job_elements, job_status, listing, status_event
+
+from wsdgateway.scan.events import read_job_event
+from wsdgateway.scan.jobelements import (
+    JobElementsRequest,
+    read_request,
+    read_response,
+    write_element_data,
+    write_response,
+)
+from wsdgateway.scan.jobs import CreatedJob, job_id_of, read_created
+from wsdgateway.scan.jobstatus import (
+    JobStatus,
+    compare_times,
+    read_job_end_state,
+    read_job_status,
+    read_summaries,
+    write_job_status,
+)
+from wsdgateway.scan.operations import (
+    CREATE_SCAN_JOB,
+    GET_JOB_ELEMENTS,
+    OTHER,
+    SUBSCRIBE,
+    event_of,
+    operation_of,
+)
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import WSCN, WSE
+from wsdgateway.soap.parsing import parse
+
+OLD = "http://schemas.microsoft.com/windows/2006/01/wdp/scan"
+FULL = JobStatus("253", "Processing", ("JobScanning", "VendorReason"), 4, "2006-01-24T11:34:35.8345Z",
+                 "2006-01-24T11:37:05Z")
+
+
+def element(xml):
+    return parse(f"<r xmlns:wscn='{WSCN}'>{xml}</r>".encode())[0]
+
+
+def body(data):
+    return read(data).body
+
+
+@pytest.mark.parametrize("status", [
+    FULL, JobStatus("1", "Pending", ("None",), 0), JobStatus("a&b", "<Held>", ("x",), None),
+    JobStatus("1", "VendorState", ("None",), 999999999, vendor=('<v:x xmlns:v="u:v">1</v:x>',)),
+])
+def test_a_status_comes_back_as_it_was_written(status):
+    again = read_job_status(element(write_job_status(status)))
+    assert again.vendor[:0] + (again.job_id, again.state, again.reasons, again.scans_completed, again.created,
+                               again.completed) == (status.job_id, status.state, status.reasons,
+                                                    status.scans_completed, status.created, status.completed)
+    assert len(again.vendor) == len(status.vendor)
+
+
+def test_written_elements_stand_in_the_order_of_the_specification():
+    names = [child.tag.rpartition("}")[2] for child in element(write_job_status(FULL))]
+    assert names == ["JobId", "JobState", "JobStateReasons", "ScansCompleted", "JobCreatedTime", "JobCompletedTime"]
+
+
+@pytest.mark.parametrize("xml", [
+    f"<JobStatus xmlns='{WSCN}'><JobId> 5\n</JobId><JobState>\tHeld </JobState><JobStateReasons><JobStateReason> None "
+    "</JobStateReason><JobStateReason/></JobStateReasons><ScansCompleted> 2 </ScansCompleted></JobStatus>",
+    f"<q:JobStatus xmlns:q='{WSCN}'><!-- c --><q:ScansCompleted>2</q:ScansCompleted><q:JobState>Held</q:JobState>"
+    "<q:JobStateReasons><q:JobStateReason>None</q:JobStateReason></q:JobStateReasons><q:JobId>5</q:JobId></q:JobStatus>",
+])
+def test_statuses_are_read_liberally(xml):
+    assert read_job_status(parse(xml.encode())) == JobStatus("5", "Held", ("None",), 2)
+
+
+@pytest.mark.parametrize("count", ["-1", "x", "1.5", "1234567890", "", "٣"])
+def test_a_count_that_is_none_is_unknown(count):
+    status = read_job_status(element(
+        f"<wscn:JobStatus><wscn:JobId>1</wscn:JobId><wscn:JobState>Held</wscn:JobState><wscn:ScansCompleted>{count}"
+        "</wscn:ScansCompleted></wscn:JobStatus>"))
+    assert status.scans_completed is None
+    assert "ScansCompleted" not in write_job_status(status)
+
+
+@pytest.mark.parametrize("xml", ["<wscn:JobStatus/>", "<wscn:JobStatus><wscn:JobId>1</wscn:JobId></wscn:JobStatus>"])
+def test_without_id_or_state_there_is_no_status(xml):
+    assert read_job_status(element(xml)) is None
+    assert read_job_end_state(element(xml)) is None
+
+
+@pytest.mark.parametrize(("state", "final"), [
+    ("Completed", True), ("Canceled", True), ("Aborted", True), ("Terminating", False), ("Processing", False),
+    ("Vendor", False)])
+def test_final_states(state, final):
+    assert JobStatus("1", state).final is final
+
+
+def test_an_end_makes_any_state_final():
+    status = read_job_event("JobEndStateEvent", body(end_event("7", "Terminating", 3)))
+    assert status == JobStatus("7", "Terminating", ("None",), 3, None, "2026-11-22T10:00:09Z", (), ended=True)
+    assert status.final
+
+
+def test_status_events():
+    assert read_job_event("JobStatusEvent", body(status_event("7", "Processing", 3))).scans_completed == 3
+    assert read_job_event("JobStatusEvent", body(end_event())) is None
+    assert read_job_event("ScannerStatusSummaryEvent", body(envelope(
+        "x", "<wscn:ScannerStatusSummaryEvent/>"))) is None
+    assert read_job_event("JobStatusEvent", body(envelope("x", "<wscn:JobStatusEvent/>"))) is None
+    assert read_job_event("JobStatusEvent", None) is None
+
+
+@pytest.mark.parametrize(("names", "wanted"), [
+    (["wscn:JobStatus"], ("JobStatus",)), (["JobStatus"], ("JobStatus",)), (["\n wscn:JobStatus "], ("JobStatus",)),
+    (["wscn:ScanTicket", "wscn:JobStatus", "wscn:ScanTicket"], ("ScanTicket", "JobStatus")),
+    (["wscn:Documents"], ("Documents",)), (["wse:JobStatus"], None), (["wscn:Vendor"], None), (["un:JobStatus"], None),
+    (["wscn:JobStatus", "wse:x"], None), ([], None), ([""], None),
+])
+def test_requested_elements(names, wanted):
+    assert read_request(body(get_job_elements("5", names))) == JobElementsRequest("5", wanted)
+
+
+def test_a_request_may_be_named_without_request():
+    data = get_job_elements("5").replace(b"GetJobElementsRequest>", b"GetJobElements>")
+    assert read_request(body(data)).status_only
+
+
+def test_prefixes_in_text_have_their_own_meaning():
+    data = get_job_elements("5", ["s:JobStatus"]).replace(b"<wscn:Name>", f"<wscn:Name xmlns:s='{WSCN}'>".encode())
+    assert read_request(body(data)).status_only
+
+
+@pytest.mark.parametrize("data", [
+    envelope("x"), envelope("x", "<wscn:Other/>"), envelope("x", "<wscn:GetJobElementsRequest/>"),
+    get_job_elements("5").replace(WSCN.encode(), OLD.encode())])
+def test_what_is_no_request(data):
+    assert read_request(body(data)) is None
+
+
+@pytest.mark.parametrize("prefix", ["", "wscn:"])
+def test_answers_are_read_with_and_without_qualified_attributes(prefix):
+    ticket = "<wscn:ScanTicket><wscn:JobDescription/></wscn:ScanTicket>"
+    elements = read_response(body(job_elements(("JobStatus", job_status("5", "Held", 1)), ("ScanTicket", ticket),
+                                               prefix=prefix)))
+    assert elements.status == JobStatus("5", "Held", ("None",), 1)
+    assert [name for name, _ in elements.extras] == ["ScanTicket"]
+    assert elements.qualified is bool(prefix)
+
+
+@pytest.mark.parametrize("valid", ["0", "false", " false "])
+def test_what_is_not_valid_is_left_out(valid):
+    data = job_elements(("JobStatus", job_status())).replace(b'Valid="true"', f'Valid="{valid}"'.encode())
+    assert read_response(body(data)).status is None
+
+
+@pytest.mark.parametrize("qualified", [False, True])
+def test_answers_are_written_as_they_are_read(qualified):
+    content = write_response(write_element_data("JobStatus", write_job_status(FULL), qualified))
+    elements = read_response(element(content))
+    assert elements.status == FULL
+    assert elements.qualified is qualified
+
+
+def test_what_is_no_answer():
+    assert read_response(None) is None
+    assert read_response(body(envelope("x", "<wscn:X/>"))) is None
+    assert read_response(body(envelope("x", "<wscn:GetJobElementsResponse/>"))) is None
+
+
+def test_lists_of_jobs():
+    active = read_summaries(body(listing("GetActiveJobs", "ActiveJobs", ("1", "Held", 0), ("2", "Processing", 3))),
+                            "ActiveJobs")
+    assert active == (JobStatus("1", "Held", (), 0), JobStatus("2", "Processing", (), 3))
+    assert read_summaries(body(listing("GetActiveJobs", "ActiveJobs")), "ActiveJobs") == ()
+    assert read_summaries(body(envelope("x", "<wscn:X/>")), "ActiveJobs") is None
+
+
+def test_created_jobs():
+    data = envelope("x", "<wscn:CreateScanJobResponse><wscn:JobId> 5 </wscn:JobId></wscn:CreateScanJobResponse>")
+    assert read_created(body(data)) == CreatedJob("5", None)
+    assert job_id_of(body(data)) == "5"
+    assert read_created(body(envelope("x", "<wscn:CreateScanJobResponse/>"))) is None
+    assert read_created(None) is None
+    assert job_id_of(None) is None
+
+
+@pytest.mark.parametrize(("action", "operation"), [
+    (f"{SCAN}/GetJobElements", GET_JOB_ELEMENTS), (f"{OLD}/CreateScanJob", CREATE_SCAN_JOB), (f"{WSE}/Subscribe", SUBSCRIBE),
+    (f"{SCAN}/Vendor", OTHER), ("", OTHER)])
+def test_operations(action, operation):
+    assert operation_of(action) is operation
+
+
+def test_events():
+    assert event_of(f"{SCAN}/JobStatusEvent") == "JobStatusEvent"
+    assert event_of(f"{SCAN}/GetJobElements") is None
+
+
+@pytest.mark.parametrize(("one", "other", "order"), [
+    ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00.000+00:00", 0), ("2026-11-22T10:00:00", "2026-11-22T10:00:01Z", -1),
+    ("2026-11-22T12:00:00+01:00", "2026-11-22T10:00:01Z", 1), ("x", "x", 0), ("x", "y", None)])
+def test_times(one, other, order):
+    assert compare_times(one, other) == order
