@@ -1,0 +1,185 @@
+import tomllib
+from pathlib import Path
+
+import attrs
+import pytest
+
+from wsdgateway.cli.main import main
+from wsdgateway.config import Config, ConfigError, find_config, make_config, read_config
+
+SAMPLE = Path(__file__).parent.parent / "config" / "gateway.toml"
+LISTEN = {"endpoint": "tcp:5357"}
+SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/scan"}
+
+
+def problems(**sections):
+    with pytest.raises(ConfigError) as caught:
+        make_config({"listen": [LISTEN], **sections}, "g.toml")
+    return caught.value.problems
+
+
+def test_the_sample_is_valid_and_its_values_are_the_defaults():
+    config = read_config(str(SAMPLE))
+    without_default = {"name", "endpoint", "scan", "advertise", "address"}
+    for section in (config.gateway, config.cache, config.events, config.discovery, config.limits, config.exchange_log,
+                    config.admin, config.scanner[0]):
+        for field in attrs.fields(type(section)):
+            if field.name not in without_default:
+                assert getattr(section, field.name) == field.default, field.name
+    assert config.admin.endpoint == attrs.fields(type(config.admin)).endpoint.default
+
+
+def test_the_sample_has_every_key():
+    text = SAMPLE.read_text()
+    data = tomllib.loads(text)
+    assert set(data) == {field.name for field in attrs.fields(Config)} - {"folder"}
+    for field in attrs.fields(Config):
+        if field.name == "folder":
+            continue
+        section = getattr(read_config(str(SAMPLE)), field.name)
+        section = section[0] if isinstance(section, tuple) else section
+        for key in attrs.fields(type(section)):
+            assert f"\n{key.name} = " in text or f"# {key.name} = " in text or f"#   {key.name} = " in text, key.name
+
+
+def test_the_least_that_is_needed():
+    config = make_config({"listen": [LISTEN]}, "g.toml")
+    assert config.cache.max_age == 30.0
+    assert config.scanner == ()
+    assert config.folder == Path.cwd()
+
+
+@pytest.mark.parametrize(("section", "key", "value", "allowed"), [
+    ("gateway", "name", "", "text"), ("gateway", "name", 5, "text"), ("gateway", "state", "file:x", "sqlite:FILE"),
+    ("gateway", "state", "sqlite:", "sqlite:FILE"), ("gateway", "colour", "red", "one of the keys name, state"),
+    ("cache", "max_age", 0, "above 0"), ("cache", "max_age", "30", "above 0"), ("cache", "max_age", True, "above 0"),
+    ("cache", "poll_interval", -1.0, "above 0"), ("cache", "poll_interval", float("nan"), "above 0"),
+    ("cache", "history", 1.5, "whole number"), ("cache", "history", 0, "whole number"),
+    ("events", "address", "198.51.100.5", "http://192.0.2.5:5357"),
+    ("events", "address", "http://198.51.100.5/x", "without a path"), ("events", "expires", float("inf"), "above 0"),
+    ("discovery", "device_interfaces", "eth0", "list of interfaces"), ("discovery", "client_interfaces", [5], "list of"),
+    ("limits", "connections", 0, "whole number"), ("limits", "request_body", 5, "from 1024"),
+    ("exchange_log", "path", False, "text"), ("admin", "endpoint", "8357", "server endpoint"),
+    ("admin", "endpoint", 8357, "server endpoint"),
+])
+def test_a_wrong_value_is_named(section, key, value, allowed):
+    [line] = problems(**{section: {key: value}})
+    assert line.startswith(f"g.toml: [{section}] {key} = ")
+    assert allowed in line.partition("allowed is ")[2]
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("name", "Front Desk"), ("name", "a/b"), ("name", ""), ("scan", "198.51.100.20"), ("scan", "https://x/scan"),
+    ("scan", "http:///scan"), ("scan", "http://x:99999/"), ("scan", "http://a b/"), ("events", "maybe"),
+    ("max_connections", 0), ("timeout", 0), ("idle_timeout", "1"), ("lenient", 1), ("event_sources", "10.0.0.0/8"),
+    ("event_sources", ["10.0.0"]), ("event_sources", [5]), ("nonsense", 1),
+])
+def test_a_wrong_scanner_is_named(key, value):
+    lines = problems(scanner=[{**SCANNER, key: value}])
+    assert len(lines) == 1
+    assert f" {key} = " in lines[0]
+
+
+@pytest.mark.parametrize(("more", "key"), [
+    ({"device": "http://x/d"}, "device"), ({"uuid": "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"}, "uuid")])
+def test_a_scanner_has_one_address(more, key):
+    [line] = problems(scanner=[{**SCANNER, **more}])
+    assert f"front-desk {key} = " in line
+    assert "only one of scan, device and uuid" in line
+
+
+def test_a_scanner_needs_an_address_and_a_name():
+    lines = problems(scanner=[{"name": "a"}, {"scan": "http://x/"}])
+    assert any("[[scanner]] a scan is missing" in line for line in lines)
+    assert any("[[scanner]] 2 name is missing" in line for line in lines)
+
+
+def test_names_and_endpoints_are_used_once():
+    [line] = problems(scanner=[SCANNER, SCANNER])
+    assert "no other [[scanner]] has" in line
+    with pytest.raises(ConfigError, match=r"no other \[\[listen\]\] has"):
+        make_config({"listen": [LISTEN, LISTEN]}, "g.toml")
+
+
+@pytest.mark.parametrize("data", [{}, {"listen": []}, {"listen": [{}]}])
+def test_a_listener_is_needed(data):
+    with pytest.raises(ConfigError, match="endpoint is missing"):
+        make_config(data, "g.toml")
+
+
+@pytest.mark.parametrize("data", [
+    {"listen": 5}, {"listen": {"endpoint": "tcp:1"}}, {"listen": [5]}, {"listen": [LISTEN], "cache": 5},
+    {"listen": [LISTEN], "scanner": "x"}, {"listen": [LISTEN], "scanners": []}, {"listen": [LISTEN], "scanner": [5]},
+    {"listen": [LISTEN], "scanner": [{"name": ["x"], "scan": {}}]},
+])
+def test_a_wrong_shape_is_an_error_and_no_traceback(data):
+    with pytest.raises(ConfigError, match=r"g\.toml: "):
+        make_config(data, "g.toml")
+
+
+def test_every_mistake_is_reported_at_once():
+    lines = problems(cache={"max_age": 0, "history": "x"}, gateway={"colour": 1}, nonsense={},
+                     scanner=[{"name": "A", "scan": "x"}])
+    assert len(lines) == 6
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (b"[gateway", "not TOML"), (b"\xff", "not UTF-8"), (b"a = 1\na = 2", "not TOML")])
+def test_unreadable_files(tmp_path, text, message):
+    file = tmp_path / "g.toml"
+    file.write_bytes(text)
+    with pytest.raises(ConfigError, match=message):
+        read_config(str(file))
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        read_config(str(tmp_path / "none.toml"))
+
+
+def test_without_a_file_both_places_and_the_demo_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        find_config()
+    [line] = caught.value.problems
+    assert "gateway.toml" in line
+    assert "/etc/wsdgateway/gateway.toml" in line
+    assert "--demo" in line
+    (tmp_path / "gateway.toml").write_text("")
+    assert find_config() == "gateway.toml"
+
+
+def test_relative_paths_start_at_the_file(tmp_path):
+    file = tmp_path / "sub" / "g.toml"
+    file.parent.mkdir()
+    file.write_text("[[listen]]\nendpoint = 'tcp:1'\n")
+    assert read_config(str(file)).folder == file.parent
+
+
+def test_what_is_not_built_says_so():
+    config = make_config({
+        "listen": [LISTEN], "gateway": {"state": "redis://h:6379/0"}, "discovery": {"client_interfaces": ["eth0"]},
+        "exchange_log": {"path": "x"},
+        "scanner": [{"name": "a", "uuid": "urn:uuid:37F86d35-e6ac-4241-964f-1d9ae46fb366"}]}, "g.toml")
+    assert len(config.not_built()) == 4
+    assert make_config({"listen": [LISTEN]}, "g.toml").not_built() == []
+
+
+def test_check_reads_a_file_and_says_what_is_wrong(tmp_path, capsys):
+    assert main(["check", str(SAMPLE)]) == 0
+    assert "1 scanner(s), 2 listener(s)" in capsys.readouterr().out
+    file = tmp_path / "g.toml"
+    file.write_text("[cache]\nmax_age = 0\n")
+    assert main(["check", str(file)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 2
+    assert all(line.startswith(f"{file}: ") for line in errors)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["scan"], ["scan", "u", "-o", "x", "--resolution", "a"]])
+def test_bad_arguments_end_with_status_2_and_a_line(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
