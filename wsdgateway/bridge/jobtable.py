@@ -28,7 +28,8 @@ NEVER = -1
 class Job:
     """One job. A status may be shown if it counts from `needed` or later; `since` is the record's first moment.
 
-    Answers to requests from before `floor` speak of a former job with this JobId.
+    Answers to requests from before `floor` speak of a former job with this JobId; `reused` says that there was one,
+    `by_answer` that CreateScanJob's answer began the record.
     `confirmed` is in seconds on the caller's clock. `extras` are ScanTicket and Documents as XML.
     """
 
@@ -41,6 +42,7 @@ class Job:
     needed: int = NEVER
     confirmed: float = 0.0
     former_created: str | None = None
+    by_answer: bool = False
     reused: bool = False
     extras: tuple[tuple[str, str], ...] = ()
 
@@ -102,14 +104,17 @@ class JobTable:
 
     # What is learnt.
 
-    def created(self, job_id: str, sent: int) -> None:
-        """CreateScanJob, sent at that moment, was answered with this JobId: a new job, whatever was known."""
+    def created(self, job_id: str, sent: int, *, alone: bool = True) -> None:
+        """CreateScanJob, sent at that moment, was answered with this JobId: a new job, whatever was known.
+
+        `alone`: no other CreateScanJob was under way or broke off, whose job could have had this JobId.
+        """
         old = self.get(job_id)
-        if old is not None and old.since > sent:
+        if old is not None and old.since > sent and not old.by_answer and alone:
             return  # its events came before the answer
         former = old.status if old is not None else None
         moment = self.moment()
-        self._replace(Job(job_id, self.boot, since=moment, floor=moment, reused=former is not None,
+        self._replace(Job(job_id, self.boot, since=moment, floor=moment, by_answer=True, reused=old is not None or not alone,
                           former_created=former.created if former else None))
 
     def announced(self, status: JobStatus, now: float) -> None:
@@ -130,11 +135,11 @@ class JobTable:
 
     def _first_event(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
         if job.reused:
-            if status.created and job.former_created and compare_times(status.created, job.former_created) == 0:
-                return  # late, and of the former job
-            if not status.created:
+            order = compare_times(status.created, job.former_created) if status.created and job.former_created else None
+            if order is None:
                 self._store(attrs.evolve(job, needed=moment))  # of which of the two? The device knows.
-                return
+            if order != 1:
+                return  # late, and of the former job
         self._accept(job, status, moment, now)
 
     def _other_event(self, job: Job, status: JobStatus, moment: int, now: float) -> None:

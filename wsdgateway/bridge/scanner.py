@@ -84,6 +84,8 @@ class BridgedScanner:
         self._seen = Seen()
         self._sent: WeakKeyDictionary[Forward, _Sent] = WeakKeyDictionary()
         self._reading: dict[str, Forward] = {}
+        self._creating: set[Forward] = set()
+        self._lost_creates = False
         self._outcomes: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
 
     # Questions.
@@ -126,6 +128,7 @@ class BridgedScanner:
                                               device=self.device), asks + 1)
         if question.operation is CREATE_SCAN_JOB:
             self._resends.started(forward)
+            self._creating.add(forward)
         wanted = question.wanted
         if wanted is not None and wanted.wanted and JOB_STATUS in wanted.wanted:
             self._reading.setdefault(wanted.job_id, forward)
@@ -175,6 +178,7 @@ class BridgedScanner:
         sent = self._end(forward, now)
         if operation is CREATE_SCAN_JOB:
             self._resends.ended(forward, None, now)
+            self._lost_creates = True
         elif operation is CANCEL_JOB and job_id is not None:
             self._job_changed(job_id)
             self.table.canceled(job_id)
@@ -183,6 +187,7 @@ class BridgedScanner:
         return Refuse(failure.fault)
 
     def _end(self, forward: Forward, now: float) -> _Sent:
+        self._creating.discard(forward)
         wanted = forward.question.wanted
         if wanted is not None and self._reading.get(wanted.job_id) is forward:
             del self._reading[wanted.job_id]
@@ -213,7 +218,8 @@ class BridgedScanner:
             created = read_created(envelope.body)
             if created is not None:
                 self._job_changed(created.job_id)
-                self.table.created(created.job_id, sent.moment)
+                self.table.created(created.job_id, sent.moment,
+                                   alone=not self._creating and not self._lost_creates)
             return True
         return self._learn_list(forward, envelope.body, sent)
 
@@ -271,4 +277,5 @@ class BridgedScanner:
     def rebooted(self) -> None:
         """The device started again, or may have."""
         self._outcomes.clear()
+        self._lost_creates = bool(self._creating)
         self.table.rebooted()

@@ -82,7 +82,7 @@ class ClientConnection(Protocol):
             if self._lingering > MAX_LINGER_BYTES:
                 self.abort()
             return
-        if self._turn is None and not self._asking:
+        if self._turn is None and not self._asking and not self._paused:
             self._asking = True
             self._expect_within(self._door.limits.header_timeout)
         for event in self._reader.feed(data):
@@ -110,7 +110,7 @@ class ClientConnection(Protocol):
     def _read_if_wanted(self) -> None:
         if self._lost:
             return
-        wanted = not self._waiting or self._turn is None or bool(self._lingering)
+        wanted = not self._waiting or bool(self._lingering)
         if wanted != self._reading and not self._read_closed:
             self._reading = wanted
             if wanted:
@@ -162,7 +162,7 @@ class ClientConnection(Protocol):
             return
         if keep_alive and not self._read_closed:
             self._asking = self._reader.reading
-            self._expect_within(self._door.limits.header_timeout if self._asking
+            self._expect_within(self._door.limits.header_timeout if self._asking and not self._paused
                                 else self._door.limits.keepalive_timeout)
             if not self._looping and (self._waiting or self._refusal):
                 self._next()
@@ -199,10 +199,10 @@ class ClientConnection(Protocol):
         if left > 0.0:
             self._timer_at = self._deadline
             self._timer = self._door.reactor.callLater(left, self._look)
-        elif self._asking and not self._lingering and self._reader.reading:
-            self._refuse(Refusal(408, "The request took too long."))
         elif self._lingering or self._paused:
             self.abort()
+        elif self._asking and self._reader.reading:
+            self._refuse(Refusal(408, "The request took too long."))
         else:
             self._close()
             self._lingering = 1

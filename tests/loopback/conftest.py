@@ -1,0 +1,108 @@
+"""The whole service on port 0, in this process; afterwards nothing may be left in the reactor."""
+
+import pytest
+import pytest_twisted
+from peers import Device
+from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.internet.task import deferLater
+
+from wsdgateway.config import make_config
+from wsdgateway.service import GatewayService
+from wsdgateway.simulator.service import VirtualScanner
+from wsdgateway.simulator.settings import Settings
+
+pytestmark = pytest.mark.loopback
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "loopback" in item.path.parts:
+            item.add_marker(pytest.mark.loopback)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind():
+    from twisted.internet import reactor
+
+    yield
+
+    async def settle():
+        for _ in range(50):
+            if not leftovers():
+                return
+            await deferLater(reactor, 0.01)
+
+    def leftovers():
+        sockets = [reader for reader in reactor.getReaders() if hasattr(reader, "getHost")]
+        return [call for call in reactor.getDelayedCalls() if call.active()] + sockets
+
+    pytest_twisted.blockon(ensureDeferred(settle()))
+    left = leftovers()
+    for call in reactor.getDelayedCalls():
+        call.cancel()
+    assert not left
+
+
+@pytest.fixture
+def running():
+    """Starts services; stops them in the end, last first."""
+    services = []
+
+    async def start(service):
+        service.startService()
+        services.append(service)
+        return service
+
+    yield start
+    for service in reversed(services):
+        pytest_twisted.blockon(service.stopService())
+
+
+@pytest.fixture
+def gateway(running):
+    """A gateway in front of the scanner at a URL: `await gateway(url, **sections)`."""
+
+    async def start(scan, *, scanner=None, **sections):
+        config = make_config({
+            "gateway": {"state": "memory:", "name": "test"}, "listen": [{"endpoint": LOOPBACK}],
+            "scanner": [{"name": "front-desk", "scan": scan, **(scanner or {})}], "admin": {"endpoint": LOOPBACK},
+            **sections}, "test.toml")
+        from twisted.internet import reactor
+
+        service = GatewayService(reactor, config)
+        await running(service)
+        await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
+        service.port = service.listeners[0].address[1]
+        service.admin_port = service.admin.address[1]
+        service.scanner = service.scanners[0]
+        return service
+
+    return start
+
+
+@pytest.fixture
+def virtual(running):
+    """A virtual scanner: `await virtual(**settings)`."""
+
+    async def start(**settings):
+        import time
+
+        from twisted.internet import reactor
+
+        scanner = VirtualScanner(reactor, Settings(**{
+            "endpoint": LOOPBACK, "page_seconds": 0.0, "stamp": "test", **settings}), wall=time.time)
+        await running(scanner)
+        await scanner.listening
+        return scanner
+
+    return start
+
+
+@pytest.fixture
+def device():
+    """A device that does what the test tells it to."""
+    made = Device()
+    pytest_twisted.blockon(ensureDeferred(made.start()))
+    yield made
+    pytest_twisted.blockon(ensureDeferred(made.stop()))

@@ -1,0 +1,391 @@
+"""Requests through the gateway to a device that behaves, and to one that does not."""
+
+import pytest
+import pytest_twisted
+from messages import (
+    SCAN,
+    create_scan_job,
+    created_job,
+    envelope,
+    fault,
+    get_job_elements,
+    job_request,
+    status_response,
+)
+from peers import ask, connect, post
+
+from wsdgateway.http.messages import first
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+
+OFF = {"events": "off"}
+PATH = "/front-desk/scan"
+ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")
+IMAGE = job_request("RetrieveImage")
+BOUNDARY = b"b-o-u-n-d-a-r-y"
+MTOM = b'multipart/related; type="application/xop+xml"; boundary="b-o-u-n-d-a-r-y"; start="<0>"'
+PARTS = (b"--" + BOUNDARY + b"\r\nContent-Type: application/xop+xml\r\n\r\n<x/>\r\n--" + BOUNDARY
+         + b"\r\nContent-Type: image/jpeg\r\nContent-Id: <1>\r\n\r\n")
+CLOSE = b"\r\n--" + BOUNDARY + b"--\r\n"
+MULTIPART = PARTS + b"\xff\xd8" + bytes(range(256)) * 40 + CLOSE
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_request_goes_on_with_only_what_must_change(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    client = await connect(service.port)
+    body = ELEMENTS.replace(b"http://gateway.test:5357", b"http://127.0.0.1:%d" % service.port)
+    client.send(post(PATH, body, headers=b"User-Agent: WSDAPI\r\nAccept-Encoding: gzip\r\nX-Own: 1\r\nTE: x\r\n"))
+    asked = await device.next()
+    names = [name.lower() for name, _ in asked.request.headers]
+    assert names.count(b"content-length") == names.count(b"host") == 1
+    assert not {b"accept-encoding", b"te", b"transfer-encoding"} & set(names)
+    assert first(asked.request.headers, b"user-agent") == b"WSDAPI"
+    assert first(asked.request.headers, b"content-type") == b"application/soap+xml"
+    assert first(asked.request.headers, b"host") == b"127.0.0.1:%d" % device.port
+    assert asked.request.path == b"/scan"
+    assert read(asked.request.body).to == device.url
+    asked.answer(b"<any/>", headers=b"X-Device: 7\r\nDate: Sun, 22 Nov 2026 10:00:00 GMT\r\n")
+    head, answer = await client.answer()
+    assert answer == b"<any/>"
+    assert first(head.headers, b"x-device") == b"7"
+    assert [value for name, value in head.headers if name.lower() == b"date"] == [b"Sun, 22 Nov 2026 10:00:00 GMT"]
+    client.transport.loseConnection()
+    await client.end()
+
+
+@pytest.mark.parametrize(("status", "content_type", "body"), [
+    (b"404 Gone Fishing", b"text/plain", b"no job"), (b"503 Busy", b"text/plain", b""),
+    (b"500 Internal", b"application/soap+xml", fault("wscn:ServerErrorNotAcceptingJobs")),
+    (b"200 OK", b"application/octet-stream", b"\x00\x01"), (b"200 OK", b"text/html", b"<html>"),
+])
+@pytest_twisted.ensureDeferred
+async def test_whatever_the_device_answers_passes(gateway, device, status, content_type, body):
+    service = await gateway(device.url, scanner=OFF)
+    device.handle = lambda asked: asked.answer(body, status, content_type)
+    head, answer = await ask(service.port, PATH, ELEMENTS)
+    assert (b"%d " % head.status + head.reason, answer) == (status, body)
+    assert first(head.headers, b"content-type") == content_type
+
+
+@pytest.mark.parametrize("raw", [
+    b"HTTP/1.0 200 OK\r\nContent-Type: application/soap+xml\r\n\r\n" + fault("wscn:X"),
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nConnection: close\r\n\r\n" + fault("wscn:X"),
+])
+@pytest_twisted.ensureDeferred
+async def test_unframed_answers_get_a_length(gateway, device, raw):
+    service = await gateway(device.url, scanner=OFF)
+    device.handle = lambda asked: (asked.write(raw), asked.close())
+    head, answer = await ask(service.port, PATH, ELEMENTS)
+    assert answer == fault("wscn:X")
+    assert head.length == len(answer)
+
+
+@pytest.mark.parametrize("raw", [
+    b"nonsense", b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: 100\r\n\r\nhalf",
+    b"HTTP/1.0 200 OK\r\nContent-Type: application/soap+xml\r\n\r\n" + fault("wscn:X")[:-5], b"",
+    b"HTTP/1.1 200 OK\nContent-Type: application/soap+xml\nContent-Length: 4\n\n<a/>",
+])
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_whole_answer_is_an_internal_error(gateway, device, raw):
+    service = await gateway(device.url, scanner=OFF)
+    device.handle = lambda asked: (asked.write(raw), asked.close())
+    head, answer = await ask(service.port, PATH, ELEMENTS)
+    assert (head.status, fault_of(read(answer))) == (500, "ServerErrorInternalError")
+    assert read(answer).relates_to == "urn:uuid:00000000-0000-4000-8000-000000000001"
+
+
+@pytest_twisted.ensureDeferred
+async def test_lenient_accepts_bare_line_feeds(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "lenient": True})
+    device.handle = lambda asked: asked.write(
+        b"HTTP/1.1 200 OK\nContent-Type: application/soap+xml\nContent-Length: 4\n\n<a/>")
+    head, answer = await ask(service.port, PATH, ELEMENTS)
+    assert (head.status, answer) == (200, b"<a/>")
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_unreachable_device_opens_the_circuit(gateway, device):
+    await device.listening.stopListening()
+    service = await gateway(device.url, scanner=OFF)
+    for _ in range(5):
+        head, answer = await ask(service.port, PATH, ELEMENTS)
+        assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
+    assert b"does not take connections" in answer
+    assert not service.scanner.device.reachable
+    await device.start(device.port)
+    device.handle = lambda asked: asked.answer(b"<a/>")
+    from twisted.internet import reactor
+    from twisted.internet.task import deferLater
+
+    for _ in range(100):
+        head, answer = await ask(service.port, PATH, ELEMENTS)
+        if head.status == 200:
+            break
+        await deferLater(reactor, 0.1)
+    assert head.status == 200
+    assert service.scanner.device.reachable
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_that_does_not_answer_times_out(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "timeout": 0.2})
+    head, answer = await ask(service.port, PATH, ELEMENTS)
+    assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
+    await device.until_lost(device.requests[0])
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_are_bounded_and_reused(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "max_connections": 2})
+    clients = [await connect(service.port) for _ in range(6)]
+    for client in clients:
+        client.send(post(PATH, ELEMENTS))
+    first_two = [await device.next(), await device.next()]
+    assert len(device.factory.open) == 2
+    device.handle = lambda asked: asked.answer(b"<a/>")
+    for asked in first_two:
+        asked.answer(b"<a/>")
+    for client in clients:
+        assert (await client.answer())[0].status == 200
+        client.transport.abortConnection()
+        await client.end()
+    assert device.factory.connections == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_read_is_repeated_when_its_idle_connection_was_dead(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    device.handle = lambda asked: asked.answer(b"<a/>")
+    await ask(service.port, PATH, ELEMENTS)
+    device.handle = None
+    client = await connect(service.port)
+    client.send(post(PATH, ELEMENTS))
+    (await device.next()).abort()
+    again = await device.next()
+    again.answer(b"<b/>")
+    assert (await client.answer())[1] == b"<b/>"
+    assert device.factory.connections == 2
+    client.transport.abortConnection()
+    await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_read_is_not_repeated_on_a_new_connection(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    device.handle = lambda asked: asked.abort()
+    head, answer = await ask(service.port, PATH, ELEMENTS)
+    assert fault_of(read(answer)) == "ServerErrorInternalError"
+    assert len(device.requests) == 1
+
+
+@pytest.mark.parametrize("body", [create_scan_job(), IMAGE, envelope(f"{SCAN}/Vendor")])
+@pytest_twisted.ensureDeferred
+async def test_what_changes_something_gets_a_fresh_connection_and_no_second_try(gateway, device, body):
+    service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
+    device.handle = lambda asked: asked.answer(b"<a/>")
+    await ask(service.port, PATH, ELEMENTS)
+    device.handle = lambda asked: asked.abort()
+    head, _ = await ask(service.port, PATH, body)
+    assert head.status == 500
+    assert len(device.requests) == 2
+    assert device.requests[0].connection is not device.requests[1].connection
+
+
+@pytest_twisted.ensureDeferred
+async def test_cancel_does_not_wait_behind_images(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
+    scanning, waiting, canceling = [await connect(service.port) for _ in range(3)]
+    scanning.send(post(PATH, IMAGE))
+    image = await device.next()
+    image.write(b"HTTP/1.1 200 OK\r\nContent-Type: " + MTOM + b"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n--b-o\r\n")
+    waiting.send(post(PATH, ELEMENTS))
+    await scanning.until(lambda data: b"--b-o" in data)
+    canceling.send(post(PATH, job_request("CancelJob")))
+    cancel = await device.next()
+    assert b"CancelJob" in cancel.request.body
+    cancel.answer(b"<a/>")
+    assert (await canceling.answer())[0].status == 200
+    assert len(device.requests) == 2
+    for client in (scanning, waiting, canceling):
+        client.transport.abortConnection()
+        await client.end()
+    await device.until_lost(image)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_full_queue_says_so(gateway, device):
+    from wsdgateway.net.deviceclient import MAX_QUEUE
+
+    service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
+    clients = [await connect(service.port) for _ in range(MAX_QUEUE + 1)]
+    for client in clients:
+        client.send(post(PATH, envelope(f"{SCAN}/Vendor")))
+    await device.next()
+    head, answer = await ask(service.port, PATH, ELEMENTS)
+    assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
+    for client in clients:
+        client.transport.abortConnection()
+        await client.end()
+
+
+# Images.
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest_twisted.ensureDeferred
+async def test_images_pass_untouched(gateway, device, framing, version):
+    service = await gateway(device.url, scanner=OFF)
+
+    def handle(asked):
+        head = b"HTTP/1.1 200 OK\r\nX-Device: 7\r\nContent-Type: " + MTOM + b"\r\n"
+        if framing == "length":
+            asked.write(head + b"Content-Length: %d\r\n\r\n" % len(MULTIPART) + MULTIPART)
+        elif framing == "chunked":
+            pieces = [MULTIPART[i:i + 1000] for i in range(0, len(MULTIPART), 1000)]
+            asked.write(head + b"Transfer-Encoding: chunked\r\n\r\n"
+                        + b"".join(b"%x\r\n" % len(p) + p + b"\r\n" for p in pieces) + b"0\r\n\r\n")
+        else:
+            asked.write(head.replace(b"1.1", b"1.0") + b"\r\n" + MULTIPART)
+            asked.close()
+
+    device.handle = handle
+    client = await connect(service.port)
+    client.send(post(PATH, IMAGE, version=version))
+    if version == b"1.0" and framing != "length":
+        answer = await client.end()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert b"Transfer-Encoding" not in head
+        assert body == MULTIPART
+    else:
+        head, body = await client.answer()
+        assert body == MULTIPART
+        assert first(head.headers, b"content-type") == MTOM
+        assert first(head.headers, b"x-device") == b"7"
+        assert (head.length == len(MULTIPART)) is (framing == "length")
+        client.transport.abortConnection()
+        await client.end()
+    text = service.metrics.render().decode()
+    assert 'wsdgateway_image_bytes_total{scanner="front-desk"} 10242.0' in text
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_first_byte_does_not_wait_for_the_last(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    client = await connect(service.port)
+    client.send(post(PATH, IMAGE))
+    image = await device.next()
+    image.write(b"HTTP/1.1 200 OK\r\nContent-Type: " + MTOM + b"\r\nContent-Length: 1000000\r\n\r\n" + PARTS)
+    await client.until(lambda data: data.endswith(PARTS))
+    client.transport.abortConnection()
+    await client.end()
+    await device.until_lost(image)
+
+
+@pytest.mark.parametrize("head", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n",
+    b"HTTP/1.0 200 OK\r\n"])
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest_twisted.ensureDeferred
+async def test_a_part_of_an_image_is_not_taken_for_the_whole(gateway, device, head, version):
+    service = await gateway(device.url, scanner=OFF)
+    client = await connect(service.port)
+    client.send(post(PATH, IMAGE, version=version))
+    image = await device.next()
+    body = PARTS + b"half an image"
+    image.write(head + b"Content-Type: " + MTOM + b"\r\n\r\n"
+                + (b"%x\r\n" % len(body) + body + b"\r\n" if b"chunked" in head else body))
+    await client.until(lambda data: b"half an image" in data)
+    image.close()
+    answer = await client.end()
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_silent_image_is_given_up(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "idle_timeout": 0.2})
+    client = await connect(service.port)
+    client.send(post(PATH, IMAGE))
+    image = await device.next()
+    image.write(b"HTTP/1.1 200 OK\r\nContent-Type: " + MTOM + b"\r\nContent-Length: 1000000\r\n\r\n" + PARTS)
+    await client.end()
+    await device.until_lost(image)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_leaves_ends_its_image_and_nothing_else(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    leaving, staying = await connect(service.port), await connect(service.port)
+    leaving.send(post(PATH, IMAGE))
+    image = await device.next()
+    staying.send(post(PATH, ELEMENTS))
+    other = await device.next()
+    leaving.transport.abortConnection()
+    await device.until_lost(image)
+    other.answer(b"<a/>")
+    assert (await staying.answer())[1] == b"<a/>"
+    staying.transport.abortConnection()
+    await staying.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_slow_client_slows_the_device(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    client = await connect(service.port)
+    client.transport.pauseProducing()
+    client.send(post(PATH, IMAGE))
+    image = await device.next()
+    size = 32 * 1024 * 1024
+    image.write(b"HTTP/1.1 200 OK\r\nContent-Type: " + MTOM + b"\r\nContent-Length: %d\r\n\r\n" % (size + len(PARTS)))
+    image.write(PARTS + b"x" * size)
+    from twisted.internet import reactor
+    from twisted.internet.task import deferLater
+
+    await deferLater(reactor, 0.3)
+    [door] = service._door.connections
+    held = len(door.transport.dataBuffer) + door.transport._tempDataLen
+    assert held < 2 * 1024 * 1024
+    client.transport.resumeProducing()
+    await client.until(lambda data: len(data) > size)
+    client.transport.abortConnection()
+    await client.end()
+
+
+# Jobs.
+
+@pytest_twisted.ensureDeferred
+async def test_a_hundred_clients_share_one_answer(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    clients = [await connect(service.port) for _ in range(100)]
+    for number, client in enumerate(clients):
+        client.send(post(PATH, get_job_elements("1", message_id=f"urn:uuid:{number}")))
+    asked = await device.next()
+    asked.answer(status_response("1", "Processing", 3))
+    for number, client in enumerate(clients):
+        _, body = await client.answer()
+        if number:
+            assert read(body).relates_to == f"urn:uuid:{number}"
+        assert b"<wscn:ScansCompleted>3<" in body
+        client.transport.abortConnection()
+        await client.end()
+    assert len(device.requests) == 1
+    text = service.metrics.render().decode()
+    assert 'wsdgateway_requests_total{operation="GetJobElements",scanner="front-desk",source="device"} 1.0' in text
+    assert 'wsdgateway_requests_total{operation="GetJobElements",scanner="front-desk",source="local"} 99.0' in text
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_press_makes_one_job(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    impatient, again = await connect(service.port), await connect(service.port)
+    impatient.send(post(PATH, create_scan_job()))
+    asked = await device.next()
+    impatient.transport.abortConnection()
+    await impatient.end()
+    again.send(post(PATH, create_scan_job()))
+    asked.answer(created_job("5"))
+    assert (await again.answer())[1] == created_job("5")
+    assert (await ask(service.port, PATH, create_scan_job()))[1] == created_job("5")
+    assert len(device.requests) == 1
+    again.transport.abortConnection()
+    await again.end()

@@ -1,0 +1,212 @@
+"""Peers on loopback: a raw client, and a device that does what the test tells it to."""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
+from twisted.internet.protocol import Factory, Protocol
+
+from wsdgateway.http.requests import Request, RequestReader
+from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
+
+TIMEOUT = 15.0
+
+
+class Raw(Protocol):
+    """A client's connection: bytes out, bytes in; `closed` fires when the other side has closed."""
+
+    def __init__(self):
+        self.received = b""
+        self.closed = Deferred()
+        self.is_closed = False
+        self._waiting = []
+
+    def dataReceived(self, data):
+        self.received += data
+        for waiting in self._waiting[:]:
+            waiting()
+
+    def connectionLost(self, reason):
+        self.is_closed = True
+        for waiting in self._waiting[:]:
+            waiting()
+        self.closed.callback(self.received)
+
+    def send(self, data):
+        self.transport.write(data)
+
+    async def until(self, condition):
+        """Until the condition holds of what was received; raises if the connection closes before."""
+        from twisted.internet import reactor
+
+        if condition(self.received):
+            return
+        done = Deferred()
+
+        def look():
+            if not done.called and condition(self.received):
+                done.callback(None)
+            elif not done.called and self.is_closed:
+                done.errback(EOFError(f"closed after {self.received!r}"))
+
+        self._waiting.append(look)
+        look()
+        done.addTimeout(TIMEOUT, reactor)
+        try:
+            await done
+        finally:
+            self._waiting.remove(look)
+
+    async def answer(self):
+        """The next whole answer: head and body. What follows it stays."""
+        found = []
+
+        def whole(data):
+            reader = ResponseReader()
+            try:
+                found[:] = [reader.feed(data), len(data)]
+                return reader.ended
+            except BadAnswer:  # more than one answer is here
+                reader, events = ResponseReader(), []
+                for end in range(len(data)):
+                    events += reader.feed(data[end:end + 1])
+                    if reader.ended:
+                        found[:] = [events, end + 1]
+                        return True
+                raise
+
+        await self.until(whole)
+        events, end = found
+        self.received = self.received[end:]
+        assert isinstance(events[-1], End)
+        return (next(event for event in events if isinstance(event, Head)),
+                b"".join(event.data for event in events if isinstance(event, Data)))
+
+    async def end(self):
+        """Everything until the other side closes."""
+        from twisted.internet import reactor
+
+        if not self.is_closed:
+            waiting = Deferred()
+            self._waiting.append(lambda: self.is_closed and not waiting.called and waiting.callback(None))
+            waiting.addTimeout(TIMEOUT, reactor)
+            await waiting
+        return self.received
+
+
+async def connect(port):
+    """A raw connection to a port on loopback."""
+    from twisted.internet import reactor
+
+    return await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), Raw())
+
+
+def post(path, body, *, headers=b"", version=b"1.1", content_type=b"application/soap+xml"):
+    """A POST as bytes."""
+    return (b"POST " + path.encode() + b" HTTP/" + version + b"\r\nHost: 127.0.0.1\r\nContent-Type: " + content_type
+            + b"\r\nContent-Length: %d\r\n" % len(body) + headers + b"\r\n" + body)
+
+
+async def ask(port, path, body, **more):
+    """One request on a connection of its own: status and body."""
+    client = await connect(port)
+    client.send(post(path, body, **more))
+    head, answer = await client.answer()
+    client.transport.abortConnection()
+    await client.end()
+    return head, answer
+
+
+class Asked:
+    """A request that the device has received. `answer` writes bytes as they are."""
+
+    def __init__(self, connection, request: Request):
+        self.connection, self.request = connection, request
+
+    def write(self, data):
+        self.connection.transport.write(data)
+
+    def answer(self, body, status=b"200 OK", content_type=b"application/soap+xml", headers=b""):
+        self.write(b"HTTP/1.1 " + status + b"\r\nContent-Type: " + content_type
+                   + b"\r\nContent-Length: %d\r\n" % len(body) + headers + b"\r\n" + body)
+
+    def close(self):
+        self.connection.transport.loseConnection()
+
+    def abort(self):
+        self.connection.transport.abortConnection()
+
+
+class _DeviceConnection(Protocol):
+    def connectionMade(self):
+        self.reader = RequestReader(1 << 20)
+        self.factory.open.add(self)
+        self.factory.connections += 1
+
+    def dataReceived(self, data):
+        for event in self.reader.feed(data):
+            self.factory.device.asked(Asked(self, event))
+
+    def connectionLost(self, reason):
+        self.factory.open.discard(self)
+        self.factory.device.lost(self)
+
+
+class Device:
+    """A device on loopback. By default requests queue up for `next`; `handle` can be set to answer at once."""
+
+    def __init__(self):
+        self.factory = Factory.forProtocol(_DeviceConnection)
+        self.factory.device = self
+        self.factory.noisy = False
+        self.factory.open = set()
+        self.factory.connections = 0
+        self.requests = []
+        self.handle = None
+        self._queue, self._wanted, self._losses = [], [], []
+
+    async def start(self, port=0):
+        from twisted.internet import reactor
+
+        self.listening = await TCP4ServerEndpoint(reactor, port, interface="127.0.0.1").listen(self.factory)
+        self.port = self.listening.getHost().port
+        self.url = f"http://127.0.0.1:{self.port}/scan"
+
+    def asked(self, asked):
+        self.requests.append(asked)
+        if self.handle is not None:
+            self.handle(asked)
+        elif self._wanted:
+            self._wanted.pop(0).callback(asked)
+        else:
+            self._queue.append(asked)
+
+    def next(self):
+        """The next request, when it is here."""
+        from twisted.internet import reactor
+
+        if self._queue:
+            waiting = Deferred()
+            waiting.callback(self._queue.pop(0))
+            return waiting
+        waiting = Deferred()
+        self._wanted.append(waiting)
+        return waiting.addTimeout(TIMEOUT, reactor)
+
+    def lost(self, connection):
+        for waiting in self._losses[:]:
+            if waiting[0] is connection:
+                self._losses.remove(waiting)
+                waiting[1].callback(None)
+
+    async def until_lost(self, asked):
+        """Until the connection of that request is gone."""
+        from twisted.internet import reactor
+
+        if asked.connection in self.factory.open:
+            waiting = Deferred()
+            self._losses.append((asked.connection, waiting))
+            await waiting.addTimeout(TIMEOUT, reactor)
+
+    async def stop(self):
+        await self.listening.stopListening()
+        for connection in list(self.factory.open):
+            connection.transport.abortConnection()
