@@ -136,7 +136,8 @@ def test_an_unreachable_device_keeps_the_subscription_until_it_expires(subscribe
 
 
 def test_a_device_that_was_away_is_asked_whether_it_remembers(subscribed):
-    assert subscribed.recovered() == [Renew(MANAGER)]
+    assert subscribed.recovered(5.0) == []
+    assert subscribed.recovered(10.0) == [Renew(MANAGER)]
 
 
 def test_stopping_unsubscribes(subscribed):
@@ -169,5 +170,5 @@ def test_stopping_from_idle_or_waiting_is_quiet(upstream):
 
 
 def test_what_a_state_does_not_expect_changes_nothing(upstream):
-    assert upstream.due() == upstream.recovered() == upstream.ended(0.0) == []
+    assert upstream.due() == upstream.recovered(0.0) == upstream.ended(0.0) == []
     assert upstream.state == "idle"

@@ -56,7 +56,8 @@ def running():
 
     yield start
     for service in reversed(services):
-        pytest_twisted.blockon(service.stopService())
+        if service.running:
+            pytest_twisted.blockon(service.stopService())
 
 
 @pytest.fixture

@@ -238,13 +238,16 @@ class JobTable:
                 self._store(attrs.evolve(job, status=None, as_of=NEVER, needed=max(sent, job.needed)))
         return True
 
-    def canceled(self, job_id: str) -> None:
-        """A CancelJob for this job was answered: no status from before this moment may be shown, unless final."""
+    def canceled(self, job_id: str, *, accepted: bool = False) -> None:
+        """A CancelJob for this job was answered: no status from before this moment may be shown.
+
+        A finished job can't be cancelled; if the device accepted it all the same, it may be a new job.
+        """
         moment = self.moment()
         job = self.get(job_id)
         if job is None:
             self._replace(Job(job_id, self.boot, since=NEVER, needed=moment))
-        elif not job.final:
+        elif accepted or not job.final:
             self._store(attrs.evolve(job, needed=moment))
 
     def listed(self, active: tuple[JobStatus, ...], sent: int, sent_at: float, *, complete: bool) -> bool:

@@ -48,7 +48,7 @@ class Resends:
         key = _key(forward.question)
         if key is None or self._running.pop(key, None) is None:
             return
-        if reply is not None and _is_success(reply) and len(reply.body) <= MAX_REPLY:
+        if reply is not None and is_success(reply) and len(reply.body) <= MAX_REPLY:
             self._done[key] = (now, reply)
             if len(self._done) > MAX_REMEMBERED:
                 self._done.popitem(last=False)
@@ -61,7 +61,8 @@ def _key(question: Question) -> _Key | None:
     return question.client, message_id, hashlib.sha256(question.raw).digest()
 
 
-def _is_success(reply: Reply) -> bool:
+def is_success(reply: Reply) -> bool:
+    """Whether the device did what it was asked: a 200 with SOAP that is no fault."""
     if reply.status != 200:
         return False
     try:

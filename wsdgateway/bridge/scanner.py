@@ -27,7 +27,7 @@ from wsdgateway.bridge.decisions import (
 )
 from wsdgateway.bridge.intake import Notification, Seen
 from wsdgateway.bridge.jobtable import JobTable
-from wsdgateway.bridge.resends import Resends
+from wsdgateway.bridge.resends import Resends, is_success
 from wsdgateway.bridge.rewriting import forwarded, related
 from wsdgateway.scan.jobelements import JOB_STATUS, read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
@@ -68,7 +68,8 @@ class _Sent:
 class BridgedScanner:
     """What the gateway decides for one scanner. `new_id` makes message ids, `urn:uuid:…`.
 
-    `device` is the scan service's address, None until it is known.
+    `device` is the scan service's address, None until it is known. `suspects_reboot` is set when the device
+    forgot an active job or used a JobId again; whoever acts on that clears it.
     """
 
     def __init__(self, name: str, *, max_age: float, poll_interval: float, history: int,
@@ -86,6 +87,7 @@ class BridgedScanner:
         self._reading: dict[str, Forward] = {}
         self._creating: set[Forward] = set()
         self._lost_creates = False
+        self.suspects_reboot = False
         self._outcomes: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
 
     # Questions.
@@ -204,7 +206,7 @@ class BridgedScanner:
         if operation is CANCEL_JOB:
             if job_id is not None:
                 self._job_changed(job_id)
-                self.table.canceled(job_id)
+                self.table.canceled(job_id, accepted=is_success(reply))
             return True
         try:
             envelope = read(reply.body)
@@ -218,6 +220,8 @@ class BridgedScanner:
             created = read_created(envelope.body)
             if created is not None:
                 self._job_changed(created.job_id)
+                known = self.table.get(created.job_id)
+                self.suspects_reboot = self.suspects_reboot or (known is not None and known.since < sent.moment)
                 self.table.created(created.job_id, sent.moment,
                                    alone=not self._creating and not self._lost_creates)
             return True
@@ -235,7 +239,10 @@ class BridgedScanner:
                    sent: _Sent) -> bool:
         elements = None if envelope is None else read_response(envelope.body)
         if elements is None:
+            known = self.table.get(job_id)
             gone = reply.status == 404 if envelope is None else fault_of(envelope) == JOB_NOT_FOUND
+            if gone and known is not None and known.status is not None and not known.final:
+                self.suspects_reboot = True
             if gone and not self.table.absent(job_id, sent.moment):
                 return False
             self._remember(forward, sent, reply)

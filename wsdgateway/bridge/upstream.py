@@ -34,6 +34,7 @@ LONGEST_PAUSE = 300.0
 UNSUPPORTED_PAUSE = 3600.0
 SETTLED = 60.0  # a subscription that lived this long was no failure
 SHORTEST_RENEWAL = 1.0
+RECHECK = 10.0  # a device does not start again in less
 
 _NOT_THE_FILTER = frozenset(("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "404", "503"))
 
@@ -87,6 +88,7 @@ class _Core:
     failures: int = 0
     granted_at: float = 0.0
     expires_at: float = 0.0
+    confirmed_at: float = 0.0
     state: str = "idle"
 
     def subscribe(self) -> list[Command]:
@@ -102,6 +104,7 @@ class _Core:
             self.manager = granted.manager
         elif not self.manager.address:
             self.manager = EndpointReference(self.address)
+        self.confirmed_at = now
         lifetime = self.expires if granted.expires is None else granted.expires
         if lifetime <= 0:
             lifetime = SETTLED  # a clock that is wrong, not a subscription that is over
@@ -284,8 +287,10 @@ class Upstream:
         """The time of the last `Wake` has come."""
         return self._inputs.due()
 
-    def recovered(self) -> list[Command]:
-        """The device answers again after it did not: it may have forgotten us."""
+    def recovered(self, now: float) -> list[Command]:
+        """The device answers again after it did not: it may have forgotten us. Asked at most every `RECHECK`."""
+        if self.listening and now - self._core.confirmed_at < RECHECK:
+            return []
         return self._inputs.recovered()
 
     def rebooted(self, now: float) -> list[Command]:

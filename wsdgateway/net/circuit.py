@@ -42,9 +42,8 @@ class Circuit:
         if self.is_open:
             self._until = now + min(FIRST_PAUSE * 2.0 ** min(self._failures - THRESHOLD, 10), LONGEST_PAUSE)
 
-    def succeeded(self) -> bool:
-        """A connection was made. True if the device had counted as unreachable until now."""
-        was_open = self.is_open
-        self._failures = 0
+    def succeeded(self) -> int:
+        """A connection was made. How many had failed in a row until now."""
+        failures, self._failures = self._failures, 0
         self._trying = False
-        return was_open
+        return failures

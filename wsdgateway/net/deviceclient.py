@@ -147,13 +147,14 @@ class DeviceConnection(Protocol):
 class DeviceClient:
     """Everything that goes to one device. Times are in seconds.
 
-    `on_recovered` is called when a device that counted as unreachable takes a connection again.
+    `on_recovered` is called when the device takes a connection after it did not; with True if it counted as
+    unreachable.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], max_connections: int, timeout: float,
-                 idle_timeout: float, lenient: bool, on_recovered: Callable[[], None] = lambda: None) -> None:
+                 idle_timeout: float, lenient: bool, on_recovered: Callable[[bool], None] = lambda was_open: None) -> None:
         self.reactor = reactor
         self.idle_timeout = idle_timeout
         self.lenient = lenient
@@ -256,14 +257,15 @@ class DeviceClient:
 
     def _connected(self, connection: DeviceConnection, call: Call) -> None:
         self._connecting.pop(call, None)
-        recovered = self._circuit.succeeded()
+        was_open = self._circuit.is_open
+        failures = self._circuit.succeeded()
         self._open.add(connection)
         if call.answered.called:
             self.released(connection, reusable=True)
         else:
             connection.send(call)
-        if recovered:
-            self._on_recovered()
+        if failures:
+            self._on_recovered(was_open)
 
     def _not_connected(self, failure: Failure, call: Call) -> None:
         self._connecting.pop(call, None)

@@ -90,7 +90,7 @@ class Scanner:
             around.reactor, seconds=around.seconds, max_connections=options.max_connections, timeout=options.timeout,
             idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=self._recovered)
         self._exchanges = Exchanges(self.bridge, self.device, around.metrics, seconds=around.seconds,
-                                    new_id=around.new_id, after_learning=self._store_finished)
+                                    new_id=around.new_id, after_learning=self._learnt)
         self.subscription: DeviceSubscription | None = None
         self._resolving: IDelayedCall | None = None
         self._resolve_pause = 1.0
@@ -196,12 +196,17 @@ class Scanner:
     def _listening(self, listening: bool) -> None:
         self.bridge.table.listening = listening
 
-    def _recovered(self) -> None:
+    def _recovered(self, was_open: bool) -> None:
         """The device was away. A subscription tells whether it forgot us; without one it may have started again."""
-        if self.subscription is not None and self.bridge.table.listening:
-            self.subscription.recovered()
-        else:
+        if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
+        if self.subscription is not None:
+            self.subscription.recovered()
+
+    def _learnt(self) -> None:
+        self._store_finished()
+        if self.bridge.suspects_reboot:
+            self.bridge.suspects_reboot = False
             if self.subscription is not None:
                 self.subscription.recovered()
 

@@ -80,8 +80,8 @@ class DeviceSubscription:
         self._do(self._machine.ended(self._seconds()))
 
     def recovered(self) -> None:
-        """The device takes connections again after it did not."""
-        self._do(self._machine.recovered())
+        """The device was away, or behaves as if it had been: does it still know us?"""
+        self._do(self._machine.recovered(self._seconds()))
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to the device; fires when that is done or has taken `LEAVE_SECONDS`."""

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.logger import Logger
+from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -35,31 +36,29 @@ class _Root(Resource):
         return self._control if path == b"control" else self._soap
 
 
-class _CountingSite(Site):
-    """Knows its connections, and takes only so many at a time."""
-
-    def __init__(self, root: Resource, limit: int) -> None:
-        super().__init__(root)
-        self.noisy = False
-        self._limit = limit
-        self.channels: set[Any] = set()
+class _QuietSite(Site):
+    noisy = False
 
     def log(self, request: Any) -> None:
         """Say nothing of each request."""
 
+
+class _Connections(WrappingFactory):
+    """Knows the connections of a site, and takes only so many at a time; 0 means no limit."""
+
+    noisy = False
+
+    def __init__(self, site: Site, limit: int) -> None:
+        super().__init__(site)
+        self._limit = limit
+
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        if self._limit and len(self.channels) >= self._limit:
-            return None
-        channel = super().buildProtocol(addr)
-        lost = channel.connectionLost
+        return None if self._limit and len(self.protocols) >= self._limit else super().buildProtocol(addr)
 
-        def connection_lost(reason: Any) -> None:
-            self.channels.discard(channel)
-            lost(reason)
-
-        channel.connectionLost = connection_lost
-        self.channels.add(channel)
-        return channel
+    def abort(self) -> None:
+        """Close every connection at once."""
+        for connection in list(self.protocols):
+            connection.abortConnection()
 
 
 class VirtualScanner(Service):
@@ -76,7 +75,7 @@ class VirtualScanner(Service):
         self.device = VirtualDevice(settings, subscribers, later=reactor.callLater, wall=wall)
         self.soap = SoapResource(reactor, self.device, self.troubles, wall=wall, new_id=new_id)
         self.control = Control(self.soap, self.troubles, self.reboot)
-        self._site = _CountingSite(_Root(self.soap, self.control), settings.connections)
+        self._site = _Connections(_QuietSite(_Root(self.soap, self.control)), settings.connections)
         self._port: IListeningPort | None = None
         self._booting: Any = None
         self._endpoint = settings.endpoint
@@ -129,8 +128,8 @@ class VirtualScanner(Service):
         port, self._port = self._port, None
         if port is not None:
             closing = port.stopListening()
-            for channel in list(self._site.channels):
-                self._reactor.callLater(0, channel.abortConnection)
+            # Not from here: one of them is to be told that it is done.
+            self._reactor.callLater(0, self._site.abort)
             if closing is not None:
                 closing.addErrback(lambda failure: self.logger.failure("while switching off", failure))
         self._booting = self._reactor.callLater(seconds, self._listen)
@@ -142,8 +141,7 @@ class VirtualScanner(Service):
             self._booting.cancel()
         if self._port is not None:
             await maybeDeferred(self._port.stopListening)
-        for channel in list(self._site.channels):
-            channel.abortConnection()
+        self._site.abort()
 
     def stopService(self) -> Deferred[None]:
         super().stopService()

@@ -1,0 +1,400 @@
+"""The way of an event: the subscription at the scanner, its notifications, and what clients read then."""
+
+import json
+
+import pytest
+import pytest_twisted
+from messages import (
+    SCAN,
+    create_scan_job,
+    end_event,
+    envelope,
+    fault,
+    get_job_elements,
+    job_request,
+    status_event,
+)
+from peers import ask, connect, post
+from twisted.internet.task import deferLater
+
+from wsdgateway.net.listening import Listener
+from wsdgateway.net.subscription import SECRET_BYTES
+from wsdgateway.scan.jobelements import read_response
+from wsdgateway.scan.jobs import read_created
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.namespaces import WSE, WXF
+
+PATH = "/front-desk/scan"
+W = f"{{{WSE}}}"
+
+
+async def until(condition, seconds=10.0):
+    """Wait for something that other parts of the process bring about."""
+    from twisted.internet import reactor
+
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        await deferLater(reactor, 0.01)
+    raise AssertionError("it did not happen")
+
+
+def grant(expires="PT1H", manager="http://127.0.0.1:{port}/manager"):
+    return envelope(f"{WSE}/SubscribeResponse", (
+        f"<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>{manager}</wsa:Address>"
+        "<wsa:ReferenceParameters><wse:Identifier>urn:uuid:sub-1</wse:Identifier></wsa:ReferenceParameters>"
+        f"</wse:SubscriptionManager><wse:Expires>{expires}</wse:Expires></wse:SubscribeResponse>"))
+
+
+class Subscribed:
+    """A device that grants every subscription, counts the rest, and notifies by hand."""
+
+    def __init__(self, device):
+        self.device, self.actions, self.expires = device, [], "PT1H"
+        self.refuse = None
+        device.handle = self.handle
+
+    def handle(self, asked):
+        message = read(asked.request.body)
+        name = message.action.rpartition("/")[2]
+        self.actions.append(name)
+        if name == "Subscribe":
+            if self.refuse:
+                asked.answer(fault(self.refuse), b"400 Bad Request")
+                return
+            self.subscribe = message
+            self.notify_to = message.body.findtext(f"{W}Delivery/{W}NotifyTo/*")
+            asked.answer(grant(self.expires).replace(b"{port}", b"%d" % self.device.port))
+        elif name in ("Renew", "Unsubscribe"):
+            self.last = message
+            asked.answer(envelope(f"{WSE}/{name}Response", "<wse:RenewResponse/>"))
+        elif name == "GetJobElements":
+            asked.answer(fault("wscn:ClientErrorJobIdNotFound"), b"500 Error")
+        else:
+            asked.answer(b"<a/>")
+
+    @property
+    def path(self):
+        return "/" + self.notify_to.split("/", 3)[3]
+
+
+@pytest.fixture
+def device_with_events(device):
+    return Subscribed(device)
+
+
+@pytest.fixture
+def subscribed(gateway, device_with_events):
+    async def start(**more):
+        service = await gateway(device_with_events.device.url, **more)
+        await until(lambda: service.scanner.bridge.table.listening)
+        return service
+    return start
+
+
+def shown(body):
+    status = read_response(read(body).body).status
+    return status.state, status.scans_completed
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scan_is_followed_by_events_and_costs_the_scanner_no_status_read(gateway, virtual):
+    scanner = await virtual(feeder_pages=3)
+    service = await gateway(scanner.scan_url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    _, answer = await ask(service.port, PATH, create_scan_job().replace(b">Platen<", b">ADF<"))
+    job = read_created(read(answer).body)
+    image = job_request("RetrieveImage", job.job_id).replace(
+        b"</wscn:JobId>", f"</wscn:JobId><wscn:JobToken>{job.job_token}</wscn:JobToken>".encode())
+    await until(lambda: service.scanner.bridge.table.eventful)
+    for page in range(3):
+        head, body = await ask(service.port, PATH, image)
+        assert head.status == 200
+        assert body.count(b"\xff\xd8\xff") >= 1
+        await until(lambda page=page: service.scanner.bridge.table.get(job.job_id).status.scans_completed == page + 1)
+        for _ in range(20):
+            _, answer = await ask(service.port, PATH, get_job_elements(job.job_id))
+        assert shown(answer) == ("Completed" if page == 2 else "Processing", page + 1)
+    head, answer = await ask(service.port, PATH, image)
+    assert fault_of(read(answer)) == "ClientErrorNoImagesAvailable"
+    assert scanner.soap.asked["GetJobElements"] == 0
+    assert scanner.soap.asked["Subscribe"] == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_subscription_names_every_event_but_one(subscribed, device_with_events):
+    await subscribed()
+    message = device_with_events.subscribe
+    actions = message.body.findtext(f"{W}Filter").split()
+    assert len(actions) == 6
+    assert f"{SCAN}/ScanAvailableEvent" not in actions
+    assert device_with_events.notify_to.startswith("http://127.0.0.1:")
+    assert "/front-desk/events/" in device_with_events.notify_to
+    assert len(device_with_events.path.rpartition("/")[2]) >= SECRET_BYTES
+    assert message.body.findtext(f"{W}Expires") == "PT3600S"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_notification_is_answered_with_202_and_learnt(subscribed, device_with_events):
+    service = await subscribed()
+    client = await connect(service.port)
+    client.send(post(device_with_events.path, status_event("7", "Processing", 4)))
+    head, body = await client.answer()
+    assert (head.status, body) == (202, b"")
+    _, answer = await ask(service.port, PATH, get_job_elements("7"))
+    assert shown(answer) == ("Processing", 4)
+    client.send(post(device_with_events.path, end_event("7", "Completed", 5)))
+    assert (await client.answer())[0].status == 202
+    _, answer = await ask(service.port, PATH, get_job_elements("7"))
+    assert shown(answer) == ("Completed", 5)
+    client.transport.loseConnection()
+    await client.end()
+    assert "GetJobElements" not in device_with_events.actions
+    text = service.metrics.render().decode()
+    assert 'wsdgateway_events_total{event="JobStatusEvent",scanner="front-desk"} 1.0' in text
+    assert 'wsdgateway_subscriptions{scanner="front-desk",side="device"} 1.0' in text
+    assert 'wsdgateway_jobs{scanner="front-desk",state="Completed"} 1.0' in text
+
+
+@pytest.mark.parametrize(("body", "code"), [
+    (b"<a", "InvalidArgs"), (envelope(None), "MessageInformationHeaderRequired"),
+    (get_job_elements(), "ActionNotSupported")])
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_notification_is_refused(subscribed, device_with_events, body, code):
+    service = await subscribed()
+    head, answer = await ask(service.port, device_with_events.path, body)
+    assert (head.status, fault_of(read(answer))) == (400, code)
+
+
+@pytest_twisted.ensureDeferred
+async def test_notifications_come_from_the_device_alone(gateway, device_with_events):
+    device = device_with_events.device
+    service = await gateway(device.url.replace("127.0.0.1", "localhost"), events={"address": "http://127.0.0.1:1"})
+    await until(lambda: service.scanner.bridge.table.listening)
+    service.scanner.device.peers = {"198.51.100.20"}
+    head, answer = await ask(service.port, device_with_events.path, status_event("7"))
+    assert (head.status, fault_of(read(answer))) == (400, "InvalidArgs")
+    assert b"event_sources" in answer
+    assert service.scanner.bridge.table.get("7") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_event_sources_may_notify_too(subscribed, device_with_events):
+    service = await subscribed(scanner={"event_sources": ["127.0.0.0/8"]})
+    service.scanner.device.peers = set()
+    head, _ = await ask(service.port, device_with_events.path, status_event("7"))
+    assert head.status == 202
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_guessed_address_is_unknown(subscribed, device_with_events):
+    service = await subscribed()
+    for path in ("/front-desk/events/x", device_with_events.path + "x", "/front-desk/events/%ff"):
+        head, _ = await ask(service.port, path, status_event("7"))
+        assert head.status == 404
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clean_stop_unsubscribes(subscribed, device_with_events):
+    service = await subscribed()
+    await service.scanner.stop()
+    assert device_with_events.actions[-1] == "Unsubscribe"
+    assert device_with_events.last.header.findtext(f"{W}Identifier") == "urn:uuid:sub-1"
+    assert device_with_events.last.to == f"http://127.0.0.1:{device_with_events.device.port}/manager"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_short_subscription_is_renewed(subscribed, device_with_events):
+    device_with_events.expires = "PT2S"
+    await subscribed()
+    await until(lambda: "Renew" in device_with_events.actions)
+    assert device_with_events.actions.count("Subscribe") == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_after_its_end_the_subscription_is_made_anew(subscribed, device_with_events):
+    service = await subscribed()
+    old = device_with_events.path
+    await ask(service.port, old, status_event("7", "Processing", 4))
+    head, _ = await ask(service.port, old, envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>"))
+    assert head.status == 202
+    assert not service.scanner.bridge.table.listening
+    await until(lambda: device_with_events.actions.count("Subscribe") == 2)
+    assert device_with_events.path != old
+    assert (await ask(service.port, old, status_event("7")))[0].status == 404
+    await ask(service.port, PATH, get_job_elements("7"))
+    assert "GetJobElements" in device_with_events.actions
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_refuses_the_long_filter_gets_the_short_one(gateway, device_with_events):
+    device_with_events.refuse = "wse:FilteringRequestedUnavailable"
+    service = await gateway(device_with_events.device.url)
+    await until(lambda: device_with_events.actions.count("Subscribe") == 2)
+    body = device_with_events.device.requests[-1].request.body
+    assert b"JobStatusEvent" in body
+    assert b"JobEndStateEvent" in body
+    assert b"ScannerStatusSummaryEvent" not in body
+    assert service.scanner.subscription.state in ("subscribing", "waiting")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_without_events_is_polled(gateway, virtual):
+    scanner = await virtual(events="none")
+    service = await gateway(scanner.scan_url)
+    await until(lambda: service.scanner.subscription.state == "waiting")
+    _, answer = await ask(service.port, PATH, create_scan_job())
+    job_id = read_created(read(answer).body).job_id
+    for _ in range(50):
+        _, answer = await ask(service.port, PATH, get_job_elements(job_id))
+    assert shown(answer) == ("Pending", 0)
+    assert scanner.soap.asked["GetJobElements"] <= 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url, scanner={"timeout": 2.0})
+    await until(lambda: service.scanner.bridge.table.listening)
+    service.scanner.subscription._machine._core.confirmed_at -= 60.0
+    _, answer = await ask(service.port, PATH, create_scan_job())
+    job_id = read_created(read(answer).body).job_id
+    await until(lambda: service.scanner.bridge.table.get(job_id).status is not None)
+    boot = service.scanner.bridge.table.boot
+    scanner.reboot(0.5)
+    elements = envelope(f"{SCAN}/GetScannerElements", "<wscn:X/>")
+    assert (await ask(service.port, PATH, elements))[0].status == 500
+    await until(lambda: scanner._port is not None)
+    assert (await ask(service.port, PATH, elements))[0].status == 200
+    await until(lambda: service.scanner.bridge.table.boot > boot)
+    await until(lambda: service.scanner.bridge.table.listening)
+    assert scanner.soap.asked["Subscribe"] == 2
+    _, answer = await ask(service.port, PATH, get_job_elements(job_id))
+    assert fault_of(read(answer)) == "ClientErrorJobIdNotFound"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_that_dies_in_the_middle_of_an_image(gateway, virtual):
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url)
+    _, answer = await ask(service.port, PATH, create_scan_job())
+    job = read_created(read(answer).body)
+    scanner.troubles.break_image = True
+    client = await connect(service.port)
+    client.send(post(PATH, job_request("RetrieveImage", job.job_id).replace(
+        b"</wscn:JobId>", f"</wscn:JobId><wscn:JobToken>{job.job_token}</wscn:JobToken>".encode())))
+    answer = await client.end()
+    assert not answer.endswith(b"0\r\n\r\n")
+    await until(lambda: scanner.device.jobs.get(job.job_id).final)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_given_by_its_device_address(running, virtual):
+    from twisted.internet import reactor
+
+    from wsdgateway.config import make_config
+    from wsdgateway.service import GatewayService
+
+    scanner = await virtual()
+    config = make_config({
+        "gateway": {"state": "memory:"}, "listen": [{"endpoint": "tcp:0:interface=127.0.0.1"}],
+        "scanner": [{"name": "front-desk", "device": scanner.device_url}],
+        "admin": {"endpoint": "tcp:0:interface=127.0.0.1"}}, "t.toml")
+    service = await running(GatewayService(reactor, config))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    assert service.scanners[0].bridge.device == scanner.scan_url
+    assert scanner.soap.asked["Get"] == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, device):
+    from twisted.internet import reactor
+
+    from wsdgateway.config import make_config
+    from wsdgateway.service import GatewayService
+
+    config = make_config({
+        "gateway": {"state": "memory:"}, "listen": [{"endpoint": "tcp:0:interface=127.0.0.1"}],
+        "scanner": [{"name": "front-desk",
+                     "device": f"http://127.0.0.1:{device.port}/37f86d35-e6ac-4241-964f-1d9ae46fb366"}],
+        "admin": {"endpoint": "tcp:0:interface=127.0.0.1"}}, "t.toml")
+    service = await running(GatewayService(reactor, config))
+    asked = await device.next()
+    message = read(asked.request.body)
+    assert (message.action, message.to) == (f"{WXF}/Get", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
+    asked.answer(b"busy", b"503 Busy", b"text/plain")
+    await until(lambda: service.scanners[0]._resolving is not None)
+    head, answer = await ask(service.listeners[0].address[1], PATH, get_job_elements())
+    assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
+    await device.next()
+
+
+# The admin site.
+
+async def get(port, path, host=b"127.0.0.1"):
+    client = await connect(port)
+    client.send(b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+    head, _, body = (await client.end()).partition(b"\r\n\r\n")
+    return int(head.split()[1]), head, body
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_admin_site(subscribed, device_with_events):
+    service = await subscribed()
+    await ask(service.port, device_with_events.path, status_event("<b>7", "Proc<script>essing".replace("<", "&lt;"), 4)
+              .replace(b"<b>7", b"&lt;b&gt;7"))
+    await ask(service.port, PATH, get_job_elements("5"))
+    assert (await get(service.admin_port, b"/healthz"))[::2] == (200, b"ok\n")
+    assert (await get(service.admin_port, b"/readyz"))[0] == 200
+    status, head, body = await get(service.admin_port, b"/metrics")
+    assert status == 200
+    assert b"text/plain; version=0.0.4" in head
+    assert b'wsdgateway_requests_total{operation="GetJobElements",scanner="front-desk",source="device"} 1.0' in body
+    assert b'wsdgateway_device_requests_total{operation="GetJobElements",outcome="fault",scanner="front-desk"} 1.0' in body
+    assert b'wsdgateway_request_seconds_bucket{le="+Inf",operation="GetJobElements",source="device"} 1.0' in body
+    assert b"_created" not in body
+    [scanner] = json.loads((await get(service.admin_port, b"/api/scanners"))[2])
+    assert scanner["name"] == "front-desk"
+    assert scanner["subscription"] == "subscribed"
+    [job] = json.loads((await get(service.admin_port, b"/api/jobs"))[2])
+    assert job["job_id"] == "<b>7"
+    status, head, page = await get(service.admin_port, b"/")
+    assert status == 200
+    assert b"<script>" not in page
+    assert b"&lt;b&gt;7" in page
+    assert b"default-src 'none'" in head.lower()
+    assert (await get(service.admin_port, b"/none"))[0] == 404
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_listener_that_can_not_open_is_said_and_tried_again(gateway, device):
+    service = await gateway(device.url, scanner={"events": "off"})
+    from twisted.internet import reactor
+    from twisted.internet.protocol import Factory
+
+    taken = Listener(reactor, f"tcp:{device.port}:interface=127.0.0.1", Factory())
+    taken.startService()
+    service.listeners.append(taken)
+    await until(lambda: "use" in taken.problem)
+    status, _, body = await get(service.admin_port, b"/readyz")
+    assert status == 503
+    assert b"in use" in body
+    service.listeners.remove(taken)
+    await taken.stopService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_finished_jobs_outlive_the_gateway(gateway, device_with_events, tmp_path):
+    state = {"state": f"sqlite:{tmp_path}/s.sqlite", "name": "test"}
+    service = await gateway(device_with_events.device.url, gateway=state)
+    await until(lambda: service.scanner.bridge.table.listening)
+    await ask(service.port, device_with_events.path, end_event("7", "Completed", 5))
+    await service.stopService()
+    again = await gateway(device_with_events.device.url, gateway=state)
+    [job] = json.loads((await get(again.admin_port, b"/api/jobs"))[2])
+    assert (job["job_id"], job["state"], job["final"]) == ("7", "Completed", True)
+    await until(lambda: again.scanner.bridge.table.listening)
+    await ask(again.port, PATH, get_job_elements("7"))
+    assert "GetJobElements" in device_with_events.actions
+
