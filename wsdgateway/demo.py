@@ -1,5 +1,6 @@
 """`--demo`: a virtual scanner on loopback and a gateway in front of it; no file, no network, no scanner."""
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -49,12 +50,13 @@ class Demo(MultiService):
         (host, port), (admin_host, admin_port) = (
             listener.address or ("", 0) for listener in (self.gateway.listeners[0], self.gateway.admin))
         url = f"http://{host}:{port}/demo/scan"
+        script = "wsdgateway" if shutil.which("wsdgateway") else str(Path(sys.argv[0]).with_name("wsdgateway").absolute())
         # twistd turns sys.stdout into its log; these lines are to be copied.
         print(f"\nVirtual scanner  {self.scanner.scan_url}\n"
               f"Its panel        {self.scanner.base}/control/\n"
               f"Gateway          {url}\n"
               f"Admin site       http://{admin_host}:{admin_port}/\n\n"
-              f"Scan a page through the gateway:\n\n    wsdgateway scan {url} -o page.jpg\n",
+              f"Scan a page through the gateway:\n\n    {script} scan {url} -o page.jpg\n",
               file=sys.__stdout__, flush=True)
 
     def stopService(self) -> Deferred[None]:

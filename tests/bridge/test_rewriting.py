@@ -17,7 +17,8 @@ def forward(data):
 
 @pytest.mark.parametrize(("address", "ours"), [
     ("http://192.0.2.5:5357/front-desk/scan", True), ("http://other/front-desk/scan", True),
-    ("http://other/front-desk", True), ("http://192.0.2.5:5357/anything", True), ("http://SCAN.example.org:5357/", True),
+    ("http://other/front-desk", True), ("http://192.0.2.5:5357/anything", True),
+    ("http://SCAN.example.org:5357/", True),
     ("http://other/front-desks/scan", False), ("urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", False),
     (ANONYMOUS, False), ("http://[broken", False), ("", False),
 ])
@@ -31,7 +32,8 @@ def test_to_becomes_the_devices():
 
 @pytest.mark.parametrize("to", ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", "http://elsewhere/x", None])
 def test_where_nothing_must_change_the_bytes_stay(to):
-    data = envelope("a", "<wscn:X/>", to=to, headers=f"<wsa:ReplyTo><wsa:Address>{ANONYMOUS}</wsa:Address></wsa:ReplyTo>",
+    reply_to = f"<wsa:ReplyTo><wsa:Address>{ANONYMOUS}</wsa:Address></wsa:ReplyTo>"
+    data = envelope("a", "<wscn:X/>", to=to, headers=reply_to,
                     prolog="<?xml version='1.0' encoding='ASCII' ?><!-- odd  -->")
     assert forward(data) is data
 
@@ -39,7 +41,8 @@ def test_where_nothing_must_change_the_bytes_stay(to):
 @pytest.mark.parametrize("reply", [
     "<wsa:{0}><wsa:Address>http://192.0.2.77/reply</wsa:Address></wsa:{0}>",
     "<wsa:{0}>urn:uuid:bare</wsa:{0}>", "<wsa:{0}/>",
-    "<wsa:{0}><wsa:Address>urn:x</wsa:Address><wsa:ReferenceParameters><q xmlns='u:q'/></wsa:ReferenceParameters></wsa:{0}>",
+    "<wsa:{0}><wsa:Address>urn:x</wsa:Address>"
+    "<wsa:ReferenceParameters><q xmlns='u:q'/></wsa:ReferenceParameters></wsa:{0}>",
 ])
 @pytest.mark.parametrize("name", ["ReplyTo", "FaultTo"])
 def test_replies_go_to_the_connection(reply, name):

@@ -439,7 +439,8 @@ def test_events_count_only_while_subscribed(eventful):
 def test_an_active_job_that_the_device_forgot_is_not_answered_for(eventful):
     eventful.tell(status_event("1", "Processing", 2))
     eventful.now += 31
-    assert isinstance(eventful.learn(eventful.ask(get_job_elements("1")), fault("wscn:ClientErrorJobIdNotFound"), 500), Pass)
+    unknown = fault("wscn:ClientErrorJobIdNotFound")
+    assert isinstance(eventful.learn(eventful.ask(get_job_elements("1")), unknown, 500), Pass)
     eventful.now += 2
     assert eventful.read() is None
 
@@ -485,8 +486,8 @@ def test_what_is_no_notification(data, code):
 
 
 def test_other_notifications():
-    assert read_notification(envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>", message_id="m")) == Notification(
-        None, "m")
+    end = envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>", message_id="m")
+    assert read_notification(end) == Notification(None, "m")
     assert read_notification(envelope(f"{SCAN}/ScannerStatusSummaryEvent", message_id=None)) == Notification(
         "ScannerStatusSummaryEvent", None)
 
@@ -510,8 +511,8 @@ def test_a_success_is_repeated_for_a_minute(bridge):
     assert isinstance(bridge.ask(create_scan_job()), Forward)
 
 
-@pytest.mark.parametrize("reply", [(fault("wscn:ServerErrorNotAcceptingJobs"), 500), (fault("wscn:X"), 200), (b"no", 200),
-                                   (created_job(), 503)])
+@pytest.mark.parametrize("reply", [(fault("wscn:ServerErrorNotAcceptingJobs"), 500), (fault("wscn:X"), 200),
+                                   (b"no", 200), (created_job(), 503)])
 def test_a_fault_is_not_remembered(bridge, reply):
     bridge.learn(bridge.ask(create_scan_job()), *reply)
     assert isinstance(bridge.ask(create_scan_job()), Forward)

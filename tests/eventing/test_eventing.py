@@ -59,8 +59,8 @@ def test_a_manager_gets_its_reference_parameters_back():
 
 def test_what_is_granted():
     data = envelope(f"{WSE}/SubscribeResponse", (
-        "<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address> http://d/m </wsa:Address><wsa:ReferenceParameters>"
-        "<wse:Identifier>urn:uuid:9</wse:Identifier></wsa:ReferenceParameters></wse:SubscriptionManager>"
+        "<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address> http://d/m </wsa:Address>"
+        "<wsa:ReferenceParameters><wse:Identifier>urn:uuid:9</wse:Identifier></wsa:ReferenceParameters></wse:SubscriptionManager>"
         "<wse:Expires>\n2026-11-22T10:10:00Z </wse:Expires></wse:SubscribeResponse>"))
     granted = read_granted(read(data), NOW)
     assert granted.manager.address == "http://d/m"

@@ -351,7 +351,8 @@ async def test_the_admin_site(subscribed, device_with_events):
     assert status == 200
     assert b"text/plain; version=0.0.4" in head
     assert b'wsdgateway_requests_total{operation="GetJobElements",scanner="front-desk",source="device"} 1.0' in body
-    assert b'wsdgateway_device_requests_total{operation="GetJobElements",outcome="fault",scanner="front-desk"} 1.0' in body
+    assert (b'wsdgateway_device_requests_total{operation="GetJobElements",outcome="fault",scanner="front-desk"} 1.0'
+            in body)
     assert b'wsdgateway_request_seconds_bucket{le="+Inf",operation="GetJobElements",source="device"} 1.0' in body
     assert b"_created" not in body
     [scanner] = json.loads((await get(service.admin_port, b"/api/scanners"))[2])

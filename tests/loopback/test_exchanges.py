@@ -174,7 +174,7 @@ async def test_a_read_is_repeated_when_its_idle_connection_was_dead(gateway, dev
 async def test_a_read_is_not_repeated_on_a_new_connection(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.abort()
-    head, answer = await ask(service.port, PATH, ELEMENTS)
+    _, answer = await ask(service.port, PATH, ELEMENTS)
     assert fault_of(read(answer)) == "ServerErrorInternalError"
     assert len(device.requests) == 1
 

@@ -96,7 +96,8 @@ async def test_what_can_not_be_read_is_refused_and_the_connection_closed(gateway
 
 @pytest.mark.parametrize(("request_line", "status"), [
     (b"GET /front-desk/scan", 405), (b"HEAD /front-desk/scan", 405), (b"GET /", 405), (b"PUT /front-desk", 405),
-    (b"GET " + STABLE, 405), (b"GET /front-desk/subscriptions/5", 405), (b"GET /none", 404), (b"POST /front-desk/", 404),
+    (b"GET " + STABLE, 405), (b"GET /front-desk/subscriptions/5", 405), (b"GET /none", 404),
+    (b"POST /front-desk/", 404),
     (b"POST /front-desk/scan/x", 404), (b"POST /other/scan", 404), (b"POST /front-desk/events/guess", 404),
     (b"POST /front-desk/events/", 404), (b"POST /front-desk/scan", 415), (b"OPTIONS *", 404)])
 @pytest_twisted.ensureDeferred
@@ -172,7 +173,8 @@ async def test_connections_are_bounded(gateway, echo):
 async def test_an_upgrade_is_ignored(gateway, echo):
     service = await gateway(echo.url, scanner=OFF)
     client = await connect(service.port)
-    client.send(post(PATH, get_job_elements("1"), headers=b"Connection: Upgrade\r\nUpgrade: h2c\r\n") + b"PRI * HTTP/2.0")
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    client.send(post(PATH, get_job_elements("1"), headers=upgrade) + b"PRI * HTTP/2.0")
     answer = await client.end()
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.count(b"HTTP/1.1 ") == 1

@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 import attrs
 
 from wsdgateway.bridge.precedence import Verdict, compare, is_other_job, merge
-from wsdgateway.scan.jobstates import RANK, TERMINATING
+from wsdgateway.scan.jobstates import TERMINATING
 from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
 MAX_ACTIVE = 1000
@@ -114,7 +114,10 @@ class JobTable:
             return  # its events came before the answer
         former = old.status if old is not None else None
         moment = self.moment()
-        self._replace(Job(job_id, self.boot, since=moment, floor=moment, by_answer=True, reused=old is not None or not alone,
+        # A cancel that was answered while this was under way may have been this job's.
+        needed = old.needed if old is not None and old.needed > sent else NEVER
+        self._replace(Job(job_id, self.boot, since=moment, needed=needed, floor=moment, by_answer=True,
+                          reused=old is not None or not alone,
                           former_created=former.created if former else None))
 
     def announced(self, status: JobStatus, now: float) -> None:
@@ -146,7 +149,8 @@ class JobTable:
         assert job.status is not None and job.status.created and status.created
         order = compare_times(status.created, job.status.created)
         if order == 1:
-            self._replace(attrs.evolve(self._fresh(status, moment, now), floor=moment))
+            self._replace(attrs.evolve(self._fresh(status, moment, now), floor=moment,
+                                       needed=self._still_needed(job, status)))
         elif order is None:
             self._store(attrs.evolve(job, needed=moment))
 
@@ -158,12 +162,17 @@ class JobTable:
             self._store(attrs.evolve(job, needed=moment))
 
     def _accept(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
-        needed = job.needed
-        if job.as_of < needed and not status.final and RANK.get(status.state) != RANK[TERMINATING]:
-            # A cancel or a doubt is open: this event may have been on its way before. The device must say.
-            needed = moment + 1
-            self._moment += 1
+        needed = self._still_needed(job, status)
         self._store(attrs.evolve(job, status=status, as_of=moment, needed=needed, confirmed=now))
+
+    def _still_needed(self, job: Job, status: JobStatus) -> int:
+        """From when a status must count after this event.
+
+        Where a cancel or a doubt is open, the event may have been on its way before: the device must say.
+        """
+        if job.as_of < job.needed and not status.final and status.state != TERMINATING:
+            return self.moment()
+        return job.needed
 
     def answered(self, status: JobStatus, sent: int, sent_at: float) -> bool:
         """The device answered so to a request sent at that moment (`sent_at` in seconds).
@@ -185,7 +194,7 @@ class JobTable:
             self._store(attrs.evolve(job, status=status, as_of=max(sent, job.needed), confirmed=sent_at))
             return True
         if is_other_job(known, status):
-            if sent < job.as_of:
+            if sent < max(job.as_of, job.needed):
                 return False
             self._replace(attrs.evolve(self._fresh(status, sent, sent_at), floor=sent))
             return True

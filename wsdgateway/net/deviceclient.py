@@ -154,7 +154,8 @@ class DeviceClient:
     log = Logger()
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], max_connections: int, timeout: float,
-                 idle_timeout: float, lenient: bool, on_recovered: Callable[[bool], None] = lambda was_open: None) -> None:
+                 idle_timeout: float, lenient: bool,
+                 on_recovered: Callable[[bool], None] = lambda was_open: None) -> None:
         self.reactor = reactor
         self.idle_timeout = idle_timeout
         self.lenient = lenient

@@ -1,0 +1,105 @@
+"""twistd as a process, and real clients from Debian."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REQUIRED = os.environ.get("WSDGATEWAY_E2E") == "required"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.e2e)
+
+
+def program(name):
+    """A program beside the running Python, or on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port, process):
+    for _ in range(300):
+        assert process.poll() is None, process.communicate()[0]
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+    raise AssertionError(f"nothing listens on {port}")
+
+
+@pytest.fixture
+def twistd(tmp_path):
+    """Runs a twistd plugin until the test ends: `twistd(port, "wsdgateway", "--config", file)`."""
+    processes = []
+
+    def run(port, *arguments):
+        log = (tmp_path / f"{len(processes)}.log").open("wb")
+        process = subprocess.Popen([program("twistd"), "-n", "--pidfile=", *arguments], cwd=tmp_path, stdout=log,
+                                   stderr=subprocess.STDOUT)
+        process.log = tmp_path / f"{len(processes)}.log"
+        processes.append(process)
+        wait_for_port(port, process)
+        return process
+
+    yield run
+    for process in reversed(processes):
+        process.terminate()
+        process.wait(20)
+    for process in processes:
+        assert "Traceback" not in process.log.read_text(), process.log.read_text()
+
+
+@pytest.fixture
+def scanimage(tmp_path):
+    """Runs scanimage of sane-utils with sane-airscan: `scanimage({name: url}, name, *arguments)`."""
+    if shutil.which("scanimage") is None or not list(Path("/usr/lib").glob("*/sane/libsane-airscan.so*")):
+        message = "needs scanimage with sane-airscan: apt install sane-utils sane-airscan"
+        if REQUIRED:
+            pytest.fail(message)
+        pytest.skip(message)
+    folder = tmp_path / "sane.d"
+    folder.mkdir()
+    (folder / "dll.conf").write_text("airscan\n")
+
+    def run(scanners, name, *arguments):
+        (folder / "airscan.conf").write_text(
+            "[devices]\n" + "".join(f"{key} = {url}, WSD\n" for key, url in scanners.items())
+            + "[options]\ndiscovery = disable\n")
+        environment = {**os.environ, "SANE_CONFIG_DIR": str(folder), "SANE_DEBUG_AIRSCAN": "0"}
+        listed = subprocess.run(["scanimage", "-f", "%d%n"], env=environment, capture_output=True, text=True,
+                                timeout=60)
+        device = next(line for line in listed.stdout.split() if line.endswith(f":{name}"))
+        return subprocess.run(["scanimage", "-d", device, *arguments], env=environment, capture_output=True, text=True,
+                              timeout=120, cwd=tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def until():
+    """Waits for what another process brings about; real clients have no clock that a test could advance."""
+
+    def wait(condition, seconds=15.0):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = condition()
+            if found:
+                return found
+        raise AssertionError("it did not happen")
+
+    return wait

@@ -1,0 +1,60 @@
+"""After a real install, from any folder: the plugins, the console script, the files beside the code."""
+
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A virtual environment of its own with wsdgateway installed; dependencies are those of this Python."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", str(ROOT)], check=True, timeout=300)
+    site = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True,
+                          capture_output=True, text=True).stdout.strip()
+    (Path(site) / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    return python
+
+
+def run(*command, cwd):
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def test_twistd_finds_both_plugins(installed, tmp_path):
+    done = run(installed, "-c", (
+        "import wsdgateway\n"
+        "from twisted.application.service import IServiceMaker\n"
+        "from twisted.plugin import getPlugins\n"
+        "print(wsdgateway.__file__)\n"
+        "print(sorted(p.tapname for p in getPlugins(IServiceMaker) if p.tapname.startswith('wsd')))"), cwd=tmp_path)
+    file, plugins = done.stdout.splitlines()
+    assert file.startswith(str(installed.parent.parent))
+    assert plugins == "['wsdgateway', 'wsdscanner']"
+
+
+def test_the_options_of_both_plugins_load(installed, tmp_path):
+    for plugin in ("wsdgateway", "wsdscanner"):
+        done = run(installed, "-m", "twisted", plugin, "--help", cwd=tmp_path)
+        assert "--config" in done.stdout + done.stderr
+
+
+def test_the_console_script_runs_from_anywhere(installed, tmp_path):
+    done = run(installed.with_name("wsdgateway"), "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "scan" in done.stdout
+
+
+def test_the_files_beside_the_code_are_there(installed, tmp_path):
+    done = run(installed, "-c", (
+        "from importlib.resources import files\n"
+        "print([f.name for f in files('wsdgateway.storage').iterdir() if f.name.endswith('.sql')])"), cwd=tmp_path)
+    assert "0001-finished-jobs.sql" in done.stdout
+
+

@@ -1,0 +1,130 @@
+"""scanimage of Debian's sane-airscan scans through the gateway as it does without."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+from urllib.request import Request, urlopen
+
+import pytest
+from conftest import free_port, program
+
+
+@pytest.fixture
+def running(twistd, tmp_path):
+    """A virtual scanner and a gateway in front of it, each a process; their ports."""
+    scanner, gateway, admin = free_port(), free_port(), free_port()
+    (tmp_path / "scanner.toml").write_text(
+        f'[scanner]\nendpoint = "tcp:{scanner}:interface=127.0.0.1"\nstamp = "the same"\npage_seconds = 0.1\n')
+    (tmp_path / "gateway.toml").write_text(
+        f'[[listen]]\nendpoint = "tcp:{gateway}:interface=127.0.0.1"\n'
+        f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{scanner}/WDP/SCAN"\n'
+        f'[admin]\nendpoint = "tcp:{admin}:interface=127.0.0.1"\n')
+    device = twistd(scanner, "wsdscanner", "--config", "scanner.toml")
+    process = twistd(gateway, "wsdgateway", "--config", "gateway.toml")
+    process.ports = scanner, gateway, admin
+    process.device = device
+    return process
+
+
+def get(port, path, method="GET"):
+    with urlopen(Request(f"http://127.0.0.1:{port}{path}", method=method), timeout=10) as answer:
+        return answer.read()
+
+
+def urls(running):
+    scanner, gateway, _ = running.ports
+    return {"direct": f"http://127.0.0.1:{scanner}/WDP/SCAN", "gateway": f"http://127.0.0.1:{gateway}/front-desk/scan"}
+
+
+def test_the_platen_is_scanned_through_the_gateway(running, scanimage, tmp_path, until):
+    for name in ("direct", "gateway"):
+        done = scanimage(urls(running), name, "--format=jpeg", "--resolution=100", "-o", f"{name}.jpg")
+        assert done.returncode == 0, done.stderr
+    image = (tmp_path / "gateway.jpg").read_bytes()
+    assert image == (tmp_path / "direct.jpg").read_bytes()
+    assert image.startswith(b"\xff\xd8")
+    scanner, _, admin = running.ports
+    jobs = until(lambda: [job for job in json.loads(get(admin, "/api/jobs")) if job["final"]])
+    assert jobs[-1]["state"] == "Completed"
+    metrics = get(admin, "/metrics").decode()
+    assert 'wsdgateway_requests_total{operation="RetrieveImage",scanner="front-desk",source="device"} ' in metrics
+    assert json.loads(get(scanner, "/control/"))["asked"]["Subscribe"] == 1
+
+
+def test_three_pages_from_the_feeder(running, scanimage, tmp_path):
+    for name in ("direct", "gateway"):
+        done = scanimage(urls(running), name, "--format=png", "--resolution=75", "--source=ADF",
+                         f"--batch={name}-%d.png")
+        assert "3 pages scanned" in done.stderr, done.stderr
+    pages = [(tmp_path / f"gateway-{page}.png").read_bytes() for page in (1, 2, 3)]
+    assert pages == [(tmp_path / f"direct-{page}.png").read_bytes() for page in (1, 2, 3)]
+    assert len(set(pages)) == 3
+    assert not (tmp_path / "gateway-4.png").exists()
+
+
+def test_an_empty_feeder_is_told_as_one(running, scanimage):
+    scanner = running.ports[0]
+    get(scanner, "/control/feeder?pages=0", "POST")
+    done = scanimage(urls(running), "gateway", "--source=ADF", "--format=png", "--batch=none-%d.png")
+    assert "out of documents" in done.stderr
+
+
+def test_a_clean_stop_leaves_no_subscription_behind(running, until):
+    scanner = running.ports[0]
+    until(lambda: json.loads(get(scanner, "/control/"))["subscriptions"] == 1)
+    running.send_signal(signal.SIGTERM)
+    running.wait(20)
+    assert json.loads(get(scanner, "/control/"))["subscriptions"] == 0
+
+
+def test_the_demo_scans_a_page_by_the_line_that_it_prints(twistd, tmp_path, until):
+    process = subprocess.Popen([program("twistd"), "-n", "--pidfile=", "wsdgateway", "--demo"], cwd=tmp_path,
+                               stdout=(tmp_path / "demo.log").open("wb"), stderr=subprocess.STDOUT)
+    try:
+        line = until(lambda: re.search(r"^ +(\S*wsdgateway scan \S+ -o page\.jpg)$", (tmp_path / "demo.log").read_text(),
+                                       re.MULTILINE))[1]
+        words = shlex.split(line)
+        done = subprocess.run([program("wsdgateway"), *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "page.jpg").read_bytes().startswith(b"\xff\xd8")
+        assert not (tmp_path / "gateway.sqlite").exists()
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert "Traceback" not in (tmp_path / "demo.log").read_text()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--config", "none.toml"], "none.toml: the file can't be read"), (["--nonsense"], "nonsense"),
+    ([], "--demo"), (["--demo", "--config", "x"], "give one of the two"), (["more"], "Wrong number")])
+@pytest.mark.parametrize("plugin", ["wsdgateway"])
+def test_a_mistake_ends_twistd_with_status_1_and_a_line(tmp_path, plugin, arguments, message):
+    done = subprocess.run([program("twistd"), "-n", "--pidfile=", plugin, *arguments], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert message in line
+    assert not done.stdout
+
+
+def test_a_store_that_is_no_database_ends_twistd_with_a_line(tmp_path):
+    (tmp_path / "gateway.sqlite").write_bytes(b"something of value" * 1000)
+    (tmp_path / "gateway.toml").write_text('[[listen]]\nendpoint = "tcp:0"\n')
+    done = subprocess.run([program("twistd"), "-n", "--pidfile=", "wsdgateway"], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 1
+    assert "gateway.sqlite" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(("url", "message"), [
+    ("http://127.0.0.1:1/x", "does not answer"), ("ftp://x/", "allowed is"), ("http://", "allowed is")])
+def test_scan_says_what_went_wrong(tmp_path, url, message):
+    done = subprocess.run([program("wsdgateway"), "scan", url, "-o", "page.jpg"], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
