@@ -74,6 +74,7 @@ class Metrics:
                                    ("scanner", "outcome"), registry=self.registry)
         self.registry.register(_Gauges(self.scanners))
         # labels() looks its child up under a lock; on the way of every status read that is worth keeping.
+        self._kept_device: dict[tuple[str, str, str], Counter] = {}
         self._kept: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     def request(self, scanner: str, operation: str, source: str, seconds: float) -> None:
@@ -87,7 +88,11 @@ class Metrics:
 
     def device_request(self, scanner: str, operation: str, outcome: str) -> None:
         """A request to a device has ended."""
-        self._device_requests.labels(scanner, operation, outcome).inc()
+        key = (scanner, operation, outcome)
+        kept = self._kept_device.get(key)
+        if kept is None:
+            kept = self._kept_device[key] = self._device_requests.labels(*key)
+        kept.inc()
 
     def image_bytes(self, scanner: str, size: int) -> None:
         """So many bytes of an image went by."""

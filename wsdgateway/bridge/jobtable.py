@@ -110,6 +110,8 @@ class JobTable:
         `alone`: no other CreateScanJob was under way or broke off, whose job could have had this JobId.
         """
         old = self.get(job_id)
+        if sent < self._booted:
+            return  # it did not outlive the reboot
         if old is not None and old.since > sent and not old.by_answer and alone:
             return  # its events came before the answer
         former = old.status if old is not None else None

@@ -5,6 +5,7 @@ ReplyTo and FaultTo become the anonymous address, since answers go back on the c
 nothing must change, the bytes stay as they came.
 """
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -18,6 +19,7 @@ _ADDRESS = f"{{{WSA}}}Address"
 _REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
 
 
+@lru_cache(maxsize=256)
 def names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
     """Whether an address is one of the gateway's for that scanner: by its path, or by one of our authorities."""
     try:

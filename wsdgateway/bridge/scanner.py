@@ -208,6 +208,8 @@ class BridgedScanner:
                 self._job_changed(job_id)
                 self.table.canceled(job_id, accepted=is_success(reply))
             return True
+        if not operation.learns:
+            return True
         try:
             envelope = read(reply.body)
         except Malformed:

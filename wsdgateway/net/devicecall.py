@@ -5,6 +5,7 @@ collected, bounded, or relayed piece by piece.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from zope.interface import implementer
 
 from wsdgateway.http.messages import Headers
 from wsdgateway.http.responses import Head
+from wsdgateway.net.deadlines import Deadline
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.scan.operations import Operation
 
@@ -32,6 +34,7 @@ class Address:
     target: bytes
 
 
+@lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
     """The parts of an http URL. Raises `ValueError` for anything else."""
     parts = urlsplit(url)
@@ -52,21 +55,20 @@ class Call:
     headers: Headers
     on_sent: Callable[[], None] = lambda: None
     answered: Deferred["Response"] = attrs.field(factory=Deferred)
-    timer: IDelayedCall | None = None
+    deadline: Deadline | None = None
     resent: bool = False
     connection: "Connection | None" = None
 
     def fail(self, error: DeviceError) -> None:
         """End without an answer; once."""
-        self.stop_timer()
+        self.lift_deadline()
         if not self.answered.called:
             self.answered.errback(Failure(error))
 
-    def stop_timer(self) -> None:
+    def lift_deadline(self) -> None:
         """The time for the whole exchange no longer runs."""
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
-        self.timer = None
+        if self.deadline is not None:
+            self.deadline.lift()
 
 
 class Connection(Protocol):
@@ -120,12 +122,12 @@ class Response:
                 pieces.append(data)
 
         await self._start(take)
-        self.call.stop_timer()
+        self.call.lift_deadline()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def relay(self, take: Callable[[bytes], None]) -> None:
         """Each piece to `take` as it comes; from now on only silence is bounded. Raises `DeviceError`."""
-        self.call.stop_timer()
+        self.call.lift_deadline()
         self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
         try:
             await self._start(take)
@@ -173,7 +175,7 @@ class Response:
         if self.ended or self._error is not None:
             return
         self._error = error
-        self.call.stop_timer()
+        self.call.lift_deadline()
         if self._take is not None and not self._done.called:
             self._done.errback(Failure(error))
 

@@ -12,7 +12,7 @@ from twisted.internet import error as neterror
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,7 +21,9 @@ from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.net.circuit import Circuit
 from wsdgateway.net.devicecall import Address, Call, Response
+from wsdgateway.net.deadlines import Deadline, Deadlines
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
+from wsdgateway.net.outbox import Outbox, PostOffice
 
 MAX_QUEUE = 200
 CONNECT_TIMEOUT = 10.0
@@ -49,6 +51,7 @@ class DeviceConnection(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.bufferSize = READ_SIZE
+        self._outbox = Outbox(self.transport, self._owner.post)
         self._owner.reached(self.transport.getPeer().host)
 
     def send(self, call: Call) -> None:
@@ -60,7 +63,7 @@ class DeviceConnection(Protocol):
         call.on_sent()
         head = request_head(call.address.target, [
             (b"Host", call.address.authority), *call.headers, (b"Content-Length", b"%d" % len(call.body))])
-        self.transport.write(head + call.body)
+        self._outbox.write(head + call.body)
 
     def dataReceived(self, data: bytes) -> None:
         if self._reader is None:
@@ -164,11 +167,14 @@ class DeviceClient:
         self._limit = max_connections
         self._timeout = timeout
         self._on_recovered = on_recovered
+        self.post = PostOffice(reactor)
         self._circuit = Circuit()
         self._queue: deque[Call] = deque()
         self._open: set[DeviceConnection] = set()
         self._closing: set[DeviceConnection] = set()
-        self._idle: list[tuple[DeviceConnection, IDelayedCall]] = []
+        self._idle: list[tuple[DeviceConnection, Deadline]] = []
+        self._exchanges = Deadlines(reactor, timeout)
+        self._idling = Deadlines(reactor, IDLE_SECONDS)
         self._connecting: dict[Call, Deferred[DeviceConnection]] = {}
         self._stopped: Deferred[None] | None = None
 
@@ -182,7 +188,7 @@ class DeviceClient:
         if self._stopped is not None:
             call.fail(Unavailable(call.address.host, "the gateway is stopping"))
             return call.answered
-        call.timer = self.reactor.callLater(self._timeout, self._expired, call)
+        call.deadline = self._exchanges.begin(lambda: self._expired(call))
         self._place(call)
         return call.answered
 
@@ -215,18 +221,17 @@ class DeviceClient:
 
     def _use_idle(self, call: Call) -> bool:
         for position in range(len(self._idle) - 1, -1, -1):
-            connection, timer = self._idle[position]
+            connection, deadline = self._idle[position]
             if connection.address.host == call.address.host and connection.address.port == call.address.port:
                 del self._idle[position]
-                timer.cancel()
+                deadline.lift()
                 connection.send(call)
                 return True
         return False
 
     def _drop_idle(self, position: int) -> None:
-        connection, timer = self._idle.pop(position)
-        if timer.active():
-            timer.cancel()
+        connection, deadline = self._idle.pop(position)
+        deadline.lift()
         self._close(connection)
 
     def _close(self, connection: DeviceConnection) -> None:
@@ -291,7 +296,7 @@ class DeviceClient:
 
     def _end(self, call: Call, why: str) -> None:
         error = Unavailable(call.address.host, why)
-        call.stop_timer()
+        call.lift_deadline()
         if call in self._connecting:
             self._connecting[call].cancel()
         elif call.connection is not None:
@@ -310,12 +315,11 @@ class DeviceClient:
         self.peers = {*list(self.peers)[-15:], peer}
 
     def released(self, connection: DeviceConnection, *, reusable: bool) -> None:
-        """An exchange is over; the connection is idle from now on, or closed."""
-        if not reusable or self._stopped is not None:
+        """An exchange is over; the connection is idle from now on, or closed: the one beyond the limit always is."""
+        if not reusable or self._stopped is not None or len(self._open) > self._limit:
             self._close(connection)
         elif connection in self._open:
-            timer = self.reactor.callLater(IDLE_SECONDS, self._idle_too_long, connection)
-            self._idle.append((connection, timer))
+            self._idle.append((connection, self._idling.begin(lambda: self._idle_too_long(connection))))
         self._next()
 
     def _idle_too_long(self, connection: DeviceConnection) -> None:
@@ -328,9 +332,9 @@ class DeviceClient:
         """The connection is gone."""
         self._open.discard(connection)
         self._closing.discard(connection)
-        for position, (idle, timer) in enumerate(self._idle):
+        for position, (idle, deadline) in enumerate(self._idle):
             if idle is connection:
-                timer.cancel()
+                deadline.lift()
                 del self._idle[position]
                 break
         self._next()
@@ -362,7 +366,9 @@ class DeviceClient:
                 self._drop_idle(0)
             for connection in self._open:
                 if connection.call is not None:
-                    connection.call.stop_timer()
+                    connection.call.lift_deadline()
                 connection.abort()
+            self._exchanges.stop()
+            self._idling.stop()
             self._next()
         return self._stopped

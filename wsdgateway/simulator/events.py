@@ -69,6 +69,7 @@ class Subscribers:
         self._wall = wall
         self._new_id = new_id
         self._running: set[Deferred[Any]] = set()
+        self._stopped = False
         self.mode = mode
         self.held: dict[str, Subscription] = {}
 
@@ -172,7 +173,7 @@ class Subscribers:
 
     def notify(self, subscription: Subscription, event: str, body: str) -> None:
         """Queue one notification."""
-        if len(subscription.queue) >= MAX_QUEUE:
+        if self._stopped or len(subscription.queue) >= MAX_QUEUE:
             return
         sink = subscription.notify_to
         subscription.queue.append(compose(
@@ -210,6 +211,7 @@ class Subscribers:
 
     def stop(self) -> None:
         """Send nothing more."""
+        self._stopped = True
         self.forget()
         for running in list(self._running):
             running.cancel()

@@ -1,0 +1,42 @@
+"""(b) Requests forwarded to a trivial device, a second: beside nginx and twisted.web with its Agent."""
+
+import tempfile
+from pathlib import Path
+
+from peers import (
+    GET_SCANNER_ELEMENTS,
+    JOB_STATUS,
+    LOAD_CORE,
+    SERVER_CORE,
+    answering,
+    free_port,
+    gateway,
+    nginx,
+    proxying,
+    script,
+    wrk,
+)
+
+
+def measure(seconds: int, rounds: int) -> dict[str, float]:
+    """Requests a second: the best round of each, rounds interleaved."""
+    device, proxy, ours, web = (free_port() for _ in range(4))
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (nginx(folder / "device", answering(device, JOB_STATUS), device, LOAD_CORE),
+              nginx(folder / "proxy", proxying(proxy, device), proxy, SERVER_CORE),
+              gateway(folder / "gateway", ours, f"http://127.0.0.1:{device}/scan",
+                      scanner='events = "off"\nmax_connections = 32'),
+              script("peer_forward.py", web, SERVER_CORE, f"http://127.0.0.1:{device}/scan")):
+            urls = {"gateway": f"http://127.0.0.1:{ours}/front-desk/scan", "nginx": f"http://127.0.0.1:{proxy}/scan",
+                    "twisted.web and Agent": f"http://127.0.0.1:{web}/"}
+            for _ in range(rounds):
+                for peer, url in urls.items():
+                    found[peer] = max(found.get(peer, 0.0), wrk(url, GET_SCANNER_ELEMENTS, seconds=seconds))
+    return found
+
+
+if __name__ == "__main__":
+    for peer, rate in measure(5, 2).items():
+        print(f"{peer:32} {rate:10,.0f} requests/s")
