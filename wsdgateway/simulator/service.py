@@ -1,15 +1,17 @@
 """The virtual scanner as a Twisted service: its port, its site, and its reboots."""
 
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols.policies import WrappingFactory
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -43,17 +45,48 @@ class _QuietSite(Site):
         """Say nothing of each request."""
 
 
+class _Connection(ProtocolWrapper):
+    """A connection that is not read from until it is its turn."""
+
+    def makeConnection(self, transport: Any) -> None:
+        super().makeConnection(transport)
+        if not self.factory.admit(self):
+            transport.pauseProducing()
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.factory.left(self)
+
+
 class _Connections(WrappingFactory):
-    """Knows the connections of a site, and takes only so many at a time; 0 means no limit."""
+    """Knows the connections of a site, and serves only so many at a time; 0 means no limit."""
 
     noisy = False
+    protocol = _Connection
 
     def __init__(self, site: Site, limit: int) -> None:
         super().__init__(site)
         self._limit = limit
+        self._served: set[_Connection] = set()
+        self._waiting: deque[_Connection] = deque()
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        return None if self._limit and len(self.protocols) >= self._limit else super().buildProtocol(addr)
+    def admit(self, connection: _Connection) -> bool:
+        """Whether the connection is served now; else it waits."""
+        if self._limit and len(self._served) >= self._limit:
+            self._waiting.append(connection)
+            return False
+        self._served.add(connection)
+        return True
+
+    def left(self, connection: _Connection) -> None:
+        """It is gone: the next one's turn."""
+        self._served.discard(connection)
+        if connection in self._waiting:
+            self._waiting.remove(connection)
+        while self._waiting and len(self._served) < self._limit:
+            waiting = self._waiting.popleft()
+            self._served.add(waiting)
+            waiting.transport.resumeProducing()
 
     def abort(self) -> None:
         """Close every connection at once."""

@@ -37,7 +37,7 @@ class Settings:
     subscription_expires: float = 3600.0
     stamp: str = ""
     chunked: bool = True
-    connections: int = 0  # at once; more wait to be accepted, 0 means no limit
+    connections: int = 0  # served at once; more wait for their turn, 0 means no limit
 
 
 def read_settings(path: str) -> Settings:
