@@ -48,7 +48,8 @@ def measure(rounds: int) -> dict[str, tuple[float, float]]:
         default = f"server {{ listen 127.0.0.1:{proxy}; location / {{ proxy_pass http://127.0.0.1:{device}; }} }}"
         with (nginx(folder / "device", serving, device, LOAD_CORE),
               nginx(folder / "proxy", default, proxy, SERVER_CORE) as nginx_process,
-              gateway(folder / "gateway", ours, f"http://127.0.0.1:{device}/scan", scanner='events = "off"') as process):
+              gateway(folder / "gateway", ours, f"http://127.0.0.1:{device}/scan",
+                      scanner='events = "off"') as process):
             peers = {"direct": (f"http://127.0.0.1:{device}/scan", None),
                      "gateway": (f"http://127.0.0.1:{ours}/front-desk/scan", process),
                      "nginx": (f"http://127.0.0.1:{proxy}/scan", nginx_process)}

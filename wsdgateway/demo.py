@@ -50,7 +50,8 @@ class Demo(MultiService):
         (host, port), (admin_host, admin_port) = (
             listener.address or ("", 0) for listener in (self.gateway.listeners[0], self.gateway.admin))
         url = f"http://{host}:{port}/demo/scan"
-        script = "wsdgateway" if shutil.which("wsdgateway") else str(Path(sys.argv[0]).with_name("wsdgateway").absolute())
+        beside = Path(sys.argv[0]).absolute().with_name("wsdgateway")
+        script = "wsdgateway" if shutil.which("wsdgateway") else str(beside)
         # twistd turns sys.stdout into its log; these lines are to be copied.
         print(f"\nVirtual scanner  {self.scanner.scan_url}\n"
               f"Its panel        {self.scanner.base}/control/\n"

@@ -83,10 +83,10 @@ def test_the_demo_scans_a_page_by_the_line_that_it_prints(twistd, tmp_path, unti
     process = subprocess.Popen([program("twistd"), "-n", "--pidfile=", "wsdgateway", "--demo"], cwd=tmp_path,
                                stdout=(tmp_path / "demo.log").open("wb"), stderr=subprocess.STDOUT)
     try:
-        line = until(lambda: re.search(r"^ +(\S*wsdgateway scan \S+ -o page\.jpg)$", (tmp_path / "demo.log").read_text(),
-                                       re.MULTILINE))[1]
-        words = shlex.split(line)
-        done = subprocess.run([program("wsdgateway"), *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        line = re.compile(r"^ +(\S*wsdgateway scan \S+ -o page\.jpg)$", re.MULTILINE)
+        words = shlex.split(until(lambda: line.search((tmp_path / "demo.log").read_text()))[1])
+        done = subprocess.run([program("wsdgateway"), *words[1:]], cwd=tmp_path, capture_output=True, text=True,
+                              timeout=60)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / "page.jpg").read_bytes().startswith(b"\xff\xd8")
         assert not (tmp_path / "gateway.sqlite").exists()
@@ -101,8 +101,8 @@ def test_the_demo_scans_a_page_by_the_line_that_it_prints(twistd, tmp_path, unti
     ([], "--demo"), (["--demo", "--config", "x"], "give one of the two"), (["more"], "Wrong number")])
 @pytest.mark.parametrize("plugin", ["wsdgateway"])
 def test_a_mistake_ends_twistd_with_status_1_and_a_line(tmp_path, plugin, arguments, message):
-    done = subprocess.run([program("twistd"), "-n", "--pidfile=", plugin, *arguments], cwd=tmp_path, capture_output=True,
-                          text=True, timeout=60)
+    done = subprocess.run([program("twistd"), "-n", "--pidfile=", plugin, *arguments], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert message in line

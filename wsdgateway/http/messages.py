@@ -15,6 +15,8 @@ HOP_BY_HOP = frozenset((
     b"proxy-authenticate", b"proxy-authorization", b"http2-settings",
 ))
 
+_PERSISTENCE = frozenset((b"close", b"keep-alive"))
+
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -28,12 +30,18 @@ def first(headers: Headers, name: bytes) -> bytes | None:
 
 def end_to_end(headers: Headers, drop: frozenset[bytes] = frozenset()) -> Headers:
     """The fields that pass through an intermediary, without those that Connection names and those in `drop`."""
+    kept: Headers = []
     named: set[bytes] = set()
-    for key, value in headers:
-        if key.lower() == b"connection":
-            named.update(option.strip().lower() for option in value.split(b","))
-    return [(key, value) for key, value in headers
-            if (lower := key.lower()) not in HOP_BY_HOP and lower not in named and lower not in drop]
+    for field in headers:
+        lower = field[0].lower()
+        if lower in HOP_BY_HOP:
+            if lower == b"connection":
+                named.update(option.strip().lower() for option in field[1].split(b","))
+        elif lower not in drop:
+            kept.append(field)
+    if named - _PERSISTENCE:
+        return [field for field in kept if field[0].lower() not in named]
+    return kept
 
 
 def media_type(value: bytes | None) -> bytes:

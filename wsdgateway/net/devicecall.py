@@ -121,8 +121,15 @@ class Response:
             else:
                 pieces.append(data)
 
-        await self._start(take)
-        self.call.lift_deadline()
+        if self.ended:
+            for data in self._waiting:
+                take(data)
+            self.call.lift_deadline()
+            if self._error is not None:
+                raise self._error
+        else:
+            await self._start(take)
+            self.call.lift_deadline()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def relay(self, take: Callable[[bytes], None]) -> None:

@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.net.circuit import Circuit
-from wsdgateway.net.devicecall import Address, Call, Response
 from wsdgateway.net.deadlines import Deadline, Deadlines
+from wsdgateway.net.devicecall import Address, Call, Response
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.outbox import Outbox, PostOffice
 
@@ -77,19 +77,24 @@ class DeviceConnection(Protocol):
         self._pass_on(events)
 
     def _pass_on(self, events: list[Head | Data | End]) -> None:
+        """Hand out what has come. A head waits for the pieces beside it: a whole answer is read without a pause."""
+        answered: Call | None = None
         for event in events:
             if isinstance(event, Data):
                 assert self._response is not None
                 self._response.data(event.data)
             elif isinstance(event, Head):
                 assert self.call is not None
-                self._response = Response(self.call, event, self, self._owner.reactor, self._owner.idle_timeout)
-                if self.call.answered.called:
+                answered = self.call
+                self._response = Response(answered, event, self, self._owner.reactor, self._owner.idle_timeout)
+                if answered.answered.called:
                     self.abort()
                     return
-                self.call.answered.callback(self._response)
+                response = self._response
             else:
                 self._finished()
+        if answered is not None:
+            answered.answered.callback(response)
 
     def _finished(self) -> None:
         response, reader = self._response, self._reader

@@ -188,7 +188,7 @@ class Subscribers:
 
     async def _deliver(self, subscription: Subscription) -> None:
         try:
-            while subscription.queue:
+            while subscription.queue and not self._stopped:
                 message = subscription.queue.popleft()
                 sending = self._agent.request(
                     b"POST", subscription.notify_to.address.encode(),
@@ -196,7 +196,8 @@ class Subscribers:
                 sending.addTimeout(DELIVERY_TIMEOUT, self._reactor)
                 try:
                     response = await sending
-                    await readBody(response).addTimeout(DELIVERY_TIMEOUT, self._reactor)
+                    if response.length:  # a 202 has no body, and then there is no connection left to read from
+                        await readBody(response).addTimeout(DELIVERY_TIMEOUT, self._reactor)
                 except Exception as error:
                     self.log.warn("a notification did not arrive at {address}: {error}",
                                   address=subscription.notify_to.address, error=str(error) or type(error).__name__)

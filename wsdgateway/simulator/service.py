@@ -86,7 +86,8 @@ class _Connections(WrappingFactory):
         while self._waiting and len(self._served) < self._limit:
             waiting = self._waiting.popleft()
             self._served.add(waiting)
-            waiting.transport.resumeProducing()
+            transport: Any = waiting.transport
+            transport.resumeProducing()
 
     def abort(self) -> None:
         """Close every connection at once."""
