@@ -270,7 +270,7 @@ class FrontDoor(Factory):
         self.connections: set[ClientConnection] = set()
         self.post = PostOffice(reactor)
         self._wall = wall
-        self._date = (0, b"")
+        self._date = (-1, b"")
         self._on_empty: Callable[[], None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> ClientConnection:

@@ -1,0 +1,220 @@
+"""The virtual scanner without a network: tickets, pages, jobs, operations and their faults."""
+
+import re
+from io import BytesIO
+
+import pytest
+from lxml import etree
+from messages import SCAN, create_scan_job, envelope, get_job_elements
+from PIL import Image
+from twisted.internet.task import Clock
+
+from wsdgateway.metadata.messages import scan_service_addresses
+from wsdgateway.scan.jobelements import read_response
+from wsdgateway.scan.jobs import read_created
+from wsdgateway.scan.jobstatus import read_summaries
+from wsdgateway.simulator.description import metadata
+from wsdgateway.simulator.device import Page, Rejected, VirtualDevice
+from wsdgateway.simulator.pages import PageFormat, draw_page
+from wsdgateway.simulator.settings import Settings, SettingsError, make_settings, read_settings
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import PNPX, WSCN, WSDP, WSX
+
+
+class Told:
+    """Stands in for the subscribers: remembers what they would be told."""
+
+    def __init__(self):
+        self.events = []
+        self.held = {}
+
+    def publish(self, event, body):
+        self.events.append((event, body))
+
+    def has_token(self, token):
+        return token == "good"
+
+    def forget(self):
+        """Nothing is held."""
+
+
+class Scanner:
+    def __init__(self, **settings):
+        self.clock, self.told = Clock(), Told()
+        self.device = VirtualDevice(Settings(**settings), self.told, later=self.clock.callLater, wall=lambda: 1e9)
+
+    def do(self, name, content=""):
+        body = read(envelope(f"{SCAN}/{name}", f"<wscn:{name}Request>{content}</wscn:{name}Request>")).body
+        result = self.device.operate(name, body)
+        if isinstance(result, Page):
+            return result
+        return read(envelope("x", result)).body
+
+    def fault(self, name, content=""):
+        with pytest.raises(Rejected) as caught:
+            self.do(name, content)
+        return caught.value.fault.subcode.partition(":")[2]
+
+    def create(self, source="Platen", more=""):
+        ticket = (f"{more}<wscn:ScanTicket><wscn:JobDescription><wscn:JobName>n</wscn:JobName></wscn:JobDescription>"
+                  f"<wscn:DocumentParameters><wscn:InputSource>{source}</wscn:InputSource></wscn:DocumentParameters>"
+                  "</wscn:ScanTicket>")
+        return read_created(self.do("CreateScanJob", ticket))
+
+    def retrieve(self, job):
+        page = self.do("RetrieveImage", named(job, job.job_token))
+        self.device.page_sent(page.job)
+        return page.number
+
+    def state(self, job):
+        result = self.device.operate("GetJobElements", read(get_job_elements(job.job_id)).body)
+        status = read_response(read(envelope("x", result)).body).status
+        return status.state, status.scans_completed, status.reasons[0]
+
+
+def named(job, token=None):
+    token = f"<wscn:JobToken>{token}</wscn:JobToken>" if token else ""
+    return f"<wscn:JobId>{job.job_id}</wscn:JobId>{token}"
+
+
+def test_a_page_from_the_platen():
+    scanner = Scanner()
+    job = scanner.create()
+    assert scanner.state(job) == ("Pending", 0, "None")
+    assert scanner.retrieve(job) == 1
+    assert scanner.state(job) == ("Completed", 1, "None")
+    assert scanner.fault("RetrieveImage", named(job, job.job_token)) == "ClientErrorNoImagesAvailable"
+    states = [re.search("Job(?:Completed)?State>([^<]+)<", body)[1] for _, body in scanner.told.events]
+    assert states == ["Pending", "Started", "Processing", "Completed", "Completed"]
+    assert scanner.told.events[-1][0] == "JobEndStateEvent"
+
+
+def test_the_feeder_empties_and_is_refilled():
+    scanner = Scanner(feeder_pages=3)
+    job = scanner.create("ADF")
+    assert [scanner.retrieve(job) for _ in range(3)] == [1, 2, 3]
+    assert scanner.state(job) == ("Completed", 3, "None")
+    assert scanner.device.feeder == 3
+    scanner = Scanner(feeder_pages=1, refill=False)
+    scanner.retrieve(scanner.create("ADF"))
+    with pytest.raises(Rejected):
+        scanner.create("ADF")
+
+
+def test_a_job_that_nobody_fetches_times_out():
+    scanner = Scanner(job_timeout=60.0)
+    job = scanner.create("ADF")
+    scanner.clock.advance(59)
+    scanner.retrieve(job)
+    scanner.clock.advance(59)
+    assert scanner.state(job)[0] == "Processing"
+    scanner.clock.advance(1)
+    assert scanner.state(job) == ("Aborted", 1, "JobTimedOut")
+
+
+def test_cancel_jam_and_a_broken_page():
+    scanner = Scanner()
+    job = scanner.create()
+    scanner.do("CancelJob", named(job))
+    assert scanner.state(job)[0] == "Canceled"
+    scanner.do("CancelJob", named(job))
+    job = scanner.create()
+    scanner.do("RetrieveImage", named(job, job.job_token))
+    assert scanner.fault("RetrieveImage", named(job, job.job_token)) == "ServerErrorNotAcceptingJobs"
+    scanner.device.page_broken(scanner.device.jobs.get(job.job_id))
+    assert scanner.state(job) == ("Aborted", 0, "ImageTransferError")
+    job = scanner.create()
+    scanner.device.jam()
+    assert scanner.state(job) == ("Aborted", 0, "ScannerStopped")
+    with pytest.raises(Rejected):
+        scanner.create()
+
+
+@pytest.mark.parametrize(("name", "content", "code"), [
+    ("GetJobElements", "<wscn:JobId>9</wscn:JobId>", "ClientErrorJobIdNotFound"),
+    ("CancelJob", "<wscn:JobId>9</wscn:JobId>", "ClientErrorJobIdNotFound"),
+    ("RetrieveImage", "", "ClientErrorJobIdNotFound"), ("CreateScanJob", "", "InvalidArgs"),
+    ("Vendor", "", "ActionNotSupported"),
+    ("CreateScanJob", "<wscn:ScanTicket><wscn:DocumentParameters><wscn:Format>xps</wscn:Format>"
+     "</wscn:DocumentParameters></wscn:ScanTicket>", "ClientErrorFormatNotSupported"),
+    ("CreateScanJob", "<wscn:DestinationToken>bad</wscn:DestinationToken><wscn:ScanTicket/>",
+     "ClientErrorInvalidDestinationToken"),
+    ("CreateScanJob", "<wscn:ScanIdentifier>bad</wscn:ScanIdentifier><wscn:ScanTicket/>",
+     "ClientErrorInvalidScanIdentifier"),
+])
+def test_faults(name, content, code):
+    assert Scanner().fault(name, content) == code
+
+
+def test_a_wrong_token_and_two_jobs():
+    scanner = Scanner()
+    job = scanner.create()
+    assert scanner.fault("RetrieveImage", named(job, "wrong")) == "ClientErrorInvalidJobToken"
+    with pytest.raises(Rejected):
+        scanner.create()
+
+
+def test_lists_of_jobs():
+    scanner = Scanner()
+    first = scanner.create()
+    assert [job.job_id for job in read_summaries(scanner.do("GetActiveJobs"), "ActiveJobs")] == [first.job_id]
+    scanner.retrieve(first)
+    assert read_summaries(scanner.do("GetActiveJobs"), "ActiveJobs") == ()
+    assert [job.state for job in read_summaries(scanner.do("GetJobHistory"), "JobHistory")] == ["Completed"]
+
+
+def test_a_ticket_is_validated():
+    body = read(create_scan_job()).body
+    content = "".join(etree.tostring(child, encoding="unicode") for child in body)
+    answer = Scanner().do("ValidateScanTicket", content)
+    assert answer.findtext(".//{*}ValidTicket") == "true"
+    assert int(answer.findtext(".//{*}PixelsPerLine")) > 100
+
+
+def test_elements_are_asked_for_by_name():
+    answer = Scanner().do("GetScannerElements", "<wscn:RequestedElements><wscn:Name>wscn:ScannerStatus</wscn:Name>"
+                          "<wscn:Name>wscn:ScannerConfiguration</wscn:Name></wscn:RequestedElements>")
+    assert answer.findtext(".//{*}ScannerState") == "Idle"
+    assert answer.find(".//{*}ADFSupportsDuplex") is not None
+    assert answer.find(".//{*}ScannerDescription") is None
+
+
+def test_metadata_names_the_scan_service():
+    text = metadata(Settings(), "http://127.0.0.1:1")
+    declared = "".join(f" xmlns:{prefix}='{uri}'" for prefix, uri in
+                       {"wsx": WSX, "wsdp": WSDP, "pnpx": PNPX, "wscn": WSCN}.items())
+    message = read(envelope("x", text.replace("<wsx:Metadata>", f"<wsx:Metadata{declared}>", 1)))
+    assert scan_service_addresses(message) == ("http://127.0.0.1:1/WDP/SCAN",)
+
+
+@pytest.mark.parametrize(("color", "mode"), [("RGB24", "RGB"), ("Grayscale8", "L"), ("BlackAndWhite1", "1")])
+@pytest.mark.parametrize("kind", ["jfif", "png"])
+def test_pages_are_what_the_ticket_says(color, mode, kind):
+    page = PageFormat(1000, 2000, 75, color, kind)
+    image = Image.open(BytesIO(draw_page(page, 1, "Platen", "now")))
+    assert image.size == page.size == (75, 150)
+    assert image.mode == ("L" if (mode, kind) == ("1", "jfif") else mode)
+
+
+def test_pages_are_the_same_for_the_same_arguments_and_differ_by_number():
+    page = PageFormat(2000, 2000, 75)
+    assert draw_page(page, 1, "ADF", "x") == draw_page(page, 1, "ADF", "x") != draw_page(page, 2, "ADF", "x")
+
+
+@pytest.mark.parametrize(("table", "message"), [
+    ({"colour": 1}, "allowed are the keys"), ({"feeder_pages": "x"}, "type int"), ({"page_seconds": -1}, "from 0"),
+    ({"events": "some"}, "one of"), ({"refill": 1}, "type bool"), ({"feeder_pages": True}, "type int")])
+def test_settings_are_checked(table, message):
+    with pytest.raises(SettingsError, match=message):
+        make_settings(table, "s.toml")
+
+
+def test_settings_from_a_file(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text("[scanner]\nname = 'x'\npage_seconds = 1\n")
+    assert read_settings(str(file)) == Settings(name="x", page_seconds=1)
+    file.write_text("[other]\n")
+    with pytest.raises(SettingsError, match="the only section"):
+        read_settings(str(file))
+    with pytest.raises(SettingsError, match="can't be read"):
+        read_settings(str(tmp_path / "none"))
