@@ -61,7 +61,7 @@ def test_the_least_that_is_needed():
     ("discovery", "client_interfaces", [5], "list of"),
     ("limits", "connections", 0, "whole number"), ("limits", "request_body", 5, "from 1024"),
     ("exchange_log", "path", False, "text"), ("admin", "endpoint", "8357", "server endpoint"),
-    ("admin", "endpoint", 8357, "server endpoint"),
+    ("admin", "endpoint", 8357, "server endpoint"), ("admin", "endpoint", "tcp:99999", "up to 65535"),
 ])
 def test_a_wrong_value_is_named(section, key, value, allowed):
     [line] = problems(**{section: {key: value}})

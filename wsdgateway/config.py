@@ -89,10 +89,14 @@ def _scanner_name(value: Any) -> str:
 
 
 def _endpoint(value: Any) -> str:
+    what = "a Twisted server endpoint like tcp:5357:interface=192.0.2.5"
     try:
         serverFromString(None, value)
-    except Exception:
-        raise _Wrong("a Twisted server endpoint like tcp:5357:interface=192.0.2.5") from None
+    except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read
+        raise _Wrong(what) from None
+    port = re.match(r"tcp6?:(?:port=)?(\d+)", value)
+    if port is not None and int(port[1]) > 65535:
+        raise _Wrong(f"{what}, with a port up to 65535")
     return str(value)
 
 

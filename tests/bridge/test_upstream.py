@@ -140,6 +140,20 @@ def test_a_device_that_was_away_is_asked_whether_it_remembers(subscribed):
     assert subscribed.recovered(10.0) == [Renew(MANAGER)]
 
 
+def test_a_device_that_refused_keeps_its_pause_unless_it_was_away(upstream):
+    upstream.start()
+    upstream.refused("ActionNotSupported", 0.0)
+    assert upstream.recovered(100.0) == []
+    assert upstream.recovered(5.0, was_away=True) == []
+    assert upstream.recovered(100.0, was_away=True) == [Subscribe(ALL_EVENTS)]
+
+
+def test_a_device_that_was_unreachable_is_asked_as_soon_as_it_answers(upstream):
+    upstream.start()
+    upstream.unreachable(0.0)
+    assert upstream.recovered(1.0) == [Subscribe(ALL_EVENTS)]
+
+
 def test_stopping_unsubscribes(subscribed):
     assert subscribed.stop() == [Unsubscribe(MANAGER)]
     assert subscribed.state == "stopped"

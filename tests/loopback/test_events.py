@@ -257,7 +257,7 @@ async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
     scanner = await virtual()
     service = await gateway(scanner.scan_url, scanner={"timeout": 2.0})
     await until(lambda: service.scanner.bridge.table.listening)
-    service.scanner.subscription._machine._core.confirmed_at -= 60.0
+    service.scanner.subscription._machine._core.heard_at -= 60.0
     _, answer = await ask(service.port, PATH, create_scan_job())
     job_id = read_created(read(answer).body).job_id
     await until(lambda: service.scanner.bridge.table.get(job_id).status is not None)

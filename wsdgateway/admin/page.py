@@ -8,6 +8,7 @@ from twisted.web.template import Element, Tag, XMLString, flattenString, rendere
 from wsdgateway.admin.overview import Overview
 
 MAX_ROWS = 200
+_REACHABLE = {True: "yes", False: "no", None: "not tried yet"}
 
 _TEMPLATE = """
 <html xmlns:t="http://twistedmatrix.com/ns/twisted.web.template/0.1" lang="en">
@@ -69,7 +70,7 @@ class _Page(Element):
     @renderer
     def scanners(self, request: IRequest, tag: Tag) -> Tag:
         rows = [_row([scanner["name"], scanner["path"], scanner["scan"] or "not known yet",
-                      "yes" if scanner["reachable"] else "no", scanner["subscription"], scanner["active_jobs"]])
+                      _REACHABLE[scanner["reachable"]], scanner["subscription"], scanner["active_jobs"]])
                 for scanner in self._overview.describe_scanners()]
         return tag(*(rows or [tags.tr(tags.td("No scanner is configured.", colspan="6"))]))
 

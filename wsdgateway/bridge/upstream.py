@@ -88,7 +88,8 @@ class _Core:
     failures: int = 0
     granted_at: float = 0.0
     expires_at: float = 0.0
-    confirmed_at: float = 0.0
+    heard_at: float = float("-inf")
+    refusing: bool = False
     state: str = "idle"
 
     def subscribe(self) -> list[Command]:
@@ -104,7 +105,8 @@ class _Core:
             self.manager = granted.manager
         elif not self.manager.address:
             self.manager = EndpointReference(self.address)
-        self.confirmed_at = now
+        self.heard_at = now
+        self.refusing = False
         lifetime = self.expires if granted.expires is None else granted.expires
         if lifetime <= 0:
             lifetime = SETTLED  # a clock that is wrong, not a subscription that is over
@@ -265,8 +267,10 @@ class Upstream:
 
     def refused(self, name: str, now: float) -> list[Command]:
         """The device refused a Subscribe or a Renew: `name` is the fault's, or the HTTP status of a bare answer."""
+        self._core.heard_at = now
         if self.state == "renewing":
             return self._inputs.lost(now)
+        self._core.refusing = True
         if name == "ActionNotSupported":
             return self._inputs.unsupported()
         if self._core.short or name in _NOT_THE_FILTER:
@@ -287,9 +291,15 @@ class Upstream:
         """The time of the last `Wake` has come."""
         return self._inputs.due()
 
-    def recovered(self, now: float) -> list[Command]:
-        """The device answers again after it did not: it may have forgotten us. Asked at most every `RECHECK`."""
-        if self.listening and now - self._core.confirmed_at < RECHECK:
+    def recovered(self, now: float, *, was_away: bool = False) -> list[Command]:
+        """The device answers again after it did not, or behaves as if it had forgotten us.
+
+        A held subscription is then renewed, to see whether it still is one, and a missing one is asked
+        for; neither within `RECHECK` of the last answer. A device that refused keeps its pause, unless it
+        `was_away` long enough to have started again.
+        """
+        core = self._core
+        if now - core.heard_at < RECHECK or (core.refusing and not was_away):
             return []
         return self._inputs.recovered()
 

@@ -20,6 +20,12 @@ class Circuit:
         self._failures = 0
         self._until = 0.0
         self._trying = False
+        self._tried = False
+
+    @property
+    def works(self) -> bool | None:
+        """Whether connections are made at the moment; None before the first."""
+        return None if not self._tried else not self.is_open
 
     @property
     def is_open(self) -> bool:
@@ -37,6 +43,7 @@ class Circuit:
 
     def failed(self, now: float) -> None:
         """A connection could not be made."""
+        self._tried = True
         self._failures += 1
         self._trying = False
         if self.is_open:
@@ -44,6 +51,7 @@ class Circuit:
 
     def succeeded(self) -> int:
         """A connection was made. How many had failed in a row until now."""
+        self._tried = True
         failures, self._failures = self._failures, 0
         self._trying = False
         return failures

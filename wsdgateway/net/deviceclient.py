@@ -184,9 +184,9 @@ class DeviceClient:
         self._stopped: Deferred[None] | None = None
 
     @property
-    def reachable(self) -> bool:
-        """Whether the device takes connections, as far as is known."""
-        return not self._circuit.is_open
+    def reachable(self) -> bool | None:
+        """Whether the device takes connections; None while that has not been tried."""
+        return self._circuit.works
 
     def request(self, call: Call) -> Deferred[Response]:
         """Send a request. Fires with its `Response`, or fails with a `DeviceError`."""

@@ -201,7 +201,7 @@ class Scanner:
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
         if self.subscription is not None:
-            self.subscription.recovered()
+            self.subscription.recovered(was_away=was_open)
 
     def _learnt(self) -> None:
         self._store_finished()

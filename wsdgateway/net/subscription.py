@@ -79,9 +79,9 @@ class DeviceSubscription:
         self.log.info("{scanner}: the scanner ended the subscription", scanner=self._scanner)
         self._do(self._machine.ended(self._seconds()))
 
-    def recovered(self) -> None:
+    def recovered(self, *, was_away: bool = False) -> None:
         """The device was away, or behaves as if it had been: does it still know us?"""
-        self._do(self._machine.recovered(self._seconds()))
+        self._do(self._machine.recovered(self._seconds(), was_away=was_away))
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to the device; fires when that is done or has taken `LEAVE_SECONDS`."""
