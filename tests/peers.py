@@ -5,7 +5,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, c
 from twisted.internet.protocol import Factory, Protocol
 
 from wsdgateway.http.requests import Request, RequestReader
-from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
+from wsdgateway.http.responses import Data, End, Head, ResponseReader
 
 TIMEOUT = 15.0
 
@@ -61,17 +61,15 @@ class Raw(Protocol):
 
         def whole(data):
             reader = ResponseReader()
-            try:
-                found[:] = [reader.feed(data), len(data)]
-                return reader.ended
-            except BadAnswer:  # more than one answer is here
+            found[:] = [reader.feed(data), len(data)]
+            if reader.ended and not reader.reusable:  # perhaps more than one answer is here
                 reader, events = ResponseReader(), []
                 for end in range(len(data)):
                     events += reader.feed(data[end:end + 1])
                     if reader.ended:
                         found[:] = [events, end + 1]
-                        return True
-                raise
+                        break
+            return reader.ended
 
         await self.until(whole)
         events, end = found

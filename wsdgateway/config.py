@@ -59,7 +59,8 @@ def _whole(lowest: int, highest: int) -> Callable[[Any], int]:
 
 
 def _http_url(value: Any, *, bare: bool = False) -> str:
-    what = "an address like http://192.0.2.5:5357, without a path" if bare else "an http:// URL with a host"
+    what = ("an address like http://192.0.2.5:5357, without a path" if bare
+            else "an http:// URL with a host and a port up to 65535")
     if not isinstance(value, str):
         raise _Wrong(what)
     try:
@@ -272,7 +273,7 @@ class _Reading:
     def section(self, kind: Any, section: str, table: Any) -> Any:
         """The values of a section; None if something is wrong with it."""
         if not isinstance(table, dict):
-            self.wrong(section, "", table, "a table")
+            self.wrong("top level", section.strip("[] 0123456789"), table, f"a section that begins with {section}")
             return None
         before = len(self.problems)
         fields = {field.name: field for field in attrs.fields(kind)}
@@ -321,7 +322,7 @@ def make_config(data: dict[str, Any], path: str) -> Config:
             values[name] = reading.section(_TABLES[name], f"[{name}]", table)
         elif name in _ARRAYS:
             if not isinstance(table, list):
-                reading.wrong(f"[[{name}]]", "", table, f"sections that begin with [[{name}]]")
+                reading.wrong("top level", name, table, f"sections that begin with [[{name}]], in double brackets")
                 continue
             values[name] = tuple(reading.section(_ARRAYS[name], f"[[{name}]] {_label(entry, position)}", entry)
                                  for position, entry in enumerate(table, 1))
@@ -348,7 +349,7 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
         for position, entry in enumerate(entries if isinstance(entries, list) else [], 1):
             value = entry.get(key) if isinstance(entry, dict) else None
             if isinstance(value, str) and value in seen:
-                reading.wrong(f"[[{array}]] {position}", key, value, f"a {key} that no other [[{array}]] has")
+                reading.wrong(f"[[{array}]] {position}", key, value, f"one that no other [[{array}]] has")
             elif isinstance(value, str):
                 seen.add(value)
     scanners = data.get("scanner")

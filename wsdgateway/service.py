@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.admin.overview import Overview
@@ -57,7 +57,7 @@ class GatewayService(MultiService):
                         config.limits.header_timeout)
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=limits, respond=self._reception.respond,
                                refused=self._refused)
-        self.listeners = [Listener(reactor, listen.endpoint, self._door, self._opened) for listen in config.listen]
+        self.listeners = [Listener(reactor, listen.endpoint, self._door, self._tried) for listen in config.listen]
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, self.store.finished, wall)
         self.admin = Listener(reactor, config.admin.endpoint, AdminSite(overview))
         for listener in (*self.listeners, self.admin):
@@ -86,9 +86,10 @@ class GatewayService(MultiService):
             self.logger.warn("{line}", line=line)
         super().startService()
 
-    def _opened(self) -> None:
-        """Scanners are subscribed to once there is a port where they can reach us."""
-        if not self._started:
+    def _tried(self) -> None:
+        """Scanners are subscribed to once it is known which ports they can reach us at."""
+        if not self._started and all(listener.tried for listener in self.listeners) and any(
+                listener.port is not None for listener in self.listeners):
             self._started = True
             for scanner in self.scanners:
                 scanner.start()
@@ -116,8 +117,8 @@ class GatewayService(MultiService):
         for listener in self.listeners:
             if listener.running:
                 await listener.stopService()
-        for scanner in self.scanners:
-            await scanner.stop()
+        self.logger.info("stopping: leaving {count} scanner(s)", count=len(self.scanners))
+        await gatherResults([Deferred.fromCoroutine(scanner.stop()) for scanner in self.scanners])
         gone: Deferred[None] = Deferred()
         self._door.close_all(lambda: gone.callback(None))
         await gone

@@ -20,7 +20,9 @@ def forward(data):
     ("http://other/front-desk", True), ("http://192.0.2.5:5357/anything", True),
     ("http://SCAN.example.org:5357/", True),
     ("http://other/front-desks/scan", False), ("urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", False),
-    (ANONYMOUS, False), ("http://[broken", False), ("", False),
+    (ANONYMOUS, False), ("http://other/front-desk/other", False),
+    ("http://other/front-desk/subscriptions/5", True), ("http://192.0.2.5:5357/" + "x" * 3000, False),
+    ("http://[broken", False), ("", False),
 ])
 def test_which_addresses_are_ours(address, ours):
     assert names_gateway(address, "front-desk", HOSTS) is ours

@@ -26,7 +26,7 @@ from wsdgateway.bridge.routing import Endpoint, Rejected, route
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read
-from wsdgateway.soap.faults import Fault, fault_of, temporary_error
+from wsdgateway.soap.faults import fault_of, temporary_error
 from wsdgateway.soap.namespaces import WSE
 
 FAILED = Failure(temporary_error("unplugged"))
@@ -205,6 +205,51 @@ def test_lists_are_learnt_from(eventful):
     assert (eventful.read("1"), eventful.read("2")) == (("Processing", 3), ("Canceled", 1))
 
 
+def test_a_finished_job_that_is_listed_as_active_may_be_a_new_one(eventful):
+    eventful.tell(end_event("1", "Completed", 4))
+    forward = eventful.ask(envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>"))
+    assert isinstance(eventful.learn(forward, listing("GetActiveJobs", "ActiveJobs", ("1", "Pending", 0))), Pass)
+    assert eventful.scanner.suspects_reboot
+    assert eventful.read() is None
+
+
+def test_what_ended_before_we_knew_of_it_is_not_stored(eventful):
+    forward = eventful.ask(envelope(f"{SCAN}/GetJobHistory", "<wscn:GetJobHistoryRequest/>"))
+    eventful.learn(forward, listing("GetJobHistory", "JobHistory", ("2", "Canceled", 1)))
+    assert eventful.scanner.table.newly_finished == []
+    assert eventful.read("2") == ("Canceled", 1)
+
+
+def test_reads_of_status_and_ticket_share_one_request(eventful):
+    both = ("wscn:JobStatus", "wscn:ScanTicket")
+    forward = eventful.ask(get_job_elements("1", both))
+    assert eventful.ask(get_job_elements("1", both)).forward is forward
+    assert isinstance(eventful.ask(get_job_elements("1", (*both, "wscn:Documents"))), Forward)
+
+
+@pytest.mark.parametrize("answer", [job_elements(), job_elements(("JobStatus", "<wscn:JobStatus/>"))])
+def test_an_answer_without_a_status_is_shared_as_it_is(eventful, answer):
+    forward = eventful.ask(get_job_elements("1"))
+    reply = Reply(200, b"application/soap+xml", answer)
+    assert isinstance(eventful.scanner.learn(forward, reply, eventful.now), Pass)
+    question = route(get_job_elements("1"), Endpoint.SCAN, client="x", host="")
+    assert isinstance(eventful.scanner.joined(question, forward, reply, eventful.now + 9), Pass)
+
+
+def test_what_clients_make_us_remember_is_bounded(eventful):
+    for raw in (job_request("CancelJob", "x" * 300), get_job_elements("x" * 300)):
+        forward = eventful.ask(raw)
+        eventful.learn(forward, fault("wscn:ClientErrorJobIdNotFound"))
+    assert eventful.scanner.table.get("x" * 300) is None
+    question = route(job_request("CancelJob", "5"), Endpoint.SCAN, client="x", host="")
+    never_sent = eventful.scanner.ask(question, eventful.now)
+    eventful.scanner.fail(never_sent, FAILED, eventful.now)
+    assert eventful.scanner.table.get("5") is None
+    for number in range(50):
+        eventful.learn(eventful.ask(get_job_elements(str(number))), b"x" * 100000, 404)
+    assert not eventful.scanner._outcomes
+
+
 def test_a_job_that_is_no_longer_listed_is_asked_for(eventful):
     eventful.tell(status_event("1", "Processing", 3))
     forward = eventful.ask(envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>"))
@@ -297,7 +342,13 @@ def test_after_a_reboot_everything_is_asked(eventful):
     assert eventful.read("1") is None
     assert isinstance(eventful.learn(old, status_response("2", "Processing", 1)), Forward)
     assert not eventful.scanner.table.eventful
-    assert [job.status.state for job in eventful.scanner.table.jobs()] == ["Completed"]
+    table = eventful.scanner.table
+    states = [(job.status.state, table.is_lost(job)) for job in table.jobs()]
+    assert states == [("Processing", True), ("Completed", False)]
+    eventful.tell(status_event("1", "Processing", 1, message_id="urn:uuid:late"))
+    assert eventful.read("1") is None
+    eventful.learn(eventful.ask(get_job_elements("1")), status_response("1", "Completed", 2))
+    assert eventful.read("1") == ("Completed", 2)
 
 
 # Promise 3: confirmed every max_age, one request in flight.
@@ -447,8 +498,9 @@ def test_an_active_job_that_the_device_forgot_is_not_answered_for(eventful):
 
 def test_a_status_of_another_job_is_not_learnt(eventful):
     eventful.learn(eventful.ask(get_job_elements("1")), status_response("2", "Completed", 9))
-    assert eventful.read("1") is None
-    assert eventful.read("2") is None
+    assert eventful.scanner.table.get("1") is None
+    assert eventful.scanner.table.get("2") is None
+    assert isinstance(eventful.ask(get_job_elements("1")), Pass)
 
 
 def test_the_table_is_bounded(eventful):
@@ -481,8 +533,9 @@ def test_remembered_ids_are_bounded():
     (envelope(f"{SCAN}/GetJobElements"), "ActionNotSupported"), (envelope("urn:x"), "ActionNotSupported")])
 def test_what_is_no_notification(data, code):
     refused = read_notification(data)
-    assert isinstance(refused, Fault)
-    assert (refused.subcode.partition(":")[2], refused.status) == (code, 400)
+    assert isinstance(refused, Rejected)
+    assert (refused.fault.subcode.partition(":")[2], refused.fault.status) == (code, 400)
+    assert (refused.relates_to is not None) is (b"MessageID" in data)
 
 
 def test_other_notifications():

@@ -62,11 +62,22 @@ def test_breaking_off_is_an_error(data):
         reader.eof()
 
 
-@pytest.mark.parametrize("data", [LENGTH + b"x", CHUNKED + b"HTTP/1.1 200 OK\r\n\r\n"])
-@pytest.mark.parametrize("cut", [lambda d: [d], bytes_of], ids=["whole", "bytes"])
-def test_trailing_data_is_an_error(data, cut):
+@pytest.mark.parametrize("data", [LENGTH + b"x", LENGTH + b"\r\n", CHUNKED + b"HTTP/1.1 200 OK\r\n\r\n",
+                                  CHUNKED + b"\x00"])
+@pytest.mark.parametrize("cut", [lambda d: [d], bytes_of, lambda d: [d[:60], d[60:]]], ids=["whole", "bytes", "two"])
+def test_trailing_data_does_no_harm_and_ends_the_connection(data, cut):
+    reader, events = read(cut(data))
+    assert body(events) == b"0123456789"
+    assert isinstance(events[-1], End)
+    assert not reader.reusable or data.endswith(b"9\r\n")
+
+
+@pytest.mark.parametrize("endless", [
+    b"HTTP/1.1 200 OK\r\nA: b\r\nX: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nT: ",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"])
+def test_an_endless_line_is_an_error(endless):
     with pytest.raises(BadAnswer):
-        read(cut(data))
+        read([endless, *[b"a" * 10000] * 30])
 
 
 @pytest.mark.parametrize("data", [

@@ -47,6 +47,9 @@ def grant(expires="PT1H", manager="http://127.0.0.1:{port}/manager"):
         f"</wse:SubscriptionManager><wse:Expires>{expires}</wse:Expires></wse:SubscribeResponse>"))
 
 
+GRANT = grant
+
+
 class Subscribed:
     """A device that grants every subscription, counts the rest, and notifies by hand."""
 
@@ -165,6 +168,7 @@ async def test_what_is_no_notification_is_refused(subscribed, device_with_events
     service = await subscribed()
     head, answer = await ask(service.port, device_with_events.path, body)
     assert (head.status, fault_of(read(answer))) == (400, code)
+    assert (read(answer).relates_to is not None) is (b"MessageID" in body)
 
 
 @pytest_twisted.ensureDeferred
@@ -193,6 +197,68 @@ async def test_a_guessed_address_is_unknown(subscribed, device_with_events):
     for path in ("/front-desk/events/x", device_with_events.path + "x", "/front-desk/events/%ff"):
         head, _ = await ask(service.port, path, status_event("7"))
         assert head.status == 404
+
+
+@pytest.mark.parametrize("manager", ["http://127.0.0.1:99999/m", "http://[bad/m", "urn:x", "http://10.0.0.9:0/m"])
+@pytest_twisted.ensureDeferred
+async def test_an_odd_manager_is_reached_at_the_scan_address(subscribed, device_with_events, manager, monkeypatch):
+    monkeypatch.setitem(grant.__globals__, "grant", lambda expires: GRANT(expires, manager))
+    device_with_events.expires = "PT2S"
+    await subscribed()
+    await until(lambda: "Renew" in device_with_events.actions)
+    assert device_with_events.last.to == manager
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_date_that_nobody_can_read_is_passed_over(gateway, device_with_events):
+    device = device_with_events.device
+    device.handle = lambda asked: asked.answer(
+        grant("2999-01-01T00:00:00Z").replace(b"{port}", b"%d" % device.port),
+        headers=b"Date: Mon, 01 Jan 99999999999999999999 00:00:00 GMT\r\n")
+    service = await gateway(device.url)
+    await until(lambda: service.scanner.bridge.table.listening)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_comes_of_an_old_renew_is_not_taken_for_the_new_subscription(subscribed, device_with_events):
+    device_with_events.expires = "PT2S"
+    held = []
+    device = device_with_events.device
+
+    def handle(asked):
+        if b"eventing/Renew<" in asked.request.body and not held:
+            held.append(asked)
+        else:
+            device_with_events.handle(asked)
+
+    service = await subscribed()
+    device.handle = handle
+    await until(lambda: held)
+    await ask(service.port, device_with_events.path, envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>"))
+    device_with_events.expires = "PT1H"
+    await until(lambda: device_with_events.actions.count("Subscribe") == 2)
+    held[0].answer(fault("wse:InvalidMessage"), b"400 Bad Request")
+    from twisted.internet import reactor
+
+    await deferLater(reactor, 0.1)
+    assert service.scanner.subscription.state == "subscribed"
+
+
+@pytest_twisted.ensureDeferred
+async def test_scanners_are_told_the_listener_on_their_side(running, device_with_events):
+    from twisted.internet import reactor
+
+    from wsdgateway.config import make_config
+    from wsdgateway.service import GatewayService
+
+    config = make_config({
+        "gateway": {"state": "memory:"},
+        "listen": [{"endpoint": "tcp:0:interface=127.0.0.2"}, {"endpoint": "tcp:0:interface=127.0.0.1"}],
+        "scanner": [{"name": "front-desk", "scan": device_with_events.device.url}],
+        "admin": {"endpoint": "tcp:0:interface=127.0.0.1"}}, "t.toml")
+    service = await running(GatewayService(reactor, config))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    assert device_with_events.notify_to.startswith(f"http://127.0.0.1:{service.listeners[1].address[1]}/")
 
 
 @pytest_twisted.ensureDeferred
@@ -257,7 +323,7 @@ async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
     scanner = await virtual()
     service = await gateway(scanner.scan_url, scanner={"timeout": 2.0})
     await until(lambda: service.scanner.bridge.table.listening)
-    service.scanner.subscription._machine._core.heard_at -= 60.0
+    service.scanner.subscription._machine._core.asked_at -= 60.0
     _, answer = await ask(service.port, PATH, create_scan_job())
     job_id = read_created(read(answer).body).job_id
     await until(lambda: service.scanner.bridge.table.get(job_id).status is not None)

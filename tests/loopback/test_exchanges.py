@@ -171,12 +171,12 @@ async def test_a_read_is_repeated_when_its_idle_connection_was_dead(gateway, dev
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_read_is_not_repeated_on_a_new_connection(gateway, device):
+async def test_a_read_is_repeated_once_and_not_twice(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.abort()
     _, answer = await ask(service.port, PATH, ELEMENTS)
     assert fault_of(read(answer)) == "ServerErrorInternalError"
-    assert len(device.requests) == 1
+    assert len(device.requests) == 2
 
 
 @pytest.mark.parametrize("body", [create_scan_job(), IMAGE, envelope(f"{SCAN}/Vendor")])
@@ -190,6 +190,37 @@ async def test_what_changes_something_gets_a_fresh_connection_and_no_second_try(
     assert head.status == 500
     assert len(device.requests) == 2
     assert device.requests[0].connection is not device.requests[1].connection
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_never_sees_more_connections_than_allowed(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
+    most = 0
+
+    def handle(asked):
+        nonlocal most
+        most = max(most, len(device.factory.open))
+        asked.answer(b"<a/>")
+
+    device.handle = handle
+    for number in range(10):
+        assert (await ask(service.port, PATH, ELEMENTS))[0].status == 200
+        assert (await ask(service.port, PATH, create_scan_job(f"urn:uuid:{number}")))[0].status == 200
+    assert most == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_that_answers_without_reading_holds_nothing(gateway, device, monkeypatch):
+    service = await gateway(device.url, scanner=OFF, limits={"request_body": 8 << 20})
+    monkeypatch.setattr(device.factory.protocol, "dataReceived", lambda connection, data: (
+        connection.transport.write(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n"),
+        connection.transport.pauseProducing()))
+    huge = ELEMENTS.replace(b"<wscn:GetScannerElementsRequest/>", b"<wscn:X>" + b"x" * (7 << 20) + b"</wscn:X>")
+    head, _ = await ask(service.port, PATH, huge)
+    assert head.status == 413
+    assert not service.scanner.device._idle
+    await service.stopService()
+    assert not service.scanner.device._closing
 
 
 @pytest_twisted.ensureDeferred
@@ -348,6 +379,48 @@ async def test_a_slow_client_slows_the_device(gateway, device):
     client.transport.resumeProducing()
     await client.until(lambda data: len(data) > size)
     client.transport.abortConnection()
+    await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_leaves_before_the_first_byte_is_noticed(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    client = await connect(service.port)
+    client.send(post(PATH, IMAGE))
+    image = await device.next()
+    client.transport.loseConnection()
+    await device.until_lost(image)
+    await client.end()
+    assert service.scanner.device.reachable is not False
+
+
+@pytest.mark.parametrize("content_type", [b"application/x-scan", b"application/pdf", b""])
+@pytest_twisted.ensureDeferred
+async def test_an_image_of_another_kind_is_streamed_too(gateway, device, content_type):
+    service = await gateway(device.url, scanner=OFF)
+    client = await connect(service.port)
+    client.send(post(PATH, IMAGE))
+    image = await device.next()
+    image.write(b"HTTP/1.1 200 OK\r\nContent-Type: " + content_type + b"\r\nContent-Length: 10\r\n\r\n01234")
+    await client.until(lambda data: data.endswith(b"01234"))
+    image.write(b"56789")
+    assert (await client.answer())[1] == b"0123456789"
+    client.transport.loseConnection()
+    await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_bytes_behind_an_answer_do_not_spoil_it(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    client = await connect(service.port)
+    client.send(post(PATH, create_scan_job()))
+    asked = await device.next()
+    body = created_job("5")
+    asked.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n" % len(body)
+                + body + b"\r\n")
+    assert (await client.answer())[1] == body
+    await device.until_lost(asked)
+    client.transport.loseConnection()
     await client.end()
 
 

@@ -56,6 +56,24 @@ async def test_chunked_requests_and_expect(gateway, echo):
     await client.end()
 
 
+@pytest_twisted.ensureDeferred
+async def test_expect_behind_a_running_request_is_answered_in_its_turn(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    client = await connect(service.port)
+    body = get_job_elements("2")
+    second = post(PATH, body, headers=b"Expect: 100-continue\r\n")
+    client.send(post(PATH, get_job_elements("1")) + second[:-len(body)])
+    asked = await device.next()
+    asked.answer(status_response("1", "Completed", 1))
+    await client.until(lambda data: data.endswith(b"HTTP/1.1 100 Continue\r\n\r\n"))
+    client.received = b""
+    client.send(body)
+    (await device.next()).answer(status_response("2", "Completed", 1))
+    assert (await client.answer())[0].status == 200
+    client.transport.loseConnection()
+    await client.end()
+
+
 @pytest.mark.parametrize(("version", "headers", "stays"), [
     (b"1.0", b"", False), (b"1.0", b"Connection: keep-alive\r\n", True), (b"1.1", b"Connection: close\r\n", False),
     (b"1.1", b"", True)])

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
+from wsdgateway.bridge.jobtable import Job
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.listening import Listener
 from wsdgateway.net.scanner import Scanner
@@ -26,7 +27,8 @@ class Overview:
 
     def problems(self) -> list[str]:
         """Why the gateway is not ready; empty if it is."""
-        return [f"{listener.endpoint}: {listener.problem}" for listener in self.listeners if listener.port is None]
+        return [f"{listener.endpoint}: {listener.problem or 'closed, the gateway is stopping'}"
+                for listener in self.listeners if listener.port is None]
 
     def describe_scanners(self) -> list[dict[str, Any]]:
         """A value for each scanner."""
@@ -42,28 +44,31 @@ class Overview:
             "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
             "events_seen": table.events_seen,
             "jobs": len(table.jobs()),
-            "active_jobs": sum(1 for job in table.jobs() if not job.final),
+            "active_jobs": sum(1 for job in table.jobs() if not job.final and not table.is_lost(job)),
         }
 
     async def describe_jobs(self) -> list[dict[str, Any]]:
         """A value for each job, of this start and, finished ones, of earlier starts; oldest first."""
         described = []
         for scanner in self.scanners:
-            current = [job.status for job in scanner.bridge.table.jobs() if job.status is not None]
-            known = {(status.job_id, status.created, status.completed) for status in current}
+            current = scanner.bridge.table.jobs()
+            known = {(job.job_id, job.status.created, job.status.completed) for job in current if job.status}
             for job in await self.stored(scanner.name):
                 if (job.job_id, job.created, job.completed) not in known:
                     described.append({
                         "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
                         "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
-                        "final": True, "finished": _time(job.finished)})
-            described.extend(self._job(scanner.name, status) for status in current)
+                        "final": True, "lost": False, "finished": _time(job.finished)})
+            described.extend(self._job(scanner, job) for job in current)
         return described
 
-    def _job(self, scanner: str, status: JobStatus) -> dict[str, Any]:
-        return {"scanner": scanner, "job_id": status.job_id, "state": status.state, "reasons": list(status.reasons),
-                "scans_completed": status.scans_completed, "created": status.created, "completed": status.completed,
-                "final": status.final, "finished": None}
+    def _job(self, scanner: Scanner, job: Job) -> dict[str, Any]:
+        """`state` is None while nobody has told it; `lost`: the scanner started again before the job's end."""
+        status = job.status or JobStatus(job.job_id, "")
+        return {"scanner": scanner.name, "job_id": job.job_id, "state": status.state or None,
+                "reasons": list(status.reasons), "scans_completed": status.scans_completed, "created": status.created,
+                "completed": status.completed, "final": job.final, "lost": scanner.bridge.table.is_lost(job),
+                "finished": None}
 
 
 def _time(seconds: float) -> str:

@@ -76,9 +76,14 @@ class _Page(Element):
 
     @renderer
     def jobs(self, request: IRequest, tag: Tag) -> Tag:
-        rows = [_row([job["scanner"], job["job_id"], job["state"], " ".join(job["reasons"]), job["scans_completed"],
-                      job["created"], job["completed"]]) for job in reversed(self._jobs[-MAX_ROWS:])]
+        rows = [_row(_cells(job)) for job in reversed(self._jobs[-MAX_ROWS:])]
         return tag(*(rows or [tags.tr(tags.td("No job has been seen yet.", colspan="7"))]))
+
+
+def _cells(job: dict[str, Any]) -> list[Any]:
+    state = "lost in a restart of the scanner" if job["lost"] else job["state"]
+    reasons = " ".join(reason for reason in job["reasons"] if reason != "None")
+    return [job["scanner"], job["job_id"], state, reasons, job["scans_completed"], job["created"], job["completed"]]
 
 
 async def render_page(request: IRequest, overview: Overview) -> bytes:

@@ -8,15 +8,17 @@ from collections import OrderedDict
 
 import attrs
 
+from wsdgateway.bridge.routing import Rejected
 from wsdgateway.eventing.messages import SUBSCRIPTION_END
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import event_of
 from wsdgateway.soap.envelope import read
-from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args
+from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import Malformed
 
 MAX_REMEMBERED = 1024
+MAX_ID = 1024  # a longer MessageID is nobody's, and is not kept
 
 
 @attrs.frozen
@@ -28,17 +30,17 @@ class Notification:
     status: JobStatus | None = None
 
 
-def read_notification(data: bytes) -> Notification | Fault:
-    """The notification in a message, or the fault to refuse it with."""
+def read_notification(data: bytes) -> Notification | Rejected:
+    """The notification in a message, or why it is refused."""
     try:
         envelope = read(data)
     except Malformed as error:
-        return invalid_args(f"The notification can't be read: {error}.")
+        return Rejected(invalid_args(f"The notification can't be read: {error}."), error.message_id)
     if envelope.action is None:
-        return action_missing()
+        return Rejected(action_missing(), envelope.message_id)
     event = event_of(envelope.action)
     if event is None and envelope.action != SUBSCRIPTION_END:
-        return action_not_supported(envelope.action)
+        return Rejected(action_not_supported(envelope.action), envelope.message_id)
     status = read_job_event(event, envelope.body) if event else None
     return Notification(event, envelope.message_id, status)
 
@@ -51,7 +53,7 @@ class Seen:
 
     def is_new(self, notification: Notification) -> bool:
         """Whether this notification has not been here before; remembers it. Without MessageID it always is new."""
-        if notification.message_id is None:
+        if notification.message_id is None or len(notification.message_id) > MAX_ID:
             return True
         if notification.message_id in self._ids:
             return False

@@ -21,6 +21,7 @@ from wsdgateway.scan.jobstates import TERMINATING
 from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
 MAX_ACTIVE = 1000
+MAX_EXTRA = 65536
 NEVER = -1
 
 
@@ -85,8 +86,12 @@ class JobTable:
         return job if job is not None and job.boot == self.boot else None
 
     def jobs(self) -> list[Job]:
-        """Every job with a status, finished ones of re-used JobIds included, oldest first."""
-        return [job for job in (*self._former, *self._jobs.values()) if job.status is not None]
+        """Every job that was created or announced, oldest first; those of re-used JobIds and earlier boots, too."""
+        return [job for job in (*self._former, *self._jobs.values()) if job.status is not None or job.by_answer]
+
+    def is_lost(self, job: Job) -> bool:
+        """Whether a reboot took the job before its end."""
+        return job.boot != self.boot and not job.final
 
     def readable(self, job_id: str, now: float, at_least: int | None = None) -> JobStatus | None:
         """The status that may be shown without asking the device; None if it must be asked.
@@ -127,7 +132,9 @@ class JobTable:
         moment = self.moment()
         job = self.get(status.job_id)
         if job is None:
-            self._replace(self._fresh(status, moment, now))
+            # A JobId from before what looked like a reboot: whether this is that job the device must say.
+            known = status.job_id in self._jobs
+            self._replace(attrs.evolve(self._fresh(status, moment, now), needed=self.moment() if known else NEVER))
         elif job.status is None:
             self._first_event(job, status, moment, now)
         elif is_other_job(job.status, status):
@@ -229,10 +236,15 @@ class JobTable:
         was over when the request was sent.
         """
         job = self.get(job_id)
+        if job is None and sent >= self._booted:
+            job = Job(job_id, self.boot, since=sent)
+            self._replace(job)
         if job is None or sent < job.floor:
             return
         kept = dict(job.extras)
         for name, xml in extras:
+            if len(xml) > MAX_EXTRA:
+                continue
             if name == "ScanTicket" or (job.final and job.as_of <= sent):
                 kept[name] = xml
         self._store(attrs.evolve(job, extras=tuple(kept.items())))
@@ -261,34 +273,49 @@ class JobTable:
         elif accepted or not job.final:
             self._store(attrs.evolve(job, needed=moment))
 
-    def listed(self, active: tuple[JobStatus, ...], sent: int, sent_at: float, *, complete: bool) -> bool:
-        """A GetActiveJobs (`complete`: no other job is active) or GetJobHistory answer. False: it is outdated."""
-        current = [self.answered(status, sent, sent_at) for status in active]
+    def listed(self, statuses: tuple[JobStatus, ...], sent: int, sent_at: float, *,
+               complete: bool) -> tuple[bool, bool]:
+        """A GetActiveJobs (`complete`: no other job is active) or GetJobHistory answer.
+
+        The first is False if the answer is outdated. The second is True if it lists a finished job as active:
+        then its JobId was used again without our knowing, and the device must be asked what it is.
+        """
+        seen_before, finished_before = set(self._jobs), len(self.newly_finished)
+        revived = [status for status in statuses if self._is_revived(status, sent)]
+        for status in revived:
+            self._store(attrs.evolve(self._jobs[status.job_id], needed=self.moment()))
+        current = [self.answered(status, sent, sent_at) for status in statuses if status not in revived]
+        # What ended before we knew of it is the device's history, not ours.
+        self.newly_finished[finished_before:] = [
+            job for job in self.newly_finished[finished_before:] if job.job_id in seen_before]
         if complete and self.eventful:
-            named = {status.job_id for status in active}
+            named = {status.job_id for status in statuses}
             for job in list(self._jobs.values()):
                 if (job.boot == self.boot and job.job_id not in named and job.status is not None
                         and not job.final and job.as_of < sent):
                     self._store(attrs.evolve(job, needed=self.moment()))
-        return all(current)
+        return all(current), bool(revived)
+
+    def _is_revived(self, status: JobStatus, sent: int) -> bool:
+        job = self.get(status.job_id)
+        return (job is not None and job.status is not None and job.final and not status.final
+                and status.state != job.status.state and sent >= job.as_of)
 
     def rebooted(self) -> None:
         """The device started again, or may have: nothing known before is shown without asking."""
         self.boot += 1
         self._booted = self.moment()
         self.events_seen = False
-        for job_id in [job_id for job_id in self._jobs if job_id not in self._finished]:
-            del self._jobs[job_id]
 
     # Keeping the table bounded.
 
     def _replace(self, job: Job) -> None:
         old = self._jobs.pop(job.job_id, None)
-        if old is not None and old.final:
+        if old is not None and old.final and not (job.final and old.status == job.status):
             self._former.append(old)
         self._finished.pop(job.job_id, None)
         self._jobs[job.job_id] = job
-        self._settle(job, was_final=False)
+        self._settle(job, was_final=old is not None and old.status == job.status)
 
     def _store(self, job: Job) -> None:
         was_final = self._jobs[job.job_id].final
@@ -298,6 +325,7 @@ class JobTable:
     def _settle(self, job: Job, *, was_final: bool) -> None:
         if job.final and not was_final:
             self.newly_finished.append(job)
+        if job.final and job.job_id not in self._finished:
             self._finished[job.job_id] = None
             while len(self._finished) > self._history:
                 job_id, _ = self._finished.popitem(last=False)

@@ -15,6 +15,7 @@ from wsdgateway.soap.parsing import Malformed
 REMEMBERED_SECONDS = 60.0
 MAX_REMEMBERED = 256
 MAX_REPLY = 262144
+MAX_ID = 1024
 
 _Key = tuple[str, str, bytes]
 
@@ -56,7 +57,7 @@ class Resends:
 
 def _key(question: Question) -> _Key | None:
     message_id = question.envelope.message_id
-    if message_id is None:
+    if message_id is None or len(message_id) > MAX_ID:
         return None
     return question.client, message_id, hashlib.sha256(question.raw).digest()
 

@@ -19,16 +19,29 @@ _ADDRESS = f"{{{WSA}}}Address"
 _REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
 
 
-@lru_cache(maxsize=256)
+MAX_ADDRESS = 2048
+
+
 def names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
-    """Whether an address is one of the gateway's for that scanner: by its path, or by one of our authorities."""
+    """Whether an address is one of the gateway's for that scanner: by one of our authorities, or by its path.
+
+    The path alone is enough, since a client behind NAT knows us by an authority that we do not.
+    """
+    return len(address) <= MAX_ADDRESS and _names_gateway(address, scanner, hosts)
+
+
+@lru_cache(maxsize=256)
+def _names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
     try:
         parts = urlsplit(address)
     except ValueError:
         return False
     if parts.scheme not in ("http", "https"):
         return False
-    return parts.path == f"/{scanner}" or parts.path.startswith(f"/{scanner}/") or parts.netloc.lower() in hosts
+    if parts.netloc.lower() in hosts:
+        return True
+    before, slash, rest = parts.path[1:].partition("/")
+    return before == scanner and (not slash or rest == "scan" or rest.startswith("subscriptions/"))
 
 
 def _make_anonymous(element: etree._Element) -> bool:

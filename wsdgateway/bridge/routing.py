@@ -47,7 +47,7 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: str) -> Question
     try:
         envelope = read(raw)
     except Malformed as error:
-        return Rejected(invalid_args(f"The request can't be read: {error}."))
+        return Rejected(invalid_args(f"The request can't be read: {error}."), error.message_id)
     action = envelope.action
     if action is None:
         return Rejected(action_missing(), envelope.message_id)

@@ -29,7 +29,7 @@ from wsdgateway.bridge.intake import Notification, Seen
 from wsdgateway.bridge.jobtable import JobTable
 from wsdgateway.bridge.resends import Resends, is_success
 from wsdgateway.bridge.rewriting import forwarded, related
-from wsdgateway.scan.jobelements import JOB_STATUS, read_response
+from wsdgateway.scan.jobelements import JOB_STATUS, SCAN_TICKET, JobElementsRequest, read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.operations import (
@@ -47,6 +47,7 @@ from wsdgateway.soap.faults import fault_of, temporary_error
 from wsdgateway.soap.parsing import Malformed
 
 MAX_OUTCOMES = 1000
+MAX_OUTCOME = 16384
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
 # Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
 
@@ -116,9 +117,19 @@ class BridgedScanner:
             known = self._outcomes.get(wanted.job_id)
             if known is not None and now - known[0] < self._poll_interval:
                 return self._share(question, known[1])
-            if wanted.job_id in self._reading:
-                return Join(self._reading[wanted.job_id])
+        running = self._reading.get(wanted.job_id)
+        if running is not None and self._is_enough(running, wanted):
+            return Join(running)
         return self._forward(question, asks)
+
+    def _is_enough(self, running: Forward, wanted: JobElementsRequest) -> bool:
+        """Whether the answer to a request under way will do for this one: its status, and a ticket beside it."""
+        assert wanted.wanted is not None
+        job = self.table.get(wanted.job_id)
+        known = {JOB_STATUS, *(name for name, _ in job.extras)} if job is not None else {JOB_STATUS}
+        asked = running.question.wanted
+        coming = {SCAN_TICKET} & set(asked.wanted or ()) if asked is not None else set()
+        return set(wanted.wanted) <= known | coming
 
     def _forward(self, question: Question, asks: int = 0) -> Decision:
         if self.device is None:
@@ -181,7 +192,7 @@ class BridgedScanner:
         if operation is CREATE_SCAN_JOB:
             self._resends.ended(forward, None, now)
             self._lost_creates = True
-        elif operation is CANCEL_JOB and job_id is not None:
+        elif operation is CANCEL_JOB and job_id is not None and forward in self._sent:
             self._job_changed(job_id)
             self.table.canceled(job_id)
         elif operation is GET_JOB_ELEMENTS:
@@ -234,8 +245,10 @@ class BridgedScanner:
         statuses = read_summaries(body, listed) if listed else None
         if statuses is None:
             return True
-        return self.table.listed(statuses, sent.moment, sent.at,
-                                 complete=forward.question.operation is GET_ACTIVE_JOBS)
+        current, revived = self.table.listed(statuses, sent.moment, sent.at,
+                                             complete=forward.question.operation is GET_ACTIVE_JOBS)
+        self.suspects_reboot = self.suspects_reboot or revived
+        return current
 
     def _learn_job(self, job_id: str, forward: Forward, envelope: Envelope | None, reply: Reply,
                    sent: _Sent) -> bool:
@@ -254,6 +267,8 @@ class BridgedScanner:
         if elements.status is not None and elements.status.job_id == job_id:
             current = self.table.answered(elements.status, sent.moment, sent.at)
             self._job_changed(job_id)
+        else:
+            self._remember(forward, sent, reply)
         if elements.extras:
             self.table.learn_extras(job_id, elements.extras, sent.moment)
         return current
@@ -262,6 +277,10 @@ class BridgedScanner:
         """No status came of asking for it: for one `poll_interval` everybody who asks shares that."""
         wanted = forward.question.wanted
         if wanted is None or not wanted.status_only:
+            return
+        while self._outcomes and sent.at - next(iter(self._outcomes.values()))[0] >= self._poll_interval:
+            self._outcomes.popitem(last=False)
+        if isinstance(outcome, Reply) and len(outcome.body) > MAX_OUTCOME:
             return
         self._outcomes[wanted.job_id] = (sent.at, outcome)
         if len(self._outcomes) > MAX_OUTCOMES:
@@ -282,6 +301,13 @@ class BridgedScanner:
             self._job_changed(notification.status.job_id)
             self.table.announced(notification.status, now)
         return True
+
+    def image_passed(self, question: Question) -> None:
+        """An image of this job went by. If none of its events came before, does the device still know us?"""
+        job_id = job_id_of(question.envelope.body)
+        job = self.table.get(job_id) if job_id is not None else None
+        if self.table.listening and job is not None and job.status is None:
+            self.suspects_reboot = True
 
     def rebooted(self) -> None:
         """The device started again, or may have."""

@@ -88,7 +88,7 @@ class _Core:
     failures: int = 0
     granted_at: float = 0.0
     expires_at: float = 0.0
-    heard_at: float = float("-inf")
+    asked_at: float = float("-inf")
     refusing: bool = False
     state: str = "idle"
 
@@ -105,7 +105,7 @@ class _Core:
             self.manager = granted.manager
         elif not self.manager.address:
             self.manager = EndpointReference(self.address)
-        self.heard_at = now
+        self.asked_at = now
         self.refusing = False
         lifetime = self.expires if granted.expires is None else granted.expires
         if lifetime <= 0:
@@ -267,7 +267,7 @@ class Upstream:
 
     def refused(self, name: str, now: float) -> list[Command]:
         """The device refused a Subscribe or a Renew: `name` is the fault's, or the HTTP status of a bare answer."""
-        self._core.heard_at = now
+        self._core.asked_at = now
         if self.state == "renewing":
             return self._inputs.lost(now)
         self._core.refusing = True
@@ -279,6 +279,7 @@ class Upstream:
 
     def unreachable(self, now: float) -> list[Command]:
         """The device did not answer a Subscribe or a Renew; a subscription outlives that until it expires."""
+        self._core.asked_at = now
         if self.state == "renewing" and now >= self._core.expires_at:
             return self._inputs.lost(now)
         return self._inputs.unreachable()
@@ -295,12 +296,15 @@ class Upstream:
         """The device answers again after it did not, or behaves as if it had forgotten us.
 
         A held subscription is then renewed, to see whether it still is one, and a missing one is asked
-        for; neither within `RECHECK` of the last answer. A device that refused keeps its pause, unless it
-        `was_away` long enough to have started again.
+        for; neither within `RECHECK` of the last time, but then. A device that refused keeps its pause,
+        unless it `was_away` long enough to have started again.
         """
         core = self._core
-        if now - core.heard_at < RECHECK or (core.refusing and not was_away):
+        if core.refusing and not was_away:
             return []
+        left = RECHECK - (now - core.asked_at)
+        if left > 0.0:
+            return [Wake(left)] if self.state in ("subscribed", "waiting") else []
         return self._inputs.recovered()
 
     def rebooted(self, now: float) -> list[Command]:

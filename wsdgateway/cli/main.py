@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from importlib.metadata import version
 from typing import NoReturn
 
 from wsdgateway.cli.scan import ScanError, scan
@@ -15,14 +16,25 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
+def _dots(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100000:
+        raise ValueError
+    return value
+
+
+_dots.__name__ = "number of dots an inch"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="wsdgateway", description="Tools around the gateway for WSD scanners. "
                                                     "The gateway itself is run by: twistd -n wsdgateway")
+    parser.add_argument("--version", action="version", version=f"wsdgateway {version('wsdgateway')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND", parser_class=_Parser)
     page = commands.add_parser("scan", help="scan a page into a file")
     page.add_argument("url", metavar="URL", help="a scan service, like http://127.0.0.1:5357/front-desk/scan")
     page.add_argument("-o", "--output", metavar="FILE", required=True, help="where the JPEG goes")
-    page.add_argument("--resolution", type=int, metavar="DPI", help="dots an inch; default: the scanner's own")
+    page.add_argument("--resolution", type=_dots, metavar="DPI", help="dots an inch; default: the scanner's own")
     page.add_argument("--source", choices=sorted(SOURCES), default="platen", help="default: platen")
     check = commands.add_parser("check", help="read a configuration and say what is wrong with it")
     check.add_argument("file", metavar="FILE")

@@ -17,7 +17,7 @@ from wsdgateway.mtom.multipart import BadMultipart, MultipartReader, PartBegin, 
 from wsdgateway.scan.jobs import CreatedJob, read_created
 from wsdgateway.scan.operations import action_of
 from wsdgateway.soap.envelope import Envelope, compose, read
-from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import Malformed, escape
 
@@ -55,6 +55,7 @@ def _envelope(response: http.client.HTTPResponse, url: SplitResult) -> Envelope:
 
 
 def _create(url: SplitResult, ticket: str, say: Callable[[str], None]) -> CreatedJob:
+    said = ""
     for attempt in range(TRIES):
         connection = _connect(url)
         try:
@@ -64,11 +65,14 @@ def _create(url: SplitResult, ticket: str, say: Callable[[str], None]) -> Create
             connection.close()
         fault = fault_of(envelope)
         if fault in _TEMPORARY and attempt + 1 < TRIES:
-            say(f"The scanner is busy ({fault}); trying again")
+            waiting = f"Not now: {reason_of(envelope)} ({fault}); trying for {TRIES} seconds"
+            if waiting != said:
+                say(waiting)
+                said = waiting
             time.sleep(1.0)
             continue
         if fault is not None:
-            raise ScanError(f"The scanner refused the job: {fault}")
+            raise ScanError(f"The job was refused: {reason_of(envelope)} ({fault})")
         created = read_created(envelope.body)
         if created is None:
             raise ScanError("The scanner's answer names no job")
@@ -87,18 +91,25 @@ def _ticket(resolution: int | None, source: str) -> str:
         f"<wscn:InputSource>{source}</wscn:InputSource>{dots}</wscn:DocumentParameters></wscn:ScanTicket>")
 
 
+def _piece(response: http.client.HTTPResponse, size: int) -> bytes:
+    try:
+        return response.read1(65536)
+    except (OSError, http.client.HTTPException) as error:
+        raise ScanError(f"The image broke off after {size} bytes, nothing was written: {error}") from None
+
+
 def _save(response: http.client.HTTPResponse, url: SplitResult, output: Path) -> int:
     """The image to a file, which appears only when it is whole. Its size in bytes."""
     boundary = boundary_of((response.getheader("Content-Type") or "").encode("latin-1"))
     if boundary is None:
-        fault = fault_of(_envelope(response, url))
-        raise ScanError(f"The scanner sent no image: {fault}")
+        envelope = _envelope(response, url)
+        raise ScanError(f"There is no image: {reason_of(envelope)} ({fault_of(envelope)})")
     reader = MultipartReader(boundary)
     size = parts = 0
     try:
         with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
             try:
-                while piece := response.read1(65536):
+                while piece := _piece(response, size):
                     for event in reader.feed(piece):
                         if isinstance(event, PartBegin):
                             parts += 1
@@ -114,18 +125,26 @@ def _save(response: http.client.HTTPResponse, url: SplitResult, output: Path) ->
             except BaseException:
                 os.unlink(file.name)
                 raise
-    except (OSError, http.client.HTTPException, BadMultipart) as error:
-        raise ScanError(f"The image could not be fetched or written: {error}") from None
+    except BadMultipart as error:
+        raise ScanError(f"The scanner's answer can't be read: {error}") from None
+    except OSError as error:
+        raise ScanError(f"{output} can't be written: {error.strerror}") from None
     return size
 
 
 def scan(address: str, output: str, *, resolution: int | None, source: str, say: Callable[[str], None]) -> None:
     """Scan one page from the scan service at `address` into a file. Raises `ScanError`."""
-    url = urlsplit(address)
-    if url.scheme != "http" or not url.hostname:
-        raise ScanError(f"{address}: allowed is the http:// URL of a scan service")
-    if not Path(output).parent.is_dir():
+    try:
+        url = urlsplit(address)
+        valid = url.scheme == "http" and bool(url.hostname) and url.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ScanError(f"{address}: allowed is the http:// URL of a scan service, its port from 1 to 65535")
+    if not Path(output).absolute().parent.is_dir():
         raise ScanError(f"{output}: the folder does not exist")
+    if Path(output).is_dir():
+        raise ScanError(f"{output}: is a folder; name a file")
     job = _create(url, _ticket(resolution, source), say)
     say(f"Job {job.job_id}")
     connection = _connect(url)

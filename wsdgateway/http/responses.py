@@ -68,6 +68,8 @@ class ResponseReader:
         self._headers: Headers = []
         self._reason = b""
         self._block = 0
+        self._unseen = 0  # bytes fed since the last head or piece of body
+        self._surplus = False
         self._interim = 0
         self._left: int | None = None
         self._head: Head | None = None
@@ -75,20 +77,27 @@ class ResponseReader:
         self.ended = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """What these bytes complete. Raises `BadAnswer`; bytes after the end are one, too."""
-        if self.ended:
-            raise BadAnswer("data after the end of the answer")
+        """What these bytes complete. Raises `BadAnswer`.
+
+        Bytes after the end do no harm to the answer, but the connection is not used again.
+        """
         self.started = True
+        if self.ended:
+            self._surplus = True
+            return []
         if self._left is not None:
             return self._feed_counted(data)
+        self._unseen += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             raise BadAnswer("the device switched protocols unasked") from None
         except httptools.HttpParserError as error:
-            raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
-        if self._head is None and not self._headers:
-            self._grow(len(data))
+            if not self.ended:
+                raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
+            self._surplus = True
+        if self._unseen > 2 * MAX_HEADER_BLOCK:
+            raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
         events, self._events = self._events, []
         if self._head is not None and self._head.length is not None and not self.ended:
             self._left = self._head.length - sum(len(event.data) for event in events if isinstance(event, Data))
@@ -97,7 +106,8 @@ class ResponseReader:
     def _feed_counted(self, data: bytes) -> list[Event]:
         assert self._left is not None
         if len(data) > self._left:
-            raise BadAnswer("data after the end of the answer")
+            self._surplus = True
+            data = data[:self._left]
         self._left -= len(data)
         if self._left:
             return [Data(data)]
@@ -116,7 +126,8 @@ class ResponseReader:
     @property
     def reusable(self) -> bool:
         """Whether the connection may carry another exchange."""
-        return self.ended and self._head is not None and self._head.framed and self._head.keep_alive
+        return (self.ended and not self._surplus and self._head is not None and self._head.framed
+                and self._head.keep_alive)
 
     def on_message_begin(self) -> None:
         if self._head is not None:
@@ -157,9 +168,11 @@ class ResponseReader:
             length, chunked = 0, False
         self._head = Head(status, self._reason, self._headers, None if chunked else length,
                           chunked or length is not None, self._parser.should_keep_alive())
+        self._unseen = 0
         self._events.append(self._head)
 
     def on_body(self, data: bytes) -> None:
+        self._unseen = 0
         self._events.append(Data(data))
 
     def on_message_complete(self) -> None:

@@ -20,12 +20,6 @@ class Circuit:
         self._failures = 0
         self._until = 0.0
         self._trying = False
-        self._tried = False
-
-    @property
-    def works(self) -> bool | None:
-        """Whether connections are made at the moment; None before the first."""
-        return None if not self._tried else not self.is_open
 
     @property
     def is_open(self) -> bool:
@@ -43,15 +37,17 @@ class Circuit:
 
     def failed(self, now: float) -> None:
         """A connection could not be made."""
-        self._tried = True
         self._failures += 1
         self._trying = False
         if self.is_open:
             self._until = now + min(FIRST_PAUSE * 2.0 ** min(self._failures - THRESHOLD, 10), LONGEST_PAUSE)
 
+    def abandoned(self) -> None:
+        """The attempt was given up on our side; that says nothing about the device."""
+        self._trying = False
+
     def succeeded(self) -> int:
         """A connection was made. How many had failed in a row until now."""
-        self._tried = True
         failures, self._failures = self._failures, 0
         self._trying = False
         return failures

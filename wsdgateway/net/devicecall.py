@@ -57,6 +57,8 @@ class Call:
     answered: Deferred["Response"] = attrs.field(factory=Deferred)
     deadline: Deadline | None = None
     resent: bool = False
+    sent: bool = False
+    abandoned: bool = False
     connection: "Connection | None" = None
 
     def fail(self, error: DeviceError) -> None:
@@ -96,6 +98,8 @@ class Response:
         self._reactor = reactor
         self._idle_timeout = idle_timeout
         self._idle: IDelayedCall | None = None
+        self._pending: Callable[[], int] = lambda: 0
+        self._last_pending = 0
         self._take: Callable[[bytes], None] | None = None
         self._waiting: list[bytes] = []
         self._done: Deferred[None] = Deferred()
@@ -132,14 +136,18 @@ class Response:
             self.call.lift_deadline()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def relay(self, take: Callable[[bytes], None]) -> None:
-        """Each piece to `take` as it comes; from now on only silence is bounded. Raises `DeviceError`."""
+    async def relay(self, take: Callable[[bytes], None], pending: Callable[[], int]) -> None:
+        """Each piece to `take` as it comes; from now on only silence is bounded. Raises `DeviceError`.
+
+        `pending` tells how many bytes the client has not taken yet: while they become fewer, something moves.
+        """
+        self._pending = pending
         self.call.lift_deadline()
         self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
         try:
             await self._start(take)
         finally:
-            if self._idle.active():
+            if self._idle is not None and self._idle.active():
                 self._idle.cancel()
 
     def _start(self, take: Callable[[bytes], None]) -> Deferred[None]:
@@ -154,6 +162,11 @@ class Response:
         return self._done
 
     def _silent(self) -> None:
+        pending = self._pending()
+        if 0 < pending < self._last_pending:
+            self._last_pending = pending
+            self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
+            return
         self.fail(Unavailable(self.peer, f"nothing moved for {self._idle_timeout:g} seconds"))
         self._connection.abort()
 
@@ -190,6 +203,7 @@ class Response:
 
     def pauseProducing(self) -> None:
         self._still_alive()
+        self._last_pending = self._pending() + 1
         if not self.ended:
             self._connection.pause()
 

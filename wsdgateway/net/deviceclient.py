@@ -27,6 +27,7 @@ from wsdgateway.net.outbox import Outbox, PostOffice
 
 MAX_QUEUE = 200
 CONNECT_TIMEOUT = 10.0
+LINGER_SECONDS = 1.0
 IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device could give to others
 READ_SIZE = 262144
 
@@ -45,7 +46,6 @@ class DeviceConnection(Protocol):
         self.call: Call | None = None
         self._response: Response | None = None
         self._reader: ResponseReader | None = None
-        self.used = False
         self.lost = False
 
     def connectionMade(self) -> None:
@@ -58,6 +58,7 @@ class DeviceConnection(Protocol):
         """Write a request; its answer is read from here on."""
         self.call = call
         call.connection = self
+        call.sent = True
         self._reader = ResponseReader(self._owner.lenient)
         self._response = None
         call.on_sent()
@@ -94,16 +95,17 @@ class DeviceConnection(Protocol):
             else:
                 self._finished()
         if answered is not None:
+            self._owner.answered()
             answered.answered.callback(response)
 
     def _finished(self) -> None:
         response, reader = self._response, self._reader
         assert response is not None and reader is not None
         self.call = self._response = self._reader = None
-        self.used = True
         self.resume()
-        # The connection is given back first, so that whoever reads the end may ask the next at once.
-        self._owner.released(self, reusable=reader.reusable and not self.lost)
+        # The connection is given back first, so that whoever reads the end may ask the next at once. One whose
+        # request the device has not taken to the end, having answered all the same, is of no more use.
+        self._owner.released(self, reusable=reader.reusable and not self.lost and not self._outbox.pending)
         response.end()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -122,9 +124,8 @@ class DeviceConnection(Protocol):
         if response is not None:
             response.fail(error)
         elif call is not None and reader is not None:
-            if retry and self.used and not reader.started and call.operation.repeatable and not call.resent:
+            if retry and not reader.started and call.operation.repeatable and not call.resent:
                 call.resent = True
-                self._owner.closed(self)
                 self._owner.again(call)
             else:
                 call.fail(error)
@@ -174,19 +175,21 @@ class DeviceClient:
         self._on_recovered = on_recovered
         self.post = PostOffice(reactor)
         self._circuit = Circuit()
+        self._reachable: bool | None = None
         self._queue: deque[Call] = deque()
         self._open: set[DeviceConnection] = set()
         self._closing: set[DeviceConnection] = set()
         self._idle: list[tuple[DeviceConnection, Deadline]] = []
         self._exchanges = Deadlines(reactor, timeout)
         self._idling = Deadlines(reactor, IDLE_SECONDS)
+        self._lingering = Deadlines(reactor, LINGER_SECONDS)
         self._connecting: dict[Call, Deferred[DeviceConnection]] = {}
         self._stopped: Deferred[None] | None = None
 
     @property
     def reachable(self) -> bool | None:
-        """Whether the device takes connections; None while that has not been tried."""
-        return self._circuit.works
+        """Whether the device answered when it was last asked; None before that."""
+        return self._reachable
 
     def request(self, call: Call) -> Deferred[Response]:
         """Send a request. Fires with its `Response`, or fails with a `DeviceError`."""
@@ -198,8 +201,11 @@ class DeviceClient:
         return call.answered
 
     def again(self, call: Call) -> None:
-        """A repeatable request whose old connection broke goes out once more."""
-        self._place(call)
+        """A repeatable request whose connection broke goes out once more."""
+        if self._stopped is not None:
+            call.fail(Unavailable(call.address.host, "the gateway is stopping"))
+        else:
+            self._place(call)
 
     def _place(self, call: Call) -> None:
         """Give the call a connection, a place in the queue, or an error."""
@@ -215,13 +221,15 @@ class DeviceClient:
             self._queue.append(call)
 
     def _has_room(self, call: Call) -> bool:
-        """Whether a connection may be opened; an idle one makes room, an urgent call may use one more."""
+        """Whether a connection may be opened now; an urgent call may use one more.
+
+        An idle one is closed to make room; there is room once it is gone, for many a device counts it until then.
+        """
         limit = self._limit + (1 if call.operation.urgent else 0)
-        if len(self._open) + len(self._connecting) < limit:
+        if len(self._open) + len(self._connecting) + len(self._closing) < limit:
             return True
-        if self._idle:
+        if self._idle and not self._closing:
             self._drop_idle(0)
-            return True
         return False
 
     def _use_idle(self, call: Call) -> bool:
@@ -240,11 +248,12 @@ class DeviceClient:
         self._close(connection)
 
     def _close(self, connection: DeviceConnection) -> None:
-        """Let go of a connection; its place is free at once."""
+        """Let go of a connection; its place is free when it is gone, `LINGER_SECONDS` from now at the latest."""
         self._open.discard(connection)
         if not connection.lost:
             self._closing.add(connection)
             connection.transport.loseConnection()
+            self._lingering.begin(connection.abort)
 
     def _connect(self, call: Call) -> None:
         if not self._circuit.admits(self._seconds()):
@@ -282,8 +291,13 @@ class DeviceClient:
         self._connecting.pop(call, None)
         if failure.check(*_CONNECT_ERRORS) is None:
             self.log.failure("while connecting to {host}", failure, host=call.address.host)
-        self._circuit.failed(self._seconds())
-        call.fail(Unavailable(call.address.host, f"no connection ({failure.getErrorMessage()})"))
+        if call.abandoned:
+            self._circuit.abandoned()
+        else:
+            self._circuit.failed(self._seconds())
+            self._reachable = False
+        peer = f"{call.address.host}:{call.address.port}"
+        call.fail(Unavailable(peer, f"no connection ({failure.getErrorMessage()})"))
         if self._circuit.is_open and self._stopped is None:
             waiting, self._queue = self._queue, deque()
             for other in waiting:
@@ -293,10 +307,12 @@ class DeviceClient:
 
     def _expired(self, call: Call) -> None:
         """The time for the whole exchange is over."""
+        self._reachable = self._reachable and call.connection is None
         self._end(call, f"no complete answer within {self._timeout:g} seconds")
 
     def abandon(self, call: Call) -> None:
         """Nobody wants the answer any more: close the connection that it would have come on."""
+        call.abandoned = True
         self._end(call, "the client went away")
 
     def _end(self, call: Call, why: str) -> None:
@@ -314,6 +330,12 @@ class DeviceClient:
         call.fail(error)
 
     # Called by connections.
+
+    def answered(self) -> None:
+        """The head of an answer has come."""
+        if self._reachable is not True:
+            self._reachable = True
+            self.log.info("{peers}: the scanner answers", peers=", ".join(sorted(self.peers)))
 
     def reached(self, peer: str) -> None:
         """A connection was made to that IP address."""
@@ -373,6 +395,9 @@ class DeviceClient:
                 if connection.call is not None:
                     connection.call.lift_deadline()
                 connection.abort()
+            for connection in self._closing:
+                connection.abort()
+            self._lingering.stop()
             self._exchanges.stop()
             self._idling.stop()
             self._next()

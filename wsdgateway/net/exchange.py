@@ -31,18 +31,23 @@ _FRAMING = frozenset((b"content-length",))
 
 
 class Exchanges:
-    """Carries out what the bridge of one scanner decides. `after_learning` is called when jobs may have changed."""
+    """Carries out what the bridge of one scanner decides.
+
+    `after_learning` is called when jobs may have changed, `on_trouble` when the device failed a client.
+    """
 
     log = Logger()
 
     def __init__(self, bridge: BridgedScanner, device: DeviceClient, metrics: Metrics, *,
-                 seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None]) -> None:
+                 seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None],
+                 on_trouble: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
         self._metrics = metrics
         self._seconds = seconds
         self._new_id = new_id
         self._after_learning = after_learning
+        self._on_trouble = on_trouble
         self._waiting: dict[Forward, list[Deferred[Outcome]]] = {}
 
     def serve(self, turn: Turn, endpoint: Endpoint) -> None:
@@ -71,8 +76,8 @@ class Exchanges:
         source = LOCAL
         while True:
             if isinstance(decision, Forward):
-                source = DEVICE
-                outcome = await self._send(decision, turn)
+                outcome, sent = await self._send(decision, turn)
+                source = DEVICE if sent else source
                 if outcome is None:
                     break
                 decision = self._learn(decision, outcome)
@@ -117,8 +122,8 @@ class Exchanges:
             waiting.callback(outcome)
         return decision
 
-    async def _send(self, forward: Forward, turn: Turn) -> Outcome | None:
-        """What came of it; None if it was streamed to the client."""
+    async def _send(self, forward: Forward, turn: Turn) -> tuple[Outcome | None, bool]:
+        """What came of it, None if it was streamed to the client; and whether it reached the device at all."""
         operation = forward.question.operation
         address = self._bridge.device
         assert address is not None
@@ -134,21 +139,26 @@ class Exchanges:
                     self._warn(call, turn, broken)
                 else:
                     self._count(call, OK if response.head.status < 400 else FAULT)
-                return None
+                    self._bridge.image_passed(forward.question)
+                    self._after_learning()
+                return None, True
             reply = await read_reply(response)
         except DeviceError as error:
             self._warn(call, turn, error)
-            return Failure(fault_for(error))
+            return Failure(fault_for(error)), call.sent
         finally:
             turn.on_gone = None
         self._count(call, OK if reply.status < 400 else FAULT)
-        return reply
+        return reply, True
 
     def _count_image(self, size: int) -> None:
         self._metrics.image_bytes(self._bridge.name, size)
 
     def _warn(self, call: Call, turn: Turn, error: DeviceError) -> None:
-        self._count(call, ERROR)
+        if call.sent:
+            self._count(call, ERROR)
+        if not call.abandoned:
+            self._on_trouble()
         self.log.warn("{scanner}: {operation} for {client} failed: {error}", scanner=self._bridge.name,
                       operation=call.operation.name, client=turn.client, error=str(error))
 
@@ -161,6 +171,8 @@ def _is_streamed(response: Response) -> bool:
     if response.call.operation.learns:
         return False
     media = media_type(first(response.head.headers, b"content-type"))
+    if response.call.operation is RETRIEVE_IMAGE:
+        return media != b"application/soap+xml" and not media.startswith(b"text/")
     return media.startswith((b"multipart/", b"image/")) or media == b"application/octet-stream"
 
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsdgateway.http.messages import response_head
-from wsdgateway.http.requests import Continue, Refusal, Request, RequestReader
+from wsdgateway.http.requests import Refusal, Request, RequestReader
 from wsdgateway.net.outbox import Outbox, PostOffice
 from wsdgateway.net.turn import Turn, http_date
 
@@ -64,6 +64,8 @@ class ClientConnection(Protocol):
         self._asking = False
         self._looping = False
         self._reading = True
+        self._expected = False
+        self._last_pending = 0
 
     def connectionMade(self) -> None:
         self._door.connections.add(self)
@@ -88,10 +90,11 @@ class ClientConnection(Protocol):
         for event in self._reader.feed(data):
             if isinstance(event, Request):
                 self._waiting.append(event)
+                self._expected = False
             elif isinstance(event, Refusal):
                 self._refusal = event
-            elif isinstance(event, Continue) and self._turn is None and not self._waiting:
-                self.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
+            else:
+                self._expected = True
         self._next()
 
     def _next(self) -> None:
@@ -103,6 +106,10 @@ class ClientConnection(Protocol):
             self._deadline = 0.0
             self._door.respond(turn)
         self._looping = False
+        if self._expected and self._turn is None and not self._waiting and not self._paused and not self._lost:
+            self._expected = False
+            if self._reader.reading:  # else the body came without waiting for our word
+                self.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
         if self._turn is None and self._refusal is not None and not self._lingering:
             self._refuse(self._refusal)
         self._read_if_wanted()
@@ -141,6 +148,7 @@ class ClientConnection(Protocol):
     def _close(self) -> None:
         """Close once everything is written. A transport with a paused producer would wait for it for ever."""
         self._outbox.flush()
+        self._last_pending = self.pending()
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
@@ -155,6 +163,10 @@ class ClientConnection(Protocol):
         """The Date field for now."""
         return self._door.date()
 
+    def pending(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._outbox.pending
+
     def turn_over(self, turn: Turn, keep_alive: bool) -> None:
         """The answer is complete; read the next request, or close."""
         self._turn = None
@@ -164,7 +176,7 @@ class ClientConnection(Protocol):
             self._asking = self._reader.reading
             self._expect_within(self._door.limits.header_timeout if self._asking and not self._paused
                                 else self._door.limits.keepalive_timeout)
-            if not self._looping and (self._waiting or self._refusal):
+            if not self._looping and (self._waiting or self._refusal or self._expected):
                 self._next()
         else:
             self._waiting.clear()
@@ -194,11 +206,14 @@ class ClientConnection(Protocol):
     def _look(self) -> None:
         self._timer = None
         left = self._deadline - self._door.seconds()
-        if self._deadline == 0.0:
+        if self._deadline == 0.0 or (self._turn is not None and not self._paused):
             return  # a turn is running; its own times bound it
         if left > 0.0:
             self._timer_at = self._deadline
             self._timer = self._door.reactor.callLater(left, self._look)
+        elif 0 < (pending := self.pending()) < self._last_pending:
+            self._last_pending = pending  # slow, and reading
+            self._expect_within(self._door.limits.keepalive_timeout)
         elif self._lingering or self._paused:
             self.abort()
         elif self._asking and self._reader.reading:
@@ -215,10 +230,13 @@ class ClientConnection(Protocol):
         if self._turn is not None and self._turn.producer is not None:
             self._turn.producer.pauseProducing()
         else:
+            self._last_pending = self.pending()
             self._expect_within(self._door.limits.keepalive_timeout)
 
     def resumeProducing(self) -> None:
         self._paused = False
+        if self._turn is not None:
+            self._deadline = 0.0
         if self._turn is not None and self._turn.producer is not None:
             self._turn.producer.resumeProducing()
         elif self._turn is None and not self._lost:
@@ -230,11 +248,11 @@ class ClientConnection(Protocol):
     # The end.
 
     def readConnectionLost(self) -> None:
-        """The client has said all it will; what it asked is still answered, unless it was an image."""
+        """The client has said all it will. What it asked is still answered; only an image counts as not wanted."""
         self._read_closed = True
         if self._turn is None and not self._waiting:
             self._close()
-        elif self._turn is not None and self._turn.producer is not None:
+        elif self._turn is not None and self._turn.on_gone is not None:
             self.abort()
 
     def writeConnectionLost(self) -> None:

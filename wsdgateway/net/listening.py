@@ -17,21 +17,22 @@ RETRY_SECONDS = 5.0
 
 
 class Listener(Service):
-    """Listens at a Twisted server endpoint. `on_open` is called when the port is open."""
+    """Listens at a Twisted server endpoint. `on_try` is called after each try, also one that failed."""
 
     logger = Logger()
 
     def __init__(self, reactor: Any, endpoint: str, factory: IProtocolFactory,
-                 on_open: Callable[[], None] = lambda: None) -> None:
+                 on_try: Callable[[], None] = lambda: None) -> None:
         self._reactor = reactor
         self.endpoint = endpoint
         self._factory = factory
-        self._on_open = on_open
+        self._on_try = on_try
         self._attempt: Deferred[IListeningPort] | None = None
         self._retry: IDelayedCall | None = None
         self.port: IListeningPort | None = None
         self.problem = "not open yet"
         self.opened: Deferred[None] = Deferred()
+        self.tried = False
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -54,7 +55,8 @@ class Listener(Service):
         self._attempt = None
         self.port = port
         self.problem = ""
-        self._on_open()
+        self.tried = True
+        self._on_try()
         if not self.opened.called:
             self.opened.callback(None)
 
@@ -66,6 +68,8 @@ class Listener(Service):
         self.logger.error("can't listen at {endpoint}: {problem}; next try in {seconds:g} s", endpoint=self.endpoint,
                           problem=self.problem, seconds=RETRY_SECONDS)
         self._retry = self._reactor.callLater(RETRY_SECONDS, self._open)
+        self.tried = True
+        self._on_try()
 
     async def _close(self) -> None:
         if self._retry is not None:

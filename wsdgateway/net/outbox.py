@@ -30,6 +30,13 @@ class Outbox:
             self._post.expect(self)
         self._waiting.append(data)
 
+    @property
+    def pending(self) -> int:
+        """Bytes that the other side has not taken yet. Twisted keeps them in three attributes, and tells nobody."""
+        transport = self._transport
+        written = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
+        return sum(map(len, self._waiting)) + written + getattr(transport, "_tempDataLen", 0)
+
     def flush(self) -> None:
         """Send what waits, now."""
         if not self._waiting:

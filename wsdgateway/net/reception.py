@@ -66,7 +66,7 @@ class Reception:
         try:
             envelope = read(turn.request.body)
         except Malformed as error:
-            fault, relates_to = invalid_args(f"The request can't be read: {error}."), None
+            fault, relates_to = invalid_args(f"The request can't be read: {error}."), error.message_id
         else:
             relates_to = envelope.message_id
             fault = action_not_supported(envelope.action) if envelope.action else action_missing()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from wsdgateway.http.messages import end_to_end, first
 from wsdgateway.mtom.multipart import BadMultipart, MultipartReader, PartBegin, PartData, boundary_of
 from wsdgateway.net.devicecall import Response
-from wsdgateway.net.failures import BadDevice, DeviceError
+from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.turn import Turn
 
 _FRAMING = frozenset((b"content-length",))
@@ -50,11 +50,14 @@ async def relay(response: Response, turn: Turn, count_image: Callable[[int], Non
         watcher.see(data)
         turn.write(data)
 
+    if turn.gone:
+        response.stopProducing()
+        return Unavailable(response.peer, "the client went away")
     turn.producer = response
     turn.on_gone = response.stopProducing
     turn.stream(head.status, head.reason, end_to_end(head.headers, _FRAMING), head.length)
     try:
-        await response.relay(take)
+        await response.relay(take, turn.pending)
         if not head.framed and not watcher.whole:
             raise BadDevice(response.peer, "it closed the connection in the middle of an image")
     except DeviceError as error:

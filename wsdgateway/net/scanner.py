@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.intake import read_notification
 from wsdgateway.bridge.jobtable import Job
-from wsdgateway.bridge.routing import Endpoint
+from wsdgateway.bridge.routing import Endpoint, Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
@@ -90,7 +90,8 @@ class Scanner:
             around.reactor, seconds=around.seconds, max_connections=options.max_connections, timeout=options.timeout,
             idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=self._recovered)
         self._exchanges = Exchanges(self.bridge, self.device, around.metrics, seconds=around.seconds,
-                                    new_id=around.new_id, after_learning=self._learnt)
+                                    new_id=around.new_id, after_learning=self._learnt,
+                                    on_trouble=self._check)
         self.subscription: DeviceSubscription | None = None
         self._resolving: IDelayedCall | None = None
         self._resolve_pause = 1.0
@@ -110,11 +111,12 @@ class Scanner:
             address = address_of(url)
         except ValueError as error:
             raise BadDevice(url, str(error)) from None
+        call = Call(address, operation, body, [(b"Content-Type", SOAP), (b"User-Agent", b"wsdgateway")])
         try:
-            reply = await read_reply(await self.device.request(
-                Call(address, operation, body, [(b"Content-Type", SOAP), (b"User-Agent", b"wsdgateway")])))
+            reply = await read_reply(await self.device.request(call))
         except DeviceError:
-            metrics.device_request(self.name, operation.name, ERROR)
+            if call.sent:
+                metrics.device_request(self.name, operation.name, ERROR)
             raise
         metrics.device_request(self.name, operation.name, OK if reply.status < 400 else FAULT)
         return reply
@@ -132,12 +134,13 @@ class Scanner:
         Envelope and action are checked, then the sender, then 202 goes out; the rest follows.
         """
         notification = read_notification(turn.request.body)
-        if isinstance(notification, Fault):
-            self._refuse(turn, notification)
+        if isinstance(notification, Rejected):
+            self._refuse(turn, notification.fault, notification.relates_to)
         elif not self._may_notify(turn.client):
             self.log.warn("{scanner}: a notification from {client} is refused", scanner=self.name, client=turn.client)
             self._refuse(turn, invalid_args(
-                f"Notifications are not taken from {turn.client}; add its network to event_sources of the scanner."))
+                f"Notifications are not taken from {turn.client}; add its network to event_sources of the scanner."),
+                notification.message_id)
         else:
             turn.answer(202, b"", b"")
             if not self.bridge.notified(notification, self._around.seconds()):
@@ -147,8 +150,8 @@ class Scanner:
             if notification.event is None and self.subscription is not None:
                 self.subscription.ended()
 
-    def _refuse(self, turn: Turn, fault: Fault) -> None:
-        turn.answer(fault.status, write_fault(fault, relates_to=None, message_id=self._around.new_id()))
+    def _refuse(self, turn: Turn, fault: Fault, relates_to: str | None) -> None:
+        turn.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=self._around.new_id()))
 
     def _may_notify(self, client: str) -> bool:
         if client in self.device.peers or client == urlsplit(self.bridge.device or "").hostname:
@@ -207,8 +210,12 @@ class Scanner:
         self._store_finished()
         if self.bridge.suspects_reboot:
             self.bridge.suspects_reboot = False
-            if self.subscription is not None:
-                self.subscription.recovered()
+            self._check()
+
+    def _check(self) -> None:
+        """See whether the device still holds our subscription; by itself, since clients may all have gone."""
+        if self.subscription is not None:
+            self.subscription.recovered()
 
     def _resolve(self) -> None:
         self._resolving = None
@@ -254,7 +261,8 @@ class Scanner:
 
     def job_states(self) -> list[str]:
         """The state of every job that is kept."""
-        return [job.status.state for job in self.bridge.table.jobs() if job.status is not None]
+        table = self.bridge.table
+        return [job.status.state for job in table.jobs() if job.status is not None and not table.is_lost(job)]
 
 
 def endpoint_of(url: str) -> str:

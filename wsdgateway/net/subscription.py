@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.upstream import Command, Lost, Renew, Subscribe, Unsubscribe, Upstream, Wake
-from wsdgateway.eventing.messages import read_granted, write_renew, write_subscribe, write_unsubscribe
+from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.http.messages import first
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
@@ -63,6 +63,7 @@ class DeviceSubscription:
         self._machine = Upstream(address=address, expires=expires, random=random)
         self._timer: IDelayedCall | None = None
         self._running: set[Deferred[None]] = set()
+        self._number = 0
         self.secret = ""
 
     @property
@@ -115,10 +116,12 @@ class DeviceSubscription:
                 self._cancel_timer()
                 self._timer = self._reactor.callLater(command.after, self._due)
             elif isinstance(command, Lost):
+                self.secret = ""  # what still comes is of a subscription that is over
                 self._on_lost()
             else:
                 self._cancel_timer()
-                self._run(self._send(command))
+                self._number += 1
+                self._run(self._send(command, self._number))
         self._on_change(self._machine.listening)
 
     def _due(self) -> None:
@@ -131,16 +134,31 @@ class DeviceSubscription:
         running.addErrback(lambda failure: self.log.failure("{scanner}: subscription", failure, scanner=self._scanner))
         running.addBoth(lambda _: self._running.discard(running))
 
-    async def _send(self, command: Subscribe | Renew | Unsubscribe) -> None:
+    async def _send(self, command: Subscribe | Renew | Unsubscribe, number: int) -> None:
+        """Send, and tell the machine what came of it, unless it has gone on meanwhile."""
+        what = type(command).__name__
         try:
             reply = await self._request(command)
-        except DeviceError as error:
-            self.log.warn("{scanner}: {what} failed: {error}", scanner=self._scanner,
-                          what=type(command).__name__, error=str(error))
-            self._do(self._machine.unreachable(self._seconds()))
+            granted, name = self._read(reply)
+        except Exception as error:  # whatever happens, the machine must hear of it: it waits
+            if not isinstance(error, DeviceError):
+                self.log.failure("{scanner}: {what}", scanner=self._scanner, what=what)
+            self.log.warn("{scanner}: {what} failed: {error}", scanner=self._scanner, what=what, error=str(error))
+            if number == self._number:
+                self._do(self._machine.unreachable(self._seconds()))
             return
-        if not isinstance(command, Unsubscribe):
-            self._understand(reply, type(command).__name__)
+        if isinstance(command, Unsubscribe):
+            return
+        if number != self._number:
+            if granted is not None and isinstance(command, Subscribe) and granted.manager is not None:
+                await self._request(Unsubscribe(granted.manager))  # nobody will renew it
+        elif granted is not None:
+            if isinstance(command, Subscribe):
+                self.log.info("{scanner}: subscribed to its events", scanner=self._scanner)
+            self._do(self._machine.granted(granted, self._seconds()))
+        else:
+            self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=self._scanner, what=what, name=name)
+            self._do(self._machine.refused(name, self._seconds()))
 
     async def _request(self, command: Subscribe | Renew | Unsubscribe) -> Reply:
         if isinstance(command, Subscribe):
@@ -156,20 +174,14 @@ class DeviceSubscription:
         return await self._own(url, UNSUBSCRIBE, write_unsubscribe(
             manager=command.manager, message_id=self._new_id()))
 
-    def _understand(self, reply: Reply, what: str) -> None:
-        name = str(reply.status)
+    def _read(self, reply: Reply) -> tuple[Granted | None, str]:
+        """What the device granted, or the name of its refusal: the fault's, or the status of a bare answer."""
         try:
             envelope = read(reply.body)
         except Malformed:
-            envelope = None
-        if envelope is not None:
-            granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
-            if granted is not None:
-                self._do(self._machine.granted(granted, self._seconds()))
-                return
-            name = fault_of(envelope) or name
-        self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=self._scanner, what=what, name=name)
-        self._do(self._machine.refused(name, self._seconds()))
+            return None, str(reply.status)
+        granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
+        return granted, fault_of(envelope) or str(reply.status)
 
     def _device_time(self, reply: Reply) -> datetime:
         """The device's clock where it tells it, else ours: a point in time in Expires is on the device's."""
@@ -178,15 +190,20 @@ class DeviceSubscription:
             try:
                 told = parsedate_to_datetime(date.decode("latin-1"))
                 return told if told.tzinfo else told.replace(tzinfo=UTC)
-            except ValueError:
-                pass
+            except (ValueError, OverflowError):
+                pass  # a clock that nobody can read
         return datetime.fromtimestamp(self._wall(), UTC)
 
 
 def reachable(address: str, device: str) -> str:
     """The URL for an address that the device gave: on the host where we know it, since devices name others."""
-    given, known = urlsplit(address), urlsplit(device)
-    if given.scheme not in ("http", "https") or not given.hostname:
+    known = urlsplit(device)
+    try:
+        given = urlsplit(address)
+        usable = given.scheme in ("http", "https") and bool(given.hostname) and given.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         return device
     host = f"[{known.hostname}]" if ":" in (known.hostname or "") else known.hostname
     authority = f"{host}:{given.port}" if given.port else f"{host}"

@@ -32,6 +32,9 @@ class Channel(Protocol):
     def abort(self) -> None:
         """Close so that the client can't take what it has for the whole."""
 
+    def pending(self) -> int:
+        """Bytes that the client has not taken yet."""
+
     def date(self) -> bytes:
         """The Date field for now."""
 
@@ -93,6 +96,10 @@ class Turn:
         keep_alive = self.request.keep_alive and (length is not None or self._chunked)
         self._channel.write([response_head(status, headers, reason)[:-2], framing, self._persistence(keep_alive),
                              b"\r\n"])
+
+    def pending(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._channel.pending()
 
     def write(self, data: bytes) -> None:
         """A piece of the body."""

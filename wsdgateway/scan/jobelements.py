@@ -7,7 +7,7 @@ import attrs
 from lxml import etree
 
 from wsdgateway.scan.jobstatus import JobStatus, read_job_status
-from wsdgateway.scan.reading import attribute, child, is_qualified, tag, text, wanted_name
+from wsdgateway.scan.reading import attribute, child, identifier, is_qualified, tag, wanted_name
 from wsdgateway.soap.parsing import text_of
 
 JOB_STATUS = "JobStatus"
@@ -46,7 +46,7 @@ def read_request(body: etree._Element | None) -> JobElementsRequest | None:
     """The request in a Body; None if it is not one or names no job."""
     if body is None or body.tag not in _BODIES:
         return None
-    job_id = text(body, "JobId")
+    job_id = identifier(body, "JobId")
     if job_id is None:
         return None
     requested = child(body, "RequestedElements")

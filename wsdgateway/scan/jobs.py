@@ -6,7 +6,7 @@ WS-Scan, CreateScanJobResponse, CancelJobRequest, RetrieveImageRequest.
 import attrs
 from lxml import etree
 
-from wsdgateway.scan.reading import tag, text
+from wsdgateway.scan.reading import identifier, tag, text
 
 
 @attrs.frozen
@@ -21,10 +21,10 @@ def read_created(body: etree._Element | None) -> CreatedJob | None:
     """The new job in a Body; None if it is no CreateScanJobResponse with a JobId."""
     if body is None or body.tag != tag("CreateScanJobResponse"):
         return None
-    job_id = text(body, "JobId")
+    job_id = identifier(body, "JobId")
     return None if job_id is None else CreatedJob(job_id, text(body, "JobToken"))
 
 
 def job_id_of(body: etree._Element | None) -> str | None:
     """The JobId that a request's Body names, whatever the operation; None without one."""
-    return None if body is None else text(body, "JobId")
+    return None if body is None else identifier(body, "JobId")

@@ -10,12 +10,13 @@ import attrs
 from lxml import etree
 
 from wsdgateway.scan.jobstates import FINAL
-from wsdgateway.scan.reading import child, number, tag, text
+from wsdgateway.scan.reading import child, identifier, number, tag, text
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import escape, text_of
 
 MAX_REASONS = 32
 MAX_VENDOR_ELEMENTS = 16
+MAX_VENDOR_SIZE = 4096
 
 _KNOWN = frozenset(map(tag, (
     "JobId", "JobState", "JobStateReasons", "ScansCompleted", "JobCreatedTime", "JobCompletedTime")))
@@ -65,19 +66,19 @@ def _reasons(element: etree._Element, name: str) -> tuple[str, ...]:
 
 def read_job_status(element: etree._Element) -> JobStatus | None:
     """The status in a JobStatus or JobSummary element; None without JobId or JobState."""
-    job_id, state = text(element, "JobId"), text(element, "JobState")
+    job_id, state = identifier(element, "JobId"), identifier(element, "JobState")
     if job_id is None or state is None:
         return None
     vendor = tuple(etree.tostring(extra, encoding="unicode", with_tail=False)
                    for extra in element.iterchildren(tag=etree.Element) if extra.tag not in _KNOWN)
     return JobStatus(job_id, state, _reasons(element, "JobStateReasons"), number(element, "ScansCompleted"),
                      text(element, "JobCreatedTime"), text(element, "JobCompletedTime"),
-                     vendor[:MAX_VENDOR_ELEMENTS])
+                     tuple(xml for xml in vendor[:MAX_VENDOR_ELEMENTS] if len(xml) <= MAX_VENDOR_SIZE))
 
 
 def read_job_end_state(element: etree._Element) -> JobStatus | None:
     """The final status in a JobEndState element; None without JobId or JobCompletedState."""
-    job_id, state = text(element, "JobId"), text(element, "JobCompletedState")
+    job_id, state = identifier(element, "JobId"), identifier(element, "JobCompletedState")
     if job_id is None or state is None:
         return None
     return JobStatus(job_id, state, _reasons(element, "JobCompletedStateReasons"), number(element, "ScansCompleted"),

@@ -27,6 +27,15 @@ def text(element: etree._Element, name: str) -> str | None:
     return text_of(next(element.iterchildren(_WSCN + name), None))
 
 
+MAX_ID = 256
+
+
+def identifier(element: etree._Element, name: str) -> str | None:
+    """The trimmed text of a child that names a job; None where it is missing or longer than `MAX_ID`."""
+    value = text(element, name)
+    return value if value is not None and len(value) <= MAX_ID else None
+
+
 def number(element: etree._Element, name: str) -> int | None:
     """A child's value as a count; None where it is missing or not a number of at most nine digits."""
     value = text(element, name)

@@ -15,7 +15,7 @@ import attrs
 from lxml import etree
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.web.client import Agent, FileBodyProducer, readBody
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, readBody
 from twisted.web.http_headers import Headers
 
 from wsdgateway.eventing.expiry import read_expires, write_duration
@@ -64,7 +64,9 @@ class Subscribers:
     def __init__(self, reactor: Any, *, mode: str, longest: float, wall: Callable[[], float],
                  new_id: Callable[[], str]) -> None:
         self._reactor = reactor
-        self._agent = Agent(reactor, connectTimeout=DELIVERY_TIMEOUT)
+        pool = HTTPConnectionPool(reactor, persistent=False)
+        pool._factory.noisy = False  # two lines in the log for every event otherwise
+        self._agent = Agent(reactor, connectTimeout=DELIVERY_TIMEOUT, pool=pool)
         self._longest = longest
         self._wall = wall
         self._new_id = new_id

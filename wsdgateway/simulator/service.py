@@ -15,6 +15,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from wsdgateway.net.listening import RETRY_SECONDS
 from wsdgateway.simulator.control import Control
 from wsdgateway.simulator.description import SCAN_PATH
 from wsdgateway.simulator.device import VirtualDevice
@@ -151,8 +152,10 @@ class VirtualScanner(Service):
             self.listening.callback(None)
 
     def _not_opened(self, failure: Any) -> None:
-        self.logger.error("{name} can't listen at {endpoint}: {why}", name=self.settings.name, endpoint=self._endpoint,
-                          why=failure.getErrorMessage())
+        self.logger.error("{name} can't listen at {endpoint}: {why}; next try in {seconds:g} s",
+                          name=self.settings.name, endpoint=self._endpoint, why=failure.getErrorMessage(),
+                          seconds=RETRY_SECONDS)
+        self._booting = self._reactor.callLater(RETRY_SECONDS, self._listen)
 
     def reboot(self, seconds: float) -> None:
         """Switch off, and on again after so many seconds."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import attrs
+from twisted.internet.endpoints import serverFromString
 
 EVENT_MODES = ("all", "jobs", "none")
 
@@ -56,6 +57,8 @@ def read_settings(path: str) -> Settings:
 
 def make_settings(table: dict[str, Any], path: str) -> Settings:
     """The settings in a parsed section. Raises `SettingsError`."""
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}: scanner = {table!r}: allowed is a section [scanner]")
     hints = get_type_hints(Settings)
     for key, value in table.items():
         if key not in hints:
@@ -68,4 +71,10 @@ def make_settings(table: dict[str, Any], path: str) -> Settings:
             raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a number from 0")
     if table.get("events", "all") not in EVENT_MODES:
         raise SettingsError(f"{path}: [scanner] events = {table['events']!r}: allowed is one of {EVENT_MODES}")
-    return Settings(**table)
+    settings = Settings(**table)
+    try:
+        serverFromString(None, settings.endpoint)
+    except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read
+        raise SettingsError(f"{path}: [scanner] endpoint = {settings.endpoint!r}: allowed is a Twisted server "
+                            "endpoint like tcp:8018:interface=127.0.0.1") from None
+    return settings

@@ -47,18 +47,16 @@ def read(data: bytes) -> Envelope:
         raise Malformed(f"the root element is {root.tag!s}, not a SOAP 1.2 Envelope")
     header = next(root.iterchildren(_HEADER), None)
     body = next(root.iterchildren(_BODY), None)
-    if body is None:
-        raise Malformed("the Envelope has no Body")
     action = message_id = relates_to = to = None
     obliges = False
+    actions = 0
     if header is not None:
         for child in header:
             tag = child.tag
             if not isinstance(tag, str):
                 continue  # a comment
             if tag == _ACTION:
-                if action is not None:
-                    raise Malformed("the Header has more than one wsa:Action")
+                actions += 1
                 action = text_of(child)
             elif tag == _MESSAGE_ID:
                 message_id = text_of(child)
@@ -68,6 +66,10 @@ def read(data: bytes) -> Envelope:
                 to = text_of(child)
             elif child.attrib and child.get(_MUST_UNDERSTAND, "").strip() in ("1", "true"):
                 obliges = obliges or not tag.startswith(_WSA)
+    if body is None:
+        raise Malformed("the Envelope has no Body", message_id)
+    if actions > 1:
+        raise Malformed("the Header has more than one wsa:Action", message_id)
     return Envelope(root, header, next(body.iterchildren(tag=etree.Element), None),
                     action, message_id, relates_to, to, obliges)
 

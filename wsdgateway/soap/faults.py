@@ -63,6 +63,12 @@ def write_fault(fault: Fault, *, relates_to: str | None, message_id: str) -> byt
                    namespaces={} if prefix == "wsa" else {prefix: PREFIXES[prefix]})
 
 
+def reason_of(envelope: Envelope) -> str:
+    """The reason in a fault, for people; empty where there is none."""
+    text = None if envelope.body is None else envelope.body.find(f"{{{SOAP}}}Reason/{{{SOAP}}}Text")
+    return text_of(text) or ""
+
+
 def fault_of(envelope: Envelope) -> str | None:
     """The local name of a fault's most telling code; None where the body is no fault.
 

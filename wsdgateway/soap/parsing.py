@@ -11,7 +11,14 @@ MAX_DEPTH = 256
 
 
 class Malformed(Exception):
-    """The bytes are not a document that this program reads; the text says why."""
+    """The bytes are not a document that this program reads; the text says why.
+
+    `message_id` is the message's own where it could be read all the same.
+    """
+
+    def __init__(self, why: str, message_id: str | None = None) -> None:
+        super().__init__(why)
+        self.message_id = message_id
 
 
 _parser = etree.XMLParser(
