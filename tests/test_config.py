@@ -32,9 +32,9 @@ def test_the_sample_is_valid_and_its_values_are_the_defaults():
 def test_the_sample_has_every_key():
     text = SAMPLE.read_text()
     data = tomllib.loads(text)
-    assert set(data) == {field.name for field in attrs.fields(Config)} - {"folder"}
+    assert set(data) == {field.name for field in attrs.fields(Config)} - {"folder", "file"}
     for field in attrs.fields(Config):
-        if field.name == "folder":
+        if field.name in ("folder", "file"):
             continue
         section = getattr(read_config(str(SAMPLE)), field.name)
         section = section[0] if isinstance(section, tuple) else section
@@ -62,6 +62,7 @@ def test_the_least_that_is_needed():
     ("limits", "connections", 0, "whole number"), ("limits", "request_body", 5, "from 1024"),
     ("exchange_log", "path", False, "text"), ("admin", "endpoint", "8357", "server endpoint"),
     ("admin", "endpoint", 8357, "server endpoint"), ("admin", "endpoint", "tcp:99999", "up to 65535"),
+    ("admin", "endpoint", "tcp:1:interface=nonsense", "IP address as interface"),
 ])
 def test_a_wrong_value_is_named(section, key, value, allowed):
     [line] = problems(**{section: {key: value}})
@@ -72,7 +73,8 @@ def test_a_wrong_value_is_named(section, key, value, allowed):
 
 @pytest.mark.parametrize(("key", "value"), [
     ("name", "Front Desk"), ("name", "a/b"), ("name", ""), ("scan", "198.51.100.20"), ("scan", "https://x/scan"),
-    ("scan", "http:///scan"), ("scan", "http://x:99999/"), ("scan", "http://a b/"), ("events", "maybe"),
+    ("scan", "http:///scan"), ("scan", "http://x:99999/"), ("scan", "http://a b/"),
+    ("scan", "http://a..b/"), ("scan", "http://u:p@x/"), ("scan", "http://x/#f"), ("events", "maybe"),
     ("max_connections", 0), ("timeout", 0), ("idle_timeout", "1"), ("lenient", 1), ("event_sources", "10.0.0.0/8"),
     ("event_sources", ["10.0.0"]), ("event_sources", [5]), ("nonsense", 1),
 ])
@@ -94,6 +96,17 @@ def test_a_scanner_needs_an_address_and_a_name():
     lines = problems(scanner=[{"name": "a"}, {"scan": "http://x/"}])
     assert any("[[scanner]] a scan is missing" in line for line in lines)
     assert any("[[scanner]] 2 name is missing" in line for line in lines)
+
+
+def test_no_control_character_reaches_a_terminal():
+    [line] = problems(gateway={"state": "\x1b[31m\r\n"})
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("endpoint", ["tcp:1:interface=127.0.0.1", r"tcp6:1:interface=\:\:1", "tcp:1", "tcp6:port=1",
+                                      "unix:/run/x"])
+def test_endpoints(endpoint):
+    assert make_config({"listen": [{"endpoint": endpoint}]}, "g.toml").listen[0].endpoint == endpoint
 
 
 def test_names_and_endpoints_are_used_once():

@@ -3,6 +3,7 @@
 The keys are those of the contract; `config/gateway.toml` shows each with its default.
 """
 
+import json
 import math
 import re
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
 NAME = re.compile(r"[a-z0-9-]{1,63}")
@@ -66,6 +68,8 @@ def _http_url(value: Any, *, bare: bool = False) -> str:
     try:
         parts = urlsplit(value)
         valid = parts.scheme == "http" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        valid = valid and "@" not in parts.netloc and not parts.fragment
+        (parts.hostname or "").encode("idna")
     except ValueError:
         valid = False
     if not valid or re.search(r"\s", value) or (bare and (parts.path not in ("", "/") or parts.query)):
@@ -98,6 +102,11 @@ def _endpoint(value: Any) -> str:
     port = re.match(r"tcp6?:(?:port=)?(\d+)", value)
     if port is not None and int(port[1]) > 65535:
         raise _Wrong(f"{what}, with a port up to 65535")
+    interface = re.search(r":interface=((?:\\:|[^:])*)", value)
+    if interface is not None:
+        address = interface[1].replace("\\:", ":")
+        if address and not isIPAddress(address) and not isIPv6Address(address):
+            raise _Wrong(f"{what}, with an IP address as interface")
     return str(value)
 
 
@@ -221,7 +230,7 @@ class Admin:
 
 @attrs.frozen
 class Config:
-    """A whole configuration. `folder` is where relative paths start."""
+    """A whole configuration. `folder` is where relative paths start, `file` what messages name."""
 
     folder: Path
     listen: tuple[Listen, ...]
@@ -233,6 +242,7 @@ class Config:
     limits: LimitsConfig = LimitsConfig()
     exchange_log: ExchangeLog = ExchangeLog()
     admin: Admin = Admin()
+    file: str = ""
 
     def not_built(self) -> list[str]:
         """What is switched on here and does not exist yet: a line for each."""
@@ -254,8 +264,7 @@ _ARRAYS = {"listen": Listen, "scanner": ScannerConfig}
 
 
 def _shown(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-    text = text.replace("\n", " ")
+    text = json.dumps(value, ensure_ascii=False, default=str)  # so that no control character reaches a terminal
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -333,7 +342,7 @@ def make_config(data: dict[str, Any], path: str) -> Config:
     _check_together(reading, data)
     if reading.problems:
         raise ConfigError(reading.problems)
-    return Config(folder=Path(path).resolve().parent, **values)
+    return Config(folder=Path(path).resolve().parent, file=path, **values)
 
 
 def _label(entry: Any, position: int) -> str:

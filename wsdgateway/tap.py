@@ -45,4 +45,5 @@ def makeService(options: Options) -> IService:
     try:
         return GatewayService(reactor, options.configuration)
     except StoreError as error:
-        raise SystemExit(str(error)) from None
+        config = options.configuration
+        raise SystemExit(f"{config.file}: [gateway] state = {config.gateway.state}: {error}") from None

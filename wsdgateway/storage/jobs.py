@@ -123,4 +123,5 @@ def _check(path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: the store can't be used: {error}; move the file away or name another") from None
+        raise StoreError(f"{path}: the store can't be used: {error}; allowed is a SQLite file of this "
+                         "program, or a new file in a folder that exists") from None
