@@ -109,16 +109,17 @@ class JobTable:
 
     # What is learnt.
 
-    def created(self, job_id: str, sent: int, *, alone: bool = True) -> None:
+    def created(self, job_id: str, sent: int, *, alone: bool = True) -> bool:
         """CreateScanJob, sent at that moment, was answered with this JobId: a new job, whatever was known.
 
+        False if a reboot has taken it already.
         `alone`: no other CreateScanJob was under way or broke off, whose job could have had this JobId.
         """
         old = self.get(job_id)
         if sent < self._booted:
-            return  # it did not outlive the reboot
+            return False
         if old is not None and old.since > sent and not old.by_answer and alone:
-            return  # its events came before the answer
+            return True  # its events came before the answer
         former = old.status if old is not None else None
         moment = self.moment()
         # A cancel that was answered while this was under way may have been this job's.
@@ -126,6 +127,7 @@ class JobTable:
         self._replace(Job(job_id, self.boot, since=moment, needed=needed, floor=moment, by_answer=True,
                           reused=old is not None or not alone,
                           former_created=former.created if former else None))
+        return True
 
     def announced(self, status: JobStatus, now: float) -> None:
         """An event said so."""

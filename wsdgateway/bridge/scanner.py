@@ -232,11 +232,11 @@ class BridgedScanner:
         if operation is CREATE_SCAN_JOB:
             created = read_created(envelope.body)
             if created is not None:
-                self._job_changed(created.job_id)
                 known = self.table.get(created.job_id)
                 self.suspects_reboot = self.suspects_reboot or (known is not None and known.since < sent.moment)
-                self.table.created(created.job_id, sent.moment,
-                                   alone=not self._creating and not self._lost_creates)
+                if self.table.created(created.job_id, sent.moment,
+                                      alone=not self._creating and not self._lost_creates):
+                    self._job_changed(created.job_id)
             return True
         return self._learn_list(forward, envelope.body, sent)
 
@@ -298,7 +298,6 @@ class BridgedScanner:
         if notification.status is not None:
             if notification.event == JOB_STATUS_EVENT:
                 self.table.events_seen = True
-            self._job_changed(notification.status.job_id)
             self.table.announced(notification.status, now)
         return True
 
