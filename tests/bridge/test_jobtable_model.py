@@ -143,7 +143,7 @@ class Promises(RuleBasedStateMachine):
     # Clients.
 
     def ask(self, raw, job_id):
-        question = route(raw, Endpoint.SCAN, client="192.0.2.1", host="gateway")
+        question = route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway")
         client = Client(question, job_id)
         self.act(client, self.bridge.ask(question, self.now))
 

@@ -45,7 +45,7 @@ class Bridge:
         self.scanner.table.listening = True
 
     def ask(self, raw, client="192.0.2.1"):
-        question = route(raw, Endpoint.SCAN, client=client, host="gateway.test:5357")
+        question = route(raw, Endpoint.SCAN, client=client, host=b"gateway.test:5357")
         assert not isinstance(question, Rejected)
         decision = self.scanner.ask(question, self.now)
         if isinstance(decision, Forward):
@@ -232,7 +232,7 @@ def test_an_answer_without_a_status_is_shared_as_it_is(eventful, answer):
     forward = eventful.ask(get_job_elements("1"))
     reply = Reply(200, b"application/soap+xml", answer)
     assert isinstance(eventful.scanner.learn(forward, reply, eventful.now), Pass)
-    question = route(get_job_elements("1"), Endpoint.SCAN, client="x", host="")
+    question = route(get_job_elements("1"), Endpoint.SCAN, client="x", host=b"")
     assert isinstance(eventful.scanner.joined(question, forward, reply, eventful.now + 9), Pass)
 
 
@@ -241,7 +241,7 @@ def test_what_clients_make_us_remember_is_bounded(eventful):
         forward = eventful.ask(raw)
         eventful.learn(forward, fault("wscn:ClientErrorJobIdNotFound"))
     assert eventful.scanner.table.get("x" * 300) is None
-    question = route(job_request("CancelJob", "5"), Endpoint.SCAN, client="x", host="")
+    question = route(job_request("CancelJob", "5"), Endpoint.SCAN, client="x", host=b"")
     never_sent = eventful.scanner.ask(question, eventful.now)
     eventful.scanner.fail(never_sent, FAILED, eventful.now)
     assert eventful.scanner.table.get("5") is None
@@ -373,7 +373,7 @@ def test_everybody_waits_for_the_same_answer(eventful):
     assert all(isinstance(other, Join) and other.forward is forward for other in others)
     reply = Reply(200, b"", status_response("1", "Processing", 7))
     eventful.scanner.learn(forward, reply, eventful.now)
-    question = route(get_job_elements("1", message_id="urn:uuid:me"), Endpoint.SCAN, client="x", host="")
+    question = route(get_job_elements("1", message_id="urn:uuid:me"), Endpoint.SCAN, client="x", host=b"")
     eventful.now += 50  # however long it took
     decision = eventful.scanner.joined(question, forward, reply, eventful.now)
     assert read(decision.body).relates_to == "urn:uuid:me"
@@ -389,7 +389,7 @@ def test_everybody_shares_a_refusal(eventful, outcome):
         assert isinstance(eventful.scanner.fail(forward, outcome, eventful.now), Refuse)
     else:
         assert isinstance(eventful.scanner.learn(forward, outcome, eventful.now), Pass)
-    question = route(get_job_elements("1", message_id="urn:uuid:me"), Endpoint.SCAN, client="x", host="")
+    question = route(get_job_elements("1", message_id="urn:uuid:me"), Endpoint.SCAN, client="x", host=b"")
     eventful.now += 50
     decision = eventful.scanner.joined(question, forward, outcome, eventful.now)
     if isinstance(outcome, Failure):
@@ -601,14 +601,14 @@ def test_without_message_id_nothing_is_a_resend(bridge):
     (envelope(f"{WSE}/Unsubscribe"), Endpoint.SCAN, "InvalidMessage", 400),
 ])
 def test_what_is_refused_before_it_is_a_question(raw, endpoint, code, status):
-    rejected = route(raw, endpoint, client="x", host="")
+    rejected = route(raw, endpoint, client="x", host=b"")
     assert (rejected.fault.subcode.partition(":")[2], rejected.fault.status) == (code, status)
 
 
 @pytest.mark.parametrize("endpoint", [Endpoint.SCAN, Endpoint.SUBSCRIPTION])
 @pytest.mark.parametrize("action", [f"{SCAN}/Vendor", "urn:anything", f"{SCAN}/RetrieveImage"])
 def test_operations_that_we_do_not_know_pass(bridge, endpoint, action):
-    question = route(envelope(action), endpoint, client="x", host="")
+    question = route(envelope(action), endpoint, client="x", host=b"")
     assert isinstance(bridge.scanner.ask(question, 0.0), Forward)
 
 

@@ -105,3 +105,16 @@ def test_no_bytes_raise_anything_else(data):
         reader.feed(data)
     except BadMultipart:
         pass
+
+
+@given(st.lists(st.integers(1, 30000), max_size=6), st.integers(0, 60))
+def test_large_pieces(cuts, before_the_end):
+    image = b"\r\n--boundar" * 4000 + b"x" * before_the_end
+    body = b"--boundary\r\n\r\n\r\n--boundary\r\nA: b\r\n\r\n" + image + b"\r\n--boundary--\r\n"
+    pieces = []
+    for cut in cuts:
+        pieces.append(body[:cut])
+        body = body[cut:]
+    reader, _, parts = read(*pieces, body)
+    assert reader.closed
+    assert parts == [b"", image]

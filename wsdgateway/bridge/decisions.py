@@ -23,7 +23,7 @@ class Question:
     raw: bytes
     operation: Operation
     client: str
-    host: str
+    host: bytes
     wanted: JobElementsRequest | None = None
 
 

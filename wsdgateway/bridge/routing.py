@@ -39,7 +39,7 @@ UNKNOWN_SUBSCRIPTION = Fault("Sender", "wse:InvalidMessage",
                              "There is no such subscription here; send Subscribe to the scan service anew.", 400)
 
 
-def route(raw: bytes, endpoint: Endpoint, *, client: str, host: str) -> Question | Rejected:
+def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes) -> Question | Rejected:
     """The question in a request's body, or why there is none to ask.
 
     Subscribe is refused by a fault, since Windows' event client does not survive silence.

@@ -136,7 +136,8 @@ class BridgedScanner:
             return Refuse(_NOT_FOUND_YET)
         if asks >= MAX_ASKS:
             return Refuse(_OVERTAKEN)
-        hosts = self._authorities | {question.host.lower()} if question.host else self._authorities
+        host = question.host.decode("latin-1").lower()
+        hosts = self._authorities | {host} if host else self._authorities
         forward = Forward(question, forwarded(question.envelope, question.raw, scanner=self.name, hosts=hosts,
                                               device=self.device), asks + 1)
         if question.operation is CREATE_SCAN_JOB:

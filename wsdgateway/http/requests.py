@@ -33,6 +33,7 @@ class Request:
     http10: bool
     keep_alive: bool
     host: bytes
+    content_type: bytes | None = None
 
 
 @attrs.frozen
@@ -162,12 +163,15 @@ class RequestReader:
         self._method = self._parser.get_method()
         self._keep_alive = self._parser.should_keep_alive()
         expects = False
+        content_type: bytes | None = None
         hosts: list[bytes] = []
         codings: list[bytes] = []
         for name, value in self._headers:
             size = len(name)
             if size == 4 and name.lower() == b"host":
                 hosts.append(value)
+            elif size == 12 and name.lower() == b"content-type":
+                content_type = content_type or value
             elif size == 14 and name.lower() == b"content-length":
                 if int(value) > self._max_body:
                     self._too_large()
@@ -179,6 +183,7 @@ class RequestReader:
                 expects = not self._http10
         self._check_host(hosts)
         self._check_codings(codings)
+        self._content_type = content_type
         if expects:
             self._events.append(Continue())
 
@@ -224,6 +229,7 @@ class RequestReader:
             path = _ABSOLUTE.sub(b"", path, 1) or b"/"
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._events.append(Request(
-            self._method, path.partition(b"?")[0], self._headers, body, self._http10, keep_alive, self._host))
+            self._method, path.partition(b"?")[0], self._headers, body, self._http10, keep_alive, self._host,
+            self._content_type))
         self._raw = 0
         self._body = []

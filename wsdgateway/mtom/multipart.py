@@ -10,6 +10,7 @@ import attrs
 
 MAX_BOUNDARY = 70  # RFC 2046 section 5.1.1
 MAX_PART_HEAD = 16384
+LARGE = 4096
 
 _BOUNDARY = re.compile(rb';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -64,6 +65,7 @@ class MultipartReader:
         self._delimiter = b"--" + boundary
         self._held = b"\r\n"  # so that a delimiter at the very beginning stands after a line break
         self._state = self._preamble
+        self._at_start = True
         self.closed = False
 
     def feed(self, data: bytes) -> list[Event]:
@@ -71,12 +73,28 @@ class MultipartReader:
         if self.closed:
             return []
         events: list[Event] = []
+        if len(data) >= LARGE and self._inside and not self._at_start and self._pass_by(data, events):
+            return events
         data = self._held + data if self._held else data
         self._held = b""
         position: int | None = 0
         while position is not None and not self.closed:
             position = self._state(data, position, events)
         return events
+
+    @property
+    def _inside(self) -> bool:
+        return self._state == self._content
+
+    def _pass_by(self, data: bytes, events: list[Event]) -> bool:
+        """A large piece with no delimiter in it or across its beginning is handed out without copying it."""
+        if self._delimiter in data or self._delimiter in self._held + data[:len(self._delimiter) + 2]:
+            return False
+        safe = self._safe_end(data, 0)
+        events.append(PartData(memoryview(self._held)))
+        events.append(PartData(memoryview(data)[:safe]))
+        self._hold(data, safe)
+        return True
 
     def _hold(self, data: bytes, start: int) -> None:
         self._held = data[start:]

@@ -29,7 +29,7 @@ MAX_QUEUE = 200
 CONNECT_TIMEOUT = 10.0
 LINGER_SECONDS = 1.0
 IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device could give to others
-READ_SIZE = 262144
+READ_SIZE = 524288
 
 _CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
                    neterror.ConnectingCancelledError, CancelledError, OSError)

@@ -54,7 +54,7 @@ class Exchanges:
         """Answer the request of this turn, now or later."""
         started = self._seconds()
         request = turn.request
-        question = route(request.body, endpoint, client=turn.client, host=request.host.decode("latin-1"))
+        question = route(request.body, endpoint, client=turn.client, host=request.host)
         if isinstance(question, Rejected):
             self._refuse(turn, question.fault, question.relates_to)
             self._metrics.request(self._bridge.name, question.operation, REFUSED, self._seconds() - started)

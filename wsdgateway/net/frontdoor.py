@@ -84,9 +84,6 @@ class ClientConnection(Protocol):
             if self._lingering > MAX_LINGER_BYTES:
                 self.abort()
             return
-        if self._turn is None and not self._asking and not self._paused:
-            self._asking = True
-            self._expect_within(self._door.limits.header_timeout)
         for event in self._reader.feed(data):
             if isinstance(event, Request):
                 self._waiting.append(event)
@@ -95,6 +92,9 @@ class ClientConnection(Protocol):
                 self._refusal = event
             else:
                 self._expected = True
+        if self._turn is None and not (self._asking or self._paused or self._waiting):
+            self._asking = True
+            self._expect_within(self._door.limits.header_timeout)
         self._next()
 
     def _next(self) -> None:

@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from wsdgateway.bridge.routing import Endpoint
-from wsdgateway.http.messages import first, is_soap
+from wsdgateway.http.messages import is_soap
 from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.turn import Turn
 from wsdgateway.soap.envelope import read
@@ -32,8 +33,8 @@ class Reception:
         """From now on the scanner answers at its addresses."""
         name = scanner.name.encode()
         self._scanners[name] = scanner
-        self._places[b"/" + name] = lambda turn: scanner.serve(turn, Endpoint.DEVICE)
-        self._places[b"/" + name + b"/scan"] = lambda turn: scanner.serve(turn, Endpoint.SCAN)
+        self._places[b"/" + name] = partial(scanner.serve, endpoint=Endpoint.DEVICE)
+        self._places[b"/" + name + b"/scan"] = partial(scanner.serve, endpoint=Endpoint.SCAN)
 
     def respond(self, turn: Turn) -> None:
         """Answer a request, now or later."""
@@ -43,7 +44,7 @@ class Reception:
             turn.answer(404, b"Nothing answers at this address.\n", _TEXT)
         elif request.method != b"POST":
             turn.answer(405, b"SOAP is sent by POST.\n", _TEXT, ((b"Allow", b"POST"),))
-        elif not is_soap(first(request.headers, b"content-type")):
+        elif not is_soap(request.content_type):
             turn.answer(415, b"Send SOAP 1.2 as application/soap+xml.\n", _TEXT)
         else:
             place(turn)
@@ -55,11 +56,11 @@ class Reception:
             return None
         scanner = self._scanners[parts[1]]
         if parts[2] == b"subscriptions":
-            return lambda turn: scanner.serve(turn, Endpoint.SUBSCRIPTION)
+            return partial(scanner.serve, endpoint=Endpoint.SUBSCRIPTION)
         if parts[2] == b"events":
             secret = parts[3].decode("latin-1")
             if scanner.expects(secret):
-                return lambda turn: scanner.notify(turn)
+                return scanner.notify
         return None
 
     def _discovery(self, turn: Turn) -> None:

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.intake import read_notification
 from wsdgateway.bridge.jobtable import Job
-from wsdgateway.bridge.routing import Endpoint, Rejected
+from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
@@ -92,6 +92,7 @@ class Scanner:
         self._exchanges = Exchanges(self.bridge, self.device, around.metrics, seconds=around.seconds,
                                     new_id=around.new_id, after_learning=self._learnt,
                                     on_trouble=self._check)
+        self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._resolving: IDelayedCall | None = None
         self._resolve_pause = 1.0
@@ -99,10 +100,6 @@ class Scanner:
         around.metrics.scanners.append(self)
 
     # The way of a request.
-
-    def serve(self, turn: Turn, endpoint: Endpoint) -> None:
-        """Answer a client's request."""
-        self._exchanges.serve(turn, endpoint)
 
     async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
         """Send a request of our own to the device. Raises `DeviceError`."""
