@@ -79,6 +79,9 @@ class Connection(Protocol):
     def abort(self) -> None:
         """Close at once; the answer is lost."""
 
+    def read_large(self) -> None:
+        """Read in large pieces, for an image."""
+
     def pause(self) -> None:
         """Read nothing for a while."""
 
@@ -142,6 +145,7 @@ class Response:
         `pending` tells how many bytes the client has not taken yet: while they become fewer, something moves.
         """
         self._pending = pending
+        self._connection.read_large()
         self.call.lift_deadline()
         self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
         try:
