@@ -13,149 +13,24 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsdgateway.http.messages import request_head
-from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.net.circuit import Circuit
 from wsdgateway.net.deadlines import Deadline, Deadlines
 from wsdgateway.net.devicecall import Address, Call, Response
-from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
-from wsdgateway.net.outbox import Outbox, PostOffice
+from wsdgateway.net.deviceconnection import DeviceConnection
+from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.outbox import PostOffice
 
 MAX_QUEUE = 200
 CONNECT_TIMEOUT = 10.0
 LINGER_SECONDS = 1.0
 IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device could give to others
-# Reading is by 64 KiB, as Twisted has it; for an image by more, which costs small answers a fifth of their speed.
-SMALL_READ, LARGE_READ = 65536, 524288
 
 _CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
                    neterror.ConnectingCancelledError, CancelledError, OSError)
-
-
-class DeviceConnection(Protocol):
-    """One connection: one exchange at a time."""
-
-    transport: Any
-
-    def __init__(self, owner: "DeviceClient", address: Address) -> None:
-        self._owner = owner
-        self.address = address
-        self.call: Call | None = None
-        self._response: Response | None = None
-        self._reader: ResponseReader | None = None
-        self.lost = False
-
-    def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)
-        self._outbox = Outbox(self.transport, self._owner.post)
-        self._owner.reached(self.transport.getPeer().host)
-
-    def send(self, call: Call) -> None:
-        """Write a request; its answer is read from here on."""
-        self.call = call
-        call.connection = self
-        call.sent = True
-        self._reader = ResponseReader(self._owner.lenient)
-        self._response = None
-        self.transport.bufferSize = SMALL_READ
-        call.on_sent()
-        head = request_head(call.address.target, [
-            (b"Host", call.address.authority), *call.headers, (b"Content-Length", b"%d" % len(call.body))])
-        self._outbox.write(head + call.body)
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._reader is None:
-            self.abort()  # an idle device has nothing to say
-            return
-        try:
-            events = self._reader.feed(data)
-        except BadAnswer as problem:
-            self._broken(BadDevice(self._peer(), str(problem)))
-            return
-        self._pass_on(events)
-
-    def _pass_on(self, events: list[Head | Data | End]) -> None:
-        """Hand out what has come. A head waits for the pieces beside it: a whole answer is read without a pause."""
-        answered: Call | None = None
-        for event in events:
-            if isinstance(event, Data):
-                assert self._response is not None
-                self._response.data(event.data)
-            elif isinstance(event, Head):
-                assert self.call is not None
-                answered = self.call
-                self._response = Response(answered, event, self, self._owner.reactor, self._owner.idle_timeout)
-                if answered.answered.called:
-                    self.abort()
-                    return
-                response = self._response
-            else:
-                self._finished()
-        if answered is not None:
-            self._owner.answered()
-            answered.answered.callback(response)
-
-    def _finished(self) -> None:
-        response, reader = self._response, self._reader
-        assert response is not None and reader is not None
-        self.call = self._response = self._reader = None
-        self.resume()
-        # The connection is given back first, so that whoever reads the end may ask the next at once. One whose
-        # request the device has not taken to the end, having answered all the same, is of no more use.
-        self._owner.released(self, reusable=reader.reusable and not self.lost and not self._outbox.pending)
-        response.end()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost = True
-        if self._reader is not None:
-            try:
-                self._pass_on(self._reader.eof())
-            except BadAnswer as problem:
-                self._broken(BadDevice(self._peer(), str(problem)))
-        self._owner.closed(self)
-
-    def _broken(self, error: DeviceError, retry: bool = True) -> None:
-        call, response, reader = self.call, self._response, self._reader
-        self.call = self._response = self._reader = None
-        self.abort()
-        if response is not None:
-            response.fail(error)
-        elif call is not None and reader is not None:
-            if retry and not reader.started and call.operation.repeatable and not call.resent:
-                call.resent = True
-                self._owner.again(call)
-            else:
-                call.fail(error)
-
-    def expire(self, error: Unavailable) -> None:
-        """The exchange took too long."""
-        self._broken(error, retry=False)
-
-    def _peer(self) -> str:
-        return f"{self.address.host}:{self.address.port}"
-
-    def abort(self) -> None:
-        """Close at once."""
-        if not self.lost:
-            self.transport.abortConnection()
-
-    def read_large(self) -> None:
-        """An image is coming."""
-        self.transport.bufferSize = LARGE_READ
-
-    def pause(self) -> None:
-        """Read nothing for a while."""
-        if not self.lost:
-            self.transport.pauseProducing()
-
-    def resume(self) -> None:
-        """Read on."""
-        if not self.lost and not self.transport.disconnecting:
-            self.transport.resumeProducing()
 
 
 class DeviceClient:
