@@ -1,3 +1,5 @@
+"""The configuration: defaults, every kind of mistake, and the sample file."""
+
 import tomllib
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""What changes in a forwarded request, and that nothing else does."""
+
 import pytest
 from lxml import etree
 from messages import envelope, fault

@@ -1,3 +1,5 @@
+"""The subscription at a scanner: every state, and what each input brings."""
+
 import pytest
 
 from wsdgateway.bridge.upstream import (

@@ -1,3 +1,5 @@
+"""WS-Eventing: expiry in both forms, messages both ways."""
+
 from datetime import UTC, datetime
 
 import pytest

@@ -1,3 +1,5 @@
+"""Requests from bytes: every framing, every cut, every refusal with its clause of RFC 9110 or 9112."""
+
 import itertools
 
 import pytest

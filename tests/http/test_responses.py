@@ -1,3 +1,5 @@
+"""A device's answer from bytes: every framing, every cut, what is tolerated and what is not."""
+
 import itertools
 
 import pytest

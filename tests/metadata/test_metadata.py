@@ -1,3 +1,5 @@
+"""The scan service in a device's metadata."""
+
 from messages import envelope
 
 from wsdgateway.metadata.messages import scan_service_addresses, write_get

@@ -1,3 +1,5 @@
+"""Multipart bodies, watched whole, byte by byte and at any cut."""
+
 import itertools
 
 import pytest

@@ -1,3 +1,5 @@
+"""WS-Scan elements: strict when written, liberal when read."""
+
 import attrs
 import pytest
 from messages import SCAN, end_event, envelope, get_job_elements, job_elements, job_status, listing, status_event

@@ -1,3 +1,5 @@
+"""Envelopes, endpoint references and faults, both ways."""
+
 import pytest
 from messages import envelope
 

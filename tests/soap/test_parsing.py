@@ -1,3 +1,5 @@
+"""The hardened parser: what it reads, and what it refuses."""
+
 import pytest
 
 from wsdgateway.soap.parsing import MAX_DEPTH, Malformed, escape, parse, text_of

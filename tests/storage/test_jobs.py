@@ -1,3 +1,5 @@
+"""The store of finished jobs: one contract for all, and what a file may be."""
+
 import sqlite3
 
 import pytest
