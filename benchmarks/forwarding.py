@@ -20,16 +20,19 @@ from peers import (
 
 def measure(seconds: int, rounds: int, device_core: str) -> dict[str, float]:
     """Requests a second: the best round of each, rounds interleaved."""
-    device, proxy, ours, web = (free_port() for _ in range(4))
+    device, proxy, default, ours, web = (free_port() for _ in range(5))
+    plain = f"server {{ listen 127.0.0.1:{default}; location / {{ proxy_pass http://127.0.0.1:{device}; }} }}"
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (nginx(folder / "device", answering(device, JOB_STATUS), device, device_core),
               nginx(folder / "proxy", proxying(proxy, device), proxy, SERVER_CORE),
+              nginx(folder / "default", plain, default, SERVER_CORE),
               gateway(folder / "gateway", ours, f"http://127.0.0.1:{device}/scan",
                       scanner='events = "off"\nmax_connections = 32'),
               script("peer_forward.py", web, SERVER_CORE, f"http://127.0.0.1:{device}/scan")):
             urls = {"gateway": f"http://127.0.0.1:{ours}/front-desk/scan", "nginx": f"http://127.0.0.1:{proxy}/scan",
+                    "nginx, default settings": f"http://127.0.0.1:{default}/scan",
                     "twisted.web and Agent": f"http://127.0.0.1:{web}/"}
             for _ in range(rounds):
                 for peer, url in urls.items():
