@@ -138,7 +138,7 @@ def test_an_unreachable_device_keeps_the_subscription_until_it_expires(subscribe
 
 
 def test_a_device_that_was_away_is_asked_whether_it_remembers(subscribed):
-    assert subscribed.recovered(4.0) == [Wake(6.0)]
+    assert subscribed.recovered(4.0) == subscribed.doubted(4.0) == [Wake(6.0, sooner=True)]
     assert subscribed.recovered(10.0) == [Renew(MANAGER)]
 
 
@@ -146,14 +146,15 @@ def test_a_device_that_refused_keeps_its_pause_unless_it_was_away(upstream):
     upstream.start()
     upstream.refused("ActionNotSupported", 0.0)
     assert upstream.recovered(100.0) == []
-    assert upstream.recovered(4.0, was_away=True) == [Wake(6.0)]
+    assert upstream.recovered(4.0, was_away=True) == [Wake(6.0, sooner=True)]
     assert upstream.recovered(100.0, was_away=True) == [Subscribe(ALL_EVENTS)]
 
 
 def test_a_device_that_was_unreachable_is_asked_as_soon_as_it_answers(upstream):
     upstream.start()
     upstream.unreachable(0.0)
-    assert upstream.recovered(4.0) == [Wake(6.0)]
+    assert upstream.recovered(4.0) == [Wake(6.0, sooner=True)]
+    assert upstream.doubted(20.0) == []
     assert upstream.recovered(20.0) == [Subscribe(ALL_EVENTS)]
 
 
@@ -187,5 +188,5 @@ def test_stopping_from_idle_or_waiting_is_quiet(upstream):
 
 
 def test_what_a_state_does_not_expect_changes_nothing(upstream):
-    assert upstream.due() == upstream.recovered(20.0) == upstream.ended(0.0) == []
+    assert upstream.due() == upstream.recovered(20.0) == upstream.doubted(20.0) == upstream.ended(0.0) == []
     assert upstream.state == "idle"

@@ -12,7 +12,8 @@ from messages import (
     job_request,
     status_response,
 )
-from peers import ask, connect, post
+from peers import Device, ask, connect, post
+from twisted.internet.defer import ensureDeferred
 
 from wsdgateway.http.messages import first
 from wsdgateway.soap.envelope import read
@@ -461,3 +462,31 @@ async def test_one_press_makes_one_job(gateway, device):
     assert len(device.requests) == 1
     again.transport.abortConnection()
     await again.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_idle_connection_elsewhere_does_not_hold_up_the_queue(device):
+    """A request for another port than the pool's idle connections, as a Renew may be."""
+    from twisted.internet import reactor
+    from twisted.internet.defer import gatherResults
+
+    from wsdgateway.net.devicecall import Call, address_of
+    from wsdgateway.net.deviceclient import DeviceClient
+    from wsdgateway.scan.operations import GET_ACTIVE_JOBS
+
+    other = Device()
+    await other.start()
+    other.handle = lambda asked: asked.answer(b"<b/>")
+    client = DeviceClient(reactor, seconds=reactor.seconds, max_connections=2, timeout=5.0, idle_timeout=5.0,
+                          lenient=False)
+
+    async def fetch(url):
+        return await (await client.request(Call(address_of(url), GET_ACTIVE_JOBS, b"<x/>", []))).collect()
+
+    running = [ensureDeferred(fetch(url)) for url in (device.url, device.url, other.url)]
+    asked = [await device.next(), await device.next()]
+    for one in asked:
+        one.answer(b"<a/>")
+    assert await gatherResults(running) == [b"<a/>", b"<a/>", b"<b/>"]
+    await client.stop()
+    await other.stop()

@@ -62,9 +62,10 @@ class Unsubscribe:
 
 @attrs.frozen
 class Wake:
-    """Call `due` after so many seconds; replaces an earlier one."""
+    """Call `due` after so many seconds; replaces an earlier one, with `sooner` only one that would come later."""
 
     after: float
+    sooner: bool = False
 
 
 @attrs.frozen
@@ -292,19 +293,25 @@ class Upstream:
         """The time of the last `Wake` has come."""
         return self._inputs.due()
 
-    def recovered(self, now: float, *, was_away: bool = False) -> list[Command]:
-        """The device answers again after it did not, or behaves as if it had forgotten us.
+    def doubted(self, now: float) -> list[Command]:
+        """The device failed a client, or behaves as if it had forgotten us: does it still hold our subscription?
 
-        A held subscription is then renewed, to see whether it still is one, and a missing one is asked
-        for; neither within `RECHECK` of the last time, but then. A device that refused keeps its pause,
-        unless it `was_away` long enough to have started again.
+        Asked at most every `RECHECK`; without a subscription there is nothing to ask.
         """
-        core = self._core
-        if core.refusing and not was_away:
-            return []
-        left = RECHECK - (now - core.asked_at)
+        return self._recheck(now) if self.state == "subscribed" else []
+
+    def recovered(self, now: float, *, was_away: bool = False) -> list[Command]:
+        """The device takes connections again after it did not.
+
+        A held subscription is then renewed, and a missing one asked for; neither within `RECHECK` of the last
+        time, but then. A device that refused keeps its pause, unless it `was_away` long enough to have started again.
+        """
+        return self._recheck(now) if was_away or not self._core.refusing else []
+
+    def _recheck(self, now: float) -> list[Command]:
+        left = RECHECK - (now - self._core.asked_at)
         if left > 0.0:
-            return [Wake(left)] if self.state in ("subscribed", "waiting") else []
+            return [Wake(left, sooner=True)] if self.state in ("subscribed", "waiting") else []
         return self._inputs.recovered()
 
     def rebooted(self, now: float) -> list[Command]:

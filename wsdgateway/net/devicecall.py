@@ -219,5 +219,6 @@ class Response:
     def stopProducing(self) -> None:
         """Nobody wants the rest."""
         if not self.ended:
+            self.call.abandoned = True
             self.fail(Unavailable(self.peer, "the client went away"))
             self._connection.abort()

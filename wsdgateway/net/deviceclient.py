@@ -89,9 +89,10 @@ class DeviceClient:
 
     def _place(self, call: Call) -> None:
         """Give the call a connection, a place in the queue, or an error."""
-        if call.operation.repeatable and not call.resent and self._use_idle(call):
-            return
-        if self._has_room(call):
+        idle = self._take_idle(call)
+        if idle is not None:
+            idle.send(call)
+        elif self._has_room(call):
             self._connect(call)
         elif len(self._queue) >= MAX_QUEUE:
             call.fail(Unavailable(call.address.host, f"{MAX_QUEUE} requests are waiting for it already"))
@@ -112,15 +113,17 @@ class DeviceClient:
             self._drop_idle(0)
         return False
 
-    def _use_idle(self, call: Call) -> bool:
+    def _take_idle(self, call: Call) -> DeviceConnection | None:
+        """An idle connection to the call's address, if it is one that may go out on it."""
+        if not call.operation.repeatable or call.resent:
+            return None
         for position in range(len(self._idle) - 1, -1, -1):
             connection, deadline = self._idle[position]
             if connection.address.host == call.address.host and connection.address.port == call.address.port:
                 del self._idle[position]
                 deadline.lift()
-                connection.send(call)
-                return True
-        return False
+                return connection
+        return None
 
     def _drop_idle(self, position: int) -> None:
         connection, deadline = self._idle.pop(position)
@@ -253,15 +256,14 @@ class DeviceClient:
             return
         while self._queue:
             call = self._queue[0]
-            if call.operation.repeatable and not call.resent and self._idle:
-                self._queue.popleft()
-                if not self._use_idle(call):
-                    self._place(call)
-            elif self._has_room(call):
-                self._queue.popleft()
-                self._connect(call)
-            else:
+            idle = self._take_idle(call)
+            if idle is None and not self._has_room(call):
                 return
+            self._queue.popleft()
+            if idle is not None:
+                idle.send(call)
+            else:
+                self._connect(call)
 
     def stop(self) -> Deferred[None]:
         """Close everything; what runs fails. Fires when the last connection is gone."""

@@ -212,7 +212,7 @@ class Scanner:
     def _check(self) -> None:
         """See whether the device still holds our subscription; by itself, since clients may all have gone."""
         if self.subscription is not None:
-            self.subscription.recovered()
+            self.subscription.doubted()
 
     def _resolve(self) -> None:
         self._resolving = None

@@ -80,8 +80,12 @@ class DeviceSubscription:
         self.log.info("{scanner}: the scanner ended the subscription", scanner=self._scanner)
         self._do(self._machine.ended(self._seconds()))
 
-    def recovered(self, *, was_away: bool = False) -> None:
-        """The device was away, or behaves as if it had been: does it still know us?"""
+    def doubted(self) -> None:
+        """The device behaves as if it had been away: does it still know us?"""
+        self._do(self._machine.doubted(self._seconds()))
+
+    def recovered(self, *, was_away: bool) -> None:
+        """The device takes connections again after it did not."""
         self._do(self._machine.recovered(self._seconds(), was_away=was_away))
 
     def stop(self) -> Deferred[None]:
@@ -105,6 +109,9 @@ class DeviceSubscription:
             running.addBoth(look)
         return done
 
+    def _wakes_within(self, seconds: float) -> bool:
+        return self._timer is not None and self._timer.getTime() - self._reactor.seconds() <= seconds
+
     def _cancel_timer(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -113,6 +120,8 @@ class DeviceSubscription:
     def _do(self, commands: list[Command]) -> None:
         for command in commands:
             if isinstance(command, Wake):
+                if command.sooner and self._wakes_within(command.after):
+                    continue
                 self._cancel_timer()
                 self._timer = self._reactor.callLater(command.after, self._due)
             elif isinstance(command, Lost):
