@@ -9,7 +9,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from wsdgateway.admin.overview import Overview
@@ -55,6 +56,11 @@ class _Text(Resource):
         self._finish(request, b"The log of the gateway says what went wrong.\n")
 
 
+class _Folder(Resource):
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        return notFound()
+
+
 def _json(value: Any) -> bytes:
     return json.dumps(value, indent=1).encode() + b"\n"
 
@@ -87,7 +93,7 @@ class AdminSite(Site):
             return await render_page(request, overview)
 
         text, html = b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
-        root, api = Resource(), Resource()
+        root, api = _Folder(), _Folder()
         root.putChild(b"", _Text(html, page))
         root.putChild(b"healthz", _Text(text, healthz))
         root.putChild(b"readyz", _Text(text, readyz))
