@@ -129,15 +129,15 @@ class Response:
                 pieces.append(data)
 
         if self.ended:
-            for data in self._waiting:
-                take(data)
-            self.call.lift_deadline()
-            if self._error is not None:
-                raise self._error
-        else:
-            await self._start(take)
-            self.call.lift_deadline()
+            return self.whole()
+        await self._start(take)
+        self.call.lift_deadline()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def whole(self) -> bytes:
+        """The body of an answer that has `ended` before anybody took it: it came with its head, in one read."""
+        self.call.lift_deadline()
+        return self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
 
     async def relay(self, take: Callable[[bytes], None], pending: Callable[[], int]) -> None:
         """Each piece to `take` as it comes; from now on only silence is bounded. Raises `DeviceError`.

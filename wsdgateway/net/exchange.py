@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure as TwistedFailure
 
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Outcome, Pass, Question, Refuse, Reply
 from wsdgateway.bridge.routing import Endpoint, Rejected, route
@@ -64,8 +65,44 @@ class Exchanges:
             turn.answer(200, decision.body)
             self._metrics.request(self._bridge.name, question.operation.name, LOCAL, self._seconds() - started)
             return
+        if isinstance(decision, Forward) and not question.operation.learns and question.operation is not RETRIEVE_IMAGE:
+            self._forward(turn, decision, started)
+            return
         running = Deferred.fromCoroutine(self._pursue(turn, question, decision, started))
         running.addErrback(self._failed, turn)
+
+    def _forward(self, turn: Turn, forward: Forward, started: float) -> None:
+        """Send a request of whose answer nothing is learnt. One that comes in one piece, as most do, needs no
+        coroutine: a sixth of the time of such an exchange."""
+        call = self._call(turn, forward)
+        sending = self._device.request(call)
+        sending.addCallbacks(self._answered, self._not_answered, callbackArgs=(turn, forward, started),
+                             errbackArgs=(call, turn, forward, started))
+        sending.addErrback(self._failed, turn)
+
+    def _answered(self, response: Response, turn: Turn, forward: Forward, started: float) -> Deferred[None] | None:
+        head = response.head
+        if not response.ended or not head.framed or _is_streamed(response):
+            return Deferred.fromCoroutine(self._receive_late(response, turn, forward, started))
+        self._count(response.call, OK if head.status < 400 else FAULT)
+        turn.pass_on(head.status, head.reason, end_to_end(head.headers, _FRAMING), response.whole())
+        self._metrics.request(self._bridge.name, forward.question.operation.name, DEVICE, self._seconds() - started)
+        return None
+
+    async def _receive_late(self, response: Response, turn: Turn, forward: Forward, started: float) -> None:
+        outcome = await self._receive(response, forward, turn)
+        if isinstance(outcome, Failure):
+            self._refuse(turn, outcome.fault, forward.question.envelope.message_id)
+        elif outcome is not None:
+            self._give(turn, forward.question, Pass(outcome), DEVICE)
+        self._metrics.request(self._bridge.name, forward.question.operation.name, DEVICE, self._seconds() - started)
+
+    def _not_answered(self, failure: TwistedFailure, call: Call, turn: Turn, forward: Forward, started: float) -> None:
+        failure.trap(DeviceError)
+        self._warn(call, turn, failure.value)
+        self._refuse(turn, fault_for(failure.value), forward.question.envelope.message_id)
+        self._metrics.request(self._bridge.name, call.operation.name, DEVICE if call.sent else REFUSED,
+                              self._seconds() - started)
 
     def _failed(self, failure: object, turn: Turn) -> None:
         self.log.failure("while answering {client}", failure, client=turn.client)  # type: ignore[arg-type]
@@ -122,34 +159,48 @@ class Exchanges:
             waiting.callback(outcome)
         return decision
 
-    async def _send(self, forward: Forward, turn: Turn) -> tuple[Outcome | None, bool]:
-        """What came of it, None if it was streamed to the client; and whether it reached the device at all."""
-        operation = forward.question.operation
+    def _call(self, turn: Turn, forward: Forward) -> Call:
         address = self._bridge.device
         assert address is not None
-        call = Call(address_of(address), operation, forward.body, end_to_end(turn.request.headers, _NOT_FORWARDED),
-                    on_sent=lambda: self._bridge.sent(forward, self._seconds()))
-        if operation is RETRIEVE_IMAGE:
+        operation = forward.question.operation
+        call = Call(address_of(address), operation, forward.body, end_to_end(turn.request.headers, _NOT_FORWARDED))
+        if operation.learns:
+            call.on_sent = lambda: self._bridge.sent(forward, self._seconds())
+        return call
+
+    async def _send(self, forward: Forward, turn: Turn) -> tuple[Outcome | None, bool]:
+        """What came of it, None if it was streamed to the client; and whether it reached the device at all."""
+        call = self._call(turn, forward)
+        if call.operation is RETRIEVE_IMAGE:
             turn.on_gone = lambda: self._device.abandon(call)
         try:
-            response = await self._device.request(call)
-            if _is_streamed(response):
-                broken = await relay(response, turn, self._count_image)
-                if broken is not None:
-                    self._warn(call, turn, broken)
-                else:
-                    self._count(call, OK if response.head.status < 400 else FAULT)
-                    self._bridge.image_passed(forward.question)
-                    self._after_learning()
-                return None, True
-            reply = await read_reply(response)
+            return await self._receive(await self._device.request(call), forward, turn), True
         except DeviceError as error:
             self._warn(call, turn, error)
             return Failure(fault_for(error)), call.sent
         finally:
             turn.on_gone = None
+
+    async def _receive(self, response: Response, forward: Forward, turn: Turn) -> Outcome | None:
+        """An answer whose head is here: collected, or relayed to the client (None)."""
+        call = response.call
+        if _is_streamed(response):
+            broken = await relay(response, turn, self._count_image)
+            if broken is not None:
+                self._warn(call, turn, broken)
+            else:
+                self._count(call, OK if response.head.status < 400 else FAULT)
+                if call.operation is RETRIEVE_IMAGE:
+                    self._bridge.image_passed(forward.question)
+                    self._after_learning()
+            return None
+        try:
+            reply = await read_reply(response)
+        except DeviceError as error:
+            self._warn(call, turn, error)
+            return Failure(fault_for(error))
         self._count(call, OK if reply.status < 400 else FAULT)
-        return reply, True
+        return reply
 
     def _count_image(self, size: int) -> None:
         self._metrics.image_bytes(self._bridge.name, size)
