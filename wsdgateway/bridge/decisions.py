@@ -32,8 +32,6 @@ class Answer:
     """The gateway's own answer."""
 
     body: bytes
-    status: int = 200
-    content_type: bytes = b"application/soap+xml; charset=utf-8"
 
 
 @attrs.frozen(eq=False)

@@ -13,12 +13,12 @@ from wsdgateway.eventing.messages import SUBSCRIPTION_END
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import event_of
+from wsdgateway.soap.addressing import MAX_MESSAGE_ID
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import Malformed
 
 MAX_REMEMBERED = 1024
-MAX_ID = 1024  # a longer MessageID is nobody's, and is not kept
 
 
 @attrs.frozen
@@ -53,7 +53,7 @@ class Seen:
 
     def is_new(self, notification: Notification) -> bool:
         """Whether this notification has not been here before; remembers it. Without MessageID it always is new."""
-        if notification.message_id is None or len(notification.message_id) > MAX_ID:
+        if notification.message_id is None or len(notification.message_id) > MAX_MESSAGE_ID:
             return True
         if notification.message_id in self._ids:
             return False

@@ -8,6 +8,7 @@ import hashlib
 from collections import OrderedDict
 
 from wsdgateway.bridge.decisions import Forward, Question, Reply
+from wsdgateway.soap.addressing import MAX_MESSAGE_ID
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
@@ -15,7 +16,6 @@ from wsdgateway.soap.parsing import Malformed
 REMEMBERED_SECONDS = 60.0
 MAX_REMEMBERED = 256
 MAX_REPLY = 262144
-MAX_ID = 1024
 
 _Key = tuple[str, str, bytes]
 
@@ -57,7 +57,7 @@ class Resends:
 
 def _key(question: Question) -> _Key | None:
     message_id = question.envelope.message_id
-    if message_id is None or len(message_id) > MAX_ID:
+    if message_id is None or len(message_id) > MAX_MESSAGE_ID:
         return None
     return question.client, message_id, hashlib.sha256(question.raw).digest()
 

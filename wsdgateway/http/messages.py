@@ -15,6 +15,9 @@ HOP_BY_HOP = frozenset((
     b"proxy-authenticate", b"proxy-authorization", b"http2-settings",
 ))
 
+# What says how long a body is: written anew for each connection, where the body itself is passed on.
+FRAMING = frozenset((b"content-length",))
+
 _PERSISTENCE = frozenset((b"close", b"keep-alive"))
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure as TwistedFailure
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Outcome, Pass, Question, Refuse, Reply
 from wsdgateway.bridge.routing import Endpoint, Rejected, route
 from wsdgateway.bridge.scanner import BridgedScanner
-from wsdgateway.http.messages import end_to_end, first, is_soap, media_type
+from wsdgateway.http.messages import FRAMING, end_to_end, first, is_soap, media_type
 from wsdgateway.metrics import DEVICE, ERROR, FAULT, LOCAL, OK, REFUSED, Metrics
 from wsdgateway.net.devicecall import Call, Response, address_of
 from wsdgateway.net.deviceclient import DeviceClient
@@ -28,7 +28,6 @@ from wsdgateway.soap.parsing import Malformed
 
 # Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read.
 _NOT_FORWARDED = frozenset((b"host", b"content-length", b"expect", b"accept-encoding"))
-_FRAMING = frozenset((b"content-length",))
 
 
 class Exchanges:
@@ -58,12 +57,12 @@ class Exchanges:
         question = route(request.body, endpoint, client=turn.client, host=request.host)
         if isinstance(question, Rejected):
             self._refuse(turn, question.fault, question.relates_to)
-            self._metrics.request(self._bridge.name, question.operation, REFUSED, self._seconds() - started)
+            self._account(question.operation, REFUSED, started)
             return
         decision = self._bridge.ask(question, started)
         if isinstance(decision, Answer):
             turn.answer(200, decision.body)
-            self._metrics.request(self._bridge.name, question.operation.name, LOCAL, self._seconds() - started)
+            self._account(question.operation.name, LOCAL, started)
             return
         if isinstance(decision, Forward) and not question.operation.learns and question.operation is not RETRIEVE_IMAGE:
             self._forward(turn, decision, started)
@@ -85,8 +84,8 @@ class Exchanges:
         if not response.ended or not head.framed or _is_streamed(response):
             return Deferred.fromCoroutine(self._receive_late(response, turn, forward, started))
         self._count(response.call, OK if head.status < 400 else FAULT)
-        turn.pass_on(head.status, head.reason, end_to_end(head.headers, _FRAMING), response.whole())
-        self._metrics.request(self._bridge.name, forward.question.operation.name, DEVICE, self._seconds() - started)
+        turn.pass_on(head.status, head.reason, end_to_end(head.headers, FRAMING), response.whole())
+        self._account(forward.question.operation.name, DEVICE, started)
         return None
 
     async def _receive_late(self, response: Response, turn: Turn, forward: Forward, started: float) -> None:
@@ -95,14 +94,13 @@ class Exchanges:
             self._refuse(turn, outcome.fault, forward.question.envelope.message_id)
         elif outcome is not None:
             self._give(turn, forward.question, Pass(outcome), DEVICE)
-        self._metrics.request(self._bridge.name, forward.question.operation.name, DEVICE, self._seconds() - started)
+        self._account(forward.question.operation.name, DEVICE, started)
 
     def _not_answered(self, failure: TwistedFailure, call: Call, turn: Turn, forward: Forward, started: float) -> None:
         failure.trap(DeviceError)
         self._warn(call, turn, failure.value)
         self._refuse(turn, fault_for(failure.value), forward.question.envelope.message_id)
-        self._metrics.request(self._bridge.name, call.operation.name, DEVICE if call.sent else REFUSED,
-                              self._seconds() - started)
+        self._account(call.operation.name, DEVICE if call.sent else REFUSED, started)
 
     def _failed(self, failure: object, turn: Turn) -> None:
         self.log.failure("while answering {client}", failure, client=turn.client)  # type: ignore[arg-type]
@@ -127,7 +125,7 @@ class Exchanges:
             else:
                 source = self._give(turn, question, decision, source)
                 break
-        self._metrics.request(self._bridge.name, question.operation.name, source, self._seconds() - started)
+        self._account(question.operation.name, source, started)
 
     def _give(self, turn: Turn, question: Question, decision: Answer | Refuse | Pass, source: str) -> str:
         if isinstance(decision, Answer):
@@ -202,6 +200,10 @@ class Exchanges:
         self._count(call, OK if reply.status < 400 else FAULT)
         return reply
 
+    def _account(self, operation: str, source: str, started: float) -> None:
+        """A client's request has been answered, from that source."""
+        self._metrics.request(self._bridge.name, operation, source, self._seconds() - started)
+
     def _count_image(self, size: int) -> None:
         self._metrics.image_bytes(self._bridge.name, size)
 
@@ -237,4 +239,4 @@ async def read_reply(response: Response) -> Reply:
             read(body)
         except Malformed as error:
             raise BadDevice(response.peer, f"it broke off: {error}") from None
-    return Reply(head.status, content_type, body, head.reason, tuple(end_to_end(head.headers, _FRAMING)))
+    return Reply(head.status, content_type, body, head.reason, tuple(end_to_end(head.headers, FRAMING)))

@@ -6,13 +6,11 @@ answer by closing, it tells a whole body from a part.
 
 from collections.abc import Callable
 
-from wsdgateway.http.messages import end_to_end, first
+from wsdgateway.http.messages import FRAMING, end_to_end, first
 from wsdgateway.mtom.multipart import BadMultipart, MultipartReader, PartBegin, PartData, boundary_of
 from wsdgateway.net.devicecall import Response
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.turn import Turn
-
-_FRAMING = frozenset((b"content-length",))
 
 
 class _Watcher:
@@ -55,7 +53,7 @@ async def relay(response: Response, turn: Turn, count_image: Callable[[int], Non
         return Unavailable(response.peer, "the client went away")
     turn.producer = response
     turn.on_gone = response.stopProducing
-    turn.stream(head.status, head.reason, end_to_end(head.headers, _FRAMING), head.length)
+    turn.stream(head.status, head.reason, end_to_end(head.headers, FRAMING), head.length)
     try:
         await response.relay(take, turn.pending)
         if not head.framed and not watcher.whole:

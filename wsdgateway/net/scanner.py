@@ -27,9 +27,9 @@ from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.exchange import Exchanges, read_reply
 from wsdgateway.net.failures import BadDevice, DeviceError
 from wsdgateway.net.subscription import DeviceSubscription, reachable
-from wsdgateway.net.turn import SOAP, Turn
+from wsdgateway.net.turn import Turn
 from wsdgateway.scan.operations import GET_METADATA, Operation
-from wsdgateway.soap.envelope import read
+from wsdgateway.soap.envelope import CONTENT_TYPE, read
 from wsdgateway.soap.faults import Fault, invalid_args, write_fault
 from wsdgateway.soap.parsing import Malformed
 
@@ -108,7 +108,7 @@ class Scanner:
             address = address_of(url)
         except ValueError as error:
             raise BadDevice(url, str(error)) from None
-        call = Call(address, operation, body, [(b"Content-Type", SOAP), (b"User-Agent", b"wsdgateway")])
+        call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
         try:
             reply = await read_reply(await self.device.request(call))
         except DeviceError:

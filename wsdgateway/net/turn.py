@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IPushProducer
 
 from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, response_head
 from wsdgateway.http.requests import Request
+from wsdgateway.soap.envelope import CONTENT_TYPE
 
-SOAP = b"application/soap+xml; charset=utf-8"
-_SOAP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: " + SOAP + b"\r\n"
+_SOAP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: " + CONTENT_TYPE + b"\r\n"
 
 
 class Channel(Protocol):
@@ -63,10 +63,10 @@ class Turn:
         """The client's IP address."""
         return self._channel.client
 
-    def answer(self, status: int, body: bytes, content_type: bytes = SOAP,
+    def answer(self, status: int, body: bytes, content_type: bytes = CONTENT_TYPE,
                headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """An answer of our own, whole. An empty `content_type` is left out."""
-        if status == 200 and not headers and content_type is SOAP:
+        if status == 200 and not headers and content_type is CONTENT_TYPE:
             head = _SOAP_OK
         else:
             fields = [*headers, (b"Content-Type", content_type)] if content_type else headers

@@ -40,7 +40,6 @@ class Control(Resource):
         self._soap = soap
         self._device = soap.device
         self._troubles = troubles
-        self._reboot = reboot
         self._deeds: dict[str, Callable[[Request], object]] = {
             "press": self._press, "jam": lambda _: self._device.jam(), "clear": self._clear,
             "feeder": self._feeder, "reboot": lambda request: reboot(_number(request, "seconds", 1.0)),

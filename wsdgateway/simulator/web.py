@@ -22,7 +22,7 @@ from wsdgateway.simulator.events import Refused
 from wsdgateway.simulator.jobs import timestamp
 from wsdgateway.simulator.pages import draw_page
 from wsdgateway.soap.addressing import ANONYMOUS
-from wsdgateway.soap.envelope import Envelope, compose, read
+from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
 from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, write_fault
 from wsdgateway.soap.namespaces import PNPX, WSCN, WSDP, WSE, WSX, XOP
 from wsdgateway.soap.parsing import Malformed, text_of
@@ -30,7 +30,6 @@ from wsdgateway.soap.parsing import Malformed, text_of
 PIECE = 65536
 BOUNDARY = "4aa7d814-adc1-47a2-8e1c-07585b9892a4"
 
-_SOAP = b"application/soap+xml; charset=utf-8"
 _MTOM = (f'multipart/related; type="application/xop+xml"; boundary="{BOUNDARY}"; '
          'start="<0@virtual>"; start-info="application/soap+xml"').encode()
 
@@ -128,7 +127,8 @@ class SoapResource(Resource):
             if isinstance(result, Page):
                 self._after(self.device.settings.page_seconds, self._draw, request, envelope, result)
             else:
-                self._finish(request, 200, _SOAP, [self._message(envelope, f"{envelope.action}Response", result)])
+                message = self._message(envelope, f"{envelope.action}Response", result)
+                self._finish(request, 200, CONTENT_TYPE, [message])
 
     def _perform(self, request: Request, envelope: Envelope) -> str | Page:
         if envelope.action is None:
@@ -163,7 +163,7 @@ class SoapResource(Resource):
                        body=body, namespaces={"wscn": WSCN, "wse": WSE, "wsx": WSX, "wsdp": WSDP, "pnpx": PNPX})
 
     def _fault(self, request: Request, envelope: Envelope | None, fault: Fault) -> None:
-        self._finish(request, fault.status, _SOAP, [write_fault(
+        self._finish(request, fault.status, CONTENT_TYPE, [write_fault(
             fault, relates_to=envelope.message_id if envelope else None, message_id=self._new_id())])
 
     def _draw(self, request: Request, envelope: Envelope, page: Page) -> None:

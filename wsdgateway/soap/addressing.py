@@ -10,6 +10,7 @@ from lxml import etree
 from wsdgateway.soap.namespaces import WSA
 from wsdgateway.soap.parsing import escape, text_of
 
+MAX_MESSAGE_ID = 1024  # a longer MessageID is nobody's, and is not kept
 ANONYMOUS = f"{WSA}/role/anonymous"
 FAULT_ACTION = f"{WSA}/fault"
 

@@ -13,7 +13,6 @@ WSE = "http://schemas.xmlsoap.org/ws/2004/08/eventing"
 WSCN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 PNPX = "http://schemas.microsoft.com/windows/pnpx/2005/10"
 XOP = "http://www.w3.org/2004/08/xop/include"
-XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 PREFIXES = {
     "soap": SOAP,
