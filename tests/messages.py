@@ -1,6 +1,6 @@
 """Messages for tests, written by hand after the specification."""
 
-from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSE
+from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSDP, WSE
 
 SCAN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 
@@ -106,3 +106,34 @@ def fault(subcode, *, code="Sender", relates_to=None):
         f"<soap:Fault><soap:Code><soap:Value>soap:{code}</soap:Value><soap:Subcode><soap:Value>{subcode}</soap:Value>"
         '</soap:Subcode></soap:Code><soap:Reason><soap:Text xml:lang="en">No.</soap:Text></soap:Reason></soap:Fault>'),
         relates_to=relates_to)
+
+
+def subscribe(notify_to, *, events=None, expires="PT1H", end_to=None, mode=None, dialect=f"{WSDP}/Action",
+              destinations=(), parameters="", **more):
+    """A Subscribe; `events` are names or URIs, `destinations` pairs of context and name."""
+    def reference(name, address):
+        extra = f"<wsa:ReferenceParameters>{parameters}</wsa:ReferenceParameters>" if parameters else ""
+        return f"<wse:{name}><wsa:Address>{address}</wsa:Address>{extra}</wse:{name}>"
+
+    mode = f' Mode="{mode}"' if mode is not None else ""
+    dialect = f' Dialect="{dialect}"' if dialect is not None else ""
+    wanted = "" if events is None else (
+        f"<wse:Filter{dialect}>\n {' '.join(e if ':' in e or not dialect else f'{SCAN}/{e}' for e in events)} "
+        "</wse:Filter>")
+    listed = "".join(
+        f"<wscn:ScanDestination><wscn:ClientDisplayName>{name}</wscn:ClientDisplayName>"
+        f"<wscn:ClientContext>{context}</wscn:ClientContext></wscn:ScanDestination>" for context, name in destinations)
+    return envelope(f"{WSE}/Subscribe", (
+        "<wse:Subscribe>" + (reference("EndTo", end_to) if end_to else "")
+        + f"<wse:Delivery{mode}>{reference('NotifyTo', notify_to)}</wse:Delivery>"
+        + (f"<wse:Expires>{expires}</wse:Expires>" if expires is not None else "") + wanted
+        + (f"<wscn:ScanDestinations>{listed}</wscn:ScanDestinations>" if destinations else "") + "</wse:Subscribe>"),
+        **more)
+
+
+def manage(action, identifier=None, *, expires=None, inside=False, **more):
+    """A Renew, GetStatus or Unsubscribe; the identifier as a header, or inside the body."""
+    named = f"<wse:Identifier>{identifier}</wse:Identifier>" if identifier else ""
+    expires = f"<wse:Expires>{expires}</wse:Expires>" if expires is not None else ""
+    return envelope(f"{WSE}/{action}", f"<wse:{action}>{named if inside else ''}{expires}</wse:{action}>",
+                    headers="" if inside else named, **more)

@@ -6,6 +6,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from wsdgateway.http.requests import Request, RequestReader
 from wsdgateway.http.responses import Data, End, Head, ResponseReader
+from wsdgateway.soap.envelope import read
 
 TIMEOUT = 15.0
 
@@ -208,3 +209,38 @@ class Device:
         await self.listening.stopListening()
         for connection in list(self.factory.open):
             connection.transport.abortConnection()
+
+
+class Sink:
+    """A client's event sink on loopback: takes every notification with `status`; `told` holds their envelopes.
+
+    `status` None says nothing at all; `handle` can be set to answer by hand.
+    """
+
+    def __init__(self):
+        self.device = Device()
+        self.device.handle = self._take
+        self.status = b"202 Accepted"
+        self.told = []
+        self.times = []
+
+    async def start(self, port=0):
+        await self.device.start(port)
+        self.url = f"http://127.0.0.1:{self.device.port}/events"
+
+    def _take(self, asked):
+        if not isinstance(asked.request, Request):
+            raise AssertionError(asked.request)
+        if self.status is not None:
+            if self.status.startswith(b"2"):
+                self.told.append(read(asked.request.body))
+            asked.write(b"HTTP/1.1 " + self.status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            asked.close()
+
+    @property
+    def events(self):
+        """The last part of each action."""
+        return [envelope.action.rpartition("/")[2] for envelope in self.told]
+
+    async def stop(self):
+        await self.device.stop()

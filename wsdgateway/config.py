@@ -193,6 +193,11 @@ class Events:
     address: str | None = _key(_base_url, None)
     expires: float = _key(_seconds, 3600.0)
     client_expires: float = _key(_seconds, 86400.0)
+    client_networks: tuple[IPv4Network | IPv6Network, ...] = _key(_networks, ())
+    client_queue: int = _key(_whole(1, 100000), 256)
+    client_retry: float = _key(_seconds, 3600.0)
+    max_subscriptions: int = _key(_whole(1, 100000), 2000)
+    scanner_silence: float = _key(_seconds, 86400.0)
 
 
 @attrs.frozen
@@ -211,6 +216,7 @@ class LimitsConfig:
     connections: int = _key(_whole(1, 1000000), 2000)
     keepalive_timeout: float = _key(_seconds, 60.0)
     header_timeout: float = _key(_seconds, 15.0)
+    stop_timeout: float = _key(_seconds, 10.0)
 
 
 @attrs.frozen
@@ -248,7 +254,7 @@ class Config:
         """What is switched on here and does not exist yet: a line for each."""
         lines = []
         if self.gateway.state.startswith("redis:"):
-            lines.append("[gateway] state: Redis is not built yet; finished jobs are kept in memory")
+            lines.append("[gateway] state: Redis is not built yet; jobs and subscriptions are kept in memory")
         if self.discovery.device_interfaces or self.discovery.client_interfaces:
             lines.append("[discovery]: discovery is not built yet; nothing is searched or announced")
         if self.exchange_log.path or self.exchange_log.capture:

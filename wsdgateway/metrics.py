@@ -102,6 +102,30 @@ class Metrics:
         """A notification came in."""
         self._events.labels(scanner, event).inc()
 
+    def deliveries(self, scanner: str) -> "Deliveries":
+        """What is counted of one scanner's deliveries to clients."""
+        return Deliveries(self._deliveries, scanner)
+
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class Deliveries:
+    """Notifications to clients: each try ends as `ok` or `retried`, each event lost as `dropped`."""
+
+    def __init__(self, counter: Counter, scanner: str) -> None:
+        self._ok, self._retried, self._dropped = (
+            counter.labels(scanner, outcome) for outcome in ("ok", "retried", "dropped"))
+
+    def delivered(self) -> None:
+        """One has arrived."""
+        self._ok.inc()
+
+    def retried(self) -> None:
+        """One has not, and is tried again."""
+        self._retried.inc()
+
+    def dropped(self, count: int) -> None:
+        """So many never will."""
+        self._dropped.inc(count)

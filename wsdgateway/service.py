@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
@@ -18,13 +19,17 @@ from wsdgateway.bridge.jobtable import Job
 from wsdgateway.config import Config, ScannerConfig
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.deadlines import within
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.frontdoor import ClientConnection, FrontDoor, Limits
 from wsdgateway.net.listening import Listener
 from wsdgateway.net.reception import Reception
-from wsdgateway.net.routes import base_url, local_address
+from wsdgateway.net.routes import ANY, base_url, local_address, url_of
 from wsdgateway.net.scanner import Scanner, ScannerOptions, Surroundings
-from wsdgateway.storage.jobs import FinishedJob, IJobStore, MemoryStore, SqliteStore
+from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.storage.memory import MemoryStore
+from wsdgateway.storage.sqlite import SqliteStore
+from wsdgateway.storage.store import FinishedJob, IStore
 
 _process = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
 _ids = count(int.from_bytes(os.urandom(4)))
@@ -47,24 +52,27 @@ class GatewayService(MultiService):
         self.config = config
         self._wall = wall
         self.metrics = Metrics()
-        self.store: IJobStore = self._open_store()
+        self.store: IStore = self._open_store()
         self._reception = Reception(new_id=new_id)
-        around = Surroundings(reactor, seconds, wall, new_id, self.metrics, self._events_base, self._finished)
-        self.scanners = [Scanner(self._options(scanner), around) for scanner in config.scanner]
+        policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
+        self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, self.store, policy,
+                                    self._events_base, self._finished)
+        self.scanners = [Scanner(self._options(scanner), self._around) for scanner in config.scanner]
+        self._dismissed: list[Scanner] = []
+        self.metrics.scanners.extend(self.scanners)
         for scanner in self.scanners:
             self._reception.add(scanner)
         limits = Limits(config.limits.request_body, config.limits.connections, config.limits.keepalive_timeout,
                         config.limits.header_timeout)
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=limits, respond=self._reception.respond,
-                               refused=self._refused)
+                               refused=self._refused, base=self._base)
         self.listeners = [Listener(reactor, listen.endpoint, self._door, self._tried) for listen in config.listen]
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, self.store.finished, wall)
         self.admin = Listener(reactor, config.admin.endpoint, AdminSite(overview))
-        for listener in (*self.listeners, self.admin):
-            listener.setServiceParent(self)
         self._started = False
+        self._loading: Deferred[None] | None = None
 
-    def _open_store(self) -> IJobStore:
+    def _open_store(self) -> IStore:
         kind, _, where = self.config.gateway.state.partition(":")
         if kind == "sqlite":
             return SqliteStore(self._reactor, self.config.folder / where, self.config.cache.history)
@@ -79,12 +87,55 @@ class GatewayService(MultiService):
             max_connections=scanner.max_connections, timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
             lenient=scanner.lenient, event_sources=scanner.event_sources, max_age=config.cache.max_age,
             poll_interval=config.cache.poll_interval, history=config.cache.history, expires=config.events.expires,
-            authorities=advertised)
+            client_expires=config.events.client_expires, client_queue=config.events.client_queue,
+            client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
+            scanner_silence=config.events.scanner_silence, authorities=advertised)
 
     def startService(self) -> None:
         for line in self.config.not_built():
             self.logger.warn("{line}", line=line)
         super().startService()
+        self._loading = Deferred.fromCoroutine(self._load())
+        self._loading.addErrback(self._not_loaded)
+
+    async def _load(self) -> None:
+        """What the store has, before anybody can ask for it; then the doors open."""
+        subscriptions, held = await self.store.subscriptions(), await self.store.held()
+        names = {one.scanner for one in subscriptions} | {one.scanner for one in held}
+        for scanner in (*self.scanners, *self._gone(names)):
+            scanner.restore([one for one in subscriptions if one.scanner == scanner.name],
+                            [one for one in held if one.scanner == scanner.name])
+        for scanner in self._dismissed:
+            scanner.dismiss("This scanner is not bridged any more.")
+        for listener in (*self.listeners, self.admin):
+            if self.running:
+                listener.setServiceParent(self)
+
+    def _not_loaded(self, failure: Failure) -> None:
+        self.logger.failure("the store can't be read, so nothing is served; move the file away or put a copy of it in "
+                            "its place", failure)
+        self._reactor.callLater(0, self._reactor.stop)
+
+    def _gone(self, names: set[str]) -> list[Scanner]:
+        """Scanners that are in the store and no longer in the configuration."""
+        known = {scanner.name for scanner in self.scanners}
+        self._dismissed = [Scanner(ScannerOptions(name), self._around) for name in sorted(names - known)]
+        return self._dismissed
+
+    def _base(self, host: str, port: int) -> str:
+        """The URL for clients that have reached us at this address of ours."""
+        for listen, listener in zip(self.config.listen, self.listeners, strict=True):
+            address = listener.address
+            if listen.advertise and address is not None and address[1] == port and (
+                    address[0] == host or address[0] in ANY):
+                return listen.advertise
+        return url_of(host, port)
+
+    def _own_addresses(self) -> list[tuple[str, int]]:
+        """Where this gateway listens, as it knows itself and as it is advertised: nobody is notified there."""
+        advertised = [urlsplit(listen.advertise) for listen in self.config.listen if listen.advertise]
+        return [*(listener.address for listener in (*self.listeners, self.admin) if listener.address is not None),
+                *((url.hostname or "-", url.port or 80) for url in advertised)]
 
     def _tried(self) -> None:
         """Scanners are subscribed to once it is known which ports they can reach us at."""
@@ -114,14 +165,19 @@ class GatewayService(MultiService):
                          reason=refusal.reason)
 
     async def _stop(self) -> None:
+        if self._loading is not None:
+            await self._loading
         for listener in self.listeners:
             if listener.running:
                 await listener.stopService()
-        self.logger.info("stopping: leaving {count} scanner(s)", count=len(self.scanners))
-        await gatherResults([Deferred.fromCoroutine(scanner.stop()) for scanner in self.scanners])
-        gone: Deferred[None] = Deferred()
-        self._door.close_all(lambda: gone.callback(None))
-        await gone
+        scanners = [*self.scanners, *self._dismissed]
+        self.logger.info("stopping: what runs may end within {seconds:g} s; then {count} scanner(s) are left",
+                         seconds=self.config.limits.stop_timeout, count=len(self.scanners))
+        self._door.drain()
+        await within(self._reactor, self.config.limits.stop_timeout, [
+            self._door.empty(), *(scanner.audience.notifier.idle() for scanner in scanners)])
+        await gatherResults([Deferred.fromCoroutine(scanner.stop()) for scanner in scanners])
+        await self._door.close_all()
         if self.admin.running:
             await self.admin.stopService()
         await self.store.close()

@@ -10,7 +10,7 @@ from twisted.python.usage import UsageError
 from wsdgateway.config import Config, ConfigError, find_config, read_config
 from wsdgateway.demo import Demo
 from wsdgateway.service import GatewayService
-from wsdgateway.storage.jobs import StoreError
+from wsdgateway.storage.store import StoreError
 
 
 class Options(BaseOptions):

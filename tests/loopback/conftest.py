@@ -2,7 +2,7 @@
 
 import pytest
 import pytest_twisted
-from peers import Device
+from peers import Device, Sink
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
 
@@ -107,3 +107,19 @@ def device():
     pytest_twisted.blockon(ensureDeferred(made.start()))
     yield made
     pytest_twisted.blockon(ensureDeferred(made.stop()))
+
+
+@pytest.fixture
+def sink():
+    """Starts event sinks: `await sink()`."""
+    started = []
+
+    async def start(port=0):
+        made = Sink()
+        await made.start(port)
+        started.append(made)
+        return made
+
+    yield start
+    for made in started:
+        pytest_twisted.blockon(ensureDeferred(made.stop()))

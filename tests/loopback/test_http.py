@@ -143,7 +143,7 @@ async def test_another_content_type_is_415(gateway, echo, content_type):
     (PATH, b"<!DOCTYPE a [<!ENTITY e 'x'>]><a>&e;</a>", "InvalidArgs", 400),
     (PATH, b"<a>" * 300 + b"</a>" * 300, "InvalidArgs", 400),
     (PATH, envelope(None, "<wscn:X/>"), "MessageInformationHeaderRequired", 400),
-    (PATH, envelope(f"{WSE}/Subscribe", "<wse:Subscribe/>"), "EventSourceUnableToProcess", 500),
+    (PATH, envelope(f"{WSE}/Subscribe", "<wse:Subscribe/>"), "InvalidMessage", 400),
     ("/front-desk/subscriptions/5", envelope(f"{WSE}/Renew", "<wse:Renew/>"), "InvalidMessage", 400),
     ("/front-desk", envelope(f"{SCAN}/GetJobElements"), "ActionNotSupported", 400),
     ("/", envelope(f"{WSD}/Nonsense"), "ActionNotSupported", 400), ("/", b"<a", "InvalidArgs", 400),

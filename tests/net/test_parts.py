@@ -152,7 +152,8 @@ class Door:
         self.reactor = MemoryReactorClock()
         self.refusals = []
         self.factory = FrontDoor(self.reactor, seconds=self.reactor.seconds, wall=lambda: 0.0, limits=Limits(**limits),
-                                 respond=respond, refused=lambda _, refusal: self.refusals.append(refusal))
+                                 respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
+                                 base=lambda host, port: f"http://{host}:{port}")
 
     def connect(self):
         protocol = self.factory.buildProtocol(None)

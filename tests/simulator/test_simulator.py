@@ -14,10 +14,11 @@ from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.simulator.description import metadata
-from wsdgateway.simulator.device import Page, Rejected, VirtualDevice
+from wsdgateway.simulator.device import Page, VirtualDevice
 from wsdgateway.simulator.pages import PageFormat, draw_page
 from wsdgateway.simulator.settings import Settings, SettingsError, make_settings, read_settings
 from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import Refused
 from wsdgateway.soap.namespaces import PNPX, WSCN, WSDP, WSX
 
 
@@ -51,7 +52,7 @@ class Scanner:
         return read(envelope("x", result)).body
 
     def fault(self, name, content=""):
-        with pytest.raises(Rejected) as caught:
+        with pytest.raises(Refused) as caught:
             self.do(name, content)
         return caught.value.fault.subcode.partition(":")[2]
 
@@ -97,7 +98,7 @@ def test_the_feeder_empties_and_is_refilled():
     assert scanner.device.feeder == 3
     scanner = Scanner(feeder_pages=1, refill=False)
     scanner.retrieve(scanner.create("ADF"))
-    with pytest.raises(Rejected):
+    with pytest.raises(Refused):
         scanner.create("ADF")
 
 
@@ -126,7 +127,7 @@ def test_cancel_jam_and_a_broken_page():
     job = scanner.create()
     scanner.device.jam()
     assert scanner.state(job) == ("Aborted", 0, "ScannerStopped")
-    with pytest.raises(Rejected):
+    with pytest.raises(Refused):
         scanner.create()
 
 
@@ -150,7 +151,7 @@ def test_a_wrong_token_and_two_jobs():
     scanner = Scanner()
     job = scanner.create()
     assert scanner.fault("RetrieveImage", named(job, "wrong")) == "ClientErrorInvalidJobToken"
-    with pytest.raises(Rejected):
+    with pytest.raises(Refused):
         scanner.create()
 
 

@@ -14,20 +14,21 @@ from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import event_of
 from wsdgateway.soap.addressing import MAX_MESSAGE_ID
-from wsdgateway.soap.envelope import read
+from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import Malformed
 
 MAX_REMEMBERED = 1024
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Notification:
     """What a device tells. `event` is the event's name, or None for the end of the subscription."""
 
     event: str | None
     message_id: str | None
-    status: JobStatus | None = None
+    status: JobStatus | None
+    envelope: Envelope
 
 
 def read_notification(data: bytes) -> Notification | Rejected:
@@ -42,7 +43,7 @@ def read_notification(data: bytes) -> Notification | Rejected:
     if event is None and envelope.action != SUBSCRIPTION_END:
         return Rejected(action_not_supported(envelope.action), envelope.message_id)
     status = read_job_event(event, envelope.body) if event else None
-    return Notification(event, envelope.message_id, status)
+    return Notification(event, envelope.message_id, status, envelope)
 
 
 class Seen:
@@ -51,13 +52,13 @@ class Seen:
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
 
-    def is_new(self, notification: Notification) -> bool:
-        """Whether this notification has not been here before; remembers it. Without MessageID it always is new."""
-        if notification.message_id is None or len(notification.message_id) > MAX_MESSAGE_ID:
+    def is_new(self, message_id: str | None) -> bool:
+        """Whether no notification with this MessageID was here before; remembers it. One without always is new."""
+        if message_id is None or len(message_id) > MAX_MESSAGE_ID:
             return True
-        if notification.message_id in self._ids:
+        if message_id in self._ids:
             return False
-        self._ids[notification.message_id] = None
+        self._ids[message_id] = None
         if len(self._ids) > MAX_REMEMBERED:
             self._ids.popitem(last=False)
         return True

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
+from wsdgateway.scan.destinations import replace_token
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, read, write
 from wsdgateway.soap.namespaces import WSA
@@ -44,8 +45,8 @@ def _names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
     return before == scanner and (not slash or rest == "scan" or rest.startswith("subscriptions/"))
 
 
-def _make_anonymous(element: etree._Element) -> bool:
-    """Whether the reference had to be changed."""
+def make_anonymous(element: etree._Element) -> bool:
+    """Let a reference name the anonymous address; whether it had to be changed."""
     address = element.find(_ADDRESS)
     if address is not None:
         if text_of(address) == ANONYMOUS:
@@ -58,8 +59,9 @@ def _make_anonymous(element: etree._Element) -> bool:
     return True
 
 
-def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str) -> bytes:
-    """The request as it goes to the device at that address."""
+def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str,
+              token: str | None = None) -> bytes:
+    """The request as it goes to the device at that address; with another DestinationToken, if one is given."""
     if envelope.header is None:
         return raw
     changed = False
@@ -68,7 +70,10 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
             header.text = device
             changed = True
         elif header.tag in _REPLIES:
-            changed = _make_anonymous(header) or changed
+            changed = make_anonymous(header) or changed
+    if token is not None and envelope.body is not None:
+        replace_token(envelope.body, token)
+        changed = True
     return write(envelope.root) if changed else raw
 
 

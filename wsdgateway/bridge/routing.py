@@ -9,9 +9,10 @@ from enum import Enum
 import attrs
 
 from wsdgateway.bridge.decisions import Question
+from wsdgateway.eventing.source import identifier_of
 from wsdgateway.scan.jobelements import read_request
-from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_JOB_ELEMENTS, OTHER, SUBSCRIBE, operation_of
-from wsdgateway.soap.envelope import read
+from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_JOB_ELEMENTS, OTHER, Operation, operation_of
+from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import Malformed
 
@@ -33,16 +34,25 @@ class Rejected:
     operation: str = OTHER.name
 
 
-NO_EVENTS = Fault("Receiver", "wse:EventSourceUnableToProcess",
-                  "This gateway does not pass on events to clients; ask GetJobElements for the job's status instead.")
-UNKNOWN_SUBSCRIPTION = Fault("Sender", "wse:InvalidMessage",
-                             "There is no such subscription here; send Subscribe to the scan service anew.", 400)
+@attrs.frozen(eq=False)
+class EventingRequest:
+    """Subscribe, or what a subscription's manager is asked: `named` are the identifiers that it gives, the best first.
+
+    `client` is the IP address of whoever asks.
+    """
+
+    envelope: Envelope
+    operation: Operation
+    client: str
+    named: tuple[str, ...] = ()
 
 
-def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes) -> Question | Rejected:
+def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
+          subscription: str | None = None) -> Question | EventingRequest | Rejected:
     """The question in a request's body, or why there is none to ask.
 
-    Subscribe is refused by a fault, since Windows' event client does not survive silence.
+    `subscription` is what the path names at a subscription's address; a wse:Identifier goes before it, since clients
+    in the field send everything to the first address that they were given.
     """
     try:
         envelope = read(raw)
@@ -52,10 +62,9 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes) -> Questi
     if action is None:
         return Rejected(action_missing(), envelope.message_id)
     operation = operation_of(action)
-    if operation is SUBSCRIBE:
-        return Rejected(NO_EVENTS, envelope.message_id, operation.name)
     if operation in EVENTING_OPERATIONS:
-        return Rejected(UNKNOWN_SUBSCRIPTION, envelope.message_id, operation.name)
+        named = (identifier_of(envelope), subscription)
+        return EventingRequest(envelope, operation, client, tuple(name for name in named if name is not None))
     if endpoint is Endpoint.DEVICE:
         return Rejected(action_not_supported(action), envelope.message_id, operation.name)
     wanted = None

@@ -4,7 +4,6 @@ The promises of the job table are kept here, with `jobtable`. Nothing here waits
 `Join` goes out, and what came of it comes back through `learn`, `fail` or `joined`.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
@@ -27,8 +26,11 @@ from wsdgateway.bridge.decisions import (
 )
 from wsdgateway.bridge.intake import Notification, Seen
 from wsdgateway.bridge.jobtable import JobTable
+from wsdgateway.bridge.outcomes import Outcomes
 from wsdgateway.bridge.resends import Resends, is_success
 from wsdgateway.bridge.rewriting import forwarded, related
+from wsdgateway.bridge.subscriptions import Subscriptions
+from wsdgateway.scan.destinations import token_of
 from wsdgateway.scan.jobelements import JOB_STATUS, SCAN_TICKET, JobElementsRequest, read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
 from wsdgateway.scan.jobstatus import read_summaries
@@ -46,8 +48,6 @@ from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of, temporary_error
 from wsdgateway.soap.parsing import Malformed
 
-MAX_OUTCOMES = 1000
-MAX_OUTCOME = 16384
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
 # Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
 
@@ -56,6 +56,8 @@ _LISTS = {GET_ACTIVE_JOBS: "ActiveJobs", GET_JOB_HISTORY: "JobHistory"}
 _OVERTAKEN = temporary_error(
     "The scanner's answers were outdated before they arrived; ask again in a second.")
 _NOT_FOUND_YET = temporary_error("The scanner's address is not known yet; ask again in a few seconds.")
+_NOT_ON_PANEL_YET = temporary_error(
+    "The scanner does not know this destination at the moment, and is being told of it; ask again in a second.")
 
 
 @attrs.frozen(eq=False)
@@ -70,15 +72,16 @@ class BridgedScanner:
     """What the gateway decides for one scanner. `new_id` makes message ids, `urn:uuid:…`.
 
     `device` is the scan service's address, None until it is known. `suspects_reboot` is set when the device
-    forgot an active job or used a JobId again; whoever acts on that clears it.
+    forgot an active job or used a JobId again; whoever acts on that clears it. `subscriptions` are the clients';
+    `off_panel` names those that should be held at the scanner and are not at the moment.
     """
 
     def __init__(self, name: str, *, max_age: float, poll_interval: float, history: int,
-                 new_id: Callable[[], str], authorities: frozenset[str] = frozenset()) -> None:
+                 new_id: Callable[[], str], authorities: frozenset[str] = frozenset(),
+                 max_subscriptions: int = 1000) -> None:
         self.name = name
         self.device: str | None = None
         self.table = JobTable(max_age=max_age, poll_interval=poll_interval, history=history)
-        self._poll_interval = poll_interval
         self._new_id = new_id
         self._authorities = authorities
         self._answers = JobAnswers(self.table)
@@ -89,7 +92,9 @@ class BridgedScanner:
         self._creating: set[Forward] = set()
         self._lost_creates = False
         self.suspects_reboot = False
-        self._outcomes: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
+        self._outcomes = Outcomes(poll_interval)
+        self.subscriptions = Subscriptions(max_subscriptions)
+        self.off_panel: set[str] = set()
 
     # Questions.
 
@@ -114,9 +119,9 @@ class BridgedScanner:
         if body is not None:
             return Answer(body)
         if wanted.status_only:
-            known = self._outcomes.get(wanted.job_id)
-            if known is not None and now - known[0] < self._poll_interval:
-                return self._share(question, known[1])
+            known = self._outcomes.recent(wanted.job_id, now)
+            if known is not None:
+                return self._share(question, known)
         running = self._reading.get(wanted.job_id)
         if running is not None and self._is_enough(running, wanted):
             return Join(running)
@@ -136,10 +141,13 @@ class BridgedScanner:
             return Refuse(_NOT_FOUND_YET)
         if asks >= MAX_ASKS:
             return Refuse(_OVERTAKEN)
+        token = self._token(question)
+        if isinstance(token, Refuse):
+            return token
         host = question.host.decode("latin-1").lower()
         hosts = self._authorities | {host} if host else self._authorities
         forward = Forward(question, forwarded(question.envelope, question.raw, scanner=self.name, hosts=hosts,
-                                              device=self.device), asks + 1)
+                                              device=self.device, token=token), asks + 1)
         if question.operation is CREATE_SCAN_JOB:
             self._resends.started(forward)
             self._creating.add(forward)
@@ -147,6 +155,17 @@ class BridgedScanner:
         if wanted is not None and wanted.wanted and JOB_STATUS in wanted.wanted:
             self._reading.setdefault(wanted.job_id, forward)
         return forward
+
+    def _token(self, question: Question) -> str | Refuse | None:
+        """The DestinationToken that the scanner knows for the client's, where it is another one by now."""
+        given = token_of(question.envelope.body) if question.operation is CREATE_SCAN_JOB else None
+        found = self.subscriptions.token(given) if given is not None else None
+        if found is None:
+            return None
+        subscription, token = found
+        if subscription.identifier in self.off_panel:
+            return Refuse(_NOT_ON_PANEL_YET)
+        return token.current if token.current != given else None
 
     def sent(self, forward: Forward, now: float) -> None:
         """The request is going to the device now, or again on another connection."""
@@ -157,8 +176,7 @@ class BridgedScanner:
         if question.operation is CREATE_SCAN_JOB:
             return self._share(question, outcome)
         assert question.wanted is not None
-        remembered = self._outcomes.get(question.wanted.job_id)
-        if remembered is not None and remembered[1] is outcome:
+        if self._outcomes.is_kept(question.wanted.job_id, outcome):
             return self._share(question, outcome)
         sent = self._sent.get(forward)
         return self._read_job(question, now, at_least=sent.moment if sent else None, asks=forward.asks)
@@ -194,10 +212,10 @@ class BridgedScanner:
             self._resends.ended(forward, None, now)
             self._lost_creates = True
         elif operation is CANCEL_JOB and job_id is not None and forward in self._sent:
-            self._job_changed(job_id)
+            self._outcomes.drop(job_id)
             self.table.canceled(job_id)
         elif operation is GET_JOB_ELEMENTS:
-            self._remember(forward, sent, failure)
+            self._outcomes.keep(forward.question.wanted, sent.at, failure)
         return Refuse(failure.fault)
 
     def _end(self, forward: Forward, now: float) -> _Sent:
@@ -217,7 +235,7 @@ class BridgedScanner:
         job_id = self._job_id(forward)
         if operation is CANCEL_JOB:
             if job_id is not None:
-                self._job_changed(job_id)
+                self._outcomes.drop(job_id)
                 self.table.canceled(job_id, accepted=is_success(reply))
             return True
         if not operation.learns:
@@ -237,7 +255,7 @@ class BridgedScanner:
                 self.suspects_reboot = self.suspects_reboot or (known is not None and known.since < sent.moment)
                 if self.table.created(created.job_id, sent.moment,
                                       alone=not self._creating and not self._lost_creates):
-                    self._job_changed(created.job_id)
+                    self._outcomes.drop(created.job_id)
             return True
         return self._learn_list(forward, envelope.body, sent)
 
@@ -261,40 +279,24 @@ class BridgedScanner:
                 self.suspects_reboot = True
             if gone and not self.table.absent(job_id, sent.moment):
                 return False
-            self._remember(forward, sent, reply)
+            self._outcomes.keep(forward.question.wanted, sent.at, reply)
             return True
         self._answers.qualified = elements.qualified
         current = True
         if elements.status is not None and elements.status.job_id == job_id:
             current = self.table.answered(elements.status, sent.moment, sent.at)
-            self._job_changed(job_id)
+            self._outcomes.drop(job_id)
         else:
-            self._remember(forward, sent, reply)
+            self._outcomes.keep(forward.question.wanted, sent.at, reply)
         if elements.extras:
             self.table.learn_extras(job_id, elements.extras, sent.moment)
         return current
-
-    def _remember(self, forward: Forward, sent: _Sent, outcome: Outcome) -> None:
-        """No status came of asking for it: for one `poll_interval` everybody who asks shares that."""
-        wanted = forward.question.wanted
-        if wanted is None or not wanted.status_only:
-            return
-        while self._outcomes and sent.at - next(iter(self._outcomes.values()))[0] >= self._poll_interval:
-            self._outcomes.popitem(last=False)
-        if isinstance(outcome, Reply) and len(outcome.body) > MAX_OUTCOME:
-            return
-        self._outcomes[wanted.job_id] = (sent.at, outcome)
-        if len(self._outcomes) > MAX_OUTCOMES:
-            self._outcomes.popitem(last=False)
-
-    def _job_changed(self, job_id: str) -> None:
-        self._outcomes.pop(job_id, None)
 
     # Events.
 
     def notified(self, notification: Notification, now: float) -> bool:
         """The device sent a notification. False if it was here before."""
-        if not self._seen.is_new(notification):
+        if not self._seen.is_new(notification.message_id):
             return False
         if notification.status is not None:
             if notification.event == JOB_STATUS_EVENT:

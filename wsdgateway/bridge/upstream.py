@@ -1,4 +1,4 @@
-"""The one subscription that the gateway holds at a scanner, as a state machine.
+"""A subscription that the gateway holds at a scanner, as a state machine: its own, or one for a name on the panel.
 
 WS-Eventing 2004/08, sections 3.1, 3.2, 3.4 and 3.5. Scanners hang when they are subscribed to too
 often, or left without Unsubscribe: so subscribe once, renew at half time, say goodbye::
@@ -6,12 +6,13 @@ often, or left without Unsubscribe: so subscribe once, renew at half time, say g
                       refused_long
                         ┌─────┐
           start         ▼     │   granted                 due, recovered
-    idle ───────► subscribing ┴───────────► subscribed ◄─────────────────► renewing
+    idle ───────► subscribing ┴───────────► subscribed ◄─────────────────► renewing ◄─── idle, resumed
                    ▲   │ refused,            │      ▲   granted, unreachable  │
      due, recovered│   │ unsupported,        │ lost └─────────────────────────┤
      rebooted      │   ▼ unreachable         ▼                                │ lost
                   waiting ◄───────────────────────────────────────────────────┘
 
+    adopted: idle ─► subscribed, with a grant that somebody else has asked for.
     stop: subscribing ─► leaving ─► stopped; from anywhere else ─► stopped, with an Unsubscribe
     where a subscription is held.
 """
@@ -28,6 +29,7 @@ from wsdgateway.soap.addressing import EndpointReference
 
 ALL_EVENTS = tuple(action_of(event) for event in EVENTS if event != SCAN_AVAILABLE)
 JOB_EVENTS = (action_of(JOB_STATUS), action_of(JOB_END_STATE))
+FILTERS = (ALL_EVENTS, JOB_EVENTS)
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
@@ -36,7 +38,8 @@ SETTLED = 60.0  # a subscription that lived this long was no failure
 SHORTEST_RENEWAL = 1.0
 RECHECK = 10.0  # a device does not start again in less
 
-_NOT_THE_FILTER = frozenset(("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "404", "503"))
+_TEMPORARY = frozenset(("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "503"))
+_NOT_THE_FILTER = _TEMPORARY | {"404"}
 
 
 @attrs.frozen
@@ -84,17 +87,18 @@ class _Core:
     address: str
     expires: float
     random: Callable[[], float]
+    filters: tuple[tuple[str, ...], ...]
     manager: EndpointReference = _NOWHERE
     short: bool = False
     failures: int = 0
     granted_at: float = 0.0
     expires_at: float = 0.0
     asked_at: float = float("-inf")
-    refusing: bool = False
+    refusing: str = ""
     state: str = "idle"
 
     def subscribe(self) -> list[Command]:
-        return [Subscribe(JOB_EVENTS if self.short else ALL_EVENTS)]
+        return [Subscribe(self.filters[-1 if self.short else 0])]
 
     def pause(self) -> Wake:
         self.failures += 1
@@ -107,7 +111,7 @@ class _Core:
         elif not self.manager.address:
             self.manager = EndpointReference(self.address)
         self.asked_at = now
-        self.refusing = False
+        self.refusing = ""
         lifetime = self.expires if granted.expires is None else granted.expires
         if lifetime <= 0:
             lifetime = SETTLED  # a clock that is wrong, not a subscription that is over
@@ -123,6 +127,8 @@ class _Core:
 
 class _Inputs(Protocol):
     def start(self) -> list[Command]: ...
+    def adopted(self, granted: Granted, now: float) -> list[Command]: ...
+    def resumed(self, manager: EndpointReference, expires_at: float) -> list[Command]: ...
     def granted(self, granted: Granted, now: float) -> list[Command]: ...
     def refused_long(self) -> list[Command]: ...
     def refused(self) -> list[Command]: ...
@@ -169,6 +175,11 @@ def _build() -> Callable[[_Core], _Inputs]:
     def renew(inputs: _Inputs, core: _Core) -> list[Command]:
         return [Renew(core.manager)]
 
+    def resume(inputs: _Inputs, core: _Core, manager: EndpointReference, expires_at: float) -> list[Command]:
+        core.manager = manager
+        core.expires_at = expires_at
+        return [Renew(manager)]
+
     def renew_later(inputs: _Inputs, core: _Core) -> list[Command]:
         return [core.pause()]
 
@@ -189,6 +200,8 @@ def _build() -> Callable[[_Core], _Inputs]:
     # A line: in this state, on this input, go to that state and do this.
     table = (
         (idle, _Inputs.start, subscribing, subscribe),
+        (idle, _Inputs.adopted, subscribed, first_grant),
+        (idle, _Inputs.resumed, renewing, resume),
         (idle, _Inputs.stop, stopped, nothing),
         (subscribing, _Inputs.granted, subscribed, first_grant),
         (subscribing, _Inputs.refused_long, subscribing, subscribe_short),
@@ -233,19 +246,22 @@ def _entering(state: str, act: Callable[..., list[Command]]) -> Callable[..., li
     return enter
 
 
-_INPUTS = (_Inputs.start, _Inputs.granted, _Inputs.refused_long, _Inputs.refused, _Inputs.unsupported,
-           _Inputs.unreachable, _Inputs.lost, _Inputs.due, _Inputs.recovered, _Inputs.rebooted, _Inputs.stop)
+_INPUTS = (_Inputs.start, _Inputs.adopted, _Inputs.resumed, _Inputs.granted, _Inputs.refused_long, _Inputs.refused,
+           _Inputs.unsupported, _Inputs.unreachable, _Inputs.lost, _Inputs.due, _Inputs.recovered, _Inputs.rebooted,
+           _Inputs.stop)
 _machine = _build()
 
 
 class Upstream:
     """The subscription at the device at `address`; `expires` in seconds is asked for; `random` gives 0 to 1.
 
-    Every method returns what should be done, in order.
+    `filters` are the actions to ask for, and what to ask for where those are refused. Every method returns what
+    should be done, in order.
     """
 
-    def __init__(self, *, address: str, expires: float, random: Callable[[], float]) -> None:
-        self._core = _Core(address, expires, random)
+    def __init__(self, *, address: str, expires: float, random: Callable[[], float],
+                 filters: tuple[tuple[str, ...], ...] = FILTERS) -> None:
+        self._core = _Core(address, expires, random, filters)
         self._inputs = _machine(self._core)
 
     @property
@@ -258,9 +274,36 @@ class Upstream:
         """Whether the device holds our subscription, as far as we know."""
         return self._core.state in ("subscribed", "renewing")
 
+    @property
+    def refusing(self) -> bool:
+        """Whether the device said no to the last Subscribe, and not for the moment only."""
+        return bool(self._core.refusing) and self._core.refusing not in _TEMPORARY
+
+    @property
+    def manager(self) -> EndpointReference:
+        """Where the subscription is managed, while there is one."""
+        return self._core.manager
+
+    @property
+    def expires_at(self) -> float:
+        """When the subscription ends, on the clock of `granted`, unless it is renewed."""
+        return self._core.expires_at
+
     def start(self) -> list[Command]:
         """Subscribe."""
         return self._inputs.start()
+
+    def once(self) -> Subscribe:
+        """What to ask for, where somebody else than this machine asks: `adopted` tells it of the success."""
+        return Subscribe(self._core.filters[0])
+
+    def adopted(self, granted: Granted, now: float) -> list[Command]:
+        """A Subscribe that was not this machine's was granted: it is kept from now on."""
+        return self._inputs.adopted(granted, now)
+
+    def resumed(self, manager: EndpointReference, expires_at: float) -> list[Command]:
+        """A subscription of an earlier start may still be held: renew it."""
+        return self._inputs.resumed(manager, expires_at)
 
     def granted(self, granted: Granted, now: float) -> list[Command]:
         """The device granted a Subscribe or a Renew."""
@@ -271,10 +314,10 @@ class Upstream:
         self._core.asked_at = now
         if self.state == "renewing":
             return self._inputs.lost(now)
-        self._core.refusing = True
+        self._core.refusing = name
         if name == "ActionNotSupported":
             return self._inputs.unsupported()
-        if self._core.short or name in _NOT_THE_FILTER:
+        if self._core.short or len(self._core.filters) == 1 or name in _NOT_THE_FILTER:
             return self._inputs.refused()
         return self._inputs.refused_long()
 
@@ -321,3 +364,19 @@ class Upstream:
     def stop(self) -> list[Command]:
         """Leave."""
         return self._inputs.stop()
+
+
+@attrs.frozen
+class Held:
+    """A subscription at a scanner as the store keeps it over a restart.
+
+    `identifier` is the client's subscription that it is held for, empty for the gateway's own; `address` is the scan
+    service's, `notify_to` where it notifies us. `expires_at` in seconds since 1970.
+    """
+
+    scanner: str
+    identifier: str
+    address: str
+    notify_to: str
+    manager: EndpointReference
+    expires_at: float

@@ -3,6 +3,7 @@
 WS-Eventing 2004/08, section 3.1; the lexical forms are those of XML Schema part 2, 3.2.6 and 3.2.7.
 """
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -34,6 +35,15 @@ def read_expires(text: str, now: datetime) -> float | None:
         return min((moment - now) / timedelta(seconds=1), LONGEST)
     except OverflowError:
         return None
+
+
+def write_expires(seconds: float, absolute: bool, now: datetime) -> str:
+    """Seconds from `now` as a duration or a point in time, to the millisecond and never longer than they are."""
+    whole = math.floor(seconds * 1000) / 1000
+    if absolute:
+        moment = (now + timedelta(seconds=whole)).astimezone(UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").replace(".000Z", "Z")
+    return f"PT{max(whole, 0.001):.3f}".rstrip("0").rstrip(".") + "S"
 
 
 def write_duration(seconds: float) -> str:

@@ -8,12 +8,12 @@ from datetime import datetime
 import attrs
 
 from wsdgateway.eventing.expiry import read_expires, write_duration
+from wsdgateway.eventing.filters import ACTION_FILTER
 from wsdgateway.soap.addressing import EndpointReference, read_reference, write_reference
 from wsdgateway.soap.envelope import Envelope, compose
-from wsdgateway.soap.namespaces import WSCN, WSDP, WSE
+from wsdgateway.soap.namespaces import WSCN, WSE
 from wsdgateway.soap.parsing import escape, text_of
 
-ACTION_FILTER = f"{WSDP}/Action"
 PUSH = f"{WSE}/DeliveryModes/Push"
 SUBSCRIPTION_END = f"{WSE}/SubscriptionEnd"
 
@@ -28,14 +28,19 @@ class Granted:
     expires: float | None
 
 
-def write_subscribe(*, to: str, message_id: str, notify_to: str, actions: tuple[str, ...], expires: float) -> bytes:
-    """A Subscribe for those actions, delivered by push; its end is told to the same address."""
+def write_subscribe(*, to: str, message_id: str, notify_to: str, actions: tuple[str, ...], expires: float,
+                    extension: str = "") -> bytes:
+    """A Subscribe for those actions, delivered by push; its end is told to the same address.
+
+    `extension` is XML that declares its own prefixes: WS-Scan's ScanDestinations.
+    """
     sink = write_reference(EndpointReference(notify_to))
     body = (
         f"<wse:Subscribe><wse:EndTo>{sink}</wse:EndTo>"
         f'<wse:Delivery Mode="{PUSH}"><wse:NotifyTo>{sink}</wse:NotifyTo></wse:Delivery>'
         f"<wse:Expires>{write_duration(expires)}</wse:Expires>"
-        f'<wse:Filter Dialect="{ACTION_FILTER}">{escape(" ".join(actions))}</wse:Filter></wse:Subscribe>'
+        f'<wse:Filter Dialect="{ACTION_FILTER}">{escape(" ".join(actions))}</wse:Filter>{extension}'
+        "</wse:Subscribe>"
     )
     return compose(action=f"{WSE}/Subscribe", message_id=message_id, to=to, body=body,
                    namespaces={"wse": WSE, "wscn": WSCN})

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 
 SLACK = 64  # limits that were lifted and may still stand in the queue beside twice the live ones
@@ -74,3 +75,10 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+async def within(reactor: Any, seconds: float, waits: list[Deferred[None]]) -> None:
+    """Until all of them have fired, or so many seconds have passed; those that have not are cancelled then."""
+    everything: Deferred[Any] = DeferredList(waits, consumeErrors=True)
+    everything.addTimeout(seconds, reactor)
+    await everything

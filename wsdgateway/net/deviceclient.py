@@ -37,7 +37,7 @@ class DeviceClient:
     """Everything that goes to one device. Times are in seconds.
 
     `on_recovered` is called when the device takes a connection after it did not; with True if it counted as
-    unreachable.
+    unreachable. `heard_at` is when it last said something, or when we began to listen.
     """
 
     log = Logger()
@@ -56,6 +56,7 @@ class DeviceClient:
         self.post = PostOffice(reactor)
         self._circuit = Circuit()
         self._reachable: bool | None = None
+        self.heard_at = seconds()
         self._queue: deque[Call] = deque()
         self._open: set[DeviceConnection] = set()
         self._closing: set[DeviceConnection] = set()
@@ -216,6 +217,7 @@ class DeviceClient:
 
     def answered(self) -> None:
         """The head of an answer has come."""
+        self.heard_at = self._seconds()
         if self._reachable is not True:
             self._reachable = True
             self.log.info("{peers}: the scanner answers", peers=", ".join(sorted(self.peers)))

@@ -12,12 +12,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure as TwistedFailure
 
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Outcome, Pass, Question, Refuse, Reply
-from wsdgateway.bridge.routing import Endpoint, Rejected, route
+from wsdgateway.bridge.routing import Endpoint, EventingRequest, Rejected, route
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.http.messages import FRAMING, end_to_end, first, is_soap, media_type
 from wsdgateway.metrics import DEVICE, ERROR, FAULT, LOCAL, OK, REFUSED, Metrics
 from wsdgateway.net.devicecall import Call, Response, address_of
 from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.failures import BadDevice, DeviceError, fault_for
 from wsdgateway.net.relay import relay
 from wsdgateway.net.turn import Turn
@@ -38,11 +39,12 @@ class Exchanges:
 
     log = Logger()
 
-    def __init__(self, bridge: BridgedScanner, device: DeviceClient, metrics: Metrics, *,
+    def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, metrics: Metrics, *,
                  seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None],
                  on_trouble: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
+        self._source = source
         self._metrics = metrics
         self._seconds = seconds
         self._new_id = new_id
@@ -50,14 +52,18 @@ class Exchanges:
         self._on_trouble = on_trouble
         self._waiting: dict[Forward, list[Deferred[Outcome]]] = {}
 
-    def serve(self, turn: Turn, endpoint: Endpoint) -> None:
-        """Answer the request of this turn, now or later."""
+    def serve(self, turn: Turn, endpoint: Endpoint, subscription: str | None = None) -> None:
+        """Answer the request of this turn, now or later; `subscription` is what its path names."""
         started = self._seconds()
         request = turn.request
-        question = route(request.body, endpoint, client=turn.client, host=request.host)
+        question = route(request.body, endpoint, client=turn.client, host=request.host, subscription=subscription)
         if isinstance(question, Rejected):
             self._refuse(turn, question.fault, question.relates_to)
             self._account(question.operation, REFUSED, started)
+            return
+        if isinstance(question, EventingRequest):
+            listening = Deferred.fromCoroutine(self._serve_eventing(turn, question, started))
+            listening.addErrback(self._failed, turn)
             return
         decision = self._bridge.ask(question, started)
         if isinstance(decision, Answer):
@@ -69,6 +75,12 @@ class Exchanges:
             return
         running = Deferred.fromCoroutine(self._pursue(turn, question, decision, started))
         running.addErrback(self._failed, turn)
+
+    async def _serve_eventing(self, turn: Turn, request: EventingRequest, started: float) -> None:
+        decision, source = await self._source.answer(request, turn.base())
+        if not turn.gone:
+            self._give(turn, request.envelope.message_id, decision, source)
+        self._account(request.operation.name, source, started)
 
     def _forward(self, turn: Turn, forward: Forward, started: float) -> None:
         """Send a request of whose answer nothing is learnt. One that comes in one piece, as most do, needs no
@@ -93,7 +105,7 @@ class Exchanges:
         if isinstance(outcome, Failure):
             self._refuse(turn, outcome.fault, forward.question.envelope.message_id)
         elif outcome is not None:
-            self._give(turn, forward.question, Pass(outcome), DEVICE)
+            self._give(turn, forward.question.envelope.message_id, Pass(outcome), DEVICE)
         self._account(forward.question.operation.name, DEVICE, started)
 
     def _not_answered(self, failure: TwistedFailure, call: Call, turn: Turn, forward: Forward, started: float) -> None:
@@ -123,18 +135,18 @@ class Exchanges:
                     break
                 decision = self._bridge.joined(question, forward, outcome, self._seconds())
             else:
-                source = self._give(turn, question, decision, source)
+                source = self._give(turn, question.envelope.message_id, decision, source)
                 break
         self._account(question.operation.name, source, started)
 
-    def _give(self, turn: Turn, question: Question, decision: Answer | Refuse | Pass, source: str) -> str:
+    def _give(self, turn: Turn, message_id: str | None, decision: Answer | Refuse | Pass, source: str) -> str:
         if isinstance(decision, Answer):
             turn.answer(200, decision.body)
         elif isinstance(decision, Pass):
             reply = decision.reply
             turn.pass_on(reply.status, reply.reason, list(reply.headers), reply.body)
         else:
-            self._refuse(turn, decision.fault, question.envelope.message_id)
+            self._refuse(turn, decision.fault, message_id)
             return source if source == DEVICE else REFUSED
         return source
 

@@ -29,3 +29,7 @@ def fault_for(error: DeviceError) -> Fault:
         return internal_error(
             f"The scanner's answer can't be used: {error.what}. Restart the scanner if it happens again.")
     return temporary_error(f"The scanner can't be asked now: {error.what}. Try again in a few seconds.")
+
+
+class DeliveryError(Exception):
+    """A notification did not arrive; the text says why."""

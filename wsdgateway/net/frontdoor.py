@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -163,6 +164,11 @@ class ClientConnection(Protocol):
         """The Date field for now."""
         return self._door.date()
 
+    def base(self) -> str:
+        """The URL, without a path, under which the client reached us."""
+        here = self.transport.getHost()
+        return self._door.base(getattr(here, "host", ""), getattr(here, "port", 0))
+
     def pending(self) -> int:
         """Bytes that the client has not taken yet."""
         return self._outbox.pending
@@ -172,7 +178,7 @@ class ClientConnection(Protocol):
         self._turn = None
         if self._lost:
             return
-        if keep_alive and not self._read_closed:
+        if keep_alive and not self._read_closed and not self._door.draining:
             self._asking = self._reader.reading
             self._expect_within(self._door.limits.header_timeout if self._asking and not self._paused
                                 else self._door.limits.keepalive_timeout)
@@ -181,6 +187,12 @@ class ClientConnection(Protocol):
         else:
             self._waiting.clear()
             self._refusal = None
+            self._expect_within(self._door.limits.keepalive_timeout)
+            self._close()
+
+    def drain(self) -> None:
+        """Close now, or as soon as the request under way has been answered."""
+        if self._turn is None and not self._lost and not self._lingering:
             self._expect_within(self._door.limits.keepalive_timeout)
             self._close()
 
@@ -274,22 +286,28 @@ class ClientConnection(Protocol):
 
 
 class FrontDoor(Factory):
-    """The connections of one listener. `seconds` is a monotonic clock, `wall` the time since 1970."""
+    """The connections of all listeners. `seconds` is a monotonic clock, `wall` the time since 1970.
+
+    `base` gives the URL for clients that have reached us at an address and port.
+    """
 
     noisy = False
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
-                 respond: Respond, refused: Callable[[ClientConnection, Refusal], None]) -> None:
+                 respond: Respond, refused: Callable[[ClientConnection, Refusal], None],
+                 base: Callable[[str, int], str]) -> None:
         self.reactor = reactor
         self.seconds = seconds
         self.limits = limits
         self.respond = respond
         self.refused = refused
+        self.base = base
         self.connections: set[ClientConnection] = set()
         self.post = PostOffice(reactor)
         self._wall = wall
         self._date = (-1, b"")
-        self._on_empty: Callable[[], None] | None = None
+        self._waiting: list[Deferred[None]] = []
+        self.draining = False
 
     def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
         host = getattr(addr, "host", "")
@@ -304,15 +322,28 @@ class FrontDoor(Factory):
 
     def left(self) -> None:
         """A connection is gone."""
-        if not self.connections and self._on_empty is not None:
-            on_empty, self._on_empty = self._on_empty, None
-            on_empty()
-
-    def close_all(self, on_empty: Callable[[], None]) -> None:
-        """Abort every connection and call back when the last one is gone."""
         if not self.connections:
-            on_empty()
-            return
-        self._on_empty = on_empty
+            waiting, self._waiting = self._waiting, []
+            for empty in waiting:
+                empty.callback(None)
+
+    def empty(self) -> Deferred[None]:
+        """Fires when no connection is open."""
+        empty: Deferred[None] = Deferred(self._waiting.remove)
+        if self.connections:
+            self._waiting.append(empty)
+        else:
+            empty.callback(None)
+        return empty
+
+    def drain(self) -> None:
+        """Close each connection as soon as it has no request to answer any more."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+
+    def close_all(self) -> Deferred[None]:
+        """Abort every connection; fires when the last one is gone."""
         for connection in list(self.connections):
             connection.abort()
+        return self.empty()

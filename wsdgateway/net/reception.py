@@ -56,11 +56,9 @@ class Reception:
             return None
         scanner = self._scanners[parts[1]]
         if parts[2] == b"subscriptions":
-            return partial(scanner.serve, endpoint=Endpoint.SUBSCRIPTION)
+            return partial(scanner.serve, endpoint=Endpoint.SUBSCRIPTION, subscription=parts[3].decode("latin-1"))
         if parts[2] == b"events":
-            secret = parts[3].decode("latin-1")
-            if scanner.expects(secret):
-                return scanner.notify
+            return scanner.sink.place(parts[3].decode("latin-1"))
         return None
 
     def _discovery(self, turn: Turn) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from wsdgateway.net.failures import Unavailable
 
-_ANY = ("", "0.0.0.0", "::")
+ANY = ("", "0.0.0.0", "::")
 
 
 def _local_address(host: str, port: int) -> str:
@@ -38,10 +38,15 @@ def base_url(local: str, listeners: list[tuple[str, int]]) -> str | None:
     One on that very address goes before one on all addresses, that before any other.
     """
     def fitness(listener: tuple[str, int]) -> int:
-        return 0 if listener[0] == local else 1 if listener[0] in _ANY else 2
+        return 0 if listener[0] == local else 1 if listener[0] in ANY else 2
 
     if not listeners:
         return None
     interface, port = min(listeners, key=fitness)
-    host = interface if fitness((interface, port)) == 2 else local
+    return url_of(interface if fitness((interface, port)) == 2 else local, port)
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL of an address of ours, without a path; an IPv4 address in IPv6's clothes as itself, without a scope."""
+    host = host.partition("%")[0].removeprefix("::ffff:")
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,41 +1,44 @@
-"""One bridged scanner at work: its bridge, its connections, its subscription, its notifications.
+"""One bridged scanner at work: its bridge, its connections, its subscriptions, and those who listen to it.
 
-The way of a request ends here in `exchanges`, the way of an event begins in `notify`.
+The way of a request ends here in `exchanges`, the way of an event begins in `sink`.
 """
 
 import random
 from collections.abc import Awaitable, Callable
-from hmac import compare_digest
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
-from wsdgateway.bridge.intake import read_notification
 from wsdgateway.bridge.jobtable import Job
-from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.bridge.sinks import Network
+from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.upstream import Held
+from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
+from wsdgateway.net.audience import Audience
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.eventsink import EventSink
+from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges, read_reply
 from wsdgateway.net.failures import BadDevice, DeviceError
-from wsdgateway.net.subscription import DeviceSubscription, reachable
-from wsdgateway.net.turn import Turn
+from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.notifier import Notifier
+from wsdgateway.net.panel import Panel
+from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.net.subscription import DeviceSide, DeviceSubscription, reachable
 from wsdgateway.scan.operations import GET_METADATA, Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE, read
-from wsdgateway.soap.faults import Fault, invalid_args, write_fault
 from wsdgateway.soap.parsing import Malformed
 
 LONGEST_RESOLVE_PAUSE = 60.0
-
-Network = IPv4Network | IPv6Network
 
 
 @attrs.frozen
@@ -55,12 +58,17 @@ class ScannerOptions:
     poll_interval: float = 1.0
     history: int = 1000
     expires: float = 3600.0
+    client_expires: float = 86400.0
+    client_queue: int = 256
+    client_retry: float = 3600.0
+    max_subscriptions: int = 1000
+    scanner_silence: float = 86400.0
     authorities: frozenset[str] = frozenset()
 
 
 @attrs.frozen
 class Surroundings:
-    """What a scanner needs of the process: the reactor, clocks, message ids, metrics.
+    """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the store, who may be notified.
 
     `events_base` gives the URL of this gateway as the device at a host and port reaches it.
     """
@@ -70,6 +78,8 @@ class Surroundings:
     wall: Callable[[], float]
     new_id: Callable[[], str]
     metrics: Metrics
+    store: Keeping
+    policy: SinkPolicy
     events_base: Callable[[str, int], Awaitable[str]]
     on_finished: Callable[[str, Job], None]
 
@@ -85,19 +95,31 @@ class Scanner:
         self._around = around
         self.bridge = BridgedScanner(
             options.name, max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
-            new_id=around.new_id, authorities=options.authorities)
+            new_id=around.new_id, authorities=options.authorities,
+            max_subscriptions=options.max_subscriptions)
         self.device = DeviceClient(
             around.reactor, seconds=around.seconds, max_connections=options.max_connections, timeout=options.timeout,
             idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=self._recovered)
-        self._exchanges = Exchanges(self.bridge, self.device, around.metrics, seconds=around.seconds,
+        self.panel = Panel(self.bridge, around.store)
+        self.audience = Audience(
+            around.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
+            store=around.store, make_notifier=self._make_notifier, wall=around.wall, new_id=around.new_id,
+            silence=lambda: around.seconds() - self.device.heard_at, max_silence=options.scanner_silence)
+        self.source = EventSource(
+            self.name, self.bridge.subscriptions, self.audience, self.panel, around.store, around.policy,
+            options.client_expires, around.wall, around.new_id, self._no_events)
+        self.sink = EventSink(
+            self.bridge, self.device, self.audience, around.metrics, sources=options.event_sources,
+            seconds=around.seconds, new_id=around.new_id, after_learning=self._store_finished)
+        self._exchanges = Exchanges(self.bridge, self.device, self.source, around.metrics, seconds=around.seconds,
                                     new_id=around.new_id, after_learning=self._learnt,
                                     on_trouble=self._check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
+        self._held: dict[str, Held] = {}
         self._resolving: IDelayedCall | None = None
         self._resolve_pause = 1.0
         self._stopping = False
-        around.metrics.scanners.append(self)
 
     # The way of a request.
 
@@ -118,50 +140,19 @@ class Scanner:
         metrics.device_request(self.name, operation.name, OK if reply.status < 400 else FAULT)
         return reply
 
-    # The way of an event.
+    def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
+        around, options = self._around, self.options
+        return Notifier(around.reactor, scanner=self.name, seconds=around.seconds, queue=options.client_queue,
+                        give_up_after=options.client_retry, counts=around.metrics.deliveries(self.name),
+                        on_give_up=on_give_up)
 
-    def expects(self, secret: str) -> bool:
-        """Whether notifications of the current subscription arrive under this secret."""
-        return self.subscription is not None and bool(self.subscription.secret) and compare_digest(
-            secret.encode(), self.subscription.secret.encode())
-
-    def notify(self, turn: Turn) -> None:
-        """Take a notification of the device's.
-
-        Envelope and action are checked, then the sender, then 202 goes out; the rest follows.
-        """
-        notification = read_notification(turn.request.body)
-        if isinstance(notification, Rejected):
-            self._refuse(turn, notification.fault, notification.relates_to)
-        elif not self._may_notify(turn.client):
-            self.log.warn("{scanner}: a notification from {client} is refused", scanner=self.name, client=turn.client)
-            self._refuse(turn, invalid_args(
-                f"Notifications are not taken from {turn.client}; add its network to event_sources of the scanner."),
-                notification.message_id)
-        else:
-            turn.answer(202, b"", b"")
-            if not self.bridge.notified(notification, self._around.seconds()):
-                return
-            self._around.metrics.event(self.name, notification.event or "other")
-            self._store_finished()
-            if notification.event is None and self.subscription is not None:
-                self.subscription.ended()
-
-    def _refuse(self, turn: Turn, fault: Fault, relates_to: str | None) -> None:
-        turn.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=self._around.new_id()))
-
-    def _may_notify(self, client: str) -> bool:
-        if client in self.device.peers or client == urlsplit(self.bridge.device or "").hostname:
-            return True
-        try:
-            address = ip_address(client.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        if mapped is not None and str(mapped) in self.device.peers:
-            return True
-        return any(candidate in network for network in self.options.event_sources
-                   for candidate in (address, mapped) if candidate is not None)
+    def _no_events(self) -> str | None:
+        """Why clients can't be given events of this scanner, or None."""
+        if not self.options.subscribe:
+            return 'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.'
+        if self.subscription is not None and self.subscription.refused:
+            return "The scanner has no events to give; ask GetJobElements for a job's status."
+        return None
 
     def _store_finished(self) -> None:
         finished = self.bridge.table.newly_finished
@@ -170,6 +161,11 @@ class Scanner:
 
     # The life of it.
 
+    def restore(self, subscriptions: list[Subscription], held: list[Held]) -> None:
+        """What an earlier start has left of this scanner in the store; to be called before `start`."""
+        self._held = {one.identifier: one for one in held}
+        self.audience.restore(subscriptions)
+
     def start(self) -> None:
         """Find the scan service, and subscribe."""
         if self.options.scan is not None:
@@ -177,21 +173,49 @@ class Scanner:
         elif self.options.device is not None:
             self._resolve()
 
-    def _found(self, address: str) -> None:
-        self.bridge.device = address
-        if not self.options.subscribe:
-            return
+    def _side(self, address: str) -> DeviceSide:
         around = self._around
         host, port = urlsplit(address).hostname or "", urlsplit(address).port or 80
 
         async def notify_base() -> str:
             return f"{await around.events_base(host, port)}/{self.name}/events"
 
-        self.subscription = DeviceSubscription(
-            around.reactor, scanner=self.name, address=address, expires=self.options.expires, own=self.own,
-            notify_base=notify_base, seconds=around.seconds, wall=around.wall, random=random.random,
-            new_id=around.new_id, on_lost=self.bridge.rebooted, on_change=self._listening)
-        self.subscription.start()
+        return DeviceSide(around.reactor, self.name, address, self.options.expires, self.own, notify_base,
+                          around.seconds, around.wall, random.random, around.new_id, around.store, self.sink.addresses)
+
+    def _found(self, address: str) -> None:
+        self.bridge.device = address
+        if not self.options.subscribe:
+            self.dismiss("The gateway takes no events of this scanner any more.")
+            return
+        self.panel.side = self._side(address)
+        self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self._listening)
+        held = self._held.pop("", None)
+        if held is not None:
+            self.subscription.resume(held)
+        else:
+            self.subscription.start()
+        for subscription in self.bridge.subscriptions.all():
+            if subscription.panel:
+                self.panel.restore(subscription, self._held.pop(subscription.identifier, None))
+        self._leave_the_rest()
+
+    def _leave_the_rest(self) -> None:
+        """End what the scanner still holds for clients that have gone, or for nobody any more."""
+        for held in self._held.values():
+            DeviceSubscription(self._side(held.address), identifier=held.identifier).leave(held)
+        self._held.clear()
+
+    def dismiss(self, reason: str) -> None:
+        """Nobody listens to this scanner any more: tell those who did, and end what it holds."""
+        for subscription in self.bridge.subscriptions.all():
+            self.audience.end(subscription, SOURCE_CANCELING, reason)
+        self._leave_the_rest()
+
+    def _lost(self) -> None:
+        """The scanner has forgotten our subscription; those for the panel may be gone, too."""
+        self.bridge.rebooted()
+        self.panel.doubt()
 
     def _listening(self, listening: bool) -> None:
         self.bridge.table.listening = listening
@@ -202,6 +226,7 @@ class Scanner:
             self.bridge.rebooted()
         if self.subscription is not None:
             self.subscription.recovered(was_away=was_open)
+        self.panel.recovered(was_away=was_open)
 
     def _learnt(self) -> None:
         self._store_finished()
@@ -242,19 +267,22 @@ class Scanner:
         self._resolve_pause = min(self._resolve_pause * 2, LONGEST_RESOLVE_PAUSE)
 
     async def stop(self) -> None:
-        """Leave the device in peace: end the subscription, close every connection."""
+        """Leave the device in peace: end the subscriptions there, close every connection."""
         self._stopping = True
         if self._resolving is not None:
             self._resolving.cancel()
+        await self.audience.stop()
+        leaving = [Deferred.fromCoroutine(self.panel.stop())]
         if self.subscription is not None:
-            await self.subscription.stop()
+            leaving.append(self.subscription.stop())
+        await gatherResults(leaving)
         await self.device.stop()
 
     # For the gauges and the admin site.
 
     def subscriptions(self) -> dict[str, int]:
         """Live subscriptions by side."""
-        return {"device": int(self.bridge.table.listening), "client": 0}
+        return {"device": int(self.bridge.table.listening) + len(self.panel), "client": len(self.bridge.subscriptions)}
 
     def job_states(self) -> list[str]:
         """The state of every job that is kept."""

@@ -1,7 +1,7 @@
 """Carries out what the upstream state machine says: Subscribe, Renew, Unsubscribe, and waiting.
 
 WS-Eventing 2004/08, section 3. Each Subscribe gets a new unguessable address, so that notifications
-of a subscription that is over are not taken for ours.
+of a subscription that is over are not taken for ours. What is held goes to the store, so that the next start renews it.
 """
 
 import secrets
@@ -11,17 +11,20 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
-from wsdgateway.bridge.upstream import Command, Lost, Renew, Subscribe, Unsubscribe, Upstream, Wake
+from wsdgateway.bridge.intake import Seen
+from wsdgateway.bridge.upstream import FILTERS, Command, Held, Lost, Renew, Subscribe, Unsubscribe, Upstream, Wake
 from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.http.messages import first
 from wsdgateway.net.failures import DeviceError
+from wsdgateway.net.keeping import Keeping
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
-from wsdgateway.soap.envelope import read
+from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
@@ -36,68 +39,166 @@ class Own(Protocol):
         """The whole answer. Raises `DeviceError`."""
 
 
-class DeviceSubscription:
-    """The one subscription at one scanner.
+@attrs.frozen(eq=False)
+class DeviceSide:
+    """What all subscriptions at one scanner share. `address` is its scan service, `expires` in seconds is asked for.
 
-    `notify_base` gives the URL under which the scanner reaches us, without the secret; `on_lost` is
-    called when the scanner may have started again, `on_change` after every step.
+    `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
+    secret to the subscription that notifies there.
+    """
+
+    reactor: Any
+    scanner: str
+    address: str
+    expires: float
+    own: Own
+    notify_base: Callable[[], Awaitable[str]]
+    seconds: Callable[[], float]
+    wall: Callable[[], float]
+    random: Callable[[], float]
+    new_id: Callable[[], str]
+    store: Keeping
+    addresses: dict[str, "DeviceSubscription"]
+
+
+class DeviceSubscription:
+    """One subscription at one scanner: the gateway's own, or the one for a client's names on the panel.
+
+    `on_lost` is called when the scanner may have started again, `on_change` after every step with whether it is held,
+    `on_granted` with the answer to a Subscribe. `extension` is XML for the Subscribe.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, address: str, expires: float, own: Own,
-                 notify_base: Callable[[], Awaitable[str]], seconds: Callable[[], float], wall: Callable[[], float],
-                 random: Callable[[], float], new_id: Callable[[], str], on_lost: Callable[[], None],
-                 on_change: Callable[[bool], None]) -> None:
-        self._reactor = reactor
-        self._scanner = scanner
-        self._address = address
-        self._expires = expires
-        self._own = own
-        self._notify_base = notify_base
-        self._seconds = seconds
-        self._wall = wall
-        self._new_id = new_id
+    def __init__(self, side: DeviceSide, *, identifier: str = "", filters: tuple[tuple[str, ...], ...] = FILTERS,
+                 extension: str = "", on_lost: Callable[[], None] = lambda: None,
+                 on_change: Callable[[bool], None] = lambda listening: None,
+                 on_granted: Callable[[Envelope], None] = lambda answer: None) -> None:
+        self._side = side
+        self.identifier = identifier
+        self._extension = extension
         self._on_lost = on_lost
         self._on_change = on_change
-        self._machine = Upstream(address=address, expires=expires, random=random)
+        self._on_granted = on_granted
+        self._machine = Upstream(address=side.address, expires=side.expires, random=side.random, filters=filters)
         self._timer: IDelayedCall | None = None
         self._running: set[Deferred[None]] = set()
         self._number = 0
-        self.secret = ""
+        self._notify_to = ""
+        self.seen = Seen()
 
     @property
     def state(self) -> str:
         """The state of the subscription, a plain word."""
         return self._machine.state
 
+    @property
+    def listening(self) -> bool:
+        """Whether the scanner holds it, as far as we know."""
+        return self._machine.listening
+
+    @property
+    def refused(self) -> bool:
+        """Whether the scanner says that it has no such events."""
+        return self._machine.refusing and not self._machine.listening
+
+    @property
+    def secret(self) -> str:
+        """The last part of the address where the scanner notifies us; empty while there is none."""
+        return self._notify_to.rpartition("/")[2]
+
+    @property
+    def held(self) -> Held:
+        """The subscription as the store keeps it."""
+        side = self._side
+        return Held(side.scanner, self.identifier, side.address, self._notify_to, self._machine.manager,
+                    side.wall() + self._machine.expires_at - side.seconds())
+
+    # Its life.
+
     def start(self) -> None:
         """Subscribe, and keep it so."""
         self._do(self._machine.start())
 
+    def resume(self, held: Held) -> None:
+        """Renew what an earlier start has left, if the scanner can still notify us there; else begin anew."""
+        self._run(self._resume(held))
+
+    async def _resume(self, held: Held) -> None:
+        try:
+            base = await self._side.notify_base()
+        except DeviceError:
+            base = held.notify_to.rpartition("/")[0]  # nobody knows better at the moment
+        if self._machine.state != "idle":
+            return  # stopped meanwhile
+        if held.address == self._side.address and held.notify_to.rpartition("/")[0] == base:
+            self._listen_at(held.notify_to)
+            left = held.expires_at - self._side.wall()
+            self._do(self._machine.resumed(held.manager, self._side.seconds() + left))
+        else:
+            self.leave(held)
+            self.start()
+
+    async def begin(self) -> tuple[Granted | None, Reply]:
+        """Subscribe once, for somebody who waits; if that is granted, keep it so. Raises `DeviceError`."""
+        try:
+            reply = await self._request(self._machine.once())
+            granted, _, answer = self._read(reply)
+        except BaseException:
+            self._listen_at("")
+            raise
+        if granted is None or answer is None:
+            self._listen_at("")
+            return None, reply
+        self._do(self._machine.adopted(granted, self._side.seconds()))
+        if not self.listening and granted.manager is not None:
+            self._run(self._send(Unsubscribe(granted.manager), -1))  # stopped meanwhile
+        return granted, reply
+
+    def leave(self, held: Held) -> None:
+        """End what an earlier start has left, at the scanner as it was known then."""
+        self._run(self._leave(held))
+
+    async def _leave(self, held: Held) -> None:
+        side = self._side
+        try:
+            await side.own(reachable(held.manager.address, held.address), UNSUBSCRIBE, write_unsubscribe(
+                manager=held.manager, message_id=side.new_id()))
+        except DeviceError as error:
+            self.log.warn("{scanner}: a former subscription could not be ended: {error}", scanner=side.scanner,
+                          error=str(error))
+        if not self.listening:
+            self._stored(side.store.release(side.scanner, held.identifier))
+
+    def hand_over(self, identifier: str) -> None:
+        """It is held for another client's subscription from now on."""
+        self.identifier = identifier
+
     def ended(self) -> None:
         """The device sent SubscriptionEnd."""
-        self.log.info("{scanner}: the scanner ended the subscription", scanner=self._scanner)
-        self._do(self._machine.ended(self._seconds()))
+        self.log.info("{scanner}: the scanner ended the subscription", scanner=self._side.scanner)
+        self._do(self._machine.ended(self._side.seconds()))
 
     def doubted(self) -> None:
         """The device behaves as if it had been away: does it still know us?"""
-        self._do(self._machine.doubted(self._seconds()))
+        self._do(self._machine.doubted(self._side.seconds()))
 
     def recovered(self, *, was_away: bool) -> None:
         """The device takes connections again after it did not."""
-        self._do(self._machine.recovered(self._seconds(), was_away=was_away))
+        self._do(self._machine.recovered(self._side.seconds(), was_away=was_away))
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to the device; fires when that is done or has taken `LEAVE_SECONDS`."""
         self._cancel_timer()
         self._do(self._machine.stop())
+        self._listen_at("")
+        self._stored(self._side.store.release(self._side.scanner, self.identifier))
         done: Deferred[None] = Deferred()
         if not self._running:
             done.callback(None)
             return done
         # What hangs ends when the device's client is closed, right after this.
-        limit = self._reactor.callLater(LEAVE_SECONDS, lambda: None if done.called else done.callback(None))
+        limit = self._side.reactor.callLater(LEAVE_SECONDS, lambda: None if done.called else done.callback(None))
 
         def look(result: object) -> object:
             if not self._running and not done.called:
@@ -109,8 +210,21 @@ class DeviceSubscription:
             running.addBoth(look)
         return done
 
+    # What it takes.
+
+    def _listen_at(self, notify_to: str) -> None:
+        """Notifications arrive at this address from now on, and at no other."""
+        self._side.addresses.pop(self.secret, None)
+        self._notify_to = notify_to
+        if notify_to:
+            self._side.addresses[self.secret] = self
+
+    def _stored(self, storing: Deferred[None]) -> None:
+        storing.addErrback(lambda failure: self.log.failure(
+            "{scanner}: the store does not keep the subscription at the scanner", failure, scanner=self._side.scanner))
+
     def _wakes_within(self, seconds: float) -> bool:
-        return self._timer is not None and self._timer.getTime() - self._reactor.seconds() <= seconds
+        return self._timer is not None and self._timer.getTime() - self._side.reactor.seconds() <= seconds
 
     def _cancel_timer(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -123,9 +237,10 @@ class DeviceSubscription:
                 if command.sooner and self._wakes_within(command.after):
                     continue
                 self._cancel_timer()
-                self._timer = self._reactor.callLater(command.after, self._due)
+                self._timer = self._side.reactor.callLater(command.after, self._due)
             elif isinstance(command, Lost):
-                self.secret = ""  # what still comes is of a subscription that is over
+                self._listen_at("")  # what still comes is of a subscription that is over
+                self._stored(self._side.store.release(self._side.scanner, self.identifier))
                 self._on_lost()
             else:
                 self._cancel_timer()
@@ -140,57 +255,64 @@ class DeviceSubscription:
     def _run(self, sending: Any) -> None:
         running: Deferred[None] = Deferred.fromCoroutine(sending)
         self._running.add(running)
-        running.addErrback(lambda failure: self.log.failure("{scanner}: subscription", failure, scanner=self._scanner))
+        running.addErrback(lambda failure: self.log.failure(
+            "{scanner}: subscription", failure, scanner=self._side.scanner))
         running.addBoth(lambda _: self._running.discard(running))
 
     async def _send(self, command: Subscribe | Renew | Unsubscribe, number: int) -> None:
         """Send, and tell the machine what came of it, unless it has gone on meanwhile."""
-        what = type(command).__name__
+        what, scanner = type(command).__name__, self._side.scanner
         try:
             reply = await self._request(command)
-            granted, name = self._read(reply)
+            granted, name, answer = self._read(reply)
         except Exception as error:  # whatever happens, the machine must hear of it: it waits
             if not isinstance(error, DeviceError):
-                self.log.failure("{scanner}: {what}", scanner=self._scanner, what=what)
-            self.log.warn("{scanner}: {what} failed: {error}", scanner=self._scanner, what=what, error=str(error))
+                self.log.failure("{scanner}: {what}", scanner=scanner, what=what)
+            self.log.warn("{scanner}: {what} failed: {error}", scanner=scanner, what=what, error=str(error))
             if number == self._number:
-                self._do(self._machine.unreachable(self._seconds()))
+                self._do(self._machine.unreachable(self._side.seconds()))
             return
         if isinstance(command, Unsubscribe):
             return
+        if self._machine.state == "stopped":
+            self._listen_at("")
         if number != self._number:
             if granted is not None and isinstance(command, Subscribe) and granted.manager is not None:
                 await self._request(Unsubscribe(granted.manager))  # nobody will renew it
         elif granted is not None:
-            if isinstance(command, Subscribe):
-                self.log.info("{scanner}: subscribed to its events", scanner=self._scanner)
-            self._do(self._machine.granted(granted, self._seconds()))
+            self._do(self._machine.granted(granted, self._side.seconds()))
+            if isinstance(command, Subscribe) and answer is not None:
+                self.log.info("{scanner}: subscribed to its events", scanner=scanner)
+                self._on_granted(answer)
+            if self._machine.listening:
+                self._stored(self._side.store.hold(self.held))
         else:
-            self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=self._scanner, what=what, name=name)
-            self._do(self._machine.refused(name, self._seconds()))
+            self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=name)
+            self._do(self._machine.refused(name, self._side.seconds()))
 
     async def _request(self, command: Subscribe | Renew | Unsubscribe) -> Reply:
+        side = self._side
         if isinstance(command, Subscribe):
-            base = await self._notify_base()
-            self.secret = secrets.token_urlsafe(SECRET_BYTES)
-            return await self._own(self._address, SUBSCRIBE, write_subscribe(
-                to=self._address, message_id=self._new_id(), notify_to=f"{base}/{self.secret}",
-                actions=command.actions, expires=self._expires))
-        url = reachable(command.manager.address, self._address)
+            base = await side.notify_base()
+            self._listen_at(f"{base}/{secrets.token_urlsafe(SECRET_BYTES)}")
+            return await side.own(side.address, SUBSCRIBE, write_subscribe(
+                to=side.address, message_id=side.new_id(), notify_to=self._notify_to,
+                actions=command.actions, expires=side.expires, extension=self._extension))
+        url = reachable(command.manager.address, side.address)
         if isinstance(command, Renew):
-            return await self._own(url, RENEW, write_renew(
-                manager=command.manager, message_id=self._new_id(), expires=self._expires))
-        return await self._own(url, UNSUBSCRIBE, write_unsubscribe(
-            manager=command.manager, message_id=self._new_id()))
+            return await side.own(url, RENEW, write_renew(
+                manager=command.manager, message_id=side.new_id(), expires=side.expires))
+        return await side.own(url, UNSUBSCRIBE, write_unsubscribe(
+            manager=command.manager, message_id=side.new_id()))
 
-    def _read(self, reply: Reply) -> tuple[Granted | None, str]:
+    def _read(self, reply: Reply) -> tuple[Granted | None, str, Envelope | None]:
         """What the device granted, or the name of its refusal: the fault's, or the status of a bare answer."""
         try:
             envelope = read(reply.body)
         except Malformed:
-            return None, str(reply.status)
+            return None, str(reply.status), None
         granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
-        return granted, fault_of(envelope) or str(reply.status)
+        return granted, fault_of(envelope) or str(reply.status), envelope
 
     def _device_time(self, reply: Reply) -> datetime:
         """The device's clock where it tells it, else ours: a point in time in Expires is on the device's."""
@@ -201,7 +323,7 @@ class DeviceSubscription:
                 return told if told.tzinfo else told.replace(tzinfo=UTC)
             except (ValueError, OverflowError):
                 pass  # a clock that nobody can read
-        return datetime.fromtimestamp(self._wall(), UTC)
+        return datetime.fromtimestamp(self._side.wall(), UTC)
 
 
 def reachable(address: str, device: str) -> str:

@@ -38,6 +38,9 @@ class Channel(Protocol):
     def date(self) -> bytes:
         """The Date field for now."""
 
+    def base(self) -> str:
+        """The URL, without a path, under which the client reached us."""
+
 
 def http_date(seconds: float) -> bytes:
     """Wall-clock seconds since 1970 as a Date field. RFC 9110 section 6.6.1."""
@@ -62,6 +65,10 @@ class Turn:
     def client(self) -> str:
         """The client's IP address."""
         return self._channel.client
+
+    def base(self) -> str:
+        """The URL, without a path, under which the client reached us, or what it is to be told instead."""
+        return self._channel.base()
 
     def answer(self, status: int, body: bytes, content_type: bytes = CONTENT_TYPE,
                headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:

@@ -58,6 +58,9 @@ JOB_STATUS = "JobStatusEvent"
 JOB_END_STATE = "JobEndStateEvent"
 EVENTS = (JOB_STATUS, JOB_END_STATE, "ScannerElementsChangeEvent", "ScannerStatusSummaryEvent",
           "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent", SCAN_AVAILABLE)
+# Every way in which clients write an event in a Filter, and its action.
+EVENT_SPELLINGS = {spelling: f"{WSCN}/{event}" for event in EVENTS
+                   for spelling in (event, f"{WSCN}/{event}", f"{WSCN_2006_01}/{event}")}
 _EVENT_BY_ACTION = {f"{WSCN}/{event}": event for event in EVENTS}
 
 

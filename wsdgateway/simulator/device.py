@@ -20,11 +20,11 @@ from wsdgateway.simulator.description import (
     parameters,
     scanner_elements,
 )
-from wsdgateway.simulator.events import Refused, Subscribers
+from wsdgateway.simulator.events import Subscribers
 from wsdgateway.simulator.jobs import JobEvent, Jobs, VirtualJob, timestamp
 from wsdgateway.simulator.settings import Settings
-from wsdgateway.simulator.ticket import BadTicket, Ticket, read_ticket
-from wsdgateway.soap.faults import Fault, action_not_supported, invalid_args
+from wsdgateway.simulator.ticket import Ticket, read_ticket
+from wsdgateway.soap.faults import Fault, Refused, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import escape, text_of
 
 NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The server has no images available to acquire.", 400)
@@ -36,14 +36,6 @@ BAD_IDENTIFIER = Fault("Sender", "wscn:ClientErrorInvalidScanIdentifier",
                        "The ScanIdentifier parameter value is not currently valid.", 400)
 BUSY = Fault("Receiver", "wscn:ServerErrorNotAcceptingJobs",
              "The service is temporarily blocked and cannot accept new job or document requests.", 500)
-
-
-class Rejected(Exception):
-    """The operation ends in a fault."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
 
 
 @attrs.frozen(eq=False)
@@ -70,16 +62,13 @@ class VirtualDevice:
         self._pressed: set[str] = set()
 
     def operate(self, name: str, body: etree._Element | None) -> str | Page:
-        """The content of the answer's Body, or the page to send. Raises `Rejected`."""
+        """The content of the answer's Body, or the page to send. Raises `Refused`."""
         perform = self._operations.get(name)
         if perform is None:
-            raise Rejected(action_not_supported(name))
+            raise Refused(action_not_supported(name))
         if body is None:
-            raise Rejected(invalid_args("The Body is empty."))
-        try:
-            return perform(self, body)
-        except (BadTicket, Refused) as refused:
-            raise Rejected(refused.fault) from None
+            raise Refused(invalid_args("The Body is empty."))
+        return perform(self, body)
 
     def _get_scanner_elements(self, body: etree._Element) -> str:
         requested = child(body, "RequestedElements")
@@ -99,9 +88,9 @@ class VirtualDevice:
         ticket = read_ticket(body)
         self._check_destination(body)
         if self.jammed or self.jobs.active():
-            raise Rejected(BUSY)
+            raise Refused(BUSY)
         if ticket.source != "Platen" and self.feeder == 0:
-            raise Rejected(NO_IMAGES)
+            raise Refused(NO_IMAGES)
         job, events = self._create(ticket)
         self._publish(events)
         self._watch(job)
@@ -117,20 +106,20 @@ class VirtualDevice:
     def _check_destination(self, body: etree._Element) -> None:
         identifier, token = text(body, "ScanIdentifier"), text(body, "DestinationToken")
         if token is not None and not self.subscribers.has_token(token):
-            raise Rejected(BAD_DESTINATION)
+            raise Refused(BAD_DESTINATION)
         if identifier is not None:
             if identifier not in self._pressed:
-                raise Rejected(BAD_IDENTIFIER)
+                raise Refused(BAD_IDENTIFIER)
             self._pressed.discard(identifier)
 
     def _retrieve_image(self, body: etree._Element) -> Page:
         job = self._job(body)
         if text(body, "JobToken") != job.token:
-            raise Rejected(BAD_TOKEN)
+            raise Refused(BAD_TOKEN)
         if job.final:
-            raise Rejected(NO_IMAGES)
+            raise Refused(NO_IMAGES)
         if job.busy:
-            raise Rejected(BUSY)
+            raise Refused(BUSY)
         self._publish(self.jobs.begin_page(job))
         return Page(job, job.scanned + 1)
 
@@ -164,7 +153,7 @@ class VirtualDevice:
         request = read_request(body)
         job = self._job(body)
         if request is None or request.wanted is None:
-            raise Rejected(invalid_args(f"Ask for {', '.join(sorted(ELEMENTS))}."))
+            raise Refused(invalid_args(f"Ask for {', '.join(sorted(ELEMENTS))}."))
         known = {"JobStatus": write_job_status(job.status), "ScanTicket": job.ticket, "Documents": documents(job)}
         return write_response("".join(write_element_data(name, known[name], False) for name in request.wanted))
 
@@ -190,7 +179,7 @@ class VirtualDevice:
     def _job(self, body: etree._Element) -> VirtualJob:
         job = self.jobs.get(text(body, "JobId"))
         if job is None:
-            raise Rejected(UNKNOWN_JOB)
+            raise Refused(UNKNOWN_JOB)
         return job
 
     # Time and events.

@@ -23,7 +23,7 @@ from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_A
 from wsdgateway.scan.reading import child, tag, text
 from wsdgateway.soap.addressing import EndpointReference, read_reference
 from wsdgateway.soap.envelope import compose
-from wsdgateway.soap.faults import Fault, invalid_args
+from wsdgateway.soap.faults import Fault, Refused, invalid_args
 from wsdgateway.soap.namespaces import WSCN, WSE
 from wsdgateway.soap.parsing import escape, text_of
 
@@ -33,14 +33,6 @@ DELIVERY_TIMEOUT = 10.0
 
 _WSE = f"{{{WSE}}}"
 _ALLOWED = {"all": EVENTS, "jobs": (JOB_STATUS, JOB_END_STATE, SCAN_AVAILABLE), "none": ()}
-
-
-class Refused(Exception):
-    """A Subscribe, Renew or Unsubscribe that gets a fault."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
 
 
 @attrs.define(eq=False)

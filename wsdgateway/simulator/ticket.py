@@ -9,7 +9,7 @@ from lxml import etree
 from wsdgateway.scan.reading import child, number, tag, text
 from wsdgateway.simulator.description import RESOLUTIONS, SOURCES
 from wsdgateway.simulator.pages import COLORS, FORMATS, MAX_HEIGHT, MAX_WIDTH, PageFormat
-from wsdgateway.soap.faults import Fault, invalid_args
+from wsdgateway.soap.faults import Fault, Refused, invalid_args
 
 
 @attrs.frozen
@@ -24,26 +24,18 @@ class Ticket:
     xml: str
 
 
-class BadTicket(Exception):
-    """The ticket can't be scanned; `fault` says why."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
-
-
 def read_ticket(body: etree._Element) -> Ticket:
-    """The ticket in a CreateScanJob or ValidateScanTicket request. Raises `BadTicket`."""
+    """The ticket in a CreateScanJob or ValidateScanTicket request. Raises `Refused`."""
     ticket = child(body, "ScanTicket")
     if ticket is None:
-        raise BadTicket(invalid_args("There is no ScanTicket."))
+        raise Refused(invalid_args("There is no ScanTicket."))
     description = child(ticket, "JobDescription")
     wanted = child(ticket, "DocumentParameters")
     if wanted is None:
         wanted = etree.Element(tag("DocumentParameters"))
     source = text(wanted, "InputSource") or "Platen"
     if source not in SOURCES:
-        raise BadTicket(invalid_args(f"There is no source {source}."))
+        raise Refused(invalid_args(f"There is no source {source}."))
     images = number(wanted, "ImagesToTransfer")
     return Ticket(
         source, _page(wanted), 1 if source == "Platen" else images or 0,
@@ -59,7 +51,7 @@ def _page(wanted: etree._Element) -> PageFormat:
     page = PageFormat()
     kind = text(wanted, "Format") or page.format
     if kind not in FORMATS:
-        raise BadTicket(Fault("Sender", "wscn:ClientErrorFormatNotSupported",
+        raise Refused(Fault("Sender", "wscn:ClientErrorFormatNotSupported",
                               "The Document Format parameter value is not supported.", 400))
     front = wanted.find(f"{tag('MediaSides')}/{tag('MediaFront')}")
     if front is None:
@@ -70,6 +62,6 @@ def _page(wanted: etree._Element) -> PageFormat:
     dots = number(resolution, "Width") if resolution is not None else None
     color = text(front, "ColorProcessing") or page.color
     if color not in COLORS or (dots is not None and dots not in RESOLUTIONS):
-        raise BadTicket(invalid_args(f"Colour {color} at {dots} dpi can't be scanned."))
+        raise Refused(invalid_args(f"Colour {color} at {dots} dpi can't be scanned."))
     return PageFormat(min(width or page.width, MAX_WIDTH), min(height or page.height, MAX_HEIGHT),
                       dots or page.resolution, color, kind)

@@ -17,13 +17,12 @@ from zope.interface import implementer
 
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, RETRIEVE_IMAGE, SUBSCRIBE, operation_of
 from wsdgateway.simulator.description import metadata
-from wsdgateway.simulator.device import Page, Rejected, VirtualDevice
-from wsdgateway.simulator.events import Refused
+from wsdgateway.simulator.device import Page, VirtualDevice
 from wsdgateway.simulator.jobs import timestamp
 from wsdgateway.simulator.pages import draw_page
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
-from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, write_fault
+from wsdgateway.soap.faults import Fault, Refused, action_missing, action_not_supported, invalid_args, write_fault
 from wsdgateway.soap.namespaces import PNPX, WSCN, WSDP, WSE, WSX, XOP
 from wsdgateway.soap.parsing import Malformed, text_of
 
@@ -121,8 +120,8 @@ class SoapResource(Resource):
             result = self._perform(request, envelope)
         except Malformed as error:
             self._fault(request, None, invalid_args(str(error)))
-        except (Rejected, Refused) as rejected:
-            self._fault(request, envelope, rejected.fault)
+        except Refused as refused:
+            self._fault(request, envelope, refused.fault)
         else:
             if isinstance(result, Page):
                 self._after(self.device.settings.page_seconds, self._draw, request, envelope, result)
@@ -132,7 +131,7 @@ class SoapResource(Resource):
 
     def _perform(self, request: Request, envelope: Envelope) -> str | Page:
         if envelope.action is None:
-            raise Rejected(action_missing())
+            raise Refused(action_missing())
         operation = operation_of(envelope.action)
         name = envelope.action.rpartition("/")[2]
         self.asked[name] += 1
@@ -141,13 +140,13 @@ class SoapResource(Resource):
         if operation in EVENTING_OPERATIONS:
             return self._eventing(request, envelope, name)
         if not envelope.action.startswith(f"{WSCN}/"):
-            raise Rejected(action_not_supported(envelope.action))
+            raise Refused(action_not_supported(envelope.action))
         return self.device.operate(name, envelope.body)
 
     def _eventing(self, request: Request, envelope: Envelope, name: str) -> str:
         subscribers = self.device.subscribers
         if envelope.body is None:
-            raise Rejected(invalid_args("The Body is empty."))
+            raise Refused(invalid_args("The Body is empty."))
         if name == SUBSCRIBE.name:
             return subscribers.subscribe(envelope.body, f"{_base(request)}/subscriptions")
         identifier = text_of(envelope.root.find(f".//{{{WSE}}}Identifier"))

@@ -34,11 +34,20 @@ def read_reference(element: etree._Element) -> EndpointReference | None:
     if address is None:
         return None
     parameters = tuple(
-        etree.tostring(parameter, encoding="unicode", with_tail=False)
+        _standing_alone(parameter)
         for name in ("ReferenceProperties", "ReferenceParameters")
-        for parameter in element.iterfind(f"{{{WSA}}}{name}/*")
+        for parameter in element.iterfind(f"{{{WSA}}}{name}/{{*}}*")
     )
     return EndpointReference(address, parameters)
+
+
+def _standing_alone(parameter: etree._Element) -> str:
+    """An element as text that means the same in any other place: one without namespace says so."""
+    written = etree.tostring(parameter, encoding="unicode", with_tail=False)
+    name = str(parameter.tag)
+    if name.startswith("{"):
+        return written
+    return written if written.startswith(f'<{name} xmlns=""') else f'<{name} xmlns=""{written[len(name) + 1:]}'
 
 
 def write_reference(reference: EndpointReference) -> str:

@@ -15,13 +15,23 @@ from wsdgateway.soap.parsing import escape, text_of
 class Fault:
     """A fault and the HTTP status that it travels with.
 
-    `code` is `Sender` or `Receiver`; `subcode` a name with one of our prefixes, `wscn:InvalidArgs`.
+    `code` is `Sender` or `Receiver`; `subcode` a name with one of our prefixes, `wscn:InvalidArgs`; `detail` is XML
+    with the same prefix.
     """
 
     code: str
     subcode: str
     reason: str
     status: int = 500
+    detail: str = ""
+
+
+class Refused(Exception):
+    """What was asked for ends in a fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
 
 
 def invalid_args(reason: str) -> Fault:
@@ -54,10 +64,12 @@ def internal_error(reason: str) -> Fault:
 def write_fault(fault: Fault, *, relates_to: str | None, message_id: str) -> bytes:
     """The message that carries a fault."""
     prefix = fault.subcode.partition(":")[0]
+    detail = f"<soap:Detail>{fault.detail}</soap:Detail>" if fault.detail else ""
     body = (
         f"<soap:Fault><soap:Code><soap:Value>soap:{fault.code}</soap:Value><soap:Subcode>"
         f"<soap:Value>{fault.subcode}</soap:Value></soap:Subcode></soap:Code>"
-        f'<soap:Reason><soap:Text xml:lang="en">{escape(fault.reason)}</soap:Text></soap:Reason></soap:Fault>'
+        f'<soap:Reason><soap:Text xml:lang="en">{escape(fault.reason)}</soap:Text></soap:Reason>'
+        f"{detail}</soap:Fault>"
     )
     return compose(action=FAULT_ACTION, message_id=message_id, to=ANONYMOUS, relates_to=relates_to, body=body,
                    namespaces={} if prefix == "wsa" else {prefix: PREFIXES[prefix]})

@@ -5,7 +5,9 @@ import sqlite3
 import pytest
 import pytest_twisted
 
-from wsdgateway.storage.jobs import FinishedJob, MemoryStore, SqliteStore, StoreError
+from wsdgateway.storage.memory import MemoryStore
+from wsdgateway.storage.sqlite import SqliteStore
+from wsdgateway.storage.store import FinishedJob, StoreError
 
 
 def job(number, scanner="front-desk"):

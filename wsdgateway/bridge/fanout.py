@@ -1,0 +1,51 @@
+"""An event and the subscriptions that it matches: what is sent to whom.
+
+WS-Eventing 2004/08, section 3; WS-Addressing 2004/08, section 3: `wsa:To` and the reference parameters are those of
+each subscriber's NotifyTo, the MessageID is new, since each is a message of its own; all else is as the scanner
+sent it.
+"""
+
+import secrets
+
+import attrs
+from lxml import etree
+
+from wsdgateway.bridge.rewriting import make_anonymous
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.soap.envelope import Envelope
+from wsdgateway.soap.namespaces import WSA
+from wsdgateway.soap.parsing import escape
+
+_MARK = secrets.token_hex(16)
+_SPLIT = f"<!--{_MARK}-->".encode()
+_OWN = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
+_REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
+
+
+@attrs.frozen(eq=False)
+class Event:
+    """A scanner's event, ready to be sent to many; the bytes are shared by all who wait for it."""
+
+    action: str
+    before: bytes
+    after: bytes
+
+    def to(self, reference: EndpointReference, message_id: str) -> bytes:
+        """The message to one of them."""
+        headers = (f'<wsa:To xmlns:wsa="{WSA}">{escape(reference.address)}</wsa:To>'
+                   f'<wsa:MessageID xmlns:wsa="{WSA}">{escape(message_id)}</wsa:MessageID>{reference.headers}')
+        return b"%b%b%b" % (self.before, headers.encode(), self.after)
+
+
+def prepare(envelope: Envelope) -> Event:
+    """The event in an envelope, which is used up by that."""
+    header = envelope.header
+    assert header is not None and envelope.action is not None
+    for element in list(header.iterchildren(tag=etree.Element)):
+        if element.tag in _OWN:
+            header.remove(element)
+        elif element.tag in _REPLIES:
+            make_anonymous(element)
+    header.insert(0, etree.Comment(_MARK))
+    before, after = etree.tostring(envelope.root, xml_declaration=True, encoding="utf-8").split(_SPLIT, 1)
+    return Event(envelope.action, before, after)

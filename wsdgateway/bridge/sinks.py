@@ -1,0 +1,104 @@
+"""Where notifications may go: the addresses that clients hand in are requests made on their behalf.
+
+WS-Addressing 2004/08, section 4.3. Allowed is http or https; the subscriber's own IP address always is, others are in
+the networks of the configuration; one of the gateway's own listeners never is.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+import attrs
+
+from wsdgateway.soap.addressing import EndpointReference
+
+MAX_ADDRESS = 2048
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_PORTS = {"http": 80, "https": 443}
+
+Network = IPv4Network | IPv6Network
+IPAddress = IPv4Address | IPv6Address
+
+
+class BadSink(Exception):
+    """Notifications do not go there; the text says why, and what to do."""
+
+
+@attrs.frozen
+class SinkAddress:
+    """The parts of a sink's URL. `host` is without brackets, `target` what the request line holds."""
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    target: str
+
+
+@attrs.frozen
+class Sink:
+    """A place to send to: the reference as it was handed in, and the IP address that it was checked for."""
+
+    reference: EndpointReference
+    ip: str
+
+    @property
+    def address(self) -> SinkAddress:
+        """The parts of its URL."""
+        return parse_sink(self.reference.address)
+
+
+def parse_sink(url: str) -> SinkAddress:
+    """The parts of a sink's URL. Raises `BadSink`."""
+    if len(url) > MAX_ADDRESS:
+        raise BadSink(f"the address is longer than {MAX_ADDRESS} characters; send a shorter one")
+    if not _VISIBLE.fullmatch(url):
+        raise BadSink("the address holds white space or characters that a URL does not have; send it percent-encoded")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise BadSink(f"{url[:200]} is no URL; send one like http://192.0.2.7:5357/events") from None
+    if parts.scheme not in _PORTS:
+        raise BadSink(f"notifications go to http or https only, not to {url[:200]}; send such an address")
+    if not parts.hostname or port == 0 or "@" in parts.netloc:
+        raise BadSink(f"{url[:200]} names no host that can be sent to; send an address like http://192.0.2.7:5357/events")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return SinkAddress(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], parts.netloc, target)
+
+
+def literal(host: str) -> IPAddress | None:
+    """The IP address that a host is, an IPv4 one in IPv6's clothes as itself; None for a name."""
+    try:
+        address = ip_address(host.replace("%25", "%", 1))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _bare(address: IPAddress) -> IPAddress:
+    """Without a scope, which the two sides of a link-local connection name differently."""
+    return ip_address(str(address).partition("%")[0])
+
+
+def admit(found: Iterable[str], address: SinkAddress, *, client: str, networks: Iterable[Network],
+          is_own: Callable[[IPAddress, int], bool]) -> str:
+    """The IP address to send to, of those that the host has. Raises `BadSink`.
+
+    `client` is the subscriber's own IP address; `is_own` tells the gateway's listeners.
+    """
+    own = literal(client)
+    named = f"{address.host}:{address.port}"
+    for text in found:
+        ip = literal(text)
+        if ip is None or ip.is_unspecified or ip.is_multicast or str(ip) == "255.255.255.255":
+            continue
+        if is_own(_bare(ip), address.port):
+            raise BadSink(f"{named} is this gateway itself; send the address where notifications are taken")
+        if own is not None and _bare(ip) == _bare(own):
+            return str(own)
+        if any(_bare(ip) in network for network in networks):
+            return str(ip)
+    raise BadSink(f"{named} is not the subscriber's own address {client}; send that one, or have the network of "
+                  "the other added to client_networks in the gateway's [events]")

@@ -1,0 +1,80 @@
+"""Which notifications a subscriber wants: the Action filter of DPWS.
+
+WS-Eventing 2004/08, section 3.1 (Filter); DPWS 2006/02, section 6.1.1 (filtering by Action): a list of URIs, of
+which one must be the action or a prefix of it, segment by segment as in WS-Discovery 2005/04, section 5.1.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+from lxml import etree
+
+from wsdgateway.eventing.faults import filter_action_not_supported, filtering_unavailable
+from wsdgateway.soap.faults import Refused
+from wsdgateway.soap.namespaces import WSDP
+from wsdgateway.soap.parsing import text_of
+
+ACTION_FILTER = f"{WSDP}/Action"
+
+
+@attrs.frozen
+class ActionFilter:
+    """What is wanted: URIs, each an action or the beginning of some; None for everything."""
+
+    wanted: tuple[str, ...] | None = None
+
+    def matches(self, action: str) -> bool:
+        """Whether a notification with this action is wanted."""
+        return self.wanted is None or any(is_prefix(item, action) for item in self.wanted)
+
+    def names(self, action: str) -> bool:
+        """Whether this very action is in the list."""
+        return self.wanted is not None and action in self.wanted
+
+
+def is_prefix(prefix: str, uri: str) -> bool:
+    """Whether a URI is another's beginning, segment by segment, or the same."""
+    if prefix == uri:
+        return True
+    if not uri.startswith(prefix[:4]):  # cheap, and decides nearly always between different schemes
+        return False
+    try:
+        first, second = urlsplit(prefix), urlsplit(uri)
+    except ValueError:
+        return False
+    if (first.scheme, first.netloc.lower()) != (second.scheme, second.netloc.lower()) or not first.netloc:
+        return False
+    if first.query or first.fragment:
+        return False
+    segments, other = _segments(first), _segments(second)
+    return other[:len(segments)] == segments
+
+
+def _segments(uri: SplitResult) -> list[str]:
+    return uri.path.strip("/").split("/") if uri.path.strip("/") else []
+
+
+def read_filter(element: etree._Element | None, spellings: Mapping[str, str]) -> ActionFilter:
+    """The filter in a Filter element, or one for everything where there is none.
+
+    `spellings` leads from every way to write an event, its bare name too, to its action. Raises `Refused` for another
+    dialect, and for a list that none of these events matches.
+    """
+    if element is None:
+        return ActionFilter()
+    dialect = element.get("Dialect")
+    if dialect is not None and dialect.strip() != ACTION_FILTER:
+        raise Refused(filtering_unavailable(ACTION_FILTER))
+    wanted = ActionFilter(tuple(dict.fromkeys(
+        _spelled(item, element, spellings) for item in (text_of(element) or "").split())))
+    if not any(wanted.matches(action) for action in set(spellings.values())):
+        raise Refused(filter_action_not_supported())
+    return wanted
+
+
+def _spelled(item: str, element: etree._Element, spellings: Mapping[str, str]) -> str:
+    prefix, colon, local = item.rpartition(":")
+    if colon and prefix in element.nsmap:
+        item = f"{element.nsmap[prefix]}/{local}"
+    return spellings.get(item, item)

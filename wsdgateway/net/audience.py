@@ -1,0 +1,163 @@
+"""Those who listen to one scanner: they come, are told of its events, and go, each in its own time.
+
+WS-Eventing 2004/08, sections 3.4 and 3.5. What a subscription's end takes with it: its row in the store, what waits for
+it, and what the scanner holds for it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from wsdgateway.bridge.fanout import Event, prepare
+from wsdgateway.bridge.mailbox import Letter
+from wsdgateway.bridge.subscriptions import Subscription, Subscriptions
+from wsdgateway.eventing.source import DELIVERY_FAILURE, SOURCE_CANCELING, write_subscription_end
+from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.notifier import Notifier
+from wsdgateway.net.panel import Panel
+from wsdgateway.soap.envelope import Envelope
+
+MAX_EVENT = 262144
+LOOK_SECONDS = 60.0
+MAX_EARLY = 64
+
+
+class Audience:
+    """The clients' subscriptions to one scanner at work.
+
+    `silence` tells for how many seconds the scanner has said nothing at all; after `max_silence` every subscription
+    ends. `wall` gives seconds since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, scanner: str, subscriptions: Subscriptions, panel: Panel, store: Keeping,
+                 make_notifier: Callable[[Callable[[str], None]], Notifier], wall: Callable[[], float],
+                 new_id: Callable[[], str], silence: Callable[[], float], max_silence: float) -> None:
+        self._reactor = reactor
+        self._scanner = scanner
+        self._subscriptions = subscriptions
+        self._panel = panel
+        self._store = store
+        self._wall = wall
+        self._new_id = new_id
+        self._silence = silence
+        self._max_silence = max_silence
+        self._timer: IDelayedCall | None = None
+        self._running = True
+        self._leaving: set[Deferred[None]] = set()
+        self._early: dict[str, Envelope] = {}
+        self.notifier = make_notifier(self._gave_up)
+
+    # Coming and going.
+
+    def restore(self, subscriptions: Iterable[Subscription]) -> None:
+        """Those of an earlier start."""
+        for subscription in subscriptions:
+            self._subscriptions.put(subscription)
+            self.notifier.open(subscription.identifier, subscription.notify_to)
+        self._look()
+
+    def join(self, subscription: Subscription) -> None:
+        """One more, from now on."""
+        self._subscriptions.put(subscription)
+        self.notifier.open(subscription.identifier, subscription.notify_to)
+        self._look_soon()
+        early = self._early.pop(subscription.identifier, None)
+        if early is not None:
+            self._send([subscription], early)
+
+    def change(self, subscription: Subscription) -> None:
+        """The same in another form."""
+        self._subscriptions.put(subscription)
+        self._look_soon()
+
+    def leave(self, subscription: Subscription) -> Deferred[None]:
+        """It is over, at once; fires when that is written down."""
+        self._subscriptions.remove(subscription.identifier)
+        self.notifier.close(subscription.identifier)
+        leaving = self._panel.drop(subscription.identifier)
+        if leaving is not None:
+            self._leaving.add(leaving)
+            leaving.addBoth(lambda _: self._leaving.discard(leaving))
+        return self._store.forget(subscription.identifier)
+
+    def end(self, subscription: Subscription, status: str, reason: str) -> None:
+        """End one before its time, and tell its EndTo why. `status` is a URI of WS-Eventing's."""
+        self.log.warn("{scanner}: the subscription of {client} at {address} is over: {reason}", scanner=self._scanner,
+                      client=subscription.client, address=subscription.notify_to.reference.address, reason=reason)
+        self._forgotten(self.leave(subscription))
+        if subscription.end_to is not None:
+            self.notifier.tell_end(subscription.end_to, write_subscription_end(
+                to=subscription.end_to.reference, manager=subscription.manager,
+                identifier=subscription.identifier, status=status, reason=reason, message_id=self._new_id()))
+
+    def _forgotten(self, forgetting: Deferred[None]) -> None:
+        forgetting.addErrback(lambda failure: self.log.failure(
+            "{scanner}: the store does not forget a subscription", failure, scanner=self._scanner))
+
+    def _gave_up(self, identifier: str) -> None:
+        subscription = self._subscriptions.get(identifier)
+        if subscription is not None:
+            self.end(subscription, DELIVERY_FAILURE, "Nothing has reached it for too long.")
+
+    # Time.
+
+    def _look_soon(self) -> None:
+        """Look again when the first of them expires, and now and then."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        expiry = self._subscriptions.next_expiry()
+        if self._running and expiry is not None:
+            self._timer = self._reactor.callLater(min(max(expiry - self._wall(), 0.0), LOOK_SECONDS), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        for subscription in self._subscriptions.expired(self._wall()):
+            self.log.info("{scanner}: the subscription of {client} at {address} has expired", scanner=self._scanner,
+                          client=subscription.client, address=subscription.notify_to.reference.address)
+            self._forgotten(self.leave(subscription))
+        if self._silence() >= self._max_silence:
+            for subscription in self._subscriptions.all():
+                self.end(subscription, SOURCE_CANCELING,
+                         f"The scanner has said nothing for {self._max_silence:g} seconds.")
+        self._look_soon()
+
+    # The way of an event.
+
+    def publish(self, envelope: Envelope) -> None:
+        """Tell everybody who wants this event, whose envelope is used up by that."""
+        assert envelope.action is not None
+        self._send(self._subscriptions.listening(envelope.action, self._wall()), envelope)
+
+    def publish_to(self, identifier: str, envelope: Envelope) -> None:
+        """Tell the one whose name on the panel was chosen; it may be so before its Subscribe has been answered."""
+        subscription = self._subscriptions.find(identifier, self._wall())
+        if subscription is not None:
+            self._send([subscription], envelope)
+        elif len(self._early) < MAX_EARLY:
+            self._early[identifier] = envelope
+
+    def _send(self, listeners: list[Subscription], envelope: Envelope) -> None:
+        if not listeners:
+            return
+        event: Event = prepare(envelope)
+        if len(event.before) + len(event.after) > MAX_EVENT:
+            self.log.warn("{scanner}: an event of more than {limit} bytes is not passed on", scanner=self._scanner,
+                          limit=MAX_EVENT)
+            self.notifier.counts.dropped(len(listeners))
+            return
+        for subscription in listeners:
+            self.notifier.post(subscription.identifier, Letter(event, self._new_id()))
+
+    async def stop(self) -> None:
+        """Go on with nothing; the subscriptions stay in the store."""
+        self._running = False
+        self._look_soon()
+        self.notifier.stop()
+        for leaving in list(self._leaving):
+            await leaving

@@ -1,0 +1,107 @@
+"""Where one scanner notifies us: who may, what it says, and what follows.
+
+WS-Eventing 2004/08, sections 3 and 3.5. Each subscription at the scanner has an unguessable address of its own.
+Envelope and action are checked, then the sender, then 202 goes out; the rest follows.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from twisted.logger import Logger
+
+from wsdgateway.bridge.intake import Notification, read_notification
+from wsdgateway.bridge.routing import Rejected
+from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.bridge.sinks import Network
+from wsdgateway.metrics import Metrics
+from wsdgateway.net.audience import Audience
+from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.subscription import DeviceSubscription
+from wsdgateway.net.turn import Turn
+from wsdgateway.scan.operations import SCAN_AVAILABLE
+from wsdgateway.soap.faults import Fault, invalid_args, write_fault
+
+
+class EventSink:
+    """Takes a scanner's notifications. `after_learning` is called when jobs may have changed.
+
+    `addresses` leads from each secret to the subscription that it belongs to; `sources` are networks that may notify
+    beside the scanner's own address.
+    """
+
+    log = Logger()
+
+    def __init__(self, bridge: BridgedScanner, device: DeviceClient, audience: Audience, metrics: Metrics, *,
+                 sources: tuple[Network, ...], seconds: Callable[[], float], new_id: Callable[[], str],
+                 after_learning: Callable[[], None]) -> None:
+        self._bridge = bridge
+        self._device = device
+        self._audience = audience
+        self._metrics = metrics
+        self._sources = sources
+        self._seconds = seconds
+        self._new_id = new_id
+        self._after_learning = after_learning
+        self.addresses: dict[str, DeviceSubscription] = {}
+
+    def place(self, secret: str) -> Callable[[Turn], None] | None:
+        """What takes the notifications under this secret; None if it is nobody's."""
+        subscription = self.addresses.get(secret)
+        return partial(self._notify, subscription) if subscription is not None else None
+
+    def _notify(self, subscription: DeviceSubscription, turn: Turn) -> None:
+        notification = read_notification(turn.request.body)
+        if isinstance(notification, Rejected):
+            self._refuse(turn, notification.fault, notification.relates_to)
+        elif not self._may_notify(turn.client):
+            self.log.warn("{scanner}: a notification from {client} is refused", scanner=self._bridge.name,
+                          client=turn.client)
+            self._refuse(turn, invalid_args(
+                f"Notifications are not taken from {turn.client}; add its network to event_sources of the scanner."),
+                notification.message_id)
+        else:
+            turn.answer(202, b"", b"")
+            self._device.heard_at = self._seconds()
+            if subscription.identifier:
+                self._take_for_panel(subscription, notification)
+            else:
+                self._take(subscription, notification)
+
+    def _take(self, subscription: DeviceSubscription, notification: Notification) -> None:
+        """What the gateway's own subscription brings: for the job table, and for everybody who wants it."""
+        if not self._bridge.notified(notification, self._seconds()):
+            return
+        self._metrics.event(self._bridge.name, notification.event or "other")
+        self._after_learning()
+        if notification.event is None:
+            subscription.ended()
+        elif notification.event != SCAN_AVAILABLE:
+            self._audience.publish(notification.envelope)
+
+    def _take_for_panel(self, subscription: DeviceSubscription, notification: Notification) -> None:
+        """What a client's subscription to the panel brings; other events than its own come to everybody as above."""
+        if notification.event not in (None, SCAN_AVAILABLE) or not subscription.seen.is_new(notification.message_id):
+            return
+        self._metrics.event(self._bridge.name, notification.event or "other")
+        if notification.event is None:
+            subscription.ended()
+        else:
+            self._audience.publish_to(subscription.identifier, notification.envelope)
+
+    def _refuse(self, turn: Turn, fault: Fault, relates_to: str | None) -> None:
+        turn.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=self._new_id()))
+
+    def _may_notify(self, client: str) -> bool:
+        if client in self._device.peers or client == urlsplit(self._bridge.device or "").hostname:
+            return True
+        try:
+            address = ip_address(client.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        if mapped is not None and str(mapped) in self._device.peers:
+            return True
+        return any(candidate in network for network in self._sources
+                   for candidate in (address, mapped) if candidate is not None)

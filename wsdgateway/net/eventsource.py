@@ -1,0 +1,216 @@
+"""The event source that clients subscribe to: Subscribe, Renew, GetStatus and Unsubscribe.
+
+WS-Eventing 2004/08, sections 3.1 to 3.4; WS-Scan, ScanAvailableEvent. What a client is told has been written to the
+store first. A Subscribe never reaches the scanner, except for ScanAvailableEvent.
+"""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import attrs
+from twisted.logger import Logger
+
+from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
+from wsdgateway.bridge.rewriting import related
+from wsdgateway.bridge.routing import EventingRequest
+from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, Subscription, Subscriptions
+from wsdgateway.bridge.upstream import Held
+from wsdgateway.eventing.faults import invalid_message, unable_to_process, unable_to_renew
+from wsdgateway.eventing.source import (
+    Lifetime,
+    read_renew,
+    read_subscribe,
+    write_lifetime_response,
+    write_subscribe_response,
+    write_unsubscribe_response,
+)
+from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
+from wsdgateway.net.audience import Audience
+from wsdgateway.net.failures import DeviceError, fault_for
+from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.panel import Panel
+from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.scan.destinations import MAX_DESTINATIONS, read_destinations, write_tokens
+from wsdgateway.scan.operations import EVENT_SPELLINGS, GET_STATUS, RENEW, SUBSCRIBE
+from wsdgateway.soap.faults import Refused
+
+_PREFIX = "urn:uuid:"
+_UNKNOWN = invalid_message(
+    "There is no such subscription here, or it has ended; send Subscribe to the scan service anew.")
+_NOT_STORED = "The gateway can't write it down at the moment, and its log says why; try again in a minute."
+_FULL = unable_to_process("The scanner has as many subscribers as the gateway takes; end those that are not needed, or "
+                          "raise max_subscriptions in [events] of the gateway.")
+_TOO_MANY_NAMES = invalid_message(f"A Subscribe may hold at most {MAX_DESTINATIONS} ScanDestinations; send fewer.")
+
+Decision = Answer | Pass | Refuse
+
+
+class _Declined(Exception):
+    """The scanner itself refused; its answer is the client's."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+@attrs.frozen(eq=False)
+class EventSource:
+    """Answers what clients ask of one scanner's events. `ceiling` is the longest subscription, in seconds.
+
+    `unavailable` says why the scanner has no events to give, or None; `wall` gives seconds since 1970.
+    """
+
+    scanner: str
+    subscriptions: Subscriptions
+    audience: Audience
+    panel: Panel
+    store: Keeping
+    policy: SinkPolicy
+    ceiling: float
+    wall: Callable[[], float]
+    new_id: Callable[[], str]
+    unavailable: Callable[[], str | None]
+    log = Logger()
+
+    async def answer(self, request: EventingRequest, base: str) -> tuple[Decision, str]:
+        """What the client gets, and where that came from. `base` is the URL under which it reached this gateway."""
+        try:
+            if request.operation is SUBSCRIBE:
+                return await self._subscribe(request, base)
+            subscription = self._named(request)
+            if request.operation is RENEW:
+                return await self._renew(request, subscription), LOCAL
+            if request.operation is GET_STATUS:
+                return self._status(request, subscription), LOCAL
+            return await self._unsubscribe(request, subscription), LOCAL
+        except Refused as refused:
+            return Refuse(refused.fault), REFUSED
+        except DeviceError as error:
+            return Refuse(fault_for(error)), DEVICE
+        except _Declined as declined:
+            body = related(declined.reply.body, request.envelope.message_id)
+            return Pass(attrs.evolve(declined.reply, body=body)), DEVICE
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.wall(), UTC)
+
+    def _granted(self, lifetime: Lifetime) -> float:
+        return self.ceiling if lifetime.seconds is None else min(lifetime.seconds, self.ceiling)
+
+    def _named(self, request: EventingRequest) -> Subscription:
+        for name in request.named:
+            found = self.subscriptions.find(name.removeprefix(_PREFIX), self.wall())
+            if found is not None:
+                return found
+        raise Refused(_UNKNOWN)
+
+    # Subscribe.
+
+    async def _subscribe(self, request: EventingRequest, base: str) -> tuple[Decision, str]:
+        subscription, lifetime = await self._wanted(request, base)
+        if not subscription.panel:
+            await self._keep(subscription)
+            return self._subscribed(request, subscription, lifetime, ""), LOCAL
+        await self.panel.one_at_a_time.acquire()
+        try:
+            repeated = self.subscriptions.repeated(subscription)
+            if repeated is not None:
+                subscription = await self._take_over(repeated, subscription)
+                return self._subscribed(request, subscription, lifetime, write_tokens(
+                    (token.context, token.given) for token in subscription.tokens)), LOCAL
+            registered = await self.panel.register(subscription)
+            if isinstance(registered, Reply):
+                raise _Declined(registered)
+            await self._keep(registered.subscription, registered.held)
+            return self._subscribed(request, registered.subscription, lifetime, registered.responses), DEVICE
+        finally:
+            self.panel.one_at_a_time.release()
+
+    async def _wanted(self, request: EventingRequest, base: str) -> tuple[Subscription, Lifetime]:
+        """The subscription that is asked for. Raises `Refused`."""
+        wanted = read_subscribe(request.envelope, self._now(), EVENT_SPELLINGS)
+        assert request.envelope.body is not None
+        destinations = read_destinations(request.envelope.body)
+        if destinations is not None and len(destinations.listed) > MAX_DESTINATIONS:
+            raise Refused(_TOO_MANY_NAMES)
+        on_panel = destinations is not None or wanted.filter.names(SCAN_AVAILABLE_ACTION)
+        reason = self.unavailable()
+        if reason is not None and not (on_panel and self.panel.side is not None):
+            raise Refused(unable_to_process(reason))
+        notify_to = await self.policy.check("NotifyTo", wanted.notify_to, request.client)
+        end_to = None if wanted.end_to is None else await self.policy.check("EndTo", wanted.end_to, request.client)
+        if self.subscriptions.full:
+            raise Refused(_FULL)
+        identifier = str(uuid.uuid4())
+        return Subscription(
+            identifier, self.scanner, request.client, f"{base}/{self.scanner}/subscriptions/{identifier}",
+            notify_to, end_to, wanted.filter, self.wall() + self._granted(wanted.lifetime), on_panel, destinations,
+        ), wanted.lifetime
+
+    async def _keep(self, subscription: Subscription, held: Held | None = None) -> None:
+        try:
+            await self.store.save(subscription, held)
+        except Exception:  # whatever a disk can do
+            self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
+            self.panel.drop(subscription.identifier)
+            raise Refused(unable_to_process(_NOT_STORED)) from None
+        self.audience.join(subscription)
+
+    async def _take_over(self, former: Subscription, subscription: Subscription) -> Subscription:
+        """The same client asks for the same names again: its new subscription gets what the former one has.
+
+        Asking the scanner again would make another entry on its panel, and kill the tokens that the client has.
+        """
+        heir = attrs.evolve(subscription, tokens=former.tokens)
+        left = attrs.evolve(former, panel=False, destinations=None, tokens=())
+        self.audience.change(left)
+        await self._keep(heir, self.panel.hand_over(former.identifier, heir.identifier))
+        try:
+            await self.store.save(left)
+            await self.store.release(self.scanner, former.identifier)
+        except Exception:  # whatever a disk can do; the new one is kept, and that is what the client is told
+            self.log.failure("{scanner}: the store does not keep a change", scanner=self.scanner)
+        return heir
+
+    def _subscribed(self, request: EventingRequest, subscription: Subscription, lifetime: Lifetime,
+                    responses: str) -> Answer:
+        return Answer(write_subscribe_response(
+            manager=subscription.manager, identifier=_PREFIX + subscription.identifier,
+            expires=subscription.expires_at - self.wall(), absolute=lifetime.absolute, now=self._now(),
+            relates_to=request.envelope.message_id, message_id=self.new_id(), extension=responses))
+
+    # The subscription's manager.
+
+    async def _renew(self, request: EventingRequest, subscription: Subscription) -> Answer:
+        lifetime = read_renew(request.envelope, self._now())
+        renewed = attrs.evolve(subscription, expires_at=self.wall() + self._granted(lifetime))
+        self.audience.change(renewed)
+        try:
+            await self.store.save(renewed)
+        except Exception:  # whatever a disk can do
+            self.log.failure("{scanner}: the store does not keep a renewal", scanner=self.scanner)
+            current = self.subscriptions.find(subscription.identifier, self.wall())
+            if current is not None:
+                self.audience.change(attrs.evolve(current, expires_at=subscription.expires_at))
+            raise Refused(unable_to_renew(_NOT_STORED)) from None
+        if self.subscriptions.find(subscription.identifier, self.wall()) is None:
+            raise Refused(_UNKNOWN)  # it ended while this was written; that is written after it
+        return self._lives(request, "Renew", renewed.expires_at, lifetime.absolute)
+
+    def _status(self, request: EventingRequest, subscription: Subscription) -> Answer:
+        return self._lives(request, "GetStatus", subscription.expires_at, False)
+
+    def _lives(self, request: EventingRequest, name: str, expires_at: float, absolute: bool) -> Answer:
+        return Answer(write_lifetime_response(
+            name, expires=expires_at - self.wall(), absolute=absolute, now=self._now(),
+            relates_to=request.envelope.message_id, message_id=self.new_id()))
+
+    async def _unsubscribe(self, request: EventingRequest, subscription: Subscription) -> Answer:
+        try:
+            await self.audience.leave(subscription)
+        except Exception:  # whatever a disk can do; here it is over all the same, and after a start it is not
+            self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
+            raise Refused(unable_to_process(_NOT_STORED)) from None
+        return Answer(write_unsubscribe_response(
+            relates_to=request.envelope.message_id, message_id=self.new_id()))

@@ -1,0 +1,24 @@
+"""What `net` needs of the store: that clients' subscriptions, and those at scanners, outlive the process."""
+
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.upstream import Held
+
+
+class Keeping(Protocol):
+    """Writes happen in the order in which they are asked for; their Deferreds fire when they are kept, or fail."""
+
+    def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
+        """Keep a client's subscription, in the place of its former self; together with what is held for it."""
+
+    def forget(self, identifier: str) -> Deferred[None]:
+        """A client's subscription is over."""
+
+    def hold(self, held: Held) -> Deferred[None]:
+        """Keep what is held at a scanner, in the place of its former self."""
+
+    def release(self, scanner: str, identifier: str) -> Deferred[None]:
+        """That is held no more."""

@@ -1,0 +1,236 @@
+"""Sends events to clients: a queue, a connection and a pause for each, so that nobody waits for anybody else.
+
+WS-Eventing 2004/08, section 3. What to do after a failure `bridge.mailbox` decides.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsdgateway.bridge.mailbox import GiveUp, Letter, Mailbox, Retry
+from wsdgateway.bridge.sinks import Sink
+from wsdgateway.net.delivery import deliver
+
+END_PAUSES = (1.0, 5.0, 15.0)  # between the tries to tell a subscriber that its subscription is over
+MAX_ENDS = 1000
+
+# Said by what stands before a sink that is not there at the moment, or too busy; anything else is about the event.
+_AWAY = frozenset((404, 408, 429, 502, 503, 504))
+
+
+class Counts(Protocol):
+    """What is counted of deliveries."""
+
+    def delivered(self) -> None:
+        """One has arrived."""
+
+    def retried(self) -> None:
+        """One has not, and is tried again."""
+
+    def dropped(self, count: int) -> None:
+        """So many never will."""
+
+
+Send = Callable[[Any, Sink, bytes], "Deferred[int]"]
+
+
+class Notifier:
+    """The deliveries of one scanner. `queue` bounds each subscriber's events, `give_up_after` (seconds) its failures.
+
+    `on_give_up` is called with the identifier of a subscriber that nothing has reached for so long.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], queue: int, give_up_after: float,
+                 counts: Counts, on_give_up: Callable[[str], None], send: Send = deliver,
+                 random: Callable[[], float] = random.random) -> None:
+        self.reactor = reactor
+        self.scanner = scanner
+        self.seconds = seconds
+        self.counts = counts
+        self.send = send
+        self.on_give_up = on_give_up
+        self._queue = queue
+        self._give_up_after = give_up_after
+        self._random = random
+        self._recipients: dict[str, _Recipient] = {}
+        self._ending: set[Deferred[None]] = set()
+        self._idle: list[Deferred[None]] = []
+
+    def open(self, identifier: str, sink: Sink) -> None:
+        """From now on events can be sent to this subscriber."""
+        mailbox = Mailbox(limit=self._queue, give_up_after=self._give_up_after, random=self._random)
+        self._recipients[identifier] = _Recipient(self, identifier, sink, mailbox)
+
+    def close(self, identifier: str) -> None:
+        """The subscription is over: what still waits is not sent. What is on its way arrives, or does not."""
+        recipient = self._recipients.pop(identifier, None)
+        if recipient is not None:
+            self.counts.dropped(recipient.close())
+            self.settled()
+
+    def post(self, identifier: str, letter: Letter) -> None:
+        """Send an event to a subscriber after those before it."""
+        recipient = self._recipients.get(identifier)
+        if recipient is not None:
+            recipient.post(letter)
+
+    def state(self, identifier: str) -> tuple[int, int]:
+        """How many events wait for a subscriber, and how many tries have failed since the last success."""
+        recipient = self._recipients.get(identifier)
+        return (0, 0) if recipient is None else (len(recipient.mailbox), recipient.mailbox.failures)
+
+    def tell_end(self, sink: Sink, message: bytes) -> None:
+        """Send a SubscriptionEnd, a few times at most; nobody waits for it."""
+        if len(self._ending) >= MAX_ENDS:
+            return
+        telling: Deferred[None] = Deferred.fromCoroutine(self._tell_end(sink, message))
+        self._ending.add(telling)
+        telling.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        telling.addErrback(lambda failure: self.log.failure(
+            "{scanner}: SubscriptionEnd", failure, scanner=self.scanner))
+        telling.addBoth(lambda _: self._ended(telling))
+
+    async def _tell_end(self, sink: Sink, message: bytes) -> None:
+        for pause in (*END_PAUSES, None):
+            try:
+                if await self.send(self.reactor, sink, message) < 300:
+                    return
+            except CancelledError:
+                raise
+            except Exception as error:  # a sink may be unreachable in as many ways as there are networks
+                self.log.info("{scanner}: {address} can't be told that its subscription is over: {error}",
+                              scanner=self.scanner, address=sink.reference.address, error=_why(error))
+            if pause is not None:
+                waiting: Deferred[None] = Deferred()
+                call = self.reactor.callLater(pause, waiting.callback, None)
+                try:
+                    await waiting
+                finally:
+                    if call.active():
+                        call.cancel()
+
+    def _ended(self, telling: "Deferred[None]") -> None:
+        self._ending.discard(telling)
+        self.settled()
+
+    # The end.
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._ending and all(recipient.is_settled for recipient in self._recipients.values())
+
+    def settled(self) -> None:
+        """Somebody has nothing to be sent any more, or failed and must wait."""
+        if self._idle and self._is_idle:
+            idle, self._idle = self._idle, []
+            for waiting in idle:
+                waiting.callback(None)
+
+    def idle(self) -> Deferred[None]:
+        """Fires when everything has been sent that can be without a pause."""
+        waiting: Deferred[None] = Deferred(self._idle.remove)
+        self._idle.append(waiting)
+        self.settled()
+        return waiting
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        for identifier in list(self._recipients):
+            self._recipients.pop(identifier).close()
+        for telling in list(self._ending):
+            telling.cancel()
+
+
+class _Recipient:
+    """One subscriber: at most one delivery at a time, and a pause after a failure."""
+
+    __slots__ = ("_closed", "_identifier", "_notifier", "_pause", "_sending", "_sink", "mailbox")
+
+    def __init__(self, notifier: Notifier, identifier: str, sink: Sink, mailbox: Mailbox) -> None:
+        self._notifier = notifier
+        self._identifier = identifier
+        self._sink = sink
+        self._pause: IDelayedCall | None = None
+        self._sending: Deferred[int] | None = None
+        self._closed = False
+        self.mailbox = mailbox
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is on its way."""
+        return not len(self.mailbox) or self._pause is not None
+
+    def post(self, letter: Letter) -> None:
+        """One more to send."""
+        if not self.mailbox.put(letter):
+            self._notifier.counts.dropped(1)
+        if self._pause is None:
+            self._next()
+
+    def close(self) -> int:
+        """Send nothing more; how many were waiting."""
+        self._closed = True
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if self._sending is not None:
+            self._sending.cancel()
+        return len(self.mailbox)
+
+    def _next(self) -> None:
+        self._pause = None
+        letter = self.mailbox.take()
+        if letter is None:
+            self._notifier.settled()
+            return
+        notifier = self._notifier
+        self._sending = sending = notifier.send(notifier.reactor, self._sink,
+                                                letter.event.to(self._sink.reference, letter.message_id))
+        sending.addCallbacks(self._answered, self._unreachable)
+        sending.addErrback(lambda failure: notifier.log.failure(
+            "{scanner}: while notifying {address}", failure, scanner=notifier.scanner,
+            address=self._sink.reference.address))
+
+    def _answered(self, status: int) -> None:
+        self._sending = None
+        if self._closed:
+            return
+        if status < 300:
+            self.mailbox.delivered()
+            self._notifier.counts.delivered()
+            self._next()
+        else:
+            self._failed(f"it answered {status}", refused=status not in _AWAY)
+
+    def _unreachable(self, failure: Failure) -> None:
+        self._sending = None
+        if not self._closed:
+            self._failed(_why(failure.value), refused=False)
+
+    def _failed(self, why: str, *, refused: bool) -> None:
+        notifier = self._notifier
+        decision = self.mailbox.failed(notifier.seconds(), refused=refused)
+        if self.mailbox.failures == 1:
+            notifier.log.warn("{scanner}: an event for {address} did not arrive: {why}; it will be tried again",
+                              scanner=notifier.scanner, address=self._sink.reference.address, why=why)
+        if isinstance(decision, GiveUp):
+            notifier.counts.dropped(decision.lost)
+            notifier.on_give_up(self._identifier)
+            return
+        if isinstance(decision, Retry):
+            notifier.counts.retried()
+        else:
+            notifier.counts.dropped(1)
+        self._pause = notifier.reactor.callLater(decision.after, self._next)
+        notifier.settled()
+
+
+def _why(error: BaseException) -> str:
+    return str(error) or type(error).__name__

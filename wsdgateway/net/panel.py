@@ -1,0 +1,136 @@
+"""The names that clients have on the scanner's panel: for each, a subscription to ScanAvailableEvent at the scanner.
+
+WS-Scan, ScanDestinations and DestinationResponses. It is renewed as long as the client's own subscription lives and
+ended with it, so that the panel shows no dead names; after a loss it is made anew, and the client's tokens lead to the
+new ones.
+"""
+
+import secrets
+from functools import partial
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.logger import Logger
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, Subscription, paired
+from wsdgateway.bridge.upstream import Held
+from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.subscription import DeviceSide, DeviceSubscription
+from wsdgateway.scan.destinations import read_tokens, write_responses
+from wsdgateway.soap.envelope import Envelope, read
+
+TOKEN_BYTES = 8
+
+
+@attrs.frozen(eq=False)
+class Registered:
+    """A name is on the panel: the subscription with its tokens, what is held for it, DestinationResponses as XML."""
+
+    subscription: Subscription
+    held: Held
+    responses: str
+
+
+class Panel:
+    """The registrations at one scanner. `side` is set as soon as its address is known.
+
+    `one_at_a_time` keeps two requests of the same client from making two registrations.
+    """
+
+    log = Logger()
+
+    def __init__(self, bridge: BridgedScanner, store: Keeping) -> None:
+        self._bridge = bridge
+        self._store = store
+        self._kept: dict[str, DeviceSubscription] = {}
+        self.side: DeviceSide | None = None
+        self.one_at_a_time = DeferredLock()
+
+    def __len__(self) -> int:
+        return sum(kept.listening for kept in self._kept.values())
+
+    def state(self, identifier: str) -> str | None:
+        """The state of what is held for a client's subscription, a plain word; None if nothing ever is."""
+        kept = self._kept.get(identifier)
+        return kept.state if kept is not None else None
+
+    def _make(self, subscription: Subscription) -> DeviceSubscription:
+        if self.side is None:
+            raise Unavailable(self._bridge.name, "its address is not known yet")
+        destinations = subscription.destinations
+        kept = DeviceSubscription(
+            self.side, identifier=subscription.identifier, filters=((SCAN_AVAILABLE_ACTION,),),
+            extension=destinations.xml if destinations is not None else "",
+            on_change=lambda listening: self._changed(kept, listening),
+            on_granted=lambda answer: self._granted(kept, answer))
+        return kept
+
+    def _changed(self, kept: DeviceSubscription, listening: bool) -> None:
+        if listening:
+            self._bridge.off_panel.discard(kept.identifier)
+        elif kept.identifier in self._kept:
+            self._bridge.off_panel.add(kept.identifier)
+
+    def _granted(self, kept: DeviceSubscription, answer: Envelope) -> None:
+        """Subscribed anew: the tokens that the client has stand for the scanner's new ones from now on."""
+        subscription = self._bridge.subscriptions.get(kept.identifier)
+        if subscription is None:
+            return
+        changed = attrs.evolve(subscription, tokens=paired(subscription.tokens, read_tokens(answer.body)))
+        self._bridge.subscriptions.put(changed)
+        self._store.save(changed).addErrback(lambda failure: self.log.failure(
+            "{scanner}: the store does not keep new tokens", failure, scanner=self._bridge.name))
+
+    async def register(self, subscription: Subscription) -> Registered | Reply:
+        """Put a client's names on the panel, or say how the scanner refused that. Raises `DeviceError`."""
+        kept = self._make(subscription)
+        granted, reply = await kept.begin()
+        if granted is None:
+            return reply
+        answer = read(reply.body).body
+        tokens = self._bridge.subscriptions.tokens_for(
+            read_tokens(answer), iter(partial(secrets.token_hex, TOKEN_BYTES), ""))
+        self._kept[subscription.identifier] = kept
+        return Registered(attrs.evolve(subscription, tokens=tokens), kept.held,
+                          write_responses(answer, {token.current: token.given for token in tokens}))
+
+    def restore(self, subscription: Subscription, held: Held | None) -> None:
+        """A subscription of an earlier start: renew what is held for it, or register it anew."""
+        kept = self._kept[subscription.identifier] = self._make(subscription)
+        self._bridge.off_panel.add(subscription.identifier)
+        if held is not None:
+            kept.resume(held)
+        else:
+            kept.start()
+
+    def hand_over(self, old: str, new: str) -> Held | None:
+        """What is held for a client's subscription is held for its next one from now on; None if it is not held."""
+        kept = self._kept[new] = self._kept.pop(old)
+        kept.hand_over(new)
+        self._bridge.off_panel.discard(old)
+        self._changed(kept, kept.listening)
+        return kept.held if kept.listening else None
+
+    def drop(self, identifier: str) -> Deferred[None] | None:
+        """The client's subscription is over: take its names from the panel."""
+        kept = self._kept.pop(identifier, None)
+        self._bridge.off_panel.discard(identifier)
+        return kept.stop() if kept is not None else None
+
+    def doubt(self) -> None:
+        """The scanner may have forgotten us all."""
+        for kept in self._kept.values():
+            kept.doubted()
+
+    def recovered(self, *, was_away: bool) -> None:
+        """The scanner takes connections again after it did not."""
+        for kept in self._kept.values():
+            kept.recovered(was_away=was_away)
+
+    async def stop(self) -> None:
+        """Leave; the clients' subscriptions stay in the store."""
+        kept, self._kept = self._kept, {}
+        await gatherResults([one.stop() for one in kept.values()])

@@ -1,0 +1,52 @@
+"""The store that forgets everything with the process."""
+
+from collections import deque
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.upstream import Held
+from wsdgateway.storage.store import FinishedJob, IStore
+
+
+@implementer(IStore)
+class MemoryStore:
+    """`history` is the number of jobs kept for each scanner."""
+
+    def __init__(self, history: int) -> None:
+        self._history = history
+        self._jobs: dict[str, deque[FinishedJob]] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        self._held: dict[tuple[str, str], Held] = {}
+
+    def add(self, job: FinishedJob) -> None:
+        self._jobs.setdefault(job.scanner, deque(maxlen=self._history)).append(job)
+
+    def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
+        return succeed(list(self._jobs.get(scanner, ())))
+
+    def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
+        self._subscriptions[subscription.identifier] = subscription
+        return succeed(None) if held is None else self.hold(held)
+
+    def forget(self, identifier: str) -> Deferred[None]:
+        self._subscriptions.pop(identifier, None)
+        return succeed(None)
+
+    def subscriptions(self) -> Deferred[list[Subscription]]:
+        return succeed(list(self._subscriptions.values()))
+
+    def hold(self, held: Held) -> Deferred[None]:
+        self._held[held.scanner, held.identifier] = held
+        return succeed(None)
+
+    def release(self, scanner: str, identifier: str) -> Deferred[None]:
+        self._held.pop((scanner, identifier), None)
+        return succeed(None)
+
+    def held(self) -> Deferred[list[Held]]:
+        return succeed(list(self._held.values()))
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)

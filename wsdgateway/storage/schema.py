@@ -1,0 +1,60 @@
+"""The schema of a SQLite store, in numbered steps, and what a file must be to become one.
+
+The steps are the files `NNNN-what.sql` beside this one. Those that a file lacks are applied in one transaction, with a
+copy of the file made first; a file that is damaged, newer or another program's is refused and left as it is.
+"""
+
+import sqlite3
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+
+from wsdgateway.storage.store import StoreError
+
+_VERSION = "PRAGMA user_version"
+
+
+def _steps() -> list[str]:
+    """The steps in their order; the first makes schema 1."""
+    found = sorted((file for file in files("wsdgateway.storage").iterdir() if file.name.endswith(".sql")),
+                   key=lambda file: file.name)
+    return [file.read_text("utf-8") for file in found]
+
+
+def prepare(path: Path) -> None:
+    """Make a file ready for use, or a new one. Raises `StoreError`."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            _bring_up(connection, path, _steps())
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: the store can't be used: {error}; allowed is a SQLite file of this program, or a "
+                         "new file in a folder that exists and can be written to. Nothing was changed: if the file is "
+                         "damaged, move it away, or put a copy of it in its place") from None
+
+
+def _bring_up(connection: sqlite3.Connection, path: Path, steps: list[str]) -> None:
+    version = connection.execute(_VERSION).fetchone()[0]
+    if version > len(steps):
+        raise StoreError(f"{path}: the store was written by a newer version of wsdgateway (schema {version}, known "
+                         f"here is {len(steps)}); use that version, or another file")
+    problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise StoreError(f"{path}: the store is damaged: {problem}; nothing was changed. Move it away, or put a copy "
+                         "of it in its place")
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreError(f"{path}: the file is a database of another program; name another file")
+    if version == len(steps):
+        return
+    if version:
+        _copy(connection, path.with_name(f"{path.name}.schema-{version}"))
+    missing = "\n".join(steps[version:])
+    connection.executescript(f"BEGIN IMMEDIATE;\n{missing}\n{_VERSION} = {len(steps)};\nCOMMIT;")
+
+
+def _copy(connection: sqlite3.Connection, copy: Path) -> None:
+    """A copy that appears when it is whole."""
+    unfinished = copy.with_name(f"{copy.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    with closing(sqlite3.connect(unfinished)) as target:
+        connection.backup(target)
+    unfinished.replace(copy)

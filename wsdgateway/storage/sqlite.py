@@ -1,0 +1,128 @@
+"""The store in a SQLite file. One thread writes, so that the order is kept and the reactor never waits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.enterprise.adbapi import ConnectionPool
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from wsdgateway.bridge.sinks import Sink
+from wsdgateway.bridge.subscriptions import Subscription, Token
+from wsdgateway.bridge.upstream import Held
+from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.scan.destinations import Destinations
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.storage.schema import prepare
+from wsdgateway.storage.store import FinishedJob, IStore
+
+
+@implementer(IStore)
+class SqliteStore:
+    """A file. Raises `StoreError` if it can't be used; `history` is the number of jobs kept for each scanner."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, path: Path, history: int) -> None:
+        self._history = history
+        prepare(path)
+        self._pool = ConnectionPool("sqlite3", str(path), cp_min=1, cp_max=1, cp_noisy=False, cp_reactor=reactor,
+                                    check_same_thread=False)
+
+    def _do(self, statement: str, *values: object) -> Deferred[None]:
+        return self._run([(statement, values)])
+
+    def _run(self, statements: list[tuple[str, tuple[object, ...]]]) -> Deferred[None]:
+        def run(transaction: Any) -> None:
+            for statement, values in statements:
+                transaction.execute(statement, values)
+
+        return self._pool.runInteraction(run)
+
+    def _all(self, make: Callable[[tuple[Any, ...]], Any], query: str, *values: object) -> Deferred[Any]:
+        rows: Deferred[Any] = self._pool.runQuery(query, values)
+        return rows.addCallback(lambda found: [make(row) for row in found])
+
+    def add(self, job: FinishedJob) -> None:
+        adding = self._run([(
+            "INSERT INTO finished_job (scanner, job_id, state, reasons, scans_completed, created, completed, finished)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (job.scanner, job.job_id, job.state, " ".join(job.reasons), job.scans_completed, job.created,
+             job.completed, job.finished)), (
+            "DELETE FROM finished_job WHERE scanner = ? AND id <= "
+            "(SELECT id FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (job.scanner, job.scanner, self._history))])
+        adding.addErrback(lambda failure: self.log.failure(
+            "a finished job of {scanner} could not be stored", failure, scanner=job.scanner))
+
+    def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
+        return self._all(
+            lambda row: FinishedJob(row[0], row[1], row[2], tuple(row[3].split()), *row[4:]),
+            "SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished"
+            " FROM finished_job WHERE scanner = ? ORDER BY id", scanner)
+
+    def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
+        return self._run([_save(subscription), *([] if held is None else [_hold(held)])])
+
+    def forget(self, identifier: str) -> Deferred[None]:
+        return self._do("DELETE FROM client_subscription WHERE identifier = ?", identifier)
+
+    def subscriptions(self) -> Deferred[list[Subscription]]:
+        return self._all(_subscription, "SELECT * FROM client_subscription ORDER BY rowid")
+
+    def hold(self, held: Held) -> Deferred[None]:
+        return self._run([_hold(held)])
+
+    def release(self, scanner: str, identifier: str) -> Deferred[None]:
+        return self._do("DELETE FROM device_subscription WHERE scanner = ? AND identifier = ?", scanner, identifier)
+
+    def held(self) -> Deferred[list[Held]]:
+        return self._all(lambda row: Held(row[0], row[1], row[2], row[3], _reference(row[4]), row[5]),
+                         "SELECT * FROM device_subscription")
+
+    def close(self) -> Deferred[None]:
+        # What was begun before this runs first: there is one thread.
+        last: Deferred[Any] = self._pool.runQuery("SELECT 1")
+        return last.addBoth(lambda _: self._pool.close())
+
+
+def _write(reference: EndpointReference) -> str:
+    return json.dumps([reference.address, *reference.parameters])
+
+
+def _reference(text: str) -> EndpointReference:
+    address, *parameters = json.loads(text)
+    return EndpointReference(address, tuple(parameters))
+
+
+def _hold(held: Held) -> tuple[str, tuple[object, ...]]:
+    return ("REPLACE INTO device_subscription VALUES (?, ?, ?, ?, ?, ?)",
+            (held.scanner, held.identifier, held.address, held.notify_to, _write(held.manager), held.expires_at))
+
+
+def _save(one: Subscription) -> tuple[str, tuple[object, ...]]:
+    """An update keeps the row's place, so that the oldest stays the first."""
+    values = (
+        one.identifier, one.scanner, one.client, one.manager, _write(one.notify_to.reference), one.notify_to.ip,
+        None if one.end_to is None else _write(one.end_to.reference), None if one.end_to is None else one.end_to.ip,
+        None if one.filter.wanted is None else json.dumps(one.filter.wanted), one.expires_at, one.panel,
+        None if one.destinations is None else json.dumps([one.destinations.xml, *one.destinations.listed]),
+        json.dumps([(token.context, token.given, token.current) for token in one.tokens]))
+    return (f"INSERT INTO client_subscription VALUES ({', '.join('?' * len(values))}) ON CONFLICT (identifier) "
+            "DO UPDATE SET expires_at = excluded.expires_at, panel = excluded.panel, "
+            "destinations = excluded.destinations, tokens = excluded.tokens", values)
+
+
+def _subscription(row: tuple[Any, ...]) -> Subscription:
+    (identifier, scanner, client, manager, notify_to, notify_ip, end_to, end_ip, wanted, expires_at, panel,
+     destinations, tokens) = row
+    xml, *listed = (None,) if destinations is None else json.loads(destinations)
+    return Subscription(
+        identifier, scanner, client, manager, Sink(_reference(notify_to), notify_ip),
+        None if end_to is None else Sink(_reference(end_to), end_ip),
+        ActionFilter(None if wanted is None else tuple(json.loads(wanted))), expires_at, bool(panel),
+        None if xml is None else Destinations(xml, tuple((context, name) for context, name in listed)),
+        tuple(Token(*token) for token in json.loads(tokens)))

@@ -1,0 +1,61 @@
+"""What outlives the process: finished jobs, clients' subscriptions, and those held at scanners.
+
+One small interface; `memory` and `sqlite` implement it. The store stands behind the tables in memory: what is written
+here no status read ever waits for.
+"""
+
+import attrs
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.upstream import Held
+
+
+class StoreError(Exception):
+    """The store can't be used; the text names it and says what to do."""
+
+
+@attrs.frozen
+class FinishedJob:
+    """A job that is over. `finished` is in seconds since 1970, as the gateway's clock told when it learnt of it."""
+
+    scanner: str
+    job_id: str
+    state: str
+    reasons: tuple[str, ...]
+    scans_completed: int | None
+    created: str | None
+    completed: str | None
+    finished: float
+
+
+class IStore(Interface):
+    """Writes happen in the order in which they are asked for; their Deferreds fire when they are kept, or fail."""
+
+    def add(job: FinishedJob) -> None:
+        """Keep a job, and the last ones of its scanner; nobody waits for it, a failure is logged."""
+
+    def finished(scanner: str) -> Deferred[list[FinishedJob]]:
+        """The kept jobs of a scanner, oldest first."""
+
+    def save(subscription: Subscription, held: Held | None = None) -> Deferred[None]:
+        """Keep a client's subscription, in the place of its former self; together with what is held for it."""
+
+    def forget(identifier: str) -> Deferred[None]:
+        """A client's subscription is over."""
+
+    def subscriptions() -> Deferred[list[Subscription]]:
+        """Every client's subscription, oldest first."""
+
+    def hold(held: Held) -> Deferred[None]:
+        """Keep what is held at a scanner, in the place of its former self."""
+
+    def release(scanner: str, identifier: str) -> Deferred[None]:
+        """That is held no more."""
+
+    def held() -> Deferred[list[Held]]:
+        """Everything that is held at scanners."""
+
+    def close() -> Deferred[None]:
+        """Finish what is being written."""
