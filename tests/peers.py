@@ -206,7 +206,9 @@ class Device:
             await waiting.addTimeout(TIMEOUT, reactor)
 
     async def stop(self):
-        await self.listening.stopListening()
+        listening, self.listening = self.listening, None
+        if listening is not None:
+            await listening.stopListening()
         for connection in list(self.factory.open):
             connection.transport.abortConnection()
 

@@ -190,3 +190,55 @@ def test_stopping_from_idle_or_waiting_is_quiet(upstream):
 def test_what_a_state_does_not_expect_changes_nothing(upstream):
     assert upstream.due() == upstream.recovered(20.0) == upstream.doubted(20.0) == upstream.ended(0.0) == []
     assert upstream.state == "idle"
+
+
+def test_what_an_earlier_start_has_left_is_renewed_not_made_anew(upstream):
+    assert upstream.resumed(MANAGER, 500.0) == [Renew(MANAGER)]
+    assert upstream.listening
+    assert upstream.expires_at == 500.0
+    [wake] = upstream.granted(Granted(None, 600.0), 0.0)
+    assert wake.after > 200
+    assert upstream.manager == MANAGER
+
+
+def test_if_the_device_has_forgotten_it_meanwhile_it_is_made_anew(upstream):
+    upstream.resumed(MANAGER, 500.0)
+    lost, wake = upstream.refused("InvalidMessage", 0.0)
+    assert isinstance(lost, Lost)
+    assert isinstance(wake, Wake)
+    assert upstream.due() == [Subscribe(ALL_EVENTS)]
+
+
+def test_a_device_that_is_away_at_the_start_is_asked_again(upstream):
+    upstream.resumed(MANAGER, 500.0)
+    [wake] = upstream.unreachable(0.0)
+    assert upstream.due() == [Renew(MANAGER)]
+    assert isinstance(upstream.unreachable(500.0)[0], Lost)
+    assert isinstance(wake, Wake)
+
+
+def test_what_somebody_else_has_asked_for_is_kept():
+    upstream = Upstream(address="http://device/scan", expires=3600.0, random=lambda: 1.0, filters=(("urn:a",),))
+    assert upstream.once() == Subscribe(("urn:a",))
+    [wake] = upstream.adopted(GRANTED, 10.0)
+    assert upstream.state == "subscribed"
+    assert upstream.expires_at == 610.0
+    assert isinstance(wake, Wake)
+    assert upstream.due() == [Renew(MANAGER)]
+
+
+def test_where_there_is_one_filter_no_other_is_tried():
+    upstream = Upstream(address="http://device/scan", expires=3600.0, random=lambda: 1.0, filters=(("urn:a",),))
+    upstream.start()
+    [wake] = upstream.refused("FilteringRequestedUnavailable", 0.0)
+    assert isinstance(wake, Wake)
+    assert upstream.due() == [Subscribe(("urn:a",))]
+
+
+@pytest.mark.parametrize(("name", "refusing"), [
+    ("ActionNotSupported", True), ("404", True), ("FilteringRequestedUnavailable", True),
+    ("ServerErrorTemporaryError", False), ("503", False)])
+def test_a_refusal_for_the_moment_is_not_one_for_good(upstream, name, refusing):
+    upstream.start()
+    upstream.refused(name, 0.0)
+    assert upstream.refusing is refusing

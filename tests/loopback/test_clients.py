@@ -14,7 +14,7 @@ from messages import (
     subscribe,
 )
 from peers import ask
-from test_events import until
+from test_events import get, until
 
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobs import read_created
@@ -228,12 +228,291 @@ async def test_a_mixed_filter_is_split_and_the_client_sees_one(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_api_subscriptions_tells(bridged, sink):
+async def test_what_is_told_of_subscriptions(bridged, sink):
     service = await bridged()
-    await subscribed(service, (await sink()).url, **PANEL)
-    from twisted.internet import reactor
-    from twisted.web.client import Agent, readBody
+    listener = await sink()
+    granted = await subscribed(service, listener.url, end_to=listener.url, **PANEL)
+    await subscribed(service, listener.url)
+    own, mine, other = json.loads((await get(service.admin_port, b"/api/subscriptions"))[2])
+    assert (own["scanner"], own["side"], own["state"]) == ("front-desk", "device", "subscribed")
+    assert service.scanner.subscription.secret not in json.dumps(own)
+    assert mine["side"] == "client"
+    assert granted.identifier.endswith(mine["id"])
+    assert (mine["client"], mine["notify_to"], mine["end_to"]) == ("127.0.0.1", listener.url, listener.url)
+    assert mine["events"] == [f"{SCAN}/ScanAvailableEvent"]
+    assert mine["destinations"] == [{"context": "ctx", "name": "Scan to me"}]
+    assert (mine["panel"], mine["state"], mine["waiting"], mine["failures"]) == ("subscribed", "ok", 0, 0)
+    assert (other["events"], other["panel"], other["destinations"]) == (None, None, [])
+    page = (await get(service.admin_port, b"/"))[2]
+    assert b"Scan to me" in page
+    assert b"ScanAvailableEvent" in page
 
-    response = await Agent(reactor).request(b"GET", f"http://127.0.0.1:{service.admin_port}/api/subscriptions".encode())
-    told = json.loads(await readBody(response))
-    assert told
+
+# What is refused.
+
+def sink_at(url):
+    return subscribe(url), subscribe("http://127.0.0.1:9/x", end_to=url)
+
+
+@pytest.mark.parametrize("url", ["http://198.51.100.9/e", "ftp://127.0.0.1/", "urn:x", "http://no.such.host.invalid/",
+                                 "http://127.0.0.1:{port}/x", "http://127.0.0.1:{admin_port}/x",
+                                 "http://localhost:{port}/x"])
+@pytest_twisted.ensureDeferred
+async def test_where_notifications_may_not_go(bridged, url):
+    service = await bridged()
+    url = url.replace("{port}", str(service.port)).replace("{admin_port}", str(service.admin_port))
+    for message in sink_at(url):
+        head, body = await ask(service.port, PATH, message)
+        assert (head.status, fault_of(read(body))) == (400, "DestinationUnreachable")
+        assert read(body).relates_to
+    assert len(service.scanner.bridge.subscriptions) == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_networks_of_the_configuration_and_names_of_the_subscriber_may_be_notified(bridged, sink):
+    service = await bridged(events={"client_networks": ["127.0.0.0/30"]})
+    listener = await sink()
+    await subscribed(service, listener.url.replace("127.0.0.1", "localhost"))
+    await subscribed(service, "http://127.0.0.2:9/x")
+    assert await refused(service, subscribe("http://127.0.0.9:9/x")) == "DestinationUnreachable"
+    await notify(service, status_event("7"))
+    await until(lambda: listener.told)
+    assert listener.told[0].to == listener.url.replace("127.0.0.1", "localhost")
+
+
+@pytest_twisted.ensureDeferred
+async def test_requests_that_make_no_sense(bridged, sink):
+    service = await bridged()
+    url = (await sink()).url
+    granted = await subscribed(service, url)
+    for message, code in (
+            (subscribe(url, mode="urn:pull"), "DeliveryModeRequestedUnavailable"),
+            (subscribe(url, dialect="urn:xpath", events=["JobStatusEvent"]), "FilteringRequestedUnavailable"),
+            (subscribe(url, events=["urn:none"]), "FilterActionNotSupported"),
+            (subscribe(url, expires="PT0S"), "InvalidExpirationTime"),
+            (subscribe(url, expires="soon"), "UnsupportedExpirationType"),
+            (manage("Renew", granted.identifier, expires="-PT1S"), "InvalidExpirationTime"),
+            (manage("Renew", granted.identifier, expires="soon"), "UnsupportedExpirationType"),
+            (manage("Renew", "urn:uuid:none"), "InvalidMessage"), (manage("GetStatus"), "InvalidMessage"),
+            (manage("Unsubscribe", "../x"), "InvalidMessage"),
+            (subscribe(url, destinations=[(str(n), "n") for n in range(65)]), "InvalidMessage")):
+        assert await refused(service, message) == code
+    assert (await ask(service.port, granted.path, manage("GetStatus")))[0].status == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_without_events_has_none_to_give(bridged, virtual, gateway, sink):
+    url = (await sink()).url
+    silent = await virtual(events="none")
+    service = await gateway(silent.scan_url)
+    await until(lambda: service.scanner.subscription.state == "waiting")
+    assert await refused(service, subscribe(url)) == "EventSourceUnableToProcess"
+    assert await refused(service, subscribe(url, **PANEL)) == "ActionNotSupported"  # the scanner's own word
+    off = await gateway((await virtual()).scan_url, scanner={"events": "off"})
+    for message in (subscribe(url), subscribe(url, **PANEL)):
+        assert await refused(off, message) == "EventSourceUnableToProcess"
+
+
+@pytest_twisted.ensureDeferred
+async def test_there_is_room_for_so_many(bridged, sink):
+    service = await bridged(events={"max_subscriptions": 2})
+    url = (await sink()).url
+    first = await subscribed(service, url)
+    await subscribed(service, url)
+    assert await refused(service, subscribe(url)) == "EventSourceUnableToProcess"
+    await ask(service.port, PATH, manage("Unsubscribe", first.identifier))
+    await subscribed(service, url)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_can_not_be_reached_has_no_panel(gateway, sink):
+    url = (await sink()).url
+    service = await gateway("http://127.0.0.1:1/scan")
+    await subscribed(service, url)  # it will have events when it is there
+    assert await refused(service, subscribe(url, **PANEL)) == "ServerErrorTemporaryError"
+    assert len(service.scanner.bridge.subscriptions) == 1
+
+
+# How long.
+
+@pytest_twisted.ensureDeferred
+async def test_a_grant_is_never_longer_than_asked_nor_than_the_ceiling(bridged, sink):
+    service = await bridged(events={"client_expires": 60.0})
+    url = (await sink()).url
+    for asked, granted in (("PT30S", 30), ("PT1H", 60), (None, 60), ("P1D", 60)):
+        one = await subscribed(service, url, expires=asked)
+        assert granted - 1 < float(one.expires[2:-1]) <= granted
+        _, body = await ask(service.port, one.path, manage("Renew", expires="PT45S"))
+        assert 44 < float(read(body).body.findtext(f"{W}Expires")[2:-1]) <= 45
+        _, body = await ask(service.port, one.path, manage("GetStatus"))
+        assert 44 < float(read(body).body.findtext(f"{W}Expires")[2:-1]) <= 45
+    one = await subscribed(service, url, expires="2999-01-01T00:00:00Z")
+    assert one.expires.startswith("20")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_has_expired_is_over(bridged, sink):
+    service = await bridged()
+    listener, other = await sink(), await sink()
+    short = await subscribed(service, listener.url, expires="PT0.2S")
+    await subscribed(service, other.url)
+    await until(lambda: len(service.scanner.bridge.subscriptions) == 1)
+    await notify(service, status_event("7"))
+    await until(lambda: other.told)
+    assert not listener.told
+    assert await refused(service, manage("Renew", short.identifier)) == "InvalidMessage"
+
+
+# Sinks that do not behave.
+
+@pytest_twisted.ensureDeferred
+async def test_a_sink_that_comes_back_gets_what_it_missed_in_order(bridged, sink):
+    service = await bridged()
+    listener = await sink()
+    await subscribed(service, listener.url)
+    port = listener.device.port
+    await listener.stop()
+    for scans in range(5):
+        await notify(service, status_event("7", "Processing", scans, message_id=f"urn:uuid:{scans}"))
+    await until(lambda: service.scanner.audience.notifier.state(
+        service.scanner.bridge.subscriptions.all()[0].identifier)[1] > 0)
+    back = await sink(port)
+    await until(lambda: len(back.told) == 5)
+    assert [told.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for told in back.told] == list("01234")
+    text = service.metrics.render().decode()
+    assert 'outcome="retried",scanner="front-desk"} 0.0' not in text
+    assert 'wsdgateway_deliveries_total{outcome="dropped",scanner="front-desk"} 0.0' in text
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_dead_sink_loses_its_subscription_and_its_name_on_the_panel(bridged, sink):
+    service = await bridged(events={"client_retry": 0.5})
+    ends, dead = await sink(), await sink()
+    await subscribed(service, dead.url, end_to=ends.url, parameters="<Id>5</Id>", events=["JobStatusEvent"],
+                     destinations=PANEL["destinations"])
+    assert len(service.device.device.subscribers.held) == 2
+    await dead.stop()
+    await notify(service, status_event("7"))
+    await until(lambda: ends.told)
+    [told] = ends.told
+    assert told.action == f"{WSE}/SubscriptionEnd"
+    assert told.header.findtext("Id") == "5"
+    assert told.body.findtext(f"{W}Status") == f"{WSE}/DeliveryFailure"
+    assert len(service.scanner.bridge.subscriptions) == 0
+    await until(lambda: len(service.device.device.subscribers.held) == 1)
+    text = service.metrics.render().decode()
+    assert 'wsdgateway_deliveries_total{outcome="dropped",scanner="front-desk"} 1.0' in text
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refused_event_is_skipped_after_some_tries(bridged, sink):
+    service = await bridged()
+    listener = await sink()
+    await subscribed(service, listener.url)
+    recipient = next(iter(service.scanner.audience.notifier._recipients.values()))
+    listener.status = b"400 Bad Request"
+    await notify(service, status_event("7", message_id="urn:uuid:1"))
+    await notify(service, status_event("8", message_id="urn:uuid:2"))
+    for failures in (1, 2, 3):
+        await until(lambda failures=failures: recipient.mailbox.failures == failures and recipient._pause)
+        recipient._pause.reset(0)
+    listener.status = b"200 OK"
+    await until(lambda: listener.told)
+    assert [told.body.findtext(f"{S}JobStatus/{S}JobId") for told in listener.told] == ["8"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_silent_scanner_loses_its_subscribers_and_they_are_told(gateway, sink):
+    ends = await sink()
+    service = await gateway("http://127.0.0.1:1/scan", events={"scanner_silence": 0.2})
+    await subscribed(service, ends.url, end_to=ends.url, expires="PT0.4S")
+    from twisted.internet import reactor
+    from twisted.internet.task import deferLater
+
+    await deferLater(reactor, 0.25)
+    service.scanner.audience._look()
+    await until(lambda: ends.told)
+    assert ends.told[0].body.findtext(f"{W}Status") == f"{WSE}/SourceCanceling"
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_hundred_sinks_of_which_twenty_are_dead_and_twenty_slow(bridged, sink):
+    service = await bridged()
+    good = [await sink() for _ in range(160)]
+    slow, dead = [await sink() for _ in range(20)], [await sink() for _ in range(20)]
+    held = []
+    for one in slow:
+        one.device.handle = held.append
+    for one in (*slow, *dead, *good):
+        await subscribed(service, one.url)
+    for one in dead:
+        await one.stop()
+    for scans in range(10):
+        await notify(service, status_event("7", "Processing", scans, message_id=f"urn:uuid:{scans}"))
+    await until(lambda: all(len(one.told) == 10 for one in good))
+    for one in good:
+        assert [told.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for told in one.told] == list("0123456789")
+    assert len(held) == 20  # one each, unanswered
+    for one in slow:
+        one.device.handle = one._take
+    for asked in held:
+        asked.answer(b"", b"202 Accepted")
+        asked.close()
+    await until(lambda: all(len(one.told) == 9 for one in slow))
+    assert len(service.scanner.bridge.subscriptions) == 200
+    notifier = service.scanner.audience.notifier
+    waiting = [notifier.state(one.identifier)[0] for one in service.scanner.bridge.subscriptions.all()]
+    assert sorted(waiting) == [0] * 180 + [10] * 20
+
+
+# The panel, more closely.
+
+@pytest_twisted.ensureDeferred
+async def test_who_registers_the_same_names_again_gets_the_same_tokens_and_no_second_entry(bridged, sink):
+    service = await bridged()
+    listener = await sink()
+    first = await subscribed(service, listener.url, **PANEL)
+    second = await subscribed(service, listener.url, **PANEL)
+    assert second.tokens == first.tokens
+    assert second.identifier != first.identifier
+    assert service.device.soap.asked["Subscribe"] == 2
+    service.device.device.press()
+    await until(lambda: listener.told)
+    await push_scan(service, second.tokens["ctx"], pressed(listener)[1])
+    await ask(service.port, PATH, manage("Unsubscribe", first.identifier))
+    assert len(service.device.device.subscribers.held) == 2
+    await ask(service.port, PATH, manage("Unsubscribe", second.identifier))
+    await until(lambda: len(service.device.device.subscribers.held) == 1)
+    assert len(listener.told) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_scan_destinations_go_to_the_scanner_as_they_are(gateway, device, sink):
+    from test_events import Subscribed
+
+    scanner = Subscribed(device)
+    service = await gateway(device.url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    await subscribed(service, (await sink()).url, **PANEL)
+    own, panel = (read(asked.request.body) for asked in device.requests)
+    assert panel.body.findtext(f"{W}Filter") == f"{SCAN}/ScanAvailableEvent"
+    [destination] = panel.body.find(f"{S}ScanDestinations")
+    assert destination.findtext(f"{S}ClientDisplayName") == "Scan to me"
+    addresses = {message.body.findtext(f"{W}Delivery/{W}NotifyTo/*") for message in (own, panel)}
+    assert len(addresses) == 2
+    assert all("/front-desk/events/" in address for address in addresses)
+    assert scanner.actions == ["Subscribe", "Subscribe"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_token_of_a_name_that_is_not_on_the_panel_yet_is_to_be_tried_again(bridged, sink):
+    service = await bridged()
+    granted = await subscribed(service, (await sink()).url, **PANEL)
+    service.device.device.forget()
+    [kept] = service.scanner.panel._kept.values()
+    kept.ended()
+    message = create_scan_job().replace(b"<wscn:ScanTicket>", (
+        f"<wscn:DestinationToken>{granted.tokens['ctx']}</wscn:DestinationToken><wscn:ScanTicket>").encode())
+    assert await refused(service, message) == "ServerErrorTemporaryError"
+    await until(lambda: not service.scanner.bridge.off_panel)
+    assert (await ask(service.port, PATH, message))[0].status == 200

@@ -1,10 +1,19 @@
-"""The store of finished jobs: one contract for all, and what a file may be."""
+"""The store: one contract for all, and what a file may be."""
 
 import sqlite3
+from contextlib import closing
+from importlib.resources import files
 
 import pytest
 import pytest_twisted
 
+from wsdgateway.bridge.sinks import Sink
+from wsdgateway.bridge.subscriptions import Subscription, Token
+from wsdgateway.bridge.upstream import Held
+from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.scan.destinations import Destinations
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.storage import schema
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import FinishedJob, StoreError
@@ -42,6 +51,133 @@ async def test_sqlite_outlives_the_process(tmp_path):
     second = SqliteStore(reactor, tmp_path / "s.sqlite", 3)
     assert await second.finished("front-desk") == [job(1)]
     await second.close()
+
+
+def subscription(identifier, **more):
+    return Subscription(**{
+        "identifier": identifier, "scanner": "front-desk", "client": "192.0.2.7", "manager": f"http://gw/{identifier}",
+        "notify_to": Sink(EndpointReference("http://192.0.2.7/e", ("<a/>", "<b>ü</b>")), "192.0.2.7"),
+        "end_to": Sink(EndpointReference("http://192.0.2.7/end"), "192.0.2.7"),
+        "filter": ActionFilter(("urn:a", "urn:b")), "expires_at": 1800000000.25, "panel": True,
+        "destinations": Destinations("<d>x</d>", (("ctx", "Näme"), ("", ""))),
+        "tokens": (Token("ctx", "t1", "t9"), Token("", "t2", "t2")), **more})
+
+
+PLAIN = {"end_to": None, "filter": ActionFilter(), "panel": False, "destinations": None, "tokens": ()}
+
+
+def held(identifier, **more):
+    return Held(**{"scanner": "front-desk", "identifier": identifier, "address": "http://d/scan",
+                   "notify_to": "http://gw/front-desk/events/s",
+                   "manager": EndpointReference("http://d/m", ("<i>7</i>",)), "expires_at": 1800000000.5, **more})
+
+
+@pytest_twisted.ensureDeferred
+async def test_subscriptions_come_back_as_they_were(store):
+    first, second = subscription("a"), subscription("b", **PLAIN)
+    await store.save(first, held("a"))
+    await store.save(second)
+    await store.hold(held(""))
+    assert await store.subscriptions() == [first, second]
+    assert sorted(await store.held(), key=lambda one: one.identifier) == [held(""), held("a")]
+    changed = subscription("a", expires_at=1.0, tokens=(Token("ctx", "t1", "t10"),))
+    await store.save(changed)
+    await store.hold(held("", expires_at=2.0))
+    assert await store.subscriptions() == [changed, second]
+    await store.forget("a")
+    await store.release("front-desk", "a")
+    await store.forget("unknown")
+    assert await store.subscriptions() == [second]
+    assert await store.held() == [held("", expires_at=2.0)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_writes_happen_in_the_order_in_which_they_are_asked_for(store):
+    waits = [store.save(subscription("a")), store.forget("a"), store.hold(held("")), store.release("front-desk", "")]
+    for waiting in waits:
+        await waiting
+    assert await store.subscriptions() == []
+    assert await store.held() == []
+
+
+def version_of(file):
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def steps():
+    return sorted((file for file in files("wsdgateway.storage").iterdir() if file.name.endswith(".sql")),
+                  key=lambda file: file.name)
+
+
+def old_file(file):
+    """A store as the first schema had it, with one job."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(steps()[0].read_text() + "PRAGMA user_version = 1;")
+        connection.execute("INSERT INTO finished_job VALUES (1, 'front-desk', '1', 'Completed', 'None x', 1, NULL, "
+                           "'2026-11-22T10:00:00Z', 1.5)")
+        connection.commit()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_older_file_is_brought_up_with_a_copy_made_first(tmp_path):
+    from twisted.internet import reactor
+
+    file, copy = tmp_path / "s.sqlite", tmp_path / "s.sqlite.schema-1"
+    old_file(file)
+    made = SqliteStore(reactor, file, 3)
+    assert await made.finished("front-desk") == [job(1)]
+    await made.save(subscription("a"))
+    await made.close()
+    assert version_of(file) == len(steps())
+    assert version_of(copy) == 1
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT job_id FROM finished_job").fetchall() == [("1",)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.sqlite", "s.sqlite.schema-1"]
+
+
+def test_a_step_that_fails_changes_nothing(tmp_path, monkeypatch):
+    file = tmp_path / "s.sqlite"
+    old_file(file)
+    good = steps()[1].read_text()
+    monkeypatch.setattr(schema, "_steps", lambda: ["", good, "CREATE TABLE half (x); CREATE TABLE nonsense ("])
+    with pytest.raises(StoreError, match="can't be used"):
+        SqliteStore(None, file, 3)
+    assert version_of(file) == 1
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [
+            ("finished_job",)]
+
+
+def test_a_file_that_is_up_to_date_is_not_copied(tmp_path):
+    for _ in range(2):
+        schema.prepare(tmp_path / "s.sqlite")
+    assert [path.name for path in tmp_path.iterdir()] == ["s.sqlite"]
+
+
+def test_another_programs_database_is_refused(tmp_path):
+    file = tmp_path / "s.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE recipes (name TEXT)")
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match="another program"):
+        SqliteStore(None, file, 3)
+    assert file.read_bytes() == before
+
+
+def test_a_file_that_is_damaged_inside_is_refused_and_left_alone(tmp_path):
+    file = tmp_path / "s.sqlite"
+    schema.prepare(file)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executemany("INSERT INTO finished_job (scanner, job_id, state, reasons, finished) "
+                               "VALUES ('x', ?, 'Completed', ?, 0)", [(str(n), "r" * 500) for n in range(200)])
+        connection.commit()
+    data = bytearray(file.read_bytes())
+    data[-30000:-10000] = b"\xff" * 20000
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match=r"damaged|can't be used"):
+        SqliteStore(None, file, 3)
+    assert file.read_bytes() == data
 
 
 def test_a_damaged_file_is_refused_and_left_alone(tmp_path):

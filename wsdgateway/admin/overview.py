@@ -1,6 +1,6 @@
-"""What the admin site tells, as plain values: scanners, jobs, whether the gateway is ready."""
+"""What the admin site tells, as plain values: scanners, jobs, subscriptions, whether the gateway is ready."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +46,33 @@ class Overview:
             "jobs": len(table.jobs()),
             "active_jobs": sum(1 for job in table.jobs() if not job.final and not table.is_lost(job)),
         }
+
+    def describe_subscriptions(self) -> list[dict[str, Any]]:
+        """A value for each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.
+
+        `expires` is a time; `waiting` counts events, `failures` the tries since the last that succeeded. `panel` is the
+        state of what the scanner holds for a client's names on its panel, None where it has none.
+        """
+        return [described for scanner in self.scanners for described in self._subscriptions(scanner)]
+
+    def _subscriptions(self, scanner: Scanner) -> Iterable[dict[str, Any]]:
+        own = scanner.subscription
+        if own is not None and own.listening:
+            held = own.held
+            yield {"scanner": scanner.name, "side": "device", "id": None, "client": None,
+                   "notify_to": held.notify_to.rpartition("/")[0] + "/…", "end_to": None, "events": None,
+                   "expires": _time(held.expires_at), "state": own.state, "waiting": 0, "failures": 0,
+                   "panel": None, "destinations": []}
+        for one in scanner.bridge.subscriptions.all():
+            waiting, failures = scanner.audience.notifier.state(one.identifier)
+            yield {"scanner": scanner.name, "side": "client", "id": one.identifier, "client": one.client,
+                   "notify_to": one.notify_to.reference.address,
+                   "end_to": None if one.end_to is None else one.end_to.reference.address,
+                   "events": None if one.filter.wanted is None else list(one.filter.wanted),
+                   "expires": _time(one.expires_at), "state": "unreachable" if failures else "ok", "waiting": waiting,
+                   "failures": failures, "panel": scanner.panel.state(one.identifier),
+                   "destinations": [] if one.destinations is None else [
+                       {"context": context, "name": name} for context, name in one.destinations.listed]}
 
     async def describe_jobs(self) -> list[dict[str, Any]]:
         """A value for each job, of this start and, finished ones, of earlier starts; oldest first."""

@@ -1,4 +1,4 @@
-"""The page for people: scanners and jobs, as they are at the moment it is loaded."""
+"""The page for people: scanners, subscriptions and jobs, as they are at the moment it is loaded."""
 
 from typing import Any
 
@@ -34,6 +34,11 @@ th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px s
 <th scope="col">Address for clients</th><th scope="col">Scanner</th><th scope="col">Reachable</th>
 <th scope="col">Subscription</th><th scope="col">Active jobs</th></tr></thead>
 <tbody><t:transparent t:render="scanners"/></tbody></table></div>
+<h2 id="subscriptions">Subscriptions</h2>
+<div class="wide"><table aria-labelledby="subscriptions"><thead><tr><th scope="col">Scanner</th>
+<th scope="col">Who listens</th><th scope="col">Told at</th><th scope="col">Events</th>
+<th scope="col">On the panel as</th><th scope="col">Until</th><th scope="col">State</th></tr></thead>
+<tbody><t:transparent t:render="subscriptions"/></tbody></table></div>
 <h2 id="jobs">Jobs</h2>
 <div class="wide"><table aria-labelledby="jobs"><thead><tr><th scope="col">Scanner</th><th scope="col">Job</th>
 <th scope="col">State</th><th scope="col">Reasons</th><th scope="col">Pages</th><th scope="col">Created</th>
@@ -75,9 +80,27 @@ class _Page(Element):
         return tag(*(rows or [tags.tr(tags.td("No scanner is configured.", colspan="6"))]))
 
     @renderer
+    def subscriptions(self, request: IRequest, tag: Tag) -> Tag:
+        rows = [_row(_listener(one)) for one in self._overview.describe_subscriptions()[:MAX_ROWS]]
+        return tag(*(rows or [tags.tr(tags.td("Nobody listens, and no scanner is listened to.", colspan="7"))]))
+
+    @renderer
     def jobs(self, request: IRequest, tag: Tag) -> Tag:
         rows = [_row(_cells(job)) for job in reversed(self._jobs[-MAX_ROWS:])]
         return tag(*(rows or [tags.tr(tags.td("No job has been seen yet.", colspan="7"))]))
+
+
+def _listener(one: dict[str, Any]) -> list[Any]:
+    if one["side"] == "device":
+        return [one["scanner"], "this gateway, at the scanner", one["notify_to"], "all but the panel's", None,
+                one["expires"], one["state"]]
+    events = "all" if one["events"] is None else " ".join(event.rpartition("/")[2] for event in one["events"])
+    names = ", ".join(destination["name"] for destination in one["destinations"])
+    state = one["state"] if not one["failures"] else (
+        f"{one['failures']} tries failed, {one['waiting']} events wait")
+    if names and one["panel"] not in ("subscribed", "renewing"):
+        state += ", not on the panel at the moment"
+    return [one["scanner"], one["client"], one["notify_to"], events, names or None, one["expires"], state]
 
 
 def _cells(job: dict[str, Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The admin site's addresses: `/healthz`, `/readyz`, `/metrics`, `/api/scanners`, `/api/jobs`, `/`.
+"""The admin site's addresses: `/healthz`, `/readyz`, `/metrics`, `/api/...`, `/`.
 
 Reading only; every value that came from the network is escaped by the template or by JSON.
 """
@@ -89,6 +89,9 @@ class AdminSite(Site):
         async def jobs(request: Request) -> bytes:
             return _json(await overview.describe_jobs())
 
+        async def subscriptions(request: Request) -> bytes:
+            return _json(overview.describe_subscriptions())
+
         async def page(request: Request) -> bytes:
             return await render_page(request, overview)
 
@@ -101,6 +104,7 @@ class AdminSite(Site):
         root.putChild(b"api", api)
         api.putChild(b"scanners", _Text(b"application/json", scanners))
         api.putChild(b"jobs", _Text(b"application/json", jobs))
+        api.putChild(b"subscriptions", _Text(b"application/json", subscriptions))
         super().__init__(root)
 
     def log(self, request: Any) -> None:

@@ -5,7 +5,10 @@ import sys
 from importlib.metadata import version
 from typing import NoReturn
 
+from rich.console import Console
+
 from wsdgateway.cli.scan import ScanError, scan
+from wsdgateway.cli.status import StatusError, status
 from wsdgateway.config import ConfigError, read_config
 
 SOURCES = {"platen": "Platen", "adf": "ADF"}
@@ -38,27 +41,42 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument("--source", choices=sorted(SOURCES), default="platen", help="default: platen")
     check = commands.add_parser("check", help="read a configuration and say what is wrong with it")
     check.add_argument("file", metavar="FILE")
+    tables = commands.add_parser("status", help="scanners, jobs and subscriptions of a running gateway")
+    tables.add_argument("url", metavar="URL", nargs="?", default="http://127.0.0.1:8357",
+                        help="its admin site; default: http://127.0.0.1:8357")
+    tables.add_argument("--watch", action="store_true", help="show them again every two seconds, until Ctrl-C")
     return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    config = read_config(options.file)
+    for line in config.not_built():
+        print(line)
+    print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
+
+
+def _scan(options: argparse.Namespace) -> None:
+    scan(options.url, options.output, resolution=options.resolution, source=SOURCES[options.source],
+         say=lambda line: print(line, flush=True))
+
+
+def _status(options: argparse.Namespace) -> None:
+    status(options.url, watch=options.watch, console=Console())
+
+
+_COMMANDS = {"check": _check, "scan": _scan, "status": _status}
 
 
 def main(arguments: list[str]) -> int:
     """The exit status."""
     options = _parser().parse_args(arguments)
-    if options.command == "check":
-        try:
-            config = read_config(options.file)
-        except ConfigError as error:
-            print(error, file=sys.stderr)
-            return 2
-        for line in config.not_built():
-            print(line)
-        print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
-        return 0
     try:
-        scan(options.url, options.output, resolution=options.resolution, source=SOURCES[options.source],
-             say=lambda line: print(line, flush=True))
-    except ScanError as error:
-        print(f"wsdgateway scan: {error}", file=sys.stderr)
+        _COMMANDS[options.command](options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (ScanError, StatusError) as error:
+        print(f"wsdgateway {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -1,0 +1,187 @@
+"""The event source's messages: filters, requests, answers and faults, as tables."""
+
+from datetime import UTC, datetime
+
+import pytest
+from messages import SCAN, envelope, manage, subscribe
+
+from wsdgateway.eventing.expiry import read_expires, write_expires
+from wsdgateway.eventing.faults import (
+    destination_unreachable,
+    unable_to_process,
+    unable_to_renew,
+)
+from wsdgateway.eventing.filters import ActionFilter, is_prefix
+from wsdgateway.eventing.messages import PUSH
+from wsdgateway.eventing.source import (
+    DELIVERY_FAILURE,
+    Lifetime,
+    identifier_of,
+    read_renew,
+    read_subscribe,
+    write_lifetime_response,
+    write_subscribe_response,
+    write_subscription_end,
+    write_unsubscribe_response,
+)
+from wsdgateway.scan.operations import EVENT_SPELLINGS, EVENTS
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import Refused, fault_of, write_fault
+from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSDP, WSE
+
+NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
+SINK = "http://192.0.2.7:5357/events"
+W, A = f"{{{WSE}}}", f"{{{WSA}}}"
+ALL = frozenset(f"{SCAN}/{event}" for event in EVENTS)
+
+
+def asked(message):
+    return read_subscribe(read(message), NOW, EVENT_SPELLINGS)
+
+
+def matched(message):
+    wanted = asked(message).filter
+    return {event for event in EVENTS if wanted.matches(f"{SCAN}/{event}")}
+
+
+@pytest.mark.parametrize(("message", "events"), [
+    (subscribe(SINK), set(EVENTS)),
+    (subscribe(SINK, events=["JobStatusEvent", "JobEndStateEvent"]), {"JobStatusEvent", "JobEndStateEvent"}),
+    (subscribe(SINK, events=["JobStatusEvent", "urn:unknown"]), {"JobStatusEvent"}),
+    (subscribe(SINK, events=[SCAN]), set(EVENTS)),
+    (subscribe(SINK, events=[f"{SCAN}/"]), set(EVENTS)),
+    (subscribe(SINK, events=["http://Schemas.Microsoft.com/windows"]), set(EVENTS)),
+    (subscribe(SINK, events=["ScanAvailableEvent"], dialect=None), {"ScanAvailableEvent"}),
+    (subscribe(SINK, events=["wscn:JobStatusEvent"], dialect=None), {"JobStatusEvent"}),
+    (subscribe(SINK, events=["JobStatusEvent"], dialect=f" {WSDP}/Action "), {"JobStatusEvent"}),
+    (subscribe(SINK, events=["http://schemas.microsoft.com/windows/2006/01/wdp/scan/JobStatusEvent"]),
+     {"JobStatusEvent"}),
+])
+def test_what_a_filter_matches(message, events):
+    assert matched(message) == events
+
+
+@pytest.mark.parametrize(("prefix", "uri", "is_one"), [
+    ("http://a/b", "http://a/b", True), ("http://a/b", "http://a/b/c", True), ("http://a/b/", "http://a/b/c", True),
+    ("http://A/b", "http://a/b/c", True), ("http://a", "http://a/b", True), ("http://a/b", "http://a/bc", False),
+    ("http://a/b/c", "http://a/b", False), ("http://a/B", "http://a/b/c", False),
+    ("https://a/b", "http://a/b/c", False),
+    ("http://x/b", "http://a/b/c", False), ("http", "http://a/b", False), ("", "http://a/b", False),
+    ("http://[bad", "http://a/b", False), ("http://a/b?x", "http://a/b/c", False), ("urn:a", "urn:a:b", False)])
+def test_prefixes_go_by_segments(prefix, uri, is_one):
+    assert is_prefix(prefix, uri) is is_one
+
+
+@pytest.mark.parametrize(("message", "code"), [
+    (subscribe(SINK, mode=f"{WSE}/DeliveryModes/Pull"), "DeliveryModeRequestedUnavailable"),
+    (subscribe(SINK, events=["JobStatusEvent"], dialect="http://www.w3.org/TR/1999/REC-xpath-19991116"),
+     "FilteringRequestedUnavailable"),
+    (subscribe(SINK, events=["urn:unknown"]), "FilterActionNotSupported"),
+    (subscribe(SINK, events=[]), "FilterActionNotSupported"),
+    (subscribe(SINK, events=["JobEvent"], dialect=None), "FilterActionNotSupported"),
+    (subscribe(SINK, expires="PT0S"), "InvalidExpirationTime"),
+    (subscribe(SINK, expires="-PT5M"), "InvalidExpirationTime"),
+    (subscribe(SINK, expires="2026-11-22T09:59:59Z"), "InvalidExpirationTime"),
+    (subscribe(SINK, expires="tomorrow"), "UnsupportedExpirationType"),
+    (envelope(f"{WSE}/Subscribe", "<wse:Subscribe/>"), "InvalidMessage"),
+    (envelope(f"{WSE}/Subscribe", "<wse:Subscribe><wse:Delivery/></wse:Subscribe>"), "InvalidMessage"),
+    (envelope(f"{WSE}/Subscribe", "<wse:Renew/>"), "InvalidMessage"),
+    (envelope(f"{WSE}/Subscribe"), "InvalidMessage"),
+    (subscribe(""), "InvalidMessage"),
+    (subscribe(SINK).replace(b"<wse:Delivery>", b"<wse:EndTo/><wse:Delivery>"), "InvalidMessage"),
+])
+def test_what_a_subscribe_is_refused_for(message, code):
+    with pytest.raises(Refused) as caught:
+        asked(message)
+    fault = caught.value.fault
+    assert (fault.code, fault.status, fault.subcode.partition(":")[2]) == ("Sender", 400, code)
+    written = read(write_fault(fault, relates_to="urn:uuid:1", message_id="urn:uuid:2"))
+    assert fault_of(written) == code
+    assert written.action == f"{WSA}/fault"
+    if "Requested" in code:
+        [detail] = written.body.find(f"{{{SOAP}}}Detail")
+        assert detail.text in (PUSH, f"{WSDP}/Action")
+
+
+@pytest.mark.parametrize(("fault", "code", "subcode"), [
+    (unable_to_renew("r"), "Receiver", "UnableToRenew"),
+    (destination_unreachable("r"), "Sender", "DestinationUnreachable"),
+    (unable_to_process("r"), "Receiver", "EventSourceUnableToProcess")])
+def test_other_faults(fault, code, subcode):
+    written = read(write_fault(fault, relates_to=None, message_id="urn:uuid:2"))
+    assert fault_of(written) == subcode
+    assert written.body.findtext(f"{{{SOAP}}}Code/{{{SOAP}}}Value") == f"soap:{code}"
+
+
+def test_where_to_and_how():
+    message = subscribe(SINK, end_to="http://192.0.2.7/end", mode=PUSH,
+                        parameters='<a xmlns="urn:a"/><b x="1"><c/></b>')
+    request = asked(message)
+    assert request.notify_to.address == SINK
+    assert request.end_to.address == "http://192.0.2.7/end"
+    assert len(request.notify_to.parameters) == 2
+    told = read(envelope("urn:x", headers=request.notify_to.headers).replace(b"<soap:Header>",
+                                                                             b'<soap:Header xmlns="urn:other">'))
+    assert told.header.find("{urn:a}a") is not None
+    assert told.header.find("b/c") is not None  # no namespace takes it on
+    assert asked(subscribe(SINK)).end_to is None
+    assert asked(subscribe(SINK)).filter == ActionFilter()
+
+
+@pytest.mark.parametrize(("text", "lifetime"), [
+    (None, Lifetime()), ("", Lifetime()), ("PT1H", Lifetime(3600.0)), (" PT0.5S ", Lifetime(0.5)),
+    ("2026-11-22T11:00:00Z", Lifetime(3600.0, True)), ("2026-11-22T12:00:00+01:00", Lifetime(3600.0, True)),
+    ("2026-11-22T10:00:01.5", Lifetime(1.5, True))])
+def test_how_long(text, lifetime):
+    assert asked(subscribe(SINK, expires=text)).lifetime == lifetime
+    assert read_renew(read(manage("Renew", expires=text)), NOW) == lifetime
+
+
+@pytest.mark.parametrize("seconds", [0.0004, 0.001, 0.5, 1.0, 59.9999, 3600.0, 86400.25, 3e8])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_grant_is_never_longer_than_what_it_says(seconds, absolute):
+    text = write_expires(seconds, absolute, NOW)
+    assert ("P" not in text) is absolute
+    read_back = read_expires(text, NOW)
+    assert read_back <= max(seconds, 0.001)
+    assert read_back > seconds - 0.002
+
+
+def test_answers():
+    told = read(write_subscribe_response(
+        manager="http://gw:1/x/subscriptions/5", identifier="urn:uuid:5", expires=60.0, absolute=False, now=NOW,
+        relates_to="urn:uuid:1", message_id="urn:uuid:2", extension=f'<w:D xmlns:w="{WSCN}"/>'))
+    assert (told.action, told.relates_to, told.message_id) == (
+        f"{WSE}/SubscribeResponse", "urn:uuid:1", "urn:uuid:2")
+    manager = told.body.find(f"{W}SubscriptionManager")
+    assert manager.findtext(f"{A}Address") == "http://gw:1/x/subscriptions/5"
+    assert manager.findtext(f"{A}ReferenceParameters/{W}Identifier") == "urn:uuid:5"
+    assert told.body.findtext(f"{W}Expires") == "PT60S"
+    assert told.body.find(f"{{{WSCN}}}D") is not None
+    for name in ("Renew", "GetStatus"):
+        told = read(write_lifetime_response(name, expires=60.0, absolute=True, now=NOW, relates_to="urn:uuid:1",
+                                            message_id="urn:uuid:2"))
+        assert told.action == f"{WSE}/{name}Response"
+        assert told.body.tag == f"{W}{name}Response"
+        assert told.body.findtext(f"{W}Expires") == "2026-11-22T10:01:00Z"
+    told = read(write_unsubscribe_response(relates_to="urn:uuid:1", message_id="urn:uuid:2"))
+    assert (told.action, told.body, told.relates_to) == (f"{WSE}/UnsubscribeResponse", None, "urn:uuid:1")
+
+
+def test_the_end_of_a_subscription():
+    told = read(write_subscription_end(
+        to=EndpointReference("http://s/end", ('<i xmlns="urn:i">7</i>',)), manager="http://gw/m",
+        identifier="urn:uuid:5", status=DELIVERY_FAILURE, reason="gone & away", message_id="urn:uuid:2"))
+    assert (told.action, told.to) == (f"{WSE}/SubscriptionEnd", "http://s/end")
+    assert told.header.findtext("{urn:i}i") == "7"
+    assert told.body.findtext(f"{W}SubscriptionManager/{A}Address") == "http://gw/m"
+    assert told.body.findtext(f"{W}Status") == f"{WSE}/DeliveryFailure"
+    assert told.body.findtext(f"{W}Reason") == "gone & away"
+
+
+@pytest.mark.parametrize(("message", "identifier"), [
+    (manage("Renew", " urn:uuid:5\n"), "urn:uuid:5"), (manage("Renew", "urn:uuid:5", inside=True), "urn:uuid:5"),
+    (manage("Renew"), None), (manage("Renew", "x" * 257), None)])
+def test_where_an_identifier_is_found(message, identifier):
+    assert identifier_of(read(message)) == identifier

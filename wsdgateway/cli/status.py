@@ -1,0 +1,105 @@
+"""`wsdgateway status`: scanners, jobs and subscriptions of a running gateway as tables, from its admin site."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+TIMEOUT = 10.0
+MAX_ANSWER = 1 << 26
+MAX_JOBS = 20
+PAUSE = 2.0
+
+_REACHABLE = {True: "yes", False: "no", None: "not tried yet"}
+
+
+class StatusError(Exception):
+    """The gateway can't be asked; the text says why and what to do."""
+
+
+def _fetch(base: str, what: str) -> list[dict[str, Any]]:
+    url = f"{base}/api/{what}"
+    try:
+        with urlopen(url, timeout=TIMEOUT) as answer:
+            found = json.loads(answer.read(MAX_ANSWER))
+    except (URLError, OSError, ValueError) as error:
+        raise StatusError(f"{url}: {getattr(error, 'reason', error)}; give the URL of the gateway's admin site, "
+                          "as [admin] endpoint has it") from None
+    if not isinstance(found, list):
+        raise StatusError(f"{url}: this is not the admin site of a gateway")
+    return found
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _row(table: Table, *values: Any) -> None:
+    """Names come from the network: no markup, no control characters."""
+    table.add_row(*(Text("–" if value is None else "".join(c if c.isprintable() else "�" for c in str(value)))
+                    for value in values))
+
+
+def _scanners(found: list[dict[str, Any]]) -> Table:
+    table = _table("Scanners", "Name", "Scan service", "Reachable", "Subscription", "Active jobs")
+    for scanner in found:
+        _row(table, scanner["name"], scanner["scan"], _REACHABLE[scanner["reachable"]], scanner["subscription"],
+             scanner["active_jobs"])
+    return table
+
+
+def _jobs(found: list[dict[str, Any]]) -> Table:
+    table = _table(f"Jobs, the last {MAX_JOBS}" if len(found) > MAX_JOBS else "Jobs",
+                   "Scanner", "Job", "State", "Reasons", "Pages", "Created", "Completed")
+    for job in found[-MAX_JOBS:]:
+        reasons = " ".join(reason for reason in job["reasons"] if reason != "None")
+        _row(table, job["scanner"], job["job_id"], "lost" if job["lost"] else job["state"], reasons,
+             job["scans_completed"], job["created"], job["completed"])
+    return table
+
+
+def _subscriptions(found: list[dict[str, Any]]) -> Table:
+    table = _table("Subscriptions", "Scanner", "Side", "Client", "Told at", "Events", "On the panel as", "Until",
+                   "State", "Waiting")
+    for one in found:
+        events = None if one["events"] is None else " ".join(event.rpartition("/")[2] for event in one["events"])
+        names = ", ".join(destination["name"] for destination in one["destinations"])
+        _row(table, one["scanner"], one["side"], one["client"], one["notify_to"], events or "all", names or None,
+             one["expires"], one["state"], one["waiting"])
+    return table
+
+
+def _tables(base: str) -> RenderableType:
+    return Group(_scanners(_fetch(base, "scanners")), "", _subscriptions(_fetch(base, "subscriptions")), "",
+                 _jobs(_fetch(base, "jobs")))
+
+
+def status(base: str, *, watch: bool, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Print the tables of the gateway whose admin site is at `base`; with `watch` again and again, until interrupted.
+
+    Raises `StatusError` if the gateway can't be asked the first time; later that is shown in the tables' place.
+    """
+    base = base.rstrip("/")
+    if not base.startswith(("http://", "https://")):
+        raise StatusError(f"{base}: allowed is the URL of an admin site, like http://127.0.0.1:8357")
+    tables = _tables(base)
+    if not watch:
+        console.print(tables)
+        return
+    with Live(tables, console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while True:
+            sleep(PAUSE)
+            try:
+                live.update(_tables(base), refresh=True)
+            except StatusError as error:
+                live.update(Text(f"{error}. Trying again."), refresh=True)
