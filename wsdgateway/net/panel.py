@@ -46,6 +46,8 @@ class Panel:
         self._bridge = bridge
         self._store = store
         self._kept: dict[str, DeviceSubscription] = {}
+        self._beginning: set[DeviceSubscription] = set()
+        self._stopped = False
         self.side: DeviceSide | None = None
         self.one_at_a_time = DeferredLock()
 
@@ -58,6 +60,8 @@ class Panel:
         return kept.state if kept is not None else None
 
     def _make(self, subscription: Subscription) -> DeviceSubscription:
+        if self._stopped:
+            raise Unavailable(self._bridge.name, "the gateway is stopping")
         if self.side is None:
             raise Unavailable(self._bridge.name, "its address is not known yet")
         destinations = subscription.destinations
@@ -87,7 +91,11 @@ class Panel:
     async def register(self, subscription: Subscription) -> Registered | Reply:
         """Put a client's names on the panel, or say how the scanner refused that. Raises `DeviceError`."""
         kept = self._make(subscription)
-        granted, reply = await kept.begin()
+        self._beginning.add(kept)
+        try:
+            granted, reply = await kept.begin()
+        finally:
+            self._beginning.discard(kept)
         if granted is None:
             return reply
         answer = read(reply.body).body
@@ -132,5 +140,6 @@ class Panel:
 
     async def stop(self) -> None:
         """Leave; the clients' subscriptions stay in the store."""
+        self._stopped = True
         kept, self._kept = self._kept, {}
-        await gatherResults([one.stop() for one in kept.values()])
+        await gatherResults([one.stop() for one in (*kept.values(), *self._beginning)])

@@ -85,6 +85,8 @@ class DeviceSubscription:
         self._running: set[Deferred[None]] = set()
         self._number = 0
         self._notify_to = ""
+        self._gone: Deferred[None] = Deferred()
+        self._limit: IDelayedCall | None = None
         self.seen = Seen()
 
     @property
@@ -141,19 +143,21 @@ class DeviceSubscription:
 
     async def begin(self) -> tuple[Granted | None, Reply]:
         """Subscribe once, for somebody who waits; if that is granted, keep it so. Raises `DeviceError`."""
+        beginning: Deferred[None] = Deferred()
+        self._running.add(beginning)  # a stop waits for it
         try:
             reply = await self._request(self._machine.once())
             granted, _, answer = self._read(reply)
-        except BaseException:
-            self._listen_at("")
-            raise
-        if granted is None or answer is None:
-            self._listen_at("")
-            return None, reply
-        self._do(self._machine.adopted(granted, self._side.seconds()))
-        if not self.listening and granted.manager is not None:
-            self._run(self._send(Unsubscribe(granted.manager), -1))  # stopped meanwhile
-        return granted, reply
+            if granted is None or answer is None:
+                return None, reply
+            self._do(self._machine.adopted(granted, self._side.seconds()))
+            if not self.listening and granted.manager is not None:
+                self._run(self._send(Unsubscribe(granted.manager), -1))  # stopped meanwhile
+            return granted, reply
+        finally:
+            if not self.listening:
+                self._listen_at("")
+            self._ended(beginning)
 
     def leave(self, held: Held) -> None:
         """End what an earlier start has left, at the scanner as it was known then."""
@@ -193,22 +197,19 @@ class DeviceSubscription:
         self._do(self._machine.stop())
         self._listen_at("")
         self._stored(self._side.store.release(self._side.scanner, self.identifier))
-        done: Deferred[None] = Deferred()
+        self._gone = Deferred()
         if not self._running:
-            done.callback(None)
-            return done
-        # What hangs ends when the device's client is closed, right after this.
-        limit = self._side.reactor.callLater(LEAVE_SECONDS, lambda: None if done.called else done.callback(None))
+            self._gone.callback(None)
+        else:  # what hangs ends when the device's client is closed, right after this
+            self._limit = self._side.reactor.callLater(LEAVE_SECONDS, self._gone.callback, None)
+        return self._gone
 
-        def look(result: object) -> object:
-            if not self._running and not done.called:
-                limit.cancel()
-                done.callback(None)
-            return result
-
-        for running in list(self._running):
-            running.addBoth(look)
-        return done
+    def _ended(self, running: Deferred[None]) -> None:
+        """A request has been answered; the last one, perhaps, that a stop waits for."""
+        self._running.discard(running)
+        if self._limit is not None and self._limit.active() and not self._running:
+            self._limit.cancel()
+            self._gone.callback(None)
 
     # What it takes.
 
@@ -257,7 +258,7 @@ class DeviceSubscription:
         self._running.add(running)
         running.addErrback(lambda failure: self.log.failure(
             "{scanner}: subscription", failure, scanner=self._side.scanner))
-        running.addBoth(lambda _: self._running.discard(running))
+        running.addBoth(lambda _: self._ended(running))
 
     async def _send(self, command: Subscribe | Renew | Unsubscribe, number: int) -> None:
         """Send, and tell the machine what came of it, unless it has gone on meanwhile."""
