@@ -13,8 +13,9 @@ from messages import (
     status_event,
     subscribe,
 )
-from peers import ask
+from peers import ask, connect, post
 from test_events import get, until
+from twisted.internet.defer import fail
 
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobs import read_created
@@ -516,3 +517,49 @@ async def test_a_token_of_a_name_that_is_not_on_the_panel_yet_is_to_be_tried_aga
     assert await refused(service, message) == "ServerErrorTemporaryError"
     await until(lambda: not service.scanner.bridge.off_panel)
     assert (await ask(service.port, PATH, message))[0].status == 200
+
+
+# A store that does not write.
+
+def fails(*arguments):
+    return fail(OSError("the disk is full"))
+
+
+@pytest.mark.logs_failure
+@pytest_twisted.ensureDeferred
+async def test_what_can_not_be_written_down_is_not_promised(bridged, sink, monkeypatch):
+    service = await bridged()
+    url = (await sink()).url
+    granted = await subscribed(service, url, expires="PT60S")
+    monkeypatch.setattr(service.store, "save", fails)
+    monkeypatch.setattr(service.store, "forget", fails)
+    assert await refused(service, subscribe(url)) == "EventSourceUnableToProcess"
+    assert await refused(service, subscribe(url, **PANEL)) == "EventSourceUnableToProcess"
+    await until(lambda: len(service.device.device.subscribers.held) == 1)
+    assert await refused(service, manage("Renew", granted.identifier, expires="PT2H")) == "UnableToRenew"
+    _, body = await ask(service.port, granted.path, manage("GetStatus"))
+    assert float(read(body).body.findtext(f"{W}Expires")[2:-1]) <= 60
+    assert await refused(service, manage("Unsubscribe", granted.identifier)) == "EventSourceUnableToProcess"
+    assert len(service.scanner.bridge.subscriptions) == 0
+
+
+@pytest.mark.logs_failure
+@pytest_twisted.ensureDeferred
+async def test_whatever_happens_a_subscribe_is_answered(bridged, sink, monkeypatch):
+    service = await bridged()
+    monkeypatch.setattr(type(service.scanner.source), "_wanted", None)
+    assert await refused(service, subscribe((await sink()).url)) == "EventSourceUnableToProcess"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_leaves_before_its_answer_is_not_on_the_panel(bridged, sink):
+    service = await bridged()
+    service.device.troubles.slow = 0.2
+    client = await connect(service.port)
+    client.send(post(PATH, subscribe((await sink()).url, **PANEL)))
+    await until(lambda: service.scanner.panel._beginning)
+    client.transport.abortConnection()
+    await until(lambda: not service.scanner.panel._beginning)
+    service.device.troubles.slow = 0.0
+    await until(lambda: len(service.device.device.subscribers.held) == 1)
+    assert len(service.scanner.bridge.subscriptions) == 0

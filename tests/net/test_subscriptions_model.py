@@ -169,7 +169,7 @@ class Model(RuleBasedStateMachine):
 
     # The sinks.
 
-    def send(self, reactor, sink, message):
+    def send(self, sink, message):
         told = read(message)
         client = self.clients[int(sink.reference.address.rpartition("/")[2])]
         assert told.header.findtext("Number") == str(client.number)
@@ -203,7 +203,7 @@ class Model(RuleBasedStateMachine):
 
     def ask(self, message, then):
         request = route(message, Endpoint.SCAN, client="192.0.2.7", host=b"")
-        asking = Deferred.fromCoroutine(self.scanner.source.answer(request, "http://192.0.2.5:5357"))
+        asking = Deferred.fromCoroutine(self.scanner.source.answer(request, "http://192.0.2.5:5357", lambda: False))
         life = self.clock
         asking.addCallback(lambda result: then(*result) if self.clock is life else None)
         failures = []
@@ -429,6 +429,7 @@ class Model(RuleBasedStateMachine):
             self.clock.advance(0.5)
             self.now = self.clock.seconds()
             self.look()
+        self.store.write(10000)
         self.what_was_answered_holds()
         for client in self.clients:
             if client.state == "live":

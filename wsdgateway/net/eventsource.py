@@ -41,6 +41,8 @@ _UNKNOWN = invalid_message(
 _NOT_STORED = "The gateway can't write it down at the moment, and its log says why; try again in a minute."
 _FULL = unable_to_process("The scanner has as many subscribers as the gateway takes; end those that are not needed, or "
                           "raise max_subscriptions in [events] of the gateway.")
+_FAILED = unable_to_process("The gateway made a mistake, and its log says which; tell its makers.")
+_GONE = unable_to_process("The client has closed its connection before it was answered.")
 _TOO_MANY_NAMES = invalid_message(f"A Subscribe may hold at most {MAX_DESTINATIONS} ScanDestinations; send fewer.")
 
 Decision = Answer | Pass | Refuse
@@ -73,11 +75,15 @@ class EventSource:
     unavailable: Callable[[], str | None]
     log = Logger()
 
-    async def answer(self, request: EventingRequest, base: str) -> tuple[Decision, str]:
-        """What the client gets, and where that came from. `base` is the URL under which it reached this gateway."""
+    async def answer(self, request: EventingRequest, base: str, is_gone: Callable[[], bool]) -> tuple[Decision, str]:
+        """What the client gets, and where that came from. `base` is the URL under which it reached this gateway.
+
+        There always is an answer, since Windows' event client does not survive silence. A client that `is_gone` when
+        the scanner has put its names on the panel will never learn of that, so they are taken off again.
+        """
         try:
             if request.operation is SUBSCRIBE:
-                return await self._subscribe(request, base)
+                return await self._subscribe(request, base, is_gone)
             subscription = self._named(request)
             if request.operation is RENEW:
                 return await self._renew(request, subscription), LOCAL
@@ -91,6 +97,9 @@ class EventSource:
         except _Declined as declined:
             body = related(declined.reply.body, request.envelope.message_id)
             return Pass(attrs.evolve(declined.reply, body=body)), DEVICE
+        except Exception:
+            self.log.failure("{scanner}: {operation}", scanner=self.scanner, operation=request.operation.name)
+            return Refuse(_FAILED), REFUSED
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.wall(), UTC)
@@ -107,7 +116,8 @@ class EventSource:
 
     # Subscribe.
 
-    async def _subscribe(self, request: EventingRequest, base: str) -> tuple[Decision, str]:
+    async def _subscribe(self, request: EventingRequest, base: str,
+                         is_gone: Callable[[], bool]) -> tuple[Decision, str]:
         subscription, lifetime = await self._wanted(request, base)
         if not subscription.panel:
             await self._keep(subscription)
@@ -122,6 +132,9 @@ class EventSource:
             registered = await self.panel.register(subscription)
             if isinstance(registered, Reply):
                 raise _Declined(registered)
+            if is_gone():
+                self.panel.drop(subscription.identifier)
+                raise Refused(_GONE)
             await self._keep(registered.subscription, registered.held)
             return self._subscribed(request, registered.subscription, lifetime, registered.responses), DEVICE
         finally:

@@ -14,7 +14,6 @@ from twisted.python.failure import Failure
 
 from wsdgateway.bridge.mailbox import GiveUp, Letter, Mailbox, Retry
 from wsdgateway.bridge.sinks import Sink
-from wsdgateway.net.delivery import deliver
 
 END_PAUSES = (1.0, 5.0, 15.0)  # between the tries to tell a subscriber that its subscription is over
 MAX_ENDS = 1000
@@ -36,19 +35,19 @@ class Counts(Protocol):
         """So many never will."""
 
 
-Send = Callable[[Any, Sink, bytes], "Deferred[int]"]
+Send = Callable[[Sink, bytes], "Deferred[int]"]
 
 
 class Notifier:
     """The deliveries of one scanner. `queue` bounds each subscriber's events, `give_up_after` (seconds) its failures.
 
-    `on_give_up` is called with the identifier of a subscriber that nothing has reached for so long.
+    `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that none has reached so long.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], queue: int, give_up_after: float,
-                 counts: Counts, on_give_up: Callable[[str], None], send: Send = deliver,
+                 counts: Counts, send: Send, on_give_up: Callable[[str], None],
                  random: Callable[[], float] = random.random) -> None:
         self.reactor = reactor
         self.scanner = scanner
@@ -100,7 +99,7 @@ class Notifier:
     async def _tell_end(self, sink: Sink, message: bytes) -> None:
         for pause in (*END_PAUSES, None):
             try:
-                if await self.send(self.reactor, sink, message) < 300:
+                if await self.send(sink, message) < 300:
                     return
             except CancelledError:
                 raise
@@ -191,8 +190,8 @@ class _Recipient:
             self._notifier.settled()
             return
         notifier = self._notifier
-        self._sending = sending = notifier.send(notifier.reactor, self._sink,
-                                                letter.event.to(self._sink.reference, letter.message_id))
+        self._sending = sending = notifier.send(
+            self._sink, letter.event.to(self._sink.reference, letter.message_id))
         sending.addCallbacks(self._answered, self._unreachable)
         sending.addErrback(lambda failure: notifier.log.failure(
             "{scanner}: while notifying {address}", failure, scanner=notifier.scanner,

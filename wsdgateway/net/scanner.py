@@ -23,6 +23,7 @@ from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
 from wsdgateway.net.audience import Audience
+from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.eventsink import EventSink
@@ -100,6 +101,7 @@ class Scanner:
         self.device = DeviceClient(
             around.reactor, seconds=around.seconds, max_connections=options.max_connections, timeout=options.timeout,
             idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=self._recovered)
+        self._deliveries = Deliveries(around.reactor)
         self.panel = Panel(self.bridge, around.store)
         self.audience = Audience(
             around.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
@@ -144,7 +146,7 @@ class Scanner:
         around, options = self._around, self.options
         return Notifier(around.reactor, scanner=self.name, seconds=around.seconds, queue=options.client_queue,
                         give_up_after=options.client_retry, counts=around.metrics.deliveries(self.name),
-                        on_give_up=on_give_up)
+                        send=self._deliveries.send, on_give_up=on_give_up)
 
     def _no_events(self) -> str | None:
         """Why clients can't be given events of this scanner, or None."""
@@ -272,6 +274,7 @@ class Scanner:
         if self._resolving is not None:
             self._resolving.cancel()
         await self.audience.stop()
+        self._deliveries.stop()
         leaving = [Deferred.fromCoroutine(self.panel.stop())]
         if self.subscription is not None:
             leaving.append(self.subscription.stop())
