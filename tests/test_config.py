@@ -7,7 +7,8 @@ import attrs
 import pytest
 
 from wsdgateway.cli.main import main
-from wsdgateway.config import Config, ConfigError, find_config, make_config, read_config
+from wsdgateway.config.reading import ConfigError, find_config, make_config, read_config
+from wsdgateway.config.sections import Config
 
 SAMPLE = Path(__file__).parent.parent / "config" / "gateway.toml"
 LISTEN = {"endpoint": "tcp:5357"}

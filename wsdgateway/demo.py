@@ -10,7 +10,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
-from wsdgateway.config import Admin, Config, Gateway, Listen, ScannerConfig
+from wsdgateway.config.sections import Admin, Config, Gateway, Listen, ScannerConfig
 from wsdgateway.service import GatewayService
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings

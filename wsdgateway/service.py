@@ -16,12 +16,13 @@ from twisted.python.failure import Failure
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.bridge.jobtable import Job
-from wsdgateway.config import Config, ScannerConfig
+from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.clientconnection import ClientConnection, Limits
 from wsdgateway.net.deadlines import within
 from wsdgateway.net.failures import Unavailable
-from wsdgateway.net.frontdoor import ClientConnection, FrontDoor, Limits
+from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.listening import Listener
 from wsdgateway.net.reception import Reception
 from wsdgateway.net.routes import ANY, base_url, local_address, url_of

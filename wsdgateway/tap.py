@@ -8,7 +8,8 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
-from wsdgateway.config import Config, ConfigError, find_config, read_config
+from wsdgateway.config.reading import ConfigError, find_config, read_config
+from wsdgateway.config.sections import Config
 from wsdgateway.demo import Demo
 from wsdgateway.service import GatewayService
 from wsdgateway.storage.store import StoreError

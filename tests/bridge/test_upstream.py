@@ -2,18 +2,9 @@
 
 import pytest
 
-from wsdgateway.bridge.upstream import (
-    ALL_EVENTS,
-    JOB_EVENTS,
-    LONGEST_PAUSE,
-    UNSUPPORTED_PAUSE,
-    Lost,
-    Renew,
-    Subscribe,
-    Unsubscribe,
-    Upstream,
-    Wake,
-)
+from wsdgateway.bridge.holding import Lost, Renew, Subscribe, Unsubscribe, Wake
+from wsdgateway.bridge.upstream import ALL_EVENTS, JOB_EVENTS, Upstream
+from wsdgateway.bridge.upstream_table import LONGEST_PAUSE, UNSUPPORTED_PAUSE
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.soap.addressing import EndpointReference
 

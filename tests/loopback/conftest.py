@@ -6,7 +6,7 @@ from peers import Device, Sink
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
 
-from wsdgateway.config import make_config
+from wsdgateway.config.reading import make_config
 from wsdgateway.service import GatewayService
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings

@@ -248,7 +248,7 @@ async def test_what_comes_of_an_old_renew_is_not_taken_for_the_new_subscription(
 async def test_scanners_are_told_the_listener_on_their_side(running, device_with_events):
     from twisted.internet import reactor
 
-    from wsdgateway.config import make_config
+    from wsdgateway.config.reading import make_config
     from wsdgateway.service import GatewayService
 
     config = make_config({
@@ -359,7 +359,7 @@ async def test_a_device_that_dies_in_the_middle_of_an_image(gateway, virtual):
 async def test_a_scanner_given_by_its_device_address(running, virtual):
     from twisted.internet import reactor
 
-    from wsdgateway.config import make_config
+    from wsdgateway.config.reading import make_config
     from wsdgateway.service import GatewayService
 
     scanner = await virtual()
@@ -377,7 +377,7 @@ async def test_a_scanner_given_by_its_device_address(running, virtual):
 async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, device):
     from twisted.internet import reactor
 
-    from wsdgateway.config import make_config
+    from wsdgateway.config.reading import make_config
     from wsdgateway.service import GatewayService
 
     config = make_config({

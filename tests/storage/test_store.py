@@ -7,9 +7,9 @@ from importlib.resources import files
 import pytest
 import pytest_twisted
 
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.sinks import Sink
 from wsdgateway.bridge.subscriptions import Subscription, Token
-from wsdgateway.bridge.upstream import Held
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from wsdgateway.cli.scan import ScanError, scan
 from wsdgateway.cli.status import StatusError, status
-from wsdgateway.config import ConfigError, read_config
+from wsdgateway.config.reading import ConfigError, read_config
 
 SOURCES = {"platen": "Platen", "adf": "ADF"}
 

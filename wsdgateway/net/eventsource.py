@@ -12,10 +12,10 @@ import attrs
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.rewriting import related
 from wsdgateway.bridge.routing import EventingRequest
 from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, Subscription, Subscriptions
-from wsdgateway.bridge.upstream import Held
 from wsdgateway.eventing.faults import invalid_message, unable_to_process, unable_to_renew
 from wsdgateway.eventing.source import (
     Lifetime,

@@ -4,8 +4,8 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
-from wsdgateway.bridge.upstream import Held
 
 
 class Keeping(Protocol):

@@ -13,12 +13,13 @@ from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, Subscription, paired
-from wsdgateway.bridge.upstream import Held
+from wsdgateway.net.deviceside import DeviceSide
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.keeping import Keeping
-from wsdgateway.net.subscription import DeviceSide, DeviceSubscription
+from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.scan.destinations import read_tokens, write_responses
 from wsdgateway.soap.envelope import Envelope, read
 

@@ -14,11 +14,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.jobtable import Job
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sinks import Network
 from wsdgateway.bridge.subscriptions import Subscription
-from wsdgateway.bridge.upstream import Held
 from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
@@ -26,6 +26,7 @@ from wsdgateway.net.audience import Audience
 from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.deviceside import DeviceSide, reachable
 from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges, read_reply
@@ -34,7 +35,7 @@ from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.panel import Panel
 from wsdgateway.net.sinks import SinkPolicy
-from wsdgateway.net.subscription import DeviceSide, DeviceSubscription, reachable
+from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.scan.operations import GET_METADATA, Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE, read
 from wsdgateway.soap.parsing import Malformed

@@ -5,60 +5,24 @@ of a subscription that is over are not taken for ours. What is held goes to the 
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Callable
+from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.holding import Command, Held, Lost, Renew, Subscribe, Unsubscribe, Wake
 from wsdgateway.bridge.intake import Seen
-from wsdgateway.bridge.upstream import FILTERS, Command, Held, Lost, Renew, Subscribe, Unsubscribe, Upstream, Wake
-from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
-from wsdgateway.http.messages import first
+from wsdgateway.bridge.upstream import FILTERS, Upstream
+from wsdgateway.eventing.messages import Granted
+from wsdgateway.net.deviceside import DeviceSide
 from wsdgateway.net.failures import DeviceError
-from wsdgateway.net.keeping import Keeping
-from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
-from wsdgateway.soap.envelope import Envelope, read
-from wsdgateway.soap.faults import fault_of
-from wsdgateway.soap.parsing import Malformed
+from wsdgateway.soap.envelope import Envelope
 
 SECRET_BYTES = 24
 LEAVE_SECONDS = 5.0
-
-
-class Own(Protocol):
-    """Sends a request of the gateway's own to the device."""
-
-    def __call__(self, url: str, operation: Operation, body: bytes) -> Awaitable[Reply]:
-        """The whole answer. Raises `DeviceError`."""
-
-
-@attrs.frozen(eq=False)
-class DeviceSide:
-    """What all subscriptions at one scanner share. `address` is its scan service, `expires` in seconds is asked for.
-
-    `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
-    secret to the subscription that notifies there.
-    """
-
-    reactor: Any
-    scanner: str
-    address: str
-    expires: float
-    own: Own
-    notify_base: Callable[[], Awaitable[str]]
-    seconds: Callable[[], float]
-    wall: Callable[[], float]
-    random: Callable[[], float]
-    new_id: Callable[[], str]
-    store: Keeping
-    addresses: dict[str, "DeviceSubscription"]
 
 
 class DeviceSubscription:
@@ -147,8 +111,8 @@ class DeviceSubscription:
         self._running.add(beginning)  # a stop waits for it
         try:
             reply = await self._request(self._machine.once())
-            granted, _, answer = self._read(reply)
-            if granted is None or answer is None:
+            granted = self._side.hear(reply).granted
+            if granted is None:
                 return None, reply
             self._do(self._machine.adopted(granted, self._side.seconds()))
             if not self.listening and granted.manager is not None:
@@ -166,8 +130,7 @@ class DeviceSubscription:
     async def _leave(self, held: Held) -> None:
         side = self._side
         try:
-            await side.own(reachable(held.manager.address, held.address), UNSUBSCRIBE, write_unsubscribe(
-                manager=held.manager, message_id=side.new_id()))
+            await side.unsubscribe(held.manager, held.address)
         except DeviceError as error:
             self.log.warn("{scanner}: a former subscription could not be ended: {error}", scanner=side.scanner,
                           error=str(error))
@@ -265,7 +228,7 @@ class DeviceSubscription:
         what, scanner = type(command).__name__, self._side.scanner
         try:
             reply = await self._request(command)
-            granted, name, answer = self._read(reply)
+            said = self._side.hear(reply)
         except Exception as error:  # whatever happens, the machine must hear of it: it waits
             if not isinstance(error, DeviceError):
                 self.log.failure("{scanner}: {what}", scanner=scanner, what=what)
@@ -278,65 +241,24 @@ class DeviceSubscription:
         if self._machine.state == "stopped":
             self._listen_at("")
         if number != self._number:
-            if granted is not None and isinstance(command, Subscribe) and granted.manager is not None:
-                await self._request(Unsubscribe(granted.manager))  # nobody will renew it
-        elif granted is not None:
-            self._do(self._machine.granted(granted, self._side.seconds()))
-            if isinstance(command, Subscribe) and answer is not None:
+            if said.granted is not None and isinstance(command, Subscribe) and said.granted.manager is not None:
+                await self._side.unsubscribe(said.granted.manager)  # nobody will renew it
+        elif said.granted is not None:
+            self._do(self._machine.granted(said.granted, self._side.seconds()))
+            if isinstance(command, Subscribe) and said.envelope is not None:
                 self.log.info("{scanner}: subscribed to its events", scanner=scanner)
-                self._on_granted(answer)
+                self._on_granted(said.envelope)
             if self._machine.listening:
                 self._stored(self._side.store.hold(self.held))
         else:
-            self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=name)
-            self._do(self._machine.refused(name, self._side.seconds()))
+            self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=said.name)
+            self._do(self._machine.refused(said.name, self._side.seconds()))
 
     async def _request(self, command: Subscribe | Renew | Unsubscribe) -> Reply:
-        side = self._side
         if isinstance(command, Subscribe):
-            base = await side.notify_base()
+            base = await self._side.notify_base()
             self._listen_at(f"{base}/{secrets.token_urlsafe(SECRET_BYTES)}")
-            return await side.own(side.address, SUBSCRIBE, write_subscribe(
-                to=side.address, message_id=side.new_id(), notify_to=self._notify_to,
-                actions=command.actions, expires=side.expires, extension=self._extension))
-        url = reachable(command.manager.address, side.address)
+            return await self._side.subscribe(self._notify_to, command.actions, self._extension)
         if isinstance(command, Renew):
-            return await side.own(url, RENEW, write_renew(
-                manager=command.manager, message_id=side.new_id(), expires=side.expires))
-        return await side.own(url, UNSUBSCRIBE, write_unsubscribe(
-            manager=command.manager, message_id=side.new_id()))
-
-    def _read(self, reply: Reply) -> tuple[Granted | None, str, Envelope | None]:
-        """What the device granted, or the name of its refusal: the fault's, or the status of a bare answer."""
-        try:
-            envelope = read(reply.body)
-        except Malformed:
-            return None, str(reply.status), None
-        granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
-        return granted, fault_of(envelope) or str(reply.status), envelope
-
-    def _device_time(self, reply: Reply) -> datetime:
-        """The device's clock where it tells it, else ours: a point in time in Expires is on the device's."""
-        date = first(list(reply.headers), b"date")
-        if date is not None:
-            try:
-                told = parsedate_to_datetime(date.decode("latin-1"))
-                return told if told.tzinfo else told.replace(tzinfo=UTC)
-            except (ValueError, OverflowError):
-                pass  # a clock that nobody can read
-        return datetime.fromtimestamp(self._side.wall(), UTC)
-
-
-def reachable(address: str, device: str) -> str:
-    """The URL for an address that the device gave: on the host where we know it, since devices name others."""
-    known = urlsplit(device)
-    try:
-        given = urlsplit(address)
-        usable = given.scheme in ("http", "https") and bool(given.hostname) and given.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        return device
-    host = f"[{known.hostname}]" if ":" in (known.hostname or "") else known.hostname
-    authority = f"{host}:{given.port}" if given.port else f"{host}"
-    return urlunsplit(("http", authority, given.path or "/", given.query, ""))
+            return await self._side.renew(command.manager)
+        return await self._side.unsubscribe(command.manager)

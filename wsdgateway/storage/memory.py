@@ -5,8 +5,8 @@ from collections import deque
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
-from wsdgateway.bridge.upstream import Held
 from wsdgateway.storage.store import FinishedJob, IStore
 
 

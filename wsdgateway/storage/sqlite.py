@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.sinks import Sink
 from wsdgateway.bridge.subscriptions import Subscription, Token
-from wsdgateway.bridge.upstream import Held
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference

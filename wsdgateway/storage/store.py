@@ -8,8 +8,8 @@ import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
-from wsdgateway.bridge.upstream import Held
 
 
 class StoreError(Exception):

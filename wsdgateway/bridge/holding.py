@@ -1,0 +1,61 @@
+"""A subscription at a scanner as values: what to do for it, and what the store keeps of it.
+
+WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4. `bridge.upstream` says what to do; `net.subscription` does it.
+"""
+
+import attrs
+
+from wsdgateway.soap.addressing import EndpointReference
+
+
+@attrs.frozen
+class Subscribe:
+    """Ask for these events."""
+
+    actions: tuple[str, ...]
+
+
+@attrs.frozen
+class Renew:
+    """Ask the manager for more time."""
+
+    manager: EndpointReference
+
+
+@attrs.frozen
+class Unsubscribe:
+    """Tell the manager that we leave."""
+
+    manager: EndpointReference
+
+
+@attrs.frozen
+class Wake:
+    """Call `due` after so many seconds; replaces an earlier one, with `sooner` only one that would come later."""
+
+    after: float
+    sooner: bool = False
+
+
+@attrs.frozen
+class Lost:
+    """The subscription is gone, and the device may have started again."""
+
+
+Command = Subscribe | Renew | Unsubscribe | Wake | Lost
+
+
+@attrs.frozen
+class Held:
+    """A subscription at a scanner as the store keeps it over a restart.
+
+    `identifier` is the client's subscription that it is held for, empty for the gateway's own; `address` is the scan
+    service's, `notify_to` where it notifies us. `expires_at` in seconds since 1970.
+    """
+
+    scanner: str
+    identifier: str
+    address: str
+    notify_to: str
+    manager: EndpointReference
+    expires_at: float

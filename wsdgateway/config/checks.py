@@ -1,0 +1,138 @@
+"""What a value of the configuration may be: each check gives the value as it is used, or says what is allowed."""
+
+import math
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.endpoints import serverFromString
+
+NAME = re.compile(r"[a-z0-9-]{1,63}")
+_UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Wrong(Exception):
+    """A value is not what its key allows; the text says what is."""
+
+
+def text(value: Any) -> str:
+    """A text that is not empty. Raises `Wrong`."""
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong("a text that is not empty")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """True or false. Raises `Wrong`."""
+    if not isinstance(value, bool):
+        raise Wrong("true or false")
+    return value
+
+
+def seconds(value: Any) -> float:
+    """A number of seconds above 0. Raises `Wrong`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise Wrong("a number of seconds above 0")
+    return float(value)
+
+
+def whole(lowest: int, highest: int) -> Callable[[Any], int]:
+    """A check for a whole number between two, both included."""
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+            raise Wrong(f"a whole number from {lowest} to {highest}")
+        return value
+    return check
+
+
+def http_url(value: Any, *, bare: bool = False) -> str:
+    """An http URL; `bare`: without a path. Raises `Wrong`."""
+    what = ("an address like http://192.0.2.5:5357, without a path" if bare
+            else "an http:// URL with a host and a port up to 65535")
+    if not isinstance(value, str):
+        raise Wrong(what)
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme == "http" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        valid = valid and "@" not in parts.netloc and not parts.fragment
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"\s", value) or (bare and (parts.path not in ("", "/") or parts.query)):
+        raise Wrong(what)
+    return value.rstrip("/") if bare else value
+
+
+def base_url(value: Any) -> str:
+    """An http URL without a path. Raises `Wrong`."""
+    return http_url(value, bare=True)
+
+
+def device_uuid(value: Any) -> str:
+    """A `urn:uuid:` address, in lower case. Raises `Wrong`."""
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise Wrong("an address like urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
+    return value.lower()
+
+
+def scanner_name(value: Any) -> str:
+    """A scanner's name, which is a part of its path. Raises `Wrong`."""
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise Wrong("a name of a-z, 0-9 and '-', at most 63 long")
+    return value
+
+
+def endpoint(value: Any) -> str:
+    """A Twisted server endpoint string. Raises `Wrong`."""
+    what = "a Twisted server endpoint like tcp:5357:interface=192.0.2.5"
+    try:
+        serverFromString(None, value)
+    except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read
+        raise Wrong(what) from None
+    port = re.match(r"tcp6?:(?:port=)?(\d+)", value)
+    if port is not None and int(port[1]) > 65535:
+        raise Wrong(f"{what}, with a port up to 65535")
+    interface = re.search(r":interface=((?:\\:|[^:])*)", value)
+    if interface is not None:
+        address = interface[1].replace("\\:", ":")
+        if address and not isIPAddress(address) and not isIPv6Address(address):
+            raise Wrong(f"{what}, with an IP address as interface")
+    return str(value)
+
+
+def state(value: Any) -> str:
+    """Where the store is. Raises `Wrong`."""
+    what = "sqlite:FILE, memory: or redis://HOST:PORT/DB"
+    if not isinstance(value, str):
+        raise Wrong(what)
+    if value == "memory:" or re.fullmatch(r"sqlite:.+", value) or re.fullmatch(r"redis://[^/\s]+(/\d+)?", value):
+        return value
+    raise Wrong(what)
+
+
+def event_mode(value: Any) -> str:
+    """How a scanner's events are taken. Raises `Wrong`."""
+    if value not in ("auto", "off"):
+        raise Wrong('"auto" or "off"')
+    return str(value)
+
+
+def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    """A list of IP networks. Raises `Wrong`."""
+    what = 'a list of networks like ["198.51.100.0/24"]'
+    if not isinstance(value, list):
+        raise Wrong(what)
+    try:
+        return tuple(ip_network(text(item), strict=False) for item in value)
+    except (ValueError, Wrong):
+        raise Wrong(what) from None
+
+
+def interfaces(value: Any) -> tuple[str, ...]:
+    """A list of network interfaces. Raises `Wrong`."""
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise Wrong('a list of interfaces like ["eth0"]')
+    return tuple(value)

@@ -1,0 +1,158 @@
+"""The configuration: TOML to frozen values, or one error that names every mistake."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from wsdgateway.config.checks import NAME, Wrong, endpoint
+from wsdgateway.config.sections import (
+    Admin,
+    Cache,
+    Config,
+    Discovery,
+    Events,
+    ExchangeLog,
+    Gateway,
+    LimitsConfig,
+    Listen,
+    ScannerConfig,
+)
+
+
+class ConfigError(Exception):
+    """What is wrong with a configuration: `problems` holds a line for each mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+_TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
+           "exchange_log": ExchangeLog, "admin": Admin}
+_ARRAYS = {"listen": Listen, "scanner": ScannerConfig}
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)  # so that no control character reaches a terminal
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+class _Reading:
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[str] = []
+
+    def wrong(self, section: str, key: str, value: Any, allowed: str) -> None:
+        self.problems.append(f"{self.file}: {section} {key} = {_shown(value)}: allowed is {allowed}")
+
+    def missing(self, section: str, key: str, allowed: str) -> None:
+        self.problems.append(f"{self.file}: {section} {key} is missing: allowed is {allowed}")
+
+    def section(self, kind: Any, section: str, table: Any) -> Any:
+        """The values of a section; None if something is wrong with it."""
+        if not isinstance(table, dict):
+            self.wrong("top level", section.strip("[] 0123456789"), table, f"a section that begins with {section}")
+            return None
+        before = len(self.problems)
+        fields = {field.name: field for field in attrs.fields(kind)}
+        values = {}
+        for key, value in table.items():
+            if key not in fields:
+                self.wrong(section, key, value, f"one of the keys {', '.join(fields)}")
+                continue
+            try:
+                values[key] = fields[key].metadata["check"](value)
+            except Wrong as wrong:
+                self.wrong(section, key, value, str(wrong))
+        for name, field in fields.items():
+            if field.default is attrs.NOTHING and name not in table:
+                self.missing(section, name, _allowed(field.metadata["check"]))
+        return kind(**values) if len(self.problems) == before else None
+
+
+def _allowed(check: Callable[[Any], Any]) -> str:
+    try:
+        check(None)
+    except Wrong as wrong:
+        return str(wrong)
+    return "a value"
+
+
+def read_config(path: str) -> Config:
+    """The configuration in a file. Raises `ConfigError`."""
+    try:
+        data = tomllib.loads(Path(path).read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: the file can't be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: the file is not UTF-8 text"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{path}: not TOML: {error}"]) from None
+    return make_config(data, path)
+
+
+def make_config(data: dict[str, Any], path: str) -> Config:
+    """The configuration in parsed TOML; `path` is the file that messages name. Raises `ConfigError`."""
+    reading = _Reading(path)
+    values: dict[str, Any] = {}
+    for name, table in data.items():
+        if name in _TABLES:
+            values[name] = reading.section(_TABLES[name], f"[{name}]", table)
+        elif name in _ARRAYS:
+            if not isinstance(table, list):
+                reading.wrong("top level", name, table, f"sections that begin with [[{name}]], in double brackets")
+                continue
+            values[name] = tuple(reading.section(_ARRAYS[name], f"[[{name}]] {_label(entry, position)}", entry)
+                                 for position, entry in enumerate(table, 1))
+        else:
+            reading.wrong("top level", name, table, f"one of the sections {', '.join((*_TABLES, *_ARRAYS))}")
+    if not data.get("listen"):
+        reading.missing("[[listen]]", "endpoint", _allowed(endpoint))
+    _check_together(reading, data)
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return Config(folder=Path(path).resolve().parent, file=path, **values)
+
+
+def _label(entry: Any, position: int) -> str:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) and NAME.fullmatch(name) else str(position)
+
+
+def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
+    """What no single value shows: one address a scanner, names and endpoints once."""
+    for array, key in (("scanner", "name"), ("listen", "endpoint")):
+        seen: set[str] = set()
+        entries = data.get(array)
+        for position, entry in enumerate(entries if isinstance(entries, list) else [], 1):
+            value = entry.get(key) if isinstance(entry, dict) else None
+            if isinstance(value, str) and value in seen:
+                reading.wrong(f"[[{array}]] {position}", key, value, f"one that no other [[{array}]] has")
+            elif isinstance(value, str):
+                seen.add(value)
+    scanners = data.get("scanner")
+    for position, entry in enumerate(scanners if isinstance(scanners, list) else [], 1):
+        if not isinstance(entry, dict):
+            continue
+        given = [key for key in ("scan", "device", "uuid") if key in entry]
+        if not given:
+            reading.missing(f"[[scanner]] {_label(entry, position)}", "scan", "one of scan, device and uuid")
+        elif len(given) > 1:
+            reading.wrong(f"[[scanner]] {_label(entry, position)}", given[1], entry[given[1]],
+                          f"only one of scan, device and uuid, and {given[0]} is there")
+
+
+CANDIDATES = ("gateway.toml", "/etc/wsdgateway/gateway.toml")
+
+
+def find_config() -> str:
+    """The configuration file that is used when none is named. Raises `ConfigError`."""
+    for candidate in CANDIDATES:
+        if Path(candidate).exists():
+            return candidate
+    raise ConfigError([f"no configuration: neither ./{CANDIDATES[0]} nor {CANDIDATES[1]} exists; "
+                       "name one with --config FILE, or try --demo"])

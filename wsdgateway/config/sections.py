@@ -1,0 +1,137 @@
+"""The sections of a configuration as frozen values, each key with its check and its default.
+
+The keys are those of the contract; `config/gateway.toml` shows each of them.
+"""
+
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from wsdgateway.config import checks
+
+
+def _key(check: Callable[[Any], Any], default: Any = attrs.NOTHING) -> Any:
+    return attrs.field(default=default, metadata={"check": check})
+
+
+@attrs.frozen
+class Gateway:
+    """`[gateway]`"""
+
+    name: str = _key(checks.text, attrs.Factory(socket.gethostname))
+    state: str = _key(checks.state, "sqlite:gateway.sqlite")
+
+
+@attrs.frozen
+class Listen:
+    """`[[listen]]`"""
+
+    endpoint: str = _key(checks.endpoint)
+    advertise: str | None = _key(checks.base_url, None)
+
+
+@attrs.frozen
+class ScannerConfig:
+    """`[[scanner]]`"""
+
+    name: str = _key(checks.scanner_name)
+    scan: str | None = _key(checks.http_url, None)
+    device: str | None = _key(checks.http_url, None)
+    uuid: str | None = _key(checks.device_uuid, None)
+    events: str = _key(checks.event_mode, "auto")
+    max_connections: int = _key(checks.whole(1, 1000), 2)
+    timeout: float = _key(checks.seconds, 60.0)
+    idle_timeout: float = _key(checks.seconds, 60.0)
+    lenient: bool = _key(checks.flag, False)
+    event_sources: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
+
+
+@attrs.frozen
+class Cache:
+    """`[cache]`"""
+
+    max_age: float = _key(checks.seconds, 30.0)
+    poll_interval: float = _key(checks.seconds, 1.0)
+    history: int = _key(checks.whole(1, 1000000), 1000)
+
+
+@attrs.frozen
+class Events:
+    """`[events]`"""
+
+    address: str | None = _key(checks.base_url, None)
+    expires: float = _key(checks.seconds, 3600.0)
+    client_expires: float = _key(checks.seconds, 86400.0)
+    client_networks: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
+    client_queue: int = _key(checks.whole(1, 100000), 256)
+    client_retry: float = _key(checks.seconds, 3600.0)
+    max_subscriptions: int = _key(checks.whole(1, 100000), 2000)
+    scanner_silence: float = _key(checks.seconds, 86400.0)
+
+
+@attrs.frozen
+class Discovery:
+    """`[discovery]`"""
+
+    device_interfaces: tuple[str, ...] = _key(checks.interfaces, ())
+    client_interfaces: tuple[str, ...] = _key(checks.interfaces, ())
+
+
+@attrs.frozen
+class LimitsConfig:
+    """`[limits]`"""
+
+    request_body: int = _key(checks.whole(1024, 1 << 30), 1048576)
+    connections: int = _key(checks.whole(1, 1000000), 2000)
+    keepalive_timeout: float = _key(checks.seconds, 60.0)
+    header_timeout: float = _key(checks.seconds, 15.0)
+    stop_timeout: float = _key(checks.seconds, 10.0)
+
+
+@attrs.frozen
+class ExchangeLog:
+    """`[exchange_log]`"""
+
+    path: str | None = _key(checks.text, None)
+    capture: str | None = _key(checks.text, None)
+
+
+@attrs.frozen
+class Admin:
+    """`[admin]`"""
+
+    endpoint: str = _key(checks.endpoint, "tcp:8357:interface=127.0.0.1")
+
+
+@attrs.frozen
+class Config:
+    """A whole configuration. `folder` is where relative paths start, `file` what messages name."""
+
+    folder: Path
+    listen: tuple[Listen, ...]
+    scanner: tuple[ScannerConfig, ...] = ()
+    gateway: Gateway = Gateway()
+    cache: Cache = Cache()
+    events: Events = Events()
+    discovery: Discovery = Discovery()
+    limits: LimitsConfig = LimitsConfig()
+    exchange_log: ExchangeLog = ExchangeLog()
+    admin: Admin = Admin()
+    file: str = ""
+
+    def not_built(self) -> list[str]:
+        """What is switched on here and does not exist yet: a line for each."""
+        lines = []
+        if self.gateway.state.startswith("redis:"):
+            lines.append("[gateway] state: Redis is not built yet; jobs and subscriptions are kept in memory")
+        if self.discovery.device_interfaces or self.discovery.client_interfaces:
+            lines.append("[discovery]: discovery is not built yet; nothing is searched or announced")
+        if self.exchange_log.path or self.exchange_log.capture:
+            lines.append("[exchange_log]: the exchange log is not built yet; nothing is written")
+        lines.extend(f"[[scanner]] {scanner.name}: uuid needs discovery, which is not built yet; "
+                     "give scan or device instead" for scanner in self.scanner if scanner.uuid)
+        return lines

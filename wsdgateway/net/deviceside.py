@@ -1,0 +1,114 @@
+"""What all subscriptions at one scanner share: how it is asked, and what its answers say.
+
+WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
+from wsdgateway.http.messages import first
+from wsdgateway.net.keeping import Keeping
+from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.parsing import Malformed
+
+if TYPE_CHECKING:
+    from wsdgateway.net.subscription import DeviceSubscription
+
+
+class Own(Protocol):
+    """Sends a request of the gateway's own to the device."""
+
+    def __call__(self, url: str, operation: Operation, body: bytes) -> Awaitable[Reply]:
+        """The whole answer. Raises `DeviceError`."""
+
+
+@attrs.frozen(eq=False)
+class Said:
+    """What a device answered: what it granted, or the name of its refusal (the fault's, or a bare answer's status)."""
+
+    granted: Granted | None
+    name: str
+    envelope: Envelope | None
+
+
+@attrs.frozen(eq=False)
+class DeviceSide:
+    """What all subscriptions at one scanner share. `address` is its scan service, `expires` in seconds is asked for.
+
+    `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
+    secret to the subscription that notifies there.
+    """
+
+    reactor: Any
+    scanner: str
+    address: str
+    expires: float
+    own: Own
+    notify_base: Callable[[], Awaitable[str]]
+    seconds: Callable[[], float]
+    wall: Callable[[], float]
+    random: Callable[[], float]
+    new_id: Callable[[], str]
+    store: Keeping
+    addresses: dict[str, "DeviceSubscription"]
+
+    async def subscribe(self, notify_to: str, actions: tuple[str, ...], extension: str) -> Reply:
+        """Ask for these events, told at that address. `extension` is XML for the Subscribe. Raises `DeviceError`."""
+        return await self.own(self.address, SUBSCRIBE, write_subscribe(
+            to=self.address, message_id=self.new_id(), notify_to=notify_to, actions=actions, expires=self.expires,
+            extension=extension))
+
+    async def renew(self, manager: EndpointReference) -> Reply:
+        """Ask for more time. Raises `DeviceError`."""
+        return await self.own(reachable(manager.address, self.address), RENEW, write_renew(
+            manager=manager, message_id=self.new_id(), expires=self.expires))
+
+    async def unsubscribe(self, manager: EndpointReference, address: str = "") -> Reply:
+        """Say goodbye, at the scanner as it was known when it had that `address`. Raises `DeviceError`."""
+        return await self.own(reachable(manager.address, address or self.address), UNSUBSCRIBE, write_unsubscribe(
+            manager=manager, message_id=self.new_id()))
+
+    def hear(self, reply: Reply) -> Said:
+        """What an answer to one of these says."""
+        try:
+            envelope = read(reply.body)
+        except Malformed:
+            return Said(None, str(reply.status), None)
+        granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
+        return Said(granted, fault_of(envelope) or str(reply.status), envelope)
+
+    def _device_time(self, reply: Reply) -> datetime:
+        """The device's clock where it tells it, else ours: a point in time in Expires is on the device's."""
+        date = first(list(reply.headers), b"date")
+        if date is not None:
+            try:
+                told = parsedate_to_datetime(date.decode("latin-1"))
+                return told if told.tzinfo else told.replace(tzinfo=UTC)
+            except (ValueError, OverflowError):
+                pass  # a clock that nobody can read
+        return datetime.fromtimestamp(self.wall(), UTC)
+
+
+def reachable(address: str, device: str) -> str:
+    """The URL for an address that the device gave: on the host where we know it, since devices name others."""
+    known = urlsplit(device)
+    try:
+        given = urlsplit(address)
+        usable = given.scheme in ("http", "https") and bool(given.hostname) and given.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        return device
+    host = f"[{known.hostname}]" if ":" in (known.hostname or "") else known.hostname
+    authority = f"{host}:{given.port}" if given.port else f"{host}"
+    return urlunsplit(("http", authority, given.path or "/", given.query, ""))
