@@ -415,21 +415,24 @@ class Model(RuleBasedStateMachine):
                 assert [event for event in client.received if event in wanted] == [
                     event for event in client.expected if event in set(client.received)]
 
+    def answer_everything(self):
+        while self.device.queue or self.store.queue or self.slow:
+            self.store.write(10000)
+            if self.device.queue:
+                self.device.answer()
+            if self.slow:
+                self.arrive(*self.slow.pop(0))
+
     @rule()
     def everything_settles(self):
         for client in self.clients:
             client.sink = "ok"
         for _ in range(130):
-            while self.device.queue or self.store.queue or self.slow:
-                self.store.write(10000)
-                if self.device.queue:
-                    self.device.answer()
-                if self.slow:
-                    self.arrive(*self.slow.pop(0))
+            self.answer_everything()
             self.clock.advance(0.5)
             self.now = self.clock.seconds()
             self.look()
-        self.store.write(10000)
+        self.answer_everything()
         self.what_was_answered_holds()
         for client in self.clients:
             if client.state == "live":

@@ -18,11 +18,12 @@ _TEMPLATE = """
 <title><t:transparent t:render="name"/> - wsdgateway</title>
 <style>
 :root { color-scheme: light dark; }
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 70rem; padding: 1rem; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 80rem; padding: 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid #8886; white-space: nowrap; }
+.wrap td { white-space: normal; overflow-wrap: anywhere; }
 .problem { color: light-dark(#a40000, #ff9a9a); font-weight: 600; }
 </style>
 </head>
@@ -35,7 +36,7 @@ th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px s
 <th scope="col">Subscription</th><th scope="col">Active jobs</th></tr></thead>
 <tbody><t:transparent t:render="scanners"/></tbody></table></div>
 <h2 id="subscriptions">Subscriptions</h2>
-<div class="wide"><table aria-labelledby="subscriptions"><thead><tr><th scope="col">Scanner</th>
+<div class="wide wrap"><table aria-labelledby="subscriptions"><thead><tr><th scope="col">Scanner</th>
 <th scope="col">Who listens</th><th scope="col">Told at</th><th scope="col">Events</th>
 <th scope="col">On the panel as</th><th scope="col">Until</th><th scope="col">State</th></tr></thead>
 <tbody><t:transparent t:render="subscriptions"/></tbody></table></div>
@@ -92,7 +93,7 @@ class _Page(Element):
 
 def _listener(one: dict[str, Any]) -> list[Any]:
     if one["side"] == "device":
-        return [one["scanner"], "this gateway, at the scanner", one["notify_to"], "all but the panel's", None,
+        return [one["scanner"], "this gateway, at the scanner", one["notify_to"], "all", None,
                 one["expires"], one["state"]]
     events = "all" if one["events"] is None else " ".join(event.rpartition("/")[2] for event in one["events"])
     names = ", ".join(destination["name"] for destination in one["destinations"])

@@ -11,6 +11,7 @@ from wsdgateway.cli.scan import ScanError, scan
 from wsdgateway.cli.status import StatusError, status
 from wsdgateway.config.reading import ConfigError, read_config
 
+WIDE = 200
 SOURCES = {"platen": "Platen", "adf": "ADF"}
 
 
@@ -61,7 +62,8 @@ def _scan(options: argparse.Namespace) -> None:
 
 
 def _status(options: argparse.Namespace) -> None:
-    status(options.url, watch=options.watch, console=Console())
+    # What is not a terminal has no width, and is to be searched line by line.
+    status(options.url, watch=options.watch, console=Console(width=None if sys.stdout.isatty() else WIDE))
 
 
 _COMMANDS = {"check": _check, "scan": _scan, "status": _status}

@@ -3,8 +3,10 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from rich.console import Console, Group, RenderableType
@@ -68,19 +70,35 @@ def _jobs(found: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _subscriptions(found: list[dict[str, Any]]) -> Table:
-    table = _table("Subscriptions", "Scanner", "Side", "Client", "Told at", "Events", "On the panel as", "Until",
-                   "State", "Waiting")
+def _subscriptions(found: list[dict[str, Any]], now: datetime) -> Table:
+    table = _table("Subscriptions", "Scanner", "Who", "Told at", "Events", "On the panel as", "Left", "State")
     for one in found:
-        events = None if one["events"] is None else " ".join(event.rpartition("/")[2] for event in one["events"])
+        events = None if one["events"] is None else " ".join(
+            event.rpartition("/")[2].removesuffix("Event") for event in one["events"])
         names = ", ".join(destination["name"] for destination in one["destinations"])
-        _row(table, one["scanner"], one["side"], one["client"], one["notify_to"], events or "all", names or None,
-             one["expires"], one["state"], one["waiting"])
+        state = one["state"] if not one["failures"] else (
+            f"{one['failures']} tries failed, {_count(one['waiting'], 'event')} waiting")
+        _row(table, one["scanner"], "this gateway" if one["side"] == "device" else one["client"],
+             urlsplit(one["notify_to"]).netloc, events or "all", names or None, _left(one["expires"], now), state)
     return table
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _left(expires: str, now: datetime) -> str:
+    """How long until then, in the largest unit that says enough."""
+    seconds = max(0.0, (datetime.fromisoformat(expires) - now).total_seconds())
+    for unit, size in (("days", 86400), ("hours", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def _tables(base: str) -> RenderableType:
-    return Group(_scanners(_fetch(base, "scanners")), "", _subscriptions(_fetch(base, "subscriptions")), "",
+    return Group(_scanners(_fetch(base, "scanners")), "",
+                 _subscriptions(_fetch(base, "subscriptions"), datetime.now(UTC)), "",
                  _jobs(_fetch(base, "jobs")))
 
 

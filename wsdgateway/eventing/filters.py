@@ -5,6 +5,7 @@ which one must be the action or a prefix of it, segment by segment as in WS-Disc
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
@@ -26,11 +27,16 @@ class ActionFilter:
 
     def matches(self, action: str) -> bool:
         """Whether a notification with this action is wanted."""
-        return self.wanted is None or any(is_prefix(item, action) for item in self.wanted)
+        return self.wanted is None or _matches(self.wanted, action)
 
     def names(self, action: str) -> bool:
         """Whether this very action is in the list."""
         return self.wanted is not None and action in self.wanted
+
+
+@lru_cache(maxsize=4096)
+def _matches(wanted: tuple[str, ...], action: str) -> bool:
+    return any(is_prefix(item, action) for item in wanted)
 
 
 def is_prefix(prefix: str, uri: str) -> bool:

@@ -9,7 +9,7 @@ import secrets
 from functools import partial
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
@@ -21,6 +21,7 @@ from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.scan.destinations import read_tokens, write_responses
+from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import Envelope, read
 
 TOKEN_BYTES = 8
@@ -49,6 +50,7 @@ class Panel:
         self._kept: dict[str, DeviceSubscription] = {}
         self._beginning: set[DeviceSubscription] = set()
         self._stopped = False
+        self._turns = DeferredSemaphore(1)
         self.side: DeviceSide | None = None
         self.one_at_a_time = DeferredLock()
 
@@ -67,11 +69,21 @@ class Panel:
             raise Unavailable(self._bridge.name, "its address is not known yet")
         destinations = subscription.destinations
         kept = DeviceSubscription(
-            self.side, identifier=subscription.identifier, filters=((SCAN_AVAILABLE_ACTION,),),
+            attrs.evolve(self.side, own=self._own), identifier=subscription.identifier,
+            filters=((SCAN_AVAILABLE_ACTION,),),
             extension=destinations.xml if destinations is not None else "",
             on_change=lambda listening: self._changed(kept, listening),
             on_granted=lambda answer: self._granted(kept, answer))
         return kept
+
+    async def _own(self, url: str, operation: Operation, body: bytes) -> Reply:
+        """One request at a time: a hundred names after a reboot must not stand before the clients' requests."""
+        assert self.side is not None
+        await self._turns.acquire()
+        try:
+            return await self.side.own(url, operation, body)
+        finally:
+            self._turns.release()
 
     def _changed(self, kept: DeviceSubscription, listening: bool) -> None:
         if listening:

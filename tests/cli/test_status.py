@@ -1,0 +1,100 @@
+"""`wsdgateway status`: the tables of a running gateway, from an admin site of the test's own."""
+
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from rich.console import Console
+
+from wsdgateway.cli.status import MAX_JOBS, StatusError, status
+
+SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/WDP/SCAN", "reachable": True,
+           "subscription": "subscribed", "active_jobs": 1}
+JOB = {"scanner": "front-desk", "job_id": "7", "state": "Processing", "reasons": ["None", "Other"], "lost": False,
+       "scans_completed": 4, "created": None, "completed": None}
+OWN = {"scanner": "front-desk", "side": "device", "client": None, "notify_to": "http://192.0.2.5:5357/front-desk/…",
+       "events": None, "destinations": [], "expires": "2999-01-01T00:00:00Z", "state": "subscribed", "waiting": 0,
+       "failures": 0}
+CLIENT = {**OWN, "side": "client", "client": "192.0.2.7", "notify_to": "http://192.0.2.7:5357/e",
+          "events": ["http://x/scan/JobStatusEvent"], "destinations": [{"context": "c", "name": "[red]An\x1bna"}],
+          "expires": "2026-01-01T00:00:00Z", "waiting": 1, "failures": 3}
+
+
+@pytest.fixture
+def site():
+    """An admin site: what it tells can be changed."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(told[self.path.rpartition("/")[2]]).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            """Say nothing."""
+
+    told = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT]}
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.told, server.url = told, f"http://127.0.0.1:{server.server_address[1]}"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def shown(url, **more):
+    console = Console(file=io.StringIO(), width=200)
+    status(url, watch=False, console=console, **more)
+    return console.file.getvalue()
+
+
+def test_three_tables(site):
+    text = shown(site.url + "/")
+    lines = {line.split()[0] + line.split()[1]: line.split() for line in text.splitlines() if len(line.split()) > 1}
+    assert lines["front-deskhttp://198.51.100.20/WDP/SCAN"][2:] == ["yes", "subscribed", "1"]
+    assert lines["front-deskthis"][1:6] == ["this", "gateway", "192.0.2.5:5357", "all", "–"]
+    assert lines["front-desk192.0.2.7"][2:] == ["192.0.2.7:5357", "JobStatus", "[red]An�na", "0", "s", "3", "tries",
+                                                "failed,", "1", "event", "waiting"]
+    assert lines["front-desk7"][2:] == ["Processing", "Other", "4", "–", "–"]
+
+
+def test_the_last_jobs_are_shown(site):
+    site.told["jobs"] = [{**JOB, "job_id": f"job-{number}"} for number in range(MAX_JOBS + 5)]
+    text = shown(site.url)
+    assert "job-4 " not in text
+    assert f"job-{MAX_JOBS + 4}" in text
+    assert f"the last {MAX_JOBS}" in text
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8357", "ftp://x", ""])
+def test_who_is_no_gateway(url):
+    with pytest.raises(StatusError, match="admin site"):
+        shown(url)
+
+
+def test_another_site(site):
+    site.told["scanners"] = {"not": "a list"}
+    with pytest.raises(StatusError, match="not the admin site"):
+        shown(site.url)
+
+
+def test_watching_goes_on_over_a_failure(site):
+    rounds = []
+
+    def sleep(seconds):
+        rounds.append(seconds)
+        if len(rounds) == 1:
+            site.told["scanners"] = None
+        elif len(rounds) == 2:
+            site.told["scanners"] = [{**SCANNER, "name": "cellar"}]
+        else:
+            raise KeyboardInterrupt
+
+    console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    with pytest.raises(KeyboardInterrupt):
+        status(site.url, watch=True, console=console, sleep=sleep)
+    text = console.file.getvalue()
+    assert text.index("front-desk") < text.index("Trying again") < text.index("cellar")
