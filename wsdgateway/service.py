@@ -1,6 +1,7 @@
 """From a configuration's values to the tree of services that twistd runs."""
 
 import os
+import resource
 import time
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.clientconnection import ClientConnection, Limits
 from wsdgateway.net.deadlines import within
+from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.listening import Listener
@@ -31,6 +33,8 @@ from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import FinishedJob, IStore
+
+NOFILE = 65536
 
 _process = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
 _ids = count(int.from_bytes(os.urandom(4)))
@@ -55,8 +59,9 @@ class GatewayService(MultiService):
         self.metrics = Metrics()
         self.store: IStore = self._open_store()
         self._reception = Reception(new_id=new_id)
+        self._deliveries = Deliveries(reactor, self._sockets() // 2)
         policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
-        self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, self.store, policy,
+        self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, self.store, policy, self._deliveries,
                                     self._events_base, self._finished)
         self.scanners = [Scanner(self._options(scanner), self._around) for scanner in config.scanner]
         self._dismissed: list[Scanner] = []
@@ -72,6 +77,15 @@ class GatewayService(MultiService):
         self.admin = Listener(reactor, config.admin.endpoint, AdminSite(overview))
         self._started = False
         self._loading: Deferred[None] | None = None
+
+    def _sockets(self) -> int:
+        """How many files the process may have open; as many as the system lets it from now on."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = NOFILE if hard == resource.RLIM_INFINITY else min(hard, NOFILE)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        return NOFILE if soft == resource.RLIM_INFINITY else soft
 
     def _open_store(self) -> IStore:
         kind, _, where = self.config.gateway.state.partition(":")
@@ -90,7 +104,7 @@ class GatewayService(MultiService):
             poll_interval=config.cache.poll_interval, history=config.cache.history, expires=config.events.expires,
             client_expires=config.events.client_expires, client_queue=config.events.client_queue,
             client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
-            scanner_silence=config.events.scanner_silence, authorities=advertised)
+            scanner_silence=config.events.scanner_silence, check=config.events.check, authorities=advertised)
 
     def startService(self) -> None:
         for line in self.config.not_built():
@@ -133,8 +147,9 @@ class GatewayService(MultiService):
         return url_of(host, port)
 
     def _own_addresses(self) -> list[tuple[str, int]]:
-        """Where this gateway listens, as it knows itself and as it is advertised: nobody is notified there."""
-        advertised = [urlsplit(listen.advertise) for listen in self.config.listen if listen.advertise]
+        """Where this gateway listens, as it knows itself and as others are told: nobody is notified there."""
+        told = [*(listen.advertise for listen in self.config.listen), self.config.events.address]
+        advertised = [urlsplit(address) for address in told if address]
         return [*(listener.address for listener in (*self.listeners, self.admin) if listener.address is not None),
                 *((url.hostname or "-", url.port or 80) for url in advertised)]
 
@@ -172,12 +187,13 @@ class GatewayService(MultiService):
             if listener.running:
                 await listener.stopService()
         scanners = [*self.scanners, *self._dismissed]
-        self.logger.info("stopping: what runs may end within {seconds:g} s; then {count} scanner(s) are left",
+        self.logger.info("stopping: up to {seconds:g} s for what is running, then leaving {count} scanner(s)",
                          seconds=self.config.limits.stop_timeout, count=len(self.scanners))
         self._door.drain()
         await within(self._reactor, self.config.limits.stop_timeout, [
             self._door.empty(), *(scanner.audience.notifier.idle() for scanner in scanners)])
         await gatherResults([Deferred.fromCoroutine(scanner.stop()) for scanner in scanners])
+        self._deliveries.stop()
         await self._door.close_all()
         if self.admin.running:
             await self.admin.stopService()

@@ -600,10 +600,11 @@ def test_eventing_is_answered_here_at_any_address(endpoint, action):
     for raw in (envelope(f"{WSE}/{action}", headers=identifier),
                 envelope(f"{WSE}/{action}", f"<wse:{action}>{identifier}</wse:{action}>")):
         request = route(raw, endpoint, client="192.0.2.7", host=b"", subscription="6")
-        assert (request.operation.name, request.client, request.named) == (action, "192.0.2.7", ("urn:uuid:5", "6"))
-    assert route(envelope(f"{WSE}/{action}"), endpoint, client="x", host=b"").named == ()
+        assert (request.operation.name, request.client, request.named) == (action, "192.0.2.7", "urn:uuid:5")
+    assert route(envelope(f"{WSE}/{action}"), endpoint, client="x", host=b"", subscription="6").named == "6"
+    assert route(envelope(f"{WSE}/{action}"), endpoint, client="x", host=b"").named is None
     long = envelope(f"{WSE}/{action}", headers=f"<wse:Identifier>{'x' * 300}</wse:Identifier>")
-    assert route(long, endpoint, client="x", host=b"").named == ()
+    assert route(long, endpoint, client="x", host=b"").named is None
 
 
 @pytest.mark.parametrize(("raw", "endpoint", "code", "status"), [

@@ -69,7 +69,8 @@ def test_the_last_jobs_are_shown(site):
     assert f"the last {MAX_JOBS}" in text
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8357", "ftp://x", ""])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8357", "ftp://x", "", "http://127.0.0.1:abc",
+                                 "http://127.0.0.1:1/a b", "http://[x"])
 def test_who_is_no_gateway(url):
     with pytest.raises(StatusError, match="admin site"):
         shown(url)

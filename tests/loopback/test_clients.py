@@ -1,12 +1,16 @@
 """Clients that listen: they subscribe here, the scanner sees one subscriber, and everybody is told."""
 
 import json
+import socket
+import threading
 
+import attrs
 import pytest
 import pytest_twisted
 from messages import (
     SCAN,
     create_scan_job,
+    envelope,
     get_job_elements,
     job_request,
     manage,
@@ -15,8 +19,9 @@ from messages import (
 )
 from peers import ask, connect, post
 from test_events import get, until
-from twisted.internet.defer import fail
+from twisted.internet.defer import ensureDeferred, fail
 
+from wsdgateway.net.failures import Unavailable
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
@@ -317,12 +322,24 @@ async def test_a_scanner_without_events_has_none_to_give(bridged, virtual, gatew
 @pytest_twisted.ensureDeferred
 async def test_there_is_room_for_so_many(bridged, sink):
     service = await bridged(events={"max_subscriptions": 2})
-    url = (await sink()).url
-    first = await subscribed(service, url)
-    await subscribed(service, url)
-    assert await refused(service, subscribe(url)) == "EventSourceUnableToProcess"
-    await ask(service.port, PATH, manage("Unsubscribe", first.identifier))
-    await subscribed(service, url)
+    first, second, third = [(await sink()).url for _ in range(3)]
+    granted = await subscribed(service, first)
+    await subscribed(service, second)
+    assert await refused(service, subscribe(third)) == "EventSourceUnableToProcess"
+    await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
+    await subscribed(service, third)
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_subscribes_again_and_again_does_not_keep_the_others_out(bridged, sink):
+    service = await bridged(events={"max_subscriptions": 3})
+    restless, other = [(await sink()).url for _ in range(2)]
+    granted = [await subscribed(service, restless) for _ in range(3)]
+    await subscribed(service, other)
+    assert await refused(service, manage("Renew", granted[0].identifier)) == "InvalidMessage"
+    await subscribed(service, restless, events=["JobStatusEvent"])
+    assert await refused(service, subscribe(restless, events=["JobEndStateEvent"])) == "EventSourceUnableToProcess"
+    assert (await ask(service.port, PATH, manage("Renew", granted[2].identifier)))[0].status == 200
 
 
 @pytest_twisted.ensureDeferred
@@ -389,7 +406,7 @@ async def test_a_sink_that_comes_back_gets_what_it_missed_in_order(bridged, sink
 async def test_a_dead_sink_loses_its_subscription_and_its_name_on_the_panel(bridged, sink):
     service = await bridged(events={"client_retry": 0.5})
     ends, dead = await sink(), await sink()
-    await subscribed(service, dead.url, end_to=ends.url, parameters="<Id>5</Id>", events=["JobStatusEvent"],
+    granted = await subscribed(service, dead.url, end_to=ends.url, parameters="<Id>5</Id>", events=["JobStatusEvent"],
                      destinations=PANEL["destinations"])
     assert len(service.device.device.subscribers.held) == 2
     await dead.stop()
@@ -398,6 +415,7 @@ async def test_a_dead_sink_loses_its_subscription_and_its_name_on_the_panel(brid
     [told] = ends.told
     assert told.action == f"{WSE}/SubscriptionEnd"
     assert told.header.findtext("Id") == "5"
+    assert told.body.findtext(f".//{W}Identifier") == granted.identifier
     assert told.body.findtext(f"{W}Status") == f"{WSE}/DeliveryFailure"
     assert len(service.scanner.bridge.subscriptions) == 0
     await until(lambda: len(service.device.device.subscribers.held) == 1)
@@ -480,11 +498,29 @@ async def test_who_registers_the_same_names_again_gets_the_same_tokens_and_no_se
     service.device.device.press()
     await until(lambda: listener.told)
     await push_scan(service, second.tokens["ctx"], pressed(listener)[1])
-    await ask(service.port, PATH, manage("Unsubscribe", first.identifier))
+    assert await refused(service, manage("Renew", first.identifier)) == "InvalidMessage"
     assert len(service.device.device.subscribers.held) == 2
     await ask(service.port, PATH, manage("Unsubscribe", second.identifier))
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     assert len(listener.told) == 1
+    assert await service.store.subscriptions() == []
+    assert [held.identifier for held in await service.store.held()] == [""]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_former_registration_was_for_beside_the_panel_stays_with_it(bridged, sink):
+    service = await bridged()
+    listener = await sink()
+    first = await subscribed(service, listener.url, events=["ScanAvailableEvent", "JobStatusEvent"],
+                             destinations=PANEL["destinations"])
+    second = await subscribed(service, listener.url, **PANEL)
+    assert second.tokens == first.tokens
+    await notify(service, status_event("7"))
+    await until(lambda: listener.told)
+    assert listener.events == ["JobStatusEvent"]
+    stored = await service.store.subscriptions()
+    assert [(one.urn, one.panel, len(one.tokens)) for one in stored] == [
+        (first.identifier, False, 0), (second.identifier, True, 1)]
 
 
 @pytest_twisted.ensureDeferred
@@ -531,16 +567,26 @@ async def test_what_can_not_be_written_down_is_not_promised(bridged, sink, monke
     service = await bridged()
     url = (await sink()).url
     granted = await subscribed(service, url, expires="PT60S")
-    monkeypatch.setattr(service.store, "save", fails)
-    monkeypatch.setattr(service.store, "forget", fails)
+    listener = await sink()
+    mixed = {"events": ["ScanAvailableEvent", "JobStatusEvent"], "destinations": [("ctx", "Mixed")]}
+    pure = await subscribed(service, listener.url, **PANEL)
+    both = await subscribed(service, listener.url, **mixed)
+    for name in ("save", "forget", "succeed"):
+        monkeypatch.setattr(service.store, name, fails)
     assert await refused(service, subscribe(url)) == "EventSourceUnableToProcess"
     assert await refused(service, subscribe(url, **PANEL)) == "EventSourceUnableToProcess"
-    await until(lambda: len(service.device.device.subscribers.held) == 1)
+    for again in (PANEL, {**mixed, "events": ["ScanAvailableEvent"]}):
+        assert await refused(service, subscribe(listener.url, **again)) == "EventSourceUnableToProcess"
+    await until(lambda: len(service.device.device.subscribers.held) == 3)
+    service.device.device.press()
+    await until(lambda: len(listener.told) == 2)  # both former ones go on as they were
+    assert {one.urn for one in service.scanner.bridge.subscriptions.all()} == {
+        one.identifier for one in (granted, pure, both)}
     assert await refused(service, manage("Renew", granted.identifier, expires="PT2H")) == "UnableToRenew"
     _, body = await ask(service.port, granted.path, manage("GetStatus"))
     assert float(read(body).body.findtext(f"{W}Expires")[2:-1]) <= 60
     assert await refused(service, manage("Unsubscribe", granted.identifier)) == "EventSourceUnableToProcess"
-    assert len(service.scanner.bridge.subscriptions) == 0
+    assert len(service.scanner.bridge.subscriptions) == 2
 
 
 @pytest.mark.logs_failure
@@ -551,15 +597,159 @@ async def test_whatever_happens_a_subscribe_is_answered(bridged, sink, monkeypat
     assert await refused(service, subscribe((await sink()).url)) == "EventSourceUnableToProcess"
 
 
+@pytest.mark.parametrize("leave", ["abortConnection", "loseConnection"])
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_leaves_before_its_answer_is_not_on_the_panel(bridged, sink):
+async def test_a_client_that_leaves_before_its_answer_is_not_on_the_panel(bridged, sink, leave):
     service = await bridged()
     service.device.troubles.slow = 0.2
     client = await connect(service.port)
     client.send(post(PATH, subscribe((await sink()).url, **PANEL)))
     await until(lambda: service.scanner.panel._beginning)
-    client.transport.abortConnection()
+    behind = await connect(service.port)
+    behind.send(post(PATH, subscribe((await sink()).url, **PANEL)))
+    await until(lambda: service.scanner.panel.one_at_a_time.waiting)
+    for one in (client, behind):
+        getattr(one.transport, leave)()
     await until(lambda: not service.scanner.panel._beginning)
     service.device.troubles.slow = 0.0
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     assert len(service.scanner.bridge.subscriptions) == 0
+    assert service.device.soap.asked["Subscribe"] == 2  # the second one never got there
+
+
+# Hostile and unlucky ones.
+
+@pytest_twisted.ensureDeferred
+async def test_one_who_can_not_be_sent_to_keeps_nothing_from_the_others(bridged, sink, monkeypatch):
+    service = await bridged()
+    listeners = [await sink() for _ in range(3)]
+    granted = [await subscribed(service, listener.url) for listener in listeners]
+    broken = service.scanner.bridge.subscriptions.get(granted[1].identifier.removeprefix("urn:uuid:"))
+    service.scanner.audience.notifier._recipients[broken.identifier]._sink = attrs.evolve(
+        broken.notify_to, ip="fe80::1%nowhere0")
+    await notify(service, status_event("7"))
+    await until(lambda: listeners[0].told and listeners[2].told)
+    await until(lambda: service.scanner.audience.notifier.state(broken.identifier) == (1, 1))
+    assert service._deliveries._open == 0
+
+
+@pytest.mark.parametrize("message", [
+    subscribe("https://pc_" + "x" * 80 + "/"),
+    subscribe("http://127.0.0.1:9/", parameters="<p/>" * 17),
+    subscribe("http://127.0.0.1:9/", parameters=f"<p>{'x' * 9000}</p>"),
+    subscribe("http://127.0.0.1:9/", parameters="<wsa:Action>urn:x</wsa:Action>"),
+    subscribe("http://127.0.0.1:9/", parameters="<soap:Header/>"),
+    subscribe("http://127.0.0.1:9/", parameters="<p/>").replace(
+        b"<soap:Body>", b"<soap:Body " + b" ".join(b'xmlns:n%d="urn:%d"' % (n, n) for n in range(100)) + b">"),
+    subscribe("http://127.0.0.1:9/", events=["JobStatusEvent"] * 65),
+    subscribe("http://127.0.0.1:9/", destinations=[("c", "n" * 70000)])])
+@pytest_twisted.ensureDeferred
+async def test_what_is_too_much_is_refused(bridged, message):
+    service = await bridged()
+    assert await refused(service, message) in ("InvalidMessage", "DestinationUnreachable")
+    assert service.device.soap.asked["Subscribe"] == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_names_that_take_their_time_are_few_for_each_client(bridged, sink, monkeypatch):
+    service = await bridged()
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **more: release.wait(10) and [])
+    asking = [ensureDeferred(ask(service.port, PATH, subscribe(f"http://name-{n}.test/"))) for n in range(3)]
+    _, body = await asking.pop()
+    assert fault_of(read(body)) == "DestinationUnreachable"
+    release.set()
+    for one in asking:
+        assert fault_of(read((await one)[1])) == "DestinationUnreachable"
+    policy = service.scanner.source.policy
+    await until(lambda: not policy.lookups)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_under_which_the_gateway_is_known_is_itself(gateway, virtual):
+    service = await gateway((await virtual()).scan_url, events={"address": "http://print-server.test:5357"},
+                            listen=[{"endpoint": "tcp:0:interface=127.0.0.1", "advertise": "http://scan.test:80"}])
+    for url in ("http://print-server.test:5357/x", "http://scan.test/x"):
+        _, body = await ask(service.port, PATH, subscribe(url))
+        assert "this gateway itself" in reason_of(read(body))
+    granted = await subscribed(service, "http://127.0.0.1:9/")
+    assert granted.manager.startswith("http://scan.test:80/front-desk/subscriptions/")
+
+
+@pytest.mark.parametrize("answer", [
+    (b"hello", b"200 OK", b"text/plain"), (b"", b"202 Accepted", b"text/plain"),
+    (envelope(f"{WSE}/Odd", "<wse:Odd/>"), b"200 OK", b"application/soap+xml")])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_says_nothing_to_the_point_is_a_fault(gateway, device, sink, answer):
+    from test_events import Subscribed
+
+    scanner = Subscribed(device)
+    service = await gateway(device.url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    device.handle = lambda asked: asked.answer(*answer)
+    assert await refused(service, subscribe((await sink()).url, **PANEL)) == "ServerErrorInternalError"
+    assert scanner.actions == ["Subscribe"]
+    device.handle = scanner.handle
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_names_and_a_scanner_that_is_away(bridged, sink):
+    service = await bridged()
+    listener = await sink()
+    for number in range(20):
+        await subscribed(service, f"{listener.url}/{number}", **PANEL)
+    held = service.device.device.subscribers.held
+    holding = [service.scanner.subscription, *service.scanner.panel._kept.values()]
+
+    def long_ago():
+        for one in holding:
+            one._machine._core.asked_at -= 60.0
+
+    service.device.reboot(1000.0)
+    long_ago()
+    service.scanner._lost()
+    service.scanner.subscription.doubted()
+    await until(lambda: {one.state for one in holding} <= {"subscribed", "waiting"})
+    service.device._booting.reset(0)
+
+    def back():
+        long_ago()
+        service.scanner._recovered(True)
+        return len(held) == 21 and not service.scanner.bridge.off_panel
+
+    await until(back)
+    assert len(service.scanner.bridge.subscriptions) == 20
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_starts_again_unnoticed_is_found_out(bridged, sink):
+    service = await bridged(events={"check": 0.2})
+    listener = await sink()
+    await subscribed(service, listener.url, **PANEL)
+    service.device.device.forget()
+    for one in (service.scanner.subscription, *service.scanner.panel._kept.values()):
+        one._machine._core.asked_at -= 60.0
+    held = service.device.device.subscribers.held
+    await until(lambda: len(held) == 2 and not service.scanner.bridge.off_panel)
+    service.device.device.press()
+    await until(lambda: listener.told)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridged, sink):
+    service = await bridged()
+    granted = await subscribed(service, (await sink()).url, **PANEL)
+    own = service.scanner.own
+
+    async def away(*request):
+        raise Unavailable("the scanner", "it is away")
+
+    service.scanner.panel.side = attrs.evolve(service.scanner.panel.side, own=away)
+    await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
+    assert len(await service.store.held()) == 2
+    service.scanner.panel.side = attrs.evolve(service.scanner.panel.side, own=own)
+    await until(lambda: service.scanner.panel._leaving[0]._timer is not None)
+    service.scanner._recovered(False)
+    await until(lambda: len(service.device.device.subscribers.held) == 1)
+    await until(lambda: service.scanner.panel._leaving[0].is_gone)
+    assert [held.identifier for held in await service.store.held()] == [""]

@@ -91,6 +91,18 @@ async def test_subscriptions_come_back_as_they_were(store):
     assert await store.held() == [held("", expires_at=2.0)]
 
 
+@pytest.mark.parametrize("left", [None, subscription("a", **PLAIN)])
+@pytest_twisted.ensureDeferred
+async def test_one_takes_anothers_place(store, left):
+    await store.save(subscription("a"), held("a"))
+    await store.succeed(subscription("b"), held("b"), "a", left)
+    found = await store.subscriptions()
+    assert [one.identifier for one in found if one.panel] == ["b"]
+    assert [(one.panel, one.tokens, one.destinations) for one in found if one.identifier == "a"] == (
+        [] if left is None else [(False, (), None)])
+    assert await store.held() == [held("b")]
+
+
 @pytest_twisted.ensureDeferred
 async def test_writes_happen_in_the_order_in_which_they_are_asked_for(store):
     waits = [store.save(subscription("a")), store.forget("a"), store.hold(held("")), store.release("front-desk", "")]
@@ -155,10 +167,12 @@ def test_a_file_that_is_up_to_date_is_not_copied(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["s.sqlite"]
 
 
-def test_another_programs_database_is_refused(tmp_path):
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_another_programs_database_is_refused(tmp_path, version):
     file = tmp_path / "s.sqlite"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE recipes (name TEXT)")
+        connection.execute(f"PRAGMA user_version = {version}")
     before = file.read_bytes()
     with pytest.raises(StoreError, match="another program"):
         SqliteStore(None, file, 3)
@@ -191,12 +205,40 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path):
 
 def test_a_newer_file_is_refused(tmp_path):
     file = tmp_path / "s.sqlite"
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
     with pytest.raises(StoreError, match="newer version"):
         SqliteStore(None, file, 3)
+    assert file.read_bytes() == before
 
 
 def test_a_folder_that_does_not_exist(tmp_path):
     with pytest.raises(StoreError, match="can't be used"):
         SqliteStore(None, tmp_path / "none" / "s.sqlite", 3)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_row_that_can_not_be_read_is_said_before_anything_begins(tmp_path):
+    from twisted.internet import reactor
+
+    file = tmp_path / "s.sqlite"
+    made = SqliteStore(reactor, file, 3)
+    await made.save(subscription("a"))
+    await made.close()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE client_subscription SET tokens = 'nonsense'")
+        connection.commit()
+    with pytest.raises(StoreError, match="can't be read"):
+        SqliteStore(None, file, 3)
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_file_is_one_gateways(tmp_path):
+    from twisted.internet import reactor
+
+    made = SqliteStore(reactor, tmp_path / "s.sqlite", 3)
+    with pytest.raises(StoreError, match="another gateway"):
+        SqliteStore(reactor, tmp_path / "s.sqlite", 3)
+    await made.close()
+    await SqliteStore(reactor, tmp_path / "s.sqlite", 3).close()

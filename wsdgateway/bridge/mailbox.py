@@ -96,11 +96,13 @@ class Mailbox:
         if not self.failures:
             self._failing_since = now
         self.failures += 1
-        if now - self._failing_since >= self._give_up_after:
+        left = self._give_up_after - (now - self._failing_since)
+        if left <= 0.0:
             lost = 1 + len(self._waiting)
             self._waiting.clear()
             return GiveUp(lost)
         pause = min(FIRST_PAUSE * 2.0 ** min(self.failures - 1, 20), LONGEST_PAUSE) * (0.75 + 0.25 * self._random())
+        pause = min(pause, left)
         self._refusals = self._refusals + 1 if refused else 0
         if self._refusals >= MAX_REFUSALS:
             self._refusals = 0

@@ -36,7 +36,7 @@ class Rejected:
 
 @attrs.frozen(eq=False)
 class EventingRequest:
-    """Subscribe, or what a subscription's manager is asked: `named` are the identifiers that it gives, the best first.
+    """Subscribe, or what a subscription's manager is asked: `named` is the identifier that it gives, if any.
 
     `client` is the IP address of whoever asks.
     """
@@ -44,15 +44,15 @@ class EventingRequest:
     envelope: Envelope
     operation: Operation
     client: str
-    named: tuple[str, ...] = ()
+    named: str | None = None
 
 
 def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
           subscription: str | None = None) -> Question | EventingRequest | Rejected:
     """The question in a request's body, or why there is none to ask.
 
-    `subscription` is what the path names at a subscription's address; a wse:Identifier goes before it, since clients
-    in the field send everything to the first address that they were given.
+    `subscription` is what the path names at a subscription's address. It counts only where the message has no
+    wse:Identifier, since clients in the field send everything to the first address that they were given.
     """
     try:
         envelope = read(raw)
@@ -63,8 +63,7 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
         return Rejected(action_missing(), envelope.message_id)
     operation = operation_of(action)
     if operation in EVENTING_OPERATIONS:
-        named = (identifier_of(envelope), subscription)
-        return EventingRequest(envelope, operation, client, tuple(name for name in named if name is not None))
+        return EventingRequest(envelope, operation, client, identifier_of(envelope) or subscription)
     if endpoint is Endpoint.DEVICE:
         return Rejected(action_not_supported(action), envelope.message_id, operation.name)
     wanted = None

@@ -64,6 +64,10 @@ def parse_sink(url: str) -> SinkAddress:
         raise BadSink(f"notifications go to http or https only, not to {url[:200]}; send such an address")
     if not parts.hostname or port == 0 or "@" in parts.netloc:
         raise BadSink(f"{url[:200]} names no host that can be sent to; send an address like http://192.0.2.7:5357/events")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise BadSink(f"{parts.hostname[:200]} is no host name; send an IP address") from None
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return SinkAddress(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], parts.netloc, target)
 

@@ -14,6 +14,7 @@ from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.scan.operations import SCAN_AVAILABLE, action_of
 
+URN = "urn:uuid:"
 SCAN_AVAILABLE_ACTION = action_of(SCAN_AVAILABLE)
 
 
@@ -45,6 +46,11 @@ class Subscription:
     destinations: Destinations | None = None
     tokens: tuple[Token, ...] = ()
 
+    @property
+    def urn(self) -> str:
+        """The identifier as messages carry it."""
+        return URN + self.identifier
+
     def wants(self, action: str) -> bool:
         """Whether an event that the scanner tells everybody goes to this subscriber."""
         return action != SCAN_AVAILABLE_ACTION and self.filter.matches(action)
@@ -53,6 +59,11 @@ class Subscription:
         """Whether this is the same client, registering the same names for the same sink once more."""
         return (self.client, self.notify_to, self.destinations, self.panel) == (
             other.client, other.notify_to, other.destinations, other.panel)
+
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """What two subscriptions share of which the later one will do."""
+        return self.client, self.notify_to, self.filter, self.destinations
 
 
 def paired(tokens: Iterable[Token], fresh: Iterable[tuple[str, str]]) -> tuple[Token, ...]:
@@ -71,6 +82,7 @@ class Subscriptions:
         self._limit = limit
         self._held: dict[str, Subscription] = {}
         self._owners: dict[str, str] = {}
+        self._expected: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -78,7 +90,15 @@ class Subscriptions:
     @property
     def full(self) -> bool:
         """Whether there is no room for another one."""
-        return len(self._held) >= self._limit
+        return len(self._held) + len(self._expected) >= self._limit
+
+    def expect(self, identifier: str) -> None:
+        """Keep a place for one that is being written down."""
+        self._expected.add(identifier)
+
+    def unexpect(self, identifier: str) -> None:
+        """It has its place, or will not come."""
+        self._expected.discard(identifier)
 
     def all(self) -> list[Subscription]:
         """Every one that is held, oldest first; some may have expired a moment ago."""
@@ -126,6 +146,16 @@ class Subscriptions:
     def repeated(self, subscription: Subscription) -> Subscription | None:
         """A panel subscription that this one repeats, so that the scanner need not be asked for another."""
         return next((held for held in self._held.values() if held.panel and subscription.repeats(held)), None)
+
+    def superseded(self) -> Subscription | None:
+        """The oldest one that its own client has repeated since, as some do every minute; None if there is none."""
+        seen = set()
+        found = None
+        for held in reversed(self._held.values()):
+            if held.likeness in seen:
+                found = held
+            seen.add(held.likeness)
+        return found
 
     def tokens_for(self, fresh: Iterable[tuple[str, str]], new_token: Iterable[str]) -> tuple[Token, ...]:
         """The scanner's new tokens, made ready to be given away: one that another client has is given as a new one."""

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -31,7 +32,7 @@ def _fetch(base: str, what: str) -> list[dict[str, Any]]:
     try:
         with urlopen(url, timeout=TIMEOUT) as answer:
             found = json.loads(answer.read(MAX_ANSWER))
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, OSError, HTTPException, ValueError) as error:
         raise StatusError(f"{url}: {getattr(error, 'reason', error)}; give the URL of the gateway's admin site, "
                           "as [admin] endpoint has it") from None
     if not isinstance(found, list):

@@ -71,6 +71,7 @@ class Events:
     client_retry: float = _key(checks.seconds, 3600.0)
     max_subscriptions: int = _key(checks.whole(1, 100000), 2000)
     scanner_silence: float = _key(checks.seconds, 86400.0)
+    check: float = _key(checks.seconds, 60.0)
 
 
 @attrs.frozen

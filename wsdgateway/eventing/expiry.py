@@ -41,7 +41,7 @@ def write_expires(seconds: float, absolute: bool, now: datetime) -> str:
     """Seconds from `now` as a duration or a point in time, to the millisecond and never longer than they are."""
     whole = math.floor(seconds * 1000) / 1000
     if absolute:
-        moment = (now + timedelta(seconds=whole)).astimezone(UTC)
+        moment = (now + timedelta(seconds=seconds)).astimezone(UTC)  # isoformat cuts off what is below a millisecond
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").replace(".000Z", "Z")
     return f"PT{max(whole, 0.001):.3f}".rstrip("0").rstrip(".") + "S"
 

@@ -11,11 +11,12 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 from lxml import etree
 
-from wsdgateway.eventing.faults import filter_action_not_supported, filtering_unavailable
+from wsdgateway.eventing.faults import filter_action_not_supported, filtering_unavailable, invalid_message
 from wsdgateway.soap.faults import Refused
 from wsdgateway.soap.namespaces import WSDP
 from wsdgateway.soap.parsing import text_of
 
+MAX_ITEMS = 64
 ACTION_FILTER = f"{WSDP}/Action"
 
 
@@ -72,15 +73,18 @@ def read_filter(element: etree._Element | None, spellings: Mapping[str, str]) ->
     dialect = element.get("Dialect")
     if dialect is not None and dialect.strip() != ACTION_FILTER:
         raise Refused(filtering_unavailable(ACTION_FILTER))
-    wanted = ActionFilter(tuple(dict.fromkeys(
-        _spelled(item, element, spellings) for item in (text_of(element) or "").split())))
+    items = (text_of(element) or "").split(maxsplit=MAX_ITEMS)
+    if len(items) > MAX_ITEMS:
+        raise Refused(invalid_message(f"The Filter lists more than {MAX_ITEMS} URIs; send fewer, or their beginnings."))
+    prefixes = element.nsmap
+    wanted = ActionFilter(tuple(dict.fromkeys(_spelled(item, prefixes, spellings) for item in items)))
     if not any(wanted.matches(action) for action in set(spellings.values())):
         raise Refused(filter_action_not_supported())
     return wanted
 
 
-def _spelled(item: str, element: etree._Element, spellings: Mapping[str, str]) -> str:
+def _spelled(item: str, prefixes: Mapping[str | None, str], spellings: Mapping[str, str]) -> str:
     prefix, colon, local = item.rpartition(":")
-    if colon and prefix in element.nsmap:
-        item = f"{element.nsmap[prefix]}/{local}"
+    if colon and prefix in prefixes:
+        item = f"{prefixes[prefix]}/{local}"
     return spellings.get(item, item)

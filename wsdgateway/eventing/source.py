@@ -22,7 +22,7 @@ from wsdgateway.soap.addressing import ANONYMOUS, EndpointReference, read_refere
 from wsdgateway.soap.envelope import Envelope, compose
 from wsdgateway.soap.faults import Refused
 from wsdgateway.soap.namespaces import WSE
-from wsdgateway.soap.parsing import escape, text_of
+from wsdgateway.soap.parsing import Malformed, escape, text_of
 
 MAX_IDENTIFIER = 256
 
@@ -82,7 +82,10 @@ def _reference(element: etree._Element, name: str) -> EndpointReference | None:
     found = next(element.iterchildren(_WSE + name), None)
     if found is None:
         return None
-    reference = read_reference(found)
+    try:
+        reference = read_reference(found)
+    except Malformed as error:
+        raise Refused(invalid_message(f"The wse:{name} can't be used: {error}; send another one.")) from None
     if reference is None:
         raise Refused(invalid_message(f"The wse:{name} has no wsa:Address; name one."))
     return reference

@@ -70,6 +70,26 @@ class Audience:
         if early is not None:
             self._send([subscription], early)
 
+    def succeed(self, heir: Subscription, former: str, left: Subscription | None) -> None:
+        """One takes a former one's place, with the events that wait for it; or beside what is `left` of it."""
+        if left is None:
+            self._subscriptions.remove(former)
+            self.notifier.hand_over(former, heir.identifier)
+        else:
+            self._subscriptions.put(left)
+            self.notifier.open(heir.identifier, heir.notify_to)
+        self._subscriptions.put(heir)
+        self._look_soon()
+
+    def withdraw(self, heir: str, former: Subscription, left: Subscription | None) -> None:
+        """Undo that, since it could not be written down."""
+        if left is None:
+            self.succeed(former, heir, None)
+        else:
+            self._subscriptions.remove(heir)
+            self.notifier.close(heir)
+            self.change(former)
+
     def change(self, subscription: Subscription) -> None:
         """The same in another form."""
         self._subscriptions.put(subscription)
@@ -79,11 +99,16 @@ class Audience:
         """It is over, at once; fires when that is written down."""
         self._subscriptions.remove(subscription.identifier)
         self.notifier.close(subscription.identifier)
-        leaving = self._panel.drop(subscription.identifier)
+        self.off_panel(subscription.identifier)
+        return self._store.forget(subscription.identifier)
+
+    def off_panel(self, identifier: str) -> None:
+        """Take a client's names from the panel, if they are there; a stop waits for that."""
+        self._early.pop(identifier, None)
+        leaving = self._panel.drop(identifier)
         if leaving is not None:
             self._leaving.add(leaving)
             leaving.addBoth(lambda _: self._leaving.discard(leaving))
-        return self._store.forget(subscription.identifier)
 
     def end(self, subscription: Subscription, status: str, reason: str) -> None:
         """End one before its time, and tell its EndTo why. `status` is a URI of WS-Eventing's."""
@@ -93,7 +118,7 @@ class Audience:
         if subscription.end_to is not None:
             self.notifier.tell_end(subscription.end_to, write_subscription_end(
                 to=subscription.end_to.reference, manager=subscription.manager,
-                identifier=subscription.identifier, status=status, reason=reason, message_id=self._new_id()))
+                identifier=subscription.urn, status=status, reason=reason, message_id=self._new_id()))
 
     def _forgotten(self, forgetting: Deferred[None]) -> None:
         forgetting.addErrback(lambda failure: self.log.failure(
@@ -113,7 +138,8 @@ class Audience:
             self._timer = None
         expiry = self._subscriptions.next_expiry()
         if self._running and expiry is not None:
-            self._timer = self._reactor.callLater(min(max(expiry - self._wall(), 0.0), LOOK_SECONDS), self._look)
+            soonest = min(expiry - self._wall(), self._max_silence - self._silence(), LOOK_SECONDS)
+            self._timer = self._reactor.callLater(max(soonest, 0.0), self._look)
 
     def _look(self) -> None:
         self._timer = None

@@ -193,6 +193,10 @@ class ClientConnection(TwistedProtocol):
         here = self.transport.getHost()
         return self._door.base(getattr(here, "host", ""), getattr(here, "port", 0))
 
+    def has_left(self) -> bool:
+        """Whether the client has closed its side, which most do only when they go."""
+        return self._read_closed
+
     def pending(self) -> int:
         """Bytes that the client has not taken yet."""
         return self._outbox.pending

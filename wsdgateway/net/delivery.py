@@ -5,20 +5,22 @@ follows the head of the answer is not waited for. The connection goes to the IP 
 handed the sink in, whatever its name has come to mean since.
 """
 
+from collections import deque
 from functools import lru_cache
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConnector
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from wsdgateway.bridge.sinks import Sink, parse_sink
+from wsdgateway.bridge.sinks import Sink, SinkAddress, parse_sink
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Head, ResponseReader
-from wsdgateway.net.deadlines import Deadlines
+from wsdgateway.net.deadlines import Deadline, Deadlines
 from wsdgateway.net.failures import DeliveryError
 from wsdgateway.net.outbox import Outbox, PostOffice
 from wsdgateway.soap.envelope import CONTENT_TYPE
@@ -34,37 +36,50 @@ def _tls(host: str) -> Any:
 
 
 class Deliveries:
-    """Sends messages to sinks, each bounded by `DELIVERY_SECONDS` from the first packet to the head of the answer.
+    """Sends messages to sinks, at most `limit` at once, each bounded by `DELIVERY_SECONDS` from its first packet on.
 
     Not with Twisted's endpoints: their layers are half of the time in which a thousand subscribers are told.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, limit: int) -> None:
         self._reactor = reactor
+        self._limit = limit
+        self._open = 0
+        self._waiting: deque[_Delivery] = deque()
         self._deadlines = Deadlines(reactor, DELIVERY_SECONDS)
         self._post = PostOffice(reactor)
 
     def send(self, sink: Sink, message: bytes) -> Deferred[int]:
         """The HTTP status that the sink answers with. Can be cancelled; fails with whatever kept it from arriving."""
         address = _parts(sink.reference.address)
-        delivery = _Delivery(request_head(address.target.encode(), [
+        request = request_head(address.target.encode(), [
             (b"Host", address.authority.encode()), (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway"),
-            (b"Content-Length", b"%d" % len(message)), (b"Connection", b"close")]) + message, self._post)
-        factory: Any = delivery
-        if address.scheme == "https":
-            factory = TLSMemoryBIOFactory(_tls(address.host), True, delivery)
-        delivery.connector = self._reactor.connectTCP(sink.ip, address.port, factory, timeout=None)
-        deadline = self._deadlines.begin(
-            lambda: delivery.fail(DeliveryError(f"no answer within {DELIVERY_SECONDS:g} seconds")))
+            (b"Content-Length", b"%d" % len(message)), (b"Connection", b"close")]) + message
+        delivery = _Delivery(self, sink.ip, address, request, self._post)
+        if self._open < self._limit:
+            self._start(delivery)
+        else:
+            self._waiting.append(delivery)
+        return delivery.status
 
-        def ended(result: Any) -> Any:
-            deadline.lift()
-            return result
+    def _start(self, delivery: "_Delivery") -> None:
+        self._open += 1
+        delivery.deadline = self._deadlines.begin(delivery.expire)
+        delivery.start(self._reactor)
 
-        return delivery.status.addBoth(ended)
+    def closed(self, delivery: "_Delivery") -> None:
+        """Its connection is gone, and there is room for another."""
+        self._open -= 1
+        if delivery.deadline is not None:
+            delivery.deadline.lift()
+        while self._waiting and self._open < self._limit:
+            waiting = self._waiting.popleft()
+            if not waiting.status.called:
+                self._start(waiting)
 
     def stop(self) -> None:
         """Nothing is bounded any more, for nothing is sent."""
+        self._waiting.clear()
         self._deadlines.stop()
 
 
@@ -72,31 +87,61 @@ class _Delivery(ClientFactory):
     """One delivery, from the connection on; `status` fires with the answer's."""
 
     noisy = False
+    deadline: Deadline | None = None
     connector: Any = None
+    connection: "_Connection | None" = None
 
-    def __init__(self, request: bytes, post: PostOffice) -> None:
+    def __init__(self, deliveries: Deliveries, ip: str, address: SinkAddress, request: bytes, post: PostOffice) -> None:
+        self._deliveries = deliveries
+        self._ip = ip
+        self._address = address
         self.request = request
         self.post = post
         self.status: Deferred[int] = Deferred(lambda _: self._break())
+
+    def start(self, reactor: Any) -> None:
+        """Connect."""
+        factory: Any = self
+        try:
+            if self._address.scheme == "https":
+                factory = TLSMemoryBIOFactory(_tls(self._address.host), True, self)
+            self.connector = reactor.connectTCP(self._ip, self._address.port, factory, timeout=None)
+        except Exception:  # an interface that has gone, a name that no certificate can have: one sink's trouble only
+            reactor.callLater(0, self._over, Failure())
 
     def buildProtocol(self, addr: object) -> "_Connection":
         return _Connection(self)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self._fail(reason)
+        self._over(reason)
 
-    def fail(self, error: DeliveryError) -> None:
+    def expire(self) -> None:
+        """It has taken too long, or its connection does not close."""
+        self.fail(f"no answer within {DELIVERY_SECONDS:g} seconds")
+
+    def fail(self, why: str) -> None:
         """It can't succeed any more."""
-        self._fail(Failure(error))
+        if not self.status.called:
+            self.status.errback(Failure(DeliveryError(why)))
         self._break()
 
-    def _fail(self, failure: Failure) -> None:
+    def _break(self) -> None:
+        if self.connection is not None:
+            self.connection.transport.abortConnection()
+        elif self.connector is not None:
+            self.connector.disconnect()
+
+    def lost(self, reason: Failure) -> None:
+        """The connection is gone."""
+        why = "" if reason.check(ConnectionDone) else f": {reason.getErrorMessage()}"
+        self._over(Failure(DeliveryError(f"it closed the connection without an answer{why}")))
+
+    def _over(self, failure: Failure) -> None:
+        self.request = b""  # not to wait for a look for cycles
+        self.connector = self.connection = None
         if not self.status.called:
             self.status.errback(failure)
-
-    def _break(self) -> None:
-        if self.connector is not None:
-            self.connector.disconnect()
+        self._deliveries.closed(self)
 
 
 class _Connection(Protocol):
@@ -107,7 +152,9 @@ class _Connection(Protocol):
         self._reader = ResponseReader()
 
     def connectionMade(self) -> None:
-        Outbox(self.transport, self._delivery.post).write(self._delivery.request)
+        self._delivery.connection = self
+        self._outbox = Outbox(self.transport, self._delivery.post)
+        self._outbox.write(self._delivery.request)
 
     def dataReceived(self, data: bytes) -> None:
         if self._delivery.status.called:
@@ -115,7 +162,7 @@ class _Connection(Protocol):
         try:
             events = self._reader.feed(data)
         except BadAnswer as problem:
-            self._delivery.fail(DeliveryError(f"its answer is not HTTP: {problem}"))
+            self._delivery.fail(f"its answer is not HTTP: {problem}")
             return
         for event in events:
             if isinstance(event, Head):
@@ -124,4 +171,4 @@ class _Connection(Protocol):
                 return
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._delivery.fail(DeliveryError("it closed the connection without an answer"))
+        self._delivery.lost(reason)

@@ -82,9 +82,9 @@ class DeviceSide:
         """What an answer to one of these says."""
         try:
             envelope = read(reply.body)
+            granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
         except Malformed:
             return Said(None, str(reply.status), None)
-        granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
         return Said(granted, fault_of(envelope) or str(reply.status), envelope)
 
     def _device_time(self, reply: Reply) -> datetime:

@@ -15,7 +15,7 @@ from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.rewriting import related
 from wsdgateway.bridge.routing import EventingRequest
-from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, Subscription, Subscriptions
+from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, URN, Subscription, Subscriptions
 from wsdgateway.eventing.faults import invalid_message, unable_to_process, unable_to_renew
 from wsdgateway.eventing.source import (
     Lifetime,
@@ -31,11 +31,10 @@ from wsdgateway.net.failures import DeviceError, fault_for
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.panel import Panel
 from wsdgateway.net.sinks import SinkPolicy
-from wsdgateway.scan.destinations import MAX_DESTINATIONS, read_destinations, write_tokens
+from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, read_destinations, write_tokens
 from wsdgateway.scan.operations import EVENT_SPELLINGS, GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused
 
-_PREFIX = "urn:uuid:"
 _UNKNOWN = invalid_message(
     "There is no such subscription here, or it has ended; send Subscribe to the scan service anew.")
 _NOT_STORED = "The gateway can't write it down at the moment, and its log says why; try again in a minute."
@@ -101,51 +100,49 @@ class EventSource:
             self.log.failure("{scanner}: {operation}", scanner=self.scanner, operation=request.operation.name)
             return Refuse(_FAILED), REFUSED
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.wall(), UTC)
-
     def _granted(self, lifetime: Lifetime) -> float:
         return self.ceiling if lifetime.seconds is None else min(lifetime.seconds, self.ceiling)
 
     def _named(self, request: EventingRequest) -> Subscription:
-        for name in request.named:
-            found = self.subscriptions.find(name.removeprefix(_PREFIX), self.wall())
-            if found is not None:
-                return found
-        raise Refused(_UNKNOWN)
+        found = self.subscriptions.find((request.named or "").removeprefix(URN), self.wall())
+        if found is None:
+            raise Refused(_UNKNOWN)
+        return found
 
     # Subscribe.
 
     async def _subscribe(self, request: EventingRequest, base: str,
                          is_gone: Callable[[], bool]) -> tuple[Decision, str]:
-        subscription, lifetime = await self._wanted(request, base)
-        if not subscription.panel:
-            await self._keep(subscription)
-            return self._subscribed(request, subscription, lifetime, ""), LOCAL
-        await self.panel.one_at_a_time.acquire()
+        now = self.wall()
+        subscription, lifetime = await self._wanted(request, base, now)
+        responses, source = "", LOCAL
         try:
-            repeated = self.subscriptions.repeated(subscription)
-            if repeated is not None:
-                subscription = await self._take_over(repeated, subscription)
-                return self._subscribed(request, subscription, lifetime, write_tokens(
-                    (token.context, token.given) for token in subscription.tokens)), LOCAL
-            registered = await self.panel.register(subscription)
-            if isinstance(registered, Reply):
-                raise _Declined(registered)
-            if is_gone():
-                self.panel.drop(subscription.identifier)
-                raise Refused(_GONE)
-            await self._keep(registered.subscription, registered.held)
-            return self._subscribed(request, registered.subscription, lifetime, registered.responses), DEVICE
+            if not subscription.panel:
+                await self._make_room(subscription)
+                await self._keep(subscription)
+            else:
+                await self.panel.one_at_a_time.acquire()
+                try:
+                    subscription, responses, source = await self._register(subscription, is_gone)
+                finally:
+                    self.panel.one_at_a_time.release()
         finally:
-            self.panel.one_at_a_time.release()
+            self.subscriptions.unexpect(subscription.identifier)
+        granted = self._granted(lifetime)
+        self.log.info("{scanner}: {client} subscribes for {seconds:g} s, to be told at {address}", seconds=granted,
+                      scanner=self.scanner, client=request.client, address=subscription.notify_to.reference.address)
+        return Answer(write_subscribe_response(
+            manager=subscription.manager, identifier=subscription.urn, expires=granted, absolute=lifetime.absolute,
+            now=_time(now), relates_to=request.envelope.message_id, message_id=self.new_id(),
+            extension=responses)), source
 
-    async def _wanted(self, request: EventingRequest, base: str) -> tuple[Subscription, Lifetime]:
+    async def _wanted(self, request: EventingRequest, base: str, now: float) -> tuple[Subscription, Lifetime]:
         """The subscription that is asked for. Raises `Refused`."""
-        wanted = read_subscribe(request.envelope, self._now(), EVENT_SPELLINGS)
+        wanted = read_subscribe(request.envelope, _time(now), EVENT_SPELLINGS)
         assert request.envelope.body is not None
         destinations = read_destinations(request.envelope.body)
-        if destinations is not None and len(destinations.listed) > MAX_DESTINATIONS:
+        if destinations is not None and (
+                len(destinations.listed) > MAX_DESTINATIONS or len(destinations.xml) > MAX_XML):
             raise Refused(_TOO_MANY_NAMES)
         on_panel = destinations is not None or wanted.filter.names(SCAN_AVAILABLE_ACTION)
         reason = self.unavailable()
@@ -153,51 +150,86 @@ class EventSource:
             raise Refused(unable_to_process(reason))
         notify_to = await self.policy.check("NotifyTo", wanted.notify_to, request.client)
         end_to = None if wanted.end_to is None else await self.policy.check("EndTo", wanted.end_to, request.client)
-        if self.subscriptions.full:
-            raise Refused(_FULL)
         identifier = str(uuid.uuid4())
         return Subscription(
             identifier, self.scanner, request.client, f"{base}/{self.scanner}/subscriptions/{identifier}",
-            notify_to, end_to, wanted.filter, self.wall() + self._granted(wanted.lifetime), on_panel, destinations,
+            notify_to, end_to, wanted.filter, now + self._granted(wanted.lifetime), on_panel, destinations,
         ), wanted.lifetime
+
+    async def _make_room(self, subscription: Subscription) -> None:
+        """Keep a place. A client that subscribes again and again, and never leaves, must not keep the others out."""
+        while self.subscriptions.full:
+            superseded = self.subscriptions.superseded()
+            if superseded is None:
+                raise Refused(_FULL)
+            self.log.warn("{scanner}: {client} has subscribed again and again for {address}; the first of these makes "
+                          "room", scanner=self.scanner, client=superseded.client,
+                          address=superseded.notify_to.reference.address)
+            try:
+                await self.audience.leave(superseded)
+            except Exception:  # whatever a disk can do
+                self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
+        self.subscriptions.expect(subscription.identifier)
+
+    async def _register(self, subscription: Subscription,
+                        is_gone: Callable[[], bool]) -> tuple[Subscription, str, str]:
+        """Put a client's names on the panel: the subscription as it is kept, DestinationResponses, who gave them."""
+        if is_gone():
+            raise Refused(_GONE)  # while others were registered
+        self.panel.check()
+        repeated = self.subscriptions.repeated(subscription)
+        if repeated is not None:
+            heir = await self._take_over(repeated, subscription)
+            return heir, write_tokens((token.context, token.given) for token in heir.tokens), LOCAL
+        await self._make_room(subscription)
+        registered = await self.panel.register(subscription)
+        if isinstance(registered, Reply):
+            raise _Declined(registered)
+        if is_gone():
+            self.audience.off_panel(subscription.identifier)
+            raise Refused(_GONE)
+        try:
+            await self._keep(registered.subscription, registered.held)
+        except Refused:
+            self.audience.off_panel(subscription.identifier)
+            raise
+        return registered.subscription, registered.responses, DEVICE
 
     async def _keep(self, subscription: Subscription, held: Held | None = None) -> None:
         try:
             await self.store.save(subscription, held)
         except Exception:  # whatever a disk can do
             self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
-            self.panel.drop(subscription.identifier)
             raise Refused(unable_to_process(_NOT_STORED)) from None
         self.audience.join(subscription)
 
     async def _take_over(self, former: Subscription, subscription: Subscription) -> Subscription:
         """The same client asks for the same names again: its new subscription gets what the former one has.
 
-        Asking the scanner again would make another entry on its panel, and kill the tokens that the client has.
+        Asking the scanner again would make another entry on its panel, and kill the tokens that the client has. What
+        the former one was for beside that stays with it; if there is nothing, it ends.
         """
         heir = attrs.evolve(subscription, tokens=former.tokens)
-        left = attrs.evolve(former, panel=False, destinations=None, tokens=())
-        self.audience.change(left)
-        await self._keep(heir, self.panel.hand_over(former.identifier, heir.identifier))
+        left = None if heir.filter == former.filter else attrs.evolve(former, panel=False, destinations=None, tokens=())
+        self.panel.hand_over(former.identifier, heir.identifier)
+        self.audience.succeed(heir, former.identifier, left)
         try:
-            await self.store.save(left)
-            await self.store.release(self.scanner, former.identifier)
-        except Exception:  # whatever a disk can do; the new one is kept, and that is what the client is told
-            self.log.failure("{scanner}: the store does not keep a change", scanner=self.scanner)
+            await self.store.succeed(heir, self.panel.held(heir.identifier), former.identifier, left)
+        except Exception:  # whatever a disk can do
+            self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
+            current = self.subscriptions.get(heir.identifier) or heir
+            self.panel.hand_over(heir.identifier, former.identifier)
+            self.audience.withdraw(heir.identifier, attrs.evolve(former, tokens=current.tokens), left)
+            raise Refused(unable_to_process(_NOT_STORED)) from None
         return heir
-
-    def _subscribed(self, request: EventingRequest, subscription: Subscription, lifetime: Lifetime,
-                    responses: str) -> Answer:
-        return Answer(write_subscribe_response(
-            manager=subscription.manager, identifier=_PREFIX + subscription.identifier,
-            expires=subscription.expires_at - self.wall(), absolute=lifetime.absolute, now=self._now(),
-            relates_to=request.envelope.message_id, message_id=self.new_id(), extension=responses))
 
     # The subscription's manager.
 
     async def _renew(self, request: EventingRequest, subscription: Subscription) -> Answer:
-        lifetime = read_renew(request.envelope, self._now())
-        renewed = attrs.evolve(subscription, expires_at=self.wall() + self._granted(lifetime))
+        now = self.wall()
+        lifetime = read_renew(request.envelope, _time(now))
+        granted = self._granted(lifetime)
+        renewed = attrs.evolve(subscription, expires_at=now + granted)
         self.audience.change(renewed)
         try:
             await self.store.save(renewed)
@@ -209,15 +241,16 @@ class EventSource:
             raise Refused(unable_to_renew(_NOT_STORED)) from None
         if self.subscriptions.find(subscription.identifier, self.wall()) is None:
             raise Refused(_UNKNOWN)  # it ended while this was written; that is written after it
-        return self._lives(request, "Renew", renewed.expires_at, lifetime.absolute)
+        return self._lives(request, "Renew", granted, lifetime.absolute, now)
 
     def _status(self, request: EventingRequest, subscription: Subscription) -> Answer:
-        return self._lives(request, "GetStatus", subscription.expires_at, False)
+        now = self.wall()
+        return self._lives(request, "GetStatus", subscription.expires_at - now, False, now)
 
-    def _lives(self, request: EventingRequest, name: str, expires_at: float, absolute: bool) -> Answer:
+    def _lives(self, request: EventingRequest, name: str, seconds: float, absolute: bool, now: float) -> Answer:
         return Answer(write_lifetime_response(
-            name, expires=expires_at - self.wall(), absolute=absolute, now=self._now(),
-            relates_to=request.envelope.message_id, message_id=self.new_id()))
+            name, expires=seconds, absolute=absolute, now=_time(now), relates_to=request.envelope.message_id,
+            message_id=self.new_id()))
 
     async def _unsubscribe(self, request: EventingRequest, subscription: Subscription) -> Answer:
         try:
@@ -225,5 +258,11 @@ class EventSource:
         except Exception:  # whatever a disk can do; here it is over all the same, and after a start it is not
             self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
             raise Refused(unable_to_process(_NOT_STORED)) from None
+        self.log.info("{scanner}: {client} ends the subscription of {address}", scanner=self.scanner,
+                      client=request.client, address=subscription.notify_to.reference.address)
         return Answer(write_unsubscribe_response(
             relates_to=request.envelope.message_id, message_id=self.new_id()))
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

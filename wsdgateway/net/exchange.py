@@ -77,7 +77,7 @@ class Exchanges:
         running.addErrback(self._failed, turn)
 
     async def _serve_eventing(self, turn: Turn, request: EventingRequest, started: float) -> None:
-        decision, source = await self._source.answer(request, turn.base(), lambda: turn.gone)
+        decision, source = await self._source.answer(request, turn.base(), turn.has_left)
         if not turn.gone:
             self._give(turn, request.envelope.message_id, decision, source)
         self._account(request.operation.name, source, started)

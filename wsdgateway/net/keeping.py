@@ -14,6 +14,9 @@ class Keeping(Protocol):
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         """Keep a client's subscription, in the place of its former self; together with what is held for it."""
 
+    def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
+        """Another subscription takes a former one's place, all at once: the heir, what is held for it, what is left."""
+
     def forget(self, identifier: str) -> Deferred[None]:
         """A client's subscription is over."""
 

@@ -16,7 +16,7 @@ from wsdgateway.bridge.mailbox import GiveUp, Letter, Mailbox, Retry
 from wsdgateway.bridge.sinks import Sink
 
 END_PAUSES = (1.0, 5.0, 15.0)  # between the tries to tell a subscriber that its subscription is over
-MAX_ENDS = 1000
+MAX_ENDS = 10000
 
 # Said by what stands before a sink that is not there at the moment, or too busy; anything else is about the event.
 _AWAY = frozenset((404, 408, 429, 502, 503, 504))
@@ -67,6 +67,16 @@ class Notifier:
         mailbox = Mailbox(limit=self._queue, give_up_after=self._give_up_after, random=self._random)
         self._recipients[identifier] = _Recipient(self, identifier, sink, mailbox)
 
+    def hand_over(self, old: str, new: str) -> None:
+        """What waits for a subscriber is its next subscription's; both have the same sink."""
+        replaced = self._recipients.pop(new, None)
+        if replaced is not None:
+            self.counts.dropped(replaced.close())
+        recipient = self._recipients.pop(old, None)
+        if recipient is not None:
+            recipient.identifier = new
+            self._recipients[new] = recipient
+
     def close(self, identifier: str) -> None:
         """The subscription is over: what still waits is not sent. What is on its way arrives, or does not."""
         recipient = self._recipients.pop(identifier, None)
@@ -88,6 +98,8 @@ class Notifier:
     def tell_end(self, sink: Sink, message: bytes) -> None:
         """Send a SubscriptionEnd, a few times at most; nobody waits for it."""
         if len(self._ending) >= MAX_ENDS:
+            self.log.warn("{scanner}: {address} is not told that its subscription is over: {count} others wait for "
+                          "that", scanner=self.scanner, address=sink.reference.address, count=len(self._ending))
             return
         telling: Deferred[None] = Deferred.fromCoroutine(self._tell_end(sink, message))
         self._ending.add(telling)
@@ -150,11 +162,11 @@ class Notifier:
 class _Recipient:
     """One subscriber: at most one delivery at a time, and a pause after a failure."""
 
-    __slots__ = ("_closed", "_identifier", "_notifier", "_pause", "_sending", "_sink", "mailbox")
+    __slots__ = ("_closed", "_notifier", "_pause", "_sending", "_sink", "identifier", "mailbox")
 
     def __init__(self, notifier: Notifier, identifier: str, sink: Sink, mailbox: Mailbox) -> None:
         self._notifier = notifier
-        self._identifier = identifier
+        self.identifier = identifier
         self._sink = sink
         self._pause: IDelayedCall | None = None
         self._sending: Deferred[int] | None = None
@@ -221,7 +233,7 @@ class _Recipient:
                               scanner=notifier.scanner, address=self._sink.reference.address, why=why)
         if isinstance(decision, GiveUp):
             notifier.counts.dropped(decision.lost)
-            notifier.on_give_up(self._identifier)
+            notifier.on_give_up(self.identifier)
             return
         if isinstance(decision, Retry):
             notifier.counts.retried()

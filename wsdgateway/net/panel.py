@@ -6,10 +6,12 @@ new ones.
 """
 
 import secrets
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, gatherResults
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
@@ -17,12 +19,15 @@ from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, Subscription, paired
 from wsdgateway.net.deviceside import DeviceSide
-from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.failures import BadDevice, Unavailable
 from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.lane import Lane
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.scan.destinations import read_tokens, write_responses
-from wsdgateway.scan.operations import Operation
+from wsdgateway.scan.operations import SUBSCRIBE, Operation
 from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.parsing import Malformed
 
 TOKEN_BYTES = 8
 
@@ -44,13 +49,15 @@ class Panel:
 
     log = Logger()
 
-    def __init__(self, bridge: BridgedScanner, store: Keeping) -> None:
+    def __init__(self, reactor: Any, bridge: BridgedScanner, store: Keeping, on_lost: Callable[[], None]) -> None:
         self._bridge = bridge
+        self._on_lost = on_lost
         self._store = store
         self._kept: dict[str, DeviceSubscription] = {}
         self._beginning: set[DeviceSubscription] = set()
         self._stopped = False
-        self._turns = DeferredSemaphore(1)
+        self._subscribes, self._renewals = Lane(reactor), Lane(reactor)
+        self._leaving: list[DeviceSubscription] = []
         self.side: DeviceSide | None = None
         self.one_at_a_time = DeferredLock()
 
@@ -62,28 +69,32 @@ class Panel:
         kept = self._kept.get(identifier)
         return kept.state if kept is not None else None
 
-    def _make(self, subscription: Subscription) -> DeviceSubscription:
+    def check(self) -> DeviceSide:
+        """The scanner's side, if names can be registered there at all. Raises `DeviceError`."""
         if self._stopped:
             raise Unavailable(self._bridge.name, "the gateway is stopping")
         if self.side is None:
             raise Unavailable(self._bridge.name, "its address is not known yet")
+        return self.side
+
+    def _make(self, subscription: Subscription) -> DeviceSubscription:
         destinations = subscription.destinations
         kept = DeviceSubscription(
-            attrs.evolve(self.side, own=self._own), identifier=subscription.identifier,
+            attrs.evolve(self.check(), own=self._own), identifier=subscription.identifier,
             filters=((SCAN_AVAILABLE_ACTION,),),
             extension=destinations.xml if destinations is not None else "",
-            on_change=lambda listening: self._changed(kept, listening),
+            on_lost=self._on_lost, on_change=lambda listening: self._changed(kept, listening),
             on_granted=lambda answer: self._granted(kept, answer))
         return kept
 
     async def _own(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """One request at a time: a hundred names after a reboot must not stand before the clients' requests."""
+        """One Subscribe at a time, and beside it one Renew or Unsubscribe.
+
+        A hundred names after a reboot must not stand before the clients' requests.
+        """
         assert self.side is not None
-        await self._turns.acquire()
-        try:
-            return await self.side.own(url, operation, body)
-        finally:
-            self._turns.release()
+        own, lane = self.side.own, self._subscribes if operation is SUBSCRIBE else self._renewals
+        return await lane.run(lambda: own(url, operation, body))
 
     def _changed(self, kept: DeviceSubscription, listening: bool) -> None:
         if listening:
@@ -110,13 +121,25 @@ class Panel:
         finally:
             self._beginning.discard(kept)
         if granted is None:
-            return reply
+            return self._refusal(reply)
+        if not kept.listening:
+            raise Unavailable(self._bridge.name, "the gateway is stopping")
         answer = read(reply.body).body
         tokens = self._bridge.subscriptions.tokens_for(
             read_tokens(answer), iter(partial(secrets.token_hex, TOKEN_BYTES), ""))
         self._kept[subscription.identifier] = kept
         return Registered(attrs.evolve(subscription, tokens=tokens), kept.held,
                           write_responses(answer, {token.current: token.given for token in tokens}))
+
+    def _refusal(self, reply: Reply) -> Reply:
+        """What the scanner said instead of granting. A success that is none would be no answer to a Subscribe."""
+        try:
+            refused = reply.status >= 400 or fault_of(read(reply.body)) is not None
+        except Malformed:
+            refused = False
+        if not refused:
+            raise BadDevice(self._bridge.name, "it answered Subscribe with neither SubscribeResponse nor fault")
+        return reply
 
     def restore(self, subscription: Subscription, held: Held | None) -> None:
         """A subscription of an earlier start: renew what is held for it, or register it anew."""
@@ -127,32 +150,46 @@ class Panel:
         else:
             kept.start()
 
-    def hand_over(self, old: str, new: str) -> Held | None:
-        """What is held for a client's subscription is held for its next one from now on; None if it is not held."""
+    def hand_over(self, old: str, new: str) -> None:
+        """What is held for a client's subscription is held for its next one from now on."""
         kept = self._kept[new] = self._kept.pop(old)
         kept.hand_over(new)
         self._bridge.off_panel.discard(old)
         self._changed(kept, kept.listening)
-        return kept.held if kept.listening else None
+
+    def held(self, identifier: str) -> Held | None:
+        """What the scanner holds for a client's subscription at the moment."""
+        kept = self._kept.get(identifier)
+        return kept.held if kept is not None and kept.listening else None
 
     def drop(self, identifier: str) -> Deferred[None] | None:
-        """The client's subscription is over: take its names from the panel."""
+        """The client's subscription is over: take its names from the panel, when the scanner can be reached at last."""
         kept = self._kept.pop(identifier, None)
         self._bridge.off_panel.discard(identifier)
-        return kept.stop() if kept is not None else None
+        if kept is None:
+            return None
+        self._leaving = [*(one for one in self._leaving if not one.is_gone), kept]
+        return kept.stop()
 
     def doubt(self) -> None:
         """The scanner may have forgotten us all."""
-        for kept in self._kept.values():
+        for kept in list(self._kept.values()):
+            kept.doubted()
+
+    def probe(self) -> None:
+        """Ask the scanner for one of them, whether it still is there."""
+        for kept in list(self._kept.values())[:1]:
             kept.doubted()
 
     def recovered(self, *, was_away: bool) -> None:
         """The scanner takes connections again after it did not."""
-        for kept in self._kept.values():
+        for kept in [*self._kept.values(), *self._leaving]:
             kept.recovered(was_away=was_away)
 
     async def stop(self) -> None:
         """Leave; the clients' subscriptions stay in the store."""
         self._stopped = True
         kept, self._kept = self._kept, {}
+        for one in (*self._leaving, *kept.values()):
+            one.give_up()
         await gatherResults([one.stop() for one in (*kept.values(), *self._beginning)])

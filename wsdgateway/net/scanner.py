@@ -65,6 +65,7 @@ class ScannerOptions:
     client_retry: float = 3600.0
     max_subscriptions: int = 1000
     scanner_silence: float = 86400.0
+    check: float = 60.0
     authorities: frozenset[str] = frozenset()
 
 
@@ -82,6 +83,7 @@ class Surroundings:
     metrics: Metrics
     store: Keeping
     policy: SinkPolicy
+    deliveries: Deliveries
     events_base: Callable[[str, int], Awaitable[str]]
     on_finished: Callable[[str, Job], None]
 
@@ -102,12 +104,11 @@ class Scanner:
         self.device = DeviceClient(
             around.reactor, seconds=around.seconds, max_connections=options.max_connections, timeout=options.timeout,
             idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=self._recovered)
-        self._deliveries = Deliveries(around.reactor)
-        self.panel = Panel(self.bridge, around.store)
+        self.panel = Panel(around.reactor, self.bridge, around.store, self._check)
         self.audience = Audience(
             around.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
             store=around.store, make_notifier=self._make_notifier, wall=around.wall, new_id=around.new_id,
-            silence=lambda: around.seconds() - self.device.heard_at, max_silence=options.scanner_silence)
+            silence=self._silence, max_silence=options.scanner_silence)
         self.source = EventSource(
             self.name, self.bridge.subscriptions, self.audience, self.panel, around.store, around.policy,
             options.client_expires, around.wall, around.new_id, self._no_events)
@@ -121,6 +122,7 @@ class Scanner:
         self.subscription: DeviceSubscription | None = None
         self._held: dict[str, Held] = {}
         self._resolving: IDelayedCall | None = None
+        self._checking: IDelayedCall | None = None
         self._resolve_pause = 1.0
         self._stopping = False
 
@@ -147,12 +149,18 @@ class Scanner:
         around, options = self._around, self.options
         return Notifier(around.reactor, scanner=self.name, seconds=around.seconds, queue=options.client_queue,
                         give_up_after=options.client_retry, counts=around.metrics.deliveries(self.name),
-                        send=self._deliveries.send, on_give_up=on_give_up)
+                        send=around.deliveries.send, on_give_up=on_give_up)
+
+    def _silence(self) -> float:
+        """For how many seconds the scanner has said nothing."""
+        return self._around.seconds() - self.device.heard_at
 
     def _no_events(self) -> str | None:
         """Why clients can't be given events of this scanner, or None."""
         if not self.options.subscribe:
             return 'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.'
+        if self._silence() >= self.options.scanner_silence:
+            return f"The scanner has said nothing for {self._silence():.0f} seconds; switch it on, and subscribe then."
         if self.subscription is not None and self.subscription.refused:
             return "The scanner has no events to give; ask GetJobElements for a job's status."
         return None
@@ -169,8 +177,19 @@ class Scanner:
         self._held = {one.identifier: one for one in held}
         self.audience.restore(subscriptions)
 
+    def _recheck_sinks(self) -> None:
+        """What the configuration allowed at an earlier start it may forbid now."""
+        policy = self._around.policy
+        for one in self.bridge.subscriptions.all():
+            if one.end_to is not None and not policy.still_allows(one.end_to, one.client):
+                one = attrs.evolve(one, end_to=None)
+                self.bridge.subscriptions.put(one)
+            if not policy.still_allows(one.notify_to, one.client):
+                self.audience.end(one, SOURCE_CANCELING, "Notifications may not go there any more.")
+
     def start(self) -> None:
         """Find the scan service, and subscribe."""
+        self._recheck_sinks()
         if self.options.scan is not None:
             self._found(self.options.scan)
         elif self.options.device is not None:
@@ -202,6 +221,7 @@ class Scanner:
             if subscription.panel:
                 self.panel.restore(subscription, self._held.pop(subscription.identifier, None))
         self._leave_the_rest()
+        self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
 
     def _leave_the_rest(self) -> None:
         """End what the scanner still holds for clients that have gone, or for nobody any more."""
@@ -239,8 +259,16 @@ class Scanner:
 
     def _check(self) -> None:
         """See whether the device still holds our subscription; by itself, since clients may all have gone."""
-        if self.subscription is not None:
+        if self.subscription is not None and self.subscription.listening:
             self.subscription.doubted()
+        else:
+            self.panel.probe()
+
+    def _check_on(self) -> None:
+        """A scanner that has started again tells nobody, and those who listen would wait until the next renewal."""
+        if len(self.bridge.subscriptions):
+            self._check()
+        self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
 
     def _resolve(self) -> None:
         self._resolving = None
@@ -272,12 +300,13 @@ class Scanner:
     async def stop(self) -> None:
         """Leave the device in peace: end the subscriptions there, close every connection."""
         self._stopping = True
-        if self._resolving is not None:
-            self._resolving.cancel()
+        for timer in (self._resolving, self._checking):
+            if timer is not None and timer.active():
+                timer.cancel()
         await self.audience.stop()
-        self._deliveries.stop()
         leaving = [Deferred.fromCoroutine(self.panel.stop())]
         if self.subscription is not None:
+            self.subscription.give_up()
             leaving.append(self.subscription.stop())
         await gatherResults(leaving)
         await self.device.stop()

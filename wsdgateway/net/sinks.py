@@ -4,12 +4,14 @@ The rules are `bridge.sinks`'.
 """
 
 import socket
+import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import TimeoutError as LookupTimeout
 
 from wsdgateway.bridge.sinks import BadSink, IPAddress, Network, Sink, admit, literal, parse_sink
 from wsdgateway.eventing.faults import destination_unreachable
@@ -17,6 +19,7 @@ from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.faults import Refused
 
 LOOKUP_SECONDS = 5.0
+MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2
 
 
 @attrs.frozen(eq=False)
@@ -26,24 +29,60 @@ class SinkPolicy:
     reactor: Any
     networks: tuple[Network, ...]
     listeners: Callable[[], list[tuple[str, int]]]
+    lookups: Counter[str] = attrs.field(factory=Counter)
 
     async def check(self, name: str, reference: EndpointReference, client: str) -> Sink:
         """The sink behind a NotifyTo or EndTo (`name`) of the subscriber at that IP address. Raises `Refused`."""
         try:
             address = parse_sink(reference.address)
-            found = [address.host] if literal(address.host) is not None else await self._look_up(address.host)
+            if (address.host, address.port) in self.listeners():
+                raise BadSink(f"{address.host}:{address.port} is this gateway itself; send another address")
+            found = [address.host] if literal(address.host) is not None else (
+                await self._look_up(address.host, client))
             return Sink(reference, admit(found, address, client=client, networks=self.networks, is_own=self._is_own))
         except BadSink as bad:
             raise Refused(destination_unreachable(f"{name} is refused: {bad}.")) from None
 
-    async def _look_up(self, host: str) -> list[str]:
-        looking: Deferred[Any] = deferToThreadPool(
-            self.reactor, self.reactor.getThreadPool(), socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+    async def _look_up(self, host: str, client: str) -> list[str]:
+        """A name's addresses. The threads are daemons and few for each client: a name server may take its time."""
+        if self.lookups.total() >= MAX_LOOKUPS or self.lookups[client] >= MAX_CLIENT_LOOKUPS:
+            raise BadSink(f"too many names are being looked up to look up {host}, too; send an IP address")
+        looking: Deferred[list[str]] = Deferred()
+        self.lookups[client] += 1
+        threading.Thread(target=self._ask, args=(host, client, looking), daemon=True).start()
         looking.addTimeout(LOOKUP_SECONDS, self.reactor)
         try:
-            return [str(found[4][0]) for found in await looking]
-        except Exception:  # no such name, or no answer in time: what failed is a look-up, whatever it raised
+            return await looking
+        except (OSError, LookupTimeout, UnicodeError):
             raise BadSink(f"the name {host} can't be looked up; send an IP address") from None
+
+    def _ask(self, host: str, client: str, looking: Deferred[list[str]]) -> None:
+        """In a thread of its own."""
+        found: list[str] | Exception
+        try:
+            found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            found = error
+        self.reactor.callFromThread(self._asked, client, looking, found)
+
+    def _asked(self, client: str, looking: Deferred[list[str]], found: list[str] | Exception) -> None:
+        self.lookups[client] -= 1
+        if not self.lookups[client]:
+            del self.lookups[client]
+        if looking.called:
+            return
+        if isinstance(found, Exception):
+            looking.errback(found)
+        else:
+            looking.callback(found)
+
+    def still_allows(self, sink: Sink, client: str) -> bool:
+        """Whether a sink that was checked at an earlier start would be taken now, too."""
+        try:
+            admit([sink.ip], sink.address, client=client, networks=self.networks, is_own=self._is_own)
+        except BadSink:
+            return False
+        return True
 
     def _is_own(self, ip: IPAddress, port: int) -> bool:
         return any(port == own and (literal(interface) == ip or (_is_any(interface) and _is_local(ip)))
@@ -56,12 +95,17 @@ def _is_any(interface: str) -> bool:
 
 
 def _is_local(ip: IPAddress) -> bool:
-    """Whether an address is one of this machine's: a socket can be bound to it."""
-    if ip.is_loopback:
-        return True
-    with socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    """Whether an address is one of this machine's: a socket can be bound to it, a link-local one on some interface."""
+    if ip.version == 4:
+        return ip.is_loopback or _can_bind(socket.AF_INET, (str(ip), 0))
+    scopes = [index for index, _ in socket.if_nameindex()] if ip.is_link_local else [0]
+    return any(_can_bind(socket.AF_INET6, (str(ip), 0, 0, scope)) for scope in scopes)
+
+
+def _can_bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.bind((str(ip), 0))
+            probe.bind(address)
         except OSError:
             return False
         return True

@@ -22,7 +22,8 @@ from wsdgateway.net.failures import DeviceError
 from wsdgateway.soap.envelope import Envelope
 
 SECRET_BYTES = 24
-LEAVE_SECONDS = 5.0
+LEAVE_SECONDS = 10.0
+FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
 
 
 class DeviceSubscription:
@@ -49,6 +50,8 @@ class DeviceSubscription:
         self._running: set[Deferred[None]] = set()
         self._number = 0
         self._notify_to = ""
+        self._retry = 0.0
+        self._given_up = False
         self._gone: Deferred[None] = Deferred()
         self._limit: IDelayedCall | None = None
         self.seen = Seen()
@@ -152,6 +155,10 @@ class DeviceSubscription:
 
     def recovered(self, *, was_away: bool) -> None:
         """The device takes connections again after it did not."""
+        if self.state == "stopped":
+            if self._timer is not None:
+                self._timer.reset(0)
+            return
         self._do(self._machine.recovered(self._side.seconds(), was_away=was_away))
 
     def stop(self) -> Deferred[None]:
@@ -159,7 +166,6 @@ class DeviceSubscription:
         self._cancel_timer()
         self._do(self._machine.stop())
         self._listen_at("")
-        self._stored(self._side.store.release(self._side.scanner, self.identifier))
         self._gone = Deferred()
         if not self._running:
             self._gone.callback(None)
@@ -233,10 +239,14 @@ class DeviceSubscription:
             if not isinstance(error, DeviceError):
                 self.log.failure("{scanner}: {what}", scanner=scanner, what=what)
             self.log.warn("{scanner}: {what} failed: {error}", scanner=scanner, what=what, error=str(error))
-            if number == self._number:
+            if isinstance(command, Unsubscribe):
+                self._leave_later(command, number)
+            elif number == self._number:
                 self._do(self._machine.unreachable(self._side.seconds()))
             return
         if isinstance(command, Unsubscribe):
+            # Only now: what could not be ended is in the store still, and the next start renews or ends it.
+            self._stored(self._side.store.release(self._side.scanner, self.identifier))
             return
         if self._machine.state == "stopped":
             self._listen_at("")
@@ -246,13 +256,34 @@ class DeviceSubscription:
         elif said.granted is not None:
             self._do(self._machine.granted(said.granted, self._side.seconds()))
             if isinstance(command, Subscribe) and said.envelope is not None:
-                self.log.info("{scanner}: subscribed to its events", scanner=scanner)
+                self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
+                              what="the panel for a client" if self.identifier else "its events")
                 self._on_granted(said.envelope)
             if self._machine.listening:
                 self._stored(self._side.store.hold(self.held))
         else:
             self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=said.name)
             self._do(self._machine.refused(said.name, self._side.seconds()))
+
+    def _leave_later(self, command: Unsubscribe, number: int) -> None:
+        """Say goodbye again, as long as the scanner may hold it: else a dead name stays on its panel."""
+        if not self._given_up and self._side.seconds() < self._machine.expires_at:
+            self._retry = min(self._retry * 2, LONGEST_RETRY) if self._retry else FIRST_RETRY
+            self._timer = self._side.reactor.callLater(self._retry, self._run_again, command, number)
+
+    def _run_again(self, command: Unsubscribe, number: int) -> None:
+        self._timer = None
+        self._run(self._send(command, number))
+
+    def give_up(self) -> None:
+        """The process ends: what has not been said is left to the next start, which has it from the store."""
+        self._given_up = True
+        self._cancel_timer()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has been stopped, and everything has been said."""
+        return self.state == "stopped" and not self._running and self._timer is None
 
     async def _request(self, command: Subscribe | Renew | Unsubscribe) -> Reply:
         if isinstance(command, Subscribe):

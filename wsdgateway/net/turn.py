@@ -41,6 +41,9 @@ class Channel(Protocol):
     def base(self) -> str:
         """The URL, without a path, under which the client reached us."""
 
+    def has_left(self) -> bool:
+        """Whether the client has closed its side, which most do only when they go."""
+
 
 def http_date(seconds: float) -> bytes:
     """Wall-clock seconds since 1970 as a Date field. RFC 9110 section 6.6.1."""
@@ -69,6 +72,10 @@ class Turn:
     def base(self) -> str:
         """The URL, without a path, under which the client reached us, or what it is to be told instead."""
         return self._channel.base()
+
+    def has_left(self) -> bool:
+        """Whether the client has closed at least its side of the connection."""
+        return self.gone or self._channel.has_left()
 
     def answer(self, status: int, body: bytes, content_type: bytes = CONTENT_TYPE,
                headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:

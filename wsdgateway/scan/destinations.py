@@ -14,6 +14,7 @@ from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import escape
 
 MAX_DESTINATIONS = 64
+MAX_XML = 65536
 MAX_TOKEN = 1024
 
 

@@ -23,6 +23,8 @@ from wsdgateway.simulator.events import Subscribers
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.simulator.web import SoapResource, Troubles
 
+TELLING_SECONDS = 0.1  # what has been answered is on its way by then
+
 
 def new_id() -> str:
     """A message id. WS-Addressing 2004/08, section 3."""
@@ -109,10 +111,11 @@ class VirtualScanner(Service):
                                   new_id=new_id)
         self.device = VirtualDevice(settings, subscribers, later=reactor.callLater, wall=wall)
         self.soap = SoapResource(reactor, self.device, self.troubles, wall=wall, new_id=new_id)
-        self.control = Control(self.soap, self.troubles, self.reboot)
+        self.control = Control(self.soap, self.troubles, self._reboot_soon)
         self._site = _Connections(_QuietSite(_Root(self.soap, self.control)), settings.connections)
         self._port: IListeningPort | None = None
         self._booting: Any = None
+        self._switching: Any = None
         self._endpoint = settings.endpoint
         self.listening: Deferred[None] = Deferred()
 
@@ -157,6 +160,10 @@ class VirtualScanner(Service):
                           seconds=RETRY_SECONDS)
         self._booting = self._reactor.callLater(RETRY_SECONDS, self._listen)
 
+    def _reboot_soon(self, seconds: float) -> None:
+        """Reboot when whoever asks for it has been told that it will be done."""
+        self._switching = self._reactor.callLater(TELLING_SECONDS, self.reboot, seconds)
+
     def reboot(self, seconds: float) -> None:
         """Switch off, and on again after so many seconds."""
         self.device.forget()
@@ -165,8 +172,7 @@ class VirtualScanner(Service):
         port, self._port = self._port, None
         if port is not None:
             closing = port.stopListening()
-            # Not from here: one of them is to be told that it is done.
-            self._reactor.callLater(0, self._site.abort)
+            self._site.abort()
             if closing is not None:
                 closing.addErrback(lambda failure: self.logger.failure("while switching off", failure))
         self._booting = self._reactor.callLater(seconds, self._listen)
@@ -174,8 +180,9 @@ class VirtualScanner(Service):
     async def _stop(self) -> None:
         self.device.stop()
         self.soap.stop()
-        if self._booting is not None:
-            self._booting.cancel()
+        for call in (self._booting, self._switching):
+            if call is not None and call.active():
+                call.cancel()
         if self._port is not None:
             await maybeDeferred(self._port.stopListening)
         self._site.abort()

@@ -4,15 +4,21 @@ WS-Addressing 2004/08, section 2: reference parameters and the older reference p
 endpoint reference come back as SOAP headers in every message to it.
 """
 
+import re
+
 import attrs
 from lxml import etree
 
-from wsdgateway.soap.namespaces import WSA
-from wsdgateway.soap.parsing import escape, text_of
+from wsdgateway.soap.namespaces import SOAP, WSA
+from wsdgateway.soap.parsing import Malformed, escape, text_of
 
 MAX_MESSAGE_ID = 1024  # a longer MessageID is nobody's, and is not kept
+MAX_PARAMETERS = 16
+MAX_PARAMETER = 8192
+MAX_PREFIXES = 64
 ANONYMOUS = f"{WSA}/role/anonymous"
 FAULT_ACTION = f"{WSA}/fault"
+_NAME = re.compile(r"<[^\s/>]+")
 
 
 @attrs.frozen
@@ -29,25 +35,30 @@ class EndpointReference:
 
 
 def read_reference(element: etree._Element) -> EndpointReference | None:
-    """The endpoint reference in an element of that type; None if it holds no address."""
+    """The endpoint reference in an element of that type; None if it holds no address.
+
+    Raises `Malformed` for parameters that can't be headers of their own, or that are too many or too large to be kept.
+    """
     address = text_of(element.find(f"{{{WSA}}}Address"))
     if address is None:
         return None
-    parameters = tuple(
-        _standing_alone(parameter)
-        for name in ("ReferenceProperties", "ReferenceParameters")
-        for parameter in element.iterfind(f"{{{WSA}}}{name}/{{*}}*")
-    )
-    return EndpointReference(address, parameters)
+    parameters = [parameter for name in ("ReferenceProperties", "ReferenceParameters")
+                  for parameter in element.iterfind(f"{{{WSA}}}{name}/{{*}}*")]
+    if len(parameters) > MAX_PARAMETERS:
+        raise Malformed(f"an endpoint reference has more than {MAX_PARAMETERS} reference parameters")
+    return EndpointReference(address, tuple(map(_standing_alone, parameters)))
 
 
 def _standing_alone(parameter: etree._Element) -> str:
-    """An element as text that means the same in any other place: one without namespace says so."""
+    """An element as text that means the same in any other place: it brings its prefixes, and no default but its own."""
+    if etree.QName(parameter).namespace in (WSA, SOAP):
+        raise Malformed(f"{parameter.tag!s} can't be a reference parameter, being a header in its own right")
+    if len(parameter.nsmap) > MAX_PREFIXES:
+        raise Malformed(f"more than {MAX_PREFIXES} namespaces are declared around a reference parameter")
     written = etree.tostring(parameter, encoding="unicode", with_tail=False)
-    name = str(parameter.tag)
-    if name.startswith("{"):
-        return written
-    return written if written.startswith(f'<{name} xmlns=""') else f'<{name} xmlns=""{written[len(name) + 1:]}'
+    if len(written) > MAX_PARAMETER:
+        raise Malformed(f"a reference parameter is longer than {MAX_PARAMETER} characters")
+    return written if None in parameter.nsmap else _NAME.sub(r'\g<0> xmlns=""', written, count=1)
 
 
 def write_reference(reference: EndpointReference) -> str:

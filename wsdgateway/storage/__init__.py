@@ -1,1 +1,1 @@
-"""Where finished jobs outlive the process: memory or SQLite, behind one small interface."""
+"""What outlives the process, finished jobs and subscriptions: memory or SQLite, behind one small interface."""

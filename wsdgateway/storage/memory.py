@@ -2,7 +2,8 @@
 
 from collections import deque
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import succeed as done
 from zope.interface import implementer
 
 from wsdgateway.bridge.holding import Held
@@ -24,29 +25,36 @@ class MemoryStore:
         self._jobs.setdefault(job.scanner, deque(maxlen=self._history)).append(job)
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
-        return succeed(list(self._jobs.get(scanner, ())))
+        return done(list(self._jobs.get(scanner, ())))
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         self._subscriptions[subscription.identifier] = subscription
-        return succeed(None) if held is None else self.hold(held)
+        return done(None) if held is None else self.hold(held)
+
+    def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
+        self._held.pop((heir.scanner, former), None)
+        self._subscriptions.pop(former, None)
+        if left is not None:
+            self._subscriptions[former] = left
+        return self.save(heir, held)
 
     def forget(self, identifier: str) -> Deferred[None]:
         self._subscriptions.pop(identifier, None)
-        return succeed(None)
+        return done(None)
 
     def subscriptions(self) -> Deferred[list[Subscription]]:
-        return succeed(list(self._subscriptions.values()))
+        return done(list(self._subscriptions.values()))
 
     def hold(self, held: Held) -> Deferred[None]:
         self._held[held.scanner, held.identifier] = held
-        return succeed(None)
+        return done(None)
 
     def release(self, scanner: str, identifier: str) -> Deferred[None]:
         self._held.pop((scanner, identifier), None)
-        return succeed(None)
+        return done(None)
 
     def held(self) -> Deferred[list[Held]]:
-        return succeed(list(self._held.values()))
+        return done(list(self._held.values()))
 
     def close(self) -> Deferred[None]:
-        return succeed(None)
+        return done(None)

@@ -12,6 +12,9 @@ from pathlib import Path
 from wsdgateway.storage.store import StoreError
 
 _VERSION = "PRAGMA user_version"
+_OWNER = "PRAGMA application_id"
+OURS = 0x57534447  # "WSDG"; schema 1 did not set it
+_FIRST_TABLE = ["finished_job"]
 
 
 def _steps() -> list[str]:
@@ -41,14 +44,17 @@ def _bring_up(connection: sqlite3.Connection, path: Path, steps: list[str]) -> N
     if problem != "ok":
         raise StoreError(f"{path}: the store is damaged: {problem}; nothing was changed. Move it away, or put a copy "
                          "of it in its place")
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    tables = [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    owner = connection.execute(_OWNER).fetchone()[0]
+    if owner != (OURS if version > 1 else 0) or (version <= 1 and tables != _FIRST_TABLE[:version]):
         raise StoreError(f"{path}: the file is a database of another program; name another file")
     if version == len(steps):
         return
     if version:
         _copy(connection, path.with_name(f"{path.name}.schema-{version}"))
     missing = "\n".join(steps[version:])
-    connection.executescript(f"BEGIN IMMEDIATE;\n{missing}\n{_VERSION} = {len(steps)};\nCOMMIT;")
+    connection.executescript(
+        f"BEGIN IMMEDIATE;\n{missing}\n{_OWNER} = {OURS};\n{_VERSION} = {len(steps)};\nCOMMIT;")
 
 
 def _copy(connection: sqlite3.Connection, copy: Path) -> None:

@@ -1,9 +1,12 @@
 """The store in a SQLite file. One thread writes, so that the order is kept and the reactor never waits."""
 
+import fcntl
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred
@@ -17,7 +20,12 @@ from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.storage.schema import prepare
-from wsdgateway.storage.store import FinishedJob, IStore
+from wsdgateway.storage.store import FinishedJob, IStore, StoreError
+
+_Statement = tuple[str, tuple[object, ...]]
+
+_SUBSCRIPTIONS = "SELECT * FROM client_subscription ORDER BY rowid"
+_HELD = "SELECT * FROM device_subscription"
 
 
 @implementer(IStore)
@@ -29,13 +37,12 @@ class SqliteStore:
     def __init__(self, reactor: Any, path: Path, history: int) -> None:
         self._history = history
         prepare(path)
+        self._claim = _claim(path)
+        _read_all(path)
         self._pool = ConnectionPool("sqlite3", str(path), cp_min=1, cp_max=1, cp_noisy=False, cp_reactor=reactor,
                                     check_same_thread=False)
 
-    def _do(self, statement: str, *values: object) -> Deferred[None]:
-        return self._run([(statement, values)])
-
-    def _run(self, statements: list[tuple[str, tuple[object, ...]]]) -> Deferred[None]:
+    def _run(self, statements: list[_Statement]) -> Deferred[None]:
         def run(transaction: Any) -> None:
             for statement, values in statements:
                 transaction.execute(statement, values)
@@ -67,26 +74,64 @@ class SqliteStore:
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         return self._run([_save(subscription), *([] if held is None else [_hold(held)])])
 
+    def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
+        return self._run([
+            _release(heir.scanner, former), _forget(former) if left is None else _save(left), _save(heir),
+            *([] if held is None else [_hold(held)])])
+
     def forget(self, identifier: str) -> Deferred[None]:
-        return self._do("DELETE FROM client_subscription WHERE identifier = ?", identifier)
+        return self._run([_forget(identifier)])
 
     def subscriptions(self) -> Deferred[list[Subscription]]:
-        return self._all(_subscription, "SELECT * FROM client_subscription ORDER BY rowid")
+        return self._all(_subscription, _SUBSCRIPTIONS)
 
     def hold(self, held: Held) -> Deferred[None]:
         return self._run([_hold(held)])
 
     def release(self, scanner: str, identifier: str) -> Deferred[None]:
-        return self._do("DELETE FROM device_subscription WHERE scanner = ? AND identifier = ?", scanner, identifier)
+        return self._run([_release(scanner, identifier)])
 
     def held(self) -> Deferred[list[Held]]:
-        return self._all(lambda row: Held(row[0], row[1], row[2], row[3], _reference(row[4]), row[5]),
-                         "SELECT * FROM device_subscription")
+        return self._all(_held, _HELD)
 
     def close(self) -> Deferred[None]:
         # What was begun before this runs first: there is one thread.
         last: Deferred[Any] = self._pool.runQuery("SELECT 1")
-        return last.addBoth(lambda _: self._pool.close())
+        return last.addBoth(lambda _: self._end())
+
+    def _end(self) -> None:
+        self._pool.close()
+        self._claim.close()
+
+
+def _claim(path: Path) -> BinaryIO:
+    """The file, locked for this process as long as it is open. Raises `StoreError` if another one has it."""
+    file = path.open("rb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StoreError(f"{path}: another gateway is using the store; stop that one, or name another file") from None
+    except OSError:
+        pass  # a file system without locks
+    return file
+
+
+def _read_all(path: Path) -> None:
+    """Whether every subscription can be read. Raises `StoreError`: better now than when nobody listens any more."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            for row in connection.execute(_SUBSCRIPTIONS):
+                _subscription(row)
+            for row in connection.execute(_HELD):
+                _held(row)
+    except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{path}: a subscription in the store can't be read: {error}; nothing was changed. Move the "
+                         "file away, or put a copy of it in its place") from None
+
+
+def _held(row: tuple[Any, ...]) -> Held:
+    return Held(row[0], row[1], row[2], row[3], _reference(row[4]), float(row[5]))
 
 
 def _write(reference: EndpointReference) -> str:
@@ -98,12 +143,20 @@ def _reference(text: str) -> EndpointReference:
     return EndpointReference(address, tuple(parameters))
 
 
-def _hold(held: Held) -> tuple[str, tuple[object, ...]]:
+def _forget(identifier: str) -> _Statement:
+    return "DELETE FROM client_subscription WHERE identifier = ?", (identifier,)
+
+
+def _release(scanner: str, identifier: str) -> _Statement:
+    return "DELETE FROM device_subscription WHERE scanner = ? AND identifier = ?", (scanner, identifier)
+
+
+def _hold(held: Held) -> _Statement:
     return ("REPLACE INTO device_subscription VALUES (?, ?, ?, ?, ?, ?)",
             (held.scanner, held.identifier, held.address, held.notify_to, _write(held.manager), held.expires_at))
 
 
-def _save(one: Subscription) -> tuple[str, tuple[object, ...]]:
+def _save(one: Subscription) -> _Statement:
     """An update keeps the row's place, so that the oldest stays the first."""
     values = (
         one.identifier, one.scanner, one.client, one.manager, _write(one.notify_to.reference), one.notify_to.ip,
@@ -123,6 +176,6 @@ def _subscription(row: tuple[Any, ...]) -> Subscription:
     return Subscription(
         identifier, scanner, client, manager, Sink(_reference(notify_to), notify_ip),
         None if end_to is None else Sink(_reference(end_to), end_ip),
-        ActionFilter(None if wanted is None else tuple(json.loads(wanted))), expires_at, bool(panel),
+        ActionFilter(None if wanted is None else tuple(json.loads(wanted))), float(expires_at), bool(panel),
         None if xml is None else Destinations(xml, tuple((context, name) for context, name in listed)),
         tuple(Token(*token) for token in json.loads(tokens)))

@@ -42,6 +42,9 @@ class IStore(Interface):
     def save(subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         """Keep a client's subscription, in the place of its former self; together with what is held for it."""
 
+    def succeed(heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
+        """Another subscription takes a former one's place, all at once: the heir, what is held for it, what is left."""
+
     def forget(identifier: str) -> Deferred[None]:
         """A client's subscription is over."""
 

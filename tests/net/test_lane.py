@@ -1,0 +1,53 @@
+"""One at a time, however many there are and however they end."""
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import Clock
+
+from wsdgateway.net.lane import Lane
+
+
+def test_they_run_in_order_and_a_failure_stops_nobody():
+    clock, began, ended = Clock(), [], []
+    lane = Lane(clock)
+    acts = {name: Deferred() for name in "abc"}
+
+    def run(name):
+        async def act():
+            began.append(name)
+            return await acts[name]
+
+        running = ensureDeferred(lane.run(act))
+        running.addBoth(lambda result: ended.append((name, str(getattr(result, "value", result)))))
+
+    for name in acts:
+        run(name)
+    assert began == ["a"]
+    acts["a"].errback(ValueError("no"))
+    clock.advance(0)
+    assert began == ["a", "b"]
+    acts["b"].callback("yes")
+    acts["c"].callback("yes")
+    clock.advance(0)
+    assert ended == [("a", "no"), ("b", "yes"), ("c", "yes")]
+    run("a")
+    assert began[-1] == "a"
+
+
+def test_thousands_that_fail_at_once_are_no_recursion():
+    clock, lane, ended = Clock(), None, []
+    lane = Lane(clock)
+    gate = Deferred()
+
+    async def first():
+        await gate
+
+    async def fails():
+        raise ValueError
+
+    ensureDeferred(lane.run(first))
+    for _ in range(5000):
+        ensureDeferred(lane.run(fails)).addErrback(lambda failure: ended.append(failure.trap(ValueError)))
+    gate.callback(None)
+    for _ in range(5000):
+        clock.advance(0)
+    assert len(ended) == 5000

@@ -1,0 +1,37 @@
+"""One at a time: things to do that wait for each other, for however many there are.
+
+Not Twisted's semaphore, whose release runs the next one at once: where each fails at once, a hundred of them are a
+recursion of a hundred.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+
+_T = TypeVar("_T")
+
+
+class Lane:
+    """Runs what it is given, in the order in which it comes."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._busy = False
+        self._waiting: deque[Deferred[None]] = deque()
+
+    async def run(self, act: Callable[[], Awaitable[_T]]) -> _T:
+        """What `act` gives, when it is its turn."""
+        if self._busy:
+            turn: Deferred[None] = Deferred()
+            self._waiting.append(turn)
+            await turn
+        self._busy = True
+        try:
+            return await act()
+        finally:
+            if self._waiting:
+                self._reactor.callLater(0, self._waiting.popleft().callback, None)
+            else:
+                self._busy = False
