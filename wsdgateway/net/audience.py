@@ -116,7 +116,7 @@ class Audience:
                       client=subscription.client, address=subscription.notify_to.reference.address, reason=reason)
         self._forgotten(self.leave(subscription))
         if subscription.end_to is not None:
-            self.notifier.tell_end(subscription.end_to, write_subscription_end(
+            self.notifier.endings.tell(subscription.end_to, write_subscription_end(
                 to=subscription.end_to.reference, manager=subscription.manager,
                 identifier=subscription.urn, status=status, reason=reason, message_id=self._new_id()))
 

@@ -7,16 +7,14 @@ import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.mailbox import GiveUp, Letter, Mailbox, Retry
 from wsdgateway.bridge.sinks import Sink
-
-END_PAUSES = (1.0, 5.0, 15.0)  # between the tries to tell a subscriber that its subscription is over
-MAX_ENDS = 10000
+from wsdgateway.net.endings import Endings
 
 # Said by what stands before a sink that is not there at the moment, or too busy; anything else is about the event.
 _AWAY = frozenset((404, 408, 429, 502, 503, 504))
@@ -59,7 +57,7 @@ class Notifier:
         self._give_up_after = give_up_after
         self._random = random
         self._recipients: dict[str, _Recipient] = {}
-        self._ending: set[Deferred[None]] = set()
+        self.endings = Endings(reactor, scanner=scanner, send=send, settled=self.settled)
         self._idle: list[Deferred[None]] = []
 
     def open(self, identifier: str, sink: Sink) -> None:
@@ -95,47 +93,11 @@ class Notifier:
         recipient = self._recipients.get(identifier)
         return (0, 0) if recipient is None else (len(recipient.mailbox), recipient.mailbox.failures)
 
-    def tell_end(self, sink: Sink, message: bytes) -> None:
-        """Send a SubscriptionEnd, a few times at most; nobody waits for it."""
-        if len(self._ending) >= MAX_ENDS:
-            self.log.warn("{scanner}: {address} is not told that its subscription is over: {count} others wait for "
-                          "that", scanner=self.scanner, address=sink.reference.address, count=len(self._ending))
-            return
-        telling: Deferred[None] = Deferred.fromCoroutine(self._tell_end(sink, message))
-        self._ending.add(telling)
-        telling.addErrback(lambda failure: failure.trap(CancelledError) and None)
-        telling.addErrback(lambda failure: self.log.failure(
-            "{scanner}: SubscriptionEnd", failure, scanner=self.scanner))
-        telling.addBoth(lambda _: self._ended(telling))
-
-    async def _tell_end(self, sink: Sink, message: bytes) -> None:
-        for pause in (*END_PAUSES, None):
-            try:
-                if await self.send(sink, message) < 300:
-                    return
-            except CancelledError:
-                raise
-            except Exception as error:  # a sink may be unreachable in as many ways as there are networks
-                self.log.info("{scanner}: {address} can't be told that its subscription is over: {error}",
-                              scanner=self.scanner, address=sink.reference.address, error=_why(error))
-            if pause is not None:
-                waiting: Deferred[None] = Deferred()
-                call = self.reactor.callLater(pause, waiting.callback, None)
-                try:
-                    await waiting
-                finally:
-                    if call.active():
-                        call.cancel()
-
-    def _ended(self, telling: "Deferred[None]") -> None:
-        self._ending.discard(telling)
-        self.settled()
-
     # The end.
 
     @property
     def _is_idle(self) -> bool:
-        return not self._ending and all(recipient.is_settled for recipient in self._recipients.values())
+        return not self.endings.untried and all(recipient.is_settled for recipient in self._recipients.values())
 
     def settled(self) -> None:
         """Somebody has nothing to be sent any more, or failed and must wait."""
@@ -155,8 +117,7 @@ class Notifier:
         """Send nothing more."""
         for identifier in list(self._recipients):
             self._recipients.pop(identifier).close()
-        for telling in list(self._ending):
-            telling.cancel()
+        self.endings.stop()
 
 
 class _Recipient:
