@@ -165,20 +165,23 @@ def test_killed_at_random_moments_nothing_that_was_answered_is_lost(site, listen
     moments = random.Random(20261122)
     response, panel = site.subscribe(listener.url + "/panel", end_to=listener.url + "/end", **PANEL)
     token = dict(read_tokens(response.body))["ctx"]
-    answered = [panel]
+    answered, renewed, ended, failures = [panel], set(), set(), []
 
     def subscribe_on_and_on(number):
         while True:
             try:
                 answered.append(site.subscribe(f"{listener.url}/more/{number}")[1])
-                if site.ask(manage("Renew", answered[-1], expires="PT2H"))[0] != 200:
-                    return
+                assert site.ask(manage("Renew", answered[-1], expires="PT2H"))[0] == 200
+                renewed.add(answered[-1])
                 gone = answered.pop(moments.randrange(1, len(answered)))
-                if site.ask(manage("Unsubscribe", gone))[0] != 200:
-                    answered.append(gone)
+                assert site.ask(manage("Unsubscribe", gone))[0] == 200
+                ended.add(gone)
                 answered.append(site.subscribe(f"{listener.url}/more/{number}")[1])
             except OSError:
                 return  # killed
+            except AssertionError as failure:  # nobody else hears of it: this is a thread
+                failures.append(failure)
+                return
 
     for number in range(KILLS):
         identifier = press(site, listener, until, "/panel")
@@ -198,9 +201,14 @@ def test_killed_at_random_moments_nothing_that_was_answered_is_lost(site, listen
         busy.join(20)
         scan.join(20)
         site.start()
+        assert not failures
         for identifier in answered:
             status, body = site.ask(manage("GetStatus", identifier))
             assert status == 200, fault_of(read(body))
+            if identifier in renewed:
+                assert float(read(body).body.findtext(f"{W}Expires")[2:-1]) > 3600
+        for identifier in ended:
+            assert fault_of(read(site.ask(manage("GetStatus", identifier))[1])) == "InvalidMessage"
         a_scan_works(site, listener, until, token)
     assert "/end" not in listener.told
     asked = site.control()["asked"]
