@@ -19,7 +19,7 @@ from messages import (
 )
 from peers import ask, connect, post
 from test_events import get, until
-from twisted.internet.defer import ensureDeferred, fail
+from twisted.internet.defer import Deferred, ensureDeferred, fail
 
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.scan.destinations import read_tokens
@@ -348,6 +348,9 @@ async def test_a_scanner_that_can_not_be_reached_has_no_panel(gateway, sink):
     service = await gateway("http://127.0.0.1:1/scan")
     await subscribed(service, url)  # it will have events when it is there
     assert await refused(service, subscribe(url, **PANEL)) == "ServerErrorTemporaryError"
+    text = service.metrics.render().decode()
+    assert 'wsdgateway_requests_total{operation="Subscribe",scanner="front-desk",source="local"} 1.0' in text
+    assert 'wsdgateway_requests_total{operation="Subscribe",scanner="front-desk",source="refused"} 1.0' in text
     assert len(service.scanner.bridge.subscriptions) == 1
 
 
@@ -753,3 +756,28 @@ async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridge
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     await until(lambda: service.scanner.panel._leaving[0].is_gone)
     assert [held.identifier for held in await service.store.held()] == [""]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_button_may_be_pressed_before_the_subscribe_is_answered(bridged, sink, monkeypatch):
+    service = await bridged()
+    listener = await sink()
+    save, held = service.store.save, []
+
+    def slow(*arguments):
+        held.append((Deferred(), arguments))
+        return held[-1][0]
+
+    monkeypatch.setattr(service.store, "save", slow)
+    asking = ensureDeferred(ask(service.port, PATH, subscribe(listener.url, **PANEL)))
+    await until(lambda: held)
+    for _ in range(2):
+        service.device.device.press()
+    await until(lambda: service.scanner.audience._early)
+    await until(lambda: sum(map(len, service.scanner.audience._early.values())) == 2)
+    monkeypatch.undo()
+    [(waiting, arguments)] = held
+    await save(*arguments)
+    waiting.callback(None)
+    assert (await asking)[0].status == 200
+    await until(lambda: len(listener.told) == 2)

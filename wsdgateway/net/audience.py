@@ -49,7 +49,7 @@ class Audience:
         self._timer: IDelayedCall | None = None
         self._running = True
         self._leaving: set[Deferred[None]] = set()
-        self._early: dict[str, Envelope] = {}
+        self._early: dict[str, list[Envelope]] = {}
         self.notifier = make_notifier(self._gave_up)
 
     # Coming and going.
@@ -66,8 +66,7 @@ class Audience:
         self._subscriptions.put(subscription)
         self.notifier.open(subscription.identifier, subscription.notify_to)
         self._look_soon()
-        early = self._early.pop(subscription.identifier, None)
-        if early is not None:
+        for early in self._early.pop(subscription.identifier, ()):
             self._send([subscription], early)
 
     def succeed(self, heir: Subscription, former: str, left: Subscription | None) -> None:
@@ -165,8 +164,8 @@ class Audience:
         subscription = self._subscriptions.find(identifier, self._wall())
         if subscription is not None:
             self._send([subscription], envelope)
-        elif len(self._early) < MAX_EARLY:
-            self._early[identifier] = envelope
+        elif sum(map(len, self._early.values())) < MAX_EARLY:
+            self._early.setdefault(identifier, []).append(envelope)
 
     def _send(self, listeners: list[Subscription], envelope: Envelope) -> None:
         if not listeners:

@@ -92,7 +92,7 @@ class EventSource:
         except Refused as refused:
             return Refuse(refused.fault), REFUSED
         except DeviceError as error:
-            return Refuse(fault_for(error)), DEVICE
+            return Refuse(fault_for(error)), DEVICE if error.sent else REFUSED
         except _Declined as declined:
             body = related(declined.reply.body, request.envelope.message_id)
             return Pass(attrs.evolve(declined.reply, body=body)), DEVICE

@@ -7,12 +7,13 @@ from wsdgateway.soap.faults import Fault, internal_error, temporary_error
 
 
 class DeviceError(Exception):
-    """No usable answer came from the device at `peer`; `what` says why."""
+    """No usable answer came from the device at `peer`; `what` says why. `sent`: the request had reached it."""
 
     def __init__(self, peer: str, what: str) -> None:
         super().__init__(f"{peer}: {what}")
         self.peer = peer
         self.what = what
+        self.sent = False
 
 
 class Unavailable(DeviceError):

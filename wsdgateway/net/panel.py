@@ -138,7 +138,9 @@ class Panel:
         except Malformed:
             refused = False
         if not refused:
-            raise BadDevice(self._bridge.name, "it answered Subscribe with neither SubscribeResponse nor fault")
+            error = BadDevice(self._bridge.name, "it answered Subscribe with neither SubscribeResponse nor fault")
+            error.sent = True
+            raise error
         return reply
 
     def restore(self, subscription: Subscription, held: Held | None) -> None:

@@ -138,7 +138,8 @@ class Scanner:
         call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
         try:
             reply = await read_reply(await self.device.request(call))
-        except DeviceError:
+        except DeviceError as error:
+            error.sent = call.sent
             if call.sent:
                 metrics.device_request(self.name, operation.name, ERROR)
             raise
