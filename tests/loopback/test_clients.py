@@ -781,3 +781,34 @@ async def test_the_button_may_be_pressed_before_the_subscribe_is_answered(bridge
     waiting.callback(None)
     assert (await asking)[0].status == 200
     await until(lambda: len(listener.told) == 2)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway, device, sink):
+    from test_events import Subscribed
+
+    scanner = Subscribed(device)
+    service = await gateway(device.url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    granted = await subscribed(service, (await sink()).url, **PANEL)
+    device.handle = lambda asked: asked.answer(b"busy", b"503 Busy", b"text/plain")
+    await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
+    await until(lambda: service.scanner.panel._leaving[0]._timer is not None)
+    assert len(await service.store.held()) == 2
+    device.handle = scanner.handle
+    service.scanner._recovered(False)
+    await until(lambda: service.scanner.panel._leaving[0].is_gone)
+    assert scanner.actions[-1] == "Unsubscribe"
+    assert [held.identifier for held in await service.store.held()] == [""]
+
+
+@pytest_twisted.ensureDeferred
+async def test_repeating_with_other_filters_is_bounded_too(bridged, sink):
+    service = await bridged(events={"max_subscriptions": 3})
+    url = (await sink()).url
+    for number in range(10):
+        events = ["ScanAvailableEvent", "JobStatusEvent"] if number % 2 else ["ScanAvailableEvent"]
+        await ask(service.port, PATH, subscribe(url, events=events, destinations=PANEL["destinations"]))
+        assert len(service.scanner.bridge.subscriptions) <= 3
+    assert service.device.soap.asked["Subscribe"] == 2
+    assert len(service.device.device.subscribers.held) == 2

@@ -154,7 +154,7 @@ class Model(RuleBasedStateMachine):
                          self.store, policy, self, self.base, lambda *_: None))
         life = self.clock
         # What is left of a killed process does nothing any more.
-        self.scanner.own = lambda *request: self.device.own(*request) if life is self.clock else Deferred()
+        self.scanner._ask = lambda _, *request: self.device.own(*request) if life is self.clock else Deferred()
         self.scanner.device.peers = {"192.0.2.20"}
         self.scanner.restore(self.kept.subscriptions().result, self.kept.held().result)
         self.scanner.start()

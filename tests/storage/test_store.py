@@ -1,5 +1,6 @@
 """The store: one contract for all, and what a file may be."""
 
+import fcntl
 import sqlite3
 from contextlib import closing
 from importlib.resources import files
@@ -85,7 +86,7 @@ async def test_subscriptions_come_back_as_they_were(store):
     await store.hold(held("", expires_at=2.0))
     assert await store.subscriptions() == [changed, second]
     await store.forget("a")
-    await store.release("front-desk", "a")
+    await store.release("front-desk", "a", held("a").notify_to)
     await store.forget("unknown")
     assert await store.subscriptions() == [second]
     assert await store.held() == [held("", expires_at=2.0)]
@@ -105,7 +106,8 @@ async def test_one_takes_anothers_place(store, left):
 
 @pytest_twisted.ensureDeferred
 async def test_writes_happen_in_the_order_in_which_they_are_asked_for(store):
-    waits = [store.save(subscription("a")), store.forget("a"), store.hold(held("")), store.release("front-desk", "")]
+    waits = [store.save(subscription("a")), store.forget("a"), store.hold(held("")),
+             store.release("front-desk", "", held("").notify_to)]
     for waiting in waits:
         await waiting
     assert await store.subscriptions() == []
@@ -242,3 +244,24 @@ async def test_one_file_is_one_gateways(tmp_path):
         SqliteStore(reactor, tmp_path / "s.sqlite", 3)
     await made.close()
     await SqliteStore(reactor, tmp_path / "s.sqlite", 3).close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_made_anew_meanwhile_is_not_released(store):
+    await store.hold(held("", notify_to="http://gw/new"))
+    await store.release("front-desk", "", "http://gw/old")
+    assert len(await store.held()) == 1
+    await store.release("front-desk", "", "http://gw/new")
+    assert await store.held() == []
+
+
+def test_a_file_that_another_gateway_has_is_not_touched(tmp_path):
+    file = tmp_path / "s.sqlite"
+    old_file(file)
+    before = file.read_bytes()
+    with file.open("rb") as claimed:
+        fcntl.flock(claimed, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="another gateway"):
+            SqliteStore(None, file, 3)
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["s.sqlite"]

@@ -18,8 +18,8 @@ FILTERS = (ALL_EVENTS, JOB_EVENTS)
 
 RECHECK = 10.0  # a device does not start again in less
 
-_TEMPORARY = frozenset(("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "503"))
-_NOT_THE_FILTER = _TEMPORARY | {"404"}
+TEMPORARY = frozenset(("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "503"))
+_NOT_THE_FILTER = TEMPORARY | {"404"}
 
 
 class Upstream:
@@ -47,7 +47,7 @@ class Upstream:
     @property
     def refusing(self) -> bool:
         """Whether the device said no to the last Subscribe, and not for the moment only."""
-        return bool(self._core.refusing) and self._core.refusing not in _TEMPORARY
+        return bool(self._core.refusing) and self._core.refusing not in TEMPORARY
 
     @property
     def manager(self) -> EndpointReference:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.holding import Held
 from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.http.messages import first
 from wsdgateway.net.keeping import Keeping
@@ -46,7 +47,7 @@ class DeviceSide:
     """What all subscriptions at one scanner share. `address` is its scan service, `expires` in seconds is asked for.
 
     `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
-    secret to the subscription that notifies there.
+    secret to the subscription that notifies there; `leave` ends what is held at an address of former times.
     """
 
     reactor: Any
@@ -61,6 +62,7 @@ class DeviceSide:
     new_id: Callable[[], str]
     store: Keeping
     addresses: dict[str, "DeviceSubscription"]
+    leave: Callable[[Held], None]
 
     async def subscribe(self, notify_to: str, actions: tuple[str, ...], extension: str) -> Reply:
         """Ask for these events, told at that address. `extension` is XML for the Subscribe. Raises `DeviceError`."""

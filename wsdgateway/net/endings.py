@@ -28,6 +28,7 @@ class Endings:
         self._send = send
         self._settled = settled
         self._telling: set[Deferred[None]] = set()
+        self._stopped = False
         self.untried = 0
 
     def tell(self, sink: Sink, message: bytes) -> None:
@@ -53,6 +54,8 @@ class Endings:
         for pause in PAUSES:
             if arrived:
                 return
+            if self._stopped:
+                return
             await deferLater(self._reactor, pause)
             arrived = await self._try(sink, message)
 
@@ -68,5 +71,6 @@ class Endings:
 
     def stop(self) -> None:
         """Try no more."""
+        self._stopped = True
         for telling in list(self._telling):
             telling.cancel()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
@@ -33,7 +34,7 @@ from wsdgateway.net.panel import Panel
 from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, read_destinations, write_tokens
 from wsdgateway.scan.operations import EVENT_SPELLINGS, GET_STATUS, RENEW, SUBSCRIBE
-from wsdgateway.soap.faults import Refused
+from wsdgateway.soap.faults import Refused, temporary_error
 
 _UNKNOWN = invalid_message(
     "There is no such subscription here, or it has ended; send Subscribe to the scan service anew.")
@@ -165,11 +166,19 @@ class EventSource:
             self.log.warn("{scanner}: {client} has subscribed again and again for {address}; the first of these makes "
                           "room", scanner=self.scanner, client=superseded.client,
                           address=superseded.notify_to.reference.address)
-            try:
-                await self.audience.leave(superseded)
-            except Exception:  # whatever a disk can do
-                self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
+            leaving = self.audience.leave(superseded)
+            await self._unheard(leaving)
         self.subscriptions.expect(subscription.identifier)
+
+    async def _forgotten(self, identifier: str) -> None:
+        await self._unheard(self.store.forget(identifier))
+
+    async def _unheard(self, storing: Deferred[None]) -> None:
+        """Something that no client is told of."""
+        try:
+            await storing
+        except Exception:  # whatever a disk can do
+            self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
 
     async def _register(self, subscription: Subscription,
                         is_gone: Callable[[], bool]) -> tuple[Subscription, str, str]:
@@ -193,6 +202,7 @@ class EventSource:
         except Refused:
             self.audience.off_panel(subscription.identifier)
             raise
+        self.panel.catch_up(subscription.identifier)
         return registered.subscription, registered.responses, DEVICE
 
     async def _keep(self, subscription: Subscription, held: Held | None = None) -> None:
@@ -211,15 +221,22 @@ class EventSource:
         """
         heir = attrs.evolve(subscription, tokens=former.tokens)
         left = None if heir.filter == former.filter else attrs.evolve(former, panel=False, destinations=None, tokens=())
+        if left is not None:
+            await self._make_room(subscription)
+            if self.subscriptions.repeated(subscription) is not former:
+                raise Refused(temporary_error("The former registration has just changed; send the Subscribe again."))
         self.panel.hand_over(former.identifier, heir.identifier)
         self.audience.succeed(heir, former.identifier, left)
         try:
             await self.store.succeed(heir, self.panel.held(heir.identifier), former.identifier, left)
         except Exception:  # whatever a disk can do
             self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
-            current = self.subscriptions.get(heir.identifier) or heir
-            self.panel.hand_over(heir.identifier, former.identifier)
-            self.audience.withdraw(heir.identifier, attrs.evolve(former, tokens=current.tokens), left)
+            current = self.subscriptions.get(heir.identifier)
+            if current is not None:
+                self.panel.hand_over(heir.identifier, former.identifier)
+                self.audience.withdraw(heir.identifier, attrs.evolve(former, tokens=current.tokens), left)
+            else:  # it has ended meanwhile, and the former one with it
+                await self._forgotten(former.identifier)
             raise Refused(unable_to_process(_NOT_STORED)) from None
         return heir
 

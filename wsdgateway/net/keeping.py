@@ -23,5 +23,5 @@ class Keeping(Protocol):
     def hold(self, held: Held) -> Deferred[None]:
         """Keep what is held at a scanner, in the place of its former self."""
 
-    def release(self, scanner: str, identifier: str) -> Deferred[None]:
-        """That is held no more."""
+    def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
+        """What notifies us there is held no more."""

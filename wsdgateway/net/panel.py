@@ -58,6 +58,7 @@ class Panel:
         self._stopped = False
         self._subscribes, self._renewals = Lane(reactor), Lane(reactor)
         self._leaving: list[DeviceSubscription] = []
+        self._early: dict[str, Envelope] = {}
         self.side: DeviceSide | None = None
         self.one_at_a_time = DeferredLock()
 
@@ -93,8 +94,14 @@ class Panel:
         A hundred names after a reboot must not stand before the clients' requests.
         """
         assert self.side is not None
-        own, lane = self.side.own, self._subscribes if operation is SUBSCRIBE else self._renewals
-        return await lane.run(lambda: own(url, operation, body))
+        own = self.side.own
+
+        async def ask() -> Reply:
+            if self._stopped and operation is SUBSCRIBE:
+                raise Unavailable(self._bridge.name, "the gateway is stopping")
+            return await own(url, operation, body)
+
+        return await (self._subscribes if operation is SUBSCRIBE else self._renewals).run(ask)
 
     def _changed(self, kept: DeviceSubscription, listening: bool) -> None:
         if listening:
@@ -106,11 +113,18 @@ class Panel:
         """Subscribed anew: the tokens that the client has stand for the scanner's new ones from now on."""
         subscription = self._bridge.subscriptions.get(kept.identifier)
         if subscription is None:
+            self._early[kept.identifier] = answer
             return
         changed = attrs.evolve(subscription, tokens=paired(subscription.tokens, read_tokens(answer.body)))
         self._bridge.subscriptions.put(changed)
         self._store.save(changed).addErrback(lambda failure: self.log.failure(
             "{scanner}: the store does not keep new tokens", failure, scanner=self._bridge.name))
+
+    def catch_up(self, identifier: str) -> None:
+        """A registration is written down; it may have been made anew while that was done."""
+        answer, kept = self._early.pop(identifier, None), self._kept.get(identifier)
+        if answer is not None and kept is not None:
+            self._granted(kept, answer)
 
     async def register(self, subscription: Subscription) -> Registered | Reply:
         """Put a client's names on the panel, or say how the scanner refused that. Raises `DeviceError`."""
@@ -168,10 +182,15 @@ class Panel:
         """The client's subscription is over: take its names from the panel, when the scanner can be reached at last."""
         kept = self._kept.pop(identifier, None)
         self._bridge.off_panel.discard(identifier)
+        self._early.pop(identifier, None)
         if kept is None:
             return None
-        self._leaving = [*(one for one in self._leaving if not one.is_gone), kept]
+        self.see_off(kept)
         return kept.stop()
+
+    def see_off(self, leaving: DeviceSubscription) -> None:
+        """It is over, and what can't be said of that at once will be said later, or by the next start."""
+        self._leaving = [*(one for one in self._leaving if not one.is_gone), leaving]
 
     def doubt(self) -> None:
         """The scanner may have forgotten us all."""
@@ -180,8 +199,9 @@ class Panel:
 
     def probe(self) -> None:
         """Ask the scanner for one of them, whether it still is there."""
-        for kept in list(self._kept.values())[:1]:
-            kept.doubted()
+        held = next((kept for kept in self._kept.values() if kept.listening), None)
+        if held is not None:
+            held.doubted()
 
     def recovered(self, *, was_away: bool) -> None:
         """The scanner takes connections again after it did not."""

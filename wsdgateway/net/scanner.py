@@ -32,6 +32,7 @@ from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges, read_reply
 from wsdgateway.net.failures import BadDevice, DeviceError
 from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.lane import Lane
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.panel import Panel
 from wsdgateway.net.sinks import SinkPolicy
@@ -101,9 +102,9 @@ class Scanner:
             options.name, max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
             new_id=around.new_id, authorities=options.authorities,
             max_subscriptions=options.max_subscriptions)
-        self.device = DeviceClient(
-            around.reactor, seconds=around.seconds, max_connections=options.max_connections, timeout=options.timeout,
-            idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=self._recovered)
+        self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered)
+        self._former: DeviceClient | None = None
+        self._leftovers = Lane(around.reactor)
         self.panel = Panel(around.reactor, self.bridge, around.store, self._check)
         self.audience = Audience(
             around.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
@@ -126,10 +127,19 @@ class Scanner:
         self._resolve_pause = 1.0
         self._stopping = False
 
+    def _make_client(self, *, max_connections: int, on_recovered: Callable[[bool], None]) -> DeviceClient:
+        around, options = self._around, self.options
+        return DeviceClient(
+            around.reactor, seconds=around.seconds, max_connections=max_connections, timeout=options.timeout,
+            idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=on_recovered)
+
     # The way of a request.
 
     async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
         """Send a request of our own to the device. Raises `DeviceError`."""
+        return await self._ask(self.device, url, operation, body)
+
+    async def _ask(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
         metrics = self._around.metrics
         try:
             address = address_of(url)
@@ -137,7 +147,7 @@ class Scanner:
             raise BadDevice(url, str(error)) from None
         call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
         try:
-            reply = await read_reply(await self.device.request(call))
+            reply = await read_reply(await device.request(call))
         except DeviceError as error:
             error.sent = call.sent
             if call.sent:
@@ -153,8 +163,8 @@ class Scanner:
                         send=around.deliveries.send, on_give_up=on_give_up)
 
     def _silence(self) -> float:
-        """For how many seconds the scanner has said nothing."""
-        return self._around.seconds() - self.device.heard_at
+        """For how many seconds the scanner has said nothing; none if it has answered whatever it was asked."""
+        return 0.0 if self.device.reachable else self._around.seconds() - self.device.heard_at
 
     def _no_events(self) -> str | None:
         """Why clients can't be given events of this scanner, or None."""
@@ -204,7 +214,8 @@ class Scanner:
             return f"{await around.events_base(host, port)}/{self.name}/events"
 
         return DeviceSide(around.reactor, self.name, address, self.options.expires, self.own, notify_base,
-                          around.seconds, around.wall, random.random, around.new_id, around.store, self.sink.addresses)
+                          around.seconds, around.wall, random.random, around.new_id, around.store,
+                          self.sink.addresses, self._leave)
 
     def _found(self, address: str) -> None:
         self.bridge.device = address
@@ -227,8 +238,21 @@ class Scanner:
     def _leave_the_rest(self) -> None:
         """End what the scanner still holds for clients that have gone, or for nobody any more."""
         for held in self._held.values():
-            DeviceSubscription(self._side(held.address), identifier=held.identifier).leave(held)
+            self._leave(held)
         self._held.clear()
+
+    def _leave(self, held: Held) -> None:
+        """End what an earlier start has left: one after the other, and not over the connections of today's scanner."""
+        if self._former is None:
+            self._former = self._make_client(max_connections=1, on_recovered=lambda was_open: None)
+        former, lane = self._former, self._leftovers
+
+        async def own(url: str, operation: Operation, body: bytes) -> Reply:
+            return await lane.run(lambda: self._ask(former, url, operation, body))
+
+        leaving = DeviceSubscription(attrs.evolve(self._side(held.address), own=own), identifier=held.identifier)
+        self.panel.see_off(leaving)
+        leaving.leave(held)
 
     def dismiss(self, reason: str) -> None:
         """Nobody listens to this scanner any more: tell those who did, and end what it holds."""
@@ -310,7 +334,7 @@ class Scanner:
             self.subscription.give_up()
             leaving.append(self.subscription.stop())
         await gatherResults(leaving)
-        await self.device.stop()
+        await gatherResults([client.stop() for client in (self.device, self._former) if client is not None])
 
     # For the gauges and the admin site.
 

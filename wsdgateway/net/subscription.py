@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -15,15 +16,26 @@ from twisted.logger import Logger
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.holding import Command, Held, Lost, Renew, Subscribe, Unsubscribe, Wake
 from wsdgateway.bridge.intake import Seen
-from wsdgateway.bridge.upstream import FILTERS, Upstream
+from wsdgateway.bridge.upstream import FILTERS, TEMPORARY, Upstream
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.deviceside import DeviceSide
 from wsdgateway.net.failures import DeviceError
+from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import Envelope
 
 SECRET_BYTES = 24
 LEAVE_SECONDS = 10.0
 FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
+
+
+@attrs.frozen
+class _Goodbye:
+    """What is to be ended, at the scanner as it was known then; `expires_at` on the clock of the process."""
+
+    manager: EndpointReference
+    address: str
+    notify_to: str
+    expires_at: float
 
 
 class DeviceSubscription:
@@ -105,7 +117,7 @@ class DeviceSubscription:
             left = held.expires_at - self._side.wall()
             self._do(self._machine.resumed(held.manager, self._side.seconds() + left))
         else:
-            self.leave(held)
+            self._side.leave(held)
             self.start()
 
     async def begin(self) -> tuple[Granted | None, Reply]:
@@ -119,7 +131,7 @@ class DeviceSubscription:
                 return None, reply
             self._do(self._machine.adopted(granted, self._side.seconds()))
             if not self.listening and granted.manager is not None:
-                self._run(self._send(Unsubscribe(granted.manager), -1))  # stopped meanwhile
+                self._run(self._bid(_Goodbye(granted.manager, self._side.address, self._notify_to, 0.0)))  # stopped
             return granted, reply
         finally:
             if not self.listening:
@@ -127,18 +139,10 @@ class DeviceSubscription:
             self._ended(beginning)
 
     def leave(self, held: Held) -> None:
-        """End what an earlier start has left, at the scanner as it was known then."""
-        self._run(self._leave(held))
-
-    async def _leave(self, held: Held) -> None:
-        side = self._side
-        try:
-            await side.unsubscribe(held.manager, held.address)
-        except DeviceError as error:
-            self.log.warn("{scanner}: a former subscription could not be ended: {error}", scanner=side.scanner,
-                          error=str(error))
-        if not self.listening:
-            self._stored(side.store.release(side.scanner, held.identifier))
+        """End what an earlier start has left, at the scanner as it was known then; for one that was never begun."""
+        self._do(self._machine.stop())
+        left = held.expires_at - self._side.wall()
+        self._run(self._bid(_Goodbye(held.manager, held.address, held.notify_to, self._side.seconds() + left)))
 
     def hand_over(self, identifier: str) -> None:
         """It is held for another client's subscription from now on."""
@@ -209,9 +213,14 @@ class DeviceSubscription:
                 self._cancel_timer()
                 self._timer = self._side.reactor.callLater(command.after, self._due)
             elif isinstance(command, Lost):
+                former = self._notify_to
                 self._listen_at("")  # what still comes is of a subscription that is over
-                self._stored(self._side.store.release(self._side.scanner, self.identifier))
+                self._stored(self._side.store.release(self._side.scanner, self.identifier, former))
                 self._on_lost()
+            elif isinstance(command, Unsubscribe):
+                self._cancel_timer()
+                self._run(self._bid(_Goodbye(command.manager, self._side.address, self._notify_to,
+                                             self._machine.expires_at)))
             else:
                 self._cancel_timer()
                 self._number += 1
@@ -229,7 +238,7 @@ class DeviceSubscription:
             "{scanner}: subscription", failure, scanner=self._side.scanner))
         running.addBoth(lambda _: self._ended(running))
 
-    async def _send(self, command: Subscribe | Renew | Unsubscribe, number: int) -> None:
+    async def _send(self, command: Subscribe | Renew, number: int) -> None:
         """Send, and tell the machine what came of it, unless it has gone on meanwhile."""
         what, scanner = type(command).__name__, self._side.scanner
         try:
@@ -239,20 +248,15 @@ class DeviceSubscription:
             if not isinstance(error, DeviceError):
                 self.log.failure("{scanner}: {what}", scanner=scanner, what=what)
             self.log.warn("{scanner}: {what} failed: {error}", scanner=scanner, what=what, error=str(error))
-            if isinstance(command, Unsubscribe):
-                self._leave_later(command, number)
-            elif number == self._number:
+            if number == self._number:
                 self._do(self._machine.unreachable(self._side.seconds()))
-            return
-        if isinstance(command, Unsubscribe):
-            # Only now: what could not be ended is in the store still, and the next start renews or ends it.
-            self._stored(self._side.store.release(self._side.scanner, self.identifier))
             return
         if self._machine.state == "stopped":
             self._listen_at("")
         if number != self._number:
             if said.granted is not None and isinstance(command, Subscribe) and said.granted.manager is not None:
-                await self._side.unsubscribe(said.granted.manager)  # nobody will renew it
+                # Nobody will renew it.
+                self._run(self._bid(_Goodbye(said.granted.manager, self._side.address, "", 0.0)))
         elif said.granted is not None:
             self._do(self._machine.granted(said.granted, self._side.seconds()))
             if isinstance(command, Subscribe) and said.envelope is not None:
@@ -265,15 +269,30 @@ class DeviceSubscription:
             self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=said.name)
             self._do(self._machine.refused(said.name, self._side.seconds()))
 
-    def _leave_later(self, command: Unsubscribe, number: int) -> None:
-        """Say goodbye again, as long as the scanner may hold it: else a dead name stays on its panel."""
-        if not self._given_up and self._side.seconds() < self._machine.expires_at:
-            self._retry = min(self._retry * 2, LONGEST_RETRY) if self._retry else FIRST_RETRY
-            self._timer = self._side.reactor.callLater(self._retry, self._run_again, command, number)
+    async def _bid(self, goodbye: "_Goodbye") -> None:
+        """Say goodbye, again and again as long as the scanner may hold it: else a dead name stays on its panel.
 
-    def _run_again(self, command: Unsubscribe, number: int) -> None:
+        It is released only then: what could not be ended is in the store still, and the next start renews or ends it.
+        """
+        side = self._side
+        try:
+            refusal = side.hear(await side.unsubscribe(goodbye.manager, goodbye.address)).name
+        except Exception as error:  # whatever happens, it is to be tried again
+            if not isinstance(error, DeviceError):
+                self.log.failure("{scanner}: Unsubscribe", scanner=side.scanner)
+            refusal = str(error)
+        else:
+            if refusal not in TEMPORARY:
+                self._stored(side.store.release(side.scanner, self.identifier, goodbye.notify_to))
+                return
+        self.log.warn("{scanner}: Unsubscribe failed: {error}", scanner=side.scanner, error=refusal)
+        if not self._given_up and side.seconds() < goodbye.expires_at:
+            self._retry = min(self._retry * 2, LONGEST_RETRY) if self._retry else FIRST_RETRY
+            self._timer = side.reactor.callLater(self._retry, self._bid_again, goodbye)
+
+    def _bid_again(self, goodbye: "_Goodbye") -> None:
         self._timer = None
-        self._run(self._send(command, number))
+        self._run(self._bid(goodbye))
 
     def give_up(self) -> None:
         """The process ends: what has not been said is left to the next start, which has it from the store."""
@@ -285,11 +304,9 @@ class DeviceSubscription:
         """Whether it has been stopped, and everything has been said."""
         return self.state == "stopped" and not self._running and self._timer is None
 
-    async def _request(self, command: Subscribe | Renew | Unsubscribe) -> Reply:
+    async def _request(self, command: Subscribe | Renew) -> Reply:
         if isinstance(command, Subscribe):
             base = await self._side.notify_base()
             self._listen_at(f"{base}/{secrets.token_urlsafe(SECRET_BYTES)}")
             return await self._side.subscribe(self._notify_to, command.actions, self._extension)
-        if isinstance(command, Renew):
-            return await self._side.renew(command.manager)
-        return await self._side.unsubscribe(command.manager)
+        return await self._side.renew(command.manager)

@@ -49,8 +49,10 @@ class MemoryStore:
         self._held[held.scanner, held.identifier] = held
         return done(None)
 
-    def release(self, scanner: str, identifier: str) -> Deferred[None]:
-        self._held.pop((scanner, identifier), None)
+    def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
+        held = self._held.get((scanner, identifier))
+        if held is not None and held.notify_to == notify_to:
+            del self._held[scanner, identifier]
         return done(None)
 
     def held(self) -> Deferred[list[Held]]:

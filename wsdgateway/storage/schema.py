@@ -30,9 +30,14 @@ def prepare(path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
             _bring_up(connection, path, _steps())
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{path}: the store can't be used: {error}; allowed is a SQLite file of this program, or a "
-                         "new file in a folder that exists and can be written to. Nothing was changed: if the file is "
-                         "damaged, move it away, or put a copy of it in its place") from None
+        raise unusable(path, error) from None
+
+
+def unusable(path: Path, error: Exception) -> StoreError:
+    """What to say of a file that can't be used."""
+    return StoreError(f"{path}: the store can't be used: {error}; allowed is a SQLite file of this program, or a new "
+                      "one in a folder that exists, both such that they can be written to. Nothing was changed: if the "
+                      "file is damaged, move it away, or put a copy of it in its place")
 
 
 def _bring_up(connection: sqlite3.Connection, path: Path, steps: list[str]) -> None:
@@ -48,11 +53,9 @@ def _bring_up(connection: sqlite3.Connection, path: Path, steps: list[str]) -> N
     owner = connection.execute(_OWNER).fetchone()[0]
     if owner != (OURS if version > 1 else 0) or (version <= 1 and tables != _FIRST_TABLE[:version]):
         raise StoreError(f"{path}: the file is a database of another program; name another file")
-    if version == len(steps):
-        return
-    if version:
+    if 0 < version < len(steps):
         _copy(connection, path.with_name(f"{path.name}.schema-{version}"))
-    missing = "\n".join(steps[version:])
+    missing = "\n".join(steps[version:])  # with none, this shows whether the file can be written to
     connection.executescript(
         f"BEGIN IMMEDIATE;\n{missing}\n{_OWNER} = {OURS};\n{_VERSION} = {len(steps)};\nCOMMIT;")
 

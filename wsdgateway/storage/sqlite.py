@@ -19,7 +19,7 @@ from wsdgateway.bridge.subscriptions import Subscription, Token
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
-from wsdgateway.storage.schema import prepare
+from wsdgateway.storage.schema import prepare, unusable
 from wsdgateway.storage.store import FinishedJob, IStore, StoreError
 
 _Statement = tuple[str, tuple[object, ...]]
@@ -36,9 +36,13 @@ class SqliteStore:
 
     def __init__(self, reactor: Any, path: Path, history: int) -> None:
         self._history = history
-        prepare(path)
         self._claim = _claim(path)
-        _read_all(path)
+        try:
+            prepare(path)
+            _read_all(path)
+        except StoreError:
+            self._claim.close()
+            raise
         self._pool = ConnectionPool("sqlite3", str(path), cp_min=1, cp_max=1, cp_noisy=False, cp_reactor=reactor,
                                     check_same_thread=False)
 
@@ -88,8 +92,9 @@ class SqliteStore:
     def hold(self, held: Held) -> Deferred[None]:
         return self._run([_hold(held)])
 
-    def release(self, scanner: str, identifier: str) -> Deferred[None]:
-        return self._run([_release(scanner, identifier)])
+    def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
+        statement, values = _release(scanner, identifier)
+        return self._run([(f"{statement} AND notify_to = ?", (*values, notify_to))])
 
     def held(self) -> Deferred[list[Held]]:
         return self._all(_held, _HELD)
@@ -106,7 +111,10 @@ class SqliteStore:
 
 def _claim(path: Path) -> BinaryIO:
     """The file, locked for this process as long as it is open. Raises `StoreError` if another one has it."""
-    file = path.open("rb")
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise unusable(path, error) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

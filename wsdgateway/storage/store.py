@@ -54,8 +54,8 @@ class IStore(Interface):
     def hold(held: Held) -> Deferred[None]:
         """Keep what is held at a scanner, in the place of its former self."""
 
-    def release(scanner: str, identifier: str) -> Deferred[None]:
-        """That is held no more."""
+    def release(scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
+        """What notifies us there is held no more; one that has been made since then stays."""
 
     def held() -> Deferred[list[Held]]:
         """Everything that is held at scanners."""
