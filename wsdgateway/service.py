@@ -28,8 +28,9 @@ from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.listening import Listener
 from wsdgateway.net.reception import Reception
 from wsdgateway.net.routes import ANY, base_url, local_address, url_of
-from wsdgateway.net.scanner import Scanner, ScannerOptions, Surroundings
+from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import FinishedJob, IStore

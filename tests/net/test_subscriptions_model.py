@@ -18,8 +18,9 @@ from wsdgateway.bridge.decisions import Answer, Reply
 from wsdgateway.bridge.routing import Endpoint, route
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.failures import Unavailable
-from wsdgateway.net.scanner import Scanner, ScannerOptions, Surroundings
+from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSA, WSCN, WSE

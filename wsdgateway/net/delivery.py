@@ -30,6 +30,14 @@ DELIVERY_SECONDS = 10.0
 _parts = lru_cache(maxsize=4096)(parse_sink)
 
 
+@lru_cache(maxsize=4096)
+def _head(address: SinkAddress) -> bytes:
+    """The head of a request, up to where its length is told."""
+    return request_head(address.target.encode(), [
+        (b"Host", address.authority.encode()), (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway"),
+        (b"Connection", b"close")])[:-2]
+
+
 @lru_cache(maxsize=64)
 def _tls(host: str) -> Any:
     return optionsForClientTLS(host)
@@ -52,9 +60,7 @@ class Deliveries:
     def send(self, sink: Sink, message: bytes) -> Deferred[int]:
         """The HTTP status that the sink answers with. Can be cancelled; fails with whatever kept it from arriving."""
         address = _parts(sink.reference.address)
-        request = request_head(address.target.encode(), [
-            (b"Host", address.authority.encode()), (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway"),
-            (b"Content-Length", b"%d" % len(message)), (b"Connection", b"close")]) + message
+        request = b"%bContent-Length: %d\r\n\r\n%b" % (_head(address), len(message), message)
         delivery = _Delivery(self, sink.ip, address, request, self._post)
         if self._open < self._limit:
             self._start(delivery)

@@ -4,8 +4,7 @@ The way of a request ends here in `exchanges`, the way of an event begins in `si
 """
 
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,15 +14,12 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.jobtable import Job
 from wsdgateway.bridge.scanner import BridgedScanner
-from wsdgateway.bridge.sinks import Network
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
-from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
+from wsdgateway.metrics import ERROR, FAULT, OK
 from wsdgateway.net.audience import Audience
-from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import DeviceSide, reachable
@@ -31,62 +27,16 @@ from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges, read_reply
 from wsdgateway.net.failures import BadDevice, DeviceError
-from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.lane import Lane
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.panel import Panel
-from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.net.subscription import DeviceSubscription
+from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.scan.operations import GET_METADATA, Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE, read
 from wsdgateway.soap.parsing import Malformed
 
 LONGEST_RESOLVE_PAUSE = 60.0
-
-
-@attrs.frozen
-class ScannerOptions:
-    """What the configuration says of one scanner. Exactly one of `scan` and `device` is a URL, or neither."""
-
-    name: str
-    scan: str | None = None
-    device: str | None = None
-    subscribe: bool = True
-    max_connections: int = 2
-    timeout: float = 60.0
-    idle_timeout: float = 60.0
-    lenient: bool = False
-    event_sources: tuple[Network, ...] = ()
-    max_age: float = 30.0
-    poll_interval: float = 1.0
-    history: int = 1000
-    expires: float = 3600.0
-    client_expires: float = 86400.0
-    client_queue: int = 256
-    client_retry: float = 3600.0
-    max_subscriptions: int = 1000
-    scanner_silence: float = 86400.0
-    check: float = 60.0
-    authorities: frozenset[str] = frozenset()
-
-
-@attrs.frozen
-class Surroundings:
-    """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the store, who may be notified.
-
-    `events_base` gives the URL of this gateway as the device at a host and port reaches it.
-    """
-
-    reactor: Any
-    seconds: Callable[[], float]
-    wall: Callable[[], float]
-    new_id: Callable[[], str]
-    metrics: Metrics
-    store: Keeping
-    policy: SinkPolicy
-    deliveries: Deliveries
-    events_base: Callable[[str, int], Awaitable[str]]
-    on_finished: Callable[[str, Job], None]
 
 
 class Scanner:

@@ -1,0 +1,58 @@
+"""What a bridged scanner is given: what the configuration says of it, and what it needs of the process."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+
+from wsdgateway.bridge.jobtable import Job
+from wsdgateway.bridge.sinks import Network
+from wsdgateway.metrics import Metrics
+from wsdgateway.net.delivery import Deliveries
+from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.sinks import SinkPolicy
+
+
+@attrs.frozen
+class ScannerOptions:
+    """What the configuration says of one scanner. Exactly one of `scan` and `device` is a URL, or neither."""
+
+    name: str
+    scan: str | None = None
+    device: str | None = None
+    subscribe: bool = True
+    max_connections: int = 2
+    timeout: float = 60.0
+    idle_timeout: float = 60.0
+    lenient: bool = False
+    event_sources: tuple[Network, ...] = ()
+    max_age: float = 30.0
+    poll_interval: float = 1.0
+    history: int = 1000
+    expires: float = 3600.0
+    client_expires: float = 86400.0
+    client_queue: int = 256
+    client_retry: float = 3600.0
+    max_subscriptions: int = 1000
+    scanner_silence: float = 86400.0
+    check: float = 60.0
+    authorities: frozenset[str] = frozenset()
+
+
+@attrs.frozen
+class Surroundings:
+    """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the store, who may be notified.
+
+    `events_base` gives the URL of this gateway as the device at a host and port reaches it.
+    """
+
+    reactor: Any
+    seconds: Callable[[], float]
+    wall: Callable[[], float]
+    new_id: Callable[[], str]
+    metrics: Metrics
+    store: Keeping
+    policy: SinkPolicy
+    deliveries: Deliveries
+    events_base: Callable[[str, int], Awaitable[str]]
+    on_finished: Callable[[str, Job], None]
