@@ -18,6 +18,7 @@ from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.bridge.jobtable import Job
 from wsdgateway.config.sections import Config, ScannerConfig
+from wsdgateway.discovery.messages import Sequence
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.clientconnection import ClientConnection, Limits
@@ -59,11 +60,13 @@ class GatewayService(MultiService):
         self._wall = wall
         self.metrics = Metrics()
         self.store: IStore = self._open_store()
-        self._reception = Reception(new_id=new_id)
+        self._instance_id = int(wall())
+        self._messages = count(1)
+        self._reception = Reception(new_id=new_id, sequence=self._sequence)
         self._deliveries = Deliveries(reactor, self._sockets() // 2)
         policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
         self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, self.store, policy, self._deliveries,
-                                    self._events_base, self._finished)
+                                    self._sequence, self._events_base, self._finished)
         self.scanners = [Scanner(self._options(scanner), self._around) for scanner in config.scanner]
         self._dismissed: list[Scanner] = []
         self.metrics.scanners.extend(self.scanners)
@@ -78,6 +81,10 @@ class GatewayService(MultiService):
         self.admin = Listener(reactor, config.admin.endpoint, AdminSite(overview))
         self._started = False
         self._loading: Deferred[None] | None = None
+
+    def _sequence(self) -> Sequence:
+        """For the next discovery message. WS-Discovery 2005/04, section 7: a later start has a larger InstanceId."""
+        return Sequence(self._instance_id, next(self._messages))
 
     def _sockets(self) -> int:
         """How many files the process may have open; as many as the system lets it from now on."""

@@ -67,7 +67,8 @@ def gateway(running):
     async def start(scan, *, scanner=None, **sections):
         config = make_config({
             "gateway": {"state": "memory:", "name": "test"}, "listen": [{"endpoint": LOOPBACK}],
-            "scanner": [{"name": "front-desk", "scan": scan, **(scanner or {})}], "admin": {"endpoint": LOOPBACK},
+            "scanner": [{"name": "front-desk", **({"scan": scan} if scan else {}), **(scanner or {})}],
+            "admin": {"endpoint": LOOPBACK},
             **sections}, "test.toml")
         from twisted.internet import reactor
 

@@ -8,13 +8,13 @@ from wsdgateway.http.requests import Refusal
 from wsdgateway.net.circuit import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Circuit
 from wsdgateway.net.clientconnection import Limits
 from wsdgateway.net.deadlines import SLACK, Deadlines
+from wsdgateway.net.describing import endpoint_of
 from wsdgateway.net.devicecall import address_of
 from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import BadDevice, Unavailable, fault_for
 from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.outbox import Outbox, PostOffice
 from wsdgateway.net.routes import base_url
-from wsdgateway.net.scanner import endpoint_of
 
 
 def test_the_circuit_opens_after_failures_in_a_row():

@@ -9,9 +9,17 @@ from enum import Enum
 import attrs
 
 from wsdgateway.bridge.decisions import Question
+from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.eventing.source import identifier_of
 from wsdgateway.scan.jobelements import read_request
-from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_JOB_ELEMENTS, OTHER, Operation, operation_of
+from wsdgateway.scan.operations import (
+    EVENTING_OPERATIONS,
+    GET_JOB_ELEMENTS,
+    GET_METADATA,
+    OTHER,
+    Operation,
+    operation_of,
+)
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import Malformed
@@ -47,8 +55,16 @@ class EventingRequest:
     named: str | None = None
 
 
+@attrs.frozen(eq=False)
+class DeviceRequest:
+    """What the stand-in of a scanner's device endpoint is asked: Get, Probe or Resolve."""
+
+    envelope: Envelope
+    name: str
+
+
 def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
-          subscription: str | None = None) -> Question | EventingRequest | Rejected:
+          subscription: str | None = None) -> Question | EventingRequest | DeviceRequest | Rejected:
     """The question in a request's body, or why there is none to ask.
 
     `subscription` is what the path names at a subscription's address. It counts only where the message has no
@@ -65,6 +81,9 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
     if operation in EVENTING_OPERATIONS:
         return EventingRequest(envelope, operation, client, identifier_of(envelope) or subscription)
     if endpoint is Endpoint.DEVICE:
+        name = "Get" if operation is GET_METADATA else discovery_request(action)
+        if name is not None:
+            return DeviceRequest(envelope, name)
         return Rejected(action_not_supported(action), envelope.message_id, operation.name)
     wanted = None
     if operation is GET_JOB_ELEMENTS and not envelope.obliges:

@@ -18,7 +18,7 @@ def write_get(*, to: str, message_id: str) -> bytes:
     return compose(action=f"{WXF}/Get", message_id=message_id, to=to, body="", namespaces={})
 
 
-def _offers(types: etree._Element | None, wanted: str) -> bool:
+def offers(types: etree._Element | None, wanted: str) -> bool:
     """Whether a `Types` list of QNames holds the WS-Scan type of that name."""
     if types is None:
         return False
@@ -35,7 +35,7 @@ def scan_service_addresses(envelope: Envelope) -> tuple[str, ...]:
         return ()
     found = []
     for hosted in envelope.body.iter(f"{{{WSDP}}}Hosted"):
-        if _offers(hosted.find(f"{{{WSDP}}}Types"), SCANNER_SERVICE_TYPE):
+        if offers(hosted.find(f"{{{WSDP}}}Types"), SCANNER_SERVICE_TYPE):
             for element in hosted.iterfind(f"{{{WSA}}}EndpointReference"):
                 reference = read_reference(element)
                 if reference is not None:

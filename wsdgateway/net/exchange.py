@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure as TwistedFailure
 
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Outcome, Pass, Question, Refuse, Reply
-from wsdgateway.bridge.routing import Endpoint, EventingRequest, Rejected, route
+from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, Rejected, route
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.http.messages import FRAMING, end_to_end, first, is_soap, media_type
 from wsdgateway.metrics import DEVICE, ERROR, FAULT, LOCAL, OK, REFUSED, Metrics
@@ -21,6 +21,7 @@ from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.failures import BadDevice, DeviceError, fault_for
 from wsdgateway.net.relay import relay
+from wsdgateway.net.standin import StandIn
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import read
@@ -39,12 +40,14 @@ class Exchanges:
 
     log = Logger()
 
-    def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, metrics: Metrics, *,
+    def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, stand_in: StandIn,
+                 metrics: Metrics, *,
                  seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None],
                  on_trouble: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
         self._source = source
+        self._stand_in = stand_in
         self._metrics = metrics
         self._seconds = seconds
         self._new_id = new_id
@@ -61,6 +64,10 @@ class Exchanges:
             self._refuse(turn, question.fault, question.relates_to)
             self._account(question.operation, REFUSED, started)
             return
+        if isinstance(question, DeviceRequest):
+            asking = Deferred.fromCoroutine(self._serve_device(turn, question, started))
+            asking.addErrback(self._failed, turn)
+            return
         if isinstance(question, EventingRequest):
             listening = Deferred.fromCoroutine(self._serve_eventing(turn, question, started))
             listening.addErrback(self._failed, turn)
@@ -75,6 +82,12 @@ class Exchanges:
             return
         running = Deferred.fromCoroutine(self._pursue(turn, question, decision, started))
         running.addErrback(self._failed, turn)
+
+    async def _serve_device(self, turn: Turn, request: DeviceRequest, started: float) -> None:
+        decision, source = await self._stand_in.answer(request, turn.base())
+        if not turn.gone:
+            self._give(turn, request.envelope.message_id, decision, source)
+        self._account(request.name, source, started)
 
     async def _serve_eventing(self, turn: Turn, request: EventingRequest, started: float) -> None:
         decision, source = await self._source.answer(request, turn.base(), turn.has_left)

@@ -6,12 +6,20 @@
 from collections.abc import Callable
 from functools import partial
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsdgateway.bridge.decisions import Refuse
 from wsdgateway.bridge.routing import Endpoint
+from wsdgateway.discovery.messages import Sequence
+from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.http.messages import is_soap
 from wsdgateway.net.scanner import Scanner
+from wsdgateway.net.standin import answer_discovery
 from wsdgateway.net.turn import Turn
-from wsdgateway.soap.envelope import read
-from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args, write_fault
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, write_fault
 from wsdgateway.soap.parsing import Malformed
 
 STABLE = b"/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
@@ -24,8 +32,11 @@ Place = Callable[[Turn], None]
 class Reception:
     """Sends each request to where it belongs."""
 
-    def __init__(self, *, new_id: Callable[[], str]) -> None:
+    log = Logger()
+
+    def __init__(self, *, new_id: Callable[[], str], sequence: Callable[[], Sequence]) -> None:
         self._new_id = new_id
+        self._sequence = sequence
         self._scanners: dict[bytes, Scanner] = {}
         self._places: dict[bytes, Place] = {b"/": self._discovery, STABLE: self._discovery}
 
@@ -62,11 +73,32 @@ class Reception:
         return None
 
     def _discovery(self, turn: Turn) -> None:
+        """Directed Probe and Resolve for every scanner at once."""
         try:
             envelope = read(turn.request.body)
         except Malformed as error:
-            fault, relates_to = invalid_args(f"The request can't be read: {error}."), error.message_id
+            self._refuse(turn, invalid_args(f"The request can't be read: {error}."), error.message_id)
+            return
+        if envelope.action is None:
+            self._refuse(turn, action_missing(), envelope.message_id)
+        elif discovery_request(envelope.action) is None:
+            self._refuse(turn, action_not_supported(envelope.action), envelope.message_id)
         else:
-            relates_to = envelope.message_id
-            fault = action_not_supported(envelope.action) if envelope.action else action_missing()
+            answering = Deferred.fromCoroutine(self._discover(turn, envelope))
+            answering.addErrback(self._failed, turn)
+
+    async def _discover(self, turn: Turn, envelope: Envelope) -> None:
+        stand_ins = [scanner.stand_in for scanner in self._scanners.values()]
+        decision, _ = await answer_discovery(stand_ins, envelope, turn.base(), self._sequence(), self._new_id())
+        if isinstance(decision, Refuse):
+            self._refuse(turn, decision.fault, envelope.message_id)
+        else:
+            turn.answer(200, decision.body)
+
+    def _refuse(self, turn: Turn, fault: Fault, relates_to: str | None) -> None:
         turn.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=self._new_id()))
+
+    def _failed(self, failure: Failure, turn: Turn) -> None:
+        self.log.failure("while answering {client}", failure, client=turn.client)
+        if not turn.gone:
+            turn.abort()

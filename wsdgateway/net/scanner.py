@@ -17,23 +17,25 @@ from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.source import SOURCE_CANCELING
-from wsdgateway.metadata.messages import scan_service_addresses, write_get
+from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.metrics import ERROR, FAULT, OK
 from wsdgateway.net.audience import Audience
+from wsdgateway.net.describing import describe_device, describe_scanner, read_metadata, uuid_of
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import DeviceSide, reachable
 from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges, read_reply
-from wsdgateway.net.failures import BadDevice, DeviceError
+from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.lane import Lane
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.panel import Panel
+from wsdgateway.net.standin import Described, StandIn
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
-from wsdgateway.scan.operations import GET_METADATA, Operation
-from wsdgateway.soap.envelope import CONTENT_TYPE, read
+from wsdgateway.scan.operations import Operation
+from wsdgateway.soap.envelope import CONTENT_TYPE
 from wsdgateway.soap.parsing import Malformed
 
 LONGEST_RESOLVE_PAUSE = 60.0
@@ -66,9 +68,14 @@ class Scanner:
         self.sink = EventSink(
             self.bridge, self.device, self.audience, around.metrics, sources=options.event_sources,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._store_finished)
-        self._exchanges = Exchanges(self.bridge, self.device, self.source, around.metrics, seconds=around.seconds,
-                                    new_id=around.new_id, after_learning=self._learnt,
-                                    on_trouble=self._check)
+        self.stand_in = StandIn(
+            around.reactor, scanner=self.name, describe=self._describe,
+            own_endpoint=uuid_of(options.device) if options.device is not None else None,
+            has_device=options.device is not None, hosts=self._hosts,
+            is_here=lambda: self.device.reachable is not False, new_id=around.new_id, sequence=around.sequence)
+        self._exchanges = Exchanges(
+            self.bridge, self.device, self.source, self.stand_in, around.metrics, seconds=around.seconds,
+            new_id=around.new_id, after_learning=self._learnt, on_trouble=self._check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._held: dict[str, Held] = {}
@@ -82,6 +89,18 @@ class Scanner:
         return DeviceClient(
             around.reactor, seconds=around.seconds, max_connections=max_connections, timeout=options.timeout,
             idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=on_recovered)
+
+    async def _describe(self) -> Described:
+        if self.options.device is not None:
+            return await describe_device(self.own, self.options.device, self._around.new_id)
+        if self.bridge.device is None:
+            raise Unavailable(self.name, "its address is not known yet")
+        return await describe_scanner(self.own, self.bridge.device, self._around.new_id)
+
+    def _hosts(self) -> frozenset[str]:
+        """Under what names and addresses the scanner's host is known."""
+        urls = (self.options.device, self.options.scan, self.bridge.device)
+        return frozenset({urlsplit(url).hostname or "" for url in urls if url} | self.device.peers)
 
     # The way of a request.
 
@@ -213,6 +232,7 @@ class Scanner:
     def _lost(self) -> None:
         """The scanner has forgotten our subscription; those for the panel may be gone, too."""
         self.bridge.rebooted()
+        self.stand_in.forget()
         self.panel.doubt()
 
     def _listening(self, listening: bool) -> None:
@@ -254,13 +274,12 @@ class Scanner:
         url = self.options.device
         assert url is not None
         try:
-            reply = await self.own(url, GET_METADATA, write_get(to=endpoint_of(url), message_id=self._around.new_id()))
-            addresses = scan_service_addresses(read(reply.body))
+            addresses = scan_service_addresses(await read_metadata(self.own, url, self._around.new_id))
             why = "its metadata names no scan service"
         except DeviceError as error:
             addresses, why = (), str(error)
         except Malformed as error:
-            addresses, why = (), f"its metadata can't be read: {error}"
+            addresses, why = (), f"its metadata can't be used: {error}"
         if self._stopping:
             return
         if addresses:
@@ -296,12 +315,3 @@ class Scanner:
         """The state of every job that is kept."""
         table = self.bridge.table
         return [job.status.state for job in table.jobs() if job.status is not None and not table.is_lost(job)]
-
-
-def endpoint_of(url: str) -> str:
-    """The endpoint reference's address of the device at that URL: the uuid in its path, else the URL itself."""
-    last = urlsplit(url).path.rpartition("/")[2]
-    parts = last.split("-")
-    if [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(c in "0123456789abcdefABCDEF-" for c in last):
-        return f"urn:uuid:{last}"
-    return url

@@ -7,6 +7,7 @@ import attrs
 
 from wsdgateway.bridge.jobtable import Job
 from wsdgateway.bridge.sinks import Network
+from wsdgateway.discovery.messages import Sequence
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.keeping import Keeping
@@ -54,5 +55,6 @@ class Surroundings:
     store: Keeping
     policy: SinkPolicy
     deliveries: Deliveries
+    sequence: Callable[[], Sequence]
     events_base: Callable[[str, int], Awaitable[str]]
     on_finished: Callable[[str, Job], None]

@@ -1,0 +1,79 @@
+"""A stand-in's metadata: the scanner's own, every address ours."""
+
+import pytest
+from lxml import etree
+
+from wsdgateway.metadata.standin import find_metadata, host_endpoint, make_metadata, stand_in
+from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX
+
+W, A, X = f"{{{WSDP}}}", f"{{{WSA}}}", f"{{{WSX}}}"
+PRINT = "http://schemas.microsoft.com/windows/2006/08/wdp/print"
+
+# As a multi-function device tells it: print beside scan, addresses of two interfaces, other prefixes, vendor elements.
+METADATA = f"""<m:Metadata xmlns:m="{WSX}" xmlns:dp="{WSDP}" xmlns:a="{WSA}" xmlns:s="{WSCN}" xmlns:p="{PRINT}"
+ xmlns:pnpx="{PNPX}" xmlns:v="urn:vendor">
+<m:MetadataSection Dialect="{WSDP}/ThisModel"><dp:ThisModel><dp:Manufacturer>Acme</dp:Manufacturer>
+<dp:ManufacturerUrl>http://www.acme.example/</dp:ManufacturerUrl>
+<dp:PresentationUrl> http://198.51.100.20:80/index.html </dp:PresentationUrl>
+<pnpx:DeviceCategory>Scanners MFP</pnpx:DeviceCategory><v:Admin href="https://SCANNER.example/admin" kind="x"/>
+<v:Links>http://198.51.100.20/a http://www.acme.example/b</v:Links></dp:ThisModel></m:MetadataSection>
+<m:MetadataSection Dialect="{WSDP}/Relationship"><dp:Relationship Type="{WSDP}/host"><dp:Host><a:EndpointReference>
+<a:Address>urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366</a:Address></a:EndpointReference>
+<dp:Types>s:ScanDeviceType p:PrintDeviceType</dp:Types></dp:Host>
+<dp:Hosted><a:EndpointReference><a:Address>http://198.51.100.20:80/WDP/SCAN</a:Address></a:EndpointReference>
+<a:EndpointReference><a:Address>http://203.0.113.9:80/WDP/SCAN</a:Address></a:EndpointReference>
+<dp:Types>s:ScannerServiceType</dp:Types><dp:ServiceId>uri:scan</dp:ServiceId><pnpx:HardwareId>ACME_1</pnpx:HardwareId>
+</dp:Hosted><dp:Hosted><a:EndpointReference><a:Address>http://198.51.100.20/print</a:Address></a:EndpointReference>
+<dp:Types>p:PrinterServiceType</dp:Types></dp:Hosted></dp:Relationship></m:MetadataSection></m:Metadata>"""
+SCAN = "http://192.0.2.5:5357/front-desk/scan"
+
+
+@pytest.fixture
+def told():
+    source = etree.fromstring(METADATA)
+    before = etree.tostring(source)
+    text = stand_in(source, endpoint="urn:uuid:ours", scan=SCAN,
+                    hosts=frozenset({"198.51.100.20", "scanner.example", "203.0.113.9", "192.0.2.5"}))
+    assert etree.tostring(source) == before
+    return etree.fromstring(text)
+
+
+def test_the_addresses_are_ours(told):
+    assert host_endpoint(told) == "urn:uuid:ours"
+    [hosted] = told.iter(f"{W}Hosted")
+    assert [address.text for address in hosted.iter(f"{A}Address")] == [SCAN]
+    text = etree.tostring(told, encoding="unicode")
+    assert "198.51.100" not in text
+    assert "203.0.113" not in text
+    assert "print" not in text.replace(PRINT, "")
+    assert told.find(f".//{W}PresentationUrl") is None
+
+
+def test_the_rest_is_the_scanners(told):
+    assert told.findtext(f".//{W}ManufacturerUrl") == "http://www.acme.example/"
+    assert told.findtext(f".//{{{PNPX}}}DeviceCategory") == "Scanners MFP"
+    assert told.findtext(f".//{{{PNPX}}}HardwareId") == "ACME_1"
+    admin = told.find(".//{urn:vendor}Admin")
+    assert dict(admin.attrib) == {"kind": "x"}
+    assert told.findtext(".//{urn:vendor}Links") == "http://www.acme.example/b"
+    types = told.find(f".//{W}Hosted/{W}Types")
+    assert types.nsmap[types.text.partition(":")[0]] == WSCN
+
+
+def test_metadata_of_our_own_making():
+    made = etree.fromstring(make_metadata(endpoint="urn:uuid:ours", name="Copy <room>", info="", scan=SCAN))
+    assert find_metadata(made) is made
+    assert host_endpoint(made) == "urn:uuid:ours"
+    assert made.findtext(f".//{W}FriendlyName") == "Copy <room>"
+    assert made.findtext(f".//{W}ModelName") == "Copy <room>"
+    assert made.findtext(f".//{W}Hosted//{A}Address") == SCAN
+    assert made.findtext(f".//{{{PNPX}}}CompatibleId") == f"{WSCN}/ScannerServiceType"
+    assert find_metadata(etree.fromstring("<x/>")) is None
+    assert find_metadata(None) is None
+
+
+def test_a_host_without_reference_gets_one():
+    source = etree.fromstring(f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:Relationship><d:Host/></d:Relationship>'
+                              "</m:Metadata>")
+    assert host_endpoint(source) is None
+    assert host_endpoint(etree.fromstring(stand_in(source, endpoint="urn:x", scan=SCAN, hosts=frozenset()))) == "urn:x"

@@ -1,0 +1,1 @@
+"""WS-Discovery as values: messages, and the matching of types and scopes."""

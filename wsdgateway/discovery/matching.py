@@ -1,0 +1,73 @@
+"""Whether a target service is what a Probe looks for: types, and scopes by each of the rules.
+
+WS-Discovery 2005/04, section 5.1. RFC 2396 section 6, RFC 4514.
+"""
+
+from collections.abc import Callable, Iterable
+from urllib.parse import SplitResult, unquote, urlsplit
+from uuid import UUID
+
+from wsdgateway.discovery.versions import VERSIONS
+
+QName = tuple[str, str]
+
+
+class UnknownRule(Exception):
+    """The scopes are to be matched by a rule that nobody knows here."""
+
+
+def _uri(wanted: str, scope: str) -> bool:
+    """Equal, or a prefix by whole segments; neither with `.` or `..` in it."""
+    try:
+        first, second = urlsplit(wanted), urlsplit(scope)
+    except ValueError:
+        return False
+    if (first.scheme.lower(), first.netloc.lower()) != (second.scheme.lower(), second.netloc.lower()):
+        return False
+    left, right = _segments(first), _segments(second)
+    if {".", ".."} & {*left, *right}:
+        return False
+    return right[:len(left)] == left
+
+
+def _segments(uri: SplitResult) -> list[str]:
+    return [unquote(segment) for segment in uri.path.strip("/").split("/")] if uri.path.strip("/") else []
+
+
+def _uuid(wanted: str, scope: str) -> bool:
+    try:
+        return UUID(wanted) == UUID(scope)
+    except ValueError:
+        return False
+
+
+def _ldap(wanted: str, scope: str) -> bool:
+    """Every part of the wanted name at the root of the scope's, which RFC 4514 writes last."""
+    left, right = ([part.strip() for part in urlsplit(uri).path.strip("/").split(",")] for uri in (wanted, scope))
+    return bool(left) and [part.lower() for part in right[-len(left):]] == [part.lower() for part in left]
+
+
+_RULES: dict[str, Callable[[str, str], bool]] = {
+    "rfc2396": _uri, "rfc3986": _uri, "uuid": _uuid, "ldap": _ldap, "strcmp0": lambda wanted, scope: wanted == scope}
+
+
+def matches(types: Iterable[QName], scopes: Iterable[str], match_by: str | None, *, offered_types: Iterable[QName],
+            offered_scopes: Iterable[str]) -> bool:
+    """Whether every wanted type is offered, and every wanted scope matched by one of those offered.
+
+    `match_by` is the rule's URI, None for the usual one. Raises `UnknownRule`.
+    """
+    wanted_scopes, offered = list(scopes), list(offered_scopes)
+    rule = _rule(match_by)
+    if not set(types) <= set(offered_types):
+        return False
+    return all(any(rule(wanted, scope) for scope in offered) for wanted in wanted_scopes)
+
+
+def _rule(match_by: str | None) -> Callable[[str, str], bool]:
+    if match_by is None:
+        return _uri
+    uri, _, name = match_by.strip().rpartition("/")
+    if name not in _RULES or uri not in {version.uri for version in VERSIONS}:
+        raise UnknownRule(match_by)
+    return _RULES[name]

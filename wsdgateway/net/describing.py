@@ -1,0 +1,60 @@
+"""Asks a scanner what it is: its metadata where its device endpoint is known, else its ScannerDescription.
+
+WS-Transfer 2004/09, section 3.1; WS-Scan, GetScannerElements.
+"""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from wsdgateway.metadata.messages import write_get
+from wsdgateway.metadata.standin import find_metadata
+from wsdgateway.net.deviceside import Own
+from wsdgateway.net.failures import BadDevice
+from wsdgateway.net.standin import Described
+from wsdgateway.scan.operations import GET_METADATA, GET_SCANNER_ELEMENTS
+from wsdgateway.scan.scannerelements import read_description, write_description_request
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.parsing import Malformed
+
+
+async def read_metadata(own: Own, url: str, new_id: Callable[[], str]) -> Envelope:
+    """The answer of the device at that URL to WS-Transfer Get. Raises `DeviceError`."""
+    reply = await own(url, GET_METADATA, write_get(to=endpoint_of(url), message_id=new_id()))
+    try:
+        return read(reply.body)
+    except Malformed as error:
+        raise BadDevice(url, f"its metadata can't be read: {error}") from None
+
+
+async def describe_device(own: Own, url: str, new_id: Callable[[], str]) -> Described:
+    """What the device at that URL says of itself. Raises `DeviceError`."""
+    metadata = find_metadata((await read_metadata(own, url, new_id)).body)
+    if metadata is None:
+        raise BadDevice(url, "it answered Get with something else than metadata")
+    return Described(metadata)
+
+
+async def describe_scanner(own: Own, url: str, new_id: Callable[[], str]) -> Described:
+    """What the scan service at that URL says of its scanner. Raises `DeviceError`."""
+    reply = await own(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
+    try:
+        found = read_description(read(reply.body).body)
+    except Malformed as error:
+        raise BadDevice(url, f"its description can't be read: {error}") from None
+    if found is None:
+        raise BadDevice(url, "it did not tell its ScannerDescription")
+    return Described(None, *found)
+
+
+def uuid_of(url: str) -> str | None:
+    """The endpoint address that the uuid in a URL's path stands for, if there is one."""
+    last = urlsplit(url).path.rpartition("/")[2]
+    parts = last.split("-")
+    if [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(c in "0123456789abcdefABCDEF-" for c in last):
+        return f"urn:uuid:{last}"
+    return None
+
+
+def endpoint_of(url: str) -> str:
+    """The endpoint reference's address of the device at that URL: the uuid in its path, else the URL itself."""
+    return uuid_of(url) or url
