@@ -483,8 +483,11 @@ async def test_two_hundred_sinks_of_which_twenty_are_dead_and_twenty_slow(bridge
     await until(lambda: all(len(one.told) == 9 for one in slow))
     assert len(service.scanner.bridge.subscriptions) == 200
     notifier = service.scanner.audience.notifier
-    waiting = [notifier.state(one.identifier)[0] for one in service.scanner.bridge.subscriptions.all()]
-    assert sorted(waiting) == [0] * 180 + [10] * 20
+
+    def waiting():
+        return sorted(notifier.state(one.identifier)[0] for one in service.scanner.bridge.subscriptions.all())
+
+    await until(lambda: waiting() == [0] * 180 + [10] * 20)
 
 
 # The panel, more closely.
@@ -610,7 +613,7 @@ async def test_a_client_that_leaves_before_its_answer_is_not_on_the_panel(bridge
     await until(lambda: service.scanner.panel._beginning)
     behind = await connect(service.port)
     behind.send(post(PATH, subscribe((await sink()).url, **PANEL)))
-    await until(lambda: service.scanner.panel.one_at_a_time.waiting)
+    await until(lambda: service.scanner.panel.registrations.waiting)
     for one in (client, behind):
         getattr(one.transport, leave)()
     await until(lambda: not service.scanner.panel._beginning)

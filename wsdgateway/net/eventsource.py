@@ -122,11 +122,9 @@ class EventSource:
                 await self._make_room(subscription)
                 await self._keep(subscription)
             else:
-                await self.panel.one_at_a_time.acquire()
-                try:
-                    subscription, responses, source = await self._register(subscription, is_gone)
-                finally:
-                    self.panel.one_at_a_time.release()
+                wanted = subscription
+                subscription, responses, source = await self.panel.registrations.run(
+                    lambda: self._register(wanted, is_gone))
         finally:
             self.subscriptions.unexpect(subscription.identifier)
         granted = self._granted(lifetime)

@@ -21,6 +21,11 @@ class Lane:
         self._busy = False
         self._waiting: deque[Deferred[None]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
     async def run(self, act: Callable[[], Awaitable[_T]]) -> _T:
         """What `act` gives, when it is its turn."""
         if self._busy:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
@@ -44,7 +44,7 @@ class Registered:
 class Panel:
     """The registrations at one scanner. `side` is set as soon as its address is known.
 
-    `one_at_a_time` keeps two requests of the same client from making two registrations.
+    `registrations` run one at a time, which keeps two requests of the same client from making two of them.
     """
 
     log = Logger()
@@ -60,7 +60,7 @@ class Panel:
         self._leaving: list[DeviceSubscription] = []
         self._early: dict[str, Envelope] = {}
         self.side: DeviceSide | None = None
-        self.one_at_a_time = DeferredLock()
+        self.registrations = Lane(reactor)
 
     def __len__(self) -> int:
         return sum(kept.listening for kept in self._kept.values())
