@@ -138,7 +138,10 @@ async def test_a_device_without_uuid_in_its_address_is_asked_for_it_within_patie
     monkeypatch.setattr(standin, "PATIENCE", 0.2)
     service = await gateway(None, scanner={"device": f"http://127.0.0.1:{device.port}/wsd"})
     await until(lambda: device.requests)
-    assert await found(service, "/", probe()) == []  # the device says nothing
+    before = len(device.requests)
+    for _ in range(3):
+        assert await found(service, "/", probe()) == []  # the device says nothing
+    assert len(device.requests) <= before + 1  # and is not asked again meanwhile
     metadata = envelope(f"{WXF}/GetResponse", (
         f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>'
         "urn:uuid:its-own</wsa:Address></wsa:EndpointReference></d:Host></d:Relationship></m:Metadata>"))
@@ -147,3 +150,8 @@ async def test_a_device_without_uuid_in_its_address_is_asked_for_it_within_patie
         asked.answer(metadata)
     [(endpoint, _)] = await found(service, "/", probe())
     assert endpoint == derived_endpoint("urn:uuid:its-own")
+    service.scanner.stand_in.forget()
+    device.handle = lambda asked: asked.answer(b"", b"503 Busy")
+    head, body = await ask(service.port, "/front-desk", GET)
+    assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")
+    assert await found(service, "/", resolve(endpoint)) == [(endpoint, f"http://127.0.0.1:{service.port}/front-desk")]

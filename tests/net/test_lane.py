@@ -1,6 +1,6 @@
 """One at a time, however many there are and however they end."""
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
 from wsdgateway.net.lane import Lane
@@ -51,3 +51,28 @@ def test_thousands_that_fail_at_once_are_no_recursion():
     for _ in range(5000):
         clock.advance(0)
     assert len(ended) == 5000
+
+
+def test_who_waits_no_longer_does_not_keep_the_turn():
+    clock, began = Clock(), []
+    lane = Lane(clock)
+    gate = Deferred()
+
+    async def first():
+        await gate
+
+    async def act(name):
+        began.append(name)
+
+    ensureDeferred(lane.run(first))
+    waiting = {name: ensureDeferred(lane.run(lambda name=name: act(name))) for name in "abc"}
+    for one in waiting.values():
+        one.addErrback(lambda failure: failure.trap(CancelledError) and None)
+    waiting["a"].cancel()
+    gate.callback(None)
+    waiting["b"].cancel()
+    clock.advance(0)
+    clock.advance(0)
+    assert began == ["c"]
+    ensureDeferred(lane.run(lambda: act("d")))
+    assert began == ["c", "d"]

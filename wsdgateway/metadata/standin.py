@@ -4,6 +4,7 @@ DPWS 2006/02, section 5 (ThisDevice, ThisModel, Relationship, Host, Hosted); fie
 namespaces must stay as the scanner has them.
 """
 
+import re
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -29,63 +30,84 @@ def host_endpoint(metadata: etree._Element) -> str | None:
 
 
 def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: frozenset[str]) -> str:
-    """The metadata as XML: endpoint and scan service are ours, other services and URLs on the scanner's `hosts` go.
+    """The metadata as XML: endpoint and scan service are ours, other services and what names the scanner's hosts go.
 
-    Everything else stays: sections, vendor elements, prefixes.
+    `hosts` are those that are known beside the ones in the metadata's own addresses. Everything else stays: sections,
+    vendor elements, prefixes.
     """
     # Not deepcopy, which leaves out prefixes that only a text uses, and types are QNames in text.
     copy = parse(etree.tostring(metadata, with_tail=False))
+    etree.strip_elements(copy, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    named = _naming(hosts | {urlsplit(address).hostname or "" for address in _addresses(copy)})
     ours = set()
     for relationship in copy.iter(f"{_WSDP}Relationship"):
         for host in relationship.iterchildren(f"{_WSDP}Host"):
-            ours |= _point(host, endpoint)
+            ours |= _point(host, endpoint, endpoint, named)
         for hosted in list(relationship.iterchildren(f"{_WSDP}Hosted")):
             if offers(hosted.find(f"{_WSDP}Types"), SCANNER_SERVICE_TYPE):
-                ours |= _point(hosted, scan)
+                ours |= _point(hosted, scan, f"{endpoint}/scan", named)
             else:
                 relationship.remove(hosted)
     for element in list(copy.iter(etree.Element)):
         if element not in ours:
-            _hide(element, hosts)
+            _hide(element, named)
     return etree.tostring(copy, encoding="unicode", with_tail=False)
 
 
-def _point(service: etree._Element, address: str) -> set[etree._Element]:
-    """Let a Host or Hosted have that address alone; the elements that hold it."""
+def _addresses(metadata: etree._Element) -> list[str]:
+    """The web addresses in its endpoint references."""
+    found = []
+    for element in metadata.iter(f"{_WSA}Address"):
+        address = text_of(element) or ""
+        try:
+            urlsplit(address)
+        except ValueError:
+            continue
+        if address.startswith(("http://", "https://")):
+            found.append(address)
+    return found
+
+
+def _naming(hosts: frozenset[str]) -> re.Pattern[str]:
+    """Finds any of these hosts in a text, where it is not a part of another's name."""
+    names = "|".join(re.escape(host) for host in sorted(hosts) if host)
+    return re.compile(rf"(?<![\w.-])(?:{names or '(?!)'})(?![\w-]|\.\w)", re.IGNORECASE)
+
+
+def _point(service: etree._Element, address: str, service_id: str, named: re.Pattern[str]) -> set[etree._Element]:
+    """Let a Host or Hosted have that address alone; the elements that hold what is ours."""
     first, *others = service.findall(f"{_WSA}EndpointReference") or [
         etree.SubElement(service, f"{_WSA}EndpointReference")]
     for other in others:
         service.remove(other)
     found = first.find(f"{_WSA}Address")
     element = found if found is not None else etree.SubElement(first, f"{_WSA}Address")
+    for child in list(element):
+        element.remove(child)
     element.text = address
-    return {element}
+    identifier = service.find(f"{_WSDP}ServiceId")
+    if identifier is None or not named.search(text_of(identifier) or ""):
+        return {element}
+    identifier.text = service_id
+    return {element, identifier}
 
 
-def _hide(element: etree._Element, hosts: frozenset[str]) -> None:
-    """Take away what names the scanner's own host: an attribute, or an element that holds nothing else."""
+def _hide(element: etree._Element, named: re.Pattern[str]) -> None:
+    """Take away what names the scanner's own host: an attribute, words, or an element that holds nothing else."""
     for name, value in list(element.attrib.items()):
-        if _leaks(str(value), hosts):
+        if named.search(str(value)):
             del element.attrib[name]
-    if element.text and _leaks(element.text, hosts):
-        rest = [item for item in element.text.split() if not _leaks(item, hosts)]
+    if element.tail and named.search(element.tail):
+        element.tail = _without(element.tail, named)
+    if element.text and named.search(element.text):
+        element.text = _without(element.text, named)
         parent = element.getparent()
-        if rest or len(element) or parent is None:
-            element.text = " ".join(rest)
-        else:
+        if not element.text and not len(element) and parent is not None:
             parent.remove(element)
 
 
-def _leaks(text: str, hosts: frozenset[str]) -> bool:
-    for item in text.split():
-        if "://" in item:
-            try:
-                host = urlsplit(item).hostname
-            except ValueError:
-                continue
-            if host in hosts:
-                return True
-    return False
+def _without(text: str, named: re.Pattern[str]) -> str:
+    return " ".join(word for word in text.split() if not named.search(word))
 
 
 def make_metadata(*, endpoint: str, name: str, info: str, scan: str) -> str:

@@ -6,24 +6,22 @@ WS-Transfer 2004/09, section 3.1; WS-Scan, GetScannerElements.
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from wsdgateway.bridge.decisions import Reply
 from wsdgateway.metadata.messages import write_get
 from wsdgateway.metadata.standin import find_metadata
 from wsdgateway.net.deviceside import Own
-from wsdgateway.net.failures import BadDevice
+from wsdgateway.net.failures import BadDevice, Unavailable
 from wsdgateway.net.standin import Described
 from wsdgateway.scan.operations import GET_METADATA, GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_description, write_description_request
 from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
 
 async def read_metadata(own: Own, url: str, new_id: Callable[[], str]) -> Envelope:
     """The answer of the device at that URL to WS-Transfer Get. Raises `DeviceError`."""
-    reply = await own(url, GET_METADATA, write_get(to=endpoint_of(url), message_id=new_id()))
-    try:
-        return read(reply.body)
-    except Malformed as error:
-        raise BadDevice(url, f"its metadata can't be read: {error}") from None
+    return _whole(url, await own(url, GET_METADATA, write_get(to=endpoint_of(url), message_id=new_id())))
 
 
 async def describe_device(own: Own, url: str, new_id: Callable[[], str]) -> Described:
@@ -37,13 +35,24 @@ async def describe_device(own: Own, url: str, new_id: Callable[[], str]) -> Desc
 async def describe_scanner(own: Own, url: str, new_id: Callable[[], str]) -> Described:
     """What the scan service at that URL says of its scanner. Raises `DeviceError`."""
     reply = await own(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
-    try:
-        found = read_description(read(reply.body).body)
-    except Malformed as error:
-        raise BadDevice(url, f"its description can't be read: {error}") from None
+    found = read_description(_whole(url, reply).body)
     if found is None:
         raise BadDevice(url, "it did not tell its ScannerDescription")
     return Described(None, *found)
+
+
+def _whole(url: str, reply: Reply) -> Envelope:
+    """The envelope in an answer. Raises `DeviceError` for a fault, a refusal, and what can't be read."""
+    try:
+        envelope = read(reply.body)
+    except Malformed as error:
+        if reply.status >= 400:
+            raise Unavailable(url, f"it answered {reply.status}") from None
+        raise BadDevice(url, f"what it tells of itself can't be read: {error}") from None
+    fault = fault_of(envelope)
+    if fault is not None or reply.status >= 400:
+        raise Unavailable(url, f"it answered {fault or reply.status}")
+    return envelope
 
 
 def uuid_of(url: str) -> str | None:

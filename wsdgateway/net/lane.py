@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 _T = TypeVar("_T")
 
@@ -31,12 +31,22 @@ class Lane:
         if self._busy:
             turn: Deferred[None] = Deferred()
             self._waiting.append(turn)
-            await turn
+            try:
+                await turn
+            except CancelledError:  # whoever waits no longer must not keep the turn
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+                else:
+                    self._next()
+                raise
         self._busy = True
         try:
             return await act()
         finally:
-            if self._waiting:
-                self._reactor.callLater(0, self._waiting.popleft().callback, None)
-            else:
-                self._busy = False
+            self._next()
+
+    def _next(self) -> None:
+        if self._waiting:
+            self._reactor.callLater(0, self._waiting.popleft().callback, None)
+        else:
+            self._busy = False

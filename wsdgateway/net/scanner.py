@@ -242,6 +242,8 @@ class Scanner:
         """The device was away. A subscription tells whether it forgot us; without one it may have started again."""
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
+        if was_open:
+            self.stand_in.forget()
         if self.subscription is not None:
             self.subscription.recovered(was_away=was_open)
         self.panel.recovered(was_away=was_open)

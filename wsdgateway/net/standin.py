@@ -4,13 +4,14 @@ WS-Transfer 2004/09, section 3.1; DPWS 2006/02, sections 4 and 5. The metadata i
 after it has been away, with our addresses in it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import attrs
 from lxml import etree
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.python.failure import Failure
 
 from wsdgateway.bridge.decisions import Answer, Refuse
 from wsdgateway.bridge.presence import derived_endpoint, is_meant, match
@@ -21,7 +22,6 @@ from wsdgateway.discovery.versions import version_of
 from wsdgateway.metadata.standin import host_endpoint, make_metadata, stand_in
 from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
 from wsdgateway.net.failures import DeviceError, fault_for
-from wsdgateway.net.lane import Lane
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, compose
 from wsdgateway.soap.faults import Fault, invalid_args
@@ -50,7 +50,7 @@ class StandIn:
     whether it can be reached, as far as is known.
     """
 
-    def __init__(self, reactor: Any, *, scanner: str, describe: Callable[[], Awaitable[Described]],
+    def __init__(self, reactor: Any, *, scanner: str, describe: Callable[[], Coroutine[Any, Any, Described]],
                  own_endpoint: str | None, has_device: bool, hosts: Callable[[], frozenset[str]],
                  is_here: Callable[[], bool], new_id: Callable[[], str], sequence: Callable[[], Sequence]) -> None:
         self._scanner = scanner
@@ -63,11 +63,14 @@ class StandIn:
         self._sequence = sequence
         self._reactor = reactor
         self._known: Described | None = None
-        self._lane = Lane(reactor)
+        self._asking = False
+        self._times_forgotten = 0
+        self._waiting: list[Deferred[Described]] = []
 
     def forget(self) -> None:
         """The scanner may have started again, with other things to tell."""
         self._known = None
+        self._times_forgotten += 1
 
     async def answer(self, request: DeviceRequest, base: str) -> tuple[Answer | Refuse, str]:
         """What a client gets that has reached us under `base`, and where that came from."""
@@ -81,16 +84,30 @@ class StandIn:
         return Answer(compose(action=f"{WXF}/GetResponse", message_id=self._new_id(), to=ANONYMOUS,
                               relates_to=envelope.message_id, body=metadata, namespaces={})), LOCAL
 
-    async def _learn(self) -> Described:
-        if self._known is None:
-            known = await self._describe()
-            if known.metadata is not None:
-                self._own_endpoint = host_endpoint(known.metadata) or self._own_endpoint
-            self._known = known
-        return self._known
+    def _learn(self) -> Deferred[Described]:
+        """What the scanner tells; it is asked once, however many wait, and however soon they leave."""
+        if self._known is not None:
+            return succeed(self._known)
+        waiting: Deferred[Described] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        if not self._asking:
+            self._asking = True
+            asking = Deferred.fromCoroutine(self._describe())
+            asking.addBoth(self._told, self._times_forgotten)
+        return waiting
+
+    def _told(self, told: Described | Failure, times_forgotten: int) -> None:
+        self._asking = False
+        if isinstance(told, Described) and times_forgotten == self._times_forgotten:
+            self._known = told
+            if told.metadata is not None and self._own_endpoint is None:
+                self._own_endpoint = host_endpoint(told.metadata)
+        waiting, self._waiting[:] = list(self._waiting), []
+        for one in waiting:
+            one.callback(told)  # a failure, too, goes the way that it should
 
     async def _metadata(self, base: str) -> str:
-        known = await self._lane.run(self._learn)
+        known = await self._learn()
         endpoint, scan = self._endpoint() or derived_endpoint(self._scanner), f"{base}/{self._scanner}/scan"
         if known.metadata is None:
             return make_metadata(endpoint=endpoint, name=known.name or self._scanner, info=known.info, scan=scan)
@@ -107,7 +124,7 @@ class StandIn:
         if not self._is_here():
             return None
         if self._endpoint() is None:
-            learning: Deferred[Described] = Deferred.fromCoroutine(self._lane.run(self._learn))
+            learning = self._learn()
             learning.addTimeout(PATIENCE, self._reactor)
             try:
                 await learning
