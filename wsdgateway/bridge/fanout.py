@@ -10,7 +10,7 @@ import secrets
 import attrs
 from lxml import etree
 
-from wsdgateway.bridge.rewriting import make_anonymous
+from wsdgateway.bridge.rewriting import REPLIES, make_anonymous
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.namespaces import WSA
@@ -19,7 +19,6 @@ from wsdgateway.soap.parsing import escape
 _MARK = secrets.token_hex(16)
 _SPLIT = f"<!--{_MARK}-->".encode()
 _OWN = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
-_REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
 
 
 @attrs.frozen(eq=False)
@@ -44,7 +43,7 @@ def prepare(envelope: Envelope) -> Event:
     for element in list(header.iterchildren(tag=etree.Element)):
         if element.tag in _OWN:
             header.remove(element)
-        elif element.tag in _REPLIES:
+        elif element.tag in REPLIES:
             make_anonymous(element)
     header.insert(0, etree.Comment(_MARK))
     before, after = etree.tostring(envelope.root, xml_declaration=True, encoding="utf-8").split(_SPLIT, 1)

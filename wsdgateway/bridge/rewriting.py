@@ -17,7 +17,7 @@ from wsdgateway.soap.namespaces import WSA
 from wsdgateway.soap.parsing import Malformed, text_of
 
 _ADDRESS = f"{{{WSA}}}Address"
-_REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
+REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
 
 
 MAX_ADDRESS = 2048
@@ -69,7 +69,7 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
         if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
             header.text = device
             changed = True
-        elif header.tag in _REPLIES:
+        elif header.tag in REPLIES:
             changed = make_anonymous(header) or changed
     if token is not None and envelope.body is not None:
         replace_token(envelope.body, token)

@@ -21,7 +21,7 @@ from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.operations import SCAN_AVAILABLE
-from wsdgateway.soap.faults import Fault, invalid_args, write_fault
+from wsdgateway.soap.faults import invalid_args
 
 
 class EventSink:
@@ -54,13 +54,13 @@ class EventSink:
     def _notify(self, subscription: DeviceSubscription, turn: Turn) -> None:
         notification = read_notification(turn.request.body)
         if isinstance(notification, Rejected):
-            self._refuse(turn, notification.fault, notification.relates_to)
+            turn.refuse(notification.fault, notification.relates_to, self._new_id())
         elif not self._may_notify(turn.client):
             self.log.warn("{scanner}: a notification from {client} is refused", scanner=self._bridge.name,
                           client=turn.client)
-            self._refuse(turn, invalid_args(
+            turn.refuse(invalid_args(
                 f"Notifications are not taken from {turn.client}; add its network to event_sources of the scanner."),
-                notification.message_id)
+                notification.message_id, self._new_id())
         else:
             turn.answer(202, b"", b"")
             self._device.heard_at = self._seconds()
@@ -89,9 +89,6 @@ class EventSink:
             subscription.ended()
         else:
             self._audience.publish_to(subscription.identifier, notification.envelope)
-
-    def _refuse(self, turn: Turn, fault: Fault, relates_to: str | None) -> None:
-        turn.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=self._new_id()))
 
     def _may_notify(self, client: str) -> bool:
         if client in self._device.peers or client == urlsplit(self._bridge.device or "").hostname:

@@ -164,12 +164,8 @@ class EventSource:
             self.log.warn("{scanner}: {client} has subscribed again and again for {address}; the first of these makes "
                           "room", scanner=self.scanner, client=superseded.client,
                           address=superseded.notify_to.reference.address)
-            leaving = self.audience.leave(superseded)
-            await self._unheard(leaving)
+            await self._unheard(self.audience.leave(superseded))
         self.subscriptions.expect(subscription.identifier)
-
-    async def _forgotten(self, identifier: str) -> None:
-        await self._unheard(self.store.forget(identifier))
 
     async def _unheard(self, storing: Deferred[None]) -> None:
         """Something that no client is told of."""
@@ -234,7 +230,7 @@ class EventSource:
                 self.panel.hand_over(heir.identifier, former.identifier)
                 self.audience.withdraw(heir.identifier, attrs.evolve(former, tokens=current.tokens), left)
             else:  # it has ended meanwhile, and the former one with it
-                await self._forgotten(former.identifier)
+                await self._unheard(self.store.forget(former.identifier))
             raise Refused(unable_to_process(_NOT_STORED)) from None
         return heir
 

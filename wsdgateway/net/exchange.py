@@ -25,7 +25,6 @@ from wsdgateway.net.standin import StandIn
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import read
-from wsdgateway.soap.faults import Fault, write_fault
 from wsdgateway.soap.parsing import Malformed
 
 # Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read.
@@ -61,7 +60,7 @@ class Exchanges:
         request = turn.request
         question = route(request.body, endpoint, client=turn.client, host=request.host, subscription=subscription)
         if isinstance(question, Rejected):
-            self._refuse(turn, question.fault, question.relates_to)
+            turn.refuse(question.fault, question.relates_to, self._new_id())
             self._account(question.operation, REFUSED, started)
             return
         if isinstance(question, DeviceRequest):
@@ -116,7 +115,7 @@ class Exchanges:
     async def _receive_late(self, response: Response, turn: Turn, forward: Forward, started: float) -> None:
         outcome = await self._receive(response, forward, turn)
         if isinstance(outcome, Failure):
-            self._refuse(turn, outcome.fault, forward.question.envelope.message_id)
+            turn.refuse(outcome.fault, forward.question.envelope.message_id, self._new_id())
         elif outcome is not None:
             self._give(turn, forward.question.envelope.message_id, Pass(outcome), DEVICE)
         self._account(forward.question.operation.name, DEVICE, started)
@@ -124,7 +123,7 @@ class Exchanges:
     def _not_answered(self, failure: TwistedFailure, call: Call, turn: Turn, forward: Forward, started: float) -> None:
         failure.trap(DeviceError)
         self._warn(call, turn, failure.value)
-        self._refuse(turn, fault_for(failure.value), forward.question.envelope.message_id)
+        turn.refuse(fault_for(failure.value), forward.question.envelope.message_id, self._new_id())
         self._account(call.operation.name, DEVICE if call.sent else REFUSED, started)
 
     def _failed(self, failure: object, turn: Turn) -> None:
@@ -159,12 +158,9 @@ class Exchanges:
             reply = decision.reply
             turn.pass_on(reply.status, reply.reason, list(reply.headers), reply.body)
         else:
-            self._refuse(turn, decision.fault, message_id)
+            turn.refuse(decision.fault, message_id, self._new_id())
             return source if source == DEVICE else REFUSED
         return source
-
-    def _refuse(self, turn: Turn, fault: Fault, relates_to: str | None) -> None:
-        turn.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=self._new_id()))
 
     def _wait(self, forward: Forward) -> Deferred[Outcome]:
         waiting: Deferred[Outcome] = Deferred()

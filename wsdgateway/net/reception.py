@@ -19,7 +19,7 @@ from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.standin import answer_discovery
 from wsdgateway.net.turn import Turn
 from wsdgateway.soap.envelope import Envelope, read
-from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, write_fault
+from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import Malformed
 
 STABLE = b"/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
@@ -77,12 +77,12 @@ class Reception:
         try:
             envelope = read(turn.request.body)
         except Malformed as error:
-            self._refuse(turn, invalid_args(f"The request can't be read: {error}."), error.message_id)
+            turn.refuse(invalid_args(f"The request can't be read: {error}."), error.message_id, self._new_id())
             return
         if envelope.action is None:
-            self._refuse(turn, action_missing(), envelope.message_id)
+            turn.refuse(action_missing(), envelope.message_id, self._new_id())
         elif discovery_request(envelope.action) is None:
-            self._refuse(turn, action_not_supported(envelope.action), envelope.message_id)
+            turn.refuse(action_not_supported(envelope.action), envelope.message_id, self._new_id())
         else:
             answering = Deferred.fromCoroutine(self._discover(turn, envelope))
             answering.addErrback(self._failed, turn)
@@ -91,12 +91,9 @@ class Reception:
         stand_ins = [scanner.stand_in for scanner in self._scanners.values()]
         decision, _ = await answer_discovery(stand_ins, envelope, turn.base(), self._sequence(), self._new_id())
         if isinstance(decision, Refuse):
-            self._refuse(turn, decision.fault, envelope.message_id)
+            turn.refuse(decision.fault, envelope.message_id, self._new_id())
         else:
             turn.answer(200, decision.body)
-
-    def _refuse(self, turn: Turn, fault: Fault, relates_to: str | None) -> None:
-        turn.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=self._new_id()))
 
     def _failed(self, failure: Failure, turn: Turn) -> None:
         self.log.failure("while answering {client}", failure, client=turn.client)

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IPushProducer
 from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, response_head
 from wsdgateway.http.requests import Request
 from wsdgateway.soap.envelope import CONTENT_TYPE
+from wsdgateway.soap.faults import Fault, write_fault
 
 _SOAP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: " + CONTENT_TYPE + b"\r\n"
 
@@ -86,6 +87,10 @@ class Turn:
             fields = [*headers, (b"Content-Type", content_type)] if content_type else headers
             head = response_head(status, fields)[:-2]
         self._whole(head + self._channel.date(), body)
+
+    def refuse(self, fault: Fault, relates_to: str | None, message_id: str) -> None:
+        """A fault of our own."""
+        self.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=message_id))
 
     def pass_on(self, status: int, reason: bytes, headers: Headers, body: bytes) -> None:
         """A device's answer, whole, with its own fields."""
