@@ -174,13 +174,13 @@ def test_relative_paths_start_at_the_file(tmp_path):
     assert read_config(str(file)).folder == file.parent
 
 
-def test_what_is_not_built_says_so():
+def test_what_is_not_built_or_lacks_something_says_so():
     config = make_config({
-        "listen": [LISTEN], "gateway": {"state": "redis://h:6379/0"}, "discovery": {"client_interfaces": ["eth0"]},
+        "listen": [LISTEN], "gateway": {"state": "redis://h:6379/0"}, "discovery": {"adopt": True},
         "exchange_log": {"path": "x"},
         "scanner": [{"name": "a", "uuid": "urn:uuid:37F86d35-e6ac-4241-964f-1d9ae46fb366"}]}, "g.toml")
-    assert len(config.not_built()) == 4
-    assert make_config({"listen": [LISTEN]}, "g.toml").not_built() == []
+    assert len(config.remarks()) == 4
+    assert make_config({"listen": [LISTEN]}, "g.toml").remarks() == []
 
 
 def test_check_reads_a_file_and_says_what_is_wrong(tmp_path, capsys):

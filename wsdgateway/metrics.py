@@ -72,6 +72,10 @@ class Metrics:
                                ("scanner", "event"), registry=self.registry)
         self._deliveries = Counter("wsdgateway_deliveries", "Notifications delivered to clients",
                                    ("scanner", "outcome"), registry=self.registry)
+        self._discovery = Counter("wsdgateway_discovery_messages", "Discovery messages received",
+                                  ("side", "message"), registry=self.registry)
+        self._discovery_dropped = Counter("wsdgateway_discovery_dropped", "Discovery messages of no use, or not answered",
+                                          ("reason",), registry=self.registry)
         self.registry.register(_Gauges(self.scanners))
         # labels() looks its child up under a lock; on the way of every status read that is worth keeping.
         self._kept_device: dict[tuple[str, str, str], Counter] = {}
@@ -101,6 +105,14 @@ class Metrics:
     def event(self, scanner: str, event: str) -> None:
         """A notification came in."""
         self._events.labels(scanner, event).inc()
+
+    def discovery(self, side: str, message: str) -> None:
+        """A discovery message came in, on the side of clients or of devices."""
+        self._discovery.labels(side, message).inc()
+
+    def discovery_dropped(self, reason: str) -> None:
+        """One was of no use, or could not be answered."""
+        self._discovery_dropped.labels(reason).inc()
 
     def deliveries(self, scanner: str) -> "Deliveries":
         """What is counted of one scanner's deliveries to clients."""

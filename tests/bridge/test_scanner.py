@@ -20,7 +20,7 @@ from messages import (
 )
 
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
-from wsdgateway.bridge.intake import MAX_REMEMBERED, Notification, Seen, read_notification
+from wsdgateway.bridge.intake import Notification, read_notification
 from wsdgateway.bridge.resends import REMEMBERED_SECONDS
 from wsdgateway.bridge.routing import Endpoint, Rejected, route
 from wsdgateway.bridge.scanner import BridgedScanner
@@ -28,6 +28,7 @@ from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, temporary_error
 from wsdgateway.soap.namespaces import WSE
+from wsdgateway.soap.seen import MAX_REMEMBERED, Seen
 
 FAILED = Failure(temporary_error("unplugged"))
 EARLY, LATE = "2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z"

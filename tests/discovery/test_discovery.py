@@ -1,35 +1,93 @@
-"""WS-Discovery: messages both ways in both versions, and the matching of types and scopes."""
+"""WS-Discovery: messages both ways in every version and style, the matching of types and scopes, schedules and limits."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from messages import envelope
+from wire import (
+    BYE,
+    DEFAULT_NAMESPACE_HELLO,
+    GSOAP_PROBE_MATCHES,
+    RESOLVE_1_1,
+    UUID,
+    WINDOWS_PROBE,
+    WINDOWS_PROXY_PROBE,
+)
 
-from wsdgateway.bridge.presence import TYPES, derived_endpoint, is_meant, match
-from wsdgateway.discovery.matching import UnknownRule, matches
+from wsdgateway.discovery.limiting import MAX_SOURCES, AnswerLimit
+from wsdgateway.discovery.matching import UnknownRule, check_rule, matches
 from wsdgateway.discovery.messages import (
     MAX_ENVELOPE,
-    Match,
     Probe,
+    Resolve,
     Sequence,
-    read_probe,
-    read_resolve,
-    write_matches,
+    TargetService,
+    message_in,
+    read_addressed,
+    read_message,
 )
-from wsdgateway.discovery.versions import WS_2005_04, WS_2008_09, discovery_request, version_of
-from wsdgateway.soap.envelope import read
-from wsdgateway.soap.namespaces import WSA, WSCN, WSDP
+from wsdgateway.discovery.pacing import MAX_WAITING, Pacing
+from wsdgateway.discovery.schedule import sending_times
+from wsdgateway.discovery.versions import (
+    VERSIONS,
+    WS_2005_04,
+    WS_2008_09,
+    WS_2009_01,
+    discovery_request,
+    name_of,
+    version_of,
+)
+from wsdgateway.discovery.writing import (
+    in_envelopes,
+    write_bye,
+    write_hello,
+    write_matches,
+    write_probe,
+    write_resolve,
+)
+from wsdgateway.soap.envelope import compose
+from wsdgateway.soap.namespaces import WSCN, WSDP
+from wsdgateway.soap.parsing import Malformed
 
-BOTH = [WS_2005_04, WS_2008_09]
-A = f"{{{WSA}}}"
+WPRT = "http://schemas.microsoft.com/windows/2006/08/wdp/print"
+SERVICE = TargetService(UUID, ((WSDP, "Device"), ("urn:own&more", "X"), (WSCN, "ScanDeviceType")), ("http://a/<b>", "urn:x"),
+                        ("http://192.0.2.5:5357/x", "http://[2001:db8::5]/x"), 7)
 
 
-def probe(version, content, declared=f'xmlns:wsdp="{WSDP}"'):
-    return read(envelope(version.action("Probe"), f'<d:Probe xmlns:d="{version.uri}" {declared}>{content}</d:Probe>'))
+def message(version, name, content, declared=f'xmlns:wsdp="{WSDP}" xmlns:wscn="{WSCN}"'):
+    return read_message(compose(
+        action=version.action(name), message_id="urn:uuid:q", to=version.everybody, addressing=version.addressing,
+        body=f"<d:{name} {declared}>{content}</d:{name}>", namespaces={"d": version.uri}))
 
 
-@pytest.mark.parametrize("version", BOTH)
+# Messages of makers.
+
+@pytest.mark.parametrize(("data", "name", "content"), [
+    (WINDOWS_PROBE, "Probe", Probe(((WSDP, "Device"),))),
+    (WINDOWS_PROXY_PROBE, "Probe", Probe(((WS_2008_09.uri, "DiscoveryProxy"),))),
+    (GSOAP_PROBE_MATCHES, "ProbeMatches", (TargetService(
+        UUID, ((WSDP, "Device"), (WPRT, "PrintDeviceType"), (WSCN, "ScanDeviceType")),
+        ("ldap:///ou=floor3,o=acme", "http://acme.example/floor/3"),
+        ("http://198.51.100.20:80/StableWSDiscoveryEndpoint/x", "http://[fe80::21b:82ff:feaa:1]:80/x"), 3),)),
+    (DEFAULT_NAMESPACE_HELLO, "Hello", (TargetService(UUID, ((WSCN, "ScanDeviceType"),), (), (), 12),)),
+    (BYE, "Bye", (TargetService(UUID),)), (RESOLVE_1_1, "Resolve", Resolve(UUID))])
+def test_messages_in_the_styles_of_makers(data, name, content):
+    read = read_message(data)
+    assert (read.name, read.content) == (name, content)
+    assert read.message_id is not None
+
+
+def test_what_stands_around_a_message():
+    read = read_message(GSOAP_PROBE_MATCHES)
+    assert (read.version, read.relates_to, read.sequence) == (WS_2005_04, "urn:uuid:asked", Sequence(1763800000, 7))
+    assert read_message(DEFAULT_NAMESPACE_HELLO).sequence is None
+    assert read_message(RESOLVE_1_1).version is WS_2009_01
+    assert read_message(RESOLVE_1_1).message_id == "urn:uuid:r"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("content", "expected"), [
-    ("", Probe()),
-    ("<d:Types/>", Probe()),
+    ("", Probe()), ("<d:Types/>", Probe()),
     ("<d:Types>\n wsdp:Device\n\twscn:ScanDeviceType </d:Types>",
      Probe(((WSDP, "Device"), (WSCN, "ScanDeviceType")))),
     (f'<d:Types xmlns="{WSDP}">Device</d:Types>', Probe(((WSDP, "Device"),))),
@@ -37,35 +95,102 @@ def probe(version, content, declared=f'xmlns:wsdp="{WSDP}"'):
      Probe((), ("http://a/b", "ldap:///x"), "urn:rule")),
     ("<d:Types>wsdp:Device</d:Types><d:Scopes>http://a</d:Scopes>", Probe(((WSDP, "Device"),), ("http://a",)))])
 def test_what_a_probe_looks_for(version, content, expected):
-    assert read_probe(probe(version, content), version) == expected
+    assert message(version, "Probe", content).content == expected
 
 
-@pytest.mark.parametrize("content", ["<d:Types>nobody:Device</d:Types>", f"<d:Types>{'wsdp:x ' * 65}</d:Types>",
-                                     f"<d:Scopes>{'http://a ' * 65}</d:Scopes>"])
-def test_what_is_no_probe(content):
-    assert read_probe(probe(WS_2005_04, content), WS_2005_04) is None
-    assert read_probe(probe(WS_2005_04, ""), WS_2008_09) is None
-    assert read_probe(read(envelope(WS_2005_04.action("Probe"))), WS_2005_04) is None
+@pytest.mark.parametrize(("name", "content"), [
+    ("Probe", "<d:Types>nobody:Device</d:Types>"), ("Probe", f"<d:Types>{'wsdp:x ' * 65}</d:Types>"),
+    ("Probe", f"<d:Scopes>{'http://a ' * 65}</d:Scopes>"), ("Resolve", ""), ("Hello", ""), ("Bye", "<d:Types/>"),
+    ("ProbeMatches", "<d:ProbeMatch/>"), ("ProbeMatches", "<d:ProbeMatch/>" * 1001),
+    ("Resolve", f"<wsa:EndpointReference><wsa:Address>{'x' * 1025}</wsa:Address></wsa:EndpointReference>")])
+def test_what_can_not_be_used(name, content):
+    with pytest.raises(Malformed):
+        message(WS_2005_04, name, content)
 
 
-@pytest.mark.parametrize("version", BOTH)
-def test_whom_a_resolve_asks_for(version):
-    message = read(envelope(version.action("Resolve"), (
-        f'<d:Resolve xmlns:d="{version.uri}"><wsa:EndpointReference><wsa:Address> urn:uuid:5\n</wsa:Address>'
-        "</wsa:EndpointReference></d:Resolve>")))
-    assert read_resolve(message, version) == "urn:uuid:5"
-    assert read_resolve(read(envelope("x", f'<d:Resolve xmlns:d="{version.uri}"/>')), version) is None
-    assert read_resolve(read(envelope("x")), version) is None
+@pytest.mark.parametrize("data", [
+    b"", b"\x00" * 100, b"GET / HTTP/1.1\r\n\r\n", b"<a/>", envelope("urn:x/Probe"), envelope(WS_2005_04.action("Other")),
+    envelope(WS_2005_04.action("Probe")), envelope(WS_2005_04.action("Probe"), f'<d:Probe xmlns:d="{WS_2008_09.uri}"/>'),
+    envelope(WS_2009_01.action("Probe"), f'<d:Probe xmlns:d="{WS_2008_09.uri}"/>'),
+    b'<!DOCTYPE x [<!ENTITY a "b">]>' + WINDOWS_PROBE.partition(b"?>")[2],
+    WINDOWS_PROBE.replace(b"29cf10da", b"2" * 1025)])
+def test_what_is_no_message(data):
+    with pytest.raises(Malformed):
+        read_message(data)
 
 
-def test_actions_tell_the_version():
-    for version in BOTH:
+@given(st.binary(max_size=300), st.integers(0, len(GSOAP_PROBE_MATCHES)), st.integers(0, 300))
+def test_whatever_comes_is_a_message_or_malformed(noise, start, length):
+    data = GSOAP_PROBE_MATCHES[:start] + noise + GSOAP_PROBE_MATCHES[start + length:]
+    try:
+        assert read_message(data).name
+    except Malformed:
+        pass
+
+
+def test_numbers_that_are_none():
+    data = GSOAP_PROBE_MATCHES.replace(b'InstanceId="1763800000"', b'InstanceId="-5"').replace(
+        b"<wsdis:MetadataVersion>3<", b"<wsdis:MetadataVersion>" + b"9" * 30 + b"<")
+    read = read_message(data)
+    assert read.sequence is None
+    assert read.content[0].metadata_version == 0
+
+
+def test_actions_tell_version_and_name():
+    for version in VERSIONS:
         assert version_of(version.action("Probe")) is version
+        assert name_of(version.action("Hello")) == "Hello"
         assert discovery_request(version.action("Resolve")) == "Resolve"
         assert discovery_request(version.action("Hello")) is None
     assert version_of("urn:x/Probe") is None
     assert discovery_request("urn:x/Probe") is None
+    assert name_of(WS_2005_04.action("Fault")) is None
 
+
+# Messages of ours.
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
+def test_matches_are_written_and_read(version, name):
+    data = write_matches(name, [SERVICE, TargetService("urn:uuid:6")], version=version, sequence=Sequence(12, 3),
+                         relates_to="urn:uuid:<q>", message_id="urn:uuid:m")
+    read = read_message(data)
+    assert (read.version, read.name, read.content) == (version, name, (SERVICE, TargetService("urn:uuid:6")))
+    assert (read.relates_to, read.message_id, read.sequence) == ("urn:uuid:<q>", "urn:uuid:m", Sequence(12, 3))
+    assert read_addressed(data).to == (
+        "http://www.w3.org/2005/08/addressing/anonymous" if version is WS_2009_01 else
+        "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous")
+
+
+def test_announcements_and_questions_are_written_and_read():
+    sequence = Sequence(5, 6)
+    hello = write_hello(SERVICE, sequence=sequence, message_id="urn:uuid:1")
+    assert (read_message(hello).content, read_message(hello).sequence) == ((SERVICE,), sequence)
+    bye = write_bye(UUID, sequence=sequence, message_id="urn:uuid:1")
+    assert (read_message(bye).name, read_message(bye).content) == ("Bye", (TargetService(UUID),))
+    probe = write_probe(((WSDP, "Device"),), message_id="urn:uuid:1")
+    assert read_message(probe).content == Probe(((WSDP, "Device"),))
+    assert read_message(write_resolve(UUID, message_id="urn:uuid:1")).content == Resolve(UUID)
+    for data in (hello, bye, probe):
+        assert read_addressed(data).to == "urn:schemas-xmlsoap-org:ws:2005:04:discovery"
+    assert b"XAddrs" not in write_hello(TargetService(UUID), sequence=sequence, message_id="urn:uuid:1")
+
+
+def test_as_many_as_fit():
+    many = [TargetService(f"urn:uuid:{number}", SERVICE.types, ("http://a/" + "ü" * 40,), SERVICE.xaddrs, 1)
+            for number in range(300)]
+    split = list(in_envelopes([*many[:100], TargetService("urn:uuid:x", (), ("y" * MAX_ENVELOPE,)), *many[100:]]))
+    assert [one for together in split for one in together] == many
+    for together in split:
+        data = write_matches("ResolveMatches", together, version=WS_2009_01, sequence=Sequence(1 << 62, 1 << 62),
+                             relates_to="&" * 1024, message_id="m" * 100)
+        assert len(data) <= MAX_ENVELOPE
+        assert len(message_in(read_addressed(data)).content) == len(together)
+    assert 5 < len(split) < 12
+    assert list(in_envelopes([])) == []
+
+
+# Matching.
 
 OFFERED = {"offered_types": ((WSDP, "Device"), (WSCN, "ScanDeviceType")),
            "offered_scopes": ("http://a.org/floor/3", "ldap:///ou=eng,o=acme,c=us",
@@ -82,53 +207,102 @@ D = WS_2005_04.uri
     ((), ("http://a.org/FLOOR",), None, False), ((), ("https://a.org/floor",), None, False),
     ((), ("http://a.org/x/../floor",), None, False), ((), ("http://[bad",), None, False),
     ((), ("http://a.org/floor", "http://b.org"), None, False),
-    ((), ("http://a.org/%66loor",), f"{D}/rfc2396", True), ((), ("http://a.org",), f"{WS_2008_09.uri}/rfc3986", True),
+    ((), ("http://a.org/%66loor",), f"{D}/rfc2396", True), ((), ("http://a.org",), f"{WS_2009_01.uri}/rfc3986", True),
     ((), ("urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366",), f"{D}/uuid", True), ((), ("x",), f"{D}/uuid", False),
     ((), ("http://a.org/floor/3",), f" {D}/strcmp0 ", True), ((), ("http://a.org/floor",), f"{D}/strcmp0", False),
     ((), ("ldap:///o=Acme,c=us",), f"{D}/ldap", True), ((), ("ldap:///ou=eng",), f"{D}/ldap", False),
-    ((), ("ldap:///ou=eng,o=acme,c=us",), f"{D}/ldap", True)])
+    ((), ("ldap:///ou=eng,o=acme,c=us",), f"{D}/ldap", True), ((), (), f"{WS_2009_01.uri}/none", False)])
 def test_matching(types, scopes, rule, found):
     assert matches(types, scopes, rule, **OFFERED) is found
+
+
+def test_the_rule_for_those_without_scopes():
+    for version in (WS_2008_09, WS_2009_01):
+        assert matches((), (), f"{version.uri}/none", offered_types=(), offered_scopes=())
+        assert not matches(((WSDP, "X"),), (), f"{version.uri}/none", offered_types=(), offered_scopes=())
+        check_rule(f"{version.uri}/none")
 
 
 @pytest.mark.parametrize("rule", ["urn:x", f"{D}/none", f"{D}/soundex", ""])
 def test_rules_that_nobody_knows(rule):
     with pytest.raises(UnknownRule):
         matches((), ("x",), rule, **OFFERED)
+    with pytest.raises(UnknownRule):
+        check_rule(rule)
 
 
-@pytest.mark.parametrize("version", BOTH)
-@pytest.mark.parametrize("kind", ["Probe", "Resolve"])
-def test_matches_are_written(version, kind):
-    one = Match("urn:uuid:5", TYPES, ("http://a/<b>",), ("http://192.0.2.5:5357/x", "http://[2001:db8::5]/x"), 7)
-    told = read(write_matches(kind, [one], version=version, sequence=Sequence(12, 3), relates_to="urn:uuid:q",
-                              message_id="urn:uuid:m"))
-    assert (told.action, told.relates_to, told.message_id) == (version.action(f"{kind}Matches"), "urn:uuid:q",
-                                                               "urn:uuid:m")
-    sequence = told.header.find(version.tag("AppSequence"))
-    assert dict(sequence.attrib) == {"InstanceId": "12", "MessageNumber": "3"}
-    [found] = told.body
-    assert found.tag == version.tag(f"{kind}Match")
-    assert found.findtext(f"{A}EndpointReference/{A}Address") == "urn:uuid:5"
-    assert found.findtext(version.tag("Scopes")) == "http://a/<b>"
-    assert found.findtext(version.tag("XAddrs")).split() == list(one.xaddrs)
-    assert found.findtext(version.tag("MetadataVersion")) == "7"
-    types = found.find(version.tag("Types"))
-    assert [(types.nsmap[name.partition(":")[0]], name.partition(":")[2]) for name in types.text.split()] == list(TYPES)
+# When, and how much.
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=2), st.integers(0, 6))
+def test_the_retransmission_schedule(chances, repeats):
+    times = sending_times(iter(chances).__next__, first=0.5, repeats=repeats)
+    assert len(times) == repeats + 1
+    assert 0 <= times[0] <= 0.5
+    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    if pauses:
+        assert 0.0499 <= pauses[0] <= 0.2501
+    for former, pause in zip(pauses, pauses[1:], strict=False):
+        assert pause == pytest.approx(min(former * 2, 0.5))
 
 
-def test_as_many_as_fit():
-    many = [match(f"urn:uuid:{number}", f"http://192.0.2.5:5357/{number}") for number in range(300)]
-    data = write_matches("Probe", many, version=WS_2005_04, sequence=Sequence(1, 1), relates_to=None, message_id="m")
-    assert len(data) <= MAX_ENVELOPE
-    assert 60 < len(read(data).body) < 300
-    none = write_matches("Probe", [], version=WS_2005_04, sequence=Sequence(1, 1), relates_to=None, message_id="m")
-    assert len(read(none).body) == 0
+def test_at_most_so_many_answers_a_second_for_each_source():
+    limit = AnswerLimit(20)
+    assert sum(limit.spend("192.0.2.1", 0.0) for _ in range(100)) == 20
+    assert not limit.allows("192.0.2.1", 0.01)
+    assert limit.allows("192.0.2.2", 0.01)
+    assert sum(limit.spend("192.0.2.1", 0.01 * tick) for tick in range(1, 103)) == 20
+    assert sum(limit.spend("192.0.2.1", 100.0) for _ in range(100)) == 20
 
 
-def test_who_a_stand_in_is():
-    assert derived_endpoint("urn:uuid:5") == derived_endpoint("URN:UUID:5") != derived_endpoint("urn:uuid:6")
-    assert derived_endpoint("front-desk").startswith("urn:uuid:")
-    assert is_meant(Probe(TYPES[1:]))
-    assert not is_meant(Probe(((WSDP, "Printer"),)))
-    assert not is_meant(Probe((), ("http://a",)))
+def test_sources_are_bounded():
+    limit = AnswerLimit(1)
+    for number in range(MAX_SOURCES + 1):
+        assert limit.spend(str(number), 0.0)
+    assert limit.allows("0", 0.0)  # forgotten
+    assert not limit.allows("1", 0.0)
+
+
+def spent(pacing, now, until):
+    """What is sent until then: (time, data)."""
+    sent = []
+    while (wait := pacing.wait(now)) is not None and now + wait <= until:
+        now += wait
+        data = pacing.take(now)
+        if data is not None:
+            sent.append((now, data))
+    return sent
+
+
+def test_announcements_are_spread():
+    pacing = Pacing(20, lambda: 0.5)
+    for number in range(30):
+        assert pacing.put(lambda number=number: b"%d" % number)
+    sent = spent(pacing, 0.0, 100.0)
+    assert len(sent) == 60
+    assert sorted(data for _, data in sent) == sorted(b"%d" % number for number in range(30) for _ in range(2))
+    times = [time for time, _ in sent]
+    assert all(later - earlier >= 0.0499 for earlier, later in zip(times, times[1:], strict=False))
+    assert pacing.wait(100.0) is None
+
+
+def test_one_announcement_and_its_repeat():
+    pacing = Pacing(20, lambda: 0.5)
+    pacing.put(lambda: b"x")
+    assert spent(pacing, 10.0, 11.0) == [(10.0, b"x"), (pytest.approx(10.15), b"x")]
+
+
+def test_in_a_hurry():
+    pacing = Pacing(1, lambda: 0.0)
+    for _ in range(100):
+        pacing.put(lambda: b"x")
+    pacing.hurry(2.0)
+    assert len(spent(pacing, 0.0, 2.2)) == 200
+    pacing.put(lambda: b"x")
+    pacing.clear()
+    assert pacing.wait(3.0) is None
+
+
+def test_what_waits_is_bounded():
+    pacing = Pacing(1, lambda: 0.0)
+    assert all(pacing.put(lambda: b"") for _ in range(MAX_WAITING))
+    assert not pacing.put(lambda: b"")

@@ -8,11 +8,12 @@ from test_clients import Granted
 from test_events import until
 
 from wsdgateway.bridge.presence import derived_endpoint
+from wsdgateway.discovery.messages import read_message
 from wsdgateway.discovery.versions import VERSIONS, WS_2005_04
 from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.net import standin
 from wsdgateway.net.reception import STABLE
-from wsdgateway.soap.envelope import read
+from wsdgateway.soap.envelope import compose, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX, WXF
 
@@ -20,25 +21,28 @@ A, W = f"{{{WSA}}}", f"{{{WSDP}}}"
 GET = envelope(f"{WXF}/Get")
 
 
+def asking(version, name, content):
+    return compose(action=version.action(name), message_id="urn:uuid:q", to=version.everybody,
+                   addressing=version.addressing, body=f"<d:{name}>{content}</d:{name}>",
+                   namespaces={"d": version.uri, "wsdp": WSDP, "wscn": WSCN})
+
+
 def probe(version=WS_2005_04, types="wscn:ScanDeviceType wscn:ScannerServiceType", scopes=""):
-    return envelope(version.action("Probe"), (
-        f'<d:Probe xmlns:d="{version.uri}" xmlns:wsdp="{WSDP}"><d:Types>{types}</d:Types>{scopes}</d:Probe>'))
+    return asking(version, "Probe", f"<d:Types>{types}</d:Types>{scopes}")
 
 
 def resolve(address, version=WS_2005_04):
-    return envelope(version.action("Resolve"), (
-        f'<d:Resolve xmlns:d="{version.uri}"><wsa:EndpointReference><wsa:Address>{address}</wsa:Address>'
-        "</wsa:EndpointReference></d:Resolve>"))
+    return asking(version, "Resolve", (
+        f"<wsa:EndpointReference><wsa:Address>{address}</wsa:Address></wsa:EndpointReference>"))
 
 
 async def found(service, path, message, version=WS_2005_04):
     """Endpoint and XAddrs of each match."""
     head, body = await ask(service.port, path, message)
-    told = read(body)
-    assert head.status == 200, fault_of(told)
-    assert told.relates_to
-    return [(match.findtext(f"{A}EndpointReference/{A}Address"), match.findtext(version.tag("XAddrs")))
-            for match in told.body]
+    assert head.status == 200, fault_of(read(body))
+    told = read_message(body)
+    assert (told.relates_to, told.version) == ("urn:uuid:q", version)
+    return [(match.endpoint, " ".join(match.xaddrs)) for match in told.content]
 
 
 @pytest.fixture
@@ -84,9 +88,11 @@ async def test_from_an_address_to_a_subscription(bridged, sink, by):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest_twisted.ensureDeferred
-async def test_both_versions_are_answered_in_their_own(bridged, version):
+async def test_every_version_is_answered_in_its_own(bridged, version):
     service = await bridged()
-    assert len(await found(service, "/", probe(version), version)) == 1
+    for path in ("/", "/front-desk"):
+        [(endpoint, _)] = await found(service, path, probe(version), version)
+        assert len(await found(service, path, resolve(endpoint.upper(), version), version)) == 1
 
 
 @pytest_twisted.ensureDeferred

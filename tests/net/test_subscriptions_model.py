@@ -152,7 +152,8 @@ class Model(RuleBasedStateMachine):
         self.scanner = Scanner(
             ScannerOptions("s", scan="http://192.0.2.20/scan", client_retry=GIVE_UP, expires=GRANT, client_queue=1000),
             Surroundings(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
-                         self.store, policy, self, lambda: None, self.base, lambda *_: None))
+                         self.store, policy, self, None, lambda name: None, lambda uuid: None, self.base,
+                         lambda *_: None))
         life = self.clock
         # What is left of a killed process does nothing any more.
         self.scanner._ask = lambda _, *request: self.device.own(*request) if life is self.clock else Deferred()

@@ -1,17 +1,21 @@
-"""What a scanner's stand-in tells of itself: whether a Probe or a Resolve means it, and where it is.
+"""What a scanner's stand-in tells of itself: whether a Probe means it, what it is called, when it says Hello and Bye.
 
-WS-Discovery 2005/04, sections 5 and 6. Its endpoint is a uuid derived from the scanner's, so that a client that can see
+WS-Discovery 2005/04, sections 4 to 6. Its endpoint is a uuid derived from the scanner's, so that a client that can see
 both keeps them apart; it stays the same over restarts and moves.
 """
 
 from uuid import UUID, uuid5
 
-from wsdgateway.discovery.matching import matches
-from wsdgateway.discovery.messages import Match, Probe
-from wsdgateway.soap.namespaces import WSCN, WSDP
+import attrs
 
-TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"), (WSCN, "ScannerServiceType"))
-METADATA_VERSION = 1
+from wsdgateway.discovery.matching import matches
+from wsdgateway.discovery.messages import Message, Probe, Resolve, TargetService
+from wsdgateway.soap.namespaces import WSCN, WSD_1_1, WSD_CD1, WSDP
+
+# A gateway that finds another's stand-in knows by this type that it is none to be bridged once more.
+STAND_IN = ("urn:wsdgateway", "StandIn")
+TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"), (WSCN, "ScannerServiceType"), STAND_IN)
+PROXY_TYPES = ((WSD_CD1, "DiscoveryProxy"), (WSD_1_1, "DiscoveryProxy"))
 
 _FAMILY = UUID("6ba21f34-7f2c-4a7e-9b34-0f8f5f0a5c11")
 
@@ -21,11 +25,62 @@ def derived_endpoint(scanner: str) -> str:
     return f"urn:uuid:{uuid5(_FAMILY, scanner.lower())}"
 
 
-def match(endpoint: str, address: str) -> Match:
-    """The stand-in at an address that the asking client can reach."""
-    return Match(endpoint, TYPES, (), (address,), METADATA_VERSION)
+def stand_in_service(endpoint: str, scopes: tuple[str, ...], metadata_version: int) -> TargetService:
+    """A stand-in as a target service, without the addresses, which depend on who asks."""
+    return TargetService(endpoint, TYPES, scopes, (), metadata_version)
 
 
-def is_meant(probe: Probe) -> bool:
+def proxy_service(gateway: str) -> TargetService:
+    """The gateway as a discovery proxy; its endpoint is derived from its name. WS-Discovery 1.1, section 6."""
+    return TargetService(derived_endpoint(f"discovery proxy {gateway}"), PROXY_TYPES, (), (), 1)
+
+
+def is_meant(probe: Probe, service: TargetService) -> bool:
     """Whether a Probe looks for such a service. Raises `UnknownRule`."""
-    return matches(probe.types, probe.scopes, probe.match_by, offered_types=TYPES, offered_scopes=())
+    return matches(probe.types, probe.scopes, probe.match_by, offered_types=service.types,
+                   offered_scopes=service.scopes)
+
+
+def is_asked_for(message: Message, service: TargetService) -> bool:
+    """Whether a Probe or Resolve is one for this service. Raises `UnknownRule`."""
+    if isinstance(message.content, Probe):
+        return is_meant(message.content, service)
+    return isinstance(message.content, Resolve) and service.endpoint.lower() == message.content.endpoint.lower()
+
+
+@attrs.frozen
+class Hello:
+    """Say that the service is here, or has changed."""
+
+    service: TargetService
+
+
+@attrs.frozen
+class Bye:
+    """Say that the service leaves."""
+
+    endpoint: str
+
+
+class Presence:
+    """What the clients' side has been told of one stand-in, and what it must be told next.
+
+        gone ──here──► announced ──changed──► announced (Hello again)
+         ▲                 │
+         └───────gone──────┘ (Bye)
+    """
+
+    def __init__(self) -> None:
+        self.announced: TargetService | None = None
+
+    def update(self, service: TargetService | None) -> list[Hello | Bye]:
+        """The stand-in is like this now; None: the scanner is gone, or not known yet."""
+        former, self.announced = self.announced, service
+        if former == service:
+            return []
+        told: list[Hello | Bye] = []
+        if former is not None and (service is None or service.endpoint != former.endpoint):
+            told.append(Bye(former.endpoint))
+        if service is not None:
+            told.append(Hello(service))
+        return told

@@ -60,14 +60,20 @@ def make_anonymous(element: etree._Element) -> bool:
 
 
 def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str,
-              token: str | None = None) -> bytes:
-    """The request as it goes to the device at that address; with another DestinationToken, if one is given."""
+              endpoints: tuple[str, str] | None = None, token: str | None = None) -> bytes:
+    """The request as it goes to the device at that address; with another DestinationToken, if one is given.
+
+    `endpoints` are the stand-in's and the device's own endpoint address.
+    """
     if envelope.header is None:
         return raw
     changed = False
     for header in envelope.header.iterchildren(tag=etree.Element):
         if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
             header.text = device
+            changed = True
+        elif header.tag == f"{{{WSA}}}To" and endpoints is not None and (envelope.to or "").lower() == endpoints[0]:
+            header.text = endpoints[1]
             changed = True
         elif header.tag in REPLIES:
             changed = make_anonymous(header) or changed

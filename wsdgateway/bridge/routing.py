@@ -20,8 +20,9 @@ from wsdgateway.scan.operations import (
     Operation,
     operation_of,
 )
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope, read, readdressed
 from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args
+from wsdgateway.soap.namespaces import WSA_2005_08
 from wsdgateway.soap.parsing import Malformed
 
 
@@ -75,6 +76,10 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
     except Malformed as error:
         return Rejected(invalid_args(f"The request can't be read: {error}."), error.message_id)
     action = envelope.action
+    if action is None and endpoint is Endpoint.DEVICE:
+        newer = readdressed(envelope, WSA_2005_08)
+        if newer.action is not None and discovery_request(newer.action):
+            envelope, action = newer, newer.action
     if action is None:
         return Rejected(action_missing(), envelope.message_id)
     operation = operation_of(action)

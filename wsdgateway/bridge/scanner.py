@@ -24,7 +24,7 @@ from wsdgateway.bridge.decisions import (
     Refuse,
     Reply,
 )
-from wsdgateway.bridge.intake import Notification, Seen
+from wsdgateway.bridge.intake import Notification
 from wsdgateway.bridge.jobtable import JobTable
 from wsdgateway.bridge.outcomes import Outcomes
 from wsdgateway.bridge.resends import Resends, is_success
@@ -47,6 +47,7 @@ from wsdgateway.scan.operations import (
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of, temporary_error
 from wsdgateway.soap.parsing import Malformed
+from wsdgateway.soap.seen import Seen
 
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
 # Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
@@ -71,7 +72,8 @@ class _Sent:
 class BridgedScanner:
     """What the gateway decides for one scanner. `new_id` makes message ids, `urn:uuid:…`.
 
-    `device` is the scan service's address, None until it is known. `suspects_reboot` is set when the device
+    `device` is the scan service's address, None until it is known; `endpoints` the stand-in's endpoint address and the
+    device's own. `suspects_reboot` is set when the device
     forgot an active job or used a JobId again; whoever acts on that clears it. `subscriptions` are the clients';
     `off_panel` names those that should be held at the scanner and are not at the moment.
     """
@@ -81,6 +83,7 @@ class BridgedScanner:
                  max_subscriptions: int = 1000) -> None:
         self.name = name
         self.device: str | None = None
+        self.endpoints: tuple[str, str] | None = None
         self.table = JobTable(max_age=max_age, poll_interval=poll_interval, history=history)
         self._new_id = new_id
         self._authorities = authorities
@@ -147,7 +150,8 @@ class BridgedScanner:
         host = question.host.decode("latin-1").lower()
         hosts = self._authorities | {host} if host else self._authorities
         forward = Forward(question, forwarded(question.envelope, question.raw, scanner=self.name, hosts=hosts,
-                                              device=self.device, token=token), asks + 1)
+                                              device=self.device, endpoints=self.endpoints, token=token),
+                          asks + 1)
         if question.operation is CREATE_SCAN_JOB:
             self._resends.started(forward)
             self._creating.add(forward)

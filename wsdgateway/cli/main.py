@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> None:
     config = read_config(options.file)
-    for line in config.not_built():
+    for line in config.remarks():
         print(line)
     print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
 

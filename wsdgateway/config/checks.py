@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
+from wsdgateway.bridge.adoption import Exclusion, read_exclusion
+
 NAME = re.compile(r"[a-z0-9-]{1,63}")
 _UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -131,8 +133,55 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
         raise Wrong(what) from None
 
 
+def identity(value: Any) -> str:
+    """Whose uuid a stand-in has. Raises `Wrong`."""
+    if value not in ("derived", "same"):
+        raise Wrong('"derived" or "same"')
+    return str(value)
+
+
+def suffix(value: Any) -> str:
+    """What is added to a name; may be empty. Raises `Wrong`."""
+    if not isinstance(value, str) or len(value) > 64 or not all(c.isprintable() for c in value):
+        raise Wrong("a text of at most 64 characters")
+    return value
+
+
+def rate(value: Any) -> float:
+    """How many in a second. Raises `Wrong`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 10000:
+        raise Wrong("a number from 1 to 10000")
+    return float(value)
+
+
+def exclusions(value: Any) -> tuple[Exclusion, ...]:
+    """A list of rules: uuids, networks, and patterns of models. Raises `Wrong`."""
+    what = ('a list of uuids, addresses and models like ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", '
+            '"198.51.100.0/28", "LaserJet*"]')
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+        raise Wrong(what)
+    if any(item.lower().startswith("urn:uuid:") and not _UUID.fullmatch(item) for item in value):
+        raise Wrong(what)
+    return tuple(read_exclusion(item) for item in value)
+
+
+def hosts(value: Any) -> tuple[str, ...]:
+    """A list of http URLs, or of hosts that stand for one. Raises `Wrong`."""
+    what = 'a list of addresses like ["198.51.100.77", "http://198.51.100.78:5357/StableWSDiscoveryEndpoint"]'
+    if not isinstance(value, list):
+        raise Wrong(what)
+    try:
+        return tuple(http_url(item if "://" in text(item) else f"http://{_bracketed(item)}") for item in value)
+    except Wrong:
+        raise Wrong(what) from None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if isIPv6Address(host) else host
+
+
 def interfaces(value: Any) -> tuple[str, ...]:
     """A list of network interfaces. Raises `Wrong`."""
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise Wrong('a list of interfaces like ["eth0"]')
-    return tuple(value)
+    return tuple(dict.fromkeys(value))

@@ -125,7 +125,7 @@ def _label(entry: Any, position: int) -> str:
 
 def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
     """What no single value shows: one address a scanner, names and endpoints once."""
-    for array, key in (("scanner", "name"), ("listen", "endpoint")):
+    for array, key in (("scanner", "name"), ("scanner", "uuid"), ("listen", "endpoint")):
         seen: set[str] = set()
         entries = data.get(array)
         for position, entry in enumerate(entries if isinstance(entries, list) else [], 1):
@@ -144,6 +144,9 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
         elif len(given) > 1:
             reading.wrong(f"[[scanner]] {_label(entry, position)}", given[1], entry[given[1]],
                           f"only one of scan, device and uuid, and {given[0]} is there")
+        if given == ["scan"] and entry.get("identity") == "same":
+            reading.wrong(f"[[scanner]] {_label(entry, position)}", "identity", "same",
+                          '"derived", for a scanner that is given by scan tells no uuid; give device or uuid instead')
 
 
 CANDIDATES = ("gateway.toml", "/etc/wsdgateway/gateway.toml")

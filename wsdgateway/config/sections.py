@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from wsdgateway.bridge.adoption import Exclusion
 from wsdgateway.config import checks
 
 
@@ -42,6 +43,8 @@ class ScannerConfig:
     scan: str | None = _key(checks.http_url, None)
     device: str | None = _key(checks.http_url, None)
     uuid: str | None = _key(checks.device_uuid, None)
+    bridge: bool = _key(checks.flag, True)
+    identity: str = _key(checks.identity, "derived")
     events: str = _key(checks.event_mode, "auto")
     max_connections: int = _key(checks.whole(1, 1000), 2)
     timeout: float = _key(checks.seconds, 60.0)
@@ -80,6 +83,19 @@ class Discovery:
 
     device_interfaces: tuple[str, ...] = _key(checks.interfaces, ())
     client_interfaces: tuple[str, ...] = _key(checks.interfaces, ())
+    adopt: bool = _key(checks.flag, False)
+    exclude: tuple[Exclusion, ...] = _key(checks.exclusions, ())
+    directed: tuple[str, ...] = _key(checks.hosts, ())
+    proxy: bool = _key(checks.flag, False)
+    suffix: str = _key(checks.suffix, "")
+    search: float = _key(checks.seconds, 60.0)
+    answer_rate: float = _key(checks.rate, 20.0)
+    announce_rate: float = _key(checks.rate, 20.0)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is searched or announced."""
+        return bool(self.device_interfaces or self.client_interfaces or self.directed)
 
 
 @attrs.frozen
@@ -124,15 +140,16 @@ class Config:
     admin: Admin = Admin()
     file: str = ""
 
-    def not_built(self) -> list[str]:
-        """What is switched on here and does not exist yet: a line for each."""
+    def remarks(self) -> list[str]:
+        """What is switched on and does nothing, for it does not exist yet or needs another key: a line for each."""
         lines = []
         if self.gateway.state.startswith("redis:"):
             lines.append("[gateway] state: Redis is not built yet; jobs and subscriptions are kept in memory")
-        if self.discovery.device_interfaces or self.discovery.client_interfaces:
-            lines.append("[discovery]: discovery is not built yet; nothing is searched or announced")
         if self.exchange_log.path or self.exchange_log.capture:
             lines.append("[exchange_log]: the exchange log is not built yet; nothing is written")
-        lines.extend(f"[[scanner]] {scanner.name}: uuid needs discovery, which is not built yet; "
-                     "give scan or device instead" for scanner in self.scanner if scanner.uuid)
+        if not self.discovery.device_interfaces and not self.discovery.directed:
+            needs = "needs [discovery] device_interfaces, where scanners are searched; nothing is"
+            lines.extend(f"[[scanner]] {scanner.name}: uuid {needs}" for scanner in self.scanner if scanner.uuid)
+            if self.discovery.adopt:
+                lines.append(f"[discovery] adopt {needs}")
         return lines

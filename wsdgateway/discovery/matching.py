@@ -1,13 +1,16 @@
 """Whether a target service is what a Probe looks for: types, and scopes by each of the rules.
 
-WS-Discovery 2005/04, section 5.1. RFC 2396 section 6, RFC 4514.
+WS-Discovery 2005/04, section 5.1; 1.1, section 5.1. RFC 2396 section 6, RFC 4514.
 """
 
 from collections.abc import Callable, Iterable
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
-from wsdgateway.discovery.versions import VERSIONS
+from wsdgateway.discovery.versions import VERSIONS, WS_2008_09, WS_2009_01
+
+# 1.1, section 5.1: whoever has no scopes. 2005/04 does not have the rule.
+_NONE = {f"{version.uri}/none" for version in (WS_2008_09, WS_2009_01)}
 
 QName = tuple[str, str]
 
@@ -58,10 +61,19 @@ def matches(types: Iterable[QName], scopes: Iterable[str], match_by: str | None,
     `match_by` is the rule's URI, None for the usual one. Raises `UnknownRule`.
     """
     wanted_scopes, offered = list(scopes), list(offered_scopes)
-    rule = _rule(match_by)
+    is_none = match_by is not None and match_by.strip() in _NONE
+    rule = _uri if is_none else _rule(match_by)
     if not set(types) <= set(offered_types):
         return False
+    if is_none:
+        return not offered
     return all(any(rule(wanted, scope) for scope in offered) for wanted in wanted_scopes)
+
+
+def check_rule(match_by: str | None) -> None:
+    """Raises `UnknownRule` if scopes can't be matched by this rule."""
+    if match_by is None or match_by.strip() not in _NONE:
+        _rule(match_by)
 
 
 def _rule(match_by: str | None) -> Callable[[str, str], bool]:

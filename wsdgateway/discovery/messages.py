@@ -1,24 +1,22 @@
-"""Probe and Resolve, and the matches that answer them.
+"""WS-Discovery's messages as values, and how they are read.
 
-WS-Discovery 2005/04, sections 5.2, 5.3, 6.2 and 6.3; DPWS 2006/02, section 4 (directed Probe over HTTP).
+WS-Discovery 2005/04, sections 4 to 6 and Appendix I; 1.1, sections 4 to 6.
 """
-
-from collections.abc import Iterable
 
 import attrs
 from lxml import etree
 
 from wsdgateway.discovery.matching import QName
-from wsdgateway.discovery.versions import Version
-from wsdgateway.soap.addressing import ANONYMOUS
-from wsdgateway.soap.envelope import Envelope
-from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSDP
-from wsdgateway.soap.parsing import escape, text_of
+from wsdgateway.discovery.versions import Version, name_of, version_of
+from wsdgateway.soap.addressing import MAX_MESSAGE_ID
+from wsdgateway.soap.envelope import Envelope, read, readdressed
+from wsdgateway.soap.namespaces import WSA_2005_08
+from wsdgateway.soap.parsing import Malformed, text_of
 
-MAX_ENVELOPE = 32767  # Windows closes the connection on a larger one
+MAX_ENVELOPE = 32767  # Windows closes the connection on a larger one; DPWS' MAX_ENVELOPE_SIZE
 MAX_ITEMS = 64
-
-_PREFIXES = {WSDP: "wsdp", WSCN: "wscn"}
+MAX_SERVICES = 1000
+MAX_ENDPOINT = 1024
 
 
 @attrs.frozen
@@ -31,14 +29,21 @@ class Probe:
 
 
 @attrs.frozen
-class Match:
-    """A target service as it answers: `types` of the prefixes `wsdp` and `wscn`."""
+class Resolve:
+    """Whose addresses are asked for."""
 
     endpoint: str
-    types: tuple[QName, ...]
-    scopes: tuple[str, ...]
-    xaddrs: tuple[str, ...]
-    metadata_version: int
+
+
+@attrs.frozen
+class TargetService:
+    """A target service as it announces itself, or answers."""
+
+    endpoint: str
+    types: tuple[QName, ...] = ()
+    scopes: tuple[str, ...] = ()
+    xaddrs: tuple[str, ...] = ()
+    metadata_version: int = 0
 
 
 @attrs.frozen
@@ -49,70 +54,113 @@ class Sequence:
     message_number: int
 
 
-def read_probe(envelope: Envelope, version: Version) -> Probe | None:
-    """What a Probe looks for; None if the message is none, or its types can't be read."""
+@attrs.frozen(eq=False)
+class Message:
+    """A discovery message. `name` is `Hello`, `Bye`, `Probe`, `ProbeMatches`, `Resolve` or `ResolveMatches`.
+
+    `content` is what its Body says: services for announcements and matches, one for Hello and Bye.
+    """
+
+    version: Version
+    name: str
+    message_id: str | None
+    relates_to: str | None
+    sequence: Sequence | None
+    content: Probe | Resolve | tuple[TargetService, ...]
+
+
+def read_addressed(data: bytes) -> Envelope:
+    """An envelope by either of the WS-Addressing versions that discovery uses. Raises `Malformed`."""
+    envelope = read(data)
+    newer = readdressed(envelope, WSA_2005_08) if envelope.action is None else envelope
+    return envelope if newer.action is None else newer
+
+
+def read_message(data: bytes) -> Message:
+    """The discovery message in a datagram. Raises `Malformed` for anything else."""
+    return message_in(read_addressed(data))
+
+
+def message_in(envelope: Envelope) -> Message:
+    """The discovery message in an envelope. Raises `Malformed` for anything else, and for what it can't be used for."""
+    action = envelope.action or ""
+    name, version = name_of(action), version_of(action)
+    if name is None or version is None:
+        raise Malformed(f"the action {action[:200]} is none of WS-Discovery's", envelope.message_id)
+    if max(len(envelope.message_id or ""), len(envelope.relates_to or "")) > MAX_MESSAGE_ID:
+        raise Malformed(f"a MessageID is longer than {MAX_MESSAGE_ID} characters")
     body = envelope.body
-    if body is None or body.tag != version.tag("Probe"):
-        return None
-    types = _qnames(next(body.iterchildren(version.tag("Types")), None))
-    scopes = next(body.iterchildren(version.tag("Scopes")), None)
-    if types is None:
-        return None
-    if scopes is None:
-        return Probe(types)
-    wanted = (text_of(scopes) or "").split()
-    return None if len(wanted) > MAX_ITEMS else Probe(types, tuple(wanted), scopes.get("MatchBy"))
+    if body is None or body.tag != version.tag(name):
+        raise Malformed(f"the Body holds no {name}", envelope.message_id)
+    content: Probe | Resolve | tuple[TargetService, ...]
+    if name == "Probe":
+        content = _probe(body, version)
+    elif name == "Resolve":
+        content = Resolve(_endpoint(body, version))
+    elif name in ("Hello", "Bye"):
+        content = (_service(body, version),)
+    else:
+        content = tuple(_service(match, version) for match in _matches(body, version.tag(name.removesuffix("es"))))
+    return Message(version, name, envelope.message_id, envelope.relates_to, _sequence(envelope, version), content)
 
 
-def _qnames(element: etree._Element | None) -> tuple[QName, ...] | None:
-    """The QNames in an element's text; None if one has an unknown prefix, or there are too many."""
-    items = (text_of(element) or "").split() if element is not None else []
+def _matches(body: etree._Element, tag: str) -> list[etree._Element]:
+    matches = list(body.iterchildren(tag))
+    if len(matches) > MAX_SERVICES:
+        raise Malformed(f"more than {MAX_SERVICES} matches")
+    return matches
+
+
+def _probe(body: etree._Element, version: Version) -> Probe:
+    scopes = body.find(version.tag("Scopes"))
+    types = _qnames(body.find(version.tag("Types")))
+    return Probe(types) if scopes is None else Probe(types, _items(scopes), scopes.get("MatchBy"))
+
+
+def _service(element: etree._Element, version: Version) -> TargetService:
+    """Of the types those that can be read: an unknown prefix among a scanner's must not hide the scanner."""
+    return TargetService(
+        _endpoint(element, version), _qnames(element.find(version.tag("Types")), lenient=True),
+        _items(element.find(version.tag("Scopes"))), _items(element.find(version.tag("XAddrs"))),
+        _number(text_of(element.find(version.tag("MetadataVersion")))) or 0)
+
+
+def _endpoint(element: etree._Element, version: Version) -> str:
+    path = f"{{{version.addressing}}}EndpointReference/{{{version.addressing}}}Address"
+    address = text_of(element.find(path))
+    if address is None or len(address) > MAX_ENDPOINT:
+        raise Malformed("there is no EndpointReference with an Address that can be used")
+    return address
+
+
+def _items(element: etree._Element | None) -> tuple[str, ...]:
+    items = (text_of(element) or "").split()
+    if len(items) > MAX_ITEMS:
+        raise Malformed(f"a list has more than {MAX_ITEMS} items")
+    return tuple(items)
+
+
+def _qnames(element: etree._Element | None, *, lenient: bool = False) -> tuple[QName, ...]:
+    """The QNames in an element's text."""
     names = []
-    for item in items:
+    for item in _items(element):
         prefix, _, local = item.rpartition(":")
         uri = element.nsmap.get(prefix or None) if element is not None else None
         if uri is None and prefix:
-            return None
+            if lenient:
+                continue
+            raise Malformed(f"the prefix of the type {item[:200]} is not declared")
         names.append((uri or "", local))
-    return tuple(names) if len(names) <= MAX_ITEMS else None
+    return tuple(names)
 
 
-def read_resolve(envelope: Envelope, version: Version) -> str | None:
-    """The endpoint address that a Resolve asks for; None if the message is none."""
-    body = envelope.body
-    if body is None or body.tag != version.tag("Resolve"):
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _sequence(envelope: Envelope, version: Version) -> Sequence | None:
+    element = None if envelope.header is None else envelope.header.find(version.tag("AppSequence"))
+    if element is None:
         return None
-    reference = next(body.iterchildren(f"{{{WSA}}}EndpointReference"), None)
-    return None if reference is None else text_of(reference.find(f"{{{WSA}}}Address"))
-
-
-def _match(kind: str, match: Match) -> str:
-    types = " ".join(f"{_PREFIXES[uri]}:{local}" for uri, local in match.types)
-    scopes = f"<wsd:Scopes>{escape(' '.join(match.scopes))}</wsd:Scopes>" if match.scopes else ""
-    return (f"<wsd:{kind}Match><wsa:EndpointReference><wsa:Address>{escape(match.endpoint)}</wsa:Address>"
-            f"</wsa:EndpointReference><wsd:Types>{types}</wsd:Types>{scopes}"
-            f"<wsd:XAddrs>{escape(' '.join(match.xaddrs))}</wsd:XAddrs>"
-            f"<wsd:MetadataVersion>{match.metadata_version}</wsd:MetadataVersion></wsd:{kind}Match>")
-
-
-def write_matches(kind: str, matches: Iterable[Match], *, version: Version, sequence: Sequence, relates_to: str | None,
-                  message_id: str) -> bytes:
-    """The ProbeMatches or ResolveMatches (`kind` is `Probe` or `Resolve`): as many as fit in `MAX_ENVELOPE` bytes."""
-    related = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
-    before = (
-        '<?xml version="1.0" encoding="utf-8"?>\n'
-        f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}" xmlns:wsd="{version.uri}"'
-        f' xmlns:wsdp="{WSDP}" xmlns:wscn="{WSCN}"><soap:Header><wsa:To>{ANONYMOUS}</wsa:To>'
-        f"<wsa:Action>{version.action(kind)}Matches</wsa:Action><wsa:MessageID>{escape(message_id)}</wsa:MessageID>"
-        f'{related}<wsd:AppSequence InstanceId="{sequence.instance_id}" MessageNumber="{sequence.message_number}"/>'
-        f"</soap:Header><soap:Body><wsd:{kind}Matches>").encode()
-    after = f"</wsd:{kind}Matches></soap:Body></soap:Envelope>".encode()
-    room = MAX_ENVELOPE - len(before) - len(after)
-    written = []
-    for match in matches:
-        text = _match(kind, match).encode()
-        room -= len(text)
-        if room < 0:
-            break
-        written.append(text)
-    return b"%b%b%b" % (before, b"".join(written), after)
+    instance_id, number = _number(element.get("InstanceId")), _number(element.get("MessageNumber"))
+    return None if instance_id is None else Sequence(instance_id, number or 0)

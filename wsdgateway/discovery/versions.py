@@ -1,18 +1,24 @@
-"""The versions of WS-Discovery that are spoken: 2005/04, and the draft of 1.1 that Windows speaks.
+"""The versions of WS-Discovery that are spoken: 2005/04, the final 1.1, and the draft of 1.1 that Windows speaks.
 
-WS-Discovery 2005/04; WS-Discovery 1.1 CD1 (2008/09, with WS-Addressing 2004/08).
+WS-Discovery 2005/04; WS-Discovery 1.1 (2009/01, with WS-Addressing 2005/08) and its CD1 (2008/09, with WS-Addressing
+2004/08).
 """
 
 import attrs
 
-from wsdgateway.soap.namespaces import WSD
+from wsdgateway.soap.namespaces import WSA, WSA_2005_08, WSD, WSD_1_1, WSD_CD1
+
+_NAMES = ("Hello", "Bye", "Probe", "ProbeMatches", "Resolve", "ResolveMatches")
 
 
 @attrs.frozen
 class Version:
-    """A version, by the namespace of its elements and actions; the addressing of each is WS-Addressing 2004/08."""
+    """A version: the namespace of its elements and actions, that of its addressing headers, and whom multicast
+    messages are addressed to."""
 
     uri: str
+    addressing: str
+    everybody: str
 
     def action(self, name: str) -> str:
         """The action of a message."""
@@ -23,9 +29,10 @@ class Version:
         return f"{{{self.uri}}}{name}"
 
 
-WS_2005_04 = Version(WSD)
-WS_2008_09 = Version("http://docs.oasis-open.org/ws-dd/ns/discovery/2008/09")
-VERSIONS = (WS_2005_04, WS_2008_09)
+WS_2005_04 = Version(WSD, WSA, "urn:schemas-xmlsoap-org:ws:2005:04:discovery")
+WS_2008_09 = Version(WSD_CD1, WSA, "urn:docs-oasis-open-org:ws-dd:ns:discovery:2008:09")
+WS_2009_01 = Version(WSD_1_1, WSA_2005_08, "urn:docs-oasis-open-org:ws-dd:ns:discovery:2009:01")
+VERSIONS = (WS_2005_04, WS_2008_09, WS_2009_01)
 
 
 def version_of(action: str) -> Version | None:
@@ -34,7 +41,13 @@ def version_of(action: str) -> Version | None:
     return next((version for version in VERSIONS if version.uri == uri), None)
 
 
+def name_of(action: str) -> str | None:
+    """The name of a discovery message, `Probe`, where the action is one of these in any version; else None."""
+    name = action.rpartition("/")[2]
+    return name if name in _NAMES and version_of(action) is not None else None
+
+
 def discovery_request(action: str) -> str | None:
     """`Probe` or `Resolve` where the action is one of these, in any version; else None."""
-    name = action.rpartition("/")[2]
-    return name if name in ("Probe", "Resolve") and version_of(action) is not None else None
+    name = name_of(action)
+    return name if name in ("Probe", "Resolve") else None

@@ -3,6 +3,7 @@
 WS-Transfer 2004/09, section 3.1; DPWS 2006/02, section 5.2 (Relationship, Hosted).
 """
 
+import attrs
 from lxml import etree
 
 from wsdgateway.soap.addressing import read_reference
@@ -11,6 +12,26 @@ from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WXF
 from wsdgateway.soap.parsing import text_of
 
 SCANNER_SERVICE_TYPE = "ScannerServiceType"
+
+
+@attrs.frozen
+class Labels:
+    """What a device calls itself; empty where it does not say."""
+
+    friendly_name: str = ""
+    manufacturer: str = ""
+    model: str = ""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names by which its model may be meant."""
+        return self.model, f"{self.manufacturer} {self.model}".strip(), self.friendly_name
+
+
+def read_labels(metadata: etree._Element) -> Labels:
+    """The names in a device's metadata."""
+    return Labels(*(text_of(metadata.find(f".//{{{WSDP}}}{name}")) or ""
+                    for name in ("FriendlyName", "Manufacturer", "ModelName")))
 
 
 def write_get(*, to: str, message_id: str) -> bytes:

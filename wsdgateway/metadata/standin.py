@@ -29,11 +29,11 @@ def host_endpoint(metadata: etree._Element) -> str | None:
     return text_of(host)
 
 
-def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: frozenset[str]) -> str:
+def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: frozenset[str], suffix: str = "") -> str:
     """The metadata as XML: endpoint and scan service are ours, other services and what names the scanner's hosts go.
 
-    `hosts` are those that are known beside the ones in the metadata's own addresses. Everything else stays: sections,
-    vendor elements, prefixes.
+    `hosts` are those that are known beside the ones in the metadata's own addresses; `suffix` is added to each
+    FriendlyName. Everything else stays: sections, vendor elements, prefixes.
     """
     # Not deepcopy, which leaves out prefixes that only a text uses, and types are QNames in text.
     copy = parse(etree.tostring(metadata, with_tail=False))
@@ -51,7 +51,14 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
     for element in list(copy.iter(etree.Element)):
         if element not in ours:
             _hide(element, named)
+    for friendly in copy.iter(f"{_WSDP}FriendlyName"):
+        friendly.text = f"{text_of(friendly) or ''}{suffix}"
     return etree.tostring(copy, encoding="unicode", with_tail=False)
+
+
+def digest(metadata: etree._Element) -> bytes:
+    """What two copies of the same metadata have in common."""
+    return etree.tostring(metadata, method="c14n", with_comments=False)
 
 
 def _addresses(metadata: etree._Element) -> list[str]:

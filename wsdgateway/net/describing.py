@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.metadata.messages import write_get
-from wsdgateway.metadata.standin import find_metadata
+from wsdgateway.metadata.standin import find_metadata, host_endpoint
 from wsdgateway.net.deviceside import Own
 from wsdgateway.net.failures import BadDevice, Unavailable
 from wsdgateway.net.standin import Described
@@ -19,17 +19,25 @@ from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
 
-async def read_metadata(own: Own, url: str, new_id: Callable[[], str]) -> Envelope:
-    """The answer of the device at that URL to WS-Transfer Get. Raises `DeviceError`."""
-    return _whole(url, await own(url, GET_METADATA, write_get(to=endpoint_of(url), message_id=new_id())))
+async def read_metadata(own: Own, url: str, new_id: Callable[[], str], endpoint: str | None = None) -> Envelope:
+    """The answer of the device at that URL, whose endpoint address may be known, to WS-Transfer Get.
 
-
-async def describe_device(own: Own, url: str, new_id: Callable[[], str]) -> Described:
-    """What the device at that URL says of itself. Raises `DeviceError`."""
-    metadata = find_metadata((await read_metadata(own, url, new_id)).body)
+    Raises `DeviceError`, also if another device answers there.
+    """
+    request = write_get(to=endpoint or endpoint_of(url), message_id=new_id())
+    answer = _whole(url, await own(url, GET_METADATA, request))
+    metadata = find_metadata(answer.body)
     if metadata is None:
         raise BadDevice(url, "it answered Get with something else than metadata")
-    return Described(metadata)
+    told = host_endpoint(metadata)
+    if endpoint is not None and told is not None and told.lower() != endpoint.lower():
+        raise BadDevice(url, f"another device is there, {told}")
+    return answer
+
+
+async def describe_device(own: Own, url: str, new_id: Callable[[], str], endpoint: str | None = None) -> Described:
+    """What the device at that URL says of itself. Raises `DeviceError`."""
+    return Described(find_metadata((await read_metadata(own, url, new_id, endpoint)).body))
 
 
 async def describe_scanner(own: Own, url: str, new_id: Callable[[], str]) -> Described:

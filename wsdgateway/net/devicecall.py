@@ -45,6 +45,20 @@ def address_of(url: str) -> Address:
                    target.encode("utf-8"))
 
 
+def is_http(url: str) -> bool:
+    """Whether that is a URL that can be called."""
+    try:
+        address_of(url)
+    except ValueError:
+        return False
+    return True
+
+
+def is_ipv6(url: str) -> bool:
+    """Whether a URL names its host by an IPv6 address. Raises `ValueError` for what is no http URL."""
+    return ":" in address_of(url).host
+
+
 @attrs.define(eq=False)
 class Call:
     """A request on its way. `on_sent` is called each time it is written to a connection."""

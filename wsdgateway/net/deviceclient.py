@@ -23,6 +23,7 @@ from wsdgateway.net.devicecall import Address, Call, Response
 from wsdgateway.net.deviceconnection import DeviceConnection
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.outbox import PostOffice
+from wsdgateway.net.routes import zoned
 
 MAX_QUEUE = 200
 CONNECT_TIMEOUT = 10.0
@@ -37,14 +38,17 @@ class DeviceClient:
     """Everything that goes to one device. Times are in seconds.
 
     `on_recovered` is called when the device takes a connection after it did not; with True if it counted as
-    unreachable. `heard_at` is when it last said something, or when we began to listen.
+    unreachable. `on_reachable` is called when it answers after it did not, or the other way round. `heard_at` is when
+    it last said something, or when we began to listen; `zone` the interface over which link-local addresses are
+    reached.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], max_connections: int, timeout: float,
                  idle_timeout: float, lenient: bool,
-                 on_recovered: Callable[[bool], None] = lambda was_open: None) -> None:
+                 on_recovered: Callable[[bool], None] = lambda was_open: None,
+                 on_reachable: Callable[[], None] = lambda: None) -> None:
         self.reactor = reactor
         self.idle_timeout = idle_timeout
         self.lenient = lenient
@@ -53,6 +57,8 @@ class DeviceClient:
         self._limit = max_connections
         self._timeout = timeout
         self._on_recovered = on_recovered
+        self._on_reachable = on_reachable
+        self.zone = ""
         self.post = PostOffice(reactor)
         self._circuit = Circuit()
         self._reachable: bool | None = None
@@ -71,6 +77,15 @@ class DeviceClient:
     def reachable(self) -> bool | None:
         """Whether the device answered when it was last asked; None before that."""
         return self._reachable
+
+    def _found(self, reachable: bool) -> None:
+        if self._reachable is not reachable:
+            self._reachable = reachable
+            self._on_reachable()
+
+    def moved(self) -> None:
+        """It is somewhere else from now on: what failed before says nothing of it."""
+        self._circuit = Circuit()
 
     def request(self, call: Call) -> Deferred[Response]:
         """Send a request. Fires with its `Response`, or fails with a `DeviceError`."""
@@ -156,7 +171,7 @@ class DeviceClient:
         if isIPAddress(address.host):
             return TCP4ClientEndpoint(self.reactor, address.host, address.port, timeout)
         if isIPv6Address(address.host):
-            return TCP6ClientEndpoint(self.reactor, address.host, address.port, timeout)
+            return TCP6ClientEndpoint(self.reactor, zoned(address.host, self.zone), address.port, timeout)
         return HostnameEndpoint(self.reactor, address.host.encode("idna"), address.port, timeout)
 
     def _connected(self, connection: DeviceConnection, call: Call) -> None:
@@ -179,7 +194,7 @@ class DeviceClient:
             self._circuit.abandoned()
         else:
             self._circuit.failed(self._seconds())
-            self._reachable = False
+            self._found(False)
         peer = f"{call.address.host}:{call.address.port}"
         call.fail(Unavailable(peer, f"no connection ({failure.getErrorMessage()})"))
         if self._circuit.is_open and self._stopped is None:
@@ -191,7 +206,8 @@ class DeviceClient:
 
     def _expired(self, call: Call) -> None:
         """The time for the whole exchange is over."""
-        self._reachable = self._reachable and call.connection is None
+        if self._reachable and call.connection is not None:
+            self._found(False)
         self._end(call, f"no complete answer within {self._timeout:g} seconds")
 
     def abandon(self, call: Call) -> None:
@@ -219,8 +235,8 @@ class DeviceClient:
         """The head of an answer has come."""
         self.heard_at = self._seconds()
         if self._reachable is not True:
-            self._reachable = True
             self.log.info("{peers}: the scanner answers", peers=", ".join(sorted(self.peers)))
+            self._found(True)
 
     def reached(self, peer: str) -> None:
         """A connection was made to that IP address."""

@@ -42,9 +42,17 @@ class Said:
     envelope: Envelope | None
 
 
+@attrs.define(eq=False)
+class Whereabouts:
+    """The address of a scan service; it changes when the scanner is found somewhere else. `follows`: it may."""
+
+    address: str
+    follows: bool = False
+
+
 @attrs.frozen(eq=False)
 class DeviceSide:
-    """What all subscriptions at one scanner share. `address` is its scan service, `expires` in seconds is asked for.
+    """What all subscriptions at one scanner share. `where` is its scan service, `expires` in seconds is asked for.
 
     `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
     secret to the subscription that notifies there; `leave` ends what is held at an address of former times.
@@ -52,7 +60,7 @@ class DeviceSide:
 
     reactor: Any
     scanner: str
-    address: str
+    where: Whereabouts
     expires: float
     own: Own
     notify_base: Callable[[], Awaitable[str]]
@@ -63,6 +71,11 @@ class DeviceSide:
     store: Keeping
     addresses: dict[str, "DeviceSubscription"]
     leave: Callable[[Held], None]
+
+    @property
+    def address(self) -> str:
+        """Where the scan service is now."""
+        return self.where.address
 
     async def subscribe(self, notify_to: str, actions: tuple[str, ...], extension: str) -> Reply:
         """Ask for these events, told at that address. `extension` is XML for the Subscribe. Raises `DeviceError`."""

@@ -18,6 +18,7 @@ from wsdgateway.http.messages import FRAMING, end_to_end, first, is_soap, media_
 from wsdgateway.metrics import DEVICE, ERROR, FAULT, LOCAL, OK, REFUSED, Metrics
 from wsdgateway.net.devicecall import Call, Response, address_of
 from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.failures import BadDevice, DeviceError, fault_for
 from wsdgateway.net.relay import relay
@@ -40,13 +41,13 @@ class Exchanges:
     log = Logger()
 
     def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, stand_in: StandIn,
-                 metrics: Metrics, *,
-                 seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None],
-                 on_trouble: Callable[[], None]) -> None:
+                 directed: DirectedDiscovery, metrics: Metrics, *, seconds: Callable[[], float],
+                 new_id: Callable[[], str], after_learning: Callable[[], None], on_trouble: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
         self._source = source
         self._stand_in = stand_in
+        self._directed = directed
         self._metrics = metrics
         self._seconds = seconds
         self._new_id = new_id
@@ -83,7 +84,10 @@ class Exchanges:
         running.addErrback(self._failed, turn)
 
     async def _serve_device(self, turn: Turn, request: DeviceRequest, started: float) -> None:
-        decision, source = await self._stand_in.answer(request, turn.base())
+        if request.name == "Get":
+            decision, source = await self._stand_in.answer_get(request.envelope, turn.base())
+        else:
+            decision, source = await self._directed.answer([self._stand_in], request.envelope, turn.base())
         if not turn.gone:
             self._give(turn, request.envelope.message_id, decision, source)
         self._account(request.name, source, started)

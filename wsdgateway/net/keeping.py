@@ -4,6 +4,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
 
@@ -25,3 +26,12 @@ class Keeping(Protocol):
 
     def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
         """What notifies us there is held no more."""
+
+    def metadata_version(self, scanner: str, digest: str) -> Deferred[int]:
+        """The MetadataVersion of a stand-in whose metadata has this digest: one more than before if it has changed."""
+
+    def adopt(self, adopted: Adopted) -> Deferred[None]:
+        """Keep the name of a scanner that was found, in the place of its former one."""
+
+    def abandon(self, uuid: str) -> Deferred[None]:
+        """A scanner that was adopted is none of ours any more."""

@@ -12,13 +12,13 @@ from twisted.python.failure import Failure
 
 from wsdgateway.bridge.decisions import Refuse
 from wsdgateway.bridge.routing import Endpoint
-from wsdgateway.discovery.messages import Sequence
+from wsdgateway.discovery.messages import read_addressed
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.http.messages import is_soap
+from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.scanner import Scanner
-from wsdgateway.net.standin import answer_discovery
 from wsdgateway.net.turn import Turn
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import Malformed
 
@@ -34,9 +34,9 @@ class Reception:
 
     log = Logger()
 
-    def __init__(self, *, new_id: Callable[[], str], sequence: Callable[[], Sequence]) -> None:
+    def __init__(self, *, new_id: Callable[[], str], directed: DirectedDiscovery) -> None:
         self._new_id = new_id
-        self._sequence = sequence
+        self._directed = directed
         self._scanners: dict[bytes, Scanner] = {}
         self._places: dict[bytes, Place] = {b"/": self._discovery, STABLE: self._discovery}
 
@@ -46,6 +46,11 @@ class Reception:
         self._scanners[name] = scanner
         self._places[b"/" + name] = partial(scanner.serve, endpoint=Endpoint.DEVICE)
         self._places[b"/" + name + b"/scan"] = partial(scanner.serve, endpoint=Endpoint.SCAN)
+
+    def remove(self, scanner: Scanner) -> None:
+        """It is not bridged any more."""
+        name = scanner.name.encode()
+        del self._scanners[name], self._places[b"/" + name], self._places[b"/" + name + b"/scan"]
 
     def respond(self, turn: Turn) -> None:
         """Answer a request, now or later."""
@@ -75,7 +80,7 @@ class Reception:
     def _discovery(self, turn: Turn) -> None:
         """Directed Probe and Resolve for every scanner at once."""
         try:
-            envelope = read(turn.request.body)
+            envelope = read_addressed(turn.request.body)
         except Malformed as error:
             turn.refuse(invalid_args(f"The request can't be read: {error}."), error.message_id, self._new_id())
             return
@@ -89,7 +94,7 @@ class Reception:
 
     async def _discover(self, turn: Turn, envelope: Envelope) -> None:
         stand_ins = [scanner.stand_in for scanner in self._scanners.values()]
-        decision, _ = await answer_discovery(stand_ins, envelope, turn.base(), self._sequence(), self._new_id())
+        decision, _ = await self._directed.answer(stand_ins, envelope, turn.base())
         if isinstance(decision, Refuse):
             turn.refuse(decision.fault, envelope.message_id, self._new_id())
         else:

@@ -4,12 +4,14 @@ The contract's `[events] address`, for when it is not configured.
 """
 
 import socket
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.threads import deferToThreadPool
 
 from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.interfaces import Address
 
 ANY = ("", "0.0.0.0", "::")
 
@@ -44,6 +46,33 @@ def base_url(local: str, listeners: list[tuple[str, int]]) -> str | None:
         return None
     interface, port = min(listeners, key=fitness)
     return url_of(interface if fitness((interface, port)) == 2 else local, port)
+
+
+def zoned(host: str, zone: str) -> str:
+    """A host as the system's calls want it: a link-local address with the interface that it is reached over.
+
+    RFC 4007; in messages it stands without.
+    """
+    return f"{host}%{zone}" if zone and "%" not in host and host.lower().startswith("fe80:") else host
+
+
+def local_base(addresses: tuple[Address, ...], client: str, listeners: list[tuple[str, int]]) -> tuple[str, int] | None:
+    """The address and port for a client on a link where we have these addresses; None if nothing listens there.
+
+    The listener's address comes first that is in the client's own network, then one of the same version of IP, then
+    any; of IPv6 addresses a global one goes before a link-local.
+    """
+    asker = ip_address(client.partition("%")[0])
+
+    def fitness(address: Address) -> tuple[bool, bool, bool]:
+        return asker not in address.network, address.version != asker.version, address.is_link_local
+
+    for address in sorted(addresses, key=fitness):
+        host = str(address.ip)
+        for interface, port in listeners:
+            if interface == host or interface == "::" or (interface in ANY and address.version == 4):
+                return host, port
+    return None
 
 
 def url_of(host: str, port: int) -> str:

@@ -15,30 +15,29 @@ from twisted.logger import Logger
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.bridge.sightings import News
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.source import SOURCE_CANCELING
-from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.metrics import ERROR, FAULT, OK
 from wsdgateway.net.audience import Audience
-from wsdgateway.net.describing import describe_device, describe_scanner, read_metadata, uuid_of
-from wsdgateway.net.devicecall import Call, address_of
+from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
+from wsdgateway.net.devicecall import Call, address_of, is_http, is_ipv6
 from wsdgateway.net.deviceclient import DeviceClient
-from wsdgateway.net.deviceside import DeviceSide, reachable
+from wsdgateway.net.deviceside import DeviceSide, Whereabouts
 from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges, read_reply
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.lane import Lane
+from wsdgateway.net.locator import Locator
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.panel import Panel
-from wsdgateway.net.standin import Described, StandIn
+from wsdgateway.net.routes import zoned
+from wsdgateway.net.standin import Described, Guise, StandIn
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
-from wsdgateway.soap.parsing import Malformed
-
-LONGEST_RESOLVE_PAUSE = 60.0
 
 
 class Scanner:
@@ -54,7 +53,8 @@ class Scanner:
             options.name, max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
             new_id=around.new_id, authorities=options.authorities,
             max_subscriptions=options.max_subscriptions)
-        self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered)
+        self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
+                                        on_reachable=self._reachability_changed)
         self._former: DeviceClient | None = None
         self._leftovers = Lane(around.reactor)
         self.panel = Panel(around.reactor, self.bridge, around.store, self._check)
@@ -68,38 +68,45 @@ class Scanner:
         self.sink = EventSink(
             self.bridge, self.device, self.audience, around.metrics, sources=options.event_sources,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._store_finished)
+        guise = Guise(options.uuid or (uuid_of(options.device) if options.device is not None else None),
+                      options.device is not None, options.same_identity, options.suffix, options.announced)
         self.stand_in = StandIn(
-            around.reactor, scanner=self.name, describe=self._describe,
-            own_endpoint=uuid_of(options.device) if options.device is not None else None,
-            has_device=options.device is not None, hosts=self._hosts,
-            is_here=lambda: self.device.reachable is not False, new_id=around.new_id, sequence=around.sequence)
+            around.reactor, scanner=self.name, guise=guise, describe=self._describe,
+            version_of=lambda digest: around.store.metadata_version(self.name, digest), hosts=self._hosts,
+            is_here=self._is_here, new_id=around.new_id, on_change=self._stand_in_changed)
+        self._locator = Locator(
+            around.reactor, scanner=self.name, own=self.own, new_id=around.new_id, endpoint=options.uuid,
+            found=self._found)
         self._exchanges = Exchanges(
-            self.bridge, self.device, self.source, self.stand_in, around.metrics, seconds=around.seconds,
-            new_id=around.new_id, after_learning=self._learnt, on_trouble=self._check)
+            self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
+            seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self._check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._held: dict[str, Held] = {}
-        self._resolving: IDelayedCall | None = None
+        self._where: Whereabouts | None = None
+        self._device = options.device
+        self._via = ""
+        self._said_bye = False
         self._checking: IDelayedCall | None = None
-        self._resolve_pause = 1.0
-        self._stopping = False
 
-    def _make_client(self, *, max_connections: int, on_recovered: Callable[[bool], None]) -> DeviceClient:
+    def _make_client(self, *, max_connections: int, on_recovered: Callable[[bool], None],
+                     on_reachable: Callable[[], None] = lambda: None) -> DeviceClient:
         around, options = self._around, self.options
         return DeviceClient(
             around.reactor, seconds=around.seconds, max_connections=max_connections, timeout=options.timeout,
-            idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=on_recovered)
+            idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=on_recovered,
+            on_reachable=on_reachable)
 
     async def _describe(self) -> Described:
-        if self.options.device is not None:
-            return await describe_device(self.own, self.options.device, self._around.new_id)
+        if self._device is not None:
+            return await describe_device(self.own, self._device, self._around.new_id, self.options.uuid)
         if self.bridge.device is None:
             raise Unavailable(self.name, "its address is not known yet")
         return await describe_scanner(self.own, self.bridge.device, self._around.new_id)
 
     def _hosts(self) -> frozenset[str]:
         """Under what names and addresses the scanner's host is known."""
-        urls = (self.options.device, self.options.scan, self.bridge.device)
+        urls = (self._device, self.options.scan, self.bridge.device)
         return frozenset({urlsplit(url).hostname or "" for url in urls if url} | self.device.peers)
 
     # The way of a request.
@@ -173,25 +180,36 @@ class Scanner:
         if self.options.scan is not None:
             self._found(self.options.scan)
         elif self.options.device is not None:
-            self._resolve()
+            self._locator.look((self.options.device,))
 
-    def _side(self, address: str) -> DeviceSide:
+    def _side(self, where: Whereabouts) -> DeviceSide:
         around = self._around
-        host, port = urlsplit(address).hostname or "", urlsplit(address).port or 80
 
         async def notify_base() -> str:
-            return f"{await around.events_base(host, port)}/{self.name}/events"
+            url = urlsplit(where.address)
+            base = await around.events_base(zoned(url.hostname or "", self.device.zone), url.port or 80)
+            return f"{base}/{self.name}/events"
 
-        return DeviceSide(around.reactor, self.name, address, self.options.expires, self.own, notify_base,
+        return DeviceSide(around.reactor, self.name, where, self.options.expires, self.own, notify_base,
                           around.seconds, around.wall, random.random, around.new_id, around.store,
                           self.sink.addresses, self._leave)
 
-    def _found(self, address: str) -> None:
+    def _found(self, address: str, device: str | None = None) -> None:
+        """The scan service is there, and the device that hosts it."""
+        self._device = device
+        if self._where is not None:
+            if self._where.address != address:
+                self._moved(self._where, address)
+            return
+        if device is not None:
+            self.log.info("{scanner}: its scan service is {url}", scanner=self.name, url=address)
         self.bridge.device = address
+        self._where = Whereabouts(address, follows=self.options.uuid is not None)
+        self.stand_in.look()
         if not self.options.subscribe:
             self.dismiss("The gateway takes no events of this scanner any more.")
             return
-        self.panel.side = self._side(address)
+        self.panel.side = self._side(self._where)
         self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self._listening)
         held = self._held.pop("", None)
         if held is not None:
@@ -203,6 +221,78 @@ class Scanner:
                 self.panel.restore(subscription, self._held.pop(subscription.identifier, None))
         self._leave_the_rest()
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
+
+    def _moved(self, where: Whereabouts, address: str) -> None:
+        """It has another address: what it holds for us it holds still, unless it has started again."""
+        self.log.info("{scanner}: its scan service is {url} from now on", scanner=self.name, url=address)
+        self.bridge.device = where.address = address
+        self.device.moved()
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        """Does the scanner still know us?"""
+        if self.subscription is not None:
+            self.subscription.recovered(was_away=True)
+        self.panel.recovered(was_away=True)
+
+    # What discovery tells of it.
+
+    @property
+    def endpoint(self) -> str | None:
+        """The scanner's own endpoint address, as far as it is known."""
+        return self.stand_in.own_endpoint
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it has to be looked for on the scanners' side."""
+        return self.options.uuid is not None and (self._where is None or not self._is_here())
+
+    def _is_here(self) -> bool:
+        return not self._said_bye and self.device.reachable is not False
+
+    def sighted(self, news: News) -> None:
+        """The scanner has announced itself, or answered."""
+        self._said_bye = False
+        self.stand_in.scoped(news.sighting.scopes)
+        if news.started:
+            self.log.info("{scanner}: it has started again", scanner=self.name)
+            self.bridge.rebooted()
+            self._ask_again()
+        if news.described:
+            self.stand_in.forget()
+        self._around.on_presence(self.name)
+        urls = tuple(filter(is_http, news.sighting.xaddrs))
+        if self.options.uuid is not None and urls and (news.described or self._may_have_moved(urls, news.sighting.via)):
+            self.device.zone = self._via = news.sighting.via
+            self._locator.look(tuple(sorted(urls, key=lambda url: url != self._device)))
+
+    def _may_have_moved(self, urls: tuple[str, ...], via: str) -> bool:
+        """Whether the scanner has to be looked for at these addresses.
+
+        One that is reached stays where it is, though it has addresses on other links, or of the other version of IP.
+        """
+        device = self._device
+        if self._where is None or device is None or self.device.reachable is False:
+            return True
+        alike = [url for url in urls if is_ipv6(url) == is_ipv6(device)]
+        return via == self._via and bool(alike) and device not in alike
+
+    def said_bye(self) -> None:
+        """The scanner has announced that it leaves."""
+        self._said_bye = True
+        self._around.on_presence(self.name)
+
+    def _reachability_changed(self) -> None:
+        if self.device.reachable is False:
+            self.stand_in.look()
+            if self.options.uuid is not None:
+                self._around.search(self.options.uuid)
+        self._around.on_presence(self.name)
+
+    def _stand_in_changed(self) -> None:
+        ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
+        self.bridge.endpoints = (ours.lower(), theirs) if ours and theirs else None
+        self._around.on_presence(self.name)
 
     def _leave_the_rest(self) -> None:
         """End what the scanner still holds for clients that have gone, or for nobody any more."""
@@ -219,7 +309,8 @@ class Scanner:
         async def own(url: str, operation: Operation, body: bytes) -> Reply:
             return await lane.run(lambda: self._ask(former, url, operation, body))
 
-        leaving = DeviceSubscription(attrs.evolve(self._side(held.address), own=own), identifier=held.identifier)
+        side = attrs.evolve(self._side(Whereabouts(held.address)), own=own)
+        leaving = DeviceSubscription(side, identifier=held.identifier)
         self.panel.see_off(leaving)
         leaving.leave(held)
 
@@ -267,38 +358,12 @@ class Scanner:
             self._check()
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
 
-    def _resolve(self) -> None:
-        self._resolving = None
-        resolving: Deferred[None] = Deferred.fromCoroutine(self._read_metadata())
-        resolving.addErrback(lambda failure: self.log.failure("{scanner}: metadata", failure, scanner=self.name))
-
-    async def _read_metadata(self) -> None:
-        url = self.options.device
-        assert url is not None
-        try:
-            addresses = scan_service_addresses(await read_metadata(self.own, url, self._around.new_id))
-            why = "its metadata names no scan service"
-        except DeviceError as error:
-            addresses, why = (), str(error)
-        except Malformed as error:
-            addresses, why = (), f"its metadata can't be used: {error}"
-        if self._stopping:
-            return
-        if addresses:
-            self._found(reachable(addresses[0], url))
-            self.log.info("{scanner}: its scan service is {url}", scanner=self.name, url=self.bridge.device)
-            return
-        self.log.warn("{scanner}: the scan service is not known: {why}; next try in {pause:g} s",
-                      scanner=self.name, why=why, pause=self._resolve_pause)
-        self._resolving = self._around.reactor.callLater(self._resolve_pause, self._resolve)
-        self._resolve_pause = min(self._resolve_pause * 2, LONGEST_RESOLVE_PAUSE)
-
     async def stop(self) -> None:
         """Leave the device in peace: end the subscriptions there, close every connection."""
-        self._stopping = True
-        for timer in (self._resolving, self._checking):
-            if timer is not None and timer.active():
-                timer.cancel()
+        self._locator.stop()
+        self.stand_in.stop()
+        if self._checking is not None and self._checking.active():
+            self._checking.cancel()
         await self.audience.stop()
         leaving = [Deferred.fromCoroutine(self.panel.stop())]
         if self.subscription is not None:

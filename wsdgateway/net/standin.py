@@ -1,37 +1,33 @@
-"""A scanner's device endpoint as clients see it: metadata by Get, and answers to Probe and Resolve over HTTP.
+"""A scanner's device endpoint as clients see it: what it is called, and its metadata.
 
 WS-Transfer 2004/09, section 3.1; DPWS 2006/02, sections 4 and 5. The metadata is the scanner's own, read once and again
 after it has been away, with our addresses in it.
 """
 
+import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import attrs
 from lxml import etree
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.decisions import Answer, Refuse
-from wsdgateway.bridge.presence import derived_endpoint, is_meant, match
-from wsdgateway.bridge.routing import DeviceRequest
-from wsdgateway.discovery.matching import UnknownRule
-from wsdgateway.discovery.messages import Match, Sequence, read_probe, read_resolve, write_matches
-from wsdgateway.discovery.versions import version_of
-from wsdgateway.metadata.standin import host_endpoint, make_metadata, stand_in
+from wsdgateway.bridge.presence import derived_endpoint, stand_in_service
+from wsdgateway.discovery.messages import TargetService
+from wsdgateway.metadata.standin import digest, host_endpoint, make_metadata, stand_in
 from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
 from wsdgateway.net.failures import DeviceError, fault_for
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, compose
-from wsdgateway.soap.faults import Fault, invalid_args
 from wsdgateway.soap.namespaces import WXF
 
 PATIENCE = 2.0  # Windows waits four seconds for matches
-
-MATCHING_RULE_NOT_SUPPORTED = Fault(
-    "Sender", "wsd:MatchingRuleNotSupported",
-    "The scopes' MatchBy names a rule that is not known here; use that of rfc2396, uuid, ldap or strcmp0.", 400)
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 @attrs.frozen(eq=False)
@@ -42,111 +38,180 @@ class Described:
     name: str = ""
     info: str = ""
 
+    def digest(self) -> str:
+        """What two equal descriptions have in common."""
+        told = digest(self.metadata) if self.metadata is not None else f"{self.name}\n{self.info}".encode()
+        return hashlib.sha256(told).hexdigest()
 
-class StandIn:
-    """One scanner's. `describe` asks it; `own_endpoint` is its endpoint address where the configuration knows it.
 
-    `hosts` are the names and addresses of the scanner's host, which clients must not be sent to; `is_here` tells
-    whether it can be reached, as far as is known.
+@attrs.frozen
+class Guise:
+    """How a stand-in appears: under the scanner's own uuid (`same`) or one derived from it, with a suffix to its name.
+
+    `own_endpoint` is the scanner's endpoint address where it is known beforehand, `has_device` whether the scanner can
+    tell it. `announced`: clients learn of the stand-in by themselves, so what it tells is kept at hand.
     """
 
-    def __init__(self, reactor: Any, *, scanner: str, describe: Callable[[], Coroutine[Any, Any, Described]],
-                 own_endpoint: str | None, has_device: bool, hosts: Callable[[], frozenset[str]],
-                 is_here: Callable[[], bool], new_id: Callable[[], str], sequence: Callable[[], Sequence]) -> None:
+    own_endpoint: str | None = None
+    has_device: bool = False
+    same: bool = False
+    suffix: str = ""
+    announced: bool = False
+
+
+class StandIn:
+    """One scanner's. `describe` asks it; `version_of` gives the MetadataVersion for a digest.
+
+    `hosts` are the names and addresses of the scanner's host, which clients must not be sent to; `is_here` tells
+    whether it can be reached, as far as is known; `on_change` is called when what it tells of itself may have changed.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, scanner: str, guise: Guise,
+                 describe: Callable[[], Coroutine[Any, Any, Described]],
+                 version_of: Callable[[str], Deferred[int]], hosts: Callable[[], frozenset[str]],
+                 is_here: Callable[[], bool], new_id: Callable[[], str], on_change: Callable[[], None]) -> None:
         self._scanner = scanner
+        self._guise = guise
         self._describe = describe
-        self._own_endpoint = own_endpoint
-        self._has_device = has_device
+        self._version_of = version_of
         self._hosts = hosts
         self._is_here = is_here
         self._new_id = new_id
-        self._sequence = sequence
+        self._on_change = on_change
         self._reactor = reactor
+        self.own_endpoint = guise.own_endpoint
+        self._scopes: tuple[str, ...] = ()
+        self._version: int | None = None
         self._known: Described | None = None
         self._asking = False
         self._times_forgotten = 0
         self._waiting: list[Deferred[Described]] = []
+        self._again: IDelayedCall | None = None
+        self._pause = FIRST_PAUSE
+        self._stopped = False
+
+    # What is known of the scanner.
 
     def forget(self) -> None:
         """The scanner may have started again, with other things to tell."""
         self._known = None
         self._times_forgotten += 1
+        self.look()
 
-    async def answer(self, request: DeviceRequest, base: str) -> tuple[Answer | Refuse, str]:
-        """What a client gets that has reached us under `base`, and where that came from."""
-        envelope = request.envelope
-        if request.name != "Get":
-            return await answer_discovery([self], envelope, base, self._sequence(), self._new_id())
-        try:
-            metadata = await self._metadata(base)
-        except DeviceError as error:
-            return Refuse(fault_for(error)), DEVICE if error.sent else REFUSED
-        return Answer(compose(action=f"{WXF}/GetResponse", message_id=self._new_id(), to=ANONYMOUS,
-                              relates_to=envelope.message_id, body=metadata, namespaces={})), LOCAL
+    def look(self) -> None:
+        """Where clients learn of it by themselves, find out what there is to tell; again, until the scanner answers."""
+        if not self._guise.announced or self._stopped or (self._again is not None and self._again.active()):
+            return
+        if self._known is None or not self._is_here():
+            self._learn(afresh=True).addCallbacks(self._looked, self._not_looked)
 
-    def _learn(self) -> Deferred[Described]:
+    def _looked(self, _: Described) -> None:
+        self._pause = FIRST_PAUSE
+
+    def _not_looked(self, failure: Failure) -> None:
+        failure.trap(DeviceError, CancelledError)
+        if not self._stopped and (self._again is None or not self._again.active()):
+            self._again = self._reactor.callLater(self._pause, self.look)
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped = True
+        if self._again is not None and self._again.active():
+            self._again.cancel()
+
+    def scoped(self, scopes: tuple[str, ...]) -> None:
+        """The scanner's scopes, which are ours, too."""
+        if scopes != self._scopes:
+            self._scopes = scopes
+            self._on_change()
+
+    def _learn(self, *, afresh: bool = False) -> Deferred[Described]:
         """What the scanner tells; it is asked once, however many wait, and however soon they leave."""
-        if self._known is not None:
+        if self._known is not None and not afresh:
             return succeed(self._known)
         waiting: Deferred[Described] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         if not self._asking:
             self._asking = True
-            asking = Deferred.fromCoroutine(self._describe())
+            asking = Deferred.fromCoroutine(self._ask())
             asking.addBoth(self._told, self._times_forgotten)
         return waiting
 
-    def _told(self, told: Described | Failure, times_forgotten: int) -> None:
+    async def _ask(self) -> tuple[Described, int]:
+        told = await self._describe()
+        return told, await self._version_of(f"{told.digest()} {self._guise.suffix}")
+
+    def _told(self, told: tuple[Described, int] | Failure, times_forgotten: int) -> None:
         self._asking = False
-        if isinstance(told, Described) and times_forgotten == self._times_forgotten:
-            self._known = told
-            if told.metadata is not None and self._own_endpoint is None:
-                self._own_endpoint = host_endpoint(told.metadata)
+        if isinstance(told, Failure):
+            answer: Described | Failure = told
+        else:
+            answer, version = told
+            if times_forgotten == self._times_forgotten:
+                self._known, self._version = answer, version
+                if answer.metadata is not None and self.own_endpoint is None:
+                    self.own_endpoint = host_endpoint(answer.metadata)
+            else:
+                self.look()
         waiting, self._waiting[:] = list(self._waiting), []
         for one in waiting:
-            one.callback(told)  # a failure, too, goes the way that it should
+            one.callback(answer)  # a failure, too, goes the way that it should
+        self._on_change()
 
-    async def _metadata(self, base: str) -> str:
-        known = await self._learn()
-        endpoint, scan = self._endpoint() or derived_endpoint(self._scanner), f"{base}/{self._scanner}/scan"
-        if known.metadata is None:
-            return make_metadata(endpoint=endpoint, name=known.name or self._scanner, info=known.info, scan=scan)
-        return stand_in(known.metadata, endpoint=endpoint, scan=scan, hosts=self._hosts())
+    # What is told of it.
 
-    def _endpoint(self) -> str | None:
+    @property
+    def endpoint(self) -> str | None:
         """Our endpoint address; None while the scanner's, which it is derived from, has still to be asked for."""
-        if self._own_endpoint is not None:
-            return derived_endpoint(self._own_endpoint)
-        return None if self._has_device else derived_endpoint(self._scanner)
+        if self.own_endpoint is not None:
+            return self.own_endpoint if self._guise.same else derived_endpoint(self.own_endpoint)
+        return None if self._guise.has_device else derived_endpoint(self._scanner)
 
-    async def match(self, base: str) -> Match | None:
+    @property
+    def service(self) -> TargetService | None:
+        """What clients are told without being asked to wait; None while the scanner is gone, or not known yet."""
+        endpoint = self.endpoint
+        if endpoint is None or self._version is None or not self._is_here():
+            return None
+        return stand_in_service(endpoint, self._scopes, self._version)
+
+    def path(self) -> str:
+        """Where it is under a base address."""
+        return f"/{self._scanner}"
+
+    async def match(self, base: str) -> TargetService | None:
         """Where it is, for a client that has reached us under `base`; None while the scanner is gone."""
         if not self._is_here():
             return None
-        if self._endpoint() is None:
+        if self.endpoint is None:
             learning = self._learn()
             learning.addTimeout(PATIENCE, self._reactor)
             try:
                 await learning
             except (DeviceError, TimedOut):
                 return None
-        endpoint = self._endpoint()
-        return match(endpoint, f"{base}/{self._scanner}") if endpoint is not None else None
+        endpoint = self.endpoint
+        if endpoint is None:
+            return None
+        service = stand_in_service(endpoint, self._scopes, self._version or 1)
+        return attrs.evolve(service, xaddrs=(base + self.path(),))
 
+    async def answer_get(self, envelope: Envelope, base: str) -> tuple[Answer | Refuse, str]:
+        """What a client gets for WS-Transfer Get that has reached us under `base`, and where that came from."""
+        try:
+            known = await self._learn()
+        except DeviceError as error:
+            return Refuse(fault_for(error)), DEVICE if error.sent else REFUSED
+        return Answer(compose(action=f"{WXF}/GetResponse", message_id=self._new_id(), to=ANONYMOUS,
+                              relates_to=envelope.message_id, body=self._write(known, base), namespaces={})), LOCAL
 
-async def answer_discovery(stand_ins: list[StandIn], envelope: Envelope, base: str, sequence: Sequence,
-                           message_id: str) -> tuple[Answer | Refuse, str]:
-    """Answer a directed Probe or Resolve for all of these."""
-    version = version_of(envelope.action or "")
-    assert version is not None
-    probe, address = read_probe(envelope, version), read_resolve(envelope, version)
-    if probe is None and address is None:
-        return Refuse(invalid_args("The Body holds no Probe or Resolve that can be read.")), REFUSED
-    try:
-        meant = probe is None or is_meant(probe)
-    except UnknownRule:
-        return Refuse(MATCHING_RULE_NOT_SUPPORTED), REFUSED
-    found = await gatherResults([Deferred.fromCoroutine(one.match(base)) for one in stand_ins if meant])
-    matches = [one for one in found if one is not None and (probe is not None or one.endpoint == address)]
-    return Answer(write_matches("Resolve" if probe is None else "Probe", matches, version=version, sequence=sequence,
-                                relates_to=envelope.message_id, message_id=message_id)), LOCAL
+    def _write(self, known: Described, base: str) -> str:
+        endpoint, scan = self.endpoint or derived_endpoint(self._scanner), f"{base}/{self._scanner}/scan"
+        suffix = self._guise.suffix
+        if known.metadata is None:
+            return make_metadata(endpoint=endpoint, name=f"{known.name or self._scanner}{suffix}", info=known.info,
+                                 scan=scan)
+        return stand_in(known.metadata, endpoint=endpoint, scan=scan, hosts=self._hosts(), suffix=suffix)

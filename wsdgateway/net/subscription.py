@@ -15,13 +15,13 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.holding import Command, Held, Lost, Renew, Subscribe, Unsubscribe, Wake
-from wsdgateway.bridge.intake import Seen
 from wsdgateway.bridge.upstream import FILTERS, TEMPORARY, Upstream
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.deviceside import DeviceSide
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import Envelope
+from wsdgateway.soap.seen import Seen
 
 SECRET_BYTES = 24
 LEAVE_SECONDS = 10.0
@@ -112,7 +112,8 @@ class DeviceSubscription:
             base = held.notify_to.rpartition("/")[0]  # nobody knows better at the moment
         if self._machine.state != "idle":
             return  # stopped meanwhile
-        if held.address == self._side.address and held.notify_to.rpartition("/")[0] == base:
+        is_there = held.address == self._side.address or self._side.where.follows
+        if is_there and held.notify_to.rpartition("/")[0] == base:
             self._listen_at(held.notify_to)
             left = held.expires_at - self._side.wall()
             self._do(self._machine.resumed(held.manager, self._side.seconds() + left))

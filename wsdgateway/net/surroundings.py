@@ -7,20 +7,24 @@ import attrs
 
 from wsdgateway.bridge.jobtable import Job
 from wsdgateway.bridge.sinks import Network
-from wsdgateway.discovery.messages import Sequence
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.delivery import Deliveries
+from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.sinks import SinkPolicy
 
 
 @attrs.frozen
 class ScannerOptions:
-    """What the configuration says of one scanner. Exactly one of `scan` and `device` is a URL, or neither."""
+    """What the configuration says of one scanner. At most one of `scan`, `device` (URLs) and `uuid` is given."""
 
     name: str
     scan: str | None = None
     device: str | None = None
+    uuid: str | None = None
+    same_identity: bool = False
+    suffix: str = ""
+    announced: bool = False
     subscribe: bool = True
     max_connections: int = 2
     timeout: float = 60.0
@@ -44,7 +48,8 @@ class ScannerOptions:
 class Surroundings:
     """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the store, who may be notified.
 
-    `events_base` gives the URL of this gateway as the device at a host and port reaches it.
+    `events_base` gives the URL of this gateway as the device at a host and port reaches it. `on_presence` is told the
+    name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side.
     """
 
     reactor: Any
@@ -55,6 +60,8 @@ class Surroundings:
     store: Keeping
     policy: SinkPolicy
     deliveries: Deliveries
-    sequence: Callable[[], Sequence]
+    directed: DirectedDiscovery
+    on_presence: Callable[[str], None]
+    search: Callable[[str], None]
     events_base: Callable[[str, int], Awaitable[str]]
     on_finished: Callable[[str, Job], None]

@@ -19,6 +19,7 @@ from wsdgateway.net.listening import RETRY_SECONDS
 from wsdgateway.simulator.control import Control
 from wsdgateway.simulator.description import SCAN_PATH
 from wsdgateway.simulator.device import VirtualDevice
+from wsdgateway.simulator.discovery import VirtualTarget
 from wsdgateway.simulator.events import Subscribers
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.simulator.web import SoapResource, Troubles
@@ -110,7 +111,8 @@ class VirtualScanner(Service):
         subscribers = Subscribers(reactor, mode=settings.events, longest=settings.subscription_expires, wall=wall,
                                   new_id=new_id)
         self.device = VirtualDevice(settings, subscribers, later=reactor.callLater, wall=wall)
-        self.soap = SoapResource(reactor, self.device, self.troubles, wall=wall, new_id=new_id)
+        self.target = VirtualTarget(settings, wall=wall, new_id=new_id, listener=self._address)
+        self.soap = SoapResource(reactor, self.device, self.troubles, wall=wall, new_id=new_id, target=self.target)
         self.control = Control(self.soap, self.troubles, self._reboot_soon)
         self._site = _Connections(_QuietSite(_Root(self.soap, self.control)), settings.connections)
         self._port: IListeningPort | None = None
@@ -118,6 +120,7 @@ class VirtualScanner(Service):
         self._switching: Any = None
         self._endpoint = settings.endpoint
         self.listening: Deferred[None] = Deferred()
+        self._discovery = self.target.discovery(reactor) if settings.interfaces else None
 
     @property
     def base(self) -> str:
@@ -139,6 +142,15 @@ class VirtualScanner(Service):
     def startService(self) -> None:
         super().startService()
         self._listen()
+        if self._discovery is not None:
+            self._discovery.startService()
+
+    def _address(self) -> tuple[str, int] | None:
+        """Where it listens."""
+        if self._port is None:
+            return None
+        address: Any = self._port.getHost()
+        return address.host, address.port
 
     def _listen(self) -> None:
         self._booting = None
@@ -151,6 +163,7 @@ class VirtualScanner(Service):
         # After a reboot it answers where it did before.
         self._endpoint = f"tcp:{address.port}:interface={address.host.replace(':', chr(92) + ':')}"
         self.logger.info("{name}: {url}", name=self.settings.name, url=self.scan_url)
+        self.target.switched_on()
         if not self.listening.called:
             self.listening.callback(None)
 
@@ -167,6 +180,7 @@ class VirtualScanner(Service):
     def reboot(self, seconds: float) -> None:
         """Switch off, and on again after so many seconds."""
         self.device.forget()
+        self.target.switched_off()
         self.soap.stop()
         self.troubles.silent = False
         port, self._port = self._port, None
@@ -178,6 +192,8 @@ class VirtualScanner(Service):
         self._booting = self._reactor.callLater(seconds, self._listen)
 
     async def _stop(self) -> None:
+        if self._discovery is not None:
+            await self._discovery.stopService()
         self.device.stop()
         self.soap.stop()
         for call in (self._booting, self._switching):

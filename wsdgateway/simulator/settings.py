@@ -11,6 +11,7 @@ import attrs
 from twisted.internet.endpoints import serverFromString
 
 EVENT_MODES = ("all", "jobs", "none")
+LISTS = ("interfaces", "scopes")
 
 
 class SettingsError(Exception):
@@ -23,6 +24,7 @@ class Settings:
 
     `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`).
     `refill` puts `feeder_pages` new pages into the feeder when a job has emptied it.
+    It takes part in multicast discovery on `interfaces`, with `scopes`; a `metadata_version` of its own.
     `stamp` stands on every page in place of the time, so that two scans are alike.
     """
 
@@ -38,6 +40,9 @@ class Settings:
     subscription_expires: float = 3600.0
     stamp: str = ""
     chunked: bool = True
+    interfaces: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    metadata_version: int = 1
     connections: int = 0  # served at once; more wait for their turn, 0 means no limit
 
 
@@ -63,6 +68,10 @@ def make_settings(table: dict[str, Any], path: str) -> Settings:
     for key, value in table.items():
         if key not in hints:
             raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed are the keys {', '.join(hints)}")
+        if key in LISTS:
+            if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+                raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a list of texts")
+            continue
         kinds = get_args(hints[key]) or (hints[key],)
         fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
         if not fits or (isinstance(value, bool) and bool not in kinds):
@@ -71,7 +80,8 @@ def make_settings(table: dict[str, Any], path: str) -> Settings:
             raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a number from 0")
     if table.get("events", "all") not in EVENT_MODES:
         raise SettingsError(f"{path}: [scanner] events = {table['events']!r}: allowed is one of {EVENT_MODES}")
-    settings = Settings(**table)
+    values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in table.items()}
+    settings = Settings(**values)
     try:
         serverFromString(None, settings.endpoint)
     except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read

@@ -15,9 +15,11 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, RETRIEVE_IMAGE, SUBSCRIBE, operation_of
 from wsdgateway.simulator.description import metadata
 from wsdgateway.simulator.device import Page, VirtualDevice
+from wsdgateway.simulator.discovery import VirtualTarget
 from wsdgateway.simulator.jobs import timestamp
 from wsdgateway.simulator.pages import draw_page
 from wsdgateway.soap.addressing import ANONYMOUS
@@ -75,9 +77,10 @@ class SoapResource(Resource):
     log = Logger()
 
     def __init__(self, reactor: Any, device: VirtualDevice, troubles: Troubles, *, wall: Callable[[], float],
-                 new_id: Callable[[], str]) -> None:
+                 new_id: Callable[[], str], target: VirtualTarget) -> None:
         super().__init__()
         self._reactor = reactor
+        self._target = target
         self.device = device
         self._troubles = troubles
         self._wall = wall
@@ -123,18 +126,22 @@ class SoapResource(Resource):
         except Refused as refused:
             self._fault(request, envelope, refused.fault)
         else:
-            if isinstance(result, Page):
+            if isinstance(result, bytes):
+                self._finish(request, 200, CONTENT_TYPE, [result])
+            elif isinstance(result, Page):
                 self._after(self.device.settings.page_seconds, self._draw, request, envelope, result)
             else:
                 message = self._message(envelope, f"{envelope.action}Response", result)
                 self._finish(request, 200, CONTENT_TYPE, [message])
 
-    def _perform(self, request: Request, envelope: Envelope) -> str | Page:
+    def _perform(self, request: Request, envelope: Envelope) -> str | Page | bytes:
         if envelope.action is None:
             raise Refused(action_missing())
         operation = operation_of(envelope.action)
         name = envelope.action.rpartition("/")[2]
         self.asked[name] += 1
+        if discovery_request(envelope.action) is not None:
+            return self._target.answer(envelope, _base(request))
         if operation is GET_METADATA:
             return metadata(self.device.settings, _base(request))
         if operation in EVENTING_OPERATIONS:

@@ -21,6 +21,11 @@ FAULT_ACTION = f"{WSA}/fault"
 _NAME = re.compile(r"<[^\s/>]+")
 
 
+def anonymous(addressing: str) -> str:
+    """The anonymous address of a version of WS-Addressing, by its namespace."""
+    return ANONYMOUS if addressing == WSA else f"{addressing}/anonymous"
+
+
 @attrs.frozen
 class EndpointReference:
     """Where a message goes: an address, and the headers that it must carry, as XML."""

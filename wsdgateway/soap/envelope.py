@@ -74,6 +74,15 @@ def read(data: bytes) -> Envelope:
                     action, message_id, relates_to, to, obliges)
 
 
+def readdressed(envelope: Envelope, addressing: str) -> Envelope:
+    """The same message, its headers read as those of another version of WS-Addressing, by its namespace."""
+    def header(name: str) -> str | None:
+        return None if envelope.header is None else text_of(envelope.header.find(f"{{{addressing}}}{name}"))
+
+    return attrs.evolve(envelope, action=header("Action"), message_id=header("MessageID"),
+                        relates_to=header("RelatesTo"), to=header("To"))
+
+
 def write(root: etree._Element) -> bytes:
     """The tree as bytes, in the encoding that it came in."""
     tree = root.getroottree()
@@ -89,16 +98,17 @@ def compose(
     relates_to: str | None = None,
     headers: str = "",
     namespaces: dict[str, str],
+    addressing: str = WSA,
 ) -> bytes:
     """A message of our own. `headers` and `body` are XML whose prefixes `namespaces` declares.
 
-    `soap` and `wsa` are always declared.
+    `soap` and `wsa` are always declared; `addressing` is the namespace of the latter.
     """
     declared = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items())
     related = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'
-        f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}"{declared}>'
+        f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{addressing}"{declared}>'
         f"<soap:Header><wsa:To>{escape(to)}</wsa:To><wsa:Action>{escape(action)}</wsa:Action>"
         f"<wsa:MessageID>{escape(message_id)}</wsa:MessageID>{related}{headers}</soap:Header>"
         f"<soap:Body>{body}</soap:Body></soap:Envelope>"

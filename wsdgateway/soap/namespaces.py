@@ -1,11 +1,14 @@
 """Every namespace URI and its customary prefix, once.
 
-DPWS 2006/02, WS-Addressing 2004/08, WS-Eventing 2004/08, WS-Scan 2006/08.
+DPWS 2006/02, WS-Addressing 2004/08 (and 2005/08, for WS-Discovery 1.1 alone), WS-Eventing 2004/08, WS-Scan 2006/08.
 """
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 WSA = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
+WSA_2005_08 = "http://www.w3.org/2005/08/addressing"
 WSD = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
+WSD_CD1 = "http://docs.oasis-open.org/ws-dd/ns/discovery/2008/09"
+WSD_1_1 = "http://docs.oasis-open.org/ws-dd/ns/discovery/2009/01"
 WSDP = "http://schemas.xmlsoap.org/ws/2006/02/devprof"
 WSX = "http://schemas.xmlsoap.org/ws/2004/09/mex"
 WXF = "http://schemas.xmlsoap.org/ws/2004/09/transfer"

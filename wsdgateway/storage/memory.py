@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import succeed as done
 from zope.interface import implementer
 
+from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.storage.store import FinishedJob, IStore
@@ -20,6 +21,8 @@ class MemoryStore:
         self._jobs: dict[str, deque[FinishedJob]] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._held: dict[tuple[str, str], Held] = {}
+        self._versions: dict[str, tuple[str, int]] = {}
+        self._adopted: dict[str, Adopted] = {}
 
     def add(self, job: FinishedJob) -> None:
         self._jobs.setdefault(job.scanner, deque(maxlen=self._history)).append(job)
@@ -57,6 +60,26 @@ class MemoryStore:
 
     def held(self) -> Deferred[list[Held]]:
         return done(list(self._held.values()))
+
+    def next_instance(self, now: int) -> Deferred[int]:
+        return done(now)
+
+    def metadata_version(self, scanner: str, digest: str) -> Deferred[int]:
+        former, version = self._versions.get(scanner, ("", 0))
+        if former != digest:
+            self._versions[scanner] = (digest, version + 1)
+        return done(self._versions[scanner][1])
+
+    def adopt(self, adopted: Adopted) -> Deferred[None]:
+        self._adopted[adopted.uuid] = adopted
+        return done(None)
+
+    def abandon(self, uuid: str) -> Deferred[None]:
+        self._adopted.pop(uuid, None)
+        return done(None)
+
+    def adopted(self) -> Deferred[list[Adopted]]:
+        return done(list(self._adopted.values()))
 
     def close(self) -> Deferred[None]:
         return done(None)

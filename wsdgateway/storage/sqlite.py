@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.sinks import Sink
 from wsdgateway.bridge.subscriptions import Subscription, Token
@@ -98,6 +99,34 @@ class SqliteStore:
 
     def held(self) -> Deferred[list[Held]]:
         return self._all(_held, _HELD)
+
+    def next_instance(self, now: int) -> Deferred[int]:
+        def run(transaction: Any) -> int:
+            last = transaction.execute("SELECT max(id) FROM instance").fetchone()[0]
+            instance = now if last is None else max(now, last + 1)
+            transaction.execute("DELETE FROM instance")
+            transaction.execute("INSERT INTO instance VALUES (?)", (instance,))
+            return instance
+
+        return self._pool.runInteraction(run)
+
+    def metadata_version(self, scanner: str, digest: str) -> Deferred[int]:
+        def run(transaction: Any) -> int:
+            transaction.execute(
+                "INSERT INTO stand_in VALUES (?, ?, 1) ON CONFLICT (scanner) DO UPDATE SET "
+                "version = version + (digest <> excluded.digest), digest = excluded.digest", (scanner, digest))
+            return int(transaction.execute("SELECT version FROM stand_in WHERE scanner = ?", (scanner,)).fetchone()[0])
+
+        return self._pool.runInteraction(run)
+
+    def adopt(self, adopted: Adopted) -> Deferred[None]:
+        return self._run([("REPLACE INTO adopted VALUES (?, ?)", (adopted.uuid, adopted.name))])
+
+    def abandon(self, uuid: str) -> Deferred[None]:
+        return self._run([("DELETE FROM adopted WHERE uuid = ?", (uuid,))])
+
+    def adopted(self) -> Deferred[list[Adopted]]:
+        return self._all(lambda row: Adopted(*row), "SELECT uuid, name FROM adopted ORDER BY rowid")
 
     def close(self) -> Deferred[None]:
         # What was begun before this runs first: there is one thread.

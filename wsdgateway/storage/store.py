@@ -8,6 +8,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
 
@@ -59,6 +60,21 @@ class IStore(Interface):
 
     def held() -> Deferred[list[Held]]:
         """Everything that is held at scanners."""
+
+    def next_instance(now: int) -> Deferred[int]:
+        """The InstanceId of this start: `now`, in seconds since 1970, or one more than the last one, if larger."""
+
+    def metadata_version(scanner: str, digest: str) -> Deferred[int]:
+        """The MetadataVersion of a stand-in whose metadata has this digest: one more than before if it has changed."""
+
+    def adopt(adopted: Adopted) -> Deferred[None]:
+        """Keep the name of a scanner that was found, in the place of its former one."""
+
+    def abandon(uuid: str) -> Deferred[None]:
+        """A scanner that was adopted is none of ours any more."""
+
+    def adopted() -> Deferred[list[Adopted]]:
+        """Every scanner that was ever adopted, oldest first."""
 
     def close() -> Deferred[None]:
         """Finish what is being written."""

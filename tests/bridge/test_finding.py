@@ -1,0 +1,134 @@
+"""What is made of discovery: stand-ins and their announcements, what is new of a device, who is adopted as what."""
+
+import pytest
+
+from wsdgateway.bridge.adoption import excluding, may_be_scanner, name_for, read_exclusion
+from wsdgateway.bridge.presence import (
+    PROXY_TYPES,
+    STAND_IN,
+    TYPES,
+    Bye,
+    Hello,
+    Presence,
+    derived_endpoint,
+    is_meant,
+    proxy_service,
+    stand_in_service,
+)
+from wsdgateway.bridge.sightings import LATE_SECONDS, MAX_SIGHTINGS, Left, Sighting, Sightings
+from wsdgateway.discovery.messages import Message, Probe, Sequence, TargetService
+from wsdgateway.discovery.versions import WS_2005_04
+from wsdgateway.soap.namespaces import WSCN, WSDP
+
+ONE = TargetService("urn:uuid:A", ((WSDP, "Device"),), ("http://floor/3",), ("http://198.51.100.20/x",), 1)
+
+
+def test_who_a_stand_in_is():
+    assert derived_endpoint("urn:uuid:5") == derived_endpoint("URN:UUID:5") != derived_endpoint("urn:uuid:6")
+    assert derived_endpoint("front-desk").startswith("urn:uuid:")
+    service = stand_in_service("urn:uuid:5", ("http://a/b",), 3)
+    assert is_meant(Probe(TYPES[1:]), service)
+    assert is_meant(Probe((), ("http://a",)), service)
+    assert not is_meant(Probe(((WSDP, "Printer"),)), service)
+    assert not is_meant(Probe((), ("http://b",)), service)
+    proxy = proxy_service("gw")
+    assert all(is_meant(Probe((kind,)), proxy) for kind in PROXY_TYPES)
+    assert not is_meant(Probe(((WSDP, "Device"),)), proxy)
+
+
+def test_what_is_announced():
+    presence = Presence()
+    assert presence.update(None) == []
+    assert presence.update(ONE) == [Hello(ONE)]
+    assert presence.update(ONE) == []
+    newer = TargetService(ONE.endpoint, ONE.types, ONE.scopes, ONE.xaddrs, 2)
+    assert presence.update(newer) == [Hello(newer)]
+    other = TargetService("urn:uuid:B")
+    assert presence.update(other) == [Bye(ONE.endpoint), Hello(other)]
+    assert presence.update(None) == [Bye("urn:uuid:B")]
+    assert presence.update(None) == []
+
+
+def heard(table, name, service=ONE, sequence=(5, 1), now=0.0, via="eth1"):
+    news = table.hear(Message(WS_2005_04, name, "urn:uuid:m", None, sequence and Sequence(*sequence), (service,)), via,
+                      now)
+    assert len(news) <= 1
+    return news[0] if news else None
+
+
+def test_a_device_is_seen_and_changes():
+    table = Sightings()
+    first = heard(table, "Hello")
+    assert (first.started, first.described, first.resolved) == (False, False, True)
+    assert first.sighting == Sighting("urn:uuid:A", ONE.types, ONE.scopes, ONE.xaddrs, 1, Sequence(5, 1), "eth1", 0.0)
+    again = heard(table, "ProbeMatches", sequence=(5, 2))
+    assert (again.started, again.described) == (False, False)
+    changed = heard(table, "Hello", TargetService("urn:uuid:a", (), (), (), 2), sequence=(5, 3))
+    assert (changed.started, changed.described, changed.resolved) == (False, True, False)
+    assert (changed.sighting.types, changed.sighting.xaddrs) == (ONE.types, ONE.xaddrs)  # it still is the same
+    started = heard(table, "Hello", sequence=(6, 1))
+    assert (started.started, started.described) == (True, True)
+    assert len(table.all()) == 1
+
+
+def test_what_is_older_says_nothing():
+    table = Sightings()
+    heard(table, "Hello", sequence=(5, 10))
+    assert heard(table, "Hello", sequence=(5, 9), now=LATE_SECONDS) is None
+    assert heard(table, "Bye", sequence=(4, 99)) is None
+    assert heard(table, "Hello", sequence=(5, 10)) is not None
+    late = heard(table, "Hello", sequence=(3, 1), now=LATE_SECONDS + 1)  # its clock was reset
+    assert late.started
+    unnumbered = heard(table, "ProbeMatches", sequence=None, now=LATE_SECONDS + 2)
+    assert not unnumbered.started
+    assert unnumbered.sighting.sequence == Sequence(3, 1)
+
+
+def test_a_device_leaves_and_starts_again():
+    table = Sightings()
+    assert heard(table, "Bye") == Left("urn:uuid:A")
+    heard(table, "Hello", sequence=(5, 1))
+    assert heard(table, "Bye", sequence=(5, 2)) == Left("urn:uuid:A")
+    assert heard(table, "Hello", sequence=(6, 1), now=60.0).started
+
+
+def test_sightings_are_bounded():
+    table = Sightings()
+    for number in range(MAX_SIGHTINGS + 1):
+        heard(table, "Hello", TargetService(f"urn:uuid:{number}"))
+    assert len(table.all()) == MAX_SIGHTINGS
+    assert table.get("urn:uuid:0") is None
+    assert table.get("URN:UUID:1").endpoint == "urn:uuid:1"
+
+
+@pytest.mark.parametrize(("types", "looked_at"), [
+    ((), True), (((WSDP, "Device"),), True), (((WSCN, "ScanDeviceType"),), True), (TYPES, False), ((STAND_IN,), False),
+    (((WSDP, "Device"), ("urn:p", "PrintDeviceType")), True),
+    (((WSDP, "Device"), ("http://schemas.microsoft.com/windows/pub/2005/07", "Computer")), False)])
+def test_who_may_be_a_scanner(types, looked_at):
+    assert may_be_scanner(types) is looked_at
+
+
+SEEN = Sighting("urn:uuid:37F86D35-e6ac-4241-964f-1d9ae46fb366", (), (), (), 1, None, "eth1", 0.0)
+
+
+@pytest.mark.parametrize(("rule", "excluded"), [
+    ("urn:uuid:37f86d35-E6AC-4241-964f-1d9ae46fb366", True), ("urn:uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366", False),
+    ("198.51.100.20", True), ("198.51.100.16/28", True), ("198.51.100.32/28", False), ("fe80::/10", True),
+    ("laserjet*", True), ("HP LaserJet 4?0", True), ("Copy room", True), ("LaserJet", False), ("*jet", False)])
+def test_exclusions(rule, excluded):
+    rules = [read_exclusion(rule)]
+    found = excluding(rules, SEEN, hosts=["198.51.100.20", "fe80::1%eth1", "name.example"],
+                      models=("LaserJet 400", "HP LaserJet 400", "Copy Room", ""))
+    assert (found is not None) is excluded
+
+
+@pytest.mark.parametrize(("friendly", "taken", "name"), [
+    ("Front Desk", (), "front-desk"), ("  HP LaserJet (Büro 3) ", (), "hp-laserjet-buro-3"), ("扫描仪", (), "scanner"),
+    ("", (), "scanner"), ("x" * 100, (), "x" * 40), ("Front Desk", ("front-desk",), "front-desk-37f8"),
+    ("Front Desk", ("front-desk", "front-desk-37f8"), "front-desk-37f86d35"),
+    ("Front Desk", ("front-desk", "front-desk-37f8", "front-desk-37f86d35"),
+     "front-desk-37f86d35e6ac4241964f1d9ae46fb366")])
+def test_names(friendly, taken, name):
+    assert name_for(friendly, SEEN.endpoint, taken) == name
+    assert len(name) <= 63

@@ -1,0 +1,95 @@
+"""Which of the scanners that were found are bridged without being configured, and what they are called.
+
+The configuration's `[discovery] adopt` and `exclude`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import attrs
+
+from wsdgateway.bridge.presence import STAND_IN
+from wsdgateway.bridge.sightings import Sighting
+from wsdgateway.discovery.matching import QName
+from wsdgateway.soap.namespaces import WSCN
+
+MAX_NAME = 40
+
+_COMPUTER = "Computer"
+
+
+@attrs.frozen
+class Exclusion:
+    """A rule by which a scanner is left alone; one of the three is given. `model` is a pattern with `*` and `?`."""
+
+    uuid: str | None = None
+    network: IPv4Network | IPv6Network | None = None
+    model: str | None = None
+
+
+def read_exclusion(text: str) -> Exclusion:
+    """The rule in a text: a `urn:uuid:`, an IP address or network, or else a model."""
+    text = text.strip()
+    if text.lower().startswith("urn:uuid:"):
+        return Exclusion(uuid=text.lower())
+    try:
+        return Exclusion(network=ip_network(text, strict=False))
+    except ValueError:
+        return Exclusion(model=text.lower())
+
+
+def may_be_scanner(types: Iterable[QName]) -> bool:
+    """Whether a device of these types is worth a look at its metadata: no stand-in of a gateway's, and no computer.
+
+    Many devices with a scanner announce themselves as devices or printers only.
+    """
+    offered = set(types)
+    if STAND_IN in offered:
+        return False
+    return any(uri == WSCN for uri, _ in offered) or not any(local == _COMPUTER for _, local in offered)
+
+
+def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable[str],
+              models: Iterable[str]) -> Exclusion | None:
+    """The first of the rules that leaves it alone. `hosts` are its IP addresses, `models` what it calls itself."""
+    addresses = [address for address in map(_ip, hosts) if address is not None]
+    names = [name.lower() for name in models if name]
+    for rule in rules:
+        if rule.uuid is not None and rule.uuid == sighting.endpoint.lower():
+            return rule
+        if rule.network is not None and any(address in rule.network for address in addresses):
+            return rule
+        if rule.model is not None and any(fnmatchcase(name, rule.model) for name in names):
+            return rule
+    return None
+
+
+def _ip(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def name_for(friendly: str, endpoint: str, taken: Iterable[str]) -> str:
+    """A readable name that is a part of a path, from a FriendlyName; with a part of the uuid where it is taken."""
+    plain = unicodedata.normalize("NFKD", friendly).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].strip("-") or "scanner"
+    others = set(taken)
+    digits = re.sub(r"[^a-z0-9]", "", endpoint.lower().removeprefix("urn:uuid:"))
+    for length in (0, 4, 8, len(digits)):
+        found = f"{name}-{digits[:length]}" if length else name
+        if found not in others:
+            return found[:63]
+    return f"{name}-{digits}"[:63]
+
+
+@attrs.frozen
+class Adopted:
+    """A scanner that is bridged because it was found: its uuid, and the name that it was given then and keeps."""
+
+    uuid: str
+    name: str

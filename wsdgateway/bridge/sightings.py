@@ -1,0 +1,109 @@
+"""What is known of the devices on the scanners' side from what they announce and answer, and what is new in it.
+
+WS-Discovery 2005/04, section 4 and Appendix I (AppSequence): a message that is older than one that was here says
+nothing. A device's InstanceId grows when it starts; some devices begin again from a lower one, so what comes long after
+the last message is new whatever its number.
+"""
+
+from collections import OrderedDict
+
+import attrs
+
+from wsdgateway.discovery.matching import QName
+from wsdgateway.discovery.messages import Message, Sequence, TargetService
+
+MAX_SIGHTINGS = 1000
+LATE_SECONDS = 10.0  # no datagram is under way for so long
+
+
+@attrs.frozen
+class Sighting:
+    """A device: what it said of itself, over which interface, and its sequence. `at` in seconds."""
+
+    endpoint: str
+    types: tuple[QName, ...]
+    scopes: tuple[str, ...]
+    xaddrs: tuple[str, ...]
+    metadata_version: int
+    sequence: Sequence | None
+    via: str
+    at: float
+
+
+@attrs.frozen
+class News:
+    """What a message changed. `started`: the device has started again; `described`: it has new metadata, or may have;
+    `resolved`: it said its addresses; without them it has to be asked."""
+
+    sighting: Sighting
+    started: bool = False
+    described: bool = False
+    resolved: bool = False
+
+
+@attrs.frozen
+class Left:
+    """A device said Bye."""
+
+    endpoint: str
+
+
+class Sightings:
+    """The devices, at most `MAX_SIGHTINGS`: those longest not heard of are forgotten first."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Sighting] = OrderedDict()
+
+    def get(self, endpoint: str) -> Sighting | None:
+        """What is known of a device."""
+        return self._known.get(endpoint.lower())
+
+    def all(self) -> list[Sighting]:
+        """Every device that is known."""
+        return list(self._known.values())
+
+    def hear(self, message: Message, via: str, now: float) -> list[News | Left]:
+        """A Hello, Bye, ProbeMatches or ResolveMatches came over an interface."""
+        if not isinstance(message.content, tuple):
+            return []
+        heard: list[News | Left] = []
+        for service in message.content:
+            known = self.get(service.endpoint)
+            if known is not None and _is_stale(message.sequence, known, now):
+                continue
+            if message.name == "Bye":
+                if known is not None:
+                    self._known[service.endpoint.lower()] = attrs.evolve(
+                        known, sequence=message.sequence or known.sequence, at=now)
+                heard.append(Left(service.endpoint))
+                continue
+            heard.append(self._see(service, message.sequence, known, via, now))
+        return heard
+
+    def _see(self, service: TargetService, sequence: Sequence | None, known: Sighting | None, via: str,
+             now: float) -> News:
+        sighting = Sighting(
+            service.endpoint, service.types or (known.types if known else ()),
+            service.scopes or (known.scopes if known else ()), service.xaddrs or (known.xaddrs if known else ()),
+            service.metadata_version, sequence or (known.sequence if known else None), via, now)
+        self._known[service.endpoint.lower()] = sighting
+        self._known.move_to_end(service.endpoint.lower())
+        if len(self._known) > MAX_SIGHTINGS:
+            self._known.popitem(last=False)
+        started = known is not None and None not in (known.sequence, sequence) and (
+            _instance(known.sequence) != _instance(sequence))
+        return News(sighting, started=started,
+                    described=started or (known is not None and known.metadata_version != service.metadata_version),
+                    resolved=bool(service.xaddrs))
+
+
+def _instance(sequence: Sequence | None) -> int | None:
+    return None if sequence is None else sequence.instance_id
+
+
+def _is_stale(sequence: Sequence | None, known: Sighting, now: float) -> bool:
+    if sequence is None or known.sequence is None or now - known.at > LATE_SECONDS:
+        return False
+    if sequence.instance_id != known.sequence.instance_id:
+        return sequence.instance_id < known.sequence.instance_id
+    return sequence.message_number < known.sequence.message_number

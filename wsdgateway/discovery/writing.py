@@ -1,0 +1,103 @@
+"""WS-Discovery's messages, written.
+
+WS-Discovery 2005/04, sections 4 to 6 and Appendix I; 1.1 in its namespaces. What goes to everybody on a link is
+addressed to the version's own URN, an answer to the anonymous address.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from wsdgateway.discovery.matching import QName
+from wsdgateway.discovery.messages import MAX_ENVELOPE, Sequence, TargetService
+from wsdgateway.discovery.versions import WS_2005_04, Version
+from wsdgateway.soap.addressing import MAX_MESSAGE_ID, anonymous
+from wsdgateway.soap.envelope import compose
+from wsdgateway.soap.namespaces import WSCN, WSDP
+from wsdgateway.soap.parsing import escape
+
+MATCH_TAGS = 2 * len("<wsd:ResolveMatch>") + 1
+ROOM = MAX_ENVELOPE - 2048 - MAX_MESSAGE_ID * 6  # beside the headers, whose RelatesTo may be escaped
+
+_PREFIXES = {WSDP: "wsdp", WSCN: "wscn"}
+
+
+def _types(types: Iterable[QName]) -> str:
+    """A Types element; prefixes that are not usual are declared on it."""
+    prefixes = dict(_PREFIXES)
+    declared, names = "", []
+    for uri, local in types:
+        if uri and uri not in prefixes:
+            prefixes[uri] = f"t{len(prefixes)}"
+            declared += f' xmlns:{prefixes[uri]}="{escape(uri)}"'
+        names.append(f"{prefixes[uri]}:{local}" if uri else local)
+    return f"<wsd:Types{declared}>{escape(' '.join(names))}</wsd:Types>" if names else ""
+
+
+def _reference(endpoint: str) -> str:
+    return f"<wsa:EndpointReference><wsa:Address>{escape(endpoint)}</wsa:Address></wsa:EndpointReference>"
+
+
+def _listed(name: str, items: tuple[str, ...]) -> str:
+    return f"<wsd:{name}>{escape(' '.join(items))}</wsd:{name}>" if items else ""
+
+
+def _service(service: TargetService) -> str:
+    return (f"{_reference(service.endpoint)}{_types(service.types)}{_listed('Scopes', service.scopes)}"
+            f"{_listed('XAddrs', service.xaddrs)}<wsd:MetadataVersion>{service.metadata_version}</wsd:MetadataVersion>")
+
+
+def _write(name: str, body: str, *, version: Version, message_id: str, to: str | None = None,
+           sequence: Sequence | None = None, relates_to: str | None = None) -> bytes:
+    headers = "" if sequence is None else (
+        f'<wsd:AppSequence InstanceId="{sequence.instance_id}" MessageNumber="{sequence.message_number}"/>')
+    return compose(action=version.action(name), message_id=message_id, to=to or version.everybody, body=body,
+                   relates_to=relates_to, headers=headers, addressing=version.addressing,
+                   namespaces={"wsd": version.uri, "wsdp": WSDP, "wscn": WSCN})
+
+
+def write_hello(service: TargetService, *, sequence: Sequence, message_id: str) -> bytes:
+    """A service is here, or has changed."""
+    return _write("Hello", f"<wsd:Hello>{_service(service)}</wsd:Hello>", version=WS_2005_04, message_id=message_id,
+                  sequence=sequence)
+
+
+def write_bye(endpoint: str, *, sequence: Sequence, message_id: str) -> bytes:
+    """A service leaves."""
+    return _write("Bye", f"<wsd:Bye>{_reference(endpoint)}</wsd:Bye>", version=WS_2005_04, message_id=message_id,
+                  sequence=sequence)
+
+
+def write_probe(types: Iterable[QName], *, message_id: str) -> bytes:
+    """Who is there of these types?"""
+    return _write("Probe", f"<wsd:Probe>{_types(types)}</wsd:Probe>", version=WS_2005_04, message_id=message_id)
+
+
+def write_resolve(endpoint: str, *, message_id: str) -> bytes:
+    """Where is that endpoint?"""
+    return _write("Resolve", f"<wsd:Resolve>{_reference(endpoint)}</wsd:Resolve>", version=WS_2005_04,
+                  message_id=message_id)
+
+
+def in_envelopes(matches: Iterable[TargetService]) -> Iterator[list[TargetService]]:
+    """The matches, as many at a time as one answer of at most `MAX_ENVELOPE` bytes holds; one that no answer holds is
+    left out."""
+    room, together = ROOM, list[TargetService]()
+    for match in matches:
+        size = len(_service(match).encode()) + MATCH_TAGS
+        if size > ROOM:
+            continue
+        if size > room:
+            yield together
+            room, together = ROOM, []
+        room -= size
+        together.append(match)
+    if together:
+        yield together
+
+
+def write_matches(name: str, matches: Iterable[TargetService], *, version: Version, sequence: Sequence,
+                  relates_to: str | None, message_id: str) -> bytes:
+    """`ProbeMatches` or `ResolveMatches` (`name`). What has to fit into one envelope is split by `in_envelopes`."""
+    kind = name.removesuffix("es")
+    body = "".join(f"<wsd:{kind}>{_service(match)}</wsd:{kind}>" for match in matches)
+    return _write(name, f"<wsd:{name}>{body}</wsd:{name}>", version=version, message_id=message_id,
+                  to=anonymous(version.addressing), sequence=sequence, relates_to=relates_to)

@@ -1,0 +1,144 @@
+"""Takes the scanners that are found and in no section of the configuration, unless a rule leaves them alone.
+
+`[discovery] adopt` and `exclude`. Whoever may be a scanner is asked for its metadata, one device after the other, once
+until it says that something has changed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wsdgateway.bridge.adoption import Adopted, Exclusion, excluding, may_be_scanner, name_for
+from wsdgateway.bridge.sightings import News, Sighting
+from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses, write_get
+from wsdgateway.metadata.standin import find_metadata, host_endpoint
+from wsdgateway.net.asking import ask_once
+from wsdgateway.net.devicecall import is_http
+from wsdgateway.net.deviceside import reachable
+from wsdgateway.net.failures import DeviceError
+from wsdgateway.net.lane import Lane
+from wsdgateway.scan.operations import GET_METADATA
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.parsing import Malformed
+
+MAX_LOOKED_AT = 1000
+MAX_WAITING = 100
+MAX_ADOPTED = 1000
+LOOK_SECONDS = 10.0
+
+
+@attrs.frozen
+class Found:
+    """A device with a scan service: what it calls itself, and where the service is."""
+
+    labels: Labels
+    scan: str
+
+
+async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -> Found | None:
+    """What a device says of itself at the first of its addresses that answers; None if it is no scanner.
+
+    Raises `DeviceError` or `Malformed` if none of them answers with its metadata.
+    """
+    problem: DeviceError | Malformed = Malformed("it has no address that can be used")
+    for url in filter(is_http, sighting.xaddrs):
+        try:
+            reply = await ask_once(reactor, url, GET_METADATA, write_get(to=sighting.endpoint, message_id=new_id()),
+                                   LOOK_SECONDS, sighting.via)
+            metadata = find_metadata(read(reply.body).body)
+            told = None if metadata is None else host_endpoint(metadata)
+            if metadata is None or (told is not None and told.lower() != sighting.endpoint.lower()):
+                raise Malformed(f"{url}: that is another device, or no metadata")
+            addresses = scan_service_addresses(read(reply.body))
+            return Found(read_labels(metadata), reachable(addresses[0], url)) if addresses else None
+        except (DeviceError, Malformed) as error:
+            problem = error
+    raise problem
+
+
+class Adopting:
+    """Decides about what was seen. `names` gives those that are taken, `scans` the scan services that are bridged.
+
+    `adopt` bridges a scanner from now on, `dismiss` one by its uuid no more, and says why.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, rules: tuple[Exclusion, ...], new_id: Callable[[], str],
+                 names: Callable[[], set[str]], scans: Callable[[], set[str]], adopt: Callable[[Adopted], None],
+                 dismiss: Callable[[str, str], None]) -> None:
+        self._reactor = reactor
+        self._rules = rules
+        self._new_id = new_id
+        self._names = names
+        self._scans = scans
+        self._adopt = adopt
+        self._dismiss = dismiss
+        self._adopted: set[str] = set()
+        self._looked_at: OrderedDict[str, Sighting] = OrderedDict()
+        self._lane = Lane(reactor)
+        self._stopped = False
+
+    def restore(self, adopted: Adopted) -> bool:
+        """An earlier start has adopted it; whether it may be bridged still, as far as is known."""
+        if any(rule.uuid == adopted.uuid for rule in self._rules):
+            return False
+        self._adopted.add(adopted.uuid)
+        return True
+
+    def consider(self, news: News) -> None:
+        """A device was seen that is in no section of the configuration."""
+        sighting = news.sighting
+        key = sighting.endpoint.lower()
+        if not may_be_scanner(sighting.types) or not sighting.xaddrs or self._lane.waiting >= MAX_WAITING:
+            return
+        if key in self._looked_at and not news.described and self._looked_at[key].xaddrs == sighting.xaddrs:
+            return
+        self._remember(key, sighting)
+        looking = Deferred.fromCoroutine(self._lane.run(lambda: self._look(key, sighting)))
+        looking.addErrback(lambda failure: self.log.failure("while looking at {endpoint}", failure, endpoint=key))
+
+    def _remember(self, key: str, sighting: Sighting) -> None:
+        self._looked_at[key] = sighting
+        self._looked_at.move_to_end(key)
+        if len(self._looked_at) > MAX_LOOKED_AT:
+            self._looked_at.popitem(last=False)
+
+    async def _look(self, key: str, sighting: Sighting) -> None:
+        if self._stopped:
+            return
+        try:
+            found = await look_at(self._reactor, sighting, self._new_id)
+        except (DeviceError, Malformed) as problem:
+            self.log.info("{endpoint}: no metadata: {problem}", endpoint=sighting.endpoint, problem=str(problem))
+            self._looked_at.pop(key, None)  # it is looked at again when it is seen again
+            return
+        if self._stopped or found is None:
+            return
+        rule = excluding(self._rules, sighting, hosts=[urlsplit(url).hostname or "" for url in
+                                                       (*sighting.xaddrs, found.scan)], models=found.labels.models)
+        if rule is not None:
+            self.log.info("{endpoint}: {name} is excluded by the configuration", endpoint=sighting.endpoint,
+                          name=found.labels.friendly_name)
+            if key in self._adopted:
+                self._adopted.discard(key)
+                self._dismiss(key, "This scanner is not bridged any more.")
+        elif key not in self._adopted and found.scan not in self._scans():
+            self._take(key, found)
+
+    def _take(self, key: str, found: Found) -> None:
+        if len(self._adopted) >= MAX_ADOPTED:
+            self.log.warn("{endpoint} is not adopted: {count} scanners are already; exclude some", endpoint=key,
+                          count=MAX_ADOPTED)
+            return
+        self._adopted.add(key)
+        self._adopt(Adopted(key, name_for(found.labels.friendly_name or found.labels.model, key, self._names())))
+
+    def stop(self) -> None:
+        """Decide about nothing more."""
+        self._stopped = True

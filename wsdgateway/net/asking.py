@@ -1,0 +1,27 @@
+"""One question to a device that is no bridged scanner, or none yet: a connection of its own, and a bound for it all."""
+
+from typing import Any
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.net.devicecall import Call, address_of
+from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.exchange import read_reply
+from wsdgateway.net.failures import BadDevice
+from wsdgateway.scan.operations import Operation
+from wsdgateway.soap.envelope import CONTENT_TYPE
+
+
+async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, limit: float, zone: str = "") -> Reply:
+    """The whole answer, within `limit` seconds; `zone` is the interface of a link-local address. Raises `DeviceError`."""
+    try:
+        address = address_of(url)
+    except ValueError as error:
+        raise BadDevice(url, str(error)) from None
+    client = DeviceClient(reactor, seconds=reactor.seconds, max_connections=1, timeout=limit, idle_timeout=limit,
+                          lenient=True)
+    client.zone = zone
+    try:
+        return await read_reply(await client.request(Call(
+            address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])))
+    finally:
+        await client.stop()

@@ -1,0 +1,71 @@
+"""The host's network interfaces and their addresses, looked at again and again, for they come, go and change."""
+
+from collections.abc import Callable
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from typing import Any
+
+import attrs
+import ifaddr
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+POLL_SECONDS = 2.0
+
+Address = IPv4Interface | IPv6Interface
+
+
+@attrs.frozen
+class Interface:
+    """An interface: its index changes when it is made anew. Link-local addresses are without scope."""
+
+    name: str
+    index: int
+    addresses: tuple[Address, ...]
+
+    def speaks(self, version: int) -> bool:
+        """Whether it can take part in multicast by that version of IP: by IPv6 from a link-local address."""
+        return any(address.version == version and (version == 4 or address.is_link_local) for address in self.addresses)
+
+
+def read_interfaces() -> dict[str, Interface]:
+    """Every interface that has an address, by its name. Raises `OSError`."""
+    found: dict[str, Interface] = {}
+    for adapter in ifaddr.get_adapters():
+        name = str(adapter.name).partition(":")[0]  # eth0:1 is an address of eth0
+        index = adapter.index or (found[name].index if name in found else 0)
+        addresses = tuple(ip_interface(f"{ip.ip[0] if ip.is_IPv6 else ip.ip}/{ip.network_prefix}")
+                          for ip in adapter.ips)
+        before = found[name].addresses if name in found else ()
+        found[name] = Interface(name, index, (*before, *addresses))
+    return found
+
+
+class InterfaceWatch:
+    """Calls `look` with those of these names that are there, at `start` and every `POLL_SECONDS` from then on."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, names: tuple[str, ...], look: Callable[[dict[str, Interface]], None],
+                 read: Callable[[], dict[str, Interface]] = read_interfaces) -> None:
+        self._names = names
+        self._look_at = look
+        self._read = read
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = reactor
+
+    def start(self) -> None:
+        """Begin to look."""
+        looking = self._looking.start(POLL_SECONDS)
+        looking.addErrback(lambda failure: self.log.failure("while looking at the interfaces", failure))
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._looking.running:
+            self._looking.stop()
+
+    def _look(self) -> None:
+        try:
+            everything = self._read()
+            self._look_at({name: everything[name] for name in self._names if name in everything})
+        except Exception:  # the next look may succeed, and nobody else would look
+            self.log.failure("while looking at the interfaces")

@@ -1,0 +1,102 @@
+"""Finds a scanner's scan service: in the metadata at one of the addresses that the scanner is said to have.
+
+WS-Transfer 2004/09, section 3.1; DPWS 2006/02, section 5.2. Devices name addresses that nobody can reach, so each is
+tried in its order; where none leads to the scan service, they all are tried again later.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from wsdgateway.metadata.messages import scan_service_addresses
+from wsdgateway.net.describing import read_metadata
+from wsdgateway.net.deviceside import Own, reachable
+from wsdgateway.net.failures import DeviceError
+from wsdgateway.soap.parsing import Malformed
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+
+class Locator:
+    """One scanner's. `own` asks it; `found` is called with the address of the scan service, and that of the device.
+
+    `endpoint` is the scanner's endpoint address where it is known: whoever else answers is not it.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, scanner: str, own: Own, new_id: Callable[[], str], endpoint: str | None,
+                 found: Callable[[str, str], None]) -> None:
+        self._reactor = reactor
+        self._scanner = scanner
+        self._own = own
+        self._new_id = new_id
+        self._endpoint = endpoint
+        self._found = found
+        self._timer: IDelayedCall | None = None
+        self._pause = FIRST_PAUSE
+        self._asking = False
+        self._stopped = False
+        self._urls: tuple[str, ...] = ()
+
+    def look(self, urls: tuple[str, ...] = ()) -> None:
+        """Look at these addresses, or once more at those that are known."""
+        if urls and urls != self._urls:
+            self._urls = urls
+            self._pause = FIRST_PAUSE
+        if not self._asking and not self._stopped and self._urls:
+            self.cancel()
+            self._asking = True
+            looking: Deferred[None] = Deferred.fromCoroutine(self._look())
+            looking.addErrback(lambda failure: self.log.failure("{scanner}: metadata", failure, scanner=self._scanner))
+
+    async def _look(self) -> None:
+        urls = self._urls
+        why: list[str] = []
+        try:
+            for url in urls:
+                address = await self._try(url, why)
+                if self._stopped:
+                    return
+                if address is not None:
+                    self._pause = FIRST_PAUSE
+                    self._found(address, url)
+                    return
+        finally:
+            self._asking = False
+        if urls != self._urls:  # it has been found somewhere else meanwhile
+            self.look()
+            return
+        self.log.warn("{scanner}: the scan service is not known: {why}; next try in {pause:g} s",
+                      scanner=self._scanner, why="; ".join(why), pause=self._pause)
+        self._timer = self._reactor.callLater(self._pause, self.look)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    async def _try(self, url: str, why: list[str]) -> str | None:
+        try:
+            envelope = await read_metadata(self._own, url, self._new_id, self._endpoint)
+            addresses = scan_service_addresses(envelope)
+        except DeviceError as error:
+            why.append(str(error))
+            return None
+        except Malformed as error:
+            why.append(f"{url}: its metadata can't be used: {error}")
+            return None
+        if not addresses:
+            why.append(f"{url}: its metadata names no scan service")
+            return None
+        return reachable(addresses[0], url)
+
+    def cancel(self) -> None:
+        """Wait for no further try."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped = True
+        self.cancel()

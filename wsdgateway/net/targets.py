@@ -1,0 +1,188 @@
+"""The clients' side of discovery: a target service for each bridged scanner.
+
+WS-Discovery 2005/04, sections 4 to 6. Hello when a scanner is there, Bye when it goes, matches for Probe and Resolve
+with our address on the interface on which the question came. Nothing that is heard here changes anything.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+from twisted.logger import Logger
+
+from wsdgateway.bridge.presence import Bye, Hello, Presence, is_asked_for
+from wsdgateway.discovery.limiting import AnswerLimit
+from wsdgateway.discovery.matching import UnknownRule
+from wsdgateway.discovery.messages import Message, Probe, Sequence, TargetService
+from wsdgateway.discovery.pacing import Pacing
+from wsdgateway.discovery.schedule import APP_MAX_DELAY, sending_times
+from wsdgateway.discovery.writing import in_envelopes, write_bye, write_hello, write_matches
+from wsdgateway.net.deadlines import within
+from wsdgateway.net.multicast import Link
+from wsdgateway.net.transmissions import PacedSending, Transmissions
+from wsdgateway.soap.seen import Seen
+
+LEAVING_SECONDS = 2.0  # for all Byes together
+
+
+@attrs.frozen(eq=False)
+class Voice:
+    """What messages of our own need: ids, a place in our sequence, chance, and how many may be announced a second."""
+
+    new_id: Callable[[], str]
+    sequence: Callable[[], Sequence]
+    random: Callable[[], float]
+    rate: float
+
+
+class Announced(Protocol):
+    """What is announced."""
+
+    @property
+    def service(self) -> TargetService | None:
+        """What clients are told, but for the address; None while it is not there."""
+
+    def path(self) -> str:
+        """Where it is under a base address."""
+
+
+class Targets:
+    """Announces stand-ins and answers for them.
+
+    `base_on` gives the URL under which a client at an address reaches us over a link, None if there is none.
+    `proxy` is what a Probe for a discovery proxy is answered with. `dropped` is told why something is not answered.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, voice: Voice, *, seconds: Callable[[], float], answer_rate: float,
+                 base_on: Callable[[Link, str], str | None], proxy: TargetService | None,
+                 dropped: Callable[[str], None]) -> None:
+        self._reactor = reactor
+        self._voice = voice
+        self._seconds = seconds
+        self._limit = AnswerLimit(answer_rate)
+        self._base_on = base_on
+        self._proxy = proxy
+        self._dropped = dropped
+        self._stand_ins: dict[str, Announced] = {}
+        self._presences: dict[str, Presence] = {}
+        self._links: dict[Link, PacedSending] = {}
+        self._seen: dict[Link, Seen] = {}
+        self._answers = Transmissions(reactor)
+
+    # Who there is, and where.
+
+    def add(self, name: str, stand_in: Announced) -> None:
+        """Announce a stand-in whenever its scanner is there."""
+        self._stand_ins[name] = stand_in
+        self._presences[name] = Presence()
+        self.changed(name)
+
+    def remove(self, name: str) -> None:
+        """It is bridged no more."""
+        if self._stand_ins.pop(name, None) is not None:
+            self._announce(self._presences.pop(name).update(None))
+
+    def forget(self, name: str) -> None:
+        """It is not there any more, and nobody is told; when it is there again, everybody is."""
+        self._presences[name] = Presence()
+
+    def changed(self, name: str) -> None:
+        """What a stand-in tells of itself may have changed, or its scanner come or gone."""
+        stand_in = self._stand_ins.get(name)
+        if stand_in is not None:
+            self._announce(self._presences[name].update(stand_in.service))
+
+    def linked(self, link: Link) -> None:
+        """There is a link, or it has other addresses: everybody on it is told of everything."""
+        if link not in self._links:
+            pacing = Pacing(self._voice.rate, self._voice.random)
+            self._links[link] = PacedSending(self._reactor, pacing, link.announce)
+            self._seen[link] = Seen()
+        present = [presence.announced for presence in self._presences.values() if presence.announced is not None]
+        for service in present:
+            self._say(self._links[link], Hello(service))
+
+    def unlinked(self, link: Link) -> None:
+        """The link is gone."""
+        sending = self._links.pop(link, None)
+        if sending is not None:
+            sending.stop()
+            del self._seen[link]
+
+    def _announce(self, announcements: list[Hello | Bye]) -> None:
+        for announcement in announcements:
+            for sending in self._links.values():
+                self._say(sending, announcement)
+
+    def _say(self, sending: PacedSending, announcement: Hello | Bye) -> None:
+        voice = self._voice
+
+        def write() -> bytes:
+            if isinstance(announcement, Bye):
+                return write_bye(announcement.endpoint, sequence=voice.sequence(), message_id=voice.new_id())
+            return write_hello(announcement.service, sequence=voice.sequence(), message_id=voice.new_id())
+
+        if not sending.put(write):
+            self._dropped("busy")
+
+    # What clients ask.
+
+    def may_answer(self, host: str) -> bool:
+        """Whether that source may be answered at the moment."""
+        return self._limit.allows(host, self._seconds())
+
+    def heard(self, link: Link, message: Message, host: str, port: int) -> None:
+        """Somebody on the link asks."""
+        seen = self._seen.get(link)
+        if seen is None or not seen.is_new(message.message_id):
+            return  # its repeat
+        try:
+            matches = self._matches(message)
+        except UnknownRule:
+            self._dropped("rule")
+            return
+        base = self._base_on(link, host) if matches else None
+        if not matches:
+            return
+        if base is None:
+            self._dropped("no_address")
+            return
+        first = APP_MAX_DELAY if isinstance(message.content, Probe) else 0.0
+        for together in in_envelopes(attrs.evolve(service, xaddrs=(base + path,)) for path, service in matches):
+            if not self._limit.spend(host, self._seconds()):
+                self._dropped("rate")
+                return
+            times = sending_times(self._voice.random, first=first)
+            if not self._answers.send(self._writing(message, together), lambda data: link.answer(data, host, port),
+                                      times):
+                self._dropped("busy")
+                return
+
+    def _matches(self, message: Message) -> list[tuple[str, TargetService]]:
+        """The services that are asked for, with their paths."""
+        probe = message.content
+        if isinstance(probe, Probe) and self._proxy is not None and probe.types and (
+                set(probe.types) <= set(self._proxy.types)):
+            return [("/", self._proxy)] if is_asked_for(message, self._proxy) else []
+        here = ((stand_in.path(), stand_in.service) for stand_in in self._stand_ins.values())
+        return [(path, service) for path, service in here if service is not None and is_asked_for(message, service)]
+
+    def _writing(self, message: Message, matches: list[TargetService]) -> Callable[[], bytes]:
+        """The number of a message is given when it goes out: a client takes no lower one after a higher."""
+        return lambda: write_matches(
+            f"{message.name}Matches", matches, version=message.version, sequence=self._voice.sequence(),
+            relates_to=message.message_id, message_id=self._voice.new_id())
+
+    async def stop(self) -> None:
+        """Say Bye for everything that was announced."""
+        self._answers.stop()
+        for sending in self._links.values():
+            sending.clear()
+        for name in list(self._stand_ins):
+            self.remove(name)
+        await within(self._reactor, LEAVING_SECONDS + 1, [
+            sending.finish(LEAVING_SECONDS) for sending in self._links.values()])
+        for link in list(self._links):
+            self.unlinked(link)

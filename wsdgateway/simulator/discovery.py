@@ -1,0 +1,88 @@
+"""The virtual scanner as a target service: it announces itself, and answers Probe and Resolve.
+
+WS-Discovery 2005/04, sections 4 to 6; DPWS 2006/02, section 4.
+"""
+
+import random
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import attrs
+
+from wsdgateway.bridge.presence import is_asked_for
+from wsdgateway.discovery.messages import Sequence, TargetService, message_in
+from wsdgateway.discovery.writing import write_matches
+from wsdgateway.net.discovery import Discovery
+from wsdgateway.net.multicast import Link
+from wsdgateway.net.routes import local_base, url_of
+from wsdgateway.net.targets import Targets, Voice
+from wsdgateway.simulator.settings import Settings
+from wsdgateway.soap.envelope import Envelope
+from wsdgateway.soap.namespaces import WSCN, WSDP
+
+TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"))
+RATE = 1000.0  # a test asks as fast as it likes
+
+
+class VirtualTarget:
+    """`listener` gives the address and port where the scanner listens, None while it is switched off."""
+
+    def __init__(self, settings: Settings, *, wall: Callable[[], float], new_id: Callable[[], str],
+                 listener: Callable[[], tuple[str, int] | None]) -> None:
+        self._settings = settings
+        self._new_id = new_id
+        self._listener = listener
+        self._instance_id = int(wall())
+        self._numbers = count(1)
+        self.metadata_version = settings.metadata_version
+        self._targets: Targets | None = None
+
+    @property
+    def service(self) -> TargetService | None:
+        """The scanner, while it is switched on."""
+        return None if self._listener() is None else self._service()
+
+    def _service(self) -> TargetService:
+        return TargetService(f"urn:uuid:{self._settings.uuid}", TYPES, self._settings.scopes, (), self.metadata_version)
+
+    def path(self) -> str:
+        """The device's path."""
+        return f"/{self._settings.uuid}"
+
+    def _sequence(self) -> Sequence:
+        return Sequence(self._instance_id, next(self._numbers))
+
+    def answer(self, envelope: Envelope, base: str) -> bytes:
+        """The answer to a directed Probe or Resolve. Raises `Malformed`."""
+        message = message_in(envelope)
+        service = attrs.evolve(self._service(), xaddrs=(base + self.path(),))
+        matches = [service] if is_asked_for(message, service) else []
+        return write_matches(f"{message.name}Matches", matches, version=message.version, sequence=self._sequence(),
+                             relates_to=message.message_id, message_id=self._new_id())
+
+    def discovery(self, reactor: Any) -> Discovery:
+        """Its part in multicast discovery, as a service."""
+        self._targets = Targets(
+            reactor, Voice(self._new_id, self._sequence, random.random, RATE), seconds=reactor.seconds,
+            answer_rate=RATE, base_on=self._base_on, proxy=None, dropped=lambda why: None)
+        self._targets.add("scanner", self)
+        return Discovery(reactor, clients=self._settings.interfaces, devices=(), targets=self._targets,
+                         count=lambda side, name: None, dropped=lambda why: None)
+
+    def _base_on(self, link: Link, client: str) -> str | None:
+        listener = self._listener()
+        found = None if listener is None else local_base(link.interface.addresses, client, [listener])
+        return None if found is None else url_of(*found)
+
+    def switched_on(self) -> None:
+        """It listens: say so."""
+        if self._targets is not None:
+            self._targets.changed("scanner")
+
+    def switched_off(self) -> None:
+        """The power is gone: nobody is told; the next start is another instance."""
+        self._instance_id += 1
+        self._numbers = count(1)
+        if self._targets is not None:
+            self._targets.forget("scanner")

@@ -1,0 +1,12 @@
+CREATE TABLE instance (
+    id INTEGER NOT NULL -- the InstanceId of the last start; one row
+);
+CREATE TABLE adopted (
+    uuid TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+CREATE TABLE stand_in (
+    scanner TEXT PRIMARY KEY,
+    digest TEXT NOT NULL, -- of what its metadata is made from
+    version INTEGER NOT NULL -- the MetadataVersion that clients are told
+);
