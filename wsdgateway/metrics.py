@@ -74,7 +74,7 @@ class Metrics:
                                    ("scanner", "outcome"), registry=self.registry)
         self._discovery = Counter("wsdgateway_discovery_messages", "Discovery messages received",
                                   ("side", "message"), registry=self.registry)
-        self._discovery_dropped = Counter("wsdgateway_discovery_dropped", "Discovery messages of no use, or not answered",
+        self._discovery_dropped = Counter("wsdgateway_discovery_dropped", "Discovery messages of no use, or unanswered",
                                           ("reason",), registry=self.registry)
         self.registry.register(_Gauges(self.scanners))
         # labels() looks its child up under a lock; on the way of every status read that is worth keeping.

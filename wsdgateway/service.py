@@ -88,8 +88,8 @@ class GatewayService(MultiService):
             dropped=self.metrics.discovery_dropped)
         self._search = Search(
             reactor, self._voice, seconds=seconds, period=config.discovery.search,
-            directed=config.discovery.directed, is_own=is_own_id, missing=self._missing, tell=self._told,
-            dropped=self.metrics.discovery_dropped)
+            directed=config.discovery.directed, is_own=is_own_id, missing=self._missing, overdue=self._overdue,
+            tell=self._told, dropped=self.metrics.discovery_dropped)
         self._discovery = Discovery(
             reactor, clients=config.discovery.client_interfaces, devices=config.discovery.device_interfaces,
             targets=self._targets, search=self._search, count=self.metrics.discovery,
@@ -237,10 +237,19 @@ class GatewayService(MultiService):
     def _missing(self) -> list[str]:
         return [scanner.options.uuid for scanner in self.scanners if scanner.options.uuid and scanner.is_missing]
 
+    def _of(self, endpoint: str) -> list[Scanner]:
+        return [scanner for scanner in self.scanners if (scanner.endpoint or "").lower() == endpoint.lower()]
+
+    def _overdue(self, endpoint: str) -> None:
+        """A device has not been heard of for some time."""
+        for scanner in self._of(endpoint):
+            if scanner.device.reachable:
+                scanner.stand_in.check()
+
     def _told(self, news: News | Left) -> None:
         """A device on the scanners' side has announced itself, answered, or said Bye."""
-        endpoint = (news.endpoint if isinstance(news, Left) else news.sighting.endpoint).lower()
-        ours = [scanner for scanner in self.scanners if (scanner.endpoint or "").lower() == endpoint]
+        endpoint = news.endpoint if isinstance(news, Left) else news.sighting.endpoint
+        ours = self._of(endpoint)
         for scanner in ours:
             if isinstance(news, Left):
                 scanner.said_bye()
@@ -248,7 +257,7 @@ class GatewayService(MultiService):
                 scanner.sighted(news)
         if isinstance(news, Left):
             return
-        if self.config.discovery.adopt and not any(one.endpoint == endpoint for one in self._configured()):
+        if self.config.discovery.adopt and not set(ours) & set(self._configured()):
             self._adopting.consider(news)
         if not news.resolved and (ours or (self.config.discovery.adopt and may_be_scanner(news.sighting.types))):
             self._search.resolve(news.sighting.endpoint)

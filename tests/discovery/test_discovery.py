@@ -1,4 +1,6 @@
-"""WS-Discovery: messages both ways in every version and style, the matching of types and scopes, schedules and limits."""
+"""WS-Discovery: messages both ways in every version and style, matching, schedules and limits."""
+
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -50,8 +52,8 @@ from wsdgateway.soap.namespaces import WSCN, WSDP
 from wsdgateway.soap.parsing import Malformed
 
 WPRT = "http://schemas.microsoft.com/windows/2006/08/wdp/print"
-SERVICE = TargetService(UUID, ((WSDP, "Device"), ("urn:own&more", "X"), (WSCN, "ScanDeviceType")), ("http://a/<b>", "urn:x"),
-                        ("http://192.0.2.5:5357/x", "http://[2001:db8::5]/x"), 7)
+SERVICE = TargetService(UUID, ((WSDP, "Device"), ("urn:own&more", "X"), (WSCN, "ScanDeviceType")),
+                        ("http://a/<b>", "urn:x"), ("http://192.0.2.5:5357/x", "http://[2001:db8::5]/x"), 7)
 
 
 def message(version, name, content, declared=f'xmlns:wsdp="{WSDP}" xmlns:wscn="{WSCN}"'):
@@ -109,8 +111,9 @@ def test_what_can_not_be_used(name, content):
 
 
 @pytest.mark.parametrize("data", [
-    b"", b"\x00" * 100, b"GET / HTTP/1.1\r\n\r\n", b"<a/>", envelope("urn:x/Probe"), envelope(WS_2005_04.action("Other")),
-    envelope(WS_2005_04.action("Probe")), envelope(WS_2005_04.action("Probe"), f'<d:Probe xmlns:d="{WS_2008_09.uri}"/>'),
+    b"", b"\x00" * 100, b"GET / HTTP/1.1\r\n\r\n", b"<a/>", envelope("urn:x/Probe"),
+    envelope(WS_2005_04.action("Other")), envelope(WS_2005_04.action("Probe")),
+    envelope(WS_2005_04.action("Probe"), f'<d:Probe xmlns:d="{WS_2008_09.uri}"/>'),
     envelope(WS_2009_01.action("Probe"), f'<d:Probe xmlns:d="{WS_2008_09.uri}"/>'),
     b'<!DOCTYPE x [<!ENTITY a "b">]>' + WINDOWS_PROBE.partition(b"?>")[2],
     WINDOWS_PROBE.replace(b"29cf10da", b"2" * 1025)])
@@ -188,6 +191,7 @@ def test_as_many_as_fit():
         assert len(message_in(read_addressed(data)).content) == len(together)
     assert 5 < len(split) < 12
     assert list(in_envelopes([])) == []
+    assert [len(together) for together in in_envelopes(many[:9], 2)] == [2, 2, 2, 2, 1]
 
 
 # Matching.
@@ -238,10 +242,10 @@ def test_the_retransmission_schedule(chances, repeats):
     times = sending_times(iter(chances).__next__, first=0.5, repeats=repeats)
     assert len(times) == repeats + 1
     assert 0 <= times[0] <= 0.5
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
     if pauses:
         assert 0.0499 <= pauses[0] <= 0.2501
-    for former, pause in zip(pauses, pauses[1:], strict=False):
+    for former, pause in pairwise(pauses):
         assert pause == pytest.approx(min(former * 2, 0.5))
 
 
@@ -281,7 +285,7 @@ def test_announcements_are_spread():
     assert len(sent) == 60
     assert sorted(data for _, data in sent) == sorted(b"%d" % number for number in range(30) for _ in range(2))
     times = [time for time, _ in sent]
-    assert all(later - earlier >= 0.0499 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.0499 for earlier, later in pairwise(times))
     assert pacing.wait(100.0) is None
 
 

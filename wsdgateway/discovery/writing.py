@@ -7,7 +7,7 @@ addressed to the version's own URN, an answer to the anonymous address.
 from collections.abc import Iterable, Iterator
 
 from wsdgateway.discovery.matching import QName
-from wsdgateway.discovery.messages import MAX_ENVELOPE, Sequence, TargetService
+from wsdgateway.discovery.messages import MAX_ENVELOPE, MAX_SERVICES, Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04, Version
 from wsdgateway.soap.addressing import MAX_MESSAGE_ID, anonymous
 from wsdgateway.soap.envelope import compose
@@ -77,15 +77,17 @@ def write_resolve(endpoint: str, *, message_id: str) -> bytes:
                   message_id=message_id)
 
 
-def in_envelopes(matches: Iterable[TargetService]) -> Iterator[list[TargetService]]:
-    """The matches, as many at a time as one answer of at most `MAX_ENVELOPE` bytes holds; one that no answer holds is
-    left out."""
+def in_envelopes(matches: Iterable[TargetService], at_most: int = MAX_SERVICES) -> Iterator[list[TargetService]]:
+    """The matches, as many at a time as one answer of at most `MAX_ENVELOPE` bytes holds, and no more than that number.
+
+    One that no answer holds is left out.
+    """
     room, together = ROOM, list[TargetService]()
     for match in matches:
         size = len(_service(match).encode()) + MATCH_TAGS
         if size > ROOM:
             continue
-        if size > room:
+        if size > room or len(together) == at_most:
             yield together
             room, together = ROOM, []
         room -= size

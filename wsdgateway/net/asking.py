@@ -1,4 +1,4 @@
-"""One question to a device that is no bridged scanner, or none yet: a connection of its own, and a bound for it all."""
+"""One question to a device that is no bridged scanner, or none yet: a connection of its own, and a bound for all."""
 
 from typing import Any
 
@@ -11,8 +11,12 @@ from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
 
 
-async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, limit: float, zone: str = "") -> Reply:
-    """The whole answer, within `limit` seconds; `zone` is the interface of a link-local address. Raises `DeviceError`."""
+async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, limit: float,
+                   zone: str = "") -> Reply:
+    """The whole answer, within `limit` seconds; `zone` is the interface of a link-local address.
+
+    Raises `DeviceError`.
+    """
     try:
         address = address_of(url)
     except ValueError as error:

@@ -1,7 +1,7 @@
 """WS-Discovery on the links of this host: what comes in goes to the clients' side, the scanners' side, or nowhere.
 
-WS-Discovery 2005/04, sections 2 and 3. Announcements go only to the interfaces with clients, questions only to those with
-scanners; what is malformed, oversize or too much is dropped and counted.
+WS-Discovery 2005/04, sections 2 and 3. Announcements go only to the interfaces with clients, questions only to those
+with scanners; what is malformed, oversize or too much is dropped and counted.
 """
 
 from collections.abc import Callable
@@ -92,8 +92,8 @@ class Discovery(Service):
             link = Link(self._reactor, interface, version, asks=name in self._devices, heard=self._heard)
         except OSError as error:
             if self._troubled.get(key) != str(error):
-                self.logger.error("[discovery] {name} (IPv{version}): {error}; tried again every few seconds", name=name,
-                                  version=version, error=str(error))
+                self.logger.error("[discovery] {name} (IPv{version}): {error}; tried again every few seconds",
+                                  name=name, version=version, error=str(error))
             self._troubled[key] = str(error)
             return
         self._troubled.pop(key, None)

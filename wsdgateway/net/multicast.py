@@ -97,7 +97,8 @@ class Link:
             if port.transport is not None:
                 port.transport.write(data, (host, number))
         except Exception as error:  # whatever the system, or Twisted, has against it at the moment
-            self.log.debug("{link}: nothing can be sent to {host}: {error}", link=str(self), host=host, error=str(error))
+            self.log.debug("{link}: nothing can be sent to {host}: {error}", link=str(self), host=host,
+                           error=str(error))
             self.troubled = self.troubled or host == GROUPS[self.version]
 
     def close(self) -> Deferred[Any]:

@@ -28,6 +28,7 @@ from wsdgateway.soap.namespaces import WSDP
 from wsdgateway.soap.parsing import Malformed
 
 FIRST_ROUNDS = (2.0, 4.0, 8.0, 16.0)  # seconds between the first rounds, while somebody is missing
+OVERDUE_ROUNDS = 2.5
 DIRECTED_SECONDS = 10.0
 STABLE = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
 DEVICE = ((WSDP, "Device"),)  # a scanner may announce itself as nothing more
@@ -50,14 +51,16 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
 class Search:
     """Looks for devices every `period` seconds. `missing` gives the endpoints that are looked for and not found yet.
 
-    `is_own` tells whether a MessageID is one of ours; `tell` gets what is new.
+    `is_own` tells whether a MessageID is one of ours; `tell` gets what is new, `overdue` the endpoint of a device that
+    has not been heard of for some rounds.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, voice: Voice, *, seconds: Callable[[], float], period: float,
                  directed: tuple[str, ...], is_own: Callable[[str], bool], missing: Callable[[], Iterable[str]],
-                 tell: Callable[[News | Left], None], dropped: Callable[[str], None]) -> None:
+                 overdue: Callable[[str], None], tell: Callable[[News | Left], None],
+                 dropped: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._voice = voice
         self._seconds = seconds
@@ -65,6 +68,7 @@ class Search:
         self._directed = directed
         self._is_own = is_own
         self._missing = missing
+        self._overdue = overdue
         self._tell = tell
         self._dropped = dropped
         self._links: dict[Link, PacedSending] = {}
@@ -104,6 +108,10 @@ class Search:
         for url in self._directed:
             asking = Deferred.fromCoroutine(self._lane.run(partial(self._ask_directly, url)))
             asking.addErrback(lambda failure: self.log.failure("while asking by directed Probe", failure))
+        oldest = self._seconds() - OVERDUE_ROUNDS * self._period
+        for sighting in self.sightings.all():
+            if sighting.at < oldest:
+                self._overdue(sighting.endpoint)
         hurried = self._rounds < len(FIRST_ROUNDS) and any(True for _ in self._missing())
         pause = min(FIRST_ROUNDS[self._rounds], self._period) if hurried else self._period
         self._rounds += 1

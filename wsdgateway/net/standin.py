@@ -107,6 +107,11 @@ class StandIn:
         if self._known is None or not self._is_here():
             self._learn(afresh=True).addCallbacks(self._looked, self._not_looked)
 
+    def check(self) -> None:
+        """Is the scanner still there, and the same?"""
+        if not self._stopped:
+            self._learn(afresh=True).addErrback(lambda failure: failure.trap(DeviceError, CancelledError))
+
     def _looked(self, _: Described) -> None:
         self._pause = FIRST_PAUSE
 

@@ -5,6 +5,7 @@ with our address on the interface on which the question came. Nothing that is he
 """
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any, Protocol
 
 import attrs
@@ -22,6 +23,7 @@ from wsdgateway.net.multicast import Link
 from wsdgateway.net.transmissions import PacedSending, Transmissions
 from wsdgateway.soap.seen import Seen
 
+MOST_ANSWERS = 8  # to one question; up to so many matches go alone, for some clients read the first of a message only
 LEAVING_SECONDS = 2.0  # for all Byes together
 
 
@@ -150,7 +152,9 @@ class Targets:
             self._dropped("no_address")
             return
         first = APP_MAX_DELAY if isinstance(message.content, Probe) else 0.0
-        for together in in_envelopes(attrs.evolve(service, xaddrs=(base + path,)) for path, service in matches):
+        random_order = sorted(matches, key=lambda _: self._voice.random())  # the limit must not hide always the same
+        services = [attrs.evolve(service, xaddrs=(base + path,)) for path, service in random_order]
+        for together in in_envelopes(services, ceil(len(services) / MOST_ANSWERS)):
             if not self._limit.spend(host, self._seconds()):
                 self._dropped("rate")
                 return

@@ -1,0 +1,215 @@
+"""Across subnets: real clients find a scanner of another network through the gateway, and scan, with no configuration.
+
+`-m netns`, as root.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import REQUIRED
+from subnets import CLIENTS, GATEWAY, SCANNERS, Network, missing
+
+from wsdgateway.bridge.presence import derived_endpoint
+
+pytestmark = pytest.mark.netns
+
+UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
+SCANNER = f'[[scanner]]\nname = "front-desk"\nuuid = "{UUID}"\n'
+ENDPOINT = derived_endpoint(UUID)
+ADMIN = "http://127.0.0.1:8357"
+IPV6 = pytest.mark.parametrize("network", [True, False], ids=["IPv4 and IPv6", "IPv6 alone"], indirect=True)
+
+
+def _need(*programs):
+    lacking = [name for name in programs if shutil.which(name) is None]
+    why = f"needs {', '.join(lacking)}: apt install sane-airscan sane-utils wsdd dbus curl" if lacking else missing()
+    if why:
+        if REQUIRED:
+            pytest.fail(why)
+        pytest.skip(why)
+
+
+@pytest.fixture
+def network(request, tmp_path):
+    """The namespaces, torn down in the end; nobody may have ended with a traceback."""
+    _need("ip", "curl")
+    made = Network(tmp_path, ipv4=getattr(request, "param", True))
+    try:
+        made.build()
+        yield made
+    finally:
+        logs = made.close()
+    assert not [log for log in logs if "Traceback" in log]
+
+
+@pytest.fixture
+def airscan(network, tmp_path):
+    """Runs a program of sane-airscan among the clients, with discovery on: `airscan("scanimage", …)`."""
+    _need("scanimage", "airscan-discover", "dbus-daemon")
+    folder = tmp_path / "sane.d"
+    folder.mkdir()
+    (folder / "dll.conf").write_text("airscan\n")
+    (folder / "airscan.conf").write_text("[options]\nws-discovery = full\n")
+    # It asks Avahi, too, which is not there; without any bus it asks nobody.
+    address = f"unix:path={tmp_path}/bus"
+    bus = subprocess.Popen(["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address={address}"],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "SANE_CONFIG_DIR": str(folder), "SANE_DEBUG_AIRSCAN": "0",
+                   "DBUS_SYSTEM_BUS_ADDRESS": address}
+
+    def run(*command):
+        return network.run(CLIENTS, *command, check=False, env=environment)
+
+    yield run
+    bus.terminate()
+    bus.wait(10)
+
+
+def scanners(network):
+    """What the gateway says of its scanners."""
+    told = network.curl(GATEWAY, f"{ADMIN}/api/scanners")
+    return json.loads(told) if told.startswith("[") else []
+
+
+def found(airscan):
+    """The URLs that airscan-discover lists."""
+    return re.findall(r"= (http\S+),", airscan("airscan-discover").stdout)
+
+
+def scan(airscan, tmp_path, name):
+    """Scan a page with the first device that scanimage finds."""
+    device = next(line for line in airscan("scanimage", "-f", "%d%n").stdout.splitlines() if line)
+    done = airscan("scanimage", "-d", device, "--format=jpeg", "--resolution=75", "-o", name)
+    assert done.returncode == 0, done.stderr
+    return (tmp_path / name).read_bytes()
+
+
+def is_subscribed(network):
+    return [one for one in scanners(network) if one["subscription"] == "subscribed"]
+
+
+@IPV6
+def test_a_client_of_another_subnet_finds_the_scanner_and_scans(network, airscan, tmp_path, until):
+    network.scanner()
+    network.gateway(SCANNER)
+    until(lambda: is_subscribed(network))
+    urls = until(lambda: found(airscan), 30)
+    hosts = r"192\.0\.2\.5|\[fe80::[0-9a-f:]+%\d+\]" if network.ipv4 else r"\[fe80::[0-9a-f:]+%\d+\]"
+    assert all(re.fullmatch(rf"http://(?:{hosts}):5357/front-desk/scan", url) for url in urls)
+    assert scan(airscan, tmp_path, "page.jpg").startswith(b"\xff\xd8")
+    asked = json.loads(network.curl(SCANNERS, "http://[::1]:8018/control/"))["asked"]
+    assert (asked["CreateScanJob"], asked["Subscribe"]) == (1, 1)
+
+
+LIBRARY = """
+import sys, time
+from wsdiscovery.discovery import ThreadedWSDiscovery
+found = {}
+finder = ThreadedWSDiscovery()
+finder.start()
+for service in finder.searchServices(timeout=4):
+    print(service.getEPR(), *service.getXAddrs(), *(scope.getValue() for scope in service.getScopes()))
+finder.stop()
+"""
+
+
+@IPV6
+def test_wsdd_and_a_library_see_it(network, tmp_path, until):
+    _need("wsdd")
+    network.scanner(scopes=["ldap:///ou=floor3,o=acme"])
+    network.gateway(SCANNER, suffix=" (gateway)")
+    until(lambda: is_subscribed(network))
+    wsdd = network.start(CLIENTS, "wsdd", "--discovery", "--no-host", "-i", "lan", "-vv", log="daemon")
+    until(lambda: "discovered Copy Room (gateway) on" in wsdd.log.read_text(), 60)
+    if network.ipv4:
+        listed = until(lambda: network.run(CLIENTS, sys.executable, "-c", LIBRARY).stdout, 30)
+        endpoint, xaddr, scope = listed.split()
+        assert (endpoint, scope) == (ENDPOINT, "ldap:///ou=floor3,o=acme")
+        assert re.fullmatch(r"http://(192\.0\.2\.5|\[fe80::[0-9a-f:]+\]):5357/front-desk", xaddr)
+
+
+def test_wsdd_runs_beside_the_gateway(network, airscan, tmp_path, until):
+    _need("wsdd")
+    network.start(GATEWAY, "wsdd", "-i", "lan", "-n", "beside", log="daemon")
+    network.scanner()
+    network.gateway(SCANNER, port=5358)  # wsdd listens at TCP 5357
+    network.start(GATEWAY, "wsdd", "-i", "lan", "-n", "later", "-U", "9a3bb1a0-8d28-43a1-8b11-8e2e2f0ef5a1", "-t",
+                  log="daemon")
+    until(lambda: is_subscribed(network))
+    listed = until(lambda: (lambda text: text if text.count("\n") >= 3 else "")(
+        network.run(CLIENTS, sys.executable, "-c", LIBRARY).stdout), 60)
+    assert ENDPOINT in listed
+    assert "9a3bb1a0-8d28-43a1-8b11-8e2e2f0ef5a1" in listed
+    assert found(airscan)
+
+
+@pytest.mark.parametrize("bye", [True, False], ids=["with Bye", "without"])
+def test_the_scanner_goes_and_comes_and_moves(network, airscan, tmp_path, until, bye):
+    scanner = network.scanner()
+    network.gateway(SCANNER, search=2.0)
+    until(lambda: is_subscribed(network))
+    first = scan(airscan, tmp_path, "first.jpg")
+    network.end(scanner, kill=not bye)
+    until(lambda: not found(airscan), 40)
+    network.run(SCANNERS, "ip", "address", "del", "198.51.100.20/24", "dev", "vlan")
+    network.run(SCANNERS, "ip", "address", "add", "198.51.100.99/24", "dev", "vlan")
+    network.scanner()
+    until(lambda: [one for one in is_subscribed(network) if "198.51.100.20" not in (one["scan"] or "")], 40)
+    until(lambda: found(airscan), 40)
+    assert scan(airscan, tmp_path, "second.jpg") == first
+
+
+def test_the_address_changes_while_everything_runs(network, airscan, tmp_path, until):
+    network.scanner(endpoint="tcp:8018")
+    network.gateway(SCANNER, search=2.0)
+    until(lambda: is_subscribed(network))
+    network.run(SCANNERS, "ip", "address", "add", "198.51.100.99/24", "dev", "vlan")
+    network.run(SCANNERS, "ip", "address", "del", "198.51.100.20/24", "dev", "vlan")
+    # The rest of the subnet's addresses goes with its first.
+    network.run(SCANNERS, "ip", "address", "replace", "198.51.100.99/24", "dev", "vlan")
+    until(lambda: [one for one in scanners(network) if "198.51.100.99" in (one["scan"] or "")], 30)
+    network.run(GATEWAY, "ip", "address", "add", "192.0.2.6/24", "dev", "lan")
+    network.run(GATEWAY, "ip", "address", "del", "192.0.2.5/24", "dev", "lan")
+    network.run(GATEWAY, "ip", "address", "replace", "192.0.2.6/24", "dev", "lan")
+    until(lambda: [url for url in found(airscan) if "192.0.2.6" in url], 30)
+    assert scan(airscan, tmp_path, "page.jpg").startswith(b"\xff\xd8")
+
+
+def test_what_is_found_is_adopted_under_a_name_that_it_keeps(network, airscan, until):
+    network.scanner()
+    network.scanner("second", endpoint="tcp6:8019", uuid="37f86d35-e6ac-4241-964f-1d9ae46fb366", name="Büro 3")
+    network.scanner("third", endpoint="tcp6:8020", uuid="47f86d35-e6ac-4241-964f-1d9ae46fb366", name="Not this one")
+    gateway = network.gateway("", adopt=True, exclude=["not this*"])
+    names = {"copy-room", "buro-3"}
+    until(lambda: {one["name"] for one in is_subscribed(network)} == names, 30)
+    until(lambda: len(found(airscan)) == 4, 40)
+    network.end(gateway)
+    assert not found(airscan)
+    network.gateway("", adopt=True, exclude=["not this*"])
+    until(lambda: {one["name"] for one in is_subscribed(network)} == names, 30)
+    text = json.loads(network.curl(SCANNERS, "http://[::1]:8018/control/"))
+    assert text["subscriptions"] == 1
+
+
+def test_nothing_goes_where_it_does_not_belong(network, tmp_path, until):
+    """Announcements go to the clients, questions to the scanners."""
+    _need("tcpdump")
+    captures = {link: network.start(GATEWAY, "tcpdump", "-A", "-n", "-i", link, "-U", "udp", "port", "3702",
+                                    log=link) for link in ("lan", "vlan")}
+    until(lambda: all("listening on" in capture.log.read_text(errors="replace") for capture in captures.values()))
+    network.scanner()
+    gateway = network.gateway(SCANNER)
+    until(lambda: is_subscribed(network))
+    until(lambda: "/discovery/Hello" in captures["lan"].log.read_text(errors="replace"))
+    network.end(gateway)
+    until(lambda: "/discovery/Bye" in captures["lan"].log.read_text(errors="replace"))
+    lan, vlan = (captures[link].log.read_text(errors="replace") for link in ("lan", "vlan"))
+    assert "/discovery/Probe" not in lan
+    assert "/discovery/Resolve" not in lan
+    assert ENDPOINT.removeprefix("urn:uuid:") not in vlan
+    assert "XAddrs" not in lan
