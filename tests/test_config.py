@@ -62,6 +62,13 @@ def test_the_least_that_is_needed():
     ("events", "address", "http://198.51.100.5/x", "without a path"), ("events", "expires", float("inf"), "above 0"),
     ("discovery", "device_interfaces", "eth0", "list of interfaces"),
     ("discovery", "client_interfaces", [5], "list of"),
+    ("discovery", "adopt", 1, "true or false"), ("discovery", "proxy", "yes", "true or false"),
+    ("discovery", "exclude", "x", "list of uuids"), ("discovery", "exclude", ["urn:uuid:5"], "list of uuids"),
+    ("discovery", "exclude", [""], "list of uuids"), ("discovery", "directed", "x", "list of addresses"),
+    ("discovery", "directed", ["ftp://x"], "list of addresses"), ("discovery", "directed", [5], "list of addresses"),
+    ("discovery", "suffix", "x" * 65, "64 characters"), ("discovery", "suffix", "\n", "64 characters"),
+    ("discovery", "search", 0, "above 0"), ("discovery", "answer_rate", 0.5, "from 1 to 10000"),
+    ("discovery", "announce_rate", True, "from 1 to 10000"),
     ("limits", "connections", 0, "whole number"), ("limits", "request_body", 5, "from 1024"),
     ("exchange_log", "path", False, "text"), ("admin", "endpoint", "8357", "server endpoint"),
     ("admin", "endpoint", 8357, "server endpoint"), ("admin", "endpoint", "tcp:99999", "up to 65535"),
@@ -80,6 +87,7 @@ def test_a_wrong_value_is_named(section, key, value, allowed):
     ("scan", "http://a..b/"), ("scan", "http://u:p@x/"), ("scan", "http://x/#f"), ("events", "maybe"),
     ("max_connections", 0), ("timeout", 0), ("idle_timeout", "1"), ("lenient", 1), ("event_sources", "10.0.0.0/8"),
     ("event_sources", ["10.0.0"]), ("event_sources", [5]), ("nonsense", 1),
+    ("bridge", "no"), ("identity", "own"), ("identity", "same"),
 ])
 def test_a_wrong_scanner_is_named(key, value):
     lines = problems(scanner=[{**SCANNER, key: value}])
@@ -112,8 +120,23 @@ def test_endpoints(endpoint):
     assert make_config({"listen": [{"endpoint": endpoint}]}, "g.toml").listen[0].endpoint == endpoint
 
 
-def test_names_and_endpoints_are_used_once():
+def test_what_discovery_may_be_told():
+    discovery = make_config({"listen": [LISTEN], "discovery": {
+        "client_interfaces": ["eth0", "eth0"], "exclude": ["198.51.100.0/28", " LaserJet* "],
+        "directed": ["198.51.100.20", "2001:db8::20", "scanner.example:8018", "http://x/y"]}}, "g.toml").discovery
+    assert discovery.client_interfaces == ("eth0",)
+    assert discovery.directed == ("http://198.51.100.20", "http://[2001:db8::20]", "http://scanner.example:8018",
+                                  "http://x/y")
+    assert [rule.model for rule in discovery.exclude] == [None, "laserjet*"]
+    assert discovery.is_on
+    assert not make_config({"listen": [LISTEN], "discovery": {"proxy": True}}, "g.toml").discovery.is_on
+
+
+def test_names_uuids_and_endpoints_are_used_once():
     [line] = problems(scanner=[SCANNER, SCANNER])
+    assert "no other [[scanner]] has" in line
+    uuid = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
+    [line] = problems(scanner=[{"name": "a", "uuid": uuid}, {"name": "b", "uuid": uuid}])
     assert "no other [[scanner]] has" in line
     with pytest.raises(ConfigError, match=r"no other \[\[listen\]\] has"):
         make_config({"listen": [LISTEN, LISTEN]}, "g.toml")

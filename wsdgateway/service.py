@@ -17,20 +17,16 @@ from twisted.python.failure import Failure
 
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
-from wsdgateway.bridge.adoption import Adopted, Exclusion, may_be_scanner, name_for, read_exclusion
 from wsdgateway.bridge.jobtable import Job
-from wsdgateway.bridge.presence import proxy_service
-from wsdgateway.bridge.sightings import Left, News
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.discovery.messages import Sequence
+from wsdgateway.finding import Finding
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import Metrics
-from wsdgateway.net.adopting import Adopting
 from wsdgateway.net.clientconnection import ClientConnection, Limits
 from wsdgateway.net.deadlines import within
 from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
-from wsdgateway.net.discovery import Discovery
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.listening import Listener
@@ -38,10 +34,9 @@ from wsdgateway.net.multicast import Link
 from wsdgateway.net.reception import Reception
 from wsdgateway.net.routes import ANY, base_url, local_address, local_base, url_of
 from wsdgateway.net.scanner import Scanner
-from wsdgateway.net.search import Search
 from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
-from wsdgateway.net.targets import Targets, Voice
+from wsdgateway.net.targets import Voice
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import FinishedJob, IStore
@@ -81,30 +76,19 @@ class GatewayService(MultiService):
         self._reception = Reception(new_id=new_id, directed=directed)
         self._deliveries = Deliveries(reactor, self._sockets() // 2)
         policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
-        self._voice = Voice(new_id, self._sequence, random.random, config.discovery.announce_rate)
-        self._targets = Targets(
-            reactor, self._voice, seconds=seconds, answer_rate=config.discovery.answer_rate, base_on=self._base_on,
-            proxy=proxy_service(config.gateway.name) if config.discovery.proxy else None,
-            dropped=self.metrics.discovery_dropped)
-        self._search = Search(
-            reactor, self._voice, seconds=seconds, period=config.discovery.search,
-            directed=config.discovery.directed, is_own=is_own_id, missing=self._missing, overdue=self._overdue,
-            tell=self._told, dropped=self.metrics.discovery_dropped)
-        self._discovery = Discovery(
-            reactor, clients=config.discovery.client_interfaces, devices=config.discovery.device_interfaces,
-            targets=self._targets, search=self._search, count=self.metrics.discovery,
-            dropped=self.metrics.discovery_dropped)
-        self._adopting = Adopting(
-            reactor, rules=self._exclusions(), new_id=new_id, names=lambda: {one.name for one in self.scanners},
-            scans=lambda: {one.bridge.device or "" for one in self.scanners}, adopt=self._adopt, dismiss=self._dismiss)
-        self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, self.store, policy, self._deliveries,
-                                    directed, self._targets.changed, self._search.resolve, self._events_base,
-                                    self._finished)
         self.scanners: list[Scanner] = []
         self._dismissed: list[Scanner] = []
+        self._finding = Finding(
+            reactor, config, seconds=seconds, voice=Voice(
+                new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
+            metrics=self.metrics, store=self.store, base_on=self._base_on, scanners=self.scanners,
+            bridge=self._bridge, part=self._part)
+        self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, self.store, policy, self._deliveries,
+                                    directed, self._finding.changed, self._finding.resolve, self._events_base,
+                                    self._finished)
         for scanner in config.scanner:
             if scanner.bridge:
-                self._add(Scanner(self._options(scanner), self._around))
+                self._bridge(scanner)
         limits = Limits(config.limits.request_body, config.limits.connections, config.limits.keepalive_timeout,
                         config.limits.header_timeout)
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=limits, respond=self._reception.respond,
@@ -159,7 +143,7 @@ class GatewayService(MultiService):
     async def _load(self) -> None:
         """What the store has, before anybody can ask for it; then the doors open."""
         self._instance_id = await self.store.next_instance(int(self._wall()))
-        await self._load_adopted()
+        await self._finding.load()
         subscriptions, held = await self.store.subscriptions(), await self.store.held()
         names = {one.scanner for one in subscriptions} | {one.scanner for one in held}
         for scanner in (*self.scanners, *self._gone(names)):
@@ -171,100 +155,22 @@ class GatewayService(MultiService):
             if self.running:
                 listener.setServiceParent(self)
 
-    # What is found on the scanners' side.
-
-    def _add(self, scanner: Scanner) -> None:
-        """From now on it is bridged."""
+    def _bridge(self, config: ScannerConfig) -> Scanner:
+        """From now on it is bridged, and answers at its addresses."""
+        scanner = Scanner(self._options(config), self._around)
         self.scanners.append(scanner)
         self.metrics.scanners.append(scanner)
         self._reception.add(scanner)
-        self._targets.add(scanner.name, scanner.stand_in)
+        self._finding.add(scanner)
+        return scanner
 
-    def _exclusions(self) -> tuple[Exclusion, ...]:
-        """What is not adopted: by the rules, and because a section says that it is not to be bridged."""
-        rules = list(self.config.discovery.exclude)
-        for scanner in self.config.scanner:
-            if not scanner.bridge:
-                url = scanner.device or scanner.scan
-                rules.append(read_exclusion(scanner.uuid or urlsplit(url or "").hostname or ""))
-        return tuple(rules)
-
-    async def _load_adopted(self) -> None:
-        """The scanners that earlier starts have adopted."""
-        if not self.config.discovery.adopt:
-            return
-        configured = {scanner.uuid for scanner in self.config.scanner}
-        for adopted in await self.store.adopted():
-            if adopted.uuid in configured or not self._adopting.restore(adopted):
-                continue
-            names = {scanner.name for scanner in self.scanners}
-            if adopted.name in names:
-                adopted = Adopted(adopted.uuid, name_for(adopted.name, adopted.uuid, names))
-                await self.store.adopt(adopted)
-            self._add(self._adopted_scanner(adopted))
-
-    def _adopted_scanner(self, adopted: Adopted) -> Scanner:
-        return Scanner(self._options(ScannerConfig(adopted.name, uuid=adopted.uuid)), self._around)
-
-    def _adopt(self, adopted: Adopted) -> None:
-        """Bridge a scanner that was found; as soon as its name is kept, so that it has the same after a restart."""
-        def begin(_: None) -> None:
-            if not self.running:
-                return
-            scanner = self._adopted_scanner(adopted)
-            self.logger.info("{uuid} is bridged as {name}", uuid=adopted.uuid, name=adopted.name)
-            self._add(scanner)
-            scanner.start()
-            sighting = self._search.sightings.get(adopted.uuid)
-            if sighting is not None:
-                scanner.sighted(News(sighting))
-
-        self.store.adopt(adopted).addCallback(begin).addErrback(lambda failure: self.logger.failure(
-            "{uuid} is not adopted, for the store does not keep its name", failure, uuid=adopted.uuid))
-
-    def _dismiss(self, uuid: str, reason: str) -> None:
-        """A scanner that was adopted is bridged no more."""
-        for scanner in [one for one in self.scanners if one.options.uuid == uuid]:
-            self.scanners.remove(scanner)
-            self.metrics.scanners.remove(scanner)
-            self._reception.remove(scanner)
-            self._targets.remove(scanner.name)
-            self._dismissed.append(scanner)
-            scanner.dismiss(reason)
-            self.store.abandon(uuid).addErrback(lambda failure: self.logger.failure(
-                "{uuid} stays in the store", failure, uuid=uuid))
-
-    def _missing(self) -> list[str]:
-        return [scanner.options.uuid for scanner in self.scanners if scanner.options.uuid and scanner.is_missing]
-
-    def _of(self, endpoint: str) -> list[Scanner]:
-        return [scanner for scanner in self.scanners if (scanner.endpoint or "").lower() == endpoint.lower()]
-
-    def _overdue(self, endpoint: str) -> None:
-        """A device has not been heard of for some time."""
-        for scanner in self._of(endpoint):
-            if scanner.device.reachable:
-                scanner.stand_in.check()
-
-    def _told(self, news: News | Left) -> None:
-        """A device on the scanners' side has announced itself, answered, or said Bye."""
-        endpoint = news.endpoint if isinstance(news, Left) else news.sighting.endpoint
-        ours = self._of(endpoint)
-        for scanner in ours:
-            if isinstance(news, Left):
-                scanner.said_bye()
-            else:
-                scanner.sighted(news)
-        if isinstance(news, Left):
-            return
-        if self.config.discovery.adopt and not set(ours) & set(self._configured()):
-            self._adopting.consider(news)
-        if not news.resolved and (ours or (self.config.discovery.adopt and may_be_scanner(news.sighting.types))):
-            self._search.resolve(news.sighting.endpoint)
-
-    def _configured(self) -> list[Scanner]:
-        names = {scanner.name for scanner in self.config.scanner}
-        return [scanner for scanner in self.scanners if scanner.name in names]
+    def _part(self, scanner: Scanner, reason: str) -> None:
+        """It is bridged no more, and those who listen to it are told why."""
+        self.scanners.remove(scanner)
+        self.metrics.scanners.remove(scanner)
+        self._reception.remove(scanner)
+        self._dismissed.append(scanner)
+        scanner.dismiss(reason)
 
     def _base_on(self, link: Link, client: str) -> str | None:
         """The URL for a client on a link."""
@@ -307,7 +213,7 @@ class GatewayService(MultiService):
             for scanner in list(self.scanners):
                 scanner.start()
             if self.config.discovery.is_on:
-                self._discovery.setServiceParent(self)
+                self._finding.setServiceParent(self)
 
     async def _events_base(self, host: str, port: int) -> str:
         if self.config.events.address is not None:
@@ -331,9 +237,8 @@ class GatewayService(MultiService):
     async def _stop(self) -> None:
         if self._loading is not None:
             await self._loading
-        self._adopting.stop()
-        if self._discovery.running:
-            await self._discovery.stopService()
+        if self._finding.running:
+            await self._finding.stopService()
         for listener in self.listeners:
             if listener.running:
                 await listener.stopService()

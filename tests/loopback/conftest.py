@@ -67,7 +67,8 @@ def gateway(running):
     async def start(scan, *, scanner=None, **sections):
         config = make_config({
             "gateway": {"state": "memory:", "name": "test"}, "listen": [{"endpoint": LOOPBACK}],
-            "scanner": [{"name": "front-desk", **({"scan": scan} if scan else {}), **(scanner or {})}],
+            "scanner": [] if scan is None and scanner is None else [
+                {"name": "front-desk", **({"scan": scan} if scan else {}), **(scanner or {})}],
             "admin": {"endpoint": LOOPBACK},
             **sections}, "test.toml")
         from twisted.internet import reactor
@@ -77,7 +78,7 @@ def gateway(running):
         await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
         service.port = service.listeners[0].address[1]
         service.admin_port = service.admin.address[1]
-        service.scanner = service.scanners[0]
+        service.scanner = service.scanners[0] if service.scanners else None
         return service
 
     return start

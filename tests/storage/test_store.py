@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 import pytest_twisted
 
+from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.sinks import Sink
 from wsdgateway.bridge.subscriptions import Subscription, Token
@@ -265,3 +266,33 @@ def test_a_file_that_another_gateway_has_is_not_touched(tmp_path):
             SqliteStore(None, file, 3)
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["s.sqlite"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_discovery_keeps(store):
+    assert await store.metadata_version("front-desk", "a") == 1
+    assert await store.metadata_version("front-desk", "a") == 1
+    assert await store.metadata_version("front-desk", "b") == 2
+    assert await store.metadata_version("other", "b") == 1
+    assert await store.metadata_version("front-desk", "a") == 3
+    one, two = Adopted("urn:uuid:1", "one"), Adopted("urn:uuid:2", "two")
+    await store.adopt(two)
+    await store.adopt(one)
+    await store.adopt(Adopted("urn:uuid:2", "second"))
+    assert sorted(await store.adopted(), key=lambda kept: kept.uuid) == [one, Adopted("urn:uuid:2", "second")]
+    await store.abandon("urn:uuid:2")
+    assert await store.adopted() == [one]
+
+
+@pytest_twisted.ensureDeferred
+async def test_instance_ids_grow_over_restarts_though_the_clock_goes_back(tmp_path):
+    from twisted.internet import reactor
+
+    given = []
+    for now in (1000, 1000, 900, 5000):
+        store = SqliteStore(reactor, tmp_path / "s.sqlite", 3)
+        given.append(await store.next_instance(now))
+        await store.close()
+    assert given == [1000, 1001, 1002, 5000]
+    memory = MemoryStore(3)
+    assert await memory.next_instance(7) == 7

@@ -72,9 +72,6 @@ class Sightings:
             if known is not None and _is_stale(message.sequence, known, now):
                 continue
             if message.name == "Bye":
-                if known is not None:
-                    self._known[service.endpoint.lower()] = attrs.evolve(
-                        known, sequence=message.sequence or known.sequence, at=now)
                 heard.append(Left(service.endpoint))
                 continue
             heard.append(self._see(service, message.sequence, known, via, now))

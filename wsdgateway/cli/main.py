@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from wsdgateway.cli.discover import DiscoverError, discover
 from wsdgateway.cli.scan import ScanError, scan
 from wsdgateway.cli.status import StatusError, status
 from wsdgateway.config.reading import ConfigError, read_config
@@ -27,6 +28,14 @@ def _dots(text: str) -> int:
     return value
 
 
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 600:
+        raise ValueError
+    return value
+
+
+_seconds.__name__ = "number of seconds from 0.1 to 600"
 _dots.__name__ = "number of dots an inch"
 
 
@@ -46,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     tables.add_argument("url", metavar="URL", nargs="?", default="http://127.0.0.1:8357",
                         help="its admin site; default: http://127.0.0.1:8357")
     tables.add_argument("--watch", action="store_true", help="show them again every two seconds, until Ctrl-C")
+    finding = commands.add_parser("discover", help="list the scanners that can be found")
+    finding.add_argument("--interface", metavar="NAME", action="append",
+                         help="search there; again for more. Default: everywhere but on loopback")
+    finding.add_argument("--address", metavar="ADDRESS", action="append", default=[],
+                         help="ask a host, or a URL, by directed Probe: for scanners that ignore multicast")
+    finding.add_argument("--seconds", type=_seconds, default=5.0, help="how long; default: 5")
+    finding.add_argument("--toml", action="store_true", help="print the sections for the configuration")
     return parser
 
 
@@ -66,7 +82,12 @@ def _status(options: argparse.Namespace) -> None:
     status(options.url, watch=options.watch, console=Console(width=None if sys.stdout.isatty() else WIDE))
 
 
-_COMMANDS = {"check": _check, "scan": _scan, "status": _status}
+def _discover(options: argparse.Namespace) -> None:
+    discover(options.interface, options.address, seconds=options.seconds, toml=options.toml,
+             console=Console(width=None if sys.stdout.isatty() else WIDE), progress=Console(stderr=True))
+
+
+_COMMANDS = {"check": _check, "discover": _discover, "scan": _scan, "status": _status}
 
 
 def main(arguments: list[str]) -> int:
@@ -77,7 +98,7 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except (ScanError, StatusError) as error:
+    except (ScanError, StatusError, DiscoverError) as error:
         print(f"wsdgateway {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

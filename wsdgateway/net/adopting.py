@@ -62,7 +62,7 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -
 
 
 class Adopting:
-    """Decides about what was seen. `names` gives those that are taken, `scans` the scan services that are bridged.
+    """Decides about what was seen. `names` gives those that are taken, `bridged` the URLs of what is bridged.
 
     `adopt` bridges a scanner from now on, `dismiss` one by its uuid no more, and says why.
     """
@@ -70,13 +70,13 @@ class Adopting:
     log = Logger()
 
     def __init__(self, reactor: Any, *, rules: tuple[Exclusion, ...], new_id: Callable[[], str],
-                 names: Callable[[], set[str]], scans: Callable[[], set[str]], adopt: Callable[[Adopted], None],
+                 names: Callable[[], set[str]], bridged: Callable[[], set[str]], adopt: Callable[[Adopted], None],
                  dismiss: Callable[[str, str], None]) -> None:
         self._reactor = reactor
         self._rules = rules
         self._new_id = new_id
         self._names = names
-        self._scans = scans
+        self._bridged = bridged
         self._adopt = adopt
         self._dismiss = dismiss
         self._adopted: set[str] = set()
@@ -128,7 +128,7 @@ class Adopting:
             if key in self._adopted:
                 self._adopted.discard(key)
                 self._dismiss(key, "This scanner is not bridged any more.")
-        elif key not in self._adopted and found.scan not in self._scans():
+        elif key not in self._adopted and not self._bridged() & {found.scan, *sighting.xaddrs}:
             self._take(key, found)
 
     def _take(self, key: str, found: Found) -> None:

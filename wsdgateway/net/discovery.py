@@ -25,19 +25,22 @@ QUESTIONS = ("Probe", "Resolve")
 class Discovery(Service):
     """Keeps a link open for each interface that is there. Opens no socket where there are no interfaces.
 
-    `count(side, name)` is told of each message that came in, `dropped(why)` of each that was of no use.
+    `is_own` tells whether a MessageID is one of ours; `count(side, name)` is told of each message that came in,
+    `dropped(why)` of each that was of no use.
     """
 
     logger = Logger()
 
-    def __init__(self, reactor: Any, *, clients: tuple[str, ...], devices: tuple[str, ...], targets: Targets,
-                 search: Search | None = None, count: Callable[[str, str], None], dropped: Callable[[str], None],
+    def __init__(self, reactor: Any, *, clients: tuple[str, ...], devices: tuple[str, ...],
+                 is_own: Callable[[str], bool], count: Callable[[str, str], None], dropped: Callable[[str], None],
+                 targets: Targets | None = None, search: Search | None = None,
                  read: Callable[[], dict[str, Interface]] = read_interfaces) -> None:
         self._reactor = reactor
         self._clients = frozenset(clients)
         self._devices = frozenset(devices)
         self._targets = targets
         self._search = search
+        self._is_own = is_own
         self._count = count
         self._dropped = dropped
         self._links: dict[tuple[str, int], Link] = {}
@@ -48,10 +51,10 @@ class Discovery(Service):
 
     def startService(self) -> None:
         super().startService()
-        if self._clients or self._devices:
-            self._watch.start()
         if self._search is not None:
             self._search.start()
+        if self._clients or self._devices:
+            self._watch.start()
 
     def _reconcile(self, current: dict[str, Interface]) -> None:
         """Let the links be those of the interfaces as they are now."""
@@ -102,7 +105,7 @@ class Discovery(Service):
         self._linked(link)
 
     def _linked(self, link: Link) -> None:
-        if link.interface.name in self._clients:
+        if self._targets is not None and link.interface.name in self._clients:
             self._targets.linked(link)
         if self._search is not None and link.interface.name in self._devices:
             self._search.linked(link)
@@ -110,7 +113,8 @@ class Discovery(Service):
     def _close(self, key: tuple[str, int]) -> Deferred[Any]:
         link = self._links.pop(key)
         self._pauses.pop(key, None)
-        self._targets.unlinked(link)
+        if self._targets is not None:
+            self._targets.unlinked(link)
         if self._search is not None:
             self._search.unlinked(link)
         self.logger.info("no discovery on {link} any more", link=str(link))
@@ -122,7 +126,7 @@ class Discovery(Service):
         if len(data) > MAX_ENVELOPE:
             self._dropped("oversize")
             return
-        if not with_devices and not self._targets.may_answer(host):
+        if not with_devices and self._targets is not None and not self._targets.may_answer(host):
             self._dropped("rate")
             return
         try:
@@ -130,10 +134,12 @@ class Discovery(Service):
         except Malformed:
             self._dropped("malformed")
             return
+        if self._is_own(message.message_id or ""):
+            return  # on a link with clients and scanners
         side = "device" if answer or (with_devices and message.name not in QUESTIONS) else "client"
         self._count(side, message.name)
         if message.name in QUESTIONS:
-            if with_clients and not answer:
+            if self._targets is not None and with_clients and not answer:
                 self._targets.heard(link, message, host, port)
         elif with_devices and self._search is not None:
             self._search.heard(link, message)
@@ -142,7 +148,8 @@ class Discovery(Service):
         self._watch.stop()
         if self._search is not None:
             self._search.stop()
-        await self._targets.stop()
+        if self._targets is not None:
+            await self._targets.stop()
         for key in list(self._links):
             await maybeDeferred(self._close, key)
 

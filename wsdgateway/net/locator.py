@@ -1,4 +1,4 @@
-"""Finds a scanner's scan service: in the metadata at one of the addresses that the scanner is said to have.
+"""Finds a scanner's scan service, and follows it: in the metadata at one of the addresses that the scanner has.
 
 WS-Transfer 2004/09, section 3.1; DPWS 2006/02, section 5.2. Devices name addresses that nobody can reach, so each is
 tried in its order; where none leads to the scan service, they all are tried again later.
@@ -11,8 +11,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.net.describing import read_metadata
+from wsdgateway.net.devicecall import is_http, is_ipv6
+from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import Own, reachable
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.soap.parsing import Malformed
@@ -21,17 +24,19 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 class Locator:
-    """One scanner's. `own` asks it; `found` is called with the address of the scan service, and that of the device.
+    """One scanner's. `own` asks it by `client`; `found` is called with the address of its scan service.
 
-    `endpoint` is the scanner's endpoint address where it is known: whoever else answers is not it.
+    `endpoint` is the scanner's endpoint address where it is known: whoever else answers is not it. `device` is where
+    the scan service was found last.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, own: Own, new_id: Callable[[], str], endpoint: str | None,
-                 found: Callable[[str, str], None]) -> None:
+    def __init__(self, reactor: Any, *, scanner: str, client: DeviceClient, own: Own, new_id: Callable[[], str],
+                 endpoint: str | None, found: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._scanner = scanner
+        self._client = client
         self._own = own
         self._new_id = new_id
         self._endpoint = endpoint
@@ -41,6 +46,8 @@ class Locator:
         self._asking = False
         self._stopped = False
         self._urls: tuple[str, ...] = ()
+        self._via = ""
+        self.device: str | None = None
 
     def look(self, urls: tuple[str, ...] = ()) -> None:
         """Look at these addresses, or once more at those that are known."""
@@ -53,6 +60,24 @@ class Locator:
             looking: Deferred[None] = Deferred.fromCoroutine(self._look())
             looking.addErrback(lambda failure: self.log.failure("{scanner}: metadata", failure, scanner=self._scanner))
 
+    def sighted(self, sighting: Sighting, *, changed: bool) -> None:
+        """The scanner has said where it is; `changed`: it may tell something else there than it did."""
+        urls = tuple(filter(is_http, sighting.xaddrs))
+        if urls and (changed or self._may_have_moved(urls, sighting.via)):
+            self._client.zone = self._via = sighting.via
+            self.look(tuple(sorted(urls, key=lambda url: url != self.device)))
+
+    def _may_have_moved(self, urls: tuple[str, ...], via: str) -> bool:
+        """Whether the scanner has to be looked for at these addresses.
+
+        One that is reached stays where it is, though it has addresses on other links, or of the other version of IP.
+        """
+        device = self.device
+        if device is None or self._client.reachable is False:
+            return True
+        alike = [url for url in urls if is_ipv6(url) == is_ipv6(device)]
+        return via == self._via and bool(alike) and device not in alike
+
     async def _look(self) -> None:
         urls = self._urls
         why: list[str] = []
@@ -63,7 +88,8 @@ class Locator:
                     return
                 if address is not None:
                     self._pause = FIRST_PAUSE
-                    self._found(address, url)
+                    self.device = url
+                    self._found(address)
                     return
         finally:
             self._asking = False

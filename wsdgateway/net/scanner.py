@@ -21,14 +21,14 @@ from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.metrics import ERROR, FAULT, OK
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
-from wsdgateway.net.devicecall import Call, address_of, is_http, is_ipv6
+from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import DeviceSide, Whereabouts
 from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges, read_reply
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
-from wsdgateway.net.lane import Lane
+from wsdgateway.net.leftovers import Leftovers
 from wsdgateway.net.locator import Locator
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.panel import Panel
@@ -55,9 +55,10 @@ class Scanner:
             max_subscriptions=options.max_subscriptions)
         self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
                                         on_reachable=self._reachability_changed)
-        self._former: DeviceClient | None = None
-        self._leftovers = Lane(around.reactor)
         self.panel = Panel(around.reactor, self.bridge, around.store, self._check)
+        self._leftovers = Leftovers(
+            around.reactor, make_client=lambda: self._make_client(max_connections=1), ask=self._ask, side=self._side,
+            see_off=self.panel.see_off)
         self.audience = Audience(
             around.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
             store=around.store, make_notifier=self._make_notifier, wall=around.wall, new_id=around.new_id,
@@ -75,21 +76,19 @@ class Scanner:
             version_of=lambda digest: around.store.metadata_version(self.name, digest), hosts=self._hosts,
             is_here=self._is_here, new_id=around.new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
-            around.reactor, scanner=self.name, own=self.own, new_id=around.new_id, endpoint=options.uuid,
-            found=self._found)
+            around.reactor, scanner=self.name, client=self.device, own=self.own, new_id=around.new_id,
+            endpoint=options.uuid, found=self._found)
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self._check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
-        self._held: dict[str, Held] = {}
         self._where: Whereabouts | None = None
-        self._device = options.device
-        self._via = ""
         self._said_bye = False
         self._checking: IDelayedCall | None = None
+        self._stand_in_changed()
 
-    def _make_client(self, *, max_connections: int, on_recovered: Callable[[bool], None],
+    def _make_client(self, *, max_connections: int, on_recovered: Callable[[bool], None] = lambda was_open: None,
                      on_reachable: Callable[[], None] = lambda: None) -> DeviceClient:
         around, options = self._around, self.options
         return DeviceClient(
@@ -98,16 +97,21 @@ class Scanner:
             on_reachable=on_reachable)
 
     async def _describe(self) -> Described:
-        if self._device is not None:
-            return await describe_device(self.own, self._device, self._around.new_id, self.options.uuid)
+        device = self._locator.device or self.options.device
+        if device is not None:
+            return await describe_device(self.own, device, self._around.new_id, self.options.uuid)
         if self.bridge.device is None:
             raise Unavailable(self.name, "its address is not known yet")
         return await describe_scanner(self.own, self.bridge.device, self._around.new_id)
 
+    def urls(self) -> set[str]:
+        """Where the scanner is known to be."""
+        urls = (self._locator.device, self.options.device, self.options.scan, self.bridge.device)
+        return {url for url in urls if url}
+
     def _hosts(self) -> frozenset[str]:
         """Under what names and addresses the scanner's host is known."""
-        urls = (self._device, self.options.scan, self.bridge.device)
-        return frozenset({urlsplit(url).hostname or "" for url in urls if url} | self.device.peers)
+        return frozenset({urlsplit(url).hostname or "" for url in self.urls()} | self.device.peers)
 
     # The way of a request.
 
@@ -161,7 +165,7 @@ class Scanner:
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> None:
         """What an earlier start has left of this scanner in the store; to be called before `start`."""
-        self._held = {one.identifier: one for one in held}
+        self._leftovers.restore(held)
         self.audience.restore(subscriptions)
 
     def _recheck_sinks(self) -> None:
@@ -192,16 +196,15 @@ class Scanner:
 
         return DeviceSide(around.reactor, self.name, where, self.options.expires, self.own, notify_base,
                           around.seconds, around.wall, random.random, around.new_id, around.store,
-                          self.sink.addresses, self._leave)
+                          self.sink.addresses, self._leftovers.leave)
 
-    def _found(self, address: str, device: str | None = None) -> None:
-        """The scan service is there, and the device that hosts it."""
-        self._device = device
+    def _found(self, address: str) -> None:
+        """The scan service is there."""
         if self._where is not None:
             if self._where.address != address:
                 self._moved(self._where, address)
             return
-        if device is not None:
+        if self._locator.device is not None:
             self.log.info("{scanner}: its scan service is {url}", scanner=self.name, url=address)
         self.bridge.device = address
         self._where = Whereabouts(address, follows=self.options.uuid is not None)
@@ -211,15 +214,15 @@ class Scanner:
             return
         self.panel.side = self._side(self._where)
         self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self._listening)
-        held = self._held.pop("", None)
+        held = self._leftovers.take("")
         if held is not None:
             self.subscription.resume(held)
         else:
             self.subscription.start()
         for subscription in self.bridge.subscriptions.all():
             if subscription.panel:
-                self.panel.restore(subscription, self._held.pop(subscription.identifier, None))
-        self._leave_the_rest()
+                self.panel.restore(subscription, self._leftovers.take(subscription.identifier))
+        self._leftovers.leave_all()
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
 
     def _moved(self, where: Whereabouts, address: str) -> None:
@@ -261,21 +264,8 @@ class Scanner:
         if news.described:
             self.stand_in.forget()
         self._around.on_presence(self.name)
-        urls = tuple(filter(is_http, news.sighting.xaddrs))
-        if self.options.uuid is not None and urls and (news.described or self._may_have_moved(urls, news.sighting.via)):
-            self.device.zone = self._via = news.sighting.via
-            self._locator.look(tuple(sorted(urls, key=lambda url: url != self._device)))
-
-    def _may_have_moved(self, urls: tuple[str, ...], via: str) -> bool:
-        """Whether the scanner has to be looked for at these addresses.
-
-        One that is reached stays where it is, though it has addresses on other links, or of the other version of IP.
-        """
-        device = self._device
-        if self._where is None or device is None or self.device.reachable is False:
-            return True
-        alike = [url for url in urls if is_ipv6(url) == is_ipv6(device)]
-        return via == self._via and bool(alike) and device not in alike
+        if self.options.uuid is not None:
+            self._locator.sighted(news.sighting, changed=news.described)
 
     def said_bye(self) -> None:
         """The scanner has announced that it leaves."""
@@ -294,31 +284,11 @@ class Scanner:
         self.bridge.endpoints = (ours.lower(), theirs) if ours and theirs else None
         self._around.on_presence(self.name)
 
-    def _leave_the_rest(self) -> None:
-        """End what the scanner still holds for clients that have gone, or for nobody any more."""
-        for held in self._held.values():
-            self._leave(held)
-        self._held.clear()
-
-    def _leave(self, held: Held) -> None:
-        """End what an earlier start has left: one after the other, and not over the connections of today's scanner."""
-        if self._former is None:
-            self._former = self._make_client(max_connections=1, on_recovered=lambda was_open: None)
-        former, lane = self._former, self._leftovers
-
-        async def own(url: str, operation: Operation, body: bytes) -> Reply:
-            return await lane.run(lambda: self._ask(former, url, operation, body))
-
-        side = attrs.evolve(self._side(Whereabouts(held.address)), own=own)
-        leaving = DeviceSubscription(side, identifier=held.identifier)
-        self.panel.see_off(leaving)
-        leaving.leave(held)
-
     def dismiss(self, reason: str) -> None:
         """Nobody listens to this scanner any more: tell those who did, and end what it holds."""
         for subscription in self.bridge.subscriptions.all():
             self.audience.end(subscription, SOURCE_CANCELING, reason)
-        self._leave_the_rest()
+        self._leftovers.leave_all()
 
     def _lost(self) -> None:
         """The scanner has forgotten our subscription; those for the panel may be gone, too."""
@@ -370,7 +340,7 @@ class Scanner:
             self.subscription.give_up()
             leaving.append(self.subscription.stop())
         await gatherResults(leaving)
-        await gatherResults([client.stop() for client in (self.device, self._former) if client is not None])
+        await gatherResults([client.stop() for client in (self.device, self._leftovers.client) if client is not None])
 
     # For the gauges and the admin site.
 

@@ -140,8 +140,6 @@ class Search:
 
     def heard(self, link: Link, message: Message) -> None:
         """A device on the link says something."""
-        if message.message_id is not None and self._is_own(message.message_id):
-            return  # a stand-in of ours, on a link with clients and scanners
         if message.name in ANSWERS and not self._is_own(message.relates_to or ""):
             self._dropped("unasked")
         else:

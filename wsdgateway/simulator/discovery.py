@@ -68,7 +68,7 @@ class VirtualTarget:
             answer_rate=RATE, base_on=self._base_on, proxy=None, dropped=lambda why: None)
         self._targets.add("scanner", self)
         return Discovery(reactor, clients=self._settings.interfaces, devices=(), targets=self._targets,
-                         count=lambda side, name: None, dropped=lambda why: None)
+                         is_own=lambda message_id: False, count=lambda side, name: None, dropped=lambda why: None)
 
     def _base_on(self, link: Link, client: str) -> str | None:
         listener = self._listener()

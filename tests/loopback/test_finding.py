@@ -1,0 +1,323 @@
+"""Scanners that are found: by directed Probe, and by multicast on loopback; followed, adopted, announced."""
+
+from ipaddress import ip_interface
+
+import pytest
+import pytest_twisted
+from messages import envelope
+from peers import ask
+from test_events import until
+from test_standin import found, probe
+
+from wsdgateway.bridge.adoption import Adopted
+from wsdgateway.bridge.presence import derived_endpoint, proxy_service
+from wsdgateway.cli.discover import search, show
+from wsdgateway.discovery.messages import Sequence, TargetService, message_in, read_message
+from wsdgateway.discovery.versions import WS_2005_04, WS_2008_09
+from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe
+from wsdgateway.metadata.messages import scan_service_addresses
+from wsdgateway.net import multicast
+from wsdgateway.net.interfaces import Interface
+from wsdgateway.net.multicast import Link
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.namespaces import WSA, WSDP, WSX, WXF
+
+UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
+OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
+GET = envelope(f"{WXF}/Get")
+LO = Interface("lo", 1, (ip_interface("127.0.0.1/8"),))
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch):
+    """No test waits for the repeat of a message, or until a scanner may be asked again."""
+    monkeypatch.setattr("wsdgateway.discovery.schedule.MAX_DELAY", 0.05)
+    monkeypatch.setattr("wsdgateway.bridge.upstream.RECHECK", 0.1)
+
+
+@pytest.fixture
+def ear():
+    """A link on loopback of the test's own: what it hears is in `ear.heard`."""
+    from twisted.internet import reactor
+
+    heard = []
+    made = Link(reactor, LO, 4, asks=True,
+                heard=lambda link, data, host, port, answer: heard.append(read_message(data)))
+    made.heard = heard
+    yield made
+    pytest_twisted.blockon(made.close())
+
+
+@pytest.fixture
+def finding(gateway):
+    """A gateway that finds its scanner by uuid: `await finding(uuid, **discovery)`."""
+
+    async def start(uuid=UUID, *, scanner=None, more=None, **discovery):
+        service = await gateway(None, scanner={"uuid": uuid, **(scanner or {})}, discovery={
+            "search": 0.5, "announce_rate": 10000, **discovery}, **(more or {}))
+        service.found = lambda: service.scanner.bridge.table.listening
+        return service
+
+    return start
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_ignores_multicast_is_found_by_directed_probe_and_followed(finding, virtual):
+    scanner = await virtual(scopes=("http://floor/3",))
+    port = scanner.base.rpartition(":")[2]
+    service = await finding(directed=["http://127.0.0.1:1", scanner.base, f"127.0.0.2:{port}"])
+    await until(service.found)
+    assert service.scanner.bridge.device == scanner.scan_url
+    [(endpoint, _)] = await found(service, "/", probe(scopes="<d:Scopes>http://floor</d:Scopes>"))
+    assert endpoint == derived_endpoint(UUID)
+    assert await found(service, "/", probe(scopes="<d:Scopes>http://cellar</d:Scopes>")) == []
+    await scanner.stopService()
+    again = await virtual(endpoint=f"tcp:{port}:interface=127.0.0.2")
+    await until(lambda: service.scanner.bridge.device == again.scan_url)
+    await until(lambda: again.soap.asked["Subscribe"] == 1)
+    await until(service.found)
+
+
+@pytest_twisted.ensureDeferred
+async def test_found_by_multicast_and_announced(finding, virtual, ear):
+    scanner = await virtual(interfaces=("lo",), scopes=("http://floor/3",))
+    service = await finding(device_interfaces=["lo"], client_interfaces=["lo"])
+    await until(service.found)
+    ours = derived_endpoint(UUID)
+    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours])
+    ear.heard.clear()
+    ear.ask(write_probe(((WSDP, "Device"),), message_id="urn:uuid:test-1"))
+    await until(lambda: {one.content[0].endpoint for one in ear.heard if one.relates_to == "urn:uuid:test-1"} == {
+        ours, UUID})
+    [stand_in] = {one.content[0] for one in ear.heard if one.relates_to and one.content[0].endpoint == ours}
+    assert stand_in.xaddrs == (f"http://127.0.0.1:{service.port}/front-desk",)
+    assert stand_in.scopes == ("http://floor/3",)
+    # It has started again, with other things to tell.
+    before = scanner.soap.asked["Renew"] + scanner.soap.asked["Subscribe"]
+    scanner.reboot(0.05)
+    await until(lambda: scanner.soap.asked["Renew"] + scanner.soap.asked["Subscribe"] > before)
+    await until(service.found)
+    # It leaves.
+    ear.heard.clear()
+    ear.announce(write_bye(UUID, sequence=Sequence(1 << 40, 1), message_id="urn:uuid:test-2"))
+    await until(lambda: [one for one in ear.heard if one.name == "Bye" and one.content[0].endpoint == ours])
+    assert await found(service, "/", probe()) == []
+    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours])
+    ear.heard.clear()
+    await service.stopService()
+    assert [one.content[0].endpoint for one in ear.heard if one.name == "Bye"] == [ours] * 2
+
+
+class Metadata:
+    """What a device that the test holds tells of itself."""
+
+    def __init__(self, device, endpoint=UUID, name="Copy Room"):
+        self.device, self.endpoint, self.name = device, endpoint, name
+        self.asked = 0
+        device.handle = self.take
+
+    def take(self, asked):
+        message = read(asked.request.body)
+        if message.action == f"{WXF}/Get":
+            self.asked += 1
+            asked.answer(envelope(f"{WXF}/GetResponse", (
+                f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>{self.name}'
+                "</d:FriendlyName></d:ThisDevice><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>"
+                f"{self.endpoint}</wsa:Address></wsa:EndpointReference></d:Host><d:Hosted><wsa:EndpointReference>"
+                f"<wsa:Address>{self.device.url}</wsa:Address></wsa:EndpointReference>"
+                "<d:Types>wscn:ScannerServiceType</d:Types></d:Hosted></d:Relationship></m:Metadata>")))
+        elif message.action.endswith("/Probe"):
+            asked.answer(write_matches(
+                "ProbeMatches", [TargetService(self.endpoint, (), (), (f"http://127.0.0.1:{self.device.port}/d",), 1)],
+                version=WS_2005_04, sequence=Sequence(1, 1), relates_to=message.message_id, message_id="urn:uuid:m"))
+        else:
+            asked.answer(b"", b"503 Busy")
+
+
+def hello(ear, device, instance=1, number=1, version=1, xaddrs=None):
+    xaddrs = (f"http://127.0.0.1:{device.port}/d",) if xaddrs is None else xaddrs
+    ear.announce(write_hello(TargetService(UUID, (), (), xaddrs, version), sequence=Sequence(instance, number),
+                             message_id=f"urn:uuid:test-{instance}-{number}"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_new_metadata_raises_the_version_that_clients_are_told(finding, device, ear):
+    told = Metadata(device)
+    service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], suffix=" (gateway)", search=60)
+    hello(ear, device)
+    await until(lambda: service.scanner.stand_in.service)
+    assert service.scanner.stand_in.service.metadata_version == 1
+    _, body = await ask(service.port, "/front-desk", GET)
+    assert b">Copy Room (gateway)<" in body
+    told.name = "Hall"
+    ear.heard.clear()
+    hello(ear, device, number=2, version=2)
+    await until(lambda: service.scanner.stand_in.service.metadata_version == 2)
+    _, body = await ask(service.port, "/front-desk", GET)
+    assert b">Hall (gateway)<" in body
+    ours = derived_endpoint(UUID)
+    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours
+                         and one.content[0].metadata_version == 2])
+    asked = told.asked
+    hello(ear, device, number=3, version=2)  # nothing new
+    await until(lambda: [one for one in ear.heard if one.message_id == "urn:uuid:test-1-3"])
+    assert told.asked == asked
+
+
+@pytest_twisted.ensureDeferred
+async def test_addresses_are_tried_in_order_and_a_hello_without_any_is_resolved(finding, device, ear):
+    Metadata(device)
+    service = await finding(device_interfaces=["lo"], search=60)
+    hello(ear, device, xaddrs=())
+    await until(lambda: [one for one in ear.heard if one.name == "Resolve" and one.content.endpoint == UUID])
+    hello(ear, device, number=2, xaddrs=(
+        "https://127.0.0.1:1/x", "http://127.0.0.1:1/nobody", f"http://127.0.0.1:{device.port}/d"))
+    await until(lambda: service.scanner.bridge.device == device.url)
+
+
+@pytest_twisted.ensureDeferred
+async def test_another_device_at_its_address_is_not_taken_for_it(finding, device, ear):
+    told = Metadata(device, endpoint=OTHER)
+    service = await finding(device_interfaces=["lo"], search=60)
+    hello(ear, device)
+    await until(lambda: told.asked)
+    await until(lambda: service.scanner._locator._timer is not None)
+    assert service.scanner.bridge.device is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_scanners_own_uuid_on_request(finding, device, ear):
+    Metadata(device)
+    service = await finding(device_interfaces=["lo"], scanner={"identity": "same"}, search=60)
+    hello(ear, device)
+    await until(lambda: service.scanner.bridge.device)
+    _, body = await ask(service.port, "/front-desk", GET)
+    assert read(body).body.findtext(f".//{{{WSDP}}}Host/{{{WSA}}}EndpointReference/{{{WSA}}}Address") == UUID
+
+
+@pytest_twisted.ensureDeferred
+async def test_to_the_stand_ins_uuid_becomes_the_scanners(finding, device, ear):
+    Metadata(device)
+    service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60)
+    hello(ear, device)
+    await until(lambda: service.scanner.bridge.device)
+    for to, expected in ((derived_endpoint(UUID).upper(), UUID), ("urn:uuid:x", "urn:uuid:x")):
+        await ask(service.port, "/front-desk/scan", envelope("urn:vendor/Op", "<wscn:X/>", to=to))
+        assert read(device.requests[-1].request.body).to == expected
+
+
+ADOPT = {"discovery": {"adopt": True, "search": 0.5, "device_interfaces": ["lo"]}}
+
+
+@pytest_twisted.ensureDeferred
+async def test_adopted_once_and_kept_over_a_restart(gateway, virtual, tmp_path):
+    scanner = await virtual(interfaces=("lo",), name="Büro 3")
+    kept = {**ADOPT, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
+    service = await gateway(None, **kept)
+    await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
+    assert [one.name for one in service.scanners] == ["buro-3"]
+    instance = service._instance_id
+    await service.stopService()
+    again = await gateway(None, **kept)
+    assert [one.name for one in again.scanners] == ["buro-3"]
+    assert again._instance_id > instance
+    await until(lambda: again.scanners[0].bridge.table.listening)
+    head, _ = await ask(again.port, "/buro-3", GET)
+    assert head.status == 200
+    await again.stopService()
+    excluding = await gateway(None, **{**kept, "discovery": {**kept["discovery"], "exclude": ["büro*"]}})
+    assert [one.name for one in excluding.scanners] == ["buro-3"]  # nobody knows better yet
+    await until(lambda: not excluding.scanners)
+    assert await excluding.store.adopted() == []
+    head, _ = await ask(excluding.port, "/buro-3", GET)
+    assert head.status == 404
+    assert scanner.soap.asked["CreateScanJob"] == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_configured_or_is_a_stand_in_is_not_adopted(gateway, virtual, ear):
+    scanner = await virtual(interfaces=("lo",))
+    other = await virtual(interfaces=("lo",), uuid=OTHER.removeprefix("urn:uuid:"))
+    service = await gateway(scanner.scan_url, discovery={
+        **ADOPT["discovery"], "client_interfaces": ["lo"], "exclude": [OTHER]})
+    second = await gateway(None, **ADOPT)  # sees the stand-in, too
+    await until(lambda: len(second.scanners) == 2)
+    await until(lambda: other.soap.asked["Get"] >= 2)
+    await until(lambda: [one for one in ear.heard if one.name == "Probe"])
+    assert len(service.scanners) == 1
+    assert {one.options.uuid for one in second.scanners} == {UUID, OTHER}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_proxy_answers_over_http_for_every_scanner(finding, virtual, ear):
+    scanner = await virtual()
+    service = await finding(directed=[scanner.base], client_interfaces=["lo"], proxy=True, more={
+        "gateway": {"state": "memory:", "name": "gw"}})
+    await until(service.found)
+    proxy = proxy_service("gw")
+    ear.ask(write_probe(proxy.types[:1], message_id="urn:uuid:test-9"))
+    await until(lambda: [one for one in ear.heard if one.relates_to == "urn:uuid:test-9"])
+    [match] = next(one.content for one in ear.heard if one.relates_to == "urn:uuid:test-9")
+    assert (match.endpoint, match.xaddrs) == (proxy.endpoint, (f"http://127.0.0.1:{service.port}/",))
+    [(endpoint, xaddrs)] = await found(service, "/", probe(WS_2008_09), WS_2008_09)
+    _, body = await ask(service.port, xaddrs.removeprefix(f"http://127.0.0.1:{service.port}"), GET)
+    assert scan_service_addresses(read(body)) == (f"{xaddrs}/scan",)
+    assert endpoint == derived_endpoint(UUID)
+
+
+@pytest_twisted.ensureDeferred
+async def test_with_discovery_off_there_is_no_udp_socket(gateway, virtual, monkeypatch):
+    def refuse(*arguments, **more):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(multicast, "_open", refuse)
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    assert not service._finding.running
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_that_a_section_has_taken_is_changed(gateway):
+    service = await gateway("http://127.0.0.1:1/scan", discovery=ADOPT["discovery"])
+    await service.store.adopt(Adopted(UUID, "front-desk"))
+    await service._finding.load()
+    assert [one.name for one in service.scanners] == ["front-desk", "front-desk-4509"]
+
+
+# `wsdgateway discover`.
+
+@pytest_twisted.ensureDeferred
+async def test_a_survey_by_multicast_and_by_address(virtual, capsys):
+    from rich.console import Console
+    from twisted.internet import reactor
+
+    scanner = await virtual(interfaces=("lo",), name="Copy [red]Room")
+    silent = await virtual(name="Silent", uuid=OTHER.removeprefix("urn:uuid:"), events="none")
+    quiet = Console(stderr=True, width=300)
+    shown = await search(reactor, ("lo",), (silent.base,), seconds=0.5, progress=quiet)
+    assert {(one.sighting.endpoint, one.notifies) for one in shown} == {(UUID, True), (OTHER, False)}
+    assert scanner.device.subscribers.held == {}
+    capsys.readouterr()
+    show(shown, toml=False, console=Console(width=300), progress=quiet)
+    table = capsys.readouterr().out
+    assert "Copy [red]Room" in table
+    assert UUID.removeprefix("urn:uuid:") in table
+    show(shown, toml=True, console=Console(width=300), progress=quiet)
+    toml = capsys.readouterr().out
+    assert f'name = "copy-red-room"\nuuid = "{UUID}"' in toml
+    assert f'name = "silent"\ndevice = "{silent.device_url}"' in toml
+    show([], toml=True, console=Console(width=300), progress=quiet)
+    assert "no scanner was found" in capsys.readouterr().err
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_device_may_be_asked_by_directed_probe(virtual):
+    scanner = await virtual()
+    for data, code in ((b"<x", "InvalidArgs"), (envelope(WS_2005_04.action("Hello")), "ActionNotSupported")):
+        port = int(scanner.base.rpartition(":")[2])
+        _, body = await ask(port, "/x", data)
+        assert fault_of(read(body)) == code
+    _, body = await ask(port, "/x", write_probe((), message_id="urn:uuid:q"))
+    assert message_in(read(body)).content[0].endpoint == UUID

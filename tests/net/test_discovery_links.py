@@ -1,0 +1,446 @@
+"""Both sides of discovery on a Clock, with links that only take down what is sent."""
+
+from ipaddress import ip_interface
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+from wire import BYE, GSOAP_PROBE_MATCHES, RESOLVE_1_1, UUID, WINDOWS_PROBE, WINDOWS_PROXY_PROBE
+
+from wsdgateway.bridge.presence import TYPES, proxy_service
+from wsdgateway.bridge.sightings import Left, News
+from wsdgateway.discovery.messages import MAX_ENVELOPE, Probe, Resolve, Sequence, TargetService, read_message
+from wsdgateway.discovery.versions import WS_2005_04, WS_2009_01
+from wsdgateway.discovery.writing import write_hello, write_matches, write_probe, write_resolve
+from wsdgateway.net import discovery as discovery_module
+from wsdgateway.net.discovery import Discovery
+from wsdgateway.net.interfaces import POLL_SECONDS, Interface, read_interfaces
+from wsdgateway.net.routes import local_base, zoned
+from wsdgateway.net.search import FIRST_ROUNDS, Search, probe_url
+from wsdgateway.net.targets import MOST_ANSWERS, Targets, Voice
+from wsdgateway.net.transmissions import MAX_PENDING, Transmissions
+from wsdgateway.soap.namespaces import WSDP
+
+LAN = Interface("lan", 2, (ip_interface("192.0.2.5/24"), ip_interface("fe80::5/64")))
+VLAN = Interface("vlan", 3, (ip_interface("198.51.100.5/24"),))
+
+
+class FakeLink:
+    """A link that takes down what is sent: (kind, message, host, port)."""
+
+    def __init__(self, reactor, interface, version, *, asks, heard):
+        self.interface, self.version, self.asks, self.heard = interface, version, asks, heard
+        self.sent, self.troubled, self.closed = [], False, False
+
+    def announce(self, data):
+        self.sent.append(("all", read_message(data)))
+
+    def ask(self, data):
+        assert self.asks
+        self.sent.append(("ask", read_message(data)))
+
+    def answer(self, data, host, port):
+        self.sent.append(((host, port), read_message(data)))
+
+    def close(self):
+        self.closed = True
+        return succeed(None)
+
+    def names(self):
+        return [message.name for _, message in self.sent]
+
+
+class StandIn:
+    """What is announced."""
+
+    def __init__(self, name="front-desk", endpoint=UUID, scopes=()):
+        self.name = name
+        self.service = TargetService(endpoint, TYPES, scopes, (), 1)
+
+    def path(self):
+        return f"/{self.name}"
+
+
+class World:
+    """One gateway's discovery with fake links, on a Clock."""
+
+    def __init__(self, monkeypatch, *, clients=("lan",), devices=("vlan",), rate=1000.0, proxy=None, missing=(),
+                 directed=()):
+        self.clock = Clock()
+        self.interfaces = {"lan": LAN, "vlan": VLAN}
+        self.dropped, self.counted, self.told, self.overdue, self.links = [], [], [], [], {}
+        self.numbers = iter(range(1, 1000000))
+        self.missing = list(missing)
+        monkeypatch.setattr(discovery_module, "Link", self.link)
+        voice = Voice(lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: Sequence(9, next(self.numbers)),
+                      lambda: 0.5, rate)
+        self.targets = Targets(self.clock, voice, seconds=self.clock.seconds, answer_rate=20.0, base_on=self.base_on,
+                               proxy=proxy, dropped=self.dropped.append)
+        self.search = Search(
+            self.clock, voice, seconds=self.clock.seconds, period=60.0, directed=directed,
+            is_own=self.is_own, missing=lambda: self.missing,
+            overdue=self.overdue.append, tell=self.told.append, dropped=self.dropped.append)
+        self.discovery = Discovery(
+            self.clock, clients=clients, devices=devices, targets=self.targets, search=self.search, is_own=self.is_own,
+            count=lambda side, name: self.counted.append((side, name)), dropped=self.dropped.append,
+            read=lambda: self.interfaces)
+
+    def is_own(self, message_id):
+        return message_id.startswith("urn:uuid:own-")
+
+    def link(self, reactor, interface, version, **more):
+        made = FakeLink(reactor, interface, version, **more)
+        self.links[interface.name, version] = made
+        return made
+
+    def base_on(self, link, client):
+        found = local_base(link.interface.addresses, client, [("::", 5357)])
+        return f"http://{found[0]}:{found[1]}"
+
+    def start(self):
+        self.discovery.startService()
+        return self
+
+    def pass_time(self, seconds):
+        self.clock.pump([0.01] * round(seconds * 100))
+
+    def say(self, where, data, host="192.0.2.77", port=50000, answer=False, version=4):
+        link = self.links[where, version]
+        link.heard(link, data, host, port, answer)
+
+    def answers(self, where="lan", version=4):
+        return [(whom, message) for whom, message in self.links[where, version].sent if isinstance(whom, tuple)]
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """`world(...)` makes one and starts it."""
+    made = []
+
+    def make(**more):
+        made.append(World(monkeypatch, **more).start())
+        return made[-1]
+
+    yield make
+    for one in made:
+        stopping = one.discovery.stopService()
+        one.pass_time(4)
+        assert stopping.called
+        assert one.clock.getDelayedCalls() == []
+        assert all(link.closed for link in one.links.values())
+
+
+def test_a_probe_is_answered_after_a_random_delay_twice_with_our_address_on_that_link(world):
+    here = world()
+    here.targets.add("front-desk", StandIn(scopes=("http://floor/3",)))
+    here.say("lan", WINDOWS_PROBE)
+    assert here.answers() == []
+    here.pass_time(0.26)
+    [(whom, message)] = here.answers()
+    assert whom == ("192.0.2.77", 50000)
+    assert (message.name, message.version) == ("ProbeMatches", WS_2005_04)
+    assert message.relates_to == read_message(WINDOWS_PROBE).message_id
+    xaddrs = ("http://192.0.2.5:5357/front-desk",)
+    assert message.content == (TargetService(UUID, TYPES, ("http://floor/3",), xaddrs, 1),)
+    here.pass_time(1)
+    [first, again] = here.answers()
+    assert first[1].message_id == again[1].message_id
+    here.say("lan", WINDOWS_PROBE)  # the client's own repeat
+    here.pass_time(1)
+    assert len(here.answers()) == 2
+
+
+def test_over_another_link_the_same_probe_gets_the_address_there(world):
+    here = world(clients=("lan", "vlan"), devices=())
+    here.targets.add("front-desk", StandIn())
+    here.say("lan", WINDOWS_PROBE)
+    here.say("lan", WINDOWS_PROBE, "fe80::77", version=6)
+    here.say("vlan", WINDOWS_PROBE, "198.51.100.77")
+    here.pass_time(1)
+    xaddrs = [here.answers(*key)[0][1].content[0].xaddrs for key in (("lan", 4), ("lan", 6), ("vlan", 4))]
+    assert xaddrs == [("http://192.0.2.5:5357/front-desk",), ("http://fe80::5:5357/front-desk",),
+                      ("http://198.51.100.5:5357/front-desk",)]
+
+
+def test_a_resolve_is_answered_at_once_in_its_own_version(world):
+    here = world()
+    here.targets.add("front-desk", StandIn())
+    here.targets.add("other", StandIn("other", "urn:uuid:other"))
+    here.say("lan", RESOLVE_1_1)
+    here.clock.advance(0)
+    [(_, message)] = here.answers()
+    assert (message.name, message.version) == ("ResolveMatches", WS_2009_01)
+    assert [one.endpoint for one in message.content] == [UUID]
+
+
+@pytest.mark.parametrize("data", [
+    write_probe(((WSDP, "Printer"),), message_id="m"), write_resolve("urn:uuid:nobody", message_id="m"), BYE,
+    write_hello(TargetService("urn:uuid:forged"), sequence=Sequence(99, 1), message_id="m"), GSOAP_PROBE_MATCHES,
+    WINDOWS_PROXY_PROBE])
+def test_what_nobody_answers_and_what_changes_nothing(world, data):
+    here = world()
+    here.targets.add("front-desk", StandIn())
+    here.pass_time(1)
+    before = len(here.links["lan", 4].sent)
+    here.say("lan", data)
+    here.pass_time(2)
+    assert len(here.links["lan", 4].sent) == before
+    assert here.told == []
+    assert here.dropped == []
+
+
+def test_a_proxy_is_only_found_by_who_looks_for_one(world):
+    here = world(proxy=proxy_service("gw"))
+    here.targets.add("front-desk", StandIn())
+    here.say("lan", WINDOWS_PROXY_PROBE)
+    here.say("lan", write_probe((), message_id="m"))
+    here.pass_time(1)
+    (_, proxy), _, (_, plain), _ = sorted(here.answers(), key=lambda one: one[1].content[0].endpoint == UUID)
+    assert proxy.content[0].xaddrs == ("http://192.0.2.5:5357/",)
+    assert proxy.content[0].endpoint == proxy_service("gw").endpoint
+    assert [one.endpoint for one in plain.content] == [UUID]
+
+
+def test_hello_without_addresses_bye_and_nothing_to_the_scanners(world):
+    here = world()
+    stand_in = StandIn()
+    here.targets.add("front-desk", stand_in)
+    here.pass_time(1)
+    for version in (4, 6):
+        sent = here.links["lan", version].sent
+        assert [(kind, message.name) for kind, message in sent] == [("all", "Hello")] * 2
+        assert sent[0][1].content == (TargetService(UUID, TYPES, (), (), 1),)
+        assert sent[0][1].message_id == sent[1][1].message_id
+    here.targets.changed("front-desk")
+    here.pass_time(1)
+    assert len(here.links["lan", 4].sent) == 2
+    stand_in.service = None
+    here.targets.changed("front-desk")
+    here.pass_time(1)
+    assert here.links["lan", 4].names() == ["Hello", "Hello", "Bye", "Bye"]
+    here.say("lan", WINDOWS_PROBE)  # while it is gone, it is silent
+    here.pass_time(1)
+    assert here.answers() == []
+    assert set(here.links["vlan", 4].names()) == {"Probe"}
+    numbers = [message.sequence.message_number for _, message in here.links["lan", 4].sent]
+    assert numbers == sorted(numbers)
+
+
+def test_many_are_announced_at_a_rate_and_leave_in_time(world):
+    here = world(rate=20.0)
+    for number in range(100):
+        here.targets.add(str(number), StandIn(str(number), f"urn:uuid:{number}"))
+    here.pass_time(1)
+    assert 18 <= len(here.links["lan", 4].sent) <= 22
+    here.pass_time(12)
+    assert len(here.links["lan", 4].sent) == 200
+    stopping = here.discovery.stopService()
+    here.pass_time(2.3)
+    assert stopping.called
+    assert here.links["lan", 4].names().count("Bye") == 200
+
+
+def test_many_matches_in_a_few_messages_each_of_a_size_that_is_taken(world):
+    here = world()
+    for number in range(300):
+        here.targets.add(str(number), StandIn(str(number), f"urn:uuid:{number}"))
+    here.say("lan", write_probe((), message_id="m"))
+    here.pass_time(1)
+    answers = {message.message_id: message for _, message in here.answers()}
+    assert len(answers) == MOST_ANSWERS
+    assert len({one.endpoint for message in answers.values() for one in message.content}) == 300
+    few = world()
+    for number in range(MOST_ANSWERS):
+        few.targets.add(str(number), StandIn(str(number), f"urn:uuid:{number}"))
+    few.say("lan", write_probe((), message_id="m"))
+    few.pass_time(1)
+    assert all(len(message.content) == 1 for _, message in few.answers())
+
+
+def test_answers_are_limited_for_each_source(world):
+    here = world()
+    here.targets.add("front-desk", StandIn())
+    for number in range(100):
+        here.say("lan", write_probe((), message_id=f"urn:uuid:{number}"), port=40000 + number)
+    here.say("lan", write_probe((), message_id="urn:uuid:other"), "192.0.2.78")
+    assert here.dropped == ["rate"] * 80
+    here.pass_time(1)
+    assert len(here.answers()) == 42
+
+
+@pytest.mark.parametrize(("data", "reason"), [
+    (b"", "malformed"), (b"\xff" * 2000, "malformed"), (b"<" * 30000, "malformed"),
+    (b"x" * (MAX_ENVELOPE + 1), "oversize"),
+    (WINDOWS_PROBE.replace(b"<wsd:Types>", b'<wsd:Scopes MatchBy="urn:x"/><wsd:Types>'), "rule")])
+def test_what_is_of_no_use_is_dropped_and_counted(world, data, reason):
+    here = world()
+    here.targets.add("front-desk", StandIn())
+    here.say("lan", data)
+    assert here.dropped == [reason]
+    here.pass_time(1)
+    assert here.answers() == []
+
+
+@given(data=st.binary(max_size=200), cut=st.integers(0, len(WINDOWS_PROBE)))
+def test_no_datagram_raises(data, cut):
+    with pytest.MonkeyPatch.context() as patch:
+        here = World(patch, clients=("lan", "vlan"), devices=("lan", "vlan")).start()
+        here.targets.add("front-desk", StandIn())
+        here.say("lan", WINDOWS_PROBE[:cut] + data + WINDOWS_PROBE[cut:])
+        here.say("vlan", GSOAP_PROBE_MATCHES[:cut] + data + GSOAP_PROBE_MATCHES[cut:], answer=True)
+
+
+def test_on_a_link_with_both_it_never_answers_itself(world):
+    here = world(clients=("lan",), devices=("lan",))
+    here.targets.add("front-desk", StandIn())
+    here.pass_time(1)
+    link = here.links["lan", 4]
+    own = [message for kind, message in link.sent if kind != "ask"]
+    assert {message.name for message in own} == {"Hello"}
+    here.say("lan", write_hello(StandIn().service, sequence=Sequence(9, 500), message_id="urn:uuid:own-500"))
+    here.say("lan", write_hello(TargetService("urn:uuid:another"), sequence=Sequence(9, 501), message_id="urn:uuid:x"))
+    assert [one.sighting.endpoint for one in here.told] == ["urn:uuid:another"]
+    here.say("lan", write_probe(((WSDP, "Device"),), message_id="urn:uuid:own-501"))
+    here.pass_time(1)
+    assert here.answers() == []
+
+
+def test_who_is_missing_is_searched_for_soon_and_then_now_and_then(world):
+    here = world(missing=[UUID])
+    here.pass_time(1)
+    sent = here.links["vlan", 4].sent
+    assert [(kind, message.content) for kind, message in sent if isinstance(message.content, Resolve)] == [
+        ("ask", Resolve(UUID))] * 2
+    assert here.links["vlan", 4].names().count("Probe") == 2
+    assert {message.content for _, message in sent} == {Probe(((WSDP, "Device"),)), Resolve(UUID)}
+    here.pass_time(sum(FIRST_ROUNDS))
+    assert here.links["vlan", 4].names().count("Resolve") == 2 + 2 * len(FIRST_ROUNDS)
+    here.missing.clear()
+    here.pass_time(61)
+    assert here.links["vlan", 4].names().count("Resolve") == 2 + 2 * len(FIRST_ROUNDS)
+    assert here.links["vlan", 4].names().count("Probe") == 4 + 2 * len(FIRST_ROUNDS)
+
+
+def matches(relates_to, service=None):
+    return write_matches("ProbeMatches", [service or TargetService(UUID, (), (), ("http://198.51.100.20/x",), 1)],
+                         version=WS_2005_04, sequence=Sequence(5, 1), relates_to=relates_to, message_id="urn:uuid:m")
+
+
+def test_what_is_heard_of_devices(world):
+    here = world()
+    here.say("vlan", matches("urn:uuid:own-1"), answer=True)
+    [news] = here.told
+    assert isinstance(news, News)
+    assert (news.sighting.endpoint, news.sighting.via, news.resolved) == (UUID, "vlan", True)
+    here.say("vlan", matches("urn:uuid:somebody"), answer=True)
+    assert here.dropped == ["unasked"]
+    here.say("vlan", BYE)
+    assert here.told[1:] == [Left(UUID)]
+    here.say("lan", matches("urn:uuid:own-1"))  # from the clients' side
+    assert len(here.told) == 2
+    assert ("device", "ProbeMatches") in here.counted
+    assert ("client", "ProbeMatches") in here.counted
+
+
+def test_who_has_not_been_heard_of_is_overdue(world):
+    here = world()
+    here.say("vlan", matches("urn:uuid:own-1"), answer=True)
+    here.pass_time(119)
+    assert here.overdue == []
+    here.pass_time(62)
+    assert here.overdue == [UUID]
+
+
+def test_interfaces_come_change_and_go(world):
+    here = world()
+    here.targets.add("front-desk", StandIn())
+    here.pass_time(1)
+    link = here.links["lan", 4]
+    assert len(link.sent) == 2
+    moved = Interface("lan", 2, (ip_interface("192.0.2.6/24"), ip_interface("fe80::5/64")))
+    here.interfaces = {"lan": moved, "vlan": VLAN}
+    here.pass_time(POLL_SECONDS + 1)
+    assert here.links["lan", 4] is link
+    assert len(link.sent) == 4  # everybody is told once more
+    here.say("lan", WINDOWS_PROBE)
+    here.pass_time(1)
+    assert here.answers()[0][1].content[0].xaddrs == ("http://192.0.2.6:5357/front-desk",)
+    here.interfaces = {"vlan": VLAN}
+    here.pass_time(POLL_SECONDS + 1)
+    assert link.closed
+    here.interfaces = {"lan": Interface("lan", 7, moved.addresses), "vlan": VLAN}
+    here.pass_time(POLL_SECONDS + 1)
+    assert here.links["lan", 4] is not link
+    assert here.links["lan", 4].names() == ["Hello", "Hello"]
+
+
+def test_what_could_not_be_sent_is_sent_again_less_and_less_often(world):
+    here = world()
+    here.targets.add("front-desk", StandIn())
+    here.pass_time(1)
+    link = here.links["lan", 4]
+    counts = []
+    for _ in range(40):
+        link.troubled = True
+        here.pass_time(POLL_SECONDS)
+        counts.append(len(link.sent))
+    assert counts[0] >= 3
+    assert counts[-1] < 2 + 2 * 7
+
+
+def test_a_socket_that_can_not_be_opened_is_tried_again(world, monkeypatch):
+    here = world(clients=(), devices=("vlan",))
+    refused = []
+
+    def refuse(reactor, interface, version, **more):
+        refused.append(interface.name)
+        raise OSError("no")
+
+    here.interfaces = {"vlan": Interface("vlan", 9, VLAN.addresses)}
+    monkeypatch.setattr(discovery_module, "Link", refuse)
+    here.pass_time(POLL_SECONDS * 3)
+    assert len(refused) >= 2
+    monkeypatch.setattr(discovery_module, "Link", here.link)
+    here.pass_time(POLL_SECONDS + 1)
+    assert here.links["vlan", 4].interface.index == 9
+
+
+def test_what_waits_to_be_answered_is_bounded():
+    clock = Clock()
+    waiting = Transmissions(clock)
+    sent = []
+    assert all(waiting.send(lambda: b"x", sent.append, [0.5, 0.6]) for _ in range(MAX_PENDING))
+    assert not waiting.send(lambda: b"x", sent.append, [0.5, 0.6])
+    clock.pump([1, 1])
+    assert len(sent) == 2 * MAX_PENDING
+    assert waiting.send(lambda: b"x", sent.append, [0.5, 0.6])
+    waiting.stop()
+    assert clock.getDelayedCalls() == []
+
+
+ADDRESSES = tuple(map(ip_interface, ("192.0.2.5/24", "203.0.113.5/24", "fe80::5/64", "2001:db8::5/64")))
+
+
+@pytest.mark.parametrize(("client", "listeners", "found"), [
+    ("192.0.2.77", [("0.0.0.0", 80)], ("192.0.2.5", 80)), ("203.0.113.77", [("", 80)], ("203.0.113.5", 80)),
+    ("10.0.0.1", [("::", 80)], ("192.0.2.5", 80)), ("fe80::77%lan", [("::", 80)], ("fe80::5", 80)),
+    ("2001:db8::77", [("::", 80)], ("2001:db8::5", 80)), ("2001:db9::77", [("::", 80)], ("2001:db8::5", 80)),
+    ("fe80::77", [("0.0.0.0", 80)], ("192.0.2.5", 80)), ("192.0.2.77", [("203.0.113.5", 1), ("192.0.2.5", 2)],
+                                                        ("192.0.2.5", 2)),
+    ("192.0.2.77", [("203.0.113.5", 1)], ("203.0.113.5", 1)), ("192.0.2.77", [("198.51.100.5", 1)], None),
+    ("192.0.2.77", [], None)])
+def test_our_address_for_a_client(client, listeners, found):
+    assert local_base(ADDRESSES, client, listeners) == found
+
+
+def test_small_things():
+    assert zoned("FE80::1", "eth1") == "FE80::1%eth1"
+    assert zoned("fe80::1%x", "eth1") == "fe80::1%x"
+    assert zoned("2001:db8::1", "eth1") == "2001:db8::1"
+    assert zoned("192.0.2.1", "") == "192.0.2.1"
+    stable = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
+    assert probe_url("http://192.0.2.1") == probe_url("http://192.0.2.1/") == f"http://192.0.2.1{stable}"
+    assert probe_url("http://192.0.2.1/x") == "http://192.0.2.1/x"
+    assert any(address.is_loopback for address in read_interfaces()["lo"].addresses)

@@ -1,0 +1,112 @@
+"""`wsdgateway discover`: the scanners in this host's networks, and the section of the configuration for each."""
+
+import json
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from wsdgateway.bridge.adoption import name_for
+from wsdgateway.config.checks import Wrong, hosts
+from wsdgateway.net.interfaces import read_interfaces
+from wsdgateway.net.surveying import Surveyed, survey
+
+_NOTIFIES = {True: "yes", False: "no", None: "not known"}
+
+
+class DiscoverError(Exception):
+    """There is nothing that could be searched; the text says why and what to do."""
+
+
+def choose_interfaces(wanted: list[str] | None) -> tuple[str, ...]:
+    """The interfaces to search on: those, or every one that is not loopback. Raises `DiscoverError`."""
+    try:
+        known = read_interfaces()
+    except OSError as error:
+        raise DiscoverError(f"the interfaces can't be read: {error}") from None
+    for name in wanted or ():
+        if name not in known:
+            raise DiscoverError(f"--interface {name}: allowed is one of {', '.join(known)}")
+    return tuple(wanted or (name for name, interface in known.items()
+                            if not all(address.is_loopback for address in interface.addresses)))
+
+
+def choose_addresses(wanted: list[str]) -> tuple[str, ...]:
+    """The URLs for directed Probes. Raises `DiscoverError`."""
+    try:
+        return hosts(wanted)
+    except Wrong as wrong:
+        raise DiscoverError(f"--address {' '.join(wanted)}: allowed is {wrong}") from None
+
+
+def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: float, toml: bool, console: Console,
+             progress: Console) -> None:
+    """Search, and print what was found: a table, or `[[scanner]]` sections. Raises `DiscoverError`."""
+    urls = choose_addresses(addresses)
+    names = choose_interfaces(interfaces) if interfaces or not urls else ()
+
+    async def run(reactor: Any) -> None:
+        found = await search(reactor, names, urls, seconds=seconds, progress=progress)
+        show(found, toml=toml, console=console, progress=progress)
+
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str, ...], *, seconds: float,
+                 progress: Console) -> list[Surveyed]:
+    """The scanners, with a line that says what is going on."""
+    mark = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
+    where = ", ".join((*interfaces, *addresses)) or "nothing: there is no interface but loopback"
+    text = f"searching for {seconds:g} seconds on {where}"
+    with progress.status(text) as status:
+        if not progress.is_terminal:
+            progress.print(text, markup=False)
+        return await survey(
+            reactor, interfaces=interfaces, addresses=addresses, seconds=seconds,
+            new_id=lambda: mark + str(uuid.uuid4())[-12:], is_own=lambda message_id: message_id.startswith(mark),
+            heard=lambda count: status.update(f"{text}: {count} device(s) so far"))
+
+
+def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console) -> None:
+    """Print what was found."""
+    if not found:
+        progress.print("no scanner was found. One that ignores multicast is asked with --address ADDRESS", markup=False)
+    elif toml:
+        taken: set[str] = set()
+        for one in found:
+            if not one.is_stand_in:
+                console.print(_section(one, taken), markup=False, highlight=False, soft_wrap=True)
+    else:
+        table = Table(box=None, pad_edge=False)
+        for column in ("Name", "Model", "UUID", "Addresses", "Notifies"):
+            table.add_column(column, overflow="fold")
+        for one in found:
+            labels = one.found.labels
+            name = f"{labels.friendly_name} (of a gateway)" if one.is_stand_in else labels.friendly_name
+            table.add_row(*map(_plain, (name, labels.models[1], one.sighting.endpoint.removeprefix("urn:uuid:"),
+                                        " ".join(one.sighting.xaddrs), _NOTIFIES[one.notifies])))
+        console.print(table)
+
+
+def _plain(text: str) -> Text:
+    """Names come from the network: no markup, no control characters."""
+    return Text("".join(c if c.isprintable() else "�" for c in text))
+
+
+def _section(one: Surveyed, taken: set[str]) -> str:
+    """The section of the configuration: by uuid where multicast finds it, else by its address."""
+    labels, sighting = one.found.labels, one.sighting
+    name = name_for(labels.friendly_name or labels.model, sighting.endpoint, taken)
+    taken.add(name)
+    told = _plain(f"{labels.friendly_name}, {labels.models[1]}, {urlsplit(one.found.scan).hostname}")
+    key, value = ("uuid", sighting.endpoint.lower()) if sighting.via else ("device", sighting.xaddrs[0])
+    return f"# {told}\n[[scanner]]\nname = {json.dumps(name)}\n{key} = {json.dumps(value)}\n"

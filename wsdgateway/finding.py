@@ -1,0 +1,150 @@
+"""Discovery put together: which scanners are searched for, which are taken when they are found, and who is told.
+
+The configuration's `[discovery]`. What is heard on the scanners' side goes to the scanner that it is about; a scanner
+that is in no section may be adopted.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wsdgateway.bridge.adoption import Adopted, Exclusion, may_be_scanner, name_for, read_exclusion
+from wsdgateway.bridge.presence import proxy_service
+from wsdgateway.bridge.sightings import Left, News
+from wsdgateway.config.sections import Config, ScannerConfig
+from wsdgateway.metrics import Metrics
+from wsdgateway.net.adopting import Adopting
+from wsdgateway.net.discovery import Discovery
+from wsdgateway.net.multicast import Link
+from wsdgateway.net.scanner import Scanner
+from wsdgateway.net.search import Search
+from wsdgateway.net.targets import Targets, Voice
+from wsdgateway.storage.store import IStore
+
+
+class Finding(Service):
+    """`scanners` are those that are bridged; `bridge` makes one of a section, `part` bridges one no more."""
+
+    logger = Logger()
+
+    def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], voice: Voice,
+                 is_own: Callable[[str], bool], metrics: Metrics, store: IStore,
+                 base_on: Callable[[Link, str], str | None], scanners: list[Scanner],
+                 bridge: Callable[[ScannerConfig], Scanner], part: Callable[[Scanner, str], None]) -> None:
+        self._config = config
+        self._store = store
+        self._scanners = scanners
+        self._bridge = bridge
+        self._part = part
+        discovery = config.discovery
+        self._targets = Targets(
+            reactor, voice, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
+            proxy=proxy_service(config.gateway.name) if discovery.proxy else None, dropped=metrics.discovery_dropped)
+        self._search = Search(
+            reactor, voice, seconds=seconds, period=discovery.search, directed=discovery.directed, is_own=is_own,
+            missing=self._missing, overdue=self._overdue, tell=self._told, dropped=metrics.discovery_dropped)
+        self._discovery = Discovery(
+            reactor, clients=discovery.client_interfaces, devices=discovery.device_interfaces, targets=self._targets,
+            search=self._search, is_own=is_own, count=metrics.discovery, dropped=metrics.discovery_dropped)
+        self._adopting = Adopting(
+            reactor, rules=self._exclusions(), new_id=voice.new_id, names=lambda: {one.name for one in scanners},
+            bridged=lambda: {url for one in scanners for url in one.urls()}, adopt=self._adopt, dismiss=self._dismiss)
+        self.changed = self._targets.changed
+        self.resolve = self._search.resolve
+
+    def add(self, scanner: Scanner) -> None:
+        """Clients are told of it whenever it is there."""
+        self._targets.add(scanner.name, scanner.stand_in)
+
+    def startService(self) -> None:
+        super().startService()
+        self._discovery.startService()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        self._adopting.stop()
+        return self._discovery.stopService()
+
+    # What is adopted.
+
+    def _exclusions(self) -> tuple[Exclusion, ...]:
+        """What is not adopted: by the rules, and because a section says that it is not to be bridged."""
+        rules = list(self._config.discovery.exclude)
+        for scanner in self._config.scanner:
+            if not scanner.bridge:
+                url = scanner.device or scanner.scan
+                rules.append(read_exclusion(scanner.uuid or urlsplit(url or "").hostname or ""))
+        return tuple(rules)
+
+    async def load(self) -> None:
+        """Bridge the scanners that earlier starts have adopted."""
+        if not self._config.discovery.adopt:
+            return
+        configured = {scanner.uuid for scanner in self._config.scanner}
+        for adopted in await self._store.adopted():
+            if adopted.uuid in configured or not self._adopting.restore(adopted):
+                continue
+            names = {scanner.name for scanner in self._scanners}
+            if adopted.name in names:
+                adopted = Adopted(adopted.uuid, name_for(adopted.name, adopted.uuid, names))
+                await self._store.adopt(adopted)
+            self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
+
+    def _adopt(self, adopted: Adopted) -> None:
+        """Bridge a scanner that was found; as soon as its name is kept, so that it has the same after a restart."""
+        keeping = self._store.adopt(adopted)
+        keeping.addCallback(lambda _: self._begin(adopted))
+        keeping.addErrback(lambda failure: self.logger.failure(
+            "{uuid} is not adopted, for the store does not keep its name", failure, uuid=adopted.uuid))
+
+    def _begin(self, adopted: Adopted) -> None:
+        if not self.running:
+            return
+        scanner = self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
+        self.logger.info("{uuid} is bridged as {name}", uuid=adopted.uuid, name=adopted.name)
+        scanner.start()
+        sighting = self._search.sightings.get(adopted.uuid)
+        if sighting is not None:
+            scanner.sighted(News(sighting))
+
+    def _dismiss(self, uuid: str, reason: str) -> None:
+        """A scanner that was adopted is bridged no more."""
+        for scanner in [one for one in self._scanners if one.options.uuid == uuid]:
+            self._targets.remove(scanner.name)
+            self._part(scanner, reason)
+        self._store.abandon(uuid).addErrback(lambda failure: self.logger.failure(
+            "{uuid} stays in the store", failure, uuid=uuid))
+
+    # What is heard on the scanners' side.
+
+    def _of(self, endpoint: str) -> list[Scanner]:
+        return [scanner for scanner in self._scanners if (scanner.endpoint or "").lower() == endpoint.lower()]
+
+    def _missing(self) -> list[str]:
+        return [scanner.options.uuid for scanner in self._scanners if scanner.options.uuid and scanner.is_missing]
+
+    def _overdue(self, endpoint: str) -> None:
+        """A device has not been heard of for some time."""
+        for scanner in self._of(endpoint):
+            if scanner.device.reachable:
+                scanner.stand_in.check()
+
+    def _told(self, news: News | Left) -> None:
+        """A device has announced itself, answered, or said Bye."""
+        if isinstance(news, Left):
+            for scanner in self._of(news.endpoint):
+                scanner.said_bye()
+            return
+        ours = self._of(news.sighting.endpoint)
+        for scanner in ours:
+            scanner.sighted(news)
+        sections = {scanner.name for scanner in self._config.scanner}
+        may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in ours)
+        if may_adopt:
+            self._adopting.consider(news)
+        if not news.resolved and (ours or (may_adopt and may_be_scanner(news.sighting.types))):
+            self._search.resolve(news.sighting.endpoint)

@@ -1,0 +1,63 @@
+"""What earlier starts have left at a scanner: taken up again, or ended.
+
+WS-Eventing 2004/08, section 3.4. It is ended one after the other, and not over the connections of today's scanner.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.holding import Held
+from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.deviceside import DeviceSide, Whereabouts
+from wsdgateway.net.lane import Lane
+from wsdgateway.net.subscription import DeviceSubscription
+from wsdgateway.scan.operations import Operation
+
+
+class Leftovers:
+    """One scanner's. `ask` sends a request by a client that `make_client` makes; `side` is the scanner's at an address.
+
+    `see_off` is told of each subscription that is being ended.
+    """
+
+    def __init__(self, reactor: Any, *, make_client: Callable[[], DeviceClient],
+                 ask: Callable[[DeviceClient, str, Operation, bytes], Awaitable[Reply]],
+                 side: Callable[[Whereabouts], DeviceSide], see_off: Callable[[DeviceSubscription], None]) -> None:
+        self._make_client = make_client
+        self._ask = ask
+        self._side = side
+        self._see_off = see_off
+        self._lane = Lane(reactor)
+        self._held: dict[str, Held] = {}
+        self.client: DeviceClient | None = None
+
+    def restore(self, held: list[Held]) -> None:
+        """What the store has."""
+        self._held = {one.identifier: one for one in held}
+
+    def take(self, identifier: str) -> Held | None:
+        """What is held for a subscription; the gateway's own has an empty identifier."""
+        return self._held.pop(identifier, None)
+
+    def leave_all(self) -> None:
+        """End what the scanner still holds for clients that have gone, or for nobody any more."""
+        for held in self._held.values():
+            self.leave(held)
+        self._held.clear()
+
+    def leave(self, held: Held) -> None:
+        """End one of them."""
+        if self.client is None:
+            self.client = self._make_client()
+        client = self.client
+
+        async def own(url: str, operation: Operation, body: bytes) -> Reply:
+            return await self._lane.run(lambda: self._ask(client, url, operation, body))
+
+        side = attrs.evolve(self._side(Whereabouts(held.address)), own=own)
+        leaving = DeviceSubscription(side, identifier=held.identifier)
+        self._see_off(leaving)
+        leaving.leave(held)

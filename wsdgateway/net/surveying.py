@@ -1,0 +1,131 @@
+"""A survey of the scanners that can be found: searched for once, each asked for its metadata, and whether it notifies.
+
+WS-Discovery 2005/04, sections 5 and 6; WS-Eventing 2004/08, section 3. The one Subscribe, which is taken back at once,
+is for JobStatusEvent: it shows nothing on a panel.
+"""
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+
+from wsdgateway.bridge.presence import STAND_IN
+from wsdgateway.bridge.sightings import Left, News, Sighting
+from wsdgateway.discovery.messages import Sequence
+from wsdgateway.eventing.messages import read_granted, write_subscribe, write_unsubscribe
+from wsdgateway.net.adopting import Found, look_at
+from wsdgateway.net.asking import ask_once
+from wsdgateway.net.devicecall import address_of
+from wsdgateway.net.deviceside import reachable
+from wsdgateway.net.discovery import Discovery
+from wsdgateway.net.failures import DeviceError
+from wsdgateway.net.lane import Lane
+from wsdgateway.net.routes import local_address, url_of, zoned
+from wsdgateway.net.search import Search
+from wsdgateway.net.targets import Voice
+from wsdgateway.scan.operations import JOB_STATUS, SUBSCRIBE, UNSUBSCRIBE, action_of
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.parsing import Malformed
+
+RATE = 1000.0
+EXPIRES = 60.0
+ASK_SECONDS = 10.0
+LANES = 8  # devices that are asked at once
+
+
+@attrs.frozen
+class Surveyed:
+    """A scanner: how it was seen, what it says of itself, and whether it notifies (None: it could not be asked)."""
+
+    sighting: Sighting
+    found: Found
+    notifies: bool | None
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether that is a gateway's stand-in."""
+        return STAND_IN in self.sighting.types
+
+
+class _Sink(Protocol):
+    """Takes whatever a scanner has to say between Subscribe and Unsubscribe."""
+
+    transport: Any
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        self.transport.loseConnection()
+
+
+async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]) -> bool | None:
+    """Whether the scan service at that URL takes a subscription."""
+    try:
+        address = address_of(url)
+        local = await local_address(reactor, zoned(address.host, zone), address.port)
+        endpoint = TCP6ServerEndpoint if ":" in local else TCP4ServerEndpoint
+        port: Any = await endpoint(reactor, 0, interface=zoned(local, zone)).listen(Factory.forProtocol(_Sink))
+    except (DeviceError, OSError):
+        return None
+    try:
+        reply = await ask_once(reactor, url, SUBSCRIBE, write_subscribe(
+            to=url, message_id=new_id(), notify_to=f"{url_of(local, port.getHost().port)}/", expires=EXPIRES,
+            actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone)
+        granted = read_granted(read(reply.body), datetime.now(UTC)) if reply.status < 400 else None
+        if granted is not None and granted.manager is not None:
+            await ask_once(reactor, reachable(granted.manager.address, url), UNSUBSCRIBE, write_unsubscribe(
+                manager=granted.manager, message_id=new_id()), ASK_SECONDS, zone)
+        return granted is not None
+    except Malformed:
+        return False
+    except DeviceError:
+        return None
+    finally:
+        await port.stopListening()
+
+
+async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[str, ...], seconds: float,
+                 new_id: Callable[[], str], is_own: Callable[[str], bool],
+                 heard: Callable[[int], None]) -> list[Surveyed]:
+    """The scanners that answer within so many seconds on these interfaces, and by directed Probe at these URLs.
+
+    `heard` is told of how many devices there are so far.
+    """
+    def tell(news: News | Left) -> None:
+        heard(len(search.sightings.all()))
+        if isinstance(news, News) and not news.resolved:
+            search.resolve(news.sighting.endpoint)
+
+    voice = Voice(new_id, lambda: Sequence(0, 0), random.random, RATE)
+    search = Search(reactor, voice, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
+                    missing=lambda: (), overdue=lambda endpoint: None, tell=tell, dropped=lambda why: None)
+    discovery = Discovery(reactor, clients=(), devices=interfaces, search=search, is_own=is_own,
+                          count=lambda side, name: None, dropped=lambda why: None)
+    discovery.startService()
+    try:
+        await deferLater(reactor, seconds, lambda: None)
+    finally:
+        await discovery.stopService()
+    lanes = [Lane(reactor) for _ in range(LANES)]
+
+    async def look(number: int, sighting: Sighting) -> Surveyed | None:
+        return await lanes[number % LANES].run(lambda: _look(reactor, sighting, new_id))
+
+    found = await gatherResults([
+        Deferred.fromCoroutine(look(number, sighting)) for number, sighting in enumerate(search.sightings.all())])
+    return [one for one in found if one is not None]
+
+
+async def _look(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -> Surveyed | None:
+    try:
+        found = await look_at(reactor, sighting, new_id)
+    except (DeviceError, Malformed):
+        return None
+    if found is None:
+        return None
+    return Surveyed(sighting, found, await _notifies(reactor, found.scan, sighting.via, new_id))
