@@ -78,6 +78,7 @@ class GatewayService(MultiService):
         policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
         self.scanners: list[Scanner] = []
         self._dismissed: list[Scanner] = []
+        self._parting: set[Deferred[None]] = set()
         self._finding = Finding(
             reactor, config, seconds=seconds, voice=Voice(
                 new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
@@ -169,8 +170,15 @@ class GatewayService(MultiService):
         self.scanners.remove(scanner)
         self.metrics.scanners.remove(scanner)
         self._reception.remove(scanner)
-        self._dismissed.append(scanner)
+        parting = Deferred.fromCoroutine(self._see_off(scanner, reason))
+        self._parting.add(parting)
+        parting.addErrback(lambda failure: self.logger.failure("while parting with {name}", failure, name=scanner.name))
+        parting.addBoth(lambda _: self._parting.discard(parting))
+
+    async def _see_off(self, scanner: Scanner, reason: str) -> None:
         scanner.dismiss(reason)
+        await within(self._reactor, self.config.limits.stop_timeout, [scanner.audience.notifier.idle()])
+        await scanner.stop()
 
     def _base_on(self, link: Link, client: str) -> str | None:
         """The URL for a client on a link."""
@@ -248,7 +256,7 @@ class GatewayService(MultiService):
         self._door.drain()
         await within(self._reactor, self.config.limits.stop_timeout, [
             self._door.empty(), *(scanner.audience.notifier.idle() for scanner in scanners)])
-        await gatherResults([Deferred.fromCoroutine(scanner.stop()) for scanner in scanners])
+        await gatherResults([*self._parting, *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
         self._deliveries.stop()
         await self._door.close_all()
         if self.admin.running:

@@ -12,9 +12,10 @@ from conftest import program
 
 CLIENTS, GATEWAY, SCANNERS = "clients", "gateway", "scanners"
 PLACES = (CLIENTS, GATEWAY, SCANNERS)
-# Of each place: interfaces with the address of each version of IP.
-IPV4 = {CLIENTS: {"lan": "192.0.2.77/24"}, GATEWAY: {"lan": "192.0.2.5/24", "vlan": "198.51.100.5/24"},
-        SCANNERS: {"vlan": "198.51.100.20/24"}}
+# Of each place: interfaces, with the address by each version of IP.
+ADDRESSES = {CLIENTS: {"lan": ("192.0.2.77/24", "fd00:a::77/64")},
+             GATEWAY: {"lan": ("192.0.2.5/24", "fd00:a::5/64"), "vlan": ("198.51.100.5/24", "fd00:b::5/64")},
+             SCANNERS: {"vlan": ("198.51.100.20/24", "fd00:b::20/64")}}
 
 
 def missing():
@@ -31,7 +32,7 @@ def missing():
 
 
 class Network:
-    """The namespaces, and what runs in them. With `ipv4` False there are link-local IPv6 addresses only."""
+    """The namespaces, and what runs in them, by IPv4 and link-local IPv6, or by IPv6 alone."""
 
     def __init__(self, folder, *, ipv4):
         self.folder = folder
@@ -48,10 +49,9 @@ class Network:
         for link, place in (("lan", CLIENTS), ("vlan", SCANNERS)):
             self._ip("link", "add", link, "netns", self.names[place], "type", "veth", "peer", "name", link, "netns",
                      self.names[GATEWAY])
-        for place, interfaces in IPV4.items():
-            for link, address in interfaces.items():
-                if self.ipv4:
-                    self.run(place, "ip", "address", "add", address, "dev", link)
+        for place, interfaces in ADDRESSES.items():
+            for link, (ipv4, ipv6) in interfaces.items():
+                self.run(place, "ip", "address", "add", ipv4 if self.ipv4 else ipv6, "dev", link)
                 self.run(place, "ip", "link", "set", link, "up")
 
     def _ip(self, *arguments):

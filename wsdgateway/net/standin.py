@@ -147,7 +147,11 @@ class StandIn:
 
     async def _ask(self) -> tuple[Described, int]:
         told = await self._describe()
-        return told, await self._version_of(f"{told.digest()} {self._guise.suffix}")
+        try:
+            return told, await self._version_of(f"{told.digest()} {self._guise.suffix}")
+        except Exception:  # a store that can't be written to must not hide the scanner
+            self.log.failure("{scanner}: the store does not keep the version of its metadata", scanner=self._scanner)
+            return told, (self._version or 0) + 1
 
     def _told(self, told: tuple[Described, int] | Failure, times_forgotten: int) -> None:
         self._asking = False
