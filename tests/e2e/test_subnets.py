@@ -157,12 +157,13 @@ def test_the_scanner_goes_and_comes_and_moves(network, airscan, tmp_path, until,
     until(lambda: is_subscribed(network))
     first = scan(airscan, tmp_path, "first.jpg")
     network.end(scanner, kill=not bye)
-    until(lambda: not found(airscan), 40)
+    until(lambda: not scanners(network)[0]["announced"], 40)
+    assert not found(airscan)
     network.run(SCANNERS, "ip", "address", "del", "198.51.100.20/24", "dev", "vlan")
     network.run(SCANNERS, "ip", "address", "add", "198.51.100.99/24", "dev", "vlan")
     network.scanner()
-    until(lambda: [one for one in is_subscribed(network) if "198.51.100.20" not in (one["scan"] or "")], 40)
-    until(lambda: found(airscan), 40)
+    until(lambda: [one for one in is_subscribed(network)
+                   if "198.51.100.20" not in one["scan"] and one["announced"]], 40)
     assert scan(airscan, tmp_path, "second.jpg") == first
 
 

@@ -234,9 +234,7 @@ class DeviceClient:
     def answered(self) -> None:
         """The head of an answer has come."""
         self.heard_at = self._seconds()
-        if self._reachable is not True:
-            self.log.info("{peers}: the scanner answers", peers=", ".join(sorted(self.peers)))
-            self._found(True)
+        self._found(True)
 
     def reached(self, peer: str) -> None:
         """A connection was made to that IP address."""

@@ -21,10 +21,12 @@ from wsdgateway.net.failures import DeviceError
 from wsdgateway.soap.parsing import Malformed
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+MOST_AT_ONCE = 3  # what was seen somewhere else need not wait until its former address has failed
 
 
 class Locator:
-    """One scanner's. `own` asks it by `client`; `found` is called with the address of its scan service.
+    """One scanner's. `own` asks it by `client`, `elsewhere` by a connection of its own, which does not wait for what is
+    dead; `found` is called with the address of its scan service.
 
     `endpoint` is the scanner's endpoint address where it is known: whoever else answers is not it. `device` is where
     the scan service was found last.
@@ -32,18 +34,20 @@ class Locator:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, client: DeviceClient, own: Own, new_id: Callable[[], str],
-                 endpoint: str | None, found: Callable[[str], None]) -> None:
+    def __init__(self, reactor: Any, *, scanner: str, client: DeviceClient, own: Own, elsewhere: Own,
+                 new_id: Callable[[], str], endpoint: str | None, found: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._scanner = scanner
         self._client = client
         self._own = own
+        self._elsewhere = elsewhere
         self._new_id = new_id
         self._endpoint = endpoint
         self._found = found
         self._timer: IDelayedCall | None = None
         self._pause = FIRST_PAUSE
-        self._asking = False
+        self._asking: tuple[str, ...] | None = None
+        self._running = 0
         self._stopped = False
         self._urls: tuple[str, ...] = ()
         self._via = ""
@@ -54,18 +58,21 @@ class Locator:
         if urls and urls != self._urls:
             self._urls = urls
             self._pause = FIRST_PAUSE
-        if not self._asking and not self._stopped and self._urls:
+        is_asking = self._asking is not None and self._asking == self._urls
+        if not is_asking and not self._stopped and self._urls and self._running < MOST_AT_ONCE:
             self.cancel()
-            self._asking = True
+            self._asking = self._urls
             looking: Deferred[None] = Deferred.fromCoroutine(self._look())
             looking.addErrback(lambda failure: self.log.failure("{scanner}: metadata", failure, scanner=self._scanner))
 
     def sighted(self, sighting: Sighting, *, changed: bool) -> None:
         """The scanner has said where it is; `changed`: it may tell something else there than it did."""
-        urls = tuple(filter(is_http, sighting.xaddrs))
-        if urls and (changed or self._may_have_moved(urls, sighting.via)):
+        urls = tuple(sorted(filter(is_http, sighting.xaddrs), key=lambda url: url != self.device))
+        if not urls or not (changed or self._may_have_moved(urls, sighting.via)):
+            return
+        if changed or urls != self._urls or self._timer is None:
             self._client.zone = self._via = sighting.via
-            self.look(tuple(sorted(urls, key=lambda url: url != self.device)))
+            self.look(urls)
 
     def _may_have_moved(self, urls: tuple[str, ...], via: str) -> bool:
         """Whether the scanner has to be looked for at these addresses.
@@ -81,21 +88,23 @@ class Locator:
     async def _look(self) -> None:
         urls = self._urls
         why: list[str] = []
+        self._running += 1
         try:
             for url in urls:
                 address = await self._try(url, why)
-                if self._stopped:
-                    return
+                if self._stopped or urls != self._urls:
+                    return  # it has been seen somewhere else meanwhile
                 if address is not None:
                     self._pause = FIRST_PAUSE
                     self.device = url
                     self._found(address)
                     return
         finally:
-            self._asking = False
-        if urls != self._urls:  # it has been found somewhere else meanwhile
-            self.look()
-            return
+            self._running -= 1
+            if urls == self._urls:
+                self._asking = None
+            elif self._asking != self._urls:  # there was no room to look there
+                self.look()
         self.log.warn("{scanner}: the scan service is not known: {why}; next try in {pause:g} s",
                       scanner=self._scanner, why="; ".join(why), pause=self._pause)
         self._timer = self._reactor.callLater(self._pause, self.look)
@@ -103,7 +112,8 @@ class Locator:
 
     async def _try(self, url: str, why: list[str]) -> str | None:
         try:
-            envelope = await read_metadata(self._own, url, self._new_id, self._endpoint)
+            ask = self._own if url == self.device and self._client.reachable else self._elsewhere
+            envelope = await read_metadata(ask, url, self._new_id, self._endpoint)
             addresses = scan_service_addresses(envelope)
         except DeviceError as error:
             why.append(str(error))

@@ -32,6 +32,7 @@ def _open(interface: Interface, version: int, *, group: bool) -> socket.socket:
         address = GROUPS[version] if group else ("0.0.0.0" if version == 4 else "::")
         if group:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # some daemons set this one alone
         if version == 4:
             where = struct.pack("@4s4si", socket.inet_aton(GROUPS[4]), bytes(4), interface.index)
             made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, where)

@@ -76,8 +76,8 @@ class Scanner:
             version_of=lambda digest: around.store.metadata_version(self.name, digest), hosts=self._hosts,
             is_here=self._is_here, new_id=around.new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
-            around.reactor, scanner=self.name, client=self.device, own=self.own, new_id=around.new_id,
-            endpoint=options.uuid, found=self._found)
+            around.reactor, scanner=self.name, client=self.device, own=self.own,
+            elsewhere=self._ask_elsewhere, new_id=around.new_id, endpoint=options.uuid, found=self._found)
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self._check)
@@ -85,6 +85,7 @@ class Scanner:
         self.subscription: DeviceSubscription | None = None
         self._where: Whereabouts | None = None
         self._said_bye = False
+        self._changes = (False, False)
         self._checking: IDelayedCall | None = None
         self._stand_in_changed()
 
@@ -118,6 +119,15 @@ class Scanner:
     async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
         """Send a request of our own to the device. Raises `DeviceError`."""
         return await self._ask(self.device, url, operation, body)
+
+    async def _ask_elsewhere(self, url: str, operation: Operation, body: bytes) -> Reply:
+        """The same, to where the device may be now. Raises `DeviceError`."""
+        client = self._make_client(max_connections=1)
+        client.zone = self.device.zone
+        try:
+            return await self._ask(client, url, operation, body)
+        finally:
+            await client.stop()
 
     async def _ask(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
         metrics = self._around.metrics
@@ -201,8 +211,9 @@ class Scanner:
     def _found(self, address: str) -> None:
         """The scan service is there."""
         if self._where is not None:
-            if self._where.address != address:
+            if self._where.address != address or self.device.reachable is False:
                 self._moved(self._where, address)
+            self._catch_up()
             return
         if self._locator.device is not None:
             self.log.info("{scanner}: its scan service is {url}", scanner=self.name, url=address)
@@ -227,7 +238,7 @@ class Scanner:
 
     def _moved(self, where: Whereabouts, address: str) -> None:
         """It has another address: what it holds for us it holds still, unless it has started again."""
-        self.log.info("{scanner}: its scan service is {url} from now on", scanner=self.name, url=address)
+        self.log.info("{scanner}: its scan service is {url} now", scanner=self.name, url=address)
         self.bridge.device = where.address = address
         self.device.moved()
         self._ask_again()
@@ -260,12 +271,20 @@ class Scanner:
         if news.started:
             self.log.info("{scanner}: it has started again", scanner=self.name)
             self.bridge.rebooted()
-            self._ask_again()
-        if news.described:
-            self.stand_in.forget()
-        self._around.on_presence(self.name)
-        if self.options.uuid is not None:
+        self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
+        if self.options.uuid is None:
+            self._catch_up()
+        else:  # where is it?
             self._locator.sighted(news.sighting, changed=news.described)
+        self._around.on_presence(self.name)
+
+    def _catch_up(self) -> None:
+        """Do what has to be done since the scanner has started again, or has other things to tell."""
+        (started, described), self._changes = self._changes, (False, False)
+        if started:
+            self._ask_again()
+        if described:
+            self.stand_in.forget()
 
     def said_bye(self) -> None:
         """The scanner has announced that it leaves."""
@@ -273,7 +292,11 @@ class Scanner:
         self._around.on_presence(self.name)
 
     def _reachability_changed(self) -> None:
-        if self.device.reachable is False:
+        if self.device.reachable:
+            self.log.info("{scanner}: the scanner answers at {peers}", scanner=self.name,
+                          peers=", ".join(sorted(self.device.peers)))
+        else:
+            self.log.warn("{scanner}: the scanner does not answer", scanner=self.name)
             self.stand_in.look()
             if self.options.uuid is not None:
                 self._around.search(self.options.uuid)
