@@ -5,21 +5,32 @@ that is in no section may be adopted.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from wsdgateway.bridge.adoption import Adopted, Exclusion, may_be_scanner, name_for, read_exclusion
+from wsdgateway.bridge.adoption import (
+    Adopted,
+    Exclusion,
+    host_exclusion,
+    may_be_scanner,
+    name_for,
+    read_exclusion,
+)
 from wsdgateway.bridge.presence import proxy_service
 from wsdgateway.bridge.sightings import Left, News
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.adopting import Adopting
+from wsdgateway.net.describing import uuid_of
 from wsdgateway.net.discovery import Discovery
 from wsdgateway.net.multicast import Link
+from wsdgateway.net.routes import addresses_of
 from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.search import Search
 from wsdgateway.net.targets import Targets, Voice
@@ -33,8 +44,9 @@ class Finding(Service):
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], voice: Voice,
                  is_own: Callable[[str], bool], metrics: Metrics, store: IStore,
-                 base_on: Callable[[Link, str], str | None], scanners: list[Scanner],
+                 base_on: Callable[[Link, str | None], str | None], scanners: list[Scanner],
                  bridge: Callable[[ScannerConfig], Scanner], part: Callable[[Scanner, str], None]) -> None:
+        self._reactor = reactor
         self._config = config
         self._store = store
         self._scanners = scanners
@@ -46,14 +58,14 @@ class Finding(Service):
             proxy=proxy_service(config.gateway.name) if discovery.proxy else None, dropped=metrics.discovery_dropped)
         self._search = Search(
             reactor, voice, seconds=seconds, period=discovery.search, directed=discovery.directed, is_own=is_own,
-            missing=self._missing, overdue=self._overdue, tell=self._told, dropped=metrics.discovery_dropped)
+            missing=self._missing, overdue=self._overdue, readdressed=self._readdressed, tell=self._told,
+            dropped=metrics.discovery_dropped)
         self._discovery = Discovery(
             reactor, clients=discovery.client_interfaces, devices=discovery.device_interfaces, targets=self._targets,
             search=self._search, is_own=is_own, count=metrics.discovery, dropped=metrics.discovery_dropped)
         self._adopting = Adopting(
-            reactor, rules=self._exclusions(), new_id=voice.new_id, names=lambda: {one.name for one in scanners},
-            bridged=lambda: {url for one in scanners for url in one.urls()}, adopt=self._adopt, dismiss=self._dismiss)
-        self.changed = self._targets.changed
+            reactor, rules=self._exclusions(), new_id=voice.new_id, names=self._names,
+            bridged=self._bridged, adopt=self._adopt, dismiss=self._dismiss)
         self.resolve = self._search.resolve
 
     def add(self, scanner: Scanner) -> None:
@@ -71,35 +83,54 @@ class Finding(Service):
 
     # What is adopted.
 
+    def _names(self) -> set[str]:
+        """Those that are taken, if only by a section that is not bridged."""
+        return {one.name for one in self._scanners} | {section.name for section in self._config.scanner}
+
     def _exclusions(self) -> tuple[Exclusion, ...]:
         """What is not adopted: by the rules, and because a section says that it is not to be bridged."""
         rules = list(self._config.discovery.exclude)
-        for scanner in self._config.scanner:
-            if not scanner.bridge:
-                url = scanner.device or scanner.scan
-                rules.append(read_exclusion(scanner.uuid or urlsplit(url or "").hostname or ""))
+        for section in self._config.scanner:
+            if not section.bridge:
+                uuid = section.uuid or uuid_of(section.device or "")
+                if uuid is not None:
+                    rules.append(read_exclusion(uuid))
+                rules.extend(host_exclusion(host) for host in _hosts(section))
         return tuple(rules)
+
+    async def _look_up(self) -> None:
+        """What is not to be bridged may be named, and be found by its address."""
+        for section in self._config.scanner:
+            for host in _hosts(section) if not section.bridge else ():
+                for address in await addresses_of(self._reactor, host):
+                    self._adopting.rules += (host_exclusion(address),)
 
     async def load(self) -> None:
         """Bridge the scanners that earlier starts have adopted."""
         if not self._config.discovery.adopt:
             return
-        configured = {scanner.uuid for scanner in self._config.scanner}
+        await self._look_up()
+        sections = [section for section in self._config.scanner if section.bridge]
+        configured = {section.uuid or uuid_of(section.device or "") for section in sections}
         for adopted in await self._store.adopted():
-            if adopted.uuid in configured or not self._adopting.restore(adopted):
-                continue
-            names = {scanner.name for scanner in self._scanners}
-            if adopted.name in names:
-                adopted = Adopted(adopted.uuid, name_for(adopted.name, adopted.uuid, names))
-                await self._store.adopt(adopted)
-            self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
+            if adopted.uuid in configured:
+                await self._store.abandon(adopted.uuid)
+            elif self._adopting.restore(adopted):
+                if adopted.name in self._names():
+                    adopted = Adopted(adopted.uuid, name_for(adopted.name, adopted.uuid, self._names()))
+                    await self._store.adopt(adopted)
+                self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
 
     def _adopt(self, adopted: Adopted) -> None:
         """Bridge a scanner that was found; as soon as its name is kept, so that it has the same after a restart."""
         keeping = self._store.adopt(adopted)
+        keeping.addCallbacks(lambda _: self._adopting.settled(adopted, kept=True), partial(self._not_kept, adopted))
         keeping.addCallback(lambda _: self._begin(adopted))
-        keeping.addErrback(lambda failure: self.logger.failure(
-            "{uuid} is not adopted, for the store does not keep its name", failure, uuid=adopted.uuid))
+        keeping.addErrback(lambda failure: self.logger.failure("while adopting {uuid}", failure, uuid=adopted.uuid))
+
+    def _not_kept(self, adopted: Adopted, failure: Failure) -> Failure:
+        self._adopting.settled(adopted, kept=False)
+        return failure
 
     def _begin(self, adopted: Adopted) -> None:
         if not self.running:
@@ -116,10 +147,28 @@ class Finding(Service):
         for scanner in [one for one in self._scanners if one.options.uuid == uuid]:
             self._targets.remove(scanner.name)
             self._part(scanner, reason)
+        self._adopting.abandoned(uuid)
         self._store.abandon(uuid).addErrback(lambda failure: self.logger.failure(
             "{uuid} stays in the store", failure, uuid=uuid))
 
     # What is heard on the scanners' side.
+
+    def _bridged(self) -> set[tuple[str, int]]:
+        """Host and port of scan services that are known by their address alone.
+
+        Others are known by their uuid, and may have left their address to another scanner.
+        """
+        return {place for scanner in self._scanners if scanner.endpoint is None for place in scanner.places()}
+
+    def changed(self, name: str) -> None:
+        """A scanner has come, gone, or is known better: clients are told, and none stays bridged twice."""
+        self._targets.changed(name)
+        sections = {section.name for section in self._config.scanner}
+        known = {(one.endpoint or "").lower() for one in self._scanners if one.name in sections}
+        bridged = self._bridged()
+        for scanner in [one for one in self._scanners if one.name not in sections and one.options.uuid]:
+            if scanner.options.uuid in known or scanner.places() & bridged:
+                self._dismiss(scanner.options.uuid or "", "This scanner is bridged under another name.")
 
     def _of(self, endpoint: str) -> list[Scanner]:
         return [scanner for scanner in self._scanners if (scanner.endpoint or "").lower() == endpoint.lower()]
@@ -133,6 +182,11 @@ class Finding(Service):
             if scanner.device.reachable:
                 scanner.stand_in.check()
 
+    def _readdressed(self) -> None:
+        """The addresses by which scanners reach us may be other ones."""
+        for scanner in self._scanners:
+            scanner.check()
+
     def _told(self, news: News | Left) -> None:
         """A device has announced itself, answered, or said Bye."""
         if isinstance(news, Left):
@@ -142,9 +196,14 @@ class Finding(Service):
         ours = self._of(news.sighting.endpoint)
         for scanner in ours:
             scanner.sighted(news)
-        sections = {scanner.name for scanner in self._config.scanner}
+        sections = {section.name for section in self._config.scanner if section.bridge}
         may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in ours)
         if may_adopt:
             self._adopting.consider(news)
         if not news.resolved and (ours or (may_adopt and may_be_scanner(news.sighting.types))):
             self._search.resolve(news.sighting.endpoint)
+
+
+def _hosts(section: ScannerConfig) -> list[str]:
+    """The host of a scanner that is given by an address."""
+    return [urlsplit(url).hostname or "" for url in (section.device, section.scan) if url]

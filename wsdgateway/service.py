@@ -126,7 +126,9 @@ class GatewayService(MultiService):
         return ScannerOptions(
             name=scanner.name, scan=scanner.scan, device=scanner.device, uuid=scanner.uuid,
             same_identity=scanner.identity == "same", suffix=config.discovery.suffix,
-            announced=bool(config.discovery.client_interfaces), subscribe=scanner.events == "auto",
+            announced=bool(config.discovery.client_interfaces),
+            served=" ".join(f"{listen.endpoint} {listen.advertise}" for listen in config.listen),
+            subscribe=scanner.events == "auto",
             max_connections=scanner.max_connections, timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
             lenient=scanner.lenient, event_sources=scanner.event_sources, max_age=config.cache.max_age,
             poll_interval=config.cache.poll_interval, history=config.cache.history, expires=config.events.expires,
@@ -180,8 +182,9 @@ class GatewayService(MultiService):
         await within(self._reactor, self.config.limits.stop_timeout, [scanner.audience.notifier.idle()])
         await scanner.stop()
 
-    def _base_on(self, link: Link, client: str) -> str | None:
-        """The URL for a client on a link."""
+    def _base_on(self, link: Link, client: str | None) -> str | None:
+        """The URL for a client, or anybody, on a link."""
+        client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
         listeners = [listener.address for listener in self.listeners if listener.address is not None]
         found = local_base(link.interface.addresses, client, listeners)
         return None if found is None else self._base(*found)

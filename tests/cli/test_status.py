@@ -11,6 +11,7 @@ from rich.console import Console
 from wsdgateway.cli.status import MAX_JOBS, StatusError, status
 
 SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/WDP/SCAN", "reachable": True,
+           "searched": False, "stand_in": "urn:uuid:5", "announced": True,
            "subscription": "subscribed", "active_jobs": 1}
 JOB = {"scanner": "front-desk", "job_id": "7", "state": "Processing", "reasons": ["None", "Other"], "lost": False,
        "scans_completed": 4, "created": None, "completed": None}
@@ -54,7 +55,7 @@ def shown(url, **more):
 def test_three_tables(site):
     text = shown(site.url + "/")
     lines = {line.split()[0] + line.split()[1]: line.split() for line in text.splitlines() if len(line.split()) > 1}
-    assert lines["front-deskhttp://198.51.100.20/WDP/SCAN"][2:] == ["yes", "subscribed", "1"]
+    assert lines["front-deskhttp://198.51.100.20/WDP/SCAN"][2:] == ["yes", "urn:uuid:5", "subscribed", "1"]
     assert lines["front-deskthis"][1:6] == ["this", "gateway", "192.0.2.5:5357", "all", "–"]
     assert lines["front-desk192.0.2.7"][2:] == ["192.0.2.7:5357", "JobStatus", "[red]An�na", "0", "s", "3", "tries",
                                                 "failed,", "1", "event", "waiting"]

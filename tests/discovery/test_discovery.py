@@ -81,7 +81,8 @@ def test_messages_in_the_styles_of_makers(data, name, content):
 
 def test_what_stands_around_a_message():
     read = read_message(GSOAP_PROBE_MATCHES)
-    assert (read.version, read.relates_to, read.sequence) == (WS_2005_04, "urn:uuid:asked", Sequence(1763800000, 7))
+    assert (read.version, read.relates_to) == (WS_2005_04, "urn:uuid:asked")
+    assert read.sequence == Sequence(1763800000, 7, "urn:uuid:5")
     assert read_message(DEFAULT_NAMESPACE_HELLO).sequence is None
     assert read_message(RESOLVE_1_1).version is WS_2009_01
     assert read_message(RESOLVE_1_1).message_id == "urn:uuid:r"
@@ -182,16 +183,18 @@ def test_announcements_and_questions_are_written_and_read():
 def test_as_many_as_fit():
     many = [TargetService(f"urn:uuid:{number}", SERVICE.types, ("http://a/" + "ü" * 40,), SERVICE.xaddrs, 1)
             for number in range(300)]
-    split = list(in_envelopes([*many[:100], TargetService("urn:uuid:x", (), ("y" * MAX_ENVELOPE,)), *many[100:]]))
+    large = TargetService("urn:uuid:x", (), ("y" * MAX_ENVELOPE,))
+    split = list(in_envelopes([*many[:100], large, *many[100:]], "&" * 1024))
     assert [one for together in split for one in together] == many
-    for together in split:
+    for number, together in enumerate(split):
         data = write_matches("ResolveMatches", together, version=WS_2009_01, sequence=Sequence(1 << 62, 1 << 62),
                              relates_to="&" * 1024, message_id="m" * 100)
         assert len(data) <= MAX_ENVELOPE
+        assert number == len(split) - 1 or len(data) > MAX_ENVELOPE - 1500  # as many as fit
         assert len(message_in(read_addressed(data)).content) == len(together)
-    assert 5 < len(split) < 12
-    assert list(in_envelopes([])) == []
-    assert [len(together) for together in in_envelopes(many[:9], 2)] == [2, 2, 2, 2, 1]
+    assert 4 <= len(split) < 12
+    assert list(in_envelopes([], None)) == []
+    assert [len(together) for together in in_envelopes(many[:9], None, at_most=2)] == [2, 2, 2, 2, 1]
 
 
 # Matching.
@@ -213,9 +216,11 @@ D = WS_2005_04.uri
     ((), ("http://a.org/floor", "http://b.org"), None, False),
     ((), ("http://a.org/%66loor",), f"{D}/rfc2396", True), ((), ("http://a.org",), f"{WS_2009_01.uri}/rfc3986", True),
     ((), ("urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366",), f"{D}/uuid", True), ((), ("x",), f"{D}/uuid", False),
-    ((), ("http://a.org/floor/3",), f" {D}/strcmp0 ", True), ((), ("http://a.org/floor",), f"{D}/strcmp0", False),
+    ((), ("http://a.org/floor/3",), f" {D}/strcmp0 ", True),
+    ((), ("http://a.org/floor",), f"{D}/strcmp0", False),
     ((), ("ldap:///o=Acme,c=us",), f"{D}/ldap", True), ((), ("ldap:///ou=eng",), f"{D}/ldap", False),
-    ((), ("ldap:///ou=eng,o=acme,c=us",), f"{D}/ldap", True), ((), (), f"{WS_2009_01.uri}/none", False)])
+    ((), ("ldap:///ou=eng,o=acme,c=us",), f"{D}/ldap", True),
+    ((), ("http://[x",), f"{D}/ldap", False), ((), (), f"{WS_2009_01.uri}/none", False)])
 def test_matching(types, scopes, rule, found):
     assert matches(types, scopes, rule, **OFFERED) is found
 
@@ -225,6 +230,12 @@ def test_the_rule_for_those_without_scopes():
         assert matches((), (), f"{version.uri}/none", offered_types=(), offered_scopes=())
         assert not matches(((WSDP, "X"),), (), f"{version.uri}/none", offered_types=(), offered_scopes=())
         check_rule(f"{version.uri}/none")
+
+
+def test_those_without_scopes_are_in_the_implied_one():
+    for scope in (f"{D}/adhoc", f"{WS_2009_01.uri}/DefaultScope"):
+        assert matches((), (scope,), None, offered_types=(), offered_scopes=())
+        assert not matches((), (scope,), None, **OFFERED)
 
 
 @pytest.mark.parametrize("rule", ["urn:x", f"{D}/none", f"{D}/soundex", ""])

@@ -23,22 +23,32 @@ _COMPUTER = "Computer"
 
 @attrs.frozen
 class Exclusion:
-    """A rule by which a scanner is left alone; one of the three is given. `model` is a pattern with `*` and `?`."""
+    """A rule by which a scanner is left alone, as its text has it; one of the others is given.
 
+    `model` is a pattern with `*` and `?`.
+    """
+
+    text: str = ""
     uuid: str | None = None
     network: IPv4Network | IPv6Network | None = None
     model: str | None = None
+    host: str | None = None
 
 
 def read_exclusion(text: str) -> Exclusion:
     """The rule in a text: a `urn:uuid:`, an IP address or network, or else a model."""
     text = text.strip()
     if text.lower().startswith("urn:uuid:"):
-        return Exclusion(uuid=text.lower())
+        return Exclusion(text, uuid=text.lower())
     try:
-        return Exclusion(network=ip_network(text, strict=False))
+        return Exclusion(text, network=ip_network(text, strict=False))
     except ValueError:
-        return Exclusion(model=text.lower())
+        return Exclusion(text, model=text.lower())
+
+
+def host_exclusion(host: str) -> Exclusion:
+    """The rule that leaves alone what is at that host, an IP address or a name."""
+    return read_exclusion(host) if _ip(host) is not None else Exclusion(host, host=host.lower())
 
 
 def may_be_scanner(types: Iterable[QName]) -> bool:
@@ -55,10 +65,13 @@ def may_be_scanner(types: Iterable[QName]) -> bool:
 def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable[str],
               models: Iterable[str]) -> Exclusion | None:
     """The first of the rules that leaves it alone. `hosts` are its IP addresses, `models` what it calls itself."""
+    hosts = list(hosts)
     addresses = [address for address in map(_ip, hosts) if address is not None]
     names = [name.lower() for name in models if name]
     for rule in rules:
         if rule.uuid is not None and rule.uuid == sighting.endpoint.lower():
+            return rule
+        if rule.host is not None and rule.host in {host.lower() for host in hosts}:
             return rule
         if rule.network is not None and any(address in rule.network for address in addresses):
             return rule

@@ -103,4 +103,5 @@ def _is_stale(sequence: Sequence | None, known: Sighting, now: float) -> bool:
         return False
     if sequence.instance_id != known.sequence.instance_id:
         return sequence.instance_id < known.sequence.instance_id
-    return sequence.message_number < known.sequence.message_number
+    return (sequence.sequence_id == known.sequence.sequence_id
+            and sequence.message_number < known.sequence.message_number)

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from wsdgateway.bridge.adoption import name_for
-from wsdgateway.config.checks import Wrong, hosts
+from wsdgateway.config.checks import Wrong, device_uuid, hosts
 from wsdgateway.net.interfaces import read_interfaces
 from wsdgateway.net.surveying import Surveyed, survey
 
@@ -69,11 +69,13 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
     text = f"searching for {seconds:g} seconds on {where}"
     with progress.status(text) as status:
         if not progress.is_terminal:
-            progress.print(text, markup=False)
-        return await survey(
+            progress.print(text, markup=False, soft_wrap=True)
+        found = await survey(
             reactor, interfaces=interfaces, addresses=addresses, seconds=seconds,
             new_id=lambda: mark + str(uuid.uuid4())[-12:], is_own=lambda message_id: message_id.startswith(mark),
-            heard=lambda count: status.update(f"{text}: {count} device(s) so far"))
+            heard=lambda count: status.update(f"{text}: {count} device(s) so far"),
+            silent=lambda url, why: progress.print(f"{url} does not answer: {why}", markup=False, soft_wrap=True))
+    return found
 
 
 def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console) -> None:
@@ -82,6 +84,9 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
         progress.print("no scanner was found. One that ignores multicast is asked with --address ADDRESS", markup=False)
     elif toml:
         taken: set[str] = set()
+        links = sorted({one.sighting.via for one in found if one.sighting.via and not one.is_stand_in})
+        if links:
+            console.print(f"# [discovery]\n# device_interfaces = {json.dumps(links)}\n", markup=False, highlight=False)
         for one in found:
             if not one.is_stand_in:
                 console.print(_section(one, taken), markup=False, highlight=False, soft_wrap=True)
@@ -92,7 +97,7 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
         for one in found:
             labels = one.found.labels
             name = f"{labels.friendly_name} (of a gateway)" if one.is_stand_in else labels.friendly_name
-            table.add_row(*map(_plain, (name, labels.models[1], one.sighting.endpoint.removeprefix("urn:uuid:"),
+            table.add_row(*map(_plain, (name, labels.models[1], one.sighting.endpoint,
                                         " ".join(one.sighting.xaddrs), _NOTIFIES[one.notifies])))
         console.print(table)
 
@@ -108,5 +113,10 @@ def _section(one: Surveyed, taken: set[str]) -> str:
     name = name_for(labels.friendly_name or labels.model, sighting.endpoint, taken)
     taken.add(name)
     told = _plain(f"{labels.friendly_name}, {labels.models[1]}, {urlsplit(one.found.scan).hostname}")
-    key, value = ("uuid", sighting.endpoint.lower()) if sighting.via else ("device", sighting.xaddrs[0])
+    try:
+        key, value = "uuid", device_uuid(sighting.endpoint)
+    except Wrong:
+        key = ""
+    if not key or not sighting.via:
+        key, value = "device", one.found.device
     return f"# {told}\n[[scanner]]\nname = {json.dumps(name)}\n{key} = {json.dumps(value)}\n"

@@ -54,10 +54,11 @@ def _row(table: Table, *values: Any) -> None:
 
 
 def _scanners(found: list[dict[str, Any]]) -> Table:
-    table = _table("Scanners", "Name", "Scan service", "Reachable", "Subscription", "Active jobs")
+    table = _table("Scanners", "Name", "Scan service", "Reachable", "Announced as", "Subscription", "Active jobs")
     for scanner in found:
-        _row(table, scanner["name"], scanner["scan"], _REACHABLE[scanner["reachable"]], scanner["subscription"],
-             scanner["active_jobs"])
+        scan = "searched for" if scanner["searched"] and not scanner["scan"] else scanner["scan"]
+        _row(table, scanner["name"], scan, _REACHABLE[scanner["reachable"]],
+             scanner["stand_in"] if scanner["announced"] else None, scanner["subscription"], scanner["active_jobs"])
     return table
 
 

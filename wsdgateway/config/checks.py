@@ -160,8 +160,9 @@ def exclusions(value: Any) -> tuple[Exclusion, ...]:
             '"198.51.100.0/28", "LaserJet*"]')
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise Wrong(what)
-    if any(item.lower().startswith("urn:uuid:") and not _UUID.fullmatch(item) for item in value):
-        raise Wrong(what)
+    for item in value:
+        if item.lower().startswith("urn:uuid:") and not _UUID.fullmatch(item):
+            raise Wrong(f"{what}; {item!r} is no uuid")
     return tuple(read_exclusion(item) for item in value)
 
 
@@ -170,10 +171,14 @@ def hosts(value: Any) -> tuple[str, ...]:
     what = 'a list of addresses like ["198.51.100.77", "http://198.51.100.78:5357/StableWSDiscoveryEndpoint"]'
     if not isinstance(value, list):
         raise Wrong(what)
+    return tuple(_host(item, what) for item in value)
+
+
+def _host(item: Any, what: str) -> str:
     try:
-        return tuple(http_url(item if "://" in text(item) else f"http://{_bracketed(item)}") for item in value)
+        return http_url(item if "://" in text(item) else f"http://{_bracketed(item)}")
     except Wrong:
-        raise Wrong(what) from None
+        raise Wrong(f"{what}; {item!r} is none") from None
 
 
 def _bracketed(host: str) -> str:

@@ -148,8 +148,13 @@ class Config:
         if self.exchange_log.path or self.exchange_log.capture:
             lines.append("[exchange_log]: the exchange log is not built yet; nothing is written")
         if not self.discovery.device_interfaces and not self.discovery.directed:
-            needs = "needs [discovery] device_interfaces, where scanners are searched; nothing is"
+            needs = "needs [discovery] device_interfaces, to say where scanners are; without it nobody looks for any"
             lines.extend(f"[[scanner]] {scanner.name}: uuid {needs}" for scanner in self.scanner if scanner.uuid)
             if self.discovery.adopt:
                 lines.append(f"[discovery] adopt {needs}")
+        both = sorted(set(self.discovery.device_interfaces) & set(self.discovery.client_interfaces))
+        if both:
+            lines.extend(f"[[scanner]] {scanner.name}: identity = \"same\", and on {', '.join(both)} clients see the "
+                         "scanner itself, too; they can't tell the two apart"
+                         for scanner in self.scanner if scanner.identity == "same")
         return lines

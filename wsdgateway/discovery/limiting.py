@@ -19,17 +19,18 @@ class AnswerLimit:
         self._full = max(1.0, rate)
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def _tokens(self, source: str, now: float) -> float:
+    def left(self, source: str, now: float) -> float:
+        """How many answers it may have now."""
         left, at = self._left.get(source, (self._full, now))
         return min(self._full, left + (now - at) * self._rate)
 
     def allows(self, source: str, now: float) -> bool:
         """Whether it may be given an answer now."""
-        return self._tokens(source, now) >= 1.0
+        return self.left(source, now) >= 1.0
 
     def spend(self, source: str, now: float) -> bool:
         """Give it an answer, if it may have one."""
-        tokens = self._tokens(source, now)
+        tokens = self.left(source, now)
         if tokens < 1.0:
             return False
         self._left[source] = (tokens - 1.0, now)

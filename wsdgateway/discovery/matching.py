@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
 
-from wsdgateway.discovery.versions import VERSIONS, WS_2008_09, WS_2009_01
+from wsdgateway.discovery.versions import VERSIONS, WS_2005_04, WS_2008_09, WS_2009_01
 
 # 1.1, section 5.1: whoever has no scopes. 2005/04 does not have the rule.
 _NONE = {f"{version.uri}/none" for version in (WS_2008_09, WS_2009_01)}
+
+# What those without scopes are in. 2005/04, section 5.1; 1.1, section 5.1.
+_IMPLIED = (f"{WS_2005_04.uri}/adhoc", *(f"{version.uri}/DefaultScope" for version in (WS_2008_09, WS_2009_01)))
 
 QName = tuple[str, str]
 
@@ -46,7 +49,10 @@ def _uuid(wanted: str, scope: str) -> bool:
 
 def _ldap(wanted: str, scope: str) -> bool:
     """Every part of the wanted name at the root of the scope's, which RFC 4514 writes last."""
-    left, right = ([part.strip() for part in urlsplit(uri).path.strip("/").split(",")] for uri in (wanted, scope))
+    try:
+        left, right = ([part.strip() for part in urlsplit(uri).path.strip("/").split(",")] for uri in (wanted, scope))
+    except ValueError:
+        return False
     return bool(left) and [part.lower() for part in right[-len(left):]] == [part.lower() for part in left]
 
 
@@ -67,6 +73,7 @@ def matches(types: Iterable[QName], scopes: Iterable[str], match_by: str | None,
         return False
     if is_none:
         return not offered
+    offered = offered or list(_IMPLIED)
     return all(any(rule(wanted, scope) for scope in offered) for wanted in wanted_scopes)
 
 

@@ -48,10 +48,14 @@ class TargetService:
 
 @attrs.frozen
 class Sequence:
-    """Where a message stands among its sender's: `instance_id` grows at each start, the number with each message."""
+    """Where a message stands among its sender's: `instance_id` grows at each start, the number with each message.
+
+    Numbers of different sequences, by their `sequence_id`, can't be compared.
+    """
 
     instance_id: int
     message_number: int
+    sequence_id: str = ""
 
 
 @attrs.frozen(eq=False)
@@ -163,4 +167,6 @@ def _sequence(envelope: Envelope, version: Version) -> Sequence | None:
     if element is None:
         return None
     instance_id, number = _number(element.get("InstanceId")), _number(element.get("MessageNumber"))
-    return None if instance_id is None else Sequence(instance_id, number or 0)
+    if instance_id is None:
+        return None
+    return Sequence(instance_id, number or 0, element.get("SequenceId", "")[:MAX_ENDPOINT])

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 
 from wsdgateway.discovery.matching import QName
 from wsdgateway.discovery.messages import MAX_ENVELOPE, MAX_SERVICES, Sequence, TargetService
-from wsdgateway.discovery.versions import WS_2005_04, Version
-from wsdgateway.soap.addressing import MAX_MESSAGE_ID, anonymous
+from wsdgateway.discovery.versions import WS_2005_04, WS_2009_01, Version
+from wsdgateway.soap.addressing import anonymous
 from wsdgateway.soap.envelope import compose
 from wsdgateway.soap.namespaces import WSCN, WSDP
 from wsdgateway.soap.parsing import escape
 
 MATCH_TAGS = 2 * len("<wsd:ResolveMatch>") + 1
-ROOM = MAX_ENVELOPE - 2048 - MAX_MESSAGE_ID * 6  # beside the headers, whose RelatesTo may be escaped
+_LARGEST, _LONGEST = Sequence(1 << 63, 1 << 63), "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
 
 _PREFIXES = {WSDP: "wsdp", WSCN: "wscn"}
 
@@ -77,19 +77,22 @@ def write_resolve(endpoint: str, *, message_id: str) -> bytes:
                   message_id=message_id)
 
 
-def in_envelopes(matches: Iterable[TargetService], at_most: int = MAX_SERVICES) -> Iterator[list[TargetService]]:
+def in_envelopes(matches: Iterable[TargetService], relates_to: str | None, *,
+                 at_most: int = MAX_SERVICES) -> Iterator[list[TargetService]]:
     """The matches, as many at a time as one answer of at most `MAX_ENVELOPE` bytes holds, and no more than that number.
 
     One that no answer holds is left out.
     """
-    room, together = ROOM, list[TargetService]()
+    whole = MAX_ENVELOPE - len(write_matches("ResolveMatches", (), version=WS_2009_01, sequence=_LARGEST,
+                                             relates_to=relates_to, message_id=_LONGEST))
+    room, together = whole, list[TargetService]()
     for match in matches:
         size = len(_service(match).encode()) + MATCH_TAGS
-        if size > ROOM:
+        if size > whole:
             continue
         if size > room or len(together) == at_most:
             yield together
-            room, together = ROOM, []
+            room, together = whole, []
         room -= size
         together.append(match)
     if together:

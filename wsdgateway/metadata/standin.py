@@ -5,6 +5,7 @@ namespaces must stay as the scanner has them.
 """
 
 import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -15,6 +16,7 @@ from wsdgateway.soap.parsing import escape, parse, text_of
 
 COMPATIBLE = f"{WSCN}/{SCANNER_SERVICE_TYPE}"
 
+_LITERAL = re.compile(r"\[([0-9a-fA-F:.]+)(?:%\w+)?\]")
 _WSDP, _WSA = f"{{{WSDP}}}", f"{{{WSA}}}"
 
 
@@ -38,7 +40,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
     # Not deepcopy, which leaves out prefixes that only a text uses, and types are QNames in text.
     copy = parse(etree.tostring(metadata, with_tail=False))
     etree.strip_elements(copy, etree.Comment, etree.ProcessingInstruction, with_tail=False)
-    named = _naming(hosts | {urlsplit(address).hostname or "" for address in _addresses(copy)})
+    named = _Hosts(hosts | {urlsplit(address).hostname or "" for address in _addresses(copy)})
     ours = set()
     for relationship in copy.iter(f"{_WSDP}Relationship"):
         for host in relationship.iterchildren(f"{_WSDP}Host"):
@@ -58,13 +60,16 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
 
 def digest(metadata: etree._Element) -> bytes:
     """What two copies of the same metadata have in common."""
-    return etree.tostring(metadata, method="c14n", with_comments=False)
+    try:
+        return etree.tostring(metadata, method="c14n", with_comments=False)
+    except etree.C14NError:  # a namespace that is no absolute URI
+        return etree.tostring(metadata, with_tail=False)
 
 
 def _addresses(metadata: etree._Element) -> list[str]:
-    """The web addresses in its endpoint references."""
+    """The web addresses in its endpoint references, and that of the device's own page."""
     found = []
-    for element in metadata.iter(f"{_WSA}Address"):
+    for element in metadata.iter(f"{_WSA}Address", f"{_WSDP}PresentationUrl"):
         address = text_of(element) or ""
         try:
             urlsplit(address)
@@ -75,13 +80,34 @@ def _addresses(metadata: etree._Element) -> list[str]:
     return found
 
 
-def _naming(hosts: frozenset[str]) -> re.Pattern[str]:
-    """Finds any of these hosts in a text, where it is not a part of another's name."""
-    names = "|".join(re.escape(host) for host in sorted(hosts) if host)
-    return re.compile(rf"(?<![\w.-])(?:{names or '(?!)'})(?![\w-]|\.\w)", re.IGNORECASE)
+class _Hosts:
+    """Hosts, and whether a text names one: by an address or a name with dots anywhere, by a word as a URL's host.
+
+    A word may mean anything else; scanners are called by their makers' names at times.
+    """
+
+    def __init__(self, hosts: frozenset[str]) -> None:
+        addresses = {host: _ip(host) for host in hosts if host}
+        self._ipv6 = {address for address in addresses.values() if address is not None and address.version == 6}
+        words = "|".join(re.escape(host) for host in addresses if "." not in host and ":" not in host)
+        others = "|".join(re.escape(host) for host in addresses if "." in host or ":" in host)
+        self._named = re.compile(
+            rf"(?<=://)(?:{words or '(?!)'})(?![\w.-])|(?<![\w.-])(?:{others or '(?!)'})(?![\w-]|\.\w)", re.IGNORECASE)
+
+    def search(self, text: str) -> bool:
+        """Whether the text names one of the hosts."""
+        return self._named.search(text) is not None or any(
+            _ip(literal) in self._ipv6 for literal in _LITERAL.findall(text))
 
 
-def _point(service: etree._Element, address: str, service_id: str, named: re.Pattern[str]) -> set[etree._Element]:
+def _ip(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _point(service: etree._Element, address: str, service_id: str, named: _Hosts) -> set[etree._Element]:
     """Let a Host or Hosted have that address alone; the elements that hold what is ours."""
     first, *others = service.findall(f"{_WSA}EndpointReference") or [
         etree.SubElement(service, f"{_WSA}EndpointReference")]
@@ -99,7 +125,7 @@ def _point(service: etree._Element, address: str, service_id: str, named: re.Pat
     return {element, identifier}
 
 
-def _hide(element: etree._Element, named: re.Pattern[str]) -> None:
+def _hide(element: etree._Element, named: _Hosts) -> None:
     """Take away what names the scanner's own host: an attribute, words, or an element that holds nothing else."""
     for name, value in list(element.attrib.items()):
         if named.search(str(value)):
@@ -113,7 +139,7 @@ def _hide(element: etree._Element, named: re.Pattern[str]) -> None:
             parent.remove(element)
 
 
-def _without(text: str, named: re.Pattern[str]) -> str:
+def _without(text: str, named: _Hosts) -> str:
     return " ".join(word for word in text.split() if not named.search(word))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wsdgateway.bridge.adoption import Adopted, Exclusion, excluding, may_be_scanner, name_for
@@ -22,6 +21,7 @@ from wsdgateway.net.devicecall import is_http
 from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
+from wsdgateway.net.running import Running
 from wsdgateway.scan.operations import GET_METADATA
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
@@ -30,13 +30,16 @@ MAX_LOOKED_AT = 1000
 MAX_WAITING = 100
 MAX_ADOPTED = 1000
 LOOK_SECONDS = 10.0
+LANES = 4
+MOST_ADDRESSES = 8  # of one device that are tried
 
 
 @attrs.frozen
 class Found:
-    """A device with a scan service: what it calls itself, and where the service is."""
+    """A device with a scan service: what it calls itself, where it answered, and where the service is."""
 
     labels: Labels
+    device: str
     scan: str
 
 
@@ -46,23 +49,31 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -
     Raises `DeviceError` or `Malformed` if none of them answers with its metadata.
     """
     problem: DeviceError | Malformed = Malformed("it has no address that can be used")
-    for url in filter(is_http, sighting.xaddrs):
+    for url in list(filter(is_http, sighting.xaddrs))[:MOST_ADDRESSES]:
         try:
             reply = await ask_once(reactor, url, GET_METADATA, write_get(to=sighting.endpoint, message_id=new_id()),
                                    LOOK_SECONDS, sighting.via)
-            metadata = find_metadata(read(reply.body).body)
+            envelope = read(reply.body)
+            metadata = find_metadata(envelope.body)
             told = None if metadata is None else host_endpoint(metadata)
             if metadata is None or (told is not None and told.lower() != sighting.endpoint.lower()):
                 raise Malformed(f"{url}: that is another device, or no metadata")
-            addresses = scan_service_addresses(read(reply.body))
-            return Found(read_labels(metadata), reachable(addresses[0], url)) if addresses else None
+            addresses = scan_service_addresses(envelope)
+            return Found(read_labels(metadata), url, reachable(addresses[0], url)) if addresses else None
         except (DeviceError, Malformed) as error:
             problem = error
     raise problem
 
 
+def places(found: Found, sighting: Sighting) -> set[tuple[str, int]]:
+    """Host and port of the scan service, by every host that the device is known by."""
+    scan = urlsplit(found.scan)
+    hosts = {urlsplit(url).hostname or "" for url in filter(is_http, (*sighting.xaddrs, found.scan))}
+    return {(host, scan.port or 80) for host in hosts}
+
+
 class Adopting:
-    """Decides about what was seen. `names` gives those that are taken, `bridged` the URLs of what is bridged.
+    """Decides about what was seen. `names` gives those that are taken, `bridged` where scan services are bridged.
 
     `adopt` bridges a scanner from now on, `dismiss` one by its uuid no more, and says why.
     """
@@ -70,10 +81,10 @@ class Adopting:
     log = Logger()
 
     def __init__(self, reactor: Any, *, rules: tuple[Exclusion, ...], new_id: Callable[[], str],
-                 names: Callable[[], set[str]], bridged: Callable[[], set[str]], adopt: Callable[[Adopted], None],
-                 dismiss: Callable[[str, str], None]) -> None:
+                 names: Callable[[], set[str]], bridged: Callable[[], set[tuple[str, int]]],
+                 adopt: Callable[[Adopted], None], dismiss: Callable[[str, str], None]) -> None:
         self._reactor = reactor
-        self._rules = rules
+        self.rules = rules
         self._new_id = new_id
         self._names = names
         self._bridged = bridged
@@ -81,12 +92,14 @@ class Adopting:
         self._dismiss = dismiss
         self._adopted: set[str] = set()
         self._looked_at: OrderedDict[str, Sighting] = OrderedDict()
-        self._lane = Lane(reactor)
+        self._promised: set[str] = set()
+        self._lanes = [Lane(reactor) for _ in range(LANES)]
+        self._running = Running("while looking at a device that was found")
         self._stopped = False
 
     def restore(self, adopted: Adopted) -> bool:
         """An earlier start has adopted it; whether it may be bridged still, as far as is known."""
-        if any(rule.uuid == adopted.uuid for rule in self._rules):
+        if any(rule.uuid == adopted.uuid for rule in self.rules):
             return False
         self._adopted.add(adopted.uuid)
         return True
@@ -95,13 +108,14 @@ class Adopting:
         """A device was seen that is in no section of the configuration."""
         sighting = news.sighting
         key = sighting.endpoint.lower()
-        if not may_be_scanner(sighting.types) or not sighting.xaddrs or self._lane.waiting >= MAX_WAITING:
+        lane = min(self._lanes, key=lambda lane: lane.waiting)
+        if self._stopped or not may_be_scanner(sighting.types) or not sighting.xaddrs or lane.waiting >= MAX_WAITING:
             return
-        if key in self._looked_at and not news.described and self._looked_at[key].xaddrs == sighting.xaddrs:
+        known = self._looked_at.get(key)
+        if known is not None and not news.described and (key in self._adopted or known.xaddrs == sighting.xaddrs):
             return
         self._remember(key, sighting)
-        looking = Deferred.fromCoroutine(self._lane.run(lambda: self._look(key, sighting)))
-        looking.addErrback(lambda failure: self.log.failure("while looking at {endpoint}", failure, endpoint=key))
+        self._running.run(lane.run(lambda: self._look(key, sighting)))
 
     def _remember(self, key: str, sighting: Sighting) -> None:
         self._looked_at[key] = sighting
@@ -120,15 +134,15 @@ class Adopting:
             return
         if self._stopped or found is None:
             return
-        rule = excluding(self._rules, sighting, hosts=[urlsplit(url).hostname or "" for url in
+        rule = excluding(self.rules, sighting, hosts=[urlsplit(url).hostname or "" for url in
                                                        (*sighting.xaddrs, found.scan)], models=found.labels.models)
         if rule is not None:
-            self.log.info("{endpoint}: {name} is excluded by the configuration", endpoint=sighting.endpoint,
-                          name=found.labels.friendly_name)
+            self.log.info("{endpoint}: {name} is not adopted, for the configuration leaves out {rule}",
+                          endpoint=sighting.endpoint, name=found.labels.friendly_name, rule=rule.text)
             if key in self._adopted:
                 self._adopted.discard(key)
                 self._dismiss(key, "This scanner is not bridged any more.")
-        elif key not in self._adopted and not self._bridged() & {found.scan, *sighting.xaddrs}:
+        elif key not in self._adopted and not self._bridged() & places(found, sighting):
             self._take(key, found)
 
     def _take(self, key: str, found: Found) -> None:
@@ -137,8 +151,22 @@ class Adopting:
                           count=MAX_ADOPTED)
             return
         self._adopted.add(key)
-        self._adopt(Adopted(key, name_for(found.labels.friendly_name or found.labels.model, key, self._names())))
+        name = name_for(found.labels.friendly_name or found.labels.model, key, self._names() | self._promised)
+        self._promised.add(name)
+        self._adopt(Adopted(key, name))
+
+    def settled(self, adopted: Adopted, *, kept: bool) -> None:
+        """Its name is kept in the store from now on, or could not be."""
+        self._promised.discard(adopted.name)
+        if not kept:
+            self.abandoned(adopted.uuid)
+
+    def abandoned(self, uuid: str) -> None:
+        """It is bridged no more; if it is seen again, that is decided anew."""
+        self._adopted.discard(uuid)
+        self._looked_at.pop(uuid, None)
 
     def stop(self) -> None:
         """Decide about nothing more."""
         self._stopped = True
+        self._running.cancel()

@@ -44,7 +44,7 @@ class DirectedDiscovery:
         found = await gatherResults([Deferred.fromCoroutine(one.match(base)) for one in stand_ins])
         here = [service for service in found if service is not None]
         matches = [service for service in here if is_asked_for(message, service)]
-        first = next(in_envelopes(matches), [])
+        first = next(in_envelopes(matches, envelope.message_id), [])
         return Answer(write_matches(
             f"{message.name}Matches", first, version=message.version, sequence=self._sequence(),
             relates_to=envelope.message_id, message_id=self._new_id())), LOCAL

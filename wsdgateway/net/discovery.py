@@ -19,6 +19,7 @@ from wsdgateway.net.targets import Targets
 from wsdgateway.soap.parsing import Malformed
 
 LONGEST_PAUSE = 32  # looks at the interfaces
+WARN_PAUSE = 4
 QUESTIONS = ("Probe", "Resolve")
 
 
@@ -61,7 +62,7 @@ class Discovery(Service):
         missing = (self._clients | self._devices) - set(current)
         for name in sorted(missing - self._missing):
             self.logger.warn("[discovery] {name}: there is no such interface with an address; it is used once it is "
-                             "there", name=name)
+                             "there. There are {others}", name=name, others=", ".join(self._watch.all) or "none")
         self._missing = missing
         wanted = {(name, version): interface for name, interface in current.items() for version in (4, 6)
                   if interface.speaks(version)}
@@ -78,6 +79,8 @@ class Discovery(Service):
                 self._linked(known)
             elif known.troubled:
                 self._once_more(key, known)
+        if self._targets is not None:
+            self._targets.review()
 
     def _once_more(self, key: tuple[str, int], link: Link) -> None:
         """What could not be sent is sent again, after longer and longer pauses."""
@@ -86,6 +89,8 @@ class Discovery(Service):
             self._pauses[key] = (tried + 1, pause)
             return
         self._pauses[key] = (0, min(pause * 2, LONGEST_PAUSE))
+        if pause == WARN_PAUSE:
+            self.logger.warn("[discovery] {link}: nothing can be sent: {error}", link=str(link), error=link.problem)
         link.troubled = False
         self._linked(link)
 

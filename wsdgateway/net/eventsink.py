@@ -56,8 +56,9 @@ class EventSink:
         if isinstance(notification, Rejected):
             turn.refuse(notification.fault, notification.relates_to, self._new_id())
         elif not self._may_notify(turn.client):
-            self.log.warn("{scanner}: a notification from {client} is refused", scanner=self._bridge.name,
-                          client=turn.client)
+            self.log.warn("{scanner}: a notification from {client} is refused, for that is none of the scanner's "
+                          "addresses; if it is the scanner, add it to event_sources", scanner=self._bridge.name,
+                          client=turn.client.removeprefix("::ffff:"))
             turn.refuse(invalid_args(
                 f"Notifications are not taken from {turn.client}; add its network to event_sources of the scanner."),
                 notification.message_id, self._new_id())

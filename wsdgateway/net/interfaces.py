@@ -41,7 +41,10 @@ def read_interfaces() -> dict[str, Interface]:
 
 
 class InterfaceWatch:
-    """Calls `look` with those of these names that are there, at `start` and every `POLL_SECONDS` from then on."""
+    """Calls `look` with those of these names that are there, at `start` and every `POLL_SECONDS` from then on.
+
+    `all` are the names of every interface.
+    """
 
     log = Logger()
 
@@ -49,6 +52,7 @@ class InterfaceWatch:
                  read: Callable[[], dict[str, Interface]] = read_interfaces) -> None:
         self._names = names
         self._look_at = look
+        self.all: tuple[str, ...] = ()
         self._read = read
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
@@ -66,6 +70,7 @@ class InterfaceWatch:
     def _look(self) -> None:
         try:
             everything = self._read()
+            self.all = tuple(everything)
             self._look_at({name: everything[name] for name in self._names if name in everything})
         except Exception:  # the next look may succeed, and nobody else would look
             self.log.failure("while looking at the interfaces")

@@ -27,7 +27,7 @@ class Keeping(Protocol):
     def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
         """What notifies us there is held no more."""
 
-    def metadata_version(self, scanner: str, digest: str) -> Deferred[int]:
+    def metadata_version(self, endpoint: str, digest: str) -> Deferred[int]:
         """The MetadataVersion of a stand-in whose metadata has this digest: one more than before if it has changed."""
 
     def adopt(self, adopted: Adopted) -> Deferred[None]:

@@ -13,7 +13,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
-from twisted.logger import Logger
 
 from wsdgateway.net.interfaces import Interface
 
@@ -56,10 +55,8 @@ class Link:
     """One interface, by one version of IP. `heard(link, data, host, port, answer)` is called for each datagram.
 
     `answer`: it came to the port that we ask from; such a port it has if it `asks`. `troubled` is set where something
-    could not be sent to everybody: an address may be new, and not usable yet.
+    could not be sent to everybody, with the `problem`: an address may be new, and not usable yet.
     """
-
-    log = Logger()
 
     def __init__(self, reactor: Any, interface: Interface, version: int, *, asks: bool,
                  heard: Callable[["Link", bytes, str, int, bool], None]) -> None:
@@ -68,6 +65,7 @@ class Link:
         self._group, self._asker = _Port(self, heard, False), _Port(self, heard, True)
         self._ports: list[IListeningPort] = []
         self.troubled = False
+        self.problem = ""
         try:
             for wanted, port, group in ((True, self._group, True), (asks, self._asker, False)):
                 if wanted:
@@ -98,9 +96,8 @@ class Link:
             if port.transport is not None:
                 port.transport.write(data, (host, number))
         except Exception as error:  # whatever the system, or Twisted, has against it at the moment
-            self.log.debug("{link}: nothing can be sent to {host}: {error}", link=str(self), host=host,
-                           error=str(error))
-            self.troubled = self.troubled or host == GROUPS[self.version]
+            if host == GROUPS[self.version]:
+                self.troubled, self.problem = True, str(error)
 
     def close(self) -> Deferred[Any]:
         """Close the sockets; fires when they are."""

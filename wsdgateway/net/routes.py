@@ -34,11 +34,25 @@ async def local_address(reactor: Any, host: str, port: int) -> str:
         raise Unavailable(host, f"there is no route to it ({error})") from None
 
 
+async def addresses_of(reactor: Any, host: str) -> list[str]:
+    """The IP addresses that a name has now, none if it has none; looked up in a thread."""
+    try:
+        found = await deferToThreadPool(reactor, reactor.getThreadPool(), socket.getaddrinfo, host, None)
+    except (OSError, UnicodeError):
+        return []
+    return sorted({str(entry[4][0]) for entry in found})
+
+
 def base_url(local: str, listeners: list[tuple[str, int]]) -> str | None:
     """`http://LOCAL:PORT` for the best of the open listeners, given as (interface, port); None if none is open.
 
-    One on that very address goes before one on all addresses, that before any other.
+    One on that very address goes before one on all addresses, that before any other. Those on loopback count only for
+    loopback.
     """
+    if not ip_address(local.partition("%")[0]).is_loopback:
+        listeners = [listener for listener in listeners if listener[0] in ANY or not ip_address(
+            listener[0].partition("%")[0]).is_loopback]
+
     def fitness(listener: tuple[str, int]) -> int:
         return 0 if listener[0] == local else 1 if listener[0] in ANY else 2
 
@@ -59,15 +73,11 @@ def zoned(host: str, zone: str) -> str:
 def local_base(addresses: tuple[Address, ...], client: str, listeners: list[tuple[str, int]]) -> tuple[str, int] | None:
     """The address and port for a client on a link where we have these addresses; None if nothing listens there.
 
-    The listener's address comes first that is in the client's own network, then one of the same version of IP, then
-    any; of IPv6 addresses a global one goes before a link-local.
+    It is of the same version of IP; one in the client's own network comes first, and of others a global one.
     """
     asker = ip_address(client.partition("%")[0])
-
-    def fitness(address: Address) -> tuple[bool, bool, bool]:
-        return asker not in address.network, address.version != asker.version, address.is_link_local
-
-    for address in sorted(addresses, key=fitness):
+    alike = [address for address in addresses if address.version == asker.version]
+    for address in sorted(alike, key=lambda address: (asker not in address.network, address.is_link_local)):
         host = str(address.ip)
         for interface, port in listeners:
             if interface == host or interface == "::" or (interface in ANY and address.version == 4):

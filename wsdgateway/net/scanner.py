@@ -15,13 +15,13 @@ from twisted.logger import Logger
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.scanner import BridgedScanner
-from wsdgateway.bridge.sightings import News
+from wsdgateway.bridge.sightings import News, Sighting
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.metrics import ERROR, FAULT, OK
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
-from wsdgateway.net.devicecall import Call, address_of
+from wsdgateway.net.devicecall import Call, address_of, is_http
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import DeviceSide, Whereabouts
 from wsdgateway.net.eventsink import EventSink
@@ -39,6 +39,8 @@ from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
 
+BYE_SECONDS = 2.0  # what answers so soon after a Bye was asked before it
+
 
 class Scanner:
     """One bridged scanner. `start` and `stop` are its life."""
@@ -55,7 +57,7 @@ class Scanner:
             max_subscriptions=options.max_subscriptions)
         self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
                                         on_reachable=self._reachability_changed)
-        self.panel = Panel(around.reactor, self.bridge, around.store, self._check)
+        self.panel = Panel(around.reactor, self.bridge, around.store, self.check)
         self._leftovers = Leftovers(
             around.reactor, make_client=lambda: self._make_client(max_connections=1), ask=self._ask, side=self._side,
             see_off=self.panel.see_off)
@@ -70,21 +72,24 @@ class Scanner:
             self.bridge, self.device, self.audience, around.metrics, sources=options.event_sources,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._store_finished)
         guise = Guise(options.uuid or (uuid_of(options.device) if options.device is not None else None),
-                      options.device is not None, options.same_identity, options.suffix, options.announced)
+                      options.device is not None, options.same_identity, options.suffix, options.announced,
+                      f"{options.name} {options.served}")
         self.stand_in = StandIn(
             around.reactor, scanner=self.name, guise=guise, describe=self._describe,
-            version_of=lambda digest: around.store.metadata_version(self.name, digest), hosts=self._hosts,
+            version_of=around.store.metadata_version, hosts=self._hosts,
             is_here=self._is_here, new_id=around.new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
             around.reactor, scanner=self.name, client=self.device, own=self.own,
             elsewhere=self._ask_elsewhere, new_id=around.new_id, endpoint=options.uuid, found=self._found)
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
-            seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self._check)
+            seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._where: Whereabouts | None = None
-        self._said_bye = False
+        self._bye_at: float | None = None
+        self._sighting: Sighting | None = None
+        self._sighted_at = float("-inf")
         self._changes = (False, False)
         self._checking: IDelayedCall | None = None
         self._stand_in_changed()
@@ -112,7 +117,13 @@ class Scanner:
 
     def _hosts(self) -> frozenset[str]:
         """Under what names and addresses the scanner's host is known."""
-        return frozenset({urlsplit(url).hostname or "" for url in self.urls()} | self.device.peers)
+        urls = {*self.urls(), *filter(is_http, self._sighting.xaddrs if self._sighting is not None else ())}
+        return frozenset({urlsplit(url).hostname or "" for url in urls} | self.device.peers)
+
+    def places(self) -> set[tuple[str, int]]:
+        """Host and port of the scan service, by every host that the scanner is known by."""
+        url = self.bridge.device or self.options.scan
+        return set() if url is None else {(host, urlsplit(url).port or 80) for host in self._hosts()}
 
     # The way of a request.
 
@@ -220,6 +231,7 @@ class Scanner:
         self.bridge.device = address
         self._where = Whereabouts(address, follows=self.options.uuid is not None)
         self.stand_in.look()
+        self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
         if not self.options.subscribe:
             self.dismiss("The gateway takes no events of this scanner any more.")
             return
@@ -234,7 +246,6 @@ class Scanner:
             if subscription.panel:
                 self.panel.restore(subscription, self._leftovers.take(subscription.identifier))
         self._leftovers.leave_all()
-        self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
 
     def _moved(self, where: Whereabouts, address: str) -> None:
         """It has another address: what it holds for us it holds still, unless it has started again."""
@@ -261,21 +272,35 @@ class Scanner:
         """Whether it has to be looked for on the scanners' side."""
         return self.options.uuid is not None and (self._where is None or not self._is_here())
 
+    @property
+    def reachable(self) -> bool | None:
+        """Whether the scanner answered when it was last asked, and has not said Bye; None before that."""
+        return False if self._has_left() else self.device.reachable
+
+    def _has_left(self) -> bool:
+        """Whether it has said Bye, and nothing since."""
+        return self._bye_at is not None and self.device.heard_at < self._bye_at + BYE_SECONDS
+
     def _is_here(self) -> bool:
-        return not self._said_bye and self.device.reachable is not False
+        is_found = self.options.uuid is None or self._where is not None
+        return is_found and not self._has_left() and self.device.reachable is not False
 
     def sighted(self, news: News) -> None:
         """The scanner has announced itself, or answered."""
-        self._said_bye = False
+        self._bye_at = None
+        self._sighting, self._sighted_at = news.sighting, self._around.seconds()
+        self.stand_in.called(news.sighting.endpoint)
         self.stand_in.scoped(news.sighting.scopes)
         if news.started:
             self.log.info("{scanner}: it has started again", scanner=self.name)
             self.bridge.rebooted()
         self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
-        if self.options.uuid is None:
-            self._catch_up()
-        else:  # where is it?
+        if self.options.uuid is not None:  # where is it?
             self._locator.sighted(news.sighting, changed=news.described)
+        else:
+            self._catch_up()
+            if news.described:
+                self._locator.look()
         self._around.on_presence(self.name)
 
     def _catch_up(self) -> None:
@@ -288,7 +313,8 @@ class Scanner:
 
     def said_bye(self) -> None:
         """The scanner has announced that it leaves."""
-        self._said_bye = True
+        self.log.info("{scanner}: the scanner has said Bye", scanner=self.name)
+        self._bye_at = self._around.seconds()
         self._around.on_presence(self.name)
 
     def _reachability_changed(self) -> None:
@@ -336,19 +362,22 @@ class Scanner:
         self._store_finished()
         if self.bridge.suspects_reboot:
             self.bridge.suspects_reboot = False
-            self._check()
+            self.check()
 
-    def _check(self) -> None:
-        """See whether the device still holds our subscription; by itself, since clients may all have gone."""
+    def check(self) -> None:
+        """See whether the device still holds our subscription, and reaches us; by itself, clients may all have gone."""
         if self.subscription is not None and self.subscription.listening:
             self.subscription.doubted()
         else:
             self.panel.probe()
 
     def _check_on(self) -> None:
-        """A scanner that has started again tells nobody, and those who listen would wait until the next renewal."""
+        """A scanner that has started again, or gone, tells nobody, and those who listen would wait for long."""
         if len(self.bridge.subscriptions):
-            self._check()
+            self.check()
+        heard_at = max(self.device.heard_at, self._sighted_at)
+        if self.options.announced and self._around.seconds() - heard_at > self.options.check:
+            self.stand_in.check()
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
 
     async def stop(self) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
@@ -21,14 +20,16 @@ from wsdgateway.net.asking import ask_once
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
 from wsdgateway.net.multicast import Link
+from wsdgateway.net.running import Running
 from wsdgateway.net.targets import Voice
 from wsdgateway.net.transmissions import PacedSending
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.namespaces import WSDP
 from wsdgateway.soap.parsing import Malformed
+from wsdgateway.soap.seen import Seen
 
 FIRST_ROUNDS = (2.0, 4.0, 8.0, 16.0)  # seconds between the first rounds, while somebody is missing
-OVERDUE_ROUNDS = 2.5
+ANSWER_SECONDS = 5.0
 DIRECTED_SECONDS = 10.0
 STABLE = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
 DEVICE = ((WSDP, "Device"),)  # a scanner may announce itself as nothing more
@@ -52,14 +53,14 @@ class Search:
     """Looks for devices every `period` seconds. `missing` gives the endpoints that are looked for and not found yet.
 
     `is_own` tells whether a MessageID is one of ours; `tell` gets what is new, `overdue` the endpoint of a device that
-    has not been heard of for some rounds.
+    did not answer in a round; `readdressed` is called when our own addresses have changed.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, voice: Voice, *, seconds: Callable[[], float], period: float,
                  directed: tuple[str, ...], is_own: Callable[[str], bool], missing: Callable[[], Iterable[str]],
-                 overdue: Callable[[str], None], tell: Callable[[News | Left], None],
+                 overdue: Callable[[str], None], readdressed: Callable[[], None], tell: Callable[[News | Left], None],
                  dropped: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._voice = voice
@@ -69,13 +70,18 @@ class Search:
         self._is_own = is_own
         self._missing = missing
         self._overdue = overdue
+        self._readdressed = readdressed
         self._tell = tell
         self._dropped = dropped
         self._links: dict[Link, PacedSending] = {}
         self._round: IDelayedCall | None = None
+        self._review: IDelayedCall | None = None
+        self.silent: dict[str, str] = {}
         self._rounds = 0
         self._lane = Lane(reactor)
+        self._running = Running("while asking by directed Probe")
         self._stopped = False
+        self._seen = Seen()
         self.sightings = Sightings()
 
     def start(self) -> None:
@@ -85,14 +91,18 @@ class Search:
     def stop(self) -> None:
         """Ask no more."""
         self._stopped = True
-        if self._round is not None and self._round.active():
-            self._round.cancel()
+        for timer in (self._round, self._review):
+            if timer is not None and timer.active():
+                timer.cancel()
         for link in list(self._links):
             self.unlinked(link)
+        self._running.cancel()
 
     def linked(self, link: Link) -> None:
         """There is a link, or it has other addresses: who is there?"""
-        if link not in self._links:
+        if link in self._links:
+            self._readdressed()
+        else:
             self._links[link] = PacedSending(self._reactor, Pacing(self._voice.rate, self._voice.random), link.ask)
         self._ask_on(self._links[link])
 
@@ -106,16 +116,25 @@ class Search:
         for sending in self._links.values():
             self._ask_on(sending)
         for url in self._directed:
-            asking = Deferred.fromCoroutine(self._lane.run(partial(self._ask_directly, url)))
-            asking.addErrback(lambda failure: self.log.failure("while asking by directed Probe", failure))
-        oldest = self._seconds() - OVERDUE_ROUNDS * self._period
-        for sighting in self.sightings.all():
-            if sighting.at < oldest:
-                self._overdue(sighting.endpoint)
-        hurried = self._rounds < len(FIRST_ROUNDS) and any(True for _ in self._missing())
-        pause = min(FIRST_ROUNDS[self._rounds], self._period) if hurried else self._period
+            self._running.run(self._lane.run(partial(self._ask_directly, url)))
+        missing = list(self._missing())
+        pause = self._period
+        if missing and self._rounds < len(FIRST_ROUNDS):
+            pause = min(FIRST_ROUNDS[self._rounds], self._period)
+        elif self._rounds == len(FIRST_ROUNDS):
+            for endpoint in missing:
+                self.log.warn("{endpoint}: nobody answers to it on the scanners' side; it is searched for every "
+                              "{seconds:g} s. Is it switched on, and in that network?", endpoint=endpoint,
+                              seconds=self._period)
         self._rounds += 1
         self._round = self._reactor.callLater(pause, self._ask)
+        self._review = self._reactor.callLater(min(ANSWER_SECONDS, pause / 2), self._look_back, self._seconds())
+
+    def _look_back(self, asked_at: float) -> None:
+        """Who has not answered in this round?"""
+        for sighting in self.sightings.all():
+            if sighting.at < asked_at:
+                self._overdue(sighting.endpoint)
 
     def _ask_on(self, sending: PacedSending) -> None:
         sending.put(lambda: write_probe(DEVICE, message_id=self._voice.new_id()))
@@ -134,15 +153,18 @@ class Search:
         try:
             message = await probe_directly(self._reactor, url, self._voice.new_id, DIRECTED_SECONDS)
         except (DeviceError, Malformed) as problem:
-            self.log.debug("{url}: directed Probe: {problem}", url=url, problem=str(problem))
+            if self.silent.get(url) is None:
+                self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=str(problem))
+            self.silent[url] = str(problem)
             return
+        self.silent.pop(url, None)
         self._take(message, "")
 
     def heard(self, link: Link, message: Message) -> None:
         """A device on the link says something."""
         if message.name in ANSWERS and not self._is_own(message.relates_to or ""):
             self._dropped("unasked")
-        else:
+        elif message.message_id is None or self._seen.is_new(f"{link} {message.message_id}"):
             self._take(message, link.interface.name)
 
     def _take(self, message: Message, via: str) -> None:

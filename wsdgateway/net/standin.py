@@ -48,8 +48,9 @@ class Described:
 class Guise:
     """How a stand-in appears: under the scanner's own uuid (`same`) or one derived from it, with a suffix to its name.
 
-    `own_endpoint` is the scanner's endpoint address where it is known beforehand, `has_device` whether the scanner can
-    tell it. `announced`: clients learn of the stand-in by themselves, so what it tells is kept at hand.
+    `own_endpoint` is the scanner's endpoint address where it is known beforehand, `has_device` whether the scanner
+    can tell it. `announced`: clients learn of the stand-in by themselves, so what it tells is kept at hand. `address`
+    stands for where we are: the version of the metadata grows when it changes.
     """
 
     own_endpoint: str | None = None
@@ -57,10 +58,11 @@ class Guise:
     same: bool = False
     suffix: str = ""
     announced: bool = False
+    address: str = ""
 
 
 class StandIn:
-    """One scanner's. `describe` asks it; `version_of` gives the MetadataVersion for a digest.
+    """One scanner's. `describe` asks it; `version_of` gives the MetadataVersion for an endpoint and a digest.
 
     `hosts` are the names and addresses of the scanner's host, which clients must not be sent to; `is_here` tells
     whether it can be reached, as far as is known; `on_change` is called when what it tells of itself may have changed.
@@ -70,7 +72,7 @@ class StandIn:
 
     def __init__(self, reactor: Any, *, scanner: str, guise: Guise,
                  describe: Callable[[], Coroutine[Any, Any, Described]],
-                 version_of: Callable[[str], Deferred[int]], hosts: Callable[[], frozenset[str]],
+                 version_of: Callable[[str, str], Deferred[int]], hosts: Callable[[], frozenset[str]],
                  is_here: Callable[[], bool], new_id: Callable[[], str], on_change: Callable[[], None]) -> None:
         self._scanner = scanner
         self._guise = guise
@@ -98,6 +100,9 @@ class StandIn:
         """The scanner may have started again, with other things to tell."""
         self._known = None
         self._times_forgotten += 1
+        self._pause = FIRST_PAUSE
+        if self._again is not None and self._again.active():
+            self._again.cancel()
         self.look()
 
     def look(self) -> None:
@@ -110,16 +115,27 @@ class StandIn:
     def check(self) -> None:
         """Is the scanner still there, and the same?"""
         if not self._stopped:
-            self._learn(afresh=True).addErrback(lambda failure: failure.trap(DeviceError, CancelledError))
+            self._learn(afresh=True).addErrback(self._expected)
 
     def _looked(self, _: Described) -> None:
         self._pause = FIRST_PAUSE
 
     def _not_looked(self, failure: Failure) -> None:
-        failure.trap(DeviceError, CancelledError)
+        self._expected(failure)
         if not self._stopped and (self._again is None or not self._again.active()):
             self._again = self._reactor.callLater(self._pause, self.look)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def _expected(self, failure: Failure) -> None:
+        """Failures of the device are none of ours."""
+        if not failure.check(DeviceError, CancelledError):
+            self.log.failure("{scanner}: what it tells of itself", failure, scanner=self._scanner)
+
+    def called(self, endpoint: str) -> None:
+        """The scanner writes its endpoint address like this."""
+        if self.own_endpoint is not None and self.own_endpoint.lower() == endpoint.lower() != self.own_endpoint:
+            self.own_endpoint = endpoint
+            self._on_change()
 
     def stop(self) -> None:
         """Ask no more."""
@@ -148,7 +164,11 @@ class StandIn:
     async def _ask(self) -> tuple[Described, int]:
         told = await self._describe()
         try:
-            return told, await self._version_of(f"{told.digest()} {self._guise.suffix}")
+            if self.own_endpoint is None and told.metadata is not None:
+                self.own_endpoint = host_endpoint(told.metadata)
+            endpoint = self.endpoint or derived_endpoint(self._scanner)
+            return told, await self._version_of(endpoint, " ".join((
+                told.digest(), self._guise.suffix, self._guise.address)))
         except Exception:  # a store that can't be written to must not hide the scanner
             self.log.failure("{scanner}: the store does not keep the version of its metadata", scanner=self._scanner)
             return told, (self._version or 0) + 1
@@ -161,8 +181,6 @@ class StandIn:
             answer, version = told
             if times_forgotten == self._times_forgotten:
                 self._known, self._version = answer, version
-                if answer.metadata is not None and self.own_endpoint is None:
-                    self.own_endpoint = host_endpoint(answer.metadata)
             else:
                 self.look()
         waiting, self._waiting[:] = list(self._waiting), []
@@ -193,17 +211,15 @@ class StandIn:
 
     async def match(self, base: str) -> TargetService | None:
         """Where it is, for a client that has reached us under `base`; None while the scanner is gone."""
-        if not self._is_here():
-            return None
-        if self.endpoint is None:
-            learning = self._learn()
+        if self._known is None or not self._is_here():
+            learning = self._learn(afresh=True)
             learning.addTimeout(PATIENCE, self._reactor)
             try:
                 await learning
             except (DeviceError, TimedOut):
-                return None
+                pass  # it may be busy; what is known of it decides
         endpoint = self.endpoint
-        if endpoint is None:
+        if endpoint is None or not self._is_here():
             return None
         service = stand_in_service(endpoint, self._scopes, self._version or 1)
         return attrs.evolve(service, xaddrs=(base + self.path(),))

@@ -64,6 +64,7 @@ class DeviceSubscription:
         self._notify_to = ""
         self._retry = 0.0
         self._given_up = False
+        self._is_moving = False
         self._gone: Deferred[None] = Deferred()
         self._limit: IDelayedCall | None = None
         self.seen = Seen()
@@ -217,7 +218,9 @@ class DeviceSubscription:
                 former = self._notify_to
                 self._listen_at("")  # what still comes is of a subscription that is over
                 self._stored(self._side.store.release(self._side.scanner, self.identifier, former))
-                self._on_lost()
+                if not self._is_moving:
+                    self._on_lost()
+                self._is_moving = False
             elif isinstance(command, Unsubscribe):
                 self._cancel_timer()
                 self._run(self._bid(_Goodbye(command.manager, self._side.address, self._notify_to,
@@ -243,6 +246,10 @@ class DeviceSubscription:
         """Send, and tell the machine what came of it, unless it has gone on meanwhile."""
         what, scanner = type(command).__name__, self._side.scanner
         try:
+            if isinstance(command, Renew) and await self._is_reached_elsewhere():
+                if number == self._number:
+                    self._begin_anew(command.manager)
+                return
             reply = await self._request(command)
             said = self._side.hear(reply)
         except Exception as error:  # whatever happens, the machine must hear of it: it waits
@@ -269,6 +276,17 @@ class DeviceSubscription:
         else:
             self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=said.name)
             self._do(self._machine.refused(said.name, self._side.seconds()))
+
+    async def _is_reached_elsewhere(self) -> bool:
+        """Whether the scanner notifies us at an address that is ours no more."""
+        return await self._side.notify_base() != self._notify_to.rpartition("/")[0]
+
+    def _begin_anew(self, manager: EndpointReference) -> None:
+        """Subscribe once more, for another address of ours, and end what notifies us at the former."""
+        self.log.info("{scanner}: the gateway has another address, and subscribes anew", scanner=self._side.scanner)
+        self._run(self._bid(_Goodbye(manager, self._side.address, self._notify_to, 0.0)))
+        self._is_moving = True
+        self._do(self._machine.ended(self._side.seconds()))
 
     async def _bid(self, goodbye: "_Goodbye") -> None:
         """Say goodbye, again and again as long as the scanner may hold it: else a dead name stays on its panel.

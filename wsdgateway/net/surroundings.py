@@ -16,7 +16,10 @@ from wsdgateway.net.sinks import SinkPolicy
 
 @attrs.frozen
 class ScannerOptions:
-    """What the configuration says of one scanner. At most one of `scan`, `device` (URLs) and `uuid` is given."""
+    """What the configuration says of one scanner. At most one of `scan`, `device` (URLs) and `uuid` is given.
+
+    `served` tells one set of our own addresses from another.
+    """
 
     name: str
     scan: str | None = None
@@ -25,6 +28,7 @@ class ScannerOptions:
     same_identity: bool = False
     suffix: str = ""
     announced: bool = False
+    served: str = ""
     subscribe: bool = True
     max_connections: int = 2
     timeout: float = 60.0

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
@@ -70,7 +71,7 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
         local = await local_address(reactor, zoned(address.host, zone), address.port)
         endpoint = TCP6ServerEndpoint if ":" in local else TCP4ServerEndpoint
         port: Any = await endpoint(reactor, 0, interface=zoned(local, zone)).listen(Factory.forProtocol(_Sink))
-    except (DeviceError, OSError):
+    except (DeviceError, OSError, CannotListenError):
         return None
     try:
         reply = await ask_once(reactor, url, SUBSCRIBE, write_subscribe(
@@ -91,10 +92,10 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
 
 async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[str, ...], seconds: float,
                  new_id: Callable[[], str], is_own: Callable[[str], bool],
-                 heard: Callable[[int], None]) -> list[Surveyed]:
+                 heard: Callable[[int], None], silent: Callable[[str, str], None]) -> list[Surveyed]:
     """The scanners that answer within so many seconds on these interfaces, and by directed Probe at these URLs.
 
-    `heard` is told of how many devices there are so far.
+    `heard` is told of how many devices there are so far, `silent` of each URL that does not answer, and why.
     """
     def tell(news: News | Left) -> None:
         heard(len(search.sightings.all()))
@@ -102,8 +103,10 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
             search.resolve(news.sighting.endpoint)
 
     voice = Voice(new_id, lambda: Sequence(0, 0), random.random, RATE)
-    search = Search(reactor, voice, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
-                    missing=lambda: (), overdue=lambda endpoint: None, tell=tell, dropped=lambda why: None)
+    search = Search(
+        reactor, voice, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
+        missing=lambda: (), overdue=lambda endpoint: None, readdressed=lambda: None, tell=tell,
+        dropped=lambda why: None)
     discovery = Discovery(reactor, clients=(), devices=interfaces, search=search, is_own=is_own,
                           count=lambda side, name: None, dropped=lambda why: None)
     discovery.startService()
@@ -111,6 +114,8 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
         await deferLater(reactor, seconds, lambda: None)
     finally:
         await discovery.stopService()
+    for url, why in search.silent.items():
+        silent(url, why)
     lanes = [Lane(reactor) for _ in range(LANES)]
 
     async def look(number: int, sighting: Sighting) -> Surveyed | None:

@@ -5,7 +5,6 @@ with our address on the interface on which the question came. Nothing that is he
 """
 
 from collections.abc import Callable
-from math import ceil
 from typing import Any, Protocol
 
 import attrs
@@ -23,7 +22,7 @@ from wsdgateway.net.multicast import Link
 from wsdgateway.net.transmissions import PacedSending, Transmissions
 from wsdgateway.soap.seen import Seen
 
-MOST_ANSWERS = 8  # to one question; up to so many matches go alone, for some clients read the first of a message only
+MOST_ALONE = 8  # matches that each have a message of their own, for some clients read no more than the first in one
 LEAVING_SECONDS = 2.0  # for all Byes together
 
 
@@ -51,14 +50,14 @@ class Announced(Protocol):
 class Targets:
     """Announces stand-ins and answers for them.
 
-    `base_on` gives the URL under which a client at an address reaches us over a link, None if there is none.
+    `base_on` gives the URL under which a client at an address, or anybody, reaches us over a link, None if nobody does.
     `proxy` is what a Probe for a discovery proxy is answered with. `dropped` is told why something is not answered.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, voice: Voice, *, seconds: Callable[[], float], answer_rate: float,
-                 base_on: Callable[[Link, str], str | None], proxy: TargetService | None,
+                 base_on: Callable[[Link, str | None], str | None], proxy: TargetService | None,
                  dropped: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._voice = voice
@@ -71,6 +70,8 @@ class Targets:
         self._presences: dict[str, Presence] = {}
         self._links: dict[Link, PacedSending] = {}
         self._seen: dict[Link, Seen] = {}
+        self._reached: set[Link] = set()
+        self._unreached: set[str] = set()
         self._answers = Transmissions(reactor)
 
     # Who there is, and where.
@@ -94,7 +95,12 @@ class Targets:
         """What a stand-in tells of itself may have changed, or its scanner come or gone."""
         stand_in = self._stand_ins.get(name)
         if stand_in is not None:
-            self._announce(self._presences[name].update(stand_in.service))
+            presence = self._presences[name]
+            was_there = presence.announced is not None
+            self._announce(presence.update(stand_in.service))
+            if was_there is not (presence.announced is not None):
+                self.log.info("{name}: {what}", name=name, what="not announced to clients any more, for it is gone"
+                              if was_there else "announced to clients")
 
     def linked(self, link: Link) -> None:
         """There is a link, or it has other addresses: everybody on it is told of everything."""
@@ -102,21 +108,40 @@ class Targets:
             pacing = Pacing(self._voice.rate, self._voice.random)
             self._links[link] = PacedSending(self._reactor, pacing, link.announce)
             self._seen[link] = Seen()
-        present = [presence.announced for presence in self._presences.values() if presence.announced is not None]
-        for service in present:
-            self._say(self._links[link], Hello(service))
+        self._reached.discard(link)
+        self._reach(link)
+
+    def _reach(self, link: Link) -> None:
+        """If clients reach us over the link, say who is there."""
+        if self._base_on(link, None) is not None:
+            self._reached.add(link)
+            for presence in self._presences.values():
+                if presence.announced is not None:
+                    self._say(self._links[link], Hello(presence.announced))
+
+    def review(self) -> None:
+        """A port may have been opened where there was none; where there is none, somebody has to know."""
+        for link in self._links:
+            if link not in self._reached:
+                self._reach(link)
+        unreached = {link.interface.name for link in self._links} - {link.interface.name for link in self._reached}
+        for name in sorted(unreached - self._unreached):
+            self.log.warn("[discovery] {name}: no [[listen]] is open at an address of this interface, so nothing is "
+                          "announced there", name=name)
+        self._unreached = unreached
 
     def unlinked(self, link: Link) -> None:
         """The link is gone."""
         sending = self._links.pop(link, None)
         if sending is not None:
             sending.stop()
+            self._reached.discard(link)
             del self._seen[link]
 
     def _announce(self, announcements: list[Hello | Bye]) -> None:
         for announcement in announcements:
-            for sending in self._links.values():
-                self._say(sending, announcement)
+            for link in self._reached:
+                self._say(self._links[link], announcement)
 
     def _say(self, sending: PacedSending, announcement: Hello | Bye) -> None:
         voice = self._voice
@@ -154,7 +179,9 @@ class Targets:
         first = APP_MAX_DELAY if isinstance(message.content, Probe) else 0.0
         random_order = sorted(matches, key=lambda _: self._voice.random())  # the limit must not hide always the same
         services = [attrs.evolve(service, xaddrs=(base + path,)) for path, service in random_order]
-        for together in in_envelopes(services, ceil(len(services) / MOST_ANSWERS)):
+        plenty = self._limit.left(host, self._seconds()) >= 2 * len(services)
+        alone = len(services) <= MOST_ALONE and plenty
+        for together in in_envelopes(services, message.message_id, at_most=1 if alone else len(services)):
             if not self._limit.spend(host, self._seconds()):
                 self._dropped("rate")
                 return

@@ -70,7 +70,8 @@ class VirtualTarget:
         return Discovery(reactor, clients=self._settings.interfaces, devices=(), targets=self._targets,
                          is_own=lambda message_id: False, count=lambda side, name: None, dropped=lambda why: None)
 
-    def _base_on(self, link: Link, client: str) -> str | None:
+    def _base_on(self, link: Link, client: str | None) -> str | None:
+        client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
         listener = self._listener()
         found = None if listener is None else local_base(link.interface.addresses, client, [listener])
         return None if found is None else url_of(*found)

@@ -3,6 +3,7 @@
 A file holds one section, `[scanner]`, with the keys of `Settings`.
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -11,6 +12,8 @@ import attrs
 from twisted.internet.endpoints import serverFromString
 
 EVENT_MODES = ("all", "jobs", "none")
+UUID = "4509a320-00a0-008f-00b6-002507510eca"
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LISTS = ("interfaces", "scopes")
 
 
@@ -30,7 +33,7 @@ class Settings:
 
     endpoint: str = "tcp:8018:interface=127.0.0.1"
     name: str = "Virtual scanner"
-    uuid: str = "4509a320-00a0-008f-00b6-002507510eca"
+    uuid: str = UUID
     feeder_pages: int = 3
     refill: bool = True
     page_seconds: float = 0.5
@@ -80,6 +83,9 @@ def make_settings(table: dict[str, Any], path: str) -> Settings:
             raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a number from 0")
     if table.get("events", "all") not in EVENT_MODES:
         raise SettingsError(f"{path}: [scanner] events = {table['events']!r}: allowed is one of {EVENT_MODES}")
+    if not _UUID.fullmatch(str(table.get("uuid", UUID))):
+        raise SettingsError(f"{path}: [scanner] uuid = {table['uuid']!r}: allowed is one like {UUID!r}, "
+                            "without urn:uuid:")
     values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in table.items()}
     settings = Settings(**values)
     try:

@@ -6,7 +6,7 @@ CREATE TABLE adopted (
     name TEXT NOT NULL UNIQUE
 );
 CREATE TABLE stand_in (
-    scanner TEXT PRIMARY KEY,
+    endpoint TEXT PRIMARY KEY,
     digest TEXT NOT NULL, -- of what its metadata is made from
     version INTEGER NOT NULL -- the MetadataVersion that clients are told
 );

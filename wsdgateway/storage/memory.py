@@ -64,11 +64,11 @@ class MemoryStore:
     def next_instance(self, now: int) -> Deferred[int]:
         return done(now)
 
-    def metadata_version(self, scanner: str, digest: str) -> Deferred[int]:
-        former, version = self._versions.get(scanner, ("", 0))
+    def metadata_version(self, endpoint: str, digest: str) -> Deferred[int]:
+        former, version = self._versions.get(endpoint, ("", 0))
         if former != digest:
-            self._versions[scanner] = (digest, version + 1)
-        return done(self._versions[scanner][1])
+            self._versions[endpoint] = (digest, version + 1)
+        return done(self._versions[endpoint][1])
 
     def adopt(self, adopted: Adopted) -> Deferred[None]:
         self._adopted[adopted.uuid] = adopted

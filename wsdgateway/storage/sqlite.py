@@ -110,17 +110,20 @@ class SqliteStore:
 
         return self._pool.runInteraction(run)
 
-    def metadata_version(self, scanner: str, digest: str) -> Deferred[int]:
+    def metadata_version(self, endpoint: str, digest: str) -> Deferred[int]:
         def run(transaction: Any) -> int:
             transaction.execute(
-                "INSERT INTO stand_in VALUES (?, ?, 1) ON CONFLICT (scanner) DO UPDATE SET "
-                "version = version + (digest <> excluded.digest), digest = excluded.digest", (scanner, digest))
-            return int(transaction.execute("SELECT version FROM stand_in WHERE scanner = ?", (scanner,)).fetchone()[0])
+                "INSERT INTO stand_in VALUES (?, ?, 1) ON CONFLICT (endpoint) DO UPDATE SET "
+                "version = version + (digest <> excluded.digest), digest = excluded.digest",
+                (endpoint, digest))
+            transaction.execute("SELECT version FROM stand_in WHERE endpoint = ?", (endpoint,))
+            return int(transaction.fetchone()[0])
 
         return self._pool.runInteraction(run)
 
     def adopt(self, adopted: Adopted) -> Deferred[None]:
-        return self._run([("REPLACE INTO adopted VALUES (?, ?)", (adopted.uuid, adopted.name))])
+        return self._run([("INSERT INTO adopted VALUES (?, ?) ON CONFLICT (uuid) DO UPDATE SET name = excluded.name",
+                           (adopted.uuid, adopted.name))])
 
     def abandon(self, uuid: str) -> Deferred[None]:
         return self._run([("DELETE FROM adopted WHERE uuid = ?", (uuid,))])

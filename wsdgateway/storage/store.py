@@ -64,7 +64,7 @@ class IStore(Interface):
     def next_instance(now: int) -> Deferred[int]:
         """The InstanceId of this start: `now`, in seconds since 1970, or one more than the last one, if larger."""
 
-    def metadata_version(scanner: str, digest: str) -> Deferred[int]:
+    def metadata_version(endpoint: str, digest: str) -> Deferred[int]:
         """The MetadataVersion of a stand-in whose metadata has this digest: one more than before if it has changed."""
 
     def adopt(adopted: Adopted) -> Deferred[None]:
