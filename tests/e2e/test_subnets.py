@@ -107,12 +107,12 @@ def test_a_client_of_another_subnet_finds_the_scanner_and_scans(network, airscan
 
 
 LIBRARY = """
-import sys, time
+from wsdiscovery import QName
 from wsdiscovery.discovery import ThreadedWSDiscovery
-found = {}
+device = QName("http://schemas.xmlsoap.org/ws/2006/02/devprof", "Device")
 finder = ThreadedWSDiscovery()
 finder.start()
-for service in finder.searchServices(timeout=4):
+for service in finder.searchServices(types=[device], timeout=4):
     print(service.getEPR(), *service.getXAddrs(), *(scope.getValue() for scope in service.getScopes()))
 finder.stop()
 """

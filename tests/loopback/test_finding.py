@@ -321,3 +321,165 @@ async def test_what_a_device_may_be_asked_by_directed_probe(virtual):
         assert fault_of(read(body)) == code
     _, body = await ask(port, "/x", write_probe((), message_id="urn:uuid:q"))
     assert message_in(read(body)).content[0].endpoint == UUID
+
+
+# Bridged once, under the name that it should have.
+
+@pytest_twisted.ensureDeferred
+async def test_another_scanner_at_the_address_of_an_adopted_one_is_adopted(gateway, virtual):
+    first = await virtual(interfaces=("lo",), name="First")
+    port = first.base.rpartition(":")[2]
+    service = await gateway(None, **ADOPT)
+    await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
+    await first.stopService()
+    await virtual(interfaces=("lo",), name="Second", uuid=OTHER.removeprefix("urn:uuid:"),
+                  endpoint=f"tcp:{port}:interface=127.0.0.1")
+    await until(lambda: {one.name for one in service.scanners} == {"first", "second"})
+    await until(lambda: service.scanners[1].bridge.table.listening)
+    assert service.scanners[0].reachable is False
+
+
+@pytest.mark.parametrize("by", ["scan", "device", "host name"])
+@pytest_twisted.ensureDeferred
+async def test_a_section_takes_an_adopted_scanner_over(gateway, virtual, tmp_path, by):
+    scanner = await virtual(interfaces=("lo",), name="Copy Room")
+    kept = {**ADOPT, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
+    service = await gateway(None, **kept)
+    await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
+    await service.stopService()
+    urls = {"scan": scanner.scan_url, "device": scanner.device_url,
+            "host name": scanner.scan_url.replace("127.0.0.1", "localhost")}
+    again = await gateway(None, scanner={"name": "copy-room", "scan" if by != "device" else by: urls[by]}, **kept)
+    await until(lambda: again.scanner.bridge.table.listening)
+    await until(lambda: [one.name for one in again.scanners] == ["copy-room"] and not again._parting)
+    await until(lambda: len(scanner.device.subscribers.held) == 1)
+    assert await again.store.adopted() == []
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}/x", "http://localhost:{port}/x"])
+@pytest_twisted.ensureDeferred
+async def test_what_is_not_to_be_bridged_is_not_adopted_whatever_it_is_called(gateway, virtual, url):
+    scanner = await virtual(interfaces=("lo",), name="Copy Room")
+    service = await gateway(None, scanner={
+        "name": "copy-room", "bridge": False, "device": url.format(port=scanner.base.rpartition(":")[2])}, **ADOPT)
+    await until(lambda: service._finding._adopting._looked_at)
+    await until(lambda: not service._finding._adopting._running._running)
+    assert service.scanners == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_excluded_scanner_is_left_in_peace(gateway, virtual, tmp_path):
+    scanner = await virtual(interfaces=("lo",), name="Copy Room")
+    kept = {**ADOPT, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
+    service = await gateway(None, **kept)
+    await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
+    await service.stopService()
+    again = await gateway(None, **{**kept, "discovery": {**kept["discovery"], "exclude": ["copy*"]}})
+    await until(lambda: not again.scanners and not again._parting)
+    assert scanner.device.subscribers.held == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_of_the_same_name_at_once(gateway, virtual, monkeypatch):
+    from twisted.internet import reactor
+    from twisted.internet.task import deferLater
+
+    await virtual(interfaces=("lo",), name="Copy Room")
+    await virtual(interfaces=("lo",), name="Copy Room", uuid=OTHER.removeprefix("urn:uuid:"))
+    service = await gateway(None, **ADOPT)
+    adopt = service.store.adopt
+    monkeypatch.setattr(service.store, "adopt", lambda adopted: deferLater(reactor, 0.1, adopt, adopted))
+    await until(lambda: len(service.scanners) == 2)
+    names = {one.name for one in service.scanners}
+    assert names in ({"copy-room", "copy-room-4509"}, {"copy-room", "copy-room-37f8"})
+
+
+# A scanner that goes and comes without a word.
+
+@pytest.mark.parametrize("events", ["auto", "off"])
+@pytest_twisted.ensureDeferred
+async def test_clients_are_told_of_a_scanner_that_has_gone_without_a_word(gateway, virtual, ear, events):
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url, scanner={"events": events}, events={"check": 0.2}, discovery={
+        "client_interfaces": ["lo"], "announce_rate": 10000})
+    ours = derived_endpoint("front-desk")
+
+    def told(name):
+        return [one for one in ear.heard if one.name == name and one.content[0].endpoint == ours]
+
+    await until(lambda: told("Hello"))
+    scanner.reboot(1.0)
+    await until(lambda: told("Bye"))
+    assert await found(service, "/", probe()) == []
+    ear.heard.clear()
+    await until(lambda: told("Hello"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stand_in_that_seemed_gone_asks_before_it_is_silent(gateway, virtual):
+    scanner = await virtual()
+    service = await gateway(None, scanner={"device": scanner.device_url, "events": "off"})
+    await until(lambda: service.scanner.bridge.device)
+    scanner.reboot(0.3)
+    assert await found(service, "/", probe()) == []
+    await until(lambda: scanner._port is not None)
+    assert len(await found(service, "/front-desk", probe())) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bye_counts_until_the_scanner_says_something(finding, virtual, monkeypatch):
+    monkeypatch.setattr("wsdgateway.net.scanner.BYE_SECONDS", 0.0)
+    scanner = await virtual()
+    service = await finding(directed=[scanner.base], search=60)
+    await until(service.found)
+    service.scanner.said_bye()
+    assert service.scanner.reachable is False
+    assert len(await found(service, "/", probe())) == 1  # it answered the question whether it is there
+    assert service.scanner.reachable is True
+
+
+@pytest_twisted.ensureDeferred
+async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypatch):
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    before = service.scanner.subscription.held.notify_to
+
+    async def elsewhere(reactor, host, port):
+        return "127.0.0.9"
+
+    monkeypatch.setattr("wsdgateway.service.local_address", elsewhere)
+    monkeypatch.setattr("wsdgateway.service.base_url", lambda local, listeners: f"http://{local}:{service.port}")
+    service._finding._readdressed()
+    await until(lambda: scanner.soap.asked["Subscribe"] == 2)
+    await until(lambda: service.scanner.bridge.table.listening and len(scanner.device.subscribers.held) == 1)
+    after = service.scanner.subscription.held.notify_to
+    assert after.startswith("http://127.0.0.9:")
+    assert after.rpartition("/")[2] != before.rpartition("/")[2]
+
+
+@pytest.mark.logs_failure
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_fails_hides_no_scanner(gateway, virtual, monkeypatch):
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url)
+
+    def fail(endpoint, digest):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(service.scanner.stand_in, "_version_of", fail)
+    head, _ = await ask(service.port, "/front-desk", GET)
+    assert head.status == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_new_metadata_may_name_another_scan_service(gateway, device, ear):
+    told = Metadata(device)
+    service = await gateway(None, scanner={"device": f"http://127.0.0.1:{device.port}/{UUID[9:]}", "events": "off"},
+                            discovery={"device_interfaces": ["lo"], "search": 60})
+    await until(lambda: service.scanner.bridge.device == device.url)
+    hello(ear, device)
+    device.url = device.url.replace("/scan", "/other")
+    hello(ear, device, number=2, version=2)
+    await until(lambda: service.scanner.bridge.device == device.url)
+    assert told.asked >= 2

@@ -3,8 +3,9 @@
 import pytest
 from lxml import etree
 
-from wsdgateway.metadata.standin import find_metadata, host_endpoint, make_metadata, stand_in
+from wsdgateway.metadata.standin import digest, find_metadata, host_endpoint, make_metadata, stand_in
 from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX
+from wsdgateway.soap.parsing import parse
 
 W, A, X = f"{{{WSDP}}}", f"{{{WSA}}}", f"{{{WSX}}}"
 PRINT = "http://schemas.microsoft.com/windows/2006/08/wdp/print"
@@ -83,3 +84,19 @@ def test_a_host_without_reference_gets_one():
                               "</m:Metadata>")
     assert host_endpoint(source) is None
     assert host_endpoint(etree.fromstring(stand_in(source, endpoint="urn:x", scan=SCAN, hosts=frozenset()))) == "urn:x"
+
+
+def test_a_word_that_names_the_host_stays_where_it_means_something_else():
+    metadata = parse(f"""<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}" xmlns:p="{PNPX}" xmlns:v="vendor">
+<d:ThisModel><d:Manufacturer>EPSON</d:Manufacturer><d:ModelName>Epson WF-1</d:ModelName>
+<d:PresentationUrl>http://EPSON12.local/</d:PresentationUrl><v:Page>http://epson/x</v:Page>
+<v:Other>http://[2001:DB8:0::20]:80/</v:Other><p:CompatibleId>{WSCN}/ScannerServiceType</p:CompatibleId></d:ThisModel>
+</m:Metadata>""".encode())
+    told = stand_in(metadata, endpoint="urn:uuid:ours", scan="http://gw/x/scan", hosts=frozenset({
+        "epson", "scan", "2001:db8::20"}))
+    assert ">EPSON<" in told
+    assert ">Epson WF-1<" in told
+    assert f">{WSCN}/ScannerServiceType<" in told
+    for leak in ("EPSON12", "http://epson", "2001:"):
+        assert leak not in told
+    assert digest(metadata)  # though a namespace of it is no absolute URI
