@@ -135,16 +135,20 @@ def test_wsdd_and_a_library_see_it(network, tmp_path, until):
     assert re.fullmatch(rf"http://{host}:5357/front-desk", xaddr)
 
 
-def test_wsdd_runs_beside_the_gateway(network, airscan, tmp_path, until):
+@pytest.mark.parametrize("first", ["wsdd", "gateway"])
+def test_wsdd_runs_beside_the_gateway(network, airscan, until, first):
+    """Both hear every Probe and answer, whoever has bound the port first. (wsdd listens at TCP 5357.)"""
     _need("wsdd")
-    network.start(GATEWAY, "wsdd", "-i", "lan", "-n", "beside", log="daemon")
+    starts = [lambda: network.start(GATEWAY, "wsdd", "-i", "lan", "-n", "beside", "-w", "home", log="daemon"),
+              lambda: network.gateway(SCANNER, port=5358)]
     network.scanner()
-    network.gateway(SCANNER, port=5358)  # wsdd listens at TCP 5357
-    network.start(GATEWAY, "wsdd", "-i", "lan", "-n", "later", "-U", "9a3bb1a0-8d28-43a1-8b11-8e2e2f0ef5a1", "-t",
-                  log="daemon")
+    for start in starts if first == "wsdd" else reversed(starts):
+        start()
+        until(lambda: network.run(GATEWAY, "ss", "-uln", check=False).stdout.count("239.255.255.250") >= 1)
     until(lambda: is_subscribed(network))
-    wanted = {ENDPOINT, "urn:uuid:9a3bb1a0-8d28-43a1-8b11-8e2e2f0ef5a1"}
-    until(lambda: wanted <= set(network.run(CLIENTS, sys.executable, "-c", LIBRARY).stdout.split()), 60)
+    client = network.start(CLIENTS, "wsdd", "--discovery", "--no-host", "-i", "lan", "-vv", log="daemon")
+    until(lambda: "discovered Copy Room on" in client.log.read_text(), 30)
+    until(lambda: "discovered BESIDE in Workgroup:HOME" in client.log.read_text(), 30)
     assert found(airscan)
 
 
