@@ -15,7 +15,7 @@ from wsdgateway.bridge.presence import (
     proxy_service,
     stand_in_service,
 )
-from wsdgateway.bridge.sightings import LATE_SECONDS, MAX_SIGHTINGS, Left, Sighting, Sightings
+from wsdgateway.bridge.sightings import CHANGE_SECONDS, LATE_SECONDS, MAX_SIGHTINGS, Left, Sighting, Sightings
 from wsdgateway.discovery.messages import Message, Probe, Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04
 from wsdgateway.soap.namespaces import WSCN, WSDP
@@ -66,7 +66,8 @@ def test_a_device_is_seen_and_changes():
     changed = heard(table, "Hello", TargetService("urn:uuid:a", (), (), (), 2), sequence=(5, 3))
     assert (changed.started, changed.described, changed.resolved) == (False, True, False)
     assert (changed.sighting.types, changed.sighting.xaddrs) == (ONE.types, ONE.xaddrs)  # it still is the same
-    started = heard(table, "Hello", sequence=(6, 1))
+    assert not heard(table, "Hello", sequence=(6, 1), now=CHANGE_SECONDS - 1).started  # so soon after the last change
+    started = heard(table, "ProbeMatches", sequence=(6, 2), now=CHANGE_SECONDS)
     assert (started.started, started.described) == (True, True)
     assert len(table.all()) == 1
 
@@ -89,6 +90,7 @@ def test_a_device_leaves_and_starts_again():
     assert heard(table, "Bye") == Left("urn:uuid:A")
     heard(table, "Hello", sequence=(5, 1))
     assert heard(table, "Bye", sequence=(5, 2)) == Left("urn:uuid:A")
+    assert heard(table, "Bye", sequence=(5, 3), now=1.0) is None
     assert heard(table, "Hello", sequence=(6, 1), now=60.0).started
 
 

@@ -291,7 +291,7 @@ def spent(pacing, now, until):
 def test_announcements_are_spread():
     pacing = Pacing(20, lambda: 0.5)
     for number in range(30):
-        assert pacing.put(lambda number=number: b"%d" % number)
+        assert pacing.put(str(number), lambda number=number: b"%d" % number)
     sent = spent(pacing, 0.0, 100.0)
     assert len(sent) == 60
     assert sorted(data for _, data in sent) == sorted(b"%d" % number for number in range(30) for _ in range(2))
@@ -302,22 +302,24 @@ def test_announcements_are_spread():
 
 def test_one_announcement_and_its_repeat():
     pacing = Pacing(20, lambda: 0.5)
-    pacing.put(lambda: b"x")
+    pacing.put("x", lambda: b"x")
     assert spent(pacing, 10.0, 11.0) == [(10.0, b"x"), (pytest.approx(10.15), b"x")]
 
 
 def test_in_a_hurry():
     pacing = Pacing(1, lambda: 0.0)
-    for _ in range(100):
-        pacing.put(lambda: b"x")
+    for number in range(100):
+        pacing.put(str(number), lambda: b"x")
     pacing.hurry(2.0)
     assert len(spent(pacing, 0.0, 2.2)) == 200
-    pacing.put(lambda: b"x")
+    pacing.put("x", lambda: b"x")
     pacing.clear()
     assert pacing.wait(3.0) is None
 
 
 def test_what_waits_is_bounded():
     pacing = Pacing(1, lambda: 0.0)
-    assert all(pacing.put(lambda: b"") for _ in range(MAX_WAITING))
-    assert not pacing.put(lambda: b"")
+    assert all(pacing.put(str(number), lambda: b"old") for number in range(MAX_WAITING))
+    assert not pacing.put("another", lambda: b"")
+    assert pacing.put("0", lambda: b"new")
+    assert pacing.take(0.0) == b"new"

@@ -14,11 +14,16 @@ from wsdgateway.discovery.messages import Message, Sequence, TargetService
 
 MAX_SIGHTINGS = 1000
 LATE_SECONDS = 10.0  # no datagram is under way for so long
+CHANGE_SECONDS = 10.0  # a device that starts or leaves more often is forged, or broken: it is looked at again later
 
 
 @attrs.frozen
 class Sighting:
-    """A device: what it said of itself, over which interface, and its sequence. `at` in seconds."""
+    """A device: what it said of itself, over which interface, and its sequence.
+
+    `at`, in seconds, is when it was heard last, `changed_at` when it was last taken for started or described anew,
+    `left_at` for gone.
+    """
 
     endpoint: str
     types: tuple[QName, ...]
@@ -28,6 +33,8 @@ class Sighting:
     sequence: Sequence | None
     via: str
     at: float
+    changed_at: float = float("-inf")
+    left_at: float = float("-inf")
 
 
 @attrs.frozen
@@ -72,6 +79,10 @@ class Sightings:
             if known is not None and _is_stale(message.sequence, known, now):
                 continue
             if message.name == "Bye":
+                if known is not None and now - known.left_at < CHANGE_SECONDS:
+                    continue
+                if known is not None:
+                    self._known[service.endpoint.lower()] = attrs.evolve(known, left_at=now)
                 heard.append(Left(service.endpoint))
                 continue
             heard.append(self._see(service, message.sequence, known, via, now))
@@ -79,19 +90,24 @@ class Sightings:
 
     def _see(self, service: TargetService, sequence: Sequence | None, known: Sighting | None, via: str,
              now: float) -> News:
+        current = sequence or (known.sequence if known else None)
+        started = known is not None and None not in (known.sequence, sequence) and (
+            _instance(known.sequence) != _instance(sequence))
+        described = started or (known is not None and known.metadata_version != service.metadata_version)
+        version, changed_at = service.metadata_version, known.changed_at if known else float("-inf")
+        if known is not None and described and now - changed_at < CHANGE_SECONDS:
+            current, version, started, described = known.sequence, known.metadata_version, False, False
+        elif described:
+            changed_at = now
         sighting = Sighting(
             service.endpoint, service.types or (known.types if known else ()),
             service.scopes or (known.scopes if known else ()), service.xaddrs or (known.xaddrs if known else ()),
-            service.metadata_version, sequence or (known.sequence if known else None), via, now)
+            version, current, via, now, changed_at, known.left_at if known else float("-inf"))
         self._known[service.endpoint.lower()] = sighting
         self._known.move_to_end(service.endpoint.lower())
         if len(self._known) > MAX_SIGHTINGS:
             self._known.popitem(last=False)
-        started = known is not None and None not in (known.sequence, sequence) and (
-            _instance(known.sequence) != _instance(sequence))
-        return News(sighting, started=started,
-                    described=started or (known is not None and known.metadata_version != service.metadata_version),
-                    resolved=bool(service.xaddrs))
+        return News(sighting, started=started, described=described, resolved=bool(service.xaddrs))
 
 
 def _instance(sequence: Sequence | None) -> int | None:

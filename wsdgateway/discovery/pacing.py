@@ -3,7 +3,7 @@
 Each is sent once, and its repeat as soon as it is due and there is room. SOAP-over-UDP 2004/09, Appendix I.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from wsdgateway.discovery.schedule import sending_times
@@ -17,15 +17,15 @@ class Pacing:
     def __init__(self, rate: float, random: Callable[[], float]) -> None:
         self._rate = rate
         self._random = random
-        self._new: deque[Callable[[], bytes]] = deque()
+        self._new: OrderedDict[str, Callable[[], bytes]] = OrderedDict()
         self._repeats: deque[tuple[float, bytes]] = deque()
         self._free_at = 0.0
 
-    def put(self, write: Callable[[], bytes]) -> bool:
-        """Send what `write` gives when it is its turn. False if there is no room for more."""
-        if len(self._new) >= MAX_WAITING:
+    def put(self, about: str, write: Callable[[], bytes]) -> bool:
+        """Send what `write` gives when it is its turn, in place of what waits about the same. False: no room."""
+        if about not in self._new and len(self._new) >= MAX_WAITING:
             return False
-        self._new.append(write)
+        self._new[about] = write
         return True
 
     def hurry(self, seconds: float) -> None:
@@ -44,7 +44,7 @@ class Pacing:
         if self._repeats and self._repeats[0][0] <= now:
             data = self._repeats.popleft()[1]
         elif self._new:
-            data = self._new.popleft()()
+            data = self._new.popitem(last=False)[1]()
             _, again = sending_times(self._random)
             self._repeats.append((now + again, data))
         else:

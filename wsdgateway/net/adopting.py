@@ -17,10 +17,11 @@ from wsdgateway.bridge.sightings import News, Sighting
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint
 from wsdgateway.net.asking import ask_once
-from wsdgateway.net.devicecall import is_http
+from wsdgateway.net.devicecall import is_http, usable
 from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
+from wsdgateway.net.locator import MOST_ADDRESSES
 from wsdgateway.net.running import Running
 from wsdgateway.scan.operations import GET_METADATA
 from wsdgateway.soap.envelope import read
@@ -31,7 +32,6 @@ MAX_WAITING = 100
 MAX_ADOPTED = 1000
 LOOK_SECONDS = 10.0
 LANES = 4
-MOST_ADDRESSES = 8  # of one device that are tried
 
 
 @attrs.frozen
@@ -49,7 +49,7 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -
     Raises `DeviceError` or `Malformed` if none of them answers with its metadata.
     """
     problem: DeviceError | Malformed = Malformed("it has no address that can be used")
-    for url in list(filter(is_http, sighting.xaddrs))[:MOST_ADDRESSES]:
+    for url in usable(sighting)[:MOST_ADDRESSES]:
         try:
             reply = await ask_once(reactor, url, GET_METADATA, write_get(to=sighting.endpoint, message_id=new_id()),
                                    LOOK_SECONDS, sighting.via)

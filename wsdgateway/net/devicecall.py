@@ -6,6 +6,7 @@ collected, bounded, or relayed piece by piece.
 
 from collections.abc import Callable
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.http.messages import Headers
 from wsdgateway.http.responses import Head
 from wsdgateway.net.deadlines import Deadline
@@ -52,6 +54,20 @@ def is_http(url: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def usable(sighting: Sighting) -> list[str]:
+    """The addresses of a device that can be called. A device on a link has none on our loopback."""
+    urls = [url for url in sighting.xaddrs if is_http(url)]
+    return [url for url in urls if sighting.via in ("", "lo") or not _is_loopback(address_of(url).host)]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+    return address.is_loopback or address.is_unspecified or address.is_multicast
 
 
 def is_ipv6(url: str) -> bool:

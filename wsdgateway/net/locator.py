@@ -14,13 +14,14 @@ from twisted.logger import Logger
 from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.net.describing import read_metadata
-from wsdgateway.net.devicecall import is_http, is_ipv6
+from wsdgateway.net.devicecall import is_ipv6, usable
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import Own, reachable
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.soap.parsing import Malformed
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+MOST_ADDRESSES = 8  # of those that it says it has
 MOST_AT_ONCE = 3  # what was seen somewhere else need not wait until its former address has failed
 
 
@@ -67,8 +68,11 @@ class Locator:
 
     def sighted(self, sighting: Sighting, *, changed: bool) -> None:
         """The scanner has said where it is; `changed`: it may tell something else there than it did."""
-        urls = tuple(sorted(filter(is_http, sighting.xaddrs), key=lambda url: url != self.device))
+        urls = tuple(sorted(usable(sighting), key=lambda url: url != self.device))[:MOST_ADDRESSES]
         if not urls or not (changed or self._may_have_moved(urls, sighting.via)):
+            if self.device in urls:  # it is where it was, whatever somebody else has said
+                self._urls = urls
+                self.cancel()
             return
         if changed or urls != self._urls or self._timer is None:
             self._client.zone = self._via = sighting.via
@@ -105,6 +109,10 @@ class Locator:
                 self._asking = None
             elif self._asking != self._urls:  # there was no room to look there
                 self.look()
+        if self.device is not None and self._client.reachable:
+            self.log.warn("{scanner}: it is said to be elsewhere, and is not: {why}", scanner=self._scanner,
+                          why="; ".join(why))
+            return
         self.log.warn("{scanner}: the scan service is not known: {why}; next try in {pause:g} s",
                       scanner=self._scanner, why="; ".join(why), pause=self._pause)
         self._timer = self._reactor.callLater(self._pause, self.look)

@@ -137,12 +137,12 @@ class Search:
                 self._overdue(sighting.endpoint)
 
     def _ask_on(self, sending: PacedSending) -> None:
-        sending.put(lambda: write_probe(DEVICE, message_id=self._voice.new_id()))
+        sending.put("", lambda: write_probe(DEVICE, message_id=self._voice.new_id()))
         for endpoint in self._missing():
             self._resolve_on(sending, endpoint)
 
     def _resolve_on(self, sending: PacedSending, endpoint: str) -> None:
-        sending.put(lambda: write_resolve(endpoint, message_id=self._voice.new_id()))
+        sending.put(endpoint, lambda: write_resolve(endpoint, message_id=self._voice.new_id()))
 
     def resolve(self, endpoint: str) -> None:
         """Where is that endpoint now?"""

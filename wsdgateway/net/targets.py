@@ -151,7 +151,8 @@ class Targets:
                 return write_bye(announcement.endpoint, sequence=voice.sequence(), message_id=voice.new_id())
             return write_hello(announcement.service, sequence=voice.sequence(), message_id=voice.new_id())
 
-        if not sending.put(write):
+        about = announcement.endpoint if isinstance(announcement, Bye) else announcement.service.endpoint
+        if not sending.put(about, write):
             self._dropped("busy")
 
     # What clients ask.

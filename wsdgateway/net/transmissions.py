@@ -59,9 +59,9 @@ class PacedSending:
         self._timer: IDelayedCall | None = None
         self._done: Deferred[None] | None = None
 
-    def put(self, write: Callable[[], bytes]) -> bool:
-        """Send what `write` gives when it is its turn. False if there is no room for more."""
-        if not self._pacing.put(write):
+    def put(self, about: str, write: Callable[[], bytes]) -> bool:
+        """Send what `write` gives when it is its turn, in place of what waits about the same. False: no room."""
+        if not self._pacing.put(about, write):
             return False
         self._wait()
         return True
