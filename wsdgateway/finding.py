@@ -22,7 +22,7 @@ from wsdgateway.bridge.adoption import (
     name_for,
     read_exclusion,
 )
-from wsdgateway.bridge.presence import proxy_service
+from wsdgateway.bridge.presence import STAND_IN, proxy_service
 from wsdgateway.bridge.sightings import Left, News
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
@@ -193,6 +193,8 @@ class Finding(Service):
             for scanner in self._of(news.endpoint):
                 scanner.said_bye()
             return
+        if STAND_IN in news.sighting.types:
+            return  # another gateway's, or what was made of it
         ours = self._of(news.sighting.endpoint)
         for scanner in ours:
             scanner.sighted(news)
@@ -200,7 +202,7 @@ class Finding(Service):
         may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in ours)
         if may_adopt:
             self._adopting.consider(news)
-        if not news.resolved and (ours or (may_adopt and may_be_scanner(news.sighting.types))):
+        if not news.resolved and (ours or (may_adopt and may_be_scanner(news.sighting.endpoint, news.sighting.types))):
             self._search.resolve(news.sighting.endpoint)
 
 

@@ -20,6 +20,7 @@ from wsdgateway.discovery.messages import Message, Probe, Sequence, TargetServic
 from wsdgateway.discovery.versions import WS_2005_04
 from wsdgateway.soap.namespaces import WSCN, WSDP
 
+OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
 ONE = TargetService("urn:uuid:A", ((WSDP, "Device"),), ("http://floor/3",), ("http://198.51.100.20/x",), 1)
 
 
@@ -108,7 +109,9 @@ def test_sightings_are_bounded():
     (((WSDP, "Device"), ("urn:p", "PrintDeviceType")), True),
     (((WSDP, "Device"), ("http://schemas.microsoft.com/windows/pub/2005/07", "Computer")), False)])
 def test_who_may_be_a_scanner(types, looked_at):
-    assert may_be_scanner(types) is looked_at
+    assert may_be_scanner(OTHER.upper(), types) is looked_at
+    assert not may_be_scanner("urn:uuid:desk", types)
+    assert not may_be_scanner(f"{OTHER}0", types)
 
 
 SEEN = Sighting("urn:uuid:37F86D35-e6ac-4241-964f-1d9ae46fb366", (), (), (), 1, None, "eth1", 0.0)
@@ -129,8 +132,7 @@ def test_exclusions(rule, excluded):
     ("Front Desk", (), "front-desk"), ("  HP LaserJet (Büro 3) ", (), "hp-laserjet-buro-3"), ("扫描仪", (), "scanner"),
     ("", (), "scanner"), ("x" * 100, (), "x" * 40), ("Front Desk", ("front-desk",), "front-desk-37f8"),
     ("Front Desk", ("front-desk", "front-desk-37f8"), "front-desk-37f86d35"),
-    ("Front Desk", ("front-desk", "front-desk-37f8", "front-desk-37f86d35"),
-     "front-desk-37f86d35e6ac4241964f1d9ae46fb366")])
+    ("Front Desk", ("front-desk", "front-desk-37f8", "front-desk-37f86d35", "front-desk-2"), "front-desk-3")])
 def test_names(friendly, taken, name):
     assert name_for(friendly, SEEN.endpoint, taken) == name
     assert len(name) <= 63

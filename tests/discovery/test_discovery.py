@@ -105,7 +105,7 @@ def test_what_a_probe_looks_for(version, content, expected):
     ("Probe", "<d:Types>nobody:Device</d:Types>"), ("Probe", f"<d:Types>{'wsdp:x ' * 65}</d:Types>"),
     ("Probe", f"<d:Scopes>{'http://a ' * 65}</d:Scopes>"), ("Resolve", ""), ("Hello", ""), ("Bye", "<d:Types/>"),
     ("ProbeMatches", "<d:ProbeMatch/>"), ("ProbeMatches", "<d:ProbeMatch/>" * 1001),
-    ("Resolve", f"<wsa:EndpointReference><wsa:Address>{'x' * 1025}</wsa:Address></wsa:EndpointReference>")])
+    ("Resolve", f"<wsa:EndpointReference><wsa:Address>{'x' * 257}</wsa:Address></wsa:EndpointReference>")])
 def test_what_can_not_be_used(name, content):
     with pytest.raises(Malformed):
         message(WS_2005_04, name, content)
@@ -130,6 +130,22 @@ def test_whatever_comes_is_a_message_or_malformed(noise, start, length):
         assert read_message(data).name
     except Malformed:
         pass
+
+
+def test_scopes_are_carried_over_within_bounds():
+    many = [f"http://a/{'x' * 100}{number}" for number in range(60)]
+    data = GSOAP_PROBE_MATCHES.replace(b"ldap:///ou=floor3,o=acme", " ".join(many).encode())
+    [service] = read_message(data).content
+    assert 10 < len(service.scopes) < 21
+    assert service.scopes == tuple(many[:len(service.scopes)])
+
+
+def test_what_nobody_wants_is_not_read():
+    assert read_message(BYE, frozenset(("Probe",))) is None
+    assert read_message(BYE.replace(b"<d:Bye>", b"<d:Buy>").replace(b"</d:Bye>", b"</d:Buy>"),
+                        frozenset(("Probe",))) is None
+    with pytest.raises(Malformed):
+        read_message(envelope("urn:x"), frozenset(("Probe",)))
 
 
 def test_numbers_that_are_none():

@@ -11,12 +11,14 @@ from test_standin import found, probe
 
 from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.presence import derived_endpoint, proxy_service
+from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.cli.discover import search, show
 from wsdgateway.discovery.messages import Sequence, TargetService, message_in, read_message
 from wsdgateway.discovery.versions import WS_2005_04, WS_2008_09
 from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe
 from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.net import multicast
+from wsdgateway.net.devicecall import usable
 from wsdgateway.net.interfaces import Interface
 from wsdgateway.net.multicast import Link
 from wsdgateway.soap.envelope import read
@@ -483,3 +485,46 @@ async def test_new_metadata_may_name_another_scan_service(gateway, device, ear):
     hello(ear, device, number=2, version=2)
     await until(lambda: service.scanner.bridge.device == device.url)
     assert told.asked >= 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, ear):
+    scanner = await virtual()
+    first = await gateway(None, scanner={"device": scanner.device_url, "identity": "same"})
+    await until(lambda: first.scanner.bridge.table.listening)
+    second = await gateway(None, scanner={"name": "again", "uuid": UUID}, discovery={
+        "device_interfaces": ["lo"], "adopt": True, "search": 60})
+    stand_in = f"http://127.0.0.1:{first.port}/front-desk"
+    for number, endpoint in enumerate((UUID, OTHER)):
+        ear.announce(write_hello(TargetService(endpoint, (), (), (stand_in,), 1), sequence=Sequence(1, 1),
+                                 message_id=f"urn:uuid:test-{number}"))
+    await until(lambda: second.scanner._locator._timer is not None)
+    await until(lambda: second._finding._adopting._looked_at
+                and not second._finding._adopting._running._running)
+    assert second.scanner.bridge.device is None
+    assert len(second.scanners) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_forged_bye_silences_for_a_moment_only(finding, virtual, ear, monkeypatch):
+    monkeypatch.setattr("wsdgateway.net.scanner.BYE_SECONDS", 0.2)
+    scanner = await virtual(interfaces=("lo",))
+    service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], search=60)
+    await until(service.found)
+    ours = derived_endpoint(UUID)
+    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours])
+    ear.heard.clear()
+    ear.announce(write_bye(UUID, sequence=Sequence(1 << 40, 1), message_id="urn:uuid:test-2"))
+    await until(lambda: [one for one in ear.heard if one.name == "Bye" and one.content[0].endpoint == ours])
+    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours])
+    assert scanner.soap.asked["Subscribe"] == 1
+
+
+@pytest.mark.parametrize(("via", "xaddrs", "usable_ones"), [
+    ("eth1", ("http://198.51.100.20/x", "https://198.51.100.20/x", "http://[fe80::20]/x"),
+     ["http://198.51.100.20/x", "http://[fe80::20]/x"]),
+    ("eth1", ("http://127.0.0.1:8357/", "http://[::1]/", "http://localhost/", "http://0.0.0.0/", "http://2130706433/",
+              "http://[::ffff:127.0.0.1]/", "http://239.255.255.250/", "http://scanner.example/", "http://[x"), []),
+    ("", ("http://scanner.example/",), ["http://scanner.example/"])])
+def test_where_a_device_may_send_us(via, xaddrs, usable_ones):
+    assert usable(Sighting(UUID, (), (), xaddrs, 1, None, via, 0.0)) == usable_ones

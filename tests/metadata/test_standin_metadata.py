@@ -3,7 +3,7 @@
 import pytest
 from lxml import etree
 
-from wsdgateway.metadata.standin import digest, find_metadata, host_endpoint, make_metadata, stand_in
+from wsdgateway.metadata.standin import digest, find_metadata, host_endpoint, is_stand_in, make_metadata, stand_in
 from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX
 from wsdgateway.soap.parsing import parse
 
@@ -100,3 +100,14 @@ def test_a_word_that_names_the_host_stays_where_it_means_something_else():
     for leak in ("EPSON12", "http://epson", "2001:"):
         assert leak not in told
     assert digest(metadata)  # though a namespace of it is no absolute URI
+
+
+def test_a_stand_in_is_known_by_its_metadata():
+    scanner = parse(METADATA.encode())
+    assert not is_stand_in(scanner)
+    told = parse(stand_in(scanner, endpoint="urn:uuid:ours", scan="http://gw/x/scan", hosts=frozenset()).encode())
+    assert is_stand_in(told)
+    assert is_stand_in(parse(make_metadata(endpoint="e", name="n", info="", scan="http://gw/x/scan").encode()))
+    types = told.find(f".//{W}Host/{W}Types")
+    assert types.text.split()[:2] == ["s:ScanDeviceType", "p:PrintDeviceType"]
+    assert (types.nsmap["s"], types.nsmap["p"]) == (WSCN, PRINT)

@@ -109,7 +109,8 @@ class World:
     def pass_time(self, seconds):
         self.clock.pump([0.01] * round(seconds * 100))
 
-    def say(self, where, data, host="192.0.2.77", port=50000, answer=False, version=4):
+    def say(self, where, data, host=None, port=50000, answer=False, version=4):
+        host = host or {"lan": "192.0.2.77", "vlan": "198.51.100.20"}[where]
         link = self.links[where, version]
         link.heard(link, data, host, port, answer)
 
@@ -295,6 +296,29 @@ def test_what_is_of_no_use_is_dropped_and_counted(world, data, reason):
     assert here.answers() == []
 
 
+@pytest.mark.parametrize("host", ["203.0.113.9", "198.51.100.20", "2001:db8::1", "0.0.0.0"])
+def test_whoever_is_not_on_the_link_is_not_answered(world, host):
+    here = world()
+    here.targets.add("front-desk", StandIn())
+    here.say("lan", WINDOWS_PROBE, host)
+    here.pass_time(1)
+    assert (here.answers(), here.dropped) == ([], ["foreign"])
+
+
+def test_a_stop_says_bye_for_what_was_said_whatever_waits(world):
+    here = world(rate=1.0)
+    stand_in = StandIn()
+    here.targets.add("front-desk", stand_in)
+    here.pass_time(3)
+    service, stand_in.service = stand_in.service, None
+    here.targets.changed("front-desk")  # this Bye waits for its turn
+    stopping = here.discovery.stopService()
+    here.pass_time(3)
+    assert stopping.called
+    assert here.links["lan", 4].names()[-1] == "Bye"
+    assert service.endpoint == UUID
+
+
 @given(data=st.binary(max_size=200), cut=st.integers(0, len(WINDOWS_PROBE)))
 def test_no_datagram_raises(data, cut):
     with pytest.MonkeyPatch.context() as patch:
@@ -353,7 +377,6 @@ def test_what_is_heard_of_devices(world):
     here.say("lan", matches("urn:uuid:own-1"))  # from the clients' side
     assert len(here.told) == 2
     assert ("device", "ProbeMatches") in here.counted
-    assert ("client", "ProbeMatches") in here.counted
 
 
 def test_who_has_not_been_heard_of_is_overdue(world):

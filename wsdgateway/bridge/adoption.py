@@ -17,7 +17,9 @@ from wsdgateway.discovery.matching import QName
 from wsdgateway.soap.namespaces import WSCN
 
 MAX_NAME = 40
+MAX_NAMES = 10000  # more than there ever are scanners
 
+_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _COMPUTER = "Computer"
 
 
@@ -51,13 +53,14 @@ def host_exclusion(host: str) -> Exclusion:
     return read_exclusion(host) if _ip(host) is not None else Exclusion(host, host=host.lower())
 
 
-def may_be_scanner(types: Iterable[QName]) -> bool:
+def may_be_scanner(endpoint: str, types: Iterable[QName]) -> bool:
     """Whether a device of these types is worth a look at its metadata: no stand-in of a gateway's, and no computer.
 
-    Many devices with a scanner announce themselves as devices or printers only.
+    Many devices with a scanner announce themselves as devices or printers only. Its endpoint must be a uuid, since that
+    is what it is known by from then on.
     """
     offered = set(types)
-    if STAND_IN in offered:
+    if STAND_IN in offered or not _UUID.fullmatch(endpoint.lower()):
         return False
     return any(uri == WSCN for uri, _ in offered) or not any(local == _COMPUTER for _, local in offered)
 
@@ -92,12 +95,9 @@ def name_for(friendly: str, endpoint: str, taken: Iterable[str]) -> str:
     plain = unicodedata.normalize("NFKD", friendly).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].strip("-") or "scanner"
     others = set(taken)
-    digits = re.sub(r"[^a-z0-9]", "", endpoint.lower().removeprefix("urn:uuid:"))
-    for length in (0, 4, 8, len(digits)):
-        found = f"{name}-{digits[:length]}" if length else name
-        if found not in others:
-            return found[:63]
-    return f"{name}-{digits}"[:63]
+    digits = re.sub(r"[^a-f0-9]", "", endpoint.lower().removeprefix("urn:uuid:"))
+    suffixes = ("", *(f"-{digits[:length]}" for length in (4, 8)), *(f"-{number}" for number in range(2, MAX_NAMES)))
+    return next(name + suffix for suffix in suffixes if name + suffix not in others)
 
 
 @attrs.frozen

@@ -10,10 +10,10 @@ import attrs
 
 from wsdgateway.discovery.matching import matches
 from wsdgateway.discovery.messages import Message, Probe, Resolve, TargetService
-from wsdgateway.soap.namespaces import WSCN, WSD_1_1, WSD_CD1, WSDP
+from wsdgateway.soap.namespaces import GATEWAY, STAND_IN_TYPE, WSCN, WSD_1_1, WSD_CD1, WSDP
 
 # A gateway that finds another's stand-in knows by this type that it is none to be bridged once more.
-STAND_IN = ("urn:wsdgateway", "StandIn")
+STAND_IN = (GATEWAY, STAND_IN_TYPE)
 TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"), (WSCN, "ScannerServiceType"), STAND_IN)
 PROXY_TYPES = ((WSD_CD1, "DiscoveryProxy"), (WSD_1_1, "DiscoveryProxy"))
 

@@ -16,6 +16,7 @@ from wsdgateway.config.checks import Wrong, device_uuid, hosts
 from wsdgateway.net.interfaces import read_interfaces
 from wsdgateway.net.surveying import Surveyed, survey
 
+MAX_SHOWN = 200
 _NOTIFIES = {True: "yes", False: "no", None: "not known"}
 
 
@@ -103,8 +104,8 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
 
 
 def _plain(text: str) -> Text:
-    """Names come from the network: no markup, no control characters."""
-    return Text("".join(c if c.isprintable() else "�" for c in text))
+    """Names come from the network: no markup, no control characters, no novels."""
+    return Text("".join(c if c.isprintable() else "�" for c in text[:MAX_SHOWN]))
 
 
 def _section(one: Surveyed, taken: set[str]) -> str:
@@ -119,4 +120,4 @@ def _section(one: Surveyed, taken: set[str]) -> str:
         key = ""
     if not key or not sighting.via:
         key, value = "device", one.found.device
-    return f"# {told}\n[[scanner]]\nname = {json.dumps(name)}\n{key} = {json.dumps(value)}\n"
+    return f"# {told}\n[[scanner]]\nname = {json.dumps(name)}\n{key} = {json.dumps(value, ensure_ascii=False)}\n"

@@ -7,7 +7,7 @@ import attrs
 from lxml import etree
 
 from wsdgateway.discovery.matching import QName
-from wsdgateway.discovery.versions import Version, name_of, version_of
+from wsdgateway.discovery.versions import NAMES, Version, name_of, version_of
 from wsdgateway.soap.addressing import MAX_MESSAGE_ID
 from wsdgateway.soap.envelope import Envelope, read, readdressed
 from wsdgateway.soap.namespaces import WSA_2005_08
@@ -16,7 +16,8 @@ from wsdgateway.soap.parsing import Malformed, text_of
 MAX_ENVELOPE = 32767  # Windows closes the connection on a larger one; DPWS' MAX_ENVELOPE_SIZE
 MAX_ITEMS = 64
 MAX_SERVICES = 1000
-MAX_ENDPOINT = 1024
+MAX_ENDPOINT = 256
+MAX_SCOPES = 2048  # characters of a service's; they go on to every client
 
 
 @attrs.frozen
@@ -80,9 +81,11 @@ def read_addressed(data: bytes) -> Envelope:
     return envelope if newer.action is None else newer
 
 
-def read_message(data: bytes) -> Message:
-    """The discovery message in a datagram. Raises `Malformed` for anything else."""
-    return message_in(read_addressed(data))
+def read_message(data: bytes, names: frozenset[str] = frozenset(NAMES)) -> Message | None:
+    """The discovery message in a datagram; None for one that has none of these names. Raises `Malformed`."""
+    envelope = read_addressed(data)
+    name = name_of(envelope.action or "")
+    return None if name is not None and name not in names else message_in(envelope)
 
 
 def message_in(envelope: Envelope) -> Message:
@@ -125,8 +128,18 @@ def _service(element: etree._Element, version: Version) -> TargetService:
     """Of the types those that can be read: an unknown prefix among a scanner's must not hide the scanner."""
     return TargetService(
         _endpoint(element, version), _qnames(element.find(version.tag("Types")), lenient=True),
-        _items(element.find(version.tag("Scopes"))), _items(element.find(version.tag("XAddrs"))),
+        _bounded(_items(element.find(version.tag("Scopes")))), _items(element.find(version.tag("XAddrs"))),
         _number(text_of(element.find(version.tag("MetadataVersion")))) or 0)
+
+
+def _bounded(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """As many as may be carried over."""
+    room, kept = MAX_SCOPES, []
+    for scope in scopes:
+        room -= len(scope)
+        if room >= 0:
+            kept.append(scope)
+    return tuple(kept)
 
 
 def _endpoint(element: etree._Element, version: Version) -> str:
@@ -147,9 +160,11 @@ def _items(element: etree._Element | None) -> tuple[str, ...]:
 def _qnames(element: etree._Element | None, *, lenient: bool = False) -> tuple[QName, ...]:
     """The QNames in an element's text."""
     names = []
-    for item in _items(element):
+    items = _items(element)
+    declared = element.nsmap if element is not None and items else {}  # lxml makes it anew each time
+    for item in items:
         prefix, _, local = item.rpartition(":")
-        uri = element.nsmap.get(prefix or None) if element is not None else None
+        uri = declared.get(prefix or None)
         if uri is None and prefix:
             if lenient:
                 continue

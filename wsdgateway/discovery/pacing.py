@@ -21,11 +21,13 @@ class Pacing:
         self._repeats: deque[tuple[float, bytes]] = deque()
         self._free_at = 0.0
 
-    def put(self, about: str, write: Callable[[], bytes]) -> bool:
+    def put(self, about: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
         """Send what `write` gives when it is its turn, in place of what waits about the same. False: no room."""
         if about not in self._new and len(self._new) >= MAX_WAITING:
             return False
         self._new[about] = write
+        if first:
+            self._new.move_to_end(about, last=False)
         return True
 
     def hurry(self, seconds: float) -> None:

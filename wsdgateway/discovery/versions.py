@@ -8,7 +8,7 @@ import attrs
 
 from wsdgateway.soap.namespaces import WSA, WSA_2005_08, WSD, WSD_1_1, WSD_CD1
 
-_NAMES = ("Hello", "Bye", "Probe", "ProbeMatches", "Resolve", "ResolveMatches")
+NAMES = ("Hello", "Bye", "Probe", "ProbeMatches", "Resolve", "ResolveMatches")
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ def version_of(action: str) -> Version | None:
 def name_of(action: str) -> str | None:
     """The name of a discovery message, `Probe`, where the action is one of these in any version; else None."""
     name = action.rpartition("/")[2]
-    return name if name in _NAMES and version_of(action) is not None else None
+    return name if name in NAMES and version_of(action) is not None else None
 
 
 def discovery_request(action: str) -> str | None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from wsdgateway.metadata.messages import SCANNER_SERVICE_TYPE, offers
-from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX
+from wsdgateway.soap.namespaces import GATEWAY, PNPX, STAND_IN_TYPE, WSA, WSCN, WSDP, WSX
 from wsdgateway.soap.parsing import escape, parse, text_of
 
 COMPATIBLE = f"{WSCN}/{SCANNER_SERVICE_TYPE}"
@@ -45,6 +45,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
     for relationship in copy.iter(f"{_WSDP}Relationship"):
         for host in relationship.iterchildren(f"{_WSDP}Host"):
             ours |= _point(host, endpoint, endpoint, named)
+            _mark(host)
         for hosted in list(relationship.iterchildren(f"{_WSDP}Hosted")):
             if offers(hosted.find(f"{_WSDP}Types"), SCANNER_SERVICE_TYPE):
                 ours |= _point(hosted, scan, f"{endpoint}/scan", named)
@@ -125,6 +126,23 @@ def _point(service: etree._Element, address: str, service_id: str, named: _Hosts
     return {element, identifier}
 
 
+def _mark(host: etree._Element) -> None:
+    """Let the device's types say that it is a stand-in, so that no gateway takes it for a scanner."""
+    types = host.find(f"{_WSDP}Types")
+    marked = etree.Element(f"{_WSDP}Types", nsmap={**(types.nsmap if types is not None else {}), "gateway": GATEWAY})
+    marked.text = f"{text_of(types) or ''} gateway:{STAND_IN_TYPE}".strip()
+    if types is None:
+        host.append(marked)
+    else:
+        host.replace(types, marked)
+
+
+def is_stand_in(metadata: etree._Element) -> bool:
+    """Whether that is a stand-in's metadata, not a scanner's own."""
+    return any(name.endswith(f":{STAND_IN_TYPE}") and types.nsmap.get(name.partition(":")[0]) == GATEWAY
+               for types in metadata.iter(f"{_WSDP}Types") for name in (text_of(types) or "").split())
+
+
 def _hide(element: etree._Element, named: _Hosts) -> None:
     """Take away what names the scanner's own host: an attribute, words, or an element that holds nothing else."""
     for name, value in list(element.attrib.items()):
@@ -155,7 +173,8 @@ def make_metadata(*, endpoint: str, name: str, info: str, scan: str) -> str:
         "<pnpx:DeviceCategory>Scanners</pnpx:DeviceCategory></wsdp:ThisModel></wsx:MetadataSection>"
         f'<wsx:MetadataSection Dialect="{WSDP}/Relationship"><wsdp:Relationship Type="{WSDP}/host"><wsdp:Host>'
         f"<wsa:EndpointReference><wsa:Address>{escape(endpoint)}</wsa:Address></wsa:EndpointReference>"
-        f"<wsdp:Types>wscn:ScanDeviceType</wsdp:Types><wsdp:ServiceId>{escape(endpoint)}</wsdp:ServiceId></wsdp:Host>"
+        f'<wsdp:Types xmlns:gateway="{GATEWAY}">wscn:ScanDeviceType gateway:{STAND_IN_TYPE}</wsdp:Types>'
+        f"<wsdp:ServiceId>{escape(endpoint)}</wsdp:ServiceId></wsdp:Host>"
         f"<wsdp:Hosted><wsa:EndpointReference><wsa:Address>{escape(scan)}</wsa:Address></wsa:EndpointReference>"
         f"<wsdp:Types>wscn:{SCANNER_SERVICE_TYPE}</wsdp:Types><wsdp:ServiceId>{escape(endpoint)}/scan</wsdp:ServiceId>"
         f"<pnpx:CompatibleId>{COMPATIBLE}</pnpx:CompatibleId><pnpx:HardwareId>{COMPATIBLE}</pnpx:HardwareId>"

@@ -15,8 +15,9 @@ from twisted.logger import Logger
 from wsdgateway.bridge.adoption import Adopted, Exclusion, excluding, may_be_scanner, name_for
 from wsdgateway.bridge.sightings import News, Sighting
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses, write_get
-from wsdgateway.metadata.standin import find_metadata, host_endpoint
+from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net.asking import ask_once
+from wsdgateway.net.describing import MAX_METADATA
 from wsdgateway.net.devicecall import is_http, usable
 from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import DeviceError
@@ -31,6 +32,8 @@ MAX_LOOKED_AT = 1000
 MAX_WAITING = 100
 MAX_ADOPTED = 1000
 LOOK_SECONDS = 10.0
+LATER_SECONDS = 50.0
+LOOKING_SECONDS = 20.0  # at all the addresses of a device
 LANES = 4
 
 
@@ -49,19 +52,26 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -
     Raises `DeviceError` or `Malformed` if none of them answers with its metadata.
     """
     problem: DeviceError | Malformed = Malformed("it has no address that can be used")
+    end = reactor.seconds() + LOOKING_SECONDS
     for url in usable(sighting)[:MOST_ADDRESSES]:
         try:
             reply = await ask_once(reactor, url, GET_METADATA, write_get(to=sighting.endpoint, message_id=new_id()),
                                    LOOK_SECONDS, sighting.via)
+            if len(reply.body) > MAX_METADATA:
+                raise Malformed(f"{url}: its metadata is larger than {MAX_METADATA} bytes")
             envelope = read(reply.body)
             metadata = find_metadata(envelope.body)
             told = None if metadata is None else host_endpoint(metadata)
+            if metadata is not None and is_stand_in(metadata):
+                return None
             if metadata is None or (told is not None and told.lower() != sighting.endpoint.lower()):
                 raise Malformed(f"{url}: that is another device, or no metadata")
             addresses = scan_service_addresses(envelope)
             return Found(read_labels(metadata), url, reachable(addresses[0], url)) if addresses else None
         except (DeviceError, Malformed) as error:
             problem = error
+        if reactor.seconds() >= end:
+            break
     raise problem
 
 
@@ -92,6 +102,7 @@ class Adopting:
         self._dismiss = dismiss
         self._adopted: set[str] = set()
         self._looked_at: OrderedDict[str, Sighting] = OrderedDict()
+        self._failed: dict[str, float] = {}
         self._promised: set[str] = set()
         self._lanes = [Lane(reactor) for _ in range(LANES)]
         self._running = Running("while looking at a device that was found")
@@ -109,19 +120,28 @@ class Adopting:
         sighting = news.sighting
         key = sighting.endpoint.lower()
         lane = min(self._lanes, key=lambda lane: lane.waiting)
-        if self._stopped or not may_be_scanner(sighting.types) or not sighting.xaddrs or lane.waiting >= MAX_WAITING:
+        if self._stopped or not sighting.xaddrs or not may_be_scanner(key, sighting.types):
+            return
+        if lane.waiting >= MAX_WAITING:
             return
         known = self._looked_at.get(key)
-        if known is not None and not news.described and (key in self._adopted or known.xaddrs == sighting.xaddrs):
+        if known is not None and self._is_known(key, known, news):
             return
         self._remember(key, sighting)
         self._running.run(lane.run(lambda: self._look(key, sighting)))
 
+    def _is_known(self, key: str, known: Sighting, news: News) -> bool:
+        """Whether there is no reason to look at it once more. One that gave no metadata is looked at again later."""
+        if key in self._failed:
+            return self._reactor.seconds() - self._failed[key] < LATER_SECONDS
+        return not news.described and (key in self._adopted or known.xaddrs == news.sighting.xaddrs)
+
     def _remember(self, key: str, sighting: Sighting) -> None:
         self._looked_at[key] = sighting
         self._looked_at.move_to_end(key)
+        self._failed.pop(key, None)
         if len(self._looked_at) > MAX_LOOKED_AT:
-            self._looked_at.popitem(last=False)
+            self._failed.pop(self._looked_at.popitem(last=False)[0], None)
 
     async def _look(self, key: str, sighting: Sighting) -> None:
         if self._stopped:
@@ -130,7 +150,7 @@ class Adopting:
             found = await look_at(self._reactor, sighting, self._new_id)
         except (DeviceError, Malformed) as problem:
             self.log.info("{endpoint}: no metadata: {problem}", endpoint=sighting.endpoint, problem=str(problem))
-            self._looked_at.pop(key, None)  # it is looked at again when it is seen again
+            self._failed[key] = self._reactor.seconds()
             return
         if self._stopped or found is None:
             return

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.metadata.messages import write_get
-from wsdgateway.metadata.standin import find_metadata, host_endpoint
+from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net.deviceside import Own
 from wsdgateway.net.failures import BadDevice, Unavailable
 from wsdgateway.net.standin import Described
@@ -18,6 +18,8 @@ from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
+MAX_METADATA = 131072  # four times what Windows takes
+
 
 async def read_metadata(own: Own, url: str, new_id: Callable[[], str], endpoint: str | None = None) -> Envelope:
     """The answer of the device at that URL, whose endpoint address may be known, to WS-Transfer Get.
@@ -25,10 +27,15 @@ async def read_metadata(own: Own, url: str, new_id: Callable[[], str], endpoint:
     Raises `DeviceError`, also if another device answers there.
     """
     request = write_get(to=endpoint or endpoint_of(url), message_id=new_id())
-    answer = _whole(url, await own(url, GET_METADATA, request))
+    reply = await own(url, GET_METADATA, request)
+    if len(reply.body) > MAX_METADATA:
+        raise BadDevice(url, f"its metadata is larger than {MAX_METADATA} bytes")
+    answer = _whole(url, reply)
     metadata = find_metadata(answer.body)
     if metadata is None:
         raise BadDevice(url, "it answered Get with something else than metadata")
+    if endpoint is not None and is_stand_in(metadata):
+        raise BadDevice(url, "a gateway's stand-in is there, not the scanner itself")
     told = host_endpoint(metadata)
     if endpoint is not None and told is not None and told.lower() != endpoint.lower():
         raise BadDevice(url, f"another device is there, {told}")

@@ -57,17 +57,22 @@ def is_http(url: str) -> bool:
 
 
 def usable(sighting: Sighting) -> list[str]:
-    """The addresses of a device that can be called. A device on a link has none on our loopback."""
+    """The addresses of a device that may be called.
+
+    What was heard on a link can be forged: it must not send us to names, or to what is ours alone.
+    """
     urls = [url for url in sighting.xaddrs if is_http(url)]
-    return [url for url in urls if sighting.via in ("", "lo") or not _is_loopback(address_of(url).host)]
+    return [url for url in urls if sighting.via in ("", "lo") or _is_elsewhere(address_of(url).host)]
 
 
-def _is_loopback(host: str) -> bool:
+def _is_elsewhere(host: str) -> bool:
+    """Whether that is the IP address of another host."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
-        return host.lower().rstrip(".") == "localhost"
-    return address.is_loopback or address.is_unspecified or address.is_multicast
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
 
 
 def is_ipv6(url: str) -> bool:

@@ -31,7 +31,8 @@ LINGER_SECONDS = 1.0
 IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device could give to others
 
 _CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
-                   neterror.ConnectingCancelledError, CancelledError, OSError)
+                   neterror.ConnectingCancelledError, CancelledError, OSError,
+                   ValueError)  # of a name that can't be one
 
 
 class DeviceClient:

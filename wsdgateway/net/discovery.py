@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from wsdgateway.discovery.messages import MAX_ENVELOPE, read_message
+from wsdgateway.discovery.versions import NAMES
 from wsdgateway.net.interfaces import Interface, InterfaceWatch, read_interfaces
 from wsdgateway.net.multicast import Link
 from wsdgateway.net.search import Search
@@ -20,7 +21,8 @@ from wsdgateway.soap.parsing import Malformed
 
 LONGEST_PAUSE = 32  # looks at the interfaces
 WARN_PAUSE = 4
-QUESTIONS = ("Probe", "Resolve")
+QUESTIONS = frozenset(("Probe", "Resolve"))
+EVERYTHING = frozenset(NAMES)
 
 
 class Discovery(Service):
@@ -128,6 +130,9 @@ class Discovery(Service):
     def _heard(self, link: Link, data: bytes, host: str, port: int, answer: bool) -> None:
         """A datagram."""
         with_clients, with_devices = link.interface.name in self._clients, link.interface.name in self._devices
+        if not link.interface.holds(host):
+            self._dropped("foreign")
+            return
         if len(data) > MAX_ENVELOPE:
             self._dropped("oversize")
             return
@@ -135,10 +140,16 @@ class Discovery(Service):
             self._dropped("rate")
             return
         try:
-            message = read_message(data)
+            message = read_message(data, EVERYTHING if with_devices else QUESTIONS)
         except Malformed:
             self._dropped("malformed")
             return
+        except Exception:  # what one datagram brings about must not end the others
+            self._dropped("malformed")
+            self.logger.failure("a datagram from {host}", host=host)
+            return
+        if message is None:
+            return  # announced or answered where clients are: nothing of ours
         if self._is_own(message.message_id or ""):
             return  # on a link with clients and scanners
         side = "device" if answer or (with_devices and message.name not in QUESTIONS) else "client"

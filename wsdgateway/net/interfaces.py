@@ -1,7 +1,7 @@
 """The host's network interfaces and their addresses, looked at again and again, for they come, go and change."""
 
 from collections.abc import Callable
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
 
 import attrs
@@ -21,6 +21,14 @@ class Interface:
     name: str
     index: int
     addresses: tuple[Address, ...]
+
+    def holds(self, host: str) -> bool:
+        """Whether a host is on the link: in one of its networks. Whoever asks from elsewhere gives a wrong name.
+
+        On loopback any address of this host may be the sender's.
+        """
+        address = ip_address(host.partition("%")[0])
+        return address.is_link_local or any(address in own.network or own.is_loopback for own in self.addresses)
 
     def speaks(self, version: int) -> bool:
         """Whether it can take part in multicast by that version of IP: by IPv6 from a link-local address."""

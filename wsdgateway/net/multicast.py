@@ -19,6 +19,7 @@ from wsdgateway.net.interfaces import Interface
 PORT = 3702
 GROUPS = {4: "239.255.255.250", 6: "ff02::c"}
 MAX_DATAGRAM = 65536
+SEND_BUFFER = 1 << 20  # answers to hosts that are not there wait in it until that is known
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -28,6 +29,7 @@ def _open(interface: Interface, version: int, *, group: bool) -> socket.socket:
     made = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         address = GROUPS[version] if group else ("0.0.0.0" if version == 4 else "::")
         if group:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

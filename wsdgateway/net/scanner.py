@@ -88,6 +88,7 @@ class Scanner:
         self.subscription: DeviceSubscription | None = None
         self._where: Whereabouts | None = None
         self._bye_at: float | None = None
+        self._asking_after_bye: IDelayedCall | None = None
         self._sighting: Sighting | None = None
         self._sighted_at = float("-inf")
         self._changes = (False, False)
@@ -312,9 +313,11 @@ class Scanner:
             self.stand_in.forget()
 
     def said_bye(self) -> None:
-        """The scanner has announced that it leaves."""
+        """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
         self.log.info("{scanner}: the scanner has said Bye", scanner=self.name)
         self._bye_at = self._around.seconds()
+        if self._asking_after_bye is None or not self._asking_after_bye.active():
+            self._asking_after_bye = self._around.reactor.callLater(BYE_SECONDS, self.stand_in.check)
         self._around.on_presence(self.name)
 
     def _reachability_changed(self) -> None:
@@ -384,8 +387,9 @@ class Scanner:
         """Leave the device in peace: end the subscriptions there, close every connection."""
         self._locator.stop()
         self.stand_in.stop()
-        if self._checking is not None and self._checking.active():
-            self._checking.cancel()
+        for timer in (self._checking, self._asking_after_bye):
+            if timer is not None and timer.active():
+                timer.cancel()
         await self.audience.stop()
         leaving = [Deferred.fromCoroutine(self.panel.stop())]
         if self.subscription is not None:

@@ -35,7 +35,7 @@ STABLE = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
 DEVICE = ((WSDP, "Device"),)  # a scanner may announce itself as nothing more
 PROBE = Operation("Probe")
 
-ANNOUNCEMENTS, ANSWERS = ("Hello", "Bye"), ("ProbeMatches", "ResolveMatches")
+ANSWERS = frozenset(("ProbeMatches", "ResolveMatches"))
 
 
 def probe_url(url: str) -> str:
@@ -46,7 +46,10 @@ def probe_url(url: str) -> str:
 async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seconds: float) -> Message:
     """The answer to a directed Probe. Raises `DeviceError` or `Malformed`."""
     reply = await ask_once(reactor, probe_url(url), PROBE, write_probe(DEVICE, message_id=new_id()), seconds)
-    return read_message(reply.body)
+    message = read_message(reply.body, ANSWERS)
+    if message is None:
+        raise Malformed(f"{url}: it answered a Probe with something else than ProbeMatches")
+    return message
 
 
 class Search:
@@ -137,7 +140,7 @@ class Search:
                 self._overdue(sighting.endpoint)
 
     def _ask_on(self, sending: PacedSending) -> None:
-        sending.put("", lambda: write_probe(DEVICE, message_id=self._voice.new_id()))
+        sending.put("", lambda: write_probe(DEVICE, message_id=self._voice.new_id()), first=True)
         for endpoint in self._missing():
             self._resolve_on(sending, endpoint)
 

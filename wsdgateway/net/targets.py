@@ -70,6 +70,7 @@ class Targets:
         self._presences: dict[str, Presence] = {}
         self._links: dict[Link, PacedSending] = {}
         self._seen: dict[Link, Seen] = {}
+        self._said: dict[Link, set[str]] = {}
         self._reached: set[Link] = set()
         self._unreached: set[str] = set()
         self._answers = Transmissions(reactor)
@@ -108,6 +109,7 @@ class Targets:
             pacing = Pacing(self._voice.rate, self._voice.random)
             self._links[link] = PacedSending(self._reactor, pacing, link.announce)
             self._seen[link] = Seen()
+            self._said[link] = set()
         self._reached.discard(link)
         self._reach(link)
 
@@ -117,7 +119,7 @@ class Targets:
             self._reached.add(link)
             for presence in self._presences.values():
                 if presence.announced is not None:
-                    self._say(self._links[link], Hello(presence.announced))
+                    self._say(link, Hello(presence.announced))
 
     def review(self) -> None:
         """A port may have been opened where there was none; where there is none, somebody has to know."""
@@ -136,19 +138,21 @@ class Targets:
         if sending is not None:
             sending.stop()
             self._reached.discard(link)
-            del self._seen[link]
+            del self._seen[link], self._said[link]
 
     def _announce(self, announcements: list[Hello | Bye]) -> None:
         for announcement in announcements:
             for link in self._reached:
-                self._say(self._links[link], announcement)
+                self._say(link, announcement)
 
-    def _say(self, sending: PacedSending, announcement: Hello | Bye) -> None:
-        voice = self._voice
+    def _say(self, link: Link, announcement: Hello | Bye) -> None:
+        voice, said, sending = self._voice, self._said[link], self._links[link]
 
         def write() -> bytes:
             if isinstance(announcement, Bye):
+                said.discard(announcement.endpoint)
                 return write_bye(announcement.endpoint, sequence=voice.sequence(), message_id=voice.new_id())
+            said.add(announcement.service.endpoint)
             return write_hello(announcement.service, sequence=voice.sequence(), message_id=voice.new_id())
 
         about = announcement.endpoint if isinstance(announcement, Bye) else announcement.service.endpoint
@@ -210,10 +214,11 @@ class Targets:
     async def stop(self) -> None:
         """Say Bye for everything that was announced."""
         self._answers.stop()
-        for sending in self._links.values():
+        self._stand_ins.clear()
+        for link, sending in self._links.items():
             sending.clear()
-        for name in list(self._stand_ins):
-            self.remove(name)
+            for endpoint in sorted(self._said[link]):
+                self._say(link, Bye(endpoint))
         await within(self._reactor, LEAVING_SECONDS + 1, [
             sending.finish(LEAVING_SECONDS) for sending in self._links.values()])
         for link in list(self._links):

@@ -59,9 +59,9 @@ class PacedSending:
         self._timer: IDelayedCall | None = None
         self._done: Deferred[None] | None = None
 
-    def put(self, about: str, write: Callable[[], bytes]) -> bool:
+    def put(self, about: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
         """Send what `write` gives when it is its turn, in place of what waits about the same. False: no room."""
-        if not self._pacing.put(about, write):
+        if not self._pacing.put(about, write, first=first):
             return False
         self._wait()
         return True
