@@ -430,7 +430,7 @@ async def test_a_stand_in_that_seemed_gone_asks_before_it_is_silent(gateway, vir
 
 @pytest_twisted.ensureDeferred
 async def test_a_bye_counts_until_the_scanner_says_something(finding, virtual, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.scanner.BYE_SECONDS", 0.0)
+    monkeypatch.setattr("wsdgateway.net.attendance.BYE_SECONDS", 0.0)
     scanner = await virtual()
     service = await finding(directed=[scanner.base], search=60)
     await until(service.found)
@@ -507,7 +507,7 @@ async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, ear
 
 @pytest_twisted.ensureDeferred
 async def test_a_forged_bye_silences_for_a_moment_only(finding, virtual, ear, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.scanner.BYE_SECONDS", 0.2)
+    monkeypatch.setattr("wsdgateway.net.attendance.BYE_SECONDS", 0.2)
     scanner = await virtual(interfaces=("lo",))
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], search=60)
     await until(service.found)

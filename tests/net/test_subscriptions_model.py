@@ -156,7 +156,7 @@ class Model(RuleBasedStateMachine):
                          lambda *_: None))
         life = self.clock
         # What is left of a killed process does nothing any more.
-        self.scanner._ask = lambda _, *request: self.device.own(*request) if life is self.clock else Deferred()
+        self.scanner.requests.ask = lambda _, *request: self.device.own(*request) if life is self.clock else Deferred()
         self.scanner.device.peers = {"192.0.2.20"}
         self.scanner.restore(self.kept.subscriptions().result, self.kept.held().result)
         self.scanner.start()

@@ -12,34 +12,30 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.scanner import BridgedScanner
-from wsdgateway.bridge.sightings import News, Sighting
+from wsdgateway.bridge.sightings import News
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.source import SOURCE_CANCELING
-from wsdgateway.metrics import ERROR, FAULT, OK
+from wsdgateway.net.attendance import Attendance
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
-from wsdgateway.net.devicecall import Call, address_of, is_http
+from wsdgateway.net.devicecall import is_http
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import DeviceSide, Whereabouts
 from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
-from wsdgateway.net.exchange import Exchanges, read_reply
-from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
+from wsdgateway.net.exchange import Exchanges
+from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.leftovers import Leftovers
 from wsdgateway.net.locator import Locator
 from wsdgateway.net.notifier import Notifier
+from wsdgateway.net.ownrequests import OwnRequests
 from wsdgateway.net.panel import Panel
 from wsdgateway.net.routes import zoned
 from wsdgateway.net.standin import Described, Guise, StandIn
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
-from wsdgateway.scan.operations import Operation
-from wsdgateway.soap.envelope import CONTENT_TYPE
-
-BYE_SECONDS = 2.0  # what answers so soon after a Bye was asked before it
 
 
 class Scanner:
@@ -57,10 +53,12 @@ class Scanner:
             max_subscriptions=options.max_subscriptions)
         self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
                                         on_reachable=self._reachability_changed)
+        requests = self.requests = OwnRequests(
+            self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics)
         self.panel = Panel(around.reactor, self.bridge, around.store, self.check)
         self._leftovers = Leftovers(
-            around.reactor, make_client=lambda: self._make_client(max_connections=1), ask=self._ask, side=self._side,
-            see_off=self.panel.see_off)
+            around.reactor, make_client=requests.make_client, side=self._side,
+            ask=lambda *request: requests.ask(*request), see_off=self.panel.see_off)
         self.audience = Audience(
             around.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
             store=around.store, make_notifier=self._make_notifier, wall=around.wall, new_id=around.new_id,
@@ -79,18 +77,16 @@ class Scanner:
             version_of=around.store.metadata_version, hosts=self._hosts,
             is_here=self._is_here, new_id=around.new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
-            around.reactor, scanner=self.name, client=self.device, own=self.own,
-            elsewhere=self._ask_elsewhere, new_id=around.new_id, endpoint=options.uuid, found=self._found)
+            around.reactor, scanner=self.name, client=self.device, own=requests.own, elsewhere=requests.elsewhere,
+            new_id=around.new_id, endpoint=options.uuid, found=self._found)
+        self._attendance = Attendance(
+            around.reactor, seconds=around.seconds, device=self.device, check=self.stand_in.check)
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._where: Whereabouts | None = None
-        self._bye_at: float | None = None
-        self._asking_after_bye: IDelayedCall | None = None
-        self._sighting: Sighting | None = None
-        self._sighted_at = float("-inf")
         self._changes = (False, False)
         self._checking: IDelayedCall | None = None
         self._stand_in_changed()
@@ -106,57 +102,26 @@ class Scanner:
     async def _describe(self) -> Described:
         device = self._locator.device or self.options.device
         if device is not None:
-            return await describe_device(self.own, device, self._around.new_id, self.options.uuid)
+            return await describe_device(self.requests.own, device, self._around.new_id, self.options.uuid)
         if self.bridge.device is None:
             raise Unavailable(self.name, "its address is not known yet")
-        return await describe_scanner(self.own, self.bridge.device, self._around.new_id)
+        return await describe_scanner(self.requests.own, self.bridge.device, self._around.new_id)
 
-    def urls(self) -> set[str]:
+    def _urls(self) -> set[str]:
         """Where the scanner is known to be."""
         urls = (self._locator.device, self.options.device, self.options.scan, self.bridge.device)
         return {url for url in urls if url}
 
     def _hosts(self) -> frozenset[str]:
         """Under what names and addresses the scanner's host is known."""
-        urls = {*self.urls(), *filter(is_http, self._sighting.xaddrs if self._sighting is not None else ())}
+        sighting = self._attendance.sighting
+        urls = {*self._urls(), *filter(is_http, sighting.xaddrs if sighting is not None else ())}
         return frozenset({urlsplit(url).hostname or "" for url in urls} | self.device.peers)
 
     def places(self) -> set[tuple[str, int]]:
         """Host and port of the scan service, by every host that the scanner is known by."""
         url = self.bridge.device or self.options.scan
         return set() if url is None else {(host, urlsplit(url).port or 80) for host in self._hosts()}
-
-    # The way of a request.
-
-    async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """Send a request of our own to the device. Raises `DeviceError`."""
-        return await self._ask(self.device, url, operation, body)
-
-    async def _ask_elsewhere(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """The same, to where the device may be now. Raises `DeviceError`."""
-        client = self._make_client(max_connections=1)
-        client.zone = self.device.zone
-        try:
-            return await self._ask(client, url, operation, body)
-        finally:
-            await client.stop()
-
-    async def _ask(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
-        metrics = self._around.metrics
-        try:
-            address = address_of(url)
-        except ValueError as error:
-            raise BadDevice(url, str(error)) from None
-        call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
-        try:
-            reply = await read_reply(await device.request(call))
-        except DeviceError as error:
-            error.sent = call.sent
-            if call.sent:
-                metrics.device_request(self.name, operation.name, ERROR)
-            raise
-        metrics.device_request(self.name, operation.name, OK if reply.status < 400 else FAULT)
-        return reply
 
     def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
         around, options = self._around, self.options
@@ -216,7 +181,7 @@ class Scanner:
             base = await around.events_base(zoned(url.hostname or "", self.device.zone), url.port or 80)
             return f"{base}/{self.name}/events"
 
-        return DeviceSide(around.reactor, self.name, where, self.options.expires, self.own, notify_base,
+        return DeviceSide(around.reactor, self.name, where, self.options.expires, self.requests.own, notify_base,
                           around.seconds, around.wall, random.random, around.new_id, around.store,
                           self.sink.addresses, self._leftovers.leave)
 
@@ -276,20 +241,15 @@ class Scanner:
     @property
     def reachable(self) -> bool | None:
         """Whether the scanner answered when it was last asked, and has not said Bye; None before that."""
-        return False if self._has_left() else self.device.reachable
-
-    def _has_left(self) -> bool:
-        """Whether it has said Bye, and nothing since."""
-        return self._bye_at is not None and self.device.heard_at < self._bye_at + BYE_SECONDS
+        return self._attendance.reachable
 
     def _is_here(self) -> bool:
         is_found = self.options.uuid is None or self._where is not None
-        return is_found and not self._has_left() and self.device.reachable is not False
+        return is_found and self.reachable is not False
 
     def sighted(self, news: News) -> None:
         """The scanner has announced itself, or answered."""
-        self._bye_at = None
-        self._sighting, self._sighted_at = news.sighting, self._around.seconds()
+        self._attendance.saw(news.sighting)
         self.stand_in.called(news.sighting.endpoint)
         self.stand_in.scoped(news.sighting.scopes)
         if news.started:
@@ -315,9 +275,7 @@ class Scanner:
     def said_bye(self) -> None:
         """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
         self.log.info("{scanner}: the scanner has said Bye", scanner=self.name)
-        self._bye_at = self._around.seconds()
-        if self._asking_after_bye is None or not self._asking_after_bye.active():
-            self._asking_after_bye = self._around.reactor.callLater(BYE_SECONDS, self.stand_in.check)
+        self._attendance.said_bye()
         self._around.on_presence(self.name)
 
     def _reachability_changed(self) -> None:
@@ -378,8 +336,7 @@ class Scanner:
         """A scanner that has started again, or gone, tells nobody, and those who listen would wait for long."""
         if len(self.bridge.subscriptions):
             self.check()
-        heard_at = max(self.device.heard_at, self._sighted_at)
-        if self.options.announced and self._around.seconds() - heard_at > self.options.check:
+        if self.options.announced and self._attendance.silent_for() > self.options.check:
             self.stand_in.check()
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
 
@@ -387,9 +344,9 @@ class Scanner:
         """Leave the device in peace: end the subscriptions there, close every connection."""
         self._locator.stop()
         self.stand_in.stop()
-        for timer in (self._checking, self._asking_after_bye):
-            if timer is not None and timer.active():
-                timer.cancel()
+        self._attendance.stop()
+        if self._checking is not None and self._checking.active():
+            self._checking.cancel()
         await self.audience.stop()
         leaving = [Deferred.fromCoroutine(self.panel.stop())]
         if self.subscription is not None:

@@ -1,0 +1,53 @@
+"""Requests that the gateway makes of a scanner on its own account, and the clients that they go out by."""
+
+from collections.abc import Callable
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
+from wsdgateway.net.devicecall import Call, address_of
+from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.exchange import read_reply
+from wsdgateway.net.failures import BadDevice, DeviceError
+from wsdgateway.scan.operations import Operation
+from wsdgateway.soap.envelope import CONTENT_TYPE
+
+
+class OwnRequests:
+    """Those of one scanner. `device` is the client that everything else goes to the scanner by, too."""
+
+    def __init__(self, scanner: str, device: DeviceClient, make_client: Callable[[], DeviceClient],
+                 metrics: Metrics) -> None:
+        self._scanner = scanner
+        self._device = device
+        self._metrics = metrics
+        self.make_client = make_client
+
+    async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
+        """Send a request to the scanner. Raises `DeviceError`."""
+        return await self.ask(self._device, url, operation, body)
+
+    async def elsewhere(self, url: str, operation: Operation, body: bytes) -> Reply:
+        """The same, to where the scanner may be now, by a connection of its own. Raises `DeviceError`."""
+        client = self.make_client()
+        client.zone = self._device.zone
+        try:
+            return await self.ask(client, url, operation, body)
+        finally:
+            await client.stop()
+
+    async def ask(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
+        """The same, by that client. Raises `DeviceError`."""
+        try:
+            address = address_of(url)
+        except ValueError as error:
+            raise BadDevice(url, str(error)) from None
+        call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
+        try:
+            reply = await read_reply(await device.request(call))
+        except DeviceError as error:
+            error.sent = call.sent
+            if call.sent:
+                self._metrics.device_request(self._scanner, operation.name, ERROR)
+            raise
+        self._metrics.device_request(self._scanner, operation.name, OK if reply.status < 400 else FAULT)
+        return reply
