@@ -31,9 +31,9 @@ th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px s
 <h1>wsdgateway on <t:transparent t:render="name"/></h1>
 <p t:render="problems"/>
 <h2 id="scanners">Scanners</h2>
-<div class="wide"><table aria-labelledby="scanners"><thead><tr><th scope="col">Name</th>
+<div class="wide wrap"><table aria-labelledby="scanners"><thead><tr><th scope="col">Name</th>
 <th scope="col">Address for clients</th><th scope="col">Scanner</th><th scope="col">Reachable</th>
-<th scope="col">Subscription</th><th scope="col">Active jobs</th></tr></thead>
+<th scope="col">Announced as</th><th scope="col">Subscription</th><th scope="col">Active jobs</th></tr></thead>
 <tbody><t:transparent t:render="scanners"/></tbody></table></div>
 <h2 id="subscriptions">Subscriptions</h2>
 <div class="wide wrap"><table aria-labelledby="subscriptions"><thead><tr><th scope="col">Scanner</th>
@@ -75,10 +75,12 @@ class _Page(Element):
 
     @renderer
     def scanners(self, request: IRequest, tag: Tag) -> Tag:
-        rows = [_row([scanner["name"], scanner["path"], scanner["scan"] or "not known yet",
-                      _REACHABLE[scanner["reachable"]], scanner["subscription"], scanner["active_jobs"]])
+        rows = [_row([scanner["name"], scanner["path"],
+                      scanner["scan"] or ("searched for" if scanner["searched"] else "not known yet"),
+                      _REACHABLE[scanner["reachable"]], scanner["stand_in"] if scanner["announced"] else None,
+                      scanner["subscription"], scanner["active_jobs"]])
                 for scanner in self._overview.describe_scanners()]
-        return tag(*(rows or [tags.tr(tags.td("No scanner is configured.", colspan="6"))]))
+        return tag(*(rows or [tags.tr(tags.td("No scanner is configured, or was found.", colspan="7"))]))
 
     @renderer
     def subscriptions(self, request: IRequest, tag: Tag) -> Tag:

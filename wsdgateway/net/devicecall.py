@@ -75,6 +75,11 @@ def _is_elsewhere(host: str) -> bool:
     return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
 
 
+def is_link_local(url: str) -> bool:
+    """Whether a URL's host is a link-local IPv6 address. Raises `ValueError` for what is no http URL."""
+    return address_of(url).host.startswith("fe80:")
+
+
 def is_ipv6(url: str) -> bool:
     """Whether a URL names its host by an IPv6 address. Raises `ValueError` for what is no http URL."""
     return ":" in address_of(url).host

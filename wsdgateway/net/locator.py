@@ -14,13 +14,14 @@ from twisted.logger import Logger
 from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.net.describing import read_metadata
-from wsdgateway.net.devicecall import is_ipv6, usable
+from wsdgateway.net.devicecall import is_ipv6, is_link_local, usable
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import Own, reachable
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.soap.parsing import Malformed
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+LINK_LOCAL_SECONDS = 1.0
 MOST_ADDRESSES = 8  # of those that it says it has
 MOST_AT_ONCE = 3  # what was seen somewhere else need not wait until its former address has failed
 
@@ -69,22 +70,35 @@ class Locator:
     def sighted(self, sighting: Sighting, *, changed: bool) -> None:
         """The scanner has said where it is; `changed`: it may tell something else there than it did."""
         urls = tuple(sorted(usable(sighting), key=lambda url: url != self.device))[:MOST_ADDRESSES]
-        if not urls or not (changed or self._may_have_moved(urls, sighting.via)):
+        has_moved = bool(urls) and self._may_have_moved(urls, sighting.via)
+        if changed and not has_moved and self.device is not None:
+            urls = (self.device, *(url for url in urls if url != self.device))
+        if not urls or not (changed or has_moved):
             if self.device in urls:  # it is where it was, whatever somebody else has said
                 self._urls = urls
                 self.cancel()
             return
+        waits = self.device is None and all(map(is_link_local, urls))
+        if waits and self._running:
+            return  # at a better one
         if changed or urls != self._urls or self._timer is None:
             self._client.zone = self._via = sighting.via
-            self.look(urls)
+            if waits and self._timer is None:
+                self._urls = urls  # a better one may be on its way
+                self._timer = self._reactor.callLater(LINK_LOCAL_SECONDS, self.look)
+            else:
+                self.look(urls)
 
     def _may_have_moved(self, urls: tuple[str, ...], via: str) -> bool:
         """Whether the scanner has to be looked for at these addresses.
 
-        One that is reached stays where it is, though it has addresses on other links, or of the other version of IP.
+        One that is reached stays where it is, though it has addresses on other links, or of the other version of IP;
+        but not at a link-local one, since it would have to notify us at such a one, which it can't tell from another.
         """
         device = self.device
         if device is None or self._client.reachable is False:
+            return True
+        if is_link_local(device) and not any(map(is_link_local, urls)):
             return True
         alike = [url for url in urls if is_ipv6(url) == is_ipv6(device)]
         return via == self._via and bool(alike) and device not in alike
