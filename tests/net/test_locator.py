@@ -22,7 +22,7 @@ class Pool:
 
 @pytest.fixture
 def locating():
-    """A Locator whose device answers at the URLs in `there`; `all` is what was found and asked, `there`, clock, client."""
+    """A Locator whose device answers at the URLs in `there`; `all` is what was found, asked, `there`, clock, client."""
     clock, there, asked, found_at = Clock(), set(), [], []
 
     async def own(url, operation, body):
