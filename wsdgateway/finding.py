@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -36,6 +37,8 @@ from wsdgateway.net.search import Search
 from wsdgateway.net.targets import Targets, Voice
 from wsdgateway.storage.store import IStore
 
+LOOK_UP_SECONDS = 5.0
+
 
 class Finding(Service):
     """`scanners` are those that are bridged; `bridge` makes one of a section, `part` bridges one no more."""
@@ -48,6 +51,7 @@ class Finding(Service):
                  bridge: Callable[[ScannerConfig], Scanner], part: Callable[[Scanner, str], None]) -> None:
         self._reactor = reactor
         self._config = config
+        self._known: dict[str, tuple[str | None, str | None]] = {}
         self._store = store
         self._scanners = scanners
         self._bridge = bridge
@@ -100,10 +104,16 @@ class Finding(Service):
 
     async def _look_up(self) -> None:
         """What is not to be bridged may be named, and be found by its address."""
-        for section in self._config.scanner:
-            for host in _hosts(section) if not section.bridge else ():
-                for address in await addresses_of(self._reactor, host):
-                    self._adopting.rules += (host_exclusion(address),)
+        hosts = {host for section in self._config.scanner if not section.bridge for host in _hosts(section)}
+        found = gatherResults([Deferred.fromCoroutine(addresses_of(self._reactor, host)) for host in sorted(hosts)])
+        found.addTimeout(LOOK_UP_SECONDS, self._reactor)
+        try:
+            addresses = await found
+        except TimedOut:
+            self.logger.warn("[[scanner]] bridge = false: {hosts} can't be looked up; give IP addresses, or uuids",
+                             hosts=", ".join(sorted(hosts)))
+            return
+        self._adopting.rules += tuple(host_exclusion(address) for listed in addresses for address in listed)
 
     async def load(self) -> None:
         """Bridge the scanners that earlier starts have adopted."""
@@ -112,14 +122,18 @@ class Finding(Service):
         await self._look_up()
         sections = [section for section in self._config.scanner if section.bridge]
         configured = {section.uuid or uuid_of(section.device or "") for section in sections}
+        kept = []
         for adopted in await self._store.adopted():
-            if adopted.uuid in configured:
+            if adopted.uuid not in configured and self._adopting.restore(adopted):
+                kept.append(adopted)
+            else:
                 await self._store.abandon(adopted.uuid)
-            elif self._adopting.restore(adopted):
-                if adopted.name in self._names():
-                    adopted = Adopted(adopted.uuid, name_for(adopted.name, adopted.uuid, self._names()))
-                    await self._store.adopt(adopted)
-                self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
+        names = {adopted.name for adopted in kept}
+        for adopted in kept:
+            if adopted.name in self._names():
+                adopted = Adopted(adopted.uuid, name_for(adopted.name, adopted.uuid, self._names() | names))
+                await self._store.adopt(adopted)
+            self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
 
     def _adopt(self, adopted: Adopted) -> None:
         """Bridge a scanner that was found; as soon as its name is kept, so that it has the same after a restart."""
@@ -133,7 +147,7 @@ class Finding(Service):
         return failure
 
     def _begin(self, adopted: Adopted) -> None:
-        if not self.running:
+        if not self.running or not self._adopting.holds(adopted.uuid):
             return
         scanner = self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
         self.logger.info("{uuid} is bridged as {name}", uuid=adopted.uuid, name=adopted.name)
@@ -145,6 +159,7 @@ class Finding(Service):
     def _dismiss(self, uuid: str, reason: str) -> None:
         """A scanner that was adopted is bridged no more."""
         for scanner in [one for one in self._scanners if one.options.uuid == uuid]:
+            self._known.pop(scanner.name, None)
             self._targets.remove(scanner.name)
             self._part(scanner, reason)
         self._adopting.abandoned(uuid)
@@ -164,11 +179,27 @@ class Finding(Service):
         """A scanner has come, gone, or is known better: clients are told, and none stays bridged twice."""
         self._targets.changed(name)
         sections = {section.name for section in self._config.scanner}
-        known = {(one.endpoint or "").lower() for one in self._scanners if one.name in sections}
-        bridged = self._bridged()
-        for scanner in [one for one in self._scanners if one.name not in sections and one.options.uuid]:
-            if scanner.options.uuid in known or scanner.places() & bridged:
-                self._dismiss(scanner.options.uuid or "", "This scanner is bridged under another name.")
+        changed = next((one for one in self._scanners if one.name == name), None)
+        if changed is None or not self._config.discovery.adopt:
+            return
+        known = (changed.endpoint, changed.bridge.device)
+        if self._known.get(name) == known:
+            return
+        self._known[name] = known
+        adopted = [one for one in self._scanners if one.name not in sections]
+        if name in sections:
+            self._part_with_twins(adopted, [changed])
+        else:
+            self._part_with_twins([changed], [one for one in self._scanners if one.name in sections])
+
+    def _part_with_twins(self, adopted: list[Scanner], configured: list[Scanner]) -> None:
+        """Adopted scanners that are configured, too, by their uuid or their address, are adopted no more."""
+        endpoints = {one.endpoint.lower() for one in configured if one.endpoint is not None}
+        places = {place for one in configured if one.endpoint is None for place in one.places()}
+        for scanner in adopted:
+            uuid = scanner.options.uuid or ""
+            if uuid in endpoints or (places and scanner.places() & places):
+                self._dismiss(uuid, "This scanner is bridged under another name.")
 
     def _of(self, endpoint: str) -> list[Scanner]:
         return [scanner for scanner in self._scanners if (scanner.endpoint or "").lower() == endpoint.lower()]
@@ -186,6 +217,7 @@ class Finding(Service):
         """The addresses by which scanners reach us may be other ones."""
         for scanner in self._scanners:
             scanner.check()
+            scanner.panel.doubt()
 
     def _told(self, news: News | Left) -> None:
         """A device has announced itself, answered, or said Bye."""

@@ -288,6 +288,19 @@ async def test_a_name_that_a_section_has_taken_is_changed(gateway):
     assert [one.name for one in service.scanners] == ["front-desk", "front-desk-4509"]
 
 
+@pytest_twisted.ensureDeferred
+async def test_names_that_run_into_each_other_at_a_restart(gateway, tmp_path):
+    kept = {"discovery": {**ADOPT["discovery"], "exclude": ["urn:uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366"]},
+            "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
+    service = await gateway(None, **kept)
+    for uuid, name in ((UUID, "hp"), (OTHER, "hp-4509"), ("urn:uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366", "gone")):
+        await service.store.adopt(Adopted(uuid, name))
+    await service.stopService()
+    again = await gateway("http://127.0.0.1:1/scan", scanner={"name": "hp"}, **kept)
+    assert [one.name for one in again.scanners] == ["hp", "hp-4509a320", "hp-4509"]
+    assert {one.name for one in await again.store.adopted()} == {"hp-4509a320", "hp-4509"}
+
+
 # `wsdgateway discover`.
 
 @pytest_twisted.ensureDeferred

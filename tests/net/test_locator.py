@@ -104,3 +104,16 @@ def test_who_says_that_it_is_elsewhere_must_show_it(locating):
     seen(locating, "http://203.0.113.5/d", via="eth2")  # it has an address there, too
     assert len(asked) == 3
     locating.stop()
+
+
+def test_a_scanner_that_is_not_ready_after_a_change_is_asked_again(locating):
+    found_at, asked, there, clock, _ = locating.all
+    there.add(V4)
+    seen(locating, V4)
+    there.clear()
+    seen(locating, V4, changed=True)
+    seen(locating, V4)
+    assert len(asked) == 2
+    there.add(V4)
+    clock.advance(1.1)
+    assert found_at == [f"{V4}/scan"] * 2

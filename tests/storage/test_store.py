@@ -280,6 +280,8 @@ async def test_what_discovery_keeps(store):
     await store.adopt(one)
     await store.adopt(Adopted("urn:uuid:2", "second"))
     assert sorted(await store.adopted(), key=lambda kept: kept.uuid) == [one, Adopted("urn:uuid:2", "second")]
+    with pytest.raises(Exception, match="name"):
+        await store.adopt(Adopted("urn:uuid:3", "one"))
     await store.abandon("urn:uuid:2")
     assert await store.adopted() == [one]
 

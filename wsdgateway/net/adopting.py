@@ -181,6 +181,10 @@ class Adopting:
         if not kept:
             self.abandoned(adopted.uuid)
 
+    def holds(self, uuid: str) -> bool:
+        """Whether it is to be bridged still."""
+        return uuid in self._adopted
+
     def abandoned(self, uuid: str) -> None:
         """It is bridged no more; if it is seen again, that is decided anew."""
         self._adopted.discard(uuid)

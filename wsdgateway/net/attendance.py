@@ -13,6 +13,7 @@ from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.net.deviceclient import DeviceClient
 
 BYE_SECONDS = 2.0  # what answers so soon after a Bye was asked before it
+AGAIN_SECONDS = 10.0
 
 
 class Attendance:
@@ -46,7 +47,10 @@ class Attendance:
 
     def said_bye(self) -> None:
         """It has announced that it leaves, or somebody in its name."""
-        self._bye_at = self._seconds()
+        now = self._seconds()
+        if self._bye_at is not None and now < self._bye_at + AGAIN_SECONDS:
+            return  # nobody keeps it away by saying so again and again
+        self._bye_at = now
         if self._asking is None or not self._asking.active():
             self._asking = self._reactor.callLater(BYE_SECONDS, self._check)
 

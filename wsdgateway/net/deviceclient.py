@@ -87,6 +87,7 @@ class DeviceClient:
     def moved(self) -> None:
         """It is somewhere else from now on: what failed before says nothing of it."""
         self._circuit = Circuit()
+        self.peers = set()
 
     def request(self, call: Call) -> Deferred[Response]:
         """Send a request. Fires with its `Response`, or fails with a `DeviceError`."""

@@ -25,10 +25,12 @@ class Interface:
     def holds(self, host: str) -> bool:
         """Whether a host is on the link: in one of its networks. Whoever asks from elsewhere gives a wrong name.
 
-        On loopback any address of this host may be the sender's.
+        On loopback any address of this host may be the sender's; an address without a network says nothing of others.
         """
         address = ip_address(host.partition("%")[0])
-        return address.is_link_local or any(address in own.network or own.is_loopback for own in self.addresses)
+        return address.is_link_local or any(
+            address in own.network or own.is_loopback
+            or (own.network.num_addresses == 1 and own.version == address.version) for own in self.addresses)
 
     def speaks(self, version: int) -> bool:
         """Whether it can take part in multicast by that version of IP: by IPv6 from a link-local address."""

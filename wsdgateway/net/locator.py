@@ -74,7 +74,7 @@ class Locator:
         if changed and not has_moved and self.device is not None:
             urls = (self.device, *(url for url in urls if url != self.device))
         if not urls or not (changed or has_moved):
-            if self.device in urls:  # it is where it was, whatever somebody else has said
+            if self.device in urls and urls != self._urls:  # it is where it was, whatever somebody else has said
                 self._urls = urls
                 self.cancel()
             return
@@ -123,12 +123,13 @@ class Locator:
                 self._asking = None
             elif self._asking != self._urls:  # there was no room to look there
                 self.look()
-        if self.device is not None and self._client.reachable:
+        if self.device is not None and self.device not in urls and self._client.reachable:
             self.log.warn("{scanner}: it is said to be elsewhere, and is not: {why}", scanner=self._scanner,
                           why="; ".join(why))
             return
         self.log.warn("{scanner}: the scan service is not known: {why}; next try in {pause:g} s",
                       scanner=self._scanner, why="; ".join(why), pause=self._pause)
+        self.cancel()
         self._timer = self._reactor.callLater(self._pause, self.look)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 

@@ -219,6 +219,7 @@ class Scanner:
         self.bridge.device = where.address = address
         self.device.moved()
         self._ask_again()
+        self.stand_in.check()
 
     def _ask_again(self) -> None:
         """Does the scanner still know us?"""

@@ -30,6 +30,7 @@ from wsdgateway.soap.seen import Seen
 
 FIRST_ROUNDS = (2.0, 4.0, 8.0, 16.0)  # seconds between the first rounds, while somebody is missing
 ANSWER_SECONDS = 5.0
+REPEATS_SECONDS = 10.0  # a device's repeats are here by then; some give each message the same MessageID
 DIRECTED_SECONDS = 10.0
 STABLE = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
 DEVICE = ((WSDP, "Device"),)  # a scanner may announce itself as nothing more
@@ -118,7 +119,7 @@ class Search:
     def _ask(self) -> None:
         for sending in self._links.values():
             self._ask_on(sending)
-        for url in self._directed:
+        for url in self._directed if not self._lane.waiting else ():  # those of the last round
             self._running.run(self._lane.run(partial(self._ask_directly, url)))
         missing = list(self._missing())
         pause = self._period
@@ -167,7 +168,8 @@ class Search:
         """A device on the link says something."""
         if message.name in ANSWERS and not self._is_own(message.relates_to or ""):
             self._dropped("unasked")
-        elif message.message_id is None or self._seen.is_new(f"{link} {message.message_id}"):
+        elif message.message_id is None or self._seen.is_new(
+                f"{link} {message.message_id} {self._seconds() // REPEATS_SECONDS}"):
             self._take(message, link.interface.name)
 
     def _take(self, message: Message, via: str) -> None:

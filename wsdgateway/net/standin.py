@@ -87,6 +87,7 @@ class StandIn:
         self._scopes: tuple[str, ...] = ()
         self._version: int | None = None
         self._known: Described | None = None
+        self._digest = ""
         self._asking = False
         self._times_forgotten = 0
         self._waiting: list[Deferred[Described]] = []
@@ -171,21 +172,23 @@ class StandIn:
                 told.digest(), self._guise.suffix, self._guise.address)))
         except Exception:  # a store that can't be written to must not hide the scanner
             self.log.failure("{scanner}: the store does not keep the version of its metadata", scanner=self._scanner)
-            return told, (self._version or 0) + 1
+            version = self._version or 1
+            return told, version if told.digest() == self._digest else version + 1
 
     def _told(self, told: tuple[Described, int] | Failure, times_forgotten: int) -> None:
         self._asking = False
+        is_old = times_forgotten != self._times_forgotten
         if isinstance(told, Failure):
             answer: Described | Failure = told
         else:
             answer, version = told
-            if times_forgotten == self._times_forgotten:
-                self._known, self._version = answer, version
-            else:
-                self.look()
+            if not is_old:
+                self._known, self._version, self._digest = answer, version, answer.digest()
         waiting, self._waiting[:] = list(self._waiting), []
         for one in waiting:
             one.callback(answer)  # a failure, too, goes the way that it should
+        if is_old:
+            self.look()
         self._on_change()
 
     # What is told of it.

@@ -220,7 +220,6 @@ class DeviceSubscription:
                 self._stored(self._side.store.release(self._side.scanner, self.identifier, former))
                 if not self._is_moving:
                     self._on_lost()
-                self._is_moving = False
             elif isinstance(command, Unsubscribe):
                 self._cancel_timer()
                 self._run(self._bid(_Goodbye(command.manager, self._side.address, self._notify_to,
@@ -247,7 +246,7 @@ class DeviceSubscription:
         what, scanner = type(command).__name__, self._side.scanner
         try:
             if isinstance(command, Renew) and await self._is_reached_elsewhere():
-                if number == self._number:
+                if number == self._number and self.state == "renewing":
                     self._begin_anew(command.manager)
                 return
             reply = await self._request(command)
@@ -279,7 +278,8 @@ class DeviceSubscription:
 
     async def _is_reached_elsewhere(self) -> bool:
         """Whether the scanner notifies us at an address that is ours no more."""
-        return await self._side.notify_base() != self._notify_to.rpartition("/")[0]
+        base = await self._side.notify_base()
+        return base != self._notify_to.rpartition("/")[0]
 
     def _begin_anew(self, manager: EndpointReference) -> None:
         """Subscribe once more, for another address of ours, and end what notifies us at the former."""
@@ -287,6 +287,7 @@ class DeviceSubscription:
         self._run(self._bid(_Goodbye(manager, self._side.address, self._notify_to, 0.0)))
         self._is_moving = True
         self._do(self._machine.ended(self._side.seconds()))
+        self._is_moving = False
 
     async def _bid(self, goodbye: "_Goodbye") -> None:
         """Say goodbye, again and again as long as the scanner may hold it: else a dead name stays on its panel.

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.defer import succeed as done
 from zope.interface import implementer
 
@@ -71,6 +71,8 @@ class MemoryStore:
         return done(self._versions[endpoint][1])
 
     def adopt(self, adopted: Adopted) -> Deferred[None]:
+        if any(one.name == adopted.name and one.uuid != adopted.uuid for one in self._adopted.values()):
+            return fail(ValueError(f"the name {adopted.name} is taken"))
         self._adopted[adopted.uuid] = adopted
         return done(None)
 
