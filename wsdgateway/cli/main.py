@@ -7,10 +7,15 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from wsdgateway.cli.capture import ExportError, export
 from wsdgateway.cli.discover import DiscoverError, discover
+from wsdgateway.cli.printing import printable
+from wsdgateway.cli.replay import ReplayError, replay
 from wsdgateway.cli.scan import ScanError, scan
 from wsdgateway.cli.status import StatusError, status
+from wsdgateway.config.checks import Wrong, endpoint
 from wsdgateway.config.reading import ConfigError, read_config
+from wsdgateway.replay.service import LOOPBACK
 
 WIDE = 200
 SOURCES = {"platen": "Platen", "adf": "ADF"}
@@ -39,6 +44,23 @@ _seconds.__name__ = "number of seconds from 0.1 to 600"
 _dots.__name__ = "number of dots an inch"
 
 
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0.01 <= value <= 10000:
+        raise ValueError
+    return value
+
+
+def _endpoint(text: str) -> str:
+    try:
+        return endpoint(text)
+    except Wrong as wrong:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is {wrong}") from None
+
+
+_speed.__name__ = "factor from 0.01 to 10000"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="wsdgateway", description="Tools around the gateway for WSD scanners. "
                                                     "The gateway itself is run by: twistd -n wsdgateway")
@@ -62,6 +84,19 @@ def _parser() -> argparse.ArgumentParser:
                          help="ask a host, or a URL, by directed Probe: for scanners that ignore multicast")
     finding.add_argument("--seconds", type=_seconds, default=5.0, help="how long; default: 5")
     finding.add_argument("--toml", action="store_true", help="print the sections for the configuration")
+    player = commands.add_parser("replay", help="serve a captured scanner as a virtual device")
+    player.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
+    player.add_argument("--scanner", metavar="NAME", help="which one, if there are captures of several")
+    player.add_argument("--speed", type=_speed, default=1.0, metavar="FACTOR",
+                        help="times faster than it was recorded; default: 1")
+    player.add_argument("--endpoint", type=_endpoint, default=LOOPBACK, metavar="ENDPOINT",
+                        help=f"where it listens; default: {LOOPBACK}")
+    capture = commands.add_parser("capture", help="what can be done with captures")
+    deeds = capture.add_subparsers(dest="deed", required=True, metavar="DEED", parser_class=_Parser)
+    exporting = deeds.add_parser("export", help="write captures in a form that other tools open")
+    exporting.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
+    exporting.add_argument("--har", metavar="FILE", nargs="?", const="-", required=True,
+                           help="as HTTP Archive 1.2 into a file, or to the standard output")
     return parser
 
 
@@ -87,7 +122,17 @@ def _discover(options: argparse.Namespace) -> None:
              console=Console(width=None if sys.stdout.isatty() else WIDE), progress=Console(stderr=True))
 
 
-_COMMANDS = {"check": _check, "discover": _discover, "scan": _scan, "status": _status}
+def _replay(options: argparse.Namespace) -> None:
+    replay(options.folder, scanner=options.scanner, endpoint=options.endpoint, speed=options.speed,
+           say=lambda line: print(printable(line), flush=True))
+
+
+def _capture(options: argparse.Namespace) -> None:
+    export(options.folder, options.har)
+
+
+_COMMANDS = {"capture": _capture, "check": _check, "discover": _discover, "replay": _replay, "scan": _scan,
+             "status": _status}
 
 
 def main(arguments: list[str]) -> int:
@@ -98,7 +143,7 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except (ScanError, StatusError, DiscoverError) as error:
+    except (ScanError, StatusError, DiscoverError, ReplayError, ExportError) as error:
         print(f"wsdgateway {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
