@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from wsdgateway.scan.jobstates import STATES
+from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
 LOCAL, DEVICE, REFUSED = "local", "device", "refused"
 OK, FAULT, ERROR = "ok", "fault", "error"
@@ -132,6 +133,16 @@ class Metrics:
     def deliveries(self, scanner: str) -> "Deliveries":
         """What is counted of one scanner's deliveries to clients."""
         return Deliveries(self._deliveries, scanner)
+
+    def status_reads(self) -> dict[str, tuple[int, int]]:
+        """Status reads of each scanner's clients: how many were answered here, how many were asked at the scanner."""
+        reads: dict[str, tuple[int, int]] = {}
+        for (scanner, operation, source), (counter, _) in self._kept.items():
+            if operation == GET_JOB_ELEMENTS.name and source in (LOCAL, DEVICE):
+                here, there = reads.get(scanner, (0, 0))
+                count = int(next(iter(counter.collect())).samples[0].value)
+                reads[scanner] = (here + count, there) if source == LOCAL else (here, there + count)
+        return reads
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""

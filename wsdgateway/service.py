@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.bridge.jobtable import Job
@@ -101,8 +102,11 @@ class GatewayService(MultiService):
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=limits, respond=self._reception.respond,
                                refused=self._refused, base=self._base, log=log)
         self.listeners = [Listener(reactor, listen.endpoint, self._door, self._tried) for listen in config.listen]
-        overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, self.store.finished, wall)
-        self.admin = Listener(reactor, config.admin.endpoint, AdminSite(overview))
+        overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
+                            wall, seconds)
+        access = Access(config.admin.token, config.admin.hosts, seconds)
+        self.site = AdminSite(reactor, overview, access, _process[9:17])
+        self.admin = Listener(reactor, config.admin.endpoint, self.site)
         self._started = False
         self._loading: Deferred[None] | None = None
 
@@ -269,6 +273,7 @@ class GatewayService(MultiService):
         await gatherResults([*self._parting, *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
         self._deliveries.stop()
         await self._door.close_all()
+        self.site.stop()
         if self.admin.running:
             await self.admin.stopService()
         await self.recording.stop()

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from rich.console import Console
 
-from wsdgateway.cli.status import MAX_JOBS, StatusError, status
+from wsdgateway.cli.adminclient import AdminError
+from wsdgateway.cli.status import MAX_JOBS, status
 
 SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/WDP/SCAN", "reachable": True,
            "searched": False, "stand_in": "urn:uuid:5", "announced": True,
@@ -73,13 +74,13 @@ def test_the_last_jobs_are_shown(site):
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8357", "ftp://x", "", "http://127.0.0.1:abc",
                                  "http://127.0.0.1:1/a b", "http://[x"])
 def test_who_is_no_gateway(url):
-    with pytest.raises(StatusError, match="admin site"):
+    with pytest.raises(AdminError, match="admin site"):
         shown(url)
 
 
 def test_another_site(site):
     site.told["scanners"] = {"not": "a list"}
-    with pytest.raises(StatusError, match="not the admin site"):
+    with pytest.raises(AdminError, match="not the admin site"):
         shown(site.url)
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.jobtable import Job
+from wsdgateway.exchangelog.entry import describe, timestamp
+from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.listening import Listener
 from wsdgateway.net.scanner import Scanner
@@ -16,14 +19,19 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 @attrs.define(eq=False)
 class Overview:
-    """The gateway as the admin site sees it. `stored` gives the finished jobs of a scanner from before this start."""
+    """The gateway as the admin site sees it. `stored` gives the finished jobs of a scanner from before this start.
+
+    `wall` is in seconds since 1970, `seconds` the clock of the job tables.
+    """
 
     name: str
     scanners: list[Scanner]
     listeners: list[Listener]
     metrics: Metrics
+    log: ExchangeLog
     stored: Callable[[str], Deferred[list[Any]]]
     wall: Callable[[], float]
+    seconds: Callable[[], float]
 
     def problems(self) -> list[str]:
         """Why the gateway is not ready; empty if it is."""
@@ -32,10 +40,12 @@ class Overview:
 
     def describe_scanners(self) -> list[dict[str, Any]]:
         """A value for each scanner."""
-        return [self._describe(scanner) for scanner in self.scanners]
+        reads = self.metrics.status_reads()
+        return [self._describe(scanner, *reads.get(scanner.name, (0, 0))) for scanner in self.scanners]
 
-    def _describe(self, scanner: Scanner) -> dict[str, Any]:
-        table = scanner.bridge.table
+    def _describe(self, scanner: Scanner, here: int, there: int) -> dict[str, Any]:
+        """`status_reads` says how many of them were answered here, and how many were asked at the scanner."""
+        table, labels = scanner.bridge.table, scanner.labels
         return {
             "name": scanner.name,
             "path": f"/{scanner.name}/scan",
@@ -47,6 +57,10 @@ class Overview:
             "searched": scanner.is_missing,
             "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
             "events_seen": table.events_seen,
+            "model": " ".join(filter(None, (labels.manufacturer, labels.model))) or labels.friendly_name or None,
+            "firmware": labels.firmware or None,
+            "state": scanner.state,
+            "status_reads": {"here": here, "there": there},
             "jobs": len(table.jobs()),
             "active_jobs": sum(1 for job in table.jobs() if not job.final and not table.is_lost(job)),
         }
@@ -89,17 +103,30 @@ class Overview:
                     described.append({
                         "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
                         "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
-                        "final": True, "lost": False, "finished": _time(job.finished)})
+                        "final": True, "lost": False, "finished": _time(job.finished), "timeline": []})
             described.extend(self._job(scanner, job) for job in current)
         return described
 
     def _job(self, scanner: Scanner, job: Job) -> dict[str, Any]:
-        """`state` is None while nobody has told it; `lost`: the scanner started again before the job's end."""
+        """`state` is None while nobody has told it; `lost`: the scanner started again before the job's end.
+
+        `timeline` has the states that became known in this start of the gateway, and when.
+        """
+        since_1970 = self.wall() - self.seconds()
         status = job.status or JobStatus(job.job_id, "")
         return {"scanner": scanner.name, "job_id": job.job_id, "state": status.state or None,
                 "reasons": list(status.reasons), "scans_completed": status.scans_completed, "created": status.created,
                 "completed": status.completed, "final": job.final, "lost": scanner.bridge.table.is_lost(job),
-                "finished": None}
+                "finished": None,
+                "timeline": [{"time": timestamp(since_1970 + at), "state": state} for at, state in job.timeline]}
+
+    def describe_exchanges(self, *, scanner: str = "", operation: str = "", failed: bool = False,
+                           most: int = 100) -> list[dict[str, Any]]:
+        """The last exchanges that are so, newest first: lines of the exchange log, each with its `number`."""
+        found = (one for one in reversed(self.log.since(0))
+                 if scanner in ("", one.entry.scanner) and operation in ("", one.entry.operation)
+                 and (one.entry.failed or not failed))
+        return [{"number": one.number, **describe(one.entry)} for one in islice(found, most)]
 
 
 def _time(seconds: float) -> str:

@@ -1,73 +1,69 @@
-"""The page for people: scanners, subscriptions and jobs, as they are at the moment it is loaded."""
+"""The pages for people: an overview, one exchange, the login. Everything that came from the network is escaped by the
+template; no page holds a script or a style of its own.
 
+HTML; WCAG 2.2 for keyboards, screen readers and small screens.
+"""
+
+from collections.abc import Iterable
+from importlib.resources import files
 from typing import Any
 
 from twisted.web.iweb import IRequest
 from twisted.web.template import Element, Tag, XMLString, flattenString, renderer, tags
 
 from wsdgateway.admin.overview import Overview
+from wsdgateway.admin.tables import EXCHANGES, JOBS, SUBSCRIPTIONS, table
+from wsdgateway.http.messages import REASONS
 
 MAX_ROWS = 200
-_REACHABLE = {True: "yes", False: "no", None: "not tried yet"}
-
-_TEMPLATE = """
-<html xmlns:t="http://twistedmatrix.com/ns/twisted.web.template/0.1" lang="en">
-<head>
-<meta charset="utf-8"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<title><t:transparent t:render="name"/> - wsdgateway</title>
-<style>
-:root { color-scheme: light dark; }
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 80rem; padding: 1rem; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid #8886; white-space: nowrap; }
-.wrap td { white-space: normal; overflow-wrap: anywhere; }
-.problem { color: light-dark(#a40000, #ff9a9a); font-weight: 600; }
-</style>
-</head>
-<body>
-<h1>wsdgateway on <t:transparent t:render="name"/></h1>
-<p t:render="problems"/>
-<h2 id="scanners">Scanners</h2>
-<div class="wide wrap"><table aria-labelledby="scanners"><thead><tr><th scope="col">Name</th>
-<th scope="col">Address for clients</th><th scope="col">Scanner</th><th scope="col">Reachable</th>
-<th scope="col">Announced as</th><th scope="col">Subscription</th><th scope="col">Active jobs</th></tr></thead>
-<tbody><t:transparent t:render="scanners"/></tbody></table></div>
-<h2 id="subscriptions">Subscriptions</h2>
-<div class="wide wrap"><table aria-labelledby="subscriptions"><thead><tr><th scope="col">Scanner</th>
-<th scope="col">Who listens</th><th scope="col">Told at</th><th scope="col">Events</th>
-<th scope="col">On the panel as</th><th scope="col">Until</th><th scope="col">State</th></tr></thead>
-<tbody><t:transparent t:render="subscriptions"/></tbody></table></div>
-<h2 id="jobs">Jobs</h2>
-<div class="wide"><table aria-labelledby="jobs"><thead><tr><th scope="col">Scanner</th><th scope="col">Job</th>
-<th scope="col">State</th><th scope="col">Reasons</th><th scope="col">Pages</th><th scope="col">Created</th>
-<th scope="col">Completed</th></tr></thead>
-<tbody><t:transparent t:render="jobs"/></tbody></table></div>
-</body>
-</html>
-"""
+MAX_EXCHANGES = 50
+_REACHABLE = {True: "reachable", False: "not reachable", None: "not tried yet"}
 
 
-def _row(values: list[Any]) -> Tag:
-    return tags.tr(*[tags.td("–" if value is None else str(value)) for value in values])
+def _template(name: str) -> XMLString:
+    return XMLString((files("wsdgateway.admin") / "templates" / f"{name}.xml").read_text("utf-8"))
 
 
-class _Page(Element):
-    loader = XMLString(_TEMPLATE)
+class _Frame(Element):
+    loader = _template("frame")
 
-    def __init__(self, overview: Overview, jobs: list[dict[str, Any]]) -> None:
+    def __init__(self, name: str, title: str, content: Element | Tag, logged_in: bool) -> None:
         super().__init__()
-        self._overview = overview
-        self._jobs = jobs
+        self._name = name
+        self._title = title
+        self._content = content
+        self._logged_in = logged_in
 
     @renderer
     def name(self, request: IRequest, tag: Tag) -> Tag:
-        return tag(self._overview.name)
+        return tag(self._name)
 
     @renderer
-    def problems(self, request: IRequest, tag: Tag) -> Tag:
+    def title(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(self._title)
+
+    @renderer
+    def content(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(self._content)
+
+    @renderer
+    def log_out(self, request: IRequest, tag: Tag) -> Tag:
+        if not self._logged_in:
+            return tag
+        return tag(tags.form(tags.button("Log out", type="submit"), method="post", action="/logout"))
+
+
+class _OverviewPage(Element):
+    loader = _template("overview")
+
+    def __init__(self, overview: Overview, jobs: list[dict[str, Any]], wanted: dict[str, str]) -> None:
+        super().__init__()
+        self._overview = overview
+        self._jobs = jobs
+        self._wanted = wanted
+
+    @renderer
+    def ready(self, request: IRequest, tag: Tag) -> Tag:
         problems = self._overview.problems()
         if not problems:
             return tag("Every listener is open.")
@@ -75,44 +71,144 @@ class _Page(Element):
 
     @renderer
     def scanners(self, request: IRequest, tag: Tag) -> Tag:
-        rows = [_row([scanner["name"], scanner["path"],
-                      scanner["scan"] or ("searched for" if scanner["searched"] else "not known yet"),
-                      _REACHABLE[scanner["reachable"]], scanner["stand_in"] if scanner["announced"] else None,
-                      scanner["subscription"], scanner["active_jobs"]])
-                for scanner in self._overview.describe_scanners()]
-        return tag(*(rows or [tags.tr(tags.td("No scanner is configured, or was found.", colspan="7"))]))
+        described = self._overview.describe_scanners()
+        return tag(*map(_card, described)) if described else tag(tags.p("No scanner is configured, or was found."))
 
     @renderer
-    def subscriptions(self, request: IRequest, tag: Tag) -> Tag:
-        rows = [_row(_listener(one)) for one in self._overview.describe_subscriptions()[:MAX_ROWS]]
-        return tag(*(rows or [tags.tr(tags.td("Nobody listens, and no scanner is listened to.", colspan="7"))]))
+    def filter(self, request: IRequest, tag: Tag) -> Tag:
+        scanners = sorted({scanner.name for scanner in self._overview.scanners})
+        operations = sorted({one.entry.operation for one in self._overview.log.since(0)})
+        failed = tags.input(type="checkbox", id="failed", name="failed", value="1")
+        if self._wanted.get("failed"):
+            failed(checked="checked")
+        return tag(tags.form(
+            _choice("scanner", "Scanner", scanners, self._wanted.get("scanner", "")),
+            _choice("operation", "Operation", operations, self._wanted.get("operation", "")),
+            tags.div(failed, tags.label("Failed only", for_="failed"), class_="check"),
+            tags.button("Show", type="submit"), method="get", action="/#exchanges", class_="filter"))
+
+    @renderer
+    def exchanges(self, request: IRequest, tag: Tag) -> Tag:
+        found = self._overview.describe_exchanges(
+            scanner=self._wanted.get("scanner", ""), operation=self._wanted.get("operation", ""),
+            failed=bool(self._wanted.get("failed")), most=MAX_EXCHANGES)
+        return tag(table("exchanges", EXCHANGES, found, "Nothing of that kind has been exchanged yet."))
 
     @renderer
     def jobs(self, request: IRequest, tag: Tag) -> Tag:
-        rows = [_row(_cells(job)) for job in reversed(self._jobs[-MAX_ROWS:])]
-        return tag(*(rows or [tags.tr(tags.td("No job has been seen yet.", colspan="7"))]))
+        return tag(table("jobs", JOBS, list(reversed(self._jobs[-MAX_ROWS:])), "No job has been seen yet."))
+
+    @renderer
+    def subscriptions(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(table("subscriptions", SUBSCRIPTIONS, self._overview.describe_subscriptions()[:MAX_ROWS],
+                         "Nobody listens, and no scanner is listened to."))
 
 
-def _listener(one: dict[str, Any]) -> list[Any]:
-    if one["side"] == "device":
-        return [one["scanner"], "this gateway, at the scanner", one["notify_to"], "all", None,
-                one["expires"], one["state"]]
-    events = "all" if one["events"] is None else " ".join(event.rpartition("/")[2] for event in one["events"])
-    names = ", ".join(destination["name"] for destination in one["destinations"])
-    state = one["state"] if not one["failures"] else (
-        f"{one['failures']} tries failed, {one['waiting']} events wait")
-    if names and one["panel"] not in ("subscribed", "renewing"):
-        state += ", not on the panel at the moment"
-    return [one["scanner"], one["client"], one["notify_to"], events, names or None, one["expires"], state]
+def _choice(name: str, label: str, values: Iterable[str], chosen: str) -> Tag:
+    options = [tags.option("all", value="")]
+    for value in values:
+        option = tags.option(value, value=value)
+        options.append(option(selected="selected") if value == chosen else option)
+    return tags.div(tags.label(label, for_=name), tags.select(*options, id=name, name=name))
 
 
-def _cells(job: dict[str, Any]) -> list[Any]:
-    state = "lost in a restart of the scanner" if job["lost"] else job["state"]
-    reasons = " ".join(reason for reason in job["reasons"] if reason != "None")
-    return [job["scanner"], job["job_id"], state, reasons, job["scans_completed"], job["created"], job["completed"]]
+def _card(scanner: dict[str, Any]) -> Tag:
+    reachable = scanner["reachable"]
+    state = tags.span(_REACHABLE[reachable] + (f", {scanner['state']}" if scanner["state"] else ""),
+                      class_={True: "good", False: "problem", None: "quiet"}[reachable])
+    facts = [("State", state), ("Model", scanner["model"]), ("Firmware", scanner["firmware"]),
+             ("For clients", scanner["path"]),
+             ("Scan service", scanner["scan"] or ("searched for" if scanner["searched"] else "not known yet")),
+             ("Announced as", scanner["stand_in"] if scanner["announced"] else None),
+             ("Subscription", scanner["subscription"]), ("Active jobs", str(scanner["active_jobs"]))]
+    return tags.article(
+        tags.h3(scanner["name"]),
+        tags.dl(*[(tags.dt(name), tags.dd(value or "–")) for name, value in facts]),
+        _chart(**scanner["status_reads"]), class_="card")
 
 
-async def render_page(request: IRequest, overview: Overview) -> bytes:
-    """The page as HTML."""
-    jobs = await overview.describe_jobs()
-    return b"<!DOCTYPE html>\n" + await flattenString(request, _Page(overview, jobs))
+def _chart(here: int, there: int) -> Tag:
+    """What the gateway spared the scanner, as a bar."""
+    total = here + there
+    share = 1000 * here // total if total else 0
+    spoken = f"Status reads: {here} answered here, {there} asked at the scanner"
+    bars: list[Any] = [Tag("rect", attributes={"class": "none", "width": "1000", "height": "16"})] if not total else [
+        Tag("rect", attributes={"class": "here", "width": str(share), "height": "16"}),
+        Tag("rect", attributes={"class": "there", "x": str(share), "width": str(1000 - share), "height": "16"})]
+    return tags.div(
+        Tag("svg", attributes={"class": "chart", "viewBox": "0 0 1000 16", "preserveAspectRatio": "none", "role": "img",
+                               "aria-label": spoken}, children=bars),
+        tags.p("Status reads: ", tags.span(f"{here} answered here", class_="here"), ", ",
+               tags.span(f"{there} asked there", class_="there"), class_="legend quiet"))
+
+
+class _ExchangePage(Element):
+    loader = _template("exchange")
+
+    def __init__(self, exchange: dict[str, Any], request: str, response: str) -> None:
+        super().__init__()
+        self._exchange = exchange
+        self._request = request
+        self._response = response
+
+    @renderer
+    def heading(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(self._exchange["operation"])
+
+    @renderer
+    def facts(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(*[(tags.dt(name.replace("_", " ")), tags.dd("–" if value is None else str(value)))
+                     for name, value in self._exchange.items()])
+
+    @renderer
+    def request_body(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(self._request)
+
+    @renderer
+    def response_body(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(self._response)
+
+
+class _LoginPage(Element):
+    loader = _template("login")
+
+    def __init__(self, problem: str, then: str) -> None:
+        super().__init__()
+        self._problem = problem
+        self._then = then
+
+    @renderer
+    def problem(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(self._problem) if self._problem else tags.transparent()
+
+    @renderer
+    def then(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(tags.input(type="hidden", name="then", value=self._then))
+
+
+async def _write(request: IRequest, name: str, title: str, content: Element | Tag, logged_in: bool) -> bytes:
+    return b"<!DOCTYPE html>\n" + await flattenString(request, _Frame(name, title, content, logged_in))
+
+
+async def write_overview(request: IRequest, overview: Overview, wanted: dict[str, str], *, logged_in: bool) -> bytes:
+    """The overview as HTML; `wanted` says which exchanges: `scanner`, `operation`, `failed`."""
+    page = _OverviewPage(overview, await overview.describe_jobs(), wanted)
+    return await _write(request, overview.name, overview.name, page, logged_in)
+
+
+async def write_exchange(request: IRequest, overview: Overview, exchange: dict[str, Any], asked: str, answered: str, *,
+                         logged_in: bool) -> bytes:
+    """One exchange as HTML, with its two messages as text."""
+    return await _write(request, overview.name, exchange["operation"], _ExchangePage(exchange, asked, answered),
+                        logged_in)
+
+
+async def write_login(request: IRequest, overview: Overview, problem: str, then: str) -> bytes:
+    """The login form as HTML; `then` is where it leads to."""
+    return await _write(request, overview.name, "Log in", _LoginPage(problem, then), False)
+
+
+async def write_problem(request: IRequest, overview: Overview, status: int, reason: str) -> bytes:
+    """What is not there, or not allowed, and what to do."""
+    title = REASONS[status].decode()
+    return await _write(request, overview.name, title, tags.div(tags.h1(title), tags.p(reason)), False)

@@ -1,43 +1,60 @@
-"""The admin site's addresses: `/healthz`, `/readyz`, `/metrics`, `/api/...`, `/`.
+"""The admin site's addresses: `/healthz`, `/readyz`, `/metrics`, `/api/...`, and the pages.
 
-Reading only; every value that came from the network is escaped by the template or by JSON.
+Reading only, but for the login; who may read, `admin.access` says.
 """
 
 import json
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from wsdgateway.admin.access import COOKIE, Access, Denied
+from wsdgateway.admin.messages import show
 from wsdgateway.admin.overview import Overview
-from wsdgateway.admin.page import render_page
+from wsdgateway.admin.page import write_exchange, write_login, write_overview, write_problem
+from wsdgateway.admin.stream import Stream
+from wsdgateway.exchangelog.entry import describe
+from wsdgateway.exchangelog.log import MAX_MESSAGE
+from wsdgateway.exchangelog.masking import Masks
 
-_POLICY = (b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-           b"frame-ancestors 'none'")
+MAX_FORM = 65536
+MAX_EXCHANGES = 1000
+_TEXT, _HTML, _JSON = b"text/plain; charset=utf-8", b"text/html; charset=utf-8", b"application/json"
+_POLICY = (b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
+           b"base-uri 'none'; frame-ancestors 'none'")
+_OPEN = ("/healthz", "/login", "/static/style.css", "/static/live.js")  # to those, too, who have still to log in
+
+Make = Callable[[Any], Awaitable[bytes]]
 
 
-class _Text(Resource):
+class _Made(Resource):
     """An address whose answer is made by a function."""
 
     isLeaf = True
     log = Logger()
 
-    def __init__(self, content_type: bytes, make: Any) -> None:
+    def __init__(self, content_type: bytes, make: Make, post: Make | None = None) -> None:
         super().__init__()
         self._content_type = content_type
         self._make = make
+        if post is not None:
+            self.render_POST = lambda request: self._answer(request, post)
 
     def render_GET(self, request: Request) -> int:
+        return self._answer(request, self._make)
+
+    def _answer(self, request: Request, make: Make) -> int:
         request.setHeader(b"content-type", self._content_type)
         request.setHeader(b"cache-control", b"no-store")
-        request.setHeader(b"x-content-type-options", b"nosniff")
-        request.setHeader(b"content-security-policy", _POLICY)
         gone = request.notifyFinish()
-        making: Deferred[bytes] = Deferred.fromCoroutine(self._make(request))
+        making: Deferred[bytes] = Deferred.fromCoroutine(make(request))  # type: ignore[arg-type]
         gone.addErrback(lambda _: making.cancel())
         making.addCallbacks(lambda body: self._finish(request, body), lambda failure: self._failed(request, failure))
         return NOT_DONE_YET
@@ -53,59 +70,213 @@ class _Text(Resource):
             return
         self.log.failure("while answering {path}", failure, path=request.path)
         request.setResponseCode(500)
+        request.setHeader(b"content-type", _TEXT)
         self._finish(request, b"The log of the gateway says what went wrong.\n")
 
 
 class _Folder(Resource):
+    """What is under a path; `missing` is shown for the rest, `make` makes what is under a name."""
+
+    def __init__(self, missing: IResource, make: Callable[[str], IResource] | None = None) -> None:
+        super().__init__()
+        self._missing = missing
+        self._make_child = make
+
     def getChild(self, path: bytes, request: Request) -> IResource:
-        return notFound()
+        if self._make_child is not None and path and not request.postpath:
+            return self._make_child(path.decode("utf-8", "replace"))
+        return self._missing
+
+    def render(self, request: Request) -> Any:
+        return self._missing.render(request)
+
+
+class _Request(Request):
+    """A request whose form is bounded: the site is asked, it is not told anything."""
+
+    def gotLength(self, length: int | None) -> None:
+        if length is None or length > MAX_FORM:
+            self.channel.loseConnection()
+            length = 0
+        super().gotLength(length)
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, indent=1).encode() + b"\n"
 
 
+def _argument(request: Any, name: str) -> str:
+    return str(request.args.get(name.encode(), [b""])[0].decode("utf-8", "replace"))
+
+
+def _local(path: str) -> str:
+    """Where a login leads to: nowhere but here."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
+
+
 class AdminSite(Site):
-    """The site's factory."""
+    """The site's factory. `instance` tells this start of the gateway from others."""
 
     noisy = False
 
-    def __init__(self, overview: Overview) -> None:
-        async def healthz(request: Request) -> bytes:
-            return b"ok\n"
+    def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str) -> None:
+        self._overview = overview
+        self.access = access
+        self._stream = Stream(reactor, overview.log, instance)
+        self._missing = self._problem(404, "Nothing is at this address; the overview is at /.")
+        super().__init__(self._tree(), requestFactory=_Request)
 
-        async def readyz(request: Request) -> bytes:
-            problems = overview.problems()
-            if problems:
-                request.setResponseCode(503)
-            return "".join(f"{line}\n" for line in problems or ["ready"]).encode()
+    def _tree(self) -> Resource:
+        overview = self._overview
+        root, api = _Folder(self._missing), _Folder(self._missing)
+        for folder, path, resource in (
+            (root, b"", _Made(_HTML, self._page)),
+            (root, b"healthz", _Made(_TEXT, self._healthz)),
+            (root, b"readyz", _Made(_TEXT, self._readyz)),
+            (root, b"metrics", _Made(b"text/plain; version=0.0.4; charset=utf-8", self._metrics)),
+            (root, b"login", _Made(_HTML, self._login_form, self._log_in)),
+            (root, b"logout", _Made(_TEXT, self._log_out_how, self._log_out)),
+            (root, b"exchanges", _Folder(self._missing, lambda number: _Made(
+                _HTML, lambda request: self._exchange(request, number)))),
+            (root, b"static", self._static()),
+            (root, b"api", api),
+            (api, b"scanners", _Made(_JSON, self._of(overview.describe_scanners))),
+            (api, b"jobs", _Made(_JSON, self._jobs)),
+            (api, b"subscriptions", _Made(_JSON, self._of(overview.describe_subscriptions))),
+            (api, b"exchanges", _Made(_JSON, self._exchanges)),
+            (api, b"stream", self._stream),
+        ):
+            folder.putChild(path, resource)
+        return root
 
-        async def metrics(request: Request) -> bytes:
-            return overview.metrics.render()
+    def _static(self) -> Resource:
+        folder = _Folder(self._missing)
+        for name, content_type in (("style.css", b"text/css; charset=utf-8"),
+                                   ("live.js", b"text/javascript; charset=utf-8")):
+            content = (files("wsdgateway.admin") / "static" / name).read_bytes()
 
-        async def scanners(request: Request) -> bytes:
-            return _json(overview.describe_scanners())
+            async def give(request: Any, content: bytes = content) -> bytes:
+                return content
 
-        async def jobs(request: Request) -> bytes:
-            return _json(await overview.describe_jobs())
+            folder.putChild(name.encode(), _Made(content_type, give))
+        return folder
 
-        async def subscriptions(request: Request) -> bytes:
-            return _json(overview.describe_subscriptions())
+    def getResourceFor(self, request: Any) -> IResource:
+        request.setHeader(b"x-content-type-options", b"nosniff")
+        request.setHeader(b"referrer-policy", b"no-referrer")
+        request.setHeader(b"content-security-policy", _POLICY)
+        denied = self.access.check_host(request.getHeader(b"host"))
+        is_open = self.access.token is not None and request.path.decode("latin-1") in _OPEN
+        if denied is None and not is_open:
+            denied = self._check_client(request)
+        return super().getResourceFor(request) if denied is None else self._deny(request, denied)
 
-        async def page(request: Request) -> bytes:
-            return await render_page(request, overview)
+    def _check_client(self, request: Any) -> Denied | None:
+        return self.access.check_client(getattr(request.getClientAddress(), "host", None),
+                                        request.getHeader(b"authorization"), request.getCookie(COOKIE))
 
-        text, html = b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
-        root, api = _Folder(), _Folder()
-        root.putChild(b"", _Text(html, page))
-        root.putChild(b"healthz", _Text(text, healthz))
-        root.putChild(b"readyz", _Text(text, readyz))
-        root.putChild(b"metrics", _Text(b"text/plain; version=0.0.4; charset=utf-8", metrics))
-        root.putChild(b"api", api)
-        api.putChild(b"scanners", _Text(b"application/json", scanners))
-        api.putChild(b"jobs", _Text(b"application/json", jobs))
-        api.putChild(b"subscriptions", _Text(b"application/json", subscriptions))
-        super().__init__(root)
+    def _deny(self, request: Any, denied: Denied) -> IResource:
+        if denied.login and request.method == b"GET" and b"text/html" in (request.getHeader(b"accept") or b""):
+            async def lead(request: Any) -> bytes:
+                request.setResponseCode(303)
+                request.setHeader(b"location", f"/login?then={quote(_local(request.uri.decode('latin-1')))}".encode())
+                return b""
+            return _Made(_TEXT, lead)
+        if denied.login:
+            request.setHeader(b"www-authenticate", b'Bearer realm="wsdgateway"')
+        return self._problem(denied.status, denied.reason)
+
+    def _problem(self, status: int, reason: str) -> IResource:
+        """What is not there, or not allowed: a page for browsers, a line for others."""
+        async def say(request: Any) -> bytes:
+            request.setResponseCode(status)
+            if b"text/html" not in (request.getHeader(b"accept") or b"") or status in (403, 421):
+                request.setHeader(b"content-type", _TEXT)
+                return f"{reason}\n".encode()
+            return await write_problem(request, self._overview, status, reason)
+        return _Made(_HTML, say, say)
+
+    # What is at the addresses.
+
+    def _of(self, describe_all: Callable[[], list[dict[str, Any]]]) -> Make:
+        async def make(request: Any) -> bytes:
+            return _json(describe_all())
+        return make
+
+    async def _jobs(self, request: Any) -> bytes:
+        return _json(await self._overview.describe_jobs())
+
+    async def _exchanges(self, request: Any) -> bytes:
+        return _json(self._overview.describe_exchanges(
+            scanner=_argument(request, "scanner"), operation=_argument(request, "operation"),
+            failed=bool(_argument(request, "failed")), most=MAX_EXCHANGES))
+
+    async def _healthz(self, request: Any) -> bytes:
+        return b"ok\n"
+
+    async def _readyz(self, request: Any) -> bytes:
+        problems = self._overview.problems()
+        if problems:
+            request.setResponseCode(503)
+        return "".join(f"{line}\n" for line in problems or ["ready"]).encode()
+
+    async def _metrics(self, request: Any) -> bytes:
+        return self._overview.metrics.render()
+
+    async def _page(self, request: Any) -> bytes:
+        wanted = {name: _argument(request, name) for name in ("scanner", "operation", "failed")}
+        return await write_overview(request, self._overview, wanted, logged_in=self._logged_in(request))
+
+    async def _exchange(self, request: Any, number: str) -> bytes:
+        is_number = number.isascii() and number.isdigit() and len(number) < 18
+        kept = self._overview.log.get(int(number)) if is_number else None
+        if kept is None:
+            request.setResponseCode(404)
+            return await write_problem(request, self._overview, 404, (
+                "This exchange is not kept any more, or never was; the last ones are on the overview."))
+        masks = Masks(identify=self._overview.log.identify)
+        asked, answered = (
+            show(body, masks, cut=len(body) >= MAX_MESSAGE) if body else otherwise for body, otherwise in (
+                (kept.request, "(no message is kept)"), (kept.response, "(no message: an image, or nothing at all)")))
+        return await write_exchange(request, self._overview, describe(kept.entry), asked, answered,
+                                    logged_in=self._logged_in(request))
+
+    def _logged_in(self, request: Any) -> bool:
+        return self.access.token is not None and request.getCookie(COOKIE) is not None
+
+    async def _login_form(self, request: Any) -> bytes:
+        return await write_login(request, self._overview, "", _local(_argument(request, "then")))
+
+    async def _log_in(self, request: Any) -> bytes:
+        then = _local(_argument(request, "then"))
+        if not self.access.is_token(_argument(request, "token").strip().encode()):
+            request.setResponseCode(401)
+            return await write_login(request, self._overview, "That is not the token.", then)
+        self._set_cookie(request, self.access.log_in(), "")
+        return self._lead(request, then)
+
+    async def _log_out_how(self, request: Any) -> bytes:
+        request.setResponseCode(405)
+        request.setHeader(b"allow", b"POST")
+        return b"Use the button.\n"
+
+    async def _log_out(self, request: Any) -> bytes:
+        self.access.log_out(request.getCookie(COOKIE))
+        self._set_cookie(request, "", "; Max-Age=0")
+        return self._lead(request, "/")
+
+    def _set_cookie(self, request: Any, session: str, more: str) -> None:
+        request.responseHeaders.addRawHeader(b"set-cookie", COOKIE + (
+            f"={session}; Path=/; HttpOnly; SameSite=Strict{more}").encode())
+
+    def _lead(self, request: Any, path: str) -> bytes:
+        request.setResponseCode(303)
+        request.setHeader(b"location", quote(path, safe="/?&=#%").encode())
+        return b""
+
+    def stop(self) -> None:
+        """Send those away who listen to the stream."""
+        self._stream.stop()
 
     def log(self, request: Any) -> None:
         """Monitoring asks every few seconds; that is no news."""

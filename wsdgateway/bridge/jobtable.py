@@ -22,6 +22,7 @@ from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
 MAX_ACTIVE = 1000
 MAX_EXTRA = 65536
+MAX_STATES = 50  # of a timeline
 NEVER = -1
 
 
@@ -31,7 +32,8 @@ class Job:
 
     Answers to requests from before `floor` speak of a former job with this JobId; `reused` says that there was one,
     `by_answer` that CreateScanJob's answer began the record.
-    `confirmed` is in seconds on the caller's clock. `extras` are ScanTicket and Documents as XML.
+    `confirmed` is in seconds on the caller's clock. `extras` are ScanTicket and Documents as XML. `timeline` has each
+    state that became known, and when, in seconds on the same clock.
     """
 
     job_id: str
@@ -46,11 +48,20 @@ class Job:
     by_answer: bool = False
     reused: bool = False
     extras: tuple[tuple[str, str], ...] = ()
+    timeline: tuple[tuple[float, str], ...] = ()
 
     @property
     def final(self) -> bool:
         """Whether the job is known to be over."""
         return self.status is not None and self.status.final
+
+
+def _traced(job: Job) -> Job:
+    """The same, its state in its timeline."""
+    if job.status is None or len(job.timeline) >= MAX_STATES or (
+            job.timeline and job.timeline[-1][1] == job.status.state):
+        return job
+    return attrs.evolve(job, timeline=(*job.timeline, (job.confirmed, job.status.state)))
 
 
 class JobTable:
@@ -316,12 +327,12 @@ class JobTable:
         if old is not None and old.final and not (job.final and old.status == job.status):
             self._former.append(old)
         self._finished.pop(job.job_id, None)
-        self._jobs[job.job_id] = job
+        job = self._jobs[job.job_id] = _traced(job)
         self._settle(job, was_final=old is not None and old.status == job.status)
 
     def _store(self, job: Job) -> None:
         was_final = self._jobs[job.job_id].final
-        self._jobs[job.job_id] = job
+        job = self._jobs[job.job_id] = _traced(job)
         self._settle(job, was_final=was_final)
 
     def _settle(self, job: Job, *, was_final: bool) -> None:

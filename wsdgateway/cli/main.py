@@ -7,17 +7,20 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from wsdgateway.cli.adminclient import DEFAULT, TOKEN_VARIABLE, AdminError
 from wsdgateway.cli.capture import ExportError, export
 from wsdgateway.cli.discover import DiscoverError, discover
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.replay import ReplayError, replay
 from wsdgateway.cli.scan import ScanError, scan
-from wsdgateway.cli.status import StatusError, status
+from wsdgateway.cli.status import status
+from wsdgateway.cli.tail import Wanted, tail
 from wsdgateway.config.checks import Wrong, endpoint
 from wsdgateway.config.reading import ConfigError, read_config
 from wsdgateway.replay.service import LOOPBACK
 
 WIDE = 200
+ADMIN_HELP = f"its admin site; default: {DEFAULT}. Its token, if it has one, is taken from {TOKEN_VARIABLE}"
 SOURCES = {"platen": "Platen", "adf": "ADF"}
 
 
@@ -51,6 +54,16 @@ def _speed(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 1000:
+        raise ValueError
+    return value
+
+
+_count.__name__ = "number from 0 to 1000"
+
+
 def _endpoint(text: str) -> str:
     try:
         return endpoint(text)
@@ -74,9 +87,16 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="read a configuration and say what is wrong with it")
     check.add_argument("file", metavar="FILE")
     tables = commands.add_parser("status", help="scanners, jobs and subscriptions of a running gateway")
-    tables.add_argument("url", metavar="URL", nargs="?", default="http://127.0.0.1:8357",
-                        help="its admin site; default: http://127.0.0.1:8357")
+    tables.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=ADMIN_HELP)
     tables.add_argument("--watch", action="store_true", help="show them again every two seconds, until Ctrl-C")
+    tailing = commands.add_parser("tail", help="exchanges of a running gateway as they end, until Ctrl-C")
+    tailing.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=ADMIN_HELP)
+    tailing.add_argument("--scanner", metavar="NAME", help="only those with this scanner")
+    tailing.add_argument("--operation", metavar="OPERATION", help="only these, like CreateScanJob or JobStatusEvent")
+    tailing.add_argument("--failed", action="store_true", help="only what ended in a fault, an error, or not at all")
+    tailing.add_argument("--json", action="store_true", help="as the exchange log has them, a JSON object a line")
+    tailing.add_argument("--last", type=_count, default=10, metavar="N",
+                         help="begin with the last N exchanges; default: 10, at most 1000")
     finding = commands.add_parser("discover", help="list the scanners that can be found")
     finding.add_argument("--interface", metavar="NAME", action="append",
                          help="search there; again for more. Default: everywhere but on loopback")
@@ -117,6 +137,16 @@ def _status(options: argparse.Namespace) -> None:
     status(options.url, watch=options.watch, console=Console(width=None if sys.stdout.isatty() else WIDE))
 
 
+def _tail(options: argparse.Namespace) -> None:
+    said = Console(stderr=True)
+    try:
+        tail(options.url, Wanted(options.scanner, options.operation, options.failed), as_json=options.json,
+             last=options.last, console=Console(width=None if sys.stdout.isatty() else WIDE),
+             say=lambda line: said.print(printable(line), markup=False, highlight=False))
+    except KeyboardInterrupt:
+        pass  # that is how it ends
+
+
 def _discover(options: argparse.Namespace) -> None:
     discover(options.interface, options.address, seconds=options.seconds, toml=options.toml,
              console=Console(width=None if sys.stdout.isatty() else WIDE), progress=Console(stderr=True))
@@ -132,7 +162,7 @@ def _capture(options: argparse.Namespace) -> None:
 
 
 _COMMANDS = {"capture": _capture, "check": _check, "discover": _discover, "replay": _replay, "scan": _scan,
-             "status": _status}
+             "status": _status, "tail": _tail}
 
 
 def main(arguments: list[str]) -> int:
@@ -143,7 +173,7 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except (ScanError, StatusError, DiscoverError, ReplayError, ExportError) as error:
+    except (ScanError, AdminError, DiscoverError, ReplayError, ExportError) as error:
         print(f"wsdgateway {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

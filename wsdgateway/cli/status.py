@@ -1,45 +1,23 @@
 """`wsdgateway status`: scanners, jobs and subscriptions of a running gateway as tables, from its admin site."""
 
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.client import HTTPException
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from wsdgateway.cli.adminclient import AdminError, fetch_list
 from wsdgateway.cli.printing import printable
 
-TIMEOUT = 10.0
-MAX_ANSWER = 1 << 26
 MAX_JOBS = 20
 PAUSE = 2.0
 
 _REACHABLE = {True: "yes", False: "no", None: "not tried yet"}
-
-
-class StatusError(Exception):
-    """The gateway can't be asked; the text says why and what to do."""
-
-
-def _fetch(base: str, what: str) -> list[dict[str, Any]]:
-    url = f"{base}/api/{what}"
-    try:
-        with urlopen(url, timeout=TIMEOUT) as answer:
-            found = json.loads(answer.read(MAX_ANSWER))
-    except (URLError, OSError, HTTPException, ValueError) as error:
-        raise StatusError(f"{url}: {getattr(error, 'reason', error)}; give the URL of the gateway's admin site, "
-                          "as [admin] endpoint has it") from None
-    if not isinstance(found, list):
-        raise StatusError(f"{url}: this is not the admin site of a gateway")
-    return found
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -101,19 +79,17 @@ def _left(expires: str, now: datetime) -> str:
 
 
 def _tables(base: str) -> RenderableType:
-    return Group(_scanners(_fetch(base, "scanners")), "",
-                 _subscriptions(_fetch(base, "subscriptions"), datetime.now(UTC)), "",
-                 _jobs(_fetch(base, "jobs")))
+    return Group(_scanners(fetch_list(base, "scanners")), "",
+                 _subscriptions(fetch_list(base, "subscriptions"), datetime.now(UTC)), "",
+                 _jobs(fetch_list(base, "jobs")))
 
 
 def status(base: str, *, watch: bool, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:
     """Print the tables of the gateway whose admin site is at `base`; with `watch` again and again, until interrupted.
 
-    Raises `StatusError` if the gateway can't be asked the first time; later that is shown in the tables' place.
+    Raises `AdminError` if the gateway can't be asked the first time; later that is shown in the tables' place.
     """
     base = base.rstrip("/")
-    if not base.startswith(("http://", "https://")):
-        raise StatusError(f"{base}: allowed is the URL of an admin site, like http://127.0.0.1:8357")
     tables = _tables(base)
     if not watch:
         console.print(tables)
@@ -123,5 +99,5 @@ def status(base: str, *, watch: bool, console: Console, sleep: Callable[[float],
             sleep(PAUSE)
             try:
                 live.update(_tables(base), refresh=True)
-            except StatusError as error:
+            except AdminError as error:
                 live.update(Text(f"{error}. Trying again."), refresh=True)

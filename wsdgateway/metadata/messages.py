@@ -21,6 +21,7 @@ class Labels:
     friendly_name: str = ""
     manufacturer: str = ""
     model: str = ""
+    firmware: str = ""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ class Labels:
 def read_labels(metadata: etree._Element) -> Labels:
     """The names in a device's metadata."""
     return Labels(*(text_of(metadata.find(f".//{{{WSDP}}}{name}")) or ""
-                    for name in ("FriendlyName", "Manufacturer", "ModelName")))
+                    for name in ("FriendlyName", "Manufacturer", "ModelName", "FirmwareVersion")))
 
 
 def write_get(*, to: str, message_id: str) -> bytes:

@@ -21,15 +21,16 @@ from wsdgateway.net.audience import Audience
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.turn import Turn
-from wsdgateway.scan.operations import SCAN_AVAILABLE
+from wsdgateway.scan.events import read_scanner_state
+from wsdgateway.scan.operations import SCAN_AVAILABLE, SCANNER_STATUS_SUMMARY
 from wsdgateway.soap.faults import invalid_args
 
 
 class EventSink:
     """Takes a scanner's notifications. `after_learning` is called when jobs may have changed.
 
-    `addresses` leads from each secret to the subscription that it belongs to; `sources` are networks that may notify
-    beside the scanner's own address.
+    `state` is the scanner's own, as it announced it last. `addresses` leads from each secret to the subscription that
+    it belongs to; `sources` are networks that may notify beside the scanner's own address.
     """
 
     log = Logger()
@@ -47,6 +48,7 @@ class EventSink:
         self._new_id = new_id
         self._after_learning = after_learning
         self.addresses: dict[str, DeviceSubscription] = {}
+        self.state: str | None = None
 
     def place(self, secret: str) -> Callable[[Turn], None] | None:
         """What takes the notifications under this secret; None if it is nobody's."""
@@ -85,6 +87,8 @@ class EventSink:
             return
         self._metrics.event(self._bridge.name, notification.event or "other")
         self._after_learning()
+        if notification.event == SCANNER_STATUS_SUMMARY:
+            self.state = read_scanner_state(notification.envelope.body)
         if notification.event is None:
             subscription.ended()
         elif notification.event != SCAN_AVAILABLE:

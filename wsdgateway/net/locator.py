@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.sightings import Sighting
-from wsdgateway.metadata.messages import scan_service_addresses
+from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses
+from wsdgateway.metadata.standin import find_metadata
 from wsdgateway.net.describing import read_metadata
 from wsdgateway.net.devicecall import is_ipv6, is_link_local, usable
 from wsdgateway.net.deviceclient import DeviceClient
@@ -31,7 +32,7 @@ class Locator:
     dead; `found` is called with the address of its scan service.
 
     `endpoint` is the scanner's endpoint address where it is known: whoever else answers is not it. `device` is where
-    the scan service was found last.
+    the scan service was found last, `labels` what it called itself there.
     """
 
     log = Logger()
@@ -54,6 +55,7 @@ class Locator:
         self._urls: tuple[str, ...] = ()
         self._via = ""
         self.device: str | None = None
+        self.labels: Labels | None = None
 
     def look(self, urls: tuple[str, ...] = ()) -> None:
         """Look at these addresses, or once more at those that are known."""
@@ -138,6 +140,7 @@ class Locator:
             ask = self._own if url == self.device and self._client.reachable else self._elsewhere
             envelope = await read_metadata(ask, url, self._new_id, self._endpoint)
             addresses = scan_service_addresses(envelope)
+            metadata = find_metadata(envelope.body)
         except DeviceError as error:
             why.append(str(error))
             return None
@@ -147,6 +150,8 @@ class Locator:
         if not addresses:
             why.append(f"{url}: its metadata names no scan service")
             return None
+        if metadata is not None:
+            self.labels = read_labels(metadata)
         return reachable(addresses[0], url)
 
     def cancel(self) -> None:

@@ -17,6 +17,7 @@ from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sightings import News
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.source import SOURCE_CANCELING
+from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.attendance import Attendance
 from wsdgateway.net.audience import Audience
@@ -306,6 +307,7 @@ class Scanner:
     def _lost(self) -> None:
         """The scanner has forgotten our subscription; those for the panel may be gone, too."""
         self.bridge.rebooted()
+        self.sink.state = None
         self.stand_in.forget()
         self.panel.doubt()
 
@@ -359,6 +361,16 @@ class Scanner:
         await gatherResults([client.stop() for client in (self.device, self._leftovers.client) if client is not None])
 
     # For the gauges and the admin site.
+
+    @property
+    def state(self) -> str | None:
+        """Its own state, as it announced it last; None where it did not, or may have started again since."""
+        return self.sink.state
+
+    @property
+    def labels(self) -> Labels:
+        """What the scanner calls itself, as far as it has been asked."""
+        return self.stand_in.labels or self._locator.labels or Labels()
 
     def subscriptions(self) -> dict[str, int]:
         """Live subscriptions by side."""

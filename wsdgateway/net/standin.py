@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from wsdgateway.bridge.decisions import Answer, Refuse
 from wsdgateway.bridge.presence import derived_endpoint, stand_in_service
 from wsdgateway.discovery.messages import TargetService
+from wsdgateway.metadata.messages import Labels, read_labels
 from wsdgateway.metadata.standin import digest, host_endpoint, make_metadata, stand_in
 from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
 from wsdgateway.net.failures import DeviceError, fault_for
@@ -192,6 +193,14 @@ class StandIn:
         self._on_change()
 
     # What is told of it.
+
+    @property
+    def labels(self) -> Labels | None:
+        """What the scanner calls itself, as far as it is known."""
+        known = self._known
+        if known is None:
+            return None
+        return Labels(friendly_name=known.name) if known.metadata is None else read_labels(known.metadata)
 
     @property
     def endpoint(self) -> str | None:

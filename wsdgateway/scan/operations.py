@@ -56,7 +56,8 @@ _BY_ACTION = {
 SCAN_AVAILABLE = "ScanAvailableEvent"
 JOB_STATUS = "JobStatusEvent"
 JOB_END_STATE = "JobEndStateEvent"
-EVENTS = (JOB_STATUS, JOB_END_STATE, "ScannerElementsChangeEvent", "ScannerStatusSummaryEvent",
+SCANNER_STATUS_SUMMARY = "ScannerStatusSummaryEvent"
+EVENTS = (JOB_STATUS, JOB_END_STATE, "ScannerElementsChangeEvent", SCANNER_STATUS_SUMMARY,
           "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent", SCAN_AVAILABLE)
 # Every way in which clients write an event in a Filter, and its action.
 EVENT_SPELLINGS = {spelling: f"{WSCN}/{event}" for event in EVENTS

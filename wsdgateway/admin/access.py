@@ -1,0 +1,106 @@
+"""Who may look at the admin site: this host, or whoever has the token; and under which names.
+
+RFC 6750 section 2.1 (Bearer), RFC 6265 (cookies). A browser can be led to any address by a name of somebody else's (DNS
+rebinding), so the Host field is checked: IP addresses can't be rebound, names must be known.
+"""
+
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import attrs
+
+SESSION_SECONDS = 12 * 3600.0
+MAX_SESSIONS = 1000
+COOKIE = b"wsdgateway_session"
+
+
+@attrs.frozen
+class Denied:
+    """Why an address is not answered: a status, and what to do. `login`: the form would help."""
+
+    status: int
+    reason: str
+    login: bool = False
+
+
+class Access:
+    """`token` is asked of everybody, without one only this host is answered. `seconds` is a monotonic clock."""
+
+    def __init__(self, token: str | None, hosts: tuple[str, ...], seconds: Callable[[], float]) -> None:
+        self.token = token
+        self.hosts = frozenset(("localhost", *hosts))
+        self._seconds = seconds
+        self._sessions: OrderedDict[str, float] = OrderedDict()
+
+    def check_host(self, host: bytes | None) -> Denied | None:
+        """Whether the site is known by the name in a Host field. HTTP/1.0, and no browser, may do without."""
+        name = (host or b"").decode("latin-1").lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        if not name or name.rstrip(".") in self.hosts or _is_address(name):
+            return None
+        return Denied(421, f"This site is not known as {name[:100]}; add the name to [admin] hosts, "
+                           "or use its IP address.")
+
+    def check_client(self, client: str | None, authorization: bytes | None, session: bytes | None) -> Denied | None:
+        """Whether a client at that IP address may look; None stands for a local socket."""
+        if self.token is None:
+            if client is None or _is_loopback(client):
+                return None
+            return Denied(403, "Only this host is answered here. To allow others, set [admin] token.")
+        if authorization is not None:
+            scheme, _, given = authorization.partition(b" ")
+            if scheme.lower() == b"bearer" and self.is_token(given.strip()):
+                return None
+        if session is not None and self._is_live(session.decode("latin-1")):
+            return None
+        return Denied(401, "The token is missing or wrong; send it as Authorization: Bearer, or log in at /login.",
+                      login=True)
+
+    def is_token(self, given: bytes) -> bool:
+        """Whether that is the token, in the same time whatever it is."""
+        return self.token is not None and hmac.compare_digest(given, self.token.encode())
+
+    def log_in(self) -> str:
+        """A new session, for whoever has shown the token."""
+        session = secrets.token_urlsafe(32)
+        self._sessions[session] = self._seconds() + SESSION_SECONDS
+        if len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return session
+
+    def log_out(self, session: bytes | None) -> None:
+        """The session is over."""
+        self._sessions.pop((session or b"").decode("latin-1"), None)
+
+    def _is_live(self, session: str) -> bool:
+        ends = self._sessions.get(session)
+        if ends is None or ends <= self._seconds():
+            self._sessions.pop(session, None)
+            return False
+        return True
+
+    def change(self, token: str | None, hosts: tuple[str, ...]) -> None:
+        """Another token, or other names: with another token every session is over."""
+        if token != self.token:
+            self._sessions.clear()
+        self.token = token
+        self.hosts = frozenset(("localhost", *hosts))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(client: str) -> bool:
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return False
+    return bool((getattr(address, "ipv4_mapped", None) or address).is_loopback)

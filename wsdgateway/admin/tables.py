@@ -1,0 +1,102 @@
+"""The tables of the pages: which columns, and what stands in them.
+
+Each cell carries its column's name, which stands before it on small screens; the roles stay when the style takes the
+table apart.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.web.template import Tag, tags
+
+
+@attrs.frozen
+class Column:
+    """A column: its name, and what it shows of a row."""
+
+    name: str
+    show: Callable[[dict[str, Any]], Any]
+    style: str = ""
+
+
+def table(labelled_by: str, columns: tuple[Column, ...], rows: list[dict[str, Any]], otherwise: str) -> Tag:
+    """A table of these rows, or a sentence where there are none."""
+    names = [tags.th(column.name, scope="col", role="columnheader") for column in columns]
+    head = tags.thead(tags.tr(*names, role="row"), role="rowgroup")
+    body = [tags.tr(*[_cell(column, row) for column in columns], role="row") for row in rows] or [
+        tags.tr(tags.td(otherwise, colspan=str(len(columns)), role="cell"), role="row")]
+    return tags.table(head, tags.tbody(*body, role="rowgroup"), role="table", **{"aria-labelledby": labelled_by})
+
+
+def _cell(column: Column, row: dict[str, Any]) -> Tag:
+    value = column.show(row)
+    content = value if isinstance(value, Tag) else "–" if value is None or value == "" else str(value)
+    return tags.td(tags.span(content), role="cell", class_=column.style, **{"data-label": column.name})
+
+
+def timeline(states: list[dict[str, str]]) -> Tag | None:
+    """The states of a job with their times, in order."""
+    if not states:
+        return None
+    return tags.ol(*[tags.li(one["state"], " ", tags.time(one["time"][11:19], datetime=one["time"])) for one in states],
+                   class_="timeline")
+
+
+def _job_state(job: dict[str, Any]) -> str | None:
+    return "lost in a restart of the scanner" if job["lost"] else job["state"]
+
+
+def _reasons(job: dict[str, Any]) -> str:
+    return " ".join(reason for reason in job["reasons"] if reason != "None")
+
+
+def _events(one: dict[str, Any]) -> str:
+    return "all" if one["events"] is None else " ".join(event.rpartition("/")[2] for event in one["events"])
+
+
+def _subscription_state(one: dict[str, Any]) -> str:
+    state = str(one["state"]) if not one["failures"] else (
+        f"{one['failures']} tries failed, {one['waiting']} events wait")
+    if one["destinations"] and one["panel"] not in ("subscribed", "renewing"):
+        state += ", not on the panel at the moment"
+    return state
+
+
+def _when(exchange: dict[str, Any]) -> Tag:
+    return tags.a(tags.time(exchange["time"][11:23], datetime=exchange["time"]),
+                  href=f"/exchanges/{exchange['number']}")
+
+
+def _result(exchange: dict[str, Any]) -> Tag | str:
+    if exchange["fault"] or (exchange["status"] or 0) >= 400:
+        return tags.span(f"{exchange['status']} {exchange['fault'] or ''}".strip(), class_="problem")
+    if exchange["status"] is None and exchange["source"] != "discovery":
+        return tags.span("no answer", class_="problem")
+    return str(exchange["status"] or "")
+
+
+def _seconds(exchange: dict[str, Any]) -> str:
+    seconds = exchange["seconds"]
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+EXCHANGES = (
+    Column("Time", _when, "number"), Column("Scanner", lambda one: one["scanner"]),
+    Column("Who", lambda one: one["client"] or "this gateway"), Column("Operation", lambda one: one["operation"]),
+    Column("Job", lambda one: one["job_id"]), Column("Answered", lambda one: one["source"]), Column("Result", _result),
+    Column("Bytes", lambda one: f"{one['request_bytes']:,} / {one['response_bytes']:,}", "number"),
+    Column("Took", _seconds, "number"))
+
+JOBS = (
+    Column("Scanner", lambda job: job["scanner"]), Column("Job", lambda job: job["job_id"]),
+    Column("State", _job_state), Column("Reasons", _reasons), Column("Pages", lambda job: job["scans_completed"]),
+    Column("Created", lambda job: job["created"]), Column("Completed", lambda job: job["completed"]),
+    Column("What happened", lambda job: timeline(job["timeline"])))
+
+SUBSCRIPTIONS = (
+    Column("Scanner", lambda one: one["scanner"]),
+    Column("Who listens", lambda one: one["client"] or "this gateway, at the scanner"),
+    Column("Told at", lambda one: one["notify_to"]), Column("Events", _events),
+    Column("On the panel as", lambda one: ", ".join(destination["name"] for destination in one["destinations"])),
+    Column("Until", lambda one: one["expires"]), Column("State", _subscription_state))

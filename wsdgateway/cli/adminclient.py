@@ -1,0 +1,51 @@
+"""Asking the admin site of a running gateway, with its token where it wants one."""
+
+import json
+import os
+from http.client import HTTPException, HTTPResponse
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+TIMEOUT = 10.0
+MAX_ANSWER = 1 << 26
+DEFAULT = "http://127.0.0.1:8357"
+TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
+
+
+class AdminError(Exception):
+    """The gateway can't be asked; the text says why and what to do."""
+
+
+def open_admin(base: str, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:
+    """The answer at an address of the admin site at `base`. Raises `AdminError`; the token is in the environment."""
+    if not base.startswith(("http://", "https://")):
+        raise AdminError(f"{base}: allowed is the URL of an admin site, like {DEFAULT}")
+    url = base.rstrip("/") + path
+    token = os.environ.get(TOKEN_VARIABLE)
+    try:
+        answer: HTTPResponse = urlopen(Request(url, headers={
+            **(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}), timeout=timeout)
+        return answer
+    except HTTPError as error:
+        if error.code == 401:
+            raise AdminError(f"{url}: it wants another token; give [admin] token in {TOKEN_VARIABLE}") from None
+        said = error.read(1000).decode("utf-8", "replace").strip() if error.code in (403, 421, 503) else error.reason
+        raise AdminError(f"{url}: {said}") from None
+    except (URLError, OSError, HTTPException, ValueError) as error:
+        raise AdminError(f"{url}: {getattr(error, 'reason', error)}; give the URL of the gateway's admin site, "
+                         "as [admin] endpoint has it") from None
+
+
+def fetch_list(base: str, what: str) -> list[dict[str, Any]]:
+    """What `/api/WHAT` lists. Raises `AdminError`."""
+    path = f"/api/{what}"
+    try:
+        with open_admin(base, path) as answer:
+            found = json.loads(answer.read(MAX_ANSWER))
+    except (OSError, HTTPException, ValueError) as error:
+        raise AdminError(f"{base}{path}: {error}; give the URL of the gateway's admin site, "
+                         "as [admin] endpoint has it") from None
+    if not isinstance(found, list):
+        raise AdminError(f"{base}{path}: this is not the admin site of a gateway")
+    return found

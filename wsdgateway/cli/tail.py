@@ -1,0 +1,146 @@
+"""`wsdgateway tail`: exchanges as they end, a line each, from the live stream of a running gateway.
+
+HTML, section 9.2 (server-sent events).
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from http.client import HTTPException
+from typing import Any
+
+import attrs
+from rich.console import Console
+from rich.text import Text
+
+from wsdgateway.cli.adminclient import AdminError, open_admin
+from wsdgateway.cli.printing import printable
+
+SILENCE = 60.0  # seconds; the stream shows every 15 that it lives
+PAUSE = 2.0
+MAX_LINE = 65536
+_COLORS = {"local": "green", "device": "cyan", "refused": "yellow", "event": "magenta", "discovery": "blue",
+           "own": "dim"}
+
+
+@attrs.frozen
+class Wanted:
+    """Which exchanges are shown."""
+
+    scanner: str | None = None
+    operation: str | None = None
+    failed: bool = False
+
+    def holds(self, exchange: dict[str, Any]) -> bool:
+        """Whether this one is."""
+        return (self.scanner in (None, exchange.get("scanner")) and self.operation in (None, exchange.get("operation"))
+                and (not self.failed or is_failed(exchange)))
+
+
+def is_failed(exchange: dict[str, Any]) -> bool:
+    """Whether it ended in a fault, an error status, or without an answer."""
+    status = exchange.get("status")
+    if status is None:
+        return exchange.get("source") != "discovery"
+    return exchange.get("fault") is not None or status >= 400
+
+
+@attrs.frozen
+class ServerSentEvent:
+    """An event of a stream: its id, its type, its data."""
+
+    identifier: str
+    kind: str
+    data: str
+
+
+def read_events(lines: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+    """The events in the lines of a stream."""
+    identifier, kind = "", "message"
+    data: list[str] = []
+    for line in lines:
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        if not text:
+            if data:
+                yield ServerSentEvent(identifier, kind, "\n".join(data))
+            kind, data = "message", []
+            continue
+        name, _, value = text.partition(":")
+        value = value.removeprefix(" ")
+        if name == "id":
+            identifier = value
+        elif name == "event":
+            kind = value
+        elif name == "data":
+            data.append(value)
+
+
+def show(exchange: dict[str, Any]) -> Text:
+    """One exchange as a line."""
+    def of(name: str, otherwise: str = "-") -> str:
+        value = exchange.get(name)
+        return otherwise if value is None else printable(str(value))
+
+    seconds = float(exchange.get("seconds") or 0.0)
+    took = f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    failed = is_failed(exchange)
+    result = of("fault", of("status", "no answer" if failed else "")) if failed else of("status", "")
+    source = of("source")
+    line = Text.assemble(
+        (of("time")[11:23], "dim"), "  ", (f"{of('scanner'):<16}", "bold"), " ",
+        (f"{source:<9}", _COLORS.get(source, "")), " ", f"{of('operation'):<22}",
+        " ", (f"{result:<10}", "bold red" if failed else "green"),
+        " ", f"{of('client', 'this gateway'):<22}", " ", (f"{took:>9}", "dim"))
+    job = exchange.get("job_id")
+    if job is not None:
+        line.append(f"  job {printable(str(job))}")
+    line.append(f"  {exchange.get('request_bytes', 0)}/{exchange.get('response_bytes', 0)} B", "dim")
+    return line
+
+
+def _lines(answer: Any) -> Iterator[bytes]:
+    while line := answer.readline(MAX_LINE):
+        yield line
+
+
+def tail(base: str, wanted: Wanted, *, as_json: bool, last: int, console: Console,
+         say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> None:
+    """Print the exchanges of the gateway whose admin site is at `base`, from the `last` ones on, until interrupted.
+
+    A stream that breaks off is taken up again where it ended; `say` tells so. Raises `AdminError` if it can't be had
+    the first time.
+    """
+    position = ""
+    connected = False
+    while True:
+        try:
+            with open_admin(base, f"/api/stream?last={last}", {"Last-Event-ID": position} if position else {},
+                            timeout=SILENCE) as answer:
+                if answer.headers.get_content_type() != "text/event-stream":
+                    raise AdminError(f"{base}: this is not the admin site of a gateway")
+                connected = True
+                for event in read_events(_lines(answer)):
+                    position = event.identifier or position
+                    _print(event, wanted, as_json, console, say)
+            say("The stream ended; trying again.")
+        except AdminError as error:
+            if not connected:
+                raise
+            say(f"{error}. Trying again.")
+        except (OSError, HTTPException) as error:
+            say(f"The stream broke off ({error}); trying again.")
+        sleep(PAUSE)
+
+
+def _print(event: ServerSentEvent, wanted: Wanted, as_json: bool, console: Console, say: Callable[[str], None]) -> None:
+    try:
+        value = json.loads(event.data)
+    except ValueError:
+        return
+    if event.kind == "missed":
+        say(f"{value.get('count')} exchanges are not shown: there were more than could be kept.")
+    elif event.kind == "exchange" and wanted.holds(value):
+        if as_json:
+            console.out(event.data, highlight=False)
+        else:
+            console.print(show(value), soft_wrap=True, highlight=False)
