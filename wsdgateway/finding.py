@@ -25,6 +25,7 @@ from wsdgateway.bridge.adoption import (
 )
 from wsdgateway.bridge.presence import STAND_IN, proxy_service
 from wsdgateway.bridge.sightings import Left, News
+from wsdgateway.bridging import Bridging
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.adopting import Adopting
@@ -41,24 +42,21 @@ LOOK_UP_SECONDS = 5.0
 
 
 class Finding(Service):
-    """`scanners` are those that are bridged; `bridge` makes one of a section, `part` bridges one no more.
-
-    `note` is told of each discovery message.
-    """
+    """`bridging` has the scanners that are bridged; `note` is told of each discovery message."""
 
     logger = Logger()
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], voice: Voice,
                  is_own: Callable[[str], bool], note: Note, metrics: Metrics, store: IStore,
-                 base_on: Callable[[Link, str | None], str | None], scanners: list[Scanner],
-                 bridge: Callable[[ScannerConfig], Scanner], part: Callable[[Scanner, str], None]) -> None:
+                 base_on: Callable[[Link, str | None], str | None], bridging: Bridging) -> None:
         self._reactor = reactor
         self._config = config
         self._known: dict[str, tuple[str | None, str | None]] = {}
         self._store = store
-        self._scanners = scanners
-        self._bridge = bridge
-        self._part = part
+        self._scanners = bridging.scanners
+        self._bridge = bridging.bridge
+        self._part = bridging.part
+        bridging.on_bridged, bridging.on_parted = self._bridged_one, self._parted_with
         discovery = config.discovery
         self._targets = Targets(
             reactor, voice, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
@@ -75,9 +73,27 @@ class Finding(Service):
             bridged=self._bridged, adopt=self._adopt, dismiss=self._dismiss)
         self.resolve = self._search.resolve
 
-    def add(self, scanner: Scanner) -> None:
+    def _bridged_one(self, scanner: Scanner) -> None:
         """Clients are told of it whenever it is there."""
         self._targets.add(scanner.name, scanner.stand_in)
+
+    def _parted_with(self, scanner: Scanner) -> None:
+        """It is bridged no more, or made anew."""
+        self._known.pop(scanner.name, None)
+        self._targets.remove(scanner.name)
+
+    def configure(self, config: Config) -> None:
+        """Other sections, and other rules for adoption; adopted scanners make room for sections that name them."""
+        self._config = config
+        self._adopting.rules = self._exclusions()
+        names = {section.name for section in config.scanner}
+        uuids = {section.uuid or uuid_of(section.device or "") for section in config.scanner}
+        for scanner in self._adopted_scanners():
+            if scanner.name in names or scanner.options.uuid in uuids:
+                self._dismiss(scanner.options.uuid or "", "This scanner is bridged under another name.")
+
+    def _adopted_scanners(self) -> list[Scanner]:
+        return [scanner for scanner in self._scanners if self._adopting.holds(scanner.options.uuid or "")]
 
     def startService(self) -> None:
         super().startService()
@@ -162,8 +178,6 @@ class Finding(Service):
     def _dismiss(self, uuid: str, reason: str) -> None:
         """A scanner that was adopted is bridged no more."""
         for scanner in [one for one in self._scanners if one.options.uuid == uuid]:
-            self._known.pop(scanner.name, None)
-            self._targets.remove(scanner.name)
             self._part(scanner, reason)
         self._adopting.abandoned(uuid)
         self._store.abandon(uuid).addErrback(lambda failure: self.logger.failure(

@@ -19,7 +19,10 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.bridge.jobtable import Job
-from wsdgateway.config.sections import Config, ScannerConfig
+from wsdgateway.bridging import GONE, Bridging
+from wsdgateway.config.changes import compare
+from wsdgateway.config.reading import ConfigError, read_config
+from wsdgateway.config.sections import Config
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.finding import Finding
 from wsdgateway.http.requests import Refusal
@@ -35,9 +38,8 @@ from wsdgateway.net.listening import Listener
 from wsdgateway.net.multicast import Link
 from wsdgateway.net.reception import Reception
 from wsdgateway.net.routes import ANY, base_url, local_address, local_base, url_of
-from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.sinks import SinkPolicy
-from wsdgateway.net.surroundings import ScannerOptions, Surroundings
+from wsdgateway.net.surroundings import Surroundings
 from wsdgateway.net.targets import Voice
 from wsdgateway.recording import Recording
 from wsdgateway.storage.memory import MemoryStore
@@ -58,6 +60,11 @@ def new_id() -> str:
 def is_own_id(message_id: str) -> bool:
     """Whether a message is one of this process'."""
     return message_id.startswith(_process)
+
+
+def _limits(config: Config) -> Limits:
+    limits = config.limits
+    return Limits(limits.request_body, limits.connections, limits.keepalive_timeout, limits.header_timeout)
 
 
 class GatewayService(MultiService):
@@ -82,25 +89,22 @@ class GatewayService(MultiService):
         self._reception = Reception(Accounts(None, self.metrics, log, seconds=seconds, wall=wall), new_id=new_id,
                                     directed=directed)
         self._deliveries = Deliveries(reactor, self._sockets() // 2)
-        policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
-        self.scanners: list[Scanner] = []
-        self._dismissed: list[Scanner] = []
-        self._parting: set[Deferred[None]] = set()
+        self._policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
+        self._bridging = Bridging(reactor, config, self.metrics, self._reception)
+        self.scanners = self._bridging.scanners
         self._finding = Finding(
             reactor, config, seconds=seconds, voice=Voice(
                 new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
             note=self.recording.discovery, metrics=self.metrics, store=self.store, base_on=self._base_on,
-            scanners=self.scanners, bridge=self._bridge, part=self._part)
-        self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, log, self.store, policy,
-                                    self._deliveries, directed, self._finding.changed, self._finding.resolve,
-                                    self._events_base, self._finished)
+            bridging=self._bridging)
+        self._bridging.around = Surroundings(
+            reactor, seconds, wall, new_id, self.metrics, log, self.store, self._policy, self._deliveries, directed,
+            self._finding.changed, self._finding.resolve, self._events_base, self._finished)
         for scanner in config.scanner:
             if scanner.bridge:
-                self._bridge(scanner)
-        limits = Limits(config.limits.request_body, config.limits.connections, config.limits.keepalive_timeout,
-                        config.limits.header_timeout)
-        self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=limits, respond=self._reception.respond,
-                               refused=self._refused, base=self._base, log=log)
+                self._bridging.bridge(scanner)
+        self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=_limits(config),
+                               respond=self._reception.respond, refused=self._refused, base=self._base, log=log)
         self.listeners = [Listener(reactor, listen.endpoint, self._door, self._tried) for listen in config.listen]
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds)
@@ -109,42 +113,24 @@ class GatewayService(MultiService):
         self.admin = Listener(reactor, config.admin.endpoint, self.site)
         self._started = False
         self._loading: Deferred[None] | None = None
+        self._reloading: Deferred[None] | None = None
 
     def _sequence(self) -> Sequence:
         """For the next discovery message. WS-Discovery 2005/04, section 7: a later start has a larger InstanceId."""
         return Sequence(self._instance_id, next(self._messages))
 
     def _sockets(self) -> int:
-        """How many files the process may have open; as many as the system lets it from now on."""
+        """How many files may be open for deliveries and the rest; the process may have all that the system lets it."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = NOFILE if hard == resource.RLIM_INFINITY else min(hard, NOFILE)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-        return NOFILE if soft == resource.RLIM_INFINITY else soft
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return NOFILE if hard == resource.RLIM_INFINITY else min(hard, NOFILE)
 
     def _open_store(self) -> IStore:
         kind, _, where = self.config.gateway.state.partition(":")
         if kind == "sqlite":
             return SqliteStore(self._reactor, self.config.folder / where, self.config.cache.history)
         return MemoryStore(self.config.cache.history)
-
-    def _options(self, scanner: ScannerConfig) -> ScannerOptions:
-        config = self.config
-        advertised = frozenset(
-            urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise)
-        return ScannerOptions(
-            name=scanner.name, scan=scanner.scan, device=scanner.device, uuid=scanner.uuid,
-            same_identity=scanner.identity == "same", suffix=config.discovery.suffix,
-            announced=bool(config.discovery.client_interfaces),
-            served=" ".join(f"{listen.endpoint} {listen.advertise}" for listen in config.listen),
-            subscribe=scanner.events == "auto",
-            max_connections=scanner.max_connections, timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
-            lenient=scanner.lenient, event_sources=scanner.event_sources, max_age=config.cache.max_age,
-            poll_interval=config.cache.poll_interval, history=config.cache.history, expires=config.events.expires,
-            client_expires=config.events.client_expires, client_queue=config.events.client_queue,
-            client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
-            scanner_silence=config.events.scanner_silence, check=config.events.check, authorities=advertised)
 
     def startService(self) -> None:
         for line in self.config.remarks():
@@ -159,38 +145,53 @@ class GatewayService(MultiService):
         await self._finding.load()
         subscriptions, held = await self.store.subscriptions(), await self.store.held()
         names = {one.scanner for one in subscriptions} | {one.scanner for one in held}
-        for scanner in (*self.scanners, *self._gone(names)):
+        dismissed = self._bridging.gone(names)
+        for scanner in (*self.scanners, *dismissed):
             scanner.restore([one for one in subscriptions if one.scanner == scanner.name],
                             [one for one in held if one.scanner == scanner.name])
-        for scanner in self._dismissed:
-            scanner.dismiss("This scanner is not bridged any more.")
+        for scanner in dismissed:
+            scanner.dismiss(GONE)
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
 
-    def _bridge(self, config: ScannerConfig) -> Scanner:
-        """From now on it is bridged, and answers at its addresses."""
-        scanner = Scanner(self._options(config), self._around)
-        self.scanners.append(scanner)
-        self.metrics.scanners.append(scanner)
-        self._reception.add(scanner)
-        self._finding.add(scanner)
-        return scanner
+    # The configuration, read again.
 
-    def _part(self, scanner: Scanner, reason: str) -> None:
-        """It is bridged no more, and those who listen to it are told why."""
-        self.scanners.remove(scanner)
-        self.metrics.scanners.remove(scanner)
-        self._reception.remove(scanner)
-        parting = Deferred.fromCoroutine(self._see_off(scanner, reason))
-        self._parting.add(parting)
-        parting.addErrback(lambda failure: self.logger.failure("while parting with {name}", failure, name=scanner.name))
-        parting.addBoth(lambda _: self._parting.discard(parting))
+    def reload(self) -> None:
+        """What SIGHUP asks for: the exchange log's file opened anew, the configuration read again.
 
-    async def _see_off(self, scanner: Scanner, reason: str) -> None:
-        scanner.dismiss(reason)
-        await within(self._reactor, self.config.limits.stop_timeout, [scanner.audience.notifier.idle()])
-        await scanner.stop()
+        A mistake is said, and nothing changes. It waits for scanners that are still ending since the last time.
+        """
+        self.recording.reopen()
+        if self.config.file and self.running and self._loading is not None and self._reloading is None:
+            self._reloading = Deferred.fromCoroutine(self._reload())
+            self._reloading.addErrback(lambda failure: self.logger.failure("while reading the configuration", failure))
+            self._reloading.addBoth(self._reloaded)
+
+    def _reloaded(self, _: object) -> None:
+        self._reloading = None
+
+    async def _reload(self) -> None:
+        await self._bridging.settled()
+        if not self.running:
+            return
+        try:
+            changes = compare(self.config, read_config(self.config.file))
+        except ConfigError as error:
+            self.logger.error("the configuration stays as it was, for there are mistakes in it: {problems}",
+                              problems="; ".join(error.problems))
+            return
+        for line in (*changes.config.remarks(), *changes.later):
+            self.logger.warn("{line}", line=line)
+        config = self.config = changes.config
+        self._door.limits = _limits(config)
+        self._policy.networks = config.events.client_networks
+        self.site.access.change(config.admin.token, config.admin.hosts)
+        self.recording.use(config)
+        self._bridging.apply(changes, self._finding.configure)
+        self.logger.info("{file} is read again: {added} scanner(s) added, {changed} changed, {removed} removed",
+                         file=config.file, added=len(changes.added), changed=len(changes.changed),
+                         removed=len(changes.removed))
 
     def _base_on(self, link: Link, client: str | None) -> str | None:
         """The URL for a client, or anybody, on a link."""
@@ -203,12 +204,6 @@ class GatewayService(MultiService):
         self.logger.failure("the store can't be read, so nothing is served; move the file away or put a copy of it in "
                             "its place", failure)
         self._reactor.callLater(0, self._reactor.stop)
-
-    def _gone(self, names: set[str]) -> list[Scanner]:
-        """Scanners that are in the store and no longer in the configuration."""
-        known = {scanner.name for scanner in self.scanners}
-        self._dismissed = [Scanner(ScannerOptions(name), self._around) for name in sorted(names - known)]
-        return self._dismissed
 
     def _base(self, host: str, port: int) -> str:
         """The URL for clients that have reached us at this address of ours."""
@@ -231,8 +226,7 @@ class GatewayService(MultiService):
         if not self._started and all(listener.tried for listener in self.listeners) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
-            for scanner in list(self.scanners):
-                scanner.start()
+            self._bridging.start()
             if self.config.discovery.is_on:
                 self._finding.setServiceParent(self)
 
@@ -264,13 +258,14 @@ class GatewayService(MultiService):
         for listener in self.listeners:
             if listener.running:
                 await listener.stopService()
-        scanners = [*self.scanners, *self._dismissed]
+        scanners = self._bridging.everyone()
         self.logger.info("stopping: up to {seconds:g} s for what is running, then leaving {count} scanner(s)",
                          seconds=self.config.limits.stop_timeout, count=len(self.scanners))
         self._door.drain()
         await within(self._reactor, self.config.limits.stop_timeout, [
             self._door.empty(), *(scanner.audience.notifier.idle() for scanner in scanners)])
-        await gatherResults([*self._parting, *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
+        await gatherResults([Deferred.fromCoroutine(self._bridging.settled()),
+                             *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
         self._deliveries.stop()
         await self._door.close_all()
         self.site.stop()

@@ -1,6 +1,7 @@
 """`twistd wsdgateway`: the options, and the service that they lead to."""
 
 import gc
+import signal
 from pathlib import Path
 from typing import ClassVar
 
@@ -50,7 +51,10 @@ def makeService(options: Options) -> IService:
     if options.configuration is None:
         return Demo(reactor)
     try:
-        return GatewayService(reactor, options.configuration)
+        service = GatewayService(reactor, options.configuration)
     except StoreError as error:
         config = options.configuration
         raise SystemExit(f"{config.file}: [gateway] state = {config.gateway.state}: {error}") from None
+    reactor.callWhenRunning(
+        signal.signal, signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))  # type: ignore[attr-defined]
+    return service

@@ -360,7 +360,7 @@ async def test_a_section_takes_an_adopted_scanner_over(gateway, virtual, tmp_pat
             "host name": scanner.scan_url.replace("127.0.0.1", "localhost")}
     again = await gateway(None, scanner={"name": "copy-room", "scan" if by != "device" else by: urls[by]}, **kept)
     await until(lambda: again.scanner.bridge.table.listening)
-    await until(lambda: [one.name for one in again.scanners] == ["copy-room"] and not again._parting)
+    await until(lambda: [one.name for one in again.scanners] == ["copy-room"] and not again._bridging._ending)
     await until(lambda: len(scanner.device.subscribers.held) == 1)
     assert await again.store.adopted() == []
 
@@ -384,7 +384,7 @@ async def test_an_excluded_scanner_is_left_in_peace(gateway, virtual, tmp_path):
     await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
     await service.stopService()
     again = await gateway(None, **{**kept, "discovery": {**kept["discovery"], "exclude": ["copy*"]}})
-    await until(lambda: not again.scanners and not again._parting)
+    await until(lambda: not again.scanners and not again._bridging._ending)
     assert scanner.device.subscribers.held == {}
 
 

@@ -99,7 +99,8 @@ class Device:
 class Turn:
     """A notification of the device's."""
 
-    client = "192.0.2.20"
+    client, peer = "192.0.2.20", "192.0.2.20:1"
+    gone, fault, tape, written = False, None, None, 0
 
     def __init__(self, body):
         self.request, self.body, self.status = self, body, None

@@ -43,6 +43,11 @@ def timeline(states: list[dict[str, str]]) -> Tag | None:
                    class_="timeline")
 
 
+def _moment(time: str | None) -> str | None:
+    """A time as a scanner or we write it, shorter where it has the usual form."""
+    return time if time is None or len(time) < 19 or time[10] != "T" else f"{time[:10]} {time[11:19]}"
+
+
 def _job_state(job: dict[str, Any]) -> str | None:
     return "lost in a restart of the scanner" if job["lost"] else job["state"]
 
@@ -91,12 +96,12 @@ EXCHANGES = (
 JOBS = (
     Column("Scanner", lambda job: job["scanner"]), Column("Job", lambda job: job["job_id"]),
     Column("State", _job_state), Column("Reasons", _reasons), Column("Pages", lambda job: job["scans_completed"]),
-    Column("Created", lambda job: job["created"]), Column("Completed", lambda job: job["completed"]),
+    Column("Created", lambda job: _moment(job["created"])), Column("Completed", lambda job: _moment(job["completed"])),
     Column("What happened", lambda job: timeline(job["timeline"])))
 
 SUBSCRIPTIONS = (
     Column("Scanner", lambda one: one["scanner"]),
     Column("Who listens", lambda one: one["client"] or "this gateway, at the scanner"),
-    Column("Told at", lambda one: one["notify_to"]), Column("Events", _events),
+    Column("Told at", lambda one: one["notify_to"], "long"), Column("Events", _events, "long"),
     Column("On the panel as", lambda one: ", ".join(destination["name"] for destination in one["destinations"])),
-    Column("Until", lambda one: one["expires"]), Column("State", _subscription_state))
+    Column("Until", lambda one: _moment(one["expires"])), Column("State", _subscription_state))

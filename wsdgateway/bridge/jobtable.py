@@ -81,6 +81,11 @@ class JobTable:
         self.listening = False
         self.newly_finished: list[Job] = []
 
+    def adjust(self, *, max_age: float, poll_interval: float, history: int) -> None:
+        """Other bounds, from now on."""
+        self._max_age, self._poll_interval, self._history = max_age, poll_interval, history
+        self._former = deque(self._former, maxlen=history)
+
     @property
     def eventful(self) -> bool:
         """Whether events may be relied on: a subscription is held, and a JobStatusEvent came since the boot."""

@@ -16,13 +16,13 @@ class Outcomes:
     """What came of asking for each job's status alone, for `lasting` seconds."""
 
     def __init__(self, lasting: float) -> None:
-        self._lasting = lasting
+        self.lasting = lasting
         self._kept: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
 
     def recent(self, job_id: str, now: float) -> Outcome | None:
         """What came of it last, if that is not too long ago."""
         known = self._kept.get(job_id)
-        return known[1] if known is not None and now - known[0] < self._lasting else None
+        return known[1] if known is not None and now - known[0] < self.lasting else None
 
     def is_kept(self, job_id: str, outcome: Outcome) -> bool:
         """Whether this very outcome is the one that everybody shares."""
@@ -33,7 +33,7 @@ class Outcomes:
         """No status came of this request, sent at that time; one for more than the status is nobody else's."""
         if wanted is None or not wanted.status_only:
             return
-        while self._kept and asked_at - next(iter(self._kept.values()))[0] >= self._lasting:
+        while self._kept and asked_at - next(iter(self._kept.values()))[0] >= self.lasting:
             self._kept.popitem(last=False)
         if isinstance(outcome, Reply) and len(outcome.body) > MAX_OUTCOME:
             return

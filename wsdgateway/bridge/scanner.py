@@ -99,6 +99,12 @@ class BridgedScanner:
         self.subscriptions = Subscriptions(max_subscriptions)
         self.off_panel: set[str] = set()
 
+    def adjust(self, *, max_age: float, poll_interval: float, history: int, max_subscriptions: int) -> None:
+        """Other bounds, from now on; what is known stays."""
+        self.table.adjust(max_age=max_age, poll_interval=poll_interval, history=history)
+        self._outcomes.lasting = poll_interval
+        self.subscriptions.limit = max_subscriptions
+
     # Questions.
 
     def ask(self, question: Question, now: float) -> Decision:

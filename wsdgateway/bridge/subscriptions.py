@@ -79,7 +79,7 @@ class Subscriptions:
     """The subscriptions to one scanner, at most `limit`."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._held: dict[str, Subscription] = {}
         self._owners: dict[str, str] = {}
         self._expected: set[str] = set()
@@ -90,7 +90,7 @@ class Subscriptions:
     @property
     def full(self) -> bool:
         """Whether there is no room for another one."""
-        return len(self._held) + len(self._expected) >= self._limit
+        return len(self._held) + len(self._expected) >= self.limit
 
     def expect(self, identifier: str) -> None:
         """Keep a place for one that is being written down."""

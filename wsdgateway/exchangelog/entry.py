@@ -85,7 +85,7 @@ def write_entry(entry: Entry) -> str:
 def describe(entry: Entry) -> dict[str, Any]:
     """The same as a value."""
     described: dict[str, Any] = entry._asdict()
-    described["time"] = timestamp(entry.time)
+    described["time"], described["seconds"] = timestamp(entry.time), round(max(entry.seconds, 0.0), 6)
     if entry.user is None and entry.job_name is None:
         del described["user"], described["job_name"]
     return described

@@ -45,7 +45,7 @@ class Audience:
         self._wall = wall
         self._new_id = new_id
         self._silence = silence
-        self._max_silence = max_silence
+        self.max_silence = max_silence
         self._timer: IDelayedCall | None = None
         self._running = True
         self._leaving: set[Deferred[None]] = set()
@@ -137,7 +137,7 @@ class Audience:
             self._timer = None
         expiry = self._subscriptions.next_expiry()
         if self._running and expiry is not None:
-            soonest = min(expiry - self._wall(), self._max_silence - self._silence(), LOOK_SECONDS)
+            soonest = min(expiry - self._wall(), self.max_silence - self._silence(), LOOK_SECONDS)
             self._timer = self._reactor.callLater(max(soonest, 0.0), self._look)
 
     def _look(self) -> None:
@@ -146,10 +146,10 @@ class Audience:
             self.log.info("{scanner}: the subscription of {client} at {address} has expired", scanner=self._scanner,
                           client=subscription.client, address=subscription.notify_to.reference.address)
             self._forgotten(self.leave(subscription))
-        if self._silence() >= self._max_silence:
+        if self._silence() >= self.max_silence:
             for subscription in self._subscriptions.all():
                 self.end(subscription, SOURCE_CANCELING,
-                         f"The scanner has said nothing for {self._max_silence:g} seconds.")
+                         f"The scanner has said nothing for {self.max_silence:g} seconds.")
         self._look_soon()
 
     # The way of an event.

@@ -69,6 +69,8 @@ class DeviceClient:
         self._closing: set[DeviceConnection] = set()
         self._idle: list[tuple[DeviceConnection, Deadline]] = []
         self._exchanges = Deadlines(reactor, timeout)
+        self._former: list[Deadlines] = []
+        self._quiet: list[Deferred[None]] = []
         self._idling = Deadlines(reactor, IDLE_SECONDS)
         self._lingering = Deadlines(reactor, LINGER_SECONDS)
         self._connecting: dict[Call, Deferred[DeviceConnection]] = {}
@@ -83,6 +85,21 @@ class DeviceClient:
         if self._reachable is not reachable:
             self._reachable = reachable
             self._on_reachable()
+
+    def adjust(self, *, max_connections: int, timeout: float, idle_timeout: float, lenient: bool) -> None:
+        """Other bounds for what begins from now on."""
+        if timeout != self._timeout:
+            self._former.append(self._exchanges)
+            self._exchanges = Deadlines(self.reactor, timeout)
+        self._limit, self._timeout, self.idle_timeout, self.lenient = max_connections, timeout, idle_timeout, lenient
+        self._next()
+
+    def quiet(self) -> Deferred[None]:
+        """Fires when nothing is under way to the device."""
+        quiet: Deferred[None] = Deferred(self._quiet.remove)
+        self._quiet.append(quiet)
+        self._next()
+        return quiet
 
     def moved(self) -> None:
         """It is somewhere else from now on: what failed before says nothing of it."""
@@ -282,6 +299,10 @@ class DeviceClient:
                 idle.send(call)
             else:
                 self._connect(call)
+        if self._quiet and not self._connecting and len(self._idle) == len(self._open):
+            quiet, self._quiet = self._quiet, []
+            for waiting in quiet:
+                waiting.callback(None)
 
     def stop(self) -> Deferred[None]:
         """Close everything; what runs fails. Fires when the last connection is gone."""
@@ -298,7 +319,8 @@ class DeviceClient:
             for connection in self._closing:
                 connection.abort()
             self._lingering.stop()
-            self._exchanges.stop()
+            for deadlines in (self._exchanges, *self._former):
+                deadlines.stop()
             self._idling.stop()
             self._next()
         return self._stopped

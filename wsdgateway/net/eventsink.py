@@ -43,7 +43,7 @@ class EventSink:
         self._audience = audience
         self._metrics = metrics
         self._accounts = accounts
-        self._sources = sources
+        self.sources = sources
         self._seconds = seconds
         self._new_id = new_id
         self._after_learning = after_learning
@@ -114,5 +114,5 @@ class EventSink:
         mapped = getattr(address, "ipv4_mapped", None)
         if mapped is not None and str(mapped) in self._device.peers:
             return True
-        return any(candidate in network for network in self._sources
+        return any(candidate in network for network in self.sources
                    for candidate in (address, mapped) if candidate is not None)

@@ -56,7 +56,7 @@ class _Declined(Exception):
         self.reply = reply
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class EventSource:
     """Answers what clients ask of one scanner's events. `ceiling` is the longest subscription, in seconds.
 

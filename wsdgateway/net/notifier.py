@@ -53,8 +53,8 @@ class Notifier:
         self.counts = counts
         self.send = send
         self.on_give_up = on_give_up
-        self._queue = queue
-        self._give_up_after = give_up_after
+        self.queue = queue
+        self.give_up_after = give_up_after
         self._random = random
         self._recipients: dict[str, _Recipient] = {}
         self.endings = Endings(reactor, scanner=scanner, send=send, settled=self.settled)
@@ -62,7 +62,7 @@ class Notifier:
 
     def open(self, identifier: str, sink: Sink) -> None:
         """From now on events can be sent to this subscriber."""
-        mailbox = Mailbox(limit=self._queue, give_up_after=self._give_up_after, random=self._random)
+        mailbox = Mailbox(limit=self.queue, give_up_after=self.give_up_after, random=self._random)
         self._recipients[identifier] = _Recipient(self, identifier, sink, mailbox)
 
     def hand_over(self, old: str, new: str) -> None:

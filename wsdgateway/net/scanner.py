@@ -168,6 +168,23 @@ class Scanner:
             if not policy.still_allows(one.notify_to, one.client):
                 self.audience.end(one, SOURCE_CANCELING, "Notifications may not go there any more.")
 
+    def adjust(self, options: ScannerOptions) -> None:
+        """Other bounds, from now on; where the scanner is, and what it is called, must be the same.
+
+        What it has been asked for stays until it is renewed, a client's queue as long as its subscription.
+        """
+        self.options = options
+        self.device.adjust(max_connections=options.max_connections, timeout=options.timeout,
+                           idle_timeout=options.idle_timeout, lenient=options.lenient)
+        self.bridge.adjust(max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
+                           max_subscriptions=options.max_subscriptions)
+        self.sink.sources = options.event_sources
+        self.source.ceiling = options.client_expires
+        self.audience.max_silence = options.scanner_silence
+        self.audience.notifier.queue = options.client_queue
+        self.audience.notifier.give_up_after = options.client_retry
+        self._recheck_sinks()
+
     def start(self) -> None:
         """Find the scan service, and subscribe."""
         self._recheck_sinks()

@@ -22,7 +22,7 @@ LOOKUP_SECONDS = 5.0
 MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class SinkPolicy:
     """Who may be sent notifications. `listeners` gives interface and port of each of our own ones."""
 

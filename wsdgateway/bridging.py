@@ -1,0 +1,149 @@
+"""The scanners that are bridged: how they come, go, and are exchanged while everything else runs on."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+
+from wsdgateway.config.changes import Changes
+from wsdgateway.config.sections import Config, ScannerConfig
+from wsdgateway.metrics import Metrics
+from wsdgateway.net.deadlines import within
+from wsdgateway.net.reception import Reception
+from wsdgateway.net.scanner import Scanner
+from wsdgateway.net.surroundings import ScannerOptions, Surroundings
+
+GONE = "This scanner is not bridged any more."
+
+
+class Bridging:
+    """`scanners` are those that are bridged. `around` is set before the first of them.
+
+    `on_bridged` is called with each that comes, `on_parted` with each that goes.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, config: Config, metrics: Metrics, reception: Reception) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._metrics = metrics
+        self._reception = reception
+        self.around: Surroundings
+        self.on_bridged: Callable[[Scanner], None] = lambda scanner: None
+        self.on_parted: Callable[[Scanner], None] = lambda scanner: None
+        self.scanners: list[Scanner] = []
+        self._dismissed: list[Scanner] = []
+        self._ending: set[Deferred[None]] = set()
+        self._started = False
+
+    def start(self) -> None:
+        """Scanners may be subscribed to from now on."""
+        self._started = True
+        for scanner in list(self.scanners):
+            scanner.start()
+
+    def bridge(self, section: ScannerConfig) -> Scanner:
+        """From now on it is bridged, and answers at its addresses."""
+        scanner = Scanner(self._options(section), self.around)
+        self.scanners.append(scanner)
+        self._metrics.scanners.append(scanner)
+        self._reception.add(scanner)
+        self.on_bridged(scanner)
+        return scanner
+
+    def part(self, scanner: Scanner, reason: str) -> None:
+        """It is bridged no more, and those who listen to it are told why."""
+        self._take_away(scanner)
+        self._run(self._see_off(scanner, reason), f"parting with {scanner.name}")
+
+    def _take_away(self, scanner: Scanner) -> None:
+        self.scanners.remove(scanner)
+        self._metrics.scanners.remove(scanner)
+        self._reception.remove(scanner)
+        self.on_parted(scanner)
+
+    def _run(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
+        running = Deferred.fromCoroutine(coroutine)
+        self._ending.add(running)
+        running.addErrback(lambda failure: self.log.failure("while {what}", failure, what=what))
+        running.addBoth(lambda _: self._ending.discard(running))
+
+    async def _see_off(self, scanner: Scanner, reason: str | None) -> None:
+        """Let end what runs; without a reason nobody is told that it is over."""
+        if reason is not None:
+            scanner.dismiss(reason)
+        await within(self._reactor, self._config.limits.stop_timeout,
+                     [scanner.device.quiet(), scanner.audience.notifier.idle()])
+        await scanner.stop()
+
+    # Another configuration.
+
+    def apply(self, changes: Changes, configured: Callable[[Config], None]) -> None:
+        """Let the scanners be those of another configuration; `configured` is called when those that go have gone.
+
+        What has not changed goes on without noticing.
+        """
+        config = self._config = changes.config
+        for scanner in [one for one in self.scanners if one.name in changes.removed]:
+            self.part(scanner, GONE)
+        configured(config)
+        sections = {section.name: section for section in config.scanner}
+        others = {section.name for section in changes.changed}
+        for scanner in list(self.scanners):
+            if scanner.name in others:
+                self._replace(scanner, sections[scanner.name])
+            else:
+                scanner.adjust(self._options(sections.get(scanner.name) or ScannerConfig(
+                    scanner.name, uuid=scanner.options.uuid)))
+        for section in changes.added:
+            scanner = self.bridge(section)
+            if self._started:
+                scanner.start()
+
+    def _replace(self, former: Scanner, section: ScannerConfig) -> None:
+        """Another one under the same name; clients' subscriptions stay, what runs with the former one ends there."""
+        self._take_away(former)
+        scanner = self.bridge(section)
+        self._run(self._succeed(former, scanner), f"replacing {section.name}")
+
+    async def _succeed(self, former: Scanner, scanner: Scanner) -> None:
+        scanner.restore(former.bridge.subscriptions.all(), [])
+        await self._see_off(former, None)
+        if scanner in self.scanners and self._started:
+            scanner.start()
+
+    async def settled(self) -> None:
+        """Those that were to go have gone."""
+        await gatherResults(list(self._ending))
+
+    # The beginning and the end.
+
+    def gone(self, names: set[str]) -> list[Scanner]:
+        """Scanners of these names that are bridged no longer: what earlier starts have left of them is to be ended."""
+        known = {scanner.name for scanner in self.scanners}
+        self._dismissed = [Scanner(ScannerOptions(name), self.around) for name in sorted(names - known)]
+        return self._dismissed
+
+    def everyone(self) -> list[Scanner]:
+        """All that have to be stopped in the end."""
+        return [*self.scanners, *self._dismissed]
+
+    def _options(self, scanner: ScannerConfig) -> ScannerOptions:
+        config = self._config
+        advertised = frozenset(
+            urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise)
+        return ScannerOptions(
+            name=scanner.name, scan=scanner.scan, device=scanner.device, uuid=scanner.uuid,
+            same_identity=scanner.identity == "same", suffix=config.discovery.suffix,
+            announced=bool(config.discovery.client_interfaces),
+            served=" ".join(f"{listen.endpoint} {listen.advertise}" for listen in config.listen),
+            subscribe=scanner.events == "auto",
+            max_connections=scanner.max_connections, timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
+            lenient=scanner.lenient, event_sources=scanner.event_sources, max_age=config.cache.max_age,
+            poll_interval=config.cache.poll_interval, history=config.cache.history, expires=config.events.expires,
+            client_expires=config.events.client_expires, client_queue=config.events.client_queue,
+            client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
+            scanner_silence=config.events.scanner_silence, check=config.events.check, authorities=advertised)

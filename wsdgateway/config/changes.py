@@ -1,0 +1,44 @@
+"""What a configuration that is read again changes: which scanners come, go, or become others; what needs a restart."""
+
+import attrs
+
+from wsdgateway.config.sections import Config, ScannerConfig
+
+# What a scanner keeps its identity, its subscriptions and its jobs with. Another of these makes it another scanner.
+_SAME = ("scan", "device", "uuid", "identity", "events")
+_RESTART = ("gateway", "listen")
+
+
+@attrs.frozen
+class Changes:
+    """`config` is what holds from now on: the new one, but for what needs a restart, for which `later` has a line each.
+
+    `removed` are names. Scanners that are in none of these have other bounds at most.
+    """
+
+    config: Config
+    added: tuple[ScannerConfig, ...]
+    changed: tuple[ScannerConfig, ...]
+    removed: tuple[str, ...]
+    later: tuple[str, ...]
+
+
+def compare(old: Config, new: Config) -> Changes:
+    """What is to be done to get from one to the other."""
+    before = {section.name: section for section in old.scanner if section.bridge}
+    after = {section.name: section for section in new.scanner if section.bridge}
+    added = tuple(section for name, section in after.items() if name not in before)
+    changed = tuple(section for name, section in after.items() if name in before and _is_other(before[name], section))
+    later = [f"[{name}] takes effect after a restart" for name in _RESTART if getattr(old, name) != getattr(new, name)]
+    discovery = attrs.evolve(old.discovery, exclude=new.discovery.exclude)
+    if discovery != new.discovery:
+        later.append("[discovery] takes effect after a restart, but for exclude")
+    admin = attrs.evolve(new.admin, endpoint=old.admin.endpoint)
+    if admin != new.admin:
+        later.append("[admin] endpoint takes effect after a restart")
+    config = attrs.evolve(new, gateway=old.gateway, listen=old.listen, discovery=discovery, admin=admin)
+    return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later))
+
+
+def _is_other(old: ScannerConfig, new: ScannerConfig) -> bool:
+    return any(getattr(old, key) != getattr(new, key) for key in _SAME)
