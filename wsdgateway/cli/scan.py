@@ -1,159 +1,251 @@
-"""`wsdgateway scan`: a small honest client that scans one page, through the gateway or straight.
+"""`wsdgateway scan`: a small honest client that scans into files, through the gateway or straight.
 
-WS-Scan: CreateScanJob, then RetrieveImage; a temporary fault of CreateScanJob is tried again, as the
-field's clients do.
+WS-Scan: GetScannerElements, CreateScanJob, RetrieveImage until there are no images any more; CancelJob where it ends
+before that. A temporary fault is tried again, as the field's clients do.
 """
 
-import http.client
-import os
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from urllib.parse import SplitResult, urlsplit
+from typing import TypeVar
 
-from wsdgateway.mtom.multipart import BadMultipart, MultipartReader, PartBegin, PartData, boundary_of
-from wsdgateway.scan.jobs import CreatedJob, read_created
-from wsdgateway.scan.operations import action_of
-from wsdgateway.soap.envelope import Envelope, compose, read
-from wsdgateway.soap.faults import fault_of, reason_of
-from wsdgateway.soap.namespaces import WSCN
-from wsdgateway.soap.parsing import Malformed, escape
+import attrs
+from lxml import etree
 
-TIMEOUT = 120.0
-TRIES = 30
-MAX_ANSWER = 1 << 20
-_TEMPORARY = ("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs")
+from wsdgateway.cli.choosing import Wishes, choose
+from wsdgateway.cli.creating import created
+from wsdgateway.cli.jobwatch import JobWatch
+from wsdgateway.cli.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
+from wsdgateway.cli.pages import Pages
+from wsdgateway.cli.progress import Progress
+from wsdgateway.cli.scanclient import Refusal, ScanService
+from wsdgateway.cli.targets import read_target
+from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
+from wsdgateway.scan.jobs import CreatedJob
+from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.reading import child
+from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, read_configuration
+from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, read_status
 
-
-class ScanError(Exception):
-    """The page could not be scanned; the text says why and what to do."""
-
-
-def _connect(url: SplitResult) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=TIMEOUT)
-
-
-def _post(url: SplitResult, connection: http.client.HTTPConnection, operation: str,
-          body: str) -> http.client.HTTPResponse:
-    message = compose(action=action_of(operation), message_id=f"urn:uuid:{uuid.uuid4()}", to=url.geturl(), body=body,
-                      namespaces={"wscn": WSCN})
-    try:
-        connection.request("POST", url.path or "/", message, {"Content-Type": "application/soap+xml"})
-        return connection.getresponse()
-    except (OSError, http.client.HTTPException) as error:
-        raise ScanError(f"{url.geturl()} does not answer: {error or type(error).__name__}") from None
+PAUSE = 1.0
+MAX_PAGES = 1000
+MANY_IMAGES = 100
+_FORMAT_FAULTS = ("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported")
+_T = TypeVar("_T")
 
 
-def _envelope(response: http.client.HTTPResponse, url: SplitResult) -> Envelope:
-    try:
-        return read(response.read(MAX_ANSWER))
-    except (Malformed, OSError, http.client.HTTPException):
-        raise ScanError(f"{url.geturl()} answered {response.status} {response.reason} and no SOAP; "
-                        "is this the address of a scan service?") from None
+@attrs.frozen
+class Order:
+    """What the user asks for. `wait`: for how many seconds a busy scanner is asked again."""
+
+    url: str
+    output: str | None = None
+    source: str = "platen"
+    resolution: int | None = None
+    color: str | None = None
+    format: str | None = None
+    wait: float = 30.0
 
 
-def _create(url: SplitResult, ticket: str, say: Callable[[str], None]) -> CreatedJob:
-    said = ""
-    for attempt in range(TRIES):
-        connection = _connect(url)
-        try:
-            envelope = _envelope(_post(url, connection, "CreateScanJob", (
-                f"<wscn:CreateScanJobRequest>{ticket}</wscn:CreateScanJobRequest>")), url)
-        finally:
-            connection.close()
-        fault = fault_of(envelope)
-        if fault in _TEMPORARY and attempt + 1 < TRIES:
-            waiting = f"Not now: {reason_of(envelope)} ({fault}); trying for {TRIES} seconds"
-            if waiting != said:
-                say(waiting)
-                said = waiting
-            time.sleep(1.0)
-            continue
-        if fault is not None:
-            raise ScanError(f"The job was refused: {reason_of(envelope)} ({fault})")
-        created = read_created(envelope.body)
-        if created is None:
-            raise ScanError("The scanner's answer names no job")
-        return created
-    raise ScanError("The scanner stayed busy")
+def scan(order: Order, progress: Progress, *, written: Callable[[Path], None],
+         clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Scan into files; `written` is told each one as it appears. Raises `ScanError`.
 
-
-def _ticket(resolution: int | None, source: str) -> str:
-    dots = "" if resolution is None else (
-        f"<wscn:MediaSides><wscn:MediaFront><wscn:Resolution><wscn:Width>{resolution}</wscn:Width>"
-        f"<wscn:Height>{resolution}</wscn:Height></wscn:Resolution></wscn:MediaFront></wscn:MediaSides>")
-    return (
-        "<wscn:ScanTicket><wscn:JobDescription><wscn:JobName>wsdgateway scan</wscn:JobName>"
-        "<wscn:JobOriginatingUserName>wsdgateway</wscn:JobOriginatingUserName></wscn:JobDescription>"
-        "<wscn:DocumentParameters><wscn:Format>exif</wscn:Format><wscn:ImagesToTransfer>1</wscn:ImagesToTransfer>"
-        f"<wscn:InputSource>{source}</wscn:InputSource>{dots}</wscn:DocumentParameters></wscn:ScanTicket>")
-
-
-def _piece(response: http.client.HTTPResponse, size: int) -> bytes:
-    try:
-        return response.read1(65536)
-    except (OSError, http.client.HTTPException) as error:
-        raise ScanError(f"The image broke off after {size} bytes, nothing was written: {error}") from None
-
-
-def _save(response: http.client.HTTPResponse, url: SplitResult, output: Path) -> int:
-    """The image to a file, which appears only when it is whole. Its size in bytes."""
-    boundary = boundary_of((response.getheader("Content-Type") or "").encode("latin-1"))
-    if boundary is None:
-        envelope = _envelope(response, url)
-        raise ScanError(f"There is no image: {reason_of(envelope)} ({fault_of(envelope)})")
-    reader = MultipartReader(boundary)
-    size = parts = 0
-    try:
-        with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+    Whatever ends it early: pages that were whole are kept, the job is cancelled, and the exception goes on.
+    """
+    service, target = ScanService(order.url), read_target(order.output, order.format)
+    with progress:
+        run = _Run(order, service, progress, clock, sleep)
+        tickets = choose(Wishes(target.image, order.source, order.resolution, order.color, target.format),
+                         *run.offered())
+        with Pages(target, written=written, say=progress.say) as pages:
             try:
-                while piece := _piece(response, size):
-                    for event in reader.feed(piece):
-                        if isinstance(event, PartBegin):
-                            parts += 1
-                        elif isinstance(event, PartData) and parts == 2:
-                            size += file.write(event.data)
-                if not reader.closed:
-                    raise ScanError("The image broke off; nothing was written")
-                file.flush()
-                mask = os.umask(0)
-                os.umask(mask)
-                os.chmod(file.name, 0o666 & ~mask)
-                os.replace(file.name, output)
-            except BaseException:
-                os.unlink(file.name)
+                with run.job(tickets) as (job, final):
+                    pages.dots = final.resolution
+                    run.fetch(job, pages)
+            except BaseException as error:
+                interrupted = isinstance(error, KeyboardInterrupt)
+                if interrupted or pages.count:
+                    progress.say(f"{'Interrupted' if interrupted else 'Broken off'}: {_counted(pages.count)}")
+                pages.finish(whole=False)
                 raise
-    except BadMultipart as error:
-        raise ScanError(f"The scanner's answer can't be read: {error}") from None
-    except OSError as error:
-        raise ScanError(f"{output} can't be written: {error.strerror}") from None
-    return size
+            pages.finish(whole=True)
+            if pages.surprises:
+                raise ScanError(f"The scanner sent {', '.join(sorted(pages.surprises))}, not {target.kind}; it is kept "
+                                "under a name of its own", FAILED)
 
 
-def scan(address: str, output: str, *, resolution: int | None, source: str, say: Callable[[str], None]) -> None:
-    """Scan one page from the scan service at `address` into a file. Raises `ScanError`."""
-    try:
-        url = urlsplit(address)
-        valid = url.scheme == "http" and bool(url.hostname) and url.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ScanError(f"{address}: allowed is the http:// URL of a scan service, its port from 1 to 65535")
-    if not Path(output).absolute().parent.is_dir():
-        raise ScanError(f"{output}: the folder does not exist")
-    if Path(output).is_dir():
-        raise ScanError(f"{output}: is a folder; name a file")
-    job = _create(url, _ticket(resolution, source), say)
-    say(f"Job {job.job_id}")
-    connection = _connect(url)
-    try:
-        token = f"<wscn:JobToken>{escape(job.job_token)}</wscn:JobToken>" if job.job_token else ""
-        size = _save(_post(url, connection, "RetrieveImage", (
-            f"<wscn:RetrieveImageRequest><wscn:JobId>{escape(job.job_id)}</wscn:JobId>{token}"
-            "<wscn:DocumentDescription><wscn:DocumentName>page</wscn:DocumentName></wscn:DocumentDescription>"
-            "</wscn:RetrieveImageRequest>")), url, Path(output))
-    finally:
-        connection.close()
-    say(f"{output}: {size} bytes")
+def _counted(pages: int) -> str:
+    if not pages:
+        return "no page is whole"
+    return "one page is whole and kept" if pages == 1 else f"{pages} pages are whole and kept"
+
+
+class _Run:
+    """The conversation with the scanner."""
+
+    def __init__(self, order: Order, service: ScanService, progress: Progress, clock: Callable[[], float],
+                 sleep: Callable[[float], None]) -> None:
+        self._service = service
+        self._progress = progress
+        self._wait = order.wait
+        self._feeder = order.source != "platen"
+        self._clock = clock
+        self._sleep = sleep
+        self._over = False
+
+    def offered(self) -> tuple[ScannerConfiguration | None, DocumentParameters]:
+        """What the scanner offers, and how it scans by default; nothing where it does not say."""
+        told: dict[str, etree._Element] = {}
+        try:
+            told = self._patiently(lambda: self._service.elements("ScannerConfiguration", "DefaultScanTicket"))
+        except Refusal as refusal:
+            if refusal.temporary:
+                raise self._ended_by(refusal) from None
+        configuration, ticket = told.get("ScannerConfiguration"), told.get("DefaultScanTicket")
+        if configuration is None:
+            self._progress.say("The scanner does not say what it offers; it is asked all the same")
+        return (None if configuration is None else read_configuration(configuration),
+                read_parameters(None if ticket is None else child(ticket, "DocumentParameters")))
+
+    @contextmanager
+    def job(self, tickets: tuple[DocumentParameters, ...]) -> Iterator[tuple[CreatedJob, DocumentParameters]]:
+        """A job, cancelled if anything breaks it off."""
+        job, final = self._create(tickets)
+        try:
+            yield job, final
+        except BaseException:
+            if not self._over:
+                self._cancel(job)
+            raise
+        finally:
+            self._service.hang_up()
+
+    def _create(self, tickets: tuple[DocumentParameters, ...]) -> tuple[CreatedJob, DocumentParameters]:
+        waiting = list(tickets)
+        while True:
+            ticket = waiting.pop(0)
+            try:
+                job, final = self._patiently(lambda: created(self._service, ticket, self._cancel),  # noqa: B023
+                                             self._check_paper)
+            except Refusal as refusal:
+                if refusal.code in _FORMAT_FAULTS and waiting:
+                    continue
+                if refusal.code == "InvalidArgs" and ticket.images == 0:
+                    # Some of Ricoh's do not take the 0 that means all there are.
+                    waiting.insert(0, attrs.evolve(ticket, images=MANY_IMAGES))
+                    continue
+                raise self._ended_by(refusal) from None
+            self._progress.say(f"job {plain(job.job_id)}")
+            return job, self._compared(ticket, final)
+
+    def _compared(self, ticket: DocumentParameters, final: DocumentParameters) -> DocumentParameters:
+        """What the page will be like; where the scanner decided otherwise, that is said."""
+        for name in ("source", "color", "resolution", "format"):
+            asked, given = getattr(ticket, name), getattr(final, name)
+            if asked is not None and given is not None and asked != given:
+                self._progress.say(f"The scanner takes {name} {plain(given)}, not {asked}")
+        return attrs.evolve(final, resolution=final.resolution or ticket.resolution)
+
+    def fetch(self, job: CreatedJob, pages: Pages) -> None:
+        """Every page of the job. Raises `ScanError` if it ends in another way than by its last page."""
+        with JobWatch(lambda: self._service.status(job), self._progress.told):
+            while pages.count < MAX_PAGES:
+                try:
+                    self._patiently(lambda: self._page(job, pages))
+                except Refusal as refusal:
+                    self._judge(job, pages, refusal)
+                    return
+                if not self._feeder:
+                    return
+        raise ScanError(f"More than {MAX_PAGES} pages are too many for one scan")
+
+    def _page(self, job: CreatedJob, pages: Pages) -> None:
+        page, size = pages.count + 1, 0
+
+        def write(data: memoryview) -> None:
+            nonlocal size
+            size += len(data)
+            pages.write(data)
+            self._progress.received(size)
+
+        self._progress.began(page)
+        pages.begin()
+        self._service.retrieve(job, f"page {page}", write)
+        pages.end()
+        self._progress.kept(page, size)
+
+    def _judge(self, job: CreatedJob, pages: Pages, refusal: Refusal) -> None:
+        """No image came: was that the end of the job, or did something break it off?"""
+        status: JobStatus | None = None
+        with suppress(ScanError, Refusal):
+            status = self._service.status(job)
+        # A CancelJob for a job that it does not know has killed a scanner.
+        self._over = refusal.unknown or (status is not None and status.final)
+        if status is not None and status.state in (ABORTED, CANCELED):
+            if not pages.count:
+                self._check_paper()
+            reasons = ", ".join(reason for reason in status.reasons if reason != "None")
+            raise ScanError(f"The scanner ended the job: {plain(f'{status.state} {reasons}')}")
+        if pages.count and (refusal.over or (status is not None and status.state == COMPLETED)):
+            return
+        raise self._ended_by(refusal)
+
+    # What every step does.
+
+    def _patiently(self, ask: Callable[[], _T], refused: Callable[[], None] = lambda: None) -> _T:
+        """Ask, and again while the scanner is busy, for as long as the user waits; `refused` looks why."""
+        end: float | None = None
+        while True:
+            try:
+                return ask()
+            except Refusal as refusal:
+                if not refusal.temporary:
+                    raise
+                now = self._clock()
+                if end is None:
+                    refused()
+                    end = now + self._wait
+                if now + PAUSE > end:
+                    raise
+                self._progress.say(f"Not now: {refusal}; trying for {self._wait:g} seconds")
+            self._sleep(PAUSE)
+
+    def _conditions(self) -> tuple[str, ...]:
+        """What the scanner says is wrong with it."""
+        with suppress(ScanError, Refusal):
+            status = self._service.elements("ScannerStatus").get("ScannerStatus")
+            return () if status is None else read_status(status).reasons
+        return ()
+
+    def _check_paper(self) -> None:
+        if self._feeder and INPUT_TRAY_EMPTY in self._conditions():
+            raise ScanError("The feeder is empty", NO_PAPER)
+
+    def _ended_by(self, refusal: Refusal) -> ScanError:
+        if refusal.unreachable:
+            return ScanError(str(refusal), UNREACHABLE)
+        if self._feeder and refusal.code == "ClientErrorNoImagesAvailable":
+            return ScanError("The feeder is empty", NO_PAPER)
+        conditions = self._conditions()
+        if self._feeder and INPUT_TRAY_EMPTY in conditions:
+            return ScanError("The feeder is empty", NO_PAPER)
+        told = plain(f"; it reports {', '.join(conditions)}") if conditions else ""
+        if refusal.temporary:
+            return ScanError(f"The scanner is busy: {refusal}{told}", BUSY)
+        return ScanError(f"The scanner refused: {refusal}{told}", FAILED)
+
+    def _cancel(self, job: CreatedJob) -> None:
+        """CancelJob while the image is still coming, as sane-airscan does; a scanner with a single connection gets it
+        once that is free."""
+        for _ in range(2):
+            try:
+                self._service.cancel(job)
+            except Refusal:
+                return
+            except ScanError:
+                self._service.hang_up()
+            else:
+                return
