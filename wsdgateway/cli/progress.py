@@ -1,7 +1,12 @@
 """What `wsdgateway scan` shows while it runs: a line that changes on a terminal, a line for each page elsewhere."""
 
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
 from rich.console import Console
-from rich.status import Status
+from rich.live import Live
+from rich.spinner import Spinner
 from rich.text import Text
 
 from wsdgateway.cli.outcomes import plain, printable
@@ -9,18 +14,26 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 
 class Progress:
-    """Shows pages, bytes and the job's state. Text never holds markup or control characters."""
+    """Shows pages, bytes and the job's state on `console`, and writes the names of files to `out`, a line each.
 
-    def __init__(self, console: Console) -> None:
+    Text never holds markup or control characters.
+    """
+
+    def __init__(self, console: Console, out: TextIO) -> None:
         self._console = console
-        self._moving: Status | None = None
+        self._out = out
+        self._line = Spinner("dots")
+        self._moving: Live | None = None
         self._page = self._size = 0
         self._state = ""
         self._said = ""
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
-            self._moving = self._console.status(Text("asking the scanner"))
+            self._line.update(text=Text("asking the scanner"))
+            # Redirected, what goes to stdout would end on the console, out of the reach of `$(wsdgateway scan …)`.
+            self._moving = Live(self._line, console=self._console, transient=True, redirect_stdout=False,
+                                redirect_stderr=False)
             self._moving.start()
         return self
 
@@ -28,6 +41,15 @@ class Progress:
         moving, self._moving = self._moving, None
         if moving is not None:
             moving.stop()
+
+    def appeared(self, path: Path) -> None:
+        """A file is there."""
+        if self._moving is not None:
+            self._moving.stop()  # the line of both may be on one terminal
+        with suppress(OSError):  # whoever reads the names has gone; the scan goes on
+            print(path, file=self._out, flush=True)
+        if self._moving is not None:
+            self._moving.start()
 
     def say(self, line: str) -> None:
         """A line that stays; the same one twice in a row is said once."""
@@ -61,7 +83,7 @@ class Progress:
     def _show(self) -> None:
         if self._moving is not None:
             state = f", {self._state}" if self._state else ""
-            self._moving.update(Text(f"page {self._page}, {_amount(self._size)}{state}"))
+            self._line.update(text=Text(f"page {self._page}, {_amount(self._size)}{state}"))
 
 
 def _amount(size: int) -> str:

@@ -7,7 +7,6 @@ before that. A temporary fault is tried again, as the field's clients do.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TypeVar
 
 import attrs
@@ -49,9 +48,9 @@ class Order:
     wait: float = 30.0
 
 
-def scan(order: Order, progress: Progress, *, written: Callable[[Path], None],
-         clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Scan into files; `written` is told each one as it appears. Raises `ScanError`.
+def scan(order: Order, progress: Progress, *, clock: Callable[[], float] = time.monotonic,
+         sleep: Callable[[float], None] = time.sleep) -> None:
+    """Scan into files, whose names `progress` is told as they appear. Raises `ScanError`.
 
     Whatever ends it early: pages that were whole are kept, the job is cancelled, and the exception goes on.
     """
@@ -60,7 +59,7 @@ def scan(order: Order, progress: Progress, *, written: Callable[[Path], None],
         run = _Run(order, service, progress, clock, sleep)
         tickets = choose(Wishes(target.image, order.source, order.resolution, order.color, target.format),
                          *run.offered())
-        with Pages(target, written=written, say=progress.say) as pages:
+        with Pages(target, written=progress.appeared, say=progress.say) as pages:
             try:
                 with run.job(tickets) as (job, final):
                     pages.dots = final.resolution

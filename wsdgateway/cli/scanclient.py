@@ -183,7 +183,8 @@ class ScanService:
             envelope = read(bytes(answer))
         except (Malformed, OSError, HTTPException):
             if response.status >= 400:
-                raise Refusal(f"HTTP {response.status}", response.reason) from None
+                hint = "; is this the address of a scan service?" if response.status in (404, 405) else ""
+                raise Refusal(f"HTTP {response.status}", f"{plain(response.reason)}{hint}") from None
             raise ScanError(f"{self.address} answered {response.status} {plain(response.reason)} and no SOAP; is this "
                             "the address of a scan service?") from None
         refusal = refusal_of(envelope)

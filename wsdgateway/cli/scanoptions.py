@@ -2,10 +2,10 @@
 
 import argparse
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -70,12 +70,7 @@ def run_scan(options: argparse.Namespace) -> None:
     order = Order(options.url, options.output, options.source, options.resolution, options.color, options.format,
                   options.wait)
     with _signals_interrupt():
-        scan(order, Progress(Console(stderr=True)), written=_written)
-
-
-def _written(path: Path) -> None:
-    with suppress(OSError):  # whoever reads the names has gone; the scan goes on
-        print(path, flush=True)
+        scan(order, Progress(Console(stderr=True), sys.stdout))
 
 
 @contextmanager
