@@ -1,4 +1,4 @@
-"""`wsdgateway scan` against the virtual scanner, straight and through the gateway, and against devices of other kinds."""
+"""`wsdgateway scan` against the virtual scanner, straight and through the gateway, and against other devices."""
 
 import io
 import os
@@ -244,9 +244,9 @@ PAGE = multipart(IMAGE.getvalue())
 
 @pytest.fixture
 def plays(device):
-    """A device that answers each operation with its answers in turn, the last one for ever; None is silence and a hang up.
+    """A device that answers each operation with its answers in turn, the last one for ever; None hangs up.
 
-    An answer is a message, (status line, text), or a multipart. `asked` are the bodies by operation.
+    An answer is a message, (status line, text), or a multipart. `bodies` are the requests by operation.
     """
 
     def script(**answers):
@@ -301,8 +301,8 @@ async def test_a_scanner_that_refuses_to_send_all_there_are_is_asked_for_many(pl
 @pytest.mark.parametrize(("answers", "status", "cancelled"), [
     ({"RetrieveImage": [NO_IMAGES]}, NO_PAPER, 1),
     ({"RetrieveImage": [PAGE, PAGE, ("404 Not Found", b"")]}, 0, 0),
-    ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")], "GetJobElements": [status_response("1", "Completed")]},
-     0, 0),
+    ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")], "GetJobElements": [
+        status_response("1", "Completed")]}, 0, 0),
     ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")]}, FAILED, 1),
     ({"RetrieveImage": [PAGE, NO_IMAGES], "GetJobElements": [
         status_response("1", "Aborted", reasons=["ScannerStopped"])]}, FAILED, 0),
@@ -344,8 +344,9 @@ async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
 
 @pytest_twisted.ensureDeferred
 async def test_what_the_scanner_decides_otherwise_is_said_without_its_control_characters(plays):
-    final = (b"</wscn:JobId><wscn:JobToken>t</wscn:JobToken><wscn:DocumentFinalParameters><wscn:Format>exif[bold]\xc2\x9b1m"
-             b"</wscn:Format><wscn:MediaSides><wscn:MediaFront><wscn:Resolution><wscn:Width>200</wscn:Width>"
+    final = (b"</wscn:JobId><wscn:JobToken>t</wscn:JobToken><wscn:DocumentFinalParameters>"
+             b"<wscn:Format>exif[bold]\xc2\x9b1m</wscn:Format><wscn:MediaSides><wscn:MediaFront>"
+             b"<wscn:Resolution><wscn:Width>200</wscn:Width>"
              b"</wscn:Resolution></wscn:MediaFront></wscn:MediaSides></wscn:DocumentFinalParameters>")
     device = plays(CreateScanJob=[created_job().replace(b"</wscn:JobId>", final)], RetrieveImage=[PAGE])
     ran = await scanned(device.url, "out.pdf", resolution=300)
