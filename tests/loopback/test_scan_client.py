@@ -10,6 +10,7 @@ from messages import SCAN, created_job, envelope, fault, status_response
 from PIL import Image
 from rich.console import Console
 from test_events import until
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from wsdgateway.cli.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG, ScanError
@@ -38,7 +39,8 @@ class Ran:
 
     def __call__(self, url, output=None, **more):
         try:
-            scan(Order(url, output, **more), self.progress, clock=lambda: self.slept, sleep=self.sleep)
+            scan(Order(url, output, **more), self.progress, clock=lambda: self.slept,
+                 sleep=lambda seconds: self.sleep(seconds))
         except (ScanError, KeyboardInterrupt) as error:
             self.error = error
 
@@ -78,6 +80,9 @@ def both(gateway, virtual):
     async def start(**settings):
         device = await virtual(**settings)
         service = await gateway(device.scan_url)
+        table = service.scanner.bridge.table
+        await until(lambda: table.listening)
+        device.is_told_of_end = lambda: all(job.final for job in table.jobs())
         device.urls = device.scan_url, f"http://127.0.0.1:{service.port}/front-desk/scan"
         return device
 
@@ -210,16 +215,16 @@ async def test_an_interrupted_scan_cancels_its_job_and_keeps_the_whole_pages(bot
 
 @pytest_twisted.ensureDeferred
 async def test_paper_that_jams_is_no_end_of_the_pages(both):
+    from twisted.internet import reactor
+    from twisted.internet.threads import blockingCallFromThread
+
     device = await both()
     for place, url in enumerate(device.urls):
-        def jam(page, size):
-            from twisted.internet import reactor
-            from twisted.internet.threads import blockingCallFromThread
-
-            blockingCallFromThread(reactor, device.device.jam)
         ran = Ran()
+        ran.progress.kept = lambda page, size: blockingCallFromThread(reactor, device.device.jam)
+        # The gateway may not have had the event yet; then the client asks again after a pause.
+        ran.sleep = lambda seconds: blockingCallFromThread(reactor, lambda: ensureDeferred(until(device.is_told_of_end)))
         device.device.feeder = 3
-        ran.progress.kept = jam
         await deferToThread(ran, url, f"{place}.pdf", source="adf", resolution=75)
         assert (ran.status, pages_of(f"{place}.pdf")) == (FAILED, 1)
         assert "Aborted ScannerStopped" in str(ran.error)

@@ -31,6 +31,7 @@ from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, read_status
 PAUSE = 1.0
 MAX_PAGES = 1000
 MANY_IMAGES = 100
+END_TRIES = 3
 _FORMAT_FAULTS = ("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported")
 _T = TypeVar("_T")
 
@@ -178,9 +179,7 @@ class _Run:
 
     def _judge(self, job: CreatedJob, pages: Pages, refusal: Refusal) -> None:
         """No image came: was that the end of the job, or did something break it off?"""
-        status: JobStatus | None = None
-        with suppress(ScanError, Refusal):
-            status = self._service.status(job)
+        status = self._last_status(job)
         # A CancelJob for a job that it does not know has killed a scanner.
         self._over = refusal.unknown or (status is not None and status.final)
         if status is not None and status.state in (ABORTED, CANCELED):
@@ -191,6 +190,21 @@ class _Run:
         if pages.count and (refusal.over or (status is not None and status.state == COMPLETED)):
             return
         raise self._ended_by(refusal)
+
+    def _last_status(self, job: CreatedJob) -> JobStatus | None:
+        """The job's status at its end; None where it is not told."""
+        status: JobStatus | None = None
+        for attempt in range(END_TRIES):
+            if attempt:
+                # The gateway knows it from an event, which may come a moment after the fault.
+                self._sleep(PAUSE)
+            try:
+                status = self._service.status(job)
+            except (ScanError, Refusal):
+                return None
+            if status is None or status.final:
+                break
+        return status
 
     # What every step does.
 
