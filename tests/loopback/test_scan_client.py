@@ -223,7 +223,7 @@ async def test_paper_that_jams_is_no_end_of_the_pages(both):
         ran = Ran()
         ran.progress.kept = lambda page, size: blockingCallFromThread(reactor, device.device.jam)
         # The gateway may not have had the event yet; then the client asks again after a pause.
-        ran.sleep = lambda seconds: blockingCallFromThread(reactor, lambda: ensureDeferred(until(device.is_told_of_end)))
+        ran.sleep = lambda _: blockingCallFromThread(reactor, lambda: ensureDeferred(until(device.is_told_of_end)))
         device.device.feeder = 3
         await deferToThread(ran, url, f"{place}.pdf", source="adf", resolution=75)
         assert (ran.status, pages_of(f"{place}.pdf")) == (FAILED, 1)
@@ -345,6 +345,9 @@ async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
         ran = await scanned(device.url, "out.pdf", source="adf")
         assert (ran.status, ran.slept) == (NO_PAPER, 0)
         assert (await scanned(device.url, "out.pdf")).status != NO_PAPER
+    device = plays(GetScannerElements=[tray], CreateScanJob=[created_job()], RetrieveImage=[PAGE, refusal])
+    ran = await scanned(device.url, "out.pdf", source="adf")
+    assert (ran.status, ran.files) == (FAILED, ["out.pdf"])
 
 
 @pytest_twisted.ensureDeferred

@@ -140,19 +140,19 @@ class ScanService:
 
     def _ask(self, operation: str, body: str, timeout: float) -> Envelope:
         end = time.monotonic() + CONNECT_TIMEOUT + timeout
-        with self._connection() as connection:
+        with self._connection(min(CONNECT_TIMEOUT, timeout)) as connection:
             return self._envelope(self._post(connection, operation, body, timeout), end)
 
     @contextmanager
-    def _connection(self) -> Iterator[HTTPConnection]:
-        connection = self._connect()
+    def _connection(self, timeout: float) -> Iterator[HTTPConnection]:
+        connection = self._connect(timeout)
         try:
             yield connection
         finally:
             connection.close()
 
-    def _connect(self) -> HTTPConnection:
-        connection = HTTPConnection(self._host, self._port, timeout=CONNECT_TIMEOUT)
+    def _connect(self, timeout: float = CONNECT_TIMEOUT) -> HTTPConnection:
+        connection = HTTPConnection(self._host, self._port, timeout=timeout)
         try:
             connection.connect()
         except (OSError, ValueError) as error:  # ValueError: a name that can't be one
