@@ -200,9 +200,9 @@ def test_relative_paths_start_at_the_file(tmp_path):
 def test_what_is_not_built_or_lacks_something_says_so():
     config = make_config({
         "listen": [LISTEN], "gateway": {"state": "redis://h:6379/0"}, "discovery": {"adopt": True},
-        "exchange_log": {"path": "x"},
+        "exchange_log": {"capture": "x", "secrets": True}, "admin": {"endpoint": "tcp:8357"},
         "scanner": [{"name": "a", "uuid": "urn:uuid:37F86d35-e6ac-4241-964f-1d9ae46fb366"}]}, "g.toml")
-    assert len(config.remarks()) == 4
+    assert len(config.remarks()) == 5
     assert make_config({"listen": [LISTEN]}, "g.toml").remarks() == []
 
 

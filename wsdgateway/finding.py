@@ -29,7 +29,7 @@ from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.adopting import Adopting
 from wsdgateway.net.describing import uuid_of
-from wsdgateway.net.discovery import Discovery
+from wsdgateway.net.discovery import Discovery, Note
 from wsdgateway.net.multicast import Link
 from wsdgateway.net.routes import addresses_of
 from wsdgateway.net.scanner import Scanner
@@ -41,12 +41,15 @@ LOOK_UP_SECONDS = 5.0
 
 
 class Finding(Service):
-    """`scanners` are those that are bridged; `bridge` makes one of a section, `part` bridges one no more."""
+    """`scanners` are those that are bridged; `bridge` makes one of a section, `part` bridges one no more.
+
+    `note` is told of each discovery message.
+    """
 
     logger = Logger()
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], voice: Voice,
-                 is_own: Callable[[str], bool], metrics: Metrics, store: IStore,
+                 is_own: Callable[[str], bool], note: Note, metrics: Metrics, store: IStore,
                  base_on: Callable[[Link, str | None], str | None], scanners: list[Scanner],
                  bridge: Callable[[ScannerConfig], Scanner], part: Callable[[Scanner, str], None]) -> None:
         self._reactor = reactor
@@ -66,7 +69,7 @@ class Finding(Service):
             dropped=metrics.discovery_dropped)
         self._discovery = Discovery(
             reactor, clients=discovery.client_interfaces, devices=discovery.device_interfaces, targets=self._targets,
-            search=self._search, is_own=is_own, count=metrics.discovery, dropped=metrics.discovery_dropped)
+            search=self._search, is_own=is_own, count=metrics.discovery, dropped=metrics.discovery_dropped, note=note)
         self._adopting = Adopting(
             reactor, rules=self._exclusions(), new_id=voice.new_id, names=self._names,
             bridged=self._bridged, adopt=self._adopt, dismiss=self._dismiss)

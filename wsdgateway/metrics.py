@@ -76,6 +76,13 @@ class Metrics:
                                   ("side", "message"), registry=self.registry)
         self._discovery_dropped = Counter("wsdgateway_discovery_dropped", "Discovery messages of no use, or unanswered",
                                           ("reason",), registry=self.registry)
+        self._lines = Counter("wsdgateway_exchange_log_lines", "Lines of the exchange log",
+                              ("outcome",), registry=self.registry)
+        self._captures = Counter("wsdgateway_captures", "Exchanges captured",
+                                 ("outcome",), registry=self.registry)
+        for counter in (self._lines, self._captures):
+            for outcome in ("written", "dropped"):
+                counter.labels(outcome)
         self.registry.register(_Gauges(self.scanners))
         # labels() looks its child up under a lock; on the way of every status read that is worth keeping.
         self._kept_device: dict[tuple[str, str, str], Counter] = {}
@@ -113,6 +120,14 @@ class Metrics:
     def discovery_dropped(self, reason: str) -> None:
         """One was of no use, or could not be answered."""
         self._discovery_dropped.labels(reason).inc()
+
+    def log_lines(self, outcome: str, count: int) -> None:
+        """So many lines of the exchange log were `written`, or `dropped`."""
+        self._lines.labels(outcome).inc(count)
+
+    def captures(self, outcome: str, count: int) -> None:
+        """So many exchanges were captured, or were to be."""
+        self._captures.labels(outcome).inc(count)
 
     def deliveries(self, scanner: str) -> "Deliveries":
         """What is counted of one scanner's deliveries to clients."""

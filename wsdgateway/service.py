@@ -23,6 +23,7 @@ from wsdgateway.discovery.messages import Sequence
 from wsdgateway.finding import Finding
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.clientconnection import ClientConnection, Limits
 from wsdgateway.net.deadlines import within
 from wsdgateway.net.delivery import Deliveries
@@ -37,6 +38,7 @@ from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.net.targets import Voice
+from wsdgateway.recording import Recording
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import FinishedJob, IStore
@@ -73,7 +75,11 @@ class GatewayService(MultiService):
         self._instance_id = int(wall())
         self._messages = count(1)
         directed = DirectedDiscovery(self._sequence, new_id)
-        self._reception = Reception(new_id=new_id, directed=directed)
+        self.recording = Recording(reactor, wall, self.metrics)
+        self.recording.use(config)
+        log = self.recording.log
+        self._reception = Reception(Accounts(None, self.metrics, log, seconds=seconds, wall=wall), new_id=new_id,
+                                    directed=directed)
         self._deliveries = Deliveries(reactor, self._sockets() // 2)
         policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
         self.scanners: list[Scanner] = []
@@ -82,18 +88,18 @@ class GatewayService(MultiService):
         self._finding = Finding(
             reactor, config, seconds=seconds, voice=Voice(
                 new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
-            metrics=self.metrics, store=self.store, base_on=self._base_on, scanners=self.scanners,
-            bridge=self._bridge, part=self._part)
-        self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, self.store, policy, self._deliveries,
-                                    directed, self._finding.changed, self._finding.resolve, self._events_base,
-                                    self._finished)
+            note=self.recording.discovery, metrics=self.metrics, store=self.store, base_on=self._base_on,
+            scanners=self.scanners, bridge=self._bridge, part=self._part)
+        self._around = Surroundings(reactor, seconds, wall, new_id, self.metrics, log, self.store, policy,
+                                    self._deliveries, directed, self._finding.changed, self._finding.resolve,
+                                    self._events_base, self._finished)
         for scanner in config.scanner:
             if scanner.bridge:
                 self._bridge(scanner)
         limits = Limits(config.limits.request_body, config.limits.connections, config.limits.keepalive_timeout,
                         config.limits.header_timeout)
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=limits, respond=self._reception.respond,
-                               refused=self._refused, base=self._base)
+                               refused=self._refused, base=self._base, log=log)
         self.listeners = [Listener(reactor, listen.endpoint, self._door, self._tried) for listen in config.listen]
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, self.store.finished, wall)
         self.admin = Listener(reactor, config.admin.endpoint, AdminSite(overview))
@@ -244,6 +250,7 @@ class GatewayService(MultiService):
     def _refused(self, connection: ClientConnection, refusal: Refusal) -> None:
         self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,
                          reason=refusal.reason)
+        self.recording.refused(connection.peer, refusal.status)
 
     async def _stop(self) -> None:
         if self._loading is not None:
@@ -264,6 +271,7 @@ class GatewayService(MultiService):
         await self._door.close_all()
         if self.admin.running:
             await self.admin.stopService()
+        await self.recording.stop()
         await self.store.close()
 
     def stopService(self) -> Deferred[None]:

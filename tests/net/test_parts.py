@@ -4,6 +4,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 
+from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.circuit import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Circuit
 from wsdgateway.net.clientconnection import Limits
@@ -154,7 +155,7 @@ class Door:
         self.refusals = []
         self.factory = FrontDoor(self.reactor, seconds=self.reactor.seconds, wall=lambda: 0.0, limits=Limits(**limits),
                                  respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
-                                 base=lambda host, port: f"http://{host}:{port}")
+                                 base=lambda host, port: f"http://{host}:{port}", log=ExchangeLog())
 
     def connect(self):
         protocol = self.factory.buildProtocol(None)

@@ -33,9 +33,9 @@ def read_notification(data: bytes) -> Notification | Rejected:
     except Malformed as error:
         return Rejected(invalid_args(f"The notification can't be read: {error}."), error.message_id)
     if envelope.action is None:
-        return Rejected(action_missing(), envelope.message_id)
+        return Rejected(action_missing(), envelope.message_id, envelope=envelope)
     event = event_of(envelope.action)
     if event is None and envelope.action != SUBSCRIPTION_END:
-        return Rejected(action_not_supported(envelope.action), envelope.message_id)
+        return Rejected(action_not_supported(envelope.action), envelope.message_id, envelope=envelope)
     status = read_job_event(event, envelope.body) if event else None
     return Notification(event, envelope.message_id, status, envelope)

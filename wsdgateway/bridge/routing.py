@@ -36,11 +36,12 @@ class Endpoint(Enum):
 
 @attrs.frozen(eq=False)
 class Rejected:
-    """A request that is refused before it is anybody's: the fault, and what it relates to."""
+    """A request that is refused before it is anybody's: the fault, what it relates to, and itself if it can be read."""
 
     fault: Fault
     relates_to: str | None = None
     operation: str = OTHER.name
+    envelope: Envelope | None = None
 
 
 @attrs.frozen(eq=False)
@@ -81,7 +82,7 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
         if newer.action is not None and discovery_request(newer.action):
             envelope, action = newer, newer.action
     if action is None:
-        return Rejected(action_missing(), envelope.message_id)
+        return Rejected(action_missing(), envelope.message_id, envelope=envelope)
     operation = operation_of(action)
     if operation in EVENTING_OPERATIONS:
         return EventingRequest(envelope, operation, client, identifier_of(envelope) or subscription)
@@ -89,7 +90,7 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
         name = "Get" if operation is GET_METADATA else discovery_request(action)
         if name is not None:
             return DeviceRequest(envelope, name)
-        return Rejected(action_not_supported(action), envelope.message_id, operation.name)
+        return Rejected(action_not_supported(action), envelope.message_id, operation.name, envelope)
     wanted = None
     if operation is GET_JOB_ELEMENTS and not envelope.obliges:
         wanted = read_request(envelope.body)

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from wsdgateway.bridge.adoption import name_for
+from wsdgateway.cli.printing import printable
 from wsdgateway.config.checks import Wrong, device_uuid, hosts
 from wsdgateway.net.interfaces import read_interfaces
 from wsdgateway.net.surveying import Surveyed, survey
@@ -105,7 +106,7 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
 
 def _plain(text: str) -> Text:
     """Names come from the network: no markup, no control characters, no novels."""
-    return Text("".join(c if c.isprintable() else "�" for c in text[:MAX_SHOWN]))
+    return Text(printable(text[:MAX_SHOWN]))
 
 
 def _section(one: Surveyed, taken: set[str]) -> str:

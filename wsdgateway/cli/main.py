@@ -7,11 +7,16 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from wsdgateway.cli.capture import ExportError, export
 from wsdgateway.cli.discover import DiscoverError, discover
-from wsdgateway.cli.outcomes import INTERRUPTED, ScanError, printable
+from wsdgateway.cli.outcomes import INTERRUPTED, ScanError
+from wsdgateway.cli.printing import printable
+from wsdgateway.cli.replay import ReplayError, replay
 from wsdgateway.cli.scanoptions import add_scan, run_scan
 from wsdgateway.cli.status import StatusError, status
+from wsdgateway.config.checks import Wrong, endpoint
 from wsdgateway.config.reading import ConfigError, read_config
+from wsdgateway.replay.service import LOOPBACK
 
 WIDE = 200
 
@@ -29,6 +34,23 @@ def _seconds(text: str) -> float:
 
 
 _seconds.__name__ = "number of seconds from 0.1 to 600"
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0.01 <= value <= 10000:
+        raise ValueError
+    return value
+
+
+def _endpoint(text: str) -> str:
+    try:
+        return endpoint(text)
+    except Wrong as wrong:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is {wrong}") from None
+
+
+_speed.__name__ = "factor from 0.01 to 10000"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +72,19 @@ def _parser() -> argparse.ArgumentParser:
                          help="ask a host, or a URL, by directed Probe: for scanners that ignore multicast")
     finding.add_argument("--seconds", type=_seconds, default=5.0, help="how long; default: 5")
     finding.add_argument("--toml", action="store_true", help="print the sections for the configuration")
+    player = commands.add_parser("replay", help="serve a captured scanner as a virtual device")
+    player.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
+    player.add_argument("--scanner", metavar="NAME", help="which one, if there are captures of several")
+    player.add_argument("--speed", type=_speed, default=1.0, metavar="FACTOR",
+                        help="times faster than it was recorded; default: 1")
+    player.add_argument("--endpoint", type=_endpoint, default=LOOPBACK, metavar="ENDPOINT",
+                        help=f"where it listens; default: {LOOPBACK}")
+    capture = commands.add_parser("capture", help="what can be done with captures")
+    deeds = capture.add_subparsers(dest="deed", required=True, metavar="DEED", parser_class=_Parser)
+    exporting = deeds.add_parser("export", help="write captures in a form that other tools open")
+    exporting.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
+    exporting.add_argument("--har", metavar="FILE", nargs="?", const="-", required=True,
+                           help="as HTTP Archive 1.2 into a file, or to the standard output")
     return parser
 
 
@@ -70,7 +105,17 @@ def _discover(options: argparse.Namespace) -> None:
              console=Console(width=None if sys.stdout.isatty() else WIDE), progress=Console(stderr=True))
 
 
-_COMMANDS = {"check": _check, "discover": _discover, "scan": run_scan, "status": _status}
+def _replay(options: argparse.Namespace) -> None:
+    replay(options.folder, scanner=options.scanner, endpoint=options.endpoint, speed=options.speed,
+           say=lambda line: print(printable(line), flush=True))
+
+
+def _capture(options: argparse.Namespace) -> None:
+    export(options.folder, options.har)
+
+
+_COMMANDS = {"capture": _capture, "check": _check, "discover": _discover, "replay": _replay, "scan": run_scan,
+             "status": _status}
 
 
 def main(arguments: list[str]) -> int:
@@ -84,7 +129,7 @@ def main(arguments: list[str]) -> int:
     except ScanError as error:
         print(f"wsdgateway scan: {printable(str(error))}", file=sys.stderr)
         return error.status
-    except (StatusError, DiscoverError) as error:
+    except (StatusError, DiscoverError, ReplayError, ExportError) as error:
         print(f"wsdgateway {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,4 +1,6 @@
-"""How `wsdgateway scan` ends: an exit status for each way, the error that carries it, and words fit for a terminal."""
+"""How `wsdgateway scan` ends: an exit status for each way, the error that carries it, and words fit to be shown."""
+
+from wsdgateway.cli.printing import printable
 
 MAX_SAID = 200
 
@@ -21,11 +23,6 @@ class ScanError(Exception):
     def __init__(self, text: str, status: int = FAILED) -> None:
         super().__init__(text)
         self.status = status
-
-
-def printable(text: str) -> str:
-    """Text without control characters."""
-    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def plain(text: object) -> str:

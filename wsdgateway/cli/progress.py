@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from wsdgateway.cli.outcomes import plain, printable
+from wsdgateway.cli.outcomes import plain
+from wsdgateway.cli.printing import printable
 from wsdgateway.scan.jobstatus import JobStatus
 
 

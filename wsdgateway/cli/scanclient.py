@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from wsdgateway.cli.imagebody import read_image
-from wsdgateway.cli.outcomes import FAILED, UNREACHABLE, WRONG, ScanError, plain, printable
+from wsdgateway.cli.outcomes import FAILED, UNREACHABLE, WRONG, ScanError, plain
+from wsdgateway.cli.printing import printable
 from wsdgateway.mtom.multipart import boundary_of
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters, write_scan_ticket
 from wsdgateway.scan.jobelements import read_response, write_status_request

@@ -15,6 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from wsdgateway.cli.printing import printable
+
 TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
 MAX_JOBS = 20
@@ -49,7 +51,7 @@ def _table(title: str, *columns: str) -> Table:
 
 def _row(table: Table, *values: Any) -> None:
     """Names come from the network: no markup, no control characters."""
-    table.add_row(*(Text("–" if value is None else "".join(c if c.isprintable() else "�" for c in str(value)))
+    table.add_row(*(Text("–" if value is None else printable(str(value)))
                     for value in values))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import attrs
 
 from wsdgateway.cli.filekinds import CHOICES, JPEG, KIND_OF_FORMAT, PDF, PNG, SUFFIX, SUFFIXES, TIFF
-from wsdgateway.cli.outcomes import WRONG, ScanError, printable
+from wsdgateway.cli.outcomes import WRONG, ScanError
+from wsdgateway.cli.printing import printable
 
 DEFAULT_STEM = "scan"
 _FIELD = re.compile(r"%(?:0([1-9]))?d")

@@ -133,6 +133,22 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
         raise Wrong(what) from None
 
 
+def token(value: Any) -> str:
+    """A secret that is hard to guess, and can stand in a header field. Raises `Wrong`."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,256}", value):
+        raise Wrong("a secret of 16 to 256 characters of A-Z, a-z, 0-9 and ._~+/=-, like the output of: "
+                    "openssl rand -hex 24")
+    return value
+
+
+def host_names(value: Any) -> tuple[str, ...]:
+    """A list of host names, in lower case. Raises `Wrong`."""
+    if not isinstance(value, list) or not all(
+            isinstance(item, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,253}", item) for item in value):
+        raise Wrong('a list of host names, without ports, like ["print-server-1", "scan.example.org"]')
+    return tuple(item.lower() for item in value)
+
+
 def identity(value: Any) -> str:
     """Whose uuid a stand-in has. Raises `Wrong`."""
     if value not in ("derived", "same"):

@@ -3,9 +3,10 @@
 The keys are those of the contract; `config/gateway.toml` shows each of them.
 """
 
+import re
 import socket
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,13 @@ class ExchangeLog:
     """`[exchange_log]`"""
 
     path: str | None = _key(checks.text, None)
+    identify: bool = _key(checks.flag, False)
+    size: int = _key(checks.whole(1024, 1 << 40), 100 << 20)
+    keep: int = _key(checks.whole(1, 10000), 14)
     capture: str | None = _key(checks.text, None)
+    images: bool = _key(checks.flag, False)
+    secrets: bool = _key(checks.flag, False)
+    capture_size: int = _key(checks.whole(1024, 1 << 44), 1 << 30)
 
 
 @attrs.frozen
@@ -122,6 +129,17 @@ class Admin:
     """`[admin]`"""
 
     endpoint: str = _key(checks.endpoint, "tcp:8357:interface=127.0.0.1")
+    token: str | None = _key(checks.token, None)
+    hosts: tuple[str, ...] = _key(checks.host_names, ())
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether only this host can reach what listens at a Twisted server endpoint, as far as the string tells."""
+    found = re.search(r":interface=((?:\\:|[^:])*)", endpoint)
+    if not endpoint.startswith("tcp"):
+        return True
+    address = found[1].replace("\\:", ":") if found else ""
+    return bool(address) and ip_address(address.partition("%")[0]).is_loopback
 
 
 @attrs.frozen
@@ -145,8 +163,10 @@ class Config:
         lines = []
         if self.gateway.state.startswith("redis:"):
             lines.append("[gateway] state: Redis is not built yet; jobs and subscriptions are kept in memory")
-        if self.exchange_log.path or self.exchange_log.capture:
-            lines.append("[exchange_log]: the exchange log is not built yet; nothing is written")
+        if self.exchange_log.capture and self.exchange_log.secrets:
+            lines.append("[exchange_log] secrets: captures hold tokens and passwords; keep them to yourself")
+        if not self.admin.token and not is_loopback(self.admin.endpoint):
+            lines.append(f"[admin] endpoint = {self.admin.endpoint}: only this host is answered there without a token")
         if not self.discovery.device_interfaces and not self.discovery.directed:
             needs = "needs [discovery] device_interfaces, to say where scanners are; without it nobody looks for any"
             lines.extend(f"[[scanner]] {scanner.name}: uuid {needs}" for scanner in self.scanner if scanner.uuid)

@@ -14,6 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsdgateway.exchangelog.tape import CLIENT, Tape
+from wsdgateway.http.layout import Splitter
 from wsdgateway.http.messages import response_head
 from wsdgateway.http.requests import Refusal, Request, RequestReader
 from wsdgateway.net.outbox import Outbox, PostOffice
@@ -42,11 +44,18 @@ class Door(Protocol):
     post: PostOffice
     draining: bool
 
+    @property
+    def records(self) -> bool:
+        """Whether exchanges are recorded as they are on the wire."""
+
     def seconds(self) -> float:
         """A monotonic clock."""
 
     def respond(self, turn: Turn) -> None:
         """Answer a request, now or later."""
+
+    def tape(self) -> Tape | None:
+        """What an exchange that begins is recorded on, if it is."""
 
     def refused(self, connection: "ClientConnection", refusal: Refusal) -> None:
         """A connection's request is not answered, but refused."""
@@ -76,7 +85,8 @@ class ClientConnection(TwistedProtocol):
         self.peer = peer
         self._door = door
         self._reader = RequestReader(door.limits.request_body)
-        self._waiting: deque[Request] = deque()
+        self._waiting: deque[tuple[Request, Tape | None]] = deque()
+        self._splitter: Splitter | None = None
         self._refusal: Refusal | None = None
         self._turn: Turn | None = None
         self._paused = False
@@ -109,9 +119,14 @@ class ClientConnection(TwistedProtocol):
             if self._lingering > MAX_LINGER_BYTES:
                 self.abort()
             return
+        if self._splitter is not None:
+            self._splitter.feed(data)
+        elif self._door.records and not self._reader.reading:
+            self._splitter = Splitter()
+            self._splitter.feed(data)
         for event in self._reader.feed(data):
             if isinstance(event, Request):
-                self._waiting.append(event)
+                self._waiting.append((event, self._record()))
                 self._expected = False
             elif isinstance(event, Refusal):
                 self._refusal = event
@@ -122,11 +137,21 @@ class ClientConnection(TwistedProtocol):
             self._expect_within(self._door.limits.header_timeout)
         self._next()
 
+    def _record(self) -> Tape | None:
+        """What the exchange that a whole request begins is recorded on."""
+        raw = b"" if self._splitter is None else self._splitter.take()
+        tape = self._door.tape() if raw else None
+        if tape is None:
+            self._splitter = None
+        else:
+            tape.request(CLIENT, raw)
+        return tape
+
     def _next(self) -> None:
         """Begin the next turn, if there is a request and the last one is over."""
         self._looping = True
         while self._turn is None and self._waiting and not self._paused and not self._lost:
-            turn = self._turn = Turn(self, self._waiting.popleft())
+            turn = self._turn = Turn(self, *self._waiting.popleft())
             self._asking = False
             self._deadline = 0.0
             self._door.respond(turn)

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsdgateway.bridge.sightings import Sighting
+from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.messages import Headers
 from wsdgateway.http.responses import Head
 from wsdgateway.net.deadlines import Deadline
@@ -87,7 +88,7 @@ def is_ipv6(url: str) -> bool:
 
 @attrs.define(eq=False)
 class Call:
-    """A request on its way. `on_sent` is called each time it is written to a connection."""
+    """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there."""
 
     address: Address
     operation: Operation
@@ -100,6 +101,7 @@ class Call:
     sent: bool = False
     abandoned: bool = False
     connection: "Connection | None" = None
+    tape: Tape | None = None
 
     def fail(self, error: DeviceError) -> None:
         """End without an answer; once."""

@@ -9,6 +9,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from wsdgateway.exchangelog.tape import DEVICE
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.net.devicecall import Address, Call, Response
@@ -72,12 +73,16 @@ class DeviceConnection(TwistedProtocol):
         call.on_sent()
         head = request_head(call.address.target, [
             (b"Host", call.address.authority), *call.headers, (b"Content-Length", b"%d" % len(call.body))])
+        if call.tape is not None:
+            call.tape.request(DEVICE, head + call.body)
         self._outbox.write(head + call.body)
 
     def dataReceived(self, data: bytes) -> None:
         if self._reader is None:
             self.abort()  # an idle device has nothing to say
             return
+        if self.call is not None and self.call.tape is not None:
+            self.call.tape.response(DEVICE, data)
         try:
             events = self._reader.feed(data)
         except BadAnswer as problem:

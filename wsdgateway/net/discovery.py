@@ -15,12 +15,14 @@ from wsdgateway.discovery.messages import MAX_ENVELOPE, read_message
 from wsdgateway.discovery.versions import NAMES
 from wsdgateway.net.interfaces import Interface, InterfaceWatch, read_interfaces
 from wsdgateway.net.multicast import Link
+from wsdgateway.net.routes import authority
 from wsdgateway.net.search import Search
 from wsdgateway.net.targets import Targets
 from wsdgateway.soap.parsing import Malformed
 
 LONGEST_PAUSE = 32  # looks at the interfaces
 WARN_PAUSE = 4
+Note = Callable[[str, str, str | None, str, bytes], None]
 QUESTIONS = frozenset(("Probe", "Resolve"))
 EVERYTHING = frozenset(NAMES)
 
@@ -29,14 +31,14 @@ class Discovery(Service):
     """Keeps a link open for each interface that is there. Opens no socket where there are no interfaces.
 
     `is_own` tells whether a MessageID is one of ours; `count(side, name)` is told of each message that came in,
-    `dropped(why)` of each that was of no use.
+    `dropped(why)` of each that was of no use; `note(name, action, message_id, client, data)` of what it said.
     """
 
     logger = Logger()
 
     def __init__(self, reactor: Any, *, clients: tuple[str, ...], devices: tuple[str, ...],
                  is_own: Callable[[str], bool], count: Callable[[str, str], None], dropped: Callable[[str], None],
-                 targets: Targets | None = None, search: Search | None = None,
+                 note: Note = lambda *said: None, targets: Targets | None = None, search: Search | None = None,
                  read: Callable[[], dict[str, Interface]] = read_interfaces) -> None:
         self._reactor = reactor
         self._clients = frozenset(clients)
@@ -46,6 +48,7 @@ class Discovery(Service):
         self._is_own = is_own
         self._count = count
         self._dropped = dropped
+        self._note = note
         self._links: dict[tuple[str, int], Link] = {}
         self._troubled: dict[tuple[str, int], str] = {}
         self._pauses: dict[tuple[str, int], tuple[int, int]] = {}
@@ -154,6 +157,7 @@ class Discovery(Service):
             return  # on a link with clients and scanners
         side = "device" if answer or (with_devices and message.name not in QUESTIONS) else "client"
         self._count(side, message.name)
+        self._note(message.name, message.version.action(message.name), message.message_id, authority(host, port), data)
         if message.name in QUESTIONS:
             if self._targets is not None and with_clients and not answer:
                 self._targets.heard(link, message, host, port)

@@ -16,6 +16,7 @@ from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sinks import Network
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.subscription import DeviceSubscription
@@ -33,13 +34,14 @@ class EventSink:
 
     log = Logger()
 
-    def __init__(self, bridge: BridgedScanner, device: DeviceClient, audience: Audience, metrics: Metrics, *,
-                 sources: tuple[Network, ...], seconds: Callable[[], float], new_id: Callable[[], str],
-                 after_learning: Callable[[], None]) -> None:
+    def __init__(self, bridge: BridgedScanner, device: DeviceClient, audience: Audience, metrics: Metrics,
+                 accounts: Accounts, *, sources: tuple[Network, ...], seconds: Callable[[], float],
+                 new_id: Callable[[], str], after_learning: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
         self._audience = audience
         self._metrics = metrics
+        self._accounts = accounts
         self._sources = sources
         self._seconds = seconds
         self._new_id = new_id
@@ -52,10 +54,13 @@ class EventSink:
         return partial(self._notify, subscription) if subscription is not None else None
 
     def _notify(self, subscription: DeviceSubscription, turn: Turn) -> None:
+        started = self._accounts.now()
         notification = read_notification(turn.request.body)
         if isinstance(notification, Rejected):
             turn.refuse(notification.fault, notification.relates_to, self._new_id())
-        elif not self._may_notify(turn.client):
+            self._accounts.event(turn, "other", started, notification.envelope, None)
+            return
+        if not self._may_notify(turn.client):
             self.log.warn("{scanner}: a notification from {client} is refused, for that is none of the scanner's "
                           "addresses; if it is the scanner, add it to event_sources", scanner=self._bridge.name,
                           client=turn.client.removeprefix("::ffff:"))
@@ -64,6 +69,10 @@ class EventSink:
                 notification.message_id, self._new_id())
         else:
             turn.answer(202, b"", b"")
+        status = notification.status
+        self._accounts.event(turn, notification.event or "SubscriptionEnd", started, notification.envelope,
+                             None if status is None else status.job_id)
+        if turn.status == 202:
             self._device.heard_at = self._seconds()
             if subscription.identifier:
                 self._take_for_panel(subscription, notification)

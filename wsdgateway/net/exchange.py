@@ -16,6 +16,7 @@ from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, 
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.http.messages import FRAMING, end_to_end, first, is_soap, media_type
 from wsdgateway.metrics import DEVICE, ERROR, FAULT, LOCAL, OK, REFUSED, Metrics
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.devicecall import Call, Response, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.directed import DirectedDiscovery
@@ -24,7 +25,7 @@ from wsdgateway.net.failures import BadDevice, DeviceError, fault_for
 from wsdgateway.net.relay import relay
 from wsdgateway.net.standin import StandIn
 from wsdgateway.net.turn import Turn
-from wsdgateway.scan.operations import RETRIEVE_IMAGE
+from wsdgateway.scan.operations import OTHER, RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
 
@@ -41,7 +42,7 @@ class Exchanges:
     log = Logger()
 
     def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, stand_in: StandIn,
-                 directed: DirectedDiscovery, metrics: Metrics, *, seconds: Callable[[], float],
+                 directed: DirectedDiscovery, metrics: Metrics, accounts: Accounts, *, seconds: Callable[[], float],
                  new_id: Callable[[], str], after_learning: Callable[[], None], on_trouble: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
@@ -49,6 +50,7 @@ class Exchanges:
         self._stand_in = stand_in
         self._directed = directed
         self._metrics = metrics
+        self._accounts = accounts
         self._seconds = seconds
         self._new_id = new_id
         self._after_learning = after_learning
@@ -62,26 +64,26 @@ class Exchanges:
         question = route(request.body, endpoint, client=turn.client, host=request.host, subscription=subscription)
         if isinstance(question, Rejected):
             turn.refuse(question.fault, question.relates_to, self._new_id())
-            self._account(question.operation, REFUSED, started)
+            self._accounts.client(turn, question.operation, REFUSED, started, question.envelope)
             return
         if isinstance(question, DeviceRequest):
             asking = Deferred.fromCoroutine(self._serve_device(turn, question, started))
-            asking.addErrback(self._failed, turn)
+            asking.addErrback(self._failed, turn, started)
             return
         if isinstance(question, EventingRequest):
             listening = Deferred.fromCoroutine(self._serve_eventing(turn, question, started))
-            listening.addErrback(self._failed, turn)
+            listening.addErrback(self._failed, turn, started)
             return
         decision = self._bridge.ask(question, started)
         if isinstance(decision, Answer):
             turn.answer(200, decision.body)
-            self._account(question.operation.name, LOCAL, started)
+            self._account(turn, question, LOCAL, started)
             return
         if isinstance(decision, Forward) and not question.operation.learns and question.operation is not RETRIEVE_IMAGE:
             self._forward(turn, decision, started)
             return
         running = Deferred.fromCoroutine(self._pursue(turn, question, decision, started))
-        running.addErrback(self._failed, turn)
+        running.addErrback(self._failed, turn, started)
 
     async def _serve_device(self, turn: Turn, request: DeviceRequest, started: float) -> None:
         if request.name == "Get":
@@ -90,13 +92,13 @@ class Exchanges:
             decision, source = await self._directed.answer([self._stand_in], request.envelope, turn.base())
         if not turn.gone:
             self._give(turn, request.envelope.message_id, decision, source)
-        self._account(request.name, source, started)
+        self._accounts.client(turn, request.name, source, started, request.envelope)
 
     async def _serve_eventing(self, turn: Turn, request: EventingRequest, started: float) -> None:
         decision, source = await self._source.answer(request, turn.base(), turn.has_left)
         if not turn.gone:
             self._give(turn, request.envelope.message_id, decision, source)
-        self._account(request.operation.name, source, started)
+        self._accounts.client(turn, request.operation.name, source, started, request.envelope)
 
     def _forward(self, turn: Turn, forward: Forward, started: float) -> None:
         """Send a request of whose answer nothing is learnt. One that comes in one piece, as most do, needs no
@@ -105,7 +107,7 @@ class Exchanges:
         sending = self._device.request(call)
         sending.addCallbacks(self._answered, self._not_answered, callbackArgs=(turn, forward, started),
                              errbackArgs=(call, turn, forward, started))
-        sending.addErrback(self._failed, turn)
+        sending.addErrback(self._failed, turn, started)
 
     def _answered(self, response: Response, turn: Turn, forward: Forward, started: float) -> Deferred[None] | None:
         head = response.head
@@ -113,7 +115,7 @@ class Exchanges:
             return Deferred.fromCoroutine(self._receive_late(response, turn, forward, started))
         self._count(response.call, OK if head.status < 400 else FAULT)
         turn.pass_on(head.status, head.reason, end_to_end(head.headers, FRAMING), response.whole())
-        self._account(forward.question.operation.name, DEVICE, started)
+        self._account(turn, forward.question, DEVICE, started)
         return None
 
     async def _receive_late(self, response: Response, turn: Turn, forward: Forward, started: float) -> None:
@@ -122,18 +124,19 @@ class Exchanges:
             turn.refuse(outcome.fault, forward.question.envelope.message_id, self._new_id())
         elif outcome is not None:
             self._give(turn, forward.question.envelope.message_id, Pass(outcome), DEVICE)
-        self._account(forward.question.operation.name, DEVICE, started)
+        self._account(turn, forward.question, DEVICE, started)
 
     def _not_answered(self, failure: TwistedFailure, call: Call, turn: Turn, forward: Forward, started: float) -> None:
         failure.trap(DeviceError)
         self._warn(call, turn, failure.value)
         turn.refuse(fault_for(failure.value), forward.question.envelope.message_id, self._new_id())
-        self._account(call.operation.name, DEVICE if call.sent else REFUSED, started)
+        self._account(turn, forward.question, DEVICE if call.sent else REFUSED, started)
 
-    def _failed(self, failure: object, turn: Turn) -> None:
+    def _failed(self, failure: object, turn: Turn, started: float) -> None:
         self.log.failure("while answering {client}", failure, client=turn.client)  # type: ignore[arg-type]
         if not turn.gone:
             turn.abort()
+        self._accounts.client(turn, OTHER.name, REFUSED, started)
 
     async def _pursue(self, turn: Turn, question: Question, decision: Decision, started: float) -> None:
         source = LOCAL
@@ -153,7 +156,7 @@ class Exchanges:
             else:
                 source = self._give(turn, question.envelope.message_id, decision, source)
                 break
-        self._account(question.operation.name, source, started)
+        self._account(turn, question, source, started)
 
     def _give(self, turn: Turn, message_id: str | None, decision: Answer | Refuse | Pass, source: str) -> str:
         if isinstance(decision, Answer):
@@ -187,6 +190,7 @@ class Exchanges:
         assert address is not None
         operation = forward.question.operation
         call = Call(address_of(address), operation, forward.body, end_to_end(turn.request.headers, _NOT_FORWARDED))
+        call.tape = turn.tape
         if operation.learns:
             call.on_sent = lambda: self._bridge.sent(forward, self._seconds())
         return call
@@ -225,9 +229,10 @@ class Exchanges:
         self._count(call, OK if reply.status < 400 else FAULT)
         return reply
 
-    def _account(self, operation: str, source: str, started: float) -> None:
-        """A client's request has been answered, from that source."""
-        self._metrics.request(self._bridge.name, operation, source, self._seconds() - started)
+    def _account(self, turn: Turn, question: Question, source: str, started: float) -> None:
+        """A client's question has been answered, from that source."""
+        self._accounts.client(turn, question.operation.name, source, started, question.envelope,
+                              None if question.wanted is None else question.wanted.job_id)
 
     def _count_image(self, size: int) -> None:
         self._metrics.image_bytes(self._bridge.name, size)

@@ -10,9 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from wsdgateway.exchangelog.log import ExchangeLog
+from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.clientconnection import ClientConnection, Limits
 from wsdgateway.net.outbox import PostOffice
+from wsdgateway.net.routes import authority
 from wsdgateway.net.turn import Turn, http_date
 
 Respond = Callable[[Turn], None]
@@ -28,7 +31,7 @@ class FrontDoor(Factory):
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
                  respond: Respond, refused: Callable[[ClientConnection, Refusal], None],
-                 base: Callable[[str, int], str]) -> None:
+                 base: Callable[[str, int], str], log: ExchangeLog) -> None:
         self.reactor = reactor
         self.seconds = seconds
         self.limits = limits
@@ -38,13 +41,23 @@ class FrontDoor(Factory):
         self.connections: set[ClientConnection] = set()
         self.post = PostOffice(reactor)
         self._wall = wall
+        self._log = log
         self._date = (-1, b"")
         self._waiting: list[Deferred[None]] = []
         self.draining = False
 
     def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
         host = getattr(addr, "host", "")
-        return ClientConnection(self, host, f"{host}:{getattr(addr, 'port', '')}")
+        return ClientConnection(self, host, authority(host, getattr(addr, "port", 0)))
+
+    @property
+    def records(self) -> bool:
+        """Whether exchanges are recorded as they are on the wire."""
+        return self._log.captures is not None
+
+    def tape(self) -> Tape | None:
+        """What an exchange that begins is recorded on, if it is."""
+        return self._log.tape()
 
     def date(self) -> bytes:
         """The Date field for now, written once a second."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.exchange import read_reply
@@ -16,10 +17,11 @@ class OwnRequests:
     """Those of one scanner. `device` is the client that everything else goes to the scanner by, too."""
 
     def __init__(self, scanner: str, device: DeviceClient, make_client: Callable[[], DeviceClient],
-                 metrics: Metrics) -> None:
+                 metrics: Metrics, accounts: Accounts) -> None:
         self._scanner = scanner
         self._device = device
         self._metrics = metrics
+        self._accounts = accounts
         self.make_client = make_client
 
     async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
@@ -42,12 +44,16 @@ class OwnRequests:
         except ValueError as error:
             raise BadDevice(url, str(error)) from None
         call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
+        call.tape = self._accounts.tape()
+        started = self._accounts.now()
         try:
             reply = await read_reply(await device.request(call))
         except DeviceError as error:
             error.sent = call.sent
+            self._accounts.own(operation.name, started, body, None, b"", call.tape)
             if call.sent:
                 self._metrics.device_request(self._scanner, operation.name, ERROR)
             raise
+        self._accounts.own(operation.name, started, body, reply.status, reply.body, call.tape)
         self._metrics.device_request(self._scanner, operation.name, OK if reply.status < 400 else FAULT)
         return reply

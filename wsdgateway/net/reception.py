@@ -15,9 +15,12 @@ from wsdgateway.bridge.routing import Endpoint
 from wsdgateway.discovery.messages import read_addressed
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.http.messages import is_soap
+from wsdgateway.metrics import REFUSED
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.turn import Turn
+from wsdgateway.scan.operations import OTHER
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args
 from wsdgateway.soap.parsing import Malformed
@@ -34,7 +37,8 @@ class Reception:
 
     log = Logger()
 
-    def __init__(self, *, new_id: Callable[[], str], directed: DirectedDiscovery) -> None:
+    def __init__(self, accounts: Accounts, *, new_id: Callable[[], str], directed: DirectedDiscovery) -> None:
+        self._accounts = accounts
         self._new_id = new_id
         self._directed = directed
         self._scanners: dict[bytes, Scanner] = {}
@@ -64,6 +68,8 @@ class Reception:
             turn.answer(415, b"Send SOAP 1.2 as application/soap+xml.\n", _TEXT)
         else:
             place(turn)
+            return
+        self._accounts.client(turn, OTHER.name, REFUSED, self._accounts.now())
 
     def _find(self, path: bytes) -> Place | None:
         """The addresses with a part that is made while we run."""
@@ -79,28 +85,33 @@ class Reception:
 
     def _discovery(self, turn: Turn) -> None:
         """Directed Probe and Resolve for every scanner at once."""
+        started = self._accounts.now()
+        envelope: Envelope | None = None
         try:
             envelope = read_addressed(turn.request.body)
         except Malformed as error:
             turn.refuse(invalid_args(f"The request can't be read: {error}."), error.message_id, self._new_id())
-            return
-        if envelope.action is None:
-            turn.refuse(action_missing(), envelope.message_id, self._new_id())
-        elif discovery_request(envelope.action) is None:
-            turn.refuse(action_not_supported(envelope.action), envelope.message_id, self._new_id())
         else:
-            answering = Deferred.fromCoroutine(self._discover(turn, envelope))
-            answering.addErrback(self._failed, turn)
+            name = None if envelope.action is None else discovery_request(envelope.action)
+            if name is not None:
+                answering = Deferred.fromCoroutine(self._discover(turn, envelope, name, started))
+                answering.addErrback(self._failed, turn, started)
+                return
+            turn.refuse(action_missing() if envelope.action is None else action_not_supported(envelope.action),
+                        envelope.message_id, self._new_id())
+        self._accounts.client(turn, OTHER.name, REFUSED, started, envelope)
 
-    async def _discover(self, turn: Turn, envelope: Envelope) -> None:
+    async def _discover(self, turn: Turn, envelope: Envelope, name: str, started: float) -> None:
         stand_ins = [scanner.stand_in for scanner in self._scanners.values()]
-        decision, _ = await self._directed.answer(stand_ins, envelope, turn.base())
+        decision, source = await self._directed.answer(stand_ins, envelope, turn.base())
         if isinstance(decision, Refuse):
             turn.refuse(decision.fault, envelope.message_id, self._new_id())
         else:
             turn.answer(200, decision.body)
+        self._accounts.client(turn, name, source, started, envelope)
 
-    def _failed(self, failure: Failure, turn: Turn) -> None:
+    def _failed(self, failure: Failure, turn: Turn, started: float) -> None:
         self.log.failure("while answering {client}", failure, client=turn.client)
         if not turn.gone:
             turn.abort()
+        self._accounts.client(turn, OTHER.name, REFUSED, started)

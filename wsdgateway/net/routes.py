@@ -87,5 +87,10 @@ def local_base(addresses: tuple[Address, ...], client: str, listeners: list[tupl
 
 def url_of(host: str, port: int) -> str:
     """The URL of an address of ours, without a path; an IPv4 address in IPv6's clothes as itself, without a scope."""
-    host = host.partition("%")[0].removeprefix("::ffff:")
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{authority(host.partition('%')[0], port)}"
+
+
+def authority(host: str, port: int) -> str:
+    """An address with its port; an IPv4 address in IPv6's clothes as itself."""
+    host = host.removeprefix("::ffff:")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

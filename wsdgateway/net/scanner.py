@@ -17,6 +17,7 @@ from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sightings import News
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.source import SOURCE_CANCELING
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.attendance import Attendance
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
@@ -53,8 +54,9 @@ class Scanner:
             max_subscriptions=options.max_subscriptions)
         self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
                                         on_reachable=self._reachability_changed)
+        accounts = Accounts(self.name, around.metrics, around.log, seconds=around.seconds, wall=around.wall)
         requests = self.requests = OwnRequests(
-            self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics)
+            self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics, accounts)
         self.panel = Panel(around.reactor, self.bridge, around.store, self.check)
         self._leftovers = Leftovers(
             around.reactor, make_client=requests.make_client, side=self._side,
@@ -67,7 +69,7 @@ class Scanner:
             self.name, self.bridge.subscriptions, self.audience, self.panel, around.store, around.policy,
             options.client_expires, around.wall, around.new_id, self._no_events)
         self.sink = EventSink(
-            self.bridge, self.device, self.audience, around.metrics, sources=options.event_sources,
+            self.bridge, self.device, self.audience, around.metrics, accounts, sources=options.event_sources,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._store_finished)
         guise = Guise(options.uuid or (uuid_of(options.device) if options.device is not None else None),
                       options.device is not None, options.same_identity, options.suffix, options.announced,
@@ -83,7 +85,7 @@ class Scanner:
             around.reactor, seconds=around.seconds, device=self.device, check=self.stand_in.check)
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
-            seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
+            accounts, seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._where: Whereabouts | None = None

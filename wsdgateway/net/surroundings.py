@@ -7,6 +7,7 @@ import attrs
 
 from wsdgateway.bridge.jobtable import Job
 from wsdgateway.bridge.sinks import Network
+from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
@@ -50,7 +51,8 @@ class ScannerOptions:
 
 @attrs.frozen
 class Surroundings:
-    """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the store, who may be notified.
+    """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the exchange log, the store,
+    who may be notified.
 
     `events_base` gives the URL of this gateway as the device at a host and port reaches it. `on_presence` is told the
     name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side.
@@ -61,6 +63,7 @@ class Surroundings:
     wall: Callable[[], float]
     new_id: Callable[[], str]
     metrics: Metrics
+    log: ExchangeLog
     store: Keeping
     policy: SinkPolicy
     deliveries: Deliveries

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 
+from wsdgateway.exchangelog.tape import CLIENT, Tape
 from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, response_head
 from wsdgateway.http.requests import Request
 from wsdgateway.soap.envelope import CONTENT_TYPE
@@ -22,7 +23,7 @@ class Channel(Protocol):
     """The connection that a turn writes to."""
 
     client: str
-    peer: str
+    peer: str  # with its port
 
     def write(self, pieces: list[bytes | memoryview]) -> None:
         """Send bytes; dropped once the client is gone."""
@@ -52,15 +53,24 @@ def http_date(seconds: float) -> bytes:
 
 
 class Turn:
-    """One request and its answer. `on_gone` is called if the client leaves before the answer is complete."""
+    """One request and its answer. `on_gone` is called if the client leaves before the answer is complete.
 
-    __slots__ = ("_channel", "_chunked", "gone", "on_gone", "producer", "request", "written")
+    `status`, `fault` (its name) and `body` tell what was answered, as far as it was in one piece; `status` is None
+    where there was no answer, or it broke off. `tape` records both as they are on the wire.
+    """
 
-    def __init__(self, channel: Channel, request: Request) -> None:
+    __slots__ = ("_channel", "_chunked", "body", "fault", "gone", "on_gone", "producer", "request", "status", "tape",
+                 "written")
+
+    def __init__(self, channel: Channel, request: Request, tape: Tape | None = None) -> None:
         self._channel = channel
         self._chunked = False
         self.request = request
         self.gone = False
+        self.tape = tape
+        self.status: int | None = None
+        self.fault: str | None = None
+        self.body = b""
         self.written = 0
         self.on_gone: Callable[[], None] | None = None
         self.producer: IPushProducer | None = None
@@ -69,6 +79,11 @@ class Turn:
     def client(self) -> str:
         """The client's IP address."""
         return self._channel.client
+
+    @property
+    def peer(self) -> str:
+        """The client's IP address and port."""
+        return self._channel.peer
 
     def base(self) -> str:
         """The URL, without a path, under which the client reached us, or what it is to be told instead."""
@@ -86,19 +101,23 @@ class Turn:
         else:
             fields = [*headers, (b"Content-Type", content_type)] if content_type else headers
             head = response_head(status, fields)[:-2]
+        self.status = status
         self._whole(head + self._channel.date(), body)
 
     def refuse(self, fault: Fault, relates_to: str | None, message_id: str) -> None:
         """A fault of our own."""
+        self.fault = fault.subcode.rpartition(":")[2]
         self.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=message_id))
 
     def pass_on(self, status: int, reason: bytes, headers: Headers, body: bytes) -> None:
         """A device's answer, whole, with its own fields."""
+        self.status = status
         self._whole(response_head(status, headers, reason)[:-2], body)
 
     def _whole(self, head: bytes, body: bytes) -> None:
         self.written += len(body)
-        self._channel.write([head, b"Content-Length: %d\r\n" % len(body), self._persistence(self.request.keep_alive),
+        self.body = body
+        self._write([head, b"Content-Length: %d\r\n" % len(body), self._persistence(self.request.keep_alive),
                              b"\r\n", b"" if self.request.method == b"HEAD" else body])
         self._channel.turn_over(self, self.request.keep_alive)
 
@@ -113,7 +132,8 @@ class Turn:
         framing = b"Content-Length: %d\r\n" % length if length is not None else (
             b"Transfer-Encoding: chunked\r\n" if self._chunked else b"")
         keep_alive = self.request.keep_alive and (length is not None or self._chunked)
-        self._channel.write([response_head(status, headers, reason)[:-2], framing, self._persistence(keep_alive),
+        self.status = status
+        self._write([response_head(status, headers, reason)[:-2], framing, self._persistence(keep_alive),
                              b"\r\n"])
 
     def pending(self) -> int:
@@ -124,16 +144,22 @@ class Turn:
         """A piece of the body."""
         if data:
             self.written += len(data)
-            self._channel.write(chunk(data) if self._chunked else [data])
+            self._write(chunk(data) if self._chunked else [data])
 
     def finish(self, length: int | None) -> None:
         """The body is complete."""
         self.producer = None
         if self._chunked:
-            self._channel.write([LAST_CHUNK])
+            self._write([LAST_CHUNK])
         self._channel.turn_over(self, self.request.keep_alive and (length is not None or self._chunked))
 
     def abort(self) -> None:
         """The body will not be completed: close, so that a part is not taken for the whole."""
         self.producer = None
+        self.status = None
         self._channel.abort()
+
+    def _write(self, pieces: list[bytes | memoryview]) -> None:
+        if self.tape is not None and not self.gone:
+            self.tape.response(CLIENT, *pieces)
+        self._channel.write(pieces)

@@ -7,7 +7,7 @@ import attrs
 from lxml import etree
 
 from wsdgateway.scan.reading import identifier, tag, text
-from wsdgateway.soap.parsing import escape
+from wsdgateway.soap.parsing import escape, text_of
 
 
 @attrs.frozen
@@ -29,6 +29,14 @@ def read_created(body: etree._Element | None) -> CreatedJob | None:
 def job_id_of(body: etree._Element | None) -> str | None:
     """The JobId that a request's Body names, whatever the operation; None without one."""
     return None if body is None else identifier(body, "JobId")
+
+
+def people_of(body: etree._Element | None) -> tuple[str | None, str | None]:
+    """The JobOriginatingUserName and JobName in a message, wherever they stand; None for what is missing."""
+    if body is None:
+        return None, None
+    user, name = (next(body.iter(tag(element)), None) for element in ("JobOriginatingUserName", "JobName"))
+    return text_of(user), text_of(name)
 
 
 def write_create(ticket: str) -> str:

@@ -165,14 +165,25 @@ class Subscribers:
                 told += 1
         return told
 
+    def publish_message(self, event: str, write: Callable[[EndpointReference], bytes]) -> int:
+        """The same with messages made elsewhere: `write` gives the one to a sink."""
+        self._expire()
+        listening = [held for held in self.held.values() if event in held.events]
+        for subscription in listening:
+            self._queue(subscription, write(subscription.notify_to))
+        return len(listening)
+
     def notify(self, subscription: Subscription, event: str, body: str) -> None:
         """Queue one notification."""
-        if self._stopped or len(subscription.queue) >= MAX_QUEUE:
-            return
         sink = subscription.notify_to
-        subscription.queue.append(compose(
+        self._queue(subscription, compose(
             action=action_of(event), message_id=self._new_id(), to=sink.address, headers=sink.headers, body=body,
             namespaces={"wscn": WSCN, "wse": WSE}))
+
+    def _queue(self, subscription: Subscription, message: bytes) -> None:
+        if self._stopped or len(subscription.queue) >= MAX_QUEUE:
+            return
+        subscription.queue.append(message)
         if not subscription.sending:
             subscription.sending = True
             running = Deferred.fromCoroutine(self._deliver(subscription))

@@ -1,0 +1,244 @@
+"""Every query of the Grafana dashboard finds something in Debian's Prometheus, which scrapes a gateway at work."""
+
+import json
+import math
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from contextlib import suppress
+from functools import partial
+from http.client import HTTPConnection
+from urllib.parse import urlencode
+
+import pytest
+from conftest import REQUIRED, free_port, program, wait_for_port
+from dashboards import CONFIG, RULES, alerts, dashboard, filled, panels
+from messages import get_job_elements, job_request, subscribe
+from test_restart import Listener, post
+
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+
+PATH = "/front-desk/scan"
+DISCOVERY = ("239.255.255.250", 3702)
+# A scrape's timestamp is moved by up to 2 ms, so that they are at even distances.
+MOVED = 0.01
+TOKEN = "    # authorization:\n    #   credentials_file: /etc/prometheus/wsdgateway.token\n"
+
+
+def _need_prometheus():
+    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
+        message = "needs prometheus and promtool: apt install --no-install-recommends prometheus"
+        if REQUIRED:
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+def ask(port, path, method="GET"):
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def promtool(*arguments):
+    return subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60)
+
+
+class Office:
+    """A virtual scanner, the gateway in front of it, and a client that listens to events."""
+
+    def __init__(self, twistd, folder, listener):
+        self.folder, self.listener = folder, listener
+        self.scanner, self.port, self.admin = free_port(), free_port(), free_port()
+        # A uuid of its own: others may be heard on loopback.
+        (folder / "scanner.toml").write_text(
+            f'[scanner]\nendpoint = "tcp:{self.scanner}:interface=127.0.0.1"\npage_seconds = 0.1\n'
+            f'uuid = "{uuid.uuid4()}"\ninterfaces = ["lo"]\n')
+        (folder / "gateway.toml").write_text(
+            f'[gateway]\nstate = "memory:"\n[[listen]]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n'
+            f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{self.scanner}/WDP/SCAN"\n'
+            '[discovery]\ndevice_interfaces = ["lo"]\n'
+            f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
+        twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
+        twistd(self.port, "wsdgateway", "--config", "gateway.toml")
+
+    def listen(self):
+        status, body = post(self.port, PATH, subscribe(self.listener.url + "/told"))
+        assert status == 200, fault_of(read(body))
+
+    def work(self, until):
+        """Some of everything, to its end; when that was."""
+        before = len(self.ended())
+        done = subprocess.run([program("wsdgateway"), "scan", f"http://127.0.0.1:{self.port}{PATH}", "-o", "page.jpg"],
+                              cwd=self.folder, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        until(lambda: len(self.ended()) > before)
+        job = ask(self.admin, "/api/jobs")[-1]["job_id"]
+        for _ in range(20):
+            assert post(self.port, PATH, get_job_elements(job))[0] == 200  # from the job table
+        assert post(self.port, PATH, get_job_elements(job, names=("wscn:ScanTicket",)))[0] == 200  # the scanner knows
+        assert post(self.port, PATH, job_request("RetrieveImage", "999"))[0] >= 400  # the scanner's fault
+        assert post(self.port, PATH, b"no SOAP")[0] == 400  # refused
+        with socket.socket(type=socket.SOCK_DGRAM) as anybody:
+            anybody.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+            anybody.sendto(b"no message", DISCOVERY)
+        return time.time()
+
+    def ended(self):
+        return [one for one in self.listener.told.get("/told", ()) if one.action.endswith("/JobEndStateEvent")]
+
+
+class Prometheus:
+    """Debian's, with the configuration of `config/`, but for the target and how often it is scraped."""
+
+    def __init__(self, folder, admin):
+        text = (CONFIG / "prometheus.yml").read_text()
+        for there, here in (("127.0.0.1:8357", f"127.0.0.1:{admin}"),
+                            ("scrape_interval: 15s", "scrape_interval: 1s\n  evaluation_interval: 1s")):
+            assert text.count(there) == 1
+            text = text.replace(there, here)
+        (folder / "prometheus.yml").write_text(text)
+        (folder / RULES.name).write_bytes(RULES.read_bytes())
+        self.port = free_port()
+        with (folder / "prometheus.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [shutil.which("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=prometheus",
+                 f"--web.listen-address=127.0.0.1:{self.port}"], cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+
+    def query(self, expression):
+        """The samples of an instant query; a text that says why there are none."""
+        answer = ask(self.port, "/api/v1/query?" + urlencode({"query": expression}))
+        return answer["data"]["result"] if answer["status"] == "success" else answer["error"]
+
+    def scraped(self, moment):
+        """Whether there is a scrape from after that moment; looks five times a second."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.2)
+        assert self.process.poll() is None
+        with suppress(OSError, ValueError):  # it answers 503 at first
+            found = self.query(f'timestamp(up{{job="wsdgateway"}}) > {moment + MOVED} and up == 1')
+            assert isinstance(found, list), found
+            return found
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture
+def office(twistd, tmp_path, until):
+    """Subscribed at its scanner, and listened to."""
+    _need_prometheus()
+    listener = Listener()
+    made = Office(twistd, tmp_path, listener)
+    until(lambda: ask(made.scanner, "/control/")["subscriptions"] == 1)
+    made.listen()
+    yield made
+    listener.server.shutdown()
+    listener.server.server_close()
+
+
+@pytest.fixture
+def prometheus(office, tmp_path):
+    made = Prometheus(tmp_path, office.admin)
+    try:
+        wait_for_port(made.port, made.process)
+        yield made
+    finally:
+        made.end()
+
+
+def trouble_with(found):
+    """What is wrong with the answer to a query, or None; a rate of nothing by nothing is NaN."""
+    if not isinstance(found, list):
+        return found
+    if not any(math.isfinite(float(sample["value"][1])) for sample in found):
+        return f"no data: {found}"
+    return None
+
+
+def test_every_panel_shows_what_a_gateway_at_work_counts(office, prometheus, until):
+    for _ in range(2):  # a counter that is seen for the first time has no rate yet
+        until(partial(prometheus.scraped, office.work(until)), 30.0)
+    answers = {(panel["title"], target["refId"]): prometheus.query(filled(target["expr"]))
+               for panel in panels() for target in panel["targets"]}
+    troubles = {key: trouble for key, found in answers.items() if (trouble := trouble_with(found))}
+    # None may be empty: the work makes data for each, discovery and its drops included. What it does not bring about, a
+    # request that the scanner leaves unanswered or a lost notification, is shown as zero.
+    assert not troubles
+
+    def shown(title, label=None, query="A"):
+        return {sample["metric"].get(label): float(sample["value"][1]) for sample in answers[title, query]}
+
+    # Of 21 reads each time, the scanner was asked one.
+    assert 0.8 < shown("Status reads answered here")[None] < 1
+    reads = shown("Status reads: answered here, asked there", "source")
+    assert reads["local"] > reads["device"] > 0
+    assert shown("Finished jobs, by state", "state")["Completed"] == 2
+    assert shown("Subscriptions", "side") == {"device": 1, "client": 1}
+    assert shown("Scanners without a subscription")[None] == 0
+    assert shown("Images, each scanner", "scanner")["front-desk"] > 0
+    assert shown("Discovery messages that were dropped", "reason")["malformed"] > 0
+    assert 0 < shown("Answered here")[None] < shown("Images")[None]
+
+    [scanner] = [one for one in dashboard()["templating"]["list"] if one["name"] == "scanner"]
+    name = scanner["query"]["query"].removeprefix("label_values(").removesuffix(", scanner)")
+    assert ask(prometheus.port, f"/api/v1/label/scanner/values?match[]={name}")["data"] == ["front-desk"]
+
+    def evaluated():
+        groups = ask(prometheus.port, "/api/v1/rules")["data"]["groups"]
+        rules = {rule["name"]: rule for group in groups for rule in group["rules"]}
+        return rules if all(rule["health"] != "unknown" for rule in rules.values()) else None
+
+    rules = until(evaluated)
+    assert rules.keys() == alerts().keys()
+    assert {(rule["health"], rule["state"]) for rule in rules.values()} == {("ok", "inactive")}
+
+
+def test_promtool_has_nothing_to_say(tmp_path):
+    _need_prometheus()
+    done = promtool("check", "config", str(CONFIG / "prometheus.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    # With the token's lines, which are comments there.
+    text = (CONFIG / "prometheus.yml").read_text()
+    assert text.endswith(TOKEN)
+    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / RULES.name).write_bytes(RULES.read_bytes())
+    (tmp_path / "prometheus.yml").write_text(text.removesuffix(TOKEN) + TOKEN.replace("# ", "").replace(
+        "/etc/prometheus/wsdgateway.token", str(tmp_path / "token")))
+    done = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+FIRING = """\
+rule_files: [RULES]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'up{job="wsdgateway", instance="a"}', values: '1x5 0x60'}
+      - {series: 'wsdgateway_device_requests_total{instance="a", scanner="s", outcome="error"}', values: '0+1x60'}
+      - {series: 'wsdgateway_subscriptions{instance="a", scanner="s", side="device"}', values: '1x5 0x60'}
+      - {series: 'wsdgateway_subscriptions{instance="a", scanner="polled", side="device"}', values: '0x60'}
+      - {series: 'wsdgateway_deliveries_total{instance="a", scanner="s", outcome="dropped"}', values: '0+1x60'}
+    promql_expr_test:
+      - expr: count by (alertname, scanner) (ALERTS{alertstate="firing"})
+        eval_time: 45m
+        exp_samples:
+          - {labels: '{alertname="WsdgatewayDown"}', value: 1}
+          - {labels: '{alertname="WsdScannerErrors", scanner="s"}', value: 1}
+          - {labels: '{alertname="WsdScannerWithoutSubscription", scanner="s"}', value: 1}
+          - {labels: '{alertname="WsdDeliveriesDropped", scanner="s"}', value: 1}
+"""
+
+
+def test_the_alerts_fire(tmp_path):
+    _need_prometheus()
+    (tmp_path / "firing.yml").write_text(FIRING.replace("RULES", str(RULES)))
+    done = promtool("test", "rules", str(tmp_path / "firing.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,66 @@
+"""Secrets are covered where they stand, and nothing else changes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsdgateway.exchangelog.masking import Masks
+from wsdgateway.http.layout import layout
+
+BODY = (b'<w:CreateScanJobRequest xmlns:w="x"><w:DestinationToken a="1">s3cret</w:DestinationToken>'
+        b"<w:JobOriginatingUserName>ann</w:JobOriginatingUserName><w:JobName>tax return</w:JobName>"
+        b"<w:JobTokens>kept</w:JobTokens></w:CreateScanJobRequest>")
+HEAD = b"POST /x HTTP/1.1\r\nHost: h\r\nAuthorization: Basic QWxhZGRpbg==\r\n"
+
+
+def sized(body):
+    return HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def chunked(body, size):
+    pieces = [body[at:at + size] for at in range(0, len(body), size)]
+    return HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(
+        b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def test_secrets_and_names_are_covered_in_place():
+    raw = sized(BODY)
+    masked = Masks().message(raw, request=True)
+    assert len(masked) == len(raw)
+    for secret in (b"s3cret", b"ann", b"tax return", b"QWxhZGRpbg"):
+        assert secret not in masked
+    assert b"kept" in masked and b"<w:JobName>xxxxxxxxxx</w:JobName>" in masked
+
+
+def test_what_is_asked_for_stays():
+    raw = sized(BODY)
+    assert Masks(secrets=True, identify=True).message(raw, request=True) == raw
+    assert b"s3cret" not in Masks(identify=True).message(raw, request=True)
+    assert b"ann" in Masks(identify=True).message(raw, request=True)
+
+
+@given(st.integers(1, len(BODY)))
+def test_chunks_hide_nothing(size):
+    raw = chunked(BODY, size)
+    masked = Masks().message(raw, request=True)
+    assert len(masked) == len(raw)
+    content = layout(masked, request=True).content(masked)
+    assert content == Masks().content(BODY)
+    assert b"s3cret" not in content
+
+
+@pytest.mark.parametrize("body", [
+    b"<JobToken><![CDATA[s3cret]]></JobToken>", b"<JobToken><!-- </x> -->s3cret</JobToken >", b"<a:JobToken\n>s3cret",
+    b"<JobToken>\ns3cret\n</JobToken>", b"<b><JobToken/><JobToken>s3cret</JobToken></b>",
+    "<?xml version='1.0' encoding='utf-16'?><JobToken>s3cret</JobToken>".encode("utf-16-le"),
+    "<JobToken>s3cret</JobToken>".encode("utf-32-be"),
+])
+def test_ways_to_write_a_token(body):
+    assert b"s3cret" not in Masks().content(body).replace(b"\0", b"")
+
+
+def test_where_scanners_notify_us_is_secret_too():
+    secret = b"AbCdEfGhIjKlMnOpQrStUvWxYz_-0123"
+    raw = b"POST /front-desk/events/%s HTTP/1.1\r\nHost: h\r\n\r\n" % secret
+    assert secret not in Masks().message(raw, request=True)
+    assert secret not in Masks().content(b"<Address>http://h/front-desk/events/%s</Address>" % secret)

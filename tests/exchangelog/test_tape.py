@@ -1,0 +1,148 @@
+"""Exchanges as they are kept: both sides, with their images or without."""
+
+import hashlib
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from wsdgateway.exchangelog.images import has_note, read_note
+from wsdgateway.exchangelog.masking import Masks
+from wsdgateway.exchangelog.tape import CLIENT, DEVICE, EVENT, SPILL, Tape
+
+REQUEST = b"POST /x HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n\r\n"
+SOAP = b"<e><JobToken>s3cret</JobToken></e>"
+
+
+def jpeg(size=(40, 30)):
+    file = BytesIO()
+    Image.effect_noise(size, 100).save(file, "JPEG", dpi=(300, 300))
+    return file.getvalue()
+
+
+IMAGE = jpeg()
+
+
+def multipart(image=IMAGE):
+    return (b"--b\r\nContent-Type: application/xop+xml\r\n\r\n" + SOAP + b"\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n"
+            + image + b"\r\n--b--\r\n")
+
+
+def answer(body, chunk=0):
+    head = b'HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary="b"\r\n'
+    if not chunk:
+        return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    pieces = [body[at:at + chunk] for at in range(0, len(body), chunk)]
+    return head + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(
+        b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+class Keeper:
+    def __init__(self):
+        self.disk = {}
+
+    def spill(self, tape, suffix, data):
+        self.disk[suffix] = self.disk.get(suffix, b"") + data
+
+
+def tape(*, images=False, masks=None):
+    keeper = Keeper()
+    made = Tape(keeper, 1, masks or Masks(), images=images)
+    made.keeper = keeper
+    return made
+
+
+def kept(made):
+    return {message.suffix: made.keeper.disk.get(message.suffix, b"") + message.raw if message.spilled else message.raw
+            for message in made.messages()}
+
+
+@given(st.integers(1, 3000), st.sampled_from([0, 7, 500]))
+def test_an_image_is_left_out_and_described(size, chunk):
+    made = tape()
+    made.request(CLIENT, REQUEST % b"us")
+    raw = answer(multipart(), chunk)
+    for at in range(0, len(raw), size):
+        made.response(CLIENT, raw[at:at + size])
+    response = kept(made)["client.response.http"]
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert raw.startswith(head)
+    assert IMAGE[:100] not in response and has_note(response) and b"s3cret" not in response
+    note = read_note(body.split(b"\r\n\r\n")[2].split(b"\r\n")[0])
+    assert (note.length, note.sha256) == (len(IMAGE), hashlib.sha256(IMAGE).hexdigest())
+    assert (note.format, note.width, note.height, note.resolution) == ("JPEG", 40, 30, 300)
+
+
+def test_an_image_without_multipart_is_left_out_too():
+    made = tape()
+    made.response(CLIENT, b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n" + IMAGE)
+    _, _, note = kept(made)["client.response.http"].partition(b"\r\n\r\n")
+    assert read_note(note).length == len(IMAGE)
+
+
+@pytest.mark.parametrize("raw", [
+    b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary=b\r\nContent-Length: 10\r\n\r\n--b\r\nbroken off",
+    b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary=b\r\n\r\n" + multipart()[:200],
+    b"HTTP/1.1 200 OK\r\nContent-Type: image/x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"no http at all", b"",
+])
+def test_what_is_broken_is_kept_as_far_as_it_goes(raw):
+    made = tape()
+    made.response(DEVICE, raw)
+    assert kept(made)["device.response.http"].startswith(raw[:14])
+
+
+@given(st.integers(1, 200_000), st.sampled_from([0, 5000]))
+def test_with_images_everything_stays_as_it_was(size, chunk):
+    large = jpeg((600, 600))
+    assert len(large) > SPILL
+    raw = answer(multipart(large), chunk)
+    made = tape(images=True, masks=Masks(secrets=True, identify=True))
+    for at in range(0, len(raw), size):
+        made.response(CLIENT, raw[at:at + size])
+    assert kept(made)["client.response.http"] == raw
+
+
+def test_tokens_before_a_large_image_are_masked():
+    made = tape(images=True)
+    made.response(CLIENT, answer(multipart(jpeg((600, 600)))))
+    assert b"s3cret" not in kept(made)["client.response.http"]
+
+
+def test_a_large_answer_without_images_is_masked_to_its_end():
+    made = tape(images=True)
+    body = b"<e>" + b" " * SPILL * 2 + SOAP + b"</e>"
+    made.response(CLIENT, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body)
+    response = kept(made)["client.response.http"]
+    assert len(response) > SPILL and b"s3cret" not in response
+
+
+def test_the_devices_side_is_kept_if_it_differs():
+    made = tape()
+    for side in (CLIENT, DEVICE):
+        made.request(side, REQUEST % b"same")
+        made.response(side, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert set(kept(made)) == {"client.request.http", "client.response.http"}
+    made.request(DEVICE, REQUEST % b"another")
+    made.response(DEVICE, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert set(kept(made)) == {f"{side}.{kind}.http" for side in ("client", "device")
+                               for kind in ("request", "response")}
+
+
+def test_a_request_that_is_sent_again_begins_anew():
+    made = tape()
+    made.request(DEVICE, REQUEST % b"first")
+    made.response(DEVICE, b"HTTP/1.1 5")
+    made.request(DEVICE, REQUEST % b"second")
+    made.response(DEVICE, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert b"second" in kept(made)["device.request.http"]
+    assert kept(made)["device.response.http"].startswith(b"HTTP/1.1 200")
+
+
+def test_an_event_is_told_from_a_clients_request():
+    made = tape()
+    made.incoming = EVENT
+    made.request(CLIENT, REQUEST % b"us")
+    assert set(kept(made)) == {"event.request.http"}

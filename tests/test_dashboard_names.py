@@ -1,0 +1,123 @@
+"""The dashboard and the alerting rules ask for what the gateway counts: names, labels, and values of labels."""
+
+import itertools
+import json
+import re
+
+import pytest
+from dashboards import DASHBOARD, alerts, dashboard, filled, panels
+from prometheus_client.parser import text_string_to_metric_families
+
+from wsdgateway.metrics import DEVICE, ERROR, FAULT, LOCAL, OK, REFUSED, Metrics
+from wsdgateway.scan.operations import GET_JOB_ELEMENTS, RETRIEVE_IMAGE
+
+SELECTOR = re.compile(r"\b(wsdgateway_\w+)(?:\{(.*?)\})?")
+MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"(.*?)"(?:, |$)')
+GROUPED = re.compile(r"\bby \((.*?)\)")
+SCANNER = "front-desk"
+
+
+class Bridged:
+    """A scanner whose gauges are asked for."""
+
+    name = SCANNER
+
+    def subscriptions(self):
+        return {"device": 1, "client": 0}
+
+    def job_states(self):
+        return ()
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """The labels of everything that was counted, by name."""
+    metrics = Metrics()
+    metrics.scanners.append(Bridged())
+    for operation, source, outcome in itertools.product(
+            (GET_JOB_ELEMENTS.name, RETRIEVE_IMAGE.name, "other"), (LOCAL, DEVICE, REFUSED), (OK, FAULT, ERROR)):
+        metrics.request(SCANNER, operation, source, 0.1)
+        metrics.device_request(SCANNER, operation, outcome)
+    metrics.image_bytes(SCANNER, 1)
+    metrics.event(SCANNER, "other")
+    metrics.deliveries(SCANNER)
+    metrics.discovery("client", "Probe")
+    metrics.discovery_dropped("rate")
+    found = {}
+    for family in text_string_to_metric_families(metrics.render().decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample.labels)
+    return found
+
+
+def _matches(labels, matcher):
+    name, how, value = matcher
+    equal = re.fullmatch(value, labels[name]) if "~" in how else value == labels[name]
+    return bool(equal) != how.startswith("!")
+
+
+def check(expression, samples):
+    """Each of its selectors finds something that was counted; the labels that are left by its groupings."""
+    selectors = SELECTOR.findall(expression)
+    assert selectors, expression
+    for name, within in selectors:
+        assert name in samples, expression
+        matchers = MATCHER.findall(within)
+        assert ", ".join(f'{label}{how}"{value}"' for label, how, value in matchers) == within, expression
+        assert {label for label, _, _ in matchers} <= samples[name][0].keys(), expression
+        for matcher in matchers:  # a misspelt value would be hidden by the others in a regular expression
+            for value in matcher[2].split("|"):
+                assert any(_matches(labels, (matcher[0], "=", value)) for labels in samples[name]), expression
+        assert any(all(_matches(labels, one) for one in matchers) for labels in samples[name]), expression
+    left = {label for labels in GROUPED.findall(expression) for label in labels.split(", ")}
+    assert left <= {"instance", *samples[selectors[0][0]][0]}, expression
+    return left
+
+
+def test_every_query_asks_for_what_is_counted(samples):
+    for panel in panels():
+        for target in panel["targets"]:
+            left = check(filled(target["expr"]), samples)
+            assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) == left - {"le"}, panel["title"]
+    [scanner] = [one for one in dashboard()["templating"]["list"] if one["name"] == "scanner"]
+    name, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", scanner["query"]["query"]).groups()
+    assert label in samples[name][0]
+
+
+def test_everything_that_is_counted_is_shown(samples):
+    asked = {name for panel in panels() for target in panel["targets"] for name, _ in SELECTOR.findall(target["expr"])}
+    assert asked == {name for name in samples if not name.endswith(("_sum", "_count"))}
+
+
+def test_the_alerts_ask_for_what_is_counted(samples):
+    ours = [expression for name, expression in alerts().items() if name != "WsdgatewayDown"]
+    assert len(ours) == 3
+    for expression in ours:
+        check(expression, samples)
+
+
+def test_every_panel_has_its_words_and_its_place():
+    taken, numbers = set(), set()
+    for panel in dashboard()["panels"]:
+        at = panel["gridPos"]
+        cells = set(itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])))
+        assert at["x"] + at["w"] <= 24
+        assert not taken & cells and panel["id"] not in numbers, panel["title"]
+        taken |= cells
+        numbers.add(panel["id"])
+        assert panel["title"]
+    for panel in panels():
+        assert panel["description"].endswith("."), panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert {one["datasource"]["uid"] for one in (panel, *panel["targets"])} == {"${datasource}"}
+
+
+def test_it_can_be_imported_and_compared():
+    whole = dashboard()
+    assert whole["id"] is None
+    assert whole["schemaVersion"] >= 36
+    assert [one["name"] for one in whole["__inputs"]] == ["DS_PROMETHEUS"]
+    [source] = [one for one in whole["templating"]["list"] if one["name"] == "datasource"]
+    assert source["current"]["value"] == "${DS_PROMETHEUS}"
+    assert {panel["type"] for panel in panels()} <= {one["id"] for one in whole["__requires"]}
+    assert DASHBOARD.read_text("utf-8") == json.dumps(whole, ensure_ascii=False, indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,93 @@
+"""Writing to disk without making anybody wait: jobs that run in a thread, one after the other, and are bounded."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+MAX_QUEUED = 16 << 20
+
+
+class Background:
+    """`most` is in bytes: what waits to be written. `what` names it in the log; `count` is told how many were `written`
+    and how many `dropped`.
+
+    That the disk is full, or can't keep up, is said when it begins and when it is over.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, what: str, count: Callable[[str, int], None], most: int = MAX_QUEUED) -> None:
+        self._reactor = reactor
+        self._what = what
+        self._count = count
+        self._most = most
+        self._queue: deque[tuple[Callable[[], None], int, int]] = deque()
+        self._queued = 0
+        self._running: Deferred[None] | None = None
+        self._missing = 0
+        self._waiting: list[Deferred[None]] = []
+
+    def put(self, job: Callable[[], None], size: int, count: int) -> bool:
+        """Do this in its turn; `count` is lost if it can't be done. False if too much waits already."""
+        if self._queued + size > self._most and self._queue:
+            self.missed(count, "the disk does not keep up")
+            return False
+        self._queue.append((job, size, count))
+        self._queued += size
+        self._next()
+        return True
+
+    def missed(self, count: int, why: str) -> None:
+        """So much is not written."""
+        if not count:
+            return
+        if not self._missing:
+            self.log.error("{what}: nothing more is written until it can be again: {why}", what=self._what, why=why)
+        self._missing += count
+        self._count("dropped", count)
+
+    def _next(self) -> None:
+        if self._running is not None:
+            return
+        if not self._queue:
+            waiting, self._waiting = self._waiting, []
+            for idle in waiting:
+                idle.callback(None)
+            return
+        job, size, count = self._queue.popleft()
+        self._running = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), job)
+        self._running.addCallbacks(lambda _: self._done(count), lambda failure: self._failed(failure, count))
+        self._running.addBoth(lambda _: self._over(size))
+
+    def _done(self, count: int) -> None:
+        if not count:
+            return
+        self._count("written", count)
+        if self._missing:
+            self.log.info("{what}: written again; {count} are missing", what=self._what, count=self._missing)
+            self._missing = 0
+
+    def _failed(self, failure: Failure, count: int) -> None:
+        if failure.check(OSError) is None:
+            self.log.failure("{what}", failure, what=self._what)
+        error: Any = failure.value
+        self.missed(count, f"{getattr(error, 'filename', None) or ''} {getattr(error, 'strerror', error)}".strip())
+
+    def _over(self, size: int) -> None:
+        self._queued -= size
+        self._running = None
+        self._next()
+
+    def idle(self) -> Deferred[None]:
+        """Fires when nothing waits any more."""
+        idle: Deferred[None] = Deferred(self._waiting.remove)
+        if self._running is None and not self._queue:
+            idle.callback(None)
+        else:
+            self._waiting.append(idle)
+        return idle

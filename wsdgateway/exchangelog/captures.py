@@ -1,0 +1,66 @@
+"""Exchanges to files as they were on the wire: `exchangelog.tape` has the messages, `exchangelog.folder` the files."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count as counted_from
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from wsdgateway.exchangelog.background import Background
+from wsdgateway.exchangelog.folder import CaptureFolder, capture_name
+from wsdgateway.exchangelog.masking import Masks
+from wsdgateway.exchangelog.tape import Message, Tape
+
+
+class Captures:
+    """All captures of this run. `count(outcome, number)` is told what became of each; `wall` is seconds since 1970."""
+
+    def __init__(self, reactor: Any, folder: Path, *, masks: Masks, images: bool, budget: int,
+                 wall: Callable[[], float], count: Callable[[str, int], None]) -> None:
+        self._masks = masks
+        self._images = images
+        self._wall = wall
+        self._numbers = counted_from(1)
+        self._folder = CaptureFolder(folder, budget)
+        self._background = Background(
+            reactor, f"[exchange_log] capture = {folder}", count)
+
+    def begin(self) -> Tape:
+        """An exchange begins."""
+        return Tape(self, next(self._numbers), self._masks, images=self._images)
+
+    def spill(self, tape: Tape, suffix: str, data: bytes) -> None:
+        """More of an answer that is not kept in memory."""
+        if not tape.lost and not self._background.put(
+                partial(self._append, tape, suffix, data), len(data), 0):
+            tape.lost = "the disk does not keep up"
+
+    def _append(self, tape: Tape, suffix: str, data: bytes) -> None:
+        """In a thread."""
+        if not tape.lost:
+            try:
+                self._folder.append(f"{tape.key}.{suffix}", data)
+            except OSError as error:
+                tape.lost = error.strerror or str(error)
+
+    def end(self, tape: Tape, began: float, scanner: str | None, operation: str) -> str | None:
+        """The exchange is over; the name of its files, None if they are not kept. `began` in seconds since 1970."""
+        messages = tape.messages()
+        name = capture_name(began, tape.key, scanner, operation)
+        kept = self._background.put(
+            partial(self._finish, tape, name, messages, self._wall()),
+            sum(len(message.raw) for message in messages), 1)
+        return name if kept else None
+
+    def _finish(self, tape: Tape, name: str, messages: list[Message], ended: float) -> None:
+        """In a thread."""
+        if tape.lost:
+            self._folder.drop(str(tape.key))
+            raise OSError(tape.lost)
+        self._folder.finish(str(tape.key), name, messages, ended)
+
+    def stop(self) -> Deferred[None]:
+        """Fires when everything is written."""
+        return self._background.idle()

@@ -1,0 +1,91 @@
+"""One exchange, event or discovery message, and the line that the log has for it.
+
+The contract's section on the exchange log.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
+from typing import Any, NamedTuple
+
+EVENT, DISCOVERY, OWN = "event", "discovery", "own"  # beside those of `metrics`: local, device, refused
+MAX_TEXT = 1000  # of what the other side may make as long as it likes
+
+_text = lru_cache(maxsize=4096)(encode_basestring_ascii)  # names, operations and actions come again and again
+
+
+class Entry(NamedTuple):
+    """A line of the log. `time` is when it began, in seconds since 1970; `seconds` how long it took.
+
+    Bytes are those of bodies. What is not known is None: no status where the client went before the answer, no client
+    where the gateway asks. `user` and `job_name` are there only if the log is to name people.
+    A tuple, for it is made on the way of every status read: a frozen class of attrs takes five times as long.
+    """
+
+    time: float
+    scanner: str | None
+    client: str | None
+    operation: str
+    action: str | None
+    message_id: str | None
+    job_id: str | None
+    source: str
+    status: int | None
+    fault: str | None
+    request_bytes: int
+    response_bytes: int
+    seconds: float
+    capture: str | None = None
+    user: str | None = None
+    job_name: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in a fault, an error status, or without an answer."""
+        return self.fault is not None or (self.status or 0) >= 400 or (self.status is None and self.source != DISCOVERY)
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def timestamp(seconds: float) -> str:
+    """A time in milliseconds, UTC."""
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{_second(whole)}.{thousandths:03d}Z"
+
+
+def _quoted(text: str | None) -> str:
+    if text is None:
+        return "null"
+    return _text(text) if len(text) <= MAX_TEXT else encode_basestring_ascii(text[:MAX_TEXT] + "…")
+
+
+def _unique(text: str | None) -> str:
+    """Of what hardly comes twice."""
+    return "null" if text is None else encode_basestring_ascii(text[:MAX_TEXT])
+
+
+def write_entry(entry: Entry) -> str:
+    """The JSON object, without a line break. Control characters and what is not ASCII are escaped."""
+    (time, scanner, client, operation, action, message_id, job_id, source, status, fault, request_bytes,
+     response_bytes, seconds, capture, user, job_name) = entry
+    people = ""
+    if user is not None or job_name is not None:
+        people = f',"user":{_unique(user)},"job_name":{_unique(job_name)}'
+    return (
+        f'{{"time":"{timestamp(time)}","scanner":{_quoted(scanner)},"client":{_quoted(client)},'
+        f'"operation":{_quoted(operation)},"action":{_quoted(action)},"message_id":{_unique(message_id)},'
+        f'"job_id":{_quoted(job_id)},"source":"{source}","status":{"null" if status is None else status},'
+        f'"fault":{_quoted(fault)},"request_bytes":{request_bytes},"response_bytes":{response_bytes},'
+        f'"seconds":{max(seconds, 0.0):.6f},"capture":{_unique(capture)}{people}}}')
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """The same as a value."""
+    described: dict[str, Any] = entry._asdict()
+    described["time"] = timestamp(entry.time)
+    if entry.user is None and entry.job_name is None:
+        del described["user"], described["job_name"]
+    return described

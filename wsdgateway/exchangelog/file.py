@@ -1,0 +1,115 @@
+"""The file with a line for each exchange: rotated by size and by day, opened anew when another program has moved it."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.logfile import LogFile
+
+from wsdgateway.exchangelog.background import Background
+from wsdgateway.exchangelog.entry import Entry, write_entry
+
+MODE = 0o640
+FLUSH_SECONDS = 0.1
+MAX_BUFFERED = 20000  # lines
+
+
+class RotatingFile(LogFile):
+    """A log file that is rotated by size and at midnight, local time; at most `keep` old ones stay."""
+
+    def __init__(self, path: Path, *, size: int, keep: int) -> None:
+        self._day = 0
+        super().__init__(path.name, str(path.parent), size, MODE, keep)
+
+    def _openFile(self) -> None:
+        # By itself LogFile would take the mask of the whole process for a moment, and this is a thread of many.
+        os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, MODE))
+        super()._openFile()
+        self._day = _day(os.fstat(self._file.fileno()).st_mtime if self.size else time.time())
+
+    def shouldRotate(self) -> bool:
+        return bool(self.size) and (self.size >= self.rotateLength or _day(time.time()) != self._day)
+
+    def write(self, data: bytes) -> None:
+        """All of it or nothing: a line that the disk had no room for is taken back. Raises `OSError`."""
+        if self.shouldRotate():
+            self.rotate()
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest):]
+        except OSError:
+            self._file.truncate(self.size)
+            self._file.seek(self.size)
+            raise
+        self.size += len(data)
+
+
+def _day(seconds: float) -> int:
+    return time.localtime(seconds).tm_yday
+
+
+class LogFileWriter:
+    """Takes entries, and writes their lines soon. `count(outcome, lines)` is told what became of them."""
+
+    def __init__(self, reactor: Any, path: Path, *, size: int, keep: int, count: Callable[[str, int], None]) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._size = size
+        self._keep = keep
+        self._background = Background(reactor, f"[exchange_log] path = {path}", count)
+        self._buffer: list[Entry] = []
+        self._timer: IDelayedCall | None = None
+        self._file: RotatingFile | None = None
+
+    def add(self, entry: Entry) -> None:
+        """One more line."""
+        if not self._buffer:
+            self._timer = self._reactor.callLater(FLUSH_SECONDS, self._flush)
+        self._buffer.append(entry)
+        if len(self._buffer) >= MAX_BUFFERED:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        entries, self._buffer = self._buffer, []
+        if entries:
+            data = "".join([write_entry(entry) + "\n" for entry in entries]).encode()
+            self._background.put(lambda: self._write(data), len(data), len(entries))
+
+    def _write(self, data: bytes) -> None:
+        """In a thread."""
+        if self._file is None:
+            self._file = self._open()
+        try:
+            self._file.write(data)
+        except OSError:
+            self._close()
+            raise
+
+    def _open(self) -> RotatingFile:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return RotatingFile(self._path, size=self._size, keep=self._keep)
+
+    def _close(self) -> None:
+        """In a thread."""
+        file, self._file = self._file, None
+        if file is not None and not file.closed:
+            file.close()
+
+    def reopen(self) -> None:
+        """Another program has moved the file: what comes from now on goes to a new one."""
+        self._flush()
+        self._background.put(self._close, 0, 0)
+
+    def stop(self) -> Deferred[None]:
+        """Write what is there, and close. Fires when it is done."""
+        self._flush()
+        self._background.put(self._close, 0, 0)
+        return self._background.idle()

@@ -1,0 +1,185 @@
+"""Leaves images out of an answer while it arrives: what is kept says their length, SHA-256, and what they were.
+
+RFC 2046 section 5.1; XOP. The kept answer has the device's head as it was, then the body without transfer coding, a
+note in each image's place.
+"""
+
+import hashlib
+import re
+from io import BytesIO
+
+import attrs
+from PIL import Image
+
+from wsdgateway.http.layout import layout
+from wsdgateway.http.messages import first, media_type
+from wsdgateway.http.responses import BadAnswer, Data, Head, ResponseReader
+from wsdgateway.mtom.multipart import BadMultipart, Closed, MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+
+MAX_LOOKED_AT = 65536  # of an image, for its size in pixels
+MAX_KEPT = 1 << 20  # of what stands beside the images
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
+_NOTE = re.compile(rb"<image left out: (\d+) bytes, SHA-256 ([0-9a-f]{64})(?:, (\w+) (\d+)x(\d+)(?: at (\d+) dpi)?)?>")
+_TYPE = re.compile(rb"(?im)^content-type[ \t]*:[ \t]*([^\r\n]*)")
+_IMAGE_TYPES = (b"multipart/", b"image/")
+
+
+@attrs.frozen
+class LeftOut:
+    """An image that was left out. Pixels and dots an inch are 0 where they could not be read."""
+
+    length: int
+    sha256: str
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    resolution: int = 0
+
+    def note(self) -> bytes:
+        """What stands in its place."""
+        size = f", {self.format} {self.width}x{self.height}" if self.format else ""
+        dots = f" at {self.resolution} dpi" if self.format and self.resolution else ""
+        return f"<image left out: {self.length} bytes, SHA-256 {self.sha256}{size}{dots}>".encode()
+
+
+def read_note(content: bytes) -> LeftOut | None:
+    """What was left out where this content stands; None if it is content itself."""
+    found = _NOTE.fullmatch(content)
+    if found is None:
+        return None
+    return LeftOut(int(found[1]), found[2].decode(), (found[3] or b"").decode(), int(found[4] or 0),
+                   int(found[5] or 0), int(found[6] or 0))
+
+
+def has_note(raw: bytes) -> bool:
+    """Whether images were left out of a captured answer."""
+    return _NOTE.search(raw) is not None
+
+
+def _is_image(media: bytes) -> bool:
+    return media.startswith(_IMAGE_TYPES) or media == b"application/octet-stream"
+
+
+def carries_images(head: bytes) -> bool:
+    """Whether an answer with this head, as on the wire, carries images, or something that may be as large."""
+    found = _TYPE.search(head)
+    return found is not None and _is_image(media_type(found[1]))
+
+
+class _Measure:
+    """Looks at an image as it passes."""
+
+    def __init__(self) -> None:
+        self._sum = hashlib.sha256()
+        self._length = 0
+        self._begin = b""
+
+    def see(self, data: bytes | memoryview) -> None:
+        self._sum.update(data)
+        self._length += len(data)
+        if len(self._begin) < MAX_LOOKED_AT:
+            self._begin += bytes(data[:MAX_LOOKED_AT - len(self._begin)])
+
+    def result(self) -> LeftOut:
+        bare = LeftOut(self._length, self._sum.hexdigest())
+        try:
+            with Image.open(BytesIO(self._begin), formats=_FORMATS) as image:
+                dots = image.info.get("dpi", (0, 0))[0]
+                return attrs.evolve(bare, format=image.format or "", width=image.width, height=image.height,
+                                    resolution=round(float(dots)))
+        except Exception:  # whatever a decoder makes of what a scanner sent: the note says less then
+            return bare
+
+
+class Sieve:
+    """Feed it an answer's bytes as on the wire; `kept` is what remains. Anything but images stays as it was."""
+
+    def __init__(self) -> None:
+        self._reader: ResponseReader | None = ResponseReader(lenient=True)
+        self._raw = b""
+        self._images: bool | None = None
+        self._parts: MultipartReader | None = None
+        self._delimiter = b""
+        self._number = 0
+        self._measure: _Measure | None = None
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes."""
+        if not self._images:
+            self._raw += data
+        if self._reader is None:
+            return
+        try:
+            for event in self._reader.feed(data):
+                if isinstance(event, Head):
+                    self._head(event)
+                elif isinstance(event, Data) and self._images:
+                    self._content(event.data)
+        except (BadAnswer, BadMultipart) as problem:
+            self._break_off(str(problem))
+
+    def _head(self, head: Head) -> None:
+        self._images = _is_image(media_type(first(head.headers, b"content-type")))
+        if not self._images:
+            self._reader = None
+            return
+        found = layout(self._raw, request=False)
+        self._keep(self._raw[found.start:found.head])
+        self._raw = b""
+        boundary = boundary_of(first(head.headers, b"content-type") or b"")
+        if boundary is not None:
+            self._parts = MultipartReader(boundary)
+            self._delimiter = b"--" + boundary
+        else:
+            self._measure = _Measure()
+
+    def _content(self, data: bytes) -> None:
+        if self._parts is None:
+            assert self._measure is not None
+            self._measure.see(data)
+            return
+        for event in self._parts.feed(data):
+            if isinstance(event, PartBegin):
+                self._number += 1
+                self._keep(self._delimiter + b"\r\n" + event.head + b"\r\n\r\n")
+                self._measure = _Measure() if self._number > 1 else None
+            elif isinstance(event, PartData):
+                if self._measure is not None:
+                    self._measure.see(event.data)
+                else:
+                    self._keep(bytes(event.data))
+            elif isinstance(event, PartEnd):
+                self._end_image()
+                self._keep(b"\r\n")
+            elif isinstance(event, Closed):
+                self._keep(self._delimiter + b"--\r\n")
+
+    def _keep(self, data: bytes) -> None:
+        if self._size + len(data) <= MAX_KEPT:
+            self._kept.append(data)
+            self._size += len(data)
+
+    def _end_image(self) -> None:
+        if self._measure is not None:
+            self._keep(self._measure.result().note())
+            self._measure = None
+
+    def _break_off(self, why: str) -> None:
+        self._reader = None
+        if self._images:
+            self._end_image()
+            self._keep(f"\r\n<the rest can't be read: {why}>\r\n".encode())
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the answer carries images, and has lost its transfer coding with them."""
+        return bool(self._images)
+
+    def kept(self) -> bytes:
+        """What remains of the answer, up to here."""
+        if not self._images:
+            return self._raw
+        self._end_image()
+        return b"".join(self._kept)

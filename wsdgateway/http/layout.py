@@ -1,0 +1,96 @@
+"""Where a message on the wire ends, and which of its bytes are content: for copies of it that stay as they were.
+
+RFC 9112 sections 2.1, 6 and 7.1.
+"""
+
+import re
+
+import attrs
+
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*(\d{1,15})[ \t]*\r?$")
+_CHUNKED = re.compile(rb"(?im)^transfer-encoding[ \t]*:.*chunked[ \t]*\r?$")
+_INTERIM = re.compile(rb"HTTP/1\.\d 1\d\d")
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+
+
+@attrs.frozen
+class Layout:
+    """Offsets into a message: where its head begins and ends, each piece of its content, where it ends.
+
+    `end` is None where the message is not whole, or lasts until its connection is closed.
+    """
+
+    start: int
+    head: int
+    pieces: tuple[tuple[int, int], ...]
+    end: int | None
+
+    def content(self, raw: bytes) -> bytes:
+        """The content without its transfer coding."""
+        return b"".join(raw[start:end] for start, end in self.pieces)
+
+
+def layout(raw: bytes, *, request: bool) -> Layout:
+    """How the message that these bytes begin with is laid out; interim answers before an answer are passed over.
+
+    Nothing is judged here: what is broken counts as not whole.
+    """
+    start = len(raw) - len(raw.lstrip(b"\r\n"))
+    while True:
+        found = _HEAD_END.search(raw, start)
+        if found is None:
+            return Layout(start, len(raw), (), None)
+        if request or _INTERIM.match(raw, start) is None:
+            break
+        start = found.end()
+    head, begin = raw[start:found.end()], found.end()
+    if _CHUNKED.search(head):
+        return _chunked(raw, start, begin)
+    length = _LENGTH.search(head)
+    if length is None and not request:
+        return Layout(start, begin, ((begin, len(raw)),), None)
+    end = begin + (int(length[1]) if length is not None else 0)
+    return Layout(start, begin, ((begin, min(end, len(raw))),), end if end <= len(raw) else None)
+
+
+def _chunked(raw: bytes, start: int, begin: int) -> Layout:
+    pieces: list[tuple[int, int]] = []
+    at = begin
+    while (line := raw.find(b"\n", at)) >= 0:
+        size = _SIZE.match(raw, at)
+        if size is None:
+            break
+        at = line + 1
+        length = int(size[0], 16)
+        if length == 0:
+            return Layout(start, begin, tuple(pieces), _after_trailer(raw, at))
+        pieces.append((at, min(at + length, len(raw))))
+        at += length
+        at += 2 if raw[at:at + 2] == b"\r\n" else 1
+    return Layout(start, begin, tuple(pieces), None)
+
+
+def _after_trailer(raw: bytes, at: int) -> int | None:
+    while (line := raw.find(b"\n", at)) >= 0:
+        if not raw[at:line].strip():
+            return line + 1
+        at = line + 1
+    return None
+
+
+class Splitter:
+    """Requests of one connection, each as it stood on the wire. Whoever parses them says when one is whole."""
+
+    def __init__(self) -> None:
+        self._raw = b""
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the connection."""
+        self._raw += data
+
+    def take(self) -> bytes:
+        """The first request, which is whole."""
+        end = layout(self._raw, request=True).end
+        first, self._raw = (self._raw, b"") if end is None else (self._raw[:end], self._raw[end:])
+        return first

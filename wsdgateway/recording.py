@@ -1,0 +1,80 @@
+"""The exchange log put together: the configuration's `[exchange_log]`, its file, its captures.
+
+What no scanner's account tells, it takes itself: requests that could not be read, and discovery messages.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from wsdgateway.config.sections import Config
+from wsdgateway.exchangelog.captures import Captures
+from wsdgateway.exchangelog.entry import DISCOVERY, Entry
+from wsdgateway.exchangelog.file import LogFileWriter
+from wsdgateway.exchangelog.log import ExchangeLog
+from wsdgateway.exchangelog.masking import Masks
+from wsdgateway.metrics import REFUSED, Metrics
+
+
+class Recording:
+    """`log` is the same for as long as the process lives; where it writes may change. `wall` is seconds since 1970."""
+
+    def __init__(self, reactor: Any, wall: Callable[[], float], metrics: Metrics) -> None:
+        self._reactor = reactor
+        self._wall = wall
+        self._metrics = metrics
+        self._config: Config | None = None
+        self._writer: LogFileWriter | None = None
+        self._captures: Captures | None = None
+        self._ending: set[Deferred[Any]] = set()
+        self.log = ExchangeLog()
+
+    def use(self, config: Config) -> None:
+        """From now on it is written where this configuration says."""
+        wanted, known = config.exchange_log, self._config and self._config.exchange_log
+        self._config = config
+        if wanted == known:
+            return
+        self._end()
+        self._writer = self._captures = None
+        if wanted.path is not None:
+            self._writer = LogFileWriter(self._reactor, config.folder / wanted.path, size=wanted.size, keep=wanted.keep,
+                                         count=self._metrics.log_lines)
+        if wanted.capture is not None:
+            self._captures = Captures(
+                self._reactor, config.folder / wanted.capture, images=wanted.images, budget=wanted.capture_size,
+                masks=Masks(secrets=wanted.secrets, identify=wanted.identify), wall=self._wall,
+                count=self._metrics.captures)
+        self.log.identify = wanted.identify
+        self.log.writer, self.log.captures = self._writer, self._captures
+
+    def _end(self) -> None:
+        for part in (self._writer, self._captures):
+            if part is not None:
+                ending = part.stop()
+                self._ending.add(ending)
+                ending.addCallback(partial(self._ended, ending))
+
+    def _ended(self, ending: Deferred[None], _: None) -> None:
+        self._ending.discard(ending)
+
+    def reopen(self) -> None:
+        """Another program may have moved the file."""
+        if self._writer is not None:
+            self._writer.reopen()
+
+    def refused(self, client: str, status: int) -> None:
+        """A request could not be read, or was not to be."""
+        self.log.add(Entry(self._wall(), None, client, "other", None, None, None, REFUSED, status, None, 0, 0, 0.0))
+
+    def discovery(self, name: str, action: str, message_id: str | None, client: str, data: bytes) -> None:
+        """A discovery message came in by multicast, or as an answer to ours."""
+        self.log.add(Entry(
+            self._wall(), None, client, name, action, message_id, None, DISCOVERY, None, None, len(data), 0, 0.0), data)
+
+    async def stop(self) -> None:
+        """Write what is there."""
+        self._end()
+        await gatherResults(list(self._ending))

@@ -1,0 +1,1 @@
+"""A captured scanner as a virtual device: it answers as the real one did."""

@@ -1,0 +1,35 @@
+"""A page in place of an image that was left out: of its format, as many pixels and, where it can be, as many bytes."""
+
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageFont
+
+from wsdgateway.exchangelog.images import LeftOut
+
+MAX_PIXELS = 200_000_000
+MAX_BYTES = 1 << 29
+A4 = (1240, 1754)
+_FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/jfif": "JPEG", "image/png": "PNG", "image/tiff": "TIFF",
+            "image/bmp": "BMP", "image/dib": "BMP", "application/pdf": "PDF", "image/jp2": "JPEG2000"}
+
+
+def make_page(left_out: LeftOut, media_type: str) -> bytes:
+    """The image file. What is missing to its length is filled up behind its end, where decoders do not look."""
+    kind = left_out.format or _FORMATS.get(media_type.partition(";")[0].strip().lower(), "JPEG")
+    size = (left_out.width, left_out.height)
+    if not 0 < size[0] * size[1] <= MAX_PIXELS:
+        size = A4
+    image = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
+    unit = max(1, size[0] // 40)
+    draw.rectangle([unit, unit, max(unit, size[0] - unit), max(unit, size[1] - unit)], outline="black",
+                   width=max(1, unit // 8))
+    text = f"An image of {left_out.length} bytes\nwas left out of the recording."
+    draw.text((unit * 3, unit * 3), text, fill="black", font=ImageFont.load_default(unit * 2))
+    dots = left_out.resolution or 150
+    for quality in (85, 50, 20, 5):
+        file = BytesIO()
+        image.save(file, kind, quality=quality, dpi=(dots, dots))
+        if kind != "JPEG" or file.tell() <= left_out.length:
+            break
+    return file.getvalue().ljust(min(left_out.length, MAX_BYTES), b"\0")

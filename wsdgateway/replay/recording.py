@@ -1,0 +1,164 @@
+"""What a folder of captures says about one scanner: its answers, its events, and what belongs together.
+
+Events come at their distance from the request that they followed: the last of the same job before them, and where there
+is none, the first Subscribe.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import attrs
+
+from wsdgateway.bridge.intake import read_notification
+from wsdgateway.bridge.routing import Rejected
+from wsdgateway.exchangelog.folder import Captured, CaptureError
+from wsdgateway.exchangelog.reading import WireMessage, read_message
+from wsdgateway.exchangelog.tape import CLIENT, EVENT
+from wsdgateway.scan.jobs import job_id_of, read_created
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, SUBSCRIBE, operation_of
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.namespaces import WSCN
+from wsdgateway.soap.parsing import Malformed, text_of
+
+LONGEST = 600.0  # seconds; an answer that seems to have taken longer was copied without its times
+
+
+@attrs.frozen(eq=False)
+class Exchange:
+    """A request of the recording, as far as it is matched by, and what was answered to it.
+
+    `asked` are the names of the elements that were asked for, `created` the job that the answer made. `second_hand`: it
+    is the gateway's own answer, made from what the scanner had said. Times in seconds.
+    """
+
+    operation: str
+    job_id: str | None
+    asked: tuple[str, ...]
+    path: str
+    at: float
+    seconds: float
+    answer: WireMessage
+    created: str | None = None
+    fault: str | None = None
+    second_hand: bool = False
+
+
+@attrs.frozen(eq=False)
+class Event:
+    """A notification of the recording; `delay` in seconds after its anchor."""
+
+    name: str
+    job_id: str | None
+    at: float
+    raw: bytes
+    anchor: Exchange | None = None
+    delay: float = 0.0
+
+
+@attrs.frozen(eq=False)
+class Recording:
+    """A scanner's part of a folder. `hosts` are the names by which it was known."""
+
+    scanner: str
+    exchanges: tuple[Exchange, ...]
+    events: tuple[Event, ...]
+    hosts: frozenset[str]
+
+
+def asked_for(envelope: Envelope) -> tuple[str, ...]:
+    """The names of the elements that a request asks for, without their prefixes."""
+    if envelope.body is None:
+        return ()
+    return tuple(sorted((text_of(element) or "").rpartition(":")[2] for requested in envelope.body.iter(
+        f"{{{WSCN}}}RequestedElements") for element in requested.iterchildren(f"{{{WSCN}}}Name")))
+
+
+def operation_name(action: str) -> str:
+    """What a request is matched by: the operation, or for one that is unknown the action."""
+    known = operation_of(action)
+    return known.name if known.name != "other" else action
+
+
+def read_recording(captures: Iterable[Captured], scanner: str | None) -> Recording:
+    """What the captures say about that scanner, or the only one. Raises `CaptureError`."""
+    captures = list(captures)
+    names = sorted({one.scanner for one in captures if one.scanner != "gateway"})
+    if scanner is None:
+        if len(names) != 1:
+            raise CaptureError(
+                f"the captures are of {len(names)} scanners; choose one with --scanner: {', '.join(names)}")
+        scanner = names[0]
+    elif scanner not in names:
+        raise CaptureError(f"there is nothing of the scanner {scanner} in the captures, only of: {', '.join(names)}")
+    exchanges: list[Exchange] = []
+    events: list[Event] = []
+    hosts: set[str] = set()
+    for captured in captures:
+        if captured.scanner == scanner:
+            if captured.side == EVENT:
+                events.extend(_event(captured))
+            else:
+                exchanges.extend(_exchange(captured, hosts))
+    if not exchanges:
+        raise CaptureError(f"the captures hold no answer of the scanner {scanner}")
+    return Recording(scanner, tuple(exchanges), tuple(_anchored(event, exchanges) for event in events),
+                     frozenset(hosts - {""}))
+
+
+def _event(captured: Captured) -> list[Event]:
+    message = read_message(captured.read(EVENT, "request") or b"", request=True)
+    notification = read_notification(message.content)
+    if isinstance(notification, Rejected) or notification.event is None:
+        return []
+    status = notification.status
+    return [Event(notification.event, None if status is None else status.job_id, captured.time, message.content)]
+
+
+def _exchange(captured: Captured, hosts: set[str]) -> list[Exchange]:
+    side = captured.side
+    request = read_message(captured.read(side, "request") or b"", request=True)
+    answer = read_message(captured.read(side, "response") or b"", request=False)
+    hosts.add(urlsplit(f"//{request.field(b'host').decode('latin-1')}").hostname or "")
+    try:
+        envelope = read(request.content)
+    except Malformed:
+        return []
+    if envelope.action is None or not answer.status:
+        return []
+    created = fault = None
+    try:
+        said = read(answer.envelope)
+        made = read_created(said.body)
+        created, fault = None if made is None else made.job_id, fault_of(said)
+    except Malformed:
+        pass  # a bare status, which is an answer, too
+    second_hand = side == CLIENT
+    if second_hand and (fault is not None or answer.status != 200):
+        return []
+    seconds = captured.seconds(side)
+    return [Exchange(
+        operation_name(envelope.action), job_id_of(envelope.body), asked_for(envelope), _path(request),
+        captured.time, seconds if seconds < LONGEST else 0.0, answer, created, fault, second_hand)]
+
+
+def _path(request: WireMessage) -> str:
+    target = (*request.first_line.split(" "), "/", "/")[1]
+    return urlsplit(target).path or "/"
+
+
+def _anchored(event: Event, exchanges: list[Exchange]) -> Event:
+    before = [one for one in exchanges if one.at <= event.at and not one.second_hand and event.job_id is not None
+              and event.job_id in (one.job_id, one.created)]
+    if before:
+        return attrs.evolve(event, anchor=before[-1], delay=event.at - before[-1].at)
+    created = [one for one in exchanges if event.job_id is not None and one.created == event.job_id]
+    if created:
+        return attrs.evolve(event, anchor=created[0])
+    start = next((one.at for one in exchanges if one.operation == SUBSCRIBE.name), exchanges[0].at)
+    return attrs.evolve(event, delay=max(0.0, event.at - start))
+
+
+def creations(recording: Recording) -> list[Exchange]:
+    """The answers to CreateScanJob, in their order."""
+    return [one for one in recording.exchanges if one.operation == CREATE_SCAN_JOB.name and not one.second_hand]

@@ -1,0 +1,106 @@
+"""Which of the recorded answers comes next: by operation, job and what was asked for, each in its order.
+
+A job that is created when all recorded ones have been played is the first one over again, under a new JobId. An answer
+that was the last of its kind is repeated; only an image is not.
+"""
+
+from itertools import count
+
+import attrs
+
+from wsdgateway.replay.recording import Event, Exchange, Recording, creations
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
+from wsdgateway.soap.faults import Fault, Refused
+
+MAX_JOBS = 10000
+NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The recording has no more images of this job.", 400)
+
+
+@attrs.frozen(eq=False)
+class Played:
+    """What is answered. `jobs` leads from recorded JobIds to those that clients know; `events` follow now."""
+
+    exchange: Exchange
+    jobs: dict[str, str]
+    events: tuple[Event, ...] = ()
+
+
+@attrs.define(eq=False)
+class _Run:
+    """One playing of a recorded job, or of what belongs to none."""
+
+    recorded: str | None
+    live: str | None
+    played: dict[tuple[str, tuple[str, ...]], int] = attrs.field(factory=dict)
+    begun: set[int] = attrs.field(factory=set)
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        return {self.recorded: self.live} if self.recorded is not None and self.live is not None else {}
+
+
+class Script:
+    """The whole of a recording while it is played."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._creations = creations(recording)
+        self._created = 0
+        self._runs: dict[str | None, _Run] = {None: _Run(None, None)}
+        known = [one.created or one.job_id or "" for one in recording.exchanges]
+        self._free = count(max([int(one) for one in known if one.isdigit() and len(one) < 10], default=0) + 1)
+
+    def answer(self, operation: str, job_id: str | None, asked: tuple[str, ...]) -> Played:
+        """What the scanner answered to such a request. Raises `Refused` where nothing of that kind was recorded."""
+        if operation == CREATE_SCAN_JOB.name and self._creations:
+            return self._create()
+        run = self._runs.get(job_id) or self._unknown_job(job_id)
+        candidates = [one for one in self._recording.exchanges
+                      if one.operation == operation and one.job_id == run.recorded]
+        # What the scanner said itself goes before what was said for it.
+        candidates = [one for one in candidates if not one.second_hand] or candidates
+        alike = [one for one in candidates if one.asked == asked]
+        if not (alike or candidates):
+            where = "" if job_id is None else f" for the job {job_id[:100]}"
+            raise Refused(Fault("Sender", "wsa:ActionNotSupported",
+                                f"The recording has no {operation[:200]}{where}.", 400))
+        return self._next(run, operation, asked if alike else (), alike or candidates)
+
+    def _next(self, run: _Run, operation: str, asked: tuple[str, ...], candidates: list[Exchange]) -> Played:
+        position = run.played.get((operation, asked), 0)
+        if position >= len(candidates):
+            if operation == RETRIEVE_IMAGE.name and candidates[-1].fault is None:
+                raise Refused(NO_IMAGES)
+            position = len(candidates) - 1
+        run.played[operation, asked] = position + 1
+        return self._play(run, candidates[position])
+
+    def _create(self) -> Played:
+        exchange = self._creations[self._created % len(self._creations)]
+        again = self._created >= len(self._creations)
+        self._created += 1
+        if exchange.created is None:
+            return Played(exchange, {})
+        live = str(next(self._free)) if again else exchange.created
+        run = self._runs[live] = _Run(exchange.created, live)
+        if len(self._runs) > MAX_JOBS:
+            del self._runs[next(key for key in self._runs if key is not None)]
+        return self._play(run, exchange)
+
+    def _unknown_job(self, job_id: str | None) -> _Run:
+        """A job from before the recording, which is in it all the same; or one that the scanner did not know."""
+        run = self._runs[job_id] = _Run(job_id, job_id)
+        if len(self._runs) > MAX_JOBS:
+            del self._runs[next(key for key in self._runs if key is not None)]
+        return run
+
+    def _play(self, run: _Run, exchange: Exchange) -> Played:
+        """Events follow when an answer is given for the first time."""
+        if id(exchange) in run.begun:
+            return Played(exchange, run.jobs)
+        run.begun.add(id(exchange))
+        return Played(exchange, run.jobs, tuple(one for one in self._recording.events if one.anchor is exchange))
+
+    def without_anchor(self) -> tuple[Event, ...]:
+        """Events of no recorded request: they follow the first Subscribe."""
+        return tuple(one for one in self._recording.events if one.anchor is None)

@@ -1,0 +1,80 @@
+"""A recorded message made fit for today: fresh MessageID and RelatesTo, the addresses and JobIds of this playing.
+
+WS-Addressing 2004/08, section 3. All else stays as the scanner said it.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from lxml import etree
+
+from wsdgateway.exchangelog.images import LeftOut
+from wsdgateway.exchangelog.reading import Part, WireMessage
+from wsdgateway.http.messages import first
+from wsdgateway.mtom.multipart import boundary_of
+from wsdgateway.replay.pages import make_page
+from wsdgateway.scan.reading import tag
+from wsdgateway.soap.envelope import Envelope, read, write
+from wsdgateway.soap.namespaces import WSA
+from wsdgateway.soap.parsing import text_of
+
+_RELATES_TO = f"{{{WSA}}}RelatesTo"
+_MESSAGE_ID = f"{{{WSA}}}MessageID"
+
+
+def renewed(envelope: Envelope, *, message_id: str, relates_to: str | None, hosts: frozenset[str], base: str,
+            jobs: Mapping[str, str]) -> bytes:
+    """The message in an envelope, which is used up by that.
+
+    `base` is our URL without a path, `hosts` the recorded ones.
+    """
+    for element in envelope.root.iter(etree.Element):
+        if element.tag == _MESSAGE_ID:
+            element.text = message_id
+        elif element.tag == _RELATES_TO:
+            element.text = relates_to or message_id
+        elif element.tag == tag("JobId"):
+            known = text_of(element)
+            if known is not None and known in jobs:
+                element.text = jobs[known]
+        elif element.text and not len(element) and "://" in element.text:
+            element.text = " ".join(_moved(url, hosts, base) for url in element.text.split())
+    return write(envelope.root)
+
+
+def _moved(url: str, hosts: frozenset[str], base: str) -> str:
+    """The same path with us, if the URL is one of the scanner's."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or parts.hostname not in hosts:
+            return url
+    except ValueError:
+        return url
+    return f"{base}{parts.path}{f'?{parts.query}' if parts.query else ''}"
+
+
+def answer_body(answer: WireMessage, *, message_id: str, relates_to: str | None, hosts: frozenset[str], base: str,
+                jobs: Mapping[str, str]) -> bytes:
+    """The body of a recorded answer. Raises `Malformed` if the SOAP in it can't be read."""
+    soap = renewed(read(answer.envelope), message_id=message_id, relates_to=relates_to, hosts=hosts, base=base,
+                   jobs=jobs)
+    parts = answer.parts
+    boundary = boundary_of(answer.field(b"content-type"))
+    if not parts or boundary is None:
+        return soap
+    written = []
+    for part, content in zip(parts, (soap, *map(_image, parts[1:])), strict=True):
+        written.append(b"--%b\r\n%b\r\n\r\n%b\r\n" % (boundary, part.head, content))
+    return b"".join((*written, b"--%b--\r\n" % boundary))
+
+
+def _image(part: Part) -> bytes:
+    if part.left_out is None:
+        return part.content
+    fields = [line.partition(b":")[::2] for line in part.head.splitlines()]
+    return make_page(part.left_out, (first([*fields], b"content-type") or b"").strip().decode("latin-1"))
+
+
+def bare_image(answer: WireMessage, left_out: LeftOut) -> bytes:
+    """The page for an image that was the whole of an answer."""
+    return make_page(left_out, answer.media_type)
