@@ -165,4 +165,4 @@ class Conversation:
                 self._service.hang_up()
             else:
                 return
-        self._progress.say("The job could not be cancelled; the scanner will give it up by itself")
+        self._progress.say("Nobody answers the CancelJob; the scanner gives up by itself a job that nobody fetches")
