@@ -7,6 +7,7 @@ import signal
 import subprocess
 from urllib.request import Request, urlopen
 
+import pikepdf
 import pytest
 from conftest import free_port, program
 
@@ -71,6 +72,42 @@ def test_an_empty_feeder_is_told_as_one(running, scanimage):
     assert "out of documents" in done.stderr
 
 
+def test_our_own_client_scans_the_feeder_into_a_pdf_and_tells_when_it_is_empty(running, tmp_path):
+    scanner = running.ports[0]
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for name, url in urls(running).items():
+        done = ours(folder, url, "-o", f"{name}.pdf", "--source=adf", "--resolution=75")
+        assert (done.returncode, done.stdout) == (0, f"{name}.pdf\n"), done.stderr
+        with pikepdf.open(folder / f"{name}.pdf") as pdf:
+            assert len(pdf.pages) == 3
+    get(scanner, "/control/feeder?pages=0", "POST")
+    done = ours(folder, urls(running)["gateway"], "-o", "none-%03d.jpg", "--source=duplex")
+    assert (done.returncode, done.stderr) == (5, "wsdgateway scan: The feeder is empty\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["direct.pdf", "gateway.pdf"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_our_own_client_interrupted_keeps_whole_pages_and_cancels_its_job(running, tmp_path, number, until):
+    scanner = running.ports[0]
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    with subprocess.Popen([program("wsdgateway"), "scan", urls(running)["gateway"], "-o", "out.pdf", "--source=adf",
+                           "--resolution=600"], cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: process.stderr.readline().startswith("page 1"))
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert (process.returncode, "Traceback" in said) == (130, False)
+    assert "kept" in said
+    assert [path.name for path in folder.iterdir()] == ["out.pdf"]
+    assert json.loads(get(scanner, "/control/"))["asked"]["CancelJob"] == 1
+
+
+def ours(folder, *arguments):
+    return subprocess.run([program("wsdgateway"), "scan", *arguments], cwd=folder, capture_output=True, text=True,
+                          timeout=60)
+
+
 def test_a_clean_stop_leaves_no_subscription_behind(running, until):
     scanner = running.ports[0]
     until(lambda: json.loads(get(scanner, "/control/"))["subscriptions"] == 1)
@@ -119,12 +156,12 @@ def test_a_store_that_is_no_database_ends_twistd_with_a_line(tmp_path):
     assert "Traceback" not in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize(("url", "message"), [
-    ("http://127.0.0.1:1/x", "does not answer"), ("ftp://x/", "allowed is"), ("http://", "allowed is")])
-def test_scan_says_what_went_wrong(tmp_path, url, message):
+@pytest.mark.parametrize(("url", "status", "message"), [
+    ("http://127.0.0.1:1/x", 3, "does not answer"), ("ftp://x/", 2, "allowed is"), ("http://", 2, "allowed is")])
+def test_scan_says_what_went_wrong(tmp_path, url, status, message):
     done = subprocess.run([program("wsdgateway"), "scan", url, "-o", "page.jpg"], cwd=tmp_path, capture_output=True,
                           text=True, timeout=60)
-    assert done.returncode == 2
+    assert done.returncode == status
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -102,6 +102,28 @@ def test_the_feeder_empties_and_is_refilled():
         scanner.create("ADF")
 
 
+def test_both_sides_of_each_sheet():
+    scanner = Scanner(feeder_pages=2, refill=False)
+    job = scanner.create("ADFDuplex")
+    assert [scanner.retrieve(job) for _ in range(4)] == [1, 2, 3, 4]
+    assert scanner.state(job) == ("Completed", 4, "None")
+    assert scanner.device.feeder == 0
+    scanner.device.feeder = 2
+    job = scanner.create("ADFDuplex</wscn:InputSource><wscn:ImagesToTransfer>3</wscn:ImagesToTransfer>"
+                         "<wscn:InputSource>ADFDuplex")
+    assert [scanner.retrieve(job) for _ in range(3)] == [1, 2, 3]
+    assert scanner.state(job) == ("Completed", 3, "None")
+    assert scanner.device.feeder == 0
+
+
+def test_an_empty_feeder_is_a_condition():
+    asked = "<wscn:RequestedElements><wscn:Name>wscn:ScannerStatus</wscn:Name></wscn:RequestedElements>"
+    scanner = Scanner()
+    assert scanner.do("GetScannerElements", asked).find(".//{*}DeviceCondition") is None
+    scanner.device.feeder = 0
+    assert scanner.do("GetScannerElements", asked).findtext(".//{*}DeviceCondition/{*}Name") == "InputTrayEmpty"
+
+
 def test_a_job_that_nobody_fetches_times_out():
     scanner = Scanner(job_timeout=60.0)
     job = scanner.create("ADF")

@@ -10,9 +10,10 @@ from rich.console import Console
 from wsdgateway.cli.adminclient import DEFAULT, TOKEN_VARIABLE, AdminError
 from wsdgateway.cli.capture import ExportError, export
 from wsdgateway.cli.discover import DiscoverError, discover
+from wsdgateway.cli.outcomes import INTERRUPTED, ScanError
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.replay import ReplayError, replay
-from wsdgateway.cli.scan import ScanError, scan
+from wsdgateway.cli.scanoptions import add_scan, run_scan
 from wsdgateway.cli.status import status
 from wsdgateway.cli.tail import Wanted, tail
 from wsdgateway.config.checks import Wrong, endpoint
@@ -21,19 +22,11 @@ from wsdgateway.replay.service import LOOPBACK
 
 WIDE = 200
 ADMIN_HELP = f"its admin site; default: {DEFAULT}. Its token, if it has one, is taken from {TOKEN_VARIABLE}"
-SOURCES = {"platen": "Platen", "adf": "ADF"}
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _dots(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 100000:
-        raise ValueError
-    return value
 
 
 def _seconds(text: str) -> float:
@@ -44,7 +37,6 @@ def _seconds(text: str) -> float:
 
 
 _seconds.__name__ = "number of seconds from 0.1 to 600"
-_dots.__name__ = "number of dots an inch"
 
 
 def _speed(text: str) -> float:
@@ -79,11 +71,7 @@ def _parser() -> argparse.ArgumentParser:
                                                     "The gateway itself is run by: twistd -n wsdgateway")
     parser.add_argument("--version", action="version", version=f"wsdgateway {version('wsdgateway')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND", parser_class=_Parser)
-    page = commands.add_parser("scan", help="scan a page into a file")
-    page.add_argument("url", metavar="URL", help="a scan service, like http://127.0.0.1:5357/front-desk/scan")
-    page.add_argument("-o", "--output", metavar="FILE", required=True, help="where the JPEG goes")
-    page.add_argument("--resolution", type=_dots, metavar="DPI", help="dots an inch; default: the scanner's own")
-    page.add_argument("--source", choices=sorted(SOURCES), default="platen", help="default: platen")
+    add_scan(commands)
     check = commands.add_parser("check", help="read a configuration and say what is wrong with it")
     check.add_argument("file", metavar="FILE")
     tables = commands.add_parser("status", help="scanners, jobs and subscriptions of a running gateway")
@@ -127,11 +115,6 @@ def _check(options: argparse.Namespace) -> None:
     print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
 
 
-def _scan(options: argparse.Namespace) -> None:
-    scan(options.url, options.output, resolution=options.resolution, source=SOURCES[options.source],
-         say=lambda line: print(line, flush=True))
-
-
 def _status(options: argparse.Namespace) -> None:
     # What is not a terminal has no width, and is to be searched line by line.
     status(options.url, watch=options.watch, console=Console(width=None if sys.stdout.isatty() else WIDE))
@@ -161,7 +144,7 @@ def _capture(options: argparse.Namespace) -> None:
     export(options.folder, options.har)
 
 
-_COMMANDS = {"capture": _capture, "check": _check, "discover": _discover, "replay": _replay, "scan": _scan,
+_COMMANDS = {"capture": _capture, "check": _check, "discover": _discover, "replay": _replay, "scan": run_scan,
              "status": _status, "tail": _tail}
 
 
@@ -173,11 +156,14 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except (ScanError, AdminError, DiscoverError, ReplayError, ExportError) as error:
+    except ScanError as error:
+        print(f"wsdgateway scan: {printable(str(error))}", file=sys.stderr)
+        return error.status
+    except (AdminError, DiscoverError, ReplayError, ExportError) as error:
         print(f"wsdgateway {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 0
 
 

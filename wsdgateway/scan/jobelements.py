@@ -8,7 +8,7 @@ from lxml import etree
 
 from wsdgateway.scan.jobstatus import JobStatus, read_job_status
 from wsdgateway.scan.reading import attribute, child, identifier, is_qualified, tag, wanted_name
-from wsdgateway.soap.parsing import text_of
+from wsdgateway.soap.parsing import escape, text_of
 
 JOB_STATUS = "JobStatus"
 SCAN_TICKET = "ScanTicket"
@@ -86,6 +86,12 @@ def read_response(body: etree._Element | None) -> JobElements | None:
                 if element.tag == tag(name):
                     extras.append((name, etree.tostring(element, encoding="unicode", with_tail=False)))
     return JobElements(status, tuple(extras), qualified)
+
+
+def write_status_request(job_id: str) -> str:
+    """The Body's content that asks for a job's JobStatus."""
+    return (f"<wscn:GetJobElementsRequest><wscn:JobId>{escape(job_id)}</wscn:JobId><wscn:RequestedElements>"
+            "<wscn:Name>wscn:JobStatus</wscn:Name></wscn:RequestedElements></wscn:GetJobElementsRequest>")
 
 
 def write_element_data(name: str, content: str, qualified: bool) -> str:

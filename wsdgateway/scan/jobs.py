@@ -1,13 +1,13 @@
-"""The job that other operations speak of: CreateScanJob's answer, and the JobId in a request.
+"""The job that other operations speak of: CreateScanJob's answer, the JobId in a request, and a client's requests.
 
-WS-Scan, CreateScanJobResponse, CancelJobRequest, RetrieveImageRequest.
+WS-Scan, CreateScanJobRequest, CreateScanJobResponse, CancelJobRequest, RetrieveImageRequest.
 """
 
 import attrs
 from lxml import etree
 
 from wsdgateway.scan.reading import identifier, tag, text
-from wsdgateway.soap.parsing import text_of
+from wsdgateway.soap.parsing import escape, text_of
 
 
 @attrs.frozen
@@ -37,3 +37,21 @@ def people_of(body: etree._Element | None) -> tuple[str | None, str | None]:
         return None, None
     user, name = (next(body.iter(tag(element)), None) for element in ("JobOriginatingUserName", "JobName"))
     return text_of(user), text_of(name)
+
+
+def write_create(ticket: str) -> str:
+    """The Body's content of a CreateScanJob, around a ScanTicket."""
+    return f"<wscn:CreateScanJobRequest>{ticket}</wscn:CreateScanJobRequest>"
+
+
+def write_retrieve(job: CreatedJob, document: str) -> str:
+    """The Body's content of a RetrieveImage; `document` is the DocumentName."""
+    token = "" if job.job_token is None else f"<wscn:JobToken>{escape(job.job_token)}</wscn:JobToken>"
+    return (f"<wscn:RetrieveImageRequest><wscn:JobId>{escape(job.job_id)}</wscn:JobId>{token}"
+            f"<wscn:DocumentDescription><wscn:DocumentName>{escape(document)}</wscn:DocumentName>"
+            "</wscn:DocumentDescription></wscn:RetrieveImageRequest>")
+
+
+def write_cancel(job_id: str) -> str:
+    """The Body's content of a CancelJob."""
+    return f"<wscn:CancelJobRequest><wscn:JobId>{escape(job_id)}</wscn:JobId></wscn:CancelJobRequest>"

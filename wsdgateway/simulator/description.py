@@ -40,8 +40,13 @@ def metadata(settings: Settings, base: str) -> str:
     )
 
 
-def scanner_elements(names: list[str], settings: Settings, *, state: str, reason: str, time: str) -> str:
-    """A GetScannerElementsResponse's content for the elements that are known."""
+def scanner_elements(names: list[str], settings: Settings, *, state: str, reason: str,
+                     conditions: list[tuple[str, str]], time: str) -> str:
+    """A GetScannerElementsResponse's content for the elements that are known; conditions are component and name."""
+    active = "".join(
+        f'<wscn:DeviceCondition wscn:Id="{number}"><wscn:Time>{time}</wscn:Time><wscn:Name>{name}</wscn:Name>'
+        f"<wscn:Component>{component}</wscn:Component><wscn:Severity>Warning</wscn:Severity></wscn:DeviceCondition>"
+        for number, (component, name) in enumerate(conditions, 1))
     known = {
         "ScannerDescription": _description(settings),
         "ScannerConfiguration": _configuration(),
@@ -49,7 +54,7 @@ def scanner_elements(names: list[str], settings: Settings, *, state: str, reason
             f"<wscn:ScannerStatus><wscn:ScannerCurrentTime>{time}</wscn:ScannerCurrentTime>"
             f"<wscn:ScannerState>{state}</wscn:ScannerState><wscn:ScannerStateReasons>"
             f"<wscn:ScannerStateReason>{reason}</wscn:ScannerStateReason></wscn:ScannerStateReasons>"
-            "</wscn:ScannerStatus>"),
+            f"<wscn:ActiveConditions>{active}</wscn:ActiveConditions></wscn:ScannerStatus>"),
         "DefaultScanTicket": (
             "<wscn:DefaultScanTicket><wscn:JobDescription><wscn:JobName>Scan</wscn:JobName>"
             "<wscn:JobOriginatingUserName>Anonymous</wscn:JobOriginatingUserName></wscn:JobDescription>"

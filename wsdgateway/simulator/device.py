@@ -77,7 +77,10 @@ class VirtualDevice:
         busy = any(job.busy for job in self.jobs.active())
         state, reason = ("Stopped", "AttentionRequired") if self.jammed else (
             ("Processing", "None") if busy else ("Idle", "None"))
-        return scanner_elements(names, self.settings, state=state, reason=reason, time=timestamp(self._wall()))
+        conditions = [("ADF", name) for name, active in (("InputTrayEmpty", self.feeder == 0),
+                                                         ("MediaJam", self.jammed)) if active]
+        return scanner_elements(names, self.settings, state=state, reason=reason, conditions=conditions,
+                                time=timestamp(self._wall()))
 
     def _validate_scan_ticket(self, body: etree._Element) -> str:
         ticket = read_ticket(body)
@@ -130,8 +133,12 @@ class VirtualDevice:
         if job.source == "Platen":
             last = True
         else:
-            self.feeder = max(0, self.feeder - 1)
-            last = self.feeder == 0 or job.scanned + 1 == job.wanted
+            count = job.scanned + 1
+            ended = count == job.wanted
+            # Each side of a sheet is an image; a sheet whose back nobody wants leaves the feeder all the same.
+            if job.source != "ADFDuplex" or count % 2 == 0 or ended:
+                self.feeder = max(0, self.feeder - 1)
+            last = ended or (self.feeder == 0 and (job.source != "ADFDuplex" or count % 2 == 0))
         self._publish(self.jobs.end_page(job, last=last, wall=self._wall()))
         if not job.final:
             self._watch(job)

@@ -1,0 +1,397 @@
+"""`wsdgateway scan` against the virtual scanner, straight and through the gateway, and against other devices."""
+
+import io
+import os
+
+import pikepdf
+import pytest
+import pytest_twisted
+from messages import SCAN, created_job, envelope, fault, status_response
+from PIL import Image
+from rich.console import Console
+from test_events import until
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.threads import deferToThread
+
+from wsdgateway.cli.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG, ScanError
+from wsdgateway.cli.progress import Progress
+from wsdgateway.cli.scan import Order, scan
+from wsdgateway.soap.envelope import read
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Ran:
+    """A scan that has ended: files, what was said, and the status."""
+
+    def __init__(self):
+        self._files, self._said = io.StringIO(), io.StringIO()
+        self.slept = 0.0
+        self.error = None
+        self.progress = Progress(Console(file=self._said, width=200), self._files)
+
+    def sleep(self, seconds):
+        self.slept += seconds
+
+    def __call__(self, url, output=None, **more):
+        try:
+            scan(Order(url, output, **more), self.progress, clock=lambda: self.slept,
+                 sleep=lambda seconds: self.sleep(seconds))
+        except (ScanError, KeyboardInterrupt) as error:
+            self.error = error
+
+    @property
+    def status(self):
+        return 0 if self.error is None else self.error.status if isinstance(self.error, ScanError) else 130
+
+    @property
+    def files(self):
+        return self._files.getvalue().split()
+
+    @property
+    def said(self):
+        return self._said.getvalue()
+
+
+async def scanned(url, output=None, **more):
+    """Run the client as its users do: blocking, so in a thread of its own."""
+    ran = Ran()
+    await deferToThread(ran, url, output, **more)
+    return ran
+
+
+def there(folder):
+    return sorted(os.listdir(folder))
+
+
+def pages_of(path):
+    with pikepdf.open(path) as pdf:
+        return len(pdf.pages)
+
+
+@pytest.fixture
+def both(gateway, virtual):
+    """A virtual scanner, and its addresses: straight, and through a gateway."""
+
+    async def start(**settings):
+        device = await virtual(**settings)
+        service = await gateway(device.scan_url)
+        table = service.scanner.bridge.table
+        await until(lambda: table.listening)
+        device.is_told_of_end = lambda: all(job.final for job in table.jobs())
+        device.urls = device.scan_url, f"http://127.0.0.1:{service.port}/front-desk/scan"
+        return device
+
+    return start
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_from_the_platen(both, folder):
+    device = await both()
+    for place, url in enumerate(device.urls):
+        ran = await scanned(url, f"{place}.jpg", color="gray", resolution=100)
+        assert (ran.status, ran.files) == (0, [f"{place}.jpg"])
+        assert "page 1: " in ran.said
+        with Image.open(f"{place}.jpg") as image:
+            assert (image.mode, image.info["dpi"]) == ("L", (100, 100))
+    assert there(folder) == ["0.jpg", "1.jpg"]
+    assert (folder / "0.jpg").read_bytes() == (folder / "1.jpg").read_bytes()
+    assert device.soap.asked["RetrieveImage"] == 2
+    assert "CancelJob" not in device.soap.asked
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_feeder_into_one_pdf_and_into_numbered_files(both, folder):
+    device = await both(feeder_pages=3)
+    for url in device.urls:
+        assert (await scanned(url, "out.pdf", source="adf", resolution=75)).status == 0
+        assert pages_of("out.pdf") == 3
+        ran = await scanned(url, "out-%03d.png", source="adf", resolution=75)
+        assert ran.files == ["out-001.png", "out-002.png", "out-003.png"]
+        assert len({(folder / name).read_bytes() for name in ran.files}) == 3
+        for name in ran.files:
+            (folder / name).unlink()
+
+
+@pytest_twisted.ensureDeferred
+async def test_both_sides_of_every_sheet(both):
+    device = await both(feeder_pages=2)
+    for url in device.urls:
+        ran = await scanned(url, "out.pdf", source="duplex", resolution=75, color="bw")
+        assert ran.status == 0, ran.error
+        assert pages_of("out.pdf") == 4
+    ticket = device.device.jobs.finished()[-1].ticket
+    assert ">png<" in ticket and "ADFDuplex" in ticket and "MediaBack" in ticket and "BlackAndWhite1" in ticket
+    assert (await scanned(device.urls[0], source="duplex", resolution=75)).files == ["scan.pdf"]
+    assert pages_of("scan.pdf") == 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_empty_feeder_has_a_status_of_its_own(both, folder):
+    device = await both(feeder_pages=0)
+    for url in device.urls:
+        ran = await scanned(url, "out.pdf", source="adf")
+        assert (ran.status, str(ran.error)) == (NO_PAPER, "The feeder is empty")
+    assert there(folder) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_busy_scanner_is_asked_again_for_as_long_as_the_user_waits(both, folder):
+    device = await both()
+    device.device.jam()
+    for url in device.urls:
+        asked = device.soap.asked["CreateScanJob"]
+        ran = await scanned(url, "out.pdf", wait=5)
+        assert (ran.status, ran.slept) == (BUSY, 5)
+        assert device.soap.asked["CreateScanJob"] == asked + 6
+        assert "MediaJam" in str(ran.error)
+        assert ran.said.count("Not now") == 1
+        assert (await scanned(url, "out.pdf", wait=0)).slept == 0
+    assert there(folder) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_there(both, gateway, folder):
+    device = await both()
+    await device.stopService()
+    for url in device.urls:
+        assert (await scanned(url, "out.pdf", wait=1)).status == UNREACHABLE
+    assert there(folder) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_not_offered_makes_no_job(both, folder):
+    device = await both()
+    for more in ({"resolution": 123}, {"color": "RGB48"}, {"format": "tiff"}):
+        ran = await scanned(device.urls[0], None, **more)
+        assert ran.status == WRONG
+    assert "CreateScanJob" not in device.soap.asked
+    assert there(folder) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_image_that_breaks_off_leaves_the_whole_pages_and_no_job(both, folder):
+    device = await both()
+    for place, url in enumerate(device.urls):
+        def second(page, size, url=url):
+            device.troubles.break_image = page == 1
+        ran = Ran()
+        device.device.feeder = 3
+        ran.progress.kept = second
+        await deferToThread(ran, url, f"{place}.pdf", source="adf", resolution=100)
+        assert ran.status == FAILED
+        assert "one page is whole and kept" in ran.said
+        assert pages_of(f"{place}.pdf") == 1
+        assert not device.device.jobs.active()
+    assert device.soap.asked["CancelJob"] == 2
+    assert there(folder) == ["0.pdf", "1.pdf"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_interrupted_scan_cancels_its_job_and_keeps_the_whole_pages(both, folder):
+    device = await both()
+    for place, url in enumerate(device.urls):
+        for output in (f"{place}.pdf", f"{place}-%d.jpg"):
+            ran, received = Ran(), []
+            device.device.feeder = 3
+
+            def interrupt(size, received=received):
+                received.append(size)
+                if len(received) > 1 and size < received[-2]:  # the second page begins
+                    raise KeyboardInterrupt
+
+            ran.progress.received = interrupt
+            await deferToThread(ran, url, output, source="adf", resolution=600)
+            assert ran.status == 130
+            assert "Interrupted: one page is whole and kept" in ran.said
+            assert device.device.jobs.finished()[-1].status.state == "Canceled"
+        assert pages_of(f"{place}.pdf") == 1
+    assert there(folder) == ["0-1.jpg", "0.pdf", "1-1.jpg", "1.pdf"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_paper_that_jams_is_no_end_of_the_pages(both):
+    from twisted.internet import reactor
+    from twisted.internet.threads import blockingCallFromThread
+
+    device = await both()
+    for place, url in enumerate(device.urls):
+        ran = Ran()
+        ran.progress.kept = lambda page, size: blockingCallFromThread(reactor, device.device.jam)
+        # The gateway may not have had the event yet; then the client asks again after a pause.
+        ran.sleep = lambda _: blockingCallFromThread(reactor, lambda: ensureDeferred(until(device.is_told_of_end)))
+        device.device.feeder = 3
+        await deferToThread(ran, url, f"{place}.pdf", source="adf", resolution=75)
+        assert (ran.status, pages_of(f"{place}.pdf")) == (FAILED, 1)
+        assert "Aborted ScannerStopped" in str(ran.error)
+        device.device.jammed = False
+
+
+# Devices of other kinds.
+
+IMAGE = io.BytesIO()
+Image.new("L", (10, 10)).save(IMAGE, "JPEG")
+NO_IMAGES = fault("wscn:ClientErrorNoImagesAvailable")
+BUSY_FAULT = fault("wscn:ServerErrorNotAcceptingJobs", code="Receiver")
+
+
+def multipart(image, root=b"<x/>", end=b"\r\n--b--\r\n"):
+    return (b"--b\r\nContent-Type: application/xop+xml\r\n\r\n" + root
+            + b"\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n" + image + end)
+
+
+PAGE = multipart(IMAGE.getvalue())
+
+
+@pytest.fixture
+def plays(device):
+    """A device that answers each operation with its answers in turn, the last one for ever; None hangs up.
+
+    An answer is a message, (status line, text), or a multipart. `bodies` are the requests by operation.
+    """
+
+    def script(**answers):
+        device.bodies = {}
+
+        def handle(asked):
+            message = read(asked.request.body)
+            name = message.action.rpartition("/")[2]
+            device.bodies.setdefault(name, []).append(asked.request.body.decode())
+            listed = answers.get(name, [("404 Not Found", b"no")])
+            answer = listed.pop(0) if len(listed) > 1 else listed[0]
+            if answer is None:
+                asked.abort()
+            elif isinstance(answer, tuple):
+                asked.answer(answer[1], answer[0].encode(), b"text/plain")
+            elif answer.startswith(b"--b"):
+                asked.answer(answer, content_type=b'multipart/related; boundary="b"')
+            else:
+                asked.answer(answer)
+
+        device.handle = handle
+        return device
+
+    return script
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_tells_nothing_of_itself_is_asked_plainly(plays):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[PAGE])
+    ran = await scanned(device.url, "out.jpg")
+    assert (ran.status, ran.files) == (0, ["out.jpg"])
+    assert "does not say what it offers" in ran.said
+    [ticket] = device.bodies["CreateScanJob"]
+    assert "Platen" in ticket and "MediaSides" not in ticket and "InputSize" not in ticket
+
+
+@pytest_twisted.ensureDeferred
+async def test_formats_are_tried_in_turn(plays):
+    device = plays(CreateScanJob=[fault("wscn:ClientErrorFormatNotSupported"), created_job()], RetrieveImage=[PAGE])
+    assert (await scanned(device.url, "out.jpg")).status == 0
+    assert [">jfif<" in body for body in device.bodies["CreateScanJob"]] == [True, False]
+    assert ">exif<" in device.bodies["CreateScanJob"][1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_refuses_to_send_all_there_are_is_asked_for_many(plays):
+    device = plays(CreateScanJob=[fault("wscn:InvalidArgs"), created_job()], RetrieveImage=[PAGE, NO_IMAGES])
+    assert (await scanned(device.url, "out.pdf", source="adf")).status == 0
+    assert "<wscn:ImagesToTransfer>100<" in device.bodies["CreateScanJob"][1]
+
+
+@pytest.mark.parametrize(("answers", "status", "cancelled"), [
+    ({"RetrieveImage": [NO_IMAGES]}, NO_PAPER, 1),
+    ({"RetrieveImage": [PAGE, PAGE, ("404 Not Found", b"")]}, 0, 0),
+    ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")], "GetJobElements": [
+        status_response("1", "Completed")]}, 0, 0),
+    ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")]}, FAILED, 1),
+    ({"RetrieveImage": [PAGE, NO_IMAGES], "GetJobElements": [
+        status_response("1", "Aborted", reasons=["ScannerStopped"])]}, FAILED, 0),
+    ({"RetrieveImage": [BUSY_FAULT, PAGE, BUSY_FAULT, NO_IMAGES]}, 0, 0),
+    ({"RetrieveImage": [fault("wscn:ClientErrorJobIdNotFound")]}, FAILED, 0),
+    ({"RetrieveImage": [None]}, FAILED, 1),
+    ({"RetrieveImage": [multipart(IMAGE.getvalue(), end=b"")]}, FAILED, 1),
+    ({"RetrieveImage": [multipart(b"")]}, FAILED, 1),
+    ({"RetrieveImage": [b"--b\r\n\r\n" + NO_IMAGES + b"\r\n--b--\r\n"]}, NO_PAPER, 1),
+    ({"CreateScanJob": [BUSY_FAULT]}, BUSY, 0), ({"CreateScanJob": [("503 Busy", b"")]}, BUSY, 0),
+    ({"CreateScanJob": [fault("wscn:InvalidArgs")]}, FAILED, 0), ({"CreateScanJob": [envelope("x")]}, FAILED, 0),
+    ({"CreateScanJob": [("200 OK", b"hello")]}, FAILED, 0), ({"CreateScanJob": [None]}, UNREACHABLE, 0),
+    ({"GetScannerElements": [None]}, UNREACHABLE, 0), ({"GetScannerElements": [BUSY_FAULT]}, BUSY, 0)])
+@pytest_twisted.ensureDeferred
+async def test_how_a_feeders_job_ends(plays, folder, answers, status, cancelled):
+    device = plays(**{"CreateScanJob": [created_job()], **{name: list(given) for name, given in answers.items()}})
+    ran = await scanned(device.url, "out.pdf", source="adf", wait=3)
+    assert ran.status == status, ran.error
+    assert len(device.bodies.get("CancelJob", [])) == cancelled
+    pages = len([answer for answer in answers.get("RetrieveImage", ()) if answer == PAGE])
+    assert there(folder) == (["out.pdf"] if pages else [])
+    if pages:
+        assert pages_of("out.pdf") == pages
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
+    tray = envelope(f"{SCAN}/GetScannerElementsResponse", (
+        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData Name='wscn:ScannerStatus' Valid='1'>"
+        "<wscn:ScannerStatus><wscn:ScannerState>Idle</wscn:ScannerState><wscn:ActiveConditions><wscn:DeviceCondition>"
+        "<wscn:Name>InputTrayEmpty</wscn:Name></wscn:DeviceCondition></wscn:ActiveConditions></wscn:ScannerStatus>"
+        "</wscn:ElementData></wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
+    for refusal in (BUSY_FAULT, fault("wscn:OperationFailed", code="Receiver")):
+        device = plays(GetScannerElements=[tray], CreateScanJob=[refusal])
+        ran = await scanned(device.url, "out.pdf", source="adf")
+        assert (ran.status, ran.slept) == (NO_PAPER, 0)
+        assert (await scanned(device.url, "out.pdf")).status != NO_PAPER
+    device = plays(GetScannerElements=[tray], CreateScanJob=[created_job()], RetrieveImage=[PAGE, refusal])
+    ran = await scanned(device.url, "out.pdf", source="adf")
+    assert (ran.status, ran.files) == (FAILED, ["out.pdf"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_scanner_decides_otherwise_is_said_without_its_control_characters(plays):
+    final = (b"</wscn:JobId><wscn:JobToken>t</wscn:JobToken><wscn:DocumentFinalParameters>"
+             b"<wscn:Format>exif[bold]\xc2\x9b1m</wscn:Format><wscn:MediaSides><wscn:MediaFront>"
+             b"<wscn:Resolution><wscn:Width>200</wscn:Width>"
+             b"</wscn:Resolution></wscn:MediaFront></wscn:MediaSides></wscn:DocumentFinalParameters>")
+    device = plays(CreateScanJob=[created_job().replace(b"</wscn:JobId>", final)], RetrieveImage=[PAGE])
+    ran = await scanned(device.url, "out.pdf", resolution=300)
+    assert ran.status == 0, ran.error
+    assert "takes resolution 200, not 300" in ran.said
+    assert "takes format exif[bold]�1m, not jfif" in ran.said
+    with pikepdf.open("out.pdf") as pdf:
+        assert float(pdf.pages[0].MediaBox[2]) == pytest.approx(10 * 72 / 200, abs=0.01)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_image_of_another_kind_is_kept_and_is_no_success(plays, folder):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[PAGE])
+    ran = await scanned(device.url, "out.png")
+    assert (ran.status, there(folder)) == (FAILED, ["out.jpg"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_interrupted_before_its_answer_is_cancelled_when_it_comes(device, monkeypatch):
+    import queue
+
+    from wsdgateway.cli import creating
+
+    class Interrupted(queue.SimpleQueue):
+        def get(self, timeout=None):
+            if timeout is None:
+                raise KeyboardInterrupt
+            return super().get(timeout=timeout)
+
+    monkeypatch.setattr(creating, "SimpleQueue", Interrupted)
+    ran = Ran()
+    running = deferToThread(ran, device.url, "out.pdf")
+    for answer in (envelope("x"), created_job("7"), envelope("x")):
+        asked = await device.next()
+        asked.answer(answer)
+    await running
+    assert ran.status == 130
+    assert b"<wscn:JobId>7<" in asked.request.body
+    assert read(asked.request.body).action == f"{SCAN}/CancelJob"
+    await until(lambda: not device.factory.open)

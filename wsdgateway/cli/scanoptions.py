@@ -1,0 +1,91 @@
+"""The options of `wsdgateway scan`, and its run with them: files on stdout, a line each, all else on stderr."""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from wsdgateway.cli.choosing import COLORS, SOURCES
+from wsdgateway.cli.filekinds import CHOICES
+from wsdgateway.cli.outcomes import MEANINGS
+from wsdgateway.cli.progress import Progress
+from wsdgateway.cli.scan import Order, scan
+
+_DESCRIPTION = """\
+Scan pages through a gateway, or straight from a scanner. The names of the files
+go to stdout, a line each, everything else to stderr.
+
+The file's suffix says what it becomes: .pdf, .jpg, .png or .tif. A PDF holds
+every page; a name with %d or %03d makes a file of each page, numbered from 1.
+Further pages of a file without a number get names like out-2.jpg. A file that
+was there already is replaced by -o FILE when the new one is whole, and that is
+said; a file that wsdgateway names by itself replaces none."""
+
+
+def _dots(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100000:
+        raise ValueError
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 3600:
+        raise ValueError
+    return value
+
+
+_dots.__name__ = "number of dots an inch"
+_seconds.__name__ = "number of seconds from 0 to 3600"
+
+
+def add_scan(commands: Any) -> None:
+    """Add the subcommand to those of an `argparse` parser."""
+    statuses = "\n".join(f"  {status:<4} {meaning}" for status, meaning in MEANINGS.items())
+    parser = commands.add_parser(
+        "scan", help="scan into a PDF or image files", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_DESCRIPTION, epilog=f"exit status:\n{statuses}")
+    parser.add_argument("url", metavar="URL", help="a scan service, like http://127.0.0.1:5357/front-desk/scan")
+    parser.add_argument("-o", "--output", metavar="FILE",
+                        help="out.pdf, out.jpg, out-%%03d.jpg; default: scan.pdf, or the next name that is free")
+    parser.add_argument("--source", choices=sorted(SOURCES), default="platen",
+                        help="the glass, the feeder, or both sides of each sheet in it; default: platen")
+    parser.add_argument("--resolution", type=_dots, metavar="DPI", help="dots an inch; default: the scanner's own")
+    parser.add_argument("--color", choices=list(COLORS), metavar="MODE",
+                        help="color, gray, bw, or a mode by WS-Scan's name; default: the scanner's own")
+    parser.add_argument("--format", choices=CHOICES, metavar="FORMAT",
+                        help="pdf, jpeg, png, tiff, or an image format by WS-Scan's name; with a PDF, of its images")
+    parser.add_argument("--wait", type=_seconds, default=30.0, metavar="SECONDS",
+                        help="how long a busy scanner is asked again; default: 30")
+
+
+def run_scan(options: argparse.Namespace) -> None:
+    """Scan as the options say. Raises `ScanError`, and KeyboardInterrupt for a signal."""
+    order = Order(options.url, options.output, options.source, options.resolution, options.color, options.format,
+                  options.wait)
+    with _signals_interrupt():
+        scan(order, Progress(Console(stderr=True), sys.stdout))
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the scan as Ctrl-C does, with the same care."""
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    former: dict[signal.Signals, Callable[..., object] | int | None] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup's SIG_IGN stays
+                former[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, action in former.items():
+            signal.signal(number, action)

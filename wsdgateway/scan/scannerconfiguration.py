@@ -1,0 +1,89 @@
+"""What a scanner can do: its sources, resolutions, colours and formats.
+
+WS-Scan, ScannerConfiguration, DeviceSettings, Platen, ADF, ADFFront, ADFBack.
+"""
+
+import attrs
+from lxml import etree
+
+from wsdgateway.scan.reading import child, number, tag, text
+from wsdgateway.soap.parsing import text_of
+
+MAX_VALUES = 256
+MAX_VALUE = 128
+
+PLATEN, ADF, ADF_DUPLEX = "Platen", "ADF", "ADFDuplex"
+
+
+@attrs.frozen
+class SourceOffer:
+    """What one InputSource offers; what is empty or None the scanner does not say.
+
+    Resolutions in dots an inch, those that both directions have; `maximum` in thousandths of an inch.
+    """
+
+    resolutions: tuple[int, ...] = ()
+    colors: tuple[str, ...] = ()
+    maximum: tuple[int, int] | None = None
+
+
+@attrs.frozen
+class ScannerConfiguration:
+    """The formats, and the offer of each InputSource by its name. `auto_detect`: it sees a page's size itself."""
+
+    formats: tuple[str, ...]
+    sources: dict[str, SourceOffer]
+    auto_detect: bool = False
+
+
+def read_configuration(element: etree._Element) -> ScannerConfiguration:
+    """The capabilities in a ScannerConfiguration element; sources without one of their own are not there."""
+    settings = child(element, "DeviceSettings")
+    sources: dict[str, SourceOffer] = {}
+    platen, feeder = child(element, "Platen"), child(element, "ADF")
+    if platen is not None:
+        sources[PLATEN] = _offer(platen, "Platen")
+    if feeder is not None:
+        front, back = child(feeder, "ADFFront"), child(feeder, "ADFBack")
+        sources[ADF] = _offer(front, "ADF")
+        if _is_true(feeder, "ADFSupportsDuplex"):
+            sources[ADF_DUPLEX] = sources[ADF] if back is None else _both(sources[ADF], _offer(back, "ADF"))
+    return ScannerConfiguration(_values(settings, "FormatsSupported", "FormatValue"), sources,
+                                settings is not None and _is_true(settings, "DocumentSizeAutoDetectSupported"))
+
+
+def _is_true(element: etree._Element, name: str) -> bool:
+    return text(element, name) in ("1", "true")
+
+
+def _values(element: etree._Element | None, listed: str, name: str) -> tuple[str, ...]:
+    found = None if element is None else child(element, listed)
+    if found is None:
+        return ()
+    values = (text_of(value) for value in found.iterchildren(tag(name)))
+    return tuple(value for value in values if value and len(value) <= MAX_VALUE)[:MAX_VALUES]
+
+
+def _offer(part: etree._Element | None, prefix: str) -> SourceOffer:
+    """The elements of one source carry its name as a prefix."""
+    if part is None:
+        return SourceOffer()
+    dots, largest = child(part, f"{prefix}Resolutions"), child(part, f"{prefix}MaximumSize")
+    widths, heights = (
+        [int(value) for value in _values(dots, f"{name}s", name) if value.isascii() and value.isdigit()]
+        for name in ("Width", "Height"))
+    size = (None, None) if largest is None else (number(largest, "Width"), number(largest, "Height"))
+    return SourceOffer(
+        tuple(sorted(value for value in set(widths) if value and (not heights or value in heights))),
+        _values(part, f"{prefix}Color", "ColorEntry"),
+        (size[0], size[1]) if size[0] and size[1] else None)
+
+
+def _both(front: SourceOffer, back: SourceOffer) -> SourceOffer:
+    """What the front and the back of a page have in common; a side that says nothing offers what the other does."""
+    if not back.resolutions and not back.colors:
+        return front
+    return SourceOffer(
+        tuple(value for value in front.resolutions if not back.resolutions or value in back.resolutions),
+        tuple(value for value in front.colors if not back.colors or value in back.colors),
+        front.maximum)
