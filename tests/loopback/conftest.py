@@ -1,5 +1,9 @@
 """The whole service on port 0, in this process; afterwards nothing may be left in the reactor."""
 
+import json
+from pathlib import Path
+
+import jsonschema
 import pytest
 import pytest_twisted
 from peers import Device, Sink
@@ -125,3 +129,10 @@ def sink():
     yield start
     for made in started:
         pytest_twisted.blockon(ensureDeferred(made.stop()))
+
+
+@pytest.fixture
+def har_problems():
+    """What a HAR schema has to say of a value."""
+    schema = json.loads((Path(__file__).parents[1] / "har.schema.json").read_text())
+    return lambda har: [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(har)]
