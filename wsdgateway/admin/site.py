@@ -44,11 +44,14 @@ class _Made(Resource):
         super().__init__()
         self._content_type = content_type
         self._make = make
-        if post is not None:
-            self.render_POST = lambda request: self._answer(request, post)
+        self._post = post
 
-    def render_GET(self, request: Request) -> int:
-        return self._answer(request, self._make)
+    def render(self, request: Request) -> int | bytes:
+        if request.method in (b"GET", b"HEAD"):
+            return self._answer(request, self._make)
+        if request.method == b"POST" and self._post is not None:
+            return self._answer(request, self._post)
+        return not_allowed(request)
 
     def _answer(self, request: Request, make: Make) -> int:
         request.setHeader(b"content-type", self._content_type)
@@ -72,6 +75,14 @@ class _Made(Resource):
         request.setResponseCode(500)
         request.setHeader(b"content-type", _TEXT)
         self._finish(request, b"The log of the gateway says what went wrong.\n")
+
+
+def not_allowed(request: Request) -> bytes:
+    """RFC 9110 section 15.5.6."""
+    request.setResponseCode(405)
+    request.setHeader(b"allow", b"GET, HEAD")
+    request.setHeader(b"content-type", _TEXT)
+    return b"This is for reading.\n"
 
 
 class _Folder(Resource):
@@ -258,7 +269,7 @@ class AdminSite(Site):
     async def _log_out_how(self, request: Any) -> bytes:
         request.setResponseCode(405)
         request.setHeader(b"allow", b"POST")
-        return b"Use the button.\n"
+        return b"Logging out is a POST; use the button.\n"
 
     async def _log_out(self, request: Any) -> bytes:
         self.access.log_out(request.getCookie(COOKIE))

@@ -94,7 +94,11 @@ class Stream(Resource):
         self._instance = instance
         self._listeners: set[_Listener] = set()
 
-    def render_GET(self, request: Request) -> int | bytes:
+    def render(self, request: Request) -> int | bytes:
+        if request.method != b"GET":
+            request.setResponseCode(405)
+            request.setHeader(b"allow", b"GET")
+            return b""
         if len(self._listeners) >= MAX_STREAMS:
             request.setResponseCode(503)
             request.setHeader(b"retry-after", b"10")

@@ -1,0 +1,216 @@
+"""SIGHUP: the configuration is read again while everything runs on."""
+
+import json
+
+import pytest
+import pytest_twisted
+from messages import SCAN, envelope, get_job_elements, subscribe
+from peers import ask, connect, post
+from test_admin import request
+from test_events import Subscribed, until
+from twisted.internet.defer import gatherResults
+from twisted.logger import globalLogPublisher
+
+from wsdgateway.config.changes import compare
+from wsdgateway.config.reading import make_config, read_config
+from wsdgateway.service import GatewayService
+
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+PATH = "/front-desk/scan"
+
+
+@pytest.fixture
+def said():
+    """What the log says."""
+    lines = []
+
+    def observe(event):
+        lines.append(str(event.get("log_format", "")).format(**{"problems": "", "line": "", **event}))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+class File:
+    """A configuration file, and the gateway that runs on it."""
+
+    def __init__(self, path, running):
+        self.path, self._running = path, running
+
+    def write(self, text):
+        self.path.write_text(f'[gateway]\nstate = "memory:"\n[[listen]]\nendpoint = "{LOOPBACK}"\n'
+                             f'[admin]\nendpoint = "{LOOPBACK}"\n{text}')
+
+    async def start(self, text):
+        from twisted.internet import reactor
+
+        self.write(text)
+        service = self.service = GatewayService(reactor, read_config(str(self.path)))
+        await self._running(service)
+        await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
+        service.port, service.admin_port = service.listeners[0].address[1], service.admin.address[1]
+        return service
+
+    async def reload(self, text):
+        self.write(text)
+        self.service.reload()
+        await until(lambda: self.service._reloading is None)
+
+
+@pytest.fixture
+def file(tmp_path, running):
+    return File(tmp_path / "g.toml", running)
+
+
+def section(name, url, more=""):
+    return f'[[scanner]]\nname = "{name}"\nscan = "{url}"\n{more}\n'
+
+
+@pytest_twisted.ensureDeferred
+async def test_scanners_come_and_go_and_the_others_do_not_notice(file, virtual, device):
+    events = Subscribed(device)
+    other = await virtual()
+    service = await file.start(section("front-desk", device.url))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    running = service.scanners[0]
+    device.handle = None
+    client = await connect(service.port)  # a request that is on its way all the time
+    client.send(post(PATH, envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")))
+    asked = await device.next()
+
+    await file.reload(section("front-desk", device.url) + section("copy-room", other.scan_url))
+    assert [scanner.name for scanner in service.scanners] == ["front-desk", "copy-room"]
+    assert service.scanners[0] is running
+    await until(lambda: service.scanners[1].bridge.table.listening)
+    assert (await ask(service.port, "/copy-room/scan", get_job_elements("1")))[0].status == 400
+
+    await file.reload(section("front-desk", device.url))
+    assert (await ask(service.port, "/copy-room/scan", get_job_elements("1")))[0].status == 404
+    await service._bridging.settled()
+    assert not other.device.subscribers.held  # it was left in peace
+    asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
+    assert (await client.answer())[0].status == 200
+    assert service.scanners == [running] and events.actions.count("Subscribe") == 1
+    client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_moved_keeps_those_who_listen(file, virtual, sink):
+    first, second, listening = await virtual(), await virtual(), await sink()
+    service = await file.start(section("front-desk", first.scan_url))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    head, _ = await ask(service.port, PATH, subscribe(listening.url))
+    assert head.status == 200
+    await file.reload(section("front-desk", second.scan_url))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    assert not first.device.subscribers.held and len(second.device.subscribers.held) == 1
+    second.device.subscribers.publish("ScannerStatusSummaryEvent", "<wscn:ScannerStatusSummaryEvent/>")
+    await until(lambda: listening.told)
+    assert [told.action.rpartition("/")[2] for told in listening.told] == ["ScannerStatusSummaryEvent"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_those_who_listen_to_a_scanner_that_goes_are_told(file, virtual, sink):
+    scanner, listening = await virtual(), await sink()
+    service = await file.start(section("front-desk", scanner.scan_url))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    await ask(service.port, PATH, subscribe(listening.url, end_to=listening.url))
+    await file.reload("")
+    await until(lambda: listening.told)
+    assert listening.told[0].action.endswith("/SubscriptionEnd")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_runs_with_a_scanner_that_goes_ends(file, device):
+    service = await file.start(section("front-desk", device.url, 'events = "off"'))
+    client = await connect(service.port)
+    client.send(post(PATH, envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")))
+    asked = await device.next()
+    await file.reload("")
+    asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
+    assert (await client.answer())[0].status == 200
+    await service._bridging.settled()
+    client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_limits_and_rules_hold_from_now_on(file, device):
+    service = await file.start(section("front-desk", device.url, 'events = "off"'))
+    scanner = service.scanners[0]
+    await file.reload(section("front-desk", device.url, 'events = "off"\ntimeout = 0.05\nmax_connections = 1') + (
+        '[limits]\nrequest_body = 2000\n[cache]\nmax_age = 5.0\n[admin.x]\n').replace("[admin.x]\n", ""))
+    assert service.scanners == [scanner]
+    assert (await ask(service.port, PATH, b"x" * 2001))[0].status == 413
+    head, body = await ask(service.port, PATH, get_job_elements("1"))
+    assert head.status == 500 and b"0.05 seconds" in body
+    assert service.config.cache.max_age == 5.0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_mistake_is_said_and_nothing_changes(file, device, said):
+    service = await file.start(section("front-desk", device.url, 'events = "off"'))
+    before = service.config
+    await file.reload("[limits]\nconnections = 0\nnonsense = 1\n")
+    assert service.config is before and len(service.scanners) == 1
+    wrong = next(line for line in said if "stays as it was" in line)
+    assert "connections = 0" in wrong and "nonsense" in wrong
+    file.path.unlink()
+    service.reload()
+    await until(lambda: service._reloading is None)
+    assert service.config is before
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_needs_a_restart_is_named(file, said):
+    service = await file.start("")
+    file.path.write_text(f'[gateway]\nname = "another"\n[[listen]]\nendpoint = "{LOOPBACK}"\n[[listen]]\n'
+                         'endpoint = "tcp:1"\n[admin]\nendpoint = "tcp:2"\n[discovery]\nproxy = true\n')
+    service.reload()
+    await until(lambda: service._reloading is None)
+    for name in ("[gateway]", "[listen]", "[discovery]", "[admin] endpoint"):
+        assert any(line.startswith(f"{name} takes effect after a restart") for line in said), name
+    assert len(service.listeners) == 1 and service.config.admin.endpoint == LOOPBACK
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_log_and_the_token_change_too(file, tmp_path):
+    service = await file.start('[exchange_log]\npath = "a.jsonl"\n')
+    await ask(service.port, "/a", b"")
+    file.path.write_text(f'[gateway]\nstate = "memory:"\n[[listen]]\nendpoint = "{LOOPBACK}"\n[admin]\n'
+                         f'endpoint = "{LOOPBACK}"\ntoken = "0123456789abcdef"\n[exchange_log]\npath = "b.jsonl"\n')
+    service.reload()
+    await until(lambda: service._reloading is None)
+    assert (await request(service.admin_port, b"/api/jobs"))[0] == 401
+    await ask(service.port, "/b", b"")
+    await until(lambda: (tmp_path / "b.jsonl").exists())
+    await service.stopService()
+    assert [len((tmp_path / name).read_text().splitlines()) for name in ("a.jsonl", "b.jsonl")] == [1, 1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_logrotate_moved_is_opened_anew(file, tmp_path):
+    service = await file.start('[exchange_log]\npath = "a.jsonl"\n')
+    await ask(service.port, "/a", b"")
+    await until(lambda: (tmp_path / "a.jsonl").exists())
+    (tmp_path / "a.jsonl").rename(tmp_path / "a.jsonl.old")
+    service.reload()
+    await ask(service.port, "/b", b"")
+    await until(lambda: (tmp_path / "a.jsonl").exists())
+    await service.stopService()
+    statuses = [json.loads(line)["status"] for name in ("a.jsonl.old", "a.jsonl")
+                for line in (tmp_path / name).read_text().splitlines()]
+    assert statuses == [404, 404]
+
+
+def test_what_makes_another_scanner_of_it():
+    def config(**scanner):
+        return make_config({"listen": [{"endpoint": "tcp:1"}], "scanner": [
+            {"name": "a", "scan": "http://192.0.2.1/", **scanner}]}, "g.toml")
+
+    assert compare(config(), config()).changed == ()
+    assert compare(config(), config(timeout=5, lenient=True, max_connections=1)).changed == ()
+    for change in ({"scan": "http://192.0.2.2/"}, {"events": "off"}):
+        assert [one.name for one in compare(config(), config(**change)).changed] == ["a"]
+    assert compare(config(), config(bridge=False)).removed == ("a",)
+    assert [one.name for one in compare(config(bridge=False), config()).added] == ["a"]
