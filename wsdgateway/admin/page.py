@@ -14,9 +14,11 @@ from twisted.web.template import Element, Tag, XMLString, flattenString, rendere
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.tables import EXCHANGES, JOBS, SUBSCRIPTIONS, table
 from wsdgateway.http.messages import REASONS
+from wsdgateway.scan.operations import EVENTING_OPERATIONS, EVENTS, GET_METADATA, SCAN_OPERATIONS
 
 MAX_ROWS = 200
 MAX_EXCHANGES = 50
+_OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), *EVENTS)
 _REACHABLE = {True: "reachable", False: "not reachable", None: "not tried yet"}
 
 
@@ -77,7 +79,7 @@ class _OverviewPage(Element):
     @renderer
     def filter(self, request: IRequest, tag: Tag) -> Tag:
         scanners = sorted({scanner.name for scanner in self._overview.scanners})
-        operations = sorted({one.entry.operation for one in self._overview.log.since(0)})
+        operations = sorted({*_OPERATIONS, *(one.entry.operation for one in self._overview.log.since(0))})
         failed = tags.input(type="checkbox", id="failed", name="failed", value="1")
         if self._wanted.get("failed"):
             failed(checked="checked")

@@ -87,7 +87,7 @@ def _seconds(exchange: dict[str, Any]) -> str:
 
 
 EXCHANGES = (
-    Column("Time", _when, "number"), Column("Scanner", lambda one: one["scanner"]),
+    Column("Time, UTC", _when, "number"), Column("Scanner", lambda one: one["scanner"]),
     Column("Who", lambda one: one["client"] or "this gateway"), Column("Operation", lambda one: one["operation"]),
     Column("Job", lambda one: one["job_id"]), Column("Answered", lambda one: one["source"]), Column("Result", _result),
     Column("Bytes", lambda one: f"{one['request_bytes']:,} / {one['response_bytes']:,}", "number"),

@@ -1,0 +1,82 @@
+"""What the exchange log costs: status reads answered here, with it and without, at full speed and at 2,000 a second.
+
+The same gateway three times on one core, in one run: without a log, with its file, with its file and captures.
+"""
+
+import http.client
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from peers import GET_JOB_ELEMENTS, JOB_STATUS, LOAD_CORE, answering, free_port, gateway, nginx, wrk
+
+RATE, CONNECTIONS = 2000, 20
+KINDS = {"without": "", "log": '[exchange_log]\npath = "x.jsonl"\n',
+         "log and captures": '[exchange_log]\npath = "x.jsonl"\ncapture = "captures"\ncapture_size = 100000000\n'}
+
+
+def processor(pid: int) -> float:
+    """Seconds of processor time that a process has used, in all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def paced(port: int, seconds: float) -> int:
+    """Ask so many times a second; how many were answered."""
+    answered = [0] * CONNECTIONS
+
+    def ask(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        begin = time.monotonic() + number / RATE
+        for turn in range(int(seconds * RATE / CONNECTIONS)):
+            wait = begin + turn * CONNECTIONS / RATE - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            connection.request("POST", "/front-desk/scan", GET_JOB_ELEMENTS, {"Content-Type": "application/soap+xml"})
+            response = connection.getresponse()
+            response.read()
+            answered[number] += response.status == 200
+        connection.close()
+
+    asking = [threading.Thread(target=ask, args=(number,)) for number in range(CONNECTIONS)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    return sum(answered)
+
+
+def measure(seconds: int, rounds: int) -> None:
+    """Print what was found: for full speed the best round of each kind, rounds interleaved."""
+    device = free_port()
+    ports = {kind: free_port() for kind in KINDS}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with nginx(folder / "device", answering(device, JOB_STATUS), device, LOAD_CORE):
+            best: dict[str, float] = {}
+            for _ in range(rounds):
+                for kind, more in KINDS.items():
+                    with gateway(folder / kind.replace(" ", "-"), ports[kind], f"http://127.0.0.1:{device}/scan", more,
+                                 'events = "off"') as server:
+                        rate = wrk(f"http://127.0.0.1:{ports[kind]}/front-desk/scan", GET_JOB_ELEMENTS, seconds=seconds)
+                        best[kind] = max(best.get(kind, 0.0), rate)
+            print("at full speed:")
+            for kind, rate in best.items():
+                print(f"  {kind:18} {rate:10,.0f} answers/s  {rate / best['without']:.2f} x without")
+            print(f"at {RATE:,} a second:")
+            base = 0.0
+            for kind, more in KINDS.items():
+                with gateway(folder / f"paced-{kind}".replace(" ", "-"), ports[kind], f"http://127.0.0.1:{device}/scan",
+                             more, 'events = "off"') as server:
+                    before, begun = processor(server.pid), time.monotonic()
+                    answered = paced(ports[kind], seconds * 2)
+                    took, used = time.monotonic() - begun, processor(server.pid) - before
+                    base = base or used
+                    print(f"  {kind:18} {answered:,} of {seconds * 2 * RATE:,} answered in {took:.1f} s, "
+                          f"{100 * used / took:.0f} % of a core, {used / base:.2f} x without")
+
+
+if __name__ == "__main__":
+    measure(4, 3)
