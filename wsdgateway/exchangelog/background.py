@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 MAX_QUEUED = 16 << 20
+CALM_SECONDS = 3.0  # a disk that is nearly full takes this and not that, which is no news each time
 
 
 class Background:
@@ -30,6 +31,7 @@ class Background:
         self._queued = 0
         self._running: Deferred[None] | None = None
         self._missing = 0
+        self._failed_at = 0.0
         self._waiting: list[Deferred[None]] = []
 
     def put(self, job: Callable[[], None], size: int, count: int) -> bool:
@@ -49,6 +51,7 @@ class Background:
         if not self._missing:
             self.log.error("{what}: nothing more is written until it can be again: {why}", what=self._what, why=why)
         self._missing += count
+        self._failed_at = self._reactor.seconds()
         self._count("dropped", count)
 
     def _next(self) -> None:
@@ -68,7 +71,7 @@ class Background:
         if not count:
             return
         self._count("written", count)
-        if self._missing:
+        if self._missing and self._reactor.seconds() - self._failed_at >= CALM_SECONDS:
             self.log.info("{what}: written again; {count} are missing", what=self._what, count=self._missing)
             self._missing = 0
 
