@@ -28,6 +28,7 @@ from wsdgateway.bridge.sightings import Left, News
 from wsdgateway.bridging import Bridging
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.adopting import Adopting
 from wsdgateway.net.describing import uuid_of
 from wsdgateway.net.discovery import Discovery, Note
@@ -47,7 +48,7 @@ class Finding(Service):
     logger = Logger()
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], voice: Voice,
-                 is_own: Callable[[str], bool], note: Note, metrics: Metrics, store: IStore,
+                 is_own: Callable[[str], bool], note: Note, accounts: Accounts, metrics: Metrics, store: IStore,
                  base_on: Callable[[Link, str | None], str | None], bridging: Bridging) -> None:
         self._reactor = reactor
         self._config = config
@@ -64,12 +65,12 @@ class Finding(Service):
         self._search = Search(
             reactor, voice, seconds=seconds, period=discovery.search, directed=discovery.directed, is_own=is_own,
             missing=self._missing, overdue=self._overdue, readdressed=self._readdressed, tell=self._told,
-            dropped=metrics.discovery_dropped)
+            dropped=metrics.discovery_dropped, accounts=accounts)
         self._discovery = Discovery(
             reactor, clients=discovery.client_interfaces, devices=discovery.device_interfaces, targets=self._targets,
             search=self._search, is_own=is_own, count=metrics.discovery, dropped=metrics.discovery_dropped, note=note)
         self._adopting = Adopting(
-            reactor, rules=self._exclusions(), new_id=voice.new_id, names=self._names,
+            reactor, accounts, rules=self._exclusions(), new_id=voice.new_id, names=self._names,
             bridged=self._bridged, adopt=self._adopt, dismiss=self._dismiss)
         self.resolve = self._search.resolve
 

@@ -86,8 +86,8 @@ class GatewayService(MultiService):
         self.recording = Recording(reactor, wall, self.metrics)
         self.recording.use(config)
         log = self.recording.log
-        self._reception = Reception(Accounts(None, self.metrics, log, seconds=seconds, wall=wall), new_id=new_id,
-                                    directed=directed)
+        accounts = Accounts(None, self.metrics, log, seconds=seconds, wall=wall)
+        self._reception = Reception(accounts, new_id=new_id, directed=directed)
         self._deliveries = Deliveries(reactor, self._sockets() // 2)
         self._policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
         self._bridging = Bridging(reactor, config, self.metrics, self._reception)
@@ -95,8 +95,8 @@ class GatewayService(MultiService):
         self._finding = Finding(
             reactor, config, seconds=seconds, voice=Voice(
                 new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
-            note=self.recording.discovery, metrics=self.metrics, store=self.store, base_on=self._base_on,
-            bridging=self._bridging)
+            note=self.recording.discovery, accounts=accounts, metrics=self.metrics, store=self.store,
+            base_on=self._base_on, bridging=self._bridging)
         self._bridging.around = Surroundings(
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._policy, self._deliveries, directed,
             self._finding.changed, self._finding.resolve, self._events_base, self._finished)

@@ -377,6 +377,16 @@ async def test_what_is_not_to_be_bridged_is_not_adopted_whatever_it_is_called(ga
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_is_said_to_find_a_scanner_is_in_the_log(gateway, virtual):
+    await virtual(interfaces=("lo",), name="Copy Room")
+    service = await gateway(None, **ADOPT)
+    await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
+    said = {(one.entry.source, one.entry.operation) for one in service.recording.log.since(0)}
+    assert {("own", "Get"), ("own", "Subscribe")} <= said
+    assert said & {("discovery", "Hello"), ("discovery", "ProbeMatches")}
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_excluded_scanner_is_left_in_peace(gateway, virtual, tmp_path):
     scanner = await virtual(interfaces=("lo",), name="Copy Room")
     kept = {**ADOPT, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}

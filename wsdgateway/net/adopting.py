@@ -16,6 +16,7 @@ from wsdgateway.bridge.adoption import Adopted, Exclusion, excluding, may_be_sca
 from wsdgateway.bridge.sightings import News, Sighting
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.asking import ask_once
 from wsdgateway.net.describing import MAX_METADATA
 from wsdgateway.net.devicecall import is_http, usable
@@ -46,7 +47,8 @@ class Found:
     scan: str
 
 
-async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -> Found | None:
+async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
+                  accounts: Accounts | None = None) -> Found | None:
     """What a device says of itself at the first of its addresses that answers; None if it is no scanner.
 
     Raises `DeviceError` or `Malformed` if none of them answers with its metadata.
@@ -56,7 +58,7 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -
     for url in usable(sighting)[:MOST_ADDRESSES]:
         try:
             reply = await ask_once(reactor, url, GET_METADATA, write_get(to=sighting.endpoint, message_id=new_id()),
-                                   LOOK_SECONDS, sighting.via)
+                                   LOOK_SECONDS, sighting.via, accounts)
             if len(reply.body) > MAX_METADATA:
                 raise Malformed(f"{url}: its metadata is larger than {MAX_METADATA} bytes")
             envelope = read(reply.body)
@@ -90,10 +92,11 @@ class Adopting:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, rules: tuple[Exclusion, ...], new_id: Callable[[], str],
+    def __init__(self, reactor: Any, accounts: Accounts, *, rules: tuple[Exclusion, ...], new_id: Callable[[], str],
                  names: Callable[[], set[str]], bridged: Callable[[], set[tuple[str, int]]],
                  adopt: Callable[[Adopted], None], dismiss: Callable[[str, str], None]) -> None:
         self._reactor = reactor
+        self._accounts = accounts
         self.rules = rules
         self._new_id = new_id
         self._names = names
@@ -147,7 +150,7 @@ class Adopting:
         if self._stopped:
             return
         try:
-            found = await look_at(self._reactor, sighting, self._new_id)
+            found = await look_at(self._reactor, sighting, self._new_id, self._accounts)
         except (DeviceError, Malformed) as problem:
             self.log.info("{endpoint}: no metadata: {problem}", endpoint=sighting.endpoint, problem=str(problem))
             self._failed[key] = self._reactor.seconds()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.exchange import read_reply
@@ -12,10 +13,10 @@ from wsdgateway.soap.envelope import CONTENT_TYPE
 
 
 async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, limit: float,
-                   zone: str = "") -> Reply:
+                   zone: str = "", accounts: Accounts | None = None) -> Reply:
     """The whole answer, within `limit` seconds; `zone` is the interface of a link-local address.
 
-    Raises `DeviceError`.
+    With `accounts` it is written down. Raises `DeviceError`.
     """
     try:
         address = address_of(url)
@@ -24,8 +25,14 @@ async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, li
     client = DeviceClient(reactor, seconds=reactor.seconds, max_connections=1, timeout=limit, idle_timeout=limit,
                           lenient=True)
     client.zone = zone
+    call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
+    call.tape, started = (None, 0.0) if accounts is None else (accounts.tape(), accounts.now())
+    reply: Reply | None = None
     try:
-        return await read_reply(await client.request(Call(
-            address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])))
+        reply = await read_reply(await client.request(call))
+        return reply
     finally:
+        if accounts is not None:
+            status, answer = (None, b"") if reply is None else (reply.status, reply.body)
+            accounts.own(operation.name, started, body, status, answer, call.tape)
         await client.stop()

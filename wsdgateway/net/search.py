@@ -16,6 +16,7 @@ from wsdgateway.bridge.sightings import Left, News, Sightings
 from wsdgateway.discovery.messages import Message, read_message
 from wsdgateway.discovery.pacing import Pacing
 from wsdgateway.discovery.writing import write_probe, write_resolve
+from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.asking import ask_once
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
@@ -44,9 +45,11 @@ def probe_url(url: str) -> str:
     return url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + STABLE
 
 
-async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seconds: float) -> Message:
+async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seconds: float,
+                         accounts: Accounts | None = None) -> Message:
     """The answer to a directed Probe. Raises `DeviceError` or `Malformed`."""
-    reply = await ask_once(reactor, probe_url(url), PROBE, write_probe(DEVICE, message_id=new_id()), seconds)
+    reply = await ask_once(reactor, probe_url(url), PROBE, write_probe(DEVICE, message_id=new_id()), seconds,
+                           accounts=accounts)
     message = read_message(reply.body, ANSWERS)
     if message is None:
         raise Malformed(f"{url}: it answered a Probe with something else than ProbeMatches")
@@ -65,8 +68,9 @@ class Search:
     def __init__(self, reactor: Any, voice: Voice, *, seconds: Callable[[], float], period: float,
                  directed: tuple[str, ...], is_own: Callable[[str], bool], missing: Callable[[], Iterable[str]],
                  overdue: Callable[[str], None], readdressed: Callable[[], None], tell: Callable[[News | Left], None],
-                 dropped: Callable[[str], None]) -> None:
+                 dropped: Callable[[str], None], accounts: Accounts | None = None) -> None:
         self._reactor = reactor
+        self._accounts = accounts
         self._voice = voice
         self._seconds = seconds
         self._period = period
@@ -155,7 +159,8 @@ class Search:
 
     async def _ask_directly(self, url: str) -> None:
         try:
-            message = await probe_directly(self._reactor, url, self._voice.new_id, DIRECTED_SECONDS)
+            message = await probe_directly(self._reactor, url, self._voice.new_id, DIRECTED_SECONDS,
+                                           self._accounts)
         except (DeviceError, Malformed) as problem:
             if self.silent.get(url) is None:
                 self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=str(problem))
