@@ -10,6 +10,8 @@ from typing import Any
 import attrs
 from twisted.web.template import Tag, tags
 
+from wsdgateway.exchangelog.entry import duration, is_failed
+
 
 @attrs.frozen
 class Column:
@@ -74,16 +76,10 @@ def _when(exchange: dict[str, Any]) -> Tag:
 
 
 def _result(exchange: dict[str, Any]) -> Tag | str:
-    if exchange["fault"] or (exchange["status"] or 0) >= 400:
-        return tags.span(f"{exchange['status']} {exchange['fault'] or ''}".strip(), class_="problem")
-    if exchange["status"] is None and exchange["source"] != "discovery":
-        return tags.span("no answer", class_="problem")
-    return str(exchange["status"] or "")
-
-
-def _seconds(exchange: dict[str, Any]) -> str:
-    seconds = exchange["seconds"]
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    status, fault = exchange["status"], exchange["fault"]
+    if not is_failed(status, fault, exchange["source"]):
+        return str(status or "")
+    return tags.span(f"{status or 'no answer'} {fault or ''}".strip(), class_="problem")
 
 
 EXCHANGES = (
@@ -91,7 +87,7 @@ EXCHANGES = (
     Column("Who", lambda one: one["client"] or "this gateway"), Column("Operation", lambda one: one["operation"]),
     Column("Job", lambda one: one["job_id"]), Column("Answered", lambda one: one["source"]), Column("Result", _result),
     Column("Bytes", lambda one: f"{one['request_bytes']:,} / {one['response_bytes']:,}", "number"),
-    Column("Took", _seconds, "number"))
+    Column("Took", lambda one: duration(one["seconds"]), "number"))
 
 JOBS = (
     Column("Scanner", lambda job: job["scanner"]), Column("Job", lambda job: job["job_id"]),

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from wsdgateway.cli.adminclient import AdminError, open_admin
 from wsdgateway.cli.printing import printable
+from wsdgateway.exchangelog.entry import duration, is_failed
 
 SILENCE = 60.0  # seconds; the stream shows every 15 that it lives
 PAUSE = 2.0
@@ -34,15 +35,11 @@ class Wanted:
     def holds(self, exchange: dict[str, Any]) -> bool:
         """Whether this one is."""
         return (self.scanner in (None, exchange.get("scanner")) and self.operation in (None, exchange.get("operation"))
-                and (not self.failed or is_failed(exchange)))
+                and (not self.failed or _has_failed(exchange)))
 
 
-def is_failed(exchange: dict[str, Any]) -> bool:
-    """Whether it ended in a fault, an error status, or without an answer."""
-    status = exchange.get("status")
-    if status is None:
-        return exchange.get("source") != "discovery"
-    return exchange.get("fault") is not None or status >= 400
+def _has_failed(exchange: dict[str, Any]) -> bool:
+    return is_failed(exchange.get("status"), exchange.get("fault"), exchange.get("source", ""))
 
 
 @attrs.frozen
@@ -81,9 +78,8 @@ def show(exchange: dict[str, Any]) -> Text:
         value = exchange.get(name)
         return otherwise if value is None else printable(str(value))
 
-    seconds = float(exchange.get("seconds") or 0.0)
-    took = f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
-    failed = is_failed(exchange)
+    took = duration(float(exchange.get("seconds") or 0.0))
+    failed = _has_failed(exchange)
     result = of("fault", of("status", "no answer" if failed else "")) if failed else of("status", "")
     source = of("source")
     line = Text.assemble(

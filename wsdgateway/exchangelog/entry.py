@@ -14,6 +14,16 @@ MAX_TEXT = 1000  # of what the other side may make as long as it likes
 _text = lru_cache(maxsize=4096)(encode_basestring_ascii)  # names, operations and actions come again and again
 
 
+def is_failed(status: int | None, fault: str | None, source: str) -> bool:
+    """Whether an exchange ended in a fault, an error status, or without an answer; discovery messages have none."""
+    return fault is not None or (source != DISCOVERY if status is None else status >= 400)
+
+
+def duration(seconds: float) -> str:
+    """How long it took, for people."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
 class Entry(NamedTuple):
     """A line of the log. `time` is when it began, in seconds since 1970; `seconds` how long it took.
 
@@ -41,8 +51,8 @@ class Entry(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether it ended in a fault, an error status, or without an answer."""
-        return self.fault is not None or (self.status or 0) >= 400 or (self.status is None and self.source != DISCOVERY)
+        """Whether it ended badly."""
+        return is_failed(self.status, self.fault, self.source)
 
 
 @lru_cache(maxsize=4)
