@@ -8,6 +8,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from wsdgateway.cli.adminclient import DEFAULT, TOKEN_VARIABLE, AdminError
+from wsdgateway.cli.arguments import between, server_endpoint
 from wsdgateway.cli.capture import ExportError, export
 from wsdgateway.cli.discover import DiscoverError, discover
 from wsdgateway.cli.outcomes import INTERRUPTED, ScanError
@@ -16,8 +17,8 @@ from wsdgateway.cli.replay import ReplayError, replay
 from wsdgateway.cli.scanoptions import add_scan, run_scan
 from wsdgateway.cli.status import status
 from wsdgateway.cli.tail import Wanted, tail
-from wsdgateway.config.checks import Wrong, endpoint
 from wsdgateway.config.reading import ConfigError, read_config
+from wsdgateway.exchangelog.log import KEPT
 from wsdgateway.replay.service import LOOPBACK
 
 WIDE = 200
@@ -27,43 +28,6 @@ ADMIN_HELP = f"its admin site; default: {DEFAULT}. Its token, if it has one, is 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 600:
-        raise ValueError
-    return value
-
-
-_seconds.__name__ = "number of seconds from 0.1 to 600"
-
-
-def _speed(text: str) -> float:
-    value = float(text)
-    if not 0.01 <= value <= 10000:
-        raise ValueError
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 1000:
-        raise ValueError
-    return value
-
-
-_count.__name__ = "number from 0 to 1000"
-
-
-def _endpoint(text: str) -> str:
-    try:
-        return endpoint(text)
-    except Wrong as wrong:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed is {wrong}") from None
-
-
-_speed.__name__ = "factor from 0.01 to 10000"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,21 +47,22 @@ def _parser() -> argparse.ArgumentParser:
     tailing.add_argument("--operation", metavar="OPERATION", help="only these, like CreateScanJob or JobStatusEvent")
     tailing.add_argument("--failed", action="store_true", help="only what ended in a fault, an error, or not at all")
     tailing.add_argument("--json", action="store_true", help="as the exchange log has them, a JSON object a line")
-    tailing.add_argument("--last", type=_count, default=10, metavar="N",
-                         help="begin with the last N exchanges; default: 10, at most 1000")
+    tailing.add_argument("--last", type=between(int, 0, KEPT, "number"), default=10, metavar="N",
+                         help=f"begin with the last N exchanges; default: 10, at most {KEPT}")
     finding = commands.add_parser("discover", help="list the scanners that can be found")
     finding.add_argument("--interface", metavar="NAME", action="append",
                          help="search there; again for more. Default: everywhere but on loopback")
     finding.add_argument("--address", metavar="ADDRESS", action="append", default=[],
                          help="ask a host, or a URL, by directed Probe: for scanners that ignore multicast")
-    finding.add_argument("--seconds", type=_seconds, default=5.0, help="how long; default: 5")
+    finding.add_argument("--seconds", type=between(float, 0.1, 600, "number of seconds"), default=5.0,
+                         help="how long; default: 5")
     finding.add_argument("--toml", action="store_true", help="print the sections for the configuration")
     player = commands.add_parser("replay", help="serve a captured scanner as a virtual device")
     player.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
     player.add_argument("--scanner", metavar="NAME", help="which one, if there are captures of several")
-    player.add_argument("--speed", type=_speed, default=1.0, metavar="FACTOR",
+    player.add_argument("--speed", type=between(float, 0.01, 10000, "factor"), default=1.0, metavar="FACTOR",
                         help="times faster than it was recorded; default: 1")
-    player.add_argument("--endpoint", type=_endpoint, default=LOOPBACK, metavar="ENDPOINT",
+    player.add_argument("--endpoint", type=server_endpoint, default=LOOPBACK, metavar="ENDPOINT",
                         help=f"where it listens; default: {LOOPBACK}")
     capture = commands.add_parser("capture", help="what can be done with captures")
     deeds = capture.add_subparsers(dest="deed", required=True, metavar="DEED", parser_class=_Parser)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from wsdgateway.cli.arguments import between
 from wsdgateway.cli.choosing import COLORS, SOURCES
 from wsdgateway.cli.filekinds import CHOICES
 from wsdgateway.cli.outcomes import MEANINGS
@@ -27,24 +28,6 @@ was there already is replaced by -o FILE when the new one is whole, and that is
 said; a file that wsdgateway names by itself replaces none."""
 
 
-def _dots(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 100000:
-        raise ValueError
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 3600:
-        raise ValueError
-    return value
-
-
-_dots.__name__ = "number of dots an inch"
-_seconds.__name__ = "number of seconds from 0 to 3600"
-
-
 def add_scan(commands: Any) -> None:
     """Add the subcommand to those of an `argparse` parser."""
     statuses = "\n".join(f"  {status:<4} {meaning}" for status, meaning in MEANINGS.items())
@@ -56,12 +39,13 @@ def add_scan(commands: Any) -> None:
                         help="out.pdf, out.jpg, out-%%03d.jpg; default: scan.pdf, or the next name that is free")
     parser.add_argument("--source", choices=sorted(SOURCES), default="platen",
                         help="the glass, the feeder, or both sides of each sheet in it; default: platen")
-    parser.add_argument("--resolution", type=_dots, metavar="DPI", help="dots an inch; default: the scanner's own")
+    parser.add_argument("--resolution", type=between(int, 1, 100000, "number of dots an inch"), metavar="DPI",
+                        help="dots an inch; default: the scanner's own")
     parser.add_argument("--color", choices=list(COLORS), metavar="MODE",
                         help="color, gray, bw, or a mode by WS-Scan's name; default: the scanner's own")
     parser.add_argument("--format", choices=CHOICES, metavar="FORMAT",
                         help="pdf, jpeg, png, tiff, or an image format by WS-Scan's name; with a PDF, of its images")
-    parser.add_argument("--wait", type=_seconds, default=30.0, metavar="SECONDS",
+    parser.add_argument("--wait", type=between(float, 0, 3600, "number of seconds"), default=30.0, metavar="SECONDS",
                         help="how long a busy scanner is asked again; default: 30")
 
 
