@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.config.changes import Changes
@@ -15,6 +15,7 @@ from wsdgateway.net.reception import Reception
 from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 
+PATIENCE = 300.0  # seconds for an image that is on its way from a scanner that goes
 GONE = "This scanner is not bridged any more."
 
 
@@ -37,6 +38,7 @@ class Bridging:
         self.scanners: list[Scanner] = []
         self._dismissed: list[Scanner] = []
         self._ending: set[Deferred[None]] = set()
+        self._leaving: set[Deferred[None]] = set()
         self._started = False
 
     def start(self) -> None:
@@ -75,9 +77,21 @@ class Bridging:
         """Let end what runs; without a reason nobody is told that it is over."""
         if reason is not None:
             scanner.dismiss(reason)
-        await within(self._reactor, self._config.limits.stop_timeout,
-                     [scanner.device.quiet(), scanner.audience.notifier.idle()])
+        leaving = Deferred.fromCoroutine(within(
+            self._reactor, PATIENCE, [scanner.device.quiet(), scanner.audience.notifier.idle()]))
+        self._leaving.add(leaving)
+        try:
+            await leaving
+        except CancelledError:
+            pass  # the gateway stops
+        finally:
+            self._leaving.discard(leaving)
         await scanner.stop()
+
+    def hurry(self) -> None:
+        """Wait no longer for what runs with scanners that go."""
+        for leaving in list(self._leaving):
+            leaving.cancel()
 
     # Another configuration.
 
@@ -107,16 +121,21 @@ class Bridging:
         """Another one under the same name; clients' subscriptions stay, what runs with the former one ends there."""
         self._take_away(former)
         scanner = self.bridge(section)
+        scanner.succeed(former)
         self._run(self._succeed(former, scanner), f"replacing {section.name}")
 
     async def _succeed(self, former: Scanner, scanner: Scanner) -> None:
-        scanner.restore(former.bridge.subscriptions.all(), [])
         await self._see_off(former, None)
         if scanner in self.scanners and self._started:
             scanner.start()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether those that were to go have gone."""
+        return not self._ending
+
     async def settled(self) -> None:
-        """Those that were to go have gone."""
+        """Until they have."""
         await gatherResults(list(self._ending))
 
     # The beginning and the end.

@@ -5,6 +5,7 @@ What no scanner's account tells, it takes itself: requests that could not be rea
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -29,6 +30,8 @@ class Recording:
         self._writer: LogFileWriter | None = None
         self._captures: Captures | None = None
         self._ending: set[Deferred[Any]] = set()
+        self._numbers = count(1)
+        self._has_captured = False
         self.log = ExchangeLog()
 
     def use(self, config: Config) -> None:
@@ -45,8 +48,9 @@ class Recording:
         if wanted.capture is not None:
             self._captures = Captures(
                 self._reactor, config.folder / wanted.capture, images=wanted.images, budget=wanted.capture_size,
-                masks=Masks(secrets=wanted.secrets, identify=wanted.identify), wall=self._wall,
-                count=self._metrics.captures)
+                masks=Masks(secrets=wanted.secrets, identify=wanted.identify),
+                count=self._metrics.captures, numbers=self._numbers, is_first=not self._has_captured)
+            self._has_captured = True
         self.log.identify = wanted.identify
         self.log.writer, self.log.captures = self._writer, self._captures
 
@@ -65,9 +69,9 @@ class Recording:
         if self._writer is not None:
             self._writer.reopen()
 
-    def refused(self, client: str, status: int) -> None:
-        """A request could not be read, or was not to be."""
-        self.log.add(Entry(self._wall(), None, client, "other", None, None, None, REFUSED, status, None, 0, 0, 0.0))
+    def refused(self, client: str, status: int, size: int) -> None:
+        """A request could not be read, or was not to be; `size` is that of the answer's body."""
+        self.log.add(Entry(self._wall(), None, client, "other", None, None, None, REFUSED, status, None, 0, size, 0.0))
 
     def discovery(self, name: str, action: str, message_id: str | None, client: str, data: bytes) -> None:
         """A discovery message came in by multicast, or as an answer to ours."""

@@ -172,7 +172,9 @@ class GatewayService(MultiService):
         self._reloading = None
 
     async def _reload(self) -> None:
-        await self._bridging.settled()
+        if not self._bridging.is_settled:
+            self.logger.info("the configuration is read when scanners that went the last time have ended what runs")
+            await self._bridging.settled()
         if not self.running:
             return
         try:
@@ -189,9 +191,10 @@ class GatewayService(MultiService):
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
         self._bridging.apply(changes, self._finding.configure)
-        self.logger.info("{file} is read again: {added} scanner(s) added, {changed} changed, {removed} removed",
-                         file=config.file, added=len(changes.added), changed=len(changes.changed),
-                         removed=len(changes.removed))
+        self.logger.info("{file} is read again: {added} scanner(s) added, {changed} moved, {removed} removed; "
+                         "changes in {sections}", file=config.file, added=len(changes.added),
+                         changed=len(changes.changed), removed=len(changes.removed),
+                         sections=", ".join(f"[{name}]" for name in changes.sections) or "no section")
 
     def _base_on(self, link: Link, client: str | None) -> str | None:
         """The URL for a client, or anybody, on a link."""
@@ -248,7 +251,7 @@ class GatewayService(MultiService):
     def _refused(self, connection: ClientConnection, refusal: Refusal) -> None:
         self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,
                          reason=refusal.reason)
-        self.recording.refused(connection.peer, refusal.status)
+        self.recording.refused(connection.peer, refusal.status, len(refusal.body))
 
     async def _stop(self) -> None:
         if self._loading is not None:
@@ -262,6 +265,7 @@ class GatewayService(MultiService):
         self.logger.info("stopping: up to {seconds:g} s for what is running, then leaving {count} scanner(s)",
                          seconds=self.config.limits.stop_timeout, count=len(self.scanners))
         self._door.drain()
+        self._bridging.hurry()
         await within(self._reactor, self.config.limits.stop_timeout, [
             self._door.empty(), *(scanner.audience.notifier.idle() for scanner in scanners)])
         await gatherResults([Deferred.fromCoroutine(self._bridging.settled()),

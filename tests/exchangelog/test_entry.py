@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdgateway.exchangelog.entry import MAX_TEXT, Entry, describe, write_entry
+from wsdgateway.exchangelog.entry import MAX_TEXT, Entry, bounded, describe, write_entry
 
 ENTRY = Entry(1795430051.123, "front-desk", "192.0.2.77:50122", "GetJobElements", "http://x/GetJobElements",
               "urn:uuid:1", "253", "local", 200, None, 812, 1390, 0.0004)
@@ -34,8 +34,9 @@ def test_whatever_comes_from_the_network_stays_one_line(text, other):
 
 
 def test_long_texts_are_cut():
-    line = json.loads(write_entry(ENTRY._replace(action="a" * 100_000, message_id="m" * 100_000)))
-    assert len(line["action"]) == MAX_TEXT + 1 and len(line["message_id"]) == MAX_TEXT
+    assert bounded(ENTRY) is ENTRY
+    line = json.loads(write_entry(bounded(ENTRY._replace(action="a" * 100_000, message_id="m" * 100_000))))
+    assert len(line["action"]) == MAX_TEXT + 1 and line["message_id"] == "m" * MAX_TEXT + "…"
 
 
 def test_what_failed():
@@ -43,4 +44,5 @@ def test_what_failed():
     assert ENTRY._replace(status=500).failed
     assert ENTRY._replace(status=None).failed
     assert ENTRY._replace(fault="X").failed
+    assert not ENTRY._replace(fault="ClientErrorNoImagesAvailable", status=400).failed  # the end of every feeder
     assert not ENTRY._replace(status=None, source="discovery").failed

@@ -51,12 +51,19 @@ def test_chunks_hide_nothing(size):
 
 @pytest.mark.parametrize("body", [
     b"<JobToken><![CDATA[s3cret]]></JobToken>", b"<JobToken><!-- </x> -->s3cret</JobToken >", b"<a:JobToken\n>s3cret",
-    b"<JobToken>\ns3cret\n</JobToken>", b"<b><JobToken/><JobToken>s3cret</JobToken></b>",
+    b"<JobToken>\ns3cret\n</JobToken>", "<ü:JobToken>s3cret</ü:JobToken>".encode(),
+    b"<wsse:Password Type='x'>s3cret</wsse:Password>", b"<b><JobToken/><JobToken>s3cret</JobToken></b>",
     "<?xml version='1.0' encoding='utf-16'?><JobToken>s3cret</JobToken>".encode("utf-16-le"),
     "<JobToken>s3cret</JobToken>".encode("utf-32-be"),
 ])
 def test_ways_to_write_a_token(body):
     assert b"s3cret" not in Masks().content(body).replace(b"\0", b"")
+
+
+def test_a_folded_field_stays_folded():
+    raw = b"POST / HTTP/1.1\r\nAuthorization: Basic\r\n s3cret\r\nHost: h\r\n\r\n"
+    masked = Masks().message(raw, request=True)
+    assert masked == b"POST / HTTP/1.1\r\nAuthorization: xxxxx\r\nxxxxxxx\r\nHost: h\r\n\r\n"
 
 
 def test_where_scanners_notify_us_is_secret_too():

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsdgateway.exchangelog.images import has_note, read_note
+from wsdgateway.exchangelog.images import read_note
 from wsdgateway.exchangelog.masking import Masks
+from wsdgateway.exchangelog.reading import read_message
 from wsdgateway.exchangelog.tape import CLIENT, DEVICE, EVENT, SPILL, Tape
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n\r\n"
@@ -67,10 +68,11 @@ def test_an_image_is_left_out_and_described(size, chunk):
     for at in range(0, len(raw), size):
         made.response(CLIENT, raw[at:at + size])
     response = kept(made)["client.response.http"]
-    head, _, body = response.partition(b"\r\n\r\n")
-    assert raw.startswith(head)
-    assert IMAGE[:100] not in response and has_note(response) and b"s3cret" not in response
-    note = read_note(body.split(b"\r\n\r\n")[2].split(b"\r\n")[0])
+    assert raw.startswith(response.partition(b"\r\n\r\n")[0])
+    assert IMAGE[:100] not in response and b"s3cret" not in response
+    message = read_message(response, request=False)
+    assert message.whole and b"JobToken" in message.envelope
+    note = message.parts[1].left_out
     assert (note.length, note.sha256) == (len(IMAGE), hashlib.sha256(IMAGE).hexdigest())
     assert (note.format, note.width, note.height, note.resolution) == ("JPEG", 40, 30, 300)
 
@@ -78,8 +80,26 @@ def test_an_image_is_left_out_and_described(size, chunk):
 def test_an_image_without_multipart_is_left_out_too():
     made = tape()
     made.response(CLIENT, b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n" + IMAGE)
-    _, _, note = kept(made)["client.response.http"].partition(b"\r\n\r\n")
-    assert read_note(note).length == len(IMAGE)
+    message = read_message(kept(made)["client.response.http"], request=False)
+    assert message.whole and read_note(message.content).length == len(IMAGE)
+
+
+@given(st.integers(1, len(answer(multipart())) - 1), st.sampled_from([0, 50]), st.booleans())
+def test_what_broke_off_is_known_to_have(cut, chunk, images):
+    made = tape(images=images)
+    raw = answer(multipart(), chunk)[:cut]
+    made.response(CLIENT, raw)
+    assert not read_message(kept(made)["client.response.http"], request=False).whole
+
+
+@pytest.mark.parametrize("images", [True, False])
+@pytest.mark.parametrize("chunk", [0, 10])
+def test_a_fault_in_a_multipart_answer_is_kept(images, chunk):
+    body = b"--b\r\nContent-Type: application/xop+xml\r\n\r\n<fault/>\r\n--b--\r\n"
+    made = tape(images=images)
+    made.response(CLIENT, answer(body, chunk))
+    message = read_message(kept(made)["client.response.http"], request=False)
+    assert message.whole and message.envelope == b"<fault/>"
 
 
 @pytest.mark.parametrize("raw", [

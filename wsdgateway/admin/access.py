@@ -5,6 +5,7 @@ rebinding), so the Host field is checked: IP addresses can't be rebound, names m
 """
 
 import hmac
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import attrs
 SESSION_SECONDS = 12 * 3600.0
 MAX_SESSIONS = 1000
 COOKIE = b"wsdgateway_session"
+_PORT = re.compile(r":\d*\Z")
+_BRACKETED = re.compile(r"\[([0-9a-f:.]+)(?:%25[\w.-]+)?\](?::\d*)?")
 
 
 @attrs.frozen
@@ -37,9 +40,10 @@ class Access:
 
     def check_host(self, host: bytes | None) -> Denied | None:
         """Whether the site is known by the name in a Host field. HTTP/1.0, and no browser, may do without."""
-        name = (host or b"").decode("latin-1").lower()
-        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-        if not name or name.rstrip(".") in self.hosts or _is_address(name):
+        given = (host or b"").decode("latin-1").lower()
+        address = _BRACKETED.fullmatch(given)
+        name = given if address is not None else _PORT.sub("", given)
+        if not name or name.removesuffix(".") in self.hosts or _is_address(name if address is None else address[1]):
             return None
         return Denied(421, f"This site is not known as {name[:100]}; add the name to [admin] hosts, "
                            "or use its IP address.")
@@ -92,7 +96,7 @@ class Access:
 
 def _is_address(name: str) -> bool:
     try:
-        ip_address(name.partition("%")[0])
+        ip_address(name)
     except ValueError:
         return False
     return True

@@ -93,7 +93,10 @@ class Overview:
                        {"context": context, "name": name} for context, name in one.destinations.listed]}
 
     async def describe_jobs(self) -> list[dict[str, Any]]:
-        """A value for each job, of this start and, finished ones, of earlier starts; oldest first."""
+        """A value for each job, of this start and, finished ones, of earlier starts.
+
+        In the order of when they began, or for those of earlier starts ended, as far as that is known.
+        """
         described = []
         for scanner in self.scanners:
             current = scanner.bridge.table.jobs()
@@ -105,7 +108,7 @@ class Overview:
                         "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
                         "final": True, "lost": False, "finished": _time(job.finished), "timeline": []})
             described.extend(self._job(scanner, job) for job in current)
-        return described
+        return sorted(described, key=_moment)
 
     def _job(self, scanner: Scanner, job: Job) -> dict[str, Any]:
         """`state` is None while nobody has told it; `lost`: the scanner started again before the job's end.
@@ -127,6 +130,11 @@ class Overview:
                  if scanner in ("", one.entry.scanner) and operation in ("", one.entry.operation)
                  and (one.entry.failed or not failed))
         return [{"number": one.number, **describe(one.entry)} for one in islice(found, most)]
+
+
+def _moment(job: dict[str, Any]) -> str:
+    """What a job is sorted by; one of which nobody has told anything yet comes last."""
+    return str(job["timeline"][0]["time"] if job["timeline"] else job["finished"] or "~")
 
 
 def _time(seconds: float) -> str:

@@ -23,6 +23,7 @@ from wsdgateway.admin.stream import Stream
 from wsdgateway.exchangelog.entry import describe
 from wsdgateway.exchangelog.log import MAX_MESSAGE
 from wsdgateway.exchangelog.masking import Masks
+from wsdgateway.http.messages import REASONS
 
 MAX_FORM = 65536
 MAX_EXCHANGES = 1000
@@ -133,7 +134,7 @@ class AdminSite(Site):
     def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str) -> None:
         self._overview = overview
         self.access = access
-        self._stream = Stream(reactor, overview.log, instance)
+        self._stream = Stream(reactor, overview.log, instance, lambda request: self._check_client(request) is None)
         self._missing = self._problem(404, "Nothing is at this address; the overview is at /.")
         super().__init__(self._tree(), requestFactory=_Request)
 
@@ -200,7 +201,7 @@ class AdminSite(Site):
     def _problem(self, status: int, reason: str) -> IResource:
         """What is not there, or not allowed: a page for browsers, a line for others."""
         async def say(request: Any) -> bytes:
-            request.setResponseCode(status)
+            request.setResponseCode(status, REASONS[status])
             if b"text/html" not in (request.getHeader(b"accept") or b"") or status in (403, 421):
                 request.setHeader(b"content-type", _TEXT)
                 return f"{reason}\n".encode()

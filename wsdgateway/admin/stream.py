@@ -4,6 +4,7 @@ HTML, section 9.2. Who takes them too slowly, or comes back after a break, is to
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
@@ -18,81 +19,74 @@ MAX_STREAMS = 100
 MAX_AT_ONCE = 500  # events a look
 LOOK_SECONDS = 0.25
 BEAT_SECONDS = 15.0
+PATIENCE = 30.0  # with one that takes nothing
 
 
 @implementer(IPushProducer)
 class _Listener:
-    """One that listens. It looks at the log from time to time: an exchange costs nothing for who listens."""
+    """One that listens: `position` is the last exchange that it was told of."""
 
-    def __init__(self, reactor: Any, log: ExchangeLog, instance: str, request: Any, position: int,
+    def __init__(self, request: Any, position: int, may_listen: Callable[[], bool],
                  left: Callable[["_Listener"], None]) -> None:
-        self._reactor = reactor
-        self._log = log
-        self._instance = instance
         self._request = request
-        self._position = position
-        self._left = left
+        self.position = position
+        self.may_listen = may_listen
+        self.paused_for = 0.0
         self._paused = False
         self._quiet = 0.0
-        self._timer: IDelayedCall | None = None
-        request.notifyFinish().addErrback(lambda _: self._gone())
+        request.notifyFinish().addErrback(lambda _: left(self))
         request.registerProducer(self, True)
-        self._look()
 
-    def _look(self) -> None:
-        self._timer = self._reactor.callLater(LOOK_SECONDS, self._look)
+    def look(self, told: Callable[[int], tuple[bytes, int]]) -> None:
+        """Write what there is since the last time."""
         if self._paused:
+            self.paused_for += LOOK_SECONDS
             return
-        entries = self._log.since(self._position)[:MAX_AT_ONCE]
-        written = []
-        if entries and entries[0].number > self._position + 1:
-            written.append(f'event: missed\ndata: {{"count":{entries[0].number - self._position - 1}}}\n\n')
-        for one in entries:
-            line = f'{{"number":{one.number},{write_entry(one.entry)[1:]}'
-            written.append(f"id: {self._instance}-{one.number}\nevent: exchange\ndata: {line}\n\n")
-        if entries:
-            self._position = entries[-1].number
+        text, self.position = told(self.position)
+        self._quiet = 0.0 if text else self._quiet + LOOK_SECONDS
+        if self._quiet >= BEAT_SECONDS:
             self._quiet = 0.0
-        else:
-            self._quiet += LOOK_SECONDS
-            if self._quiet >= BEAT_SECONDS:
-                self._quiet = 0.0
-                written.append(": still here\n\n")  # so that a broken connection is noticed
-        if written:
-            self._request.write("".join(written).encode())
+            text = b": still here\n\n"  # so that a broken connection is noticed
+        if text:
+            self._request.write(text)
 
     def end(self) -> None:
         """Send no more."""
-        self._gone()
-        self._request.unregisterProducer()
-        self._request.finish()
-
-    def _gone(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._left(self)
+        if self._paused:
+            self._request.channel.forceAbortClient()
+        else:
+            self._request.unregisterProducer()
+            self._request.finish()
 
     def pauseProducing(self) -> None:
         self._paused = True
 
     def resumeProducing(self) -> None:
         self._paused = False
+        self.paused_for = 0.0
 
     def stopProducing(self) -> None:
         """The connection is gone; `notifyFinish` tells so, too."""
 
 
 class Stream(Resource):
-    """Begins with what ends from now on; with `?last=N` N exchanges earlier, with Last-Event-ID after that one."""
+    """Begins with what ends from now on; with `?last=N` N exchanges earlier, with Last-Event-ID after that one.
+
+    It looks at the log from time to time, for all at once: an exchange costs nothing for who listens. `may_listen` is
+    asked each time, since a token may be taken back.
+    """
 
     isLeaf = True
 
-    def __init__(self, reactor: Any, log: ExchangeLog, instance: str) -> None:
+    def __init__(self, reactor: Any, log: ExchangeLog, instance: str, may_listen: Callable[[Any], bool]) -> None:
         super().__init__()
         self._reactor = reactor
         self._log = log
         self._instance = instance
+        self._may_listen = may_listen
         self._listeners: set[_Listener] = set()
+        self._timer: IDelayedCall | None = None
+        self._told: dict[int, tuple[bytes, int]] = {}
 
     def render(self, request: Request) -> int | bytes:
         if request.method != b"GET":
@@ -107,8 +101,10 @@ class Stream(Resource):
         request.setHeader(b"cache-control", b"no-store")
         request.setHeader(b"x-accel-buffering", b"no")  # nginx would hold events back
         request.write(b"retry: 2000\n\n")
-        self._listeners.add(_Listener(self._reactor, self._log, self._instance, request, self._begin(request),
+        self._listeners.add(_Listener(request, self._begin(request), partial(self._may_listen, request),
                                       self._listeners.discard))
+        if self._timer is None:
+            self._look()
         return NOT_DONE_YET
 
     def _begin(self, request: Any) -> int:
@@ -121,7 +117,40 @@ class Stream(Resource):
         wanted = request.args.get(b"last", [b"0"])[0]
         return max(0, self._log.last - (int(wanted) if wanted.isdigit() and len(wanted) < 9 else 0))
 
+    def _look(self) -> None:
+        self._timer = self._reactor.callLater(LOOK_SECONDS, self._look) if self._listeners else None
+        self._told.clear()
+        for listener in list(self._listeners):
+            if listener.paused_for >= PATIENCE or not listener.may_listen():
+                self._listeners.discard(listener)
+                listener.end()
+            else:
+                listener.look(self._tell)
+
+    def _tell(self, position: int) -> tuple[bytes, int]:
+        """What there is after that exchange, and how far that goes; written once for all who are there."""
+        told = self._told.get(position)
+        if told is None:
+            told = self._told[position] = self._write(position)
+        return told
+
+    def _write(self, position: int) -> tuple[bytes, int]:
+        entries = self._log.since(position)[:MAX_AT_ONCE]
+        if not entries:
+            return b"", position
+        written = []
+        if entries[0].number > position + 1:
+            written.append(f'event: missed\ndata: {{"count":{entries[0].number - position - 1}}}\n\n')
+        for one in entries:
+            line = f'{{"number":{one.number},{write_entry(one.entry)[1:]}'
+            written.append(f"id: {self._instance}-{one.number}\nevent: exchange\ndata: {line}\n\n")
+        return "".join(written).encode(), entries[-1].number
+
     def stop(self) -> None:
         """Send everybody away."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for listener in list(self._listeners):
             listener.end()
+        self._listeners.clear()

@@ -71,7 +71,7 @@ def _subscription_state(one: dict[str, Any]) -> str:
 
 
 def _when(exchange: dict[str, Any]) -> Tag:
-    return tags.a(tags.time(exchange["time"][11:23], datetime=exchange["time"]),
+    return tags.a(tags.time(f"{exchange['time'][:10]} {exchange['time'][11:23]}", datetime=exchange["time"]),
                   href=f"/exchanges/{exchange['number']}")
 
 

@@ -105,6 +105,17 @@ class BridgedScanner:
         self._outcomes.lasting = poll_interval
         self.subscriptions.limit = max_subscriptions
 
+    def take_over(self, former: "BridgedScanner", device: str | None) -> None:
+        """Begin with the jobs of another one. `device` is where the scanner is, if that is known.
+
+        At another address it may be another scanner, with other jobs under the same JobIds: then it is asked.
+        """
+        self.device = device
+        self.table = former.table
+        self._answers = JobAnswers(self.table)
+        if device != former.device:
+            self.rebooted()
+
     # Questions.
 
     def ask(self, question: Question, now: float) -> Decision:

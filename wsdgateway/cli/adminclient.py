@@ -30,7 +30,8 @@ def open_admin(base: str, path: str, headers: dict[str, str] | None = None, time
     except HTTPError as error:
         if error.code == 401:
             raise AdminError(f"{url}: it wants another token; give [admin] token in {TOKEN_VARIABLE}") from None
-        said = error.read(1000).decode("utf-8", "replace").strip() if error.code in (403, 421, 503) else error.reason
+        said = error.read(1000).decode("utf-8", "replace").strip() if error.code in (403, 421, 503) else (
+            f"{error.code} {error.reason}; give the URL of the gateway's admin site, as [admin] endpoint has it")
         raise AdminError(f"{url}: {said}") from None
     except (URLError, OSError, HTTPException, ValueError) as error:
         raise AdminError(f"{url}: {getattr(error, 'reason', error)}; give the URL of the gateway's admin site, "

@@ -26,6 +26,8 @@ def export(folder: str, har: str) -> None:
             _write(captures, Path(har))
     except CaptureError as error:
         raise ExportError(str(error)) from None
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever reads has enough; Python would complain of that at its end
     except OSError as error:
         raise ExportError(f"{har} can't be written: {error.strerror}") from None
 

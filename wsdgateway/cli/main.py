@@ -90,7 +90,7 @@ def _tail(options: argparse.Namespace) -> None:
     try:
         tail(options.url, Wanted(options.scanner, options.operation, options.failed), as_json=options.json,
              last=options.last, console=Console(width=None if sys.stdout.isatty() else WIDE),
-             say=lambda line: said.print(printable(line), markup=False, highlight=False))
+             say=lambda line: said.print(printable(line), markup=False, highlight=False, soft_wrap=True))
     except KeyboardInterrupt:
         pass  # that is how it ends
 

@@ -13,7 +13,8 @@ _RESTART = ("gateway", "listen")
 class Changes:
     """`config` is what holds from now on: the new one, but for what needs a restart, for which `later` has a line each.
 
-    `removed` are names. Scanners that are in none of these have other bounds at most.
+    `removed` are names. Scanners that are in none of these have other bounds at most. `sections` are those in which
+    anything is another now.
     """
 
     config: Config
@@ -21,6 +22,7 @@ class Changes:
     changed: tuple[ScannerConfig, ...]
     removed: tuple[str, ...]
     later: tuple[str, ...]
+    sections: tuple[str, ...]
 
 
 def compare(old: Config, new: Config) -> Changes:
@@ -37,7 +39,9 @@ def compare(old: Config, new: Config) -> Changes:
     if admin != new.admin:
         later.append("[admin] endpoint takes effect after a restart")
     config = attrs.evolve(new, gateway=old.gateway, listen=old.listen, discovery=discovery, admin=admin)
-    return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later))
+    sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
+    return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
+                   tuple(sections))
 
 
 def _is_other(old: ScannerConfig, new: ScannerConfig) -> bool:

@@ -67,7 +67,8 @@ class _Reading:
             try:
                 values[key] = fields[key].metadata["check"](value)
             except Wrong as wrong:
-                self.wrong(section, key, value, str(wrong))
+                shown = "…" if fields[key].metadata.get("secret") else value
+                self.wrong(section, key, shown, str(wrong))
         for name, field in fields.items():
             if field.default is attrs.NOTHING and name not in table:
                 self.missing(section, name, _allowed(field.metadata["check"]))

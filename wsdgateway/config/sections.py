@@ -129,7 +129,7 @@ class Admin:
     """`[admin]`"""
 
     endpoint: str = _key(checks.endpoint, "tcp:8357:interface=127.0.0.1")
-    token: str | None = _key(checks.token, None)
+    token: str | None = attrs.field(default=None, repr=False, metadata={"check": checks.token, "secret": True})
     hosts: tuple[str, ...] = _key(checks.host_names, ())
 
 

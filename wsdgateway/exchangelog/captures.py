@@ -1,8 +1,7 @@
 """Exchanges to files as they were on the wire: `exchangelog.tape` has the messages, `exchangelog.folder` the files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count as counted_from
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,21 @@ from twisted.internet.defer import Deferred
 from wsdgateway.exchangelog.background import Background
 from wsdgateway.exchangelog.folder import CaptureFolder, capture_name
 from wsdgateway.exchangelog.masking import Masks
-from wsdgateway.exchangelog.tape import Message, Tape
+from wsdgateway.exchangelog.tape import Tape
 
 
 class Captures:
-    """All captures of this run. `count(outcome, number)` is told what became of each; `wall` is seconds since 1970."""
+    """All captures of this run. `count(outcome, number)` is told what became of each.
+
+    `numbers` are given to exchanges; `is_first`: what an earlier run has left half is removed.
+    """
 
     def __init__(self, reactor: Any, folder: Path, *, masks: Masks, images: bool, budget: int,
-                 wall: Callable[[], float], count: Callable[[str, int], None]) -> None:
+                 count: Callable[[str, int], None], numbers: Iterator[int], is_first: bool) -> None:
         self._masks = masks
         self._images = images
-        self._wall = wall
-        self._numbers = counted_from(1)
-        self._folder = CaptureFolder(folder, budget)
+        self._numbers = numbers
+        self._folder = CaptureFolder(folder, budget, is_first=is_first)
         self._background = Background(
             reactor, f"[exchange_log] capture = {folder}", count)
 
@@ -45,21 +46,22 @@ class Captures:
             except OSError as error:
                 tape.lost = error.strerror or str(error)
 
-    def end(self, tape: Tape, began: float, scanner: str | None, operation: str) -> str | None:
-        """The exchange is over; the name of its files, None if they are not kept. `began` in seconds since 1970."""
-        messages = tape.messages()
-        name = capture_name(began, tape.key, scanner, operation)
+    def end(self, tape: Tape, began: float, took: float, scanner: str | None, operation: str) -> str | None:
+        """The exchange is over; the name of its files, None if they are not kept.
+
+        `began` in seconds since 1970, `took` in seconds.
+        """
+        name = capture_name(began, tape.key, scanner, operation, took)
         kept = self._background.put(
-            partial(self._finish, tape, name, messages, self._wall()),
-            sum(len(message.raw) for message in messages), 1)
+            partial(self._finish, tape, name), tape.size, 1)
         return name if kept else None
 
-    def _finish(self, tape: Tape, name: str, messages: list[Message], ended: float) -> None:
-        """In a thread."""
+    def _finish(self, tape: Tape, name: str) -> None:
+        """In a thread, where masking takes its time, too."""
         if tape.lost:
             self._folder.drop(str(tape.key))
             raise OSError(tape.lost)
-        self._folder.finish(str(tape.key), name, messages, ended)
+        self._folder.finish(str(tape.key), name, tape.messages())
 
     def stop(self) -> Deferred[None]:
         """Fires when everything is written."""

@@ -15,7 +15,12 @@ _text = lru_cache(maxsize=4096)(encode_basestring_ascii)  # names, operations an
 
 
 def is_failed(status: int | None, fault: str | None, source: str) -> bool:
-    """Whether an exchange ended in a fault, an error status, or without an answer; discovery messages have none."""
+    """Whether an exchange ended in a fault, an error status, or without an answer; discovery messages have none.
+
+    "No more images" is how every scan from a feeder ends, and no failure.
+    """
+    if fault == "ClientErrorNoImagesAvailable":
+        return False
     return fault is not None or (source != DISCOVERY if status is None else status >= 400)
 
 
@@ -66,15 +71,26 @@ def timestamp(seconds: float) -> str:
     return f"{_second(whole)}.{thousandths:03d}Z"
 
 
+_LONG = ("action", "message_id", "job_id", "fault", "user", "job_name")
+
+
+def bounded(entry: Entry) -> Entry:
+    """The same, its texts cut where the other side has made them long."""
+    texts = (entry.action, entry.message_id, entry.job_id, entry.fault, entry.user, entry.job_name)
+    if sum([len(text) for text in texts if text is not None]) <= MAX_TEXT:
+        return entry
+    cut: dict[str, Any] = {name: f"{text[:MAX_TEXT]}…" for name, text in zip(_LONG, texts, strict=True)
+                           if text is not None and len(text) > MAX_TEXT}
+    return entry._replace(**cut)
+
+
 def _quoted(text: str | None) -> str:
-    if text is None:
-        return "null"
-    return _text(text) if len(text) <= MAX_TEXT else encode_basestring_ascii(text[:MAX_TEXT] + "…")
+    return "null" if text is None else _text(text)
 
 
 def _unique(text: str | None) -> str:
     """Of what hardly comes twice."""
-    return "null" if text is None else encode_basestring_ascii(text[:MAX_TEXT])
+    return "null" if text is None else encode_basestring_ascii(text)
 
 
 def write_entry(entry: Entry) -> str:

@@ -1,6 +1,8 @@
 """The file with a line for each exchange: rotated by size and by day, opened anew when another program has moved it."""
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +29,11 @@ class RotatingFile(LogFile):
 
     def _openFile(self) -> None:
         # By itself LogFile would take the mask of the whole process for a moment, and this is a thread of many.
-        os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, MODE))
+        file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_NONBLOCK, MODE)
+        is_plain = stat.S_ISREG(os.fstat(file).st_mode)
+        os.close(file)
+        if not is_plain:
+            raise OSError(errno.EINVAL, "no plain file, so it is left alone", self.path)
         super()._openFile()
         self._day = _day(os.fstat(self._file.fileno()).st_mtime if self.size else time.time())
 
@@ -38,6 +44,7 @@ class RotatingFile(LogFile):
         """All of it or nothing: a line that the disk had no room for is taken back. Raises `OSError`."""
         if self.shouldRotate():
             self.rotate()
+        self.size = self._file.seek(0, os.SEEK_END)  # another program may have emptied it
         rest = memoryview(data)
         try:
             while rest:

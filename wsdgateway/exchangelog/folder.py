@@ -1,11 +1,13 @@
 """The folder of captures: names of files, its budget, and reading it back.
 
-`20261122T103411.123Z-000042-front-desk-CreateScanJob.client.request.http` and its like: when, the number in this run,
-the scanner, the operation, the side, and which of the two messages. A response's time of change is when it was whole.
+`20261122T103411.123Z-000042-front-desk-CreateScanJob-8ms.client.request.http` and its like: when, the number in this
+run, the scanner, the operation, how long it took, the side, and which of the two messages. A folder can be copied,
+packed and sent: nothing is known by the files' times.
 """
 
 import os
 import re
+import stat
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -18,25 +20,26 @@ from wsdgateway.exchangelog.tape import CLIENT, DEVICE, EVENT, Message
 
 MAX_FILE = 1 << 30
 MODE = 0o640
-_NAME = re.compile(r"(?P<name>(?P<time>\d{8}T\d{6}\.\d{3})Z-(?P<number>\d{6,})-(?P<scanner>[a-z0-9-]{1,63})-"
-                   r"(?P<operation>[A-Za-z]+))\.(?P<side>client|device|event)\.(?P<kind>request|response)\.http")
+_NAME = re.compile(r"(?P<name>(?P<time>\d{8}T\d{6}\.\d{3})Z-(?P<number>\d{6,})-(?P<scanner>[a-z0-9-]{1,63}|_)-"
+                   r"(?P<operation>[A-Za-z]+)-(?P<took>\d{1,9})ms)\.(?P<side>client|device|event)\.(?P<kind>request|response)\.http")
 PART = ".part"
+NOBODY = "_"  # in place of a scanner's name
 
 
 class CaptureError(Exception):
     """A folder of captures can't be read; the text says why."""
 
 
-def capture_name(time: float, number: int, scanner: str | None, operation: str) -> str:
-    """The name that the files of an exchange begin with. `time` in seconds since 1970."""
+def capture_name(time: float, number: int, scanner: str | None, operation: str, took: float) -> str:
+    """The name that the files of an exchange begin with. `time` in seconds since 1970, `took` in seconds."""
     whole, thousandths = divmod(round(time * 1000), 1000)
     moment = datetime.fromtimestamp(whole, UTC).strftime("%Y%m%dT%H%M%S")
-    return f"{moment}.{thousandths:03d}Z-{number:06d}-{scanner or 'gateway'}-{operation}"
+    return f"{moment}.{thousandths:03d}Z-{number:06d}-{scanner or NOBODY}-{operation}-{round(took * 1000)}ms"
 
 
 @attrs.frozen(eq=False)
 class Captured:
-    """An exchange as it was captured. `time` is when it began, `seconds` how long it took, where that is known.
+    """An exchange as it was captured. `time` is when it began, in seconds since 1970, `seconds` how long it took.
 
     `files` leads from a side to the files of its request and its response.
     """
@@ -46,6 +49,7 @@ class Captured:
     number: int
     scanner: str
     operation: str
+    seconds: float
     files: dict[str, dict[str, Path]]
 
     @property
@@ -53,20 +57,18 @@ class Captured:
         """The side on which the scanner itself was heard, or else the other."""
         return next(side for side in (DEVICE, EVENT, CLIENT) if side in self.files)
 
-    def seconds(self, side: str) -> float:
-        """How long it took until the answer was whole."""
-        response = self.files.get(side, {}).get("response")
-        return 0.0 if response is None else max(0.0, response.stat().st_mtime - self.time)
-
     def read(self, side: str, kind: str) -> bytes | None:
         """A message as on the wire, `request` or `response`. Raises `CaptureError`."""
         path = self.files.get(side, {}).get(kind)
         if path is None:
             return None
         try:
-            if path.stat().st_size > MAX_FILE:
-                raise CaptureError(f"{path}: larger than {MAX_FILE} bytes")
-            return path.read_bytes()
+            # A folder comes with a bug report, from anybody: nothing but plain files in it is read.
+            with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+                about = os.fstat(file.fileno())
+                if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FILE:
+                    raise CaptureError(f"{path}: no plain file, or larger than {MAX_FILE} bytes")
+                return file.read()
         except OSError as error:
             raise CaptureError(f"{path}: {error.strerror}") from None
 
@@ -89,7 +91,8 @@ def read_folder(folder: Path) -> list[Captured]:
             except ValueError:
                 continue
             captured = found[match["name"]] = Captured(
-                match["name"], time, int(match["number"]), match["scanner"], match["operation"], {})
+                match["name"], time, int(match["number"]), match["scanner"], match["operation"],
+                int(match["took"]) / 1000, {})
         captured.files.setdefault(match["side"], {})[match["kind"]] = path
     if not found:
         raise CaptureError(f"{folder}: there are no captures in it; name a folder that [exchange_log] capture wrote")
@@ -99,11 +102,13 @@ def read_folder(folder: Path) -> list[Captured]:
 class CaptureFolder:
     """Writes captures; called in a thread, one call at a time. Raises `OSError`.
 
-    `budget` is in bytes: the oldest exchanges are removed first.
+    `budget` is in bytes: the oldest exchanges are removed first. `is_first`: nobody else in this process writes there,
+    and what is half done was left by an earlier run.
     """
 
-    def __init__(self, folder: Path, budget: int) -> None:
+    def __init__(self, folder: Path, budget: int, *, is_first: bool = True) -> None:
         self._folder = folder
+        self._is_first = is_first
         self.budget = budget
         self._kept: deque[tuple[list[Path], int]] | None = None
         self._total = 0
@@ -116,21 +121,22 @@ class CaptureFolder:
             if match is not None:
                 paths, size = sizes.get(match["name"], ([], 0))
                 sizes[match["name"]] = ([*paths, path], size + path.stat().st_size)
-            elif path.name.endswith(PART):
+            elif path.name.endswith(PART) and self._is_first:
                 path.unlink()
+        self._is_first = False
         self._kept = deque(sizes.values())
         self._total = sum(size for _, size in self._kept)
 
     def append(self, part: str, data: bytes) -> None:
         """More of a message that goes to disk as it passes."""
-        if self._kept is None:
+        if self._kept is None or not self._folder.is_dir():
             self._open()
         with _private(self._folder / f".{part}{PART}", os.O_APPEND) as file:
             file.write(data)
 
-    def finish(self, key: str, name: str, messages: Iterable[Message], ended: float) -> None:
+    def finish(self, key: str, name: str, messages: Iterable[Message]) -> None:
         """The exchange is over; its files appear."""
-        if self._kept is None:
+        if self._kept is None or not self._folder.is_dir():
             self._open()
         assert self._kept is not None
         paths: list[Path] = []
@@ -141,7 +147,6 @@ class CaptureFolder:
                 with _private(part, os.O_APPEND if message.spilled else os.O_TRUNC) as file:
                     file.write(message.raw)
                 size += part.stat().st_size
-                os.utime(part, (ended, ended))
                 path = self._folder / f"{name}.{message.suffix}"
                 part.rename(path)
                 paths.append(path)

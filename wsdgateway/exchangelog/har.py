@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from wsdgateway.exchangelog.entry import timestamp
 from wsdgateway.exchangelog.folder import Captured
@@ -29,7 +29,7 @@ def write_har(captures: Iterable[Captured]) -> Iterator[str]:
 
 def har_entry(captured: Captured, side: str) -> dict[str, Any]:
     """One side of an exchange."""
-    milliseconds = round(captured.seconds(side) * 1000, 3)
+    milliseconds = round(captured.seconds * 1000, 3)
     return {
         "startedDateTime": timestamp(captured.time),
         "time": milliseconds,
@@ -50,7 +50,7 @@ def _request(message: WireMessage) -> dict[str, Any]:
         "method": method or "POST", "url": url, "httpVersion": protocol or "HTTP/1.1", "cookies": [],
         "headers": _headers(message), "headersSize": -1, "bodySize": len(message.content),
         "queryString": [{"name": name, "value": value} for name, value in parse_qsl(
-            urlsplit(target).query if target.startswith("/") else "", keep_blank_values=True)]}
+            target.partition("?")[2], keep_blank_values=True)]}
     if message.content:
         written["postData"] = {"mimeType": message.field(b"content-type").decode("latin-1"), "params": [],
                                "text": message.content.decode("utf-8", "replace")}
@@ -62,12 +62,12 @@ def _response(message: WireMessage) -> dict[str, Any]:
     return {
         "status": message.status, "statusText": phrase, "httpVersion": protocol or "HTTP/1.1", "cookies": [],
         "headers": _headers(message), "redirectURL": message.field(b"location").decode("latin-1"),
-        "headersSize": -1, "bodySize": len(message.content) if message.first_line else -1, "content": _content(message),
-        **({} if message.first_line else {"comment": "there was no answer"})}
+        "headersSize": -1, "bodySize": _size(message) if message.first_line else -1, "content": _content(message),
+        **({} if message.whole else {"comment": "it broke off" if message.first_line else "there was no answer"})}
 
 
 def _content(message: WireMessage) -> dict[str, Any]:
-    written: dict[str, Any] = {"size": len(message.content),
+    written: dict[str, Any] = {"size": _size(message),
                                "mimeType": message.field(b"content-type").decode("latin-1")}
     try:
         written["text"] = message.content.decode("utf-8")
@@ -78,6 +78,12 @@ def _content(message: WireMessage) -> dict[str, Any]:
     if left_out:
         written["comment"] = "images were left out: " + ", ".join(f"{one.length} bytes" for one in left_out)
     return written
+
+
+def _size(message: WireMessage) -> int:
+    """How long the content was, with the images that were left out."""
+    left_out = [part.left_out for part in message.parts if part.left_out is not None]
+    return len(message.content) + sum(one.length - len(one.note()) for one in left_out)
 
 
 def _headers(message: WireMessage) -> list[dict[str, str]]:

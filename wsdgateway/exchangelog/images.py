@@ -1,7 +1,7 @@
 """Leaves images out of an answer while it arrives: what is kept says their length, SHA-256, and what they were.
 
 RFC 2046 section 5.1; XOP. The kept answer has the device's head as it was, then the body without transfer coding, a
-note in each image's place.
+note in each image's place, and a line that says so; in a multipart body that is an epilogue.
 """
 
 import hashlib
@@ -18,9 +18,12 @@ from wsdgateway.mtom.multipart import BadMultipart, Closed, MultipartReader, Par
 
 MAX_LOOKED_AT = 65536  # of an image, for its size in pixels
 MAX_KEPT = 1 << 20  # of what stands beside the images
+SMALL = 65536  # of an answer that is no text; one of that size is no image
+_TEXTS = (b"application/soap+xml", b"application/xml")
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
-_NOTE = re.compile(rb"<image left out: (\d+) bytes, SHA-256 ([0-9a-f]{64})(?:, (\w+) (\d+)x(\d+)(?: at (\d+) dpi)?)?>")
-_TYPE = re.compile(rb"(?im)^content-type[ \t]*:[ \t]*([^\r\n]*)")
+_NOTE = re.compile(rb"<image left out: (\d{1,12}) bytes, SHA-256 ([0-9a-f]{64})"
+                   rb"(?:, (JPEG|PNG|TIFF|BMP) (\d{1,5})x(\d{1,5})(?: at (\d{1,5}) dpi)?)?>")
+_END = re.compile(rb"\r\n<end of capture, without transfer coding(, broken off)?>\r\n\Z")
 _IMAGE_TYPES = (b"multipart/", b"image/")
 
 
@@ -51,19 +54,31 @@ def read_note(content: bytes) -> LeftOut | None:
                    int(found[5] or 0), int(found[6] or 0))
 
 
-def has_note(raw: bytes) -> bool:
-    """Whether images were left out of a captured answer."""
-    return _NOTE.search(raw) is not None
+@attrs.frozen
+class Kept:
+    """What is kept of an answer without its images: its content, and whether it was whole."""
+
+    content: bytes
+    whole: bool
 
 
-def _is_image(media: bytes) -> bool:
-    return media.startswith(_IMAGE_TYPES) or media == b"application/octet-stream"
+def without_images(content: bytes) -> Kept | None:
+    """The content of an answer that was kept without images; None if it was kept as it is on the wire."""
+    end = _END.search(content[-100:])
+    if end is None:
+        return None
+    return Kept(content[:len(content) - len(end[0])], end[1] is None)
 
 
-def carries_images(head: bytes) -> bool:
-    """Whether an answer with this head, as on the wire, carries images, or something that may be as large."""
-    found = _TYPE.search(head)
-    return found is not None and _is_image(media_type(found[1]))
+def carries_images(head: Head) -> bool:
+    """Whether an answer with this head carries images, or something that may be as large.
+
+    Anything that is no text may: what scanners call their images is not to be relied on.
+    """
+    media = media_type(first(head.headers, b"content-type"))
+    if media in _TEXTS or media.startswith(b"text/"):
+        return False
+    return media.startswith(_IMAGE_TYPES) or head.length is None or head.length > SMALL
 
 
 class _Measure:
@@ -96,7 +111,7 @@ class Sieve:
 
     def __init__(self) -> None:
         self._reader: ResponseReader | None = ResponseReader(lenient=True)
-        self._raw = b""
+        self._raw = bytearray()
         self._images: bool | None = None
         self._parts: MultipartReader | None = None
         self._delimiter = b""
@@ -117,17 +132,18 @@ class Sieve:
                     self._head(event)
                 elif isinstance(event, Data) and self._images:
                     self._content(event.data)
-        except (BadAnswer, BadMultipart) as problem:
-            self._break_off(str(problem))
+        except (BadAnswer, BadMultipart):
+            self._end(readable=False)
 
     def _head(self, head: Head) -> None:
-        self._images = _is_image(media_type(first(head.headers, b"content-type")))
+        self._images = carries_images(head)
         if not self._images:
             self._reader = None
             return
-        found = layout(self._raw, request=False)
-        self._keep(self._raw[found.start:found.head])
-        self._raw = b""
+        raw = bytes(self._raw)
+        found = layout(raw, request=False)
+        self._keep(raw[found.start:found.head])
+        self._raw.clear()
         boundary = boundary_of(first(head.headers, b"content-type") or b"")
         if boundary is not None:
             self._parts = MultipartReader(boundary)
@@ -154,7 +170,7 @@ class Sieve:
                 self._end_image()
                 self._keep(b"\r\n")
             elif isinstance(event, Closed):
-                self._keep(self._delimiter + b"--\r\n")
+                self._keep(self._delimiter + b"--")
 
     def _keep(self, data: bytes) -> None:
         if self._size + len(data) <= MAX_KEPT:
@@ -166,11 +182,25 @@ class Sieve:
             self._keep(self._measure.result().note())
             self._measure = None
 
-    def _break_off(self, why: str) -> None:
-        self._reader = None
-        if self._images:
-            self._end_image()
-            self._keep(f"\r\n<the rest can't be read: {why}>\r\n".encode())
+    def _end(self, *, readable: bool = True) -> None:
+        """The answer is over, or what comes can't be read any more."""
+        reader, self._reader = self._reader, None
+        if reader is None or not self._images:
+            return
+        try:
+            reader.eof()
+            whole = readable and (self._parts is None or self._parts.closed)
+        except BadAnswer:
+            whole = False
+        self._end_image()
+        if self._parts is not None and not self._parts.closed:
+            self._keep(b"\r\n" + self._delimiter + b"--")
+        self._kept.append(b"\r\n<end of capture, without transfer coding%b>\r\n" % (b"" if whole else b", broken off"))
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held."""
+        return self._size + len(self._raw)
 
     @property
     def leaves_out(self) -> bool:
@@ -179,7 +209,5 @@ class Sieve:
 
     def kept(self) -> bytes:
         """What remains of the answer, up to here."""
-        if not self._images:
-            return self._raw
-        self._end_image()
-        return b"".join(self._kept)
+        self._end()
+        return b"".join(self._kept) if self._images else bytes(self._raw)

@@ -8,7 +8,7 @@ from collections import deque
 from typing import NamedTuple, Protocol
 
 from wsdgateway.exchangelog.captures import Captures
-from wsdgateway.exchangelog.entry import Entry
+from wsdgateway.exchangelog.entry import Entry, bounded
 from wsdgateway.exchangelog.tape import Tape
 
 KEPT = 1000
@@ -50,8 +50,9 @@ class ExchangeLog:
 
     def add(self, entry: Entry, request: bytes = b"", response: bytes = b"", tape: Tape | None = None) -> None:
         """An exchange is over. The bodies are for people to look at; `tape` is what it was recorded on."""
+        entry = bounded(entry)
         if tape is not None:
-            entry = entry._replace(capture=tape.end(entry.time, entry.scanner, entry.operation))
+            entry = entry._replace(capture=tape.end(entry.time, entry.seconds, entry.scanner, entry.operation))
         if self.writer is not None:
             self.writer.add(entry)
         self.last += 1

@@ -1,31 +1,122 @@
 """Takes what is secret out of a message, and leaves everything else where it was: each byte becomes an `x`.
 
 WS-Scan, JobToken and DestinationToken; RFC 9110 section 11.6.2; our own addresses for notifications, which are secret,
-too. People's names (JobOriginatingUserName, JobName) go the same way unless the log is to name people.
+too. People's names (JobOriginatingUserName, JobName) go the same way unless the log is to name people. Messages are
+parsed for that, since a pattern is led astray by what may stand in XML; what can't be parsed is covered from the first
+name of a secret on.
 """
 
 import re
+from xml.parsers import expat
 
 import attrs
 
 from wsdgateway.http.layout import layout
+from wsdgateway.http.messages import media_type
+from wsdgateway.mtom.multipart import boundary_of
 
-SECRET_ELEMENTS = ("JobToken", "DestinationToken")
-NAME_ELEMENTS = ("JobOriginatingUserName", "JobName", "ClientDisplayName")
+SECRETS = frozenset(("JobToken", "DestinationToken", "Password"))
+NAMES = frozenset(("JobOriginatingUserName", "JobName", "ClientDisplayName"))
+MAX_TEXT = 4096  # of an element that may hold one of our secret addresses
 
-_FIELDS = re.compile(rb"(?im)^(?:authorization|proxy-authorization|cookie|set-cookie)[ \t]*:[ \t]*([^\r\n]*)")
-_NOTIFY = re.compile(rb"/events/([\w-]{20,})")
+_FIELDS = re.compile(rb"(?im)^(?:authorization|proxy-authorization|cookie|set-cookie)"
+                     rb"[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)")
+_TYPE = re.compile(rb"(?im)^content-type[ \t]*:[ \t]*([^\r\n]*)")
+_NOTIFY = re.compile(r"/events/[\w-]{20,}")
+_NOTIFY_HEAD = re.compile(rb"/events/([\w-]{20,})")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_PLAIN = re.compile(rb"\s*<(?!\?xml[^>]{0,200}encoding=['\"](?!utf-8['\"]))", re.IGNORECASE)
+
+Ranges = list[tuple[int, int]]
 
 
-def _elements(names: tuple[str, ...]) -> re.Pattern[bytes]:
-    alternatives = "|".join(names).encode()
-    # To the closing tag, whatever stands between: CDATA and comments must hide nothing.
-    return re.compile(rb"<(?:[\w.-]+:)?(" + alternatives + rb")(?:\s[^>]*)?(?<!/)>(.*?)(?:</(?:[\w.-]+:)?\1\s*>|\Z)",
-                      re.DOTALL)
+class _Stop(Exception):
+    """What follows is not to be parsed."""
 
 
-_SECRETS = _elements(SECRET_ELEMENTS)
-_NAMES = _elements(NAME_ELEMENTS)
+class _Finder:
+    """Finds what is to be covered in one document, as ranges of its bytes."""
+
+    def __init__(self, names: frozenset[str], addresses: bool) -> None:
+        self._names = names
+        self._addresses = addresses
+        self._ranges: Ranges = []
+        self._depth = 0
+        self._secret = 0  # the depth of the element that is being covered
+        self._begin = -1  # where the content of the element that began last begins; -1 while nothing of it was seen
+        self._text: list[str] = []
+        self._size = 0
+        parser = self._parser = expat.ParserCreate()
+        parser.buffer_text = False
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        parser.CommentHandler = parser.StartCdataSectionHandler = parser.EndCdataSectionHandler = self._other
+        parser.ProcessingInstructionHandler = parser.DefaultHandler = self._other
+        parser.StartDoctypeDeclHandler = self._doctype
+
+    def find(self, document: bytes) -> Ranges:
+        try:
+            self._parser.Parse(document, True)
+        except (expat.ExpatError, _Stop, ValueError, LookupError):
+            self._cover_rest(document)
+        return self._ranges
+
+    def _cover_rest(self, document: bytes) -> None:
+        """It can't be parsed from somewhere on. What a secret may stand in is covered to the end."""
+        at = max(self._parser.CurrentByteIndex, 0)
+        if self._secret and self._begin >= 0:
+            self._ranges.append((self._begin, len(document)))
+            return
+        if b"\0" in document or (_PLAIN.match(document) is None and document[:1] in b"<\xef\xff\xfe"):
+            self._ranges.append((0, len(document)))  # an encoding that hides names
+            return
+        names = [*(name.encode() for name in self._names), *([b"/events/"] if self._addresses else [])]
+        found = [position for position in (document.find(name, at) for name in names) if position >= 0]
+        # The tag in which it broke may be a secret's own.
+        tag = document.rfind(b"<", 0, at + 1)
+        if tag >= 0:
+            found += [position for position in (document.find(name, tag) for name in names) if position >= 0]
+        if found:
+            self._ranges.append((min(found), len(document)))
+
+    def _seen(self) -> None:
+        if self._begin < 0:
+            self._begin = self._parser.CurrentByteIndex
+
+    def _start(self, name: str, attributes: object) -> None:
+        if not self._secret:
+            self._begin = -1
+            self._text, self._size = [], 0
+        else:
+            self._seen()
+        self._depth += 1
+        if not self._secret and name.rpartition(":")[2] in self._names:
+            self._secret = self._depth
+
+    def _end(self, name: str) -> None:
+        end = self._parser.CurrentByteIndex
+        if self._secret == self._depth:
+            if 0 <= self._begin < end:
+                self._ranges.append((self._begin, end))
+            self._secret = 0
+        elif not self._secret and self._addresses and self._text and _NOTIFY.search("".join(self._text)):
+            self._ranges.append((self._begin, end))
+        if not self._secret:
+            self._begin, self._text, self._size = -1, [], 0
+        self._depth -= 1
+
+    def _characters(self, text: str) -> None:
+        self._seen()
+        if self._addresses and not self._secret and self._size < MAX_TEXT:
+            self._text.append(text)
+            self._size += len(text)
+
+    def _other(self, *_: object) -> None:
+        self._seen()
+
+    def _doctype(self, *_: object) -> None:
+        raise _Stop
 
 
 class Masks:
@@ -34,9 +125,8 @@ class Masks:
     def __init__(self, *, secrets: bool = False, identify: bool = False) -> None:
         self.secrets = secrets
         self.identify = identify
-        self._patterns = [(_SECRETS, 2), (_NOTIFY, 1)] if not secrets else []
-        if not identify:
-            self._patterns.append((_NAMES, 2))
+        self._names = (frozenset() if secrets else SECRETS) | (frozenset() if identify else NAMES)
+        self._quick = re.compile(b"|".join([*(name.encode() for name in self._names), b"&#", b"/events/", b"\0"]))
 
     def message(self, raw: bytes, *, request: bool, coded: bool = True) -> bytes:
         """A message as on the wire; chunks may cut what is to be masked. Not `coded`: it has none, whatever it says."""
@@ -45,38 +135,71 @@ class Masks:
             found = attrs.evolve(found, pieces=((found.head, len(raw)),))
         masked = bytearray(raw)
         if not self.secrets:
-            for pattern in (_FIELDS, _NOTIFY):
-                for match in pattern.finditer(raw, 0, found.head):
-                    _cover(masked, *match.span(1))
-        for start, end in self._ranges(found.content(raw)):
-            _cover_content(masked, found.pieces, start, end)
+            for start, end in ((0, found.head), (found.pieces[-1][1] if found.pieces else found.head, len(raw))):
+                self._cover_fields(raw, masked, start, end)
+        kind = _TYPE.search(raw, found.start, found.head)
+        if request or not _is_image(kind):
+            boundary = None if kind is None else boundary_of(kind[1])
+            _cover_pieces(masked, found.pieces, self._find(found.content(raw), boundary))
         return bytes(masked)
+
+    def _cover_fields(self, raw: bytes, masked: bytearray, start: int, end: int) -> None:
+        """The fields of a head, or of the trailer behind the last chunk."""
+        for pattern in (_FIELDS, _NOTIFY_HEAD):
+            for match in pattern.finditer(raw, start, end):
+                first, last = match.span(1)
+                masked[first:last] = re.sub(rb"[^\r\n]", b"x", masked[first:last])  # folded lines stay lines
 
     def content(self, body: bytes) -> bytes:
-        """A body."""
+        """A document by itself."""
         masked = bytearray(body)
-        for start, end in self._ranges(body):
-            _cover(masked, start, end)
+        _cover_pieces(masked, ((0, len(body)),), self._find(body, None))
         return bytes(masked)
 
-    def _ranges(self, body: bytes) -> list[tuple[int, int]]:
-        if not self._patterns:
+    def _find(self, body: bytes, boundary: bytes | None) -> Ranges:
+        """What is to be covered, in order."""
+        if not self._names and self.secrets:
             return []
-        if b"\0" in body[:4]:
-            return [(0, len(body))]  # UTF-16 or UTF-32, which nobody is known to send: better nothing than a secret
-        return [match.span(group) for pattern, group in self._patterns for match in pattern.finditer(body)]
+        if boundary is None:
+            return self._find_in(body, 0, len(body))
+        ranges: Ranges = []
+        past_envelope = False
+        at = body.find(b"--" + boundary)
+        while at >= 0:
+            following = body.find(b"\n--" + boundary, at)
+            end = len(body) if following < 0 else following
+            head = _HEAD_END.search(body, at, end)
+            if head is not None and not (past_envelope and _is_image(_TYPE.search(body, at, head.end()))):
+                ranges += self._find_in(body, head.end(), end)
+            past_envelope = True
+            at = -1 if following < 0 else following + 1
+        return ranges
+
+    def _find_in(self, body: bytes, start: int, end: int) -> Ranges:
+        document = body[start:end].rstrip(b"\r\n")
+        if self._quick.search(document) is None and (_PLAIN.match(document) or document.lstrip()[:1] != b"<"):
+            return []
+        skipped = len(document) - len(document.lstrip())  # before an XML declaration nothing may stand
+        found = _Finder(self._names, not self.secrets).find(document[skipped:])
+        return [(first + start + skipped, last + start + skipped) for first, last in sorted(found)]
 
 
-def _cover(masked: bytearray, start: int, end: int) -> None:
-    masked[start:end] = b"x" * (end - start)
+def _is_image(kind: re.Match[bytes] | None) -> bool:
+    """Whether a Content-Type field speaks of an image, in which nothing is to be found."""
+    return kind is not None and media_type(kind[1]).startswith((b"image/", b"application/octet-stream",
+                                                                b"application/pdf"))
 
 
-def _cover_content(masked: bytearray, pieces: tuple[tuple[int, int], ...], start: int, end: int) -> None:
-    """The same for offsets into the content, which lies in pieces."""
-    at = 0
+def _cover_pieces(masked: bytearray, pieces: tuple[tuple[int, int], ...], ranges: Ranges) -> None:
+    """Cover ranges of the content, which lies in pieces; both are in order, and each is looked at once."""
+    position = at = 0
     for first, last in pieces:
-        size = last - first
-        lower, upper = max(start - at, 0), min(end - at, size)
-        if lower < upper:
-            _cover(masked, first + lower, first + upper)
-        at += size
+        end = at + last - first
+        while position < len(ranges) and ranges[position][0] < end:
+            lower, upper = max(ranges[position][0], at), min(ranges[position][1], end)
+            if lower < upper:
+                masked[first + lower - at:first + upper - at] = b"x" * (upper - lower)
+            if ranges[position][1] > end:
+                break
+            position += 1
+        at = end

@@ -5,7 +5,7 @@ RFC 9112; RFC 2046 section 5.1.
 
 import attrs
 
-from wsdgateway.exchangelog.images import LeftOut, has_note, read_note
+from wsdgateway.exchangelog.images import LeftOut, read_note, without_images
 from wsdgateway.http.layout import layout
 from wsdgateway.http.messages import Headers, first, media_type
 from wsdgateway.mtom.multipart import BadMultipart, MultipartReader, PartBegin, PartData, boundary_of
@@ -22,7 +22,7 @@ class Part:
 
 @attrs.frozen(eq=False)
 class WireMessage:
-    """A message. `first_line` is the request line or the status line, `whole` says whether its end was captured."""
+    """A message. `first_line` is the request line or the status line; not `whole`: it broke off."""
 
     first_line: str
     headers: Headers
@@ -74,9 +74,20 @@ class WireMessage:
 def read_message(raw: bytes, *, request: bool) -> WireMessage:
     """A message as it was captured."""
     found = layout(raw, request=request)
+    kept = None if request else without_images(raw[found.head:])
     lines = raw[found.start:found.head].decode("latin-1").splitlines()
     fields = [line.partition(":") for line in lines[1:] if ":" in line]
     headers = [(name.strip().encode("latin-1"), value.strip().encode("latin-1")) for name, _, value in fields]
-    left_out = not request and has_note(raw[found.head:])
-    return WireMessage(lines[0] if lines else "", headers, raw[found.head:] if left_out else found.content(raw),
-                       left_out or found.end is not None)
+    first_line = lines[0] if lines else ""
+    if kept is not None:
+        return WireMessage(first_line, headers, kept.content, kept.whole)
+    content = found.content(raw)
+    framed = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
+    return WireMessage(first_line, headers, content, found.end is not None or (
+        not framed and bool(found.pieces) and _ends(headers, content)))
+
+
+def _ends(headers: Headers, content: bytes) -> bool:
+    """Whether a body that its connection's end has ended was whole, as far as it tells."""
+    boundary = boundary_of(first(headers, b"content-type") or b"")
+    return boundary is None or b"--" + boundary + b"--" in content

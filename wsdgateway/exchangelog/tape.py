@@ -11,9 +11,10 @@ import attrs
 
 from wsdgateway.exchangelog.images import Sieve, carries_images
 from wsdgateway.exchangelog.masking import Masks
-from wsdgateway.http.layout import layout
+from wsdgateway.http.responses import BadAnswer, Head, ResponseReader
 
 CLIENT, DEVICE, EVENT = "client", "device", "event"
+MAX_HELD = 8 << 20  # of one answer in memory
 SPILL = 65536  # of an answer with images, before it goes to disk: its envelope is in there
 
 
@@ -40,6 +41,9 @@ def suffix_of(side: str, is_request: bool) -> str:
 class _Answer(Protocol):
     spilled: bool
 
+    @property
+    def size(self) -> int: ...
+
     def feed(self, data: bytes) -> None: ...
 
     def kept(self) -> bytes: ...
@@ -52,22 +56,34 @@ class _Whole:
         self._masks = masks
         self._spill = spill
         self._held = bytearray()
-        self._images: bool | None = None
+        self._reader: ResponseReader | None = ResponseReader(lenient=True)
+        self._images = False
         self.spilled = False
+
+    @property
+    def size(self) -> int:
+        return len(self._held)
 
     def feed(self, data: bytes) -> None:
         if self.spilled:
             self._spill(data)
             return
         self._held += data
-        if self._images is None:
-            found = layout(bytes(self._held[:SPILL]), request=False)
-            if found.pieces or found.end is not None or len(self._held) > SPILL:
-                self._images = carries_images(bytes(self._held[found.start:found.head]))
+        if self._reader is not None:
+            self._look_for_head(self._reader, data)
         if self._images and len(self._held) > SPILL:
             self.spilled = True
             self._spill(self._masks.message(bytes(self._held), request=False))
             self._held.clear()
+
+    def _look_for_head(self, reader: ResponseReader, data: bytes) -> None:
+        try:
+            head = next((event for event in reader.feed(data) if isinstance(event, Head)), None)
+        except BadAnswer:
+            self._reader = None
+            return
+        if head is not None:
+            self._images, self._reader = carries_images(head), None
 
     def kept(self) -> bytes:
         return self._masks.message(bytes(self._held), request=False)
@@ -82,6 +98,10 @@ class _WithoutImages:
         self._masks = masks
         self._sieve = Sieve()
 
+    @property
+    def size(self) -> int:
+        return self._sieve.size
+
     def feed(self, data: bytes) -> None:
         self._sieve.feed(data)
 
@@ -95,7 +115,7 @@ class Keeper(Protocol):
     def spill(self, tape: "Tape", suffix: str, data: bytes) -> None:
         """More of an answer that is not kept in memory."""
 
-    def end(self, tape: "Tape", began: float, scanner: str | None, operation: str) -> str | None:
+    def end(self, tape: "Tape", began: float, took: float, scanner: str | None, operation: str) -> str | None:
         """The exchange is over; the name that its files begin with, None if they are not kept."""
 
 
@@ -126,7 +146,11 @@ class Tape:
         if answer is None:
             answer = self._answers[side] = self._begin(side)
         for piece in pieces:
-            answer.feed(bytes(piece))
+            if not self.lost:
+                answer.feed(bytes(piece))
+        if answer.size > MAX_HELD:
+            self.lost = self.lost or f"an answer of more than {MAX_HELD} bytes without images"
+            del self._answers[side]
 
     def _begin(self, side: str) -> _Answer:
         if not self._images:
@@ -134,9 +158,17 @@ class Tape:
         suffix = suffix_of(side, False)
         return _Whole(self._masks, lambda data: self._keeper.spill(self, suffix, data))
 
-    def end(self, began: float, scanner: str | None, operation: str) -> str | None:
-        """It is over; the name that its files begin with, None if they are not kept. `began` in seconds since 1970."""
-        return self._keeper.end(self, began, scanner, operation)
+    def end(self, began: float, took: float, scanner: str | None, operation: str) -> str | None:
+        """It is over; the name that its files begin with, None if they are not kept.
+
+        `began` in seconds since 1970, `took` in seconds.
+        """
+        return self._keeper.end(self, began, took, scanner, operation)
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held."""
+        return sum(map(len, self._requests.values())) + sum(answer.size for answer in self._answers.values())
 
     def messages(self) -> list[Message]:
         """What was said, as it is to be kept; the device's side only if it differs from the client's."""

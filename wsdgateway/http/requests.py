@@ -43,6 +43,11 @@ class Refusal:
     status: int
     reason: str
 
+    @property
+    def body(self) -> bytes:
+        """What the client is told."""
+        return f"{self.reason}\n".encode()
+
 
 @attrs.frozen
 class Continue:

@@ -9,7 +9,7 @@ from wsdgateway.exchangelog.entry import EVENT, OWN, Entry
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import EVENT as EVENT_SIDE
 from wsdgateway.exchangelog.tape import Tape
-from wsdgateway.metrics import Metrics
+from wsdgateway.metrics import DEVICE, Metrics
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.jobs import job_id_of, people_of, read_created
 from wsdgateway.scan.operations import CREATE_SCAN_JOB
@@ -55,7 +55,7 @@ class Accounts:
              job_id: str | None) -> None:
         status = None if turn.gone else turn.status
         fault = turn.fault
-        if status is not None and status >= 400 and fault is None:
+        if status is not None and fault is None and (status >= 400 or (source == DEVICE and b"Fault" in turn.body)):
             fault = _fault(turn.body)
         action = message_id = user = job_name = None
         body = turn.request.body
@@ -82,8 +82,8 @@ class Accounts:
         action, message_id, body = (None, None, None) if asked is None else (asked.action, asked.message_id, asked.body)
         self._log.add(Entry(
             self._wall() - elapsed, self._scanner, None, operation, action, message_id, job_id_of(body), OWN, status,
-            _fault(answer) if status is not None and status >= 400 else None, len(request), len(answer), elapsed),
-            request, answer, tape)
+            _fault(answer) if status is not None and (status >= 400 or b"Fault" in answer) else None, len(request),
+            len(answer), elapsed), request, answer, tape)
 
 
 def _fault(body: bytes) -> str | None:

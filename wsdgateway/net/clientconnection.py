@@ -177,10 +177,9 @@ class ClientConnection(TwistedProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say what is wrong, then read on a while without looking: a reset would take the answer away."""
-        body = f"{refusal.reason}\n".encode()
         self.write([response_head(refusal.status, [
-            (b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(body)),
-            (b"Connection", b"close")]), body])
+            (b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(refusal.body)),
+            (b"Connection", b"close")]), refusal.body])
         self._door.refused(self, refusal)
         self._linger()
 

@@ -158,6 +158,18 @@ class Scanner:
         self._leftovers.restore(held)
         self.audience.restore(subscriptions)
 
+    def succeed(self, former: "Scanner") -> None:
+        """Take the place of another one, which ends what runs with it: its jobs, its listeners, what it is still told.
+
+        Clients are served at once where the address is known. To be called before `start`.
+        """
+        self.restore(former.bridge.subscriptions.all(), [])
+        self.sink.addresses = former.sink.addresses
+        options = self.options
+        is_same = (options.scan, options.device, options.uuid) == (
+            former.options.scan, former.options.device, former.options.uuid)
+        self.bridge.take_over(former.bridge, options.scan or (former.bridge.device if is_same else None))
+
     def _recheck_sinks(self) -> None:
         """What the configuration allowed at an earlier start it may forbid now."""
         policy = self._around.policy

@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from wsdgateway.exchangelog.images import LeftOut
 
-MAX_PIXELS = 200_000_000
-MAX_BYTES = 1 << 29
+MAX_PIXELS = 150_000_000  # A3 at 600 dpi has half of them
+MAX_BYTES = 1 << 27
 A4 = (1240, 1754)
 _FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/jfif": "JPEG", "image/png": "PNG", "image/tiff": "TIFF",
             "image/bmp": "BMP", "image/dib": "BMP", "application/pdf": "PDF", "image/jp2": "JPEG2000"}
@@ -19,7 +19,7 @@ def make_page(left_out: LeftOut, media_type: str) -> bytes:
     size = (left_out.width, left_out.height)
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
         size = A4
-    image = Image.new("RGB", size, "white")
+    image = Image.new("L", size, "white")  # a byte for each pixel; a page may have many
     draw = ImageDraw.Draw(image)
     unit = max(1, size[0] // 40)
     draw.rectangle([unit, unit, max(unit, size[0] - unit), max(unit, size[1] - unit)], outline="black",

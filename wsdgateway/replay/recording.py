@@ -1,7 +1,7 @@
 """What a folder of captures says about one scanner: its answers, its events, and what belongs together.
 
-Events come at their distance from the request that they followed: the last of the same job before them, and where there
-is none, the first Subscribe.
+Events come at their distance from the request that they followed: the last of the same job before them, and where
+there is none, the last Subscribe.
 """
 
 from collections.abc import Iterable
@@ -11,25 +11,24 @@ import attrs
 
 from wsdgateway.bridge.intake import read_notification
 from wsdgateway.bridge.routing import Rejected
-from wsdgateway.exchangelog.folder import Captured, CaptureError
+from wsdgateway.exchangelog.folder import NOBODY, Captured, CaptureError
 from wsdgateway.exchangelog.reading import WireMessage, read_message
 from wsdgateway.exchangelog.tape import CLIENT, EVENT
 from wsdgateway.scan.jobs import job_id_of, read_created
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, SUBSCRIBE, operation_of
+from wsdgateway.scan.reading import tag
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
-from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import Malformed, text_of
-
-LONGEST = 600.0  # seconds; an answer that seems to have taken longer was copied without its times
 
 
 @attrs.frozen(eq=False)
 class Exchange:
     """A request of the recording, as far as it is matched by, and what was answered to it.
 
-    `asked` are the names of the elements that were asked for, `created` the job that the answer made. `second_hand`: it
-    is the gateway's own answer, made from what the scanner had said. Times in seconds.
+    `asked` is what was asked for in particular, `created` the job that the answer made. `second_hand`: it is the
+    gateway's own answer, made from what the scanner had said. Times in seconds. Answers are read again when they are
+    played, since there are images among them.
     """
 
     operation: str
@@ -38,10 +37,15 @@ class Exchange:
     path: str
     at: float
     seconds: float
-    answer: WireMessage
+    captured: Captured
+    side: str
     created: str | None = None
     fault: str | None = None
     second_hand: bool = False
+
+    def answer(self) -> WireMessage:
+        """What was answered; without a first line where it was nothing. Raises `CaptureError`."""
+        return read_message(self.captured.read(self.side, "response") or b"", request=False)
 
 
 @attrs.frozen(eq=False)
@@ -67,11 +71,14 @@ class Recording:
 
 
 def asked_for(envelope: Envelope) -> tuple[str, ...]:
-    """The names of the elements that a request asks for, without their prefixes."""
-    if envelope.body is None:
+    """What a request asks for: the names of elements without their prefixes; of a new job the source and the format."""
+    body = envelope.body
+    if body is None:
         return ()
-    return tuple(sorted((text_of(element) or "").rpartition(":")[2] for requested in envelope.body.iter(
-        f"{{{WSCN}}}RequestedElements") for element in requested.iterchildren(f"{{{WSCN}}}Name")))
+    if operation_of(envelope.action or "") is CREATE_SCAN_JOB:
+        return tuple(text_of(next(body.iter(tag(name)), None)) or "" for name in ("InputSource", "Format"))
+    return tuple(sorted((text_of(element) or "").rpartition(":")[2] for requested in body.iter(
+        tag("RequestedElements")) for element in requested.iterchildren(tag("Name"))))
 
 
 def operation_name(action: str) -> str:
@@ -83,7 +90,7 @@ def operation_name(action: str) -> str:
 def read_recording(captures: Iterable[Captured], scanner: str | None) -> Recording:
     """What the captures say about that scanner, or the only one. Raises `CaptureError`."""
     captures = list(captures)
-    names = sorted({one.scanner for one in captures if one.scanner != "gateway"})
+    names = sorted({one.scanner for one in captures if one.scanner != NOBODY})
     if scanner is None:
         if len(names) != 1:
             raise CaptureError(
@@ -119,12 +126,12 @@ def _exchange(captured: Captured, hosts: set[str]) -> list[Exchange]:
     side = captured.side
     request = read_message(captured.read(side, "request") or b"", request=True)
     answer = read_message(captured.read(side, "response") or b"", request=False)
-    hosts.add(urlsplit(f"//{request.field(b'host').decode('latin-1')}").hostname or "")
+    hosts.add(_host(request))
     try:
         envelope = read(request.content)
     except Malformed:
         return []
-    if envelope.action is None or not answer.status:
+    if envelope.action is None:
         return []
     created = fault = None
     try:
@@ -136,15 +143,22 @@ def _exchange(captured: Captured, hosts: set[str]) -> list[Exchange]:
     second_hand = side == CLIENT
     if second_hand and (fault is not None or answer.status != 200):
         return []
-    seconds = captured.seconds(side)
     return [Exchange(
         operation_name(envelope.action), job_id_of(envelope.body), asked_for(envelope), _path(request),
-        captured.time, seconds if seconds < LONGEST else 0.0, answer, created, fault, second_hand)]
+        captured.time, captured.seconds, captured, side, created, fault, second_hand)]
 
 
 def _path(request: WireMessage) -> str:
-    target = (*request.first_line.split(" "), "/", "/")[1]
-    return urlsplit(target).path or "/"
+    target = (*request.first_line.split(" "), "/", "/")[1].partition("?")[0]
+    return target if target.startswith("/") else "/"
+
+
+def _host(request: WireMessage) -> str:
+    """The name or address by which the scanner was asked; empty where it can't be read."""
+    try:
+        return urlsplit(f"//{request.field(b'host').decode('latin-1')}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _anchored(event: Event, exchanges: list[Exchange]) -> Event:
@@ -155,8 +169,8 @@ def _anchored(event: Event, exchanges: list[Exchange]) -> Event:
     created = [one for one in exchanges if event.job_id is not None and one.created == event.job_id]
     if created:
         return attrs.evolve(event, anchor=created[0])
-    start = next((one.at for one in exchanges if one.operation == SUBSCRIBE.name), exchanges[0].at)
-    return attrs.evolve(event, delay=max(0.0, event.at - start))
+    subscribed = [one.at for one in exchanges if one.operation == SUBSCRIBE.name and one.at <= event.at]
+    return attrs.evolve(event, delay=max(0.0, event.at - (subscribed or [exchanges[0].at])[-1]))
 
 
 def creations(recording: Recording) -> list[Exchange]:

@@ -1,7 +1,8 @@
 """Which of the recorded answers comes next: by operation, job and what was asked for, each in its order.
 
-A job that is created when all recorded ones have been played is the first one over again, under a new JobId. An answer
-that was the last of its kind is repeated; only an image is not.
+Of the recorded jobs the first is played that was created with the same source and format, else the first. When all
+have been played they begin over again, under new JobIds. An answer that was the last of its kind is repeated; only an
+image is not.
 """
 
 from itertools import count
@@ -45,7 +46,7 @@ class Script:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._creations = creations(recording)
-        self._created = 0
+        self._unplayed = list(self._creations)
         self._runs: dict[str | None, _Run] = {None: _Run(None, None)}
         known = [one.created or one.job_id or "" for one in recording.exchanges]
         self._free = count(max([int(one) for one in known if one.isdigit() and len(one) < 10], default=0) + 1)
@@ -53,7 +54,7 @@ class Script:
     def answer(self, operation: str, job_id: str | None, asked: tuple[str, ...]) -> Played:
         """What the scanner answered to such a request. Raises `Refused` where nothing of that kind was recorded."""
         if operation == CREATE_SCAN_JOB.name and self._creations:
-            return self._create()
+            return self._create(asked)
         run = self._runs.get(job_id) or self._unknown_job(job_id)
         candidates = [one for one in self._recording.exchanges
                       if one.operation == operation and one.job_id == run.recorded]
@@ -75,21 +76,23 @@ class Script:
         run.played[operation, asked] = position + 1
         return self._play(run, candidates[position])
 
-    def _create(self) -> Played:
-        exchange = self._creations[self._created % len(self._creations)]
-        again = self._created >= len(self._creations)
-        self._created += 1
+    def _create(self, asked: tuple[str, ...]) -> Played:
+        """The next job with this source and format, else the next one; from the first when all have been played."""
+        if not self._unplayed:
+            self._unplayed = list(self._creations)
+        exchange = next((one for one in self._unplayed if one.asked == asked), self._unplayed[0])
+        self._unplayed.remove(exchange)
         if exchange.created is None:
             return Played(exchange, {})
-        live = str(next(self._free)) if again else exchange.created
-        run = self._runs[live] = _Run(exchange.created, live)
-        if len(self._runs) > MAX_JOBS:
-            del self._runs[next(key for key in self._runs if key is not None)]
-        return self._play(run, exchange)
+        live = str(next(self._free)) if exchange.created in self._runs else exchange.created
+        return self._play(self._remember(_Run(exchange.created, live)), exchange)
 
     def _unknown_job(self, job_id: str | None) -> _Run:
         """A job from before the recording, which is in it all the same; or one that the scanner did not know."""
-        run = self._runs[job_id] = _Run(job_id, job_id)
+        return self._remember(_Run(job_id, job_id))
+
+    def _remember(self, run: _Run) -> _Run:
+        self._runs[run.live] = run
         if len(self._runs) > MAX_JOBS:
             del self._runs[next(key for key in self._runs if key is not None)]
         return run

@@ -3,6 +3,7 @@
 WS-Scan over SOAP; WS-Eventing is served anew, since whoever listens today is not who listened then.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,23 +16,36 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from wsdgateway.bridge.fanout import prepare
+from wsdgateway.exchangelog.folder import CaptureError
 from wsdgateway.exchangelog.images import read_note
 from wsdgateway.net.running import Running
 from wsdgateway.replay.recording import Event, Recording, asked_for, operation_name
 from wsdgateway.replay.script import Played, Script
-from wsdgateway.replay.writing import answer_body, bare_image, renewed
+from wsdgateway.replay.writing import answer_body, bare_image, renewed, to_listener
 from wsdgateway.scan.jobs import job_id_of
-from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, SUBSCRIBE, operation_of
-from wsdgateway.simulator.events import Subscribers
+from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, SCAN_AVAILABLE, SUBSCRIBE, operation_of
+from wsdgateway.simulator.events import Subscribers, Subscription
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
-from wsdgateway.soap.faults import Fault, Refused, action_missing, invalid_args, write_fault
+from wsdgateway.soap.faults import Fault, Refused, action_missing, internal_error, invalid_args, write_fault
 from wsdgateway.soap.namespaces import WSCN, WSE
 from wsdgateway.soap.parsing import Malformed, text_of
 
 MAX_BODY = 1 << 20
 PIECE = 65536
+MAX_DUE = 1000
+APART = 0.001  # seconds between two events of a job, whatever the speed
 _ANYWHERE = frozenset(operation.name for operation in EVENTING_OPERATIONS)  # clients send these to several addresses
+
+
+class _BrokenOff(Exception):
+    """The recorded answer was not whole: as much of it as there is, with no status where there was nothing."""
+
+    def __init__(self, status: int, content_type: bytes, body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.content_type = content_type
+        self.body = body
 
 
 @implementer(IResource)
@@ -52,7 +66,8 @@ class Replay(Resource):
         self._say = say
         self._later: set[Any] = set()
         self._running = Running("while replaying")
-        self._begun = False
+        self._waiting = list(self._script.without_anchor())
+        self._due: dict[str, float] = {}
         refusals = [one for one in recording.exchanges if one.operation == SUBSCRIBE.name]
         self._refusal = refusals[0] if refusals and all(one.fault for one in refusals) else None
         self.subscribers = Subscribers(reactor, mode="all", longest=3600.0, wall=wall, new_id=new_id)
@@ -82,14 +97,32 @@ class Replay(Resource):
             status, content_type, answer = self._fault(envelope, invalid_args(str(error)))
         except Refused as refused:
             status, content_type, answer = self._fault(envelope, refused.fault)
-        if gone.called:
+        except CaptureError as error:
+            status, content_type, answer = self._fault(envelope, internal_error(str(error)))
+        except _BrokenOff as broken:
+            if not gone.called:
+                self._break_off(request, broken)
             return
+        except Exception as error:  # what stands in somebody's folder must not leave a client without an answer
+            self._say(f"an answer can't be played: {error}")
+            status, content_type, answer = self._fault(envelope, internal_error("The recording can't be played."))
+        if not gone.called:
+            self._write_head(request, status, content_type, len(answer))
+            for at in range(0, len(answer), PIECE):
+                request.write(answer[at:at + PIECE])
+            request.finish()
+
+    def _write_head(self, request: Any, status: int, content_type: bytes, length: int) -> None:
         request.setResponseCode(status)
         request.setHeader(b"content-type", content_type)
-        request.setHeader(b"content-length", b"%d" % len(answer))
-        for at in range(0, len(answer), PIECE):
-            request.write(answer[at:at + PIECE])
-        request.finish()
+        request.setHeader(b"content-length", b"%d" % length)
+
+    def _break_off(self, request: Any, broken: "_BrokenOff") -> None:
+        """As the scanner did: with a part of the answer, or with nothing at all."""
+        if broken.status:
+            self._write_head(request, broken.status, broken.content_type, len(broken.body) + 1)
+            request.write(broken.body)
+        request.channel.loseConnection()
 
     def _fault(self, envelope: Envelope | None, fault: Fault) -> tuple[int, bytes, bytes]:
         return fault.status, CONTENT_TYPE, write_fault(
@@ -110,14 +143,15 @@ class Replay(Resource):
         else:
             played = self._script.answer(operation_name(envelope.action), job_id_of(envelope.body), asked_for(envelope))
         for event in played.events:
-            self._after(event.delay, partial(self._tell, event, played.jobs, base))
+            self._after(event.delay, partial(self._tell, event, played.jobs, base),
+                        of=played.jobs.get(event.job_id or "", ""))
         await self._pause(played.exchange.seconds)
         return await deferToThreadPool(
             self._reactor, self._reactor.getThreadPool(), self._write, played, envelope.message_id, base)
 
     def _write(self, played: Played, relates_to: str | None, base: str) -> tuple[int, bytes, bytes]:
         """In a thread: pages are drawn here."""
-        answer = played.exchange.answer
+        answer = played.exchange.answer()
         left_out = read_note(answer.content)
         try:
             body = bare_image(answer, left_out) if left_out is not None else answer_body(
@@ -125,17 +159,17 @@ class Replay(Resource):
                 jobs=played.jobs)
         except Malformed:
             body = answer.content  # no SOAP: a bare status, or what a scanner sends beside the specification
-        return answer.status, answer.field(b"content-type") or CONTENT_TYPE, body
+        content_type = answer.field(b"content-type") or CONTENT_TYPE
+        if not answer.whole:
+            raise _BrokenOff(answer.status, content_type, body[:len(body) * 2 // 3])
+        return answer.status, content_type, body
 
     def _eventing(self, envelope: Envelope, name: str, base: str) -> str:
         if envelope.body is None:
             raise Refused(invalid_args("The Body is empty."))
         if name == SUBSCRIBE.name:
             answer = self.subscribers.subscribe(envelope.body, f"{base}/subscriptions")
-            if not self._begun:
-                self._begun = True
-                for event in self._script.without_anchor():
-                    self._after(event.delay, partial(self._tell, event, {}, base))
+            self._begin(list(self.subscribers.held.values())[-1], base)
             return answer
         identifier = text_of(envelope.root.find(f".//{{{WSE}}}Identifier"))
         if name == "Renew":
@@ -145,6 +179,14 @@ class Replay(Resource):
         self.subscribers.unsubscribe(identifier)
         return ""
 
+    def _begin(self, subscription: Subscription, base: str) -> None:
+        """Events that followed no job's request follow the first Subscribe that takes them."""
+        wanted = [event for event in self._waiting if event.name in subscription.events
+                  and (event.name != SCAN_AVAILABLE or subscription.destinations)]
+        for event in wanted:
+            self._waiting.remove(event)
+            self._after(event.delay, partial(self._tell, event, {}, base))
+
     def _tell(self, event: Event, jobs: dict[str, str], base: str) -> None:
         """A recorded event to whoever listens now."""
         envelope = read(event.raw)
@@ -152,16 +194,25 @@ class Replay(Resource):
             return
         for element in list(envelope.header.iterchildren(f"{{{WSE}}}Identifier")):
             envelope.header.remove(element)
-        again = prepare(read(renewed(envelope, message_id=self._new_id(), relates_to=None, hosts=self._recording.hosts,
-                                     base=base, jobs=jobs)))
-        told = self.subscribers.publish_message(event.name, lambda sink: again.to(sink, self._new_id()))
+        again = renewed(envelope, message_id=self._new_id(), relates_to=None, hosts=self._recording.hosts, base=base,
+                        jobs=jobs)
+        told = self.subscribers.publish_message(event.name, lambda listener: prepare(
+            to_listener(read(again), tuple(listener.destinations))).to(listener.notify_to, self._new_id()))
         self._say(f"{event.name} {jobs.get(event.job_id or '', event.job_id or '')} to {told}".strip())
 
-    def _after(self, seconds: float, act: Callable[[], None]) -> None:
+    def _after(self, seconds: float, act: Callable[[], None], of: str = "") -> None:
+        """Do that so much later; what is `of` the same job in the order in which it was said."""
+        now = self._reactor.seconds()
+        at = max(now + seconds / self._speed, self._due.get(of, 0.0) + APART) if of else now + seconds / self._speed
+        if of:
+            if len(self._due) > MAX_DUE:
+                self._due = {job: due for job, due in self._due.items() if due > now}
+            self._due[of] = at
+
         def run() -> None:
             self._later.discard(call)
             act()
-        call = self._reactor.callLater(seconds / self._speed, run)
+        call = self._reactor.callLater(at - now, run)
         self._later.add(call)
 
     async def _pause(self, seconds: float) -> None:
@@ -177,9 +228,13 @@ class Replay(Resource):
         self.subscribers.stop()
 
 
+_HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,300}")
+
+
 def _base(request: Any) -> str:
-    host = request.getHeader(b"host") or b"127.0.0.1"
-    return f"http://{host.decode('latin-1')}"
+    """The scheme and authority that the client reached us under."""
+    host = request.getHeader(b"host") or b""
+    return f"http://{host.decode() if _HOST.fullmatch(host) else '127.0.0.1'}"
 
 
 def paths(recording: Recording) -> dict[str, str]:

@@ -18,6 +18,7 @@ from wsdgateway.soap.envelope import Envelope, read, write
 from wsdgateway.soap.namespaces import WSA
 from wsdgateway.soap.parsing import text_of
 
+MAX_ANSWER = 1 << 28  # bytes; pages are drawn until an answer has so many
 _RELATES_TO = f"{{{WSA}}}RelatesTo"
 _MESSAGE_ID = f"{{{WSA}}}MessageID"
 
@@ -62,8 +63,9 @@ def answer_body(answer: WireMessage, *, message_id: str, relates_to: str | None,
     boundary = boundary_of(answer.field(b"content-type"))
     if not parts or boundary is None:
         return soap
-    written = []
-    for part, content in zip(parts, (soap, *map(_image, parts[1:])), strict=True):
+    written: list[bytes] = []
+    for number, part in enumerate(parts):
+        content = soap if number == 0 else _image(part) if sum(map(len, written)) < MAX_ANSWER else b""
         written.append(b"--%b\r\n%b\r\n\r\n%b\r\n" % (boundary, part.head, content))
     return b"".join((*written, b"--%b--\r\n" % boundary))
 
@@ -78,3 +80,11 @@ def _image(part: Part) -> bytes:
 def bare_image(answer: WireMessage, left_out: LeftOut) -> bytes:
     """The page for an image that was the whole of an answer."""
     return make_page(left_out, answer.media_type)
+
+
+def to_listener(envelope: Envelope, contexts: tuple[str, ...]) -> Envelope:
+    """A ScanAvailableEvent for a listener with these ClientContexts, its own where it was recorded for another's."""
+    element = None if envelope.body is None else next(envelope.body.iter(tag("ClientContext")), None)
+    if element is not None and contexts and text_of(element) not in contexts:
+        element.text = contexts[0]
+    return envelope

@@ -165,12 +165,12 @@ class Subscribers:
                 told += 1
         return told
 
-    def publish_message(self, event: str, write: Callable[[EndpointReference], bytes]) -> int:
-        """The same with messages made elsewhere: `write` gives the one to a sink."""
+    def publish_message(self, event: str, write: Callable[[Subscription], bytes]) -> int:
+        """The same with messages made elsewhere: `write` gives the one to a subscriber."""
         self._expire()
         listening = [held for held in self.held.values() if event in held.events]
         for subscription in listening:
-            self._queue(subscription, write(subscription.notify_to))
+            self._queue(subscription, write(subscription))
         return len(listening)
 
     def notify(self, subscription: Subscription, event: str, body: str) -> None:
