@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
 
 from wsdgateway.config.sections import Config
 from wsdgateway.exchangelog.captures import Captures
@@ -21,6 +22,8 @@ from wsdgateway.metrics import REFUSED, Metrics
 
 class Recording:
     """`log` is the same for as long as the process lives; where it writes may change. `wall` is seconds since 1970."""
+
+    logger = Logger()
 
     def __init__(self, reactor: Any, wall: Callable[[], float], metrics: Metrics) -> None:
         self._reactor = reactor
@@ -51,6 +54,12 @@ class Recording:
                 masks=Masks(secrets=wanted.secrets, identify=wanted.identify),
                 count=self._metrics.captures, numbers=self._numbers, is_first=not self._has_captured)
             self._has_captured = True
+        if wanted.path is not None or wanted.capture is not None:
+            self.logger.info("[exchange_log] lines go to {path}, captures to {capture}{images}{people}",
+                             path=config.folder / wanted.path if wanted.path else "no file",
+                             capture=config.folder / wanted.capture if wanted.capture else "no folder",
+                             images=", with images" if wanted.images else "",
+                             people="; people are named" if wanted.identify else "")
         self.log.identify = wanted.identify
         self.log.writer, self.log.captures = self._writer, self._captures
 

@@ -7,10 +7,13 @@ import pytest_twisted
 from messages import get_job_elements, status_event
 from peers import ask, connect
 from test_events import Subscribed, until
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
+from wsdgateway.admin import stream as stream_module
 from wsdgateway.admin.stream import MAX_STREAMS
 from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, fetch_list
+from wsdgateway.exchangelog.entry import Entry
 from wsdgateway.exchangelog.log import KEPT
 
 PATH = "/front-desk/scan"
@@ -227,6 +230,32 @@ async def test_who_comes_back_too_late_is_told_what_is_missing(told):
         service.recording.log.add(entry)
     await until(lambda: len(listening.events()) > 500)
     assert listening.events()[0] == ("missed", None, {"count": 100})
+    listening.client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_token_that_is_taken_back_ends_the_stream(gateway):
+    service = await gateway(None, **with_token())
+    listening = await listen(service.admin_port, headers=b"Authorization: Bearer %s\r\n" % TOKEN.encode())
+    service.site.access.change("another token of ours", ())
+    await listening.client.until(lambda data: data.endswith(b"0\r\n\r\n"))
+    listening.client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_that_takes_nothing_loses_its_place(gateway, monkeypatch):
+    monkeypatch.setattr(stream_module, "PATIENCE", 0.5)
+    service = await gateway(None)
+    listening = await listen(service.admin_port)
+    listening.client.transport.pauseProducing()
+    entry = Entry(0.0, None, None, "x" * 1000, "x" * 1000, None, None, "own", 200, None, 0, 0, 0.0)
+    for _ in range(100):
+        for _ in range(100):
+            service.recording.log.add(entry)
+        await deferLater(service._reactor, 0.02)
+        if not service.site._stream._listeners:
+            break
+    assert not service.site._stream._listeners
     listening.client.transport.abortConnection()
 
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import pytest_twisted
-from messages import SCAN, envelope, get_job_elements, subscribe
+from messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
 from peers import ask, connect, post
 from test_admin import request
 from test_events import Subscribed, until
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
 from wsdgateway.config.changes import compare
@@ -111,6 +111,48 @@ async def test_a_scanner_that_moved_keeps_those_who_listen(file, virtual, sink):
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_scanner_that_moved_is_served_at_once_and_knows_its_jobs(file, device):
+    events = Subscribed(device)
+    service = await file.start(section("front-desk", device.url))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    await ask(service.port, events.path, status_event("7", "Processing"))
+    device.handle = None
+    client = await connect(service.port)  # an image that takes its time
+    client.send(post(PATH, job_request("RetrieveImage", "7")))
+    image = await device.next()
+    image.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 10\r\n\r\n12345")
+    await client.until(lambda data: b"12345" in data)
+    await file.reload(section("front-desk", device.url, 'events = "off"') + "[limits]\nstop_timeout = 0.01\n")
+    former_events = events.path
+    status, _ = await ask(service.port, former_events, status_event("7", "Processing", 1, message_id="urn:2"))
+    assert status.status == 202  # it may still say what it has to say
+    reading = ask(service.port, PATH, envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>"))
+    reading = ensureDeferred(reading)
+    asked = await device.next()
+    asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
+    assert (await reading)[0].status == 200
+    image.write(b"67890")
+    head, body = await client.answer()
+    assert (head.status, body) == (200, b"1234567890")
+    assert [job.job_id for job in service.scanners[0].bridge.table.jobs()] == ["7"]
+    device.handle = events.handle
+    await service._bridging.settled()
+    client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_does_not_wait_for_what_runs_with_a_scanner_that_goes(file, device):
+    service = await file.start(section("front-desk", device.url, 'events = "off"') + "[limits]\nstop_timeout = 0.01\n")
+    client = await connect(service.port)
+    client.send(post(PATH, job_request("RetrieveImage", "7")))
+    await device.next()
+    await file.reload("[limits]\nstop_timeout = 0.01\n")
+    assert not service._bridging.is_settled
+    await service.stopService()
+    await client.end()
+
+
+@pytest_twisted.ensureDeferred
 async def test_those_who_listen_to_a_scanner_that_goes_are_told(file, virtual, sink):
     scanner, listening = await virtual(), await sink()
     service = await file.start(section("front-desk", scanner.scan_url))
@@ -168,6 +210,7 @@ async def test_what_needs_a_restart_is_named(file, said):
                          'endpoint = "tcp:1"\n[admin]\nendpoint = "tcp:2"\n[discovery]\nproxy = true\n')
     service.reload()
     await until(lambda: service._reloading is None)
+    assert any("changes in no section" in line for line in said)
     for name in ("[gateway]", "[listen]", "[discovery]", "[admin] endpoint"):
         assert any(line.startswith(f"{name} takes effect after a restart") for line in said), name
     assert len(service.listeners) == 1 and service.config.admin.endpoint == LOOPBACK

@@ -289,6 +289,12 @@ async def test_a_scanner_that_tells_nothing_of_itself_is_asked_plainly(plays):
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_is_no_scan_service_is_a_wrong_url(plays):
+    ran = await scanned(plays().url, "out.jpg")
+    assert ran.status == WRONG and "is this the address of a scan service?" in ran.said + str(ran.error)
+
+
+@pytest_twisted.ensureDeferred
 async def test_formats_are_tried_in_turn(plays):
     device = plays(CreateScanJob=[fault("wscn:ClientErrorFormatNotSupported"), created_job()], RetrieveImage=[PAGE])
     assert (await scanned(device.url, "out.jpg")).status == 0

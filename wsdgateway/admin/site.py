@@ -30,6 +30,7 @@ MAX_EXCHANGES = 1000
 _TEXT, _HTML, _JSON = b"text/plain; charset=utf-8", b"text/html; charset=utf-8", b"application/json"
 _POLICY = (b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
            b"base-uri 'none'; frame-ancestors 'none'")
+_NO = ("", "0", "false", "no")
 _OPEN = ("/healthz", "/login", "/static/style.css", "/static/live.js")  # to those, too, who have still to log in
 
 Make = Callable[[Any], Awaitable[bytes]]
@@ -130,6 +131,7 @@ class AdminSite(Site):
     """The site's factory. `instance` tells this start of the gateway from others."""
 
     noisy = False
+    logger = Logger()
 
     def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str) -> None:
         self._overview = overview
@@ -221,7 +223,7 @@ class AdminSite(Site):
     async def _exchanges(self, request: Any) -> bytes:
         return _json(self._overview.describe_exchanges(
             scanner=_argument(request, "scanner"), operation=_argument(request, "operation"),
-            failed=bool(_argument(request, "failed")), most=MAX_EXCHANGES))
+            failed=_argument(request, "failed") not in _NO, most=MAX_EXCHANGES))
 
     async def _healthz(self, request: Any) -> bytes:
         return b"ok\n"
@@ -237,6 +239,8 @@ class AdminSite(Site):
 
     async def _page(self, request: Any) -> bytes:
         wanted = {name: _argument(request, name) for name in ("scanner", "operation", "failed")}
+        if wanted["failed"] in _NO:
+            wanted["failed"] = ""
         return await write_overview(request, self._overview, wanted, logged_in=self._logged_in(request))
 
     async def _exchange(self, request: Any, number: str) -> bytes:
@@ -262,6 +266,8 @@ class AdminSite(Site):
     async def _log_in(self, request: Any) -> bytes:
         then = _local(_argument(request, "then"))
         if not self.access.is_token(_argument(request, "token").strip().encode()):
+            self.logger.warn("[admin] {client}: a wrong token in the login form",
+                             client=getattr(request.getClientAddress(), "host", "a local socket"))
             request.setResponseCode(401)
             return await write_login(request, self._overview, "That is not the token.", then)
         self._set_cookie(request, self.access.log_in(), "")

@@ -14,7 +14,7 @@ from lxml import etree
 from wsdgateway.cli.creating import created
 from wsdgateway.cli.diagnosis import Diagnosis
 from wsdgateway.cli.jobwatch import JobWatch
-from wsdgateway.cli.outcomes import ScanError, plain
+from wsdgateway.cli.outcomes import WRONG, ScanError, plain
 from wsdgateway.cli.pages import Pages
 from wsdgateway.cli.progress import Progress
 from wsdgateway.cli.scanclient import Refusal, ScanService
@@ -86,6 +86,8 @@ class Conversation:
                     self._progress.say(f"The scanner takes no job for all there is; asked for {MANY_IMAGES}")
                     waiting.insert(0, attrs.evolve(ticket, images=MANY_IMAGES))
                     continue
+                if refusal.code in ("HTTP 404", "HTTP 405"):
+                    raise ScanError(f"{self._service.address}: {refusal}", WRONG) from None
                 raise self._diagnosis.error_for(refusal) from None
             self._progress.say(f"job {plain(job.job_id)}")
             return job, self._compared(ticket, final)

@@ -1,7 +1,9 @@
 """`wsdgateway SUBCOMMAND`: what the console script offers. A mistake ends it with status 2 and one line."""
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -18,10 +20,15 @@ from wsdgateway.cli.scanoptions import add_scan, run_scan
 from wsdgateway.cli.status import status
 from wsdgateway.cli.tail import Wanted, tail
 from wsdgateway.config.reading import ConfigError, read_config
+from wsdgateway.config.sections import Config
+from wsdgateway.discovery.versions import NAMES as DISCOVERY
 from wsdgateway.exchangelog.log import KEPT
 from wsdgateway.replay.service import LOOPBACK
+from wsdgateway.scan.operations import EVENTING_OPERATIONS, EVENTS, GET_METADATA, SCAN_OPERATIONS
 
 WIDE = 200
+OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), *EVENTS, "SubscriptionEnd",
+              *DISCOVERY, "other")
 ADMIN_HELP = f"its admin site; default: {DEFAULT}. Its token, if it has one, is taken from {TOKEN_VARIABLE}"
 
 
@@ -44,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     tailing = commands.add_parser("tail", help="exchanges of a running gateway as they end, until Ctrl-C")
     tailing.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=ADMIN_HELP)
     tailing.add_argument("--scanner", metavar="NAME", help="only those with this scanner")
-    tailing.add_argument("--operation", metavar="OPERATION", help="only these, like CreateScanJob or JobStatusEvent")
+    tailing.add_argument("--operation", metavar="OPERATION", type=_operation,
+                         help="only these, like CreateScanJob or JobStatusEvent")
     tailing.add_argument("--failed", action="store_true", help="only what ended in a fault, an error, or not at all")
     tailing.add_argument("--json", action="store_true", help="as the exchange log has them, a JSON object a line")
     tailing.add_argument("--last", type=between(int, 0, KEPT, "number"), default=10, metavar="N",
@@ -75,9 +83,28 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> None:
     config = read_config(options.file)
-    for line in config.remarks():
+    for line in (*config.remarks(), *_unwritable(config)):
         print(line)
     print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
+
+
+def _unwritable(config: Config) -> Iterator[str]:
+    """Where the exchange log could not be written, as far as whoever checks can tell."""
+    for key, name in (("path", config.exchange_log.path), ("capture", config.exchange_log.capture)):
+        if name is not None:
+            wanted = config.folder / name
+            there = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
+            if not os.access(there, os.W_OK) or (there != wanted and not there.is_dir()):
+                yield f"[exchange_log] {key} = {name}: {there} can't be written to by whoever runs this check"
+            elif there not in (wanted, wanted.parent):
+                yield f"[exchange_log] {key} = {name}: the folder {wanted.parent} does not exist, and will be made"
+
+
+def _operation(text: str) -> str:
+    known = {name.lower(): name for name in OPERATIONS}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is one of {', '.join(OPERATIONS)}")
+    return known[text.lower()]
 
 
 def _status(options: argparse.Namespace) -> None:

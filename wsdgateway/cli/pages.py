@@ -121,7 +121,9 @@ class Pages:
                 if former:
                     self._say(f"{path}: the file that was there is replaced")
             else:
-                path = next(name for name in _names(path) if _move(page, name))
+                wanted, path = path, next(name for name in _names(path) if _move(page, name))
+                if self._target.named and path != wanted and wanted != self._target.path:
+                    self._say(f"{wanted} was there already, of another scan perhaps; the page is in {path}")
         except (OSError, StopIteration) as error:
             self._lost = True
             raise ScanError(f"{path} can't be written: {getattr(error, 'strerror', None) or 'no name is free'}; the "

@@ -45,7 +45,7 @@ def _scanners(found: list[dict[str, Any]]) -> Table:
 def _jobs(found: list[dict[str, Any]]) -> Table:
     table = _table(f"Jobs, the last {MAX_JOBS}" if len(found) > MAX_JOBS else "Jobs",
                    "Scanner", "Job", "State", "Reasons", "Pages", "Created", "Completed")
-    for job in found[-MAX_JOBS:]:
+    for job in reversed(found[-MAX_JOBS:]):
         reasons = " ".join(reason for reason in job["reasons"] if reason != "None")
         _row(table, job["scanner"], job["job_id"], "lost" if job["lost"] else job["state"], reasons,
              job["scans_completed"], job["created"], job["completed"])

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from wsdgateway.exchangelog.entry import timestamp
-from wsdgateway.exchangelog.folder import Captured
+from wsdgateway.exchangelog.folder import NOBODY, Captured
 from wsdgateway.exchangelog.reading import WireMessage, read_message
 
 
@@ -29,6 +29,7 @@ def write_har(captures: Iterable[Captured]) -> Iterator[str]:
 
 def har_entry(captured: Captured, side: str) -> dict[str, Any]:
     """One side of an exchange."""
+    scanner = None if captured.scanner == NOBODY else captured.scanner
     milliseconds = round(captured.seconds * 1000, 3)
     return {
         "startedDateTime": timestamp(captured.time),
@@ -37,8 +38,8 @@ def har_entry(captured: Captured, side: str) -> dict[str, Any]:
         "response": _response(read_message(captured.read(side, "response") or b"", request=False)),
         "cache": {},
         "timings": {"send": 0, "wait": milliseconds, "receive": 0},
-        "comment": f"{captured.scanner}, {captured.operation}, at the side of the {side}",
-        "_scanner": captured.scanner, "_operation": captured.operation, "_side": side, "_capture": captured.name,
+        "comment": f"{scanner or 'no scanner'}, {captured.operation}, at the side of the {side}",
+        "_scanner": scanner, "_operation": captured.operation, "_side": side, "_capture": captured.name,
     }
 
 

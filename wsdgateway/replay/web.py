@@ -198,7 +198,8 @@ class Replay(Resource):
                         jobs=jobs)
         told = self.subscribers.publish_message(event.name, lambda listener: prepare(
             to_listener(read(again), tuple(listener.destinations))).to(listener.notify_to, self._new_id()))
-        self._say(f"{event.name} {jobs.get(event.job_id or '', event.job_id or '')} to {told}".strip())
+        job = jobs.get(event.job_id or "", event.job_id or "")
+        self._say(f"{event.name} {job}".strip() + f" (told to {told} who listen)")
 
     def _after(self, seconds: float, act: Callable[[], None], of: str = "") -> None:
         """Do that so much later; what is `of` the same job in the order in which it was said."""

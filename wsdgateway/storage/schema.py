@@ -4,6 +4,7 @@ The steps are the files `NNNN-what.sql` beside this one. Those that a file lacks
 copy of the file made first; a file that is damaged, newer or another program's is refused and left as it is.
 """
 
+import os
 import sqlite3
 from contextlib import closing
 from importlib.resources import files
@@ -27,6 +28,8 @@ def _steps() -> list[str]:
 def prepare(path: Path) -> None:
     """Make a file ready for use, or a new one. Raises `StoreError`."""
     try:
+        # Where scanners notify us stands in it, and what clients' names on panels were given: for nobody else's eyes.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         with closing(sqlite3.connect(path)) as connection:
             _bring_up(connection, path, _steps())
     except (sqlite3.Error, OSError) as error:
