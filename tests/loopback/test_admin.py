@@ -161,13 +161,17 @@ async def test_exchanges_are_filtered_and_shown(told):
 
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_says_what_it_is(virtual, gateway):
-    scanner = await virtual(name="Copy Room")
+    hostile = "<script>alert('Copy Room')</script>"
+    scanner = await virtual(name=hostile)
     service = await gateway(None, scanner={"device": scanner.device_url})
     await until(lambda: service.scanner.bridge.table.listening)
     _, _, body = await request(service.admin_port, b"/api/scanners")
     described, = json.loads(body)
     assert (described["model"], described["firmware"]) == ("wsdgateway Virtual scanner", "1.0")
     assert described["status_reads"] == {"here": 0, "there": 0}
+    assert described["friendly_name"] == hostile
+    _, _, page = await request(service.admin_port, b"/")
+    assert b"&lt;script&gt;alert('Copy Room')&lt;/script&gt;" in page and page.count(b"<script") == 1
 
 
 # The stream.

@@ -118,7 +118,8 @@ def _card(scanner: dict[str, Any]) -> Tag:
     reachable = scanner["reachable"]
     state = tags.span(_REACHABLE[reachable] + (f", {scanner['state']}" if scanner["state"] else ""),
                       class_={True: "good", False: "problem", None: "quiet"}[reachable])
-    facts = [("State", state), ("Model", scanner["model"]), ("Firmware", scanner["firmware"]),
+    facts = [("State", state), ("Calls itself", scanner["friendly_name"]), ("Model", scanner["model"]),
+             ("Firmware", scanner["firmware"]),
              ("For clients", scanner["path"]),
              ("Scan service", scanner["scan"] or ("searched for" if scanner["searched"] else "not known yet")),
              ("Announced as", scanner["stand_in"] if scanner["announced"] else None),
