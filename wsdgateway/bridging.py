@@ -74,7 +74,7 @@ class Bridging:
         running.addBoth(lambda _: self._ending.discard(running))
 
     async def _see_off(self, scanner: Scanner, reason: str | None) -> None:
-        """Let end what runs; without a reason nobody is told that it is over."""
+        """Let end what runs; without a reason nobody is told that it is over, for another one goes on."""
         if reason is not None:
             scanner.dismiss(reason)
         leaving = Deferred.fromCoroutine(within(
@@ -122,12 +122,9 @@ class Bridging:
         self._take_away(former)
         scanner = self.bridge(section)
         scanner.succeed(former)
-        self._run(self._succeed(former, scanner), f"replacing {section.name}")
-
-    async def _succeed(self, former: Scanner, scanner: Scanner) -> None:
-        await self._see_off(former, None)
-        if scanner in self.scanners and self._started:
+        if self._started:
             scanner.start()
+        self._run(self._see_off(former, None), f"replacing {section.name}")
 
     @property
     def is_settled(self) -> bool:

@@ -8,7 +8,7 @@ from messages import SCAN, envelope, get_job_elements, job_request, status_event
 from peers import ask, connect, post
 from test_admin import request
 from test_events import Subscribed, until
-from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.internet.defer import gatherResults
 from twisted.logger import globalLogPublisher
 
 from wsdgateway.config.changes import compare
@@ -122,22 +122,58 @@ async def test_a_scanner_that_moved_is_served_at_once_and_knows_its_jobs(file, d
     image = await device.next()
     image.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 10\r\n\r\n12345")
     await client.until(lambda data: b"12345" in data)
-    await file.reload(section("front-desk", device.url, 'events = "off"') + "[limits]\nstop_timeout = 0.01\n")
-    former_events = events.path
-    status, _ = await ask(service.port, former_events, status_event("7", "Processing", 1, message_id="urn:2"))
-    assert status.status == 202  # it may still say what it has to say
-    reading = ask(service.port, PATH, envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>"))
-    reading = ensureDeferred(reading)
-    asked = await device.next()
-    asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
-    assert (await reading)[0].status == 200
+    device.handle = lambda asked: asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse")) if (
+        b"GetScannerElements" in asked.request.body) else events.handle(asked)
+    former = events.path
+    await file.reload(section("front-desk", device.url + "/moved") + "[limits]\nstop_timeout = 0.01\n")
+    head, _ = await ask(service.port, former, status_event("7", "Processing", 1, message_id="urn:2"))
+    assert head.status == 202  # it may still say what it has to say
+    head, _ = await ask(service.port, PATH, envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>"))
+    assert head.status == 200
+    await until(lambda: service.scanners[0].bridge.table.listening and "Unsubscribe" in events.actions)
     image.write(b"67890")
     head, body = await client.answer()
     assert (head.status, body) == (200, b"1234567890")
     assert [job.job_id for job in service.scanners[0].bridge.table.jobs()] == ["7"]
-    device.handle = events.handle
     await service._bridging.settled()
     client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_scanner_holds_goes_over_to_another_section(file, virtual, sink):
+    """The same scanner with another identity: nobody subscribes anew, and the store knows everybody."""
+    scanner, listening = await virtual(), await sink()
+    service = await file.start(f'[[scanner]]\nname = "front-desk"\ndevice = "{scanner.device_url}"\n')
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    await ask(service.port, PATH, subscribe(listening.url))
+    held = list(scanner.device.subscribers.held)
+    await file.reload(f'[[scanner]]\nname = "front-desk"\ndevice = "{scanner.device_url}"\nidentity = "same"\n')
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    await service._bridging.settled()
+    assert list(scanner.device.subscribers.held) == held
+    assert "Unsubscribe" not in scanner.soap.asked
+    assert len(await service.store.subscriptions()) == len(await service.store.held()) == 1
+    scanner.device.subscribers.publish("ScannerStatusSummaryEvent", "<wscn:ScannerStatusSummaryEvent/>")
+    await until(lambda: listening.told)
+    assert len(listening.told) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_events_that_wait_for_a_client_go_over_too(file, device, sink):
+    events, listening = Subscribed(device), await sink()
+    listening.status = b"500 Not now"
+    service = await file.start(section("front-desk", device.url))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    await ask(service.port, PATH, subscribe(listening.url))
+    await ask(service.port, events.path, status_event("7", "Processing"))
+    notifier = service.scanners[0].audience.notifier
+    identifier = service.scanners[0].bridge.subscriptions.all()[0].identifier
+    await until(lambda: notifier.state(identifier) == (1, 1))
+    await file.reload(section("front-desk", device.url + "/moved"))
+    assert service.scanners[0].audience.notifier.state(identifier) == (1, 1)
+    listening.status = b"202 Accepted"
+    await until(lambda: listening.told)
+    assert [subscription.identifier for subscription in await service.store.subscriptions()] == [identifier]
 
 
 @pytest_twisted.ensureDeferred

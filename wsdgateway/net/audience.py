@@ -61,6 +61,17 @@ class Audience:
             self.notifier.open(subscription.identifier, subscription.notify_to)
         self._look()
 
+    def inherit(self, former: "Audience") -> None:
+        """Those of another one, with the events that wait for them; it has nobody any more."""
+        for subscription in former._subscriptions.all():
+            former._subscriptions.remove(subscription.identifier)
+            self._subscriptions.put(subscription)
+        self.notifier, former.notifier = former.notifier, self.notifier
+        self.notifier.on_give_up, former.notifier.on_give_up = self._gave_up, former._gave_up
+        self.notifier.queue, self.notifier.give_up_after = former.notifier.queue, former.notifier.give_up_after
+        former._look_soon()
+        self._look_soon()
+
     def join(self, subscription: Subscription) -> None:
         """One more, from now on."""
         self._subscriptions.put(subscription)

@@ -208,6 +208,12 @@ class Panel:
         for kept in [*self._kept.values(), *self._leaving]:
             kept.recovered(was_away=was_away)
 
+    def hand_off(self) -> list[Held]:
+        """Somebody else goes on with these registrations; what the scanner holds of them."""
+        self._stopped = True
+        kept, self._kept = self._kept, {}
+        return [held for held in (one.hand_off() for one in kept.values()) if held is not None]
+
     async def stop(self) -> None:
         """Leave; the clients' subscriptions stay in the store."""
         self._stopped = True

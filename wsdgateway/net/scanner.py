@@ -159,16 +159,28 @@ class Scanner:
         self.audience.restore(subscriptions)
 
     def succeed(self, former: "Scanner") -> None:
-        """Take the place of another one, which ends what runs with it: its jobs, its listeners, what it is still told.
+        """Take the place of another one: its jobs, its listeners with what waits for them, what is held for us.
 
-        Clients are served at once where the address is known. To be called before `start`.
+        That is taken up as after a restart; clients are served at once where the address is known. To be called before
+        `start`. The former ends what runs with it, and is stopped then.
         """
-        self.restore(former.bridge.subscriptions.all(), [])
+        options, before = self.options, former.options
+        is_same = (options.scan, options.device, options.uuid) == (before.scan, before.device, before.uuid)
         self.sink.addresses = former.sink.addresses
-        options = self.options
-        is_same = (options.scan, options.device, options.uuid) == (
-            former.options.scan, former.options.device, former.options.uuid)
+        self.audience.inherit(former.audience)
+        self._leftovers.restore(former.hand_off())
         self.bridge.take_over(former.bridge, options.scan or (former.bridge.device if is_same else None))
+
+    def hand_off(self) -> list[Held]:
+        """Another one goes on from here; what the scanner holds for us."""
+        self._locator.stop()
+        self.stand_in.stop()
+        self._attendance.stop()
+        if self._checking is not None and self._checking.active():
+            self._checking.cancel()
+        own, self.subscription = self.subscription, None
+        held = own.hand_off() if own is not None else None
+        return [*([held] if held is not None else []), *self.panel.hand_off()]
 
     def _recheck_sinks(self) -> None:
         """What the configuration allowed at an earlier start it may forbid now."""

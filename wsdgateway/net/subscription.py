@@ -146,6 +146,13 @@ class DeviceSubscription:
         left = held.expires_at - self._side.wall()
         self._run(self._bid(_Goodbye(held.manager, held.address, held.notify_to, self._side.seconds() + left)))
 
+    def hand_off(self) -> Held | None:
+        """Somebody else goes on from here, as after a restart: what the scanner holds, None if it holds nothing."""
+        held = self.held if self.listening else None
+        self.give_up()
+        self._number += 1  # what is answered now is nothing any more to go on with
+        return held
+
     def hand_over(self, identifier: str) -> None:
         """It is held for another client's subscription from now on."""
         self.identifier = identifier
