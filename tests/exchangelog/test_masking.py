@@ -52,12 +52,56 @@ def test_chunks_hide_nothing(size):
 @pytest.mark.parametrize("body", [
     b"<JobToken><![CDATA[s3cret]]></JobToken>", b"<JobToken><!-- </x> -->s3cret</JobToken >", b"<a:JobToken\n>s3cret",
     b"<JobToken>\ns3cret\n</JobToken>", "<ü:JobToken>s3cret</ü:JobToken>".encode(),
-    b"<wsse:Password Type='x'>s3cret</wsse:Password>", b"<b><JobToken/><JobToken>s3cret</JobToken></b>",
+    b"<wsse:Password Type='x'>s3cret</wsse:Password>", b"<a><JobToken><1>s3cret</1></JobToken></a>",
+    b"<a><JobToken a='<'>s3cret</JobToken></a>", b"<JobToken a='/>'>s3cret</JobToken>",
+    b"no xml, JobToken=s3cret",
+    b"<JobToken><!--</JobToken>-->s3cret</JobToken>", b"<JobToken>&#115;3cret s3cret</JobToken>",
+    b"<?xml version='1.0' encoding='utf-7'?><a>+ADw-JobToken+AD4-s3cret</a>", b"<b><JobToken/><JobToken>s3cret</JobToken></b>",
     "<?xml version='1.0' encoding='utf-16'?><JobToken>s3cret</JobToken>".encode("utf-16-le"),
     "<JobToken>s3cret</JobToken>".encode("utf-32-be"),
 ])
 def test_ways_to_write_a_token(body):
     assert b"s3cret" not in Masks().content(body).replace(b"\0", b"")
+
+
+@pytest.mark.parametrize("body", [
+    b"<a>" + b"<JobToken>x</JobToken>" * 3000 + b"</a>", b"<JobToken " * 20000, b"&#" * 50000, b"<JobToken>" * 20000])
+def test_each_byte_is_looked_at_a_few_times(body):
+    """Of what is chunked to single bytes, too; it was minutes once, with everything standing still."""
+    masked = Masks().message(chunked(body, 1), request=True)
+    assert len(masked) == len(chunked(body, 1))
+
+
+def test_what_is_nobodys_content_hides_nothing():
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n<a/>JobToken s3cret"
+    assert b"s3cret" not in Masks().message(raw, request=False)
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r<JobToken>s3cret</JobToken>"
+    assert b"s3cret" not in Masks().message(raw, request=False)
+    raw = chunked(b"<a/>", 2)[:-2] + b"Authorization: s3cret\r\n\r\n"
+    assert b"s3cret" not in Masks().message(raw, request=True)
+
+
+@pytest.mark.parametrize("kind", [b"application/octet-stream", b"application/pdf", b"image/jpeg",
+                                  b"multipart/related; boundary=other"])
+def test_what_it_is_called_hides_nothing(kind):
+    raw = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n\r\n<JobToken>s3cret</JobToken>" % kind
+    assert b"s3cret" not in Masks().message(raw, request=False)
+
+
+@pytest.mark.parametrize("part", [b"--b\r\nX: y\r\n\r\n<JobToken>s3cret</JobToken>\r\n--b--",
+                                  b"--b\r\n<JobToken>s3cret", b"<JobToken>s3cret</JobToken>\r\n--b\r\n\r\n<a/>\r\n--b--"])
+def test_parts_hide_nothing(part):
+    raw = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary=b\r\n\r\n" + part
+    masked = Masks().message(raw, request=False)
+    assert b"s3cret" not in masked and len(masked) == len(raw)
+
+
+def test_images_stay_as_they_are():
+    image = b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)) * 100
+    body = (b"--b\r\n\r\n<JobToken>s3cret</JobToken>\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n" + image
+            + b"\r\n--b--\r\n")
+    raw = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary=b\r\n\r\n" + body
+    assert Masks().message(raw, request=False) == raw.replace(b"s3cret", b"xxxxxx")
 
 
 def test_a_folded_field_stays_folded():

@@ -93,6 +93,29 @@ def test_what_broke_off_is_known_to_have(cut, chunk, images):
 
 
 @pytest.mark.parametrize("images", [True, False])
+@pytest.mark.parametrize("raw", [
+    b"HTTP/1.1 202 Accepted\r\n\r\n", b"HTTP/1.1 204 No Content\r\nContent-Type: image/jpeg\r\n\r\n",
+    b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n<soap/>",
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/xop+xml\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n<soap/>\r\n0\r\n\r\n"])
+def test_what_is_no_image_stays_as_it_was(images, raw):
+    for size in (1, len(raw)):
+        made = tape(images=images)
+        for at in range(0, len(raw), size):
+            made.response(CLIENT, raw[at:at + size])
+        assert kept(made)["client.response.http"] == raw
+
+
+@pytest.mark.parametrize("kind", [b"", b"Content-Type: application/xop+xml\r\n", b"Content-Type: application/x\r\n"])
+def test_an_image_by_another_name_is_left_out_too(kind):
+    made = tape()
+    made.response(CLIENT, b"HTTP/1.1 200 OK\r\n" + kind + b"\r\n" + IMAGE[:1])
+    made.response(CLIENT, IMAGE[1:])
+    message = read_message(kept(made)["client.response.http"], request=False)
+    assert read_note(message.content).length == len(IMAGE)
+
+
+@pytest.mark.parametrize("images", [True, False])
 @pytest.mark.parametrize("chunk", [0, 10])
 def test_a_fault_in_a_multipart_answer_is_kept(images, chunk):
     body = b"--b\r\nContent-Type: application/xop+xml\r\n\r\n<fault/>\r\n--b--\r\n"
@@ -125,10 +148,15 @@ def test_with_images_everything_stays_as_it_was(size, chunk):
     assert kept(made)["client.response.http"] == raw
 
 
-def test_tokens_before_a_large_image_are_masked():
+@pytest.mark.parametrize("before", [0, SPILL - 100, SPILL - 60, SPILL])
+def test_tokens_before_a_large_image_are_masked(before):
     made = tape(images=True)
-    made.response(CLIENT, answer(multipart(jpeg((600, 600)))))
+    raw = answer(multipart(jpeg((600, 600)))).replace(b"<e>", b"<e>" + b" " * before).replace(
+        b"Content-Length", b"X-Length")
+    for at in range(0, len(raw), 1000):
+        made.response(CLIENT, raw[at:at + 1000])
     assert b"s3cret" not in kept(made)["client.response.http"]
+    assert len(kept(made)["client.response.http"]) == len(raw)
 
 
 def test_a_large_answer_without_images_is_masked_to_its_end():

@@ -247,9 +247,11 @@ def test_the_budget_is_kept_and_the_oldest_go_first(reactor, tmp_path):
 
 def test_what_an_earlier_run_left_half_is_removed(reactor, tmp_path):
     folder = CaptureFolder(tmp_path, 1 << 20)
-    folder.append("1.client.response.http", b"half")
+    folder.append("1.client.response.http", b"half", begins=True)
+    (tmp_path / "film.part").write_bytes(b"somebody's")
+    (tmp_path / "x.part").mkdir()
     capture(captures(reactor, tmp_path))
-    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")]
+    assert {path.name for path in tmp_path.iterdir() if path.name.endswith(".part")} == {"film.part", "x.part"}
 
 
 def test_an_image_that_the_disk_did_not_take_is_not_kept_at_all(reactor, tmp_path):

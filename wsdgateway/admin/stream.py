@@ -87,13 +87,14 @@ class Stream(Resource):
         self._listeners: set[_Listener] = set()
         self._timer: IDelayedCall | None = None
         self._told: dict[int, tuple[bytes, int]] = {}
+        self._stopped = False
 
     def render(self, request: Request) -> int | bytes:
         if request.method != b"GET":
             request.setResponseCode(405)
             request.setHeader(b"allow", b"GET")
             return b""
-        if len(self._listeners) >= MAX_STREAMS:
+        if len(self._listeners) >= MAX_STREAMS or self._stopped:
             request.setResponseCode(503)
             request.setHeader(b"retry-after", b"10")
             return b"Too many are listening; try again later.\n"
@@ -148,6 +149,7 @@ class Stream(Resource):
 
     def stop(self) -> None:
         """Send everybody away."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -42,7 +42,8 @@ class Captures:
         """In a thread."""
         if not tape.lost:
             try:
-                self._folder.append(f"{tape.key}.{suffix}", data)
+                self._folder.append(f"{tape.key}.{suffix}", data, begins=suffix not in tape.begun)
+                tape.begun.add(suffix)
             except OSError as error:
                 tape.lost = error.strerror or str(error)
 
@@ -54,6 +55,8 @@ class Captures:
         name = capture_name(began, tape.key, scanner, operation, took)
         kept = self._background.put(
             partial(self._finish, tape, name), tape.size, 1)
+        if not kept:
+            self._background.put(partial(self._folder.drop, str(tape.key)), 0, 0)
         return name if kept else None
 
     def _finish(self, tape: Tape, name: str) -> None:

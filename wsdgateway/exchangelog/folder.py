@@ -23,6 +23,7 @@ MODE = 0o640
 _NAME = re.compile(r"(?P<name>(?P<time>\d{8}T\d{6}\.\d{3})Z-(?P<number>\d{6,})-(?P<scanner>[a-z0-9-]{1,63}|_)-"
                    r"(?P<operation>[A-Za-z]+)-(?P<took>\d{1,9})ms)\.(?P<side>client|device|event)\.(?P<kind>request|response)\.http")
 PART = ".part"
+_PART = re.compile(r"\.\d+\.(client|device|event)\.(request|response)\.http\.part")
 NOBODY = "_"  # in place of a scanner's name
 
 
@@ -118,20 +119,23 @@ class CaptureFolder:
         sizes: dict[str, tuple[list[Path], int]] = {}
         for path in sorted(self._folder.iterdir()):
             match = _NAME.fullmatch(path.name)
+            about = path.lstat()
+            if not stat.S_ISREG(about.st_mode):
+                continue  # none of ours
             if match is not None:
                 paths, size = sizes.get(match["name"], ([], 0))
-                sizes[match["name"]] = ([*paths, path], size + path.stat().st_size)
-            elif path.name.endswith(PART) and self._is_first:
+                sizes[match["name"]] = ([*paths, path], size + about.st_size)
+            elif _PART.fullmatch(path.name) and self._is_first:
                 path.unlink()
         self._is_first = False
         self._kept = deque(sizes.values())
         self._total = sum(size for _, size in self._kept)
 
-    def append(self, part: str, data: bytes) -> None:
-        """More of a message that goes to disk as it passes."""
+    def append(self, part: str, data: bytes, *, begins: bool) -> None:
+        """A message that goes to disk as it passes: its beginning, or more of it."""
         if self._kept is None or not self._folder.is_dir():
             self._open()
-        with _private(self._folder / f".{part}{PART}", os.O_APPEND) as file:
+        with _private(self._folder / f".{part}{PART}", os.O_CREAT | os.O_TRUNC if begins else os.O_APPEND) as file:
             file.write(data)
 
     def finish(self, key: str, name: str, messages: Iterable[Message]) -> None:
@@ -144,7 +148,7 @@ class CaptureFolder:
         try:
             for message in messages:
                 part = self._folder / f".{key}.{message.suffix}{PART}"
-                with _private(part, os.O_APPEND if message.spilled else os.O_TRUNC) as file:
+                with _private(part, os.O_APPEND if message.spilled else os.O_CREAT | os.O_TRUNC) as file:
                     file.write(message.raw)
                 size += part.stat().st_size
                 path = self._folder / f"{name}.{message.suffix}"
@@ -171,4 +175,4 @@ class CaptureFolder:
 
 def _private(path: Path, flags: int) -> BinaryIO:
     """A file for writing that is nobody else's business."""
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | flags, MODE), "wb")
+    return open(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | flags, MODE), "wb")

@@ -11,6 +11,7 @@ from io import BytesIO
 import attrs
 from PIL import Image
 
+from wsdgateway.exchangelog.masking import looks_like_xml
 from wsdgateway.http.layout import layout
 from wsdgateway.http.messages import first, media_type
 from wsdgateway.http.responses import BadAnswer, Data, Head, ResponseReader
@@ -18,13 +19,11 @@ from wsdgateway.mtom.multipart import BadMultipart, Closed, MultipartReader, Par
 
 MAX_LOOKED_AT = 65536  # of an image, for its size in pixels
 MAX_KEPT = 1 << 20  # of what stands beside the images
-SMALL = 65536  # of an answer that is no text; one of that size is no image
 _TEXTS = (b"application/soap+xml", b"application/xml")
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _NOTE = re.compile(rb"<image left out: (\d{1,12}) bytes, SHA-256 ([0-9a-f]{64})"
                    rb"(?:, (JPEG|PNG|TIFF|BMP) (\d{1,5})x(\d{1,5})(?: at (\d{1,5}) dpi)?)?>")
 _END = re.compile(rb"\r\n<end of capture, without transfer coding(, broken off)?>\r\n\Z")
-_IMAGE_TYPES = (b"multipart/", b"image/")
 
 
 @attrs.frozen
@@ -70,15 +69,18 @@ def without_images(content: bytes) -> Kept | None:
     return Kept(content[:len(content) - len(end[0])], end[1] is None)
 
 
-def carries_images(head: Head) -> bool:
-    """Whether an answer with this head carries images, or something that may be as large.
+def carries_images(head: Head, begin: bytes) -> bool | None:
+    """Whether an answer carries images, or something that may be as large; None while nobody can tell.
 
-    Anything that is no text may: what scanners call their images is not to be relied on.
+    What scanners call their images is not to be relied on: but for multipart bodies the first bytes of the content
+    decide, `begin`.
     """
     media = media_type(first(head.headers, b"content-type"))
-    if media in _TEXTS or media.startswith(b"text/"):
+    if media.startswith(b"multipart/"):
+        return True
+    if media in _TEXTS or media.startswith(b"text/") or head.length == 0 or head.status in (204, 304):
         return False
-    return media.startswith(_IMAGE_TYPES) or head.length is None or head.length > SMALL
+    return not looks_like_xml(begin) if begin else None
 
 
 class _Measure:
@@ -112,6 +114,7 @@ class Sieve:
     def __init__(self) -> None:
         self._reader: ResponseReader | None = ResponseReader(lenient=True)
         self._raw = bytearray()
+        self._head: Head | None = None
         self._images: bool | None = None
         self._parts: MultipartReader | None = None
         self._delimiter = b""
@@ -129,14 +132,22 @@ class Sieve:
         try:
             for event in self._reader.feed(data):
                 if isinstance(event, Head):
-                    self._head(event)
-                elif isinstance(event, Data) and self._images:
-                    self._content(event.data)
+                    self._head = event
+                    self._decide(b"")
+                elif isinstance(event, Data):
+                    if self._images is None:
+                        self._decide(event.data)
+                    if self._images:
+                        self._content(event.data)
         except (BadAnswer, BadMultipart):
             self._end(readable=False)
 
-    def _head(self, head: Head) -> None:
-        self._images = carries_images(head)
+    def _decide(self, begin: bytes) -> None:
+        head = self._head
+        assert head is not None
+        self._images = carries_images(head, begin)
+        if self._images is None:
+            return
         if not self._images:
             self._reader = None
             return

@@ -12,7 +12,6 @@ from xml.parsers import expat
 import attrs
 
 from wsdgateway.http.layout import layout
-from wsdgateway.http.messages import media_type
 from wsdgateway.mtom.multipart import boundary_of
 
 SECRETS = frozenset(("JobToken", "DestinationToken", "Password"))
@@ -21,6 +20,7 @@ MAX_TEXT = 4096  # of an element that may hold one of our secret addresses
 
 _FIELDS = re.compile(rb"(?im)^(?:authorization|proxy-authorization|cookie|set-cookie)"
                      rb"[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)")
+_XML = re.compile(rb"\s*<|\xef\xbb\xbf|\xff\xfe|\xfe\xff|\0")
 _TYPE = re.compile(rb"(?im)^content-type[ \t]*:[ \t]*([^\r\n]*)")
 _NOTIFY = re.compile(r"/events/[\w-]{20,}")
 _NOTIFY_HEAD = re.compile(rb"/events/([\w-]{20,})")
@@ -28,6 +28,16 @@ _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _PLAIN = re.compile(rb"\s*<(?!\?xml[^>]{0,200}encoding=['\"](?!utf-8['\"]))", re.IGNORECASE)
 
 Ranges = list[tuple[int, int]]
+
+
+def looks_like_xml(begin: bytes) -> bool:
+    """Whether content that begins like this may be XML, in whatever encoding."""
+    return _XML.match(begin) is not None
+
+
+def _is_plain(document: bytes) -> bool:
+    """Whether names in it can be seen as they are: it is written in an encoding that has ASCII in it."""
+    return b"\0" not in document[:100] and _PLAIN.match(document) is not None
 
 
 class _Stop(Exception):
@@ -42,7 +52,9 @@ class _Finder:
         self._addresses = addresses
         self._ranges: Ranges = []
         self._depth = 0
+        self._at = 0  # how far it was understood
         self._secret = 0  # the depth of the element that is being covered
+        self._secret_at = 0  # where its tag stands
         self._begin = -1  # where the content of the element that began last begins; -1 while nothing of it was seen
         self._text: list[str] = []
         self._size = 0
@@ -64,38 +76,35 @@ class _Finder:
 
     def _cover_rest(self, document: bytes) -> None:
         """It can't be parsed from somewhere on. What a secret may stand in is covered to the end."""
-        at = max(self._parser.CurrentByteIndex, 0)
-        if self._secret and self._begin >= 0:
-            self._ranges.append((self._begin, len(document)))
-            return
-        if b"\0" in document or (_PLAIN.match(document) is None and document[:1] in b"<\xef\xff\xfe"):
+        if self._secret:
+            self._ranges.append((self._begin if self._begin >= 0 else self._secret_at, len(document)))
+        elif b"\0" in document or (self._at == 0 and not _is_plain(document)):
             self._ranges.append((0, len(document)))  # an encoding that hides names
-            return
-        names = [*(name.encode() for name in self._names), *([b"/events/"] if self._addresses else [])]
-        found = [position for position in (document.find(name, at) for name in names) if position >= 0]
-        # The tag in which it broke may be a secret's own.
-        tag = document.rfind(b"<", 0, at + 1)
-        if tag >= 0:
-            found += [position for position in (document.find(name, tag) for name in names) if position >= 0]
-        if found:
-            self._ranges.append((min(found), len(document)))
+        else:
+            names = [*(name.encode() for name in self._names), *([b"/events/"] if self._addresses else [])]
+            # From the last thing that was understood: the tag in which it broke may be a secret's own.
+            found = [position for position in (document.find(name, self._at) for name in names) if position >= 0]
+            if found:
+                self._ranges.append((min(found), len(document)))
 
     def _seen(self) -> None:
+        self._at = self._parser.CurrentByteIndex
         if self._begin < 0:
-            self._begin = self._parser.CurrentByteIndex
+            self._begin = self._at
 
     def _start(self, name: str, attributes: object) -> None:
+        if self._secret:
+            self._seen()
+        self._at = self._parser.CurrentByteIndex
+        self._depth += 1
         if not self._secret:
             self._begin = -1
             self._text, self._size = [], 0
-        else:
-            self._seen()
-        self._depth += 1
-        if not self._secret and name.rpartition(":")[2] in self._names:
-            self._secret = self._depth
+            if name.rpartition(":")[2] in self._names:
+                self._secret, self._secret_at = self._depth, self._at
 
     def _end(self, name: str) -> None:
-        end = self._parser.CurrentByteIndex
+        end = self._at = self._parser.CurrentByteIndex
         if self._secret == self._depth:
             if 0 <= self._begin < end:
                 self._ranges.append((self._begin, end))
@@ -126,7 +135,7 @@ class Masks:
         self.secrets = secrets
         self.identify = identify
         self._names = (frozenset() if secrets else SECRETS) | (frozenset() if identify else NAMES)
-        self._quick = re.compile(b"|".join([*(name.encode() for name in self._names), b"&#", b"/events/", b"\0"]))
+        self._quick = re.compile(b"|".join([*(name.encode() for name in self._names), b"&#", b"/events/"]))
 
     def message(self, raw: bytes, *, request: bool, coded: bool = True) -> bytes:
         """A message as on the wire; chunks may cut what is to be masked. Not `coded`: it has none, whatever it says."""
@@ -138,9 +147,10 @@ class Masks:
             for start, end in ((0, found.head), (found.pieces[-1][1] if found.pieces else found.head, len(raw))):
                 self._cover_fields(raw, masked, start, end)
         kind = _TYPE.search(raw, found.start, found.head)
-        if request or not _is_image(kind):
-            boundary = None if kind is None else boundary_of(kind[1])
-            _cover_pieces(masked, found.pieces, self._find(found.content(raw), boundary))
+        boundary = None if kind is None else boundary_of(kind[1])
+        _cover_pieces(masked, found.pieces, self._find(found.content(raw), boundary))
+        rest = found.pieces[-1][1] if found.pieces else found.head
+        _cover_pieces(masked, ((0, len(raw)),), self._find_in(raw, rest, len(raw)))  # what is nobody's content
         return bytes(masked)
 
     def _cover_fields(self, raw: bytes, masked: bytearray, start: int, end: int) -> None:
@@ -163,31 +173,31 @@ class Masks:
         if boundary is None:
             return self._find_in(body, 0, len(body))
         ranges: Ranges = []
-        past_envelope = False
-        at = body.find(b"--" + boundary)
+        at = 0
         while at >= 0:
-            following = body.find(b"\n--" + boundary, at)
-            end = len(body) if following < 0 else following
-            head = _HEAD_END.search(body, at, end)
-            if head is not None and not (past_envelope and _is_image(_TYPE.search(body, at, head.end()))):
-                ranges += self._find_in(body, head.end(), end)
-            past_envelope = True
+            following = body.find(b"\n--" + boundary, at) if at or not body.startswith(b"--" + boundary) else 0
+            if at or following:
+                end = len(body) if following < 0 else following
+                head = _HEAD_END.search(body, at, end) if at else None
+                ranges += self._find_in(body, at if head is None else head.end(), end)
             at = -1 if following < 0 else following + 1
         return ranges
 
     def _find_in(self, body: bytes, start: int, end: int) -> Ranges:
         document = body[start:end].rstrip(b"\r\n")
-        if self._quick.search(document) is None and (_PLAIN.match(document) or document.lstrip()[:1] != b"<"):
+        if self._quick.search(document) is None and (_is_plain(document) or not looks_like_xml(document)):
             return []
         skipped = len(document) - len(document.lstrip())  # before an XML declaration nothing may stand
-        found = _Finder(self._names, not self.secrets).find(document[skipped:])
-        return [(first + start + skipped, last + start + skipped) for first, last in sorted(found)]
+        if not looks_like_xml(document):
+            found = [(position, len(document)) for position in self._names_in(document)]
+            return [(min(found)[0] + start, end)] if found else []
+        ranges = _Finder(self._names, not self.secrets).find(document[skipped:])
+        return [(first + start + skipped, last + start + skipped) for first, last in sorted(ranges)]
 
-
-def _is_image(kind: re.Match[bytes] | None) -> bool:
-    """Whether a Content-Type field speaks of an image, in which nothing is to be found."""
-    return kind is not None and media_type(kind[1]).startswith((b"image/", b"application/octet-stream",
-                                                                b"application/pdf"))
+    def _names_in(self, text: bytes) -> list[int]:
+        """Where a secret is named in what is no XML."""
+        names = [*(name.encode() for name in self._names), *([] if self.secrets else [b"/events/"])]
+        return [position for position in map(text.find, names) if position >= 0]
 
 
 def _cover_pieces(masked: bytearray, pieces: tuple[tuple[int, int], ...], ranges: Ranges) -> None:

@@ -11,10 +11,13 @@ import attrs
 
 from wsdgateway.exchangelog.images import Sieve, carries_images
 from wsdgateway.exchangelog.masking import Masks
-from wsdgateway.http.responses import BadAnswer, Head, ResponseReader
+from wsdgateway.http.messages import first
+from wsdgateway.http.responses import BadAnswer, Data, Head, ResponseReader
+from wsdgateway.mtom.multipart import boundary_of
 
 CLIENT, DEVICE, EVENT = "client", "device", "event"
 MAX_HELD = 8 << 20  # of one answer in memory
+MAX_ENVELOPE = 1 << 20  # before an image
 SPILL = 65536  # of an answer with images, before it goes to disk: its envelope is in there
 
 
@@ -57,7 +60,8 @@ class _Whole:
         self._spill = spill
         self._held = bytearray()
         self._reader: ResponseReader | None = ResponseReader(lenient=True)
-        self._images = False
+        self._head: Head | None = None
+        self._images: bool | None = None
         self.spilled = False
 
     @property
@@ -70,20 +74,29 @@ class _Whole:
             return
         self._held += data
         if self._reader is not None:
-            self._look_for_head(self._reader, data)
-        if self._images and len(self._held) > SPILL:
+            self._look(self._reader, data)
+        if self._images and len(self._held) > SPILL and self._is_past_envelope():
             self.spilled = True
             self._spill(self._masks.message(bytes(self._held), request=False))
             self._held.clear()
 
-    def _look_for_head(self, reader: ResponseReader, data: bytes) -> None:
+    def _look(self, reader: ResponseReader, data: bytes) -> None:
+        """Are there images in it?"""
         try:
-            head = next((event for event in reader.feed(data) if isinstance(event, Head)), None)
+            for event in reader.feed(data):
+                if isinstance(event, Head):
+                    self._head = event
+                if self._head is not None and self._images is None:
+                    self._images = carries_images(self._head, event.data if isinstance(event, Data) else b"")
         except BadAnswer:
             self._reader = None
-            return
-        if head is not None:
-            self._images, self._reader = carries_images(head), None
+        if self._images is not None:
+            self._reader = None
+
+    def _is_past_envelope(self) -> bool:
+        """Whether what is held has all that may have to be masked."""
+        boundary = None if self._head is None else boundary_of(first(self._head.headers, b"content-type") or b"")
+        return boundary is None or self._held.count(b"--" + boundary) > 1 or len(self._held) > MAX_ENVELOPE
 
     def kept(self) -> bytes:
         return self._masks.message(bytes(self._held), request=False)
@@ -128,6 +141,7 @@ class Tape:
     def __init__(self, keeper: Keeper, key: int, masks: Masks, *, images: bool) -> None:
         self.key = key
         self.lost = ""
+        self.begun: set[str] = set()  # which files there are of it already; for whoever keeps it
         self.incoming = CLIENT
         self._keeper = keeper
         self._masks = masks

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from wsdgateway.exchangelog.images import LeftOut
 
 MAX_PIXELS = 150_000_000  # A3 at 600 dpi has half of them
+MAX_SIDE = 65000  # a JPEG has no longer ones
 MAX_BYTES = 1 << 27
 A4 = (1240, 1754)
 _FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/jfif": "JPEG", "image/png": "PNG", "image/tiff": "TIFF",
@@ -17,13 +18,13 @@ def make_page(left_out: LeftOut, media_type: str) -> bytes:
     """The image file. What is missing to its length is filled up behind its end, where decoders do not look."""
     kind = left_out.format or _FORMATS.get(media_type.partition(";")[0].strip().lower(), "JPEG")
     size = (left_out.width, left_out.height)
-    if not 0 < size[0] * size[1] <= MAX_PIXELS:
+    if not 0 < size[0] * size[1] <= MAX_PIXELS or max(size) > MAX_SIDE:
         size = A4
     image = Image.new("L", size, "white")  # a byte for each pixel; a page may have many
     draw = ImageDraw.Draw(image)
     unit = max(1, size[0] // 40)
-    draw.rectangle([unit, unit, max(unit, size[0] - unit), max(unit, size[1] - unit)], outline="black",
-                   width=max(1, unit // 8))
+    if min(size) > 2 * unit:
+        draw.rectangle([unit, unit, size[0] - unit, size[1] - unit], outline="black", width=max(1, unit // 8))
     text = f"An image of {left_out.length} bytes\nwas left out of the recording."
     draw.text((unit * 3, unit * 3), text, fill="black", font=ImageFont.load_default(unit * 2))
     dots = left_out.resolution or 150

@@ -49,7 +49,8 @@ class Script:
         self._unplayed = list(self._creations)
         self._runs: dict[str | None, _Run] = {None: _Run(None, None)}
         known = [one.created or one.job_id or "" for one in recording.exchanges]
-        self._free = count(max([int(one) for one in known if one.isdigit() and len(one) < 10], default=0) + 1)
+        numbers = [int(one) for one in known if one.isascii() and one.isdigit() and len(one) < 10]
+        self._free = count(max(numbers, default=0) + 1)
 
     def answer(self, operation: str, job_id: str | None, asked: tuple[str, ...]) -> Played:
         """What the scanner answered to such a request. Raises `Refused` where nothing of that kind was recorded."""

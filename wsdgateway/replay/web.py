@@ -154,7 +154,7 @@ class Replay(Resource):
         answer = played.exchange.answer()
         left_out = read_note(answer.content)
         try:
-            body = bare_image(answer, left_out) if left_out is not None else answer_body(
+            body = bare_image(answer, left_out) if left_out is not None and left_out.length else answer_body(
                 answer, message_id=self._new_id(), relates_to=relates_to, hosts=self._recording.hosts, base=base,
                 jobs=played.jobs)
         except Malformed:

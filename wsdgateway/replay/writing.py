@@ -71,8 +71,8 @@ def answer_body(answer: WireMessage, *, message_id: str, relates_to: str | None,
 
 
 def _image(part: Part) -> bytes:
-    if part.left_out is None:
-        return part.content
+    if part.left_out is None or not part.left_out.length:
+        return b"" if part.left_out else part.content
     fields = [line.partition(b":")[::2] for line in part.head.splitlines()]
     return make_page(part.left_out, (first([*fields], b"content-type") or b"").strip().decode("latin-1"))
 
