@@ -56,7 +56,8 @@ def test_chunks_hide_nothing(size):
     b"<a><JobToken a='<'>s3cret</JobToken></a>", b"<JobToken a='/>'>s3cret</JobToken>",
     b"no xml, JobToken=s3cret",
     b"<JobToken><!--</JobToken>-->s3cret</JobToken>", b"<JobToken>&#115;3cret s3cret</JobToken>",
-    b"<?xml version='1.0' encoding='utf-7'?><a>+ADw-JobToken+AD4-s3cret</a>", b"<b><JobToken/><JobToken>s3cret</JobToken></b>",
+    b"<?xml version='1.0' encoding='utf-7'?><a>+ADw-JobToken+AD4-s3cret</a>",
+    b"<b><JobToken/><JobToken>s3cret</JobToken></b>",
     "<?xml version='1.0' encoding='utf-16'?><JobToken>s3cret</JobToken>".encode("utf-16-le"),
     "<JobToken>s3cret</JobToken>".encode("utf-32-be"),
 ])
@@ -89,7 +90,8 @@ def test_what_it_is_called_hides_nothing(kind):
 
 
 @pytest.mark.parametrize("part", [b"--b\r\nX: y\r\n\r\n<JobToken>s3cret</JobToken>\r\n--b--",
-                                  b"--b\r\n<JobToken>s3cret", b"<JobToken>s3cret</JobToken>\r\n--b\r\n\r\n<a/>\r\n--b--"])
+                                  b"--b\r\n<JobToken>s3cret",
+                                  b"<JobToken>s3cret</JobToken>\r\n--b\r\n\r\n<a/>\r\n--b--"])
 def test_parts_hide_nothing(part):
     raw = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary=b\r\n\r\n" + part
     masked = Masks().message(raw, request=False)

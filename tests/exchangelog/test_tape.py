@@ -97,7 +97,8 @@ def test_what_broke_off_is_known_to_have(cut, chunk, images):
     b"HTTP/1.1 202 Accepted\r\n\r\n", b"HTTP/1.1 204 No Content\r\nContent-Type: image/jpeg\r\n\r\n",
     b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n<soap/>",
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/xop+xml\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n<soap/>\r\n0\r\n\r\n"])
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/xop+xml\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"7\r\n<soap/>\r\n0\r\n\r\n"])
 def test_what_is_no_image_stays_as_it_was(images, raw):
     for size in (1, len(raw)):
         made = tape(images=images)

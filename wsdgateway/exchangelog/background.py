@@ -10,7 +10,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 MAX_QUEUED = 16 << 20
+MAX_AT_ONCE = 50  # jobs that a thread gets: handing each over by itself takes longer than a small one
+STOP_SECONDS = 5.0
 CALM_SECONDS = 3.0  # a disk that is nearly full takes this and not that, which is no news each time
+
+
+_Job = tuple[Callable[[], None], int, int]
 
 
 class Background:
@@ -27,9 +32,9 @@ class Background:
         self._what = what
         self._count = count
         self._most = most
-        self._queue: deque[tuple[Callable[[], None], int, int]] = deque()
+        self._queue: deque[_Job] = deque()
         self._queued = 0
-        self._running: Deferred[None] | None = None
+        self._running: Deferred[Any] | None = None
         self._missing = 0
         self._failed_at = 0.0
         self._waiting: list[Deferred[None]] = []
@@ -62,14 +67,23 @@ class Background:
             for idle in waiting:
                 idle.callback(None)
             return
-        job, size, count = self._queue.popleft()
-        self._running = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), job)
-        self._running.addCallbacks(lambda _: self._done(count), lambda failure: self._failed(failure, count))
-        self._running.addBoth(lambda _: self._over(size))
+        jobs = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_AT_ONCE))]
+        running = self._running = deferToThreadPool(
+            self._reactor, self._reactor.getThreadPool(), _run, [one[0] for one in jobs])
+        running.addCallback(self._over, jobs)
+        running.addErrback(lambda failure: self.log.failure("{what}", failure, what=self._what))
+
+    def _over(self, failures: list[Failure | None], jobs: list[_Job]) -> None:
+        self._running = None
+        for (_, size, count), failure in zip(jobs, failures, strict=True):
+            self._queued -= size
+            if failure is not None:
+                self._failed(failure, count)
+            elif count:
+                self._done(count)
+        self._next()
 
     def _done(self, count: int) -> None:
-        if not count:
-            return
         self._count("written", count)
         if self._missing and self._reactor.seconds() - self._failed_at >= CALM_SECONDS:
             self.log.info("{what}: written again; {count} are missing", what=self._what, count=self._missing)
@@ -81,16 +95,32 @@ class Background:
         error: Any = failure.value
         self.missed(count, f"{getattr(error, 'filename', None) or ''} {getattr(error, 'strerror', error)}".strip())
 
-    def _over(self, size: int) -> None:
-        self._queued -= size
-        self._running = None
-        self._next()
-
-    def idle(self) -> Deferred[None]:
-        """Fires when nothing waits any more."""
-        idle: Deferred[None] = Deferred(self._waiting.remove)
+    def stop(self) -> Deferred[None]:
+        """Fires when nothing waits any more; what can't be written in `STOP_SECONDS` is not written."""
+        idle: Deferred[None] = Deferred()
         if self._running is None and not self._queue:
             idle.callback(None)
-        else:
-            self._waiting.append(idle)
+            return idle
+        limit = self._reactor.callLater(STOP_SECONDS, self._drop_rest)
+        self._waiting.append(idle)
+        idle.addCallback(lambda _: limit.cancel() if limit.active() else None)
         return idle
+
+    def _drop_rest(self) -> None:
+        rest, self._queue = self._queue, deque()
+        for _, size, count in rest:
+            self._queued -= size
+            self.missed(count, "the gateway stops, and the disk is slow")
+
+
+def _run(jobs: list[Callable[[], None]]) -> list[Failure | None]:
+    """In a thread: one after the other, and what came of each."""
+    failures: list[Failure | None] = []
+    for job in jobs:
+        try:
+            job()
+        except Exception:
+            failures.append(Failure())
+        else:
+            failures.append(None)
+    return failures

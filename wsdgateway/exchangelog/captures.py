@@ -68,4 +68,4 @@ class Captures:
 
     def stop(self) -> Deferred[None]:
         """Fires when everything is written."""
-        return self._background.idle()
+        return self._background.stop()

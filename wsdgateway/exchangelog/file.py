@@ -119,4 +119,4 @@ class LogFileWriter:
         """Write what is there, and close. Fires when it is done."""
         self._flush()
         self._background.put(self._close, 0, 0)
-        return self._background.idle()
+        return self._background.stop()
