@@ -253,7 +253,8 @@ class AdminSite(Site):
         masks = Masks(identify=self._overview.log.identify)
         asked, answered = (
             show(body, masks, cut=len(body) >= MAX_MESSAGE) if body else otherwise for body, otherwise in (
-                (kept.request, "(no message is kept)"), (kept.response, "(no message: an image, or nothing at all)")))
+                (kept.request, "(no message is kept; those of the last exchanges are)"),
+                (kept.response, "(no message is kept: an image, or nothing at all)")))
         return await write_exchange(request, self._overview, describe(kept.entry), asked, answered,
                                     logged_in=self._logged_in(request))
 
