@@ -4,114 +4,32 @@ Reading only, but for the login; who may read, `admin.access` says.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import Site
 
 from wsdgateway.admin.access import COOKIE, Access, Denied
 from wsdgateway.admin.messages import show
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import write_exchange, write_login, write_overview, write_problem
+from wsdgateway.admin.resources import TEXT, BoundedRequest, Folder, Made, Make
 from wsdgateway.admin.stream import Stream
 from wsdgateway.exchangelog.entry import describe
 from wsdgateway.exchangelog.log import MAX_MESSAGE
 from wsdgateway.exchangelog.masking import Masks
 from wsdgateway.http.messages import REASONS
 
-MAX_FORM = 65536
 MAX_EXCHANGES = 1000
-_TEXT, _HTML, _JSON = b"text/plain; charset=utf-8", b"text/html; charset=utf-8", b"application/json"
+_HTML, _JSON = b"text/html; charset=utf-8", b"application/json"
 _POLICY = (b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
            b"base-uri 'none'; frame-ancestors 'none'")
 _NO = ("", "0", "false", "no")
 _OPEN = ("/healthz", "/login", "/static/style.css", "/static/live.js")  # to those, too, who have still to log in
-
-Make = Callable[[Any], Awaitable[bytes]]
-
-
-class _Made(Resource):
-    """An address whose answer is made by a function."""
-
-    isLeaf = True
-    log = Logger()
-
-    def __init__(self, content_type: bytes, make: Make, post: Make | None = None) -> None:
-        super().__init__()
-        self._content_type = content_type
-        self._make = make
-        self._post = post
-
-    def render(self, request: Request) -> int | bytes:
-        if request.method in (b"GET", b"HEAD"):
-            return self._answer(request, self._make)
-        if request.method == b"POST" and self._post is not None:
-            return self._answer(request, self._post)
-        return not_allowed(request)
-
-    def _answer(self, request: Request, make: Make) -> int:
-        request.setHeader(b"content-type", self._content_type)
-        request.setHeader(b"cache-control", b"no-store")
-        gone = request.notifyFinish()
-        making: Deferred[bytes] = Deferred.fromCoroutine(make(request))  # type: ignore[arg-type]
-        gone.addErrback(lambda _: making.cancel())
-        making.addCallbacks(lambda body: self._finish(request, body), lambda failure: self._failed(request, failure))
-        return NOT_DONE_YET
-
-    def _finish(self, request: Request, body: bytes) -> None:
-        request.setHeader(b"content-length", b"%d" % len(body))
-        if request.method != b"HEAD":
-            request.write(body)
-        request.finish()
-
-    def _failed(self, request: Request, failure: Failure) -> None:
-        if request.channel is None:
-            return
-        self.log.failure("while answering {path}", failure, path=request.path)
-        request.setResponseCode(500)
-        request.setHeader(b"content-type", _TEXT)
-        self._finish(request, b"The log of the gateway says what went wrong.\n")
-
-
-def not_allowed(request: Request) -> bytes:
-    """RFC 9110 section 15.5.6."""
-    request.setResponseCode(405)
-    request.setHeader(b"allow", b"GET, HEAD")
-    request.setHeader(b"content-type", _TEXT)
-    return b"This is for reading.\n"
-
-
-class _Folder(Resource):
-    """What is under a path; `missing` is shown for the rest, `make` makes what is under a name."""
-
-    def __init__(self, missing: IResource, make: Callable[[str], IResource] | None = None) -> None:
-        super().__init__()
-        self._missing = missing
-        self._make_child = make
-
-    def getChild(self, path: bytes, request: Request) -> IResource:
-        if self._make_child is not None and path and not request.postpath:
-            return self._make_child(path.decode("utf-8", "replace"))
-        return self._missing
-
-    def render(self, request: Request) -> Any:
-        return self._missing.render(request)
-
-
-class _Request(Request):
-    """A request whose form is bounded: the site is asked, it is not told anything."""
-
-    def gotLength(self, length: int | None) -> None:
-        if length is None or length > MAX_FORM:
-            self.channel.loseConnection()
-            length = 0
-        super().gotLength(length)
 
 
 def _json(value: Any) -> bytes:
@@ -138,33 +56,33 @@ class AdminSite(Site):
         self.access = access
         self._stream = Stream(reactor, overview.log, instance, lambda request: self._check_client(request) is None)
         self._missing = self._problem(404, "Nothing is at this address; the overview is at /.")
-        super().__init__(self._tree(), requestFactory=_Request)
+        super().__init__(self._tree(), requestFactory=BoundedRequest)
 
     def _tree(self) -> Resource:
         overview = self._overview
-        root, api = _Folder(self._missing), _Folder(self._missing)
+        root, api = Folder(self._missing), Folder(self._missing)
         for folder, path, resource in (
-            (root, b"", _Made(_HTML, self._page)),
-            (root, b"healthz", _Made(_TEXT, self._healthz)),
-            (root, b"readyz", _Made(_TEXT, self._readyz)),
-            (root, b"metrics", _Made(b"text/plain; version=0.0.4; charset=utf-8", self._metrics)),
-            (root, b"login", _Made(_HTML, self._login_form, self._log_in)),
-            (root, b"logout", _Made(_TEXT, self._log_out_how, self._log_out)),
-            (root, b"exchanges", _Folder(self._missing, lambda number: _Made(
+            (root, b"", Made(_HTML, self._page)),
+            (root, b"healthz", Made(TEXT, self._healthz)),
+            (root, b"readyz", Made(TEXT, self._readyz)),
+            (root, b"metrics", Made(b"text/plain; version=0.0.4; charset=utf-8", self._metrics)),
+            (root, b"login", Made(_HTML, self._login_form, self._log_in)),
+            (root, b"logout", Made(TEXT, self._log_out_how, self._log_out)),
+            (root, b"exchanges", Folder(self._missing, lambda number: Made(
                 _HTML, lambda request: self._exchange(request, number)))),
             (root, b"static", self._static()),
             (root, b"api", api),
-            (api, b"scanners", _Made(_JSON, self._of(overview.describe_scanners))),
-            (api, b"jobs", _Made(_JSON, self._jobs)),
-            (api, b"subscriptions", _Made(_JSON, self._of(overview.describe_subscriptions))),
-            (api, b"exchanges", _Made(_JSON, self._exchanges)),
+            (api, b"scanners", Made(_JSON, self._of(overview.describe_scanners))),
+            (api, b"jobs", Made(_JSON, self._jobs)),
+            (api, b"subscriptions", Made(_JSON, self._of(overview.describe_subscriptions))),
+            (api, b"exchanges", Made(_JSON, self._exchanges)),
             (api, b"stream", self._stream),
         ):
             folder.putChild(path, resource)
         return root
 
     def _static(self) -> Resource:
-        folder = _Folder(self._missing)
+        folder = Folder(self._missing)
         for name, content_type in (("style.css", b"text/css; charset=utf-8"),
                                    ("live.js", b"text/javascript; charset=utf-8")):
             content = (files("wsdgateway.admin") / "static" / name).read_bytes()
@@ -172,7 +90,7 @@ class AdminSite(Site):
             async def give(request: Any, content: bytes = content) -> bytes:
                 return content
 
-            folder.putChild(name.encode(), _Made(content_type, give))
+            folder.putChild(name.encode(), Made(content_type, give))
         return folder
 
     def getResourceFor(self, request: Any) -> IResource:
@@ -195,7 +113,7 @@ class AdminSite(Site):
                 request.setResponseCode(303)
                 request.setHeader(b"location", f"/login?then={quote(_local(request.uri.decode('latin-1')))}".encode())
                 return b""
-            return _Made(_TEXT, lead)
+            return Made(TEXT, lead)
         if denied.login:
             request.setHeader(b"www-authenticate", b'Bearer realm="wsdgateway"')
         return self._problem(denied.status, denied.reason)
@@ -205,10 +123,10 @@ class AdminSite(Site):
         async def say(request: Any) -> bytes:
             request.setResponseCode(status, REASONS[status])
             if b"text/html" not in (request.getHeader(b"accept") or b"") or status in (403, 421):
-                request.setHeader(b"content-type", _TEXT)
+                request.setHeader(b"content-type", TEXT)
                 return f"{reason}\n".encode()
             return await write_problem(request, self._overview, status, reason)
-        return _Made(_HTML, say, say)
+        return Made(_HTML, say, say)
 
     # What is at the addresses.
 

@@ -1,0 +1,93 @@
+"""What the admin site's addresses are made of: answers made by functions, folders, requests whose body is bounded."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+MAX_FORM = 65536
+TEXT = b"text/plain; charset=utf-8"
+
+Make = Callable[[Any], Awaitable[bytes]]
+
+
+class Made(Resource):
+    """An address whose answer is made by a function."""
+
+    isLeaf = True
+    log = Logger()
+
+    def __init__(self, content_type: bytes, make: Make, post: Make | None = None) -> None:
+        super().__init__()
+        self._content_type = content_type
+        self._make = make
+        self._post = post
+
+    def render(self, request: Request) -> int | bytes:
+        if request.method in (b"GET", b"HEAD"):
+            return self._answer(request, self._make)
+        if request.method == b"POST" and self._post is not None:
+            return self._answer(request, self._post)
+        return _not_allowed(request)
+
+    def _answer(self, request: Request, make: Make) -> int:
+        request.setHeader(b"content-type", self._content_type)
+        request.setHeader(b"cache-control", b"no-store")
+        gone = request.notifyFinish()
+        making: Deferred[bytes] = Deferred.fromCoroutine(make(request))  # type: ignore[arg-type]
+        gone.addErrback(lambda _: making.cancel())
+        making.addCallbacks(lambda body: self._finish(request, body), lambda failure: self._failed(request, failure))
+        return NOT_DONE_YET
+
+    def _finish(self, request: Request, body: bytes) -> None:
+        request.setHeader(b"content-length", b"%d" % len(body))
+        if request.method != b"HEAD":
+            request.write(body)
+        request.finish()
+
+    def _failed(self, request: Request, failure: Failure) -> None:
+        if request.channel is None:
+            return
+        self.log.failure("while answering {path}", failure, path=request.path)
+        request.setResponseCode(500)
+        request.setHeader(b"content-type", TEXT)
+        self._finish(request, b"The log of the gateway says what went wrong.\n")
+
+
+def _not_allowed(request: Request) -> bytes:
+    """RFC 9110 section 15.5.6."""
+    request.setResponseCode(405)
+    request.setHeader(b"allow", b"GET, HEAD")
+    request.setHeader(b"content-type", TEXT)
+    return b"This is for reading.\n"
+
+
+class Folder(Resource):
+    """What is under a path; `missing` is shown for the rest, `make` makes what is under a name."""
+
+    def __init__(self, missing: IResource, make: Callable[[str], IResource] | None = None) -> None:
+        super().__init__()
+        self._missing = missing
+        self._make_child = make
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        if self._make_child is not None and path and not request.postpath:
+            return self._make_child(path.decode("utf-8", "replace"))
+        return self._missing
+
+    def render(self, request: Request) -> Any:
+        return self._missing.render(request)
+
+
+class BoundedRequest(Request):
+    """A request whose form is bounded: the site is asked, it is not told anything."""
+
+    def gotLength(self, length: int | None) -> None:
+        if length is None or length > MAX_FORM:
+            self.channel.loseConnection()
+            length = 0
+        super().gotLength(length)
