@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.config.sections import Config
+from wsdgateway.config.sections import ExchangeLog as ExchangeLogConfig
 from wsdgateway.exchangelog.captures import Captures
 from wsdgateway.exchangelog.entry import DISCOVERY, Entry
 from wsdgateway.exchangelog.file import LogFileWriter
@@ -29,9 +30,7 @@ class Recording:
         self._reactor = reactor
         self._wall = wall
         self._metrics = metrics
-        self._config: Config | None = None
-        self._writer: LogFileWriter | None = None
-        self._captures: Captures | None = None
+        self._used: ExchangeLogConfig | None = None
         self._ending: set[Deferred[Any]] = set()
         self._numbers = count(1)
         self._has_captured = False
@@ -39,17 +38,17 @@ class Recording:
 
     def use(self, config: Config) -> None:
         """From now on it is written where this configuration says."""
-        wanted, known = config.exchange_log, self._config and self._config.exchange_log
-        self._config = config
-        if wanted == known:
+        wanted = config.exchange_log
+        if wanted == self._used:
             return
+        self._used = wanted
         self._end()
-        self._writer = self._captures = None
+        self.log.writer = self.log.captures = None
         if wanted.path is not None:
-            self._writer = LogFileWriter(self._reactor, config.folder / wanted.path, size=wanted.size, keep=wanted.keep,
-                                         count=self._metrics.log_lines)
+            self.log.writer = LogFileWriter(self._reactor, config.folder / wanted.path, size=wanted.size,
+                                            keep=wanted.keep, count=self._metrics.log_lines)
         if wanted.capture is not None:
-            self._captures = Captures(
+            self.log.captures = Captures(
                 self._reactor, config.folder / wanted.capture, images=wanted.images, budget=wanted.capture_size,
                 masks=Masks(secrets=wanted.secrets, identify=wanted.identify),
                 count=self._metrics.captures, numbers=self._numbers, is_first=not self._has_captured)
@@ -61,10 +60,9 @@ class Recording:
                              images=", with images" if wanted.images else "",
                              people="; people are named" if wanted.identify else "")
         self.log.identify = wanted.identify
-        self.log.writer, self.log.captures = self._writer, self._captures
 
     def _end(self) -> None:
-        for part in (self._writer, self._captures):
+        for part in (self.log.writer, self.log.captures):
             if part is not None:
                 ending = part.stop()
                 self._ending.add(ending)
@@ -75,8 +73,8 @@ class Recording:
 
     def reopen(self) -> None:
         """Another program may have moved the file."""
-        if self._writer is not None:
-            self._writer.reopen()
+        if self.log.writer is not None:
+            self.log.writer.reopen()
 
     def refused(self, client: str, status: int, size: int) -> None:
         """A request could not be read, or was not to be; `size` is that of the answer's body."""

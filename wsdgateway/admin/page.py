@@ -14,11 +14,10 @@ from twisted.web.template import Element, Tag, XMLString, flattenString, rendere
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.tables import EXCHANGES, JOBS, SUBSCRIPTIONS, table
 from wsdgateway.http.messages import REASONS
-from wsdgateway.scan.operations import EVENTING_OPERATIONS, EVENTS, GET_METADATA, SCAN_OPERATIONS
+from wsdgateway.scan.operations import NAMES
 
 MAX_ROWS = 200
 MAX_EXCHANGES = 50
-_OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), *EVENTS)
 _REACHABLE = {True: "reachable", False: "not reachable", None: "not tried yet"}
 
 
@@ -58,7 +57,7 @@ class _Frame(Element):
 class _OverviewPage(Element):
     loader = _template("overview")
 
-    def __init__(self, overview: Overview, jobs: list[dict[str, Any]], wanted: dict[str, str]) -> None:
+    def __init__(self, overview: Overview, jobs: list[dict[str, Any]], wanted: dict[str, Any]) -> None:
         super().__init__()
         self._overview = overview
         self._jobs = jobs
@@ -79,21 +78,20 @@ class _OverviewPage(Element):
     @renderer
     def filter(self, request: IRequest, tag: Tag) -> Tag:
         scanners = sorted({scanner.name for scanner in self._overview.scanners})
-        operations = sorted({*_OPERATIONS, *(one.entry.operation for one in self._overview.log.since(0))})
+        operations = sorted({*NAMES, *(one.entry.operation for one in self._overview.log.since(0))})
         failed = tags.input(type="checkbox", id="failed", name="failed", value="1")
-        if self._wanted.get("failed"):
+        if self._wanted["failed"]:
             failed(checked="checked")
         return tag(tags.form(
-            _choice("scanner", "Scanner", scanners, self._wanted.get("scanner", "")),
-            _choice("operation", "Operation", operations, self._wanted.get("operation", "")),
+            _choice("scanner", "Scanner", scanners, self._wanted["scanner"]),
+            _choice("operation", "Operation", operations, self._wanted["operation"]),
             tags.div(failed, tags.label("Failed only", for_="failed"), class_="check"),
             tags.button("Show", type="submit"), method="get", action="/#exchanges", class_="filter"))
 
     @renderer
     def exchanges(self, request: IRequest, tag: Tag) -> Tag:
         found = self._overview.describe_exchanges(
-            scanner=self._wanted.get("scanner", ""), operation=self._wanted.get("operation", ""),
-            failed=bool(self._wanted.get("failed")), most=MAX_EXCHANGES)
+            **self._wanted, most=MAX_EXCHANGES)
         return tag(table("exchanges", EXCHANGES, found, "Nothing of that kind has been exchanged yet."))
 
     @renderer
@@ -193,7 +191,7 @@ async def _write(request: IRequest, name: str, title: str, content: Element | Ta
     return b"<!DOCTYPE html>\n" + await flattenString(request, _Frame(name, title, content, logged_in))
 
 
-async def write_overview(request: IRequest, overview: Overview, wanted: dict[str, str], *, logged_in: bool) -> bytes:
+async def write_overview(request: IRequest, overview: Overview, wanted: dict[str, Any], *, logged_in: bool) -> bytes:
     """The overview as HTML; `wanted` says which exchanges: `scanner`, `operation`, `failed`."""
     page = _OverviewPage(overview, await overview.describe_jobs(), wanted)
     return await _write(request, overview.name, overview.name, page, logged_in)

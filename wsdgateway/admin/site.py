@@ -40,6 +40,12 @@ def _argument(request: Any, name: str) -> str:
     return str(request.args.get(name.encode(), [b""])[0].decode("utf-8", "replace"))
 
 
+def _wanted(request: Any) -> dict[str, Any]:
+    """Which exchanges are asked for."""
+    return {"scanner": _argument(request, "scanner"), "operation": _argument(request, "operation"),
+            "failed": _argument(request, "failed") not in _NO}
+
+
 def _local(path: str) -> str:
     """Where a login leads to: nowhere but here."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
@@ -140,8 +146,7 @@ class AdminSite(Site):
 
     async def _exchanges(self, request: Any) -> bytes:
         return _json(self._overview.describe_exchanges(
-            scanner=_argument(request, "scanner"), operation=_argument(request, "operation"),
-            failed=_argument(request, "failed") not in _NO, most=MAX_EXCHANGES))
+            **_wanted(request), most=MAX_EXCHANGES))
 
     async def _healthz(self, request: Any) -> bytes:
         return b"ok\n"
@@ -156,10 +161,7 @@ class AdminSite(Site):
         return self._overview.metrics.render()
 
     async def _page(self, request: Any) -> bytes:
-        wanted = {name: _argument(request, name) for name in ("scanner", "operation", "failed")}
-        if wanted["failed"] in _NO:
-            wanted["failed"] = ""
-        return await write_overview(request, self._overview, wanted, logged_in=self._logged_in(request))
+        return await write_overview(request, self._overview, _wanted(request), logged_in=self._logged_in(request))
 
     async def _exchange(self, request: Any, number: str) -> bytes:
         is_number = number.isascii() and number.isdigit() and len(number) < 18

@@ -11,6 +11,7 @@ TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
 DEFAULT = "http://127.0.0.1:8357"
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
+_HINT = "give the URL of the gateway's admin site, as [admin] endpoint has it"
 
 
 class AdminError(Exception):
@@ -31,11 +32,10 @@ def open_admin(base: str, path: str, headers: dict[str, str] | None = None, time
         if error.code == 401:
             raise AdminError(f"{url}: it wants another token; give [admin] token in {TOKEN_VARIABLE}") from None
         said = error.read(1000).decode("utf-8", "replace").strip() if error.code in (403, 421, 503) else (
-            f"{error.code} {error.reason}; give the URL of the gateway's admin site, as [admin] endpoint has it")
+            f"{error.code} {error.reason}; {_HINT}")
         raise AdminError(f"{url}: {said}") from None
     except (URLError, OSError, HTTPException, ValueError) as error:
-        raise AdminError(f"{url}: {getattr(error, 'reason', error)}; give the URL of the gateway's admin site, "
-                         "as [admin] endpoint has it") from None
+        raise AdminError(f"{url}: {getattr(error, 'reason', error)}; {_HINT}") from None
 
 
 def fetch_list(base: str, what: str) -> list[dict[str, Any]]:
@@ -45,8 +45,7 @@ def fetch_list(base: str, what: str) -> list[dict[str, Any]]:
         with open_admin(base, path) as answer:
             found = json.loads(answer.read(MAX_ANSWER))
     except (OSError, HTTPException, ValueError) as error:
-        raise AdminError(f"{base}{path}: {error}; give the URL of the gateway's admin site, "
-                         "as [admin] endpoint has it") from None
+        raise AdminError(f"{base}{path}: {error}; {_HINT}") from None
     if not isinstance(found, list):
         raise AdminError(f"{base}{path}: this is not the admin site of a gateway")
     return found

@@ -24,11 +24,10 @@ from wsdgateway.config.sections import Config
 from wsdgateway.discovery.versions import NAMES as DISCOVERY
 from wsdgateway.exchangelog.log import KEPT
 from wsdgateway.replay.service import LOOPBACK
-from wsdgateway.scan.operations import EVENTING_OPERATIONS, EVENTS, GET_METADATA, SCAN_OPERATIONS
+from wsdgateway.scan.operations import NAMES
 
 WIDE = 200
-OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), *EVENTS, "SubscriptionEnd",
-              *DISCOVERY, "other")
+OPERATIONS = (*NAMES, "SubscriptionEnd", *DISCOVERY, "other")
 ADMIN_HELP = f"its admin site; default: {DEFAULT}. Its token, if it has one, is taken from {TOKEN_VARIABLE}"
 
 

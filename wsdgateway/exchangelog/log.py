@@ -5,10 +5,11 @@ there whether a file is written or not.
 """
 
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from wsdgateway.exchangelog.captures import Captures
 from wsdgateway.exchangelog.entry import MAX_TEXT, Entry, bounded
+from wsdgateway.exchangelog.file import LogFileWriter
 from wsdgateway.exchangelog.tape import Tape
 
 KEPT = 1000
@@ -26,17 +27,10 @@ class Kept(NamedTuple):
     response: bytes = b""
 
 
-class Writer(Protocol):
-    """Where lines go."""
-
-    def add(self, entry: Entry) -> None:
-        """One more line."""
-
-
 class ExchangeLog:
     """`identify`: people are named, by JobOriginatingUserName and the job's name."""
 
-    def __init__(self, *, identify: bool = False, writer: Writer | None = None,
+    def __init__(self, *, identify: bool = False, writer: LogFileWriter | None = None,
                  captures: Captures | None = None) -> None:
         self.identify = identify
         self.writer = writer

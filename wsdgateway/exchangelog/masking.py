@@ -40,6 +40,13 @@ def _is_plain(document: bytes) -> bool:
     return b"\0" not in document[:100] and _PLAIN.match(document) is not None
 
 
+def _from_first_name(text: bytes, start: int, names: frozenset[str], addresses: bool) -> Ranges:
+    """From where a secret is named first after `start` to the end; nothing if none is."""
+    wanted = [*(name.encode() for name in names), *([b"/events/"] if addresses else [])]
+    found = [position for position in (text.find(name, start) for name in wanted) if position >= 0]
+    return [(min(found), len(text))] if found else []
+
+
 class _Stop(Exception):
     """What follows is not to be parsed."""
 
@@ -81,11 +88,8 @@ class _Finder:
         elif b"\0" in document or (self._at == 0 and not _is_plain(document)):
             self._ranges.append((0, len(document)))  # an encoding that hides names
         else:
-            names = [*(name.encode() for name in self._names), *([b"/events/"] if self._addresses else [])]
             # From the last thing that was understood: the tag in which it broke may be a secret's own.
-            found = [position for position in (document.find(name, self._at) for name in names) if position >= 0]
-            if found:
-                self._ranges.append((min(found), len(document)))
+            self._ranges += _from_first_name(document, self._at, self._names, self._addresses)
 
     def _seen(self) -> None:
         self._at = self._parser.CurrentByteIndex
@@ -189,16 +193,9 @@ class Masks:
             return []
         skipped = len(document) - len(document.lstrip())  # before an XML declaration nothing may stand
         if not looks_like_xml(document):
-            found = [(position, len(document)) for position in self._names_in(document)]
-            return [(min(found)[0] + start, end)] if found else []
+            return _from_first_name(body[:end], start, self._names, not self.secrets)
         ranges = _Finder(self._names, not self.secrets).find(document[skipped:])
         return [(first + start + skipped, last + start + skipped) for first, last in sorted(ranges)]
-
-    def _names_in(self, text: bytes) -> list[int]:
-        """Where a secret is named in what is no XML."""
-        names = [*(name.encode() for name in self._names), *([] if self.secrets else [b"/events/"])]
-        return [position for position in map(text.find, names) if position >= 0]
-
 
 def _cover_pieces(masked: bytearray, pieces: tuple[tuple[int, int], ...], ranges: Ranges) -> None:
     """Cover ranges of the content, which lies in pieces; both are in order, and each is looked at once."""

@@ -3,6 +3,8 @@
 RFC 9112; RFC 2046 section 5.1.
 """
 
+from functools import cached_property
+
 import attrs
 
 from wsdgateway.exchangelog.images import LeftOut, read_note, without_images
@@ -20,7 +22,7 @@ class Part:
     left_out: LeftOut | None = None
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class WireMessage:
     """A message. `first_line` is the request line or the status line; not `whole`: it broke off."""
 
@@ -44,7 +46,7 @@ class WireMessage:
         code = self.first_line.split()[1:2]
         return int(code[0]) if code and code[0].isdigit() and len(code[0]) == 3 else 0
 
-    @property
+    @cached_property
     def parts(self) -> list[Part]:
         """The parts of a multipart body, as many as can be read; of another body none."""
         boundary = boundary_of(self.field(b"content-type"))

@@ -29,7 +29,7 @@ from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
 from wsdgateway.soap.faults import Fault, Refused, action_missing, internal_error, invalid_args, write_fault
 from wsdgateway.soap.namespaces import WSCN, WSE
-from wsdgateway.soap.parsing import Malformed, text_of
+from wsdgateway.soap.parsing import Malformed
 
 MAX_BODY = 1 << 20
 PIECE = 65536
@@ -165,19 +165,10 @@ class Replay(Resource):
         return answer.status, content_type, body
 
     def _eventing(self, envelope: Envelope, name: str, base: str) -> str:
-        if envelope.body is None:
-            raise Refused(invalid_args("The Body is empty."))
+        answer = self.subscribers.answer(name, envelope, f"{base}/subscriptions")
         if name == SUBSCRIBE.name:
-            answer = self.subscribers.subscribe(envelope.body, f"{base}/subscriptions")
             self._begin(list(self.subscribers.held.values())[-1], base)
-            return answer
-        identifier = text_of(envelope.root.find(f".//{{{WSE}}}Identifier"))
-        if name == "Renew":
-            return self.subscribers.renew(identifier, envelope.body)
-        if name == "GetStatus":
-            return self.subscribers.status(identifier)
-        self.subscribers.unsubscribe(identifier)
-        return ""
+        return answer
 
     def _begin(self, subscription: Subscription, base: str) -> None:
         """Events that followed no job's request follow the first Subscribe that takes them."""

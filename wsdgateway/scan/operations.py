@@ -59,6 +59,8 @@ JOB_END_STATE = "JobEndStateEvent"
 SCANNER_STATUS_SUMMARY = "ScannerStatusSummaryEvent"
 EVENTS = (JOB_STATUS, JOB_END_STATE, "ScannerElementsChangeEvent", SCANNER_STATUS_SUMMARY,
           "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent", SCAN_AVAILABLE)
+# What an exchange may be called, as far as WS-Scan goes.
+NAMES = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), *EVENTS)
 # Every way in which clients write an event in a Filter, and its action.
 EVENT_SPELLINGS = {spelling: f"{WSCN}/{event}" for event in EVENTS
                    for spelling in (event, f"{WSCN}/{event}", f"{WSCN_2006_01}/{event}")}

@@ -19,10 +19,10 @@ from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, read
 from twisted.web.http_headers import Headers
 
 from wsdgateway.eventing.expiry import read_expires, write_duration
-from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE, action_of, event_of
+from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE, SUBSCRIBE, action_of, event_of
 from wsdgateway.scan.reading import child, tag, text
 from wsdgateway.soap.addressing import EndpointReference, read_reference
-from wsdgateway.soap.envelope import compose
+from wsdgateway.soap.envelope import Envelope, compose
 from wsdgateway.soap.faults import Fault, Refused, invalid_args
 from wsdgateway.soap.namespaces import WSCN, WSE
 from wsdgateway.soap.parsing import escape, text_of
@@ -66,6 +66,20 @@ class Subscribers:
         self._stopped = False
         self.mode = mode
         self.held: dict[str, Subscription] = {}
+
+    def answer(self, name: str, envelope: Envelope, manager: str) -> str:
+        """The content of the answer to the eventing operation of that name. Raises `Refused`."""
+        if envelope.body is None:
+            raise Refused(invalid_args("The Body is empty."))
+        if name == SUBSCRIBE.name:
+            return self.subscribe(envelope.body, manager)
+        identifier = text_of(envelope.root.find(f".//{{{WSE}}}Identifier"))
+        if name == "Renew":
+            return self.renew(identifier, envelope.body)
+        if name == "GetStatus":
+            return self.status(identifier)
+        self.unsubscribe(identifier)
+        return ""
 
     def subscribe(self, body: etree._Element, manager: str) -> str:
         """The SubscribeResponse's content. `manager` is the address of the subscription manager."""

@@ -42,7 +42,9 @@ class _Root(Resource):
         return self._control if path == b"control" else self._soap
 
 
-class _QuietSite(Site):
+class QuietSite(Site):
+    """A site that does not log each request."""
+
     noisy = False
 
     def log(self, request: Any) -> None:
@@ -114,7 +116,7 @@ class VirtualScanner(Service):
         self.target = VirtualTarget(settings, wall=wall, new_id=new_id, listener=self._address)
         self.soap = SoapResource(reactor, self.device, self.troubles, wall=wall, new_id=new_id, target=self.target)
         self.control = Control(self.soap, self.troubles, self._reboot_soon)
-        self._site = _Connections(_QuietSite(_Root(self.soap, self.control)), settings.connections)
+        self._site = _Connections(QuietSite(_Root(self.soap, self.control)), settings.connections)
         self._port: IListeningPort | None = None
         self._booting: Any = None
         self._switching: Any = None

@@ -16,7 +16,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from wsdgateway.discovery.versions import discovery_request
-from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, RETRIEVE_IMAGE, SUBSCRIBE, operation_of
+from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, RETRIEVE_IMAGE, operation_of
 from wsdgateway.simulator.description import metadata
 from wsdgateway.simulator.device import Page, VirtualDevice
 from wsdgateway.simulator.discovery import VirtualTarget
@@ -26,7 +26,7 @@ from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
 from wsdgateway.soap.faults import Fault, Refused, action_missing, action_not_supported, invalid_args, write_fault
 from wsdgateway.soap.namespaces import PNPX, WSCN, WSDP, WSE, WSX, XOP
-from wsdgateway.soap.parsing import Malformed, text_of
+from wsdgateway.soap.parsing import Malformed
 
 PIECE = 65536
 BOUNDARY = "4aa7d814-adc1-47a2-8e1c-07585b9892a4"
@@ -145,24 +145,10 @@ class SoapResource(Resource):
         if operation is GET_METADATA:
             return metadata(self.device.settings, _base(request))
         if operation in EVENTING_OPERATIONS:
-            return self._eventing(request, envelope, name)
+            return self.device.subscribers.answer(name, envelope, f"{_base(request)}/subscriptions")
         if not envelope.action.startswith(f"{WSCN}/"):
             raise Refused(action_not_supported(envelope.action))
         return self.device.operate(name, envelope.body)
-
-    def _eventing(self, request: Request, envelope: Envelope, name: str) -> str:
-        subscribers = self.device.subscribers
-        if envelope.body is None:
-            raise Refused(invalid_args("The Body is empty."))
-        if name == SUBSCRIBE.name:
-            return subscribers.subscribe(envelope.body, f"{_base(request)}/subscriptions")
-        identifier = text_of(envelope.root.find(f".//{{{WSE}}}Identifier"))
-        if name == "Renew":
-            return subscribers.renew(identifier, envelope.body)
-        if name == "GetStatus":
-            return subscribers.status(identifier)
-        subscribers.unsubscribe(identifier)
-        return ""
 
     def _message(self, envelope: Envelope, action: str, body: str) -> bytes:
         return compose(action=action, message_id=self._new_id(), to=ANONYMOUS, relates_to=envelope.message_id,
