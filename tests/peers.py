@@ -1,8 +1,9 @@
 """Peers on loopback: a raw client, and a device that does what the test tells it to."""
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from wsdgateway.http.requests import Request, RequestReader
 from wsdgateway.http.responses import Data, End, Head, ResponseReader
@@ -91,11 +92,12 @@ class Raw(Protocol):
         return self.received
 
 
-async def connect(port):
-    """A raw connection to a port on loopback."""
+async def connect(port, tls=None, host="127.0.0.1"):
+    """A raw connection to a port on loopback; `tls` begins it with TLS."""
     from twisted.internet import reactor
 
-    return await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), Raw())
+    endpoint = TCP4ClientEndpoint(reactor, host, port)
+    return await connectProtocol(wrapClientTLS(tls, endpoint) if tls is not None else endpoint, Raw())
 
 
 def post(path, body, *, headers=b"", version=b"1.1", content_type=b"application/soap+xml"):
@@ -104,9 +106,9 @@ def post(path, body, *, headers=b"", version=b"1.1", content_type=b"application/
             + b"\r\nContent-Length: %d\r\n" % len(body) + headers + b"\r\n" + body)
 
 
-async def ask(port, path, body, **more):
+async def ask(port, path, body, *, tls=None, **more):
     """One request on a connection of its own: status and body."""
-    client = await connect(port)
+    client = await connect(port, tls)
     client.send(post(path, body, **more))
     head, answer = await client.answer()
     client.transport.abortConnection()
@@ -150,7 +152,10 @@ class _DeviceConnection(Protocol):
 
 
 class Device:
-    """A device on loopback. By default requests queue up for `next`; `handle` can be set to answer at once."""
+    """A device on loopback. By default requests queue up for `next`; `handle` can be set to answer at once.
+
+    With an `identity` it speaks TLS.
+    """
 
     def __init__(self):
         self.factory = Factory.forProtocol(_DeviceConnection)
@@ -162,12 +167,13 @@ class Device:
         self.handle = None
         self._queue, self._wanted, self._losses = [], [], []
 
-    async def start(self, port=0):
+    async def start(self, port=0, identity=None):
         from twisted.internet import reactor
 
-        self.listening = await TCP4ServerEndpoint(reactor, port, interface="127.0.0.1").listen(self.factory)
+        factory = self.factory if identity is None else TLSMemoryBIOFactory(identity, False, self.factory)
+        self.listening = await TCP4ServerEndpoint(reactor, port, interface="127.0.0.1").listen(factory)
         self.port = self.listening.getHost().port
-        self.url = f"http://127.0.0.1:{self.port}/scan"
+        self.url = f"http{'' if identity is None else 's'}://127.0.0.1:{self.port}/scan"
 
     def asked(self, asked):
         self.requests.append(asked)

@@ -82,7 +82,7 @@ def test_a_wrong_value_is_named(section, key, value, allowed):
 
 
 @pytest.mark.parametrize(("key", "value"), [
-    ("name", "Front Desk"), ("name", "a/b"), ("name", ""), ("scan", "198.51.100.20"), ("scan", "https://x/scan"),
+    ("name", "Front Desk"), ("name", "a/b"), ("name", ""), ("scan", "198.51.100.20"), ("scan", "ftp://x/scan"),
     ("scan", "http:///scan"), ("scan", "http://x:99999/"), ("scan", "http://a b/"),
     ("scan", "http://a..b/"), ("scan", "http://u:p@x/"), ("scan", "http://x/#f"), ("events", "maybe"),
     ("max_connections", 0), ("timeout", 0), ("idle_timeout", "1"), ("lenient", 1), ("event_sources", "10.0.0.0/8"),

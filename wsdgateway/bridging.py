@@ -14,6 +14,7 @@ from wsdgateway.net.deadlines import within
 from wsdgateway.net.reception import Reception
 from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
+from wsdgateway.tls.trust import Trust
 
 PATIENCE = 300.0  # seconds for an image that is on its way from a scanner that goes
 GONE = "This scanner is not bridged any more."
@@ -155,10 +156,13 @@ class Bridging:
             name=scanner.name, scan=scanner.scan, device=scanner.device, uuid=scanner.uuid,
             same_identity=scanner.identity == "same", suffix=config.discovery.suffix,
             announced=bool(config.discovery.client_interfaces),
-            served=" ".join(f"{listen.endpoint} {listen.advertise}" for listen in config.listen),
+            served=" ".join(f"{listen.endpoint} {listen.advertise}" + (
+                " TLS" if listen.certificate else "") for listen in config.listen),
             subscribe=scanner.events == "auto",
             max_connections=scanner.max_connections, timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
-            lenient=scanner.lenient, event_sources=scanner.event_sources, max_age=config.cache.max_age,
+            lenient=scanner.lenient, trust=Trust(
+                config.folder / scanner.ca if scanner.ca else None, scanner.pin, scanner.insecure),
+            event_sources=scanner.event_sources, max_age=config.cache.max_age,
             poll_interval=config.cache.poll_interval, history=config.cache.history, expires=config.events.expires,
             client_expires=config.events.client_expires, client_queue=config.events.client_queue,
             client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,

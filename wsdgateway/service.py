@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable
 from itertools import count
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults
@@ -24,6 +23,7 @@ from wsdgateway.config.changes import compare
 from wsdgateway.config.reading import ConfigError, read_config
 from wsdgateway.config.sections import Config
 from wsdgateway.discovery.messages import Sequence
+from wsdgateway.entrances import Entrances
 from wsdgateway.finding import Finding
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import Metrics
@@ -32,12 +32,9 @@ from wsdgateway.net.clientconnection import ClientConnection, Limits
 from wsdgateway.net.deadlines import within
 from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
-from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.listening import Listener
-from wsdgateway.net.multicast import Link
 from wsdgateway.net.reception import Reception
-from wsdgateway.net.routes import ANY, base_url, local_address, local_base, url_of
 from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.net.surroundings import Surroundings
 from wsdgateway.net.targets import Voice
@@ -89,28 +86,33 @@ class GatewayService(MultiService):
         accounts = Accounts(None, self.metrics, log, seconds=seconds, wall=wall)
         self._reception = Reception(accounts, new_id=new_id, directed=directed)
         self._deliveries = Deliveries(reactor, self._sockets() // 2)
-        self._policy = SinkPolicy(reactor, config.events.client_networks, self._own_addresses)
+        self._policy = SinkPolicy(
+            reactor, config.events.client_networks, lambda: self._entrances.own_addresses())
         self._bridging = Bridging(reactor, config, self.metrics, self._reception)
         self.scanners = self._bridging.scanners
         self._finding = Finding(
             reactor, config, seconds=seconds, voice=Voice(
                 new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
             note=self.recording.discovery, accounts=accounts, metrics=self.metrics, store=self.store,
-            base_on=self._base_on, bridging=self._bridging)
+            base_on=lambda link, client: self._entrances.base_on(link, client), bridging=self._bridging)
         self._bridging.around = Surroundings(
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._policy, self._deliveries, directed,
-            self._finding.changed, self._finding.resolve, self._events_base, self._finished)
+            self._finding.changed, self._finding.resolve,
+            lambda device, zone: self._entrances.events_base(device, zone), self._finished)
         for scanner in config.scanner:
             if scanner.bridge:
                 self._bridging.bridge(scanner)
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=_limits(config),
-                               respond=self._reception.respond, refused=self._refused, base=self._base, log=log)
-        self.listeners = [Listener(reactor, listen.endpoint, self._door, self._tried) for listen in config.listen]
+                               respond=self._reception.respond, refused=self._refused,
+                               base=lambda host, port: self._entrances.base(host, port), log=log)
+        self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds)
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, _process[9:17])
-        self.admin = Listener(reactor, config.admin.endpoint, self.site)
+        self._entrances = Entrances(reactor, config, self._door, self.site, wall, self._tried)
+        self.listeners += self._entrances.listeners
+        self.admin = self._entrances.admin
         self._started = False
         self._loading: Deferred[None] | None = None
         self._reloading: Deferred[None] | None = None
@@ -187,6 +189,7 @@ class GatewayService(MultiService):
             self.logger.warn("{line}", line=line)
         config = self.config = changes.config
         self._door.limits = _limits(config)
+        self._entrances.configure(config)
         self._policy.networks = config.events.client_networks
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
@@ -196,33 +199,10 @@ class GatewayService(MultiService):
                          changed=len(changes.changed), removed=len(changes.removed),
                          sections=", ".join(f"[{name}]" for name in changes.sections) or "no section")
 
-    def _base_on(self, link: Link, client: str | None) -> str | None:
-        """The URL for a client, or anybody, on a link."""
-        client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
-        listeners = [listener.address for listener in self.listeners if listener.address is not None]
-        found = local_base(link.interface.addresses, client, listeners)
-        return None if found is None else self._base(*found)
-
     def _not_loaded(self, failure: Failure) -> None:
         self.logger.failure("the store can't be read, so nothing is served; move the file away or put a copy of it in "
                             "its place", failure)
         self._reactor.callLater(0, self._reactor.stop)
-
-    def _base(self, host: str, port: int) -> str:
-        """The URL for clients that have reached us at this address of ours."""
-        for listen, listener in zip(self.config.listen, self.listeners, strict=True):
-            address = listener.address
-            if listen.advertise and address is not None and address[1] == port and (
-                    address[0] == host or address[0] in ANY):
-                return listen.advertise
-        return url_of(host, port)
-
-    def _own_addresses(self) -> list[tuple[str, int]]:
-        """Where this gateway listens, as it knows itself and as others are told: nobody is notified there."""
-        told = [*(listen.advertise for listen in self.config.listen), self.config.events.address]
-        advertised = [urlsplit(address) for address in told if address]
-        return [*(listener.address for listener in (*self.listeners, self.admin) if listener.address is not None),
-                *((url.hostname or "-", url.port or 80) for url in advertised)]
 
     def _tried(self) -> None:
         """Scanners are subscribed to once it is known which ports they can reach us at."""
@@ -232,15 +212,6 @@ class GatewayService(MultiService):
             self._bridging.start()
             if self.config.discovery.is_on:
                 self._finding.setServiceParent(self)
-
-    async def _events_base(self, host: str, port: int) -> str:
-        if self.config.events.address is not None:
-            return self.config.events.address
-        local = await local_address(self._reactor, host, port)
-        url = base_url(local, [listener.address for listener in self.listeners if listener.address is not None])
-        if url is None:
-            raise Unavailable(host, "no listener is open where it could reach us")
-        return url
 
     def _finished(self, scanner: str, job: Job) -> None:
         status = job.status

@@ -467,8 +467,9 @@ async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypa
     async def elsewhere(reactor, host, port):
         return "127.0.0.9"
 
-    monkeypatch.setattr("wsdgateway.service.local_address", elsewhere)
-    monkeypatch.setattr("wsdgateway.service.base_url", lambda local, listeners: f"http://{local}:{service.port}")
+    monkeypatch.setattr("wsdgateway.entrances.local_address", elsewhere)
+    monkeypatch.setattr("wsdgateway.entrances.base_url",
+                        lambda local, doors, secure: f"http://{local}:{service.port}")
     service._finding._readdressed()
     await until(lambda: scanner.soap.asked["Subscribe"] == 2)
     await until(lambda: service.scanner.bridge.table.listening and len(scanner.device.subscribers.held) == 1)
@@ -542,7 +543,7 @@ async def test_a_forged_bye_silences_for_a_moment_only(finding, device, ear, mon
 
 @pytest.mark.parametrize(("via", "xaddrs", "usable_ones"), [
     ("eth1", ("http://198.51.100.20/x", "https://198.51.100.20/x", "http://[fe80::20]/x"),
-     ["http://198.51.100.20/x", "http://[fe80::20]/x"]),
+     ["http://198.51.100.20/x", "https://198.51.100.20/x", "http://[fe80::20]/x"]),
     ("eth1", ("http://127.0.0.1:8357/", "http://[::1]/", "http://localhost/", "http://0.0.0.0/", "http://2130706433/",
               "http://[::ffff:127.0.0.1]/", "http://239.255.255.250/", "http://scanner.example/", "http://[x"), []),
     ("", ("http://scanner.example/",), ["http://scanner.example/"])])

@@ -36,9 +36,9 @@ def resolve(address, version=WS_2005_04):
         f"<wsa:EndpointReference><wsa:Address>{address}</wsa:Address></wsa:EndpointReference>"))
 
 
-async def found(service, path, message, version=WS_2005_04):
+async def found(service, path, message, version=WS_2005_04, tls=None):
     """Endpoint and XAddrs of each match."""
-    head, body = await ask(service.port, path, message)
+    head, body = await ask(service.port, path, message, tls=tls)
     assert head.status == 200, fault_of(read(body))
     told = read_message(body)
     assert (told.relates_to, told.version) == ("urn:uuid:q", version)

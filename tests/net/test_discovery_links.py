@@ -17,7 +17,7 @@ from wsdgateway.discovery.writing import write_hello, write_matches, write_probe
 from wsdgateway.net import discovery as discovery_module
 from wsdgateway.net.discovery import Discovery
 from wsdgateway.net.interfaces import POLL_SECONDS, Interface, read_interfaces
-from wsdgateway.net.routes import local_base, zoned
+from wsdgateway.net.routes import OpenPort, local_base, url_of, zoned
 from wsdgateway.net.search import FIRST_ROUNDS, Search, probe_url
 from wsdgateway.net.targets import MOST_ALONE, Targets, Voice
 from wsdgateway.net.transmissions import MAX_PENDING, Transmissions
@@ -73,7 +73,7 @@ class World:
         self.dropped, self.counted, self.told, self.overdue, self.links = [], [], [], [], {}
         self.numbers = iter(range(1, 1000000))
         self.missing = list(missing)
-        self.listeners = [("::", 5357)]
+        self.doors = [OpenPort("::", 5357)]
         monkeypatch.setattr(discovery_module, "Link", self.link)
         voice = Voice(lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: Sequence(9, next(self.numbers)),
                       lambda: 0.5, rate)
@@ -99,8 +99,8 @@ class World:
 
     def base_on(self, link, client):
         client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
-        found = local_base(link.interface.addresses, client, self.listeners)
-        return None if found is None else f"http://{found[0]}:{found[1]}"
+        found = local_base(link.interface.addresses, client, self.doors)
+        return None if found is None else url_of(found.interface, found.port, secure=found.secure)
 
     def start(self):
         self.discovery.startService()
@@ -164,7 +164,7 @@ def test_over_another_link_the_same_probe_gets_the_address_there(world):
     here.say("vlan", WINDOWS_PROBE, "198.51.100.77")
     here.pass_time(1)
     xaddrs = [here.answers(*key)[0][1].content[0].xaddrs for key in (("lan", 4), ("lan", 6), ("vlan", 4))]
-    assert xaddrs == [("http://192.0.2.5:5357/front-desk",), ("http://fe80::5:5357/front-desk",),
+    assert xaddrs == [("http://192.0.2.5:5357/front-desk",), ("http://[fe80::5]:5357/front-desk",),
                       ("http://198.51.100.5:5357/front-desk",)]
 
 
@@ -390,7 +390,7 @@ def test_who_has_not_been_heard_of_is_overdue(world):
 
 def test_where_nobody_reaches_us_nothing_is_announced_until_somebody_does(world):
     here = world()
-    here.listeners = [("198.51.100.5", 5357)]
+    here.doors = [OpenPort("198.51.100.5", 5357)]
     here.pass_time(POLL_SECONDS + 1)
     here.targets.linked(here.links["lan", 4])
     here.targets.linked(here.links["lan", 6])
@@ -399,7 +399,7 @@ def test_where_nobody_reaches_us_nothing_is_announced_until_somebody_does(world)
     here.pass_time(1)
     assert here.links["lan", 4].sent == []
     assert here.dropped == ["no_address"]
-    here.listeners = [("192.0.2.5", 5357)]
+    here.doors = [OpenPort("192.0.2.5", 5357)]
     here.pass_time(POLL_SECONDS + 1)
     assert here.links["lan", 4].names() == ["Hello", "Hello"]
     assert here.links["lan", 6].sent == []
@@ -484,7 +484,8 @@ ADDRESSES = tuple(map(ip_interface, ("192.0.2.5/24", "203.0.113.5/24", "fe80::5/
     ("192.0.2.77", [("203.0.113.5", 1)], ("203.0.113.5", 1)), ("192.0.2.77", [("198.51.100.5", 1)], None),
     ("192.0.2.77", [], None)])
 def test_our_address_for_a_client(client, listeners, found):
-    assert local_base(ADDRESSES, client, listeners) == found
+    doors = [OpenPort(*listener) for listener in listeners]
+    assert local_base(ADDRESSES, client, doors) == (OpenPort(*found) if found else None)
 
 
 def test_small_things():

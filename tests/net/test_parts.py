@@ -15,7 +15,7 @@ from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import BadDevice, Unavailable, fault_for
 from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.outbox import Outbox, PostOffice
-from wsdgateway.net.routes import base_url
+from wsdgateway.net.routes import OpenPort, base_url
 
 
 def test_the_circuit_opens_after_failures_in_a_row():
@@ -103,15 +103,17 @@ def test_the_class_of_an_error_decides_the_fault(error, code):
 @pytest.mark.parametrize(("url", "parts"), [
     ("http://198.51.100.20:80/WDP/SCAN", ("198.51.100.20", 80, b"198.51.100.20:80", b"/WDP/SCAN")),
     ("http://scanner/", ("scanner", 80, b"scanner", b"/")), ("http://x:8018?a=b", ("x", 8018, b"x:8018", b"/?a=b")),
-    ("http://[2001:db8::1]:5357/a", ("2001:db8::1", 5357, b"[2001:db8::1]:5357", b"/a"))])
+    ("http://[2001:db8::1]:5357/a", ("2001:db8::1", 5357, b"[2001:db8::1]:5357", b"/a")),
+    ("https://scanner/a", ("scanner", 443, b"scanner", b"/a"))])
 def test_addresses(url, parts):
     address = address_of(url)
     assert (address.host, address.port, address.authority, address.target) == parts
+    assert address.secure is url.startswith("https:")
 
 
-@pytest.mark.parametrize("url", ["https://x/", "urn:x", "http://", "", "http://x:port/"])
+@pytest.mark.parametrize("url", ["ftp://x/", "urn:x", "http://", "", "http://x:port/"])
 def test_what_is_no_address(url):
-    with pytest.raises(ValueError, match=r"not an http URL|port"):
+    with pytest.raises(ValueError, match=r"neither an http nor|port"):
         address_of(url)
 
 
@@ -119,9 +121,18 @@ def test_what_is_no_address(url):
     ("198.51.100.5", [("192.0.2.5", 1), ("198.51.100.5", 2)], "http://198.51.100.5:2"),
     ("198.51.100.5", [("192.0.2.5", 1), ("0.0.0.0", 2)], "http://198.51.100.5:2"),
     ("198.51.100.5", [("192.0.2.5", 1)], "http://192.0.2.5:1"), ("2001:db8::1", [("::", 1)], "http://[2001:db8::1]:1"),
-    ("198.51.100.5", [], None)])
+    ("198.51.100.5", [("198.51.100.5", 1, True), ("192.0.2.5", 2)], "http://192.0.2.5:2"),
+    ("198.51.100.5", [("198.51.100.5", 1, True)], "https://198.51.100.5:1"),
+    ("198.51.100.5", [("198.51.100.5", 1, True, True)], None), ("198.51.100.5", [], None)])
 def test_where_a_device_reaches_us(local, listeners, url):
-    assert base_url(local, listeners) == url
+    assert base_url(local, [OpenPort(*listener) for listener in listeners]) == url
+
+
+@pytest.mark.parametrize(("listeners", "url"), [
+    ([("198.51.100.5", 1), ("198.51.100.5", 2, True)], "https://198.51.100.5:2"),
+    ([("198.51.100.5", 1), ("198.51.100.5", 2, True, True)], "http://198.51.100.5:1")])
+def test_where_a_device_with_tls_reaches_us(listeners, url):
+    assert base_url("198.51.100.5", [OpenPort(*listener) for listener in listeners], secure=True) == url
 
 
 @pytest.mark.parametrize(("given", "url"), [

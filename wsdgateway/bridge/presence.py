@@ -4,6 +4,7 @@ WS-Discovery 2005/04, sections 4 to 6. Its endpoint is a uuid derived from the s
 both keeps them apart; it stays the same over restarts and moves.
 """
 
+from collections.abc import Mapping
 from uuid import UUID, uuid5
 
 import attrs
@@ -30,6 +31,15 @@ def stand_in_service(endpoint: str, scopes: tuple[str, ...], metadata_version: i
     return TargetService(endpoint, TYPES, scopes, (), metadata_version)
 
 
+def located(service: TargetService, address: str) -> TargetService:
+    """The service, for clients that reach it at that address.
+
+    At an https address this is its endpoint reference, too: Windows demands it there. Over http it stays the uuid.
+    """
+    endpoint = address if address.startswith("https:") else service.endpoint
+    return attrs.evolve(service, endpoint=endpoint, xaddrs=(address,))
+
+
 def proxy_service(gateway: str) -> TargetService:
     """The gateway as a discovery proxy; its endpoint is derived from its name. WS-Discovery 1.1, section 6."""
     return TargetService(derived_endpoint(f"discovery proxy {gateway}"), PROXY_TYPES, (), (), 1)
@@ -46,6 +56,22 @@ def is_asked_for(message: Message, service: TargetService) -> bool:
     if isinstance(message.content, Probe):
         return is_meant(message.content, service)
     return isinstance(message.content, Resolve) and service.endpoint.lower() == message.content.endpoint.lower()
+
+
+def asked_for(message: Message, services: Mapping[str, TargetService], base: str) -> list[TargetService]:
+    """Those of the services, by their paths, that a Probe or Resolve means, for clients that reach us under `base`.
+
+    A Resolve may name an endpoint that is an address, or the uuid that it had over http. Raises `UnknownRule`.
+    """
+    found = []
+    for path, service in services.items():
+        here = located(service, base + path)
+        if is_asked_for(message, here):
+            found.append(here)
+        elif here.endpoint != service.endpoint and isinstance(message.content, Resolve) and (
+                is_asked_for(message, service)):
+            found.append(attrs.evolve(service, xaddrs=here.xaddrs))
+    return found
 
 
 @attrs.frozen

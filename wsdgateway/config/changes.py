@@ -2,11 +2,11 @@
 
 import attrs
 
-from wsdgateway.config.sections import Config, ScannerConfig
+from wsdgateway.config.sections import Admin, Config, Listen, ScannerConfig
 
 # What a scanner keeps its identity, its subscriptions and its jobs with. Another of these makes it another scanner.
-_SAME = ("scan", "device", "uuid", "identity", "events")
-_RESTART = ("gateway", "listen")
+_SAME = ("scan", "device", "uuid", "identity", "events", "ca", "pin", "insecure")
+_FILES = ("certificate", "key", "client_ca")
 
 
 @attrs.frozen
@@ -31,17 +31,27 @@ def compare(old: Config, new: Config) -> Changes:
     after = {section.name: section for section in new.scanner if section.bridge}
     added = tuple(section for name, section in after.items() if name not in before)
     changed = tuple(section for name, section in after.items() if name in before and _is_other(before[name], section))
-    later = [f"[{name}] takes effect after a restart" for name in _RESTART if getattr(old, name) != getattr(new, name)]
+    later = ["[gateway] takes effect after a restart"] if old.gateway != new.gateway else []
+    listen = new.listen if [_port(one) for one in old.listen] == [_port(one) for one in new.listen] else old.listen
+    if listen != new.listen:
+        later.append("[listen] takes effect after a restart, but for the files of certificates")
     discovery = attrs.evolve(old.discovery, exclude=new.discovery.exclude)
     if discovery != new.discovery:
         later.append("[discovery] takes effect after a restart, but for exclude")
-    admin = attrs.evolve(new.admin, endpoint=old.admin.endpoint)
-    if admin != new.admin:
+    admin = new.admin
+    if _port(old.admin) != _port(new.admin):
+        admin = attrs.evolve(new.admin, **{key: getattr(old.admin, key) for key in ("endpoint", *_FILES)})
         later.append("[admin] endpoint takes effect after a restart")
-    config = attrs.evolve(new, gateway=old.gateway, listen=old.listen, discovery=discovery, admin=admin)
+    config = attrs.evolve(new, gateway=old.gateway, listen=listen, discovery=discovery, admin=admin)
     sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
     return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
                    tuple(sections))
+
+
+def _port(section: Listen | Admin) -> tuple[str, str | None, bool]:
+    """What can't be changed while it is open."""
+    advertise = section.advertise if isinstance(section, Listen) else None
+    return section.endpoint, advertise, section.certificate is not None
 
 
 def _is_other(old: ScannerConfig, new: ScannerConfig) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
@@ -11,6 +12,8 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
 from wsdgateway.bridge.adoption import Exclusion, read_exclusion
+from wsdgateway.config.endpoints import BadEndpoint, is_ssl, read_ssl
+from wsdgateway.tls.files import PIN
 
 NAME = re.compile(r"[a-z0-9-]{1,63}")
 _UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -51,14 +54,14 @@ def whole(lowest: int, highest: int) -> Callable[[Any], int]:
 
 
 def http_url(value: Any, *, bare: bool = False) -> str:
-    """An http URL; `bare`: without a path. Raises `Wrong`."""
-    what = ("an address like http://192.0.2.5:5357, without a path" if bare
-            else "an http:// URL with a host and a port up to 65535")
+    """An http or https URL; `bare`: without a path. Raises `Wrong`."""
+    what = ("an address like http://192.0.2.5:5357 or https://192.0.2.5:5358, without a path" if bare
+            else "an http:// or https:// URL with a host and a port up to 65535")
     if not isinstance(value, str):
         raise Wrong(what)
     try:
         parts = urlsplit(value)
-        valid = parts.scheme == "http" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
         valid = valid and "@" not in parts.netloc and not parts.fragment
         (parts.hostname or "").encode("idna")
     except ValueError:
@@ -69,7 +72,7 @@ def http_url(value: Any, *, bare: bool = False) -> str:
 
 
 def base_url(value: Any) -> str:
-    """An http URL without a path. Raises `Wrong`."""
+    """An http or https URL without a path. Raises `Wrong`."""
     return http_url(value, bare=True)
 
 
@@ -89,12 +92,15 @@ def scanner_name(value: Any) -> str:
 
 def endpoint(value: Any) -> str:
     """A Twisted server endpoint string. Raises `Wrong`."""
-    what = "a Twisted server endpoint like tcp:5357:interface=192.0.2.5"
+    what = ("a Twisted server endpoint like tcp:5357:interface=192.0.2.5 or "
+            "ssl:5358:privateKey=server.key:certKey=server.pem")
     try:
-        serverFromString(None, value)
+        serverFromString(None, read_ssl(value).tcp if is_ssl(value) else value)
+    except BadEndpoint as bad:
+        raise Wrong(f"{what}; {bad}") from None
     except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read
         raise Wrong(what) from None
-    port = re.match(r"tcp6?:(?:port=)?(\d+)", value)
+    port = re.match(r"(?:tcp6?|ssl):(?:port=)?(\d+)", value)
     if port is not None and int(port[1]) > 65535:
         raise Wrong(f"{what}, with a port up to 65535")
     interface = re.search(r":interface=((?:\\:|[^:])*)", value)
@@ -149,6 +155,20 @@ def host_names(value: Any) -> tuple[str, ...]:
     return tuple(item.lower() for item in value)
 
 
+def pin(value: Any) -> str:
+    """The digest that a scanner's key is recognized by. Raises `Wrong`."""
+    what = 'what wsdgateway discover --pin prints, "sha256/" and 44 characters of base64'
+    if not isinstance(value, str) or not value.startswith(PIN):
+        raise Wrong(what)
+    try:
+        digest = b64decode(value.removeprefix(PIN), validate=True)
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise Wrong(what)
+    return value
+
+
 def identity(value: Any) -> str:
     """Whose uuid a stand-in has. Raises `Wrong`."""
     if value not in ("derived", "same"):
@@ -183,7 +203,7 @@ def exclusions(value: Any) -> tuple[Exclusion, ...]:
 
 
 def hosts(value: Any) -> tuple[str, ...]:
-    """A list of http URLs, or of hosts that stand for one. Raises `Wrong`."""
+    """A list of http or https URLs, or of hosts that stand for one. Raises `Wrong`."""
     what = 'a list of addresses like ["198.51.100.77", "http://198.51.100.78:5357/StableWSDiscoveryEndpoint"]'
     if not isinstance(value, list):
         raise Wrong(what)

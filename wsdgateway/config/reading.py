@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.checks import NAME, Wrong, endpoint
 from wsdgateway.config.sections import (
     Admin,
@@ -114,9 +115,11 @@ def make_config(data: dict[str, Any], path: str) -> Config:
     if not data.get("listen"):
         reading.missing("[[listen]]", "endpoint", _allowed(endpoint))
     _check_together(reading, data)
+    folder = Path(path).resolve().parent
+    check_tls(values, folder, reading.wrong)
     if reading.problems:
         raise ConfigError(reading.problems)
-    return Config(folder=Path(path).resolve().parent, file=path, **values)
+    return Config(folder=folder, file=path, **values)
 
 
 def _label(entry: Any, position: int) -> str:

@@ -34,6 +34,9 @@ class Listen:
 
     endpoint: str = _key(checks.endpoint)
     advertise: str | None = _key(checks.base_url, None)
+    certificate: str | None = _key(checks.text, None)
+    key: str | None = _key(checks.text, None)
+    client_ca: str | None = _key(checks.text, None)
 
 
 @attrs.frozen
@@ -51,6 +54,9 @@ class ScannerConfig:
     timeout: float = _key(checks.seconds, 60.0)
     idle_timeout: float = _key(checks.seconds, 60.0)
     lenient: bool = _key(checks.flag, False)
+    ca: str | None = _key(checks.text, None)
+    pin: str | None = _key(checks.pin, None)
+    insecure: bool = _key(checks.flag, False)
     event_sources: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
 
 
@@ -129,6 +135,9 @@ class Admin:
     """`[admin]`"""
 
     endpoint: str = _key(checks.endpoint, "tcp:8357:interface=127.0.0.1")
+    certificate: str | None = _key(checks.text, None)
+    key: str | None = _key(checks.text, None)
+    client_ca: str | None = _key(checks.text, None)
     token: str | None = attrs.field(default=None, repr=False, metadata={"check": checks.token, "secret": True})
     hosts: tuple[str, ...] = _key(checks.host_names, ())
 
@@ -136,7 +145,7 @@ class Admin:
 def is_loopback(endpoint: str) -> bool:
     """Whether only this host can reach what listens at a Twisted server endpoint, as far as the string tells."""
     found = re.search(r":interface=((?:\\:|[^:])*)", endpoint)
-    if not endpoint.startswith("tcp"):
+    if not endpoint.startswith(("tcp", "ssl")):
         return True
     address = found[1].replace("\\:", ":") if found else ""
     return bool(address) and ip_address(address.partition("%")[0]).is_loopback
@@ -163,6 +172,10 @@ class Config:
         lines = []
         if self.gateway.state.startswith("redis:"):
             lines.append("[gateway] state: Redis is not built yet; jobs and subscriptions are kept in memory")
+        lines.extend(
+            f"[[scanner]] {scanner.name}: insecure = true: whoever stands between the two can read all pages, "
+            "and answer in its place; give its pin instead (wsdgateway discover --pin)"
+            for scanner in self.scanner if scanner.insecure)
         if self.exchange_log.capture and self.exchange_log.secrets:
             lines.append("[exchange_log] secrets: captures hold tokens and passwords; keep them to yourself")
         if not self.admin.token and not is_loopback(self.admin.endpoint):

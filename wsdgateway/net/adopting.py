@@ -19,7 +19,7 @@ from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_i
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.asking import ask_once
 from wsdgateway.net.describing import MAX_METADATA
-from wsdgateway.net.devicecall import is_http, usable
+from wsdgateway.net.devicecall import address_of, is_http, usable
 from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
@@ -79,9 +79,8 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
 
 def places(found: Found, sighting: Sighting) -> set[tuple[str, int]]:
     """Host and port of the scan service, by every host that the device is known by."""
-    scan = urlsplit(found.scan)
     hosts = {urlsplit(url).hostname or "" for url in filter(is_http, (*sighting.xaddrs, found.scan))}
-    return {(host, scan.port or 80) for host in hosts}
+    return {(host, address_of(found.scan).port) for host in hosts}
 
 
 class Adopting:

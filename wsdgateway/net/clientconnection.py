@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IP
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -191,7 +192,10 @@ class ClientConnection(TwistedProtocol):
             return
         self._outbox.flush()
         self.transport.unregisterProducer()
-        self.transport.loseWriteConnection()
+        if isinstance(self.transport, TLSMemoryBIOProtocol):
+            self.transport.loseConnection()  # TLS says that it ends, and waits for the client to say so, too
+        else:
+            self.transport.loseWriteConnection()
         self._expect_within(LINGER_SECONDS)
 
     def _close(self) -> None:

@@ -24,28 +24,34 @@ from wsdgateway.net.deadlines import Deadline
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.scan.operations import Operation
 
+PORTS = {"http": 80, "https": 443}
 MAX_COLLECTED = 4 * 1024 * 1024
 
 
 @attrs.frozen
 class Address:
-    """Where a device answers. `authority` is what goes into Host, `target` into the request line."""
+    """Where a device answers. `authority` is what goes into Host, `target` into the request line; `secure`: by TLS."""
 
     host: str
     port: int
     authority: bytes
     target: bytes
+    secure: bool = False
+
+    def is_same_place(self, other: "Address") -> bool:
+        """Whether a connection to one is as good as one to the other."""
+        return (self.host, self.port, self.secure) == (other.host, other.port, other.secure)
 
 
 @lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
-    """The parts of an http URL. Raises `ValueError` for anything else."""
+    """The parts of an http or https URL. Raises `ValueError` for anything else."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError(f"not an http URL: {url}")
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ValueError(f"neither an http nor an https URL: {url}")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Address(parts.hostname, parts.port or 80, parts.netloc.rpartition("@")[2].encode("idna"),
-                   target.encode("utf-8"))
+    return Address(parts.hostname, parts.port or PORTS[parts.scheme], parts.netloc.rpartition("@")[2].encode("idna"),
+                   target.encode("utf-8"), parts.scheme == "https")
 
 
 def is_http(url: str) -> bool:

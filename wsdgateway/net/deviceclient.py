@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet import error as neterror
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -20,10 +20,12 @@ from twisted.python.failure import Failure
 from wsdgateway.net.circuit import Circuit
 from wsdgateway.net.deadlines import Deadline, Deadlines
 from wsdgateway.net.devicecall import Address, Call, Response
-from wsdgateway.net.deviceconnection import DeviceConnection
+from wsdgateway.net.deviceconnection import DeviceConnection, Insecure
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.outbox import PostOffice
 from wsdgateway.net.routes import zoned
+from wsdgateway.tls.files import BadFile
+from wsdgateway.tls.trust import BY_THE_SYSTEM, Caller, Trust
 
 MAX_QUEUE = 200
 CONNECT_TIMEOUT = 10.0
@@ -31,7 +33,7 @@ LINGER_SECONDS = 1.0
 IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device could give to others
 
 _CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
-                   neterror.ConnectingCancelledError, CancelledError, OSError,
+                   neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
                    ValueError)  # of a name that can't be one
 
 
@@ -41,18 +43,19 @@ class DeviceClient:
     `on_recovered` is called when the device takes a connection after it did not; with True if it counted as
     unreachable. `on_reachable` is called when it answers after it did not, or the other way round. `heard_at` is when
     it last said something, or when we began to listen; `zone` the interface over which link-local addresses are
-    reached.
+    reached; `trust` judges a device that is asked by TLS.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], max_connections: int, timeout: float,
-                 idle_timeout: float, lenient: bool,
+                 idle_timeout: float, lenient: bool, trust: Trust = BY_THE_SYSTEM,
                  on_recovered: Callable[[bool], None] = lambda was_open: None,
                  on_reachable: Callable[[], None] = lambda: None) -> None:
         self.reactor = reactor
         self.idle_timeout = idle_timeout
         self.lenient = lenient
+        self.trust = trust
         self.peers: set[str] = set()
         self._seconds = seconds
         self._limit = max_connections
@@ -154,7 +157,7 @@ class DeviceClient:
             return None
         for position in range(len(self._idle) - 1, -1, -1):
             connection, deadline = self._idle[position]
-            if connection.address.host == call.address.host and connection.address.port == call.address.port:
+            if connection.address.is_same_place(call.address):
                 del self._idle[position]
                 deadline.lift()
                 return connection
@@ -179,13 +182,24 @@ class DeviceClient:
             return
         factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
         factory.noisy = False
-        attempt: Deferred[Any] = self._endpoint(call.address).connect(factory)
+        try:
+            attempt: Deferred[Any] = self._endpoint(call.address).connect(factory)
+        except BadFile as bad:
+            self._circuit.abandoned()
+            call.fail(Unavailable(call.address.host, f"its ca has to be {bad}"))
+            return
+        attempt.addCallback(lambda connection: connection.ready)
         self._connecting[call] = attempt
         attempt.addCallbacks(self._connected, self._not_connected, callbackArgs=(call,), errbackArgs=(call,))
         attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure,
                                                             host=call.address.host))
 
     def _endpoint(self, address: Address) -> IStreamClientEndpoint:
+        """Raises `BadFile`, if there is something wrong with the file of the device's authority."""
+        plain = self._plain_endpoint(address)
+        return wrapClientTLS(Caller(self.trust, address.host), plain) if address.secure else plain
+
+    def _plain_endpoint(self, address: Address) -> IStreamClientEndpoint:
         timeout = min(CONNECT_TIMEOUT, self._timeout)
         if isIPAddress(address.host):
             return TCP4ClientEndpoint(self.reactor, address.host, address.port, timeout)

@@ -5,9 +5,13 @@ RFC 9112 section 9. What the connection is for, and when it is given up, its poo
 
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from wsdgateway.exchangelog.tape import DEVICE
 from wsdgateway.http.messages import request_head
@@ -15,9 +19,14 @@ from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.net.devicecall import Address, Call, Response
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.outbox import Outbox, PostOffice
+from wsdgateway.tls.trust import Trust, Untrusted, explain
 
 # Reading is by 64 KiB, as Twisted has it; for an image by more, which costs small answers a fifth of their speed.
 SMALL_READ, LARGE_READ = 65536, 524288
+
+
+class Insecure(Exception):
+    """The device can't be talked to in confidence; the text says why."""
 
 
 class Pool(Protocol):
@@ -27,6 +36,7 @@ class Pool(Protocol):
     lenient: bool
     idle_timeout: float
     post: PostOffice
+    trust: Trust
 
     def reached(self, peer: str) -> None:
         """A connection was made to that IP address."""
@@ -44,8 +54,12 @@ class Pool(Protocol):
         """A repeatable request whose connection broke goes out once more."""
 
 
+@implementer(IHandshakeListener)
 class DeviceConnection(TwistedProtocol):
-    """One connection, over its whole life."""
+    """One connection, over its whole life.
+
+    `ready` fires with it once it may be used: with TLS, when it is known that the device is the one that it should be.
+    """
 
     transport: Any
 
@@ -56,11 +70,32 @@ class DeviceConnection(TwistedProtocol):
         self._response: Response | None = None
         self._reader: ResponseReader | None = None
         self.lost = False
+        self.ready: Deferred[DeviceConnection] = Deferred(lambda _: self.abort())
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self._outbox = Outbox(self.transport, self._owner.post)
+        if not self.address.secure:
+            self._admitted()
+
+    def handshakeCompleted(self) -> None:
+        """Who has answered? Nothing has been said so far."""
+        try:
+            self._owner.trust.judge(self.transport.getHandle(), self.address.host)
+        except Untrusted as problem:
+            self._not_ready(problem)
+        else:
+            self._admitted()
+
+    def _admitted(self) -> None:
         self._owner.reached(self.transport.getPeer().host)
+        if not self.ready.called:
+            self.ready.callback(self)
+
+    def _not_ready(self, problem: BaseException) -> None:
+        if not self.ready.called:
+            self.ready.errback(Failure(Insecure(explain(problem))))
+        self.abort()
 
     def send(self, call: Call) -> None:
         """Write a request; its answer is read from here on."""
@@ -123,6 +158,10 @@ class DeviceConnection(TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost = True
+        self._not_ready(reason.value)
+        if self._reader is not None and self.address.secure and not reason.check(ConnectionDone):
+            # RFC 9112 section 9.8: an end that the device has not announced may be somebody else's doing.
+            self._broken(BadDevice(self._peer(), "it broke off"))
         if self._reader is not None:
             try:
                 self._pass_on(self._reader.eof())

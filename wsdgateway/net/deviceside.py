@@ -115,7 +115,10 @@ class DeviceSide:
 
 
 def reachable(address: str, device: str) -> str:
-    """The URL for an address that the device gave: on the host where we know it, since devices name others."""
+    """The URL for an address that the device gave: on the host where we know it, since devices name others.
+
+    With a device that is asked by TLS nothing is said without.
+    """
     known = urlsplit(device)
     try:
         given = urlsplit(address)
@@ -126,4 +129,5 @@ def reachable(address: str, device: str) -> str:
         return device
     host = f"[{known.hostname}]" if ":" in (known.hostname or "") else known.hostname
     authority = f"{host}:{given.port}" if given.port else f"{host}"
-    return urlunsplit(("http", authority, given.path or "/", given.query, ""))
+    scheme = "https" if "https" in (known.scheme, given.scheme) else "http"
+    return urlunsplit((scheme, authority, given.path or "/", given.query, ""))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from twisted.internet.defer import Deferred, gatherResults
 
 from wsdgateway.bridge.decisions import Answer, Refuse
-from wsdgateway.bridge.presence import is_asked_for
+from wsdgateway.bridge.presence import asked_for
 from wsdgateway.discovery.matching import UnknownRule, check_rule
 from wsdgateway.discovery.messages import Probe, Sequence, message_in
 from wsdgateway.discovery.writing import in_envelopes, write_matches
@@ -41,9 +41,10 @@ class DirectedDiscovery:
             check_rule(None if probe is None else probe.match_by)
         except UnknownRule:
             return Refuse(MATCHING_RULE_NOT_SUPPORTED), REFUSED
-        found = await gatherResults([Deferred.fromCoroutine(one.match(base)) for one in stand_ins])
-        here = [service for service in found if service is not None]
-        matches = [service for service in here if is_asked_for(message, service)]
+        asked = list(stand_ins)
+        found = await gatherResults([Deferred.fromCoroutine(one.match()) for one in asked])
+        places = {one.path(): service for one, service in zip(asked, found, strict=True) if service is not None}
+        matches = asked_for(message, places, base)
         first = next(in_envelopes(matches, envelope.message_id), [])
         return Answer(write_matches(
             f"{message.name}Matches", first, version=message.version, sequence=self._sequence(),

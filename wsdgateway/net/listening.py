@@ -1,4 +1,4 @@
-"""A port that is open as long as the service runs; one that can't be opened is tried again.
+"""A port that is open as long as the service runs, with TLS or without; one that can't be opened is tried again.
 
 An interface may get its address after we have started, so a failure is said and not final.
 """
@@ -11,21 +11,28 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+
+from wsdgateway.tls.identity import CurrentIdentity
 
 RETRY_SECONDS = 5.0
 
 
 class Listener(Service):
-    """Listens at a Twisted server endpoint. `on_try` is called after each try, also one that failed."""
+    """Listens at a Twisted server endpoint, with TLS if it has an `identity`.
+
+    `on_try` is called after each try, also one that failed.
+    """
 
     logger = Logger()
 
     def __init__(self, reactor: Any, endpoint: str, factory: IProtocolFactory,
-                 on_try: Callable[[], None] = lambda: None) -> None:
+                 on_try: Callable[[], None] = lambda: None, identity: CurrentIdentity | None = None) -> None:
         self._reactor = reactor
         self.endpoint = endpoint
-        self._factory = factory
+        self.identity = identity
+        self._factory = factory if identity is None else TLSMemoryBIOFactory(identity, False, factory)
         self._on_try = on_try
         self._attempt: Deferred[IListeningPort] | None = None
         self._retry: IDelayedCall | None = None

@@ -7,6 +7,7 @@ import socket
 from ipaddress import ip_address
 from typing import Any
 
+import attrs
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.threads import deferToThreadPool
 
@@ -43,23 +44,34 @@ async def addresses_of(reactor: Any, host: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found})
 
 
-def base_url(local: str, listeners: list[tuple[str, int]]) -> str | None:
-    """`http://LOCAL:PORT` for the best of the open listeners, given as (interface, port); None if none is open.
+@attrs.frozen
+class OpenPort:
+    """A port of ours, on an interface. `secure`: with TLS; `guarded`: only for clients with a certificate."""
 
-    One on that very address goes before one on all addresses, that before any other. Those on loopback count only for
-    loopback.
+    interface: str
+    port: int
+    secure: bool = False
+    guarded: bool = False
+
+
+def base_url(local: str, doors: list[OpenPort], *, secure: bool = False) -> str | None:
+    """`http://LOCAL:PORT` for the best of the open doors for a device; None if none is.
+
+    One as `secure` as the device goes before others; then one on that very address before one on all addresses, that
+    before any other. Those on loopback count only for loopback, guarded ones for nobody: devices have no certificates.
     """
+    doors = [door for door in doors if not door.guarded]
     if not ip_address(local.partition("%")[0]).is_loopback:
-        listeners = [listener for listener in listeners if listener[0] in ANY or not ip_address(
-            listener[0].partition("%")[0]).is_loopback]
+        doors = [door for door in doors if door.interface in ANY or not ip_address(
+            door.interface.partition("%")[0]).is_loopback]
 
-    def fitness(listener: tuple[str, int]) -> int:
-        return 0 if listener[0] == local else 1 if listener[0] in ANY else 2
+    def distance(door: OpenPort) -> int:
+        return 0 if door.interface == local else 1 if door.interface in ANY else 2
 
-    if not listeners:
+    if not doors:
         return None
-    interface, port = min(listeners, key=fitness)
-    return url_of(interface if fitness((interface, port)) == 2 else local, port)
+    best = min(doors, key=lambda door: (door.secure is not secure, distance(door)))
+    return url_of(best.interface if distance(best) == 2 else local, best.port, secure=best.secure)
 
 
 def zoned(host: str, zone: str) -> str:
@@ -70,24 +82,25 @@ def zoned(host: str, zone: str) -> str:
     return f"{host}%{zone}" if zone and "%" not in host and host.lower().startswith("fe80:") else host
 
 
-def local_base(addresses: tuple[Address, ...], client: str, listeners: list[tuple[str, int]]) -> tuple[str, int] | None:
-    """The address and port for a client on a link where we have these addresses; None if nothing listens there.
+def local_base(addresses: tuple[Address, ...], client: str, doors: list[OpenPort]) -> OpenPort | None:
+    """Where a client reaches us on a link where we have these addresses; None if nothing listens there.
 
-    It is of the same version of IP; one in the client's own network comes first, and of others a global one.
+    It is of the same version of IP; one in the client's own network comes first, and of others a global one. Where
+    there is a door with TLS, clients are told of no other.
     """
     asker = ip_address(client.partition("%")[0])
     alike = [address for address in addresses if address.version == asker.version]
     for address in sorted(alike, key=lambda address: (asker not in address.network, address.is_link_local)):
         host = str(address.ip)
-        for interface, port in listeners:
-            if interface == host or interface == "::" or (interface in ANY and address.version == 4):
-                return host, port
+        for door in sorted(doors, key=lambda door: not door.secure):
+            if door.interface in (host, "::") or (door.interface in ANY and address.version == 4):
+                return attrs.evolve(door, interface=host)
     return None
 
 
-def url_of(host: str, port: int) -> str:
+def url_of(host: str, port: int, *, secure: bool = False) -> str:
     """The URL of an address of ours, without a path; an IPv4 address in IPv6's clothes as itself, without a scope."""
-    return f"http://{authority(host.partition('%')[0], port)}"
+    return f"http{'s' if secure else ''}://{authority(host.partition('%')[0], port)}"
 
 
 def authority(host: str, port: int) -> str:

@@ -22,7 +22,7 @@ from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.attendance import Attendance
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
-from wsdgateway.net.devicecall import is_http
+from wsdgateway.net.devicecall import address_of, is_http
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import DeviceSide, Whereabouts
 from wsdgateway.net.eventsink import EventSink
@@ -34,7 +34,6 @@ from wsdgateway.net.locator import Locator
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.ownrequests import OwnRequests
 from wsdgateway.net.panel import Panel
-from wsdgateway.net.routes import zoned
 from wsdgateway.net.standin import Described, Guise, StandIn
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
@@ -99,7 +98,7 @@ class Scanner:
         around, options = self._around, self.options
         return DeviceClient(
             around.reactor, seconds=around.seconds, max_connections=max_connections, timeout=options.timeout,
-            idle_timeout=options.idle_timeout, lenient=options.lenient, on_recovered=on_recovered,
+            idle_timeout=options.idle_timeout, lenient=options.lenient, trust=options.trust, on_recovered=on_recovered,
             on_reachable=on_reachable)
 
     async def _describe(self) -> Described:
@@ -124,7 +123,7 @@ class Scanner:
     def places(self) -> set[tuple[str, int]]:
         """Host and port of the scan service, by every host that the scanner is known by."""
         url = self.bridge.device or self.options.scan
-        return set() if url is None else {(host, urlsplit(url).port or 80) for host in self._hosts()}
+        return set() if url is None else {(host, address_of(url).port) for host in self._hosts()}
 
     def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
         around, options = self._around, self.options
@@ -198,6 +197,7 @@ class Scanner:
         What it has been asked for stays until it is renewed, a client's queue as long as its subscription.
         """
         self.options = options
+        self.device.trust = options.trust  # the same, but its file may hold another authority by now
         self.device.adjust(max_connections=options.max_connections, timeout=options.timeout,
                            idle_timeout=options.idle_timeout, lenient=options.lenient)
         self.bridge.adjust(max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
@@ -221,8 +221,7 @@ class Scanner:
         around = self._around
 
         async def notify_base() -> str:
-            url = urlsplit(where.address)
-            base = await around.events_base(zoned(url.hostname or "", self.device.zone), url.port or 80)
+            base = await around.events_base(where.address, self.device.zone)
             return f"{base}/{self.name}/events"
 
         return DeviceSide(around.reactor, self.name, where, self.options.expires, self.requests.own, notify_base,

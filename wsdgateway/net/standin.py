@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.decisions import Answer, Refuse
-from wsdgateway.bridge.presence import derived_endpoint, stand_in_service
+from wsdgateway.bridge.presence import derived_endpoint, located, stand_in_service
 from wsdgateway.discovery.messages import TargetService
 from wsdgateway.metadata.messages import Labels, read_labels
 from wsdgateway.metadata.standin import digest, host_endpoint, make_metadata, stand_in
@@ -221,8 +221,8 @@ class StandIn:
         """Where it is under a base address."""
         return f"/{self._scanner}"
 
-    async def match(self, base: str) -> TargetService | None:
-        """Where it is, for a client that has reached us under `base`; None while the scanner is gone."""
+    async def match(self) -> TargetService | None:
+        """What a client is told that asks for it, but for the address; None while the scanner is gone."""
         if self._known is None or not self._is_here():
             learning = self._learn(afresh=True)
             learning.addTimeout(PATIENCE, self._reactor)
@@ -233,8 +233,7 @@ class StandIn:
         endpoint = self.endpoint
         if endpoint is None or not self._is_here():
             return None
-        service = stand_in_service(endpoint, self._scopes, self._version or 1)
-        return attrs.evolve(service, xaddrs=(base + self.path(),))
+        return stand_in_service(endpoint, self._scopes, self._version or 1)
 
     async def answer_get(self, envelope: Envelope, base: str) -> tuple[Answer | Refuse, str]:
         """What a client gets for WS-Transfer Get that has reached us under `base`, and where that came from."""
@@ -246,7 +245,9 @@ class StandIn:
                               relates_to=envelope.message_id, body=self._write(known, base), namespaces={})), LOCAL
 
     def _write(self, known: Described, base: str) -> str:
-        endpoint, scan = self.endpoint or derived_endpoint(self._scanner), f"{base}/{self._scanner}/scan"
+        here = base + self.path()
+        endpoint = located(stand_in_service(self.endpoint or derived_endpoint(self._scanner), (), 1), here).endpoint
+        scan = f"{here}/scan"
         suffix = self._guise.suffix
         if known.metadata is None:
             return make_metadata(endpoint=endpoint, name=f"{known.name or self._scanner}{suffix}", info=known.info,

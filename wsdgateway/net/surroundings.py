@@ -13,6 +13,7 @@ from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 
 @attrs.frozen
@@ -35,6 +36,7 @@ class ScannerOptions:
     timeout: float = 60.0
     idle_timeout: float = 60.0
     lenient: bool = False
+    trust: Trust = BY_THE_SYSTEM
     event_sources: tuple[Network, ...] = ()
     max_age: float = 30.0
     poll_interval: float = 1.0
@@ -54,8 +56,8 @@ class Surroundings:
     """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the exchange log, the store,
     who may be notified.
 
-    `events_base` gives the URL of this gateway as the device at a host and port reaches it. `on_presence` is told the
-    name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side.
+    `events_base` gives the URL of this gateway as the device at a URL, over an interface, reaches it. `on_presence` is
+    told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side.
     """
 
     reactor: Any
@@ -70,5 +72,5 @@ class Surroundings:
     directed: DirectedDiscovery
     on_presence: Callable[[str], None]
     search: Callable[[str], None]
-    events_base: Callable[[str, int], Awaitable[str]]
+    events_base: Callable[[str, str], Awaitable[str]]
     on_finished: Callable[[str, Job], None]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import attrs
 from twisted.logger import Logger
 
-from wsdgateway.bridge.presence import Bye, Hello, Presence, is_asked_for
+from wsdgateway.bridge.presence import Bye, Hello, Presence, asked_for, located
 from wsdgateway.discovery.limiting import AnswerLimit
 from wsdgateway.discovery.matching import UnknownRule
 from wsdgateway.discovery.messages import Message, Probe, Sequence, TargetService
@@ -23,6 +23,7 @@ from wsdgateway.net.transmissions import PacedSending, Transmissions
 from wsdgateway.soap.seen import Seen
 
 MOST_ALONE = 8  # matches that each have a message of their own, for some clients read no more than the first in one
+NOWHERE = "http://0.0.0.0"  # for clients whom we have no address for: whether anything was meant is all that counts
 LEAVING_SECONDS = 2.0  # for all Byes together
 
 
@@ -70,7 +71,7 @@ class Targets:
         self._presences: dict[str, Presence] = {}
         self._links: dict[Link, PacedSending] = {}
         self._seen: dict[Link, Seen] = {}
-        self._said: dict[Link, set[str]] = {}
+        self._said: dict[Link, dict[str, str]] = {}  # endpoints as they are there, by what they are over http
         self._reached: set[Link] = set()
         self._unreached: set[str] = set()
         self._answers = Transmissions(reactor)
@@ -86,7 +87,7 @@ class Targets:
     def remove(self, name: str) -> None:
         """It is bridged no more."""
         if self._stand_ins.pop(name, None) is not None:
-            self._announce(self._presences.pop(name).update(None))
+            self._announce(self._presences.pop(name).update(None), "")
 
     def forget(self, name: str) -> None:
         """It is not there any more, and nobody is told; when it is there again, everybody is."""
@@ -98,7 +99,7 @@ class Targets:
         if stand_in is not None:
             presence = self._presences[name]
             was_there = presence.announced is not None
-            self._announce(presence.update(stand_in.service))
+            self._announce(presence.update(stand_in.service), stand_in.path())
             if was_there is not (presence.announced is not None):
                 self.log.info("{name}: {what}", name=name, what="not announced to clients any more, for it is gone"
                               if was_there else "announced to clients")
@@ -109,7 +110,7 @@ class Targets:
             pacing = Pacing(self._voice.rate, self._voice.random)
             self._links[link] = PacedSending(self._reactor, pacing, link.announce)
             self._seen[link] = Seen()
-            self._said[link] = set()
+            self._said[link] = {}
         self._reached.discard(link)
         self._reach(link)
 
@@ -117,9 +118,9 @@ class Targets:
         """If clients reach us over the link, say who is there."""
         if self._base_on(link, None) is not None:
             self._reached.add(link)
-            for presence in self._presences.values():
+            for name, presence in self._presences.items():
                 if presence.announced is not None:
-                    self._say(link, Hello(presence.announced))
+                    self._say(link, Hello(presence.announced), self._stand_ins[name].path())
 
     def review(self) -> None:
         """A port may have been opened where there was none; where there is none, somebody has to know."""
@@ -140,20 +141,24 @@ class Targets:
             self._reached.discard(link)
             del self._seen[link], self._said[link]
 
-    def _announce(self, announcements: list[Hello | Bye]) -> None:
+    def _announce(self, announcements: list[Hello | Bye], path: str) -> None:
         for announcement in announcements:
             for link in self._reached:
-                self._say(link, announcement)
+                self._say(link, announcement, path)
 
-    def _say(self, link: Link, announcement: Hello | Bye) -> None:
+    def _say(self, link: Link, announcement: Hello | Bye, path: str) -> None:
         voice, said, sending = self._voice, self._said[link], self._links[link]
 
         def write() -> bytes:
             if isinstance(announcement, Bye):
-                said.discard(announcement.endpoint)
-                return write_bye(announcement.endpoint, sequence=voice.sequence(), message_id=voice.new_id())
-            said.add(announcement.service.endpoint)
-            return write_hello(announcement.service, sequence=voice.sequence(), message_id=voice.new_id())
+                told = said.pop(announcement.endpoint, announcement.endpoint)
+                return write_bye(told, sequence=voice.sequence(), message_id=voice.new_id())
+            service = announcement.service
+            base = self._base_on(link, None) or NOWHERE
+            if base.startswith("https:"):
+                service = located(service, base + path)
+            said[announcement.service.endpoint] = service.endpoint
+            return write_hello(service, sequence=voice.sequence(), message_id=voice.new_id())
 
         about = announcement.endpoint if isinstance(announcement, Bye) else announcement.service.endpoint
         if not sending.put(about, write):
@@ -170,20 +175,19 @@ class Targets:
         seen = self._seen.get(link)
         if seen is None or not seen.is_new(message.message_id):
             return  # its repeat
+        base = self._base_on(link, host)
         try:
-            matches = self._matches(message)
+            services = self._matches(message, base or NOWHERE)
         except UnknownRule:
             self._dropped("rule")
             return
-        base = self._base_on(link, host) if matches else None
-        if not matches:
+        if not services:
             return
         if base is None:
             self._dropped("no_address")
             return
         first = APP_MAX_DELAY if isinstance(message.content, Probe) else 0.0
-        random_order = sorted(matches, key=lambda _: self._voice.random())  # the limit must not hide always the same
-        services = [attrs.evolve(service, xaddrs=(base + path,)) for path, service in random_order]
+        services.sort(key=lambda _: self._voice.random())  # the limit must not hide always the same
         plenty = self._limit.left(host, self._seconds()) >= 2 * len(services)
         alone = len(services) <= MOST_ALONE and plenty
         for together in in_envelopes(services, message.message_id, at_most=1 if alone else len(services)):
@@ -196,14 +200,14 @@ class Targets:
                 self._dropped("busy")
                 return
 
-    def _matches(self, message: Message) -> list[tuple[str, TargetService]]:
-        """The services that are asked for, with their paths."""
+    def _matches(self, message: Message, base: str) -> list[TargetService]:
+        """The services that are asked for, at their addresses under `base`."""
         probe = message.content
         if isinstance(probe, Probe) and self._proxy is not None and probe.types and (
                 set(probe.types) <= set(self._proxy.types)):
-            return [("/", self._proxy)] if is_asked_for(message, self._proxy) else []
-        here = ((stand_in.path(), stand_in.service) for stand_in in self._stand_ins.values())
-        return [(path, service) for path, service in here if service is not None and is_asked_for(message, service)]
+            return asked_for(message, {"/": self._proxy}, base)
+        here = {stand_in.path(): stand_in.service for stand_in in self._stand_ins.values()}
+        return asked_for(message, {path: service for path, service in here.items() if service is not None}, base)
 
     def _writing(self, message: Message, matches: list[TargetService]) -> Callable[[], bytes]:
         """The number of a message is given when it goes out: a client takes no lower one after a higher."""
@@ -218,7 +222,7 @@ class Targets:
         for link, sending in self._links.items():
             sending.clear()
             for endpoint in sorted(self._said[link]):
-                self._say(link, Bye(endpoint))
+                self._say(link, Bye(endpoint), "")
         await within(self._reactor, LEAVING_SECONDS + 1, [
             sending.finish(LEAVING_SECONDS) for sending in self._links.values()])
         for link in list(self._links):

@@ -15,7 +15,7 @@ from wsdgateway.discovery.messages import Sequence, TargetService, message_in
 from wsdgateway.discovery.writing import write_matches
 from wsdgateway.net.discovery import Discovery
 from wsdgateway.net.multicast import Link
-from wsdgateway.net.routes import local_base, url_of
+from wsdgateway.net.routes import OpenPort, local_base, url_of
 from wsdgateway.net.targets import Targets, Voice
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.envelope import Envelope
@@ -26,10 +26,10 @@ RATE = 1000.0  # a test asks as fast as it likes
 
 
 class VirtualTarget:
-    """`listener` gives the address and port where the scanner listens, None while it is switched off."""
+    """`listener` gives the port where the scanner listens, None while it is switched off."""
 
     def __init__(self, settings: Settings, *, wall: Callable[[], float], new_id: Callable[[], str],
-                 listener: Callable[[], tuple[str, int] | None]) -> None:
+                 listener: Callable[[], OpenPort | None]) -> None:
         self._settings = settings
         self._new_id = new_id
         self._listener = listener
@@ -74,7 +74,7 @@ class VirtualTarget:
         client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
         listener = self._listener()
         found = None if listener is None else local_base(link.interface.addresses, client, [listener])
-        return None if found is None else url_of(*found)
+        return None if found is None else url_of(found.interface, found.port, secure=found.secure)
 
     def switched_on(self) -> None:
         """It listens: say so."""

@@ -3,19 +3,22 @@
 import uuid
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from wsdgateway.net.listening import RETRY_SECONDS
+from wsdgateway.net.routes import OpenPort, url_of
 from wsdgateway.simulator.control import Control
 from wsdgateway.simulator.description import SCAN_PATH
 from wsdgateway.simulator.device import VirtualDevice
@@ -23,6 +26,7 @@ from wsdgateway.simulator.discovery import VirtualTarget
 from wsdgateway.simulator.events import Subscribers
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.simulator.web import SoapResource, Troubles
+from wsdgateway.tls.identity import CurrentIdentity, IdentityFiles
 
 TELLING_SECONDS = 0.1  # what has been answered is on its way by then
 
@@ -117,6 +121,10 @@ class VirtualScanner(Service):
         self.soap = SoapResource(reactor, self.device, self.troubles, wall=wall, new_id=new_id, target=self.target)
         self.control = Control(self.soap, self.troubles, self._reboot_soon)
         self._site = _Connections(QuietSite(_Root(self.soap, self.control)), settings.connections)
+        self._factory: IProtocolFactory = self._site
+        if settings.certificate:
+            self._factory = TLSMemoryBIOFactory(CurrentIdentity(IdentityFiles(
+                Path(settings.certificate), Path(settings.key or settings.certificate))), False, self._site)
         self._port: IListeningPort | None = None
         self._booting: Any = None
         self._switching: Any = None
@@ -126,10 +134,10 @@ class VirtualScanner(Service):
 
     @property
     def base(self) -> str:
-        """`http://HOST:PORT`, once it listens."""
-        assert self._port is not None
-        address: Any = self._port.getHost()
-        return f"http://{address.host}:{address.port}"
+        """`http://HOST:PORT`, once it listens; `https` if it has a certificate."""
+        where = self._address()
+        assert where is not None
+        return url_of(where.interface, where.port, secure=where.secure)
 
     @property
     def scan_url(self) -> str:
@@ -147,16 +155,16 @@ class VirtualScanner(Service):
         if self._discovery is not None:
             self._discovery.startService()
 
-    def _address(self) -> tuple[str, int] | None:
+    def _address(self) -> OpenPort | None:
         """Where it listens."""
         if self._port is None:
             return None
         address: Any = self._port.getHost()
-        return address.host, address.port
+        return OpenPort(address.host, address.port, bool(self.settings.certificate))
 
     def _listen(self) -> None:
         self._booting = None
-        listening = serverFromString(self._reactor, self._endpoint).listen(self._site)
+        listening = serverFromString(self._reactor, self._endpoint).listen(self._factory)
         listening.addCallbacks(self._opened, self._not_opened)
 
     def _opened(self, port: IListeningPort) -> None:

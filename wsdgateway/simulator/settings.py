@@ -11,6 +11,8 @@ from typing import Any, get_args, get_type_hints
 import attrs
 from twisted.internet.endpoints import serverFromString
 
+from wsdgateway.tls.identity import BadIdentity, IdentityFiles, read_identity
+
 EVENT_MODES = ("all", "jobs", "none")
 UUID = "4509a320-00a0-008f-00b6-002507510eca"
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -28,6 +30,7 @@ class Settings:
     `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`).
     `refill` puts `feeder_pages` new pages into the feeder when a job has emptied it.
     It takes part in multicast discovery on `interfaces`, with `scopes`; a `metadata_version` of its own.
+    With a `certificate`, and its `key`, in files that hold PEM, it is asked by TLS.
     `stamp` stands on every page in place of the time, so that two scans are alike.
     """
 
@@ -42,6 +45,8 @@ class Settings:
     events: str = "all"
     subscription_expires: float = 3600.0
     stamp: str = ""
+    certificate: str = ""
+    key: str = ""
     chunked: bool = True
     interfaces: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
@@ -87,10 +92,17 @@ def make_settings(table: dict[str, Any], path: str) -> Settings:
         raise SettingsError(f"{path}: [scanner] uuid = {table['uuid']!r}: allowed is one like {UUID!r}, "
                             "without urn:uuid:")
     values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in table.items()}
+    folder = Path(path).resolve().parent
+    values |= {key: str(folder / values[key]) for key in ("certificate", "key") if values.get(key)}
     settings = Settings(**values)
     try:
         serverFromString(None, settings.endpoint)
     except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read
         raise SettingsError(f"{path}: [scanner] endpoint = {settings.endpoint!r}: allowed is a Twisted server "
                             "endpoint like tcp:8018:interface=127.0.0.1") from None
+    if settings.certificate:
+        try:
+            read_identity(IdentityFiles(Path(settings.certificate), Path(settings.key or settings.certificate)))
+        except BadIdentity as bad:
+            raise SettingsError(f"{path}: [scanner] {bad.key} = {table.get(bad.key, '')!r}: allowed is {bad}") from None
     return settings

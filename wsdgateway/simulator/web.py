@@ -212,4 +212,4 @@ def _content(request: Any) -> bytes:
 def _base(request: Request) -> str:
     """The scheme and authority that the client reached us under."""
     host = request.getHeader(b"host") or b"127.0.0.1"
-    return f"http://{host.decode('latin-1')}"
+    return f"http{'s' if request.isSecure() else ''}://{host.decode('latin-1')}"

@@ -1,0 +1,172 @@
+"""TLS to scanners: who is believed, what is sent to whom that is not, and what becomes of it."""
+
+import attrs
+import pytest
+import pytest_twisted
+from certificates import Certified
+from messages import get_job_elements, job_request, status_response
+from OpenSSL import SSL
+from peers import Device, ask
+from test_events import grant, until
+from twisted.internet.defer import ensureDeferred
+
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of, reason_of
+from wsdgateway.tls.files import pin_of
+from wsdgateway.tls.identity import CurrentIdentity, IdentityFiles
+
+PATH = "/front-desk/scan"
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Certified(tmp_path_factory.mktemp("ca"), "authority", ca=True)
+
+
+@pytest.fixture
+def shows():
+    """A device that shows a certificate: `await shows(certified)`."""
+    started = []
+
+    async def start(certified, port=0):
+        made = Device()
+        made.identity = CurrentIdentity(IdentityFiles(certified.pem, certified.key))
+        await made.start(port, made.identity)
+        started.append(made)
+        return made
+
+    yield start
+    for made in started:
+        pytest_twisted.blockon(ensureDeferred(made.stop()))
+
+
+def answering(device):
+    device.handle = lambda asked: asked.answer(status_response("1"))
+
+
+async def read_status(service, job_id="1"):
+    head, body = await ask(service.port, PATH, get_job_elements(job_id))
+    return head.status, read(body)
+
+
+@pytest.mark.parametrize(("name", "trust"), [
+    ("127.0.0.1", "ca"), ("other.example", "pin"), ("other.example", "insecure"), ("127.0.0.1", "own")])
+@pytest_twisted.ensureDeferred
+async def test_who_is_believed(gateway, shows, authority, tmp_path, name, trust):
+    issuer = None if trust in ("pin", "own") else authority
+    certified = Certified(tmp_path, "scanner", name, issuer=issuer)
+    device = await shows(certified)
+    answering(device)
+    service = await gateway(device.url, scanner={"events": "off", **{
+        "ca": {"ca": str(authority.pem)}, "pin": {"pin": pin_of(certified.certificate)},
+        "insecure": {"insecure": True}, "own": {"ca": str(certified.pem)}}[trust]})
+    status, envelope = await read_status(service)
+    assert (status, fault_of(envelope)) == (200, None)
+    assert device.requests[0].request.host == f"127.0.0.1:{device.port}".encode()
+
+
+@pytest.mark.parametrize(("name", "trust", "said"), [
+    ("127.0.0.2", "ca", "not one for 127.0.0.1"), ("localhost", "ca", "not one for 127.0.0.1"),
+    ("127.0.0.1", "nobody", "nobody that is trusted"), ("127.0.0.1", "another", "nobody that is trusted"),
+    ("127.0.0.1", "pin", "key is another one"), ("127.0.0.1", "expired", "nobody that is trusted")])
+@pytest_twisted.ensureDeferred
+async def test_who_is_not_believed_is_told_nothing(gateway, shows, authority, tmp_path, name, trust, said):
+    certified = Certified(tmp_path, "scanner", name, issuer=authority, days=-1 if trust == "expired" else 30)
+    device = await shows(certified)
+    other = Certified(tmp_path, "other", ca=True)
+    service = await gateway(device.url, scanner={"events": "off", **{
+        "nobody": {}, "another": {"ca": str(other.pem)}, "pin": {"pin": pin_of(other.certificate)}}.get(
+            trust, {"ca": str(authority.pem)})})
+    status, envelope = await read_status(service)
+    assert (status, fault_of(envelope)) == (500, "ServerErrorTemporaryError")
+    assert said in reason_of(envelope)
+    assert device.requests == []
+    assert service.scanner.device.peers == set()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_to_whom_nobody_believes_is_not_tried_for_every_request(gateway, shows, authority, tmp_path):
+    device = await shows(Certified(tmp_path, "scanner", "127.0.0.1"))
+    service = await gateway(device.url, scanner={"events": "off", "ca": str(authority.pem)})
+    for number in range(10):
+        assert (await read_status(service, str(number)))[0] == 500
+    assert device.factory.connections == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_certificate_for_a_name(gateway, shows, authority, tmp_path):
+    device = await shows(Certified(tmp_path, "scanner", "localhost", issuer=authority))
+    answering(device)
+    service = await gateway(device.url.replace("127.0.0.1", "localhost"), scanner={
+        "events": "off", "ca": str(authority.pem)})
+    assert (await read_status(service))[0] == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_short_key_is_good_enough_where_it_is_pinned(gateway, shows, tmp_path):
+    certified = Certified(tmp_path, "scanner", "127.0.0.1", bits=1024)
+    device = await shows(Certified(tmp_path, "other", "127.0.0.1"))
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_cipher_list(b"DEFAULT:@SECLEVEL=0")
+    context.use_certificate(certified.certificate)
+    context.use_privatekey(certified.private)
+    device.identity.identity = attrs.evolve(device.identity.identity, context=context)
+    answering(device)
+    service = await gateway(device.url, scanner={"events": "off", "pin": pin_of(certified.certificate)})
+    assert (await read_status(service))[0] == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_with_tls_is_given_an_https_address_if_there_is_one(gateway, shows, authority, tmp_path):
+    certified = Certified(tmp_path, "scanner", "127.0.0.1", issuer=authority)
+    device = await shows(certified)
+    secure = {"endpoint": LOOPBACK, "certificate": str(certified.pem), "key": str(certified.key)}
+    await gateway(device.url, scanner={"ca": str(authority.pem)}, listen=[
+        {"endpoint": "tcp:0:interface=127.0.0.1:backlog=9"}, secure])
+    asked = await device.next()
+    assert b"<wsa:Address>https://127.0.0.1:" in asked.request.body
+    asked.answer(grant(manager=f"http://127.0.0.1:{device.port}/manager"))
+    await until(lambda: device.factory.connections == 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_address_for_events_may_be_https(gateway, device):
+    await gateway(device.url, events={"address": "https://gateway.example:5358"})
+    assert b"<wsa:Address>https://gateway.example:5358/front-desk/events/" in (await device.next()).request.body
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_ends_without_a_word_is_not_whole(gateway, shows, tmp_path):
+    certified = Certified(tmp_path, "scanner", "127.0.0.1")
+    device = await shows(certified)
+    whole = status_response("1")
+
+    def cut_off(asked):
+        asked.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\n\r\n" + whole)
+        asked.connection.transport.transport.loseConnection()  # TCP's end, without TLS'
+
+    device.handle = cut_off
+    service = await gateway(device.url, scanner={"events": "off", "pin": pin_of(certified.certificate)})
+    status, envelope = await read_status(service)
+    assert (status, fault_of(envelope)) == (500, "ServerErrorInternalError")
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_image_over_tls_is_relayed_whole(gateway, shows, tmp_path):
+    certified = Certified(tmp_path, "scanner", "127.0.0.1")
+    device = await shows(certified)
+    image = bytes(range(256)) * 40000
+    device.handle = lambda asked: asked.answer(image, content_type=b"multipart/related; boundary=x")
+    service = await gateway(device.url, scanner={"events": "off", "pin": pin_of(certified.certificate)})
+    head, body = await ask(service.port, PATH, job_request("RetrieveImage"))
+    assert head.status == 200 and body == image
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_speaks_no_tls_is_told_of_in_words(gateway, device):
+    service = await gateway(device.url.replace("http:", "https:"), scanner={"events": "off", "insecure": True})
+    device.handle = lambda asked: asked.connection.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    status, envelope = await read_status(service)
+    assert (status, fault_of(envelope)) == (500, "ServerErrorTemporaryError")
+    assert "no TLS connection" in reason_of(envelope)

@@ -1,0 +1,77 @@
+"""What a configuration says of certificates, checked against the files that it names."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from wsdgateway.config.endpoints import Listening, identity_files, is_ssl
+from wsdgateway.config.sections import Listen, ScannerConfig
+from wsdgateway.tls.files import BadFile, read_certificates
+from wsdgateway.tls.identity import BadIdentity, read_identity
+
+
+class Wrong(Protocol):
+    """Takes down a mistake: section, key, value, and what is allowed."""
+
+    def __call__(self, section: str, key: str, value: Any, allowed: str) -> None: ...
+
+
+_Problem = tuple[str, Any, str]
+
+
+def check_tls(values: dict[str, Any], folder: Path, wrong: Wrong) -> None:
+    """Look at every section that has to do with TLS; None stands for one with mistakes of other kinds."""
+    sections: list[tuple[str, Any, Callable[[Any, Path], Iterator[_Problem]]]] = [
+        *((f"[[listen]] {position}", one, _listen) for position, one in enumerate(values.get("listen", ()), 1)),
+        ("[admin]", values.get("admin"), _listening),
+        *((f"[[scanner]] {one.name}", one, _scanner) for one in values.get("scanner", ()) if one is not None)]
+    for section, one, check in sections:
+        if one is not None:
+            for key, value, allowed in check(one, folder):
+                wrong(section, key, value, allowed)
+
+
+def _listen(listen: Listen, folder: Path) -> Iterator[_Problem]:
+    yield from _listening(listen, folder)
+    secure = listen.certificate is not None or is_ssl(listen.endpoint)
+    if secure and listen.advertise is not None and not listen.advertise.startswith("https:"):
+        yield "advertise", listen.advertise, "an https address, for clients reach this listener by TLS"
+
+
+def _listening(section: Listening, folder: Path) -> Iterator[_Problem]:
+    if is_ssl(section.endpoint):
+        for key in ("certificate", "key"):
+            if getattr(section, key) is not None:
+                yield key, getattr(section, key), "nothing here, for an ssl: endpoint names its files itself"
+                return
+    elif section.certificate is None:
+        for key in ("key", "client_ca"):
+            if getattr(section, key) is not None:
+                yield key, getattr(section, key), "only with certificate, the file of the listener's own certificate"
+        return
+    elif not section.endpoint.startswith("tcp"):
+        yield "certificate", section.certificate, "only with an endpoint that begins with tcp:"
+        return
+    files = identity_files(section, folder)
+    assert files is not None
+    try:
+        read_identity(files)
+    except BadIdentity as bad:
+        if is_ssl(section.endpoint) and bad.key != "client_ca":
+            yield "endpoint", section.endpoint, str(bad)
+        else:
+            yield bad.key, getattr(section, bad.key) or section.certificate, str(bad)
+
+
+def _scanner(scanner: ScannerConfig, folder: Path) -> Iterator[_Problem]:
+    given = [key for key in ("ca", "pin", "insecure") if getattr(scanner, key)]
+    if len(given) > 1:
+        yield given[1], getattr(scanner, given[1]), f"only one of ca, pin and insecure, and {given[0]} is there"
+    address = scanner.scan or scanner.device
+    if given and address is not None and not address.startswith("https:"):
+        yield given[0], getattr(scanner, given[0]), "only for a scanner with an https address, or one found by its uuid"
+    if scanner.ca is not None:
+        try:
+            read_certificates(folder / scanner.ca)
+        except BadFile as bad:
+            yield "ca", scanner.ca, str(bad)

@@ -1,0 +1,114 @@
+"""Whether a device is the one that it should be: by a certification authority and its name, or by its key.
+
+RFC 9525 (names and IP addresses, judged by service_identity); RFC 7469 section 2.4 for what a pin is. Nothing is sent
+to a device before it has been judged.
+"""
+
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import attrs
+from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import Certificate as TwistedCertificate
+from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust, trustRootFromCertificates
+from zope.interface import implementer
+
+from wsdgateway.tls.files import as_openssl, pin_of, read_certificates
+
+# Where the key itself is known, its length and the authority's signature prove nothing more; scanners carry RSA keys of
+# 1,024 bits that OpenSSL would not talk to.
+_ANY_STRENGTH = b":@SECLEVEL=0"
+
+
+class Untrusted(Exception):
+    """The other side is not who it should be; the text says why, and what to do."""
+
+
+@attrs.frozen(slots=False)
+class Trust:
+    """How one device's certificate is judged: by the authorities in the file `ca`, by its key's `pin`, not at all if
+    `insecure`; with none of these by the authorities that the system trusts.
+    """
+
+    ca: Path | None = None
+    pin: str | None = None
+    insecure: bool = False
+
+    @cached_property
+    def context(self) -> SSL.Context:
+        """For connections to the device. Raises `BadFile`."""
+        by_name = self.pin is None and not self.insecure
+        root: Any = None
+        if by_name:
+            root = platformTrust() if self.ca is None else trustRootFromCertificates(
+                [TwistedCertificate(as_openssl(one)) for one in read_certificates(self.ca)])
+        context = CertificateOptions(trustRoot=root, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
+        if not by_name:
+            context.set_cipher_list(b"DEFAULT" + _ANY_STRENGTH)
+        return context
+
+    def judge(self, connection: SSL.Connection, host: str) -> None:
+        """Look at a connection whose handshake is over. Raises `Untrusted`."""
+        if self.insecure:
+            return
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+        if certificate is None:
+            raise Untrusted("it shows no certificate")
+        if self.pin is not None:
+            found = pin_of(certificate)
+            if found != self.pin:
+                raise Untrusted(f"its key is another one than the pin says: {found}; if the scanner has a new key, "
+                                "give this as its pin")
+            return
+        try:
+            _verify(connection, host)
+        except (VerificationError, CertificateError):
+            raise Untrusted(f"its certificate is not one for {host}; give an address that stands in it, or its pin "
+                            "(wsdgateway discover --pin)") from None
+
+
+BY_THE_SYSTEM = Trust()
+
+
+def _verify(connection: SSL.Connection, host: str) -> None:
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        verify_hostname(connection, host)
+    else:
+        verify_ip_address(connection, str(address))
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Caller:
+    """Begins connections to a host. Who has answered is judged when the handshake is over, by `Trust.judge`."""
+
+    def __init__(self, trust: Trust, host: str) -> None:
+        self._context = trust.context
+        self._host = host
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """A connection that is about to begin."""
+        connection = SSL.Connection(self._context, None)
+        connection.set_app_data(tlsProtocol)
+        try:
+            ip_address(self._host.partition("%")[0])
+        except ValueError:
+            connection.set_tlsext_host_name(self._host.encode("idna"))  # RFC 6066 section 3: names only
+        return connection
+
+
+def explain(error: BaseException) -> str:
+    """Why a handshake came to nothing, for people."""
+    if isinstance(error, Untrusted):
+        return str(error)
+    words = [str(reason[-1]) for reason in error.args[0]] if isinstance(error, SSL.Error) and error.args else []
+    if "certificate verify failed" in words:
+        return ("its certificate comes from nobody that is trusted here; give the file of its authority as ca, or its "
+                "pin (wsdgateway discover --pin)")
+    return f"no TLS connection ({', '.join(words) or error or 'it hung up'})"
