@@ -132,7 +132,7 @@ def test_a_wrong_option_ends_with_status_2_and_a_line(capsys, arguments, said):
 def test_a_wrong_url_ends_with_status_2_and_a_line(capsys, url):
     assert main(["scan", url]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert "allowed is the http:// URL" in line
+    assert "allowed is the http:// or https:// URL" in line
     assert line.isprintable()
 
 

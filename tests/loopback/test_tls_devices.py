@@ -1,5 +1,7 @@
 """TLS to scanners: who is believed, what is sent to whom that is not, and what becomes of it."""
 
+import io
+
 import attrs
 import pytest
 import pytest_twisted
@@ -7,9 +9,15 @@ from certificates import Certified
 from messages import get_job_elements, job_request, status_response
 from OpenSSL import SSL
 from peers import Device, ask
+from rich.console import Console
 from test_events import grant, until
+from test_scan_client import scanned
+from test_standin import GET
 from twisted.internet.defer import ensureDeferred
 
+from wsdgateway.cli.discover import search, show
+from wsdgateway.cli.securing import Judgement
+from wsdgateway.net.pinning import Pins
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.tls.files import pin_of
@@ -170,3 +178,55 @@ async def test_a_scanner_that_speaks_no_tls_is_told_of_in_words(gateway, device)
     status, envelope = await read_status(service)
     assert (status, fault_of(envelope)) == (500, "ServerErrorTemporaryError")
     assert "no TLS connection" in reason_of(envelope)
+
+
+@pytest.fixture
+def by_tls(virtual, tmp_path):
+    """A virtual scanner with a certificate that it has signed itself."""
+
+    async def start():
+        certified = Certified(tmp_path, "scanner", "somewhere.else")
+        scanner = await virtual(certificate=str(certified.pem), key=str(certified.key), name="Copy room")
+        return scanner, pin_of(certified.certificate), certified
+
+    return start
+
+
+@pytest.mark.parametrize("toml", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_discover_prints_the_pin(by_tls, toml):
+    from twisted.internet import reactor
+
+    scanner, pin, _ = await by_tls()
+    said, printed = io.StringIO(), io.StringIO()
+    progress = Console(file=said, width=500)
+    for pins, lines in ((None, 0), (Pins(reactor), 1)):
+        printed.truncate(0)
+        found = await search(reactor, (), (scanner.device_url,), seconds=0.2, progress=progress, pins=pins)
+        show(found, toml=toml, console=Console(file=printed, width=500), progress=progress, pin=True)
+        assert printed.getvalue().count(pin) == lines
+    assert "nobody that is trusted" in said.getvalue()
+    assert f'pin = "{pin}"' in printed.getvalue() or not toml
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_virtual_scanner_with_tls_behind_the_gateway(gateway, by_tls):
+    scanner, pin, _ = await by_tls()
+    service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin})
+    await until(lambda: service.scanner.bridge.table.listening)
+    assert service.scanner.bridge.device == scanner.scan_url
+    head, body = await ask(service.port, "/front-desk", GET)
+    assert head.status == 200 and f":{service.port}/front-desk/scan".encode() in body and b"https:" not in body
+
+
+@pytest.mark.parametrize(("options", "status"), [
+    ({"pin": True}, 0), ({"insecure": True}, 0), ({}, 3), ({"pin": "sha256/" + "A" * 43 + "="}, 3), ({"ca": "own"}, 3),
+    ({"ca": "/nowhere"}, 2)])
+@pytest_twisted.ensureDeferred
+async def test_scan_straight_from_a_scanner_with_tls(by_tls, tmp_path, options, status):
+    scanner, pin, certified = await by_tls()
+    given = {"pin": {True: pin}.get(options.get("pin"), options.get("pin")), "insecure": options.get("insecure", False),
+             "ca": str(certified.pem) if options.get("ca") == "own" else options.get("ca")}
+    ran = await scanned(scanner.scan_url, str(tmp_path / "out.pdf"), judgement=Judgement(**given))
+    assert ran.status == status, ran.error
+    assert (tmp_path / "out.pdf").exists() is (status == 0)

@@ -205,8 +205,9 @@ class AdminSite(Site):
         return self._lead(request, "/")
 
     def _set_cookie(self, request: Any, session: str, more: str) -> None:
+        secure = "; Secure" if request.isSecure() else ""
         request.responseHeaders.addRawHeader(b"set-cookie", COOKIE + (
-            f"={session}; Path=/; HttpOnly; SameSite=Strict{more}").encode())
+            f"={session}; Path=/; HttpOnly; SameSite=Strict{secure}{more}").encode())
 
     def _lead(self, request: Any, path: str) -> bytes:
         request.setResponseCode(303)

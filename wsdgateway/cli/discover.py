@@ -15,6 +15,7 @@ from wsdgateway.bridge.adoption import name_for
 from wsdgateway.cli.printing import printable
 from wsdgateway.config.checks import Wrong, device_uuid, hosts
 from wsdgateway.net.interfaces import read_interfaces
+from wsdgateway.net.pinning import Pins
 from wsdgateway.net.surveying import Surveyed, survey
 
 MAX_SHOWN = 200
@@ -46,15 +47,19 @@ def choose_addresses(wanted: list[str]) -> tuple[str, ...]:
         raise DiscoverError(f"--address {' '.join(wanted)}: allowed is {wrong}") from None
 
 
-def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: float, toml: bool, console: Console,
-             progress: Console) -> None:
-    """Search, and print what was found: a table, or `[[scanner]]` sections. Raises `DiscoverError`."""
+def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: float, toml: bool, pin: bool,
+             console: Console, progress: Console) -> None:
+    """Search, and print what was found: a table, or `[[scanner]]` sections. Raises `DiscoverError`.
+
+    With `pin` scanners with TLS are asked whatever key they have, and its pin is shown.
+    """
     urls = choose_addresses(addresses)
     names = choose_interfaces(interfaces) if interfaces or not urls else ()
 
     async def run(reactor: Any) -> None:
-        found = await search(reactor, names, urls, seconds=seconds, progress=progress)
-        show(found, toml=toml, console=console, progress=progress)
+        pins = Pins(reactor) if pin else None
+        found = await search(reactor, names, urls, seconds=seconds, progress=progress, pins=pins)
+        show(found, toml=toml, pin=pin, console=console, progress=progress)
 
     try:
         react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
@@ -64,7 +69,7 @@ def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: flo
 
 
 async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str, ...], *, seconds: float,
-                 progress: Console) -> list[Surveyed]:
+                 progress: Console, pins: Pins | None = None) -> list[Surveyed]:
     """The scanners, with a line that says what is going on."""
     mark = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
     where = ", ".join((*interfaces, *addresses)) or "nothing: there is no interface but loopback"
@@ -76,11 +81,12 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
             reactor, interfaces=interfaces, addresses=addresses, seconds=seconds,
             new_id=lambda: mark + str(uuid.uuid4())[-12:], is_own=lambda message_id: message_id.startswith(mark),
             heard=lambda count: status.update(f"{text}: {count} device(s) so far"),
-            silent=lambda url, why: progress.print(f"{url} does not answer: {why}", markup=False, soft_wrap=True))
+            silent=lambda url, why: progress.print(printable(f"{url} does not answer: {why}"), markup=False,
+                                                   soft_wrap=True), pins=pins)
     return found
 
 
-def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console) -> None:
+def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console, pin: bool = False) -> None:
     """Print what was found."""
     if not found:
         progress.print("no scanner was found. One that ignores multicast is asked with --address ADDRESS", markup=False)
@@ -94,13 +100,14 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
                 console.print(_section(one, taken), markup=False, highlight=False, soft_wrap=True)
     else:
         table = Table(box=None, pad_edge=False)
-        for column in ("Name", "Model", "UUID", "Addresses", "Notifies"):
+        for column in ("Name", "Model", "UUID", "Addresses", "Notifies", *(["Pin"] if pin else [])):
             table.add_column(column, overflow="fold")
         for one in found:
             labels = one.found.labels
             name = f"{labels.friendly_name} (of a gateway)" if one.is_stand_in else labels.friendly_name
             table.add_row(*map(_plain, (name, labels.models[1], one.sighting.endpoint,
-                                        " ".join(one.sighting.xaddrs), _NOTIFIES[one.notifies])))
+                                        " ".join(one.sighting.xaddrs), _NOTIFIES[one.notifies],
+                                        *([one.pin or "no TLS"] if pin else []))))
         console.print(table)
 
 
@@ -121,4 +128,6 @@ def _section(one: Surveyed, taken: set[str]) -> str:
         key = ""
     if not key or not sighting.via:
         key, value = "device", one.found.device
-    return f"# {told}\n[[scanner]]\nname = {json.dumps(name)}\n{key} = {json.dumps(value, ensure_ascii=False)}\n"
+    pinned = f"pin = {json.dumps(one.pin)}\n" if one.pin else ""
+    return (f"# {told}\n[[scanner]]\nname = {json.dumps(name)}\n{key} = {json.dumps(value, ensure_ascii=False)}\n"
+            f"{pinned}")

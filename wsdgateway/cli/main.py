@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
                          help="ask a host, or a URL, by directed Probe: for scanners that ignore multicast")
     finding.add_argument("--seconds", type=between(float, 0.1, 600, "number of seconds"), default=5.0,
                          help="how long; default: 5")
+    finding.add_argument("--pin", action="store_true",
+                         help="ask scanners with TLS whatever key they have, and print its pin for the configuration: "
+                              "compare it with what the scanner's panel or its own page says")
     finding.add_argument("--toml", action="store_true", help="print the sections for the configuration")
     player = commands.add_parser("replay", help="serve a captured scanner as a virtual device")
     player.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
@@ -122,7 +125,7 @@ def _tail(options: argparse.Namespace) -> None:
 
 
 def _discover(options: argparse.Namespace) -> None:
-    discover(options.interface, options.address, seconds=options.seconds, toml=options.toml,
+    discover(options.interface, options.address, seconds=options.seconds, toml=options.toml, pin=options.pin,
              console=Console(width=None if sys.stdout.isatty() else WIDE), progress=Console(stderr=True))
 
 

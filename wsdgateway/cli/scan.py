@@ -14,6 +14,7 @@ from wsdgateway.cli.outcomes import FAILED, ScanError
 from wsdgateway.cli.pages import Pages
 from wsdgateway.cli.progress import Progress
 from wsdgateway.cli.scanclient import ScanService
+from wsdgateway.cli.securing import BY_THE_SYSTEM, Judgement
 from wsdgateway.cli.targets import read_target
 
 
@@ -28,6 +29,7 @@ class Order:
     color: str | None = None
     format: str | None = None
     wait: float = 30.0
+    judgement: Judgement = BY_THE_SYSTEM
 
 
 def scan(order: Order, progress: Progress, *, clock: Callable[[], float] = time.monotonic,
@@ -36,7 +38,7 @@ def scan(order: Order, progress: Progress, *, clock: Callable[[], float] = time.
 
     Whatever ends it early: pages that were whole are kept, the job is cancelled, and the exception goes on.
     """
-    service, target = ScanService(order.url), read_target(order.output, order.format)
+    service, target = ScanService(order.url, order.judgement), read_target(order.output, order.format)
     with progress:
         talk = Conversation(service, progress, feeder=order.source != "platen", wait=order.wait, clock=clock,
                             sleep=sleep)

@@ -4,6 +4,7 @@ WS-Scan, "WSD Scan Service Operation Elements"; SOAP 1.2 over HTTP, images as MT
 the field's clients do.
 """
 
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,9 +14,11 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
+from wsdgateway.cli import securing
 from wsdgateway.cli.imagebody import read_image
 from wsdgateway.cli.outcomes import FAILED, UNREACHABLE, WRONG, ScanError, plain
 from wsdgateway.cli.printing import printable
+from wsdgateway.cli.securing import BY_THE_SYSTEM, Judgement
 from wsdgateway.mtom.multipart import boundary_of
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters, write_scan_ticket
 from wsdgateway.scan.jobelements import read_response, write_status_request
@@ -29,6 +32,7 @@ from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import Malformed
 
+PORTS = {"http": 80, "https": 443}
 CONNECT_TIMEOUT = 10.0
 ELEMENTS_TIMEOUT = 20.0
 STATUS_TIMEOUT = 5.0
@@ -70,18 +74,19 @@ def refusal_of(envelope: Envelope) -> Refusal | None:
 class ScanService:
     """The scan service at a URL. What it can't be asked raises `ScanError`, what it refuses `Refusal`."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, judgement: Judgement = BY_THE_SYSTEM) -> None:
         try:
             url = urlsplit(address)
-            valid = (url.scheme == "http" and bool(url.hostname) and url.port != 0
+            valid = (url.scheme in PORTS and bool(url.hostname) and url.port != 0
                      and address.isascii() and address.isprintable() and " " not in address)
         except ValueError:
             valid = False
         if not valid:
-            raise ScanError(f"{printable(address)}: allowed is the http:// URL of a scan service, its port from 1 "
-                            "to 65535", WRONG)
+            raise ScanError(f"{printable(address)}: allowed is the http:// or https:// URL of a scan service, its "
+                            "port from 1 to 65535", WRONG)
         self.address = address
-        self._host, self._port = url.hostname or "", url.port or 80
+        self._judgement = judgement if url.scheme == "https" else None
+        self._host, self._port = url.hostname or "", url.port or PORTS[url.scheme]
         self._path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         self._transfer: HTTPConnection | None = None
 
@@ -153,12 +158,20 @@ class ScanService:
             connection.close()
 
     def _connect(self, timeout: float = CONNECT_TIMEOUT) -> HTTPConnection:
-        connection = HTTPConnection(self._host, self._port, timeout=timeout)
+        if self._judgement is None:
+            made = HTTPConnection(self._host, self._port, timeout=timeout)
+        else:
+            made = securing.connection(self._host, self._port, self._judgement, timeout)
         try:
-            connection.connect()
+            made.connect()
+        except ssl.SSLCertVerificationError as error:
+            raise ScanError(f"{self.address} is not believed: {plain(error.verify_message)}; give --ca, or --pin as "
+                            "wsdgateway discover --pin prints it", UNREACHABLE) from None
         except (OSError, ValueError) as error:  # ValueError: a name that can't be one
             raise self._silent(error) from None
-        return connection
+        if self._judgement is not None:
+            securing.judge(made, self._judgement)
+        return made
 
     def _post(self, connection: HTTPConnection, operation: str, body: str, timeout: float,
               silent: int = UNREACHABLE) -> HTTPResponse:

@@ -16,6 +16,7 @@ from wsdgateway.cli.filekinds import CHOICES
 from wsdgateway.cli.outcomes import MEANINGS
 from wsdgateway.cli.progress import Progress
 from wsdgateway.cli.scan import Order, scan
+from wsdgateway.cli.securing import Judgement, add_judgement
 
 _DESCRIPTION = """\
 Scan pages through a gateway, or straight from a scanner. The names of the files
@@ -47,12 +48,13 @@ def add_scan(commands: Any) -> None:
                         help="pdf, jpeg, png, tiff, or an image format by WS-Scan's name; with a PDF, of its images")
     parser.add_argument("--wait", type=between(float, 0, 3600, "number of seconds"), default=30.0, metavar="SECONDS",
                         help="how long a busy scanner is asked again; default: 30")
+    add_judgement(parser)
 
 
 def run_scan(options: argparse.Namespace) -> None:
     """Scan as the options say. Raises `ScanError`, and KeyboardInterrupt for a signal."""
     order = Order(options.url, options.output, options.source, options.resolution, options.color, options.format,
-                  options.wait)
+                  options.wait, Judgement(options.ca, options.pin, options.insecure))
     with _signals_interrupt():
         scan(order, Progress(Console(stderr=True), sys.stdout))
 

@@ -17,7 +17,7 @@ from wsdgateway.bridge.sightings import News, Sighting
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net.accounts import Accounts
-from wsdgateway.net.asking import ask_once
+from wsdgateway.net.asking import TrustIn, ask_once
 from wsdgateway.net.describing import MAX_METADATA
 from wsdgateway.net.devicecall import address_of, is_http, usable
 from wsdgateway.net.deviceside import reachable
@@ -48,7 +48,7 @@ class Found:
 
 
 async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
-                  accounts: Accounts | None = None) -> Found | None:
+                  accounts: Accounts | None = None, trust_in: TrustIn | None = None) -> Found | None:
     """What a device says of itself at the first of its addresses that answers; None if it is no scanner.
 
     Raises `DeviceError` or `Malformed` if none of them answers with its metadata.
@@ -58,7 +58,7 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
     for url in usable(sighting)[:MOST_ADDRESSES]:
         try:
             reply = await ask_once(reactor, url, GET_METADATA, write_get(to=sighting.endpoint, message_id=new_id()),
-                                   LOOK_SECONDS, sighting.via, accounts)
+                                   LOOK_SECONDS, sighting.via, accounts, trust_in)
             if len(reply.body) > MAX_METADATA:
                 raise Malformed(f"{url}: its metadata is larger than {MAX_METADATA} bytes")
             envelope = read(reply.body)

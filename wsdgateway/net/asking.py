@@ -1,22 +1,27 @@
 """One question to a device that is no bridged scanner, or none yet: a connection of its own, and a bound for all."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.net.accounts import Accounts
-from wsdgateway.net.devicecall import Call, address_of
+from wsdgateway.net.devicecall import Address, Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.exchange import read_reply
 from wsdgateway.net.failures import BadDevice
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
+from wsdgateway.tls.trust import Trust
+
+TrustIn = Callable[[Address, str], Awaitable[Trust]]
 
 
 async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, limit: float,
-                   zone: str = "", accounts: Accounts | None = None) -> Reply:
+                   zone: str = "", accounts: Accounts | None = None, trust_in: TrustIn | None = None) -> Reply:
     """The whole answer, within `limit` seconds; `zone` is the interface of a link-local address.
 
-    With `accounts` it is written down. Raises `DeviceError`.
+    With `accounts` it is written down; `trust_in` says how a device with TLS is judged, where it is not by the
+    system's authorities. Raises `DeviceError`.
     """
     try:
         address = address_of(url)
@@ -24,6 +29,8 @@ async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, li
         raise BadDevice(url, str(error)) from None
     client = DeviceClient(reactor, seconds=reactor.seconds, max_connections=1, timeout=limit, idle_timeout=limit,
                           lenient=True)
+    if trust_in is not None and address.secure:
+        client.trust = await trust_in(address, zone)
     client.zone = zone
     call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
     call.tape, started = (None, 0.0) if accounts is None else (accounts.tape(), accounts.now())

@@ -32,9 +32,21 @@ CONNECT_TIMEOUT = 10.0
 LINGER_SECONDS = 1.0
 IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device could give to others
 
-_CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
+CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
                    neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
                    ValueError)  # of a name that can't be one
+
+
+def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
+    """Where a connection is made to. Raises `BadFile`, if there is something wrong with the file of the authority."""
+    endpoint: IStreamClientEndpoint
+    if isIPAddress(address.host):
+        endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout)
+    elif isIPv6Address(address.host):
+        endpoint = TCP6ClientEndpoint(reactor, zoned(address.host, zone), address.port, timeout)
+    else:
+        endpoint = HostnameEndpoint(reactor, address.host.encode("idna"), address.port, timeout)
+    return wrapClientTLS(Caller(trust, address.host), endpoint) if address.secure else endpoint
 
 
 class DeviceClient:
@@ -183,7 +195,8 @@ class DeviceClient:
         factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
         factory.noisy = False
         try:
-            attempt: Deferred[Any] = self._endpoint(call.address).connect(factory)
+            attempt: Deferred[Any] = endpoint_of(
+                self.reactor, call.address, self.zone, min(CONNECT_TIMEOUT, self._timeout), self.trust).connect(factory)
         except BadFile as bad:
             self._circuit.abandoned()
             call.fail(Unavailable(call.address.host, f"its ca has to be {bad}"))
@@ -193,19 +206,6 @@ class DeviceClient:
         attempt.addCallbacks(self._connected, self._not_connected, callbackArgs=(call,), errbackArgs=(call,))
         attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure,
                                                             host=call.address.host))
-
-    def _endpoint(self, address: Address) -> IStreamClientEndpoint:
-        """Raises `BadFile`, if there is something wrong with the file of the device's authority."""
-        plain = self._plain_endpoint(address)
-        return wrapClientTLS(Caller(self.trust, address.host), plain) if address.secure else plain
-
-    def _plain_endpoint(self, address: Address) -> IStreamClientEndpoint:
-        timeout = min(CONNECT_TIMEOUT, self._timeout)
-        if isIPAddress(address.host):
-            return TCP4ClientEndpoint(self.reactor, address.host, address.port, timeout)
-        if isIPv6Address(address.host):
-            return TCP6ClientEndpoint(self.reactor, zoned(address.host, self.zone), address.port, timeout)
-        return HostnameEndpoint(self.reactor, address.host.encode("idna"), address.port, timeout)
 
     def _connected(self, connection: DeviceConnection, call: Call) -> None:
         self._connecting.pop(call, None)
@@ -221,7 +221,7 @@ class DeviceClient:
 
     def _not_connected(self, failure: Failure, call: Call) -> None:
         self._connecting.pop(call, None)
-        if failure.check(*_CONNECT_ERRORS) is None:
+        if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("while connecting to {host}", failure, host=call.address.host)
         if call.abandoned:
             self._circuit.abandoned()

@@ -17,7 +17,7 @@ from wsdgateway.discovery.messages import Message, read_message
 from wsdgateway.discovery.pacing import Pacing
 from wsdgateway.discovery.writing import write_probe, write_resolve
 from wsdgateway.net.accounts import Accounts
-from wsdgateway.net.asking import ask_once
+from wsdgateway.net.asking import TrustIn, ask_once
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
 from wsdgateway.net.multicast import Link
@@ -46,10 +46,10 @@ def probe_url(url: str) -> str:
 
 
 async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seconds: float,
-                         accounts: Accounts | None = None) -> Message:
+                         accounts: Accounts | None = None, trust_in: TrustIn | None = None) -> Message:
     """The answer to a directed Probe. Raises `DeviceError` or `Malformed`."""
     reply = await ask_once(reactor, probe_url(url), PROBE, write_probe(DEVICE, message_id=new_id()), seconds,
-                           accounts=accounts)
+                           accounts=accounts, trust_in=trust_in)
     message = read_message(reply.body, ANSWERS)
     if message is None:
         raise Malformed(f"{url}: it answered a Probe with something else than ProbeMatches")
@@ -68,8 +68,10 @@ class Search:
     def __init__(self, reactor: Any, voice: Voice, *, seconds: Callable[[], float], period: float,
                  directed: tuple[str, ...], is_own: Callable[[str], bool], missing: Callable[[], Iterable[str]],
                  overdue: Callable[[str], None], readdressed: Callable[[], None], tell: Callable[[News | Left], None],
-                 dropped: Callable[[str], None], accounts: Accounts | None = None) -> None:
+                 dropped: Callable[[str], None], accounts: Accounts | None = None,
+                 trust_in: TrustIn | None = None) -> None:
         self._reactor = reactor
+        self._trust_in = trust_in
         self._accounts = accounts
         self._voice = voice
         self._seconds = seconds
@@ -160,7 +162,7 @@ class Search:
     async def _ask_directly(self, url: str) -> None:
         try:
             message = await probe_directly(self._reactor, url, self._voice.new_id, DIRECTED_SECONDS,
-                                           self._accounts)
+                                           self._accounts, self._trust_in)
         except (DeviceError, Malformed) as problem:
             if self.silent.get(url) is None:
                 self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=str(problem))

@@ -21,12 +21,13 @@ from wsdgateway.bridge.sightings import Left, News, Sighting
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.eventing.messages import read_granted, write_subscribe, write_unsubscribe
 from wsdgateway.net.adopting import Found, look_at
-from wsdgateway.net.asking import ask_once
+from wsdgateway.net.asking import TrustIn, ask_once
 from wsdgateway.net.devicecall import address_of
 from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.discovery import Discovery
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
+from wsdgateway.net.pinning import Pins
 from wsdgateway.net.routes import local_address, url_of, zoned
 from wsdgateway.net.search import Search
 from wsdgateway.net.targets import Voice
@@ -42,11 +43,15 @@ LANES = 8  # devices that are asked at once
 
 @attrs.frozen
 class Surveyed:
-    """A scanner: how it was seen, what it says of itself, and whether it notifies (None: it could not be asked)."""
+    """A scanner: how it was seen, what it says of itself, and whether it notifies (None: it could not be asked).
+
+    `pin` is what its key is recognized by, where it was looked at.
+    """
 
     sighting: Sighting
     found: Found
     notifies: bool | None
+    pin: str | None = None
 
     @property
     def is_stand_in(self) -> bool:
@@ -64,7 +69,8 @@ class _Sink(Protocol):
         self.transport.loseConnection()
 
 
-async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]) -> bool | None:
+async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str],
+                    trust_in: TrustIn | None) -> bool | None:
     """Whether the scan service at that URL takes a subscription."""
     try:
         address = address_of(url)
@@ -76,11 +82,11 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
     try:
         reply = await ask_once(reactor, url, SUBSCRIBE, write_subscribe(
             to=url, message_id=new_id(), notify_to=f"{url_of(local, port.getHost().port)}/", expires=EXPIRES,
-            actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone)
+            actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone, trust_in=trust_in)
         granted = read_granted(read(reply.body), datetime.now(UTC)) if reply.status < 400 else None
         if granted is not None and granted.manager is not None:
             await ask_once(reactor, reachable(granted.manager.address, url), UNSUBSCRIBE, write_unsubscribe(
-                manager=granted.manager, message_id=new_id()), ASK_SECONDS, zone)
+                manager=granted.manager, message_id=new_id()), ASK_SECONDS, zone, trust_in=trust_in)
         return granted is not None
     except Malformed:
         return False
@@ -92,11 +98,16 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
 
 async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[str, ...], seconds: float,
                  new_id: Callable[[], str], is_own: Callable[[str], bool],
-                 heard: Callable[[int], None], silent: Callable[[str, str], None]) -> list[Surveyed]:
+                 heard: Callable[[int], None], silent: Callable[[str, str], None],
+                 pins: Pins | None = None) -> list[Surveyed]:
     """The scanners that answer within so many seconds on these interfaces, and by directed Probe at these URLs.
 
-    `heard` is told of how many devices there are so far, `silent` of each URL that does not answer, and why.
+    `heard` is told of how many devices there are so far, `silent` of each URL that does not answer, and why. With
+    `pins` devices with TLS are asked whatever key they have, and it is told; without, only those that the system's
+    authorities vouch for.
     """
+    trust_in = None if pins is None else pins.trust
+
     def tell(news: News | Left) -> None:
         heard(len(search.sightings.all()))
         if isinstance(news, News) and not news.resolved:
@@ -106,7 +117,7 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
     search = Search(
         reactor, voice, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
         missing=lambda: (), overdue=lambda endpoint: None, readdressed=lambda: None, tell=tell,
-        dropped=lambda why: None)
+        dropped=lambda why: None, trust_in=trust_in)
     discovery = Discovery(reactor, clients=(), devices=interfaces, search=search, is_own=is_own,
                           count=lambda side, name: None, dropped=lambda why: None)
     discovery.startService()
@@ -119,18 +130,25 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
     lanes = [Lane(reactor) for _ in range(LANES)]
 
     async def look(number: int, sighting: Sighting) -> Surveyed | None:
-        return await lanes[number % LANES].run(lambda: _look(reactor, sighting, new_id))
+        return await lanes[number % LANES].run(lambda: _look(reactor, sighting, new_id, silent, pins))
 
     found = await gatherResults([
         Deferred.fromCoroutine(look(number, sighting)) for number, sighting in enumerate(search.sightings.all())])
     return [one for one in found if one is not None]
 
 
-async def _look(reactor: Any, sighting: Sighting, new_id: Callable[[], str]) -> Surveyed | None:
+async def _look(reactor: Any, sighting: Sighting, new_id: Callable[[], str], silent: Callable[[str, str], None],
+                pins: Pins | None) -> Surveyed | None:
+    trust_in = None if pins is None else pins.trust
     try:
-        found = await look_at(reactor, sighting, new_id)
-    except (DeviceError, Malformed):
+        found = await look_at(reactor, sighting, new_id, trust_in=trust_in)
+    except (DeviceError, Malformed) as problem:
+        secure = [url for url in sighting.xaddrs if url.startswith("https:")]
+        if secure:
+            silent(secure[0], str(problem))
         return None
     if found is None:
         return None
-    return Surveyed(sighting, found, await _notifies(reactor, found.scan, sighting.via, new_id))
+    notifies = await _notifies(reactor, found.scan, sighting.via, new_id, trust_in)
+    place = address_of(found.scan)
+    return Surveyed(sighting, found, notifies, None if pins is None else pins.found.get((place.host, place.port)))

@@ -19,7 +19,7 @@ from wsdgateway.tls.files import BadFile, as_openssl, read_certificates, read_ke
 
 SOON = timedelta(days=14)
 # Of TLS 1.2; those of 1.3 are all like these.
-CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL")  # type: ignore[no-untyped-call]
+CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL")
 
 
 @attrs.frozen
