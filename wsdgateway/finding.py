@@ -49,7 +49,8 @@ class Finding(Service):
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], voice: Voice,
                  is_own: Callable[[str], bool], note: Note, accounts: Accounts, metrics: Metrics, store: IStore,
-                 base_on: Callable[[Link, str | None], str | None], bridging: Bridging) -> None:
+                 base_on: Callable[[Link, str | None], str | None], allows: Callable[[str, str, str], bool],
+                 bridging: Bridging) -> None:
         self._reactor = reactor
         self._config = config
         self._known: dict[str, tuple[str | None, str | None]] = {}
@@ -61,7 +62,8 @@ class Finding(Service):
         discovery = config.discovery
         self._targets = Targets(
             reactor, voice, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
-            proxy=proxy_service(config.gateway.name) if discovery.proxy else None, dropped=metrics.discovery_dropped)
+            proxy=proxy_service(config.gateway.name) if discovery.proxy else None, dropped=metrics.discovery_dropped,
+            allows=allows)
         self._search = Search(
             reactor, voice, seconds=seconds, period=discovery.search, directed=discovery.directed, is_own=is_own,
             missing=self._missing, overdue=self._overdue, readdressed=self._readdressed, tell=self._told,

@@ -16,6 +16,7 @@ from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
 LOCAL, DEVICE, REFUSED = "local", "device", "refused"
 OK, FAULT, ERROR = "ok", "fault", "error"
+RULE, RATE, JOBS, CONNECTIONS = REASONS = ("rule", "rate", "jobs", "connections")  # why a client is refused
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -79,6 +80,8 @@ class Metrics:
                                           ("reason",), registry=self.registry)
         self._lines = Counter("wsdgateway_exchange_log_lines", "Lines of the exchange log",
                               ("outcome",), registry=self.registry)
+        self._refused = Counter("wsdgateway_refused", "Clients' requests and connections that were refused by a rule "
+                                "or a limit", ("scanner", "reason"), registry=self.registry)
         self._captures = Counter("wsdgateway_captures", "Exchanges captured",
                                  ("outcome",), registry=self.registry)
         for counter in (self._lines, self._captures):
@@ -105,6 +108,10 @@ class Metrics:
         if kept is None:
             kept = self._kept_device[key] = self._device_requests.labels(*key)
         kept.inc()
+
+    def refused(self, scanner: str | None, reason: str) -> None:
+        """A client was refused something for one of `REASONS`; no scanner where that was before it named one."""
+        self._refused.labels(scanner or "", reason).inc()
 
     def image_bytes(self, scanner: str, size: int) -> None:
         """So many bytes of an image went by."""

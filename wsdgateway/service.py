@@ -18,6 +18,8 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.bridge.jobtable import Job
+from wsdgateway.bridge.permission import Permission
+from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.bridging import GONE, Bridging
 from wsdgateway.config.changes import compare
 from wsdgateway.config.reading import ConfigError, read_config
@@ -64,6 +66,11 @@ def _limits(config: Config) -> Limits:
     return Limits(limits.request_body, limits.connections, limits.keepalive_timeout, limits.header_timeout)
 
 
+def _quotas(config: Config) -> dict[str, Any]:
+    limits = config.limits
+    return {"requests": limits.client_requests, "jobs": limits.client_jobs, "unlimited": limits.unlimited}
+
+
 class GatewayService(MultiService):
     """The whole gateway: listeners, scanners, store and admin site."""
 
@@ -84,7 +91,10 @@ class GatewayService(MultiService):
         self.recording.use(config)
         log = self.recording.log
         accounts = Accounts(None, self.metrics, log, seconds=seconds, wall=wall)
-        self._reception = Reception(accounts, new_id=new_id, directed=directed)
+        self._permission = Permission(allow.rule for allow in config.allow)
+        self._quotas = Quotas(**_quotas(config))
+        self._reception = Reception(accounts, new_id=new_id, directed=directed, permission=self._permission,
+                                    quotas=self._quotas)
         self._deliveries = Deliveries(reactor, self._sockets() // 2)
         self._policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._entrances.own_addresses())
@@ -94,10 +104,11 @@ class GatewayService(MultiService):
             reactor, config, seconds=seconds, voice=Voice(
                 new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
             note=self.recording.discovery, accounts=accounts, metrics=self.metrics, store=self.store,
+            allows=lambda *asked: self._permission.allows(*asked),
             base_on=lambda link, client: self._entrances.base_on(link, client), bridging=self._bridging)
         self._bridging.around = Surroundings(
-            reactor, seconds, wall, new_id, self.metrics, log, self.store, self._policy, self._deliveries, directed,
-            self._finding.changed, self._finding.resolve,
+            reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._policy,
+            self._deliveries, directed, self._finding.changed, self._finding.resolve,
             lambda device, zone: self._entrances.events_base(device, zone), self._finished)
         for scanner in config.scanner:
             if scanner.bridge:
@@ -190,6 +201,8 @@ class GatewayService(MultiService):
         config = self.config = changes.config
         self._door.limits = _limits(config)
         self._entrances.configure(config)
+        self._permission.change(allow.rule for allow in config.allow)
+        self._quotas.change(**_quotas(config))
         self._policy.networks = config.events.client_networks
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)

@@ -15,6 +15,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from wsdgateway.bridge.decisions import Answer, Reply
+from wsdgateway.bridge.permission import Permission
 from wsdgateway.bridge.routing import Endpoint, route
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
@@ -154,8 +155,8 @@ class Model(RuleBasedStateMachine):
         self.scanner = Scanner(
             ScannerOptions("s", scan="http://192.0.2.20/scan", client_retry=GIVE_UP, expires=GRANT, client_queue=1000),
             Surroundings(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
-                         ExchangeLog(), self.store, policy, self, None, lambda name: None, lambda uuid: None, self.base,
-                         lambda *_: None))
+                         ExchangeLog(), self.store, Permission(), policy, self, None, lambda name: None,
+                         lambda uuid: None, self.base, lambda *_: None))
         life = self.clock
         # What is left of a killed process does nothing any more.
         self.scanner.requests.ask = lambda _, *request: self.device.own(*request) if life is self.clock else Deferred()
@@ -167,7 +168,7 @@ class Model(RuleBasedStateMachine):
         self.ids += 1
         return f"urn:uuid:{self.now}-{self.ids}"
 
-    async def base(self, host, port):
+    async def base(self, device, zone):
         return "http://192.0.2.5:5357"
 
     def wall(self):

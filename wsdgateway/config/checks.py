@@ -13,8 +13,12 @@ from twisted.internet.endpoints import serverFromString
 
 from wsdgateway.bridge.adoption import Exclusion, read_exclusion
 from wsdgateway.config.endpoints import BadEndpoint, is_ssl, read_ssl
+from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
 from wsdgateway.tls.files import PIN
 
+# What a client may ask a scanner for, as `[[allow]]` and the metrics call it.
+OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), "Probe", "Resolve",
+              OTHER.name)
 NAME = re.compile(r"[a-z0-9-]{1,63}")
 _UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -137,6 +141,35 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(text(item), strict=False) for item in value)
     except (ValueError, Wrong):
         raise Wrong(what) from None
+
+
+def some_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    """A list of IP networks, of one at least: a rule for nobody is a slip. Raises `Wrong`."""
+    if value == []:
+        raise Wrong('a list of networks like ["198.51.100.0/24"]; leave the key out for everybody')
+    return networks(value)
+
+
+def scanner_patterns(value: Any) -> tuple[str, ...]:
+    """A list of scanners' names, with `*` and `?` for any characters and any one. Raises `Wrong`."""
+    if not isinstance(value, list) or not value or not all(
+            isinstance(item, str) and re.fullmatch(r"[a-z0-9*?-]{1,63}", item) for item in value):
+        raise Wrong('a list of scanners\' names like ["front-desk", "floor3-*"]; leave the key out for every scanner')
+    return tuple(value)
+
+
+def operations(value: Any) -> tuple[str, ...]:
+    """A list of what clients may ask for. Raises `Wrong`."""
+    if not isinstance(value, list) or not value or not all(item in OPERATIONS for item in value):
+        raise Wrong(f"a list of {', '.join(OPERATIONS)}; leave the key out for everything")
+    return tuple(value)
+
+
+def client_rate(value: Any) -> float:
+    """How many in a second. Raises `Wrong`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1000000:
+        raise Wrong("a number from 1 to 1000000")
+    return float(value)
 
 
 def token(value: Any) -> str:

@@ -12,6 +12,7 @@ from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.checks import NAME, Wrong, endpoint
 from wsdgateway.config.sections import (
     Admin,
+    Allow,
     Cache,
     Config,
     Discovery,
@@ -34,7 +35,7 @@ class ConfigError(Exception):
 
 _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
            "exchange_log": ExchangeLog, "admin": Admin}
-_ARRAYS = {"listen": Listen, "scanner": ScannerConfig}
+_ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
 
 
 def _shown(value: Any) -> str:

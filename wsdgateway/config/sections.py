@@ -6,14 +6,17 @@ The keys are those of the contract; `config/gateway.toml` shows each of them.
 import re
 import socket
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from wsdgateway.bridge.adoption import Exclusion
+from wsdgateway.bridge.permission import Rule
 from wsdgateway.config import checks
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 def _key(check: Callable[[Any], Any], default: Any = attrs.NOTHING) -> Any:
@@ -114,6 +117,25 @@ class LimitsConfig:
     keepalive_timeout: float = _key(checks.seconds, 60.0)
     header_timeout: float = _key(checks.seconds, 15.0)
     stop_timeout: float = _key(checks.seconds, 10.0)
+    client_requests: float = _key(checks.client_rate, 1000.0)
+    client_connections: int = _key(checks.whole(1, 1000000), 1500)
+    client_jobs: int = _key(checks.whole(1, 10000), 20)
+    unlimited: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, LOOPBACK)
+
+
+@attrs.frozen
+class Allow:
+    """`[[allow]]`"""
+
+    clients: tuple[IPv4Network | IPv6Network, ...] = _key(checks.some_networks, ())
+    scanners: tuple[str, ...] = _key(checks.scanner_patterns, ())
+    operations: tuple[str, ...] = _key(checks.operations, ())
+    deny: bool = _key(checks.flag, False)
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that this is."""
+        return Rule(self.clients, self.scanners, self.operations, self.deny)
 
 
 @attrs.frozen
@@ -158,6 +180,7 @@ class Config:
     folder: Path
     listen: tuple[Listen, ...]
     scanner: tuple[ScannerConfig, ...] = ()
+    allow: tuple[Allow, ...] = ()
     gateway: Gateway = Gateway()
     cache: Cache = Cache()
     events: Events = Events()

@@ -45,6 +45,10 @@ class Accounts:
             self._metrics.request(self._scanner, operation, source, elapsed)
         self._add(turn, operation, source, elapsed, envelope, job_id)
 
+    def refused(self, reason: str) -> None:
+        """A client is refused what it asks for; `reason` is a name of `metrics`."""
+        self._metrics.refused(self._scanner, reason)
+
     def event(self, turn: Turn, event: str, started: float, envelope: Envelope | None, job_id: str | None) -> None:
         """A scanner's notification has been answered."""
         if turn.tape is not None:

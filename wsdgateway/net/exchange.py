@@ -25,6 +25,7 @@ from wsdgateway.net.failures import BadDevice, DeviceError, fault_for
 from wsdgateway.net.relay import relay
 from wsdgateway.net.standin import StandIn
 from wsdgateway.net.turn import Turn
+from wsdgateway.net.turnstile import Turnstile
 from wsdgateway.scan.operations import OTHER, RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
@@ -42,8 +43,9 @@ class Exchanges:
     log = Logger()
 
     def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, stand_in: StandIn,
-                 directed: DirectedDiscovery, metrics: Metrics, accounts: Accounts, *, seconds: Callable[[], float],
-                 new_id: Callable[[], str], after_learning: Callable[[], None], on_trouble: Callable[[], None]) -> None:
+                 directed: DirectedDiscovery, metrics: Metrics, accounts: Accounts, turnstile: Turnstile, *,
+                 seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None],
+                 on_trouble: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
         self._source = source
@@ -51,6 +53,7 @@ class Exchanges:
         self._directed = directed
         self._metrics = metrics
         self._accounts = accounts
+        self._turnstile = turnstile
         self._seconds = seconds
         self._new_id = new_id
         self._after_learning = after_learning
@@ -65,6 +68,9 @@ class Exchanges:
         if isinstance(question, Rejected):
             turn.refuse(question.fault, question.relates_to, self._new_id())
             self._accounts.client(turn, question.operation, REFUSED, started, question.envelope)
+            return
+        name = question.name if isinstance(question, DeviceRequest) else question.operation.name
+        if not self._turnstile.admits(turn, name, question.envelope, started):
             return
         if isinstance(question, DeviceRequest):
             asking = Deferred.fromCoroutine(self._serve_device(turn, question, started))

@@ -11,11 +11,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.decisions import Refuse
+from wsdgateway.bridge.permission import Permission
+from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.bridge.routing import Endpoint
 from wsdgateway.discovery.messages import read_addressed
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.http.messages import is_soap
-from wsdgateway.metrics import REFUSED
+from wsdgateway.metrics import RATE, REFUSED
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.scanner import Scanner
@@ -37,8 +39,11 @@ class Reception:
 
     log = Logger()
 
-    def __init__(self, accounts: Accounts, *, new_id: Callable[[], str], directed: DirectedDiscovery) -> None:
+    def __init__(self, accounts: Accounts, *, new_id: Callable[[], str], directed: DirectedDiscovery,
+                 permission: Permission, quotas: Quotas) -> None:
         self._accounts = accounts
+        self._permission = permission
+        self._quotas = quotas
         self._new_id = new_id
         self._directed = directed
         self._scanners: dict[bytes, Scanner] = {}
@@ -66,6 +71,9 @@ class Reception:
             turn.answer(405, b"SOAP is sent by POST.\n", _TEXT, ((b"Allow", b"POST"),))
         elif not is_soap(request.content_type):
             turn.answer(415, b"Send SOAP 1.2 as application/soap+xml.\n", _TEXT)
+        elif b"/events/" not in request.path and not self._quotas.admits_request(turn.client, self._accounts.now()):
+            turn.answer(429, b"This client asks too often; wait a second.\n", _TEXT, ((b"Retry-After", b"1"),))
+            self._accounts.refused(RATE)
         else:
             place(turn)
             return
@@ -102,7 +110,8 @@ class Reception:
         self._accounts.client(turn, OTHER.name, REFUSED, started, envelope)
 
     async def _discover(self, turn: Turn, envelope: Envelope, name: str, started: float) -> None:
-        stand_ins = [scanner.stand_in for scanner in self._scanners.values()]
+        stand_ins = [scanner.stand_in for scanner in self._scanners.values()
+                     if self._permission.allows(turn.client, scanner.name, name)]
         decision, source = await self._directed.answer(stand_ins, envelope, turn.base())
         if isinstance(decision, Refuse):
             turn.refuse(decision.fault, envelope.message_id, self._new_id())

@@ -37,6 +37,8 @@ from wsdgateway.net.panel import Panel
 from wsdgateway.net.standin import Described, Guise, StandIn
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
+from wsdgateway.net.turnstile import Turnstile
+from wsdgateway.scan.operations import SUBSCRIBE
 
 
 class Scanner:
@@ -85,7 +87,8 @@ class Scanner:
             around.reactor, seconds=around.seconds, device=self.device, check=self.stand_in.check)
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
-            accounts, seconds=around.seconds, new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
+            accounts, Turnstile(self.name, around.permission, accounts, around.new_id), seconds=around.seconds,
+            new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._where: Whereabouts | None = None
@@ -190,6 +193,8 @@ class Scanner:
                 self.bridge.subscriptions.put(one)
             if not policy.still_allows(one.notify_to, one.client):
                 self.audience.end(one, SOURCE_CANCELING, "Notifications may not go there any more.")
+            elif not self._around.permission.allows(one.client, self.name, SUBSCRIBE.name):
+                self.audience.end(one, SOURCE_CANCELING, "This client may not listen to the scanner any more.")
 
     def adjust(self, options: ScannerOptions) -> None:
         """Other bounds, from now on; where the scanner is, and what it is called, must be the same.

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from wsdgateway.bridge.jobtable import Job
+from wsdgateway.bridge.permission import Permission
 from wsdgateway.bridge.sinks import Network
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
@@ -67,6 +68,7 @@ class Surroundings:
     metrics: Metrics
     log: ExchangeLog
     store: Keeping
+    permission: Permission
     policy: SinkPolicy
     deliveries: Deliveries
     directed: DirectedDiscovery

@@ -53,13 +53,16 @@ class Targets:
 
     `base_on` gives the URL under which a client at an address, or anybody, reaches us over a link, None if nobody does.
     `proxy` is what a Probe for a discovery proxy is answered with. `dropped` is told why something is not answered.
+    `allows` says whether a client may ask for a stand-in by its name.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, voice: Voice, *, seconds: Callable[[], float], answer_rate: float,
                  base_on: Callable[[Link, str | None], str | None], proxy: TargetService | None,
-                 dropped: Callable[[str], None]) -> None:
+                 dropped: Callable[[str], None],
+                 allows: Callable[[str, str, str], bool] = lambda client, scanner, operation: True) -> None:
+        self._allows = allows
         self._reactor = reactor
         self._voice = voice
         self._seconds = seconds
@@ -177,7 +180,7 @@ class Targets:
             return  # its repeat
         base = self._base_on(link, host)
         try:
-            services = self._matches(message, base or NOWHERE)
+            services = self._matches(message, base or NOWHERE, host)
         except UnknownRule:
             self._dropped("rule")
             return
@@ -200,13 +203,14 @@ class Targets:
                 self._dropped("busy")
                 return
 
-    def _matches(self, message: Message, base: str) -> list[TargetService]:
+    def _matches(self, message: Message, base: str, client: str) -> list[TargetService]:
         """The services that are asked for, at their addresses under `base`."""
         probe = message.content
         if isinstance(probe, Probe) and self._proxy is not None and probe.types and (
                 set(probe.types) <= set(self._proxy.types)):
             return asked_for(message, {"/": self._proxy}, base)
-        here = {stand_in.path(): stand_in.service for stand_in in self._stand_ins.values()}
+        here = {stand_in.path(): stand_in.service for name, stand_in in self._stand_ins.items()
+                if self._allows(client, name, message.name)}
         return asked_for(message, {path: service for path, service in here.items() if service is not None}, base)
 
     def _writing(self, message: Message, matches: list[TargetService]) -> Callable[[], bytes]:

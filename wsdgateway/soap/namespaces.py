@@ -16,7 +16,7 @@ WSE = "http://schemas.xmlsoap.org/ws/2004/08/eventing"
 WSCN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 PNPX = "http://schemas.microsoft.com/windows/pnpx/2005/10"
 XOP = "http://www.w3.org/2004/08/xop/include"
-GATEWAY = "urn:wsdgateway"  # of the type by which stand-ins are known to other gateways
+GATEWAY = "urn:wsdgateway"  # of faults of our own, and the type by which stand-ins are known to other gateways
 STAND_IN_TYPE = "StandIn"
 
 PREFIXES = {
@@ -27,6 +27,7 @@ PREFIXES = {
     "wsx": WSX,
     "wse": WSE,
     "wscn": WSCN,
+    "gateway": GATEWAY,
 }
 
 

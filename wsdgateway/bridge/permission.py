@@ -1,0 +1,73 @@
+"""Who may do what: rules by a client's network, the scanner, and the operation.
+
+The configuration's `[[allow]]`: the first rule that fits decides; where none does, clients of private networks may do
+everything, others nothing (RFC 1918, RFC 4193, loopback, link-local).
+"""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+import attrs
+
+from wsdgateway.soap.faults import Fault
+
+MAX_KNOWN = 8192  # decisions that are kept at hand
+
+Network = IPv4Network | IPv6Network
+
+
+@attrs.frozen
+class Rule:
+    """`clients` are networks, `scanners` patterns of names with `*` and `?`, `operations` names; none of a kind means
+    all of it. `deny`: who fits may not.
+    """
+
+    clients: tuple[Network, ...] = ()
+    scanners: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    deny: bool = False
+
+    def fits(self, address: IPv4Address | IPv6Address | None, scanner: str, operation: str) -> bool:
+        """Whether the rule is about that; `address` is None for a client that has none, as on a UNIX socket."""
+        return ((not self.clients or (address is not None and any(address in network for network in self.clients)))
+                and (not self.scanners or any(fnmatchcase(scanner, pattern) for pattern in self.scanners))
+                and (not self.operations or operation in self.operations))
+
+
+class Permission:
+    """What the rules say. Clients are IP addresses as sockets tell them."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self.change(rules)
+
+    def change(self, rules: Iterable[Rule]) -> None:
+        """Other rules, from now on."""
+        self._rules = tuple(rules)
+        self.allows = lru_cache(maxsize=MAX_KNOWN)(self._allows)
+
+    def _allows(self, client: str, scanner: str, operation: str) -> bool:
+        """Whether the client may do that with the scanner."""
+        address = plain_address(client)
+        for rule in self._rules:
+            if rule.fits(address, scanner, operation):
+                return not rule.deny
+        return address is None or address.is_private or address.is_link_local
+
+
+@lru_cache(maxsize=MAX_KNOWN)
+def plain_address(client: str) -> IPv4Address | IPv6Address | None:
+    """A client's IP address without a scope, an IPv4 one in IPv6's clothes as itself; None if it has none."""
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def not_allowed(client: str, scanner: str, operation: str) -> Fault:
+    """What a client is told that may not do that. WS-Scan has no subcode for it, so it is one of our own."""
+    return Fault("Sender", "gateway:NotAllowed", (
+        f"{client} may not use {operation} of {scanner} here; ask the administrator of this gateway for a rule in "
+        "[[allow]]."), 403)

@@ -1,0 +1,89 @@
+"""How much one client may ask of the gateway: requests a second, and jobs at once.
+
+The configuration's `[limits] client_…`. A client is an IP address, or for IPv6 a network of 64 bits, for whoever has
+one address there has all of them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from wsdgateway.bridge.permission import plain_address
+from wsdgateway.discovery.limiting import AnswerLimit
+from wsdgateway.soap.faults import Fault
+
+Network = IPv4Network | IPv6Network
+
+MAX_JOBS = 10000  # that are known to be somebody's, of all clients together
+# WS-Scan: a scanner ends a job by itself 60 seconds after the last RetrieveImage; nobody may tell us.
+FORGOTTEN_SECONDS = 120.0
+
+
+@lru_cache(maxsize=8192)
+def client_of(address: str) -> str:
+    """What a client is counted by."""
+    plain = plain_address(address)
+    if plain is None or plain.version == 4:
+        return address if plain is None else str(plain)
+    return str(ip_network((plain, 64), strict=False))
+
+
+class Quotas:
+    """Clients in the networks `unlimited` may ask as much as they like. Times are in seconds on one monotonic clock."""
+
+    def __init__(self, *, requests: float, jobs: int, unlimited: Iterable[Network]) -> None:
+        self._jobs: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
+        self.change(requests=requests, jobs=jobs, unlimited=unlimited)
+
+    def change(self, *, requests: float, jobs: int, unlimited: Iterable[Network]) -> None:
+        """Other bounds, from now on."""
+        self._rate = AnswerLimit(requests)
+        self._most_jobs = jobs
+        networks = tuple(unlimited)
+
+        def is_limited(client: str) -> bool:
+            address = plain_address(client)
+            return address is not None and not any(address in network for network in networks)
+
+        self.is_limited = lru_cache(maxsize=8192)(is_limited)
+
+    def admits_request(self, client: str, now: float) -> bool:
+        """Whether the client may ask something now; if so it is counted."""
+        return not self.is_limited(client) or self._rate.spend(client_of(client), now)
+
+    # Jobs. One is known by the scanner's name and its JobId.
+
+    def admits_job(self, client: str, now: float) -> bool:
+        """Whether the client may begin another job."""
+        if not self.is_limited(client):
+            return True
+        while self._jobs and now - next(iter(self._jobs.values()))[1] > FORGOTTEN_SECONDS:
+            self._jobs.popitem(last=False)
+        owner = client_of(client)
+        return sum(whose == owner for whose, _ in self._jobs.values()) < self._most_jobs
+
+    def job_began(self, client: str, scanner: str, job_id: str, now: float) -> None:
+        """A job was created for the client."""
+        self._jobs[scanner, job_id] = client_of(client), now
+        self._jobs.move_to_end((scanner, job_id))
+        if len(self._jobs) > MAX_JOBS:
+            self._jobs.popitem(last=False)
+
+    def job_lives(self, scanner: str, job_id: str, now: float) -> None:
+        """Somebody has fetched an image of the job."""
+        known = self._jobs.get((scanner, job_id))
+        if known is not None:
+            self._jobs[scanner, job_id] = known[0], now
+            self._jobs.move_to_end((scanner, job_id))
+
+    def job_ended(self, scanner: str, job_id: str) -> None:
+        """The job is over."""
+        self._jobs.pop((scanner, job_id), None)
+
+
+def too_many_jobs(most: int) -> Fault:
+    """What a client is told that has so many jobs running."""
+    return Fault("Receiver", "wscn:ServerErrorTemporaryError", (
+        f"This client has {most} jobs running through this gateway, as many as one may have; let one of them end, or "
+        "cancel it, and try again."))
