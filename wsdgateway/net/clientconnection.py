@@ -24,6 +24,7 @@ from wsdgateway.net.turn import Turn
 
 LINGER_SECONDS = 2.0
 MAX_LINGER_BYTES = 8 * 1024 * 1024
+MAX_REFUSED = 100  # connections beyond the bound that are told so; more than that are closed without a word
 
 
 @attrs.frozen
@@ -70,6 +71,15 @@ class Door(Protocol):
     def left(self) -> None:
         """A connection is gone."""
 
+    def idles(self, connection: "ClientConnection") -> None:
+        """It has been answered, and waits for its next request."""
+
+    def works(self, connection: "ClientConnection") -> None:
+        """It does not wait for its next request any more, or is being closed."""
+
+    def make_room(self) -> bool:
+        """Close the connection that has waited longest for its next request. False if none waits."""
+
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
 class ClientConnection(TwistedProtocol):
@@ -109,8 +119,12 @@ class ClientConnection(TwistedProtocol):
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self._expect_within(self._door.limits.header_timeout)
-        if len(self._door.connections) > self._door.limits.connections:
-            self._refuse(Refusal(503, "Too many connections; try again later."))
+        beyond = len(self._door.connections) - self._door.limits.connections
+        if beyond > 0 and not self._door.make_room():
+            if beyond > MAX_REFUSED:
+                self.abort()
+            else:
+                self._refuse(Refusal(503, "Too many connections; try again later."))
 
     # Reading.
 
@@ -120,6 +134,7 @@ class ClientConnection(TwistedProtocol):
             if self._lingering > MAX_LINGER_BYTES:
                 self.abort()
             return
+        self._door.works(self)
         if self._splitter is not None:
             self._splitter.feed(data)
         elif self._door.records and not self._reader.reading:
@@ -200,6 +215,7 @@ class ClientConnection(TwistedProtocol):
 
     def _close(self) -> None:
         """Close once everything is written. A transport with a paused producer would wait for it for ever."""
+        self._door.works(self)
         self._outbox.flush()
         self._last_pending = self.pending()
         self.transport.unregisterProducer()
@@ -240,11 +256,22 @@ class ClientConnection(TwistedProtocol):
                                 else self._door.limits.keepalive_timeout)
             if not self._looping and (self._waiting or self._refusal or self._expected):
                 self._next()
+            self._perhaps_idle()
         else:
             self._waiting.clear()
             self._refusal = None
             self._expect_within(self._door.limits.keepalive_timeout)
             self._close()
+
+    def _perhaps_idle(self) -> None:
+        """Say so if nothing is under way here: no request, no part of one, and no answer that the client has to take.
+
+        RFC 9112, section 9.5: such a connection may be closed at any time. One that has asked nothing yet is not meant:
+        its first request is on its way, and `header_timeout` bounds it.
+        """
+        if self._turn is None and not (self._asking or self._waiting or self._refusal or self._paused or self._lost
+                                       or self._lingering):
+            self._door.idles(self)
 
     def drain(self) -> None:
         """Close now, or as soon as the request under way has been answered."""
@@ -309,6 +336,7 @@ class ClientConnection(TwistedProtocol):
             self._turn.producer.resumeProducing()
         elif self._turn is None and not self._lost:
             self._next()
+            self._perhaps_idle()
 
     def stopProducing(self) -> None:
         """The transport is going away; connectionLost follows."""
@@ -329,6 +357,7 @@ class ClientConnection(TwistedProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
         self._door.connections.discard(self)
+        self._door.works(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -39,6 +39,7 @@ class FrontDoor(Factory):
         self.refused = refused
         self.base = base
         self.connections: set[ClientConnection] = set()
+        self._idle: dict[ClientConnection, None] = {}  # the one that waits longest first
         self.post = PostOffice(reactor)
         self._wall = wall
         self._log = log
@@ -65,6 +66,21 @@ class FrontDoor(Factory):
         if self._date[0] != now:
             self._date = (now, http_date(now))
         return self._date[1]
+
+    def idles(self, connection: ClientConnection) -> None:
+        """It has been answered, and waits for its next request."""
+        self._idle[connection] = None
+
+    def works(self, connection: ClientConnection) -> None:
+        """It does not wait for its next request any more, or is being closed."""
+        self._idle.pop(connection, None)
+
+    def make_room(self) -> bool:
+        """Close the connection that has waited longest for its next request. False if none waits."""
+        longest = next(iter(self._idle), None)
+        if longest is not None:
+            longest.drain()
+        return longest is not None
 
     def left(self) -> None:
         """A connection is gone."""

@@ -1,0 +1,87 @@
+"""At the bound of connections: who waits longest for nothing makes room. RFC 9112, sections 9.3 and 9.5."""
+
+from test_parts import REQUEST, Door
+
+from wsdgateway.net.clientconnection import MAX_REFUSED
+
+
+def closed(transport):
+    return transport.disconnecting
+
+
+def refused(transport):
+    return transport.value().startswith(b"HTTP/1.1 503 ")
+
+
+def answered(door):
+    protocol, transport = door.connect()
+    protocol.dataReceived(REQUEST)
+    assert transport.value().startswith(b"HTTP/1.1 200 ")
+    return protocol, transport
+
+
+def test_the_connection_that_idles_longest_is_closed_for_a_new_one():
+    door = Door(connections=3)
+    first, second, third = (answered(door) for _ in range(3))
+    first[0].dataReceived(REQUEST)  # now the second one waits longest
+    fourth = answered(door)
+    assert [closed(transport) for _, transport in (first, second, third, fourth)] == [False, True, False, False]
+    fifth = answered(door)
+    assert closed(third[1]) and not refused(fifth[1])
+    assert not door.refusals
+
+
+def test_one_makes_room_for_each_of_many_that_come_at_once():
+    door = Door(connections=10)
+    idle = [answered(door) for _ in range(10)]
+    new = [door.connect() for _ in range(4)]
+    assert [closed(transport) for _, transport in idle] == [True] * 4 + [False] * 6
+    assert not any(refused(transport) for _, transport in new)
+
+
+def test_who_is_busy_asks_or_has_not_taken_its_answer_is_left_alone():
+    turns = []
+    door = Door(lambda turn: turns.append(turn) if turn.request.path == b"/slow" else turn.answer(200, b""),
+                connections=4)
+    busy, asking, reading, fresh = door.connect(), answered(door), answered(door), door.connect()
+    busy[0].dataReceived(REQUEST.replace(b"/", b"/slow", 1))
+    asking[0].dataReceived(REQUEST[:10])
+    reading[0].pauseProducing()
+    reading[0].dataReceived(REQUEST)
+    everybody = (busy, asking, reading, fresh)
+    _, late = door.connect()
+    assert refused(late) and len(door.refusals) == 1
+    assert not any(closed(transport) for _, transport in everybody)
+    turns[0].answer(200, b"")
+    assert not refused(door.connect()[1])
+    assert closed(busy[1]) and not any(closed(transport) for _, transport in everybody[1:])
+
+
+def test_a_client_that_has_taken_its_answer_idles():
+    door = Door(connections=1)
+    protocol, transport = answered(door)
+    protocol.pauseProducing()
+    protocol.dataReceived(REQUEST)
+    protocol.resumeProducing()
+    assert not refused(door.connect()[1])
+    assert closed(transport)
+
+
+def test_what_was_closed_is_forgotten():
+    door = Door(connections=2)
+    for protocol, _ in [answered(door), answered(door)]:
+        protocol.connectionLost()
+    answered(door)
+    gone = answered(door)
+    door.factory.drain()
+    assert closed(gone[1])
+    assert door.factory.make_room() is False
+
+
+def test_a_flood_is_not_told_one_by_one():
+    door = Door(connections=1)
+    door.connect()
+    late = [door.connect()[1] for _ in range(MAX_REFUSED + 20)]
+    assert [refused(transport) for transport in late] == [True] * MAX_REFUSED + [False] * 20
+    assert all(transport.disconnected for transport in late[MAX_REFUSED:])
+    assert len(door.refusals) == MAX_REFUSED
