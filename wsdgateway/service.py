@@ -68,7 +68,8 @@ def _limits(config: Config) -> Limits:
 
 def _quotas(config: Config) -> dict[str, Any]:
     limits = config.limits
-    return {"requests": limits.client_requests, "jobs": limits.client_jobs, "unlimited": limits.unlimited}
+    return {"requests": limits.client_requests, "connections": limits.client_connections, "jobs": limits.client_jobs,
+            "unlimited": limits.unlimited}
 
 
 class GatewayService(MultiService):
@@ -115,7 +116,8 @@ class GatewayService(MultiService):
                 self._bridging.bridge(scanner)
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=_limits(config),
                                respond=self._reception.respond, refused=self._refused,
-                               base=lambda host, port: self._entrances.base(host, port), log=log)
+                               base=lambda host, port: self._entrances.base(host, port), log=log,
+                               quotas=self._quotas, denied=lambda reason: self.metrics.refused(None, reason))
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds)

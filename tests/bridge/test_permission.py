@@ -32,7 +32,8 @@ def test_the_first_rule_that_fits_decides():
 
 def test_to_let_in_no_more_than_the_rules_say():
     permission = Permission([Rule((LAN,)), Rule(deny=True)])
-    assert [permission.allows(client, "a", "Get") for client in ("198.51.100.7", "10.0.0.1", "")] == [True, False, False]
+    assert [permission.allows(client, "a", "Get") for client in ("198.51.100.7", "10.0.0.1", "")] == [
+        True, False, False]
 
 
 def test_other_rules_hold_at_once():
@@ -67,7 +68,7 @@ def test_a_rule_as_it_is_written():
 
 
 def quotas(**more):
-    return Quotas(**{"requests": 10.0, "jobs": 2, "unlimited": [ip_network("127.0.0.0/8")], **more})
+    return Quotas(**{"requests": 10.0, "connections": 2, "jobs": 2, "unlimited": [ip_network("127.0.0.0/8")], **more})
 
 
 def test_requests_of_one_client_are_bounded_and_come_back_with_time():

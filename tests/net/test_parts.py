@@ -4,6 +4,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 
+from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.circuit import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Circuit
@@ -161,15 +162,18 @@ def test_an_outbox_on_another_transport_writes_at_once():
 class Door:
     """A front door in memory."""
 
-    def __init__(self, respond=lambda turn: turn.answer(200, turn.request.body), **limits):
+    def __init__(self, respond=lambda turn: turn.answer(200, turn.request.body), client_connections=2000, **limits):
+        self.denied = []
         self.reactor = MemoryReactorClock()
         self.refusals = []
         self.factory = FrontDoor(self.reactor, seconds=self.reactor.seconds, wall=lambda: 0.0, limits=Limits(**limits),
                                  respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
-                                 base=lambda host, port: f"http://{host}:{port}", log=ExchangeLog())
+                                 base=lambda host, port: f"http://{host}:{port}", log=ExchangeLog(),
+                                 quotas=Quotas(requests=1e6, connections=client_connections, jobs=1, unlimited=()),
+                                 denied=self.denied.append)
 
-    def connect(self):
-        protocol = self.factory.buildProtocol(None)
+    def connect(self, client=None):
+        protocol = self.factory.buildProtocol(client)
         transport = StringTransport()
         transport.startReading = transport.resumeProducing
         transport.stopReading = transport.pauseProducing

@@ -1,6 +1,7 @@
 """At the bound of connections: who waits longest for nothing makes room. RFC 9112, sections 9.3 and 9.5."""
 
 from test_parts import REQUEST, Door
+from twisted.internet.address import IPv4Address, IPv6Address
 
 from wsdgateway.net.clientconnection import MAX_REFUSED
 
@@ -75,7 +76,7 @@ def test_what_was_closed_is_forgotten():
     gone = answered(door)
     door.factory.drain()
     assert closed(gone[1])
-    assert door.factory.make_room() is False
+    assert door.factory.arrived(door.factory.buildProtocol(None)) == 1
 
 
 def test_a_flood_is_not_told_one_by_one():
@@ -85,3 +86,23 @@ def test_a_flood_is_not_told_one_by_one():
     assert [refused(transport) for transport in late] == [True] * MAX_REFUSED + [False] * 20
     assert all(transport.disconnected for transport in late[MAX_REFUSED:])
     assert len(door.refusals) == MAX_REFUSED
+
+
+def test_a_client_has_a_bound_of_its_own():
+    door = Door(client_connections=2)
+    one, other = IPv4Address("TCP", "10.0.0.1", 50000), IPv4Address("TCP", "10.0.0.2", 50000)
+    mine = [door.connect(one) for _ in range(3)]
+    assert [refused(transport) for _, transport in mine] == [False, False, True]
+    assert b"Too many connections" in mine[2][1].value()
+    assert not refused(door.connect(other)[1])
+    assert door.denied == ["connections"]
+    for protocol, _ in mine:
+        protocol.connectionLost()
+    assert not refused(door.connect(one)[1])
+    assert len(door.factory._of) == 2
+
+
+def test_an_ipv6_network_is_one_client():
+    door = Door(client_connections=1)
+    addresses = [IPv6Address("TCP", f"2001:db8::{number}", 50000) for number in (1, 2)]
+    assert [refused(door.connect(address)[1]) for address in addresses] == [False, True]

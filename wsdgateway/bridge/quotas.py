@@ -5,7 +5,7 @@ one address there has all of them.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -32,14 +32,15 @@ def client_of(address: str) -> str:
 class Quotas:
     """Clients in the networks `unlimited` may ask as much as they like. Times are in seconds on one monotonic clock."""
 
-    def __init__(self, *, requests: float, jobs: int, unlimited: Iterable[Network]) -> None:
-        self._jobs: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
-        self.change(requests=requests, jobs=jobs, unlimited=unlimited)
+    def __init__(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
+        self._jobs: OrderedDict[tuple[str, Hashable], tuple[str, float]] = OrderedDict()
+        self.change(requests=requests, connections=connections, jobs=jobs, unlimited=unlimited)
 
-    def change(self, *, requests: float, jobs: int, unlimited: Iterable[Network]) -> None:
+    def change(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
         """Other bounds, from now on."""
         self._rate = AnswerLimit(requests)
-        self._most_jobs = jobs
+        self._connections = connections
+        self.most_jobs = jobs
         networks = tuple(unlimited)
 
         def is_limited(client: str) -> bool:
@@ -52,6 +53,10 @@ class Quotas:
         """Whether the client may ask something now; if so it is counted."""
         return not self.is_limited(client) or self._rate.spend(client_of(client), now)
 
+    def connections_beyond(self, client: str, count: int) -> int:
+        """By how many that is too many connections of one client, 0 or less if it is not."""
+        return count - self._connections if self.is_limited(client) else 0
+
     # Jobs. One is known by the scanner's name and its JobId.
 
     def admits_job(self, client: str, now: float) -> bool:
@@ -61,10 +66,10 @@ class Quotas:
         while self._jobs and now - next(iter(self._jobs.values()))[1] > FORGOTTEN_SECONDS:
             self._jobs.popitem(last=False)
         owner = client_of(client)
-        return sum(whose == owner for whose, _ in self._jobs.values()) < self._most_jobs
+        return sum(whose == owner for whose, _ in self._jobs.values()) < self.most_jobs
 
-    def job_began(self, client: str, scanner: str, job_id: str, now: float) -> None:
-        """A job was created for the client."""
+    def job_began(self, client: str, scanner: str, job_id: Hashable, now: float) -> None:
+        """A job was created for the client; while it is being asked for, whatever stands for it is its JobId."""
         self._jobs[scanner, job_id] = client_of(client), now
         self._jobs.move_to_end((scanner, job_id))
         if len(self._jobs) > MAX_JOBS:
@@ -77,7 +82,7 @@ class Quotas:
             self._jobs[scanner, job_id] = known[0], now
             self._jobs.move_to_end((scanner, job_id))
 
-    def job_ended(self, scanner: str, job_id: str) -> None:
+    def job_ended(self, scanner: str, job_id: Hashable) -> None:
         """The job is over."""
         self._jobs.pop((scanner, job_id), None)
 

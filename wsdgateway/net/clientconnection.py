@@ -68,7 +68,10 @@ class Door(Protocol):
     def date(self) -> bytes:
         """The Date field for now."""
 
-    def left(self) -> None:
+    def arrived(self, connection: "ClientConnection") -> int:
+        """A connection is there. By how many that is too many, 0 if it is none."""
+
+    def left(self, connection: "ClientConnection") -> None:
         """A connection is gone."""
 
     def idles(self, connection: "ClientConnection") -> None:
@@ -76,9 +79,6 @@ class Door(Protocol):
 
     def works(self, connection: "ClientConnection") -> None:
         """It does not wait for its next request any more, or is being closed."""
-
-    def make_room(self) -> bool:
-        """Close the connection that has waited longest for its next request. False if none waits."""
 
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
@@ -114,17 +114,15 @@ class ClientConnection(TwistedProtocol):
         self._last_pending = 0
 
     def connectionMade(self) -> None:
-        self._door.connections.add(self)
+        beyond = self._door.arrived(self)
         self._outbox = Outbox(self.transport, self._door.post)
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self._expect_within(self._door.limits.header_timeout)
-        beyond = len(self._door.connections) - self._door.limits.connections
-        if beyond > 0 and not self._door.make_room():
-            if beyond > MAX_REFUSED:
-                self.abort()
-            else:
-                self._refuse(Refusal(503, "Too many connections; try again later."))
+        if beyond > MAX_REFUSED:
+            self.abort()
+        elif beyond > 0:
+            self._refuse(Refusal(503, "Too many connections; try again later."))
 
     # Reading.
 
@@ -356,8 +354,6 @@ class ClientConnection(TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
-        self._door.connections.discard(self)
-        self._door.works(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -367,4 +363,4 @@ class ClientConnection(TwistedProtocol):
             turn.gone = True
             if turn.on_gone is not None:
                 turn.on_gone()
-        self._door.left()
+        self._door.left(self)

@@ -3,6 +3,7 @@
 RFC 9112 section 9. What happens on each of them is `net.clientconnection`'s.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from wsdgateway.bridge.quotas import Quotas, client_of
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Refusal
+from wsdgateway.metrics import CONNECTIONS
 from wsdgateway.net.clientconnection import ClientConnection, Limits
 from wsdgateway.net.outbox import PostOffice
 from wsdgateway.net.routes import authority
@@ -24,14 +27,19 @@ Respond = Callable[[Turn], None]
 class FrontDoor(Factory):
     """The connections of all listeners. `seconds` is a monotonic clock, `wall` the time since 1970.
 
-    `base` gives the URL for clients that have reached us at an address and port.
+    `base` gives the URL for clients that have reached us at an address and port. `denied` is told the reason, a name of
+    `metrics`, for which a connection is one too many.
     """
 
     noisy = False
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
                  respond: Respond, refused: Callable[[ClientConnection, Refusal], None],
-                 base: Callable[[str, int], str], log: ExchangeLog) -> None:
+                 base: Callable[[str, int], str], log: ExchangeLog, quotas: Quotas,
+                 denied: Callable[[str], None]) -> None:
+        self._quotas = quotas
+        self._denied = denied
+        self._of: Counter[str] = Counter()
         self.reactor = reactor
         self.seconds = seconds
         self.limits = limits
@@ -75,15 +83,33 @@ class FrontDoor(Factory):
         """It does not wait for its next request any more, or is being closed."""
         self._idle.pop(connection, None)
 
-    def make_room(self) -> bool:
-        """Close the connection that has waited longest for its next request. False if none waits."""
-        longest = next(iter(self._idle), None)
-        if longest is not None:
-            longest.drain()
-        return longest is not None
+    def arrived(self, connection: ClientConnection) -> int:
+        """A connection is there. By how many that is too many, of its client or of all, 0 if it is none.
 
-    def left(self) -> None:
+        Where there are too many of all, the one that has waited longest for its next request makes room, if any does.
+        """
+        self.connections.add(connection)
+        client = client_of(connection.client)
+        self._of[client] += 1
+        beyond = self._quotas.connections_beyond(connection.client, self._of[client])
+        if beyond <= 0:
+            beyond = len(self.connections) - self.limits.connections
+            longest = next(iter(self._idle), None)
+            if beyond > 0 and longest is not None:
+                longest.drain()
+                return 0
+        if beyond > 0:
+            self._denied(CONNECTIONS)
+        return max(0, beyond)
+
+    def left(self, connection: ClientConnection) -> None:
         """A connection is gone."""
+        self.connections.discard(connection)
+        self.works(connection)
+        client = client_of(connection.client)
+        self._of[client] -= 1
+        if not self._of[client]:
+            del self._of[client]
         if not self.connections:
             waiting, self._waiting = self._waiting, []
             for empty in waiting:
