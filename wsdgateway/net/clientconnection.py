@@ -180,7 +180,7 @@ class ClientConnection(TwistedProtocol):
         """Say what is wrong, then read on a while without looking: a reset would take the answer away."""
         self.write([response_head(refusal.status, [
             (b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(refusal.body)),
-            (b"Connection", b"close")]), refusal.body])
+            (b"Connection", b"close")])[:-2], self._door.date(), b"\r\n", refusal.body])
         self._door.refused(self, refusal)
         self._linger()
 
