@@ -80,6 +80,7 @@ class RequestReader:
         self._events: list[Event] = []
         self._refusal: Refusal | None = None
         self._raw = 0
+        self._unseen = 0  # bytes fed since the head or the last piece of the body; httptools copies a line as it grows
         self._ignoring_upgrade = False
         self.finished = False
         self.reading = False
@@ -97,6 +98,7 @@ class RequestReader:
         if self.finished:
             return []
         self._raw += len(data)
+        self._unseen += len(data)
         self._consume(data)
         if self.reading and not self.finished:
             self._check_bounds()
@@ -117,7 +119,8 @@ class RequestReader:
     def _check_bounds(self) -> None:
         if self._in_head and self._raw > MAX_HEADER_BLOCK:
             self._refuse(Refusal(431, f"The header block is larger than {MAX_HEADER_BLOCK} bytes."))
-        elif self._raw > MAX_FRAMING_FACTOR * self._max_body + 2 * MAX_HEADER_BLOCK:
+        elif (self._unseen > 2 * MAX_HEADER_BLOCK
+              or self._raw > MAX_FRAMING_FACTOR * self._max_body + 2 * MAX_HEADER_BLOCK):
             self._refuse(Refusal(400, "The chunks of the body carry more framing than content."))
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -166,6 +169,7 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._unseen = 0
         if self._ignoring_upgrade:
             return
         version = self._parser.get_http_version()
@@ -247,6 +251,7 @@ class RequestReader:
             self._fail(501, "The only transfer coding known here is chunked.")
 
     def on_body(self, data: bytes) -> None:
+        self._unseen = 0
         if len(self._body) + len(data) > self._max_body:
             self._too_large()
         if not self._body:
