@@ -10,14 +10,14 @@ from wsdgateway.net.frontdoor import FrontDoor
 
 
 class Door:
-    """A front door in memory."""
+    """A front door in memory; `log` is the exchange log behind it."""
 
-    def __init__(self, respond=lambda turn: turn.answer(200, turn.request.body), **limits):
+    def __init__(self, respond=lambda turn: turn.answer(200, turn.request.body), *, log=None, **limits):
         self.reactor = MemoryReactorClock()
         self.refusals = []
         self.factory = FrontDoor(self.reactor, seconds=self.reactor.seconds, wall=lambda: 0.0, limits=Limits(**limits),
                                  respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
-                                 base=lambda host, port: f"http://{host}:{port}", log=ExchangeLog())
+                                 base=lambda host, port: f"http://{host}:{port}", log=log or ExchangeLog())
 
     def connect(self):
         protocol = self.factory.buildProtocol(None)

@@ -1,7 +1,8 @@
 """HTTP/1.1 at the front door: each case of RFC 9110 and 9112 with what must come of it.
 
 A case goes in whole, byte by byte, and with a valid request behind it, which is answered if and only if the connection
-goes on. Whatever comes back must be HTTP itself.
+goes on. Whatever comes back must be HTTP itself. Where the specification would rather have another answer than the 400
+that is given (501 for a method that nobody knows, HTTP/1.2 taken as 1.1), what can't be read by llhttp is not trusted.
 """
 
 import http_cases_connection
@@ -11,6 +12,7 @@ import pytest
 from doors import Door, answers, is_open
 from http_cases import POST
 
+from wsdgateway.http.layout import Splitter
 from wsdgateway.net.reception import Reception
 
 NEXT = POST + b"Content-Length: 4\r\n\r\nnext"
@@ -92,6 +94,15 @@ def test_the_list_is_long_and_names_each_case_once():
     assert len(CASES) >= 120
     assert len({str(case) for case in CASES}) == len(CASES)
     assert all(case.clause.startswith(("RFC 9110 ", "RFC 9112 ", "RFC 6585 ")) for case in CASES)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.goes_on and case.statuses in ((200,), (404,), (405,))],
+                         ids=str)
+def test_a_capture_has_each_request_as_it_came(case):
+    """Who reads requests and who records them must not differ on where one ends. RFC 9112 section 11.2."""
+    splitter = Splitter()
+    splitter.feed(case.data + NEXT)
+    assert (splitter.take(), splitter.take()) == (case.data, NEXT)
 
 
 @pytest.mark.parametrize(("target", "field", "host"), [

@@ -120,6 +120,8 @@ class ClientConnection(TwistedProtocol):
             if self._lingering > MAX_LINGER_BYTES:
                 self.abort()
             return
+        if self._reader.finished:
+            return  # what follows the last request is none, and is not kept
         if self._splitter is not None:
             self._splitter.feed(data)
         elif self._door.records and not self._reader.reading:
@@ -133,6 +135,8 @@ class ClientConnection(TwistedProtocol):
                 self._refusal = event
             else:
                 self._expected = True
+        if not self._reader.reading:
+            self._splitter = None  # at most empty lines are left in it
         if self._turn is None and not (self._asking or self._paused or self._waiting):
             self._asking = True
             self._expect_within(self._door.limits.header_timeout)
