@@ -12,7 +12,12 @@ CHUNKED = (b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-@pytest.mark.parametrize(("raw", "content"), [(POST, b"hello"), (CHUNKED, b"hello"), (GET, b"")])
+ZEROS = b"0" * 40
+
+
+@pytest.mark.parametrize(("raw", "content"), [
+    (POST, b"hello"), (CHUNKED, b"hello"), (GET, b""), (POST.replace(b"Length: ", b"Length: " + ZEROS), b"hello"),
+    (CHUNKED.replace(b"\r\n2\r\n", b"\r\n" + ZEROS + b"2\r\n"), b"hello")])
 def test_a_whole_request(raw, content):
     found = layout(raw + b"GET /next", request=True)
     assert found.end == len(raw)

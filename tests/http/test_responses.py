@@ -94,6 +94,33 @@ def test_what_is_no_answer_is_an_error(data):
         read([data])
 
 
+@pytest.mark.parametrize("data", [
+    *(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + coding + b"\r\n\r\n2\r\nhi\r\n0\r\n\r\n" for coding in [
+        b"gzip", b"gzip, chunked", b"chunked, gzip", b"chunked, chunked", b"chunked\r\nTransfer-Encoding: chunked",
+        b"identity"]),
+    b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n"])
+def test_only_chunked_and_http_1_are_understood(data):
+    """A client would get a body that it is not told how to read. RFC 9112 section 6.1."""
+    with pytest.raises(BadAnswer):
+        read([data], eof=True)
+
+
+def test_chunks_in_http_1_0_are_read_and_the_connection_given_up():
+    """RFC 9112 section 6.1."""
+    data = CHUNKED.replace(b"1.1 200 OK\r\n", b"1.0 200 OK\r\nConnection: keep-alive\r\n")
+    reader, events = read([data])
+    assert body(events) == b"0123456789"
+    assert not reader.reusable
+
+
+def test_control_characters_go_no_further():
+    """RFC 9110 section 5.5: where they are let in, they become blanks."""
+    _, [head, _] = read([b"HTTP/1.1 200 a\x00b\x1b\r\nContent-Length: 0\r\n\r\n"])
+    assert head.reason == b"a b "
+    _, [head, _] = read([b"HTTP/1.1 200 OK\r\nX: a\x00b\tc\x7f\r\nContent-Length: 0\r\n\r\n"], lenient=True)
+    assert head.headers[0] == (b"X", b"a b\tc")
+
+
 def test_interim_answers_are_passed_over():
     _, events = read([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nX: y\r\n\r\n" + LENGTH])
     assert events[0].status == 200

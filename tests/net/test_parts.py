@@ -1,20 +1,17 @@
 """The small parts of net that need no socket."""
 
 import pytest
+from doors import Door
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import StringTransport
 
-from wsdgateway.bridge.quotas import Quotas
-from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.circuit import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Circuit
-from wsdgateway.net.clientconnection import Limits
 from wsdgateway.net.deadlines import SLACK, Deadlines
 from wsdgateway.net.describing import endpoint_of
 from wsdgateway.net.devicecall import address_of
 from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import BadDevice, Unavailable, fault_for
-from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.outbox import Outbox, PostOffice
 from wsdgateway.net.routes import OpenPort, base_url
 
@@ -157,30 +154,6 @@ def test_an_outbox_on_another_transport_writes_at_once():
     outbox.write(b"a")
     outbox.write(b"b")
     assert transport.value() == b"ab"
-
-
-class Door:
-    """A front door in memory."""
-
-    def __init__(self, respond=lambda turn: turn.answer(200, turn.request.body), client_connections=2000, **limits):
-        self.denied = []
-        self.reactor = MemoryReactorClock()
-        self.refusals = []
-        self.factory = FrontDoor(self.reactor, seconds=self.reactor.seconds, wall=lambda: 0.0, limits=Limits(**limits),
-                                 respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
-                                 base=lambda host, port: f"http://{host}:{port}", log=ExchangeLog(),
-                                 quotas=Quotas(requests=1e6, connections=client_connections, jobs=1, unlimited=()),
-                                 denied=self.denied.append)
-
-    def connect(self, client=None):
-        protocol = self.factory.buildProtocol(client)
-        transport = StringTransport()
-        transport.startReading = transport.resumeProducing
-        transport.stopReading = transport.pauseProducing
-        transport.setTcpNoDelay = lambda on: None
-        transport.loseWriteConnection = lambda: setattr(transport, "half", True)
-        protocol.makeConnection(transport)
-        return protocol, transport
 
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"

@@ -1,6 +1,7 @@
 """At the bound of connections: who waits longest for nothing makes room. RFC 9112, sections 9.3 and 9.5."""
 
-from test_parts import REQUEST, Door
+from doors import Door
+from test_parts import REQUEST
 from twisted.internet.address import IPv4Address, IPv6Address
 
 from wsdgateway.net.clientconnection import MAX_REFUSED

@@ -8,10 +8,10 @@ import re
 import attrs
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*(\d{1,15})[ \t]*\r?$")
+_LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*0*(\d{1,15})[ \t]*\r?$")
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding[ \t]*:.*chunked[ \t]*\r?$")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1\d\d")
-_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,15}")
 
 
 @attrs.frozen
@@ -83,7 +83,7 @@ class Splitter:
     """Requests of one connection, each as it stood on the wire. Whoever parses them says when one is whole."""
 
     def __init__(self) -> None:
-        self._raw = b""
+        self._raw = bytearray()
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the connection."""
@@ -91,6 +91,8 @@ class Splitter:
 
     def take(self) -> bytes:
         """The first request, which is whole."""
-        end = layout(self._raw, request=True).end
-        first, self._raw = (self._raw, b"") if end is None else (self._raw[:end], self._raw[end:])
+        raw = bytes(self._raw)
+        end = layout(raw, request=True).end
+        first = raw if end is None else raw[:end]
+        del self._raw[:len(first)]
         return first

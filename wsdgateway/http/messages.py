@@ -15,8 +15,9 @@ HOP_BY_HOP = frozenset((
     b"proxy-authenticate", b"proxy-authorization", b"http2-settings",
 ))
 
-# What says how long a body is: written anew for each connection, where the body itself is passed on.
-FRAMING = frozenset((b"content-length",))
+# What says how long a body is: written anew for each connection, where the body itself is passed on. With "_" it is
+# another field, except to programs that take their fields from environment variables, as small servers do.
+FRAMING = frozenset((b"content-length", b"content_length", b"transfer_encoding"))
 
 _PERSISTENCE = frozenset((b"close", b"keep-alive"))
 

@@ -6,6 +6,7 @@ blocks) is refused here. After a refusal, a close or an ignored upgrade nothing 
 """
 
 import re
+from typing import NoReturn
 
 import attrs
 import httptools
@@ -17,14 +18,21 @@ MAX_HEADERS = 100
 # A body in chunks of one byte takes six bytes a byte on the wire; more framing than this is an attack.
 MAX_FRAMING_FACTOR = 8
 
-# RFC 3986 section 3.2.2, as far as RFC 9112 section 3.2 lets it stand in Host.
-_HOST = re.compile(rb"(\[[0-9A-Fa-f:.%A-Za-z]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
-_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+# RFC 3986 section 3.2.2, as far as RFC 9112 section 3.2 lets it stand in Host: no user, and a zone however it is
+# written. Nothing is tried twice (++, *+), or sixteen kilobytes of it could take minutes.
+_AUTHORITY = (rb"(?:\[(?:(?=[0-9A-Fa-f.]*:)[0-9A-Fa-f:.]++(?:%[A-Za-z0-9._~%-]++)?"
+              rb"|[vV][0-9A-Fa-f]++\.[A-Za-z0-9._~!$&'()*+,;=:-]++)\]"
+              rb"|(?:[A-Za-z0-9._~!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})*+)(?::[0-9]*+)?")
+_HOST = re.compile(_AUTHORITY)
+_ABSOLUTE = re.compile(rb"https?://(?![/?:])(" + _AUTHORITY + rb")(/[^?]*)?(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 
 
 @attrs.frozen(eq=False)
 class Request:
-    """A whole request. `path` is without the query; `keep_alive` says whether the connection may be used again."""
+    """A whole request. `path` is without the query; `keep_alive` says whether the connection may be used again.
+
+    `host` is whom the client meant: the authority of an absolute target, or else the Host field.
+    """
 
     method: bytes
     path: bytes
@@ -72,6 +80,7 @@ class RequestReader:
         self._events: list[Event] = []
         self._refusal: Refusal | None = None
         self._raw = 0
+        self._unseen = 0  # bytes fed since the head or the last piece of the body; httptools copies a line as it grows
         self._ignoring_upgrade = False
         self.finished = False
         self.reading = False
@@ -82,14 +91,14 @@ class RequestReader:
         self._headers: Headers = []
         self._in_head = True
         self._block = 0
-        self._body: list[bytes] = []
-        self._size = 0
+        self._body: bytes | bytearray = b""
 
     def feed(self, data: bytes) -> list[Event]:
         """The requests that are complete with these bytes; a `Refusal` is always the last event."""
         if self.finished:
             return []
         self._raw += len(data)
+        self._unseen += len(data)
         self._consume(data)
         if self.reading and not self.finished:
             self._check_bounds()
@@ -110,7 +119,8 @@ class RequestReader:
     def _check_bounds(self) -> None:
         if self._in_head and self._raw > MAX_HEADER_BLOCK:
             self._refuse(Refusal(431, f"The header block is larger than {MAX_HEADER_BLOCK} bytes."))
-        elif self._raw > MAX_FRAMING_FACTOR * self._max_body + 2 * MAX_HEADER_BLOCK:
+        elif (self._unseen > 2 * MAX_HEADER_BLOCK
+              or self._raw > MAX_FRAMING_FACTOR * self._max_body + 2 * MAX_HEADER_BLOCK):
             self._refuse(Refusal(400, "The chunks of the body carry more framing than content."))
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -153,12 +163,13 @@ class RequestReader:
         if self._block > MAX_HEADER_BLOCK:
             self._fail(431, f"The header block is larger than {MAX_HEADER_BLOCK} bytes.")
 
-    def _fail(self, status: int, reason: str) -> None:
+    def _fail(self, status: int, reason: str) -> NoReturn:
         self._refusal = Refusal(status, reason)
         raise _Refused(self._refusal)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._unseen = 0
         if self._ignoring_upgrade:
             return
         version = self._parser.get_http_version()
@@ -182,11 +193,16 @@ class RequestReader:
                     self._too_large()
             elif size == 17 and name.lower() == b"transfer-encoding":
                 codings.append(value)
+            elif size == 10 and self._http10 and name.lower() == b"connection":
+                if b"close" in _members(value):  # whatever else stands there; RFC 9112 section 9.3
+                    self._keep_alive = False
             elif size == 6 and name.lower() == b"expect":
-                if value.lower() != b"100-continue":
-                    self._fail(417, "Only Expect: 100-continue can be met.")
-                expects = not self._http10
+                for expectation in _members(value):
+                    if expectation != b"100-continue":
+                        self._fail(417, "Only Expect: 100-continue can be met.")
+                    expects = not self._http10
         self._check_host(hosts)
+        self._path = self._check_target()
         self._check_codings(codings)
         self._content_type = content_type
         if expects:
@@ -203,6 +219,23 @@ class RequestReader:
             self._fail(400, "The Host field is not a host.")
         self._host = hosts[0] if hosts else b""
 
+    def _check_target(self) -> bytes:
+        """RFC 9112 section 3.2: the path of the target, in the form that goes with the method."""
+        target = self._url
+        if self._method == b"CONNECT":
+            return target
+        if b"#" in target:
+            self._fail(400, "A request target has no fragment.")
+        if target[:1] == b"/":
+            return target.partition(b"?")[0]
+        if target == b"*" and self._method == b"OPTIONS":
+            return target
+        absolute = _ABSOLUTE.fullmatch(target)
+        if absolute is None:
+            self._fail(400, "The request target is neither a path nor an http URL.")
+        self._host = absolute[1]
+        return absolute[2] or b"/"
+
     def _check_codings(self, codings: list[bytes]) -> None:
         """RFC 9112 section 6.1: one Transfer-Encoding, chunked and nothing else, and only in HTTP/1.1."""
         if not codings:
@@ -218,23 +251,30 @@ class RequestReader:
             self._fail(501, "The only transfer coding known here is chunked.")
 
     def on_body(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._max_body:
+        self._unseen = 0
+        if len(self._body) + len(data) > self._max_body:
             self._too_large()
-        self._body.append(data)
+        if not self._body:
+            self._body = data
+            return
+        if isinstance(self._body, bytes):  # not kept in pieces: chunks of two bytes would take twenty times their size
+            self._body = bytearray(self._body)
+        self._body += data
 
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade() and not self._ignoring_upgrade:
             return
-        keep_alive = self._keep_alive and not self._ignoring_upgrade
+        # A close among the trailers counts too, since llhttp reads nothing after it.
+        keep_alive = self._keep_alive and not self._ignoring_upgrade and self._parser.should_keep_alive()
         self.reading = False
         self.finished = not keep_alive
-        path = self._url
-        if path[:1] != b"/":
-            path = _ABSOLUTE.sub(b"", path, 1) or b"/"
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._events.append(Request(
-            self._method, path.partition(b"?")[0], self._headers, body, self._http10, keep_alive, self._host,
+            self._method, self._path, self._headers, bytes(self._body), self._http10, keep_alive, self._host,
             self._content_type))
         self._raw = 0
-        self._body = []
+        self._body = b""
+
+
+def _members(value: bytes) -> list[bytes]:
+    """The members of a comma-separated field in lower case, empty ones left out. RFC 9110 section 5.6.1."""
+    return [member for part in value.lower().split(b",") if (member := part.strip(b" \t"))]

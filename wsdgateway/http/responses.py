@@ -12,6 +12,10 @@ from wsdgateway.http.messages import Headers
 MAX_HEADER_BLOCK = 65536
 MAX_INTERIM = 10
 
+# RFC 9110 section 5.5: whatever else a field or a reason holds, it is not passed on as a control character.
+_CONTROLS = bytes(byte for byte in range(32) if byte != 9) + b"\x7f"
+_TO_SPACES = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+
 
 class BadAnswer(Exception):
     """What the device sent is not an HTTP answer, or it broke off; the text says how."""
@@ -62,6 +66,7 @@ class ResponseReader:
 
     def __init__(self, lenient: bool = False) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self._lenient = lenient
         if lenient:
             self._parser.set_dangerous_leniencies(**_LENIENT)
         self._events: list[Event] = []
@@ -142,6 +147,8 @@ class ResponseReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         self._grow(len(name) + len(value) + 4)
         if self._head is None:
+            if self._lenient:
+                value = value.translate(_TO_SPACES)
             self._headers.append((name, value.strip(b" \t")))
 
     def _grow(self, size: int) -> None:
@@ -151,23 +158,31 @@ class ResponseReader:
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1") and not self._lenient:
+            raise BadAnswer(f"an answer in version {version} of HTTP")
         if status < 200:
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 raise BadAnswer("interim answers without end")
             return
         length: int | None = None
-        chunked = False
+        codings: list[bytes] = []
         for name, value in self._headers:
             lower = name.lower()
             if lower == b"transfer-encoding":
-                chunked = True
+                codings.append(value.lower())
             elif lower == b"content-length":
                 length = int(value)
         if status in (204, 304):
-            length, chunked = 0, False
-        self._head = Head(status, self._reason, self._headers, None if chunked else length,
-                          chunked or length is not None, self._parser.should_keep_alive())
+            length, codings = 0, []
+        elif codings and codings != [b"chunked"]:  # the client would get it without a word on how to read it
+            raise BadAnswer("a transfer coding that is not chunked")
+        chunked = bool(codings)
+        # RFC 9112 section 6.1: in HTTP/1.0 the framing of a chunked answer is not to be relied on any further.
+        keep_alive = self._parser.should_keep_alive() and not (chunked and version == "1.0")
+        self._head = Head(status, self._reason.translate(_TO_SPACES), self._headers, None if chunked else length,
+                          chunked or length is not None, keep_alive)
         self._unseen = 0
         self._events.append(self._head)
 

@@ -132,6 +132,8 @@ class ClientConnection(TwistedProtocol):
             if self._lingering > MAX_LINGER_BYTES:
                 self.abort()
             return
+        if self._reader.finished:
+            return  # what follows the last request is none, and is not kept
         self._door.works(self)
         if self._splitter is not None:
             self._splitter.feed(data)
@@ -146,6 +148,8 @@ class ClientConnection(TwistedProtocol):
                 self._refusal = event
             else:
                 self._expected = True
+        if not self._reader.reading:
+            self._splitter = None  # at most empty lines are left in it
         if self._turn is None and not (self._asking or self._paused or self._waiting):
             self._asking = True
             self._expect_within(self._door.limits.header_timeout)
@@ -193,7 +197,7 @@ class ClientConnection(TwistedProtocol):
         """Say what is wrong, then read on a while without looking: a reset would take the answer away."""
         self.write([response_head(refusal.status, [
             (b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(refusal.body)),
-            (b"Connection", b"close")]), refusal.body])
+            (b"Connection", b"close")])[:-2], self._door.date(), b"\r\n", refusal.body])
         self._door.refused(self, refusal)
         self._linger()
 

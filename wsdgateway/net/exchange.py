@@ -31,7 +31,7 @@ from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
 
 # Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read.
-_NOT_FORWARDED = frozenset((b"host", b"content-length", b"expect", b"accept-encoding"))
+_NOT_FORWARDED = FRAMING | frozenset((b"host", b"expect", b"accept-encoding"))
 
 
 class Exchanges:

@@ -11,12 +11,15 @@ from typing import Protocol
 from twisted.internet.interfaces import IPushProducer
 
 from wsdgateway.exchangelog.tape import CLIENT, Tape
-from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, response_head
+from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, first, response_head
 from wsdgateway.http.requests import Request
 from wsdgateway.soap.envelope import CONTENT_TYPE
 from wsdgateway.soap.faults import Fault, write_fault
 
 _SOAP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: " + CONTENT_TYPE + b"\r\n"
+
+# RFC 9112 section 6.3: these end with their head, and a length would be a lie (RFC 9110 section 8.6).
+_BODILESS = frozenset((204, 304))
 
 
 class Channel(Protocol):
@@ -112,12 +115,18 @@ class Turn:
     def pass_on(self, status: int, reason: bytes, headers: Headers, body: bytes) -> None:
         """A device's answer, whole, with its own fields."""
         self.status = status
-        self._whole(response_head(status, headers, reason)[:-2], body)
+        self._whole(self._passed(status, reason, headers), body)
+
+    def _passed(self, status: int, reason: bytes, headers: Headers) -> bytes:
+        """The beginning of a device's head; where it has no Date, ours. RFC 9110 section 6.6.1."""
+        head = response_head(status, headers, reason)[:-2]
+        return head if first(headers, b"date") is not None else head + self._channel.date()
 
     def _whole(self, head: bytes, body: bytes) -> None:
         self.written += len(body)
         self.body = body
-        self._write([head, b"Content-Length: %d\r\n" % len(body), self._persistence(self.request.keep_alive),
+        self._write([head, b"" if self.status in _BODILESS else b"Content-Length: %d\r\n" % len(body),
+                             self._persistence(self.request.keep_alive),
                              b"\r\n", b"" if self.request.method == b"HEAD" else body])
         self._channel.turn_over(self, self.request.keep_alive)
 
@@ -129,12 +138,11 @@ class Turn:
     def stream(self, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
         """The head of an answer whose body follows by `write`: chunked without a `length`, for HTTP/1.0 until close."""
         self._chunked = length is None and not self.request.http10
-        framing = b"Content-Length: %d\r\n" % length if length is not None else (
+        framing = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length if length is not None else (
             b"Transfer-Encoding: chunked\r\n" if self._chunked else b"")
         keep_alive = self.request.keep_alive and (length is not None or self._chunked)
         self.status = status
-        self._write([response_head(status, headers, reason)[:-2], framing, self._persistence(keep_alive),
-                             b"\r\n"])
+        self._write([self._passed(status, reason, headers), framing, self._persistence(keep_alive), b"\r\n"])
 
     def pending(self) -> int:
         """Bytes that the client has not taken yet."""

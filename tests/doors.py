@@ -1,0 +1,70 @@
+"""The front door in memory: what a client writes goes in, what it would read comes out, and time is a Clock."""
+
+import attrs
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+
+from wsdgateway.bridge.quotas import Quotas
+from wsdgateway.exchangelog.log import ExchangeLog
+from wsdgateway.http.layout import layout
+from wsdgateway.net.clientconnection import Limits
+from wsdgateway.net.frontdoor import FrontDoor
+
+
+class Door:
+    """A front door in memory; `log` is the exchange log behind it."""
+
+    def __init__(self, respond=lambda turn: turn.answer(200, turn.request.body), *, log=None, client_connections=2000,
+                 **limits):
+        self.denied = []
+        self.reactor = MemoryReactorClock()
+        self.refusals = []
+        self.factory = FrontDoor(self.reactor, seconds=self.reactor.seconds, wall=lambda: 0.0, limits=Limits(**limits),
+                                 respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
+                                 base=lambda host, port: f"http://{host}:{port}", log=log or ExchangeLog(),
+                                 quotas=Quotas(requests=1e6, connections=client_connections, jobs=1, unlimited=()),
+                                 denied=self.denied.append)
+
+    def connect(self, client=None):
+        protocol = self.factory.buildProtocol(client)
+        transport = StringTransport()
+        transport.startReading = transport.resumeProducing
+        transport.stopReading = transport.pauseProducing
+        transport.setTcpNoDelay = lambda on: None
+        transport.loseWriteConnection = lambda: setattr(transport, "half", True)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+
+def is_open(transport):
+    """Whether the client may send another request on this connection."""
+    return not (transport.disconnecting or transport.disconnected or getattr(transport, "half", False))
+
+
+@attrs.frozen
+class Told:
+    """An answer as the client reads it; names of fields in lower case."""
+
+    status: int
+    fields: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def all(self, name):
+        """Every value of the fields with that name."""
+        return [value for key, value in self.fields if key == name]
+
+
+def answers(raw, *, to_head=False):
+    """Every answer that these bytes hold, interim ones too; they must hold nothing else."""
+    found = []
+    while raw:
+        head, blank, rest = raw.partition(b"\r\n\r\n")
+        assert blank, raw
+        status_line, *lines = head.split(b"\r\n")
+        assert status_line.startswith(b"HTTP/1.1 "), raw
+        status = int(status_line.split(b" ")[1])
+        fields = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
+        size = 0 if to_head or status < 200 else (layout(raw, request=False).end or 0) - len(raw) + len(rest)
+        assert 0 <= size <= len(rest), raw
+        found.append(Told(status, fields, rest[:size]))
+        raw = rest[size:]
+    return found
