@@ -12,6 +12,8 @@ import pytest
 from doors import Door, answers, is_open
 from http_cases import POST
 
+from wsdgateway.bridge.permission import Permission
+from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.http.layout import Splitter
 from wsdgateway.net.reception import Reception
 
@@ -43,7 +45,8 @@ class Application:
 def converse(pieces):
     """Everything that came back, the connection's transport, and the application."""
     application = Application()
-    reception = Reception(application, new_id=lambda: "urn:uuid:1", directed=None)
+    reception = Reception(application, new_id=lambda: "urn:uuid:1", directed=None, permission=Permission(),
+                          quotas=Quotas(requests=1e6, connections=1000, jobs=1, unlimited=()))
     reception.add(application)
     protocol, transport = Door(reception.respond, request_body=1000).connect()
     for piece in pieces:
