@@ -1,0 +1,125 @@
+"""Who is let through to a scanner, what others are told, and what stays away from the scanner."""
+
+import json
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_twisted
+from messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
+from peers import ask
+from test_admin import request
+from test_clients import Granted
+from test_events import Subscribed, until
+from test_reload import File
+from test_standin import GET, found, probe
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import globalLogPublisher
+
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of, reason_of
+
+PATH = "/front-desk/scan"
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+
+
+@pytest.fixture
+def said():
+    """The warnings of the log."""
+    lines = []
+
+    def observe(event):
+        if "[[allow]]" in str(event.get("log_format", "")):
+            lines.append((event["scanner"], event["operation"], event["client"]))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+async def count(service, reason):
+    _, _, text = await request(service.admin_port, b"/metrics")
+    return sum(float(line.rpartition(b" ")[2]) for line in text.splitlines()
+               if line.startswith(b"wsdgateway_refused_total{") and f'reason="{reason}"'.encode() in line)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refused_request_gets_a_fault_that_says_so_and_a_line(gateway, device, said, tmp_path):
+    log = tmp_path / "exchanges.jsonl"
+    service = await gateway(device.url, scanner={"events": "off"}, allow=[
+        {"operations": ["GetJobElements"]}, {"deny": True}], exchange_log={"path": str(log)})
+    for message, operation in ((job_request("RetrieveImage"), "RetrieveImage"), (envelope(f"{SCAN}/Vendor"), "other"),
+                               (subscribe("http://127.0.0.1:9/"), "Subscribe")):
+        head, body = await ask(service.port, PATH, message)
+        told = read(body)
+        assert (head.status, fault_of(told)) == (403, "NotAllowed")
+        assert f"may not use {operation} of front-desk" in reason_of(told)
+        assert told.relates_to == read(message).message_id
+        await ask(service.port, PATH, message)
+    assert (await ask(service.port, "/front-desk", GET))[0].status == 403
+    assert device.requests == []
+    assert said == [("front-desk", name, "127.0.0.1") for name in ("RetrieveImage", "other", "Subscribe", "Get")]
+    assert await count(service, "rule") == 7
+    reading = ask(service.port, PATH, get_job_elements())
+    asked = await _next(device, reading)
+    assert b"GetJobElements" in asked.request.body
+    await service.stopService()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["fault"] for line in lines if line["status"] == 403] == ["NotAllowed"] * 7
+
+
+async def _next(device, asking):
+    running = ensureDeferred(asking)
+    asked = await device.next()
+    asked.answer(envelope("urn:x"))
+    await running
+    return asked
+
+
+@pytest_twisted.ensureDeferred
+async def test_whoever_may_not_probe_finds_nothing(gateway, virtual):
+    scanner = await virtual()
+    service = await gateway(None, scanner={"device": scanner.device_url}, allow=[
+        {"scanners": ["front-*"], "operations": ["Probe"], "deny": True}])
+    await until(lambda: service.scanner.bridge.table.listening)
+    assert await found(service, "/", probe()) == []
+    head, body = await ask(service.port, "/front-desk", probe())
+    assert (head.status, fault_of(read(body))) == (403, "NotAllowed")
+
+
+@pytest_twisted.ensureDeferred
+async def test_another_rule_ends_what_it_forbids(running, sink, device, tmp_path):
+    file = File(tmp_path / "g.toml", running)
+    scanner = f'[[scanner]]\nname = "front-desk"\nscan = "{device.url}"\n'
+    service = await file.start(scanner)
+    scanner_side = Subscribed(device)
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    listening = await sink()
+    granted = Granted(*await ask(service.port, PATH, subscribe(listening.url, end_to=listening.url)))
+    assert granted.manager
+    await file.reload(scanner + "[[allow]]\ndeny = true\n")
+    await until(lambda: "SubscriptionEnd" in listening.events)
+    assert (await ask(service.port, PATH, GET))[0].status == 403
+    # What the scanner itself has to say is none of the rules' business.
+    head, _ = await ask(service.port, urlsplit(scanner_side.notify_to).path, status_event())
+    assert head.status == 202
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_asks_too_often_is_told_to_wait(gateway, device):
+    service = await gateway(device.url, scanner={"events": "off"}, limits={"client_requests": 5, "unlimited": []})
+    answers = [await ask(service.port, "/nowhere/else", b"") for _ in range(2)]
+    assert {head.status for head, _ in answers} == {404}
+    answers = [await ask(service.port, "/front-desk", envelope("urn:x")) for _ in range(12)]
+    late = [head for head, _ in answers if head.status == 429]
+    assert late
+    assert (b"Retry-After", b"1") in late[0].headers
+    assert {head.status for head, _ in answers} == {400, 429}
+    assert await count(service, "rate") == len(late)
+
+
+@pytest_twisted.ensureDeferred
+async def test_this_host_is_not_limited_unless_it_is_said(gateway, device):
+    service = await gateway(device.url, scanner={"events": "off"}, limits={
+        "client_requests": 1, "client_connections": 1, "client_jobs": 1})
+    answers = [await ask(service.port, "/front-desk", envelope("urn:x")) for _ in range(20)]
+    assert {head.status for head, _ in answers} == {400}
