@@ -117,6 +117,20 @@ async def test_old_versions_are_refused(secured, version):
         await refused(service, context)
 
 
+@pytest.mark.parametrize(("offered", "chosen"), [
+    ([b"h2", b"http/1.1"], b"http/1.1"), ([b"http/1.1"], b"http/1.1"), ([b"h2"], b""), ([b"x"], b"")])
+@pytest_twisted.ensureDeferred
+async def test_what_is_spoken_is_agreed_on(secured, offered, chosen):
+    service = await secured(plain=False)
+    service.tls._context.set_alpn_protos(offered)
+    client = await connect(service.port, service.tls)
+    client.send(post("/front-desk", GET))
+    assert (await client.answer())[0].status == 200
+    assert client.transport.getHandle().get_alpn_proto_negotiated() == chosen
+    client.transport.abortConnection()
+    await client.end()
+
+
 @pytest_twisted.ensureDeferred
 async def test_ciphers_without_forward_secrecy_are_refused(secured):
     service = await secured(plain=False)

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from wsdgateway.tls.files import BadFile, as_openssl, read_certificates, read_key
 
+HTTP = b"http/1.1"
 SOON = timedelta(days=14)
 # Of TLS 1.2; those of 1.3 are all like these.
 CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL")
@@ -64,6 +65,14 @@ def _certificates(key: str, path: Path | None) -> list[Certificate]:
         raise BadIdentity(key, str(bad)) from None
 
 
+def _choose(connection: SSL.Connection, offered: list[bytes]) -> bytes | Any:
+    """What is spoken after the handshake, of what a client offers. RFC 7301 section 3.2.
+
+    One that offers nothing that we know is not sent away: it may speak HTTP/1.1 all the same.
+    """
+    return HTTP if HTTP in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+
 def read_identity(files: IdentityFiles) -> Identity:
     """The identity in these files. Raises `BadIdentity`."""
     own, *chain = _certificates("certificate", files.certificate)
@@ -83,6 +92,7 @@ def read_identity(files: IdentityFiles) -> Identity:
         raise BadIdentity("key", f"the key of the certificate in {files.certificate}, and one that is long enough"
                           ) from None
     context.set_options(SSL.OP_NO_RENEGOTIATION)
+    context.set_alpn_select_callback(_choose)
     return Identity(context, own.not_valid_after_utc)
 
 
