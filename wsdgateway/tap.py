@@ -2,16 +2,19 @@
 
 import gc
 import signal
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
+from twisted.logger import Logger
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
 from wsdgateway.config.reading import ConfigError, find_config, read_config
 from wsdgateway.config.sections import Config
 from wsdgateway.demo import Demo
+from wsdgateway.ordinaryuser import acting_as, make_log, make_sure, user_of
 from wsdgateway.service import GatewayService
 from wsdgateway.storage.store import StoreError
 
@@ -50,11 +53,19 @@ def makeService(options: Options) -> IService:
     gc.set_threshold(*GC_THRESHOLDS)
     if options.configuration is None:
         return Demo(reactor)
+    config = options.configuration
+    process: Mapping[str, Any] = options.parent or {}
     try:
-        service = GatewayService(reactor, options.configuration)
+        user = user_of(process)
+        with acting_as(user):
+            service = GatewayService(reactor, config)
     except StoreError as error:
-        config = options.configuration
         raise SystemExit(f"{config.file}: [gateway] state = {config.gateway.state}: {error}") from None
+    except LookupError as error:
+        raise SystemExit(f"twistd: {error.args[0]}") from None
+    if user is not None:
+        for line in filter(None, (make_log(process, user), make_sure(user, config.file))):
+            Logger().warn("{line}", line=line)
     reactor.callWhenRunning(
         signal.signal, signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))  # type: ignore[attr-defined]
     return service
