@@ -6,39 +6,17 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from conftest import REQUIRED, free_port, program
+from conftest import GROUP, USER, free_port, lack, program
 from messages import get_job_elements
 from subnets import GATEWAY, Network, missing
 from test_restart import post
 
-USER, GROUP = "nobody", "nogroup"
 PATH = "/front-desk/scan"
 LOW = range(1023, 600, -1)
-
-
-@pytest.fixture(autouse=True)
-def _as_root():
-    if os.geteuid() != 0:
-        _skip("needs root, which becomes somebody else")
-
-
-def _skip(why):
-    if REQUIRED:
-        pytest.fail(why)
-    pytest.skip(why)
-
-
-@pytest.fixture
-def folder():
-    """A folder of that user's, where they can reach it."""
-    with tempfile.TemporaryDirectory(prefix="wsdgateway-") as name:
-        os.chown(name, pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid)
-        yield Path(name)
 
 
 def low_port():
@@ -140,6 +118,14 @@ def test_its_log_is_rotated_by_the_user(daemon, folder, until):
     until(lambda: "stays as it was" in daemon.said)
 
 
+def test_a_log_that_can_never_be_rotated_is_said(daemon, folder, until):
+    (folder / "roots").mkdir(mode=0o755)
+    assert daemon.start("--logfile=roots/gateway.log").returncode == 0
+    log = folder / "roots" / "gateway.log"
+    until(lambda: "subscribed to its events" in log.read_text())
+    assert f"--logfile roots/gateway.log: {USER} may not write there, so it is never rotated" in log.read_text()
+
+
 def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, folder, until):
     (folder / "gateway.toml").chmod(0o600)
     assert daemon.start().returncode == 0
@@ -162,7 +148,8 @@ def test_a_state_folder_that_is_not_the_users_is_one_line(daemon, folder):
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     where = folder / "roots" / "gateway.sqlite"
-    assert line.startswith(f"gateway.toml: [gateway] state = sqlite:roots/gateway.sqlite: {where}: the store can't be used")
+    assert line.startswith(
+        f"gateway.toml: [gateway] state = sqlite:roots/gateway.sqlite: {where}: the store can't be used: ")
     assert f"writable for the user {USER}" in line
     assert list((folder / "roots").iterdir()) == []
     # The file alone is not enough: SQLite makes another beside it.
@@ -191,15 +178,16 @@ def test_a_user_that_does_not_exist_is_one_line(daemon):
 def test_scanners_are_found_and_announced_without_any_rights(folder, until):
     """Joining a group and staying on an interface need none."""
     if why := missing():
-        _skip(why)
+        lack(why)
     network = Network(folder, ipv4=True)
     try:
         network.build()
-        uuid = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
+        uuid = "4509a320-00a0-008f-00b6-002507510eca"
         network.scanner(uuid=uuid)
         (folder / "gateway.toml").write_text(
-            '[[listen]]\nendpoint = "tcp6:357"\n[discovery]\ndevice_interfaces = ["vlan"]\nclient_interfaces = ["lan"]\n'
-            f'search = 2.0\n[[scanner]]\nname = "front-desk"\nuuid = "{uuid}"\n')
+            '[[listen]]\nendpoint = "tcp6:357"\n'
+            '[discovery]\ndevice_interfaces = ["vlan"]\nclient_interfaces = ["lan"]\n'
+            f'search = 2.0\n[[scanner]]\nname = "front-desk"\nuuid = "urn:uuid:{uuid}"\n')
         gateway = network.start(GATEWAY, program("twistd"), "-n", "--pidfile=", "--uid", USER, "--gid", GROUP,
                                 "wsdgateway", "--config", "gateway.toml", log="wsdgateway")
         until(lambda: "subscribed to its events" in gateway.log.read_text(), 30.0)

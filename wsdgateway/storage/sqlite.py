@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -144,7 +145,7 @@ class SqliteStore:
 def _claim(path: Path) -> BinaryIO:
     """The file, locked for this process as long as it is open. Raises `StoreError` if another one has it."""
     try:
-        file = open(open_private(path), "ab")
+        file = os.fdopen(open_private(path), "ab")
     except OSError as error:
         raise unusable(path, error) from None
     try:
