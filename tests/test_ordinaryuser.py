@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from wsdgateway.ordinaryuser import OrdinaryUser, acting_as, make_log, user_of
+from wsdgateway.ordinaryuser import NoSuchUser, OrdinaryUser, acting_as, make_log, user_of
 
 ROOT = OrdinaryUser("root", 0, 0)
 
@@ -28,7 +28,7 @@ def test_the_group_is_the_users_own_unless_it_is_named(monkeypatch):
 
 def test_a_user_that_does_not_exist(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    with pytest.raises(LookupError, match="no such user"):
+    with pytest.raises(NoSuchUser, match="no such user"):
         user_of({"uid": 2**31 - 7, "gid": None})
 
 

@@ -1,7 +1,7 @@
-"""Root starts the gateway and an ordinary user runs it: what is made before twistd switches is made as that user.
+"""Root starts the gateway and an ordinary user runs it: what is read and made before twistd switches, is as that user.
 
-`twistd --uid` makes the service and opens its log as root, and switches between `privilegedStartService` and
-`startService`.
+So whatever SIGHUP will need later is found missing at the start. `twistd --uid` makes the service and opens its log as
+root, and switches between `privilegedStartService` and `startService`.
 """
 
 import os
@@ -16,6 +16,10 @@ import attrs
 LOG = "twistd.log"  # in the working directory: twistd's own choice for a daemon
 
 
+class NoSuchUser(Exception):
+    """twistd is to become somebody who does not exist; the text says what to do."""
+
+
 @attrs.frozen
 class OrdinaryUser:
     """Whom twistd will switch to."""
@@ -26,14 +30,14 @@ class OrdinaryUser:
 
 
 def user_of(options: Mapping[str, Any]) -> OrdinaryUser | None:
-    """The user in twistd's own options; None if it stays who it is. Raises `LookupError`: there is none."""
+    """The user in twistd's own options; None if it stays who it is. Raises `NoSuchUser`."""
     uid, gid = options.get("uid"), options.get("gid")
     if uid is None or os.geteuid() != 0:
         return None
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        raise LookupError(f"--uid {uid}: there is no such user; name one of /etc/passwd, or make one: adduser --system "
+        raise NoSuchUser(f"--uid {uid}: there is no such user; name one of /etc/passwd, or make one: adduser --system "
                           "--group --no-create-home wsdgateway") from None
     return OrdinaryUser(entry.pw_name, uid, entry.pw_gid if gid is None else gid)
 
@@ -70,11 +74,3 @@ def make_log(options: Mapping[str, Any], user: OrdinaryUser) -> str | None:
             is_open = False
     return None if is_open else (f"--logfile {path}: {user.name} may not write there, so it is never rotated; name a "
                                  f"file in a folder of theirs, or use --syslog")
-
-
-def make_sure(user: OrdinaryUser, file: str) -> str | None:
-    """What to do where a configuration can be read by root, but not again by that user."""
-    with acting_as(user):
-        readable = os.access(file, os.R_OK, effective_ids=True)
-    return None if readable else (f"{file}: {user.name} may not read it, so SIGHUP will change nothing; let them: "
-                                  f"chgrp {user.gid} {file}, chmod 640 {file}, and the same for what it names")

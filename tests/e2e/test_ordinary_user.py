@@ -10,7 +10,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from conftest import GROUP, USER, free_port, lack, program
+from certificates import Certified
+from conftest import GROUP, USER, free_port, lack, program, readable
 from messages import get_job_elements
 from subnets import GATEWAY, Network, missing
 from test_restart import post
@@ -49,9 +50,9 @@ class Daemon:
     def start(self, *options, user=(USER, GROUP)):
         """What twistd says, and its status: 0 as soon as its child runs."""
         return subprocess.run(
-            [program("twistd"), "--uid", user[0], "--gid", user[1], "--pidfile=gateway.pid", "--logfile=gateway.log",
-             *options, "wsdgateway", "--config", "gateway.toml"], cwd=self.folder, capture_output=True, text=True,
-            timeout=60)
+            [*readable(), program("twistd"), "--uid", user[0], "--gid", user[1], "--pidfile=gateway.pid",
+             "--logfile=gateway.log", *options, "wsdgateway", "--config", "gateway.toml"],
+            cwd=self.folder, capture_output=True, text=True, timeout=60)
 
     @property
     def pid(self):
@@ -127,10 +128,8 @@ def test_a_log_that_can_never_be_rotated_is_said(daemon, folder, until):
 
 
 def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, folder, until):
-    (folder / "gateway.toml").chmod(0o600)
     assert daemon.start().returncode == 0
     until(lambda: "subscribed to its events" in daemon.said)
-    assert f"gateway.toml: {USER} may not read it, so SIGHUP will change nothing" in daemon.said
     daemon.write('[cache]\nmax_age = 7.0\n')
     (folder / "gateway.toml").chmod(0o600)
     os.kill(daemon.pid, signal.SIGHUP)
@@ -139,6 +138,21 @@ def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, fold
     (folder / "gateway.toml").chmod(0o644)
     os.kill(daemon.pid, signal.SIGHUP)
     until(lambda: "changes in [cache]" in daemon.said)
+
+
+def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
+    made = Certified(folder, "gateway")
+    made.key.chmod(0o600)
+    daemon.write('certificate = "gateway.pem"\nkey = "gateway.key"\n')
+    done = daemon.start("-n")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f'gateway.toml: [admin] key = "gateway.key": allowed is a file that can be read ({folder}/gateway.key: '
+        f'Permission denied to {USER})\n')
+    (folder / "gateway.toml").chmod(0o600)
+    done = daemon.start("-n")
+    assert done.returncode == 1
+    assert done.stderr == f"gateway.toml: the file can't be read: Permission denied to {USER}\n"
 
 
 def test_a_state_folder_that_is_not_the_users_is_one_line(daemon, folder):
@@ -188,8 +202,9 @@ def test_scanners_are_found_and_announced_without_any_rights(folder, until):
             '[[listen]]\nendpoint = "tcp6:357"\n'
             '[discovery]\ndevice_interfaces = ["vlan"]\nclient_interfaces = ["lan"]\n'
             f'search = 2.0\n[[scanner]]\nname = "front-desk"\nuuid = "urn:uuid:{uuid}"\n')
-        gateway = network.start(GATEWAY, program("twistd"), "-n", "--pidfile=", "--uid", USER, "--gid", GROUP,
-                                "wsdgateway", "--config", "gateway.toml", log="wsdgateway")
+        gateway = network.start(
+            GATEWAY, *readable(), program("twistd"), "-n", "--pidfile=", "--uid", USER, "--gid", GROUP, "wsdgateway",
+            "--config", "gateway.toml", log="wsdgateway")
         until(lambda: "subscribed to its events" in gateway.log.read_text(), 30.0)
         until(lambda: '"announced": true' in network.curl(GATEWAY, "http://127.0.0.1:8357/api/scanners"), 30.0)
     finally:

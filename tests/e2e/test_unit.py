@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sandbox
+from certificates import Certified
 from conftest import USER, lack, program
 from subnets import CLIENTS, GATEWAY, Network, missing
 
@@ -87,13 +88,16 @@ def test_the_sandbox_of_the_tests_is_one(within):
 
 @pytest.mark.netns
 def test_the_gateway_finds_scans_and_writes_in_the_sandbox(within, folder, until):
-    """Discovery on two interfaces, a page, the store, the exchange log, captures, SIGHUP, a stop."""
+    """Discovery on two interfaces, a page, TLS, the store, the exchange log, captures, SIGHUP, a stop."""
+    made = Certified(folder, "gateway")
+    shutil.chown(made.key, USER)
     network = Network(folder, ipv4=True)
     try:
         network.build()
         network.scanner(uuid=UUID)
         (folder / "gateway.toml").write_text(
             '[[listen]]\nendpoint = "tcp6:5357"\n'
+            '[[listen]]\nendpoint = "tcp6:5358"\ncertificate = "gateway.pem"\nkey = "gateway.key"\n'
             '[discovery]\ndevice_interfaces = ["vlan"]\nclient_interfaces = ["lan"]\nsearch = 2.0\n'
             '[exchange_log]\npath = "x.jsonl"\ncapture = "captures"\n'
             f'[[scanner]]\nname = "front-desk"\nuuid = "urn:uuid:{UUID}"\n')
@@ -103,6 +107,7 @@ def test_the_gateway_finds_scans_and_writes_in_the_sandbox(within, folder, until
         until(lambda: "subscribed to its events" in gateway.log.read_text(), 30.0)
         network.run(CLIENTS, program("wsdgateway"), "scan", "http://192.0.2.5:5357/front-desk/scan", "-o", "page.jpg")
         assert (folder / "page.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+        assert "405 Method" in network.curl(CLIENTS, "https://192.0.2.5:5358/front-desk", "-k", "-i", "--no-alpn")
         assert "<title>" in network.curl(GATEWAY, "http://127.0.0.1:8357/")
         network.run(GATEWAY, "kill", "-HUP", str(gateway.pid))
         until(lambda: "is read again" in gateway.log.read_text())
@@ -111,6 +116,7 @@ def test_the_gateway_finds_scans_and_writes_in_the_sandbox(within, folder, until
         assert "Traceback" not in gateway.log.read_text()
     finally:
         network.close()
-    made = [path for path in folder.rglob("*") if path.name.startswith("x.jsonl") or path.suffix == ".http"]
-    assert any("RetrieveImage" in path.name for path in made)
-    assert {(path.owner(), path.stat().st_mode & 0o037) for path in [*made, folder / "gateway.sqlite"]} == {(USER, 0)}
+    written = [path for path in folder.rglob("*") if path.name.startswith("x.jsonl") or path.suffix == ".http"]
+    assert any("RetrieveImage" in path.name for path in written)
+    written.append(folder / "gateway.sqlite")
+    assert {(path.owner(), path.stat().st_mode & 0o037) for path in written} == {(USER, 0)}
