@@ -75,11 +75,10 @@ def twistd(tmp_path):
 
 _OPEN_HOME = """set -e
 mount --make-rprivate /
-aside=$(mktemp -d)
-mount --rbind "$1" "$aside"
+mount --rbind "$1" /mnt
 mount -t tmpfs -o mode=755 tmpfs /root
 mkdir -p "$1"
-mount --rbind "$aside" "$1"
+mount --rbind /mnt "$1"
 shift
 exec "$@"
 """

@@ -14,7 +14,6 @@ import pwd
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
@@ -46,7 +45,7 @@ def _mount(*arguments):
 def shut(keep, writable):
     """From now on only `writable` can be written to, and homes and /tmp hold nothing but `keep`."""
     _mount("--make-rprivate", "/")
-    aside = Path(tempfile.mkdtemp(dir="/run"))
+    aside = Path("/mnt")
     _mount("-t", "tmpfs", "tmpfs", aside)
     held = []
     hidden = (*HOMES, *SCRATCH)
