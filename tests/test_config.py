@@ -223,3 +223,12 @@ def test_bad_arguments_end_with_status_2_and_a_line(arguments, capsys):
         main(arguments)
     assert ended.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_folder_that_may_not_be_looked_into_is_said_and_not_passed_over(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert find_config() == "gateway.toml"

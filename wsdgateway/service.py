@@ -147,6 +147,11 @@ class GatewayService(MultiService):
             return SqliteStore(self._reactor, self.config.folder / where, self.config.cache.history)
         return MemoryStore(self.config.cache.history)
 
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        for listener in (*self.listeners, self.admin):
+            listener.privilegedStartService()
+
     def startService(self) -> None:
         for line in self.config.remarks():
             self.logger.warn("{line}", line=line)
@@ -245,8 +250,7 @@ class GatewayService(MultiService):
         if self._finding.running:
             await self._finding.stopService()
         for listener in self.listeners:
-            if listener.running:
-                await listener.stopService()
+            await listener.stopService()
         scanners = self._bridging.everyone()
         self.logger.info("stopping: up to {seconds:g} s for what is running, then leaving {count} scanner(s)",
                          seconds=self.config.limits.stop_timeout, count=len(self.scanners))
@@ -259,8 +263,7 @@ class GatewayService(MultiService):
         self._deliveries.stop()
         await self._door.close_all()
         self.site.stop()
-        if self.admin.running:
-            await self.admin.stopService()
+        await self.admin.stopService()
         await self.recording.stop()
         await self.store.close()
 

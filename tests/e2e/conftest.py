@@ -6,11 +6,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+USER, GROUP = "nobody", "nogroup"  # for tests in which an ordinary user runs the gateway
 REQUIRED = os.environ.get("WSDGATEWAY_E2E") == "required"
 
 
@@ -24,6 +26,13 @@ def program(name):
     """A program beside the running Python, or on the PATH."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
+
+
+def lack(why):
+    """A test can't run here."""
+    if REQUIRED:
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def free_port():
@@ -62,6 +71,34 @@ def twistd(tmp_path):
         process.wait(20)
     for process in processes:
         assert "Traceback" not in process.log.read_text(), process.log.read_text()
+
+
+_OPEN_HOME = """set -e
+mount --make-rprivate /
+mount --rbind "$1" /mnt
+mount -t tmpfs -o mode=755 tmpfs /root
+mkdir -p "$1"
+mount --rbind /mnt "$1"
+shift
+exec "$@"
+"""
+
+
+def readable():
+    """What a command has to begin with, so that an ordinary user can read Python, which may live in root's home."""
+    if not sys.base_prefix.startswith("/root/"):
+        return []
+    return ["unshare", "--mount", "sh", "-c", _OPEN_HOME, "sh", sys.base_prefix]
+
+
+@pytest.fixture
+def folder():
+    """A folder of an ordinary user's, where they can reach it; root alone can make one."""
+    if os.geteuid() != 0:
+        lack("needs root, which becomes somebody else")
+    with tempfile.TemporaryDirectory(prefix="wsdgateway-") as name:
+        shutil.chown(name, USER, GROUP)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -151,6 +151,17 @@ async def test_an_older_file_is_brought_up_with_a_copy_made_first(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.sqlite", "s.sqlite.schema-1"]
 
 
+@pytest_twisted.ensureDeferred
+async def test_the_file_and_its_copy_are_for_their_owner_alone(tmp_path):
+    from twisted.internet import reactor
+
+    old_file(tmp_path / "old.sqlite")
+    for name in ("new.sqlite", "old.sqlite"):
+        await SqliteStore(reactor, tmp_path / name, 3).close()
+    assert (tmp_path / "new.sqlite").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "old.sqlite.schema-1").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_step_that_fails_changes_nothing(tmp_path, monkeypatch):
     file = tmp_path / "s.sqlite"
     old_file(file)

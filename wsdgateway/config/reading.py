@@ -160,7 +160,12 @@ CANDIDATES = ("gateway.toml", "/etc/wsdgateway/gateway.toml")
 def find_config() -> str:
     """The configuration file that is used when none is named. Raises `ConfigError`."""
     for candidate in CANDIDATES:
-        if Path(candidate).exists():
-            return candidate
+        try:
+            Path(candidate).stat()
+        except PermissionError:
+            return candidate  # it may be there, and reading it says what is wrong
+        except OSError:
+            continue
+        return candidate
     raise ConfigError([f"no configuration: neither ./{CANDIDATES[0]} nor {CANDIDATES[1]} exists; "
                        "name one with --config FILE, or try --demo"])

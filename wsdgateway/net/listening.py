@@ -1,8 +1,11 @@
 """A port that is open as long as the service runs, with TLS or without; one that can't be opened is tried again.
 
-An interface may get its address after we have started, so a failure is said and not final.
+An interface may get its address after we have started, so a failure is said and not final. A port that an ordinary user
+may not open is opened before root becomes one (`twistd --uid`); who connects waits there until the service runs.
 """
 
+import errno
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +20,21 @@ from twisted.python.failure import Failure
 from wsdgateway.tls.identity import CurrentIdentity
 
 RETRY_SECONDS = 5.0
+_PORT = re.compile(r"(?:^|:)(?:tcp6?|ssl):(?:port=)?(\d+)")
+FIRST_ORDINARY = 1024  # Linux: net.ipv4.ip_unprivileged_port_start
+NOT_ALLOWED = ("for a port below 1024 an ordinary user needs CAP_NET_BIND_SERVICE: start it as root with twistd --uid, "
+               "give AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or take a port from 1024")
+
+
+def is_privileged(endpoint: str) -> bool:
+    """Whether an ordinary user may not listen at a Twisted server endpoint, as far as the string tells."""
+    found = _PORT.search(endpoint)
+    return found is not None and 0 < int(found[1]) < FIRST_ORDINARY
+
+
+def _hold(port: Any) -> Any:
+    port.stopReading()
+    return port
 
 
 class Listener(Service):
@@ -34,6 +52,7 @@ class Listener(Service):
         self.identity = identity
         self._factory = factory if identity is None else TLSMemoryBIOFactory(identity, False, factory)
         self._on_try = on_try
+        self._early: Deferred[Any] | None = None
         self._attempt: Deferred[IListeningPort] | None = None
         self._retry: IDelayedCall | None = None
         self.port: IListeningPort | None = None
@@ -49,14 +68,32 @@ class Listener(Service):
         host: Any = self.port.getHost()
         return (host.host, host.port) if hasattr(host, "port") else None
 
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        if is_privileged(self.endpoint) and self._early is None:
+            self._early = self._listen()
+            # What fails is tried again, and said, when the service starts.
+            self._early.addCallbacks(_hold, lambda _: None)
+
     def startService(self) -> None:
         super().startService()
         self._open()
 
+    def _listen(self) -> Deferred[IListeningPort]:
+        # Some endpoints read files, a key's for one, as soon as they are made.
+        return maybeDeferred(lambda: serverFromString(self._reactor, self.endpoint).listen(self._factory))
+
     def _open(self) -> None:
         self._retry = None
-        self._attempt = serverFromString(self._reactor, self.endpoint).listen(self._factory)
+        early, self._early = self._early, None
+        self._attempt = self._listen() if early is None else early.addCallback(self._heard)
         self._attempt.addCallbacks(self._opened, self._failed)
+
+    def _heard(self, port: Any) -> Any:
+        if port is None:
+            return self._listen()
+        port.startReading()
+        return port
 
     def _opened(self, port: IListeningPort) -> None:
         self._attempt = None
@@ -72,6 +109,9 @@ class Listener(Service):
         if failure.check(CancelledError):
             return
         self.problem = failure.getErrorMessage()
+        cause = getattr(failure.value, "socketError", None)
+        if is_privileged(self.endpoint) and isinstance(cause, OSError) and cause.errno == errno.EACCES:
+            self.problem += f" ({NOT_ALLOWED})"
         self.logger.error("can't listen at {endpoint}: {problem}; next try in {seconds:g} s", endpoint=self.endpoint,
                           problem=self.problem, seconds=RETRY_SECONDS)
         self._retry = self._reactor.callLater(RETRY_SECONDS, self._open)
@@ -79,6 +119,10 @@ class Listener(Service):
         self._on_try()
 
     async def _close(self) -> None:
+        early, self._early = self._early, None
+        if early is not None:
+            early.addCallback(lambda port: None if port is None else port.stopListening())
+            await early
         if self._retry is not None:
             self._retry.cancel()
         if self._attempt is not None:

@@ -5,6 +5,7 @@ copy of the file made first; a file that is damaged, newer or another program's 
 """
 
 import os
+import pwd
 import sqlite3
 from contextlib import closing
 from importlib.resources import files
@@ -25,11 +26,15 @@ def _steps() -> list[str]:
     return [file.read_text("utf-8") for file in found]
 
 
+def open_private(path: Path) -> int:
+    """The descriptor of a file, made if it is not there; what SQLite makes beside it gets the same mode."""
+    # Where scanners notify us stands in it, and what clients' names on panels were given: for nobody else's eyes.
+    return os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+
+
 def prepare(path: Path) -> None:
-    """Make a file ready for use, or a new one. Raises `StoreError`."""
+    """Make a file ready for use. Raises `StoreError`."""
     try:
-        # Where scanners notify us stands in it, and what clients' names on panels were given: for nobody else's eyes.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         with closing(sqlite3.connect(path)) as connection:
             _bring_up(connection, path, _steps())
     except (sqlite3.Error, OSError) as error:
@@ -39,8 +44,17 @@ def prepare(path: Path) -> None:
 def unusable(path: Path, error: Exception) -> StoreError:
     """What to say of a file that can't be used."""
     return StoreError(f"{path}: the store can't be used: {error}; allowed is a SQLite file of this program, or a new "
-                      "one in a folder that exists, both such that they can be written to. Nothing was changed: if the "
+                      f"one in a folder that exists, both writable for the user {_user()}. Nothing was changed: if the "
                       "file is damaged, move it away, or put a copy of it in its place")
+
+
+def _user() -> str:
+    """Who runs this."""
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _bring_up(connection: sqlite3.Connection, path: Path, steps: list[str]) -> None:
@@ -67,6 +81,7 @@ def _copy(connection: sqlite3.Connection, copy: Path) -> None:
     """A copy that appears when it is whole."""
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     unfinished.unlink(missing_ok=True)
+    os.close(open_private(unfinished))
     with closing(sqlite3.connect(unfinished)) as target:
         connection.backup(target)
     unfinished.replace(copy)

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -20,7 +21,7 @@ from wsdgateway.bridge.subscriptions import Subscription, Token
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
-from wsdgateway.storage.schema import prepare, unusable
+from wsdgateway.storage.schema import open_private, prepare, unusable
 from wsdgateway.storage.store import FinishedJob, IStore, StoreError
 
 _Statement = tuple[str, tuple[object, ...]]
@@ -144,7 +145,7 @@ class SqliteStore:
 def _claim(path: Path) -> BinaryIO:
     """The file, locked for this process as long as it is open. Raises `StoreError` if another one has it."""
     try:
-        file = path.open("ab")
+        file = os.fdopen(open_private(path), "ab")
     except OSError as error:
         raise unusable(path, error) from None
     try:

@@ -1,0 +1,212 @@
+"""Root starts the gateway, and an ordinary user runs it: `twistd --uid`. As root."""
+
+import os
+import pwd
+import signal
+import socket
+import sqlite3
+import subprocess
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from certificates import Certified
+from conftest import GROUP, USER, free_port, lack, program, readable
+from messages import get_job_elements
+from subnets import GATEWAY, Network, missing
+from test_restart import post
+
+PATH = "/front-desk/scan"
+LOW = range(1023, 600, -1)
+
+
+def low_port():
+    """One below 1024 that is free."""
+    for port in LOW:
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port below 1024 is free")
+
+
+class Daemon:
+    """A gateway that twistd has put into the background, and the virtual scanner that it bridges."""
+
+    def __init__(self, folder, twistd):
+        self.folder = folder
+        self.scanner, self.port, self.admin = free_port(), low_port(), free_port()
+        (folder / "scanner.toml").write_text(
+            f'[scanner]\nendpoint = "tcp:{self.scanner}:interface=127.0.0.1"\npage_seconds = 0.1\n')
+        twistd(self.scanner, "wsdscanner", "--config", str(folder / "scanner.toml"))
+        self.write()
+
+    def write(self, more="", state="sqlite:gateway.sqlite"):
+        (self.folder / "gateway.toml").write_text(
+            f'[gateway]\nstate = "{state}"\n[[listen]]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n'
+            f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{self.scanner}/WDP/SCAN"\n'
+            f'[exchange_log]\npath = "log/x.jsonl"\ncapture = "log/captures"\n'
+            f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n{more}')
+
+    def start(self, *options, user=(USER, GROUP)):
+        """What twistd says, and its status: 0 as soon as its child runs."""
+        return subprocess.run(
+            [*readable(), program("twistd"), "--uid", user[0], "--gid", user[1], "--pidfile=gateway.pid",
+             "--logfile=gateway.log", *options, "wsdgateway", "--config", "gateway.toml"],
+            cwd=self.folder, capture_output=True, text=True, timeout=60)
+
+    @property
+    def pid(self):
+        return int((self.folder / "gateway.pid").read_text())
+
+    @property
+    def said(self):
+        path = self.folder / "gateway.log"
+        return path.read_text() if path.exists() else ""
+
+    def files(self):
+        """Owner and mode of what it has made, by name."""
+        made = [path for path in self.folder.rglob("*") if path.suffix != ".toml" and path.suffix != ".pid"]
+        return {path.name: (path.owner(), path.stat().st_mode & 0o777) for path in made}
+
+
+@pytest.fixture
+def daemon(folder, twistd, until):
+    made = Daemon(folder, twistd)
+    yield made
+    if (folder / "gateway.pid").exists():
+        with suppress(ProcessLookupError):
+            os.kill(made.pid, signal.SIGTERM)
+        until(lambda: not (folder / "gateway.pid").exists())
+    assert "Traceback" not in made.said
+
+
+def test_a_page_is_scanned_through_a_port_of_roots_and_all_files_are_the_users(daemon, folder, until, tmp_path):
+    done = daemon.start()
+    assert (done.returncode, done.stderr) == (0, "")
+    until(lambda: "subscribed to its events" in daemon.said)
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    uid = str(pwd.getpwnam(USER).pw_uid)
+    assert f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n" in status
+    assert "CapPrm:\t0000000000000000" in status
+    scan = subprocess.run(
+        [program("wsdgateway"), "scan", f"http://127.0.0.1:{daemon.port}{PATH}", "-o", "page.jpg"], cwd=tmp_path,
+        capture_output=True, text=True, timeout=60)
+    assert scan.returncode == 0, scan.stderr
+    assert (tmp_path / "page.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    os.kill(daemon.pid, signal.SIGTERM)
+    until(lambda: not (folder / "gateway.pid").exists())
+    files = daemon.files()
+    assert {owner for owner, _ in files.values()} == {USER}, files
+    assert files["gateway.sqlite"] == (USER, 0o600)
+    assert any("RetrieveImage" in name for name in files)
+    assert not any(mode & 0o007 for _, mode in files.values()), files
+    with closing(sqlite3.connect(folder / "gateway.sqlite")) as store:
+        assert store.execute("SELECT state FROM finished_job").fetchall() == [("Completed",)]
+    for _ in range(2):  # what it has left is its own the next time, too
+        assert daemon.start().returncode == 0
+        until(lambda: post(daemon.port, PATH, get_job_elements("1"))[0])
+        os.kill(daemon.pid, signal.SIGTERM)
+        until(lambda: not (folder / "gateway.pid").exists())
+
+
+def test_its_log_is_rotated_by_the_user(daemon, folder, until):
+    assert daemon.start().returncode == 0
+    until(lambda: "subscribed to its events" in daemon.said)
+    os.kill(daemon.pid, signal.SIGUSR1)
+    until(lambda: (folder / "gateway.log.1").exists())
+    daemon.write("[nonsense]\n")
+    os.kill(daemon.pid, signal.SIGHUP)
+    until(lambda: "stays as it was" in daemon.said)
+
+
+def test_a_log_that_can_never_be_rotated_is_said(daemon, folder, until):
+    (folder / "roots").mkdir(mode=0o755)
+    assert daemon.start("--logfile=roots/gateway.log").returncode == 0
+    log = folder / "roots" / "gateway.log"
+    until(lambda: "subscribed to its events" in log.read_text())
+    assert f"--logfile roots/gateway.log: {USER} may not write there, so it is never rotated" in log.read_text()
+
+
+def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, folder, until):
+    assert daemon.start().returncode == 0
+    until(lambda: "subscribed to its events" in daemon.said)
+    daemon.write('[cache]\nmax_age = 7.0\n')
+    (folder / "gateway.toml").chmod(0o600)
+    os.kill(daemon.pid, signal.SIGHUP)
+    until(lambda: "gateway.toml: the file can't be read: Permission denied" in daemon.said)
+    assert post(daemon.port, PATH, get_job_elements("1"))[0] == 400  # the scanner knows no such job
+    (folder / "gateway.toml").chmod(0o644)
+    os.kill(daemon.pid, signal.SIGHUP)
+    until(lambda: "changes in [cache]" in daemon.said)
+
+
+def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
+    made = Certified(folder, "gateway")
+    made.key.chmod(0o600)
+    daemon.write('certificate = "gateway.pem"\nkey = "gateway.key"\n')
+    done = daemon.start("-n")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f'gateway.toml: [admin] key = "gateway.key": allowed is a file that can be read ({folder}/gateway.key: '
+        f'Permission denied to {USER})\n')
+    (folder / "gateway.toml").chmod(0o600)
+    done = daemon.start("-n")
+    assert done.returncode == 1
+    assert done.stderr == f"gateway.toml: the file can't be read: Permission denied to {USER}\n"
+
+
+def test_a_state_folder_that_is_not_the_users_is_one_line(daemon, folder):
+    (folder / "roots").mkdir(mode=0o755)
+    daemon.write(state="sqlite:roots/gateway.sqlite")
+    done = daemon.start("-n")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    where = folder / "roots" / "gateway.sqlite"
+    assert line.startswith(
+        f"gateway.toml: [gateway] state = sqlite:roots/gateway.sqlite: {where}: the store can't be used: ")
+    assert f"writable for the user {USER}" in line
+    assert list((folder / "roots").iterdir()) == []
+    # The file alone is not enough: SQLite makes another beside it.
+    where.touch()
+    os.chown(where, pwd.getpwnam(USER).pw_uid, -1)
+    done = daemon.start("-n")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "writable for the user" in done.stderr
+
+
+def test_a_file_that_root_has_left_is_one_line(daemon, folder):
+    (folder / "gateway.sqlite").touch(0o600)
+    done = daemon.start("-n")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "Permission denied" in done.stderr
+
+
+def test_a_user_that_does_not_exist_is_one_line(daemon):
+    done = daemon.start("-n", user=("64321", "64321"))
+    assert done.returncode == 1
+    assert done.stderr == ("twistd: --uid 64321: there is no such user; name one of /etc/passwd, or make one: adduser "
+                           "--system --group --no-create-home wsdgateway\n")
+
+
+@pytest.mark.netns
+def test_scanners_are_found_and_announced_without_any_rights(folder, until):
+    """Joining a group and staying on an interface need none."""
+    if why := missing():
+        lack(why)
+    network = Network(folder, ipv4=True)
+    try:
+        network.build()
+        uuid = "4509a320-00a0-008f-00b6-002507510eca"
+        network.scanner(uuid=uuid)
+        (folder / "gateway.toml").write_text(
+            '[[listen]]\nendpoint = "tcp6:357"\n'
+            '[discovery]\ndevice_interfaces = ["vlan"]\nclient_interfaces = ["lan"]\n'
+            f'search = 2.0\n[[scanner]]\nname = "front-desk"\nuuid = "urn:uuid:{uuid}"\n')
+        gateway = network.start(
+            GATEWAY, *readable(), program("twistd"), "-n", "--pidfile=", "--uid", USER, "--gid", GROUP, "wsdgateway",
+            "--config", "gateway.toml", log="wsdgateway")
+        until(lambda: "subscribed to its events" in gateway.log.read_text(), 30.0)
+        until(lambda: '"announced": true' in network.curl(GATEWAY, "http://127.0.0.1:8357/api/scanners"), 30.0)
+    finally:
+        logs = network.close()
+    assert not [log for log in logs if "Traceback" in log]

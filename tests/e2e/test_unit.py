@@ -1,0 +1,122 @@
+"""The systemd unit: what systemd says of it, and that the gateway does its work in that sandbox."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sandbox
+from certificates import Certified
+from conftest import USER, lack, program
+from subnets import CLIENTS, GATEWAY, Network, missing
+
+UNIT = Path(__file__).parents[2] / "config" / "wsdgateway.service"
+MOST = 12  # tenths, of systemd-analyze's 0 (nothing is exposed) to 10
+UUID = "4509a320-00a0-008f-00b6-002507510eca"
+ATTEMPTS = """
+import ctypes, json, os, socket
+from pathlib import Path
+from OpenSSL import SSL
+
+def failed(attempt):
+    try:
+        attempt()
+    except (OSError, MemoryError) as error:
+        return getattr(error, "strerror", str(error))
+
+tls = SSL.Context(SSL.TLS_METHOD)
+print(json.dumps({
+    "packets": failed(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
+    "namespace": ctypes.CDLL(None).unshare(0x10000000),
+    "configuration": failed(lambda: Path("/etc/wsdgateway.try").touch()),
+    "devices": sorted(os.listdir("/dev")),
+    "home": os.listdir("/home"),
+    "kernel": Path("/proc/sys").exists(),
+    "state": failed(lambda: Path("try").touch()),
+    "scratch": failed(lambda: Path("/tmp/try").touch()),
+    "callbacks": failed(lambda: tls.set_verify(SSL.VERIFY_PEER, lambda *_: True)),
+    "capabilities": [line.split()[1] for line in open("/proc/self/status") if line.startswith("Cap")]}))
+"""
+
+
+def analyze(*arguments):
+    if shutil.which("systemd-analyze") is None:
+        lack("needs systemd-analyze: apt install systemd")
+    return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+def test_systemd_understands_it(tmp_path):
+    copy = tmp_path / UNIT.name
+    copy.write_text(UNIT.read_text().replace("/opt/wsdgateway/bin/twistd", "/bin/true"))  # what it runs must exist
+    done = analyze("verify", "--man=no", copy)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_it_exposes_little():
+    done = analyze("security", "--offline=true", "--no-pager", f"--threshold={MOST}", UNIT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_waits_longer_for_a_stop_than_the_gateway_takes():
+    [seconds] = sandbox.read_unit(UNIT)["TimeoutStopSec"]
+    assert int(seconds) > 10 + 15  # limits.stop_timeout, and what a stop adds to it
+
+
+@pytest.fixture
+def within(folder):
+    """The command that runs another in the sandbox, with a folder of the service's own."""
+    analyze("--version")
+    if why := missing():
+        lack(why)
+    if not os.stat(sys.prefix).st_mode & 0o001:
+        lack(f"needs a Python that others may run: chmod 755 {sys.prefix}")
+    return ["unshare", "--mount", "--ipc", sys.executable, sandbox.__file__, str(UNIT), USER, str(folder), "--"]
+
+
+@pytest.mark.netns
+def test_the_sandbox_of_the_tests_is_one(within):
+    done = subprocess.run([*within, sys.executable, "-c", ATTEMPTS], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "packets": "Address family not supported by protocol", "namespace": -1,
+        "configuration": "Read-only file system", "devices": sorted(sandbox.DEVICES), "home": [], "kernel": False,
+        "state": None, "scratch": None, "callbacks": None, "capabilities": ["0000000000000000"] * 5}
+
+
+@pytest.mark.netns
+def test_the_gateway_finds_scans_and_writes_in_the_sandbox(within, folder, until):
+    """Discovery on two interfaces, a page, TLS, the store, the exchange log, captures, SIGHUP, a stop."""
+    made = Certified(folder, "gateway")
+    shutil.chown(made.key, USER)
+    network = Network(folder, ipv4=True)
+    try:
+        network.build()
+        network.scanner(uuid=UUID)
+        (folder / "gateway.toml").write_text(
+            '[[listen]]\nendpoint = "tcp6:5357"\n'
+            '[[listen]]\nendpoint = "tcp6:5358"\ncertificate = "gateway.pem"\nkey = "gateway.key"\n'
+            '[discovery]\ndevice_interfaces = ["vlan"]\nclient_interfaces = ["lan"]\nsearch = 2.0\n'
+            '[exchange_log]\npath = "x.jsonl"\ncapture = "captures"\n'
+            f'[[scanner]]\nname = "front-desk"\nuuid = "urn:uuid:{UUID}"\n')
+        gateway = network.start(GATEWAY, *within, program("twistd"), "--nodaemon", "--pidfile=", "wsdgateway",
+                                "--config", "gateway.toml", log="wsdgateway")
+        until(lambda: '"announced": true' in network.curl(GATEWAY, "http://127.0.0.1:8357/api/scanners"), 30.0)
+        until(lambda: "subscribed to its events" in gateway.log.read_text(), 30.0)
+        network.run(CLIENTS, program("wsdgateway"), "scan", "http://192.0.2.5:5357/front-desk/scan", "-o", "page.jpg")
+        assert (folder / "page.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+        assert "405 Method" in network.curl(CLIENTS, "https://192.0.2.5:5358/front-desk", "-k", "-i")
+        assert "<title>" in network.curl(GATEWAY, "http://127.0.0.1:8357/")
+        network.run(GATEWAY, "kill", "-HUP", str(gateway.pid))
+        until(lambda: "is read again" in gateway.log.read_text())
+        network.end(gateway)
+        assert "Server Shut Down" in gateway.log.read_text()
+        assert "Traceback" not in gateway.log.read_text()
+    finally:
+        network.close()
+    written = [path for path in folder.rglob("*") if path.name.startswith("x.jsonl") or path.suffix == ".http"]
+    assert any("RetrieveImage" in path.name for path in written)
+    written.append(folder / "gateway.sqlite")
+    assert {(path.owner(), path.stat().st_mode & 0o037) for path in written} == {(USER, 0)}
