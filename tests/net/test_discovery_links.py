@@ -67,7 +67,7 @@ class World:
     """One gateway's discovery with fake links, on a Clock."""
 
     def __init__(self, monkeypatch, *, clients=("lan",), devices=("vlan",), rate=1000.0, proxy=None, missing=(),
-                 directed=()):
+                 directed=(), allows=lambda *asked: True):
         self.clock = Clock()
         self.interfaces = {"lan": LAN, "vlan": VLAN}
         self.dropped, self.counted, self.told, self.overdue, self.links = [], [], [], [], {}
@@ -78,7 +78,7 @@ class World:
         voice = Voice(lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: Sequence(9, next(self.numbers)),
                       lambda: 0.5, rate)
         self.targets = Targets(self.clock, voice, seconds=self.clock.seconds, answer_rate=20.0, base_on=self.base_on,
-                               proxy=proxy, dropped=self.dropped.append)
+                               proxy=proxy, dropped=self.dropped.append, allows=allows)
         self.search = Search(
             self.clock, voice, seconds=self.clock.seconds, period=60.0, directed=directed,
             is_own=self.is_own, missing=lambda: self.missing,
@@ -230,6 +230,42 @@ def test_hello_without_addresses_bye_and_nothing_to_the_scanners(world):
     assert set(here.links["vlan", 4].names()) == {"Probe"}
     numbers = [message.sequence.message_number for _, message in here.links["lan", 4].sent]
     assert numbers == sorted(numbers)
+
+
+def test_where_there_is_tls_the_endpoint_is_an_https_address_and_there_is_no_other(world):
+    here = world()
+    here.doors = [OpenPort("::", 5357), OpenPort("::", 5358, secure=True)]
+    stand_in, address = StandIn(), "https://192.0.2.5:5358/front-desk"
+    here.targets.add("front-desk", stand_in)
+    here.say("lan", WINDOWS_PROBE)
+    here.pass_time(1)
+    [match] = here.answers()[0][1].content
+    assert (match.endpoint, match.xaddrs) == (address, (address,))
+    for asked, answered in ((address, address), (UUID, UUID), (address.replace("https", "http"), None)):
+        del here.links["lan", 4].sent[:]
+        here.say("lan", write_resolve(asked, message_id=f"urn:uuid:{asked[:5]}"))
+        here.pass_time(1)
+        matches = [message.content[0] for _, message in here.answers()]
+        assert [(one.endpoint, one.xaddrs) for one in matches] == ([(answered, (address,))] * 2 if answered else [])
+    stand_in.service = None
+    here.targets.changed("front-desk")
+    here.pass_time(1)
+    told = [message for _, message in here.links["lan", 6].sent]
+    at_v6 = "https://[fe80::5]:5358/front-desk"
+    assert [(one.name, one.content[0].endpoint if one.name == "Hello" else one.content) for one in told[:2]] == [
+        ("Hello", at_v6)] * 2
+    assert [one.name for one in told[2:]] == ["Bye", "Bye"]
+    assert at_v6 in str(told[-1].content)
+
+
+def test_whoever_may_not_ask_for_it_does_not_find_it(world):
+    here = world(allows=lambda client, scanner, operation: (client, scanner, operation) != (
+        "192.0.2.77", "front-desk", "Probe"))
+    here.targets.add("front-desk", StandIn())
+    here.say("lan", WINDOWS_PROBE)
+    here.say("lan", WINDOWS_PROBE.replace(b"29cf10da", b"29cf10db"), "192.0.2.78")
+    here.pass_time(1)
+    assert {whom[0] for whom, _ in here.answers()} == {"192.0.2.78"}
 
 
 def test_many_are_announced_at_a_rate_and_leave_in_time(world):
