@@ -43,6 +43,14 @@ def test_encodings_in_use_are_read(encoding):
     assert parse(f"<?xml version='1.0' encoding='{encoding}'?><a>x</a>".encode(encoding)).text == "x"
 
 
+@pytest.mark.parametrize("broken", [b"<r><q:a/>%b</r>", b"<r xmlns:q='a b'>%b</r>", b"<r q:a='b'>%b</r>"])
+@pytest.mark.parametrize("after", [b"", b"<b xmlns='relative'/>"])
+def test_prefixes_must_be_declared_whatever_comes_after_them(broken, after):
+    parse(b"<r>%b</r>" % after)
+    with pytest.raises(Malformed, match="not well-formed"):
+        parse(broken % after)
+
+
 def test_depth_is_bounded():
     parse(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH)
     with pytest.raises(Malformed):

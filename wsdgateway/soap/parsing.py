@@ -50,6 +50,10 @@ def parse(data: bytes) -> etree._Element:
         root = etree.fromstring(data, _parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         raise Malformed(f"not well-formed XML: {str(error)[:200]}") from None
+    # lxml passes over a prefix that nobody declared, if a relative namespace, which it only warns of, comes after it.
+    for problem in _parser.error_log:
+        if problem.level != etree.ErrorLevels.WARNING:
+            raise Malformed(f"not well-formed XML: {problem.message[:200]}")
     about = root.getroottree().docinfo
     if about.internalDTD is not None:
         raise Malformed("a document type declaration is not allowed in SOAP")
