@@ -110,8 +110,10 @@ def test_a_scanner_needs_an_address_and_a_name():
 
 
 def test_no_control_character_reaches_a_terminal():
-    [line] = problems(gateway={"state": "\x1b[31m\r\n"})
-    assert line.isprintable()
+    lines = problems(gateway={"state": "\x1b[31m\r\n\x9b"}, **{"a\nb\x1b": 1}, admin={"\x9b": 1},
+                     discovery={"device_interfaces": ["\x1b"]})
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in lines)
 
 
 @pytest.mark.parametrize("endpoint", ["tcp:1:interface=127.0.0.1", r"tcp6:1:interface=\:\:1", "tcp:1", "tcp6:port=1",
@@ -165,7 +167,9 @@ def test_every_mistake_is_reported_at_once():
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (b"[gateway", "not TOML"), (b"\xff", "not UTF-8"), (b"a = 1\na = 2", "not TOML")])
+    (b"[gateway", "not TOML"), (b"\xff", "not UTF-8"), (b"a = 1\na = 2", "not TOML"),
+    (b"a = " + b"9" * 5000, "not TOML"), (b"a = " + b"[" * 5000, "not TOML"),
+    (b"a" + b".a" * 5000 + b" = 1", "top level a")])
 def test_unreadable_files(tmp_path, text, message):
     file = tmp_path / "g.toml"
     file.write_bytes(text)

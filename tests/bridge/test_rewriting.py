@@ -42,6 +42,15 @@ def test_where_nothing_must_change_the_bytes_stay(to):
     assert forward(data) is data
 
 
+def test_what_stands_in_an_address_does_not_stay_beside_ours():
+    message = read(forward(envelope("a", to="http://192.0.2.5:5357/front-desk<x xmlns=''/>/scan", headers=(
+        "<wsa:ReplyTo><wsa:Address>http://192.0.2.77/<x xmlns=''/>reply</wsa:Address>"
+        "<wsa:Address>http://192.0.2.78/</wsa:Address></wsa:ReplyTo>"))))
+    assert message.to == DEVICE
+    reply_to = message.header.find(f"{{{WSA}}}ReplyTo")
+    assert ["".join(address.itertext()) for address in reply_to.iter(f"{{{WSA}}}Address")] == [ANONYMOUS]
+
+
 @pytest.mark.parametrize("reply", [
     "<wsa:{0}><wsa:Address>http://192.0.2.77/reply</wsa:Address></wsa:{0}>",
     "<wsa:{0}>urn:uuid:bare</wsa:{0}>", "<wsa:{0}/>",

@@ -113,7 +113,7 @@ def test_the_parts_of_a_sink(url, parts):
 @pytest.mark.parametrize("url", [
     "ftp://h/", "file:///etc/passwd", "urn:uuid:5", "http://", "http:///x", "http://h:0/", "http://h:99999/",
     "http://[bad/", "http://u:p@h/", "http://h/a b", "http://h/\r\nX: 1", "http://h/é", "h", "",
-    "http://h/" + "x" * 2048, "javascript:alert(1)", "http://h/\x00"])
+    "http://h:5[::1]/", "http://h/" + "x" * 2048, "javascript:alert(1)", "http://h/\x00"])
 def test_what_is_no_sink(url):
     with pytest.raises(BadSink):
         parse_sink(url)

@@ -102,7 +102,8 @@ def test_what_a_probe_looks_for(version, content, expected):
 
 
 @pytest.mark.parametrize(("name", "content"), [
-    ("Probe", "<d:Types>nobody:Device</d:Types>"), ("Probe", f"<d:Types>{'wsdp:x ' * 65}</d:Types>"),
+    ("Probe", "<d:Types>nobody:Device</d:Types>"), ("Probe", "<d:Types>wsdp:</d:Types>"),
+    ("Probe", f"<d:Types>{'wsdp:x ' * 65}</d:Types>"),
     ("Probe", f"<d:Scopes>{'http://a ' * 65}</d:Scopes>"), ("Resolve", ""), ("Hello", ""), ("Bye", "<d:Types/>"),
     ("ProbeMatches", "<d:ProbeMatch/>"), ("ProbeMatches", "<d:ProbeMatch/>" * 1001),
     ("Resolve", f"<wsa:EndpointReference><wsa:Address>{'x' * 257}</wsa:Address></wsa:EndpointReference>")])

@@ -44,6 +44,11 @@ def test_an_answer_without_a_length_lasts_until_the_connection_ends():
     assert (found.end, found.content(raw)) == (None, b"whatever")
 
 
+def test_a_lone_carriage_return_ends_a_line_as_old_devices_have_it():
+    raw = b"HTTP/1.0 200 OK\r\nA: b\r\n\rwhat\r\n\r\never"
+    assert layout(raw, request=False).content(raw) == b"what\r\n\r\never"
+
+
 @pytest.mark.parametrize("raw", [b"", b"\r\n", b"nonsense",
                                  b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"])
 def test_what_is_broken_is_not_whole(raw):

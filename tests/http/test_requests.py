@@ -162,6 +162,7 @@ def test_what_follows_a_close_is_not_read():
 
 @pytest.mark.parametrize(("target", "path"), [
     (b"/a?b=c", b"/a"), (b"http://gateway:5357/a/b", b"/a/b"), (b"HTTP://gateway", b"/"), (b"*", b"*"),
+    (b"http://gateway?x", b"/"),
     (b"http://gateway/a?x", b"/a"),
 ])
 def test_targets(target, path):

@@ -127,6 +127,17 @@ def test_interim_answers_are_passed_over():
     assert events[0].headers[0] == (b"Content-Type", b"a/b")
 
 
+@pytest.mark.parametrize("framing", [
+    b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"])
+@pytest.mark.parametrize("cut", [lambda d: [d], bytes_of], ids=["whole", "bytes"])
+def test_a_body_where_there_is_none_is_never_handed_out(framing, cut):
+    reader, events = read(cut(b"HTTP/1.1 204 No Content\r\n" + framing))
+    assert [type(event) for event in events] == [Head, End]
+    assert not reader.reusable
+    with pytest.raises(BadAnswer):
+        read(cut(b"HTTP/1.1 199 Soon\r\n" + framing))
+
+
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_some_answers_have_no_body(status):
     reader, events = read([b"HTTP/1.1 " + status + b"\r\n\r\n"])

@@ -53,6 +53,13 @@ def test_the_addresses_are_ours(told):
     assert told.find(f".//{W}PresentationUrl") is None
 
 
+def test_names_beyond_ascii_are_no_obstacle():
+    source = etree.fromstring(METADATA.replace("v:Admin", "v:Gerät").replace("xmlns:v=", "xmlns:é='urn:e' xmlns:v="))
+    told = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())
+    assert told.find(".//{urn:vendor}Gerät") is not None
+    assert digest(source) == digest(parse(etree.tostring(source, encoding="utf-8")))
+
+
 def test_the_rest_is_the_scanners(told):
     assert told.findtext(f".//{W}ManufacturerUrl") == "http://www.acme.example/"
     assert told.findtext(f".//{{{PNPX}}}DeviceCategory") == "Scanners MFP"

@@ -32,6 +32,25 @@ def test_a_billion_laughs_end_at_once():
         parse(f"<!DOCTYPE a [<!ENTITY e0 'ha'>{entities}]><a>&e11;</a>".encode())
 
 
+@pytest.mark.parametrize("encoding", ["utf-7", "ISO-2022-JP", "IBM037", "UCS-4"])
+def test_encodings_that_hide_markup_are_refused(encoding):
+    with pytest.raises(Malformed):
+        parse(f"<?xml version='1.0' encoding='{encoding}'?><a>+ADw-b/+AD4-</a>".encode())
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "utf-16", "ASCII", "iso-8859-15", "Windows-1252", "Shift_JIS", "GB2312"])
+def test_encodings_in_use_are_read(encoding):
+    assert parse(f"<?xml version='1.0' encoding='{encoding}'?><a>x</a>".encode(encoding)).text == "x"
+
+
+@pytest.mark.parametrize("broken", [b"<r><q:a/>%b</r>", b"<r xmlns:q='a b'>%b</r>", b"<r q:a='b'>%b</r>"])
+@pytest.mark.parametrize("after", [b"", b"<b xmlns='relative'/>"])
+def test_prefixes_must_be_declared_whatever_comes_after_them(broken, after):
+    parse(b"<r>%b</r>" % after)
+    with pytest.raises(Malformed, match="not well-formed"):
+        parse(broken % after)
+
+
 def test_depth_is_bounded():
     parse(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH)
     with pytest.raises(Malformed):
@@ -51,6 +70,6 @@ def test_text_of_nothing_is_none():
 
 
 def test_escaped_text_comes_back():
-    text = "a<b>&\"'c"
+    text = "a<b>&\"'c\r"
     assert parse(f'<a b="{escape(text)}">{escape(text)}</a>'.encode()).text == text
     assert parse(f'<a b="{escape(text)}"/>'.encode()).get("b") == text

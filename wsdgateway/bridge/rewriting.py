@@ -14,7 +14,7 @@ from wsdgateway.scan.destinations import replace_token
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, read, write
 from wsdgateway.soap.namespaces import WSA
-from wsdgateway.soap.parsing import Malformed, text_of
+from wsdgateway.soap.parsing import Malformed, say, text_of
 
 _ADDRESS = f"{{{WSA}}}Address"
 REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
@@ -47,15 +47,15 @@ def _names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
 
 def make_anonymous(element: etree._Element) -> bool:
     """Let a reference name the anonymous address; whether it had to be changed."""
-    address = element.find(_ADDRESS)
-    if address is not None:
-        if text_of(address) == ANONYMOUS:
-            return False
-        address.text = ANONYMOUS
-        return True
-    element.text = None
-    element.insert(0, etree.Element(_ADDRESS, nsmap={"wsa": WSA}))
-    element[0].text = ANONYMOUS
+    addresses = element.findall(_ADDRESS)
+    if [text_of(address) for address in addresses] == [ANONYMOUS]:
+        return False
+    for other in addresses[1:]:  # of which the device might take any
+        element.remove(other)
+    if not addresses:
+        element.text = None
+        element.insert(0, etree.Element(_ADDRESS, nsmap={"wsa": WSA}))
+    say(addresses[0] if addresses else element[0], ANONYMOUS)
     return True
 
 
@@ -70,10 +70,10 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
     changed = False
     for header in envelope.header.iterchildren(tag=etree.Element):
         if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
-            header.text = device
+            say(header, device)
             changed = True
         elif header.tag == f"{{{WSA}}}To" and endpoints is not None and (envelope.to or "").lower() == endpoints[0]:
-            header.text = endpoints[1]
+            say(header, endpoints[1])
             changed = True
         elif header.tag in REPLIES:
             changed = make_anonymous(header) or changed
@@ -92,5 +92,5 @@ def related(body: bytes, message_id: str | None) -> bytes:
     header = None if envelope.header is None else envelope.header.find(f"{{{WSA}}}RelatesTo")
     if header is None:
         return body
-    header.text = message_id
+    say(header, message_id)
     return write(envelope.root)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from wsdgateway.http.requests import HOST
 from wsdgateway.soap.addressing import EndpointReference
 
 MAX_ADDRESS = 2048
@@ -62,7 +63,7 @@ def parse_sink(url: str) -> SinkAddress:
         raise BadSink(f"{url[:200]} is no URL; send one like http://192.0.2.7:5357/events") from None
     if parts.scheme not in _PORTS:
         raise BadSink(f"notifications go to http or https only, not to {url[:200]}; send such an address")
-    if not parts.hostname or port == 0 or "@" in parts.netloc:
+    if not parts.hostname or port == 0 or not HOST.fullmatch(parts.netloc.encode()):
         raise BadSink(f"{url[:200]} names no host that can be sent to; send an address like http://192.0.2.7:5357/events")
     try:
         parts.hostname.encode("idna")

@@ -256,6 +256,6 @@ def _bracketed(host: str) -> str:
 
 def interfaces(value: Any) -> tuple[str, ...]:
     """A list of network interfaces. Raises `Wrong`."""
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+    if not isinstance(value, list) or not all(isinstance(item, str) and item and item.isprintable() for item in value):
         raise Wrong('a list of interfaces like ["eth0"]')
     return tuple(dict.fromkeys(value))

@@ -1,6 +1,7 @@
 """The configuration: TOML to frozen values, or one error that names every mistake."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -33,14 +34,25 @@ class ConfigError(Exception):
         self.problems = problems
 
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
            "exchange_log": ExchangeLog, "admin": Admin}
 _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)  # so that no control character reaches a terminal
+    """A value in one line; no control character of it reaches a terminal."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:  # tables within tables, a thousand deep
+        return "..."
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _name(key: str) -> str:
+    """A key or a section as it is written in the file."""
+    return key if _BARE.fullmatch(key) else _shown(key)
 
 
 class _Reading:
@@ -49,7 +61,7 @@ class _Reading:
         self.problems: list[str] = []
 
     def wrong(self, section: str, key: str, value: Any, allowed: str) -> None:
-        self.problems.append(f"{self.file}: {section} {key} = {_shown(value)}: allowed is {allowed}")
+        self.problems.append(f"{self.file}: {section} {_name(key)} = {_shown(value)}: allowed is {allowed}")
 
     def missing(self, section: str, key: str, allowed: str) -> None:
         self.problems.append(f"{self.file}: {section} {key} is missing: allowed is {allowed}")
@@ -93,7 +105,7 @@ def read_config(path: str) -> Config:
         raise ConfigError([f"{path}: the file can't be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: the file is not UTF-8 text"]) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets numbers of 5,000 digits and deep lists end in these
         raise ConfigError([f"{path}: not TOML: {error}"]) from None
     return make_config(data, path)
 

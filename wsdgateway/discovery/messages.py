@@ -165,10 +165,10 @@ def _qnames(element: etree._Element | None, *, lenient: bool = False) -> tuple[Q
     for item in items:
         prefix, _, local = item.rpartition(":")
         uri = declared.get(prefix or None)
-        if uri is None and prefix:
+        if (uri is None and prefix) or not local:
             if lenient:
                 continue
-            raise Malformed(f"the prefix of the type {item[:200]} is not declared")
+            raise Malformed(f"the type {item[:200]} has no name, or a prefix that is not declared")
         names.append((uri or "", local))
     return tuple(names)
 

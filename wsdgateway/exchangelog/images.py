@@ -18,8 +18,10 @@ from wsdgateway.http.responses import BadAnswer, Data, Head, ResponseReader
 from wsdgateway.mtom.multipart import BadMultipart, Closed, MultipartReader, PartBegin, PartData, PartEnd, boundary_of
 
 MAX_LOOKED_AT = 65536  # of an image, for its size in pixels
+MAX_BLANK = 4096  # of white space, which may stand before an XML document
 MAX_KEPT = 1 << 20  # of what stands beside the images
 _TEXTS = (b"application/soap+xml", b"application/xml")
+_UNDECIDED = (b"\xef", b"\xef\xbb", b"\xff", b"\xfe")  # a byte order mark that is not all there, or a JPEG image
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _NOTE = re.compile(rb"<image left out: (\d{1,12}) bytes, SHA-256 ([0-9a-f]{64})"
                    rb"(?:, (JPEG|PNG|TIFF|BMP) (\d{1,5})x(\d{1,5})(?: at (\d{1,5}) dpi)?)?>")
@@ -80,7 +82,9 @@ def carries_images(head: Head, begin: bytes) -> bool | None:
         return True
     if media in _TEXTS or media.startswith(b"text/") or head.length == 0 or head.status in (204, 304):
         return False
-    return not looks_like_xml(begin) if begin else None
+    if begin in _UNDECIDED or (len(begin) < MAX_BLANK and not begin.strip()):
+        return None
+    return not looks_like_xml(begin)
 
 
 class _Measure:
@@ -116,6 +120,7 @@ class Sieve:
         self._raw = bytearray()
         self._head: Head | None = None
         self._images: bool | None = None
+        self._begin = b""
         self._parts: MultipartReader | None = None
         self._delimiter = b""
         self._number = 0
@@ -133,19 +138,23 @@ class Sieve:
             for event in self._reader.feed(data):
                 if isinstance(event, Head):
                     self._head = event
-                    self._decide(b"")
+                    self._decide()
                 elif isinstance(event, Data):
-                    if self._images is None:
-                        self._decide(event.data)
-                    if self._images:
-                        self._content(event.data)
+                    self._data(event.data)
         except (BadAnswer, BadMultipart):
             self._end(readable=False)
 
-    def _decide(self, begin: bytes) -> None:
+    def _data(self, data: bytes) -> None:
+        if self._images is None:
+            self._begin = data = self._begin + data
+            self._decide()
+        if self._images:
+            self._content(data)
+
+    def _decide(self) -> None:
         head = self._head
         assert head is not None
-        self._images = carries_images(head, begin)
+        self._images = carries_images(head, self._begin)
         if self._images is None:
             return
         if not self._images:

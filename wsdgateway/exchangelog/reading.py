@@ -44,7 +44,7 @@ class WireMessage:
     def status(self) -> int:
         """The status of an answer; 0 if there is none."""
         code = self.first_line.split()[1:2]
-        return int(code[0]) if code and code[0].isdigit() and len(code[0]) == 3 else 0
+        return int(code[0]) if code and len(code[0]) == 3 and code[0].isascii() and code[0].isdigit() else 0
 
     @cached_property
     def parts(self) -> list[Part]:

@@ -62,6 +62,7 @@ class _Whole:
         self._reader: ResponseReader | None = ResponseReader(lenient=True)
         self._head: Head | None = None
         self._images: bool | None = None
+        self._begin = b""
         self.spilled = False
 
     @property
@@ -86,8 +87,10 @@ class _Whole:
             for event in reader.feed(data):
                 if isinstance(event, Head):
                     self._head = event
+                elif isinstance(event, Data) and self._images is None:
+                    self._begin += event.data
                 if self._head is not None and self._images is None:
-                    self._images = carries_images(self._head, event.data if isinstance(event, Data) else b"")
+                    self._images = carries_images(self._head, self._begin)
         except BadAnswer:
             self._reader = None
         if self._images is not None:

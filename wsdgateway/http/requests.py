@@ -23,7 +23,7 @@ MAX_FRAMING_FACTOR = 8
 _AUTHORITY = (rb"(?:\[(?:(?=[0-9A-Fa-f.]*:)[0-9A-Fa-f:.]++(?:%[A-Za-z0-9._~%-]++)?"
               rb"|[vV][0-9A-Fa-f]++\.[A-Za-z0-9._~!$&'()*+,;=:-]++)\]"
               rb"|(?:[A-Za-z0-9._~!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})*+)(?::[0-9]*+)?")
-_HOST = re.compile(_AUTHORITY)
+HOST = re.compile(_AUTHORITY)
 _ABSOLUTE = re.compile(rb"https?://(?![/?:])(" + _AUTHORITY + rb")(/[^?]*)?(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -215,7 +215,7 @@ class RequestReader:
         """RFC 9112 section 3.2: exactly one Host, a valid one; HTTP/1.0 may do without."""
         if len(hosts) > 1 or (not hosts and not self._http10):
             self._fail(400, "A request carries exactly one Host field.")
-        if hosts and not _HOST.fullmatch(hosts[0]):
+        if hosts and not HOST.fullmatch(hosts[0]):
             self._fail(400, "The Host field is not a host.")
         self._host = hosts[0] if hosts else b""
 

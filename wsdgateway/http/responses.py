@@ -11,6 +11,7 @@ from wsdgateway.http.messages import Headers
 
 MAX_HEADER_BLOCK = 65536
 MAX_INTERIM = 10
+_BODILESS = (204, 304)  # RFC 9112 section 6.3: whatever their fields say
 
 # RFC 9110 section 5.5: whatever else a field or a reason holds, it is not passed on as a control character.
 _CONTROLS = bytes(byte for byte in range(32) if byte != 9) + b"\x7f"
@@ -101,6 +102,9 @@ class ResponseReader:
             if not self.ended:
                 raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
             self._surplus = True
+        if self._head is not None and self._head.status in _BODILESS and not self.ended:
+            self._surplus = self.ended = True  # it speaks of a body, and llhttp waits for that
+            self._events.append(End())
         if self._unseen > 2 * MAX_HEADER_BLOCK:
             raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
         events, self._events = self._events, []
@@ -174,7 +178,7 @@ class ResponseReader:
                 codings.append(value.lower())
             elif lower == b"content-length":
                 length = int(value)
-        if status in (204, 304):
+        if status in _BODILESS:
             length, codings = 0, []
         elif codings and codings != [b"chunked"]:  # the client would get it without a word on how to read it
             raise BadAnswer("a transfer coding that is not chunked")
@@ -187,6 +191,11 @@ class ResponseReader:
         self._events.append(self._head)
 
     def on_body(self, data: bytes) -> None:
+        if self._head is None:
+            raise BadAnswer("an interim answer with a body")
+        if self._head.status in _BODILESS:
+            self._surplus = True
+            return
         self._unseen = 0
         self._events.append(Data(data))
 

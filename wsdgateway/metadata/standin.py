@@ -12,7 +12,7 @@ from lxml import etree
 
 from wsdgateway.metadata.messages import SCANNER_SERVICE_TYPE, offers
 from wsdgateway.soap.namespaces import GATEWAY, PNPX, STAND_IN_TYPE, WSA, WSCN, WSDP, WSX
-from wsdgateway.soap.parsing import escape, parse, text_of
+from wsdgateway.soap.parsing import escape, parse, say, text_of
 
 COMPATIBLE = f"{WSCN}/{SCANNER_SERVICE_TYPE}"
 
@@ -38,7 +38,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
     FriendlyName. Everything else stays: sections, vendor elements, prefixes.
     """
     # Not deepcopy, which leaves out prefixes that only a text uses, and types are QNames in text.
-    copy = parse(etree.tostring(metadata, with_tail=False))
+    copy = parse(etree.tostring(metadata, encoding="utf-8", with_tail=False))  # names need not be ASCII
     etree.strip_elements(copy, etree.Comment, etree.ProcessingInstruction, with_tail=False)
     named = _Hosts(hosts | {urlsplit(address).hostname or "" for address in _addresses(copy)})
     ours = set()
@@ -64,7 +64,7 @@ def digest(metadata: etree._Element) -> bytes:
     try:
         return etree.tostring(metadata, method="c14n", with_comments=False)
     except etree.C14NError:  # a namespace that is no absolute URI
-        return etree.tostring(metadata, with_tail=False)
+        return etree.tostring(metadata, encoding="utf-8", with_tail=False)
 
 
 def _addresses(metadata: etree._Element) -> list[str]:
@@ -116,9 +116,7 @@ def _point(service: etree._Element, address: str, service_id: str, named: _Hosts
         service.remove(other)
     found = first.find(f"{_WSA}Address")
     element = found if found is not None else etree.SubElement(first, f"{_WSA}Address")
-    for child in list(element):
-        element.remove(child)
-    element.text = address
+    say(element, address)
     identifier = service.find(f"{_WSDP}ServiceId")
     if identifier is None or not named.search(text_of(identifier) or ""):
         return {element}

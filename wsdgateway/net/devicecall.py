@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -19,6 +19,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.messages import Headers
+from wsdgateway.http.requests import HOST
 from wsdgateway.http.responses import Head
 from wsdgateway.net.deadlines import Deadline
 from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
@@ -26,6 +27,7 @@ from wsdgateway.scan.operations import Operation
 
 PORTS = {"http": 80, "https": 443}
 MAX_COLLECTED = 4 * 1024 * 1024
+_IN_PATH = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and escapes that are there already
 
 
 @attrs.frozen
@@ -45,13 +47,19 @@ class Address:
 
 @lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
-    """The parts of an http or https URL. Raises `ValueError` for anything else."""
+    """The parts of an http or https URL, which may come from the network, fit for a request's head.
+
+    Raises `ValueError` for anything else.
+    """
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname:
         raise ValueError(f"neither an http nor an https URL: {url}")
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Address(parts.hostname, parts.port or PORTS[parts.scheme], parts.netloc.rpartition("@")[2].encode("idna"),
-                   target.encode("utf-8"), parts.scheme == "https")
+    authority = parts.netloc.rpartition("@")[2].encode("idna")
+    if not HOST.fullmatch(authority):
+        raise ValueError(f"not a host: {url}")
+    target = quote(parts.path or "/", _IN_PATH) + (f"?{quote(parts.query, _IN_PATH + '?')}" if parts.query else "")
+    return Address(parts.hostname, parts.port or PORTS[parts.scheme], authority, target.encode(),
+                   parts.scheme == "https")
 
 
 def is_http(url: str) -> bool:

@@ -5,9 +5,17 @@ processing instruction that matters. No DTD, no entities, no network; elements n
 `MAX_DEPTH` deep (libxml2's own bound), and callers bound the size before they call.
 """
 
+import re
+
 from lxml import etree
 
 MAX_DEPTH = 256
+
+# Those in which ASCII is written as itself, and UTF-16. In others, UTF-7 among them, markup can be written as what
+# looks like text, and libxml2 writes it so.
+_ENCODING = re.compile(
+    r"utf-?8|utf-?16(le|be)?|(us-)?ascii|iso-?8859-\d{1,2}|latin-?1|windows-125\d|gb2312|gbk|gb18030|big5|shift_?jis|"
+    r"euc-(jp|kr)", re.IGNORECASE)
 
 
 class Malformed(Exception):
@@ -35,15 +43,22 @@ _parser = etree.XMLParser(
 def parse(data: bytes) -> etree._Element:
     """The root element of a document.
 
-    Raises `Malformed` if it is not well-formed, deeper than `MAX_DEPTH`, or declares a
-    document type.
+    Raises `Malformed` if it is not well-formed, deeper than `MAX_DEPTH`, declares a document
+    type, or is written in an encoding that is not read here.
     """
     try:
         root = etree.fromstring(data, _parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         raise Malformed(f"not well-formed XML: {str(error)[:200]}") from None
-    if root.getroottree().docinfo.internalDTD is not None:
+    # lxml passes over a prefix that nobody declared, if a relative namespace, which it only warns of, comes after it.
+    for problem in _parser.error_log:
+        if problem.level != etree.ErrorLevels.WARNING:
+            raise Malformed(f"not well-formed XML: {problem.message[:200]}")
+    about = root.getroottree().docinfo
+    if about.internalDTD is not None:
         raise Malformed("a document type declaration is not allowed in SOAP")
+    if about.encoding is not None and not _ENCODING.fullmatch(about.encoding):
+        raise Malformed(f"the encoding {about.encoding[:40]} is not read here; write it in UTF-8")
     return root
 
 
@@ -55,8 +70,17 @@ def text_of(element: etree._Element | None) -> str | None:
     return (text.strip() or None) if text else None
 
 
+def say(element: etree._Element, text: str | None) -> None:
+    """Let an element hold that text and nothing else."""
+    for inside in list(element):
+        element.remove(inside)
+    element.text = text
+
+
 def escape(text: str) -> str:
     """Text made fit to stand between tags and in double-quoted attributes."""
     if "&" in text or "<" in text or ">" in text or '"' in text:
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    if "\r" in text:
+        text = text.replace("\r", "&#13;")  # which is read as a line feed when it stands there as it is
     return text

@@ -1,0 +1,106 @@
+"""Every fuzz target by its name, with the pieces that its inputs are made of."""
+
+from collections.abc import Callable
+
+import attrs
+import soaptargets
+import texttargets
+import wiretargets
+
+_HTTP = (
+    b"\r\n", b"\n", b"\r", b"\r\n\r\n", b" ", b"\t", b"\0", b":", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0",
+    b"POST / HTTP/1.1\r\n", b"GET http://h?x HTTP/1.1\r\n", b"CONNECT h:1 HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n",
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 X\r\n", b"HTTP/1.1 204 No\r\n",
+    b"HTTP/1.1 304 No\r\n", b"Host: h\r\n", b"Host: [fe80::1%25eth0]:80\r\n", b"Content-Length: 5\r\n",
+    b"Content-Length: 0\r\n", b"content-length:+5\r\n", b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: gzip, chunked\r\n", b"Transfer-Encoding: identity\r\n", b"Connection: close\r\n",
+    b"Connection: keep-alive\r\n", b"Connection: upgrade\r\n", b"Upgrade: h2c\r\n", b"Expect: 100-continue\r\n",
+    b"Content-Type: application/soap+xml\r\n", b"Authorization: Bearer x\r\n", b"X: y\r\n z\r\n", b"5\r\nhello\r\n",
+    b"0\r\n\r\n", b"0\r\nT: x\r\n\r\n", b"1;e=1\r\n", b"ffffffffffffffff\r\n", b"hello",
+)
+_MIME = (
+    b"\r\n--boundary\r\n", b"\r\n--boundary--", b"--boundary", b"\n--boundary\n", b"--", b"\r\n\r\n", b"\n\n",
+    b"\r\n", b"Content-Type: multipart/related; boundary=boundary\r\n", b'; boundary="',
+    b"Content-Type: image/jpeg\r\n\r\n", b"\xff\xd8\xff\xe0\0\x10JFIF",
+    b"<image left out: 5 bytes, SHA-256 " + b"0" * 64 + b">", b"\r\n<end of capture, without transfer coding>\r\n",
+    b"x" * 4200,
+)
+_XML = (
+    b"<", b">", b"/>", b"</", b"&", b"&#13;", b"&#10;", b"&#x9;", b"&lt;", b"&amp;", b'"', b"'", b"=", b":", b" ",
+    b"\r\n", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?pi x?>", b"<!DOCTYPE a [<!ENTITY e 'x'>]>", b"&e;",
+    b'<?xml version="1.0"?>', b' encoding="utf-16"', b' encoding="iso-8859-1"', b' encoding="ASCII"',
+    b' encoding="utf-7"', b"\xef\xbb\xbf", b"\xff\xfe", b"\0", b"\xc2\xa0", b"\xe2\x80\xa8", b' xmlns=""',
+    b' xmlns="urn:x"', b' xmlns:wsa="urn:y"', b' xmlns:x="a b%"', b' xmlns:x="http://www.w3.org/XML/1998/namespace"',
+    b' xmlns:gateway="urn:z"', b' soap:mustUnderstand="1"', b' Valid="false"', b"<a>", b"</a>", b"<x:a/>",
+)
+_SOAP = (
+    b"<soap:Header>", b"</soap:Header>", b"<soap:Body>", b"</soap:Body>", b"</soap:Envelope>", b"<wsa:To>",
+    b"</wsa:To>", b"<wsa:Action>", b"</wsa:Action>", b"<wsa:MessageID>1</wsa:MessageID>",
+    b"<wsa:RelatesTo>1</wsa:RelatesTo>", b"<wsa:ReplyTo>", b"</wsa:ReplyTo>", b"<wsa:FaultTo/>", b"<wsa:Address>",
+    b"</wsa:Address>", b"<wsa:ReferenceParameters>", b"</wsa:ReferenceParameters>",
+    b"<wse:Identifier>1</wse:Identifier>", b"<wse:Expires>PT1H</wse:Expires>", b"PT1H", b"2026-11-22T10:00:00Z",
+    b"http://gateway.test:5357/front-desk", b"http://198.51.100.20/", b"http://[",
+    b"urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", b"http://schemas.microsoft.com/windows/2006/08/wdp/scan/",
+    b"http://schemas.xmlsoap.org/ws/2005/04/discovery/",
+)
+_SCAN = (
+    b"<wscn:JobId>1</wscn:JobId>", b"<wscn:JobState>Completed</wscn:JobState>", b"Completed", b"Processing",
+    b"Terminating", b"Canceled", b"Aborted", b"Pending", b"<wscn:ScansCompleted>3</wscn:ScansCompleted>",
+    b"<wscn:JobCreatedTime>2026-11-22T10:00:00Z</wscn:JobCreatedTime>",
+    b"<wscn:JobCreatedTime>0001-01-01T00:00:00+23:59</wscn:JobCreatedTime>", b"999999999", b"-1", "٣".encode(),
+    "²".encode(), b"<wscn:JobToken>t0ken-secret</wscn:JobToken>",
+    b"<wscn:DestinationToken>d3st</wscn:DestinationToken>", b"<v:Extra xmlns:v='urn:v'/>", b"JobStatusEvent",
+    b"JobEndStateEvent", b"GetJobElements", b"CancelJob", b"CreateScanJob", b"Response",
+)
+_TOML = (
+    b"\n", b"=", b"[", b"]", b"[[", b"]]", b"[[listen]]\n", b"[[scanner]]\n", b"[gateway]\n", b"[admin]\n",
+    b"[events]\n", b"[discovery]\n", b"[limits]\n", b"[exchange_log]\n", b"[cache]\n", b'endpoint = "',
+    b'name = "a"\n', b'scan = "http://', b'device = "', b'uuid = "urn:uuid:', b'"tcp:5357:interface=', b"127.0.0.01",
+    b"\\\\:", b"fe80::1%eth0", b'"', b"'", b'"""', b"#", b"true", b"nan", b"inf", b"-1", b"1e400", b"9" * 40, b"0x",
+    b"1979-05-27", b"07:32:00", b"\\u009b", b"\\n", b"\\u0000", b"{", b"}", b",", b".", b"a.a.a.a",
+    b"event_sources = [\"", b"/24\"]\n", b"interface=", b"unix:", b"ssl:", b"systemd:", b"exclude = [", b"suffix = ",
+    b"token = ", b"\xff",
+)
+_URL = (
+    b"http://", b"https://", b"HTTP://", b"198.51.100.20", b"[fe80::1%25eth0]", b"[::ffff:127.0.0.1]", b"]", b"[",
+    b":80", b":0", b":65536", b":", b"/", b"?", b"#", b"@", b"%", b"%0d%0a", b" ", b"\t", b"\r\n", b"\0", b"\x0b",
+    b"\xc2\x85", "ä".encode(), "。".encode(), "①".encode(), b".", b"..", b"xn--", b"a" * 64,
+)
+_TIME = (
+    b"P", b"T", b"1Y", b"2M", b"3D", b"4H", b"5M", b"6.5S", b"-", b"999999999", b"0001-01-01", b"9999-12-31",
+    b"T00:00:00", b"+23:59", b"-23:59", b"Z", b".123456789", b"24:00", b"W01", b"\n", "٣".encode(),
+)
+_ADMIN = (
+    b"\n", b"localhost", b"print-server", b"127.0.0.1", b"[::1]", b":80", b"Bearer ", b"bearer", b"Basic ", b"\xff",
+    b"%", b"%25lo", b"::ffff:127.0.0.1",
+)
+
+
+@attrs.frozen
+class Target:
+    """A function of bytes that raises only where a promise is broken, and what its inputs may be put together from."""
+
+    run: Callable[[bytes], None]
+    tokens: tuple[bytes, ...]
+
+
+TARGETS = {
+    "http_requests": Target(wiretargets.http_requests, _HTTP),
+    "http_answers": Target(wiretargets.http_answers, _HTTP),
+    "http_answers_lenient": Target(wiretargets.http_answers_lenient, _HTTP),
+    "multipart": Target(wiretargets.multipart, _MIME),
+    "masking": Target(wiretargets.masking, _HTTP + _MIME + _XML + _SCAN),
+    "captures": Target(wiretargets.captures, (*_HTTP, *_MIME, *_SOAP, *_SCAN, b"\n%%\n", "²²²".encode("latin-1"))),
+    "sieve": Target(wiretargets.sieve, _HTTP + _MIME),
+    "envelope": Target(soaptargets.envelope, _XML + _SOAP),
+    "requests": Target(soaptargets.requests, _XML + _SOAP + _SCAN),
+    "job_events": Target(soaptargets.job_events, _XML + _SOAP + _SCAN),
+    "scanner_elements": Target(soaptargets.scanner_elements, _XML + _SCAN),
+    "metadata": Target(soaptargets.metadata, _XML + _SOAP),
+    "granted": Target(soaptargets.granted, _XML + _SOAP + _SCAN),
+    "discovery": Target(soaptargets.discovery, _XML + _SOAP),
+    "configuration": Target(texttargets.configuration, _TOML),
+    "addresses": Target(texttargets.addresses, _URL),
+    "times": Target(texttargets.times, _TIME),
+    "admin_access": Target(texttargets.admin_access, _ADMIN),
+}

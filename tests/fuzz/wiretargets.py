@@ -1,0 +1,296 @@
+"""Fuzz targets of what reads HTTP, multipart bodies and captured messages: each a function of bytes.
+
+A target raises nothing for any bytes but `AssertionError`, where a promise is broken.
+"""
+
+import json
+import re
+import zlib
+from itertools import pairwise
+from random import Random
+
+import attrs
+import h11
+
+from wsdgateway.exchangelog.folder import CaptureError
+from wsdgateway.exchangelog.har import har_entry
+from wsdgateway.exchangelog.images import Sieve
+from wsdgateway.exchangelog.masking import SECRETS, Masks
+from wsdgateway.exchangelog.reading import read_message
+from wsdgateway.http.layout import Splitter, layout
+from wsdgateway.http.requests import Continue, Refusal, Request, RequestReader
+from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
+from wsdgateway.mtom.multipart import BadMultipart, Closed, MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+from wsdgateway.replay.recording import read_recording
+from wsdgateway.replay.script import Script
+from wsdgateway.replay.writing import answer_body
+from wsdgateway.soap.faults import Refused
+from wsdgateway.soap.parsing import Malformed, parse
+
+MAX_BODY = 4096
+# Bounds count bytes as they come, so that near a bound it depends on the cuts where exactly it is: stay below them.
+MAX_INPUT = 8192
+
+
+def cuts(data):
+    """The same bytes whole, in small pieces, and in pieces that depend on nothing but themselves."""
+    yield [data]
+    size = 1 if len(data) < 2048 else 61
+    yield [data[at:at + size] for at in range(0, len(data), size)]
+    random = Random(zlib.crc32(data))
+    places = sorted({0, len(data), *(random.randrange(len(data) + 1) for _ in range(4))})
+    yield [data[first:last] for first, last in pairwise(places)]
+
+
+def _requests(pieces):
+    reader = RequestReader(MAX_BODY)
+    events = []
+    for piece in pieces:
+        was_finished = reader.finished
+        came = reader.feed(piece)
+        assert not (was_finished and came), "something comes after the end"
+        events += came
+    assert not any(isinstance(event, Refusal) for event in events[:-1]), "something comes after a refusal"
+    return events
+
+
+def _told(event):
+    if isinstance(event, Continue):
+        return event
+    return event.status if isinstance(event, Refusal) else attrs.astuple(event)
+
+
+def http_requests(data):
+    """Any cut gives the same; h11 sees the same requests as far as it goes; captures are split at the same places."""
+    data = data[:MAX_INPUT]
+    events, *others = [_requests(pieces) for pieces in cuts(data)]
+    for other in others:
+        assert [_told(event) for event in other] == [_told(event) for event in events], "a cut changes what is read"
+    requests = [event for event in events if isinstance(event, Request)]
+    splitter = Splitter()
+    splitter.feed(data)
+    for request in requests:
+        assert len(request.body) <= MAX_BODY and request.path and b"?" not in request.path
+        raw = splitter.take()
+        assert layout(raw, request=True).content(raw) == request.body, "the capture has another body"
+    refused = bool(events) and isinstance(events[-1], Refusal)
+    _agree_with_h11(data, requests, refused)
+
+
+def _agree_with_h11(data, requests, refused):
+    """Another reader must not see another framing in what was accepted here: that is what smuggling lives on."""
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
+    connection.receive_data(data)
+    for request in requests:
+        try:
+            head = connection.next_event()
+            if not isinstance(head, h11.Request):
+                assert head is not h11.NEED_DATA, "h11 waits for more of a request that was accepted"
+                return
+            body = b""
+            while isinstance(event := connection.next_event(), h11.Data):
+                body += event.data
+        except h11.RemoteProtocolError:
+            return
+        if not request.keep_alive and connection.their_state is h11.MIGHT_SWITCH_PROTOCOL:
+            return
+        assert isinstance(event, h11.EndOfMessage), "h11 waits for more of a request that was accepted"
+        assert (head.method, body) == (request.method, request.body), "h11 reads another request"
+        if connection.their_state is not h11.DONE or not request.keep_alive:
+            return
+        connection.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
+        connection.send(h11.EndOfMessage())
+        connection.start_next_cycle()
+    assert refused or connection.their_state is not h11.DONE
+
+
+def _answer(pieces, lenient):
+    """The answer, None where it is none; its head, its body, and whether it was whole before the connection closed."""
+    reader = ResponseReader(lenient)
+    events = []
+    try:
+        for piece in pieces:
+            ended = reader.ended
+            came = reader.feed(piece)
+            assert not (ended and came), "something comes after the end"
+            events += came
+        whole = reader.ended
+        events += reader.eof()
+    except BadAnswer:
+        return None
+    assert isinstance(events[0], Head) and isinstance(events[-1], End)
+    assert all(isinstance(event, Data) for event in events[1:-1])
+    assert not reader.reusable or (whole and events[0].framed)
+    return attrs.astuple(events[0]), b"".join(event.data for event in events[1:-1]), whole
+
+
+def _answers(data, lenient):
+    data = data[:MAX_INPUT]
+    answer, *others = [_answer(pieces, lenient) for pieces in cuts(data)]
+    assert all(other == answer for other in others), "a cut changes what is read"
+    if answer is not None:
+        length = answer[0][3]
+        assert length is None or len(answer[1]) == length
+        assert len(answer[1]) <= len(data)
+
+
+def http_answers(data):
+    """Any cut gives the same answer, or none."""
+    _answers(data, lenient=False)
+
+
+def http_answers_lenient(data):
+    """The same of badly framed ones."""
+    _answers(data, lenient=True)
+
+
+def _parts(pieces, boundary):
+    reader = MultipartReader(boundary)
+    parts, fed = [], 0
+    try:
+        for piece in pieces:
+            fed += len(piece)
+            for event in reader.feed(piece):
+                if isinstance(event, PartBegin):
+                    assert not parts or parts[-1][2]
+                    parts.append([event.head, b"", False])
+                elif isinstance(event, PartData):
+                    assert not parts[-1][2]
+                    parts[-1][1] += event.data
+                elif isinstance(event, PartEnd):
+                    parts[-1][2] = True
+                else:
+                    assert isinstance(event, Closed) and reader.closed
+    except BadMultipart:
+        return None
+    assert sum(len(head) + len(content) for head, content, _ in parts) <= fed
+    return parts, reader.closed
+
+
+def _parts_at_once(body, boundary):
+    """The same by a reader that has everything before it."""
+    body = b"\r\n" + body
+    delimiter = re.compile(rb"\r?\n--" + re.escape(boundary))
+    parts = []
+    found = delimiter.search(body)
+    while found is not None:
+        if body[found.end():found.end() + 2] == b"--":
+            return parts, True
+        line = body.find(b"\n", found.end())
+        blank = re.compile(rb"\r?\n\r?\n").search(body, line) if line >= 0 else None
+        if blank is None:
+            break
+        found = delimiter.search(body, blank.end() - 1)
+        content = body[blank.end():] if found is None else body[blank.end():max(found.start(), blank.end())]
+        parts.append([body[line + 1:blank.start()], content, found is not None])
+    return parts, False
+
+
+def multipart(data):
+    """The first line is the Content-Type. Any cut gives the same parts, and so does a reader that holds everything."""
+    content_type, _, body = data[:2 * MAX_INPUT].partition(b"\n")
+    boundary = boundary_of(content_type) or b"boundary"
+    expected, closed = _parts_at_once(body, boundary)
+    for pieces in cuts(body):
+        read = _parts(pieces, boundary)
+        if read is None:
+            assert len(body) > MAX_INPUT
+            continue
+        parts, was_closed = read
+        assert (len(parts), was_closed) == (len(expected), closed), "another number of parts"
+        for (head, content, whole), (its_head, its_content, its_whole) in zip(parts, expected, strict=True):
+            assert (head, whole) == (its_head, its_whole)
+            # Of a part that is not over, what may be a delimiter is held back.
+            assert content == its_content if whole else its_content.startswith(content)
+
+
+def masking(data):
+    """As long as before, whatever it is; and no token is left in what can be parsed."""
+    for secrets in (False, True):
+        masks = Masks(secrets=secrets)
+        for request in (False, True):
+            assert len(masks.message(data, request=request)) == len(data)
+        assert len(masks.message(data, request=False, coded=False)) == len(data)
+        assert len(masks.content(data)) == len(data)
+    try:
+        parse(data)
+    except Malformed:
+        return
+    try:
+        root = parse(Masks().content(data))
+    except Malformed:
+        return  # an encoding whose bytes are no letters was covered
+    for element in root.iter("{*}*"):
+        if element.tag.rpartition("}")[2] in SECRETS:
+            assert not "".join(element.itertext()).strip("x") and not len(element), "a secret is left"
+
+
+class _InMemory:
+    """An exchange of one side that was captured, without files."""
+
+    scanner, side, operation, name, time, seconds, number = "front-desk", "device", "other", "1", 1e9, 0.5, 1
+
+    def __init__(self, request, response, side="device"):
+        self.side = side
+        self.files = {side: {"request": request, "response": response}}
+
+    def read(self, side, kind):
+        return self.files.get(side, {}).get(kind)
+
+
+def captures(data):
+    """Requests and answers in turn, with a line of its own between them: as HAR, as a recording, and played."""
+    messages = data.split(b"\n%%\n")
+    captured = [_InMemory(messages[at], messages[at + 1] if at + 1 < len(messages) else None, side)
+                for at in range(0, len(messages), 2) for side in ("device", "event")]
+    for one in captured:
+        json.dumps(har_entry(one, one.side))
+        for kind in ("request", "response"):
+            message = read_message(one.read(one.side, kind) or b"", request=kind == "request")
+            assert 0 <= message.status <= 999 and message.envelope is not None
+    try:
+        recording = read_recording(captured, None)
+    except CaptureError:
+        return
+    script = Script(recording)
+    for exchange in recording.exchanges * 2:
+        try:
+            played = script.answer(exchange.operation, exchange.job_id, exchange.asked)
+        except Refused:
+            continue
+        assert played.exchange in recording.exchanges
+        _answered(played, recording)
+    script.without_anchor()
+
+
+def _answered(played, recording):
+    """What a client of the recording gets, where no pages must be drawn for that."""
+    answer = played.exchange.answer()
+    if any(part.left_out is not None for part in answer.parts):
+        return
+    try:
+        body = answer_body(answer, message_id="urn:uuid:1", relates_to=None, hosts=recording.hosts, base="http://here:1",
+                           jobs=played.jobs)
+    except Malformed:
+        return
+    boundary = boundary_of(answer.field(b"content-type"))
+    if boundary is not None and answer.parts:
+        parts, closed = _parts([body], boundary)
+        assert closed and len(parts) >= len(answer.parts)
+    else:
+        parse(body)
+
+
+def sieve(data):
+    """Whether an answer carries images no cut changes; what is kept of it neither, unless it broke off."""
+    data = data[:MAX_INPUT]
+    kept = []
+    for pieces in cuts(data):
+        one = Sieve()
+        for piece in pieces:
+            one.feed(piece)
+        kept.append(one.kept())
+        assert one.leaves_out or kept[-1] == data
+    # What an answer holds before it breaks is seen as far as it came in pieces of its own.
+    assert any(b", broken off>" in one for one in kept) or kept[1:] == kept[:-1], "a cut changes what is kept"
+    read_message(kept[0], request=False)
