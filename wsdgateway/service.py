@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
-from wsdgateway.bridge.jobtable import Job
+from wsdgateway.bridge.job import Job
 from wsdgateway.bridge.permission import Permission
 from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.bridging import GONE, Bridging

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
-from wsdgateway.bridge.jobtable import Job
+from wsdgateway.bridge.job import Job
 from wsdgateway.exchangelog.entry import describe, timestamp
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics

@@ -16,56 +16,20 @@ from collections import OrderedDict, deque
 
 import attrs
 
+from wsdgateway.bridge.job import NEVER, Job, traced
 from wsdgateway.bridge.precedence import Verdict, compare, is_other_job, merge
 from wsdgateway.scan.jobstates import TERMINATING
 from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
 MAX_ACTIVE = 1000
 MAX_EXTRA = 65536
-MAX_STATES = 50  # of a timeline
-NEVER = -1
-
-
-@attrs.frozen
-class Job:
-    """One job. A status may be shown if it counts from `needed` or later; `since` is the record's first moment.
-
-    Answers to requests from before `floor` speak of a former job with this JobId; `reused` says that there was one,
-    `by_answer` that CreateScanJob's answer began the record.
-    `confirmed` is in seconds on the caller's clock. `extras` are ScanTicket and Documents as XML. `timeline` has each
-    state that became known, and when, in seconds on the same clock.
-    """
-
-    job_id: str
-    boot: int
-    since: int
-    floor: int = NEVER
-    status: JobStatus | None = None
-    as_of: int = NEVER
-    needed: int = NEVER
-    confirmed: float = 0.0
-    former_created: str | None = None
-    by_answer: bool = False
-    reused: bool = False
-    extras: tuple[tuple[str, str], ...] = ()
-    timeline: tuple[tuple[float, str], ...] = ()
-
-    @property
-    def final(self) -> bool:
-        """Whether the job is known to be over."""
-        return self.status is not None and self.status.final
-
-
-def _traced(job: Job) -> Job:
-    """The same, its state in its timeline."""
-    if job.status is None or len(job.timeline) >= MAX_STATES or (
-            job.timeline and job.timeline[-1][1] == job.status.state):
-        return job
-    return attrs.evolve(job, timeline=(*job.timeline, (job.confirmed, job.status.state)))
 
 
 class JobTable:
-    """The jobs of one scanner. `max_age` and `poll_interval` in seconds, `history` in finished jobs."""
+    """The jobs of one scanner. `max_age` and `poll_interval` in seconds, `history` in finished jobs.
+
+    `changed` is the moment since when nothing has changed that a list of jobs tells, as far as is known here.
+    """
 
     def __init__(self, *, max_age: float, poll_interval: float, history: int) -> None:
         self._max_age = max_age
@@ -76,6 +40,7 @@ class JobTable:
         self._former: deque[Job] = deque(maxlen=history)
         self._moment = 0
         self._booted = NEVER
+        self.changed = NEVER
         self.boot = 0
         self.events_seen = False
         self.listening = False
@@ -295,24 +260,28 @@ class JobTable:
                complete: bool) -> tuple[bool, bool]:
         """A GetActiveJobs (`complete`: no other job is active) or GetJobHistory answer.
 
-        The first is False if the answer is outdated. The second is True if it lists a finished job as active:
-        then its JobId was used again without our knowing, and the device must be asked what it is.
+        The first is False if the answer is outdated: by a status that it tells, or by a job that it leaves out. The
+        second is True if it lists a finished job as active: then its JobId was used again without our knowing, and the
+        device must be asked what it is.
         """
         seen_before, finished_before = set(self._jobs), len(self.newly_finished)
         revived = [status for status in statuses if self._is_revived(status, sent)]
         for status in revived:
             self._store(attrs.evolve(self._jobs[status.job_id], needed=self.moment()))
         current = [self.answered(status, sent, sent_at) for status in statuses if status not in revived]
+        named = {status.job_id for status in statuses}
+        left_out = any(
+            job.boot == self.boot and job.job_id not in named and job.status is not None and job.as_of > sent
+            and job.final is not complete for job in self._jobs.values())
         # What ended before we knew of it is the device's history, not ours.
         self.newly_finished[finished_before:] = [
             job for job in self.newly_finished[finished_before:] if job.job_id in seen_before]
         if complete and self.eventful:
-            named = {status.job_id for status in statuses}
             for job in list(self._jobs.values()):
                 if (job.boot == self.boot and job.job_id not in named and job.status is not None
                         and not job.final and job.as_of < sent):
                     self._store(attrs.evolve(job, needed=self.moment()))
-        return all(current), bool(revived)
+        return all(current) and not left_out, bool(revived)
 
     def _is_revived(self, status: JobStatus, sent: int) -> bool:
         job = self.get(status.job_id)
@@ -322,7 +291,7 @@ class JobTable:
     def rebooted(self) -> None:
         """The device started again, or may have: nothing known before is shown without asking."""
         self.boot += 1
-        self._booted = self.moment()
+        self._booted = self.changed = self.moment()
         self.events_seen = False
 
     # Keeping the table bounded.
@@ -332,12 +301,16 @@ class JobTable:
         if old is not None and old.final and not (job.final and old.status == job.status):
             self._former.append(old)
         self._finished.pop(job.job_id, None)
-        job = self._jobs[job.job_id] = _traced(job)
+        self.changed = self.moment()
+        job = self._jobs[job.job_id] = traced(job)
         self._settle(job, was_final=old is not None and old.status == job.status)
 
     def _store(self, job: Job) -> None:
-        was_final = self._jobs[job.job_id].final
-        job = self._jobs[job.job_id] = _traced(job)
+        old = self._jobs[job.job_id]
+        was_final = old.final
+        if job.status != old.status or job.needed != old.needed:
+            self.changed = self.moment()
+        job = self._jobs[job.job_id] = traced(job)
         self._settle(job, was_final=was_final)
 
     def _settle(self, job: Job, *, was_final: bool) -> None:
