@@ -16,7 +16,7 @@ from wire import (
     WINDOWS_PROXY_PROBE,
 )
 
-from wsdgateway.discovery.limiting import MAX_SOURCES, AnswerLimit
+from wsdgateway.discovery.limiting import MAX_SOURCES, AnswerLimit, Bucket
 from wsdgateway.discovery.matching import UnknownRule, check_rule, matches
 from wsdgateway.discovery.messages import (
     MAX_ENVELOPE,
@@ -284,6 +284,20 @@ def test_at_most_so_many_answers_a_second_for_each_source():
     assert limit.allows("192.0.2.2", 0.01)
     assert sum(limit.spend("192.0.2.1", 0.01 * tick) for tick in range(1, 103)) == 20
     assert sum(limit.spend("192.0.2.1", 100.0) for _ in range(100)) == 20
+
+
+def test_a_bucket_says_how_long_to_wait_and_owes_no_more_than_a_second():
+    bucket = Bucket(4.0)
+    for _ in range(4):
+        assert bucket.wait(100.0) == 0.0
+        bucket.spend(100.0)
+    assert bucket.wait(100.0) == pytest.approx(0.25)
+    assert bucket.wait(100.0 + bucket.wait(100.0)) == 0.0
+    for _ in range(100):
+        bucket.spend(100.0)
+    assert bucket.wait(100.0) == pytest.approx(1.25)
+    assert bucket.wait(200.0) == 0.0
+    assert Bucket(0.5).wait(0.0) == 0.0  # less than one a second, and one at first
 
 
 def test_sources_are_bounded():
