@@ -102,7 +102,10 @@ def is_ipv6(url: str) -> bool:
 
 @attrs.define(eq=False)
 class Call:
-    """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there."""
+    """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there.
+
+    `delayed`: it had to wait for the device's rate.
+    """
 
     address: Address
     operation: Operation
@@ -113,6 +116,7 @@ class Call:
     deadline: Deadline | None = None
     resent: bool = False
     sent: bool = False
+    delayed: bool = False
     abandoned: bool = False
     connection: "Connection | None" = None
     tape: Tape | None = None

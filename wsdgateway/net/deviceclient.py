@@ -1,4 +1,4 @@
-"""Connections to one device: a bounded pool, a bounded queue, time-outs, a circuit breaker.
+"""Connections to one device: a bounded pool, a bounded queue, a bounded rate, time-outs, a circuit breaker.
 
 RFC 9112 section 9. Scanners take one or two connections at a time and hang when pressed, so all that
 goes to a device goes through here.
@@ -12,7 +12,7 @@ from twisted.internet import error as neterror
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from wsdgateway.net.devicecall import Address, Call, Response
 from wsdgateway.net.deviceconnection import DeviceConnection, Insecure
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.outbox import PostOffice
+from wsdgateway.net.pace import Pace
 from wsdgateway.net.routes import zoned
 from wsdgateway.tls.files import BadFile
 from wsdgateway.tls.trust import BY_THE_SYSTEM, Caller, Trust
@@ -55,13 +56,14 @@ class DeviceClient:
     `on_recovered` is called when the device takes a connection after it did not; with True if it counted as
     unreachable. `on_reachable` is called when it answers after it did not, or the other way round. `heard_at` is when
     it last said something, or when we began to listen; `zone` the interface over which link-local addresses are
-    reached; `trust` judges a device that is asked by TLS.
+    reached; `trust` judges a device that is asked by TLS; `pace` bounds how often it is asked, several clients of one
+    device share it.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], max_connections: int, timeout: float,
-                 idle_timeout: float, lenient: bool, trust: Trust = BY_THE_SYSTEM,
+                 idle_timeout: float, lenient: bool, trust: Trust = BY_THE_SYSTEM, pace: Pace | None = None,
                  on_recovered: Callable[[bool], None] = lambda was_open: None,
                  on_reachable: Callable[[], None] = lambda: None) -> None:
         self.reactor = reactor
@@ -76,6 +78,8 @@ class DeviceClient:
         self._on_reachable = on_reachable
         self.zone = ""
         self.post = PostOffice(reactor)
+        self._pace = pace or Pace(0.0)
+        self._resuming: IDelayedCall | None = None
         self._circuit = Circuit()
         self._reachable: bool | None = None
         self.heard_at = seconds()
@@ -95,6 +99,11 @@ class DeviceClient:
     def reachable(self) -> bool | None:
         """Whether the device answered when it was last asked; None before that."""
         return self._reachable
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._queue)
 
     def _found(self, reachable: bool) -> None:
         if self._reachable is not reachable:
@@ -139,10 +148,11 @@ class DeviceClient:
 
     def _place(self, call: Call) -> None:
         """Give the call a connection, a place in the queue, or an error."""
-        idle = self._take_idle(call)
+        held = self._is_held(call)
+        idle = None if held else self._take_idle(call)
         if idle is not None:
-            idle.send(call)
-        elif self._has_room(call):
+            self._send(idle, call)
+        elif not held and self._has_room(call):
             self._connect(call)
         elif len(self._queue) >= MAX_QUEUE:
             call.fail(Unavailable(call.address.host, f"{MAX_QUEUE} requests are waiting for it already"))
@@ -150,6 +160,27 @@ class DeviceClient:
             self._queue.appendleft(call)
         else:
             self._queue.append(call)
+
+    def _send(self, idle: DeviceConnection, call: Call) -> None:
+        self._pace.spend(call.address.host, self._seconds())
+        idle.send(call)
+
+    def _is_held(self, call: Call) -> bool:
+        """Whether the call has to wait for the device's rate, or behind one that does. Urgent calls do not."""
+        if call.operation.urgent or call.resent:
+            return False
+        wait = self._pace.wait(call.address.host, self._seconds())
+        if wait > 0 and self._resuming is None:
+            self._resuming = self.reactor.callLater(wait, self._resume)
+        if wait > 0 and not call.delayed:
+            call.delayed = True
+            self._pace.delayed()
+        first = self._queue[0] if self._queue else call
+        return wait > 0 or (first is not call and first.delayed)
+
+    def _resume(self) -> None:
+        self._resuming = None
+        self._next()
 
     def _has_room(self, call: Call) -> bool:
         """Whether a connection may be opened now; an urgent call may use one more.
@@ -192,6 +223,7 @@ class DeviceClient:
         if not self._circuit.admits(self._seconds()):
             call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
             return
+        self._pace.spend(call.address.host, self._seconds())
         factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
         factory.noisy = False
         try:
@@ -305,12 +337,14 @@ class DeviceClient:
             return
         while self._queue:
             call = self._queue[0]
+            if self._is_held(call):
+                return
             idle = self._take_idle(call)
             if idle is None and not self._has_room(call):
                 return
             self._queue.popleft()
             if idle is not None:
-                idle.send(call)
+                self._send(idle, call)
             else:
                 self._connect(call)
         if self._quiet and not self._connecting and len(self._idle) == len(self._open):
@@ -332,6 +366,8 @@ class DeviceClient:
                 connection.abort()
             for connection in self._closing:
                 connection.abort()
+            if self._resuming is not None:
+                self._resuming.cancel()
             self._lingering.stop()
             for deadlines in (self._exchanges, *self._former):
                 deadlines.stop()
