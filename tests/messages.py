@@ -100,6 +100,28 @@ def listing(operation, listed, *jobs):
                     f"<wscn:{operation}Response><wscn:{listed}>{found}</wscn:{listed}></wscn:{operation}Response>")
 
 
+def get_scanner_elements(*names, **more):
+    """A GetScannerElements request."""
+    wanted = "".join(f"<wscn:Name>{name if ':' in name else f'wscn:{name}'}</wscn:Name>" for name in names)
+    return envelope(f"{SCAN}/GetScannerElements", (
+        f"<wscn:GetScannerElementsRequest><wscn:RequestedElements>{wanted}</wscn:RequestedElements>"
+        "</wscn:GetScannerElementsRequest>"), **more)
+
+
+def scanner_elements(*names, note="", valid="true", relates_to="urn:uuid:1"):
+    """A GetScannerElementsResponse; each of its elements holds `note`."""
+    data = "".join(f'<wscn:ElementData Name="wscn:{name}" Valid="{valid}"><wscn:{name}>{note}</wscn:{name}>'
+                   "</wscn:ElementData>" for name in names)
+    return envelope(f"{SCAN}/GetScannerElementsResponse", (
+        f"<wscn:GetScannerElementsResponse><wscn:ScannerElements>{data}</wscn:ScannerElements>"
+        "</wscn:GetScannerElementsResponse>"), relates_to=relates_to, message_id="urn:uuid:device-1")
+
+
+def announcement(event, *, message_id=None):
+    """A notification of the scanner's own state; what is in it does not matter."""
+    return envelope(f"{SCAN}/{event}", f"<wscn:{event}/>", message_id=message_id)
+
+
 def fault(subcode, *, code="Sender", relates_to=None):
     """A device's fault."""
     return envelope(f"{WSA}/fault", (

@@ -52,7 +52,7 @@ class Bridging:
         """From now on it is bridged, and answers at its addresses."""
         scanner = Scanner(self._options(section), self.around)
         self.scanners.append(scanner)
-        self._metrics.scanners.append(scanner)
+        self._metrics.scanners.append(scanner.figures)
         self._reception.add(scanner)
         self.on_bridged(scanner)
         return scanner
@@ -64,7 +64,7 @@ class Bridging:
 
     def _take_away(self, scanner: Scanner) -> None:
         self.scanners.remove(scanner)
-        self._metrics.scanners.remove(scanner)
+        self._metrics.scanners.remove(scanner.figures)
         self._reception.remove(scanner)
         self.on_parted(scanner)
 
@@ -159,11 +159,13 @@ class Bridging:
             served=" ".join(f"{listen.endpoint} {listen.advertise}" + (
                 " TLS" if listen.certificate else "") for listen in config.listen),
             subscribe=scanner.events == "auto",
-            max_connections=scanner.max_connections, timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
+            max_connections=scanner.max_connections, max_rate=scanner.max_rate, cache=scanner.cache,
+            timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
             lenient=scanner.lenient, trust=Trust(
                 config.folder / scanner.ca if scanner.ca else None, scanner.pin, scanner.insecure),
             event_sources=scanner.event_sources, max_age=config.cache.max_age,
-            poll_interval=config.cache.poll_interval, history=config.cache.history, expires=config.events.expires,
+            poll_interval=config.cache.poll_interval, elements=config.cache.elements, history=config.cache.history,
+            expires=config.events.expires,
             client_expires=config.events.client_expires, client_queue=config.events.client_queue,
             client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
             scanner_silence=config.events.scanner_silence, check=config.events.check, authorities=advertised)

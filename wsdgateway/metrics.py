@@ -4,7 +4,7 @@ Names and labels are those of the contract; label values come from closed lists,
 client sends can make a new series.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
@@ -17,6 +17,7 @@ from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 LOCAL, DEVICE, REFUSED = "local", "device", "refused"
 OK, FAULT, ERROR = "ok", "fault", "error"
 RULE, RATE, JOBS, CONNECTIONS = REASONS = ("rule", "rate", "jobs", "connections")  # why a client is refused
+KEPT, SHARED, ASKED = "kept", "shared", "asked"
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -35,6 +36,9 @@ class Gauged(Protocol):
     def job_states(self) -> Iterable[str]:
         """The state of every job that is kept."""
 
+    def waiting(self) -> int:
+        """Requests that wait for the scanner."""
+
 
 class _Gauges(Collector):
     def __init__(self, scanners: list[Gauged]) -> None:
@@ -44,7 +48,9 @@ class _Gauges(Collector):
         subscriptions = GaugeMetricFamily(
             "wsdgateway_subscriptions", "Live event subscriptions", labels=("scanner", "side"))
         jobs = GaugeMetricFamily("wsdgateway_jobs", "Jobs in the table", labels=("scanner", "state"))
+        queue = GaugeMetricFamily("wsdgateway_device_queue", "Requests that wait for the device", labels=("scanner",))
         for scanner in self._scanners:
+            queue.add_metric((scanner.name,), scanner.waiting())
             for side, count in scanner.subscriptions().items():
                 subscriptions.add_metric((scanner.name, side), count)
             counts = dict.fromkeys((*STATES, "other"), 0)
@@ -54,6 +60,7 @@ class _Gauges(Collector):
                 jobs.add_metric((scanner.name, state), count)
         yield subscriptions
         yield jobs
+        yield queue
 
 
 class Metrics:
@@ -68,6 +75,10 @@ class Metrics:
                                         ("scanner", "operation", "outcome"), registry=self.registry)
         self._seconds = Histogram("wsdgateway_request_seconds", "From a whole request to the whole answer",
                                   ("operation", "source"), registry=self.registry, buckets=_BUCKETS)
+        self._kept_answers = Counter("wsdgateway_kept_answers", "Reads that many clients may be given one answer to",
+                                     ("scanner", "operation", "outcome"), registry=self.registry)
+        self._delayed = Counter("wsdgateway_device_delayed", "Requests that waited for the rate of the device",
+                                ("scanner",), registry=self.registry)
         self._image_bytes = Counter("wsdgateway_image_bytes", "Bytes of images relayed",
                                     ("scanner",), registry=self.registry)
         self._events = Counter("wsdgateway_events", "Notifications received",
@@ -112,6 +123,14 @@ class Metrics:
     def refused(self, scanner: str | None, reason: str) -> None:
         """A client was refused something for one of `REASONS`; no scanner where that was before it named one."""
         self._refused.labels(scanner or "", reason).inc()
+
+    def kept_answer(self, scanner: str, operation: str, outcome: str) -> None:
+        """A read was answered from what is `kept`, by a request that it `shared`, or had to be `asked`."""
+        self._kept_answers.labels(scanner, operation, outcome).inc()
+
+    def delayed(self, scanner: str) -> Callable[[], None]:
+        """What counts a scanner's requests that wait for its rate."""
+        return self._delayed.labels(scanner).inc
 
     def image_bytes(self, scanner: str, size: int) -> None:
         """So many bytes of an image went by."""

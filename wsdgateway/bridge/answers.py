@@ -4,7 +4,13 @@ WS-Scan, GetJobElementsResponse; WS-Addressing 2004/08, section 3.2 for RelatesT
 """
 
 from wsdgateway.bridge.jobtable import JobTable
-from wsdgateway.scan.jobelements import JOB_STATUS, JobElementsRequest, write_element_data, write_response
+from wsdgateway.scan.jobelements import (
+    JOB_STATUS,
+    SCAN_TICKET,
+    JobElementsRequest,
+    write_element_data,
+    write_response,
+)
 from wsdgateway.scan.jobstatus import JobStatus, write_job_status
 from wsdgateway.scan.operations import GET_JOB_ELEMENTS, action_of
 from wsdgateway.soap.addressing import ANONYMOUS
@@ -36,6 +42,14 @@ class JobAnswers:
         related = f"</wsa:MessageID><wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to \
             else "</wsa:MessageID>"
         return f"{_BEFORE_ID}{message_id}{related}</soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>".encode()
+
+    def will_do(self, asked: JobElementsRequest | None, request: JobElementsRequest) -> bool:
+        """Whether the answer to what is being asked will do for this request: its status, and a ticket beside it."""
+        assert request.wanted is not None
+        job = self._table.get(request.job_id)
+        known = {JOB_STATUS, *(name for name, _ in job.extras)} if job is not None else {JOB_STATUS}
+        coming = {SCAN_TICKET} & set(asked.wanted or ()) if asked is not None else set()
+        return set(request.wanted) <= known | coming
 
     def _body(self, request: JobElementsRequest, now: float, at_least: int | None) -> str | None:
         assert request.wanted is not None

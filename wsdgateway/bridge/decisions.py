@@ -6,9 +6,10 @@ A `Question` leads to an `Answer`, a `Refuse`, a `Forward` or a `Join`; what cam
 
 import attrs
 
+from wsdgateway.bridge.sharing import Read
 from wsdgateway.scan.jobelements import JobElementsRequest
 from wsdgateway.scan.operations import Operation
-from wsdgateway.soap.envelope import Envelope
+from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope
 from wsdgateway.soap.faults import Fault
 
 # How often one request goes to the device because its answer was overtaken by newer knowledge.
@@ -17,7 +18,10 @@ MAX_ASKS = 4
 
 @attrs.frozen(eq=False)
 class Question:
-    """A client's request. `client` is its IP address; `wanted` is read from a GetJobElements."""
+    """A client's request. `client` is its IP address; `wanted` is read from a GetJobElements.
+
+    `read` says what it asks, where another client's answer would do for it.
+    """
 
     envelope: Envelope
     raw: bytes
@@ -25,13 +29,15 @@ class Question:
     client: str
     host: bytes
     wanted: JobElementsRequest | None = None
+    read: Read | None = None
 
 
 @attrs.frozen(eq=False)
 class Answer:
-    """The gateway's own answer."""
+    """The gateway's own answer, or one of the scanner's that it kept."""
 
     body: bytes
+    content_type: bytes = CONTENT_TYPE
 
 
 @attrs.frozen(eq=False)
@@ -43,11 +49,28 @@ class Refuse:
 
 @attrs.frozen(eq=False)
 class Forward:
-    """Send `body` to the device. `asks` counts how often this question has gone there."""
+    """Send `body` to the device. `asks` counts how often this question has gone there.
+
+    `shared`: others may wait for its answer, and it may be kept.
+    """
 
     question: Question
     body: bytes
     asks: int = 1
+    shared: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """Whether its answer is held back until it has been learnt from."""
+        return self.shared or self.question.operation.learns
+
+
+@attrs.frozen(eq=False)
+class Sent:
+    """When a forward went to the device: the moment, and the time in seconds."""
+
+    moment: int
+    at: float
 
 
 @attrs.frozen(eq=False)

@@ -9,6 +9,7 @@ from enum import Enum
 import attrs
 
 from wsdgateway.bridge.decisions import Question
+from wsdgateway.bridge.sharing import read_alike
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.eventing.source import identifier_of
 from wsdgateway.scan.jobelements import read_request
@@ -94,4 +95,5 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
     wanted = None
     if operation is GET_JOB_ELEMENTS and not envelope.obliges:
         wanted = read_request(envelope.body)
-    return Question(envelope, raw, operation, client, host, wanted)
+    read_of_many = read_alike(operation, envelope) if operation.common else None
+    return Question(envelope, raw, operation, client, host, wanted, read_of_many)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 import attrs
-from lxml import etree
 
 from wsdgateway.bridge.answers import JobAnswers
 from wsdgateway.bridge.decisions import (
@@ -23,27 +22,21 @@ from wsdgateway.bridge.decisions import (
     Question,
     Refuse,
     Reply,
+    Sent,
 )
 from wsdgateway.bridge.intake import Notification
 from wsdgateway.bridge.jobtable import JobTable
+from wsdgateway.bridge.kept import KeptAnswers, Lasting
 from wsdgateway.bridge.outcomes import Outcomes
 from wsdgateway.bridge.resends import Resends, is_success
 from wsdgateway.bridge.rewriting import forwarded, related
+from wsdgateway.bridge.sharing import Subject
 from wsdgateway.bridge.subscriptions import Subscriptions
 from wsdgateway.scan.destinations import token_of
-from wsdgateway.scan.jobelements import JOB_STATUS, SCAN_TICKET, JobElementsRequest, read_response
+from wsdgateway.scan.jobelements import JOB_STATUS, read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
-from wsdgateway.scan.jobstatus import read_summaries
-from wsdgateway.scan.operations import (
-    CANCEL_JOB,
-    CREATE_SCAN_JOB,
-    GET_ACTIVE_JOBS,
-    GET_JOB_ELEMENTS,
-    GET_JOB_HISTORY,
-)
-from wsdgateway.scan.operations import (
-    JOB_STATUS as JOB_STATUS_EVENT,
-)
+from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
+from wsdgateway.scan.operations import JOB_STATUS as JOB_STATUS_EVENT
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of, temporary_error
 from wsdgateway.soap.parsing import Malformed
@@ -52,21 +45,14 @@ from wsdgateway.soap.seen import Seen
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
 # Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
 
-_LISTS = {GET_ACTIVE_JOBS: "ActiveJobs", GET_JOB_HISTORY: "JobHistory"}
+# What a scanner does one of these for shows in its ScannerStatus, and clients ask for that right afterwards.
+_AT_WORK = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB)
 
 _OVERTAKEN = temporary_error(
     "The scanner's answers were outdated before they arrived; ask again in a second.")
 _NOT_FOUND_YET = temporary_error("The scanner's address is not known yet; ask again in a few seconds.")
 _NOT_ON_PANEL_YET = temporary_error(
     "The scanner does not know this destination at the moment, and is being told of it; ask again in a second.")
-
-
-@attrs.frozen(eq=False)
-class _Sent:
-    """When a forward went to the device: the moment, and the time in seconds."""
-
-    moment: int
-    at: float
 
 
 class BridgedScanner:
@@ -80,7 +66,7 @@ class BridgedScanner:
 
     def __init__(self, name: str, *, max_age: float, poll_interval: float, history: int,
                  new_id: Callable[[], str], authorities: frozenset[str] = frozenset(),
-                 max_subscriptions: int = 1000) -> None:
+                 max_subscriptions: int = 1000, elements: float = 300.0, cache: bool = True) -> None:
         self.name = name
         self.device: str | None = None
         self.endpoints: tuple[str, str] | None = None
@@ -88,9 +74,10 @@ class BridgedScanner:
         self._new_id = new_id
         self._authorities = authorities
         self._answers = JobAnswers(self.table)
+        self._kept = KeptAnswers(self.table, Lasting(elements, max_age, poll_interval), enabled=cache)
         self._resends = Resends()
         self._seen = Seen()
-        self._sent: WeakKeyDictionary[Forward, _Sent] = WeakKeyDictionary()
+        self._sent: WeakKeyDictionary[Forward, Sent] = WeakKeyDictionary()
         self._reading: dict[str, Forward] = {}
         self._creating: set[Forward] = set()
         self._lost_creates = False
@@ -99,9 +86,11 @@ class BridgedScanner:
         self.subscriptions = Subscriptions(max_subscriptions)
         self.off_panel: set[str] = set()
 
-    def adjust(self, *, max_age: float, poll_interval: float, history: int, max_subscriptions: int) -> None:
+    def adjust(self, *, max_age: float, poll_interval: float, history: int, max_subscriptions: int,
+               elements: float = 300.0, cache: bool = True) -> None:
         """Other bounds, from now on; what is known stays."""
         self.table.adjust(max_age=max_age, poll_interval=poll_interval, history=history)
+        self._kept.adjust(Lasting(elements, max_age, poll_interval), enabled=cache)
         self._outcomes.lasting = poll_interval
         self.subscriptions.limit = max_subscriptions
 
@@ -111,7 +100,7 @@ class BridgedScanner:
         At another address it may be another scanner, with other jobs under the same JobIds: then it is asked.
         """
         self.device = device
-        self.table = former.table
+        self.table = self._kept.table = former.table
         self._answers = JobAnswers(self.table)
         if device != former.device:
             self.rebooted()
@@ -129,7 +118,11 @@ class BridgedScanner:
                 return Join(earlier)
             if earlier is not None:
                 return Pass(earlier)
-        return self._forward(question)
+        return self._read_alike(question, now)
+
+    def _read_alike(self, question: Question, now: float, asks: int = 0) -> Decision:
+        """What is kept for everybody, or asked for everybody; anything else goes to the device."""
+        return self._kept.find(question, self._new_id, now) or self._forward(question, asks)
 
     def _read_job(self, question: Question, now: float, at_least: int | None = None, asks: int = 0) -> Decision:
         wanted = question.wanted
@@ -143,18 +136,9 @@ class BridgedScanner:
             if known is not None:
                 return self._share(question, known)
         running = self._reading.get(wanted.job_id)
-        if running is not None and self._is_enough(running, wanted):
+        if running is not None and self._answers.will_do(running.question.wanted, wanted):
             return Join(running)
         return self._forward(question, asks)
-
-    def _is_enough(self, running: Forward, wanted: JobElementsRequest) -> bool:
-        """Whether the answer to a request under way will do for this one: its status, and a ticket beside it."""
-        assert wanted.wanted is not None
-        job = self.table.get(wanted.job_id)
-        known = {JOB_STATUS, *(name for name, _ in job.extras)} if job is not None else {JOB_STATUS}
-        asked = running.question.wanted
-        coming = {SCAN_TICKET} & set(asked.wanted or ()) if asked is not None else set()
-        return set(wanted.wanted) <= known | coming
 
     def _forward(self, question: Question, asks: int = 0) -> Decision:
         if self.device is None:
@@ -168,7 +152,9 @@ class BridgedScanner:
         hosts = self._authorities | {host} if host else self._authorities
         forward = Forward(question, forwarded(question.envelope, question.raw, scanner=self.name, hosts=hosts,
                                               device=self.device, endpoints=self.endpoints, token=token),
-                          asks + 1)
+                          asks + 1, shared=question.read is not None and self._kept.enabled)
+        if forward.shared:
+            self._kept.asked(forward)
         if question.operation is CREATE_SCAN_JOB:
             self._resends.started(forward)
             self._creating.add(forward)
@@ -190,12 +176,19 @@ class BridgedScanner:
 
     def sent(self, forward: Forward, now: float) -> None:
         """The request is going to the device now, or again on another connection."""
-        self._sent[forward] = _Sent(self.table.moment(), now)
+        sent = self._sent[forward] = Sent(self.table.moment(), now)
+        if forward.question.operation in _AT_WORK:
+            self._kept.doubt(Subject.STATUS)
+        self._kept.sent(forward, sent.moment)
 
     def joined(self, question: Question, forward: Forward, outcome: Outcome, now: float) -> Decision:
         """The request that this client waited for has ended."""
         if question.operation is CREATE_SCAN_JOB:
             return self._share(question, outcome)
+        if question.read is not None:
+            if self._kept.is_outdated(forward):
+                return self._read_alike(question, now, forward.asks)
+            return self._kept.share(question, forward, self._new_id) or self._share(question, outcome)
         assert question.wanted is not None
         if self._outcomes.is_kept(question.wanted.job_id, outcome):
             return self._share(question, outcome)
@@ -222,7 +215,7 @@ class BridgedScanner:
         wanted = forward.question.wanted
         if wanted is not None and wanted.wanted is not None:
             return self._read_job(forward.question, now, asks=forward.asks)
-        return self._forward(forward.question, forward.asks)
+        return self._read_alike(forward.question, now, forward.asks)
 
     def fail(self, forward: Forward, failure: Failure, now: float) -> Decision:
         """The device gave no usable answer."""
@@ -239,18 +232,21 @@ class BridgedScanner:
             self._outcomes.keep(forward.question.wanted, sent.at, failure)
         return Refuse(failure.fault)
 
-    def _end(self, forward: Forward, now: float) -> _Sent:
+    def _end(self, forward: Forward, now: float) -> Sent:
         self._creating.discard(forward)
+        self._kept.ended(forward)
+        if forward.question.operation in _AT_WORK:
+            self._kept.doubt(Subject.STATUS)
         wanted = forward.question.wanted
         if wanted is not None and self._reading.get(wanted.job_id) is forward:
             del self._reading[wanted.job_id]
-        return self._sent.get(forward) or _Sent(self.table.moment(), now)
+        return self._sent.get(forward) or Sent(self.table.moment(), now)
 
     def _job_id(self, forward: Forward) -> str | None:
         wanted = forward.question.wanted
         return wanted.job_id if wanted is not None else job_id_of(forward.question.envelope.body)
 
-    def _learn_reply(self, forward: Forward, reply: Reply, sent: _Sent) -> bool:
+    def _learn_reply(self, forward: Forward, reply: Reply, sent: Sent) -> bool:
         """Whether the reply may be shown: False if something newer is known."""
         operation = forward.question.operation
         job_id = self._job_id(forward)
@@ -259,7 +255,7 @@ class BridgedScanner:
                 self._outcomes.drop(job_id)
                 self.table.canceled(job_id, accepted=is_success(reply))
             return True
-        if not operation.learns:
+        if not forward.learns:
             return True
         try:
             envelope = read(reply.body)
@@ -278,20 +274,12 @@ class BridgedScanner:
                                       alone=not self._creating and not self._lost_creates):
                     self._outcomes.drop(created.job_id)
             return True
-        return self._learn_list(forward, envelope.body, sent)
-
-    def _learn_list(self, forward: Forward, body: etree._Element, sent: _Sent) -> bool:
-        listed = _LISTS.get(forward.question.operation)
-        statuses = read_summaries(body, listed) if listed else None
-        if statuses is None:
-            return True
-        current, revived = self.table.listed(statuses, sent.moment, sent.at,
-                                             complete=forward.question.operation is GET_ACTIVE_JOBS)
+        current, revived = self._kept.learn(forward, envelope, reply, sent)
         self.suspects_reboot = self.suspects_reboot or revived
         return current
 
     def _learn_job(self, job_id: str, forward: Forward, envelope: Envelope | None, reply: Reply,
-                   sent: _Sent) -> bool:
+                   sent: Sent) -> bool:
         elements = None if envelope is None else read_response(envelope.body)
         if elements is None:
             known = self.table.get(job_id)
@@ -323,10 +311,20 @@ class BridgedScanner:
             if notification.event == JOB_STATUS_EVENT:
                 self.table.events_seen = True
             self.table.announced(notification.status, now)
+        self._kept.notified(notification.event)
         return True
 
-    def image_passed(self, question: Question) -> None:
-        """An image of this job went by. If none of its events came before, does the device still know us?"""
+    def listens(self, listening: bool) -> None:
+        """A subscription is held, or none any more; what was announced in between nobody has heard."""
+        if listening is not self.table.listening:
+            self.table.listening = listening
+            self._kept.doubt(*Subject)
+
+    def image_ended(self, question: Question, *, whole: bool) -> None:
+        """An image of this job went by, or broke off. If none of its events came before, does the device know us?"""
+        self._kept.doubt(Subject.STATUS)
+        if not whole:
+            return
         job_id = job_id_of(question.envelope.body)
         job = self.table.get(job_id) if job_id is not None else None
         if self.table.listening and job is not None and job.status is None:
@@ -335,5 +333,6 @@ class BridgedScanner:
     def rebooted(self) -> None:
         """The device started again, or may have."""
         self._outcomes.clear()
+        self._kept.rebooted()
         self._lost_creates = bool(self._creating)
         self.table.rebooted()

@@ -223,6 +223,13 @@ def rate(value: Any) -> float:
     return float(value)
 
 
+def rate_or_none(value: Any) -> float:
+    """How many in a second; 0 sets no bound. Raises `Wrong`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (value == 0 or 0.1 <= value <= 10000):
+        raise Wrong("a number from 0.1 to 10000, or 0 for no bound")
+    return float(value)
+
+
 def exclusions(value: Any) -> tuple[Exclusion, ...]:
     """A list of rules: uuids, networks, and patterns of models. Raises `Wrong`."""
     what = ('a list of uuids, addresses and models like ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", '

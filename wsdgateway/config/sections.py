@@ -54,6 +54,8 @@ class ScannerConfig:
     identity: str = _key(checks.identity, "derived")
     events: str = _key(checks.event_mode, "auto")
     max_connections: int = _key(checks.whole(1, 1000), 2)
+    max_rate: float | None = _key(checks.rate_or_none, None)
+    cache: bool = _key(checks.flag, True)
     timeout: float = _key(checks.seconds, 60.0)
     idle_timeout: float = _key(checks.seconds, 60.0)
     lenient: bool = _key(checks.flag, False)
@@ -69,6 +71,7 @@ class Cache:
 
     max_age: float = _key(checks.seconds, 30.0)
     poll_interval: float = _key(checks.seconds, 1.0)
+    elements: float = _key(checks.seconds, 300.0)
     history: int = _key(checks.whole(1, 1000000), 1000)
 
 

@@ -15,7 +15,7 @@ from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join
 from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, Rejected, route
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.http.messages import FRAMING, end_to_end, first, is_soap, media_type
-from wsdgateway.metrics import DEVICE, ERROR, FAULT, LOCAL, OK, REFUSED, Metrics
+from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, SHARED, Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.devicecall import Call, Response, address_of
 from wsdgateway.net.deviceclient import DeviceClient
@@ -32,6 +32,8 @@ from wsdgateway.soap.parsing import Malformed
 
 # Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read.
 _NOT_FORWARDED = FRAMING | frozenset((b"host", b"expect", b"accept-encoding"))
+# What a decision says of a read that many clients make.
+_COMMON: dict[type, str] = {Answer: KEPT, Join: SHARED, Forward: ASKED}
 
 
 class Exchanges:
@@ -81,11 +83,13 @@ class Exchanges:
             listening.addErrback(self._failed, turn, started)
             return
         decision = self._bridge.ask(question, started)
+        if question.operation.common and type(decision) in _COMMON:
+            self._metrics.kept_answer(self._bridge.name, question.operation.name, _COMMON[type(decision)])
         if isinstance(decision, Answer):
-            turn.answer(200, decision.body)
+            turn.answer(200, decision.body, decision.content_type)
             self._account(turn, question, LOCAL, started)
             return
-        if isinstance(decision, Forward) and not question.operation.learns and question.operation is not RETRIEVE_IMAGE:
+        if isinstance(decision, Forward) and not decision.learns and question.operation is not RETRIEVE_IMAGE:
             self._forward(turn, decision, started)
             return
         running = Deferred.fromCoroutine(self._pursue(turn, question, decision, started))
@@ -117,7 +121,7 @@ class Exchanges:
 
     def _answered(self, response: Response, turn: Turn, forward: Forward, started: float) -> Deferred[None] | None:
         head = response.head
-        if not response.ended or not head.framed or _is_streamed(response):
+        if not response.ended or not head.framed or _is_streamed(response, forward):
             return Deferred.fromCoroutine(self._receive_late(response, turn, forward, started))
         self._count(response.call, OK if head.status < 400 else FAULT)
         turn.pass_on(head.status, head.reason, end_to_end(head.headers, FRAMING), response.whole())
@@ -166,7 +170,7 @@ class Exchanges:
 
     def _give(self, turn: Turn, message_id: str | None, decision: Answer | Refuse | Pass, source: str) -> str:
         if isinstance(decision, Answer):
-            turn.answer(200, decision.body)
+            turn.answer(200, decision.body, decision.content_type)
         elif isinstance(decision, Pass):
             reply = decision.reply
             turn.pass_on(reply.status, reply.reason, list(reply.headers), reply.body)
@@ -197,7 +201,7 @@ class Exchanges:
         operation = forward.question.operation
         call = Call(address_of(address), operation, forward.body, end_to_end(turn.request.headers, _NOT_FORWARDED))
         call.tape = turn.tape
-        if operation.learns:
+        if forward.learns or operation is RETRIEVE_IMAGE:
             call.on_sent = lambda: self._bridge.sent(forward, self._seconds())
         return call
 
@@ -217,15 +221,15 @@ class Exchanges:
     async def _receive(self, response: Response, forward: Forward, turn: Turn) -> Outcome | None:
         """An answer whose head is here: collected, or relayed to the client (None)."""
         call = response.call
-        if _is_streamed(response):
+        if _is_streamed(response, forward):
             broken = await relay(response, turn, self._count_image)
             if broken is not None:
                 self._warn(call, turn, broken)
             else:
                 self._count(call, OK if response.head.status < 400 else FAULT)
-                if call.operation is RETRIEVE_IMAGE:
-                    self._bridge.image_passed(forward.question)
-                    self._after_learning()
+            if call.operation is RETRIEVE_IMAGE:
+                self._bridge.image_ended(forward.question, whole=broken is None)
+                self._after_learning()
             return None
         try:
             reply = await read_reply(response)
@@ -255,9 +259,9 @@ class Exchanges:
         self._metrics.device_request(self._bridge.name, call.operation.name, outcome)
 
 
-def _is_streamed(response: Response) -> bool:
+def _is_streamed(response: Response, forward: Forward) -> bool:
     """An image, or something unknown that may be as large; what is learnt from is held back."""
-    if response.call.operation.learns:
+    if forward.learns:
         return False
     media = media_type(first(response.head.headers, b"content-type"))
     if response.call.operation is RETRIEVE_IMAGE:

@@ -29,10 +29,12 @@ from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges
 from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.figures import Figures
 from wsdgateway.net.leftovers import Leftovers
 from wsdgateway.net.locator import Locator
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.ownrequests import OwnRequests
+from wsdgateway.net.pace import Pace
 from wsdgateway.net.panel import Panel
 from wsdgateway.net.standin import Described, Guise, StandIn
 from wsdgateway.net.subscription import DeviceSubscription
@@ -52,14 +54,16 @@ class Scanner:
         self._around = around
         self.bridge = BridgedScanner(
             options.name, max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
-            new_id=around.new_id, authorities=options.authorities,
-            max_subscriptions=options.max_subscriptions)
+            new_id=around.new_id, authorities=options.authorities, max_subscriptions=options.max_subscriptions,
+            elements=options.elements, cache=options.cache)
+        self._pace = Pace(options.max_rate, around.metrics.delayed(self.name))
         self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
                                         on_reachable=self._reachability_changed)
         accounts = Accounts(self.name, around.metrics, around.log, seconds=around.seconds, wall=around.wall)
         requests = self.requests = OwnRequests(
             self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics, accounts)
         self.panel = Panel(around.reactor, self.bridge, around.store, self.check)
+        self.figures = Figures(self.bridge, self.panel, self.device)
         self._leftovers = Leftovers(
             around.reactor, make_client=requests.make_client, side=self._side,
             ask=lambda *request: requests.ask(*request), see_off=self.panel.see_off)
@@ -101,8 +105,8 @@ class Scanner:
         around, options = self._around, self.options
         return DeviceClient(
             around.reactor, seconds=around.seconds, max_connections=max_connections, timeout=options.timeout,
-            idle_timeout=options.idle_timeout, lenient=options.lenient, trust=options.trust, on_recovered=on_recovered,
-            on_reachable=on_reachable)
+            idle_timeout=options.idle_timeout, lenient=options.lenient, trust=options.trust, pace=self._pace,
+            on_recovered=on_recovered, on_reachable=on_reachable)
 
     async def _describe(self) -> Described:
         device = self._locator.device or self.options.device
@@ -203,10 +207,11 @@ class Scanner:
         """
         self.options = options
         self.device.trust = options.trust  # the same, but its file may hold another authority by now
+        self._pace.adjust(options.max_rate)
         self.device.adjust(max_connections=options.max_connections, timeout=options.timeout,
                            idle_timeout=options.idle_timeout, lenient=options.lenient)
         self.bridge.adjust(max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
-                           max_subscriptions=options.max_subscriptions)
+                           max_subscriptions=options.max_subscriptions, elements=options.elements, cache=options.cache)
         self.sink.sources = options.event_sources
         self.source.ceiling = options.client_expires
         self.audience.max_silence = options.scanner_silence
@@ -357,7 +362,7 @@ class Scanner:
         self.panel.doubt()
 
     def _listening(self, listening: bool) -> None:
-        self.bridge.table.listening = listening
+        self.bridge.listens(listening)
 
     def _recovered(self, was_open: bool) -> None:
         """The device was away. A subscription tells whether it forgot us; without one it may have started again."""
@@ -405,7 +410,7 @@ class Scanner:
         await gatherResults(leaving)
         await gatherResults([client.stop() for client in (self.device, self._leftovers.client) if client is not None])
 
-    # For the gauges and the admin site.
+    # For the admin site.
 
     @property
     def state(self) -> str | None:
@@ -416,12 +421,3 @@ class Scanner:
     def labels(self) -> Labels:
         """What the scanner calls itself, as far as it has been asked."""
         return self.stand_in.labels or self._locator.labels or Labels()
-
-    def subscriptions(self) -> dict[str, int]:
-        """Live subscriptions by side."""
-        return {"device": int(self.bridge.table.listening) + len(self.panel), "client": len(self.bridge.subscriptions)}
-
-    def job_states(self) -> list[str]:
-        """The state of every job that is kept."""
-        table = self.bridge.table
-        return [job.status.state for job in table.jobs() if job.status is not None and not table.is_lost(job)]

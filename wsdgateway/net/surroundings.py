@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from wsdgateway.bridge.jobtable import Job
+from wsdgateway.bridge.job import Job
 from wsdgateway.bridge.permission import Permission
 from wsdgateway.bridge.sinks import Network
 from wsdgateway.exchangelog.log import ExchangeLog
@@ -34,6 +34,8 @@ class ScannerOptions:
     served: str = ""
     subscribe: bool = True
     max_connections: int = 2
+    max_rate: float | None = None
+    cache: bool = True
     timeout: float = 60.0
     idle_timeout: float = 60.0
     lenient: bool = False
@@ -41,6 +43,7 @@ class ScannerOptions:
     event_sources: tuple[Network, ...] = ()
     max_age: float = 30.0
     poll_interval: float = 1.0
+    elements: float = 300.0
     history: int = 1000
     expires: float = 3600.0
     client_expires: float = 86400.0

@@ -15,13 +15,15 @@ class Operation:
 
     `repeatable`: sending it twice is as good as once, so it may use an idle connection and be sent
     again if that breaks. `urgent`: it must not wait behind a running image. `learns`: its answer
-    says something about jobs and is held back until it has been learnt from.
+    says something about jobs and is held back until it has been learnt from. `common`: many clients ask the same, and
+    may be given one answer.
     """
 
     name: str
     repeatable: bool = False
     urgent: bool = False
     learns: bool = False
+    common: bool = False
 
 
 OTHER = Operation("other")
@@ -29,9 +31,9 @@ CREATE_SCAN_JOB = Operation("CreateScanJob", learns=True)
 RETRIEVE_IMAGE = Operation("RetrieveImage")
 CANCEL_JOB = Operation("CancelJob", urgent=True, learns=True)
 GET_JOB_ELEMENTS = Operation("GetJobElements", repeatable=True, learns=True)
-GET_ACTIVE_JOBS = Operation("GetActiveJobs", repeatable=True, learns=True)
-GET_JOB_HISTORY = Operation("GetJobHistory", repeatable=True, learns=True)
-GET_SCANNER_ELEMENTS = Operation("GetScannerElements", repeatable=True)
+GET_ACTIVE_JOBS = Operation("GetActiveJobs", repeatable=True, learns=True, common=True)
+GET_JOB_HISTORY = Operation("GetJobHistory", repeatable=True, learns=True, common=True)
+GET_SCANNER_ELEMENTS = Operation("GetScannerElements", repeatable=True, common=True)
 VALIDATE_SCAN_TICKET = Operation("ValidateScanTicket", repeatable=True)
 
 SUBSCRIBE = Operation("Subscribe")
@@ -56,9 +58,10 @@ _BY_ACTION = {
 SCAN_AVAILABLE = "ScanAvailableEvent"
 JOB_STATUS = "JobStatusEvent"
 JOB_END_STATE = "JobEndStateEvent"
+SCANNER_ELEMENTS_CHANGE = "ScannerElementsChangeEvent"
 SCANNER_STATUS_SUMMARY = "ScannerStatusSummaryEvent"
-EVENTS = (JOB_STATUS, JOB_END_STATE, "ScannerElementsChangeEvent", SCANNER_STATUS_SUMMARY,
-          "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent", SCAN_AVAILABLE)
+SCANNER_STATUS_EVENTS = (SCANNER_STATUS_SUMMARY, "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent")
+EVENTS = (JOB_STATUS, JOB_END_STATE, SCANNER_ELEMENTS_CHANGE, *SCANNER_STATUS_EVENTS, SCAN_AVAILABLE)
 # What an exchange may be called, as far as WS-Scan goes.
 NAMES = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), *EVENTS)
 # Every way in which clients write an event in a Filter, and its action.

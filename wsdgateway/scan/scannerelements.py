@@ -6,9 +6,13 @@ WS-Scan, GetScannerElementsRequest, GetScannerElementsResponse, ElementData, Sca
 from lxml import etree
 
 from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS, action_of
-from wsdgateway.scan.reading import attribute, tag, text
+from wsdgateway.scan.reading import attribute, tag, text, wanted_name
 from wsdgateway.soap.envelope import compose
 from wsdgateway.soap.namespaces import WSCN
+from wsdgateway.soap.parsing import text_of
+
+SCANNER_STATUS = "ScannerStatus"
+ELEMENTS = frozenset(("ScannerDescription", "ScannerConfiguration", SCANNER_STATUS, "DefaultScanTicket"))
 
 
 def write_elements_request(*names: str) -> str:
@@ -16,6 +20,29 @@ def write_elements_request(*names: str) -> str:
     wanted = "".join(f"<wscn:Name>wscn:{name}</wscn:Name>" for name in names)
     return ("<wscn:GetScannerElementsRequest><wscn:RequestedElements>"
             f"{wanted}</wscn:RequestedElements></wscn:GetScannerElementsRequest>")
+
+
+def read_elements_request(body: etree._Element | None) -> tuple[str, ...] | None:
+    """The names in a request for elements of the specification, in order; None for one that says anything else, too."""
+    requested = None if body is None or body.tag != tag("GetScannerElementsRequest") or body.attrib else list(
+        body.iterchildren(tag=etree.Element))
+    if not requested or len(requested) > 1 or requested[0].tag != tag("RequestedElements") or requested[0].attrib:
+        return None
+    names: list[str] = []
+    for element in requested[0].iterchildren(tag=etree.Element):
+        value = text_of(element) if element.tag == tag("Name") and not len(element) and not element.attrib else None
+        name = wanted_name(element, value) if value else None
+        if name not in ELEMENTS or name in names:
+            return None
+        names.append(name)
+    return tuple(names) or None
+
+
+def has_all(body: etree._Element | None, names: tuple[str, ...]) -> bool:
+    """Whether a GetScannerElementsResponse holds each of those elements, and none of its elements is marked invalid."""
+    if body is None or any(attribute(data, "Valid") in ("0", "false") for data in body.iter(tag("ElementData"))):
+        return False
+    return set(names) <= read_elements(body).keys()
 
 
 def read_elements(body: etree._Element | None) -> dict[str, etree._Element]:

@@ -1,0 +1,204 @@
+"""A stateful model of what is kept: a scanner that tells the truth over a network that does not.
+
+Its elements, its status and its jobs change, and each change has a number that every answer carries. Events are delayed
+and lost, requests overlap, jobs go out, the scanner starts again. Nobody may be shown a number older than one that was
+announced, or that somebody was shown before.
+"""
+
+import re
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from messages import (
+    SCAN,
+    announcement,
+    create_scan_job,
+    created_job,
+    envelope,
+    fault,
+    get_scanner_elements,
+    listing,
+    scanner_elements,
+    status_event,
+)
+
+from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
+from wsdgateway.bridge.intake import read_notification
+from wsdgateway.bridge.routing import Endpoint, route
+from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.soap.faults import temporary_error
+
+ELEMENTS, MAX_AGE, POLL = 300.0, 30.0, 1.0
+QUESTIONS = {
+    "elements": (("ScannerConfiguration",), ("elements",)), "status": (("ScannerStatus",), ("status",)),
+    "both": (("ScannerStatus", "ScannerConfiguration"), ("elements", "status")), "jobs": ((), ("jobs",))}
+EVENTS = {"elements": "ScannerElementsChangeEvent", "status": "ScannerStatusSummaryEvent"}
+
+
+class Client:
+    """One request: what it asks, and how new an answer must be that was asked for after the request came."""
+
+    def __init__(self, asks, question, known):
+        self.asks, self.question, self.known = asks, question, known
+        self.snapshot = self.forward = None
+
+
+class Kept(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.now, self.ids = 100.0, 0
+        self.bridge = BridgedScanner("front-desk", max_age=MAX_AGE, poll_interval=POLL, history=100, new_id=self.new_id,
+                                     elements=ELEMENTS)
+        self.bridge.device = "http://device/scan"
+        self.bridge.listens(True)
+        self.version = dict.fromkeys(("elements", "status", "jobs"), 0)
+        self.changed = {subject: [] for subject in self.version}  # each version, and when it came to be
+        self.announced = dict.fromkeys(self.version, 0)
+        self.doubted = dict.fromkeys(self.version, 0)  # the version when something happened that may change it
+        self.tells = {"status": False, "jobs": False}
+        self.listening, self.shown = True, {}
+        self.events, self.flying, self.waiting = [], [], {}
+
+    def new_id(self):
+        self.ids += 1
+        return f"urn:uuid:{self.ids}"
+
+    # The scanner and the network.
+
+    @rule(subject=st.sampled_from(["elements", "status", "jobs"]))
+    def something_changes(self, subject):
+        self.version[subject] += 1
+        self.changed[subject] = [*self.changed[subject], (self.version[subject], self.now)]
+        event = (status_event("1", "Processing", self.version["jobs"], message_id=self.new_id()) if subject == "jobs"
+                 else announcement(EVENTS[subject], message_id=self.new_id()))
+        self.events.append((subject, self.version[subject], event))
+
+    @precondition(lambda self: self.events)
+    @rule(data=st.data(), is_lost=st.sampled_from([False, False, False, True]))
+    def an_event(self, data, is_lost):
+        subject, version, event = self.events.pop(data.draw(st.integers(0, len(self.events) - 1)))
+        if not is_lost:
+            self.bridge.notified(read_notification(event), self.now)
+            self.announced[subject] = max(self.announced[subject], version)
+            self.tells[subject] = True
+
+    @rule()
+    def the_scanner_starts_again(self):
+        self.events.clear()
+        for client in self.flying:
+            client.snapshot = client.snapshot or "broken"
+        self.bridge.rebooted()
+        self.announced = dict(self.version)  # whatever was kept or asked before says nothing any more
+        self.tells = dict.fromkeys(self.tells, False)
+
+    @rule(listening=st.booleans())
+    def the_subscription(self, listening):
+        if listening is not self.listening:
+            self.listening, self.doubted = listening, dict(self.version)
+        self.bridge.listens(listening)
+
+    @rule(seconds=st.sampled_from([0.1, 0.9, 1.0, 5.0, 31.0, 301.0]))
+    def time_passes(self, seconds):
+        self.now += seconds
+
+    # Clients.
+
+    @rule(asks=st.sampled_from(sorted(QUESTIONS)))
+    def a_client_reads(self, asks):
+        names = QUESTIONS[asks][0]
+        raw = get_scanner_elements(*names, message_id=self.new_id()) if names else envelope(
+            f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>", message_id=self.new_id())
+        self.ask(Client(asks, route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway"), dict(self.doubted)))
+
+    @rule()
+    def a_client_creates(self):
+        raw = create_scan_job(self.new_id())
+        self.ask(Client(None, route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway"), dict(self.doubted)))
+
+    def ask(self, client):
+        self.act(client, self.bridge.ask(client.question, self.now), local=True)
+
+    def act(self, client, decision, *, local=False):
+        if isinstance(decision, Answer | Pass):
+            self.show(client, decision.body if isinstance(decision, Answer) else decision.reply.body, local=local)
+        elif isinstance(decision, Forward):
+            client.forward, client.snapshot, client.sent_at = decision, None, None
+            self.flying.append(client)
+        elif isinstance(decision, Join):
+            self.waiting.setdefault(decision.forward, []).append(client)
+        else:
+            assert isinstance(decision, Refuse)
+
+    @precondition(lambda self: any(client.sent_at is None for client in self.flying))
+    @rule(data=st.data())
+    def a_request_goes_out(self, data):
+        client = data.draw(st.sampled_from([one for one in self.flying if one.sent_at is None]))
+        client.sent_at = self.now
+        self.a_job(client)
+        self.bridge.sent(client.forward, self.now)
+
+    def a_job(self, client):
+        """A CreateScanJob goes out or is over: the status may be another one."""
+        if client.asks is None:
+            self.doubted["status"] = self.version["status"]
+
+    @precondition(lambda self: any(client.sent_at is not None for client in self.flying))
+    @rule(data=st.data())
+    def the_scanner_works_on_it(self, data):
+        client = data.draw(st.sampled_from([one for one in self.flying if one.sent_at is not None]))
+        client.snapshot = client.snapshot or self.work(client)
+
+    def work(self, client):
+        if client.asks is None:
+            return created_job("9")
+        if client.asks == "jobs":
+            return listing("GetActiveJobs", "ActiveJobs", ("1", "Processing", self.version["jobs"]))
+        names, subjects = QUESTIONS[client.asks]
+        return scanner_elements(*names, note="".join(f"{subject}={self.version[subject]};" for subject in subjects))
+
+    @precondition(lambda self: any(client.sent_at is not None for client in self.flying))
+    @rule(data=st.data(), how=st.sampled_from(["whole", "whole", "whole", "fault", "breaks"]))
+    def an_answer_arrives(self, data, how):
+        client = data.draw(st.sampled_from([one for one in self.flying if one.sent_at is not None]))
+        self.flying.remove(client)
+        self.a_job(client)
+        forward = client.forward
+        body = client.snapshot or self.work(client)
+        if how == "breaks" or body == "broken":
+            outcome = Failure(temporary_error("it broke"))
+            decision = self.bridge.fail(forward, outcome, self.now)
+        else:
+            outcome = (Reply(200, b"application/soap+xml", body) if how == "whole" else
+                       Reply(500, b"application/soap+xml", fault("wscn:ServerErrorTemporaryError")))
+            decision = self.bridge.learn(forward, outcome, self.now)
+        self.act(client, decision)
+        for one in self.waiting.pop(forward, []):
+            self.act(one, self.bridge.joined(one.question, forward, outcome, self.now))
+
+    def show(self, client, body, *, local):
+        shown = {subject: int(number) for subject, number in re.findall(r"(\w+)=(\d+);", body.decode())}
+        found = re.search(rb"ScansCompleted>(\d+)<", body)
+        if found is not None:
+            shown = {"jobs": int(found[1])}
+        for subject, version in shown.items():
+            assert version >= self.announced[subject], "older than what was announced"
+            assert version >= client.known[subject], "from before what may have changed it"
+            assert version >= self.shown.get((client.asks, subject), 0), "older than what somebody was shown"
+            self.shown[client.asks, subject] = version
+            replaced = [at for number, at in self.changed[subject] if number == version + 1]
+            assert not (local and replaced) or self.now - replaced[0] < self.lasting(client.asks), "kept for too long"
+
+    def lasting(self, asks):
+        if asks == "elements":
+            return ELEMENTS
+        return MAX_AGE if self.listening and self.tells["jobs" if asks == "jobs" else "status"] else POLL
+
+    @invariant()
+    def nobody_waits_for_nothing(self):
+        assert set(self.waiting) <= {client.forward for client in self.flying}
+
+
+TestKept = Kept.TestCase
+TestKept.settings = settings(max_examples=150, stateful_step_count=60, deadline=None,
+                             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])

@@ -1,0 +1,235 @@
+"""A scanner that is spared: many clients make one request, what is kept is asked for again when it may have changed."""
+
+import re
+
+import attrs
+import pytest
+import pytest_twisted
+from messages import (
+    SCAN,
+    create_scan_job,
+    created_job,
+    envelope,
+    get_scanner_elements,
+    job_request,
+    scanner_elements,
+)
+from peers import ask, connect, post
+from test_events import until
+from twisted.internet.defer import ensureDeferred, gatherResults
+
+from wsdgateway.scan.jobstatus import read_summaries
+from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
+from wsdgateway.scan.scannerelements import read_elements
+from wsdgateway.soap.envelope import read
+
+PATH = "/front-desk/scan"
+OFF = {"events": "off"}
+DESCRIPTION = get_scanner_elements("ScannerDescription", message_id="urn:uuid:mine")
+STATUS = get_scanner_elements("ScannerStatus")
+ACTIVE = envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>")
+
+
+def sample(service, name, **labels):
+    """A metric's value."""
+    found = [line for line in service.metrics.render().decode().splitlines() if line.startswith(f"{name}{{") and all(
+        f'{label}="{value}"' in line for label, value in labels.items())]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+def asked(service, operation="GetScannerElements"):
+    """How often the scanner has been asked on account of clients, whatever came of it."""
+    return sample(service, "wsdgateway_device_requests_total", operation=operation)
+
+
+async def listening(service):
+    """Until the gateway's subscription is held."""
+    await until(lambda: service.scanner.bridge.table.listening)
+
+
+async def told(service, scanner, event):
+    """Let the scanner announce something, until the gateway has heard it."""
+    scanner.device.subscribers.publish(event, f"<wscn:{event}/>")
+    await until(lambda: sample(service, "wsdgateway_events_total", event=event))
+
+
+async def restarted(service, scanner):
+    """Let the scanner forget everything, until the gateway has noticed, and listens again."""
+    table = service.scanner.bridge.table
+    boot = table.boot
+    scanner.device.forget()
+    service.scanner.subscription._machine._core.asked_at -= 60.0
+    service.scanner.check()
+    await until(lambda: table.boot > boot and table.listening)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_hundred_clients_make_one_request(gateway, virtual):
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url)
+    await listening(service)
+    before = asked(service)
+    clients = [await connect(service.port) for _ in range(100)]
+    for number, client in enumerate(clients):
+        client.send(post(PATH, get_scanner_elements("ScannerDescription", message_id=f"urn:uuid:{number}")))
+    answers = [read((await client.answer())[1]) for client in clients]
+    assert [answer.relates_to for answer in answers] == [f"urn:uuid:{number}" for number in range(100)]
+    assert len({answer.message_id for answer in answers}) == 100
+    assert all("ScannerDescription" in read_elements(answer.body) for answer in answers)
+    assert asked(service) == before + 1
+    kept = {outcome: sample(service, "wsdgateway_kept_answers_total", outcome=outcome)
+            for outcome in ("asked", "shared", "kept")}
+    assert kept["asked"] == 1 and sum(kept.values()) == 100
+    assert sample(service, "wsdgateway_requests_total", operation="GetScannerElements", source="local") == 99
+    for client in clients:
+        client.transport.abortConnection()
+        await client.end()
+
+
+@pytest.mark.parametrize(("raw", "happens"), [
+    (DESCRIPTION, "ScannerElementsChangeEvent"), (STATUS, "ScannerElementsChangeEvent"),
+    (STATUS, "ScannerStatusSummaryEvent"), (STATUS, "ScannerStatusConditionEvent"),
+    (DESCRIPTION, "a reboot"), (STATUS, "a reboot"), (ACTIVE, "a reboot")])
+@pytest_twisted.ensureDeferred
+async def test_what_may_have_changed_is_asked_for_again(gateway, virtual, raw, happens):
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url, cache={"poll_interval": 600.0, "elements": 600.0})
+    await listening(service)
+    operation = "GetActiveJobs" if raw is ACTIVE else "GetScannerElements"
+    before = asked(service, operation)
+    for _ in range(3):
+        assert (await ask(service.port, PATH, raw))[0].status == 200
+    assert asked(service, operation) == before + 1
+    if happens == "a reboot":
+        await restarted(service, scanner)
+    else:
+        await told(service, scanner, happens)
+    for _ in range(3):
+        assert (await ask(service.port, PATH, raw))[0].status == 200
+    assert asked(service, operation) == before + 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_status_after_each_step_of_a_scan_is_that_of_the_scanner(gateway, device):
+    service = await gateway(device.url, scanner=OFF, cache={"poll_interval": 600.0})
+    steps = []
+
+    def handle(request):
+        operation = re.search(rb"/scan/(\w+)</wsa:Action>", request.request.body)[1].decode()
+        steps.append(operation)
+        answers = {"GetScannerElements": scanner_elements("ScannerStatus", note=str(len(steps))),
+                   "CreateScanJob": created_job("5"), "CancelJob": job_request("CancelJobResponse", "5")}
+        if operation == "RetrieveImage":
+            request.answer(b"\xff\xd8" * 100, content_type=b"image/jpeg")
+        else:
+            request.answer(answers[operation])
+
+    device.handle = handle
+    for body in (None, create_scan_job(), job_request("RetrieveImage", "5"), job_request("CancelJob", "5")):
+        if body is not None:
+            assert (await ask(service.port, PATH, body))[0].status == 200
+        for _ in range(3):
+            _, answer = await ask(service.port, PATH, STATUS)
+            assert b">%d</wscn:ScannerStatus>" % len(steps) in answer
+    assert steps == ["GetScannerElements", "CreateScanJob", "GetScannerElements", "RetrieveImage", "GetScannerElements",
+                     "CancelJob", "GetScannerElements"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_list_of_jobs_is_the_scanner_s_and_goes_with_its_events(gateway, virtual):
+    scanner = await virtual()
+    service = await gateway(scanner.scan_url, cache={"poll_interval": 600.0})
+    await listening(service)
+
+    async def listed():
+        _, answer = await ask(service.port, PATH, ACTIVE)
+        return len(read_summaries(read(answer).body, "ActiveJobs"))
+
+    assert [await listed() for _ in range(3)] == [0, 0, 0]
+    assert asked(service, "GetActiveJobs") == 1
+    await ask(service.port, PATH, create_scan_job())
+    assert [await listed() for _ in range(3)] == [1, 1, 1]
+    assert sample(service, "wsdgateway_kept_answers_total", operation="GetActiveJobs", outcome="kept") >= 3
+    scanner.device.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_switched_off_every_request_reaches_the_scanner(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "cache": False})
+    device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
+    for _ in range(5):
+        assert (await ask(service.port, PATH, DESCRIPTION))[0].status == 200
+    assert len(device.requests) == 5
+    assert sample(service, "wsdgateway_kept_answers_total", outcome="asked") == 5
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_scanner_sends_in_pieces_is_shared_whole(gateway, device):
+    """An answer of a kind that would be streamed, had nobody else waited for it."""
+    service = await gateway(device.url, scanner=OFF)
+    clients = [await connect(service.port) for _ in range(2)]
+    for client in clients:
+        client.send(post(PATH, DESCRIPTION))
+    request = await device.next()
+    request.write(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related\r\nContent-Length: 10\r\n\r\n12345")
+    request.write(b"67890")
+    assert [(await client.answer())[1] for client in clients] == [b"1234567890"] * 2
+    assert len(device.requests) == 1
+    for client in clients:
+        client.transport.abortConnection()
+        await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_clients_that_wait_share_a_failure_and_the_next_one_asks(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    clients = [await connect(service.port) for _ in range(3)]
+    for client in clients:
+        client.send(post(PATH, DESCRIPTION))
+    (await device.next()).answer(b"busy", b"503 Busy", b"text/plain")
+    assert [(await client.answer())[0].status for client in clients] == [503] * 3
+    clients[0].send(post(PATH, DESCRIPTION))
+    (await device.next()).answer(scanner_elements("ScannerDescription"))
+    assert (await clients[0].answer())[0].status == 200
+    for client in clients:
+        client.transport.abortConnection()
+        await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_is_not_asked_more_often_than_it_may_be(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "cache": False, "max_rate": 2, "max_connections": 10})
+    device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
+    answers = await gatherResults([ensureDeferred(ask(service.port, PATH, DESCRIPTION)) for _ in range(5)])
+    assert [head.status for head, _ in answers] == [200] * 5
+    assert 1 <= sample(service, "wsdgateway_device_delayed_total") <= 3
+    assert sample(service, "wsdgateway_device_queue") == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_both_can_be_changed_while_it_runs(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "cache": False, "max_rate": 0.1, "max_connections": 10})
+    clients = [await connect(service.port) for _ in range(3)]
+    for client in clients:
+        client.send(post(PATH, DESCRIPTION))
+    (await device.next()).answer(scanner_elements("ScannerDescription"))
+    scanner = service.scanner
+    await until(lambda: sample(service, "wsdgateway_device_queue") == 2)
+    device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
+    scanner.adjust(attrs.evolve(scanner.options, cache=True, max_rate=0.0))
+    assert [(await client.answer())[0].status for client in clients] == [200] * 3
+    for _ in range(3):
+        await ask(service.port, PATH, DESCRIPTION)
+    assert len(device.requests) == 4  # those who were waiting, and one for everybody
+    for client in clients:
+        client.transport.abortConnection()
+        await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_gateway_asks_for_itself_counts(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "max_rate": 1})
+    device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
+    await service.scanner.requests.own(device.url, GET_SCANNER_ELEMENTS, DESCRIPTION)
+    assert (await ask(service.port, PATH, ACTIVE))[0].status == 200
+    assert sample(service, "wsdgateway_device_delayed_total") == 1

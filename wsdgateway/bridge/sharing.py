@@ -1,0 +1,65 @@
+"""Reads that many clients may be given one answer to: which requests are alike, and which answers are whole.
+
+WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request that says more than the specification has is
+nobody else's, and goes to the scanner unchanged.
+"""
+
+from enum import Enum
+
+import attrs
+from lxml import etree
+
+from wsdgateway.scan.jobstatus import read_summaries
+from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS, Operation, action_of
+from wsdgateway.scan.reading import tag
+from wsdgateway.scan.scannerelements import SCANNER_STATUS, has_all, read_elements_request
+from wsdgateway.soap.envelope import Envelope
+
+LISTS = {GET_ACTIVE_JOBS.name: "ActiveJobs", GET_JOB_HISTORY.name: "JobHistory"}
+
+
+class Subject(Enum):
+    """What an answer speaks of; when that changes, the answer is outdated."""
+
+    ELEMENTS = "elements"
+    STATUS = "status"
+    JOBS = "jobs"
+
+
+@attrs.frozen
+class Read:
+    """What is asked: the operation, and the names of the elements in their order. Whoever asks the same is alike."""
+
+    operation: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What the answer speaks of."""
+        if self.operation in LISTS:
+            return (Subject.JOBS,)
+        return (Subject.ELEMENTS, Subject.STATUS) if SCANNER_STATUS in self.names else (Subject.ELEMENTS,)
+
+
+def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
+    """What a request asks, if another client's answer will do for it; None if the scanner must see the request."""
+    body = envelope.body
+    if (body is None or envelope.obliges or envelope.action != action_of(operation.name)
+            or next(body.itersiblings(etree.Element), None) is not None):
+        return None
+    if operation is GET_SCANNER_ELEMENTS:
+        names = read_elements_request(body)
+        return None if names is None else Read(operation.name, names)
+    is_plain = body.tag == tag(f"{operation.name}Request") and not len(body) and not body.attrib
+    return Read(operation.name) if is_plain and operation.name in LISTS else None
+
+
+def is_whole(read: Read, envelope: Envelope) -> bool:
+    """Whether an answer says all that was asked: a response, no fault, with every element in it, each of them valid."""
+    body = envelope.body
+    action = action_of(read.operation)
+    if body is None or body.tag != tag(f"{read.operation}Response") or envelope.action not in (
+            action, f"{action}Response"):
+        return False
+    listed = LISTS.get(read.operation)
+    return has_all(body, read.names) if listed is None else read_summaries(body, listed) is not None
