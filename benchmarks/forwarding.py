@@ -29,7 +29,7 @@ def measure(seconds: int, rounds: int, device_core: str) -> dict[str, float]:
               nginx(folder / "proxy", proxying(proxy, device), proxy, SERVER_CORE),
               nginx(folder / "default", plain, default, SERVER_CORE),
               gateway(folder / "gateway", ours, f"http://127.0.0.1:{device}/scan",
-                      scanner='events = "off"\nmax_connections = 32'),
+                      scanner='events = "off"\nmax_connections = 32\ncache = false'),
               script("peer_forward.py", web, SERVER_CORE, f"http://127.0.0.1:{device}/scan")):
             urls = {"gateway": f"http://127.0.0.1:{ours}/front-desk/scan", "nginx": f"http://127.0.0.1:{proxy}/scan",
                     "nginx, default settings": f"http://127.0.0.1:{default}/scan",

@@ -58,6 +58,7 @@ def test_the_least_that_is_needed():
     ("cache", "max_age", 0, "above 0"), ("cache", "max_age", "30", "above 0"), ("cache", "max_age", True, "above 0"),
     ("cache", "poll_interval", -1.0, "above 0"), ("cache", "poll_interval", float("nan"), "above 0"),
     ("cache", "history", 1.5, "whole number"), ("cache", "history", 0, "whole number"),
+    ("cache", "elements", 0, "above 0"),
     ("events", "address", "198.51.100.5", "http://192.0.2.5:5357"),
     ("events", "address", "http://198.51.100.5/x", "without a path"), ("events", "expires", float("inf"), "above 0"),
     ("discovery", "device_interfaces", "eth0", "list of interfaces"),
@@ -85,7 +86,8 @@ def test_a_wrong_value_is_named(section, key, value, allowed):
     ("name", "Front Desk"), ("name", "a/b"), ("name", ""), ("scan", "198.51.100.20"), ("scan", "ftp://x/scan"),
     ("scan", "http:///scan"), ("scan", "http://x:99999/"), ("scan", "http://a b/"),
     ("scan", "http://a..b/"), ("scan", "http://u:p@x/"), ("scan", "http://x/#f"), ("events", "maybe"),
-    ("max_connections", 0), ("timeout", 0), ("idle_timeout", "1"), ("lenient", 1), ("event_sources", "10.0.0.0/8"),
+    ("max_connections", 0), ("max_rate", -1), ("max_rate", 0.01), ("max_rate", True), ("max_rate", "20"), ("cache", 1),
+    ("timeout", 0), ("idle_timeout", "1"), ("lenient", 1), ("event_sources", "10.0.0.0/8"),
     ("event_sources", ["10.0.0"]), ("event_sources", [5]), ("nonsense", 1),
     ("bridge", "no"), ("identity", "own"), ("identity", "same"),
 ])

@@ -8,8 +8,8 @@ import pytest
 from dashboards import DASHBOARD, alerts, dashboard, filled, panels
 from prometheus_client.parser import text_string_to_metric_families
 
-from wsdgateway.metrics import DEVICE, ERROR, FAULT, LOCAL, OK, REFUSED, Metrics
-from wsdgateway.scan.operations import GET_JOB_ELEMENTS, RETRIEVE_IMAGE
+from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, SHARED, Metrics
+from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
 
 SELECTOR = re.compile(r"\b(wsdgateway_\w+)(?:\{(.*?)\})?")
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"(.*?)"(?:, |$)')
@@ -28,6 +28,9 @@ class Bridged:
     def job_states(self):
         return ()
 
+    def waiting(self):
+        return 0
+
 
 @pytest.fixture(scope="module")
 def samples():
@@ -38,6 +41,9 @@ def samples():
             (GET_JOB_ELEMENTS.name, RETRIEVE_IMAGE.name, "other"), (LOCAL, DEVICE, REFUSED), (OK, FAULT, ERROR)):
         metrics.request(SCANNER, operation, source, 0.1)
         metrics.device_request(SCANNER, operation, outcome)
+    for outcome in (KEPT, SHARED, ASKED):
+        metrics.kept_answer(SCANNER, GET_ACTIVE_JOBS.name, outcome)
+    metrics.delayed(SCANNER)()
     metrics.image_bytes(SCANNER, 1)
     metrics.event(SCANNER, "other")
     metrics.deliveries(SCANNER)
