@@ -247,7 +247,7 @@ async def test_cancel_does_not_wait_behind_images(gateway, device):
 
 @pytest_twisted.ensureDeferred
 async def test_a_full_queue_says_so(gateway, device):
-    from wsdgateway.net.deviceclient import MAX_QUEUE
+    from wsdgateway.net.waitingline import MAX_QUEUE
 
     service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
     clients = [await connect(service.port) for _ in range(MAX_QUEUE + 1)]

@@ -4,9 +4,10 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from wsdgateway.net.devicecall import Call, address_of
-from wsdgateway.net.deviceclient import MAX_QUEUE, DeviceClient
+from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.pace import DEFAULT_RATE, Pace
+from wsdgateway.net.waitingline import MAX_QUEUE
 from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, RENEW
 
 SCANNER = "http://198.51.100.20/scan"

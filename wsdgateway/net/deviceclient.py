@@ -4,7 +4,6 @@ RFC 9112 section 9. Scanners take one or two connections at a time and hang when
 goes to a device goes through here.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from twisted.internet import error as neterror
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -25,10 +24,10 @@ from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.outbox import PostOffice
 from wsdgateway.net.pace import Pace
 from wsdgateway.net.routes import zoned
+from wsdgateway.net.waitingline import WaitingLine
 from wsdgateway.tls.files import BadFile
 from wsdgateway.tls.trust import BY_THE_SYSTEM, Caller, Trust
 
-MAX_QUEUE = 200
 CONNECT_TIMEOUT = 10.0
 LINGER_SECONDS = 1.0
 IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device could give to others
@@ -78,12 +77,10 @@ class DeviceClient:
         self._on_reachable = on_reachable
         self.zone = ""
         self.post = PostOffice(reactor)
-        self._pace = pace or Pace(0.0)
-        self._resuming: IDelayedCall | None = None
         self._circuit = Circuit()
         self._reachable: bool | None = None
         self.heard_at = seconds()
-        self._queue: deque[Call] = deque()
+        self._line = WaitingLine(reactor, seconds, pace or Pace(0.0), self._next)
         self._open: set[DeviceConnection] = set()
         self._closing: set[DeviceConnection] = set()
         self._idle: list[tuple[DeviceConnection, Deadline]] = []
@@ -103,7 +100,7 @@ class DeviceClient:
     @property
     def waiting(self) -> int:
         """How many requests wait."""
-        return len(self._queue)
+        return len(self._line)
 
     def _found(self, reachable: bool) -> None:
         if self._reachable is not reachable:
@@ -148,39 +145,18 @@ class DeviceClient:
 
     def _place(self, call: Call) -> None:
         """Give the call a connection, a place in the queue, or an error."""
-        held = self._is_held(call)
+        held = self._line.is_held(call)
         idle = None if held else self._take_idle(call)
         if idle is not None:
             self._send(idle, call)
         elif not held and self._has_room(call):
             self._connect(call)
-        elif len(self._queue) >= MAX_QUEUE:
-            call.fail(Unavailable(call.address.host, f"{MAX_QUEUE} requests are waiting for it already"))
-        elif call.operation.urgent or call.resent:
-            self._queue.appendleft(call)
         else:
-            self._queue.append(call)
+            self._line.join(call)
 
     def _send(self, idle: DeviceConnection, call: Call) -> None:
-        self._pace.spend(call.address.host, self._seconds())
+        self._line.goes(call)
         idle.send(call)
-
-    def _is_held(self, call: Call) -> bool:
-        """Whether the call has to wait for the device's rate, or behind one that does. Urgent calls do not."""
-        if call.operation.urgent or call.resent:
-            return False
-        wait = self._pace.wait(call.address.host, self._seconds())
-        if wait > 0 and self._resuming is None:
-            self._resuming = self.reactor.callLater(wait, self._resume)
-        if wait > 0 and not call.delayed:
-            call.delayed = True
-            self._pace.delayed()
-        first = self._queue[0] if self._queue else call
-        return wait > 0 or (first is not call and first.delayed)
-
-    def _resume(self) -> None:
-        self._resuming = None
-        self._next()
 
     def _has_room(self, call: Call) -> bool:
         """Whether a connection may be opened now; an urgent call may use one more.
@@ -223,7 +199,7 @@ class DeviceClient:
         if not self._circuit.admits(self._seconds()):
             call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
             return
-        self._pace.spend(call.address.host, self._seconds())
+        self._line.goes(call)
         factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
         factory.noisy = False
         try:
@@ -263,8 +239,7 @@ class DeviceClient:
         peer = f"{call.address.host}:{call.address.port}"
         call.fail(Unavailable(peer, f"no connection ({failure.getErrorMessage()})"))
         if self._circuit.is_open and self._stopped is None:
-            waiting, self._queue = self._queue, deque()
-            for other in waiting:
+            for other in self._line.disperse():
                 other.fail(Unavailable(other.address.host, "it does not take connections"))
         else:
             self._next()
@@ -290,8 +265,8 @@ class DeviceClient:
             assert isinstance(connection, DeviceConnection)
             if connection.call is call:
                 connection.expire(error)
-        elif call in self._queue:
-            self._queue.remove(call)
+        else:
+            self._line.leave(call)
         call.fail(error)
 
     # Called by connections.
@@ -335,14 +310,14 @@ class DeviceClient:
             if not (self._open or self._closing or self._connecting or self._stopped.called):
                 self._stopped.callback(None)
             return
-        while self._queue:
-            call = self._queue[0]
-            if self._is_held(call):
+        while self._line:
+            call = self._line.first
+            if self._line.is_held(call):
                 return
             idle = self._take_idle(call)
             if idle is None and not self._has_room(call):
                 return
-            self._queue.popleft()
+            self._line.leave(call)
             if idle is not None:
                 self._send(idle, call)
             else:
@@ -356,7 +331,7 @@ class DeviceClient:
         """Close everything; what runs fails. Fires when the last connection is gone."""
         if self._stopped is None:
             self._stopped = Deferred()
-            for call in (*self._queue, *self._connecting):
+            for call in (*self._line.disperse(), *self._connecting):
                 self._end(call, "the gateway is stopping")
             while self._idle:
                 self._drop_idle(0)
@@ -366,8 +341,7 @@ class DeviceClient:
                 connection.abort()
             for connection in self._closing:
                 connection.abort()
-            if self._resuming is not None:
-                self._resuming.cancel()
+            self._line.stop()
             self._lingering.stop()
             for deadlines in (self._exchanges, *self._former):
                 deadlines.stop()
