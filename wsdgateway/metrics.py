@@ -100,6 +100,7 @@ class Metrics:
                 counter.labels(outcome)
         self.registry.register(_Gauges(self.scanners))
         # labels() looks its child up under a lock; on the way of every status read that is worth keeping.
+        self._kept_common: dict[tuple[str, str, str], Counter] = {}
         self._kept_device: dict[tuple[str, str, str], Counter] = {}
         self._kept: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
@@ -126,7 +127,11 @@ class Metrics:
 
     def kept_answer(self, scanner: str, operation: str, outcome: str) -> None:
         """A read was answered from what is `kept`, by a request that it `shared`, or had to be `asked`."""
-        self._kept_answers.labels(scanner, operation, outcome).inc()
+        key = (scanner, operation, outcome)
+        counter = self._kept_common.get(key)
+        if counter is None:
+            counter = self._kept_common[key] = self._kept_answers.labels(*key)
+        counter.inc()
 
     def delayed(self, scanner: str) -> Callable[[], None]:
         """What counts a scanner's requests that wait for its rate."""
