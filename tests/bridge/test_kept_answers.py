@@ -324,6 +324,16 @@ def test_who_asked_before_a_job_went_out_gets_the_answer_and_nobody_else(bridge)
     assert not bridge.is_kept(raw)
 
 
+def test_nobody_is_shown_an_answer_from_before_one_that_was_shown(bridge):
+    slow, waiting = bridge.ask(get_scanner_elements(*STATUS)), bridge.ask(get_scanner_elements(*STATUS))
+    bridge.ask(create_scan_job())
+    bridge.keep(STATUS, note="new")
+    reply = Reply(200, SOAP_TYPE, scanner_elements(*STATUS, note="old"))
+    assert b"new" in bridge.scanner.learn(slow, reply, bridge.now).body
+    question = bridge.question(get_scanner_elements(*STATUS))
+    assert b"new" in bridge.scanner.joined(question, waiting.forward, reply, bridge.now).body
+
+
 @pytest.mark.parametrize("announce", [lambda bridge: bridge.tell(announcement(STATUS_EVENTS[2])),
                                       lambda bridge: bridge.tell(ELEMENTS_CHANGED),
                                       lambda bridge: bridge.scanner.rebooted()])

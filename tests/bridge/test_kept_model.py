@@ -66,25 +66,39 @@ class Kept(RuleBasedStateMachine):
 
     # The scanner and the network.
 
-    @rule(subject=st.sampled_from(["elements", "status", "jobs"]))
-    def something_changes(self, subject):
+    @rule(subject=st.sampled_from(["elements", "status", "jobs"]), is_told=st.booleans())
+    def something_changes(self, subject, is_told):
         self.version[subject] += 1
         self.changed[subject] = [*self.changed[subject], (self.version[subject], self.now)]
         event = (status_event("1", "Processing", self.version["jobs"], message_id=self.new_id()) if subject == "jobs"
                  else announcement(EVENTS[subject], message_id=self.new_id()))
         self.events.append((subject, self.version[subject], event))
+        if is_told:
+            self.tell(*self.events.pop())
 
     @precondition(lambda self: self.events)
     @rule(data=st.data(), is_lost=st.sampled_from([False, False, False, True]))
     def an_event(self, data, is_lost):
-        subject, version, event = self.events.pop(data.draw(st.integers(0, len(self.events) - 1)))
+        told = self.events.pop(data.draw(st.integers(0, len(self.events) - 1)))
         if not is_lost:
-            self.bridge.notified(read_notification(event), self.now)
-            self.announced[subject] = max(self.announced[subject], version)
-            self.tells[subject] = True
+            self.tell(*told)
 
-    @rule()
-    def the_scanner_starts_again(self):
+    def tell(self, subject, version, event):
+        self.bridge.notified(read_notification(event), self.now)
+        self.announced[subject] = max(self.announced[subject], version)
+        self.tells[subject] = True
+
+    @rule(what=st.sampled_from(["reboot", "subscription", "half a minute", "five minutes"]))
+    def something_rare_happens(self, what):
+        if what == "reboot":
+            self.reboot()
+        elif what == "subscription":
+            self.listening, self.doubted = not self.listening, dict(self.version)
+            self.bridge.listens(self.listening)
+        else:
+            self.now += 31.0 if what == "half a minute" else 301.0
+
+    def reboot(self):
         self.events.clear()
         for client in self.flying:
             client.snapshot = client.snapshot or "broken"
@@ -92,32 +106,38 @@ class Kept(RuleBasedStateMachine):
         self.announced = dict(self.version)  # whatever was kept or asked before says nothing any more
         self.tells = dict.fromkeys(self.tells, False)
 
-    @rule(listening=st.booleans())
-    def the_subscription(self, listening):
-        if listening is not self.listening:
-            self.listening, self.doubted = listening, dict(self.version)
-        self.bridge.listens(listening)
-
-    @rule(seconds=st.sampled_from([0.1, 0.9, 1.0, 5.0, 31.0, 301.0]))
+    @rule(seconds=st.sampled_from([0.1, 0.4, 0.9, 1.0, 5.0]))
     def time_passes(self, seconds):
         self.now += seconds
 
     # Clients.
 
-    @rule(asks=st.sampled_from(sorted(QUESTIONS)))
-    def a_client_reads(self, asks):
+    @rule(asks=st.sampled_from(sorted(QUESTIONS)),
+          until=st.sampled_from(["it waits", "it is sent", "the scanner works", *["it is answered"] * 3]))
+    def a_client_reads(self, asks, until):
         names = QUESTIONS[asks][0]
         raw = get_scanner_elements(*names, message_id=self.new_id()) if names else envelope(
             f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>", message_id=self.new_id())
-        self.ask(Client(asks, route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway"), dict(self.doubted)))
+        self.proceed(self.ask(asks, raw), until)
 
-    @rule()
-    def a_client_creates(self):
-        raw = create_scan_job(self.new_id())
-        self.ask(Client(None, route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway"), dict(self.doubted)))
+    def proceed(self, client, until):
+        if client not in self.flying or until == "it waits":
+            return
+        self.go_out(client)
+        if until != "it is sent":
+            client.snapshot = self.work(client)
+        if until == "it is answered":
+            self.answer(client, "whole")
 
-    def ask(self, client):
-        self.act(client, self.bridge.ask(client.question, self.now), local=True)
+    @rule(until=st.sampled_from(["it waits", "it is sent", "it is answered"]))
+    def a_client_creates(self, until):
+        self.proceed(self.ask(None, create_scan_job(self.new_id())), until)
+
+    def ask(self, asks, raw):
+        question = route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway")
+        client = Client(asks, question, dict(self.doubted))
+        self.act(client, self.bridge.ask(question, self.now), local=True)
+        return client
 
     def act(self, client, decision, *, local=False):
         if isinstance(decision, Answer | Pass):
@@ -133,7 +153,9 @@ class Kept(RuleBasedStateMachine):
     @precondition(lambda self: any(client.sent_at is None for client in self.flying))
     @rule(data=st.data())
     def a_request_goes_out(self, data):
-        client = data.draw(st.sampled_from([one for one in self.flying if one.sent_at is None]))
+        self.go_out(data.draw(st.sampled_from([one for one in self.flying if one.sent_at is None])))
+
+    def go_out(self, client):
         client.sent_at = self.now
         self.a_job(client)
         self.bridge.sent(client.forward, self.now)
@@ -160,7 +182,9 @@ class Kept(RuleBasedStateMachine):
     @precondition(lambda self: any(client.sent_at is not None for client in self.flying))
     @rule(data=st.data(), how=st.sampled_from(["whole", "whole", "whole", "fault", "breaks"]))
     def an_answer_arrives(self, data, how):
-        client = data.draw(st.sampled_from([one for one in self.flying if one.sent_at is not None]))
+        self.answer(data.draw(st.sampled_from([one for one in self.flying if one.sent_at is not None])), how)
+
+    def answer(self, client, how):
         self.flying.remove(client)
         self.a_job(client)
         forward = client.forward
@@ -200,5 +224,5 @@ class Kept(RuleBasedStateMachine):
 
 
 TestKept = Kept.TestCase
-TestKept.settings = settings(max_examples=150, stateful_step_count=60, deadline=None,
+TestKept.settings = settings(max_examples=300, stateful_step_count=60, deadline=None,
                              suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])

@@ -42,11 +42,11 @@ class AnswerLimit:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._left: OrderedDict[str, Bucket] = OrderedDict()
 
     def left(self, source: str, now: float) -> float:
         """How many answers it may have now."""
-        return (self._buckets.get(source) or Bucket(self._rate)).left(now)
+        return (self._left.get(source) or Bucket(self._rate)).left(now)
 
     def allows(self, source: str, now: float) -> bool:
         """Whether it may be given an answer now."""
@@ -56,9 +56,9 @@ class AnswerLimit:
         """Give it an answer, if it may have one."""
         if not self.allows(source, now):
             return False
-        bucket = self._buckets.setdefault(source, Bucket(self._rate))
+        bucket = self._left.setdefault(source, Bucket(self._rate))
         bucket.spend(now)
-        self._buckets.move_to_end(source)
-        if len(self._buckets) > MAX_SOURCES:
-            self._buckets.popitem(last=False)
+        self._left.move_to_end(source)
+        if len(self._left) > MAX_SOURCES:
+            self._left.popitem(last=False)
         return True
