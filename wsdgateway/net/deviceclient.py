@@ -4,6 +4,7 @@ RFC 9112 section 9. Scanners take one or two connections at a time and hang when
 goes to a device goes through here.
 """
 
+import errno
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,7 @@ IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device cou
 CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
                    neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
                    ValueError)  # of a name that can't be one
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # what we have run out of ourselves
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
@@ -223,8 +225,8 @@ class DeviceClient:
         self._connecting.pop(call, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("while connecting to {host}", failure, host=call.address.host)
-        if call.abandoned:
-            self._circuit.abandoned()
+        if call.abandoned or getattr(failure.value, "osError", None) in _OURS:
+            self._circuit.abandoned()  # which says nothing about the device
         else:
             self._circuit.failed(self._seconds())
             self._found(False)
