@@ -194,7 +194,8 @@ class DeviceClient:
         if not self._circuit.admits(self._seconds()):
             call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
             return
-        factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
+        address = call.address  # alone: Twisted's connectors are cycles, and would keep the whole call with them
+        factory = Factory.forProtocol(lambda: DeviceConnection(self, address))
         factory.noisy = False
         try:
             attempt: Deferred[Any] = endpoint_of(
