@@ -36,6 +36,7 @@ from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.listening import Listener
+from wsdgateway.net.names import Names
 from wsdgateway.net.reception import Reception
 from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.net.surroundings import Surroundings
@@ -46,6 +47,7 @@ from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import FinishedJob, IStore
 
 NOFILE = 65536
+CLIENTS_SHARE = 0.4  # of the files that may be open: the rest is for notifications, devices, the store and the log
 
 _process = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
 _ids = count(int.from_bytes(os.urandom(4)))
@@ -59,11 +61,6 @@ def new_id() -> str:
 def is_own_id(message_id: str) -> bool:
     """Whether a message is one of this process'."""
     return message_id.startswith(_process)
-
-
-def _limits(config: Config) -> Limits:
-    limits = config.limits
-    return Limits(limits.request_body, limits.connections, limits.keepalive_timeout, limits.header_timeout)
 
 
 def _quotas(config: Config) -> dict[str, Any]:
@@ -96,7 +93,8 @@ class GatewayService(MultiService):
         self._quotas = Quotas(**_quotas(config))
         self._reception = Reception(accounts, new_id=new_id, directed=directed, permission=self._permission,
                                     quotas=self._quotas)
-        self._deliveries = Deliveries(reactor, self._sockets() // 2)
+        self._files = self._open_files()
+        self._deliveries = Deliveries(reactor, self._files // 2)
         self._policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._entrances.own_addresses())
         self._bridging = Bridging(reactor, config, self.metrics, self._reception)
@@ -114,7 +112,7 @@ class GatewayService(MultiService):
         for scanner in config.scanner:
             if scanner.bridge:
                 self._bridging.bridge(scanner)
-        self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=_limits(config),
+        self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=self._limits(config),
                                respond=self._reception.respond, refused=self._refused,
                                base=lambda host, port: self._entrances.base(host, port), log=log,
                                quotas=self._quotas, denied=lambda reason: self.metrics.refused(None, reason))
@@ -126,6 +124,7 @@ class GatewayService(MultiService):
         self._entrances = Entrances(reactor, config, self._door, self.site, wall, self._tried)
         self.listeners += self._entrances.listeners
         self.admin = self._entrances.admin
+        self._names = Names(reactor)
         self._started = False
         self._loading: Deferred[None] | None = None
         self._reloading: Deferred[None] | None = None
@@ -134,8 +133,18 @@ class GatewayService(MultiService):
         """For the next discovery message. WS-Discovery 2005/04, section 7: a later start has a larger InstanceId."""
         return Sequence(self._instance_id, next(self._messages))
 
-    def _sockets(self) -> int:
-        """How many files may be open for deliveries and the rest; the process may have all that the system lets it."""
+    def _limits(self, config: Config) -> Limits:
+        """What clients may use: as configured, and never so many connections that nothing is left for anybody else."""
+        limits = config.limits
+        most = min(limits.connections, int(self._files * CLIENTS_SHARE))
+        if most < limits.connections:
+            self.logger.warn("[limits] connections = {wanted}: {most} at most, since the system lets this process open "
+                             "{files} files; LimitNOFILE in the systemd unit, or ulimit -n, raises that",
+                             wanted=limits.connections, most=most, files=self._files)
+        return Limits(limits.request_body, most, limits.keepalive_timeout, limits.header_timeout)
+
+    def _open_files(self) -> int:
+        """How many files may be open at once; the process may have all that the system lets it."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -156,6 +165,7 @@ class GatewayService(MultiService):
         for line in self.config.remarks():
             self.logger.warn("{line}", line=line)
         super().startService()
+        self._names.start()
         self._loading = Deferred.fromCoroutine(self._load())
         self._loading.addErrback(self._not_loaded)
 
@@ -206,7 +216,7 @@ class GatewayService(MultiService):
         for line in (*changes.config.remarks(), *changes.later):
             self.logger.warn("{line}", line=line)
         config = self.config = changes.config
-        self._door.limits = _limits(config)
+        self._door.limits = self._limits(config)
         self._entrances.configure(config)
         self._permission.change(allow.rule for allow in config.allow)
         self._quotas.change(**_quotas(config))
@@ -266,6 +276,7 @@ class GatewayService(MultiService):
         await self.admin.stopService()
         await self.recording.stop()
         await self.store.close()
+        self._names.stop()
 
     def stopService(self) -> Deferred[None]:
         self.running = False

@@ -15,6 +15,7 @@ from twisted.python.usage import UsageError
 from wsdgateway.config.reading import ConfigError, find_config, read_config
 from wsdgateway.config.sections import Config
 from wsdgateway.demo import Demo
+from wsdgateway.net.steady import keep_time
 from wsdgateway.ordinaryuser import NoSuchUser, OrdinaryUser, acting_as, make_log, user_of
 from wsdgateway.service import GatewayService
 from wsdgateway.storage.store import StoreError
@@ -59,6 +60,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     gc.set_threshold(*GC_THRESHOLDS)
+    keep_time(reactor)
     if options.configuration is None:
         return Demo(reactor)
     config = options.configuration

@@ -88,7 +88,8 @@ class Overview:
                    "notify_to": one.notify_to.reference.address,
                    "end_to": None if one.end_to is None else one.end_to.reference.address,
                    "events": None if one.filter.wanted is None else list(one.filter.wanted),
-                   "expires": _time(one.expires_at), "state": "unreachable" if failures else "ok", "waiting": waiting,
+                   "expires": _time(scanner.source.now.on_wall(one.expires_at)),
+                   "state": "unreachable" if failures else "ok", "waiting": waiting,
                    "failures": failures, "panel": scanner.panel.state(one.identifier),
                    "destinations": [] if one.destinations is None else [
                        {"context": context, "name": name} for context, name in one.destinations.listed]}

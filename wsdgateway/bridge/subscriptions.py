@@ -1,6 +1,6 @@
 """Who listens here, to what, until when: the clients' subscriptions to one scanner.
 
-WS-Eventing 2004/08, section 3; WS-Scan, DestinationToken. Times are seconds since 1970, as the store has them.
+WS-Eventing 2004/08, section 3; WS-Scan, DestinationToken. Times are seconds since 1970, by a clock that is not set.
 A token that a client was given once goes on working: where the scanner has given another for it since, that one is
 put in its place, and no two clients are ever given the same.
 """

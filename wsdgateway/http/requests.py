@@ -105,6 +105,14 @@ class RequestReader:
         events, self._events = self._events, []
         return events
 
+    def close(self) -> None:
+        """The connection is gone.
+
+        Parser and reader hold each other. Of a connection that lived long Python would notice hours later.
+        """
+        self.finished = True
+        del self._parser
+
     def _consume(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)

@@ -108,7 +108,9 @@ class ResponseReader:
         if self._unseen > 2 * MAX_HEADER_BLOCK:
             raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
         events, self._events = self._events, []
-        if self._head is not None and self._head.length is not None and not self.ended:
+        if self.ended:
+            del self._parser  # it holds this, and this it: both would wait for a look for cycles
+        elif self._head is not None and self._head.length is not None:
             self._left = self._head.length - sum(len(event.data) for event in events if isinstance(event, Data))
         return events
 
@@ -121,6 +123,7 @@ class ResponseReader:
         if self._left:
             return [Data(data)]
         self.ended = True
+        del self._parser
         return [Data(data), End()]
 
     def eof(self) -> list[Event]:

@@ -15,7 +15,7 @@ from wsdgateway.bridge.fanout import Event, prepare
 from wsdgateway.bridge.mailbox import Letter
 from wsdgateway.bridge.subscriptions import Subscription, Subscriptions
 from wsdgateway.eventing.source import DELIVERY_FAILURE, SOURCE_CANCELING, write_subscription_end
-from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.keeping import Listed
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.panel import Panel
 from wsdgateway.soap.envelope import Envelope
@@ -29,20 +29,20 @@ class Audience:
     """The clients' subscriptions to one scanner at work.
 
     `silence` tells for how many seconds the scanner has said nothing at all; after `max_silence` every subscription
-    ends. `wall` gives seconds since 1970.
+    ends. `now` is the clock that subscriptions last by.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, subscriptions: Subscriptions, panel: Panel, store: Keeping,
-                 make_notifier: Callable[[Callable[[str], None]], Notifier], wall: Callable[[], float],
+    def __init__(self, reactor: Any, *, scanner: str, subscriptions: Subscriptions, panel: Panel, store: Listed,
+                 make_notifier: Callable[[Callable[[str], None]], Notifier], now: Callable[[], float],
                  new_id: Callable[[], str], silence: Callable[[], float], max_silence: float) -> None:
         self._reactor = reactor
         self._scanner = scanner
         self._subscriptions = subscriptions
         self._panel = panel
         self._store = store
-        self._wall = wall
+        self._now = now
         self._new_id = new_id
         self._silence = silence
         self.max_silence = max_silence
@@ -148,12 +148,12 @@ class Audience:
             self._timer = None
         expiry = self._subscriptions.next_expiry()
         if self._running and expiry is not None:
-            soonest = min(expiry - self._wall(), self.max_silence - self._silence(), LOOK_SECONDS)
+            soonest = min(expiry - self._now(), self.max_silence - self._silence(), LOOK_SECONDS)
             self._timer = self._reactor.callLater(max(soonest, 0.0), self._look)
 
     def _look(self) -> None:
         self._timer = None
-        for subscription in self._subscriptions.expired(self._wall()):
+        for subscription in self._subscriptions.expired(self._now()):
             self.log.info("{scanner}: the subscription of {client} at {address} has expired", scanner=self._scanner,
                           client=subscription.client, address=subscription.notify_to.reference.address)
             self._forgotten(self.leave(subscription))
@@ -168,11 +168,11 @@ class Audience:
     def publish(self, envelope: Envelope) -> None:
         """Tell everybody who wants this event, whose envelope is used up by that."""
         assert envelope.action is not None
-        self._send(self._subscriptions.listening(envelope.action, self._wall()), envelope)
+        self._send(self._subscriptions.listening(envelope.action, self._now()), envelope)
 
     def publish_to(self, identifier: str, envelope: Envelope) -> None:
         """Tell the one whose name on the panel was chosen; it may be so before its Subscribe has been answered."""
-        subscription = self._subscriptions.find(identifier, self._wall())
+        subscription = self._subscriptions.find(identifier, self._now())
         if subscription is not None:
             self._send([subscription], envelope)
         elif sum(map(len, self._early.values())) < MAX_EARLY:

@@ -358,6 +358,7 @@ class ClientConnection(TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
+        self._reader.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -4,6 +4,7 @@ RFC 9112 section 9. Scanners take one or two connections at a time and hang when
 goes to a device goes through here.
 """
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ IDLE_SECONDS = 5.0  # a connection kept longer takes a place that the device cou
 CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
                    neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
                    ValueError)  # of a name that can't be one
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # what we have run out of ourselves
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
@@ -200,7 +202,8 @@ class DeviceClient:
             call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
             return
         self._line.goes(call)
-        factory = Factory.forProtocol(lambda: DeviceConnection(self, call.address))
+        address = call.address  # alone: Twisted's connectors are cycles, and would keep the whole call with them
+        factory = Factory.forProtocol(lambda: DeviceConnection(self, address))
         factory.noisy = False
         try:
             attempt: Deferred[Any] = endpoint_of(
@@ -231,8 +234,8 @@ class DeviceClient:
         self._connecting.pop(call, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("while connecting to {host}", failure, host=call.address.host)
-        if call.abandoned:
-            self._circuit.abandoned()
+        if call.abandoned or getattr(failure.value, "osError", None) in _OURS:
+            self._circuit.abandoned()  # which says nothing about the device
         else:
             self._circuit.failed(self._seconds())
             self._found(False)

@@ -29,9 +29,10 @@ from wsdgateway.eventing.source import (
 from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.failures import DeviceError, fault_for
-from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.keeping import Listed
 from wsdgateway.net.panel import Panel
 from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.net.steady import Steady
 from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, read_destinations, write_tokens
 from wsdgateway.scan.operations import EVENT_SPELLINGS, GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused, temporary_error
@@ -60,17 +61,19 @@ class _Declined(Exception):
 class EventSource:
     """Answers what clients ask of one scanner's events. `ceiling` is the longest subscription, in seconds.
 
-    `unavailable` says why the scanner has no events to give, or None; `wall` gives seconds since 1970.
+    `unavailable` says why the scanner has no events to give, or None; `wall` gives seconds since 1970, and `now` those
+    that subscriptions last by.
     """
 
     scanner: str
     subscriptions: Subscriptions
     audience: Audience
     panel: Panel
-    store: Keeping
+    store: Listed
     policy: SinkPolicy
     ceiling: float
     wall: Callable[[], float]
+    now: Steady
     new_id: Callable[[], str]
     unavailable: Callable[[], str | None]
     log = Logger()
@@ -105,7 +108,7 @@ class EventSource:
         return self.ceiling if lifetime.seconds is None else min(lifetime.seconds, self.ceiling)
 
     def _named(self, request: EventingRequest) -> Subscription:
-        found = self.subscriptions.find((request.named or "").removeprefix(URN), self.wall())
+        found = self.subscriptions.find((request.named or "").removeprefix(URN), self.now())
         if found is None:
             raise Refused(_UNKNOWN)
         return found
@@ -152,7 +155,7 @@ class EventSource:
         identifier = str(uuid.uuid4())
         return Subscription(
             identifier, self.scanner, request.client, f"{base}/{self.scanner}/subscriptions/{identifier}",
-            notify_to, end_to, wanted.filter, now + self._granted(wanted.lifetime), on_panel, destinations,
+            notify_to, end_to, wanted.filter, self.now() + self._granted(wanted.lifetime), on_panel, destinations,
         ), wanted.lifetime
 
     async def _make_room(self, subscription: Subscription) -> None:
@@ -240,23 +243,22 @@ class EventSource:
         now = self.wall()
         lifetime = read_renew(request.envelope, _time(now))
         granted = self._granted(lifetime)
-        renewed = attrs.evolve(subscription, expires_at=now + granted)
+        renewed = attrs.evolve(subscription, expires_at=self.now() + granted)
         self.audience.change(renewed)
         try:
             await self.store.save(renewed)
         except Exception:  # whatever a disk can do
             self.log.failure("{scanner}: the store does not keep a renewal", scanner=self.scanner)
-            current = self.subscriptions.find(subscription.identifier, self.wall())
+            current = self.subscriptions.find(subscription.identifier, self.now())
             if current is not None:
                 self.audience.change(attrs.evolve(current, expires_at=subscription.expires_at))
             raise Refused(unable_to_renew(_NOT_STORED)) from None
-        if self.subscriptions.find(subscription.identifier, self.wall()) is None:
+        if self.subscriptions.find(subscription.identifier, self.now()) is None:
             raise Refused(_UNKNOWN)  # it ended while this was written; that is written after it
         return self._lives(request, "Renew", granted, lifetime.absolute, now)
 
     def _status(self, request: EventingRequest, subscription: Subscription) -> Answer:
-        now = self.wall()
-        return self._lives(request, "GetStatus", subscription.expires_at - now, False, now)
+        return self._lives(request, "GetStatus", subscription.expires_at - self.now(), False, self.wall())
 
     def _lives(self, request: EventingRequest, name: str, seconds: float, absolute: bool, now: float) -> Answer:
         return Answer(write_lifetime_response(

@@ -9,8 +9,8 @@ from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
 
 
-class Keeping(Protocol):
-    """Writes happen in the order in which they are asked for; their Deferreds fire when they are kept, or fail."""
+class Listed(Protocol):
+    """Clients' subscriptions as they are written down."""
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         """Keep a client's subscription, in the place of its former self; together with what is held for it."""
@@ -20,6 +20,10 @@ class Keeping(Protocol):
 
     def forget(self, identifier: str) -> Deferred[None]:
         """A client's subscription is over."""
+
+
+class Keeping(Listed, Protocol):
+    """Writes happen in the order in which they are asked for; their Deferreds fire when they are kept, or fail."""
 
     def hold(self, held: Held) -> Deferred[None]:
         """Keep what is held at a scanner, in the place of its former self."""

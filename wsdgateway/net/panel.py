@@ -20,7 +20,7 @@ from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, Subscription, paired
 from wsdgateway.net.deviceside import DeviceSide
 from wsdgateway.net.failures import BadDevice, Unavailable
-from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.keeping import Listed
 from wsdgateway.net.lane import Lane
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.scan.destinations import read_tokens, write_responses
@@ -49,7 +49,7 @@ class Panel:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, bridge: BridgedScanner, store: Keeping, on_lost: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, bridge: BridgedScanner, store: Listed, on_lost: Callable[[], None]) -> None:
         self._bridge = bridge
         self._on_lost = on_lost
         self._store = store

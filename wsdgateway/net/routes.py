@@ -9,7 +9,9 @@ from typing import Any
 
 import attrs
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
+from zope.interface import implementer
 
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.interfaces import Address
@@ -26,22 +28,45 @@ def _local_address(host: str, port: int) -> str:
 
 
 async def local_address(reactor: Any, host: str, port: int) -> str:
-    """The local address of the route to a host. Raises `DeviceError`; a name is looked up in a thread."""
+    """The local address of the route to a host, which may be a name. Raises `DeviceError`."""
+    address = host
+    if not isIPAddress(host) and not isIPv6Address(host):
+        found = await addresses_of(reactor, host)
+        if not found:
+            raise Unavailable(host, "its name has no address, or can't be looked up")
+        address = found[0]
     try:
-        if isIPAddress(host) or isIPv6Address(host):
-            return _local_address(host, port)
-        return str(await deferToThreadPool(reactor, reactor.getThreadPool(), _local_address, host, port))
+        return _local_address(address, port)
     except OSError as error:
         raise Unavailable(host, f"there is no route to it ({error})") from None
 
 
+@implementer(IResolutionReceiver)
+class _Receiver:
+    """Gathers the addresses of one name; `complete` fires with them."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, None] = {}
+        self.complete: Deferred[list[str]] = Deferred()
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """It is being looked up."""
+
+    def addressResolved(self, address: Any) -> None:
+        """One more."""
+        self._found[address.host] = None
+
+    def resolutionComplete(self) -> None:
+        """That were all."""
+        if not self.complete.called:
+            self.complete.callback(list(self._found))
+
+
 async def addresses_of(reactor: Any, host: str) -> list[str]:
-    """The IP addresses that a name has now, none if it has none; looked up in a thread."""
-    try:
-        found = await deferToThreadPool(reactor, reactor.getThreadPool(), socket.getaddrinfo, host, None)
-    except (OSError, UnicodeError):
-        return []
-    return sorted({str(entry[4][0]) for entry in found})
+    """The IP addresses that a name has now, best first; none if it has none, or they can't be had."""
+    receiver = _Receiver()
+    reactor.nameResolver.resolveHostName(receiver, host)
+    return await receiver.complete
 
 
 @attrs.frozen

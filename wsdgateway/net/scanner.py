@@ -37,6 +37,7 @@ from wsdgateway.net.ownrequests import OwnRequests
 from wsdgateway.net.pace import Pace
 from wsdgateway.net.panel import Panel
 from wsdgateway.net.standin import Described, Guise, StandIn
+from wsdgateway.net.steady import Dated
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.net.turnstile import Turnstile
@@ -62,18 +63,19 @@ class Scanner:
         accounts = Accounts(self.name, around.metrics, around.log, seconds=around.seconds, wall=around.wall)
         requests = self.requests = OwnRequests(
             self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics, accounts)
-        self.panel = Panel(around.reactor, self.bridge, around.store, self.check)
+        listed = Dated(around.store, around.steady)
+        self.panel = Panel(around.reactor, self.bridge, listed, self.check)
         self.figures = Figures(self.bridge, self.panel, self.device)
         self._leftovers = Leftovers(
             around.reactor, make_client=requests.make_client, side=self._side,
             ask=lambda *request: requests.ask(*request), see_off=self.panel.see_off)
         self.audience = Audience(
             around.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
-            store=around.store, make_notifier=self._make_notifier, wall=around.wall, new_id=around.new_id,
+            store=listed, make_notifier=self._make_notifier, now=around.steady, new_id=around.new_id,
             silence=self._silence, max_silence=options.scanner_silence)
         self.source = EventSource(
-            self.name, self.bridge.subscriptions, self.audience, self.panel, around.store, around.policy,
-            options.client_expires, around.wall, around.new_id, self._no_events)
+            self.name, self.bridge.subscriptions, self.audience, self.panel, listed, around.policy,
+            options.client_expires, around.wall, around.steady, around.new_id, self._no_events)
         self.sink = EventSink(
             self.bridge, self.device, self.audience, around.metrics, accounts, sources=options.event_sources,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._store_finished)

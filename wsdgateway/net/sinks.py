@@ -16,7 +16,7 @@ from twisted.internet.defer import TimeoutError as LookupTimeout
 from wsdgateway.bridge.sinks import BadSink, IPAddress, Network, Sink, admit, literal, parse_sink
 from wsdgateway.eventing.faults import destination_unreachable
 from wsdgateway.soap.addressing import EndpointReference
-from wsdgateway.soap.faults import Refused
+from wsdgateway.soap.faults import Refused, temporary_error
 
 LOOKUP_SECONDS = 5.0
 MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2
@@ -42,6 +42,8 @@ class SinkPolicy:
             return Sink(reference, admit(found, address, client=client, networks=self.networks, is_own=self._is_own))
         except BadSink as bad:
             raise Refused(destination_unreachable(f"{name} is refused: {bad}.")) from None
+        except OSError as error:  # no descriptor is left to find out whether it is an address of ours
+            raise Refused(temporary_error(f"{name} can't be checked now: {error.strerror}. Try again later.")) from None
 
     async def _look_up(self, host: str, client: str) -> list[str]:
         """A name's addresses. The threads are daemons and few for each client: a name server may take its time."""
@@ -82,6 +84,8 @@ class SinkPolicy:
             admit([sink.ip], sink.address, client=client, networks=self.networks, is_own=self._is_own)
         except BadSink:
             return False
+        except OSError:  # it can't be checked now, and was allowed
+            pass
         return True
 
     def _is_own(self, ip: IPAddress, port: int) -> bool:

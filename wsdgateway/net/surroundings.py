@@ -14,6 +14,7 @@ from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.net.steady import Steady
 from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 
@@ -61,7 +62,8 @@ class Surroundings:
     who may be notified.
 
     `events_base` gives the URL of this gateway as the device at a URL, over an interface, reaches it. `on_presence` is
-    told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side.
+    told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side;
+    `steady` is the clock that clients' subscriptions last by.
     """
 
     reactor: Any
@@ -79,3 +81,4 @@ class Surroundings:
     search: Callable[[str], None]
     events_base: Callable[[str, str], Awaitable[str]]
     on_finished: Callable[[str, Job], None]
+    steady: Steady = attrs.field(default=attrs.Factory(lambda self: Steady(self.seconds, self.wall), takes_self=True))

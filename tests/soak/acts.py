@@ -1,0 +1,101 @@
+"""What a client of the soak does: asks, and tells the ledger what it was shown."""
+
+import asyncio
+import time
+from collections import Counter, deque
+
+from http_client import Broken, Client, message
+from messages import get_job_elements
+
+from wsdgateway.scan.jobelements import read_response
+from wsdgateway.scan.jobs import CreatedJob, read_created, write_create, write_retrieve
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.parsing import Malformed
+
+RECENT = 6  # jobs of each scanner that pollers ask for
+_TICKET = (
+    "<wscn:ScanTicket><wscn:JobDescription><wscn:JobName>Soak</wscn:JobName></wscn:JobDescription>"
+    "<wscn:DocumentParameters><wscn:InputSource>ADF</wscn:InputSource><wscn:ImagesToTransfer>2</wscn:ImagesToTransfer>"
+    "<wscn:MediaSides><wscn:MediaFront><wscn:ScanRegion><wscn:ScanRegionWidth>6000</wscn:ScanRegionWidth>"
+    "<wscn:ScanRegionHeight>6000</wscn:ScanRegionHeight></wscn:ScanRegion><wscn:Resolution><wscn:Width>100</wscn:Width>"
+    "<wscn:Height>100</wscn:Height></wscn:Resolution></wscn:MediaFront></wscn:MediaSides></wscn:DocumentParameters>"
+    "</wscn:ScanTicket>")
+
+
+
+def fault_name(answer):
+    """The name of a fault, or how an answer that is none begins."""
+    try:
+        return fault_of(read(answer)) or ""
+    except Malformed:
+        return answer[:30].decode("latin-1").strip()
+
+
+class Acts:
+    """What clients do. `ledger` hears of it; `done` counts it, `failures` are of those that must not fail."""
+
+    def __init__(self, site, ledger, seed):
+        self.site, self.ledger, self.seed = site, ledger, seed
+        self.recent = {name: deque(maxlen=RECENT) for name in site.scanners}
+        self.stop = asyncio.Event()
+        self.done, self.failures = Counter(), []
+
+    async def ask(self, client, scanner, body, seconds=30.0, path="scan"):
+        """Status and body; None if there was no answer, which is nobody's fault while something is broken."""
+        try:
+            status, answer = await client.ask(f"/{scanner}/{path}", body, seconds)
+        except Broken:
+            self.done["no answer"] += 1
+            return None, b""
+        if status != 200:
+            self.done[f"{status} {fault_name(answer)}"] += 1
+        return status, answer
+
+    async def read_status(self, client, scanner, job_id):
+        sent = self.ledger.moment()
+        status, answer = await self.ask(client, scanner, get_job_elements(job_id))
+        if status != 200:
+            return None
+        self.done["status reads"] += 1
+        found = read_response(read(answer).body)
+        self.ledger.read(scanner, job_id, found and found.status, sent)
+        return found and found.status
+
+    async def create(self, client, scanner, more=""):
+        """JobId, JobToken; None while the scanner has another job, or is not there."""
+        sent = time.time()
+        self.ledger.creating(scanner)
+        status, answer = await self.ask(client, scanner, message("CreateScanJob", write_create(more + _TICKET)))
+        created = read_created(read(answer).body) if status == 200 else None
+        if created is None:
+            return None
+        self.done["jobs"] += 1
+        self.ledger.created(scanner, created.job_id, sent)
+        self.recent[scanner].append(created.job_id)
+        return created.job_id, created.job_token
+
+    async def fetch(self, client, scanner, job_id, token):
+        """Every page; how many there were."""
+        for page in range(10):
+            status, answer = await self.ask(client, scanner, message(
+                "RetrieveImage", write_retrieve(CreatedJob(job_id, token), "p")))
+            if status != 200:
+                return page
+            if not answer.rstrip().endswith(b"--"):
+                self.ledger.accuse(6, f"{scanner}, job {job_id}: a part of an image was given as the whole")
+            self.done["pages"] += 1
+        return 10
+
+    async def works(self, scanner, seconds):
+        """Whether a scan of a page goes through within so many seconds, a try now and then."""
+        client, end = Client(self.site.port), time.monotonic() + seconds
+        try:
+            while time.monotonic() < end:
+                job = await self.create(client, scanner)
+                if job is not None and await self.fetch(client, scanner, *job):
+                    return await self.read_status(client, scanner, job[0]) is not None
+                await asyncio.sleep(1.0)
+            return False
+        finally:
+            client.close()

@@ -1,0 +1,100 @@
+"""Those who do little, and two that must never fail: the idle, the slow, the probes."""
+
+import asyncio
+import time
+
+from acts import Acts, fault_name
+from http_client import Broken, Client, message, pause
+from messages import get_job_elements
+
+MOST_SECONDS = 15.0  # what a client that must not fail waits
+
+
+class Bystanders(Acts):
+    """`excused` names the probes that a fault may affect at the moment: `device`, `local`."""
+
+    def __init__(self, site, ledger, seed):
+        super().__init__(site, ledger, seed)
+        self.excused = set()
+        self.idle = 0
+
+    async def _idler(self, chance):
+        client = Client(self.site.port)
+        await pause(self.stop, chance.uniform(0.0, 8.0))
+        while not self.stop.is_set():
+            status, _ = await self.ask(client, "steady", b"<idle/>", 60.0)
+            if status is not None and client.is_open:
+                self.idle += 1
+                while client.is_open and not self.stop.is_set():
+                    await pause(self.stop, 1.0)
+                self.idle -= 1
+            await pause(self.stop, chance.uniform(0.0, 3.0))
+        client.close()
+
+    async def _slow(self, chance):
+        """Slowloris: a byte now and then, until the gateway has enough of it."""
+        while not self.stop.is_set():
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.site.port)
+            except OSError:
+                await pause(self.stop, 1.0)
+                continue
+            sent_away = asyncio.create_task(_closed(reader))
+            try:
+                for byte in b"POST /steady/scan HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1000:
+                    writer.write(bytes([byte]))
+                    await pause(self.stop, chance.uniform(0.1, 1.0))
+                    if sent_away.done() or self.stop.is_set():
+                        break
+                else:
+                    self.failures.append("a slow client was never sent away")
+                self.done["slow ones sent away"] += 1
+            finally:
+                writer.transport.abort()
+                await sent_away
+
+    async def _probe(self):
+        """Asks the healthy scanner what it can do, without a pause."""
+        client = Client(self.site.port)
+        while not self.stop.is_set():
+            body = message("GetScannerElements", (
+                "<wscn:GetScannerElementsRequest><wscn:RequestedElements><wscn:Name>wscn:ScannerStatus</wscn:Name>"
+                "</wscn:RequestedElements></wscn:GetScannerElementsRequest>"))
+            await self._must(client, "device", body, b"ScannerState")
+            await pause(self.stop, 0.2)
+        client.close()
+
+    async def _local_probe(self):
+        """Reads the status of a finished job of the healthy scanner, on a connection that it keeps."""
+        client = Client(self.site.port)
+        job_id = None
+        while not self.stop.is_set():
+            if job_id is None:
+                job = await self.create(client, "steady")
+                if job is not None and await self.fetch(client, "steady", *job):
+                    job_id = job[0]
+            else:
+                await self._must(client, "local", get_job_elements(job_id), b"Completed")
+            await pause(self.stop, 0.2)
+        client.close()
+
+    async def _must(self, client, kind, body, expected):
+        excused = kind in self.excused
+        began = time.monotonic()
+        try:
+            status, answer = await client.ask("/steady/scan", body, MOST_SECONDS)
+            why = "" if status == 200 and expected in answer else f"{status} {fault_name(answer)}"
+        except Broken as broken:
+            why = str(broken)
+        self.done[f"{kind} probes"] += 1
+        if why and not (excused or kind in self.excused):
+            took = time.monotonic() - began
+            self.failures.append(f"{time.strftime('%H:%M:%S')} {kind} probe after {took:.2f} s: {why}")
+
+
+async def _closed(reader):
+    """Until the other side has hung up."""
+    try:
+        await reader.read()
+    except OSError:
+        pass  # with a reset

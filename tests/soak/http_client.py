@@ -1,0 +1,88 @@
+"""A client's connection for the soak: SOAP out, whole answers in, kept alive as long as the gateway lets it."""
+
+import asyncio
+import contextlib
+from itertools import count
+
+from messages import SCAN, envelope
+
+from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
+
+ANSWER_SECONDS = 30.0
+_ids = count(1)
+
+
+class Broken(Exception):
+    """No whole answer came."""
+
+
+class Client:
+    """One connection at a time to a port on loopback, made anew when it is gone."""
+
+    def __init__(self, port):
+        self._port = port
+        self._streams = None
+
+    async def _connect(self):
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        return self._streams
+
+    def close(self):
+        """Hang up."""
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams[1].transport.abort()
+
+    @property
+    def is_open(self):
+        """Whether the other side has not closed the connection, as far as that is known."""
+        return self._streams is not None and not self._streams[0].at_eof() and not self._streams[1].is_closing()
+
+    async def send(self, path, body, method="POST"):
+        """Only the request."""
+        reader, writer = await self._connect()
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/soap+xml\r\n"
+                     f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        return reader
+
+    async def ask(self, path, body, seconds=ANSWER_SECONDS, method="POST"):
+        """Status and body. Raises `Broken`; then the connection is closed."""
+        if not self.is_open:
+            self.close()
+        try:
+            async with asyncio.timeout(seconds):
+                reader = await self.send(path, body, method)
+                parts, head, answer = ResponseReader(), None, []
+                while True:
+                    data = await reader.read(65536)
+                    events = parts.feed(data) if data else parts.eof()
+                    for event in events:
+                        if isinstance(event, Head):
+                            head = event
+                        elif isinstance(event, Data):
+                            answer.append(bytes(event.data))
+                        elif isinstance(event, End):
+                            if not parts.reusable:
+                                self.close()
+                            return head.status, b"".join(answer)
+        except (OSError, TimeoutError, BadAnswer) as error:
+            self.close()
+            raise Broken(f"{type(error).__name__} {error}") from None
+        except (Broken, asyncio.CancelledError):
+            self.close()
+            raise
+
+
+def message(operation, body="", **more):
+    """A request of WS-Scan with a MessageID of its own."""
+    message_id = f"urn:uuid:00000000-0000-4000-8000-{next(_ids):012x}"
+    return envelope(f"{SCAN}/{operation}", body, message_id=message_id, **more)
+
+
+async def pause(stop, seconds):
+    """Wait so long, or until everything ends."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()

@@ -1,0 +1,224 @@
+"""What the soak runs: the gateway and its scanners as processes, with a configuration, a small disk and a name server
+that says nothing; and what it can see of them from outside."""
+
+import asyncio
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from http_client import Broken, Client
+from tap import Tap
+
+FAULTY = {"desk": "all", "hall": "jobs", "cellar": "none"}  # what events each of them has
+POLL_INTERVAL = 1.0
+DISK = 24 << 20
+RESOLVER = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"  # each soak has its own
+LOST = "scanner.lost.example"
+FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
+ROOT = str(Path(__file__).parents[2])
+PROGRAM = str(Path(sys.executable).with_name("twistd"))
+
+
+def free_port():
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Scanner:
+    """A virtual scanner, its port behind a tap, and its control interface, which is not."""
+
+    def __init__(self, site, name, events):
+        self.name, self.events, self._site = name, events, site
+        self.port = free_port()
+        self.tap = Tap(self.port)
+
+    async def start(self):
+        (self._site.folder / f"{self.name}.toml").write_text(
+            f'[scanner]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\nname = "{self.name}"\nuuid = '
+            f'"4509a320-00a0-008f-00b6-{sum(map(ord, self.name)):012x}"\npage_seconds = 0.2\nevents = "{self.events}"\n'
+            f'subscription_expires = 120.0\njob_timeout = 10.0\nstamp = "soak"\n')
+        self._site.run(self.name, self.port, [
+            PROGRAM, "-n", "--pidfile=", "wsdscanner", "--config", f"{self.name}.toml"])
+        await self.tap.start()
+
+    async def control(self, deed="", method="POST"):
+        """Do something to it; None if it can't be told."""
+        control = Client(self.port)
+        try:
+            return json.loads((await control.ask(f"/control/{deed}", b"", 10.0, method))[1])
+        except (Broken, ValueError):
+            return None
+        finally:
+            control.close()
+
+
+class Site:
+    """Everything together. `remarks` says what could not be had here."""
+
+    def __init__(self, folder, *, sets_clock=True):
+        self.folder = folder
+        self.disk = folder / "disk"
+        self.remarks, self._processes = [], {}
+        self.port, self.admin = free_port(), free_port()
+        self.healthy = Scanner(self, "steady", "all")
+        self.faulty = [Scanner(self, name, events) for name, events in FAULTY.items()]
+        self.scanners = {one.name: one for one in (self.healthy, *self.faulty)}
+        self._dns, self.has_disk, self.clock, self._sets_clock = None, False, None, sets_clock
+        self.settings, self.has_extra = 30.0, False
+
+    async def start(self):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self._mount()
+        for scanner in self.scanners.values():
+            await scanner.start()
+        self.write()
+        self.gateway = self.run("gateway", self.port, [
+            *self._hanging_names(), PROGRAM, "-n", "--pidfile=", "wsdgateway", "--config", "gateway.toml"],
+            self._fake_clock())
+
+    def run(self, name, port, command, environment=None):
+        """Start a process, and wait until it listens."""
+        log = (self.folder / f"{name}.log").open("wb")
+        process = self._processes[name] = subprocess.Popen(
+            command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": ROOT, **(environment or {})})
+        for _ in range(600):
+            if process.poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return process
+            except OSError:
+                time.sleep(0.05)
+        raise SystemExit(f"{name} does not listen: {(self.folder / f'{name}.log').read_text()[-2000:]}")
+
+    def write(self):
+        """The gateway's configuration, as it is to be now."""
+        sections = "".join(
+            f'[[scanner]]\nname = "{one.name}"\nscan = "http://127.0.0.1:{one.tap.port}/WDP/SCAN"\ntimeout = 10.0\n'
+            f"idle_timeout = {self.settings}\n" for one in self.scanners.values())
+        if self.has_extra:
+            sections += f'[[scanner]]\nname = "extra"\nscan = "http://127.0.0.1:{self.healthy.port}/WDP/SCAN"\n'
+        (self.folder / "gateway.toml").write_text(
+            f'[gateway]\nname = "soak"\nstate = "sqlite:disk/gateway.sqlite"\n'
+            f'[[listen]]\nendpoint = "tcp:{self.port}:backlog=1024:interface=127.0.0.1"\n{sections}'
+            f'[[scanner]]\nname = "lost"\nscan = "http://{LOST}:8018/WDP/SCAN"\ntimeout = 10.0\n'
+            f"[cache]\nmax_age = 10.0\npoll_interval = {POLL_INTERVAL}\nhistory = 50\n"
+            "[events]\ncheck = 5.0\nexpires = 60.0\nclient_expires = 3600.0\n"
+            '[exchange_log]\npath = "disk/exchanges.jsonl"\nsize = 2097152\nkeep = 2\n'
+            f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
+
+    def reload(self):
+        """SIGHUP."""
+        self.write()
+        self.gateway.send_signal(signal.SIGHUP)
+
+    # What a machine must have for some faults.
+
+    def _mount(self):
+        self.disk.mkdir()
+        self.has_disk = os.geteuid() == 0 and shutil.which("mount") is not None and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(self.disk)], capture_output=True).returncode
+        if not self.has_disk:
+            self.remarks.append("no full disk: that needs root, to mount a small one")
+
+    def _hanging_names(self):
+        """What starts the gateway where the name server never answers."""
+        self._dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        (self.folder / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
+        command = ["unshare", "--mount", "sh", "-c", f"mount --bind '{self.folder}/resolv.conf' /etc/resolv.conf "
+                   "&& exec \"$@\"", "sh"]
+        try:
+            self._dns.bind((RESOLVER, 53))
+            if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+                return command
+        except OSError:
+            pass
+        self.remarks.append("no name server that hangs: that needs root, and a mount namespace")
+        return []
+
+    def _fake_clock(self):
+        found = sorted(Path("/").glob(FAKETIME.lstrip("/")))
+        if not self._sets_clock:
+            return {}
+        if not found:
+            self.remarks.append("the clock is not set: that needs libfaketime (apt install faketime)")
+            return {}
+        self.clock = self.folder / "clock"
+        self.set_clock(0)
+        return {"LD_PRELOAD": str(found[0]), "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
+
+    def set_clock(self, seconds):
+        """The gateway's wall clock, so far ahead of this process'."""
+        self.clock.write_text(f"{seconds:+d}\n")
+
+    # What can be seen of the gateway.
+
+    @property
+    def _proc(self):
+        return Path(f"/proc/{self.gateway.pid}")
+
+    def memory(self):
+        """Resident, in bytes."""
+        return int((self._proc / "statm").read_text().split()[1]) * resource.getpagesize()
+
+    def descriptors(self):
+        """How many are open."""
+        return len(os.listdir(self._proc / "fd"))
+
+    def said(self):
+        """Everything in its log."""
+        return (self.folder / "gateway.log").read_text(errors="replace")
+
+    async def metrics(self):
+        """What Prometheus would read; empty while it can't be had."""
+        admin = Client(self.admin)
+        try:
+            return (await admin.ask("/metrics", b"", 10.0, "GET"))[1].decode()
+        except Broken:
+            return ""
+        finally:
+            admin.close()
+
+    async def stop(self):
+        """End everything; the seconds that the gateway took."""
+        began = time.monotonic()
+        self.gateway.terminate()
+        try:
+            await asyncio.to_thread(self.gateway.wait, 60)
+        except subprocess.TimeoutExpired:
+            self.remarks.append("the gateway did not stop within 60 s")
+        took = time.monotonic() - began
+        self.end()
+        return took
+
+    def end(self):
+        """End every process that was started, and give the disk back."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        for scanner in self.scanners.values():
+            scanner.tap.stop()
+        if self.has_disk:
+            subprocess.run(["umount", str(self.disk)], capture_output=True)
+            self.has_disk = False
+        if self._dns is not None:
+            self._dns.close()
+
+
+def level(samples):
+    """The middle of some measurements."""
+    return median(samples) if samples else 0

@@ -1,0 +1,120 @@
+"""Between the gateway and a scanner: counts what the scanner is asked, and can refuse, hang and break off."""
+
+import asyncio
+import re
+import time
+
+from promises import Pace
+
+_JOB = re.compile(rb"JobId>\s*([^<\s]+)\s*</")
+_OPERATION = re.compile(rb"wdp/scan/(\w+)</")
+PIECE = 65536
+
+
+class Tap:
+    """A port on loopback that leads to the scanner's. Requests of the gateway are one at a time on a connection."""
+
+    def __init__(self, port):
+        self._target = port
+        self._server, self.port = None, None
+        self._tasks = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._writers = set()
+        self.pace: Pace | None = None
+
+    async def start(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port or 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def stop(self):
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+
+    # Faults.
+
+    def refuse(self):
+        """No connection is taken any more, and those that are open are gone."""
+        self._server.close()
+        self._server = None
+        self.cut()
+
+    def hang(self):
+        """Nothing passes any more."""
+        self._flowing.clear()
+
+    def cut(self):
+        """Every connection breaks off."""
+        self._doubt()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def heal(self):
+        """Everything passes again; what hung is lost."""
+        if not self._flowing.is_set():
+            self.cut()
+        self._flowing.set()
+        if self._server is None:
+            await self.start()
+
+    def _doubt(self):
+        if self.pace is not None:
+            self.pace.once_more()
+
+    # What passes.
+
+    async def _serve(self, reader, writer):
+        try:
+            there = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            self._doubt()
+            writer.transport.abort()
+            return
+        asked = []
+        both = [asyncio.create_task(self._pass(reader, there[1], lambda data: self._asked(data, asked))),
+                asyncio.create_task(self._pass(there[0], writer, lambda data: self._answered(data, asked)))]
+        self._writers |= {writer, there[1]}
+        self._tasks |= set(both)
+        await asyncio.gather(*both, return_exceptions=True)
+        self._tasks -= set(both)
+        self._writers -= {writer, there[1]}
+
+    async def _pass(self, reader, writer, look):
+        try:
+            while data := await reader.read(PIECE):
+                await self._flowing.wait()
+                look(data)
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
+            self._doubt()
+
+    def _asked(self, data, asked):
+        """A request is small, and comes in one piece here."""
+        operation, job = _OPERATION.search(data), _JOB.search(data)
+        if self.pace is None or operation is None or not data.startswith(b"POST "):
+            return
+        name, job_id = operation[1].decode(), job[1].decode() if job else None
+        if name == "GetJobElements" and job_id is not None:
+            self.pace.asked(job_id)
+            asked[:] = [(job_id, time.monotonic())]
+            return
+        asked.clear()
+        if name == "CancelJob":
+            self.pace.once_more(job_id)
+        elif name == "CreateScanJob":
+            self._doubt()
+
+    def _answered(self, data, asked):
+        if self.pace is None:
+            return
+        if asked and data.startswith(b"HTTP/1.1 200 "):
+            self.pace.answered(*asked.pop())
+        elif b"CancelJobResponse" in data or b"CreateScanJobResponse" in data:
+            self._doubt()

@@ -1,0 +1,49 @@
+"""A store whose disk is full, and has room again."""
+
+import sqlite3
+
+import attrs
+import pytest
+import pytest_twisted
+from test_store import job, subscription
+
+from wsdgateway.storage.sqlite import SqliteStore
+
+
+def pages(store, most):
+    """SQLite may use so many more pages: what a full disk is, without one."""
+    def run(transaction):
+        used = transaction.execute("PRAGMA page_count").fetchone()[0]
+        transaction.execute(f"PRAGMA max_page_count = {used + most}")
+
+    return store._pool.runInteraction(run)
+
+
+async def fill(store):
+    for number in range(1000):
+        await store.save(subscription(f"full-{number}", client="x" * 1000))
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.logs_failure
+async def test_what_is_there_stays_and_writing_goes_on_when_there_is_room(tmp_path):
+    from twisted.internet import reactor
+
+    store = SqliteStore(reactor, tmp_path / "s.sqlite", 10)
+    before = subscription("before")
+    await store.save(before)
+    await pages(store, 0)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        await fill(store)
+    kept = [one.identifier for one in await store.subscriptions()]
+    assert kept[0] == "before" and len(kept) < 1000
+    store.add(attrs.evolve(job(1), reasons=("x" * 10000,)))  # nobody waits for it; it is logged
+    assert await store.finished("front-desk") == []
+    await pages(store, 10000)
+    await store.save(subscription("after"))
+    store.add(job(2))
+    assert [one.job_id for one in await store.finished("front-desk")] == ["2"]
+    await store.close()
+    again = SqliteStore(reactor, tmp_path / "s.sqlite", 10)
+    assert [one.identifier for one in await again.subscriptions()] == [*kept, "after"]
+    await again.close()
