@@ -1,4 +1,4 @@
-"""A gateway and a scanner behind it, for messages that nobody should send: what they get, and what they leave behind."""
+"""A gateway and a scanner behind it, for messages that nobody should send: what they get, what they leave behind."""
 
 import attrs
 from messages import SCAN, envelope, fault, get_job_elements, manage, status_event, subscribe
@@ -19,13 +19,21 @@ EVENTS, MANAGER = "events", "manager"  # stand for addresses that are known when
 OWN_REQUESTS = ("Subscribe", "Renew", "Unsubscribe", "Get")
 HERE = "urn:uuid:somebody"  # not the gateway's, so that a forwarded message stays as it is, byte for byte
 DONE = envelope(f"{SCAN}/AnyResponse", "<wscn:AnyResponse/>", message_id="urn:uuid:device-2")
-DESCRIPTION = envelope(f"{SCAN}/GetScannerElementsResponse", (
-    "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData><wscn:ScannerDescription>"
-    "<wscn:ScannerName>Front desk</wscn:ScannerName></wscn:ScannerDescription></wscn:ElementData>"
-    "</wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
-GRANT = envelope(f"{WSE}/SubscribeResponse", (
-    "<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>http://127.0.0.1:9/manager</wsa:Address>"
-    "</wse:SubscriptionManager><wse:Expires>PT1H</wse:Expires></wse:SubscribeResponse>"))
+DESCRIPTION = envelope(
+    f"{SCAN}/GetScannerElementsResponse",
+    (
+        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData><wscn:ScannerDescription>"
+        "<wscn:ScannerName>Front desk</wscn:ScannerName></wscn:ScannerDescription></wscn:ElementData>"
+        "</wscn:ScannerElements></wscn:GetScannerElementsResponse>"
+    ),
+)
+GRANT = envelope(
+    f"{WSE}/SubscribeResponse",
+    (
+        "<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>http://127.0.0.1:9/manager</wsa:Address>"
+        "</wse:SubscriptionManager><wse:Expires>PT1H</wse:Expires></wse:SubscribeResponse>"
+    ),
+)
 PROBE = envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>')
 
 
@@ -37,6 +45,21 @@ class Outcome:
     code: str | None
     body: bytes
     reached: tuple
+
+
+@attrs.frozen
+class Place:
+    """Where messages are ours to answer: the address, and a message to it without further headers."""
+
+    path: str
+    message: bytes
+    status: int = 200
+
+    def with_headers(self, headers):
+        """The message with more headers."""
+        end = b"</a:MessageID>" if b"</a:MessageID>" in self.message else b"</soap:Header>"
+        more = headers.encode()
+        return self.message.replace(end, end + more if end.startswith(b"</a") else more + end)
 
 
 class House:
@@ -51,10 +74,18 @@ class House:
         self.scan_requests = []
         await self.device.start()
         await self.sink.start()
-        self.service = GatewayService(reactor, make_config({
-            "gateway": {"state": "memory:", "name": "test"}, "listen": [{"endpoint": LOOPBACK}],
-            "scanner": [{"name": "front-desk", "scan": self.device.url}], "admin": {"endpoint": LOOPBACK},
-        }, "test.toml"))
+        self.service = GatewayService(
+            reactor,
+            make_config(
+                {
+                    "gateway": {"state": "memory:", "name": "test"},
+                    "listen": [{"endpoint": LOOPBACK}],
+                    "scanner": [{"name": "front-desk", "scan": self.device.url}],
+                    "admin": {"endpoint": LOOPBACK},
+                },
+                "test.toml",
+            ),
+        )
         self.service.startService()
         await gatherResults([listener.opened for listener in (*self.service.listeners, self.service.admin)])
         self.port = self.service.listeners[0].address[1]
@@ -65,8 +96,9 @@ class House:
         self.paths = {EVENTS: f"/front-desk/events/{secret}"}
         assert (await self.send(EVENTS, status_event("1", "Completed", 2))).status == 202
         granted = await self.send(SCAN_PATH, subscribe(self.sink.url))
-        self.paths[MANAGER] = "/" + read(granted.body).body.find(
-            f"{{{WSE}}}SubscriptionManager")[0].text.split("/", 3)[3]
+        self.paths[MANAGER] = (
+            "/" + read(granted.body).body.find(f"{{{WSE}}}SubscriptionManager")[0].text.split("/", 3)[3]
+        )
         [self.subscription] = self.scanner.bridge.subscriptions.all()
 
     async def stop(self):
@@ -107,11 +139,23 @@ class House:
             code = None
         return Outcome(head.status, code, answer, tuple(self.scan_requests[before:]))
 
+    async def refuses(self, path, message, code):
+        """It is refused with that code, and the scanner hears nothing of it."""
+        before = len(self.device.requests)
+        outcome = await self.send(path, message)
+        assert (outcome.status, outcome.code, outcome.reached) == (400, code, ())
+        assert len(self.device.requests) == before
+        assert len(outcome.body) < 4000
+
     def trace(self):
         """What is known, and who listens."""
         bridge = self.scanner.bridge
-        return ({job.job_id: job.status for job in bridge.table.jobs()}, set(bridge.subscriptions.all()),
-                set(self.scanner.sink.addresses), bridge.table.listening)
+        return (
+            {job.job_id: job.status for job in bridge.table.jobs()},
+            set(bridge.subscriptions.all()),
+            set(self.scanner.sink.addresses),
+            bridge.table.listening,
+        )
 
     async def check(self, trace):
         """Nothing was left behind, and who asks as usual is answered as usual, all on one connection."""
