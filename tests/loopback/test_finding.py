@@ -13,7 +13,7 @@ from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.presence import derived_endpoint, proxy_service
 from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.cli.discover import search, show
-from wsdgateway.discovery.messages import Sequence, TargetService, message_in, read_message
+from wsdgateway.discovery.messages import MAX_ENVELOPE, Sequence, TargetService, message_in, read_message
 from wsdgateway.discovery.versions import WS_2005_04, WS_2008_09
 from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe
 from wsdgateway.metadata.messages import scan_service_addresses
@@ -21,9 +21,11 @@ from wsdgateway.net import multicast
 from wsdgateway.net.devicecall import usable
 from wsdgateway.net.interfaces import Interface
 from wsdgateway.net.multicast import Link
+from wsdgateway.net.search import probe_directly
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSA, WSDP, WSX, WXF
+from wsdgateway.soap.parsing import Malformed
 
 UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
 OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
@@ -539,6 +541,22 @@ async def test_a_forged_bye_silences_for_a_moment_only(finding, device, ear, mon
                          and one.message_id != first])
     assert service.scanner.reachable is True
     assert len(await found(service, "/", probe())) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_answer_larger_than_a_discovery_message_is_not_read(device):
+    from twisted.internet import reactor
+
+    answer = write_matches("ProbeMatches", [TargetService(UUID)], version=WS_2005_04, sequence=Sequence(1, 1),
+                           relates_to="urn:uuid:m", message_id="urn:uuid:n")
+    for size in (MAX_ENVELOPE, MAX_ENVELOPE + 1):
+        device.handle = lambda asked, size=size: asked.answer(answer.ljust(size))
+        asking = probe_directly(reactor, device.url, lambda: "urn:uuid:m", 5.0)
+        if size > MAX_ENVELOPE:
+            with pytest.raises(Malformed, match="longer"):
+                await asking
+        else:
+            assert (await asking).content[0].endpoint == UUID
 
 
 @pytest.mark.parametrize(("via", "xaddrs", "usable_ones"), [

@@ -4,7 +4,7 @@ import pytest
 from messages import envelope
 
 from wsdgateway.soap.addressing import EndpointReference, read_reference, write_reference
-from wsdgateway.soap.envelope import compose, read, write
+from wsdgateway.soap.envelope import DoubledHeader, compose, read, readdressed, write
 from wsdgateway.soap.faults import (
     action_missing,
     action_not_supported,
@@ -12,6 +12,7 @@ from wsdgateway.soap.faults import (
     internal_error,
     invalid_args,
     temporary_error,
+    unreadable,
     write_fault,
 )
 from wsdgateway.soap.namespaces import SOAP, WSA
@@ -31,15 +32,34 @@ def test_headers_are_read_trimmed():
     b"<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'><Body/></Envelope>",
     f"<s:Envelope xmlns:s='{SOAP}'/>".encode(),
     f"<s:Envelope xmlns:s='{SOAP}'><s:Header/></s:Envelope>".encode(),
+    f"<s:Envelope xmlns:s='{SOAP}'><s:Body/><s:Body/></s:Envelope>".encode(),
+    f"<s:Envelope xmlns:s='{SOAP}'><s:Header/><s:Header/><s:Body/></s:Envelope>".encode(),
+    f"<s:Envelope xmlns:s='{SOAP}'><s:Body/><s:Header/></s:Envelope>".encode(),
 ])
 def test_what_is_not_soap_is_malformed(data):
     with pytest.raises(Malformed):
         read(data)
 
 
-def test_two_actions_are_malformed():
-    with pytest.raises(Malformed, match="more than one"):
-        read(envelope("a", headers="<wsa:Action>b</wsa:Action>"))
+@pytest.mark.parametrize(("name", "message_id"), [("Action", "urn:uuid:5"), ("To", "urn:uuid:5"), ("MessageID", None)])
+def test_headers_that_decide_stand_once(name, message_id):
+    with pytest.raises(DoubledHeader, match=f"more than one wsa:{name}") as raised:
+        read(envelope("a", message_id="urn:uuid:5", headers=f"<wsa:{name}>b</wsa:{name}>"))
+    assert raised.value.message_id == message_id
+    assert unreadable("request", raised.value).subcode == "wsa:InvalidMessageInformationHeader"
+    assert unreadable("request", Malformed("x")).subcode == "wscn:InvalidArgs"
+
+
+def test_what_a_message_relates_to_may_stand_more_than_once():
+    twice = "<wsa:RelatesTo>a</wsa:RelatesTo><wsa:RelatesTo>b</wsa:RelatesTo>"
+    assert read(envelope("a", headers=twice)).relates_to == "b"
+
+
+def test_headers_of_the_other_addressing_stand_once_too():
+    newer = "http://www.w3.org/2005/08/addressing"
+    message = read(envelope(None, headers=f"<n:Action xmlns:n='{newer}'>a</n:Action>" * 2))
+    with pytest.raises(DoubledHeader):
+        readdressed(message, newer)
 
 
 def test_without_header_nothing_is_known():
@@ -60,6 +80,7 @@ def test_default_namespaces_and_other_prefixes_are_read():
     ("<v:x xmlns:v='u:v' soap:mustUnderstand='0'/>", False),
     ("<v:x xmlns:v='u:v' mustUnderstand='1'/>", False),
     ("<wsa:From soap:mustUnderstand='1'><wsa:Address>a</wsa:Address></wsa:From>", False),
+    ("<wsa:Nonsense soap:mustUnderstand='1'/>", True),
 ])
 def test_must_understand_counts_outside_addressing(header, obliges):
     assert read(envelope("a", headers=header)).obliges is obliges

@@ -12,7 +12,8 @@ from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import event_of
 from wsdgateway.soap.envelope import Envelope, read
-from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args
+from wsdgateway.soap.faults import action_missing, action_not_supported, unreadable
+from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
 
 
@@ -31,7 +32,10 @@ def read_notification(data: bytes) -> Notification | Rejected:
     try:
         envelope = read(data)
     except Malformed as error:
-        return Rejected(invalid_args(f"The notification can't be read: {error}."), error.message_id)
+        return Rejected(unreadable("notification", error), error.message_id)
+    fault = not_understood(envelope)
+    if fault is not None:
+        return Rejected(fault, envelope.message_id, envelope=envelope)
     if envelope.action is None:
         return Rejected(action_missing(), envelope.message_id, envelope=envelope)
     event = event_of(envelope.action)

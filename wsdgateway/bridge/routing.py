@@ -19,11 +19,13 @@ from wsdgateway.scan.operations import (
     GET_METADATA,
     OTHER,
     Operation,
+    operation_in,
     operation_of,
 )
 from wsdgateway.soap.envelope import Envelope, read, readdressed
-from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args
+from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, unreadable
 from wsdgateway.soap.namespaces import WSA_2005_08
+from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
 
 
@@ -72,16 +74,34 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
 
     `subscription` is what the path names at a subscription's address. It counts only where the message has no
     wse:Identifier, since clients in the field send everything to the first address that they were given.
+    A message that is ours to answer is refused if it must be understood and can't be.
     """
     try:
-        envelope = read(raw)
+        envelope = _envelope(raw, endpoint)
     except Malformed as error:
-        return Rejected(invalid_args(f"The request can't be read: {error}."), error.message_id)
-    action = envelope.action
-    if action is None and endpoint is Endpoint.DEVICE:
+        return Rejected(unreadable("request", error), error.message_id)
+    routed = _routed(envelope, raw, endpoint, client, host, subscription)
+    if not isinstance(routed, Question):
+        fault = not_understood(envelope)
+        if fault is not None:
+            operation = OTHER if envelope.action is None else operation_of(envelope.action)
+            return Rejected(fault, envelope.message_id, operation.name, envelope)
+    return routed
+
+
+def _envelope(raw: bytes, endpoint: Endpoint) -> Envelope:
+    """The message, by the WS-Addressing that it speaks. Raises `Malformed`."""
+    envelope = read(raw)
+    if envelope.action is None and endpoint is Endpoint.DEVICE:
         newer = readdressed(envelope, WSA_2005_08)
         if newer.action is not None and discovery_request(newer.action):
-            envelope, action = newer, newer.action
+            return newer
+    return envelope
+
+
+def _routed(envelope: Envelope, raw: bytes, endpoint: Endpoint, client: str, host: bytes,
+            subscription: str | None) -> Question | EventingRequest | DeviceRequest | Rejected:
+    action = envelope.action
     if action is None:
         return Rejected(action_missing(), envelope.message_id, envelope=envelope)
     operation = operation_of(action)
@@ -92,6 +112,11 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
         if name is not None:
             return DeviceRequest(envelope, name)
         return Rejected(action_not_supported(action), envelope.message_id, operation.name, envelope)
+    promised = operation_in(envelope.body)
+    if promised is not None and operation is not OTHER and promised is not operation:
+        return Rejected(invalid_args(
+            f"The Body holds a request for {promised.name}, and the action is {operation.name}; send the two alike."),
+            envelope.message_id, operation.name, envelope)
     wanted = None
     if operation is GET_JOB_ELEMENTS and not envelope.obliges:
         wanted = read_request(envelope.body)

@@ -11,6 +11,7 @@ from wsdgateway.discovery.versions import NAMES, Version, name_of, version_of
 from wsdgateway.soap.addressing import MAX_MESSAGE_ID
 from wsdgateway.soap.envelope import Envelope, read, readdressed
 from wsdgateway.soap.namespaces import WSA_2005_08
+from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed, text_of
 
 MAX_ENVELOPE = 32767  # Windows closes the connection on a larger one; DPWS' MAX_ENVELOPE_SIZE
@@ -82,10 +83,18 @@ def read_addressed(data: bytes) -> Envelope:
 
 
 def read_message(data: bytes, names: frozenset[str] = frozenset(NAMES)) -> Message | None:
-    """The discovery message in a datagram; None for one that has none of these names. Raises `Malformed`."""
+    """The discovery message in a datagram; None for one that has none of these names.
+
+    Raises `Malformed`, for obligations, too, that can't be met: a datagram is not answered with a fault.
+    """
     envelope = read_addressed(data)
     name = name_of(envelope.action or "")
-    return None if name is not None and name not in names else message_in(envelope)
+    if name is not None and name not in names:
+        return None
+    fault = not_understood(envelope)
+    if fault is not None:
+        raise Malformed(fault.reason, envelope.message_id)
+    return message_in(envelope)
 
 
 def message_in(envelope: Envelope) -> Message:

@@ -44,9 +44,10 @@ def offers(types: etree._Element | None, wanted: str) -> bool:
     """Whether a `Types` list of QNames holds the WS-Scan type of that name."""
     if types is None:
         return False
+    prefixes = types.nsmap  # lxml makes it anew each time
     for name in (text_of(types) or "").split():
         prefix, _, local = name.rpartition(":")
-        if local == wanted and types.nsmap.get(prefix or None) == WSCN:
+        if local == wanted and prefixes.get(prefix or None) == WSCN:
             return True
     return False
 

@@ -24,7 +24,8 @@ from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.operations import OTHER
 from wsdgateway.soap.envelope import Envelope
-from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args
+from wsdgateway.soap.faults import action_missing, action_not_supported, unreadable
+from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
 
 STABLE = b"/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
@@ -98,15 +99,16 @@ class Reception:
         try:
             envelope = read_addressed(turn.request.body)
         except Malformed as error:
-            turn.refuse(invalid_args(f"The request can't be read: {error}."), error.message_id, self._new_id())
+            turn.refuse(unreadable("request", error), error.message_id, self._new_id())
         else:
             name = None if envelope.action is None else discovery_request(envelope.action)
-            if name is not None:
+            fault = not_understood(envelope)
+            if name is not None and fault is None:
                 answering = Deferred.fromCoroutine(self._discover(turn, envelope, name, started))
                 answering.addErrback(self._failed, turn, started)
                 return
-            turn.refuse(action_missing() if envelope.action is None else action_not_supported(envelope.action),
-                        envelope.message_id, self._new_id())
+            turn.refuse(fault or (action_missing() if envelope.action is None else action_not_supported(
+                envelope.action)), envelope.message_id, self._new_id())
         self._accounts.client(turn, OTHER.name, REFUSED, started, envelope)
 
     async def _discover(self, turn: Turn, envelope: Envelope, name: str, started: float) -> None:

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.sightings import Left, News, Sightings
-from wsdgateway.discovery.messages import Message, read_message
+from wsdgateway.discovery.messages import MAX_ENVELOPE, Message, read_message
 from wsdgateway.discovery.pacing import Pacing
 from wsdgateway.discovery.writing import write_probe, write_resolve
 from wsdgateway.net.accounts import Accounts
@@ -50,6 +50,8 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
     """The answer to a directed Probe. Raises `DeviceError` or `Malformed`."""
     reply = await ask_once(reactor, probe_url(url), PROBE, write_probe(DEVICE, message_id=new_id()), seconds,
                            accounts=accounts, trust_in=trust_in)
+    if len(reply.body) > MAX_ENVELOPE:
+        raise Malformed(f"{url}: its answer is longer than the {MAX_ENVELOPE} bytes of a discovery message")
     message = read_message(reply.body, ANSWERS)
     if message is None:
         raise Malformed(f"{url}: it answered a Probe with something else than ProbeMatches")

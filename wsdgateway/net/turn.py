@@ -109,7 +109,7 @@ class Turn:
 
     def refuse(self, fault: Fault, relates_to: str | None, message_id: str) -> None:
         """A fault of our own."""
-        self.fault = fault.subcode.rpartition(":")[2]
+        self.fault = fault.name
         self.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=message_id))
 
     def pass_on(self, status: int, reason: bytes, headers: Headers, body: bytes) -> None:

@@ -14,6 +14,7 @@ JOB_STATUS = "JobStatus"
 SCAN_TICKET = "ScanTicket"
 DOCUMENTS = "Documents"
 ELEMENTS = frozenset((JOB_STATUS, SCAN_TICKET, DOCUMENTS))
+MAX_NAMES = 16  # of a request; to find out what a prefix stands for costs time for each name
 
 _NAME = tag("Name")
 _BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
@@ -22,7 +23,7 @@ _BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
 @attrs.frozen
 class JobElementsRequest:
     """What a client wants to know of a job. `wanted` is None where the gateway can't answer it:
-    a vendor's element, an unknown name, or nothing at all."""
+    a vendor's element, an unknown name, too many, or nothing at all."""
 
     job_id: str
     wanted: tuple[str, ...] | None
@@ -50,7 +51,7 @@ def read_request(body: etree._Element | None) -> JobElementsRequest | None:
     if job_id is None:
         return None
     requested = child(body, "RequestedElements")
-    if requested is None:
+    if requested is None or len(requested) > MAX_NAMES:
         return JobElementsRequest(job_id, None)
     wanted: list[str] = []
     for element in requested:
@@ -73,7 +74,7 @@ def read_response(body: etree._Element | None) -> JobElements | None:
     if elements is None:
         return None
     status: JobStatus | None = None
-    extras: list[tuple[str, str]] = []
+    extras: dict[str, str] = {}
     qualified = False
     for data in elements.iterfind(tag("ElementData")):
         qualified = qualified or is_qualified(data, "Name")
@@ -83,9 +84,9 @@ def read_response(body: etree._Element | None) -> JobElements | None:
             if element.tag == tag(JOB_STATUS):
                 status = read_job_status(element)
             for name in (SCAN_TICKET, DOCUMENTS):
-                if element.tag == tag(name):
-                    extras.append((name, etree.tostring(element, encoding="unicode", with_tail=False)))
-    return JobElements(status, tuple(extras), qualified)
+                if element.tag == tag(name) and name not in extras:
+                    extras[name] = etree.tostring(element, encoding="unicode", with_tail=False)
+    return JobElements(status, tuple(extras.items()), qualified)
 
 
 def write_status_request(job_id: str) -> str:

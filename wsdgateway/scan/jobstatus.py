@@ -4,13 +4,15 @@ WS-Scan, JobStatus, JobState, JobStateReasons, JobEndState. Unknown states and r
 they are, and so are elements of vendors, as XML.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 import attrs
 from lxml import etree
 
 from wsdgateway.scan.jobstates import FINAL
-from wsdgateway.scan.reading import child, identifier, number, tag, text
+from wsdgateway.scan.reading import MAX_ID, child, identifier, number, tag
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import escape, text_of
 
@@ -60,8 +62,8 @@ def _reasons(element: etree._Element, name: str) -> tuple[str, ...]:
     listed = child(element, name)
     if listed is None:
         return ()
-    found = (text_of(reason) for reason in listed.iterfind(tag("JobStateReason")))
-    return tuple(reason for reason in found if reason)[:MAX_REASONS]
+    found = (text_of(reason) for reason in islice(listed.iterfind(tag("JobStateReason")), MAX_REASONS))
+    return tuple(reason for reason in found if reason and len(reason) <= MAX_ID)
 
 
 def read_job_status(element: etree._Element) -> JobStatus | None:
@@ -70,10 +72,14 @@ def read_job_status(element: etree._Element) -> JobStatus | None:
     if job_id is None or state is None:
         return None
     vendor = tuple(etree.tostring(extra, encoding="unicode", with_tail=False)
-                   for extra in element.iterchildren(tag=etree.Element) if extra.tag not in _KNOWN)
+                   for extra in islice(_unknown(element), MAX_VENDOR_ELEMENTS))  # each brings all prefixes in scope
     return JobStatus(job_id, state, _reasons(element, "JobStateReasons"), number(element, "ScansCompleted"),
-                     text(element, "JobCreatedTime"), text(element, "JobCompletedTime"),
-                     tuple(xml for xml in vendor[:MAX_VENDOR_ELEMENTS] if len(xml) <= MAX_VENDOR_SIZE))
+                     identifier(element, "JobCreatedTime"), identifier(element, "JobCompletedTime"),
+                     tuple(xml for xml in vendor if len(xml) <= MAX_VENDOR_SIZE))
+
+
+def _unknown(element: etree._Element) -> Iterator[etree._Element]:
+    return (child for child in element.iterchildren(tag=etree.Element) if child.tag not in _KNOWN)
 
 
 def read_job_end_state(element: etree._Element) -> JobStatus | None:
@@ -82,7 +88,7 @@ def read_job_end_state(element: etree._Element) -> JobStatus | None:
     if job_id is None or state is None:
         return None
     return JobStatus(job_id, state, _reasons(element, "JobCompletedStateReasons"), number(element, "ScansCompleted"),
-                     text(element, "JobCreatedTime"), text(element, "JobCompletedTime"), ended=True)
+                     identifier(element, "JobCreatedTime"), identifier(element, "JobCompletedTime"), ended=True)
 
 
 def write_job_status(status: JobStatus) -> str:

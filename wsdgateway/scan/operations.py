@@ -5,6 +5,7 @@ since they travel to the same address.
 """
 
 import attrs
+from lxml import etree
 
 from wsdgateway.soap.namespaces import WSCN, WSE, WXF
 
@@ -55,6 +56,10 @@ _BY_ACTION = {
     f"{WXF}/Get": GET_METADATA,
 }
 
+# At least one client leaves `Request` off.
+_BY_ELEMENT = {f"{{{uri}}}{operation.name}{ending}": operation for operation in SCAN_OPERATIONS
+               for uri in (WSCN, WSCN_2006_01) for ending in ("Request", "")}
+
 SCAN_AVAILABLE = "ScanAvailableEvent"
 JOB_STATUS = "JobStatusEvent"
 JOB_END_STATE = "JobEndStateEvent"
@@ -73,6 +78,11 @@ _EVENT_BY_ACTION = {f"{WSCN}/{event}": event for event in EVENTS}
 def operation_of(action: str) -> Operation:
     """The operation that an action names; `OTHER` for one that we do not know."""
     return _BY_ACTION.get(action, OTHER)
+
+
+def operation_in(body: etree._Element | None) -> Operation | None:
+    """The operation of WS-Scan that the element in a Body requests; None for anything else."""
+    return None if body is None else _BY_ELEMENT.get(str(body.tag))
 
 
 def event_of(action: str) -> str | None:

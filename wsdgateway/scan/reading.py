@@ -31,7 +31,7 @@ MAX_ID = 256
 
 
 def identifier(element: etree._Element, name: str) -> str | None:
-    """The trimmed text of a child that names a job; None where it is missing or longer than `MAX_ID`."""
+    """The trimmed text of a child that names a job, a state or a time; None if missing or longer than `MAX_ID`."""
     value = text(element, name)
     return value if value is not None and len(value) <= MAX_ID else None
 

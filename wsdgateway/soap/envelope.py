@@ -20,6 +20,13 @@ _ACTION = _WSA + "Action"
 _MESSAGE_ID = _WSA + "MessageID"
 _RELATES_TO = _WSA + "RelatesTo"
 _TO = _WSA + "To"
+_ONCE = frozenset((_ACTION, _MESSAGE_ID, _TO))
+_READ = _ONCE | {_RELATES_TO}
+_ADDRESSING = _READ | {_WSA + name for name in ("From", "ReplyTo", "FaultTo")}
+
+
+class DoubledHeader(Malformed):
+    """A header that decides a message's way stands in it twice: whoever reads on might read the other one."""
 
 
 @attrs.frozen(eq=False)
@@ -27,7 +34,7 @@ class Envelope:
     """A SOAP message: its tree, and the addressing headers that decide its way.
 
     `body` is the first element in the Body, or None. `obliges` is true where a header outside
-    WS-Addressing carries `mustUnderstand`: such a message is for its receiver to judge.
+    WS-Addressing carries `mustUnderstand`: such a message is for its receiver to judge (`soap.obligations`).
     """
 
     root: etree._Element
@@ -41,43 +48,58 @@ class Envelope:
 
 
 def read(data: bytes) -> Envelope:
-    """The envelope in a message. Raises `Malformed` if it is not SOAP 1.2."""
+    """The envelope in a message. Raises `Malformed` if it is not SOAP 1.2, `DoubledHeader` if it contradicts itself.
+
+    What stands in the Envelope beside Header and Body does not matter; in another order, or doubled, they would mean
+    one thing here and perhaps another to the scanner. wsa:RelatesTo may be repeated (WS-Addressing 2004/08, section 3).
+    """
     root = parse(data)
     if root.tag != _ENVELOPE:
         raise Malformed(f"the root element is {root.tag!s}, not a SOAP 1.2 Envelope")
-    header = next(root.iterchildren(_HEADER), None)
-    body = next(root.iterchildren(_BODY), None)
-    action = message_id = relates_to = to = None
+    parts = list(root.iterchildren(_HEADER, _BODY))
+    header = parts[0] if parts and parts[0].tag == _HEADER else None
+    found: dict[str, str | None] = {}
+    doubled: str | None = None
     obliges = False
-    actions = 0
     if header is not None:
         for child in header:
             tag = child.tag
-            if not isinstance(tag, str):
-                continue  # a comment
-            if tag == _ACTION:
-                actions += 1
-                action = text_of(child)
-            elif tag == _MESSAGE_ID:
-                message_id = text_of(child)
-            elif tag == _RELATES_TO:
-                relates_to = text_of(child)
-            elif tag == _TO:
-                to = text_of(child)
-            elif child.attrib and child.get(_MUST_UNDERSTAND, "").strip() in ("1", "true"):
-                obliges = obliges or not tag.startswith(_WSA)
-    if body is None:
-        raise Malformed("the Envelope has no Body", message_id)
-    if actions > 1:
-        raise Malformed("the Header has more than one wsa:Action", message_id)
-    return Envelope(root, header, next(body.iterchildren(tag=etree.Element), None),
-                    action, message_id, relates_to, to, obliges)
+            if tag in _READ:
+                if tag in found and tag in _ONCE:
+                    doubled = tag
+                found[tag] = text_of(child)
+            elif tag not in _ADDRESSING and isinstance(tag, str) and child.attrib and is_obligatory(child):
+                obliges = True
+    message_id = found.get(_MESSAGE_ID)
+    if len(parts) != (1 if header is None else 2) or parts[-1].tag != _BODY:
+        raise Malformed("an Envelope holds one Header at most, and one Body after it", message_id)
+    if doubled is not None:
+        raise _doubled(doubled, message_id)
+    return Envelope(root, header, next(parts[-1].iterchildren(tag=etree.Element), None), found.get(_ACTION),
+                    message_id, found.get(_RELATES_TO), found.get(_TO), obliges)
+
+
+def is_obligatory(header: etree._Element) -> bool:
+    """Whether a header carries `mustUnderstand`. SOAP 1.2 part 1, section 5.2.3: an xs:boolean."""
+    return header.get(_MUST_UNDERSTAND, "").strip() in ("1", "true")
+
+
+def _doubled(tag: str, message_id: str | None) -> DoubledHeader:
+    name = etree.QName(tag).localname
+    return DoubledHeader(f"the Header has more than one wsa:{name}", None if name == "MessageID" else message_id)
 
 
 def readdressed(envelope: Envelope, addressing: str) -> Envelope:
-    """The same message, its headers read as those of another version of WS-Addressing, by its namespace."""
+    """The same message, its headers read as those of another version of WS-Addressing, by its namespace.
+
+    Raises `DoubledHeader`.
+    """
     def header(name: str) -> str | None:
-        return None if envelope.header is None else text_of(envelope.header.find(f"{{{addressing}}}{name}"))
+        tag = f"{{{addressing}}}{name}"
+        found = [] if envelope.header is None else list(envelope.header.iterchildren(tag))
+        if len(found) > 1 and _WSA + name in _ONCE:
+            raise _doubled(tag, None)
+        return text_of(found[-1]) if found else None
 
     return attrs.evolve(envelope, action=header("Action"), message_id=header("MessageID"),
                         relates_to=header("RelatesTo"), to=header("To"))

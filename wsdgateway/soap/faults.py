@@ -6,17 +6,17 @@ SOAP 1.2 part 1, section 5.4; the codes are those of WS-Addressing, WS-Eventing 
 import attrs
 
 from wsdgateway.soap.addressing import ANONYMOUS, FAULT_ACTION
-from wsdgateway.soap.envelope import Envelope, compose
+from wsdgateway.soap.envelope import DoubledHeader, Envelope, compose
 from wsdgateway.soap.namespaces import PREFIXES, SOAP
-from wsdgateway.soap.parsing import escape, text_of
+from wsdgateway.soap.parsing import Malformed, escape, text_of
 
 
 @attrs.frozen
 class Fault:
     """A fault and the HTTP status that it travels with.
 
-    `code` is `Sender` or `Receiver`; `subcode` a name with one of our prefixes, `wscn:InvalidArgs`; `detail` is XML
-    with the same prefix.
+    `code` is `Sender`, `Receiver` or `MustUnderstand`; `subcode` a name with one of our prefixes, `wscn:InvalidArgs`,
+    or empty; `detail` is XML with the same prefix, `headers` XML that declares its own.
     """
 
     code: str
@@ -24,6 +24,12 @@ class Fault:
     reason: str
     status: int = 500
     detail: str = ""
+    headers: str = ""
+
+    @property
+    def name(self) -> str:
+        """The local name of its most telling code, as `fault_of` reads it."""
+        return self.subcode.rpartition(":")[2] or self.code
 
 
 class Refused(Exception):
@@ -37,6 +43,17 @@ class Refused(Exception):
 def invalid_args(reason: str) -> Fault:
     """What was sent can't be read, or its values are out of range."""
     return Fault("Sender", "wscn:InvalidArgs", reason, 400)
+
+
+def unreadable(message: str, problem: Malformed) -> Fault:
+    """A message, "request" or "notification", that is no SOAP, or whose headers contradict each other.
+
+    WS-Addressing 2004/08, section 4.1, has a fault of its own for the latter.
+    """
+    if isinstance(problem, DoubledHeader):
+        return Fault("Sender", "wsa:InvalidMessageInformationHeader",
+                     f"The {message} can't be read for certain: {problem}; send each header once.", 400)
+    return invalid_args(f"The {message} can't be read: {problem}.")
 
 
 def action_missing() -> Fault:
@@ -64,15 +81,15 @@ def internal_error(reason: str) -> Fault:
 def write_fault(fault: Fault, *, relates_to: str | None, message_id: str) -> bytes:
     """The message that carries a fault."""
     prefix = fault.subcode.partition(":")[0]
+    subcode = f"<soap:Subcode><soap:Value>{fault.subcode}</soap:Value></soap:Subcode>" if fault.subcode else ""
     detail = f"<soap:Detail>{fault.detail}</soap:Detail>" if fault.detail else ""
     body = (
-        f"<soap:Fault><soap:Code><soap:Value>soap:{fault.code}</soap:Value><soap:Subcode>"
-        f"<soap:Value>{fault.subcode}</soap:Value></soap:Subcode></soap:Code>"
+        f"<soap:Fault><soap:Code><soap:Value>soap:{fault.code}</soap:Value>{subcode}</soap:Code>"
         f'<soap:Reason><soap:Text xml:lang="en">{escape(fault.reason)}</soap:Text></soap:Reason>'
         f"{detail}</soap:Fault>"
     )
     return compose(action=FAULT_ACTION, message_id=message_id, to=ANONYMOUS, relates_to=relates_to, body=body,
-                   namespaces={} if prefix == "wsa" else {prefix: PREFIXES[prefix]})
+                   headers=fault.headers, namespaces={} if prefix in ("wsa", "") else {prefix: PREFIXES[prefix]})
 
 
 def reason_of(envelope: Envelope) -> str:

@@ -1,0 +1,185 @@
+"""A gateway and a scanner behind it, for messages that nobody should send: what they get, what they leave behind."""
+
+import attrs
+from messages import SCAN, envelope, fault, get_job_elements, manage, status_event, subscribe
+from peers import Device, Sink, ask, connect, post
+from twisted.internet.defer import gatherResults
+from twisted.internet.task import deferLater
+
+from wsdgateway.config.reading import make_config
+from wsdgateway.service import GatewayService
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.namespaces import WSD, WSE
+from wsdgateway.soap.parsing import Malformed
+
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+SCAN_PATH, DEVICE_PATH = "/front-desk/scan", "/front-desk"
+EVENTS, MANAGER = "events", "manager"  # stand for addresses that are known when the gateway runs
+OWN_REQUESTS = ("Subscribe", "Renew", "Unsubscribe", "Get")
+HERE = "urn:uuid:somebody"  # not the gateway's, so that a forwarded message stays as it is, byte for byte
+DONE = envelope(f"{SCAN}/AnyResponse", "<wscn:AnyResponse/>", message_id="urn:uuid:device-2")
+DESCRIPTION = envelope(
+    f"{SCAN}/GetScannerElementsResponse",
+    (
+        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData><wscn:ScannerDescription>"
+        "<wscn:ScannerName>Front desk</wscn:ScannerName></wscn:ScannerDescription></wscn:ElementData>"
+        "</wscn:ScannerElements></wscn:GetScannerElementsResponse>"
+    ),
+)
+GRANT = envelope(
+    f"{WSE}/SubscribeResponse",
+    (
+        "<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>http://127.0.0.1:9/manager</wsa:Address>"
+        "</wse:SubscriptionManager><wse:Expires>PT1H</wse:Expires></wse:SubscribeResponse>"
+    ),
+)
+PROBE = envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>')
+
+
+@attrs.frozen
+class Outcome:
+    """What came of a message: the status, the fault's code, the whole answer, what reached the scanner of it."""
+
+    status: int
+    code: str | None
+    body: bytes
+    reached: tuple
+
+
+@attrs.frozen
+class Place:
+    """Where messages are ours to answer: the address, and a message to it without further headers."""
+
+    path: str
+    message: bytes
+    status: int = 200
+
+    def with_headers(self, headers):
+        """The message with more headers."""
+        end = b"</a:MessageID>" if b"</a:MessageID>" in self.message else b"</soap:Header>"
+        more = headers.encode()
+        return self.message.replace(end, end + more if end.startswith(b"</a") else more + end)
+
+
+class House:
+    """The gateway, its scanner and a subscriber. The scanner answers WS-Scan's operations with `answer`."""
+
+    async def start(self):
+        from twisted.internet import reactor
+
+        self.device, self.sink = Device(), Sink()
+        self.device.handle = self.take
+        self.answer = lambda asked: asked.answer(DONE)
+        self.scan_requests = []
+        await self.device.start()
+        await self.sink.start()
+        self.service = GatewayService(
+            reactor,
+            make_config(
+                {
+                    "gateway": {"state": "memory:", "name": "test"},
+                    "listen": [{"endpoint": LOOPBACK}],
+                    "scanner": [{"name": "front-desk", "scan": self.device.url}],
+                    "admin": {"endpoint": LOOPBACK},
+                },
+                "test.toml",
+            ),
+        )
+        self.service.startService()
+        await gatherResults([listener.opened for listener in (*self.service.listeners, self.service.admin)])
+        self.port = self.service.listeners[0].address[1]
+        self.admin_port = self.service.admin.address[1]
+        [self.scanner] = self.service.scanners
+        await self.until(lambda: self.scanner.bridge.table.listening)
+        [secret] = self.scanner.sink.addresses
+        self.paths = {EVENTS: f"/front-desk/events/{secret}"}
+        assert (await self.send(EVENTS, status_event("1", "Completed", 2))).status == 202
+        granted = await self.send(SCAN_PATH, subscribe(self.sink.url))
+        self.paths[MANAGER] = (
+            "/" + read(granted.body).body.find(f"{{{WSE}}}SubscriptionManager")[0].text.split("/", 3)[3]
+        )
+        [self.subscription] = self.scanner.bridge.subscriptions.all()
+
+    async def stop(self):
+        await self.service.stopService()
+        await self.sink.stop()
+        await self.device.stop()
+
+    async def until(self, condition):
+        """Wait for something that the gateway does by itself."""
+        from twisted.internet import reactor
+
+        for _ in range(1000):
+            if condition():
+                return
+            await deferLater(reactor, 0.005)
+        raise AssertionError("it did not happen")
+
+    def take(self, asked):
+        """The scanner's part."""
+        name = (read(asked.request.body).action or "").rpartition("/")[2]
+        if name == "Subscribe":
+            asked.answer(GRANT)
+        elif name in OWN_REQUESTS:
+            asked.answer(envelope(f"{WSE}/{name}Response"))
+        elif b">wscn:ScannerDescription<" in asked.request.body:
+            asked.answer(DESCRIPTION)
+        else:
+            self.scan_requests.append(asked.request)
+            self.answer(asked)
+
+    async def send(self, path, body, **more):
+        """One message on a connection of its own."""
+        before = len(self.scan_requests)
+        head, answer = await ask(self.port, self.paths.get(path, path), body, **more)
+        try:
+            code = fault_of(read(answer))
+        except Malformed:
+            code = None
+        return Outcome(head.status, code, answer, tuple(self.scan_requests[before:]))
+
+    async def refuses(self, path, message, code):
+        """It is refused with that code, and the scanner hears nothing of it."""
+        before = len(self.device.requests)
+        outcome = await self.send(path, message)
+        assert (outcome.status, outcome.code, outcome.reached) == (400, code, ())
+        assert len(self.device.requests) == before
+        assert len(outcome.body) < 4000
+
+    def trace(self):
+        """What is known, and who listens."""
+        bridge = self.scanner.bridge
+        return (
+            {job.job_id: job.status for job in bridge.table.jobs()},
+            set(bridge.subscriptions.all()),
+            set(self.scanner.sink.addresses),
+            bridge.table.listening,
+        )
+
+    async def check(self, trace):
+        """Nothing was left behind, and who asks as usual is answered as usual, all on one connection."""
+        await self.until(lambda: not self.service._door.connections)
+        assert self.trace() == trace
+        client = await connect(self.port)
+        before = len(self.scan_requests)
+        client.send(post(SCAN_PATH, get_job_elements("1")))
+        head, answer = await client.answer()
+        assert (head.status, fault_of(read(answer))) == (200, None)
+        assert b">Completed<" in answer
+        assert len(self.scan_requests) == before
+        usual = envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>", to=HERE)
+        former, self.answer = self.answer, lambda asked: asked.answer(DONE)
+        client.send(post(SCAN_PATH, usual))
+        head, answer = await client.answer()
+        self.answer = former
+        assert (head.status, answer) == (200, DONE)
+        assert self.scan_requests[-1].body == usual
+        client.send(post(self.paths[MANAGER], manage("GetStatus")))
+        assert (await client.answer())[0].status == 200
+        client.transport.abortConnection()
+        await client.end()
+        self.scan_requests.clear()
+
+
+NO_SUCH_JOB = fault("wscn:ClientErrorJobIdNotFound")

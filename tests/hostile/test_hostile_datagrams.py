@@ -1,0 +1,284 @@
+"""Datagrams that nobody should send: garbage, floods, forgeries and loops, on both sides of discovery."""
+
+from functools import partial
+
+import pytest
+from links import StandIn, World
+from wire import BYE, GSOAP_PROBE_MATCHES, RESOLVE_1_1, UUID, WINDOWS_PROBE
+
+from wsdgateway.bridge.sightings import MAX_SIGHTINGS, Left, News
+from wsdgateway.discovery.messages import MAX_ENDPOINT, MAX_ENVELOPE, MAX_ITEMS, Sequence, TargetService
+from wsdgateway.discovery.versions import WS_2005_04, WS_2009_01
+from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe
+from wsdgateway.soap.addressing import MAX_MESSAGE_ID
+from wsdgateway.soap.namespaces import SOAP, WSD, WSDP
+
+PROBE = write_probe(((WSDP, "Device"),), message_id="urn:uuid:asker-1")
+TYPES = b"wsdp:Device\n"
+BODY = b"<wsd:Probe>"
+OBLIGED = f'<v:x xmlns:v="urn:v" xmlns:s="{SOAP}" s:mustUnderstand="1"/>'.encode()
+
+
+def probe(types=None, scopes="", match_by=None):
+    """A Probe in the style of Windows with other types and scopes."""
+    match_by = "" if match_by is None else f' MatchBy="{match_by}"'
+    data = WINDOWS_PROBE if types is None else WINDOWS_PROBE.replace(b"wsdp:Device", types.encode())
+    return data.replace(b"</wsd:Probe>", f"<wsd:Scopes{match_by}>{scopes}</wsd:Scopes></wsd:Probe>".encode())
+
+
+def resolve(endpoint):
+    """A Resolve for that endpoint."""
+    return RESOLVE_1_1.replace(UUID.encode(), endpoint.encode())
+
+
+def announced(**more):
+    """A Hello of a device with these parts, which is not known yet."""
+    service = TargetService(
+        **{"endpoint": "urn:uuid:forged", "xaddrs": ("http://198.51.100.66/",), "metadata_version": 1, **more}
+    )
+    return write_hello(service, sequence=Sequence(7, 7), message_id="urn:uuid:forged-1")
+
+
+# On either side: dropped for this reason, without a word.
+DROPPED = {
+    "nothing": (b"", "malformed"),
+    "one-byte": (b"<", "malformed"),
+    "zeros": (bytes(1000), "malformed"),
+    "noise": (bytes(range(256)) * 20, "malformed"),
+    "text": (b"hello", "malformed"),
+    "http": (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + PROBE, "malformed"),
+    "ssdp": (b'M-SEARCH * HTTP/1.1\r\nMAN: "ssdp:discover"\r\n\r\n', "malformed"),
+    "mdns": (b"\0\0\0\0\0\1" + bytes(30), "malformed"),
+    "json": (b'{"Probe": {}}', "malformed"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(60), "malformed"),
+    "cut": (PROBE[:-1], "malformed"),
+    "half": (PROBE[: len(PROBE) // 2], "malformed"),
+    "twice": (PROBE + PROBE, "malformed"),
+    "oversize": (PROBE + b" " * MAX_ENVELOPE, "oversize"),
+    "as-large-as-can-be": (b"x" * 65507, "oversize"),
+    "just-over": (PROBE.ljust(MAX_ENVELOPE + 1), "oversize"),
+    "doctype": (PROBE.replace(b"?>", b'?><!DOCTYPE a SYSTEM "http://198.51.100.66/">', 1), "malformed"),
+    "laughs": (PROBE.replace(b"?>", b"?><!DOCTYPE a [<!ENTITY a 'b'><!ENTITY c '&a;&a;'>]>", 1), "malformed"),
+    "deep": (b"<a>" * 10000, "malformed"),
+    "prefixes": (
+        PROBE.replace(b"Envelope ", b"Envelope " + b" ".join(b"xmlns:n%d='u'" % n for n in range(1500)) + b" ", 1),
+        "malformed",
+    ),
+    "soap-1.1": (PROBE.replace(SOAP.encode(), b"http://schemas.xmlsoap.org/soap/envelope/"), "malformed"),
+    "not-soap": (b"<Probe/>", "malformed"),
+    "no-header": (f'<s:Envelope xmlns:s="{SOAP}"><s:Body/></s:Envelope>'.encode(), "malformed"),
+    "two-bodies": (PROBE.replace(b"<soap:Body>", b"<soap:Body/><soap:Body>"), "malformed"),
+    "two-actions": (PROBE.replace(b"</soap:Header>", b"<wsa:Action>x</wsa:Action></soap:Header>"), "malformed"),
+    "two-ids": (PROBE.replace(b"</soap:Header>", b"<wsa:MessageID>x</wsa:MessageID></soap:Header>"), "malformed"),
+    "two-actions-1.1": (RESOLVE_1_1.replace(b"<s:Header>", b"<s:Header><a:Action>x</a:Action>"), "malformed"),
+    "must-understand": (PROBE.replace(b"</soap:Header>", OBLIGED + b"</soap:Header>"), "malformed"),
+    "must-understand-1.1": (RESOLVE_1_1.replace(b"</s:Header>", OBLIGED + b"</s:Header>"), "malformed"),
+    "long-id": (PROBE.replace(b"asker-1", b"x" * (MAX_MESSAGE_ID + 1)), "malformed"),
+    "unknown-action": (PROBE.replace(b"/Probe<", b"/Prober<"), "malformed"),
+    "unknown-version": (PROBE.replace(WSD.encode(), b"urn:other"), "malformed"),
+    "body-of-another": (PROBE.replace(b"/Probe<", b"/Resolve<"), "malformed"),
+    "version-of-another": (
+        WINDOWS_PROBE.replace(f"{WSD}/Probe".encode(), WS_2009_01.action("Probe").encode()),
+        "malformed",
+    ),
+    "types-flood": (probe("wsdp:Device " * (MAX_ITEMS + 1)), "malformed"),
+    "thousands-of-types": (probe("wsdp:x " * 4000), "malformed"),
+    "scopes-flood": (probe(scopes="http://a/ " * (MAX_ITEMS + 1)), "malformed"),
+    "thousands-of-scopes": (probe(scopes="u " * 15000), "malformed"),
+    "undeclared-type": (probe("nobody:Device"), "malformed"),
+    "long-endpoint": (resolve("urn:" + "x" * MAX_ENDPOINT), "malformed"),
+    "no-endpoint": (resolve(" "), "malformed"),
+    "resolve-nothing": (
+        RESOLVE_1_1[: RESOLVE_1_1.index(b"<a:EndpointReference")] + b"</d:Resolve></s:Body></s:Envelope>",
+        "malformed",
+    ),
+}
+
+# What is well-formed and asks for nothing that is here, or in a way that nobody knows: silence; counted for a reason.
+UNANSWERED = {
+    "another-type": (probe("wsdp:Printer"), None),
+    "type-without-namespace": (probe("Device"), None),
+    "type-two-colons": (probe("wsdp:x wsdp:Device"), None),
+    "scope": (probe(scopes="http://cellar"), None),
+    "scope-dots": (probe(scopes="http://floor/3/.."), None),
+    "scope-encoded-dots": (probe(scopes="http://floor/%2e%2e/3"), None),
+    "scope-bad": (probe(scopes="http://[::1"), None),
+    "scope-of-nothing": (probe(scopes=":"), None),
+    "scope-long": (probe(scopes="http://floor/" + "x/" * 10000), None),
+    "ldap": (probe(scopes="ldap:///o=other", match_by=f"{WSD}/ldap"), None),
+    "ldap-bad": (probe(scopes="ldap://[", match_by=f"{WSD}/ldap"), None),
+    "ldap-commas": (probe(scopes="ldap:///" + "," * 10000, match_by=f"{WSD}/ldap"), None),
+    "strcmp0": (probe(scopes="HTTP://FLOOR/3", match_by=f"{WSD}/strcmp0"), None),
+    "uuid": (probe(scopes="urn:uuid:x", match_by=f"{WSD}/uuid"), None),
+    "uuid-long": (probe(scopes="9" * 20000, match_by=f"{WSD}/uuid"), None),
+    "rule-unknown": (probe(scopes="x", match_by="urn:x"), "rule"),
+    "rule-empty": (probe(scopes="x", match_by=""), "rule"),
+    "rule-of-nobody": (probe(scopes="x", match_by="http://a/rfc2396"), "rule"),
+    "rule-long": (probe(scopes="x", match_by="x" * 20000), "rule"),
+    "rule-case": (probe(scopes="x", match_by=f"{WSD}/STRCMP0"), "rule"),
+    "rule-none-of-2005": (probe(scopes="", match_by=f"{WSD}/none"), "rule"),
+    "resolve-nobody": (resolve("urn:uuid:nobody"), None),
+    "resolve-url": (resolve("http://198.51.100.20/"), None),
+    "resolve-almost": (resolve(UUID + "0"), None),
+    "hello-from-clients": (announced(), None),
+    "bye-from-clients": (BYE, None),
+    "matches-from-clients": (GSOAP_PROBE_MATCHES, None),
+    "our-own-probe": (PROBE.replace(b"urn:uuid:asker-1", b"urn:uuid:own-9"), None),
+}
+
+# From the scanners' side; what they make known of the device that they name.
+HELLOS = {
+    "addresses-flood": (announced(xaddrs=tuple(f"http://a/{n}" for n in range(MAX_ITEMS + 1))), "malformed", None),
+    "thousands-of-addresses": (announced(xaddrs=("u",) * 12000), "malformed", None),
+    "types-flood": (announced(types=((WSDP, "x"),) * 65), "malformed", None),
+    "nobody": (announced(endpoint=""), "malformed", None),
+    "long-endpoint": (announced(endpoint="u" * (MAX_ENDPOINT + 1)), "malformed", None),
+    "scopes-flood": (announced(scopes=("http://a",) * 65), "malformed", None),
+    "long-scope": (announced(scopes=("u" * 20000,)), None, {"scopes": ()}),
+    "absurd-addresses": (
+        announced(xaddrs=("file:///etc/passwd", "gopher://x", "x", "http://[")),
+        None,
+        {"xaddrs": ("file:///etc/passwd", "gopher://x", "x", "http://[")},
+    ),
+    "no-addresses": (announced(xaddrs=()), None, {"xaddrs": ()}),
+    "undeclared-type": (
+        announced().replace(b"<wsd:XAddrs", b"<wsd:Types>nobody:Device</wsd:Types><wsd:XAddrs"),
+        None,
+        {"types": ()},
+    ),
+    "version-huge": (announced(metadata_version=10**30), None, {"metadata_version": 0}),
+    "version-negative": (announced(metadata_version=-1), None, {"metadata_version": 0}),
+    "instance-negative": (announced().replace(b'InstanceId="7"', b'InstanceId="-7"'), None, {"sequence": None}),
+    "instance-huge": (announced().replace(b'InstanceId="7"', b'InstanceId="%d"' % 10**40), None, {"sequence": None}),
+    "instance-text": (announced().replace(b'InstanceId="7"', b'InstanceId="now"'), None, {"sequence": None}),
+    "number-absurd": (
+        announced().replace(b'MessageNumber="7"', b'MessageNumber="-1"'),
+        None,
+        {"sequence": Sequence(7, 0)},
+    ),
+    "bye-of-nobody": (
+        write_bye("urn:uuid:forged", sequence=Sequence(7, 7), message_id="urn:uuid:forged-1"),
+        None,
+        None,
+    ),
+    "unasked-matches": (GSOAP_PROBE_MATCHES, "unasked", None),
+    "matches-flood": (
+        write_matches(
+            "ProbeMatches",
+            [TargetService(f"u{n}") for n in range(180)],
+            version=WS_2005_04,
+            sequence=Sequence(1, 1),
+            relates_to="urn:uuid:other",
+            message_id="urn:uuid:m",
+        ),
+        "unasked",
+        None,
+    ),
+    "our-own-hello": (announced().replace(b"urn:uuid:forged-1", b"urn:uuid:own-5"), None, None),
+}
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Discovery between clients and scanners, with a scanner to announce; it answers as ever when the case is over."""
+    world = World(monkeypatch).start()
+    world.targets.add("front-desk", StandIn(scopes=("http://floor/3",)))
+    world.pass_time(3)
+    sent = {where: len(link.sent) for where, link in world.links.items()}
+    world.said = lambda: [
+        message for where, link in world.links.items() for kind, message in link.sent[sent[where] :] if kind != "ask"
+    ]
+    yield world
+    world.pass_time(60)
+    before = len(world.answers())
+    world.say("lan", WINDOWS_PROBE.replace(b"29cf10da", b"99999999"))
+    world.pass_time(2)
+    assert [message.content[0].xaddrs for _, message in world.answers()[before:]] == [
+        ("http://192.0.2.5:5357/front-desk",)
+    ] * 2
+    stopping = world.discovery.stopService()
+    world.pass_time(4)
+    assert stopping.called
+    assert world.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("where", ["lan", "vlan"])
+@pytest.mark.parametrize(("data", "reason"), DROPPED.values(), ids=DROPPED)
+def test_it_is_dropped_without_a_word(here, where, data, reason):
+    here.say(where, data)
+    here.pass_time(3)
+    assert (here.dropped, here.counted, here.said()) == ([reason], [], [])
+    assert here.search.sightings.all() == []
+
+
+@pytest.mark.parametrize(("data", "reason"), UNANSWERED.values(), ids=UNANSWERED)
+def test_it_is_not_answered(here, data, reason):
+    here.say("lan", data)
+    here.pass_time(3)
+    assert (here.dropped, here.said()) == ([] if reason is None else [reason], [])
+    assert here.search.sightings.all() == []
+
+
+@pytest.mark.parametrize(("data", "reason", "known"), HELLOS.values(), ids=HELLOS)
+def test_what_a_forger_makes_known_is_bounded(here, data, reason, known):
+    here.say("vlan", data)
+    here.pass_time(3)
+    assert here.dropped == ([] if reason is None else [reason])
+    assert here.said() == []
+    sightings = here.search.sightings.all()
+    assert len(sightings) == (known is not None)
+    for name, value in (known or {}).items():
+        assert getattr(sightings[0], name) == value
+
+
+@pytest.mark.parametrize(
+    "host", ["203.0.113.9", "198.51.100.9", "0.0.0.0", "255.255.255.255", "127.0.0.1", "::1", "2001:db8::9"]
+)
+def test_strangers_to_the_link_are_not_answered(here, host):
+    here.say("lan", WINDOWS_PROBE, host)
+    here.pass_time(3)
+    assert here.said() == []
+    assert here.dropped in (["foreign"], [])
+
+
+def test_a_flood_of_one_is_bounded_and_hurts_no_other(here):
+    for number in range(5000):
+        here.say("lan", PROBE.replace(b"asker-1", b"asker-%d" % number))
+    here.say("lan", PROBE.replace(b"asker-1", b"other"), "192.0.2.78")
+    here.pass_time(3)
+    assert len([1 for whom, _ in here.answers() if whom[0] == "192.0.2.77"]) <= 2 * 20
+    assert len([1 for whom, _ in here.answers() if whom[0] == "192.0.2.78"]) == 2
+
+
+def test_the_same_question_a_thousand_times_is_answered_once(here):
+    for _ in range(1000):
+        here.say("lan", PROBE)
+    here.pass_time(3)
+    assert len(here.said()) == 2
+
+
+def test_a_flood_of_devices_is_bounded(here):
+    for number in range(MAX_SIGHTINGS + 200):
+        here.say("vlan", announced(endpoint=f"urn:uuid:{number}").replace(b"forged-1", b"forged-%d" % number))
+    assert len(here.search.sightings.all()) == MAX_SIGHTINGS
+
+
+def test_forged_starts_and_byes_of_a_known_device_are_taken_once_in_a_while(here):
+    hello = partial(write_hello, TargetService(UUID, (), (), ("http://198.51.100.20/",), 1))
+    for number in range(1, 100):
+        here.say("vlan", hello(sequence=Sequence(number, 1), message_id=f"urn:uuid:h{number}"))
+        here.say("vlan", write_bye(UUID, sequence=Sequence(number, 2), message_id=f"urn:uuid:b{number}"))
+    news = [one for one in here.told if isinstance(one, News) and one.started]
+    assert len(news) <= 1
+    assert len([one for one in here.told if isinstance(one, Left)]) == 1
+
+
+def test_what_is_older_than_what_was_heard_says_nothing(here):
+    hello = partial(write_hello, TargetService(UUID, (), (), ("http://198.51.100.20/",), 1))
+    here.say("vlan", hello(sequence=Sequence(7, 7), message_id="urn:uuid:1"))
+    told = len(here.told)
+    for sequence in (Sequence(7, 6), Sequence(6, 9), Sequence(0, 0)):
+        here.say(
+            "vlan", hello(sequence=sequence, message_id=f"urn:uuid:{sequence.instance_id}-{sequence.message_number}")
+        )
+    assert len(here.told) == told

@@ -1,0 +1,189 @@
+"""Notifications that no scanner should send: absurd, doubled and contradicting values, floods, unknown jobs."""
+
+import pytest
+import pytest_twisted
+from house import EVENTS
+from messages import SCAN, end_event, envelope, get_job_elements, job_status, status_event
+
+from wsdgateway.bridge.jobtable import MAX_ACTIVE
+from wsdgateway.scan.jobstatus import MAX_REASONS, MAX_VENDOR_ELEMENTS, MAX_VENDOR_SIZE
+from wsdgateway.scan.reading import MAX_ID
+from wsdgateway.soap.parsing import MAX_NAMESPACES
+
+
+def event(content, name="JobStatusEvent", body=None):
+    """A notification with that content."""
+    return envelope(f"{SCAN}/{name}", f"<wscn:{body or name}>{content}</wscn:{body or name}>", message_id=None)
+
+
+def status(after, scans=1):
+    """A JobStatusEvent of job 1, with something more after what belongs there."""
+    return event(job_status("1", "Processing", scans).replace("</wscn:JobStatus>", f"{after}</wscn:JobStatus>"))
+
+
+# Job 1 is over: whatever they say of it, it stays so. What they say of nobody is nothing.
+IGNORED = {
+    "revived": event(job_status("1", "Processing", 1)),
+    "pending-again": event(job_status("1", "Pending", 0)),
+    "unknown-state": event(job_status("1", "Exploded", 1)),
+    "empty-state": event(job_status("1", "", 1)),
+    "long-state": event(job_status("1", "x" * (MAX_ID + 1), 1)),
+    "no-status": event(""),
+    "text": event("done"),
+    "no-id": event("<wscn:JobStatus><wscn:JobState>Processing</wscn:JobState></wscn:JobStatus>"),
+    "no-state": event("<wscn:JobStatus><wscn:JobId>5</wscn:JobId></wscn:JobStatus>"),
+    "empty-id": event(job_status("", "Processing")),
+    "blank-id": event(job_status(" &#9; ", "Processing")),
+    "long-id": event(job_status("9" * (MAX_ID + 1), "Processing")),
+    "very-long-id": event(job_status("9" * 500000, "Processing")),
+    "other-body": event(job_status("5"), body="JobEndStateEvent"),
+    "other-namespace": event(job_status("5")).replace(b'2006/08/wdp/scan"', b'2006/01/wdp/scan"'),
+    "ticket": event("<wscn:ScanTicket/>"),
+    "nested": event(f"<wscn:X>{job_status('5')}</wscn:X>"),
+    "scans-negative": status("<wscn:ScansCompleted>-1</wscn:ScansCompleted>", scans=None),
+    "end-no-state": event("<wscn:JobEndState><wscn:JobId>5</wscn:JobId></wscn:JobEndState>", "JobEndStateEvent"),
+    "end-as-status": event(job_status("5", "Completed"), "JobEndStateEvent"),
+    "status-as-end": event("<wscn:JobEndState><wscn:JobId>5</wscn:JobId></wscn:JobEndState>"),
+    "elements-nothing": event("", "ScannerElementsChangeEvent"),
+    "summary-nothing": event("", "ScannerStatusSummaryEvent"),
+    "summary-absurd": event(
+        "<wscn:StatusSummary><wscn:ScannerState>On fire</wscn:ScannerState></wscn:StatusSummary>",
+        "ScannerStatusSummaryEvent",
+    ),
+    "summary-long": event(
+        "<wscn:StatusSummary><wscn:ScannerState>Idle</wscn:ScannerState><wscn:ScannerStateReasons><wscn:ScannerStateReason>"
+        + "x" * 100000
+        + "</wscn:ScannerStateReason></wscn:ScannerStateReasons></wscn:StatusSummary>",
+        "ScannerStatusSummaryEvent",
+    ),
+    "condition-flood": event("<wscn:DeviceCondition/>" * 20000, "ScannerStatusConditionEvent"),
+    "available": event(
+        "<wscn:ClientContext>Scan</wscn:ClientContext><wscn:ScanIdentifier>x</wscn:ScanIdentifier>",
+        "ScanAvailableEvent",
+    ),
+    "available-long": event(f"<wscn:ClientContext>{'x' * 500000}</wscn:ClientContext>", "ScanAvailableEvent"),
+    "no-body": envelope(f"{SCAN}/JobStatusEvent", message_id=None),
+    "prefix-flood": status("<a/>" * 50000).replace(
+        b"<soap:Envelope ",
+        b"<soap:Envelope " + b" ".join(b"xmlns:n%d='u'" % n for n in range(MAX_NAMESPACES - 20)) + b" ",
+    ),
+}
+
+# What a job that nobody knew of is learnt to be, whatever stands around it: (state, scans, reasons, created).
+LEARNT = {
+    "unknown-state": (job_status("{id}", "Exploded", 3), ("Exploded", 3, ("None",), None)),
+    "long-state": (job_status("{id}", "x" * MAX_ID, 3), ("x" * MAX_ID, 3, ("None",), None)),
+    "markup": (job_status("{id}", "&lt;b&gt;"), ("<b>", 0, ("None",), None)),
+    "right-to-left": (job_status("{id}", "\u202e"), ("\u202e", 0, ("None",), None)),
+    **{
+        f"scans-{number[:12]}": (job_status("{id}", scans=number), ("Processing", None, ("None",), None))
+        for number in ("-1", "9999999999", "9" * 5000, "1e3", "NaN", "1.0", "0x1", "many", "\uff11", "1 2", "+1")
+    },
+    "scans-empty": (job_status("{id}", scans=""), ("Processing", None, ("None",), None)),
+    "scans-twice": (
+        job_status("{id}", scans="1</wscn:ScansCompleted><wscn:ScansCompleted>2"),
+        ("Processing", 1, ("None",), None),
+    ),
+    "created-absurd": (job_status("{id}", created="yesterday"), ("Processing", 0, ("None",), "yesterday")),
+    "created-long": (job_status("{id}", created="9" * 100000), ("Processing", 0, ("None",), None)),
+    "completed-before-created": (
+        job_status("{id}", created="2026-01-02T00:00:00Z", completed="2026-01-01T00:00:00Z"),
+        ("Processing", 0, ("None",), "2026-01-02T00:00:00Z"),
+    ),
+    "no-reasons": (job_status("{id}", reasons=()), ("Processing", 0, (), None)),
+    "many-reasons": (job_status("{id}", reasons=["x"] * 20000), ("Processing", 0, ("x",) * MAX_REASONS, None)),
+    "long-reasons": (job_status("{id}", reasons=["x" * 500000, "y"]), ("Processing", 0, ("y",), None)),
+    "empty-reasons": (job_status("{id}", reasons=["", " ", "y"]), ("Processing", 0, ("y",), None)),
+    "id-twice": (job_status("{id}</wscn:JobId><wscn:JobId>1"), ("Processing", 0, ("None",), None)),
+    "state-twice": (
+        job_status("{id}", "Pending</wscn:JobState><wscn:JobState>Completed"),
+        ("Pending", 0, ("None",), None),
+    ),
+    "status-twice": (job_status("{id}", "Pending") + job_status("{id}", "Completed"), ("Pending", 0, ("None",), None)),
+    "status-of-two": (job_status("{id}") + job_status("1"), ("Processing", 0, ("None",), None)),
+    "blanks": (job_status(" \n{id}\t", " Pending\r\n"), ("Pending", 0, ("None",), None)),
+}
+
+
+@pytest.mark.parametrize("message", IGNORED.values(), ids=IGNORED)
+@pytest_twisted.ensureDeferred
+async def test_what_says_nothing_new_changes_nothing(kept, message):
+    outcome = await kept.send(EVENTS, message)
+    assert (outcome.status, outcome.body, outcome.reached) == (202, b"", ())
+
+
+@pytest.mark.parametrize(("xml", "learnt"), LEARNT.values(), ids=LEARNT)
+@pytest_twisted.ensureDeferred
+async def test_what_is_learnt_of_an_unknown_job_is_bounded_and_of_this_job(house, request, xml, learnt):
+    job_id = f"job {request.node.callspec.id}"
+    before = house.trace()
+    outcome = await house.send(EVENTS, event(xml.replace("{id}", job_id)))
+    assert (outcome.status, outcome.body) == (202, b"")
+    status = house.scanner.bridge.table.get(job_id).status
+    assert (status.state, status.scans_completed, status.reasons, status.created) == learnt
+    answer = await house.send("/front-desk/scan", get_job_elements(job_id))
+    assert (answer.status, answer.code, answer.reached) == (200, None, ())
+    jobs, *others = house.trace()
+    assert (jobs.pop(job_id), [jobs, *others]) == (status, list(before))
+    await house.check(house.trace())
+
+
+@pytest_twisted.ensureDeferred
+async def test_vendor_elements_are_kept_within_bounds(house):
+    vendor = "".join(f"<wse:x n='{n}'/>" for n in range(5000))
+    for job_id, extra, kept in (
+        ("v1", vendor, MAX_VENDOR_ELEMENTS),
+        ("v2", f"<v:x xmlns:v='urn:v'>{'x' * MAX_VENDOR_SIZE}</v:x>", 0),
+    ):
+        message = event(job_status(job_id).replace("</wscn:JobStatus>", f"{extra}</wscn:JobStatus>"))
+        assert (await house.send(EVENTS, message)).status == 202
+        assert len(house.scanner.bridge.table.get(job_id).status.vendor) == kept
+    await house.check(house.trace())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NoSuchEvent",
+        "jobstatusevent",
+        "GetJobElements",
+        "JobStatusEvent/",
+        "",
+        "../JobStatusEvent",
+        "CreateScanJobResponse",
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_other_actions_are_no_notifications(kept, name):
+    message = status_event("1").replace(b"scan/JobStatusEvent<", f"scan/{name}<".encode())
+    outcome = await kept.send(EVENTS, message)
+    assert (outcome.status, outcome.code) == (400, "ActionNotSupported")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"), [(b"text/xml", 415), (b"application/json", 415), (b"multipart/related", 415)]
+)
+@pytest_twisted.ensureDeferred
+async def test_other_media_are_no_notifications(kept, content_type, status):
+    assert (await kept.send(EVENTS, status_event("1"), content_type=content_type)).status == status
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_end_that_names_nothing_final_ends_the_job_for_good(house):
+    assert (await house.send(EVENTS, end_event("e1", "Terminating", 1))).status == 202
+    assert (await house.send(EVENTS, status_event("e1", "Processing", 9, message_id=None))).status == 202
+    assert house.scanner.bridge.table.get("e1").status.final
+    await house.check(house.trace())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_flood_of_jobs_is_bounded(house):
+    table = house.scanner.bridge.table
+    from wsdgateway.bridge.intake import read_notification
+
+    for number in range(MAX_ACTIVE + 100):
+        notification = read_notification(status_event(f"flood {number}", message_id=None))
+        house.scanner.bridge.notified(notification, 0.0)
+    assert len([job for job in table.jobs() if not job.final]) <= MAX_ACTIVE
+    assert table.get("1").final
+    await house.check(house.trace())

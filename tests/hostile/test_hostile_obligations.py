@@ -1,0 +1,152 @@
+"""Headers that must be understood and can't be: the fault of the specification where the message is ours to answer.
+
+SOAP 1.2 part 1, sections 2.2, 2.4 and 5.4.8.
+"""
+
+import pytest
+import pytest_twisted
+from house import DEVICE_PATH, DONE, EVENTS, HERE, MANAGER, PROBE, SCAN_PATH, Place
+from messages import SCAN, envelope, get_job_elements, job_request, manage, status_event, subscribe
+from wire import RESOLVE_1_1
+
+from wsdgateway.net.reception import STABLE
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import SOAP, WSA, WSA_2005_08, WSD, WSD_1_1, WSE, WXF
+from wsdgateway.soap.obligations import MAX_NAMED
+
+ID = "urn:uuid:00000000-0000-4000-8000-000000000001"
+ROLE = f"{SOAP}/role"
+RESOLVE = (
+    f'<wsd:Resolve xmlns:wsd="{WSD}"><wsa:EndpointReference><wsa:Address>urn:uuid:5</wsa:Address>'
+    "</wsa:EndpointReference></wsd:Resolve>"
+)
+
+
+OURS = {
+    "probe": Place(DEVICE_PATH, PROBE),
+    "resolve": Place(DEVICE_PATH, envelope(f"{WSD}/Resolve", RESOLVE)),
+    "get": Place(DEVICE_PATH, envelope(f"{WXF}/Get")),
+    "probe-all": Place("/", PROBE),
+    "resolve-all": Place("/", envelope(f"{WSD}/Resolve", RESOLVE)),
+    "probe-stable": Place(STABLE.decode(), PROBE),
+    "resolve-1.1": Place("/", RESOLVE_1_1),
+    "resolve-1.1-device": Place(DEVICE_PATH, RESOLVE_1_1),
+    "get-status": Place(MANAGER, manage("GetStatus")),
+    "event": Place(EVENTS, status_event("1", "Completed", 2, message_id=ID), 202),
+}
+# What they would change if they were carried out; and what is refused anyway, but not for that reason.
+OURS_TO_REFUSE = {
+    **OURS,
+    "subscribe": Place(SCAN_PATH, subscribe("http://127.0.0.1:9/x")),
+    "subscribe-device": Place(DEVICE_PATH, subscribe("http://127.0.0.1:9/x")),
+    "renew": Place(MANAGER, manage("Renew", expires="PT1S")),
+    "unsubscribe": Place(MANAGER, manage("Unsubscribe")),
+    "end": Place(EVENTS, envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>")),
+    "unknown-action": Place(DEVICE_PATH, envelope("urn:x/y")),
+    "no-action": Place(SCAN_PATH, envelope(None)),
+    "unknown-at-root": Place("/", envelope("urn:x/y")),
+    "no-action-at-root": Place("/", envelope(None)),
+}
+
+
+def header(attributes, name="Security", uri="urn:x:security"):
+    """A header with these attributes; `soap` is declared where it stands."""
+    return f'<v:{name} xmlns:v="{uri}" xmlns:soap="{SOAP}" {attributes}>x</v:{name}>'
+
+
+OBLIGES = {
+    "1": header('soap:mustUnderstand="1"'),
+    "true": header('soap:mustUnderstand="true"'),
+    "blanks": header('soap:mustUnderstand=" true&#10;"'),
+    "next": header(f'soap:mustUnderstand="1" soap:role="{ROLE}/next"'),
+    "ultimate": header(f'soap:mustUnderstand="1" soap:role="{ROLE}/ultimateReceiver"'),
+    "no-role": header('soap:mustUnderstand="1" soap:role=""'),
+    "later": header("") + header('soap:mustUnderstand="0"') + header('soap:mustUnderstand="1"'),
+    "relay": header('soap:mustUnderstand="1" soap:relay="true"'),
+}
+UNDERSTOOD = {
+    "0": header('soap:mustUnderstand="0"'),
+    "false": header('soap:mustUnderstand="false"'),
+    "no-boolean": header('soap:mustUnderstand="perhaps"'),
+    "unqualified": header('mustUnderstand="1"'),
+    "soap-1.1": header('s:mustUnderstand="1" xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"'),
+    "none": header(f'soap:mustUnderstand="1" soap:role="{ROLE}/none"'),
+    "another": header('soap:mustUnderstand="1" soap:role="urn:the-proxy-before-us"'),
+    "nested": f'<v:a xmlns:v="urn:x">{header("soap:mustUnderstand=" + chr(34) + "1" + chr(34))}</v:a>',
+    "reply-to": header('soap:mustUnderstand="1"', "ReplyTo", WSA),
+    "2005": header('soap:mustUnderstand="1"', "From", WSA_2005_08),
+    "sequence": header('soap:mustUnderstand="1"', "AppSequence", WSD),
+    "sequence-1.1": header('soap:mustUnderstand="1"', "AppSequence", WSD_1_1),
+}
+
+
+@pytest.mark.parametrize("headers", OBLIGES.values(), ids=OBLIGES)
+@pytest.mark.parametrize("place", OURS_TO_REFUSE.values(), ids=OURS_TO_REFUSE)
+@pytest_twisted.ensureDeferred
+async def test_what_must_be_understood_and_is_not(kept, place, headers):
+    outcome = await kept.send(place.path, place.with_headers(headers))
+    assert (outcome.status, outcome.code, outcome.reached) == (500, "MustUnderstand", ())
+    answer = read(outcome.body)
+    assert answer.relates_to == ("urn:uuid:r" if place.message is RESOLVE_1_1 else ID)
+    assert answer.action == f"{WSA}/fault"
+    value = answer.body.find(f"{{{SOAP}}}Code/{{{SOAP}}}Value")
+    prefix, _, local = value.text.partition(":")
+    assert (value.nsmap[prefix], local) == (SOAP, "MustUnderstand")
+    assert answer.body.find(f"{{{SOAP}}}Code/{{{SOAP}}}Subcode") is None
+    [named] = answer.header.iterchildren(f"{{{SOAP}}}NotUnderstood")
+    prefix, _, local = named.get("qname").partition(":")
+    assert (named.nsmap[prefix], local) == ("urn:x:security", "Security")
+    assert b"without it" in outcome.body
+
+
+@pytest.mark.parametrize("headers", UNDERSTOOD.values(), ids=UNDERSTOOD)
+@pytest.mark.parametrize("place", OURS.values(), ids=OURS)
+@pytest_twisted.ensureDeferred
+async def test_what_need_not_be_understood_or_is(kept, place, headers):
+    outcome = await kept.send(place.path, place.with_headers(headers))
+    assert (outcome.status, outcome.code, outcome.reached) == (place.status, None, ())
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_identifier_of_a_subscription_is_understood(kept):
+    obliged = manage("GetStatus", kept.subscription.urn).replace(
+        b"<wse:Identifier>", b'<wse:Identifier soap:mustUnderstand="1">'
+    )
+    outcome = await kept.send(SCAN_PATH, obliged)
+    assert (outcome.status, outcome.code) == (200, None)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        get_job_elements("1", headers=OBLIGES["1"], to=HERE),
+        job_request("RetrieveImage", headers=OBLIGES["next"], to=HERE),
+        envelope(f"{SCAN}/GetScannerElements", headers=OBLIGES["true"], to=HERE),
+        envelope("urn:x/y", headers=OBLIGES["1"], to=HERE),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_is_the_scanners_to_answer_is_its_to_judge(kept, message):
+    outcome = await kept.send(SCAN_PATH, message)
+    assert (outcome.status, outcome.body) == (200, DONE)
+    assert [request.body for request in outcome.reached] == [message]
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ("".join(header('soap:mustUnderstand="1"', f"h{n}") for n in range(400)), MAX_NAMED),
+        (header('soap:mustUnderstand="1"') * 400, 1),
+        (header('soap:mustUnderstand="1"', "x" * 5000), 0),
+        (header('soap:mustUnderstand="1"', "x", "urn:x?a&amp;b=" + "y" * 900), 1),
+        (header('soap:mustUnderstand="1"', "x", "urn:" + "y" * 100000), 0),
+        ('<plain soap:mustUnderstand="1"/>', 1),
+        ('<prüfung soap:mustUnderstand="1" xmlns="urn:x"/>', 1),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_the_fault_names_a_bounded_number_of_headers(kept, headers, named):
+    outcome = await kept.send("/", OURS["probe-all"].with_headers(headers))
+    assert (outcome.status, outcome.code) == (500, "MustUnderstand")
+    assert len(list(read(outcome.body).header.iterchildren(f"{{{SOAP}}}NotUnderstood"))) == named
+    assert len(outcome.body) < 30000

@@ -1,0 +1,123 @@
+"""Where notifications should not go, and what should not go with them: addresses and reference parameters.
+
+WS-Addressing 2004/08, sections 2 and 4.3; WS-Eventing 2004/08, section 3.1.
+"""
+
+import pytest
+import pytest_twisted
+from house import DEVICE_PATH, EVENTS, SCAN_PATH
+from messages import manage, subscribe
+
+from wsdgateway.soap.addressing import MAX_PARAMETER, MAX_PARAMETERS, MAX_PREFIXES
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import WSA, WSE
+
+SINK = "http://127.0.0.1:9/x"
+W = f"{{{WSE}}}"
+
+SINKS = [
+    "",
+    " ",
+    "x",
+    "file:///etc/passwd",
+    "gopher://127.0.0.1:70/_x",
+    "ftp://127.0.0.1/",
+    "javascript:alert(1)",
+    "urn:uuid:5",
+    "ldap://127.0.0.1/",
+    "unix:/run/docker.sock",
+    "data:,x",
+    "//127.0.0.1:9/",
+    "/events",
+    "http:/127.0.0.1",
+    "http://",
+    "http:///x",
+    "http://[::1",
+    "http://[x]:9/",
+    "http://127.0.0.1:99999/",
+    "http://127.0.0.1:-1/",
+    "http://127.0.0.1:x/",
+    "http://127.0.0.1:0/",
+    "http://0.0.0.0:9/",
+    "http://[::]:9/",
+    "http://255.255.255.255:9/",
+    "http://224.0.0.1:9/",
+    "http://239.255.255.250:3702/",
+    "http://[ff02::c]:9/",
+    "http://169.254.169.254/latest/",
+    "http://192.0.2.66/",
+    "http://[2001:db8::66]/",
+    "http://user:password@127.0.0.1:9/",
+    "http://user@127.0.0.1:9/",
+    "http://@127.0.0.1:9/",
+    "http://127.0.0.1:9 /x",
+    "http://127.0.0.1:9/a b",
+    "http://127.0.0.1:9/a&#13;&#10;Host: x",
+    "http://127.0.0.1\\@192.0.2.66/",
+    "http://127.0.0.1:9/\u202e",
+    "http://\uff11\uff12\uff17.0.0.1:9/",
+    "http://" + "a" * 64 + ".test/",
+    "http://a..test/",
+    "http://127.0.0.1:9/" + "x" * 5000,
+    "http://x:" + "9" * 5000 + "/",
+    "https://192.0.2.66/",
+    # The gateway itself, by any name.
+    "http://127.0.0.1:{port}/",
+    "HTTP://127.0.0.1:{port}/front-desk/scan",
+    "http://127.0.0.1:{admin}/metrics",
+    "http://[::ffff:127.0.0.1]:{port}/",
+    "http://2130706433:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://127.1:{port}/",
+    "http://0177.0.0.1:{port}/",
+    "https://127.0.0.1:{admin}/",
+]
+
+PARAMETERS = {
+    "too-many": "<v:p xmlns:v='urn:v'/>" * (MAX_PARAMETERS + 1),
+    "flood": "<wse:p/>" * 20000,
+    "too-long": f"<v:p xmlns:v='urn:v'>{'x' * MAX_PARAMETER}</v:p>",
+    "megabyte": f"<v:p xmlns:v='urn:v'>{'x' * 1000000}</v:p>",
+    "long-attribute": f"<v:p xmlns:v='urn:v' a='{'x' * MAX_PARAMETER}'/>",
+    "to": "<wsa:To>http://192.0.2.66/</wsa:To>",
+    "action": "<wsa:Action>urn:x</wsa:Action>",
+    "soap": "<soap:Body/>",
+    "fault-to": "<wsa:FaultTo/>",
+    "long-name": f"<v:{'p' * MAX_PARAMETER} xmlns:v='urn:v'/>",
+    "prefixes": "<v:p xmlns:v='urn:v' " + " ".join(f"xmlns:n{n}='u'" for n in range(MAX_PREFIXES)) + "/>",
+}
+
+
+@pytest.mark.parametrize("address", SINKS, ids=lambda address: repr(address[:40]))
+@pytest_twisted.ensureDeferred
+async def test_sinks_that_nobody_may_name(kept, address):
+    address = address.format(port=kept.port, admin=kept.admin_port)
+    code = "DestinationUnreachable" if address.strip() else "InvalidMessage"
+    await kept.refuses(SCAN_PATH, subscribe(address), code)
+    await kept.refuses(DEVICE_PATH, subscribe(SINK, end_to=address or " "), code)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_address_of_notifications_is_no_sink(kept):
+    address = f"http://127.0.0.1:{kept.port}{kept.paths[EVENTS]}"
+    await kept.refuses(SCAN_PATH, subscribe(address), "DestinationUnreachable")
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=PARAMETERS)
+@pytest_twisted.ensureDeferred
+async def test_reference_parameters(kept, parameters):
+    message = subscribe(SINK, parameters=parameters)
+    if len(message) > kept.service.config.limits.request_body:
+        assert (await kept.send(SCAN_PATH, message)).status == 413
+        return
+    await kept.refuses(SCAN_PATH, message, "InvalidMessage")
+    await kept.refuses(SCAN_PATH, message.replace(b"ReferenceParameters", b"ReferenceProperties"), "InvalidMessage")
+
+
+@pytest_twisted.ensureDeferred
+async def test_headers_of_a_sink_stay_in_their_place(kept):
+    parameter = "<v:p xmlns:v='urn:v' xmlns:wsa='urn:not-addressing' wsa:x='&lt;/soap:Header&gt;'>&lt;wsa:To&gt;</v:p>"
+    outcome = await kept.send(SCAN_PATH, subscribe(SINK, parameters=parameter))
+    made = read(outcome.body).body.find(f"{W}SubscriptionManager")
+    identifier = made.findtext(f"{{{WSA}}}ReferenceParameters/{W}Identifier")
+    assert (await kept.send(SCAN_PATH, manage("Unsubscribe", identifier))).status == 200

@@ -1,0 +1,182 @@
+"""SOAP and WS-Addressing that contradict themselves: parts that are missing, doubled, in disorder or at odds.
+
+SOAP 1.2 part 1, section 5.1; WS-Addressing 2004/08, sections 3 and 4.1.
+"""
+
+import pytest
+import pytest_twisted
+from house import DEVICE_PATH, EVENTS, MANAGER, PROBE, SCAN_PATH, Place
+from messages import SCAN, create_scan_job, envelope, get_job_elements, job_request, manage, status_event, subscribe
+from wire import RESOLVE_1_1
+
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import SOAP, WSA, WSD, WSE
+
+RESOLVE = (
+    f'<wsd:Resolve xmlns:wsd="{WSD}"><wsa:EndpointReference><wsa:Address>urn:uuid:5</wsa:Address>'
+    "</wsa:EndpointReference></wsd:Resolve>"
+)
+PLACES = {
+    "probe": Place(DEVICE_PATH, PROBE),
+    "probe-all": Place("/", PROBE),
+    "get-status": Place(MANAGER, manage("GetStatus")),
+    "subscribe": Place(SCAN_PATH, subscribe("http://127.0.0.1:9/x")),
+    "event": Place(EVENTS, status_event("1", "Completed", 2), 202),
+    "create": Place(SCAN_PATH, create_scan_job()),
+    "status": Place(SCAN_PATH, get_job_elements("1")),
+    "unknown": Place(SCAN_PATH, envelope("urn:x/y")),
+}
+DOUBLED = {
+    "action": "<wsa:Action>urn:other</wsa:Action>",
+    "action-empty": "<wsa:Action/>",
+    "action-same": f"<wsa:Action>{SCAN}/GetJobElements</wsa:Action>",
+    "message-id": "<wsa:MessageID>urn:uuid:2</wsa:MessageID>",
+    "message-id-empty": "<wsa:MessageID/>",
+    "to": "<wsa:To>http://192.0.2.9/</wsa:To>",
+    "to-flood": "<wsa:To>x</wsa:To>" * 10000,
+    "by-other-prefix": f'<w:Action xmlns:w="{WSA}">urn:other</w:Action>',
+    "by-default": f'<Action xmlns="{WSA}">urn:other</Action>',
+}
+
+
+@pytest.mark.parametrize("headers", DOUBLED.values(), ids=DOUBLED)
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest_twisted.ensureDeferred
+async def test_headers_that_stand_twice(kept, place, headers):
+    outcome = await kept.send(place.path, place.with_headers(headers))
+    assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidMessageInformationHeader", ())
+    assert (read(outcome.body).relates_to is None) is ("MessageID" in headers)
+
+
+@pytest.mark.parametrize("path", ["/", DEVICE_PATH])
+@pytest.mark.parametrize("name", ["Action", "MessageID", "To"])
+@pytest_twisted.ensureDeferred
+async def test_headers_of_the_newer_addressing_that_stand_twice(kept, path, name):
+    outcome = await kept.send(path, RESOLVE_1_1.replace(b"<s:Header>", f"<s:Header><a:{name}>x</a:{name}>".encode()))
+    assert (outcome.status, outcome.code) == (400, "InvalidMessageInformationHeader")
+
+
+HEADER, BODY = b"<soap:Header>", b"<soap:Body>"
+
+
+def swapped(message):
+    """The Header after the Body."""
+    before, _, rest = message.partition(HEADER)
+    header, _, rest = rest.partition(b"</soap:Header>")
+    body, _, end = rest.partition(b"</soap:Body>")
+    return before + body + b"</soap:Body>" + HEADER + header + b"</soap:Header>" + end
+
+
+STRUCTURES = {
+    "two-bodies": lambda m: m.replace(b"</soap:Envelope>", b"<soap:Body><a/></soap:Body></soap:Envelope>"),
+    "empty-body-first": lambda m: m.replace(BODY, b"<soap:Body/>" + BODY),
+    "two-headers": lambda m: m.replace(BODY, b"<soap:Header><a/></soap:Header>" + BODY),
+    "empty-header-first": lambda m: m.replace(HEADER, b"<soap:Header/>" + HEADER),
+    "header-after-body": swapped,
+    "header-at-the-end": lambda m: m.replace(b"</soap:Envelope>", b"<soap:Header/></soap:Envelope>"),
+    "no-body": lambda m: m[: m.index(BODY)] + b"</soap:Envelope>",
+    "body-in-header": lambda m: (
+        m[: m.index(b"</soap:Header>")]
+        + m[m.index(BODY) :].replace(b"</soap:Envelope>", b"</soap:Header></soap:Envelope>")
+    ),
+    "body-of-1.1": lambda m: m.replace(b"soap:Body", b"o:Body").replace(
+        b"<soap:Envelope ", b'<soap:Envelope xmlns:o="http://schemas.xmlsoap.org/soap/envelope/" '
+    ),
+    "soap-1.1": lambda m: m.replace(SOAP.encode(), b"http://schemas.xmlsoap.org/soap/envelope/"),
+    "soap-9": lambda m: m.replace(SOAP.encode(), b"http://www.w3.org/2099/01/soap-envelope"),
+    "no-namespace": lambda m: m.replace(SOAP.encode(), b"urn:none"),
+    "lower-case": lambda m: m.replace(b"soap:Envelope", b"soap:envelope"),
+    "wrapped": lambda m: b"<x>" + m.partition(b"?>")[2] + b"</x>",
+    "envelope-in-envelope": lambda m: (
+        f'<s:Envelope xmlns:s="{SOAP}">'.encode() + m.partition(b"?>")[2] + b"</s:Envelope>"
+    ),
+}
+
+
+@pytest.mark.parametrize("made", STRUCTURES.values(), ids=STRUCTURES)
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest_twisted.ensureDeferred
+async def test_parts_that_are_missing_doubled_or_in_disorder(kept, place, made):
+    outcome = await kept.send(place.path, made(place.message))
+    assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
+
+
+CONTRADICTIONS = {
+    "cancel-in-status": envelope(
+        f"{SCAN}/GetJobElements", "<wscn:CancelJobRequest><wscn:JobId>1</wscn:JobId></wscn:CancelJobRequest>"
+    ),
+    "create-in-elements": create_scan_job().replace(b"/CreateScanJob<", b"/GetScannerElements<"),
+    "status-in-cancel": get_job_elements("1").replace(b"/GetJobElements<", b"/CancelJob<"),
+    "image-in-status": job_request("RetrieveImage").replace(b"scan/RetrieveImage<", b"scan/GetJobElements<"),
+    "history-in-active": envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetJobHistoryRequest/>"),
+    "bare-name": envelope(f"{SCAN}/GetActiveJobs", "<wscn:CancelJob><wscn:JobId>1</wscn:JobId></wscn:CancelJob>"),
+    "2006-01": create_scan_job()
+    .replace(b"/CreateScanJob<", b"/GetScannerElements<")
+    .replace(b'2006/08/wdp/scan"', b'2006/01/wdp/scan"'),
+}
+
+
+@pytest.mark.parametrize("message", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+@pytest.mark.parametrize("path", [SCAN_PATH, MANAGER])
+@pytest_twisted.ensureDeferred
+async def test_an_action_that_the_body_contradicts_does_not_reach_the_scanner(kept, path, message):
+    outcome = await kept.send(path, message)
+    assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "code"),
+    [
+        (SCAN_PATH, envelope(f"{WSE}/Subscribe", "<wse:Unsubscribe/>"), "InvalidMessage"),
+        (MANAGER, envelope(f"{WSE}/Renew", "<wse:Unsubscribe/>"), "InvalidMessage"),
+        (DEVICE_PATH, envelope(f"{WSD}/Probe", RESOLVE), "InvalidArgs"),
+        ("/", envelope(f"{WSD}/Resolve", f'<wsd:Probe xmlns:wsd="{WSD}"/>'), "InvalidArgs"),
+        (DEVICE_PATH, get_job_elements("1"), "ActionNotSupported"),
+        ("/", get_job_elements("1"), "ActionNotSupported"),
+        (EVENTS, PROBE, "ActionNotSupported"),
+        (DEVICE_PATH, envelope(" "), "MessageInformationHeaderRequired"),
+        (SCAN_PATH, envelope("<x/>"), "MessageInformationHeaderRequired"),
+        (DEVICE_PATH, envelope("x" * 100000), "ActionNotSupported"),
+        ("/", envelope("\u202e" * 1000), "ActionNotSupported"),
+        (
+            SCAN_PATH,
+            f'<s:Envelope xmlns:s="{SOAP}"><s:Body/></s:Envelope>'.encode(),
+            "MessageInformationHeaderRequired",
+        ),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_is_asked_of_the_wrong_one(kept, path, message, code):
+    outcome = await kept.send(path, message)
+    assert (outcome.status, outcome.code, outcome.reached) == (400, code, ())
+    assert len(outcome.body) < 3000
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "<wsa:RelatesTo>urn:a</wsa:RelatesTo><wsa:RelatesTo>urn:b</wsa:RelatesTo>",
+        "<wsa:ReplyTo/><wsa:ReplyTo/>",
+        "<wsa:FaultTo/>",
+        "<wsa:ReplyTo><wsa:Address>http://192.0.2.66/</wsa:Address></wsa:ReplyTo>",
+        "<wsa:ReplyTo>urn:bare</wsa:ReplyTo>",
+        "<wsa:FaultTo><wsa:Address>file:///etc/passwd</wsa:Address></wsa:FaultTo>",
+        "<wsa:From/><wsa:Nonsense/>",
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_may_be_sloppy_is_answered_on_the_connection(kept, headers):
+    for place in (PLACES["probe"], PLACES["get-status"], PLACES["status"]):
+        outcome = await kept.send(place.path, place.with_headers(headers))
+        assert (outcome.status, outcome.code, outcome.reached) == (200, None, ())
+
+
+@pytest.mark.parametrize(
+    "message_id", ["x" * 500000, "&lt;/wsa:RelatesTo&gt;", "\u202e", "urn:uuid:<!-- -->1", "&#13;&#10;Set: x"]
+)
+@pytest_twisted.ensureDeferred
+async def test_whatever_the_message_is_called_the_answer_relates_to_it(kept, message_id):
+    message = get_job_elements("1", message_id=message_id)
+    outcome = await kept.send(SCAN_PATH, message)
+    assert (outcome.status, outcome.code) == (200, None)
+    assert read(outcome.body).relates_to == read(message).message_id

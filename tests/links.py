@@ -1,0 +1,110 @@
+"""Both sides of discovery on a Clock, with links that only take down what is sent."""
+
+from ipaddress import ip_interface
+
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+from wire import UUID
+
+from wsdgateway.bridge.presence import TYPES
+from wsdgateway.discovery.messages import Sequence, TargetService, read_message
+from wsdgateway.net import discovery as discovery_module
+from wsdgateway.net.discovery import Discovery
+from wsdgateway.net.interfaces import Interface
+from wsdgateway.net.routes import OpenPort, local_base, url_of
+from wsdgateway.net.search import Search
+from wsdgateway.net.targets import Targets, Voice
+
+LAN = Interface("lan", 2, (ip_interface("192.0.2.5/24"), ip_interface("fe80::5/64")))
+VLAN = Interface("vlan", 3, (ip_interface("198.51.100.5/24"),))
+
+
+class FakeLink:
+    """A link that takes down what is sent: (kind, message, host, port)."""
+
+    def __init__(self, reactor, interface, version, *, asks, heard):
+        self.interface, self.version, self.asks, self.heard = interface, version, asks, heard
+        self.sent, self.troubled, self.problem, self.closed = [], False, "no", False
+
+    def announce(self, data):
+        self.sent.append(("all", read_message(data)))
+
+    def ask(self, data):
+        assert self.asks
+        self.sent.append(("ask", read_message(data)))
+
+    def answer(self, data, host, port):
+        self.sent.append(((host, port), read_message(data)))
+
+    def close(self):
+        self.closed = True
+        return succeed(None)
+
+    def names(self):
+        return [message.name for _, message in self.sent]
+
+
+class StandIn:
+    """What is announced."""
+
+    def __init__(self, name="front-desk", endpoint=UUID, scopes=()):
+        self.name = name
+        self.service = TargetService(endpoint, TYPES, scopes, (), 1)
+
+    def path(self):
+        return f"/{self.name}"
+
+
+class World:
+    """One gateway's discovery with fake links, on a Clock."""
+
+    def __init__(self, monkeypatch, *, clients=("lan",), devices=("vlan",), rate=1000.0, proxy=None, missing=(),
+                 directed=(), allows=lambda *asked: True):
+        self.clock = Clock()
+        self.interfaces = {"lan": LAN, "vlan": VLAN}
+        self.dropped, self.counted, self.told, self.overdue, self.links = [], [], [], [], {}
+        self.numbers = iter(range(1, 1000000))
+        self.missing = list(missing)
+        self.doors = [OpenPort("::", 5357)]
+        monkeypatch.setattr(discovery_module, "Link", self.link)
+        voice = Voice(lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: Sequence(9, next(self.numbers)),
+                      lambda: 0.5, rate)
+        self.targets = Targets(self.clock, voice, seconds=self.clock.seconds, answer_rate=20.0, base_on=self.base_on,
+                               proxy=proxy, dropped=self.dropped.append, allows=allows)
+        self.search = Search(
+            self.clock, voice, seconds=self.clock.seconds, period=60.0, directed=directed,
+            is_own=self.is_own, missing=lambda: self.missing,
+            overdue=self.overdue.append, readdressed=lambda: self.told.append("readdressed"),
+            tell=self.told.append, dropped=self.dropped.append)
+        self.discovery = Discovery(
+            self.clock, clients=clients, devices=devices, targets=self.targets, search=self.search, is_own=self.is_own,
+            count=lambda side, name: self.counted.append((side, name)), dropped=self.dropped.append,
+            read=lambda: self.interfaces)
+
+    def is_own(self, message_id):
+        return message_id.startswith("urn:uuid:own-")
+
+    def link(self, reactor, interface, version, **more):
+        made = FakeLink(reactor, interface, version, **more)
+        self.links[interface.name, version] = made
+        return made
+
+    def base_on(self, link, client):
+        client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
+        found = local_base(link.interface.addresses, client, self.doors)
+        return None if found is None else url_of(found.interface, found.port, secure=found.secure)
+
+    def start(self):
+        self.discovery.startService()
+        return self
+
+    def pass_time(self, seconds):
+        self.clock.pump([0.01] * round(seconds * 100))
+
+    def say(self, where, data, host=None, port=50000, answer=False, version=4):
+        host = host or {"lan": "192.0.2.77", "vlan": "198.51.100.20"}[where]
+        link = self.links[where, version]
+        link.heard(link, data, host, port, answer)
+
+    def answers(self, where="lan", version=4):
+        return [(whom, message) for whom, message in self.links[where, version].sent if isinstance(whom, tuple)]
