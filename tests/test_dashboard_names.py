@@ -8,7 +8,7 @@ import pytest
 from dashboards import DASHBOARD, alerts, dashboard, filled, panels
 from prometheus_client.parser import text_string_to_metric_families
 
-from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, SHARED, Metrics
+from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, RULE, SHARED, Metrics
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
 
 SELECTOR = re.compile(r"\b(wsdgateway_\w+)(?:\{(.*?)\})?")
@@ -44,6 +44,7 @@ def samples():
     for outcome in (KEPT, SHARED, ASKED):
         metrics.kept_answer(SCANNER, GET_ACTIVE_JOBS.name, outcome)
     metrics.delayed(SCANNER)()
+    metrics.refused(SCANNER, RULE)
     metrics.image_bytes(SCANNER, 1)
     metrics.event(SCANNER, "other")
     metrics.deliveries(SCANNER)

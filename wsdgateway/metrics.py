@@ -16,7 +16,7 @@ from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
 LOCAL, DEVICE, REFUSED = "local", "device", "refused"
 OK, FAULT, ERROR = "ok", "fault", "error"
-RULE, RATE, JOBS, CONNECTIONS = REASONS = ("rule", "rate", "jobs", "connections")  # why a client is refused
+RULE, RATE, CONNECTIONS = "rule", "rate", "connections"  # why a client is refused
 KEPT, SHARED, ASKED = "kept", "shared", "asked"
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -122,7 +122,7 @@ class Metrics:
         kept.inc()
 
     def refused(self, scanner: str | None, reason: str) -> None:
-        """A client was refused something for one of `REASONS`; no scanner where that was before it named one."""
+        """A client was refused something, for a reason like `RULE`; no scanner if it named none."""
         self._refused.labels(scanner or "", reason).inc()
 
     def kept_answer(self, scanner: str, operation: str, outcome: str) -> None:

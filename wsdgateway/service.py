@@ -106,8 +106,8 @@ class GatewayService(MultiService):
             allows=lambda *asked: self._permission.allows(*asked),
             base_on=lambda link, client: self._entrances.base_on(link, client), bridging=self._bridging)
         self._bridging.around = Surroundings(
-            reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._policy,
-            self._deliveries, directed, self._finding.changed, self._finding.resolve,
+            reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
+            self._policy, self._deliveries, directed, self._finding.changed, self._finding.resolve,
             lambda device, zone: self._entrances.events_base(device, zone), self._finished)
         for scanner in config.scanner:
             if scanner.bridge:
@@ -246,6 +246,7 @@ class GatewayService(MultiService):
     def _finished(self, scanner: str, job: Job) -> None:
         status = job.status
         assert status is not None
+        self._quotas.job_ended(scanner, status.job_id)
         self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons, status.scans_completed,
                                    status.created, status.completed, self._wall()))
 

@@ -280,7 +280,7 @@ def test_the_status_is_asked_for_while_a_job_goes_on_and_right_after(bridge, raw
     elif end == "failed":
         bridge.scanner.fail(forward, FAILED, bridge.now)
     else:
-        bridge.scanner.image_ended(forward.question, whole=False)
+        bridge.scanner.image_ended(forward.question, 0.0, whole=False)
     assert not bridge.is_kept(get_scanner_elements(*STATUS))
     assert bridge.is_kept(get_scanner_elements(*DESCRIPTION))
 

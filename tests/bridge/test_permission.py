@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from wsdgateway.bridge.permission import Permission, Rule, not_allowed
-from wsdgateway.bridge.quotas import FORGOTTEN_SECONDS, MAX_JOBS, Quotas, client_of
+from wsdgateway.bridge.quotas import AFTER_IMAGE_SECONDS, FORGOTTEN_SECONDS, MAX_JOBS, Quotas, client_of
 from wsdgateway.config.reading import ConfigError, make_config
 from wsdgateway.discovery.limiting import MAX_SOURCES
 
@@ -109,10 +109,17 @@ def test_jobs_that_nobody_hears_of_any_more_do_not_count_for_ever():
     ours = quotas()
     for number in (1, 2):
         ours.job_began("10.0.0.1", "a", str(number), 0.0)
-    ours.job_lives("a", "1", FORGOTTEN_SECONDS)
-    assert ours.admits_job("10.0.0.1", FORGOTTEN_SECONDS + 1)
-    ours.job_began("10.0.0.1", "b", "1", FORGOTTEN_SECONDS + 1)
-    assert not ours.admits_job("10.0.0.1", FORGOTTEN_SECONDS + 2)
+    assert not ours.admits_job("10.0.0.1", FORGOTTEN_SECONDS - 1)
+    assert ours.admits_job("10.0.0.1", FORGOTTEN_SECONDS)
     for number in range(MAX_JOBS + 5):
         ours.job_began("10.0.0.9", "c", str(number), 0.0)
     assert len(ours._jobs) == MAX_JOBS
+
+
+def test_a_job_of_one_page_counts_no_longer_than_a_further_page_may_take():
+    ours = quotas(jobs=1)
+    ours.job_began("10.0.0.1", "a", "1", 0.0)
+    ours.image_fetched("a", "1", 10.0)
+    ours.image_fetched("a", "unknown", 10.0)
+    assert not ours.admits_job("10.0.0.1", 10.0 + AFTER_IMAGE_SECONDS - 1)
+    assert ours.admits_job("10.0.0.1", 10.0 + AFTER_IMAGE_SECONDS)

@@ -5,16 +5,27 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_twisted
-from messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
+from messages import (
+    SCAN,
+    create_scan_job,
+    created_job,
+    envelope,
+    fault,
+    get_job_elements,
+    job_request,
+    status_event,
+    subscribe,
+)
 from peers import ask
 from test_admin import request
 from test_clients import Granted
 from test_events import Subscribed, until
 from test_reload import File
 from test_standin import GET, found, probe
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
+from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 
@@ -123,3 +134,52 @@ async def test_this_host_is_not_limited_unless_it_is_said(gateway, device):
         "client_requests": 1, "client_connections": 1, "client_jobs": 1})
     answers = [await ask(service.port, "/front-desk", envelope("urn:x")) for _ in range(20)]
     assert {head.status for head, _ in answers} == {400}
+
+
+@pytest.mark.parametrize("end", ["fault", "cancel", "event", "lost"])
+@pytest_twisted.ensureDeferred
+async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
+    created = iter(range(1, 100))
+
+    def handle(asked):
+        name = read(asked.request.body).action.rpartition("/")[2]
+        if name == "CreateScanJob":
+            asked.answer(created_job(str(next(created))))
+        elif name == "RetrieveImage":
+            asked.answer(fault("wscn:ClientErrorNoImagesAvailable"), b"400 Bad Request")
+        else:
+            asked.answer(envelope(f"{SCAN}/CancelJobResponse"))
+
+    device.handle = handle
+    service = await gateway(device.url, scanner={"events": "off"}, limits={"client_jobs": 2, "unlimited": []})
+
+    async def create(number):
+        head, body = await ask(service.port, PATH, create_scan_job(f"urn:uuid:create-{number}"))
+        return head.status, fault_of(read(body))
+
+    if end == "event":  # a job that was created beside others is not known by its first event
+        together = [await create(number) for number in range(5)]
+    else:
+        together = await gatherResults([Deferred.fromCoroutine(create(number)) for number in range(5)])
+    assert sorted(together) == [(200, None)] * 2 + [(500, "ServerErrorTemporaryError")] * 3
+    assert await count(service, "jobs") == 3
+    if end == "fault":
+        await ask(service.port, PATH, job_request("RetrieveImage", "1"))
+    elif end == "cancel":
+        await ask(service.port, PATH, job_request("CancelJob", "1"))
+    elif end == "event":
+        service.scanner.bridge.table.announced(JobStatus("1", "Completed"), 0.0)
+        service.scanner._store_finished()
+    assert (await create(9))[0] == (500 if end == "lost" else 200)
+    assert (await create(10))[0] == 500
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_unknown_action_opens_no_way_to_what_is_forbidden(gateway, device):
+    service = await gateway(device.url, scanner={"events": "off"}, allow=[
+        {"operations": ["CreateScanJob"], "deny": True}])
+    disguised = create_scan_job().replace(b"/CreateScanJob<", b"/Vendor<")
+    assert b"/Vendor<" in disguised
+    head, body = await ask(service.port, PATH, disguised)
+    assert (head.status, fault_of(read(body))) == (403, "NotAllowed")
+    assert device.requests == []

@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 
 from wsdgateway.bridge.decisions import Answer, Reply
 from wsdgateway.bridge.permission import Permission
+from wsdgateway.bridge.quotas import no_quotas
 from wsdgateway.bridge.routing import Endpoint, route
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
@@ -155,7 +156,7 @@ class Model(RuleBasedStateMachine):
         self.scanner = Scanner(
             ScannerOptions("s", scan="http://192.0.2.20/scan", client_retry=GIVE_UP, expires=GRANT, client_queue=1000),
             Surroundings(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
-                         ExchangeLog(), self.store, Permission(), policy, self, None, lambda name: None,
+                         ExchangeLog(), self.store, Permission(), no_quotas(), policy, self, None, lambda name: None,
                          lambda uuid: None, self.base, lambda *_: None))
         life = self.clock
         # What is left of a killed process does nothing any more.

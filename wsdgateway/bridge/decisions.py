@@ -42,9 +42,10 @@ class Answer:
 
 @attrs.frozen(eq=False)
 class Refuse:
-    """A fault of the gateway's own."""
+    """A fault of the gateway's own; `limit` names the bound of a client's that it is about, if it is."""
 
     fault: Fault
+    limit: str | None = None
 
 
 @attrs.frozen(eq=False)

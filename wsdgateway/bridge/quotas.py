@@ -15,9 +15,11 @@ from wsdgateway.soap.faults import Fault
 
 Network = IPv4Network | IPv6Network
 
+JOBS_AT_ONCE = "jobs"  # as the metrics call it
 MAX_JOBS = 10000  # that are known to be somebody's, of all clients together
-# WS-Scan: a scanner ends a job by itself 60 seconds after the last RetrieveImage; nobody may tell us.
-FORGOTTEN_SECONDS = 120.0
+# Nobody may tell us that a job is over. A scanner ends one by itself 60 seconds after the last RetrieveImage (WS-Scan),
+# and most have no more than one page, after which no client asks again.
+FORGOTTEN_SECONDS, AFTER_IMAGE_SECONDS = 120.0, 15.0
 
 
 @lru_cache(maxsize=8192)
@@ -63,28 +65,29 @@ class Quotas:
         """Whether the client may begin another job."""
         if not self.is_limited(client):
             return True
-        while self._jobs and now - next(iter(self._jobs.values()))[1] > FORGOTTEN_SECONDS:
-            self._jobs.popitem(last=False)
         owner = client_of(client)
-        return sum(whose == owner for whose, _ in self._jobs.values()) < self.most_jobs
+        return sum(whose == owner and now < until for whose, until in self._jobs.values()) < self.most_jobs
 
     def job_began(self, client: str, scanner: str, job_id: Hashable, now: float) -> None:
         """A job was created for the client; while it is being asked for, whatever stands for it is its JobId."""
-        self._jobs[scanner, job_id] = client_of(client), now
-        self._jobs.move_to_end((scanner, job_id))
+        self._jobs[scanner, job_id] = client_of(client), now + FORGOTTEN_SECONDS
         if len(self._jobs) > MAX_JOBS:
             self._jobs.popitem(last=False)
 
-    def job_lives(self, scanner: str, job_id: str, now: float) -> None:
-        """Somebody has fetched an image of the job."""
+    def image_fetched(self, scanner: str, job_id: str, now: float) -> None:
+        """An image of the job has gone to somebody."""
         known = self._jobs.get((scanner, job_id))
         if known is not None:
-            self._jobs[scanner, job_id] = known[0], now
-            self._jobs.move_to_end((scanner, job_id))
+            self._jobs[scanner, job_id] = known[0], now + AFTER_IMAGE_SECONDS
 
     def job_ended(self, scanner: str, job_id: Hashable) -> None:
         """The job is over."""
         self._jobs.pop((scanner, job_id), None)
+
+
+def no_quotas() -> Quotas:
+    """For whoever has no clients to tell apart: nobody is limited."""
+    return Quotas(requests=1.0, connections=1, jobs=1, unlimited=(ip_network("0.0.0.0/0"), ip_network("::/0")))
 
 
 def too_many_jobs(most: int) -> Fault:

@@ -89,6 +89,17 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
     return routed
 
 
+def asked_for(question: Question | EventingRequest | DeviceRequest) -> tuple[str, ...]:
+    """The operations that a client has to be allowed: the one of the action, and what the Body asks for beside that.
+
+    A scanner may go by the Body where it does not know the action.
+    """
+    if isinstance(question, DeviceRequest):
+        return (question.name,)
+    promised = operation_in(question.envelope.body) if question.operation is OTHER else None
+    return (question.operation.name,) if promised is None else (question.operation.name, promised.name)
+
+
 def _envelope(raw: bytes, endpoint: Endpoint) -> Envelope:
     """The message, by the WS-Addressing that it speaks. Raises `Malformed`."""
     envelope = read(raw)

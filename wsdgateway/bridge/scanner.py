@@ -28,6 +28,7 @@ from wsdgateway.bridge.intake import Notification
 from wsdgateway.bridge.jobtable import JobTable
 from wsdgateway.bridge.kept import KeptAnswers, Lasting
 from wsdgateway.bridge.outcomes import Outcomes
+from wsdgateway.bridge.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
 from wsdgateway.bridge.resends import Resends, is_success
 from wsdgateway.bridge.rewriting import forwarded, related
 from wsdgateway.bridge.sharing import Subject
@@ -66,8 +67,10 @@ class BridgedScanner:
 
     def __init__(self, name: str, *, max_age: float, poll_interval: float, history: int,
                  new_id: Callable[[], str], authorities: frozenset[str] = frozenset(),
-                 max_subscriptions: int = 1000, elements: float = 300.0, cache: bool = True) -> None:
+                 max_subscriptions: int = 1000, elements: float = 300.0, cache: bool = True,
+                 quotas: Quotas | None = None) -> None:
         self.name = name
+        self._quotas = quotas or no_quotas()
         self.device: str | None = None
         self.endpoints: tuple[str, str] | None = None
         self.table = JobTable(max_age=max_age, poll_interval=poll_interval, history=history)
@@ -118,7 +121,12 @@ class BridgedScanner:
                 return Join(earlier)
             if earlier is not None:
                 return Pass(earlier)
-        return self._read_alike(question, now)
+            if not self._quotas.admits_job(question.client, now):
+                return Refuse(too_many_jobs(self._quotas.most_jobs), JOBS_AT_ONCE)
+        decision = self._read_alike(question, now)
+        if question.operation is CREATE_SCAN_JOB and isinstance(decision, Forward):
+            self._quotas.job_began(question.client, self.name, decision, now)
+        return decision
 
     def _read_alike(self, question: Question, now: float, asks: int = 0) -> Decision:
         """What is kept for everybody, or asked for everybody; anything else goes to the device."""
@@ -234,6 +242,7 @@ class BridgedScanner:
 
     def _end(self, forward: Forward, now: float) -> Sent:
         self._creating.discard(forward)
+        self._quotas.job_ended(self.name, forward)
         self._kept.ended(forward)
         if forward.question.operation in _AT_WORK:
             self._kept.doubt(Subject.STATUS)
@@ -252,6 +261,7 @@ class BridgedScanner:
         job_id = self._job_id(forward)
         if operation is CANCEL_JOB:
             if job_id is not None:
+                self._quotas.job_ended(self.name, job_id)
                 self._outcomes.drop(job_id)
                 self.table.canceled(job_id, accepted=is_success(reply))
             return True
@@ -268,6 +278,7 @@ class BridgedScanner:
         if operation is CREATE_SCAN_JOB:
             created = read_created(envelope.body)
             if created is not None:
+                self._quotas.job_began(forward.question.client, self.name, created.job_id, sent.at)
                 known = self.table.get(created.job_id)
                 self.suspects_reboot = self.suspects_reboot or (known is not None and known.since < sent.moment)
                 if self.table.created(created.job_id, sent.moment,
@@ -320,12 +331,20 @@ class BridgedScanner:
             self.table.listening = listening
             self._kept.doubt(*Subject)
 
-    def image_ended(self, question: Question, *, whole: bool) -> None:
+    def image_refused(self, question: Question) -> None:
+        """The device gave no image of this job, most often for there are no more."""
+        job_id = job_id_of(question.envelope.body)
+        if job_id is not None:
+            self._quotas.job_ended(self.name, job_id)
+
+    def image_ended(self, question: Question, now: float, *, whole: bool) -> None:
         """An image of this job went by, or broke off. If none of its events came before, does the device know us?"""
         self._kept.doubt(Subject.STATUS)
         if not whole:
             return
         job_id = job_id_of(question.envelope.body)
+        if job_id is not None:
+            self._quotas.image_fetched(self.name, job_id, now)
         job = self.table.get(job_id) if job_id is not None else None
         if self.table.listening and job is not None and job.status is None:
             self.suspects_reboot = True

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure as TwistedFailure
 
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Outcome, Pass, Question, Refuse, Reply
-from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, Rejected, route
+from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, Rejected, asked_for, route
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.http.messages import FRAMING, end_to_end, first, is_soap, media_type
 from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, SHARED, Metrics
@@ -71,8 +71,7 @@ class Exchanges:
             turn.refuse(question.fault, question.relates_to, self._new_id())
             self._accounts.client(turn, question.operation, REFUSED, started, question.envelope)
             return
-        name = question.name if isinstance(question, DeviceRequest) else question.operation.name
-        if not self._turnstile.admits(turn, name, question.envelope, started):
+        if not all(self._turnstile.admits(turn, name, question.envelope, started) for name in asked_for(question)):
             return
         if isinstance(question, DeviceRequest):
             asking = Deferred.fromCoroutine(self._serve_device(turn, question, started))
@@ -176,6 +175,8 @@ class Exchanges:
             turn.pass_on(reply.status, reply.reason, list(reply.headers), reply.body)
         else:
             turn.refuse(decision.fault, message_id, self._new_id())
+            if decision.limit is not None:
+                self._accounts.refused(decision.limit)
             return source if source == DEVICE else REFUSED
         return source
 
@@ -228,7 +229,7 @@ class Exchanges:
             else:
                 self._count(call, OK if response.head.status < 400 else FAULT)
             if call.operation is RETRIEVE_IMAGE:
-                self._bridge.image_ended(forward.question, whole=broken is None)
+                self._bridge.image_ended(forward.question, self._seconds(), whole=broken is None)
                 self._after_learning()
             return None
         try:
@@ -237,6 +238,8 @@ class Exchanges:
             self._warn(call, turn, error)
             return Failure(fault_for(error))
         self._count(call, OK if reply.status < 400 else FAULT)
+        if call.operation is RETRIEVE_IMAGE and reply.status >= 400:
+            self._bridge.image_refused(forward.question)
         return reply
 
     def _account(self, turn: Turn, question: Question, source: str, started: float) -> None:

@@ -56,7 +56,7 @@ class Scanner:
         self.bridge = BridgedScanner(
             options.name, max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
             new_id=around.new_id, authorities=options.authorities, max_subscriptions=options.max_subscriptions,
-            elements=options.elements, cache=options.cache)
+            elements=options.elements, cache=options.cache, quotas=around.quotas)
         self._pace = Pace(options.max_rate, around.metrics.delayed(self.name))
         self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
                                         on_reachable=self._reachability_changed)

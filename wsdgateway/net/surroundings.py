@@ -7,6 +7,7 @@ import attrs
 
 from wsdgateway.bridge.job import Job
 from wsdgateway.bridge.permission import Permission
+from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.bridge.sinks import Network
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
@@ -74,6 +75,7 @@ class Surroundings:
     log: ExchangeLog
     store: Keeping
     permission: Permission
+    quotas: Quotas
     policy: SinkPolicy
     deliveries: Deliveries
     directed: DirectedDiscovery
