@@ -190,6 +190,9 @@ class Pace:
         self._asked.pop(job_id, None)
 
     def answered(self, job_id, sent):
-        """It answered with a status to the request of that moment; one that is in doubt since then counts no more."""
-        if sent > max(self._doubted.get(job_id, 0.0), self._doubted.get(None, 0.0)):
+        """It answered with a status to the request of that moment; one that is in doubt since then counts no more.
+
+        Nor does one that was sent just after: what has passed here the gateway may not have read yet.
+        """
+        if sent > max(self._doubted.get(job_id, 0.0), self._doubted.get(None, 0.0)) + self.SLACK:
             self._asked[job_id] = sent

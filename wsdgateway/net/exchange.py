@@ -71,8 +71,9 @@ class Exchanges:
             turn.refuse(question.fault, question.relates_to, self._new_id())
             self._accounts.client(turn, question.operation, REFUSED, started, question.envelope)
             return
-        if not all(self._turnstile.admits(turn, name, question.envelope, started) for name in asked_for(question)):
-            return
+        for name in asked_for(question):
+            if not self._turnstile.admits(turn, name, question.envelope, started):
+                return
         if isinstance(question, DeviceRequest):
             asking = Deferred.fromCoroutine(self._serve_device(turn, question, started))
             asking.addErrback(self._failed, turn, started)

@@ -72,7 +72,8 @@ class Reception:
             turn.answer(405, b"SOAP is sent by POST.\n", _TEXT, ((b"Allow", b"POST"),))
         elif not is_soap(request.content_type):
             turn.answer(415, b"Send SOAP 1.2 as application/soap+xml.\n", _TEXT)
-        elif b"/events/" not in request.path and not self._quotas.admits_request(turn.client, self._accounts.now()):
+        elif self._quotas.is_limited(turn.client) and b"/events/" not in request.path and (
+                not self._quotas.admits_request(turn.client, self._accounts.now())):
             turn.answer(429, b"This client asks too often; wait a second.\n", _TEXT, ((b"Retry-After", b"1"),))
             self._accounts.refused(RATE)
         else:

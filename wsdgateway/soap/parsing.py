@@ -65,7 +65,8 @@ def parse(data: bytes) -> etree._Element:
     """
     if len(data) > MAX_NAMESPACES * _SHORTEST and sum(map(data.count, _DECLARATIONS)) > MAX_NAMESPACES:
         raise Malformed(f"more than {MAX_NAMESPACES} namespaces are declared")
-    if (b"<!DOCTYPE" in data or not data.startswith(_USUAL)) and _declares_document_type(data):
+    usual = data.startswith(_USUAL) and b"<!DOCTYPE" not in data
+    if not usual and _declares_document_type(data):
         raise Malformed("a document type declaration is not allowed in SOAP")
     try:
         root = etree.fromstring(data, _parser)
@@ -75,6 +76,8 @@ def parse(data: bytes) -> etree._Element:
     for problem in _parser.error_log:
         if problem.level != etree.ErrorLevels.WARNING:
             raise Malformed(f"not well-formed XML: {problem.message[:200]}")
+    if usual:
+        return root
     about = root.getroottree().docinfo
     if about.internalDTD is not None:
         raise Malformed("a document type declaration is not allowed in SOAP")
