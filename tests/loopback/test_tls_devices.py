@@ -144,8 +144,11 @@ async def test_the_address_for_events_may_be_https(gateway, device):
     assert b"<wsa:Address>https://gateway.example:5358/front-desk/events/" in (await device.next()).request.body
 
 
+@pytest.mark.parametrize(("lenient", "answered"), [
+    (False, (500, "ServerErrorInternalError")), (True, (200, None))])
 @pytest_twisted.ensureDeferred
-async def test_what_ends_without_a_word_is_not_whole(gateway, shows, tmp_path):
+async def test_what_ends_without_a_word_is_not_whole_unless_the_device_knows_no_better(
+        gateway, shows, tmp_path, lenient, answered):
     certified = Certified(tmp_path, "scanner", "127.0.0.1")
     device = await shows(certified)
     whole = status_response("1")
@@ -155,9 +158,10 @@ async def test_what_ends_without_a_word_is_not_whole(gateway, shows, tmp_path):
         asked.connection.transport.transport.loseConnection()  # TCP's end, without TLS'
 
     device.handle = cut_off
-    service = await gateway(device.url, scanner={"events": "off", "pin": pin_of(certified.certificate)})
+    service = await gateway(device.url, scanner={"events": "off", "pin": pin_of(certified.certificate),
+                                                 "lenient": lenient})
     status, envelope = await read_status(service)
-    assert (status, fault_of(envelope)) == (500, "ServerErrorInternalError")
+    assert (status, fault_of(envelope)) == answered
 
 
 @pytest_twisted.ensureDeferred

@@ -159,7 +159,8 @@ class DeviceConnection(TwistedProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost = True
         self._not_ready(reason.value)
-        if self._reader is not None and self.address.secure and not reason.check(ConnectionDone):
+        if (self._reader is not None and self.address.secure and not reason.check(ConnectionDone)
+                and not self._owner.lenient):
             # RFC 9112 section 9.8: an end that the device has not announced may be somebody else's doing.
             self._broken(BadDevice(self._peer(), "it broke off"))
         if self._reader is not None:

@@ -48,6 +48,7 @@ class Trust:
             root = platformTrust() if self.ca is None else trustRootFromCertificates(
                 [TwistedCertificate(as_openssl(one)) for one in read_certificates(self.ca)])
         context = CertificateOptions(trustRoot=root, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
+        context.set_options(SSL.OP_NO_RENEGOTIATION)  # whoever has been judged stays who it is
         if not by_name:
             context.set_cipher_list(b"DEFAULT" + _ANY_STRENGTH)
         return context
