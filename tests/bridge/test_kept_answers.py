@@ -20,11 +20,11 @@ from messages import (
     status_response,
 )
 
-from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
+from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.intake import read_notification
 from wsdgateway.bridge.kept import MAX_ANSWER, MAX_KEPT
 from wsdgateway.bridge.routing import Endpoint, route
-from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.bridge.scanner import MAX_STATUS_ASKS, BridgedScanner
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import temporary_error
 from wsdgateway.soap.namespaces import WSCN
@@ -98,7 +98,6 @@ def bridge():
     get_scanner_elements("ScannerDescription"), get_scanner_elements("wscn:ScannerDescription"),
     get_scanner_elements("ScannerDescription").replace(b"wscn:ScannerDescription", b"\n ScannerDescription "),
     get_scanner_elements("ScannerDescription").replace(b"wscn", b"s"),
-    get_scanner_elements("ScannerDescription", headers="<v:x xmlns:v='u:v'/>"),
     get_scanner_elements("ScannerDescription").replace(b"<wscn:Name>", b"<!-- why --><wscn:Name>")])
 def test_requests_for_the_same_are_alike(bridge, raw):
     bridge.keep()
@@ -106,6 +105,7 @@ def test_requests_for_the_same_are_alike(bridge, raw):
 
 
 @pytest.mark.parametrize("raw", [
+    get_scanner_elements("ScannerDescription", headers="<v:x xmlns:v='u:v'/>"),
     get_scanner_elements("v:Thing", headers="<v:x xmlns:v='u:v'/>"), get_scanner_elements("wse:ScannerDescription"),
     get_scanner_elements("ScannerDescription", "Unknown"), get_scanner_elements(),
     get_scanner_elements("ScannerDescription", "ScannerDescription"),
@@ -359,11 +359,17 @@ def test_a_fault_says_nothing_that_could_be_outdated(bridge):
 
 def test_a_scanner_that_announces_without_end_is_not_asked_without_end(bridge):
     decision = bridge.ask(get_scanner_elements(*STATUS))
-    for number in range(MAX_ASKS):
+    waiting = bridge.ask(get_scanner_elements(*STATUS))
+    for number in range(MAX_STATUS_ASKS):
         assert isinstance(decision, Forward)
+        last = decision
         bridge.tell(announcement(STATUS_EVENTS[0], message_id=f"urn:uuid:{number}"))
         decision = bridge.learn(decision, scanner_elements(*STATUS))
-    assert isinstance(decision, Refuse)
+    assert isinstance(decision, Pass)
+    assert isinstance(waiting, Join)
+    outcome = Reply(200, SOAP_TYPE, scanner_elements(*STATUS))
+    assert isinstance(bridge.scanner.joined(bridge.question(get_scanner_elements(*STATUS)), last, outcome, 0.0), Pass)
+    assert not bridge.is_kept(get_scanner_elements(*STATUS))
 
 
 # Lists of jobs.

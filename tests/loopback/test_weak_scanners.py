@@ -10,9 +10,12 @@ from messages import (
     create_scan_job,
     created_job,
     envelope,
+    fault,
+    get_job_elements,
     get_scanner_elements,
     job_request,
     scanner_elements,
+    status_response,
 )
 from peers import ask, connect, post
 from test_events import until
@@ -233,3 +236,52 @@ async def test_what_the_gateway_asks_for_itself_counts(gateway, device):
     await service.scanner.requests.own(device.url, GET_SCANNER_ELEMENTS, DESCRIPTION)
     assert (await ask(service.port, PATH, ACTIVE))[0].status == 200
     assert sample(service, "wsdgateway_device_delayed_total") == 1
+
+
+@pytest.mark.parametrize(("headers", "edit"), [
+    (b"Authorization: Basic c2VjcmV0\r\n", lambda raw: raw), (b"Range: bytes=0-1\r\n", lambda raw: raw),
+    (b"X-Vendor: 1\r\n", lambda raw: raw),
+    (b"", lambda raw: raw.replace(b"http://gateway.test:5357/front-desk/scan", b"urn:nonsense")),
+    (b"", lambda raw: raw.replace(b"<soap:Header>", b'<soap:Header><v:token xmlns:v="urn:v">1</v:token>')),
+    (b"", lambda raw: re.sub(rb"<wsa:MessageID>.*?</wsa:MessageID>", b"", raw))])
+@pytest_twisted.ensureDeferred
+async def test_what_an_odd_request_gets_is_nobody_elses(gateway, device, headers, edit):
+    service = await gateway(device.url, scanner=OFF)
+    odd = edit(DESCRIPTION)
+    assert headers or odd != DESCRIPTION
+    refused = ensureDeferred(ask(service.port, PATH, odd, headers=headers))
+    first = await device.next()
+    usual = [ensureDeferred(ask(service.port, PATH, DESCRIPTION)) for _ in range(2)]
+    second = await device.next()
+    first.answer(fault("wscn:InvalidArgs"), b"400 Bad Request")
+    assert (await refused)[0].status == 400
+    second.answer(scanner_elements("ScannerDescription", relates_to="urn:uuid:mine"))
+    assert {(await one)[0].status for one in usual} == {200}
+    assert (await ask(service.port, PATH, DESCRIPTION))[0].status == 200
+    assert len(device.requests) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_odd_read_of_a_job_is_nobody_elses(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    body = get_job_elements("7")
+    refused = ensureDeferred(ask(service.port, PATH, body, headers=b"Authorization: Basic c2VjcmV0\r\n"))
+    first = await device.next()
+    usual = ensureDeferred(ask(service.port, PATH, body))
+    second = await device.next()
+    first.answer(fault("wscn:ClientErrorInvalidJobToken"), b"400 Bad Request")
+    assert (await refused)[0].status == 400
+    second.answer(status_response("7"))
+    assert (await usual)[0].status == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_announces_faster_than_it_answers_is_believed_in_the_end(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    reading = ensureDeferred(ask(service.port, PATH, STATUS))
+    for _ in range(2):
+        asked_now = await device.next()
+        service.scanner.bridge._kept.notified("ScannerStatusSummaryEvent")
+        asked_now.answer(scanner_elements("ScannerStatus"))
+    assert (await reading)[0].status == 200
+    assert len(device.requests) == 2

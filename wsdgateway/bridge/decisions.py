@@ -7,6 +7,7 @@ A `Question` leads to an `Answer`, a `Refuse`, a `Forward` or a `Join`; what cam
 import attrs
 
 from wsdgateway.bridge.sharing import Read
+from wsdgateway.http.messages import Headers
 from wsdgateway.scan.jobelements import JobElementsRequest
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope
@@ -18,7 +19,7 @@ MAX_ASKS = 4
 
 @attrs.frozen(eq=False)
 class Question:
-    """A client's request. `client` is its IP address; `wanted` is read from a GetJobElements.
+    """A client's request. `client` is its IP address, `fields` HTTP's; `wanted` is read from a GetJobElements.
 
     `read` says what it asks, where another client's answer would do for it.
     """
@@ -30,6 +31,7 @@ class Question:
     host: bytes
     wanted: JobElementsRequest | None = None
     read: Read | None = None
+    fields: Headers = attrs.field(factory=list)
 
 
 @attrs.frozen(eq=False)

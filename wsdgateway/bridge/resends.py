@@ -70,3 +70,11 @@ def is_success(reply: Reply) -> bool:
         return fault_of(read(reply.body)) is None
     except Malformed:
         return False
+
+
+def fault_in(reply: Reply) -> str | None:
+    """The name of the fault in a device's answer, if there is one."""
+    try:
+        return fault_of(read(reply.body))
+    except Malformed:
+        return None

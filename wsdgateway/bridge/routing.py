@@ -12,6 +12,7 @@ from wsdgateway.bridge.decisions import Question
 from wsdgateway.bridge.sharing import read_alike
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.eventing.source import identifier_of
+from wsdgateway.http.messages import Headers
 from wsdgateway.scan.jobelements import read_request
 from wsdgateway.scan.operations import (
     EVENTING_OPERATIONS,
@@ -27,6 +28,8 @@ from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, 
 from wsdgateway.soap.namespaces import WSA_2005_08
 from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
+
+NO_FIELDS: Headers = []
 
 
 class Endpoint(Enum):
@@ -68,19 +71,20 @@ class DeviceRequest:
     name: str
 
 
-def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes,
-          subscription: str | None = None) -> Question | EventingRequest | DeviceRequest | Rejected:
+def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes, subscription: str | None = None,
+          fields: Headers = NO_FIELDS) -> Question | EventingRequest | DeviceRequest | Rejected:
     """The question in a request's body, or why there is none to ask.
 
     `subscription` is what the path names at a subscription's address. It counts only where the message has no
     wse:Identifier, since clients in the field send everything to the first address that they were given.
+    `fields` are those of its head.
     A message that is ours to answer is refused if it must be understood and can't be.
     """
     try:
         envelope = _envelope(raw, endpoint)
     except Malformed as error:
         return Rejected(unreadable("request", error), error.message_id)
-    routed = _routed(envelope, raw, endpoint, client, host, subscription)
+    routed = _routed(envelope, raw, endpoint, client, host, subscription, fields)
     if not isinstance(routed, Question):
         fault = not_understood(envelope)
         if fault is not None:
@@ -111,7 +115,7 @@ def _envelope(raw: bytes, endpoint: Endpoint) -> Envelope:
 
 
 def _routed(envelope: Envelope, raw: bytes, endpoint: Endpoint, client: str, host: bytes,
-            subscription: str | None) -> Question | EventingRequest | DeviceRequest | Rejected:
+            subscription: str | None, fields: Headers) -> Question | EventingRequest | DeviceRequest | Rejected:
     action = envelope.action
     if action is None:
         return Rejected(action_missing(), envelope.message_id, envelope=envelope)
@@ -132,4 +136,4 @@ def _routed(envelope: Envelope, raw: bytes, endpoint: Endpoint, client: str, hos
     if operation is GET_JOB_ELEMENTS and not envelope.obliges:
         wanted = read_request(envelope.body)
     read_of_many = read_alike(operation, envelope) if operation.common else None
-    return Question(envelope, raw, operation, client, host, wanted, read_of_many)
+    return Question(envelope, raw, operation, client, host, wanted, read_of_many, fields)

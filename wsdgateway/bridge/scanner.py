@@ -29,14 +29,20 @@ from wsdgateway.bridge.jobtable import JobTable
 from wsdgateway.bridge.kept import KeptAnswers, Lasting
 from wsdgateway.bridge.outcomes import Outcomes
 from wsdgateway.bridge.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
-from wsdgateway.bridge.resends import Resends, is_success
-from wsdgateway.bridge.rewriting import forwarded, related
-from wsdgateway.bridge.sharing import Subject
+from wsdgateway.bridge.resends import Resends, fault_in, is_success
+from wsdgateway.bridge.rewriting import forwarded, names_gateway, related
+from wsdgateway.bridge.sharing import Subject, is_usual
 from wsdgateway.bridge.subscriptions import Subscriptions
 from wsdgateway.scan.destinations import token_of
 from wsdgateway.scan.jobelements import JOB_STATUS, read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
-from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
+from wsdgateway.scan.operations import (
+    CANCEL_JOB,
+    CREATE_SCAN_JOB,
+    GET_JOB_ELEMENTS,
+    GET_SCANNER_ELEMENTS,
+    RETRIEVE_IMAGE,
+)
 from wsdgateway.scan.operations import JOB_STATUS as JOB_STATUS_EVENT
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of, temporary_error
@@ -44,7 +50,12 @@ from wsdgateway.soap.parsing import Malformed
 from wsdgateway.soap.seen import Seen
 
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
+# RetrieveImage: the job is over. Others say that the client asked wrongly, or that the device is busy.
+_NO_MORE = ("ClientErrorNoImagesAvailable", JOB_NOT_FOUND, "ClientErrorJobCanceled", "ClientErrorJobCancelled")
 # Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
+
+# A scanner that announces its state more often than it answers is asked for it so often, and then believed.
+MAX_STATUS_ASKS = 2
 
 # What a scanner does one of these for shows in its ScannerStatus, and clients ask for that right afterwards.
 _AT_WORK = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB)
@@ -130,7 +141,10 @@ class BridgedScanner:
 
     def _read_alike(self, question: Question, now: float, asks: int = 0) -> Decision:
         """What is kept for everybody, or asked for everybody; anything else goes to the device."""
-        return self._kept.find(question, self._new_id, now) or self._forward(question, asks)
+        found = None
+        if question.read is not None and self._is_alike(question):
+            found = self._kept.find(question, self._new_id, now)
+        return found or self._forward(question, asks)
 
     def _read_job(self, question: Question, now: float, at_least: int | None = None, asks: int = 0) -> Decision:
         wanted = question.wanted
@@ -139,6 +153,8 @@ class BridgedScanner:
                                    now=now, at_least=at_least)
         if body is not None:
             return Answer(body)
+        if not self._is_alike(question):
+            return self._forward(question, asks)
         if wanted.status_only:
             known = self._outcomes.recent(wanted.job_id, now)
             if known is not None:
@@ -156,20 +172,38 @@ class BridgedScanner:
         token = self._token(question)
         if isinstance(token, Refuse):
             return token
-        host = question.host.decode("latin-1").lower()
-        hosts = self._authorities | {host} if host else self._authorities
-        forward = Forward(question, forwarded(question.envelope, question.raw, scanner=self.name, hosts=hosts,
-                                              device=self.device, endpoints=self.endpoints, token=token),
-                          asks + 1, shared=question.read is not None and self._kept.enabled)
+        body = forwarded(question.envelope, question.raw, scanner=self.name, hosts=self._hosts(question),
+                         device=self.device, endpoints=self.endpoints, token=token)
+        forward = Forward(question, body, asks + 1, shared=(
+            question.read is not None and self._kept.enabled and self._may_share(question)))
         if forward.shared:
             self._kept.asked(forward)
         if question.operation is CREATE_SCAN_JOB:
             self._resends.started(forward)
             self._creating.add(forward)
         wanted = question.wanted
-        if wanted is not None and wanted.wanted and JOB_STATUS in wanted.wanted:
+        if wanted is not None and wanted.wanted and JOB_STATUS in wanted.wanted and self._may_share(question):
             self._reading.setdefault(wanted.job_id, forward)
         return forward
+
+    def _hosts(self, question: Question) -> frozenset[str]:
+        """The authorities that we are known by to whoever asks."""
+        host = question.host.decode("latin-1").lower()
+        return self._authorities | {host} if host else self._authorities
+
+    def _may_share(self, question: Question) -> bool:
+        """Whether what the scanner answers to this may be anybody's who asks the same.
+
+        Without a MessageID, which WS-Addressing wants of every request, it may be a fault.
+        """
+        return question.envelope.message_id is not None and self._is_alike(question)
+
+    def _is_alike(self, question: Question) -> bool:
+        """Whether another's answer will do: the request is usual, and sent to us."""
+        to = question.envelope.to or ""
+        return is_usual(question.envelope, question.fields) and (
+            names_gateway(to, self.name, self._hosts(question))
+            or (self.endpoints is not None and to.lower() == self.endpoints[0]))
 
     def _token(self, question: Question) -> str | Refuse | None:
         """The DestinationToken that the scanner knows for the client's, where it is another one by now."""
@@ -194,7 +228,7 @@ class BridgedScanner:
         if question.operation is CREATE_SCAN_JOB:
             return self._share(question, outcome)
         if question.read is not None:
-            if self._kept.is_outdated(forward):
+            if self._kept.is_outdated(forward) and not self._is_enough(forward):
                 return self._read_alike(question, now, forward.asks)
             return self._kept.share(question, forward, self._new_id) or self._share(question, outcome)
         assert question.wanted is not None
@@ -210,6 +244,10 @@ class BridgedScanner:
             return Pass(outcome)
         return Pass(attrs.evolve(outcome, body=related(outcome.body, question.envelope.message_id)))
 
+    def _is_enough(self, forward: Forward) -> bool:
+        """Whether the scanner's elements have been asked for often enough, outdated as they may be."""
+        return forward.asks >= MAX_STATUS_ASKS and forward.question.operation is GET_SCANNER_ELEMENTS
+
     # What came of them.
 
     def learn(self, forward: Forward, reply: Reply, now: float) -> Decision:
@@ -223,6 +261,8 @@ class BridgedScanner:
         wanted = forward.question.wanted
         if wanted is not None and wanted.wanted is not None:
             return self._read_job(forward.question, now, asks=forward.asks)
+        if self._is_enough(forward):
+            return Pass(reply)
         return self._read_alike(forward.question, now, forward.asks)
 
     def fail(self, forward: Forward, failure: Failure, now: float) -> Decision:
@@ -237,7 +277,7 @@ class BridgedScanner:
             self._outcomes.drop(job_id)
             self.table.canceled(job_id)
         elif operation is GET_JOB_ELEMENTS:
-            self._outcomes.keep(forward.question.wanted, sent.at, failure)
+            self._keep(forward, sent, failure)
         return Refuse(failure.fault)
 
     def _end(self, forward: Forward, now: float) -> Sent:
@@ -261,7 +301,8 @@ class BridgedScanner:
         job_id = self._job_id(forward)
         if operation is CANCEL_JOB:
             if job_id is not None:
-                self._quotas.job_ended(self.name, job_id)
+                if is_success(reply):
+                    self._quotas.job_ended(self.name, job_id)
                 self._outcomes.drop(job_id)
                 self.table.canceled(job_id, accepted=is_success(reply))
             return True
@@ -299,7 +340,7 @@ class BridgedScanner:
                 self.suspects_reboot = True
             if gone and not self.table.absent(job_id, sent.moment):
                 return False
-            self._outcomes.keep(forward.question.wanted, sent.at, reply)
+            self._keep(forward, sent, reply)
             return True
         self._answers.qualified = elements.qualified
         current = True
@@ -307,10 +348,15 @@ class BridgedScanner:
             current = self.table.answered(elements.status, sent.moment, sent.at)
             self._outcomes.drop(job_id)
         else:
-            self._outcomes.keep(forward.question.wanted, sent.at, reply)
+            self._keep(forward, sent, reply)
         if elements.extras:
             self.table.learn_extras(job_id, elements.extras, sent.moment)
         return current
+
+    def _keep(self, forward: Forward, sent: Sent, outcome: Outcome) -> None:
+        """No status came of this; it will do for whoever asks the same, for a while."""
+        if self._may_share(forward.question):
+            self._outcomes.keep(forward.question.wanted, sent.at, outcome)
 
     # Events.
 
@@ -331,10 +377,10 @@ class BridgedScanner:
             self.table.listening = listening
             self._kept.doubt(*Subject)
 
-    def image_refused(self, question: Question) -> None:
+    def image_refused(self, question: Question, reply: Reply) -> None:
         """The device gave no image of this job, most often for there are no more."""
         job_id = job_id_of(question.envelope.body)
-        if job_id is not None:
+        if job_id is not None and (reply.status == 404 or fault_in(reply) in _NO_MORE):
             self._quotas.job_ended(self.name, job_id)
 
     def image_ended(self, question: Question, now: float, *, whole: bool) -> None:

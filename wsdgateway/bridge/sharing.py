@@ -4,16 +4,27 @@ WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request that says m
 nobody else's, and goes to the scanner unchanged.
 """
 
+import re
 from enum import Enum
 
 import attrs
 from lxml import etree
 
+from wsdgateway.http.messages import Headers
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS, Operation, action_of
 from wsdgateway.scan.reading import tag
 from wsdgateway.scan.scannerelements import SCANNER_STATUS, has_all, read_elements_request
 from wsdgateway.soap.envelope import Envelope
+from wsdgateway.soap.namespaces import WSA
+
+_ENCODINGS = (None, "utf-8", "UTF-8", "ascii", "ASCII", "us-ascii", "US-ASCII")
+_HEADERS = frozenset(f"{{{WSA}}}{name}" for name in ("To", "Action", "MessageID", "ReplyTo", "FaultTo", "From"))
+_TYPE = re.compile(rb"""application/soap\+xml\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?""", re.IGNORECASE)
+# Fields that no scanner answers otherwise for. Those that say how long and for whom are written anew on the way.
+_FIELDS = frozenset((
+    b"host", b"content-type", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"user-agent",
+    b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"pragma", b"expect", b"date", b"soapaction"))
 
 LISTS = {GET_ACTIVE_JOBS.name: "ActiveJobs", GET_JOB_HISTORY.name: "JobHistory"}
 
@@ -52,6 +63,25 @@ def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
         return None if names is None else Read(operation.name, names)
     is_plain = body.tag == tag(f"{operation.name}Request") and not len(body) and not body.attrib
     return Read(operation.name) if is_plain and operation.name in LISTS else None
+
+
+def is_usual(envelope: Envelope, fields: Headers) -> bool:
+    """Whether a scanner has no reason to answer this request otherwise than anybody else's that asks the same.
+
+    One with credentials, a range, another charset or headers beyond WS-Addressing's may get a refusal, or what is meant
+    for its client alone: nobody else waits for that, nor is it kept.
+    """
+    if envelope.header is None:
+        return False
+    if envelope.root.getroottree().docinfo.encoding not in _ENCODINGS:
+        return False
+    if any(header.tag not in _HEADERS for header in envelope.header.iterchildren(etree.Element)):
+        return False
+    for name, value in fields:
+        lower = name.lower()
+        if lower not in _FIELDS or (lower == b"content-type" and not _TYPE.fullmatch(value)):
+            return False
+    return True
 
 
 def is_whole(read: Read, envelope: Envelope) -> bool:

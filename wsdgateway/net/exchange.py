@@ -66,7 +66,8 @@ class Exchanges:
         """Answer the request of this turn, now or later; `subscription` is what its path names."""
         started = self._seconds()
         request = turn.request
-        question = route(request.body, endpoint, client=turn.client, host=request.host, subscription=subscription)
+        question = route(request.body, endpoint, client=turn.client, host=request.host, subscription=subscription,
+                         fields=request.headers)
         if isinstance(question, Rejected):
             turn.refuse(question.fault, question.relates_to, self._new_id())
             self._accounts.client(turn, question.operation, REFUSED, started, question.envelope)
@@ -240,7 +241,7 @@ class Exchanges:
             return Failure(fault_for(error))
         self._count(call, OK if reply.status < 400 else FAULT)
         if call.operation is RETRIEVE_IMAGE and reply.status >= 400:
-            self._bridge.image_refused(forward.question)
+            self._bridge.image_refused(forward.question, reply)
         return reply
 
     def _account(self, turn: Turn, question: Question, source: str, started: float) -> None:
