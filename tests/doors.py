@@ -6,7 +6,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.layout import layout
-from wsdgateway.net.clientconnection import Limits
+from wsdgateway.net.door import Limits
 from wsdgateway.net.frontdoor import FrontDoor
 
 

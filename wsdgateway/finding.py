@@ -176,7 +176,7 @@ class Finding(Service):
         scanner.start()
         sighting = self._search.sightings.get(adopted.uuid)
         if sighting is not None:
-            scanner.sighted(News(sighting))
+            scanner.lookout.sighted(News(sighting))
 
     def _dismiss(self, uuid: str, reason: str) -> None:
         """A scanner that was adopted is bridged no more."""
@@ -193,7 +193,8 @@ class Finding(Service):
 
         Others are known by their uuid, and may have left their address to another scanner.
         """
-        return {place for scanner in self._scanners if scanner.endpoint is None for place in scanner.places()}
+        return {place for scanner in self._scanners if scanner.lookout.endpoint is None
+                for place in scanner.lookout.places()}
 
     def changed(self, name: str) -> None:
         """A scanner has come, gone, or is known better: clients are told, and none stays bridged twice."""
@@ -202,7 +203,7 @@ class Finding(Service):
         changed = next((one for one in self._scanners if one.name == name), None)
         if changed is None or not self._config.discovery.adopt:
             return
-        known = (changed.endpoint, changed.bridge.device)
+        known = (changed.lookout.endpoint, changed.bridge.device)
         if self._known.get(name) == known:
             return
         self._known[name] = known
@@ -214,18 +215,18 @@ class Finding(Service):
 
     def _part_with_twins(self, adopted: list[Scanner], configured: list[Scanner]) -> None:
         """Adopted scanners that are configured, too, by their uuid or their address, are adopted no more."""
-        endpoints = {one.endpoint.lower() for one in configured if one.endpoint is not None}
-        places = {place for one in configured if one.endpoint is None for place in one.places()}
+        endpoints = {one.lookout.endpoint.lower() for one in configured if one.lookout.endpoint is not None}
+        places = {place for one in configured if one.lookout.endpoint is None for place in one.lookout.places()}
         for scanner in adopted:
             uuid = scanner.options.uuid or ""
-            if uuid in endpoints or (places and scanner.places() & places):
+            if uuid in endpoints or (places and scanner.lookout.places() & places):
                 self._dismiss(uuid, "This scanner is bridged under another name.")
 
     def _of(self, endpoint: str) -> list[Scanner]:
-        return [scanner for scanner in self._scanners if (scanner.endpoint or "").lower() == endpoint.lower()]
+        return [scanner for scanner in self._scanners if (scanner.lookout.endpoint or "").lower() == endpoint.lower()]
 
     def _missing(self) -> list[str]:
-        return [scanner.options.uuid for scanner in self._scanners if scanner.options.uuid and scanner.is_missing]
+        return [one.options.uuid for one in self._scanners if one.options.uuid and one.lookout.is_missing]
 
     def _overdue(self, endpoint: str) -> None:
         """A device has not been heard of for some time."""
@@ -243,13 +244,13 @@ class Finding(Service):
         """A device has announced itself, answered, or said Bye."""
         if isinstance(news, Left):
             for scanner in self._of(news.endpoint):
-                scanner.said_bye()
+                scanner.lookout.said_bye()
             return
         if STAND_IN in news.sighting.types:
             return  # another gateway's, or what was made of it
         ours = self._of(news.sighting.endpoint)
         for scanner in ours:
-            scanner.sighted(news)
+            scanner.lookout.sighted(news)
         sections = {section.name for section in self._config.scanner if section.bridge}
         may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in ours)
         if may_adopt:

@@ -30,10 +30,11 @@ from wsdgateway.finding import Finding
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
-from wsdgateway.net.clientconnection import ClientConnection, Limits
+from wsdgateway.net.clientconnection import ClientConnection
 from wsdgateway.net.deadlines import within
 from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
+from wsdgateway.net.door import Limits
 from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.listening import Listener
 from wsdgateway.net.names import Names

@@ -390,7 +390,7 @@ async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, de
     message = read(asked.request.body)
     assert (message.action, message.to) == (f"{WXF}/Get", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
     asked.answer(b"busy", b"503 Busy", b"text/plain")
-    await until(lambda: service.scanners[0]._locator._timer is not None)
+    await until(lambda: service.scanners[0].lookout._locator._timer is not None)
     head, answer = await ask(service.listeners[0].address[1], PATH, get_job_elements())
     assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
     await device.next()

@@ -180,7 +180,7 @@ async def test_another_device_at_its_address_is_not_taken_for_it(finding, device
     service = await finding(device_interfaces=["lo"], search=60)
     hello(ear, device)
     await until(lambda: told.asked)
-    await until(lambda: service.scanner._locator._timer is not None)
+    await until(lambda: service.scanner.lookout._locator._timer is not None)
     assert service.scanner.bridge.device is None
 
 
@@ -347,7 +347,7 @@ async def test_another_scanner_at_the_address_of_an_adopted_one_is_adopted(gatew
                   endpoint=f"tcp:{port}:interface=127.0.0.1")
     await until(lambda: {one.name for one in service.scanners} == {"first", "second"})
     await until(lambda: service.scanners[1].bridge.table.listening)
-    assert service.scanners[0].reachable is False
+    assert service.scanners[0].lookout.reachable is False
 
 
 @pytest.mark.parametrize("by", ["scan", "device", "host name"])
@@ -453,10 +453,10 @@ async def test_a_bye_counts_until_the_scanner_says_something(finding, virtual, m
     scanner = await virtual()
     service = await finding(directed=[scanner.base], search=60)
     await until(service.found)
-    service.scanner.said_bye()
-    assert service.scanner.reachable is False
+    service.scanner.lookout.said_bye()
+    assert service.scanner.lookout.reachable is False
     assert len(await found(service, "/", probe())) == 1  # it answered the question whether it is there
-    assert service.scanner.reachable is True
+    assert service.scanner.lookout.reachable is True
 
 
 @pytest_twisted.ensureDeferred
@@ -518,7 +518,7 @@ async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, ear
     for number, endpoint in enumerate((UUID, OTHER)):
         ear.announce(write_hello(TargetService(endpoint, (), (), (stand_in,), 1), sequence=Sequence(1, 1),
                                  message_id=f"urn:uuid:test-{number}"))
-    await until(lambda: second.scanner._locator._timer is not None)
+    await until(lambda: second.scanner.lookout._locator._timer is not None)
     await until(lambda: second._finding._adopting._looked_at
                 and not second._finding._adopting._running._running)
     assert second.scanner.bridge.device is None
@@ -536,10 +536,10 @@ async def test_a_forged_bye_silences_for_a_moment_only(finding, device, ear, mon
     first = next(one.message_id for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours)
     ear.announce(write_bye(UUID, sequence=Sequence(1 << 40, 1), message_id="urn:uuid:test-bye"))
     await until(lambda: [one for one in ear.heard if one.name == "Bye" and one.content[0].endpoint == ours])
-    assert service.scanner.reachable is False
+    assert service.scanner.lookout.reachable is False
     await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours
                          and one.message_id != first])
-    assert service.scanner.reachable is True
+    assert service.scanner.lookout.reachable is True
     assert len(await found(service, "/", probe())) == 1
 
 

@@ -79,7 +79,7 @@ async def test_a_device_is_not_blamed_for_descriptors_that_are_missing_here(gate
     client = await connect(service.port)
     scanner = service.scanner
     while scanner.device._idle:
-        scanner.device._drop_idle(0)
+        scanner.device._close(scanner.device._idle.longest())
     await until(lambda: not scanner.device._closing)
     boot = scanner.bridge.table.boot
     with no_descriptors():

@@ -41,6 +41,17 @@ def test_a_connection_that_is_lost_closes_its_reader():
     assert protocol._reader.finished
 
 
+@pytest.mark.parametrize("said", [b"", REQUEST, REQUEST[:10], b"nonsense\r\n\r\n"])
+def test_a_connection_that_is_lost(said):
+    protocol, transport = Door().connect()
+    protocol.dataReceived(said)
+    transport.producer = None  # as a real one does when it is lost
+    protocol.connectionLost()
+    part = weakref.ref(protocol)
+    del protocol
+    assert part() is None
+
+
 @pytest.mark.parametrize("answer", [
     b"Content-Length: 2\r\n\r\nhi", b"Content-Length: 0\r\n\r\n",
     b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"])

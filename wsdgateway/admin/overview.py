@@ -45,16 +45,16 @@ class Overview:
 
     def _describe(self, scanner: Scanner, here: int, there: int) -> dict[str, Any]:
         """`status_reads` says how many of them were answered here, and how many were asked at the scanner."""
-        table, labels = scanner.bridge.table, scanner.labels
+        table, labels = scanner.bridge.table, scanner.lookout.labels
         return {
             "name": scanner.name,
             "path": f"/{scanner.name}/scan",
             "scan": scanner.bridge.device,
-            "uuid": scanner.endpoint,
+            "uuid": scanner.lookout.endpoint,
             "stand_in": scanner.stand_in.endpoint,
             "announced": scanner.options.announced and scanner.stand_in.service is not None,
-            "reachable": scanner.reachable,
-            "searched": scanner.is_missing,
+            "reachable": scanner.lookout.reachable,
+            "searched": scanner.lookout.is_missing,
             "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
             "events_seen": table.events_seen,
             "friendly_name": labels.friendly_name or None,

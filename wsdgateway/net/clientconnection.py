@@ -3,23 +3,21 @@
 RFC 9112 section 9. One request at a time is answered; while one waits behind it, nothing more is read.
 """
 
-from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
-import attrs
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsdgateway.exchangelog.tape import CLIENT, Tape
-from wsdgateway.http.layout import Splitter
 from wsdgateway.http.messages import response_head
-from wsdgateway.http.requests import Refusal, Request, RequestReader
-from wsdgateway.net.outbox import Outbox, PostOffice
+from wsdgateway.http.requests import Refusal, RequestReader
+from wsdgateway.net.door import Door
+from wsdgateway.net.inbox import Inbox
+from wsdgateway.net.movingdeadline import MovingDeadline
+from wsdgateway.net.outbox import Outbox
 from wsdgateway.net.turn import Turn
 
 LINGER_SECONDS = 2.0
@@ -27,90 +25,27 @@ MAX_LINGER_BYTES = 8 * 1024 * 1024
 MAX_REFUSED = 100  # connections beyond the bound that are told so; more than that are closed without a word
 
 
-@attrs.frozen
-class Limits:
-    """What a client may use: bytes of a body, connections, seconds. The contract's `[limits]`."""
-
-    request_body: int = 1048576
-    connections: int = 2000
-    keepalive_timeout: float = 60.0
-    header_timeout: float = 15.0
-
-
-class Door(Protocol):
-    """What a connection needs of the listener that it came in by."""
-
-    reactor: Any
-    limits: Limits
-    connections: set["ClientConnection"]
-    post: PostOffice
-    draining: bool
-
-    @property
-    def records(self) -> bool:
-        """Whether exchanges are recorded as they are on the wire."""
-
-    def seconds(self) -> float:
-        """A monotonic clock."""
-
-    def respond(self, turn: Turn) -> None:
-        """Answer a request, now or later."""
-
-    def tape(self) -> Tape | None:
-        """What an exchange that begins is recorded on, if it is."""
-
-    def refused(self, connection: "ClientConnection", refusal: Refusal) -> None:
-        """A connection's request is not answered, but refused."""
-
-    def base(self, host: str, port: int) -> str:
-        """The URL for clients that have reached us at this address."""
-
-    def date(self) -> bytes:
-        """The Date field for now."""
-
-    def arrived(self, connection: "ClientConnection") -> int:
-        """A connection is there. By how many that is too many, 0 if it is none."""
-
-    def left(self, connection: "ClientConnection") -> None:
-        """A connection is gone."""
-
-    def idles(self, connection: "ClientConnection") -> None:
-        """It has been answered, and waits for its next request."""
-
-    def works(self, connection: "ClientConnection") -> None:
-        """It does not wait for its next request any more, or is being closed."""
-
-
 @implementer(IPushProducer, IHalfCloseableProtocol)
 class ClientConnection(TwistedProtocol):
-    """One client's connection.
-
-    Its deadline is one timer, looked at when it fires: moving a deadline costs an attribute, not a timer.
-    """
+    """One client's connection, over its whole life."""
 
     transport: Any
-    log = Logger()
 
     def __init__(self, door: Door, client: str, peer: str) -> None:
         self.client = client
         self.peer = peer
         self._door = door
         self._reader = RequestReader(door.limits.request_body)
-        self._waiting: deque[tuple[Request, Tape | None]] = deque()
-        self._splitter: Splitter | None = None
-        self._refusal: Refusal | None = None
+        self._inbox = Inbox(self._reader, door)
+        self._deadline = MovingDeadline(door.reactor, door.seconds, self._overdue)
         self._turn: Turn | None = None
         self._paused = False
         self._read_closed = False
         self._lost = False
         self._lingering = 0
-        self._timer: IDelayedCall | None = None
-        self._deadline = 0.0
-        self._timer_at = 0.0
         self._asking = False
         self._looping = False
         self._reading = True
-        self._expected = False
         self._last_pending = 0
 
     def connectionMade(self) -> None:
@@ -118,7 +53,7 @@ class ClientConnection(TwistedProtocol):
         self._outbox = Outbox(self.transport, self._door.post)
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
-        self._expect_within(self._door.limits.header_timeout)
+        self._deadline.within(self._door.limits.header_timeout)
         if beyond > MAX_REFUSED:
             self.abort()
         elif beyond > 0:
@@ -135,57 +70,34 @@ class ClientConnection(TwistedProtocol):
         if self._reader.finished:
             return  # what follows the last request is none, and is not kept
         self._door.works(self)
-        if self._splitter is not None:
-            self._splitter.feed(data)
-        elif self._door.records and not self._reader.reading:
-            self._splitter = Splitter()
-            self._splitter.feed(data)
-        for event in self._reader.feed(data):
-            if isinstance(event, Request):
-                self._waiting.append((event, self._record()))
-                self._expected = False
-            elif isinstance(event, Refusal):
-                self._refusal = event
-            else:
-                self._expected = True
-        if not self._reader.reading:
-            self._splitter = None  # at most empty lines are left in it
-        if self._turn is None and not (self._asking or self._paused or self._waiting):
+        self._inbox.take(data)
+        if self._turn is None and not (self._asking or self._paused or self._inbox.requests):
             self._asking = True
-            self._expect_within(self._door.limits.header_timeout)
+            self._deadline.within(self._door.limits.header_timeout)
         self._next()
-
-    def _record(self) -> Tape | None:
-        """What the exchange that a whole request begins is recorded on."""
-        raw = b"" if self._splitter is None else self._splitter.take()
-        tape = self._door.tape() if raw else None
-        if tape is None:
-            self._splitter = None
-        else:
-            tape.request(CLIENT, raw)
-        return tape
 
     def _next(self) -> None:
         """Begin the next turn, if there is a request and the last one is over."""
+        inbox = self._inbox
         self._looping = True
-        while self._turn is None and self._waiting and not self._paused and not self._lost:
-            turn = self._turn = Turn(self, *self._waiting.popleft())
+        while self._turn is None and inbox.requests and not self._paused and not self._lost:
+            turn = self._turn = Turn(self, *inbox.requests.popleft())
             self._asking = False
-            self._deadline = 0.0
+            self._deadline.at = None  # a turn has times of its own
             self._door.respond(turn)
         self._looping = False
-        if self._expected and self._turn is None and not self._waiting and not self._paused and not self._lost:
-            self._expected = False
+        if inbox.expected and self._turn is None and not inbox.requests and not self._paused and not self._lost:
+            inbox.expected = False
             if self._reader.reading:  # else the body came without waiting for our word
                 self.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
-        if self._turn is None and self._refusal is not None and not self._lingering:
-            self._refuse(self._refusal)
+        if self._turn is None and inbox.refusal is not None and not self._lingering:
+            self._refuse(inbox.refusal)
         self._read_if_wanted()
 
     def _read_if_wanted(self) -> None:
         if self._lost:
             return
-        wanted = not self._waiting or bool(self._lingering)
+        wanted = not self._inbox.requests or bool(self._lingering)
         if wanted != self._reading and not self._read_closed:
             self._reading = wanted
             if wanted:
@@ -203,7 +115,7 @@ class ClientConnection(TwistedProtocol):
 
     def _linger(self) -> None:
         self._lingering = 1
-        self._waiting.clear()
+        self._inbox.requests.clear()
         if self._read_closed:
             self._close()
             return
@@ -213,7 +125,7 @@ class ClientConnection(TwistedProtocol):
             self.transport.loseConnection()  # TLS says that it ends, and waits for the client to say so, too
         else:
             self.transport.loseWriteConnection()
-        self._expect_within(LINGER_SECONDS)
+        self._deadline.within(LINGER_SECONDS)
 
     def _close(self) -> None:
         """Close once everything is written. A transport with a paused producer would wait for it for ever."""
@@ -254,15 +166,15 @@ class ClientConnection(TwistedProtocol):
             return
         if keep_alive and not self._read_closed and not self._door.draining:
             self._asking = self._reader.reading
-            self._expect_within(self._door.limits.header_timeout if self._asking and not self._paused
+            self._deadline.within(self._door.limits.header_timeout if self._asking and not self._paused
                                 else self._door.limits.keepalive_timeout)
-            if not self._looping and (self._waiting or self._refusal or self._expected):
+            if not self._looping and (self._inbox.requests or self._inbox.refusal or self._inbox.expected):
                 self._next()
             self._perhaps_idle()
         else:
-            self._waiting.clear()
-            self._refusal = None
-            self._expect_within(self._door.limits.keepalive_timeout)
+            self._inbox.requests.clear()
+            self._inbox.refusal = None
+            self._deadline.within(self._door.limits.keepalive_timeout)
             self._close()
 
     def _perhaps_idle(self) -> None:
@@ -271,14 +183,14 @@ class ClientConnection(TwistedProtocol):
         RFC 9112, section 9.5: such a connection may be closed at any time. One that has asked nothing yet is not meant:
         its first request is on its way, and `header_timeout` bounds it.
         """
-        if self._turn is None and not (self._asking or self._waiting or self._refusal or self._paused or self._lost
-                                       or self._lingering):
+        if self._turn is None and not (self._asking or self._inbox.requests or self._inbox.refusal or self._paused
+                                       or self._lost or self._lingering):
             self._door.idles(self)
 
     def drain(self) -> None:
         """Close now, or as soon as the request under way has been answered."""
         if self._turn is None and not self._lost and not self._lingering:
-            self._expect_within(self._door.limits.keepalive_timeout)
+            self._deadline.within(self._door.limits.keepalive_timeout)
             self._close()
 
     def abort(self) -> None:
@@ -286,31 +198,11 @@ class ClientConnection(TwistedProtocol):
         if not self._lost:
             self.transport.abortConnection()
 
-    # Time.
-
-    def _expect_within(self, seconds: float) -> None:
-        """Something must happen within so many seconds."""
-        now = self._door.seconds()
-        self._deadline = now + seconds
-        if self._timer is None:
-            self._timer = self._door.reactor.callLater(seconds, self._look)
-        elif self._timer_at > self._deadline:
-            self._timer.reset(seconds)
-        else:
-            return
-        self._timer_at = self._deadline
-
-    def _look(self) -> None:
-        self._timer = None
-        left = self._deadline - self._door.seconds()
-        if self._deadline == 0.0 or (self._turn is not None and not self._paused):
-            return  # a turn is running; its own times bound it
-        if left > 0.0:
-            self._timer_at = self._deadline
-            self._timer = self._door.reactor.callLater(left, self._look)
-        elif 0 < (pending := self.pending()) < self._last_pending:
+    def _overdue(self) -> None:
+        """What had to happen by now has not."""
+        if 0 < (pending := self.pending()) < self._last_pending:
             self._last_pending = pending  # slow, and reading
-            self._expect_within(self._door.limits.keepalive_timeout)
+            self._deadline.within(self._door.limits.keepalive_timeout)
         elif self._lingering or self._paused:
             self.abort()
         elif self._asking and self._reader.reading:
@@ -318,7 +210,7 @@ class ClientConnection(TwistedProtocol):
         else:
             self._close()
             self._lingering = 1
-            self._expect_within(LINGER_SECONDS)
+            self._deadline.within(LINGER_SECONDS)
 
     # IPushProducer: the client takes answers slower than they come, or fast again.
 
@@ -328,12 +220,12 @@ class ClientConnection(TwistedProtocol):
             self._turn.producer.pauseProducing()
         else:
             self._last_pending = self.pending()
-            self._expect_within(self._door.limits.keepalive_timeout)
+            self._deadline.within(self._door.limits.keepalive_timeout)
 
     def resumeProducing(self) -> None:
         self._paused = False
         if self._turn is not None:
-            self._deadline = 0.0
+            self._deadline.at = None
         if self._turn is not None and self._turn.producer is not None:
             self._turn.producer.resumeProducing()
         elif self._turn is None and not self._lost:
@@ -348,7 +240,7 @@ class ClientConnection(TwistedProtocol):
     def readConnectionLost(self) -> None:
         """The client has said all it will. What it asked is still answered; only an image counts as not wanted."""
         self._read_closed = True
-        if self._turn is None and not self._waiting:
+        if self._turn is None and not self._inbox.requests:
             self._close()
         elif self._turn is not None and self._turn.on_gone is not None:
             self.abort()
@@ -359,10 +251,8 @@ class ClientConnection(TwistedProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
         self._reader.close()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._waiting.clear()
+        self._deadline.stop()
+        self._inbox.requests.clear()
         turn, self._turn = self._turn, None
         if turn is not None:
             turn.gone = True

@@ -16,7 +16,8 @@ from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import CONNECTIONS
-from wsdgateway.net.clientconnection import ClientConnection, Limits
+from wsdgateway.net.clientconnection import ClientConnection
+from wsdgateway.net.door import Limits
 from wsdgateway.net.outbox import PostOffice
 from wsdgateway.net.routes import authority
 from wsdgateway.net.turn import Turn, http_date

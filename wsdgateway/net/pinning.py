@@ -12,8 +12,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsdgateway.net.connecting import CONNECT_ERRORS, endpoint_of
 from wsdgateway.net.devicecall import Address
-from wsdgateway.net.deviceclient import CONNECT_ERRORS, endpoint_of
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.tls.files import pin_of
 from wsdgateway.tls.trust import Trust, Untrusted, explain

@@ -1,42 +1,33 @@
 """One bridged scanner at work: its bridge, its connections, its subscriptions, and those who listen to it.
 
-The way of a request ends here in `exchanges`, the way of an event begins in `sink`.
+The way of a request ends here in `serve`, the way of an event begins in `sink`; `lookout` finds the scanner.
 """
 
 import random
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.scanner import BridgedScanner
-from wsdgateway.bridge.sightings import News
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.source import SOURCE_CANCELING
-from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.accounts import Accounts
-from wsdgateway.net.attendance import Attendance
 from wsdgateway.net.audience import Audience
-from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
-from wsdgateway.net.devicecall import address_of, is_http
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import DeviceSide, Whereabouts
 from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges
-from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.figures import Figures
 from wsdgateway.net.leftovers import Leftovers
-from wsdgateway.net.locator import Locator
+from wsdgateway.net.lookout import Lookout
 from wsdgateway.net.notifier import Notifier
 from wsdgateway.net.ownrequests import OwnRequests
 from wsdgateway.net.pace import Pace
 from wsdgateway.net.panel import Panel
-from wsdgateway.net.standin import Described, Guise, StandIn
 from wsdgateway.net.steady import Dated
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
@@ -46,8 +37,6 @@ from wsdgateway.scan.operations import SUBSCRIBE
 
 class Scanner:
     """One bridged scanner. `start` and `stop` are its life."""
-
-    log = Logger()
 
     def __init__(self, options: ScannerOptions, around: Surroundings) -> None:
         self.options = options
@@ -59,7 +48,7 @@ class Scanner:
             elements=options.elements, cache=options.cache, quotas=around.quotas)
         self._pace = Pace(options.max_rate, around.metrics.delayed(self.name))
         self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
-                                        on_reachable=self._reachability_changed)
+                                        on_reachable=lambda: self.lookout.reachability_changed())
         accounts = Accounts(self.name, around.metrics, around.log, seconds=around.seconds, wall=around.wall)
         requests = self.requests = OwnRequests(
             self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics, accounts)
@@ -79,28 +68,16 @@ class Scanner:
         self.sink = EventSink(
             self.bridge, self.device, self.audience, around.metrics, accounts, sources=options.event_sources,
             seconds=around.seconds, new_id=around.new_id, after_learning=self._store_finished)
-        guise = Guise(options.uuid or (uuid_of(options.device) if options.device is not None else None),
-                      options.device is not None, options.same_identity, options.suffix, options.announced,
-                      f"{options.name} {options.served}")
-        self.stand_in = StandIn(
-            around.reactor, scanner=self.name, guise=guise, describe=self._describe,
-            version_of=around.store.metadata_version, hosts=self._hosts,
-            is_here=self._is_here, new_id=around.new_id, on_change=self._stand_in_changed)
-        self._locator = Locator(
-            around.reactor, scanner=self.name, client=self.device, own=requests.own, elsewhere=requests.elsewhere,
-            new_id=around.new_id, endpoint=options.uuid, found=self._found)
-        self._attendance = Attendance(
-            around.reactor, seconds=around.seconds, device=self.device, check=self.stand_in.check)
+        self.lookout = Lookout(options, around, self.bridge, self.device, requests, came=self._came,
+                               ask_again=self._ask_again)
+        self.stand_in = self.lookout.stand_in
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
             accounts, Turnstile(self.name, around.permission, accounts, around.new_id), seconds=around.seconds,
             new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
-        self._where: Whereabouts | None = None
-        self._changes = (False, False)
         self._checking: IDelayedCall | None = None
-        self._stand_in_changed()
 
     def _make_client(self, *, max_connections: int, on_recovered: Callable[[bool], None] = lambda was_open: None,
                      on_reachable: Callable[[], None] = lambda: None) -> DeviceClient:
@@ -109,30 +86,6 @@ class Scanner:
             around.reactor, seconds=around.seconds, max_connections=max_connections, timeout=options.timeout,
             idle_timeout=options.idle_timeout, lenient=options.lenient, trust=options.trust, pace=self._pace,
             on_recovered=on_recovered, on_reachable=on_reachable)
-
-    async def _describe(self) -> Described:
-        device = self._locator.device or self.options.device
-        if device is not None:
-            return await describe_device(self.requests.own, device, self._around.new_id, self.options.uuid)
-        if self.bridge.device is None:
-            raise Unavailable(self.name, "its address is not known yet")
-        return await describe_scanner(self.requests.own, self.bridge.device, self._around.new_id)
-
-    def _urls(self) -> set[str]:
-        """Where the scanner is known to be."""
-        urls = (self._locator.device, self.options.device, self.options.scan, self.bridge.device)
-        return {url for url in urls if url}
-
-    def _hosts(self) -> frozenset[str]:
-        """Under what names and addresses the scanner's host is known."""
-        sighting = self._attendance.sighting
-        urls = {*self._urls(), *filter(is_http, sighting.xaddrs if sighting is not None else ())}
-        return frozenset({urlsplit(url).hostname or "" for url in urls} | self.device.peers)
-
-    def places(self) -> set[tuple[str, int]]:
-        """Host and port of the scan service, by every host that the scanner is known by."""
-        url = self.bridge.device or self.options.scan
-        return set() if url is None else {(host, address_of(url).port) for host in self._hosts()}
 
     def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
         around, options = self._around, self.options
@@ -181,9 +134,7 @@ class Scanner:
 
     def hand_off(self) -> list[Held]:
         """Another one goes on from here; what the scanner holds for us."""
-        self._locator.stop()
-        self.stand_in.stop()
-        self._attendance.stop()
+        self.lookout.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
         own, self.subscription = self.subscription, None
@@ -224,10 +175,7 @@ class Scanner:
     def start(self) -> None:
         """Find the scan service, and subscribe."""
         self._recheck_sinks()
-        if self.options.scan is not None:
-            self._found(self.options.scan)
-        elif self.options.device is not None:
-            self._locator.look((self.options.device,))
+        self.lookout.start()
 
     def _side(self, where: Whereabouts) -> DeviceSide:
         around = self._around
@@ -240,24 +188,14 @@ class Scanner:
                           around.seconds, around.wall, random.random, around.new_id, around.store,
                           self.sink.addresses, self._leftovers.leave)
 
-    def _found(self, address: str) -> None:
-        """The scan service is there."""
-        if self._where is not None:
-            if self._where.address != address or self.device.reachable is False:
-                self._moved(self._where, address)
-            self._catch_up()
-            return
-        if self._locator.device is not None:
-            self.log.info("{scanner}: its scan service is {url}", scanner=self.name, url=address)
-        self.bridge.device = address
-        self._where = Whereabouts(address, follows=self.options.uuid is not None)
-        self.stand_in.look()
+    def _came(self, where: Whereabouts) -> None:
+        """Its scan service is known now."""
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
         if not self.options.subscribe:
             self.dismiss("The gateway takes no events of this scanner any more.")
             return
-        self.panel.side = self._side(self._where)
-        self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self._listening)
+        self.panel.side = self._side(where)
+        self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self.bridge.listens)
         held = self._leftovers.take("")
         if held is not None:
             self.subscription.resume(held)
@@ -268,87 +206,11 @@ class Scanner:
                 self.panel.restore(subscription, self._leftovers.take(subscription.identifier))
         self._leftovers.leave_all()
 
-    def _moved(self, where: Whereabouts, address: str) -> None:
-        """It has another address: what it holds for us it holds still, unless it has started again."""
-        self.log.info("{scanner}: its scan service is {url} now", scanner=self.name, url=address)
-        self.bridge.device = where.address = address
-        self.device.moved()
-        self._ask_again()
-        self.stand_in.check()
-
     def _ask_again(self) -> None:
         """Does the scanner still know us?"""
         if self.subscription is not None:
             self.subscription.recovered(was_away=True)
         self.panel.recovered(was_away=True)
-
-    # What discovery tells of it.
-
-    @property
-    def endpoint(self) -> str | None:
-        """The scanner's own endpoint address, as far as it is known."""
-        return self.stand_in.own_endpoint
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether it has to be looked for on the scanners' side."""
-        return self.options.uuid is not None and (self._where is None or not self._is_here())
-
-    @property
-    def reachable(self) -> bool | None:
-        """Whether the scanner answered when it was last asked, and has not said Bye; None before that."""
-        return self._attendance.reachable
-
-    def _is_here(self) -> bool:
-        is_found = self.options.uuid is None or self._where is not None
-        return is_found and self.reachable is not False
-
-    def sighted(self, news: News) -> None:
-        """The scanner has announced itself, or answered."""
-        self._attendance.saw(news.sighting)
-        self.stand_in.called(news.sighting.endpoint)
-        self.stand_in.scoped(news.sighting.scopes)
-        if news.started:
-            self.log.info("{scanner}: it has started again", scanner=self.name)
-            self.bridge.rebooted()
-        self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
-        if self.options.uuid is not None:  # where is it?
-            self._locator.sighted(news.sighting, changed=news.described)
-        else:
-            self._catch_up()
-            if news.described:
-                self._locator.look()
-        self._around.on_presence(self.name)
-
-    def _catch_up(self) -> None:
-        """Do what has to be done since the scanner has started again, or has other things to tell."""
-        (started, described), self._changes = self._changes, (False, False)
-        if started:
-            self._ask_again()
-        if described:
-            self.stand_in.forget()
-
-    def said_bye(self) -> None:
-        """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
-        self.log.info("{scanner}: the scanner has said Bye", scanner=self.name)
-        self._attendance.said_bye()
-        self._around.on_presence(self.name)
-
-    def _reachability_changed(self) -> None:
-        if self.device.reachable:
-            self.log.info("{scanner}: the scanner answers at {peers}", scanner=self.name,
-                          peers=", ".join(sorted(self.device.peers)))
-        else:
-            self.log.warn("{scanner}: the scanner does not answer", scanner=self.name)
-            self.stand_in.look()
-            if self.options.uuid is not None:
-                self._around.search(self.options.uuid)
-        self._around.on_presence(self.name)
-
-    def _stand_in_changed(self) -> None:
-        ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
-        self.bridge.endpoints = (ours.lower(), theirs) if ours and theirs else None
-        self._around.on_presence(self.name)
 
     def dismiss(self, reason: str) -> None:
         """Nobody listens to this scanner any more: tell those who did, and end what it holds."""
@@ -362,9 +224,6 @@ class Scanner:
         self.sink.state = None
         self.stand_in.forget()
         self.panel.doubt()
-
-    def _listening(self, listening: bool) -> None:
-        self.bridge.listens(listening)
 
     def _recovered(self, was_open: bool) -> None:
         """The device was away. A subscription tells whether it forgot us; without one it may have started again."""
@@ -393,15 +252,13 @@ class Scanner:
         """A scanner that has started again, or gone, tells nobody, and those who listen would wait for long."""
         if len(self.bridge.subscriptions):
             self.check()
-        if self.options.announced and self._attendance.silent_for() > self.options.check:
+        if self.options.announced and self.lookout.silent_for() > self.options.check:
             self.stand_in.check()
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
 
     async def stop(self) -> None:
         """Leave the device in peace: end the subscriptions there, close every connection."""
-        self._locator.stop()
-        self.stand_in.stop()
-        self._attendance.stop()
+        self.lookout.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
         await self.audience.stop()
@@ -418,8 +275,3 @@ class Scanner:
     def state(self) -> str | None:
         """Its own state, as it announced it last; None where it did not, or may have started again since."""
         return self.sink.state
-
-    @property
-    def labels(self) -> Labels:
-        """What the scanner calls itself, as far as it has been asked."""
-        return self.stand_in.labels or self._locator.labels or Labels()

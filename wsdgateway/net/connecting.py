@@ -1,0 +1,109 @@
+"""Connections to a device in the making: where to, by TCP or TLS, and whether another attempt is worth it.
+
+RFC 9112 section 9. What a connection is for, its pool knows.
+"""
+
+import errno
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.internet import error as neterror
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsdgateway.net.circuit import Circuit
+from wsdgateway.net.devicecall import Address, Call
+from wsdgateway.net.deviceconnection import DeviceConnection, Insecure, Pool
+from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.routes import zoned
+from wsdgateway.tls.files import BadFile
+from wsdgateway.tls.trust import Caller, Trust
+
+CONNECT_TIMEOUT = 10.0
+
+CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
+                   neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
+                   ValueError)  # of a name that can't be one
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # what we have run out of ourselves
+
+
+def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
+    """Where a connection is made to. Raises `BadFile`, if there is something wrong with the file of the authority."""
+    endpoint: IStreamClientEndpoint
+    if isIPAddress(address.host):
+        endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout)
+    elif isIPv6Address(address.host):
+        endpoint = TCP6ClientEndpoint(reactor, zoned(address.host, zone), address.port, timeout)
+    else:
+        endpoint = HostnameEndpoint(reactor, address.host.encode("idna"), address.port, timeout)
+    return wrapClientTLS(Caller(trust, address.host), endpoint) if address.secure else endpoint
+
+
+class Attempts:
+    """The attempts to connect to one device that are under way, each for a call; `circuit` says what came of others.
+
+    `connected` is called with a connection that may be used. `not_connected` is called with the error for the call,
+    and whether the device is to blame; not for an attempt that could not even begin, whose call has failed already.
+    """
+
+    log = Logger()
+
+    def __init__(self, pool: Pool, seconds: Callable[[], float], *, connected: Callable[[DeviceConnection, Call], None],
+                 not_connected: Callable[[Call, Unavailable, bool], None]) -> None:
+        self._pool = pool
+        self._seconds = seconds
+        self._connected = connected
+        self._not_connected = not_connected
+        self._under_way: dict[Call, Deferred[DeviceConnection]] = {}
+        self.circuit = Circuit()
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._under_way)
+
+    def __contains__(self, call: Call) -> bool:
+        return call in self._under_way
+
+    def begin(self, call: Call, zone: str, timeout: float) -> None:
+        """Connect for this call, within `timeout` seconds."""
+        pool, address = self._pool, call.address  # not the call: Twisted's connectors are cycles, and would keep it
+        factory = Factory.forProtocol(lambda: DeviceConnection(pool, address))
+        factory.noisy = False
+        try:
+            endpoint = endpoint_of(pool.reactor, address, zone, min(CONNECT_TIMEOUT, timeout), pool.trust)
+        except BadFile as bad:
+            self.circuit.abandoned()
+            call.fail(Unavailable(address.host, f"its ca has to be {bad}"))
+            return
+        attempt: Deferred[Any] = endpoint.connect(factory)
+        attempt.addCallback(lambda connection: connection.ready)
+        self._under_way[call] = attempt
+        attempt.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call,))
+        attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure, host=address.host))
+
+    def cancel(self, call: Call) -> None:
+        """Make no connection for this call."""
+        self._under_way[call].cancel()
+
+    def _succeeded(self, connection: DeviceConnection, call: Call) -> None:
+        self._under_way.pop(call, None)
+        self._connected(connection, call)
+
+    def _failed(self, failure: Failure, call: Call) -> None:
+        self._under_way.pop(call, None)
+        if failure.check(*CONNECT_ERRORS) is None:
+            self.log.failure("while connecting to {host}", failure, host=call.address.host)
+        is_to_blame = not call.abandoned and getattr(failure.value, "osError", None) not in _OURS
+        if is_to_blame:
+            self.circuit.failed(self._seconds())
+        else:
+            self.circuit.abandoned()  # which says nothing about the device
+        peer = f"{call.address.host}:{call.address.port}"
+        self._not_connected(call, Unavailable(peer, f"no connection ({failure.getErrorMessage()})"), is_to_blame)

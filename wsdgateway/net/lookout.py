@@ -1,0 +1,199 @@
+"""The lookout for one scanner: where its scan service is, whether it is there, and whether it has started again.
+
+WS-Discovery 2005/04, sections 4 to 6. What is heard of it goes to those who ask it, and what they find to the bridge.
+"""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from twisted.logger import Logger
+
+from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.bridge.sightings import News
+from wsdgateway.metadata.messages import Labels
+from wsdgateway.net.attendance import Attendance
+from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
+from wsdgateway.net.devicecall import address_of, is_http
+from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.deviceside import Whereabouts
+from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.locator import Locator
+from wsdgateway.net.ownrequests import OwnRequests
+from wsdgateway.net.standin import Described, Guise, StandIn
+from wsdgateway.net.surroundings import ScannerOptions, Surroundings
+
+
+class Lookout:
+    """One scanner's. `came` is called once, when its scan service is known, with its address, which may change.
+
+    `ask_again` is called when the scanner may not know us any more; `stand_in` shows clients what is known of it. Of
+    `options` it uses what never changes: where the scanner is, and what it is called.
+    """
+
+    log = Logger()
+
+    def __init__(self, options: ScannerOptions, around: Surroundings, bridge: BridgedScanner, device: DeviceClient,
+                 requests: OwnRequests, *, came: Callable[[Whereabouts], None], ask_again: Callable[[], None]) -> None:
+        self._options = options
+        self._around = around
+        self._bridge = bridge
+        self._device = device
+        self._own = requests.own
+        self._came = came
+        self._ask_again = ask_again
+        guise = Guise(options.uuid or (uuid_of(options.device) if options.device is not None else None),
+                      options.device is not None, options.same_identity, options.suffix, options.announced,
+                      f"{options.name} {options.served}")
+        self.stand_in = StandIn(
+            around.reactor, scanner=options.name, guise=guise, describe=self._describe,
+            version_of=around.store.metadata_version, hosts=self._hosts,
+            is_here=self._is_here, new_id=around.new_id, on_change=self._stand_in_changed)
+        self._locator = Locator(
+            around.reactor, scanner=options.name, client=device, own=requests.own, elsewhere=requests.elsewhere,
+            new_id=around.new_id, endpoint=options.uuid, found=self._found)
+        self._attendance = Attendance(
+            around.reactor, seconds=around.seconds, device=device, check=self.stand_in.check)
+        self._where: Whereabouts | None = None
+        self._changes = (False, False)
+        self._stand_in_changed()
+
+    def start(self) -> None:
+        """Find the scan service, where that does not wait for the scanner to be seen."""
+        if self._options.scan is not None:
+            self._found(self._options.scan)
+        elif self._options.device is not None:
+            self._locator.look((self._options.device,))
+
+    def stop(self) -> None:
+        """Look and ask no more."""
+        self._locator.stop()
+        self.stand_in.stop()
+        self._attendance.stop()
+
+    # What is known of it.
+
+    @property
+    def endpoint(self) -> str | None:
+        """The scanner's own endpoint address, as far as it is known."""
+        return self.stand_in.own_endpoint
+
+    @property
+    def labels(self) -> Labels:
+        """What the scanner calls itself, as far as it has been asked."""
+        return self.stand_in.labels or self._locator.labels or Labels()
+
+    @property
+    def reachable(self) -> bool | None:
+        """Whether the scanner answered when it was last asked, and has not said Bye; None before that."""
+        return self._attendance.reachable
+
+    def silent_for(self) -> float:
+        """The seconds since the scanner has answered or announced anything."""
+        return self._attendance.silent_for()
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it has to be looked for on the scanners' side."""
+        return self._options.uuid is not None and (self._where is None or not self._is_here())
+
+    def _is_here(self) -> bool:
+        is_found = self._options.uuid is None or self._where is not None
+        return is_found and self.reachable is not False
+
+    def places(self) -> set[tuple[str, int]]:
+        """Host and port of the scan service, by every host that the scanner is known by."""
+        url = self._bridge.device or self._options.scan
+        return set() if url is None else {(host, address_of(url).port) for host in self._hosts()}
+
+    def _urls(self) -> set[str]:
+        """Where the scanner is known to be."""
+        urls = (self._locator.device, self._options.device, self._options.scan, self._bridge.device)
+        return {url for url in urls if url}
+
+    def _hosts(self) -> frozenset[str]:
+        """Under what names and addresses the scanner's host is known."""
+        sighting = self._attendance.sighting
+        urls = {*self._urls(), *filter(is_http, sighting.xaddrs if sighting is not None else ())}
+        return frozenset({urlsplit(url).hostname or "" for url in urls} | self._device.peers)
+
+    # What it tells when it is asked.
+
+    async def _describe(self) -> Described:
+        device = self._locator.device or self._options.device
+        if device is not None:
+            return await describe_device(self._own, device, self._around.new_id, self._options.uuid)
+        if self._bridge.device is None:
+            raise Unavailable(self._options.name, "its address is not known yet")
+        return await describe_scanner(self._own, self._bridge.device, self._around.new_id)
+
+    def _stand_in_changed(self) -> None:
+        ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
+        self._bridge.endpoints = (ours.lower(), theirs) if ours and theirs else None
+        self._around.on_presence(self._options.name)
+
+    def reachability_changed(self) -> None:
+        """It answers, and did not, or the other way round."""
+        if self._device.reachable:
+            self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._options.name,
+                          peers=", ".join(sorted(self._device.peers)))
+        else:
+            self.log.warn("{scanner}: the scanner does not answer", scanner=self._options.name)
+            self.stand_in.look()
+            if self._options.uuid is not None:
+                self._around.search(self._options.uuid)
+        self._around.on_presence(self._options.name)
+
+    # What discovery tells of it.
+
+    def sighted(self, news: News) -> None:
+        """The scanner has announced itself, or answered."""
+        self._attendance.saw(news.sighting)
+        self.stand_in.called(news.sighting.endpoint)
+        self.stand_in.scoped(news.sighting.scopes)
+        if news.started:
+            self.log.info("{scanner}: it has started again", scanner=self._options.name)
+            self._bridge.rebooted()
+        self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
+        if self._options.uuid is not None:  # where is it?
+            self._locator.sighted(news.sighting, changed=news.described)
+        else:
+            self._catch_up()
+            if news.described:
+                self._locator.look()
+        self._around.on_presence(self._options.name)
+
+    def said_bye(self) -> None:
+        """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
+        self.log.info("{scanner}: the scanner has said Bye", scanner=self._options.name)
+        self._attendance.said_bye()
+        self._around.on_presence(self._options.name)
+
+    def _found(self, address: str) -> None:
+        """The scan service is there."""
+        if self._where is not None:
+            if self._where.address != address or self._device.reachable is False:
+                self._moved(self._where, address)
+            self._catch_up()
+            return
+        if self._locator.device is not None:
+            self.log.info("{scanner}: its scan service is {url}", scanner=self._options.name, url=address)
+        self._bridge.device = address
+        self._where = Whereabouts(address, follows=self._options.uuid is not None)
+        self.stand_in.look()
+        self._came(self._where)
+
+    def _moved(self, where: Whereabouts, address: str) -> None:
+        """It has another address: what it holds for us it holds still, unless it has started again."""
+        self.log.info("{scanner}: its scan service is {url} now", scanner=self._options.name, url=address)
+        self._bridge.device = where.address = address
+        self._device.moved()
+        self._ask_again()
+        self.stand_in.check()
+
+    def _catch_up(self) -> None:
+        """Do what has to be done since the scanner has started again, or has other things to tell."""
+        (started, described), self._changes = self._changes, (False, False)
+        if started:
+            self._ask_again()
+        if described:
+            self.stand_in.forget()
