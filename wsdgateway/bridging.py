@@ -162,10 +162,17 @@ class Bridging:
             max_connections=scanner.max_connections, max_rate=scanner.max_rate, cache=scanner.cache,
             timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
             lenient=scanner.lenient, trust=Trust(
-                config.folder / scanner.ca if scanner.ca else None, scanner.pin, scanner.insecure),
+                config.folder / scanner.ca if scanner.ca else None, scanner.pin, scanner.insecure,
+                _is_tls_demanded(scanner)),
             event_sources=scanner.event_sources, max_age=config.cache.max_age,
             poll_interval=config.cache.poll_interval, elements=config.cache.elements, history=config.cache.history,
             expires=config.events.expires,
             client_expires=config.events.client_expires, client_queue=config.events.client_queue,
             client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
             scanner_silence=config.events.scanner_silence, check=config.events.check, authorities=advertised)
+
+
+def _is_tls_demanded(scanner: ScannerConfig) -> bool:
+    """Whether the section says how it is judged, or where it is by TLS."""
+    address = scanner.scan or scanner.device or ""
+    return bool(scanner.ca or scanner.pin or scanner.insecure) or address.startswith("https:")

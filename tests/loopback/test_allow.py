@@ -39,7 +39,7 @@ def said():
     lines = []
 
     def observe(event):
-        if "[[allow]]" in str(event.get("log_format", "")):
+        if "is refused: {why}" in str(event.get("log_format", "")):
             lines.append((event["scanner"], event["operation"], event["client"]))
 
     globalLogPublisher.addObserver(observe)
@@ -118,7 +118,7 @@ async def test_another_rule_ends_what_it_forbids(running, sink, device, tmp_path
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_asks_too_often_is_told_to_wait(gateway, device):
     service = await gateway(device.url, scanner={"events": "off"}, limits={"client_requests": 5, "unlimited": []})
-    answers = [await ask(service.port, "/nowhere/else", b"") for _ in range(2)]
+    answers = [await ask(service.port, "/nowhere/events/x", b"") for _ in range(2)]
     assert {head.status for head, _ in answers} == {404}
     answers = [await ask(service.port, "/front-desk", envelope("urn:x")) for _ in range(12)]
     late = [head for head, _ in answers if head.status == 429]

@@ -5,11 +5,14 @@ The contract's sections on metrics and on the exchange log.
 
 from collections.abc import Callable
 
+from twisted.logger import Logger
+
 from wsdgateway.exchangelog.entry import EVENT, OWN, Entry
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import EVENT as EVENT_SIDE
 from wsdgateway.exchangelog.tape import Tape
-from wsdgateway.metrics import DEVICE, Metrics
+from wsdgateway.metrics import DEVICE, JOBS, RATE, RULE, Metrics
+from wsdgateway.net.seldom import Seldom
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.jobs import job_id_of, people_of, read_created
 from wsdgateway.scan.operations import CREATE_SCAN_JOB
@@ -17,9 +20,14 @@ from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
+_WHY = {RULE: "[[allow]] does not let it do that", RATE: "it asks more often than [limits] client_requests",
+        JOBS: "it has as many jobs running as [limits] client_jobs"}
+
 
 class Accounts:
     """Those of one scanner; None stands for what is no scanner's. `seconds` is monotonic, `wall` since 1970."""
+
+    log = Logger()
 
     def __init__(self, scanner: str | None, metrics: Metrics, log: ExchangeLog, *, seconds: Callable[[], float],
                  wall: Callable[[], float]) -> None:
@@ -28,6 +36,7 @@ class Accounts:
         self._log = log
         self._seconds = seconds
         self._wall = wall
+        self._seldom = Seldom()
 
     def now(self) -> float:
         """When something begins; to be given back when it ends."""
@@ -45,9 +54,12 @@ class Accounts:
             self._metrics.request(self._scanner, operation, source, elapsed)
         self._add(turn, operation, source, elapsed, envelope, job_id)
 
-    def refused(self, reason: str) -> None:
+    def refused(self, reason: str, client: str, operation: str) -> None:
         """A client is refused what it asks for; `reason` is a name of `metrics`."""
         self._metrics.refused(self._scanner, reason)
+        if self._seldom.may_say((reason, client, operation), self._seconds()):
+            self.log.warn("{scanner}: {operation} for {client} is refused: {why} (said once a minute)",
+                          scanner=self._scanner or "gateway", operation=operation, client=client, why=_WHY[reason])
 
     def event(self, turn: Turn, event: str, started: float, envelope: Envelope | None, job_id: str | None) -> None:
         """A scanner's notification has been answered."""

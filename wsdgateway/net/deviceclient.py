@@ -103,6 +103,9 @@ class DeviceClient:
         if self._stopped is not None:
             call.fail(Unavailable(call.address.host, "the gateway is stopping"))
             return call.answered
+        if self.trust.demanded and not call.address.secure:
+            call.fail(Unavailable(call.address.host, "it is to be asked by TLS, and the address that it gives is http"))
+            return call.answered
         call.deadline = self._exchanges.begin(lambda: self._expired(call))
         self._place(call)
         return call.answered

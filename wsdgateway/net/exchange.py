@@ -26,7 +26,7 @@ from wsdgateway.net.relay import relay
 from wsdgateway.net.standin import StandIn
 from wsdgateway.net.turn import Turn
 from wsdgateway.net.turnstile import Turnstile
-from wsdgateway.scan.operations import OTHER, RETRIEVE_IMAGE
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, OTHER, RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
 
@@ -178,7 +178,7 @@ class Exchanges:
         else:
             turn.refuse(decision.fault, message_id, self._new_id())
             if decision.limit is not None:
-                self._accounts.refused(decision.limit)
+                self._accounts.refused(decision.limit, turn.client, CREATE_SCAN_JOB.name)
             return source if source == DEVICE else REFUSED
         return source
 

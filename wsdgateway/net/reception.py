@@ -66,20 +66,24 @@ class Reception:
         """Answer a request, now or later."""
         request = turn.request
         place = self._places.get(request.path) or self._find(request.path)
-        if place is None:
+        if self._quotas.is_limited(turn.client) and not self._is_admitted(turn, place):
+            turn.answer(429, b"This client asks too often; wait a second.\n", _TEXT, ((b"Retry-After", b"1"),))
+            self._accounts.refused(RATE, turn.client, "a request")
+        elif place is None:
             turn.answer(404, b"Nothing answers at this address.\n", _TEXT)
         elif request.method != b"POST":
             turn.answer(405, b"SOAP is sent by POST.\n", _TEXT, ((b"Allow", b"POST"),))
         elif not is_soap(request.content_type):
             turn.answer(415, b"Send SOAP 1.2 as application/soap+xml.\n", _TEXT)
-        elif self._quotas.is_limited(turn.client) and b"/events/" not in request.path and (
-                not self._quotas.admits_request(turn.client, self._accounts.now())):
-            turn.answer(429, b"This client asks too often; wait a second.\n", _TEXT, ((b"Retry-After", b"1"),))
-            self._accounts.refused(RATE)
         else:
             place(turn)
             return
         self._accounts.client(turn, OTHER.name, REFUSED, self._accounts.now())
+
+    def _is_admitted(self, turn: Turn, place: Place | None) -> bool:
+        """Whether the client may ask now. What a scanner notifies, at an address that it was given, is none of that."""
+        is_notification = place is not None and turn.request.path.split(b"/")[2:3] == [b"events"]
+        return is_notification or self._quotas.admits_request(turn.client, self._accounts.now())
 
     def _find(self, path: bytes) -> Place | None:
         """The addresses with a part that is made while we run."""

@@ -32,12 +32,14 @@ class Untrusted(Exception):
 @attrs.frozen(slots=False)
 class Trust:
     """How one device's certificate is judged: by the authorities in the file `ca`, by its key's `pin`, not at all if
-    `insecure`; with none of these by the authorities that the system trusts.
+    `insecure`; with none of these by the authorities that the system trusts. `demanded`: nothing is said without TLS,
+    whatever addresses the device gives, or somebody in its name.
     """
 
     ca: Path | None = None
     pin: str | None = None
     insecure: bool = False
+    demanded: bool = False
 
     @cached_property
     def context(self) -> SSL.Context:
