@@ -80,6 +80,10 @@ def test_text_is_trimmed(data, text):
     assert text_of(parse(data)) == text
 
 
+def test_comments_without_number_are_no_part_of_a_text():
+    assert text_of(parse(b"<a>" + b"1<!---->" * 200000 + b"</a>")) == "1" * 200000
+
+
 def test_text_of_nothing_is_none():
     assert text_of(None) is None
 
