@@ -100,7 +100,7 @@ class Entrances:
             return self._config.events.address
         address = address_of(device)
         local = await local_address(self._reactor, zoned(address.host, zone), address.port)
-        url = base_url(local, self.doors(), secure=address.secure)
+        url = base_url(local, self.doors())
         if url is None:
             raise Unavailable(address.host, "no listener is open where it could reach us")
         return url

@@ -15,7 +15,8 @@ LAN, VLAN = ip_network("198.51.100.0/24"), ip_network("2001:db8:1::/48")
 @pytest.mark.parametrize(("client", "may"), [
     ("10.1.2.3", True), ("172.16.0.1", True), ("192.168.1.1", True), ("127.0.0.1", True), ("169.254.1.1", True),
     ("::1", True), ("fe80::1%eth0", True), ("fd00::1", True), ("::ffff:10.0.0.1", True), ("", True),
-    ("8.8.8.8", False), ("2600::1", False), ("::ffff:8.8.8.8", False), ("100.64.0.1", False)])
+    ("8.8.8.8", False), ("2600::1", False), ("::ffff:8.8.8.8", False), ("100.64.0.1", False), ("2001:0:4136::2", False),
+    ("198.18.0.1", False), ("2002:a00:1::1", False), ("2001:db8::1", True), ("192.0.2.7", True)])
 def test_without_rules_private_networks_may_do_everything_and_others_nothing(client, may):
     assert Permission().allows(client, "front-desk", "CreateScanJob") is may
 

@@ -471,7 +471,7 @@ async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypa
 
     monkeypatch.setattr("wsdgateway.entrances.local_address", elsewhere)
     monkeypatch.setattr("wsdgateway.entrances.base_url",
-                        lambda local, doors, secure: f"http://{local}:{service.port}")
+                        lambda local, doors: f"http://{local}:{service.port}")
     service._finding._readdressed()
     await until(lambda: scanner.soap.asked["Subscribe"] == 2)
     await until(lambda: service.scanner.bridge.table.listening and len(scanner.device.subscribers.held) == 1)

@@ -1,27 +1,32 @@
 """TLS to scanners: who is believed, what is sent to whom that is not, and what becomes of it."""
 
 import io
+import re
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
 import pytest_twisted
 from certificates import Certified
-from messages import get_job_elements, job_request, status_response
+from messages import get_job_elements, job_request, status_event, status_response
 from OpenSSL import SSL
 from peers import Device, ask
 from rich.console import Console
 from test_events import grant, until
+from test_finding import Metadata
 from test_scan_client import scanned
 from test_standin import GET
 from twisted.internet.defer import ensureDeferred
 
 from wsdgateway.cli.discover import search, show
 from wsdgateway.cli.securing import Judgement
+from wsdgateway.http.requests import Request
 from wsdgateway.net.pinning import Pins
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.tls.files import pin_of
 from wsdgateway.tls.identity import CurrentIdentity, IdentityFiles
+from wsdgateway.tls.trust import Caller, Trust
 
 PATH = "/front-desk/scan"
 LOOPBACK = "tcp:0:interface=127.0.0.1"
@@ -125,17 +130,23 @@ async def test_a_short_key_is_good_enough_where_it_is_pinned(gateway, shows, tmp
     assert (await read_status(service))[0] == 200
 
 
+@pytest.mark.parametrize(("plain", "scheme"), [(True, "http"), (False, "https")])
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_with_tls_is_given_an_https_address_if_there_is_one(gateway, shows, authority, tmp_path):
+async def test_where_a_scanner_with_tls_notifies(gateway, shows, authority, tmp_path, plain, scheme):
     certified = Certified(tmp_path, "scanner", "127.0.0.1", issuer=authority)
     device = await shows(certified)
     secure = {"endpoint": LOOPBACK, "certificate": str(certified.pem), "key": str(certified.key)}
-    await gateway(device.url, scanner={"ca": str(authority.pem)}, listen=[
-        {"endpoint": "tcp:0:interface=127.0.0.1:backlog=9"}, secure])
+    service = await gateway(device.url, scanner={"ca": str(authority.pem)}, listen=[
+        secure, *([{"endpoint": "tcp:0:interface=127.0.0.1:backlog=9"}] if plain else [])])
     asked = await device.next()
-    assert b"<wsa:Address>https://127.0.0.1:" in asked.request.body
+    notify_to, *_ = re.findall(rb"<wsa:Address>(https?://127.0.0.1:[^<]*/events/[^<]*)", asked.request.body)
+    assert notify_to.startswith(scheme.encode() + b":")
     asked.answer(grant(manager=f"http://127.0.0.1:{device.port}/manager"))
-    await until(lambda: device.factory.connections == 1)
+    await until(lambda: service.scanner.bridge.table.listening)
+    tls = None if plain else Caller(Trust(ca=authority.pem), "127.0.0.1")
+    url = urlsplit(notify_to.decode())
+    assert (await ask(url.port, url.path, status_event("4"), tls=tls))[0].status == 202
+    assert service.scanner.bridge.table.get("4").status.state == "Processing"
 
 
 @pytest_twisted.ensureDeferred
@@ -234,3 +245,28 @@ async def test_scan_straight_from_a_scanner_with_tls(by_tls, tmp_path, options, 
     ran = await scanned(scanner.scan_url, str(tmp_path / "out.pdf"), judgement=Judgement(**given))
     assert ran.status == status, ran.error
     assert (tmp_path / "out.pdf").exists() is (status == 0)
+
+
+@pytest.mark.parametrize("trust", ["pin", "ca", "insecure"])
+@pytest_twisted.ensureDeferred
+async def test_nothing_that_a_scanner_says_leads_around_tls(gateway, device, shows, authority, tmp_path, trust):
+    certified = Certified(tmp_path, "scanner", "127.0.0.1", issuer=authority)
+    secure = await shows(certified)
+    Metadata(secure).device = device  # its scan service is at an http address, it says
+    device.handle = lambda asked: asked.abort()  # it speaks no TLS
+    service = await gateway(None, scanner={"device": secure.url, "events": "off", **{
+        "pin": {"pin": pin_of(certified.certificate)}, "insecure": {"insecure": True}}.get(
+            trust, {"ca": str(authority.pem)})})
+    await until(lambda: service.scanner.bridge.device is not None)
+    assert (await read_status(service))[0] == 500
+    assert not [one for one in device.requests if isinstance(one.request, Request)]
+
+
+@pytest.mark.parametrize("section", [{"pin": "sha256/" + "A" * 43 + "="}, {"insecure": True}])
+@pytest_twisted.ensureDeferred
+async def test_who_is_found_at_an_http_address_is_not_asked_where_tls_is_demanded(gateway, device, section):
+    told = Metadata(device)
+    service = await gateway(None, scanner={"uuid": told.endpoint, **section}, discovery={
+        "directed": [f"http://127.0.0.1:{device.port}"], "search": 0.1})
+    await until(lambda: len(device.requests) > 2)  # Probes, which are asked in nobody's name
+    assert told.asked == 0 and service.scanner.bridge.device is None

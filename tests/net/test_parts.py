@@ -128,12 +128,6 @@ def test_where_a_device_reaches_us(local, listeners, url):
     assert base_url(local, [OpenPort(*listener) for listener in listeners]) == url
 
 
-@pytest.mark.parametrize(("listeners", "url"), [
-    ([("198.51.100.5", 1), ("198.51.100.5", 2, True)], "https://198.51.100.5:2"),
-    ([("198.51.100.5", 1), ("198.51.100.5", 2, True, True)], "http://198.51.100.5:1")])
-def test_where_a_device_with_tls_reaches_us(listeners, url):
-    assert base_url("198.51.100.5", [OpenPort(*listener) for listener in listeners], secure=True) == url
-
 
 @pytest.mark.parametrize(("given", "url"), [
     ("http://198.51.100.20:5357/m?x=1", "http://198.51.100.20:5357/m?x=1"),

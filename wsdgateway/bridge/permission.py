@@ -1,13 +1,13 @@
 """Who may do what: rules by a client's network, the scanner, and the operation.
 
 The configuration's `[[allow]]`: the first rule that fits decides; where none does, clients of private networks may do
-everything, others nothing (RFC 1918, RFC 4193, loopback, link-local).
+everything, others nothing.
 """
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import attrs
 
@@ -16,6 +16,12 @@ from wsdgateway.soap.faults import Fault
 MAX_KNOWN = 8192  # decisions that are kept at hand
 
 Network = IPv4Network | IPv6Network
+
+# RFC 1918, RFC 3927, RFC 4193, RFC 4291: loopback, link-local and private; RFC 5737, RFC 3849: for examples, and so on
+# nobody's Internet. Not Python's `is_private`, which takes in tunnels (Teredo) whose far ends are anywhere.
+PRIVATE = tuple(map(ip_network, (
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1",
+    "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 
 
 @attrs.frozen
@@ -53,7 +59,7 @@ class Permission:
         for rule in self._rules:
             if rule.fits(address, scanner, operation):
                 return not rule.deny
-        return address is None or address.is_private or address.is_link_local
+        return address is None or any(address in network for network in PRIVATE)
 
 
 @lru_cache(maxsize=MAX_KNOWN)
@@ -69,5 +75,5 @@ def plain_address(client: str) -> IPv4Address | IPv6Address | None:
 def not_allowed(client: str, scanner: str, operation: str) -> Fault:
     """What a client is told that may not do that. WS-Scan has no subcode for it, so it is one of our own."""
     return Fault("Sender", "gateway:NotAllowed", (
-        f"{client} may not use {operation} of {scanner} here; ask the administrator of this gateway for a rule in "
-        "[[allow]]."), 403)
+        f"{plain_address(client) or client} may not use {operation} of {scanner} here; ask the administrator of this "
+        "gateway for a rule in [[allow]]."), 403)

@@ -137,10 +137,21 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
     what = 'a list of networks like ["198.51.100.0/24"]'
     if not isinstance(value, list):
         raise Wrong(what)
-    try:
-        return tuple(ip_network(text(item), strict=False) for item in value)
-    except (ValueError, Wrong):
-        raise Wrong(what) from None
+    found = []
+    for item in value:
+        try:
+            found.append(_unmapped(ip_network(text(item), strict=False)))
+        except (ValueError, Wrong):
+            raise Wrong(f"{what}; {item!r} is none") from None
+    return tuple(found)
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """IPv4 in IPv6's clothes as itself: that is how clients are looked at."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return IPv4Network((mapped, network.prefixlen - 96))
 
 
 def some_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -79,11 +79,12 @@ class OpenPort:
     guarded: bool = False
 
 
-def base_url(local: str, doors: list[OpenPort], *, secure: bool = False) -> str | None:
+def base_url(local: str, doors: list[OpenPort]) -> str | None:
     """`http://LOCAL:PORT` for the best of the open doors for a device; None if none is.
 
-    One as `secure` as the device goes before others; then one on that very address before one on all addresses, that
-    before any other. Those on loopback count only for loopback, guarded ones for nobody: devices have no certificates.
+    One without TLS goes before others, for few devices believe anybody's certificate; then one on that very address
+    before one on all addresses, that before any other. Those on loopback count only for loopback, guarded ones for
+    nobody: devices have no certificates.
     """
     doors = [door for door in doors if not door.guarded]
     if not ip_address(local.partition("%")[0]).is_loopback:
@@ -95,7 +96,7 @@ def base_url(local: str, doors: list[OpenPort], *, secure: bool = False) -> str 
 
     if not doors:
         return None
-    best = min(doors, key=lambda door: (door.secure is not secure, distance(door)))
+    best = min(doors, key=lambda door: (door.secure, distance(door)))
     return url_of(best.interface if distance(best) == 2 else local, best.port, secure=best.secure)
 
 
