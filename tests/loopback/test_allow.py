@@ -25,6 +25,7 @@ from test_standin import GET, found, probe
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
+from wsdgateway.net.waitingline import MAX_OF_CLIENT
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
@@ -183,3 +184,48 @@ async def test_an_unknown_action_opens_no_way_to_what_is_forbidden(gateway, devi
     head, body = await ask(service.port, PATH, disguised)
     assert (head.status, fault_of(read(body))) == (403, "NotAllowed")
     assert device.requests == []
+
+
+NEWER = "http://www.w3.org/2005/08/addressing"
+TWO = b"<wscn:CancelJobRequest xmlns:wscn='http://schemas.microsoft.com/windows/2006/08/wdp/scan'/></soap:Body>"
+
+
+@pytest.mark.parametrize("edit", [
+    lambda raw: raw.replace(b"</soap:Body>", TWO), lambda raw: raw.replace(b"<soap:Header>", (
+        f'<soap:Header><n:Action xmlns:n="{NEWER}">{SCAN}/CancelJob</n:Action>').encode())])
+@pytest_twisted.ensureDeferred
+async def test_what_could_be_read_in_two_ways_does_not_go_on(gateway, device, edit):
+    service = await gateway(device.url, scanner={"events": "off"}, allow=[{"operations": ["CancelJob"], "deny": True}])
+    raw = job_request("ValidateScanTicket")
+    assert edit(raw) != raw
+    head, body = await ask(service.port, PATH, edit(raw))
+    assert (head.status, fault_of(read(body))) == (400, "InvalidArgs")
+    assert device.requests == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_action_of_http_does_not_go_on(gateway, device):
+    service = await gateway(device.url, scanner={"events": "off"})
+    device.handle = lambda asked: asked.answer(envelope("urn:x"))
+    await ask(service.port, PATH, job_request("ValidateScanTicket"), headers=b'SOAPAction: "x/CancelJob"\r\n',
+              content_type=b'application/soap+xml; action="x/CancelJob"; charset=utf-8')
+    fields = dict(device.requests[0].request.headers)
+    assert fields[b"Content-Type"] == b"application/soap+xml; charset=utf-8"
+    assert b"SOAPAction" not in fields
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_client_does_not_fill_the_line_for_the_others(gateway, device):
+    service = await gateway(device.url, scanner={"events": "off", "max_connections": 1}, limits={"unlimited": []})
+    running = [Deferred.fromCoroutine(ask(service.port, PATH, job_request("ValidateScanTicket")))
+               for _ in range(MAX_OF_CLIENT + 5)]
+    await until(lambda: sum(one.called for one in running) == 4)  # one is at the scanner, a hundred wait
+    refused = [await one for one in running if one.called]
+    assert all("of this client" in reason_of(read(body)) for _, body in refused)
+    canceling = Deferred.fromCoroutine(ask(service.port, PATH, job_request("CancelJob", "7")))
+    await until(lambda: any(b"CancelJob" in asked.request.body for asked in device.requests))
+    assert not canceling.called
+    device.handle = lambda asked: asked.answer(envelope("urn:x"))
+    for asked in device.requests[:]:
+        asked.answer(envelope("urn:x"))
+    await gatherResults([canceling, *(one for one in running if not one.called)])

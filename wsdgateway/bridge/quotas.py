@@ -51,6 +51,10 @@ class Quotas:
 
         self.is_limited = lru_cache(maxsize=8192)(is_limited)
 
+    def share_of(self, client: str) -> str | None:
+        """What the client is counted by where it has no more than its share; None if it is not limited."""
+        return client_of(client) if self.is_limited(client) else None
+
     def admits_request(self, client: str, now: float) -> bool:
         """Whether the client may ask something now; if so it is counted."""
         return not self.is_limited(client) or self._rate.spend(client_of(client), now)

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
+from wsdgateway.bridge.decisions import Refuse
 from wsdgateway.scan.destinations import replace_token
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, read, write
-from wsdgateway.soap.namespaces import WSA
+from wsdgateway.soap.faults import invalid_args
+from wsdgateway.soap.namespaces import WSA, WSA_2005_08
 from wsdgateway.soap.parsing import Malformed, say, text_of
 
 _ADDRESS = f"{{{WSA}}}Address"
@@ -81,6 +83,19 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
         replace_token(envelope.body, token)
         changed = True
     return write(envelope.root) if changed else raw
+
+
+def contradiction(envelope: Envelope) -> Refuse | None:
+    """The refusal of a message that a scanner may read otherwise than our rules have; None if it is no such message.
+
+    SOAP 1.2 part 1, section 5.3 has several elements in a Body; WS-Scan never has. WS-Addressing has one Action.
+    """
+    if envelope.body is not None and next(envelope.body.itersiblings(etree.Element), None) is not None:
+        return Refuse(invalid_args("The Body holds more than one request; send each in a message of its own."))
+    newer = None if envelope.header is None else envelope.header.find(f"{{{WSA_2005_08}}}Action")
+    if newer is not None and text_of(newer) != envelope.action:
+        return Refuse(invalid_args("The two versions of WS-Addressing name different actions; send one wsa:Action."))
+    return None
 
 
 def related(body: bytes, message_id: str | None) -> bytes:

@@ -30,7 +30,7 @@ from wsdgateway.bridge.kept import KeptAnswers, Lasting
 from wsdgateway.bridge.outcomes import Outcomes
 from wsdgateway.bridge.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
 from wsdgateway.bridge.resends import Resends, fault_in, is_success
-from wsdgateway.bridge.rewriting import forwarded, names_gateway, related
+from wsdgateway.bridge.rewriting import contradiction, forwarded, names_gateway, related
 from wsdgateway.bridge.sharing import Subject, is_usual
 from wsdgateway.bridge.subscriptions import Subscriptions
 from wsdgateway.scan.destinations import token_of
@@ -169,7 +169,7 @@ class BridgedScanner:
             return Refuse(_NOT_FOUND_YET)
         if asks >= MAX_ASKS:
             return Refuse(_OVERTAKEN)
-        token = self._token(question)
+        token = contradiction(question.envelope) or self._token(question)
         if isinstance(token, Refuse):
             return token
         body = forwarded(question.envelope, question.raw, scanner=self.name, hosts=self._hosts(question),
@@ -215,6 +215,10 @@ class BridgedScanner:
         if subscription.identifier in self.off_panel:
             return Refuse(_NOT_ON_PANEL_YET)
         return token.current if token.current != given else None
+
+    def share_of(self, forward: Forward) -> str | None:
+        """In whose share of what may wait for the device the request stands, if it is anybody's."""
+        return self._quotas.share_of(forward.question.client)
 
     def sent(self, forward: Forward, now: float) -> None:
         """The request is going to the device now, or again on another connection."""

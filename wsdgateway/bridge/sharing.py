@@ -39,7 +39,7 @@ class Subject(Enum):
 
 @attrs.frozen
 class Read:
-    """What is asked: the operation, and the names of the elements in their order. Whoever asks the same is alike."""
+    """What is asked: the operation, and the elements' names, sorted. Whoever asks the same is alike."""
 
     operation: str
     names: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
         return None
     if operation is GET_SCANNER_ELEMENTS:
         names = read_elements_request(body)
-        return None if names is None else Read(operation.name, names)
+        return None if names is None else Read(operation.name, tuple(sorted(names)))
     is_plain = body.tag == tag(f"{operation.name}Request") and not len(body) and not body.attrib
     return Read(operation.name) if is_plain and operation.name in LISTS else None
 

@@ -130,7 +130,12 @@ def _matches(body: etree._Element, tag: str) -> list[etree._Element]:
 def _probe(body: etree._Element, version: Version) -> Probe:
     scopes = body.find(version.tag("Scopes"))
     types = _qnames(body.find(version.tag("Types")))
-    return Probe(types) if scopes is None else Probe(types, _items(scopes), scopes.get("MatchBy"))
+    if scopes is None:
+        return Probe(types)
+    wanted = _items(scopes)
+    if _bounded(wanted) != wanted:
+        raise Malformed(f"more than {MAX_SCOPES} characters of scopes")
+    return Probe(types, wanted, scopes.get("MatchBy"))
 
 
 def _service(element: etree._Element, version: Version) -> TargetService:

@@ -3,6 +3,7 @@
 RFC 9110 section 5 and RFC 9112 sections 2 to 4.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
@@ -46,6 +47,16 @@ def end_to_end(headers: Headers, drop: frozenset[bytes] = frozenset()) -> Header
     if named - _PERSISTENCE:
         return [field for field in kept if field[0].lower() not in named]
     return kept
+
+
+_ACTION = re.compile(rb'''\s*;\s*action\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)''', re.IGNORECASE | re.DOTALL)
+
+
+def actionless(headers: Headers) -> Headers:
+    """The same, Content-Type without the action that may be named there. RFC 3902 section 2."""
+    if not any(b"action" in value.lower() for name, value in headers if name.lower() == b"content-type"):
+        return headers
+    return [(name, _ACTION.sub(b"", value) if name.lower() == b"content-type" else value) for name, value in headers]
 
 
 def media_type(value: bytes | None) -> bytes:

@@ -100,10 +100,13 @@ class Attempts:
         self._under_way.pop(call, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("while connecting to {host}", failure, host=call.address.host)
+        if isinstance(failure.value, Insecure) and failure.value.detail:
+            self.log.warn("{host}: {detail}", host=call.address.host, detail=failure.value.detail)
         is_to_blame = not call.abandoned and getattr(failure.value, "osError", None) not in _OURS
         if is_to_blame:
             self.circuit.failed(self._seconds())
         else:
             self.circuit.abandoned()  # which says nothing about the device
         peer = f"{call.address.host}:{call.address.port}"
-        self._not_connected(call, Unavailable(peer, f"no connection ({failure.getErrorMessage()})"), is_to_blame)
+        why = failure.getErrorMessage() or "it says nothing"
+        self._not_connected(call, Unavailable(peer, f"no connection ({why})"), is_to_blame)

@@ -104,7 +104,8 @@ def is_ipv6(url: str) -> bool:
 class Call:
     """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there.
 
-    `delayed`: it had to wait for the device's rate.
+    `delayed`: it had to wait for the device's rate. `own`: it is the gateway's; `share_of` names the client in whose
+    share of the waiting line it stands, if it has one.
     """
 
     address: Address
@@ -117,6 +118,8 @@ class Call:
     resent: bool = False
     sent: bool = False
     delayed: bool = False
+    own: bool = False
+    share_of: str | None = None
     abandoned: bool = False
     connection: "Connection | None" = None
     tape: Tape | None = None

@@ -26,7 +26,11 @@ SMALL_READ, LARGE_READ = 65536, 524288
 
 
 class Insecure(Exception):
-    """The device can't be talked to in confidence; the text says why."""
+    """The device can't be talked to in confidence; the text says why, `detail` more of it for the administrator."""
+
+    def __init__(self, problem: BaseException) -> None:
+        super().__init__(explain(problem))
+        self.detail = problem.detail if isinstance(problem, Untrusted) else ""
 
 
 class Pool(Protocol):
@@ -94,7 +98,7 @@ class DeviceConnection(TwistedProtocol):
 
     def _not_ready(self, problem: BaseException) -> None:
         if not self.ready.called:
-            self.ready.errback(Failure(Insecure(explain(problem))))
+            self.ready.errback(Failure(Insecure(problem)))
         self.abort()
 
     def send(self, call: Call) -> None:

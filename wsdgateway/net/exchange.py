@@ -14,7 +14,7 @@ from twisted.python.failure import Failure as TwistedFailure
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Outcome, Pass, Question, Refuse, Reply
 from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, Rejected, asked_for, route
 from wsdgateway.bridge.scanner import BridgedScanner
-from wsdgateway.http.messages import FRAMING, end_to_end, first, is_soap, media_type
+from wsdgateway.http.messages import FRAMING, actionless, end_to_end, first, is_soap, media_type
 from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, SHARED, Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.devicecall import Call, Response, address_of
@@ -30,8 +30,9 @@ from wsdgateway.scan.operations import CREATE_SCAN_JOB, OTHER, RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
 
-# Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read.
-_NOT_FORWARDED = FRAMING | frozenset((b"host", b"expect", b"accept-encoding"))
+# Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read, and what a request
+# is, its envelope says alone (SOAPAction is SOAP 1.1's).
+_NOT_FORWARDED = FRAMING | frozenset((b"host", b"expect", b"accept-encoding", b"soapaction"))
 # What a decision says of a read that many clients make.
 _COMMON: dict[type, str] = {Answer: KEPT, Join: SHARED, Forward: ASKED}
 
@@ -202,8 +203,9 @@ class Exchanges:
         address = self._bridge.device
         assert address is not None
         operation = forward.question.operation
-        call = Call(address_of(address), operation, forward.body, end_to_end(turn.request.headers, _NOT_FORWARDED))
-        call.tape = turn.tape
+        call = Call(address_of(address), operation, forward.body, actionless(
+            end_to_end(turn.request.headers, _NOT_FORWARDED)))
+        call.tape, call.share_of = turn.tape, self._bridge.share_of(forward)
         if forward.learns or operation is RETRIEVE_IMAGE:
             call.on_sent = lambda: self._bridge.sent(forward, self._seconds())
         return call

@@ -44,7 +44,7 @@ class OwnRequests:
         except ValueError as error:
             raise BadDevice(url, str(error)) from None
         call = Call(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
-        call.tape = self._accounts.tape()
+        call.tape, call.own = self._accounts.tape(), True
         started = self._accounts.now()
         try:
             reply = await read_reply(await device.request(call))

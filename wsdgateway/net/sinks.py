@@ -13,6 +13,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as LookupTimeout
 
+from wsdgateway.bridge.quotas import client_of
 from wsdgateway.bridge.sinks import BadSink, IPAddress, Network, Sink, admit, literal, parse_sink
 from wsdgateway.eventing.faults import destination_unreachable
 from wsdgateway.soap.addressing import EndpointReference
@@ -47,11 +48,15 @@ class SinkPolicy:
 
     async def _look_up(self, host: str, client: str) -> list[str]:
         """A name's addresses. The threads are daemons and few for each client: a name server may take its time."""
+        client = client_of(client)
         if self.lookups.total() >= MAX_LOOKUPS or self.lookups[client] >= MAX_CLIENT_LOOKUPS:
             raise BadSink(f"too many names are being looked up to look up {host}, too; send an IP address")
         looking: Deferred[list[str]] = Deferred()
+        try:
+            threading.Thread(target=self._ask, args=(host, client, looking), daemon=True).start()
+        except RuntimeError:
+            raise BadSink(f"there is no room to look up {host} now; send an IP address, or try again later") from None
         self.lookups[client] += 1
-        threading.Thread(target=self._ask, args=(host, client, looking), daemon=True).start()
         looking.addTimeout(LOOKUP_SECONDS, self.reactor)
         try:
             return await looking

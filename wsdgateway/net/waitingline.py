@@ -14,6 +14,8 @@ from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.pace import Pace
 
 MAX_QUEUE = 200
+MAX_OF_CLIENT = 100  # of one client, whom the others must not wait for
+MAX_BESIDE = 50  # urgent calls, and the gateway's own, for which there is room beyond that
 
 
 class WaitingLine:
@@ -36,13 +38,21 @@ class WaitingLine:
         return self._calls[0]
 
     def join(self, call: Call) -> None:
-        """Wait; a call that finds the line full fails."""
-        if len(self._calls) >= MAX_QUEUE:
+        """Wait; a call that finds the line, or its client's share of it, full fails."""
+        bound = MAX_QUEUE + (MAX_BESIDE if call.own or call.operation.urgent else 0)
+        if len(self._calls) >= bound:
             call.fail(Unavailable(call.address.host, f"{MAX_QUEUE} requests are waiting for it already"))
+        elif self._has_its_share(call):
+            call.fail(Unavailable(call.address.host, f"{MAX_OF_CLIENT} requests of this client are waiting for it"))
         elif _is_first(call):
             self._calls.appendleft(call)
         else:
             self._calls.append(call)
+
+    def _has_its_share(self, call: Call) -> bool:
+        if call.share_of is None or call.operation.urgent or len(self._calls) < MAX_OF_CLIENT:
+            return False
+        return sum(other.share_of == call.share_of for other in self._calls) >= MAX_OF_CLIENT
 
     def leave(self, call: Call) -> None:
         """It waits no longer, if it did."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
@@ -26,7 +27,11 @@ _ANY_STRENGTH = b":@SECLEVEL=0"
 
 
 class Untrusted(Exception):
-    """The other side is not who it should be; the text says why, and what to do."""
+    """The other side is not who it should be; the text says why, `detail` what is the administrator's to know."""
+
+    def __init__(self, why: str, detail: str = "") -> None:
+        super().__init__(why)
+        self.detail = detail
 
 
 @attrs.frozen(slots=False)
@@ -59,17 +64,19 @@ class Trust:
         """Look at a connection whose handshake is over. Raises `Untrusted`."""
         if self.insecure:
             return
-        certificate = connection.get_peer_certificate(as_cryptography=True)
-        if certificate is None:
-            raise Untrusted("it shows no certificate")
-        if self.pin is not None:
-            found = pin_of(certificate)
-            if found != self.pin:
-                raise Untrusted(f"its key is another one than the pin says: {found}; if the scanner has a new key, "
-                                "give this as its pin")
-            return
         try:
+            certificate = connection.get_peer_certificate(as_cryptography=True)
+            if certificate is None:
+                raise Untrusted("it shows no certificate")
+            if self.pin is not None:
+                found = pin_of(certificate)
+                if found != self.pin:
+                    raise Untrusted("its key is another one than the pin says, see the gateway's log",
+                                    f"its key is {found}; if the scanner has a new one, give this as its pin")
+                return
             _verify(connection, host)
+        except (ValueError, UnsupportedAlgorithm) as error:  # what no library of ours reads
+            raise Untrusted(f"its certificate can't be read ({error})") from None
         except (VerificationError, CertificateError):
             raise Untrusted(f"its certificate is not one for {host}; give an address that stands in it, or its pin "
                             "(wsdgateway discover --pin)") from None
@@ -112,6 +119,6 @@ def explain(error: BaseException) -> str:
         return str(error)
     words = [str(reason[-1]) for reason in error.args[0]] if isinstance(error, SSL.Error) and error.args else []
     if "certificate verify failed" in words:
-        return ("its certificate comes from nobody that is trusted here; give the file of its authority as ca, or its "
-                "pin (wsdgateway discover --pin)")
-    return f"no TLS connection ({', '.join(words) or error or 'it hung up'})"
+        return ("its certificate has expired, or comes from nobody that is trusted here; give the file of its "
+                "authority as ca, or its pin (wsdgateway discover --pin)")
+    return f"no TLS connection ({', '.join(words) or str(error) or 'it hung up'})"
