@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from certificates import Certified
 
+from wsdgateway.cli.main import main
 from wsdgateway.config.endpoints import BadEndpoint, SslEndpoint, read_ssl
 from wsdgateway.config.reading import ConfigError, make_config
 from wsdgateway.tls.files import BadFile, pin_of, read_certificates, read_key
@@ -155,3 +156,11 @@ def test_whoever_is_believed_unseen_is_remarked(tmp_path):
          + "-0000" * 3 + "-" + "0" * 12, "pin": PIN}]}, str(Path(tmp_path) / "g.toml"))
     assert [line for line in config.remarks() if "insecure" in line and "[[scanner]] a" in line]
     assert not [line for line in config.remarks() if "insecure" in line and "[[scanner]] b" in line]
+
+
+def test_check_tells_of_a_certificate_that_has_expired(tmp_path, capsys):
+    Certified(tmp_path, "old", "127.0.0.1", days=-1)
+    file = tmp_path / "g.toml"
+    file.write_text('[[listen]]\nendpoint = "tcp:5358"\ncertificate = "old.pem"\nkey = "old.key"\n')
+    assert main(["check", str(file)]) == 0
+    assert f"tcp:5358: the certificate in {tmp_path / 'old.pem'} expired at " in capsys.readouterr().out

@@ -101,7 +101,7 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
     else:
         table = Table(box=None, pad_edge=False)
         for column in ("Name", "Model", "UUID", "Addresses", "Notifies", *(["Pin"] if pin else [])):
-            table.add_column(column, overflow="fold")
+            table.add_column(column, overflow="fold", no_wrap=column == "Pin")
         for one in found:
             labels = one.found.labels
             name = f"{labels.friendly_name} (of a gateway)" if one.is_stand_in else labels.friendly_name

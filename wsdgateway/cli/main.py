@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -19,12 +20,14 @@ from wsdgateway.cli.replay import ReplayError, replay
 from wsdgateway.cli.scanoptions import add_scan, run_scan
 from wsdgateway.cli.status import status
 from wsdgateway.cli.tail import Wanted, tail
+from wsdgateway.config.endpoints import Listening, identity_files
 from wsdgateway.config.reading import ConfigError, read_config
 from wsdgateway.config.sections import Config
 from wsdgateway.discovery.versions import NAMES as DISCOVERY
 from wsdgateway.exchangelog.log import KEPT
 from wsdgateway.replay.service import LOOPBACK
 from wsdgateway.scan.operations import NAMES
+from wsdgateway.tls.identity import read_identity
 
 WIDE = 200
 OPERATIONS = (*NAMES, "SubscriptionEnd", *DISCOVERY, "other")
@@ -85,9 +88,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> None:
     config = read_config(options.file)
-    for line in (*config.remarks(), *_unwritable(config)):
+    for line in (*config.remarks(), *_expiring(config), *_unwritable(config)):
         print(line)
     print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
+
+
+def _expiring(config: Config) -> Iterator[str]:
+    """Certificates that have expired, or will soon."""
+    sections: list[Listening] = [*config.listen, config.admin]
+    for section in sections:
+        files = identity_files(section, config.folder)
+        remark = None if files is None else read_identity(files).remark(datetime.now(UTC))
+        if files is not None and remark is not None:
+            yield f"{section.endpoint}: the certificate in {files.certificate} {remark}"
 
 
 def _unwritable(config: Config) -> Iterator[str]:

@@ -6,6 +6,7 @@ The keys are those of the contract; `config/gateway.toml` shows each of them.
 import re
 import socket
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,12 @@ class Config:
             f"[[scanner]] {scanner.name}: insecure = true: whoever stands between the two can read all pages, "
             "and answer in its place; give its pin instead (wsdgateway discover --pin)"
             for scanner in self.scanner if scanner.insecure)
+        if not self.discovery.adopt:
+            names = [scanner.name for scanner in self.scanner]
+            lines.extend(
+                f"[[allow]] {position} scanners: {pattern} is the name of no [[scanner]], so that nothing fits"
+                for position, rule in enumerate(self.allow, 1) for pattern in rule.scanners
+                if not any(fnmatchcase(name, pattern) for name in names))
         if self.exchange_log.capture and self.exchange_log.secrets:
             lines.append("[exchange_log] secrets: captures hold tokens and passwords; keep them to yourself")
         if not self.admin.token and not is_loopback(self.admin.endpoint):
