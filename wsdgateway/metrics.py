@@ -16,7 +16,7 @@ from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
 LOCAL, DEVICE, REFUSED = "local", "device", "refused"
 OK, FAULT, ERROR = "ok", "fault", "error"
-RULE, RATE, JOBS, CONNECTIONS = "rule", "rate", "jobs", "connections"  # why a client is refused
+RULE, RATE, JOBS, CONNECTIONS, TLS = "rule", "rate", "jobs", "connections", "tls"  # why a client is refused
 KEPT, SHARED, ASKED = "kept", "shared", "asked"
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)

@@ -5,7 +5,14 @@ from ipaddress import ip_network
 import pytest
 
 from wsdgateway.bridge.permission import Permission, Rule, not_allowed
-from wsdgateway.bridge.quotas import AFTER_IMAGE_SECONDS, FORGOTTEN_SECONDS, MAX_JOBS, Quotas, client_of
+from wsdgateway.bridge.quotas import (
+    AFTER_IMAGE_SECONDS,
+    FORGOTTEN_SECONDS,
+    HANDSHAKE_COSTS,
+    MAX_JOBS,
+    Quotas,
+    client_of,
+)
 from wsdgateway.config.reading import ConfigError, make_config
 from wsdgateway.discovery.limiting import MAX_SOURCES
 
@@ -79,6 +86,23 @@ def test_requests_of_one_client_are_bounded_and_come_back_with_time():
     assert [ours.admits_request("10.0.0.1", 0.5) for _ in range(12)].count(True) == 5
     assert all(ours.admits_request("127.0.0.1", 0.0) for _ in range(100))
     assert all(ours.admits_request("", 0.0) for _ in range(100))
+
+
+def test_a_handshake_costs_a_client_several_requests():
+    ours = quotas(requests=100.0)
+    assert [ours.admits_handshake("10.0.0.1", 0.0) for _ in range(20)].count(True) == 100 / HANDSHAKE_COSTS
+    assert not ours.admits_request("10.0.0.1", 0.0)
+    assert ours.admits_handshake("10.0.0.2", 0.0)
+    assert not ours.admits_handshake("10.0.0.1", 0.05)
+    assert ours.admits_handshake("10.0.0.1", 0.1)
+    assert all(ours.admits_handshake("127.0.0.1", 0.0) for _ in range(100))
+
+
+@pytest.mark.parametrize("requests", [2.0, 5.0, 10.0, 20.0])
+def test_however_few_requests_a_client_has_one_is_left_after_a_handshake(requests):
+    ours = quotas(requests=requests)
+    assert ours.admits_handshake("10.0.0.1", 0.0)
+    assert ours.admits_request("10.0.0.1", 0.0)
 
 
 def test_an_ipv6_client_is_its_network():

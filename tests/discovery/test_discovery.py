@@ -300,6 +300,13 @@ def test_a_bucket_says_how_long_to_wait_and_owes_no_more_than_a_second():
     assert Bucket(0.5).wait(0.0) == 0.0  # less than one a second, and one at first
 
 
+def test_what_costs_several_answers_is_given_whole_or_not_at_all():
+    limit = AnswerLimit(20)
+    assert [limit.spend("192.0.2.1", 0.0, 8.0) for _ in range(4)] == [True, True, False, False]
+    assert limit.left("192.0.2.1", 0.0) == 4.0
+    assert limit.spend("192.0.2.1", 0.2, 8.0)
+
+
 def test_sources_are_bounded():
     limit = AnswerLimit(1)
     for number in range(MAX_SOURCES + 1):

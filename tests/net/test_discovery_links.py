@@ -429,6 +429,15 @@ def test_our_address_for_a_client(client, listeners, found):
     assert local_base(ADDRESSES, client, doors) == (OpenPort(*found) if found else None)
 
 
+PLAIN, SECURE, GUARDED = OpenPort("0.0.0.0", 1), OpenPort("0.0.0.0", 2, True), OpenPort("0.0.0.0", 3, True, True)
+
+
+@pytest.mark.parametrize(("doors", "port"), [
+    ([PLAIN, GUARDED, SECURE], 2), ([GUARDED, PLAIN], 1), ([PLAIN, GUARDED], 1), ([GUARDED], 3), ([PLAIN, SECURE], 2)])
+def test_clients_are_told_of_tls_and_of_a_door_that_most_can_not_open_only_if_there_is_no_other(doors, port):
+    assert local_base(ADDRESSES, "192.0.2.77", doors).port == port
+
+
 def test_small_things():
     assert zoned("FE80::1", "eth1") == "FE80::1%eth1"
     assert zoned("fe80::1%x", "eth1") == "fe80::1%x"

@@ -4,7 +4,8 @@ from doors import Door
 from test_parts import REQUEST
 from twisted.internet.address import IPv4Address, IPv6Address
 
-from wsdgateway.net.clientconnection import MAX_REFUSED
+from wsdgateway.net.door import Admission
+from wsdgateway.net.frontdoor import MAX_REFUSED
 
 
 def closed(transport):
@@ -77,7 +78,7 @@ def test_what_was_closed_is_forgotten():
     gone = answered(door)
     door.factory.drain()
     assert closed(gone[1])
-    assert door.factory.arrived(door.factory.buildProtocol(None)) == 1
+    assert door.factory.arrived(door.factory.buildProtocol(None)) is Admission.REFUSED
 
 
 def test_a_flood_is_not_told_one_by_one():
@@ -87,6 +88,43 @@ def test_a_flood_is_not_told_one_by_one():
     assert [refused(transport) for transport in late] == [True] * MAX_REFUSED + [False] * 20
     assert all(transport.disconnected for transport in late[MAX_REFUSED:])
     assert len(door.refusals) == MAX_REFUSED
+
+
+def connections(door, address, count):
+    return [door.connect(IPv4Address("TCP", address, 50000)) for _ in range(count)]
+
+
+def test_who_has_most_makes_room_when_nobody_idles():
+    door = Door(connections=6)
+    greedy = connections(door, "10.0.0.1", 4)
+    for protocol, _ in greedy:
+        protocol.dataReceived(REQUEST[:10])
+    modest = connections(door, "10.0.0.2", 2)
+    [(_, late)] = connections(door, "10.0.0.3", 1)
+    [(_, other)] = connections(door, "10.0.0.2", 1)
+    assert not refused(late) and not refused(other) and not door.denied
+    assert [transport.disconnected for _, transport in greedy] == [True, True, False, False]
+    assert not any(transport.disconnected for _, transport in modest)
+
+
+def test_nobody_gets_more_than_another_by_that():
+    door = Door(connections=6)
+    both = connections(door, "10.0.0.1", 3) + connections(door, "10.0.0.2", 3)
+    [(_, late)] = connections(door, "10.0.0.2", 1)
+    assert refused(late) and door.denied == ["connections"]
+    assert not any(transport.disconnected for _, transport in both)
+
+
+def test_who_is_being_answered_or_reads_makes_no_room():
+    turns = []
+    door = Door(turns.append, connections=3)
+    (busy, busy_transport), (reading, reading_transport), (_, waiting) = connections(door, "10.0.0.1", 3)
+    busy.dataReceived(REQUEST)
+    reading_transport.dataBuffer = b"the end of an image"
+    reading.dataReceived(REQUEST[:10])
+    late = [transport for _, transport in connections(door, "10.0.0.2", 1) + connections(door, "10.0.0.3", 1)]
+    assert [refused(transport) for transport in late] == [False, True]
+    assert waiting.disconnected and not (busy_transport.disconnected or reading_transport.disconnected)
 
 
 def test_a_client_has_a_bound_of_its_own():

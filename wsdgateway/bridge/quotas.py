@@ -16,6 +16,8 @@ from wsdgateway.soap.faults import Fault
 Network = IPv4Network | IPv6Network
 
 JOBS_AT_ONCE = "jobs"  # as the metrics call it
+# A TLS handshake takes the processor about as long as ten requests that are answered from the table.
+HANDSHAKE_COSTS = 10.0
 MAX_JOBS = 10000  # that are known to be somebody's, of all clients together
 # Nobody may tell us that a job is over. A scanner ends one by itself 60 seconds after the last RetrieveImage (WS-Scan),
 # and most have no more than one page, after which no client asks again.
@@ -41,6 +43,8 @@ class Quotas:
     def change(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
         """Other bounds, from now on."""
         self._rate = AnswerLimit(requests)
+        # However few requests a client has: the one that it shakes hands for must still be among them.
+        self._handshake = min(HANDSHAKE_COSTS, max(1.0, requests) / 2.0)
         self._connections = connections
         self.most_jobs = jobs
         networks = tuple(unlimited)
@@ -58,6 +62,10 @@ class Quotas:
     def admits_request(self, client: str, now: float) -> bool:
         """Whether the client may ask something now; if so it is counted."""
         return not self.is_limited(client) or self._rate.spend(client_of(client), now)
+
+    def admits_handshake(self, client: str, now: float) -> bool:
+        """Whether the client may begin a TLS connection now; if so it is counted, as several requests."""
+        return not self.is_limited(client) or self._rate.spend(client_of(client), now, self._handshake)
 
     def connections_beyond(self, client: str, count: int) -> int:
         """By how many that is too many connections of one client, 0 or less if it is not."""

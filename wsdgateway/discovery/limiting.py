@@ -28,9 +28,9 @@ class Bucket:
         left = self.left(now)
         return 0.0 if left >= _ALMOST else (1.0 - left) / self._rate
 
-    def spend(self, now: float) -> None:
-        """Take one, whether it is there or not; no more is owed than a second gives."""
-        self._left = max(-self._full, self.left(now) - 1.0)
+    def spend(self, now: float, count: float = 1.0) -> None:
+        """Take so many, whether they are there or not; no more is owed than a second gives."""
+        self._left = max(-self._full, self.left(now) - count)
         self._at = now
 
 
@@ -52,12 +52,12 @@ class AnswerLimit:
         """Whether it may be given an answer now."""
         return self.left(source, now) >= 1.0
 
-    def spend(self, source: str, now: float) -> bool:
-        """Give it an answer, if it may have one."""
-        if not self.allows(source, now):
+    def spend(self, source: str, now: float, count: float = 1.0) -> bool:
+        """Give it an answer, if it may have one; or something that costs as much as `count` of them."""
+        if self.left(source, now) < count:
             return False
         bucket = self._left.setdefault(source, Bucket(self._rate))
-        bucket.spend(now)
+        bucket.spend(now, count)
         self._left.move_to_end(source)
         if len(self._left) > MAX_SOURCES:
             self._left.popitem(last=False)

@@ -5,6 +5,7 @@ RFC 9112 section 9. One request at a time is answered; while one waits behind it
 
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
@@ -14,7 +15,7 @@ from zope.interface import implementer
 
 from wsdgateway.http.messages import response_head
 from wsdgateway.http.requests import Refusal, RequestReader
-from wsdgateway.net.door import Door
+from wsdgateway.net.door import Admission, Door
 from wsdgateway.net.inbox import Inbox
 from wsdgateway.net.movingdeadline import MovingDeadline
 from wsdgateway.net.outbox import Outbox
@@ -22,7 +23,6 @@ from wsdgateway.net.turn import Turn
 
 LINGER_SECONDS = 2.0
 MAX_LINGER_BYTES = 8 * 1024 * 1024
-MAX_REFUSED = 100  # connections beyond the bound that are told so; more than that are closed without a word
 
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
@@ -42,6 +42,8 @@ class ClientConnection(TwistedProtocol):
         self._paused = False
         self._read_closed = False
         self._lost = False
+        self._aborted = False
+        self._silent = True
         self._lingering = 0
         self._asking = False
         self._looping = False
@@ -49,19 +51,25 @@ class ClientConnection(TwistedProtocol):
         self._last_pending = 0
 
     def connectionMade(self) -> None:
-        beyond = self._door.arrived(self)
+        admission = self._door.arrived(self)
         self._outbox = Outbox(self.transport, self._door.post)
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self._deadline.within(self._door.limits.header_timeout)
-        if beyond > MAX_REFUSED:
+        if admission is Admission.HUNG_UP_ON:
             self.abort()
-        elif beyond > 0:
+        elif admission is Admission.REFUSED:
             self._refuse(Refusal(503, "Too many connections; try again later."))
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is one with TLS."""
+        return isinstance(self.transport, TLSMemoryBIOProtocol)
 
     # Reading.
 
     def dataReceived(self, data: bytes) -> None:
+        self._silent = False
         if self._lingering:
             self._lingering += len(data)
             if self._lingering > MAX_LINGER_BYTES:
@@ -121,19 +129,24 @@ class ClientConnection(TwistedProtocol):
             return
         self._outbox.flush()
         self.transport.unregisterProducer()
-        if isinstance(self.transport, TLSMemoryBIOProtocol):
+        if self.secure:
             self.transport.loseConnection()  # TLS says that it ends, and waits for the client to say so, too
         else:
             self.transport.loseWriteConnection()
         self._deadline.within(LINGER_SECONDS)
 
     def _close(self) -> None:
-        """Close once everything is written. A transport with a paused producer would wait for it for ever."""
+        """Close once everything is written. A transport with a paused producer would wait for it for ever.
+
+        RFC 8446, section 6.1: whoever says that TLS ends need not wait for the other side to say so. Many never do.
+        """
         self._door.works(self)
         self._outbox.flush()
         self._last_pending = self.pending()
         self.transport.unregisterProducer()
         self.transport.loseConnection()
+        if self.secure:
+            self.transport.transport.loseConnection()
 
     # The channel of a turn.
 
@@ -193,9 +206,14 @@ class ClientConnection(TwistedProtocol):
             self._deadline.within(self._door.limits.keepalive_timeout)
             self._close()
 
+    def can_make_room(self) -> bool:
+        """Whether nothing is lost here but what the client has not asked to the end: no answer that it waits for."""
+        return self._turn is None and not (self._lost or self._aborted or self.pending())
+
     def abort(self) -> None:
         """Close so that the client can't take what it has for the whole."""
         if not self._lost:
+            self._aborted = True
             self.transport.abortConnection()
 
     def _overdue(self) -> None:
@@ -259,3 +277,5 @@ class ClientConnection(TwistedProtocol):
             if turn.on_gone is not None:
                 turn.on_gone()
         self._door.left(self)
+        if self._silent and isinstance(reason.value, SSL.Error):
+            self._door.not_secured(self, reason.value)

@@ -1,8 +1,10 @@
 """What a client's connection finds at the door that it came in by: what it may use, and whom it tells of itself."""
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
+from OpenSSL import SSL
 
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.inbox import Recorder
@@ -21,6 +23,14 @@ class Limits:
     connections: int = 2000
     keepalive_timeout: float = 60.0
     header_timeout: float = 15.0
+
+
+class Admission(Enum):
+    """How a connection is received: let in, told that there are too many, or hung up on without a word."""
+
+    LET_IN = "let in"
+    REFUSED = "refused"
+    HUNG_UP_ON = "hung up on"
 
 
 class Door(Recorder, Protocol):
@@ -46,8 +56,11 @@ class Door(Recorder, Protocol):
     def date(self) -> bytes:
         """The Date field for now."""
 
-    def arrived(self, connection: "ClientConnection") -> int:
-        """A connection is there. By how many that is too many, 0 if it is none."""
+    def arrived(self, connection: "ClientConnection") -> Admission:
+        """A connection is there."""
+
+    def not_secured(self, connection: "ClientConnection", error: SSL.Error) -> None:
+        """Its TLS handshake came to nothing."""
 
     def left(self, connection: "ClientConnection") -> None:
         """A connection is gone."""

@@ -3,10 +3,10 @@
 RFC 9112 section 9. What happens on each of them is `net.clientconnection`'s.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
@@ -15,14 +15,17 @@ from wsdgateway.bridge.quotas import Quotas, client_of
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Refusal
-from wsdgateway.metrics import CONNECTIONS
+from wsdgateway.metrics import CONNECTIONS, RATE, TLS
 from wsdgateway.net.clientconnection import ClientConnection
-from wsdgateway.net.door import Limits
+from wsdgateway.net.door import Admission, Limits
+from wsdgateway.net.handshakes import Handshakes
 from wsdgateway.net.outbox import PostOffice
 from wsdgateway.net.routes import authority
 from wsdgateway.net.turn import Turn, http_date
 
 Respond = Callable[[Turn], None]
+
+MAX_REFUSED = 100  # connections beyond the bound that are told so; more than that are closed without a word
 
 
 class FrontDoor(Factory):
@@ -40,7 +43,8 @@ class FrontDoor(Factory):
                  denied: Callable[[str], None]) -> None:
         self._quotas = quotas
         self._denied = denied
-        self._of: Counter[str] = Counter()
+        self._of: dict[str, dict[ClientConnection, None]] = {}  # each client's, the oldest first
+        self._handshakes = Handshakes()
         self.reactor = reactor
         self.seconds = seconds
         self.limits = limits
@@ -84,32 +88,53 @@ class FrontDoor(Factory):
         """It does not wait for its next request any more, or is being closed."""
         self._idle.pop(connection, None)
 
-    def arrived(self, connection: ClientConnection) -> int:
-        """A connection is there. By how many that is too many, of its client or of all, 0 if it is none.
-
-        Where there are too many of all, the one that has waited longest for its next request makes room, if any does.
-        """
+    def arrived(self, connection: ClientConnection) -> Admission:
+        """A connection is there. Too many are its client's or everybody's, or its client shakes hands too often."""
         self.connections.add(connection)
-        client = client_of(connection.client)
-        self._of[client] += 1
-        beyond = self._quotas.connections_beyond(connection.client, self._of[client])
+        own = self._of.setdefault(client_of(connection.client), {})
+        own[connection] = None
+        # First of all: what is not let in must not make anybody go.
+        if connection.secure and not self._quotas.admits_handshake(connection.client, self.seconds()):
+            self._denied(RATE)
+            return Admission.HUNG_UP_ON
+        beyond = self._quotas.connections_beyond(connection.client, len(own))
         if beyond <= 0:
             beyond = len(self.connections) - self.limits.connections
-            longest = next(iter(self._idle), None)
-            if beyond > 0 and longest is not None:
-                longest.drain()
-                return 0
-        if beyond > 0:
-            self._denied(CONNECTIONS)
-        return max(0, beyond)
+            if beyond <= 0 or self._make_room(len(own)):
+                return Admission.LET_IN
+        self._denied(CONNECTIONS)
+        return Admission.REFUSED if beyond <= MAX_REFUSED else Admission.HUNG_UP_ON
+
+    def _make_room(self, count: int) -> bool:
+        """End a connection for one of a client that has so many, with that one; False if there is none to end.
+
+        That is the one that has waited longest for its next request; else, of the client that has most, and more than
+        this one, the oldest that is not being answered: nobody keeps others out with requests that never become whole.
+        """
+        longest = next(iter(self._idle), None)
+        if longest is not None:
+            longest.drain()
+            return True
+        most = max(self._of.values(), key=len)
+        oldest = None if len(most) <= count else next((one for one in most if one.can_make_room()), None)
+        if oldest is None:
+            return False
+        oldest.abort()
+        return True
+
+    def not_secured(self, connection: ClientConnection, error: SSL.Error) -> None:
+        """Its TLS handshake came to nothing."""
+        self._denied(TLS)
+        self._handshakes.failed(client_of(connection.client), error, self.seconds())
 
     def left(self, connection: ClientConnection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         self.works(connection)
         client = client_of(connection.client)
-        self._of[client] -= 1
-        if not self._of[client]:
+        own = self._of[client]
+        del own[connection]
+        if not own:
             del self._of[client]
         if not self.connections:
             waiting, self._waiting = self._waiting, []

@@ -112,13 +112,14 @@ def local_base(addresses: tuple[Address, ...], client: str, doors: list[OpenPort
     """Where a client reaches us on a link where we have these addresses; None if nothing listens there.
 
     It is of the same version of IP; one in the client's own network comes first, and of others a global one. Where
-    there is a door with TLS, clients are told of no other.
+    there is a door with TLS, clients are told of no other; of a guarded one only where there is nothing else, for most
+    can't open it, and who has a certificate can be given the address.
     """
     asker = ip_address(client.partition("%")[0])
     alike = [address for address in addresses if address.version == asker.version]
     for address in sorted(alike, key=lambda address: (asker not in address.network, address.is_link_local)):
         host = str(address.ip)
-        for door in sorted(doors, key=lambda door: not door.secure):
+        for door in sorted(doors, key=lambda door: (door.guarded, not door.secure)):
             if door.interface in (host, "::") or (door.interface in ANY and address.version == 4):
                 return attrs.evolve(door, interface=host)
     return None
