@@ -627,3 +627,18 @@ def test_operations_that_we_do_not_know_pass(bridge, endpoint, action):
 
 def test_fault_names_are_those_of_the_contract():
     assert fault_of(read(fault("wscn:A"))) == "A"
+
+
+def test_a_job_that_began_under_an_old_id_is_not_shown_as_the_old_one(eventful):
+    # JobEndStateEvent names no JobCreatedTime: what comes after it is late, or of a new job with the same JobId.
+    eventful.tell(end_event("2", "Canceled", 0))
+    eventful.tell(status_event("2", "Pending", 0, created="2026-11-22T10:00:05Z", message_id="urn:uuid:n"))
+    eventful.tell(status_event("2", "Canceled", 0, created="2026-11-22T10:00:02Z", message_id="urn:uuid:o"))
+    assert isinstance(eventful.ask(get_job_elements("2")), Forward)
+
+
+def test_a_late_event_of_a_job_that_is_over_is_asked_about_and_no_more(eventful):
+    eventful.tell(end_event("2", "Completed", 1))
+    eventful.tell(status_event("2", "Processing", 0, created="2026-11-22T10:00:05Z", message_id="urn:uuid:n"))
+    eventful.tell(status_event("2", "Completed", 1, created="2026-11-22T10:00:05Z", message_id="urn:uuid:o"))
+    assert isinstance(eventful.ask(get_job_elements("2")), Answer)

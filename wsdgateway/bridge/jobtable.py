@@ -122,6 +122,9 @@ class JobTable:
             self._first_event(job, status, moment, now)
         elif is_other_job(job.status, status):
             self._other_event(job, status, moment, now)
+        elif job.final and job.status.created is None and status.created is not None and not status.final:
+            # Late, or of another job with this JobId: a JobEndStateEvent alone does not tell when its job was created.
+            self._replace(attrs.evolve(self._fresh(status, moment, now), needed=self.moment()))
         else:
             self._next_event(job, job.status, status, moment, now)
 
