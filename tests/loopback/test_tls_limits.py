@@ -107,3 +107,31 @@ async def test_a_handshake_that_fails_is_counted_and_said_once(secured, tmp_path
     [said] = [event for event in events if "why" in event]
     assert said["client"] == "127.0.0.1"
     assert "did not return a certificate" in said["why"] and "client_ca" in said["why"]
+
+
+@pytest.mark.parametrize(("kind", "words"), [
+    ("stranger", "alert unknown ca): it does not know the authority of our certificate"),
+    ("plain", "http request): it speaks HTTP without TLS"), ("garbage", "no TLS connection (")])
+@pytest_twisted.ensureDeferred
+async def test_what_went_wrong_is_said_in_words_for_this_side(secured, tmp_path, kind, words):
+    service = await secured()
+    other = Certified(tmp_path, "other", ca=True)
+    with capturedLogs() as events:
+        client = await connect(service.port, Caller(Trust(ca=other.pem), "127.0.0.1") if kind == "stranger" else None)
+        client.send(b"\x00" * 50 if kind == "garbage" else post(PATH, ELEMENTS))
+        await client.end()
+        await until(lambda: not service._door.connections)
+    [said] = [event["why"] for event in events if "why" in event]
+    assert words in said
+    assert refused(service, TLS) == 1.0
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_goes_in_the_middle_of_a_handshake_has_not_failed(secured):
+    service = await secured()
+    client = await connect(service.port)
+    client.send(b"\x16\x03\x01")
+    await until(lambda: service._door.connections)
+    await leave(client)
+    await until(lambda: not service._door.connections)
+    assert refused(service, TLS) is None
