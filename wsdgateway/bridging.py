@@ -1,6 +1,7 @@
 """The scanners that are bridged: how they come, go, and are exchanged while everything else runs on."""
 
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,8 @@ GONE = "This scanner is not bridged any more."
 class Bridging:
     """`scanners` are those that are bridged. `around` is set before the first of them.
 
-    `on_bridged` is called with each that comes, `on_parted` with each that goes.
+    `on_bridged` is called with each that comes, `on_started` when it has been started while others were, `on_parted`
+    with each that goes.
     """
 
     log = Logger()
@@ -35,6 +37,7 @@ class Bridging:
         self._reception = reception
         self.around: Surroundings
         self.on_bridged: Callable[[Scanner], None] = lambda scanner: None
+        self.on_started: Callable[[Scanner], None] = lambda scanner: None
         self.on_parted: Callable[[Scanner], None] = lambda scanner: None
         self.scanners: list[Scanner] = []
         self._dismissed: list[Scanner] = []
@@ -114,18 +117,20 @@ class Bridging:
                 scanner.adjust(self._options(sections.get(scanner.name) or ScannerConfig(
                     scanner.name, uuid=scanner.options.uuid)))
         for section in changes.added:
-            scanner = self.bridge(section)
-            if self._started:
-                scanner.start()
+            self._begin(self.bridge(section))
 
     def _replace(self, former: Scanner, section: ScannerConfig) -> None:
         """Another one under the same name; clients' subscriptions stay, what runs with the former one ends there."""
         self._take_away(former)
         scanner = self.bridge(section)
         scanner.succeed(former)
+        self._begin(scanner)
+        self._run(self._see_off(former, None), f"replacing {section.name}")
+
+    def _begin(self, scanner: Scanner) -> None:
         if self._started:
             scanner.start()
-        self._run(self._see_off(former, None), f"replacing {section.name}")
+            self.on_started(scanner)
 
     @property
     def is_settled(self) -> bool:
@@ -161,15 +166,18 @@ class Bridging:
             subscribe=scanner.events == "auto",
             max_connections=scanner.max_connections, max_rate=scanner.max_rate, cache=scanner.cache,
             timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
-            lenient=scanner.lenient, trust=Trust(
-                config.folder / scanner.ca if scanner.ca else None, scanner.pin, scanner.insecure,
-                _is_tls_demanded(scanner)),
+            lenient=scanner.lenient, trust=trust_of(scanner, config.folder),
             event_sources=scanner.event_sources, max_age=config.cache.max_age,
             poll_interval=config.cache.poll_interval, elements=config.cache.elements, history=config.cache.history,
             expires=config.events.expires,
             client_expires=config.events.client_expires, client_queue=config.events.client_queue,
             client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
             scanner_silence=config.events.scanner_silence, check=config.events.check, authorities=advertised)
+
+
+def trust_of(scanner: ScannerConfig, folder: Path) -> Trust:
+    """How the section says that its scanner is judged; `folder` is where relative paths start."""
+    return Trust(folder / scanner.ca if scanner.ca else None, scanner.pin, scanner.insecure, _is_tls_demanded(scanner))
 
 
 def _is_tls_demanded(scanner: ScannerConfig) -> bool:

@@ -25,12 +25,13 @@ from wsdgateway.bridge.adoption import (
 )
 from wsdgateway.bridge.presence import STAND_IN, proxy_service
 from wsdgateway.bridge.sightings import Left, News
-from wsdgateway.bridging import Bridging
+from wsdgateway.bridging import Bridging, trust_of
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.adopting import Adopting
 from wsdgateway.net.describing import uuid_of
+from wsdgateway.net.devicecall import Address
 from wsdgateway.net.discovery import Discovery, Note
 from wsdgateway.net.multicast import Link
 from wsdgateway.net.routes import addresses_of
@@ -38,6 +39,7 @@ from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.search import Search
 from wsdgateway.net.targets import Targets, Voice
 from wsdgateway.storage.store import IStore
+from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 LOOK_UP_SECONDS = 5.0
 
@@ -59,6 +61,7 @@ class Finding(Service):
         self._bridge = bridging.bridge
         self._part = bridging.part
         bridging.on_bridged, bridging.on_parted = self._bridged_one, self._parted_with
+        bridging.on_started = self._started_one
         discovery = config.discovery
         self._targets = Targets(
             reactor, voice, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
@@ -67,7 +70,7 @@ class Finding(Service):
         self._search = Search(
             reactor, voice, seconds=seconds, period=discovery.search, directed=discovery.directed, is_own=is_own,
             missing=self._missing, overdue=self._overdue, readdressed=self._readdressed, tell=self._told,
-            dropped=metrics.discovery_dropped, accounts=accounts)
+            dropped=metrics.discovery_dropped, accounts=accounts, trust_in=self._trust_in)
         self._discovery = Discovery(
             reactor, clients=discovery.client_interfaces, devices=discovery.device_interfaces, targets=self._targets,
             search=self._search, is_own=is_own, count=metrics.discovery, dropped=metrics.discovery_dropped, note=note)
@@ -79,6 +82,12 @@ class Finding(Service):
     def _bridged_one(self, scanner: Scanner) -> None:
         """Clients are told of it whenever it is there."""
         self._targets.add(scanner.name, scanner.stand_in)
+
+    def _started_one(self, scanner: Scanner) -> None:
+        """What was seen of it before need not be seen again: the next search may be a minute away."""
+        sighting = self._search.sightings.get(scanner.lookout.endpoint or "")
+        if sighting is not None and STAND_IN not in sighting.types:
+            scanner.lookout.sighted(News(sighting))
 
     def _parted_with(self, scanner: Scanner) -> None:
         """It is bridged no more, or made anew."""
@@ -174,9 +183,7 @@ class Finding(Service):
         scanner = self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
         self.logger.info("{uuid} is bridged as {name}", uuid=adopted.uuid, name=adopted.name)
         scanner.start()
-        sighting = self._search.sightings.get(adopted.uuid)
-        if sighting is not None:
-            scanner.lookout.sighted(News(sighting))
+        self._started_one(scanner)
 
     def _dismiss(self, uuid: str, reason: str) -> None:
         """A scanner that was adopted is bridged no more."""
@@ -222,8 +229,17 @@ class Finding(Service):
             if uuid in endpoints or (places and scanner.lookout.places() & places):
                 self._dismiss(uuid, "This scanner is bridged under another name.")
 
+    async def _trust_in(self, address: Address, zone: str) -> Trust:
+        """How a URL in `directed` is judged: like the scanner whose section has an address at the same host."""
+        for section in self._config.scanner:
+            if address.host in _hosts(section):
+                return trust_of(section, self._config.folder)
+        return BY_THE_SYSTEM
+
     def _of(self, endpoint: str) -> list[Scanner]:
-        return [scanner for scanner in self._scanners if (scanner.lookout.endpoint or "").lower() == endpoint.lower()]
+        """Who is known by that endpoint address, or given by it."""
+        return [scanner for scanner in self._scanners if endpoint.lower() in (
+            (scanner.lookout.endpoint or "").lower(), (scanner.options.device or "").lower())]
 
     def _missing(self) -> list[str]:
         return [one.options.uuid for one in self._scanners if one.options.uuid and one.lookout.is_missing]

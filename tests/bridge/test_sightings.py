@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsdgateway.bridge.adoption import excluding, may_be_scanner, name_for, read_exclusion
+from wsdgateway.bridge.adoption import excluding, has_no_uuid, may_be_scanner, name_for, read_exclusion
 from wsdgateway.bridge.presence import (
     PROXY_TYPES,
     STAND_IN,
@@ -112,6 +112,9 @@ def test_who_may_be_a_scanner(types, looked_at):
     assert may_be_scanner(OTHER.upper(), types) is looked_at
     assert not may_be_scanner("urn:uuid:desk", types)
     assert not may_be_scanner(f"{OTHER}0", types)
+    assert not may_be_scanner("https://192.0.2.1/d", types)
+    assert has_no_uuid("https://192.0.2.1/d", types) is looked_at
+    assert not has_no_uuid(OTHER, types) and not has_no_uuid("http://192.0.2.1/d", types)
 
 
 SEEN = Sighting("urn:uuid:37F86D35-e6ac-4241-964f-1d9ae46fb366", (), (), (), 1, None, "eth1", 0.0)

@@ -13,17 +13,25 @@ from OpenSSL import SSL
 from peers import Device, ask
 from rich.console import Console
 from test_events import grant, until
-from test_finding import Metadata
+from test_finding import UUID, Metadata
+from test_reload import File
 from test_scan_client import scanned
 from test_standin import GET
 from twisted.internet.defer import ensureDeferred
+from twisted.logger import globalLogPublisher
 
+from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.cli.discover import search, show
 from wsdgateway.cli.securing import Judgement
+from wsdgateway.discovery.messages import Sequence, TargetService
+from wsdgateway.discovery.versions import WS_2005_04
+from wsdgateway.discovery.writing import write_matches
 from wsdgateway.http.requests import Request
+from wsdgateway.net.adopting import look_at
 from wsdgateway.net.pinning import Pins
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
+from wsdgateway.soap.parsing import Malformed
 from wsdgateway.tls.files import pin_of
 from wsdgateway.tls.identity import CurrentIdentity, IdentityFiles
 from wsdgateway.tls.trust import Caller, Trust
@@ -52,6 +60,20 @@ def shows():
     yield start
     for made in started:
         pytest_twisted.blockon(ensureDeferred(made.stop()))
+
+
+@pytest.fixture
+def said():
+    """What the log says of adoption."""
+    lines = []
+
+    def observe(event):
+        if "adopted" in event.get("log_format", ""):
+            lines.append(event["log_format"].format(**event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
 
 
 def answering(device):
@@ -199,9 +221,9 @@ async def test_a_scanner_that_speaks_no_tls_is_told_of_in_words(gateway, device)
 def by_tls(virtual, tmp_path):
     """A virtual scanner with a certificate that it has signed itself."""
 
-    async def start():
+    async def start(**settings):
         certified = Certified(tmp_path, "scanner", "somewhere.else")
-        scanner = await virtual(certificate=str(certified.pem), key=str(certified.key), name="Copy room")
+        scanner = await virtual(certificate=str(certified.pem), key=str(certified.key), name="Copy room", **settings)
         return scanner, pin_of(certified.certificate), certified
 
     return start
@@ -222,6 +244,96 @@ async def test_discover_prints_the_pin(by_tls, toml):
         assert printed.getvalue().count(pin) == lines
     assert "nobody that is trusted" in said.getvalue()
     assert f'pin = "{pin}"' in printed.getvalue() or not toml
+
+
+@pytest_twisted.ensureDeferred
+async def test_discover_shows_a_scanner_whose_endpoint_is_its_address(by_tls):
+    from twisted.internet import reactor
+
+    scanner, pin, _ = await by_tls(interfaces=("lo",))
+    printed = io.StringIO()
+    quiet = Console(file=io.StringIO())
+    found = await search(reactor, ("lo",), (), seconds=0.5, progress=quiet, pins=Pins(reactor))
+    assert [one.sighting.endpoint for one in found] == [scanner.device_url]
+    show(found, toml=True, console=Console(file=printed, width=500), progress=quiet, pin=True)
+    assert f'name = "copy-room"\ndevice = "{scanner.device_url}"\npin = "{pin}"\n' in printed.getvalue()
+
+
+@pytest.mark.parametrize(("endpoint", "told", "is_it"), [
+    ("{url}", UUID, True), ("{url}", "https://192.0.2.1/", True), ("{url}/other", UUID, False), (UUID, UUID, True),
+    (UUID, "{url}", False)])
+@pytest_twisted.ensureDeferred
+async def test_whose_metadata_is_believed_at_an_https_address(shows, tmp_path, endpoint, told, is_it):
+    from twisted.internet import reactor
+
+    device = await shows(Certified(tmp_path, "scanner", "somewhere.else"))
+    Metadata(device, told.format(url=device.url))
+    sighting = Sighting(endpoint.format(url=device.url), (), (), (device.url,), 1, None, "lo", 0.0)
+    looking = look_at(reactor, sighting, lambda: "urn:uuid:n", trust_in=Pins(reactor).trust)
+    if is_it:
+        assert (await looking).device == device.url
+    else:
+        with pytest.raises(Malformed, match="another device"):
+            await looking
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_without_a_uuid_is_not_adopted_and_that_is_said_once(gateway, by_tls, said):
+    scanner, pin, _ = await by_tls(interfaces=("lo",))
+    found = {"discovery": {"device_interfaces": ["lo"], "adopt": True, "search": 0.1, "announce_rate": 10000}}
+
+    def seen(service):
+        return service._finding._search.sightings.get(scanner.device_url)
+
+    service = await gateway(None, **found)
+    await until(lambda: seen(service))
+    first = seen(service).at
+    await until(lambda: seen(service).at > first)
+    assert service.scanners == []
+    assert len([line for line in said if f'device = "{scanner.device_url}"' in line]) == 1
+    said.clear()
+    service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin}, **found)
+    await until(lambda: service.scanner.lookout._attendance.sighting)  # its announcements are known to be its own
+    await until(lambda: service.scanner.bridge.table.listening)
+    assert len(service.scanners) == 1 and not any("is not adopted" in line for line in said)
+
+
+@pytest.mark.parametrize("has_section", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_directed_probe_is_judged_by_the_section_with_that_host(gateway, by_tls, has_section):
+    scanner, pin, _ = await by_tls()
+    service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin} if has_section else None,
+                            discovery={"directed": [scanner.base]})
+    search = service._finding._search
+    await until(lambda: search.sightings.get(scanner.device_url) if has_section else search.silent)
+    assert scanner.soap.asked["Probe"] == has_section
+    assert has_section or "nobody that is trusted" in search.silent[scanner.base]
+
+
+@pytest_twisted.ensureDeferred
+async def test_another_pin_does_not_wait_for_the_next_search(running, shows, device, tmp_path, monkeypatch):
+    monkeypatch.setattr("wsdgateway.net.search.FIRST_ROUNDS", ())  # one search, the next in a minute
+    certified = Certified(tmp_path, "scanner", "somewhere.else")
+    scanner = await shows(certified)
+    Metadata(scanner)
+
+    def match(asked):
+        asked.answer(write_matches(
+            "ProbeMatches", [TargetService(UUID, (), (), (scanner.url,), 1)], version=WS_2005_04,
+            sequence=Sequence(1, 1), relates_to=read(asked.request.body).message_id, message_id="urn:uuid:m"))
+
+    device.handle = match
+    file = File(tmp_path / "g.toml", running)
+    found = f'[discovery]\ndirected = ["{device.url}"]\n[[scanner]]\nname = "front-desk"\nuuid = "{UUID}"\n'
+    service = await file.start(f'{found}pin = "sha256/{"A" * 43}="\n')
+    await until(lambda: service._finding._search.sightings.get(UUID))
+    former = service.scanners[0]
+    for trust in (f'pin = "{pin_of(certified.certificate)}"\n', "insecure = true\n"):
+        await file.reload(found + trust)
+        assert service.scanners[0] is not former
+        former = service.scanners[0]
+        await until(lambda: service.scanners[0].bridge.device == scanner.url)
+    assert len(device.requests) == 1
 
 
 @pytest_twisted.ensureDeferred

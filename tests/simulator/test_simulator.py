@@ -9,12 +9,15 @@ from messages import SCAN, create_scan_job, envelope, get_job_elements
 from PIL import Image
 from twisted.internet.task import Clock
 
+from wsdgateway.discovery.messages import message_in
+from wsdgateway.discovery.writing import write_probe, write_resolve
 from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.simulator.description import metadata
 from wsdgateway.simulator.device import Page, VirtualDevice
+from wsdgateway.simulator.discovery import VirtualTarget
 from wsdgateway.simulator.pages import PageFormat, draw_page
 from wsdgateway.simulator.settings import Settings, SettingsError, make_settings, read_settings
 from wsdgateway.soap.envelope import read
@@ -208,6 +211,18 @@ def test_metadata_names_the_scan_service():
                        {"wsx": WSX, "wsdp": WSDP, "pnpx": PNPX, "wscn": WSCN}.items())
     message = read(envelope("x", text.replace("<wsx:Metadata>", f"<wsx:Metadata{declared}>", 1)))
     assert scan_service_addresses(message) == ("http://127.0.0.1:1/WDP/SCAN",)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_metadata_and_discovery_tell_the_same_endpoint(scheme):
+    base, settings = f"{scheme}://127.0.0.1:1", Settings()
+    target = VirtualTarget(settings, wall=lambda: 1e9, new_id=lambda: "urn:uuid:n", listener=lambda: None)
+    endpoint = {"http": f"urn:uuid:{settings.uuid}", "https": f"{base}/{settings.uuid}"}[scheme]
+    for asked in (write_probe((), message_id="urn:uuid:q"), write_resolve(endpoint, message_id="urn:uuid:q")):
+        [match] = message_in(read(target.answer(read(asked), base))).content
+        assert (match.endpoint, match.xaddrs) == (endpoint, (f"{base}/{settings.uuid}",))
+    assert f"<wsa:Address>{endpoint}</wsa:Address></wsa:EndpointReference><wsdp:Types>wscn:ScanDeviceType" in (
+        metadata(settings, base))
 
 
 @pytest.mark.parametrize(("color", "mode"), [("RGB24", "RGB"), ("Grayscale8", "L"), ("BlackAndWhite1", "1")])

@@ -59,10 +59,18 @@ def may_be_scanner(endpoint: str, types: Iterable[QName]) -> bool:
     Many devices with a scanner announce themselves as devices or printers only. Its endpoint must be a uuid, since that
     is what it is known by from then on.
     """
+    return _UUID.fullmatch(endpoint.lower()) is not None and _scans(types)
+
+
+def has_no_uuid(endpoint: str, types: Iterable[QName]) -> bool:
+    """Whether it may be a scanner, but is known by an https address, as Windows demands of devices with TLS."""
+    return endpoint.lower().startswith("https:") and _scans(types)
+
+
+def _scans(types: Iterable[QName]) -> bool:
     offered = set(types)
-    if STAND_IN in offered or not _UUID.fullmatch(endpoint.lower()):
-        return False
-    return any(uri == WSCN for uri, _ in offered) or not any(local == _COMPUTER for _, local in offered)
+    return STAND_IN not in offered and (
+        any(uri == WSCN for uri, _ in offered) or not any(local == _COMPUTER for _, local in offered))
 
 
 def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable[str],

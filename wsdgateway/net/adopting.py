@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 from twisted.logger import Logger
 
-from wsdgateway.bridge.adoption import Adopted, Exclusion, excluding, may_be_scanner, name_for
+from wsdgateway.bridge.adoption import Adopted, Exclusion, excluding, has_no_uuid, may_be_scanner, name_for
 from wsdgateway.bridge.sightings import News, Sighting
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
@@ -25,6 +25,7 @@ from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
 from wsdgateway.net.locator import MOST_ADDRESSES
 from wsdgateway.net.running import Running
+from wsdgateway.net.seldom import Seldom
 from wsdgateway.scan.operations import GET_METADATA
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
@@ -66,7 +67,7 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
             told = None if metadata is None else host_endpoint(metadata)
             if metadata is not None and is_stand_in(metadata):
                 return None
-            if metadata is None or (told is not None and told.lower() != sighting.endpoint.lower()):
+            if metadata is None or (told is not None and not _is_it(told, sighting, url)):
                 raise Malformed(f"{url}: that is another device, or no metadata")
             addresses = scan_service_addresses(envelope)
             return Found(read_labels(metadata), url, reachable(addresses[0], url)) if addresses else None
@@ -75,6 +76,16 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
         if reactor.seconds() >= end:
             break
     raise problem
+
+
+def _is_it(told: str, sighting: Sighting, url: str) -> bool:
+    """Whether what calls itself `told` at that URL is the device that was seen.
+
+    An endpoint that is an https address is its own proof: whoever answers there with a certificate that is believed is
+    it, though some devices call themselves by a uuid in their metadata even then.
+    """
+    return told.lower() == sighting.endpoint.lower() or (
+        url.startswith("https:") and sighting.endpoint.lower() == url.lower())
 
 
 def places(found: Found, sighting: Sighting) -> set[tuple[str, int]]:
@@ -108,6 +119,7 @@ class Adopting:
         self._promised: set[str] = set()
         self._lanes = [Lane(reactor) for _ in range(LANES)]
         self._running = Running("while looking at a device that was found")
+        self._seldom = Seldom()
         self._stopped = False
 
     def restore(self, adopted: Adopted) -> bool:
@@ -121,6 +133,8 @@ class Adopting:
         """A device was seen that is in no section of the configuration."""
         sighting = news.sighting
         key = sighting.endpoint.lower()
+        if has_no_uuid(key, sighting.types):
+            self._pass_over(key, sighting)
         lane = min(self._lanes, key=lambda lane: lane.waiting)
         if self._stopped or not sighting.xaddrs or not may_be_scanner(key, sighting.types):
             return
@@ -131,6 +145,14 @@ class Adopting:
             return
         self._remember(key, sighting)
         self._running.run(lane.run(lambda: self._look(key, sighting)))
+
+    def _pass_over(self, key: str, sighting: Sighting) -> None:
+        """Say once for each device, and whatever is forged at most once a minute, what to do instead."""
+        if key not in self._looked_at and not self._stopped and self._seldom.may_say("", self._reactor.seconds()):
+            self._remember(key, sighting)
+            self.log.info("{endpoint} is not adopted, for it has no uuid but this address; if it is a scanner, give it "
+                          "a [[scanner]] section with device = \"{endpoint}\" and who is believed (wsdgateway discover "
+                          "--pin)", endpoint=sighting.endpoint)
 
     def _is_known(self, key: str, known: Sighting, news: News) -> bool:
         """Whether there is no reason to look at it once more. One that gave no metadata is looked at again later."""

@@ -4,20 +4,34 @@ DPWS 2006/02, section 5; WS-Scan, ScannerDescription, ScannerConfiguration, Scan
 DefaultScanTicket.
 """
 
+from wsdgateway.bridge.presence import located
+from wsdgateway.discovery.messages import TargetService
 from wsdgateway.scan.jobelements import write_element_data
 from wsdgateway.simulator.jobs import VirtualJob
 from wsdgateway.simulator.pages import COLORS, FORMATS, MAX_HEIGHT, MAX_WIDTH, PageFormat
 from wsdgateway.simulator.settings import Settings
-from wsdgateway.soap.namespaces import WSDP
+from wsdgateway.soap.namespaces import WSCN, WSDP
 from wsdgateway.soap.parsing import escape
 
 RESOLUTIONS = (75, 100, 150, 200, 300, 600)
 SCAN_PATH = "/WDP/SCAN"
 SOURCES = ("Platen", "ADF", "ADFDuplex")
+TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"))
+
+
+def device_path(settings: Settings) -> str:
+    """Where the device is under a base address."""
+    return f"/{settings.uuid}"
+
+
+def target_service(settings: Settings, metadata_version: int) -> TargetService:
+    """The device as a target service, without its address."""
+    return TargetService(f"urn:uuid:{settings.uuid}", TYPES, settings.scopes, (), metadata_version)
 
 
 def metadata(settings: Settings, base: str) -> str:
-    """The wsx:Metadata of the device whose addresses begin with `base`."""
+    """The wsx:Metadata of the device whose addresses begin with `base`; its endpoint is as discovery has it."""
+    here = located(target_service(settings, settings.metadata_version), base + device_path(settings))
     return (
         f'<wsx:Metadata><wsx:MetadataSection Dialect="{WSDP}/ThisDevice"><wsdp:ThisDevice>'
         f'<wsdp:FriendlyName xml:lang="en">{escape(settings.name)}</wsdp:FriendlyName>'
@@ -29,7 +43,7 @@ def metadata(settings: Settings, base: str) -> str:
         "<pnpx:DeviceCategory>Scanners</pnpx:DeviceCategory>"
         f'</wsdp:ThisModel></wsx:MetadataSection><wsx:MetadataSection Dialect="{WSDP}/Relationship">'
         f'<wsdp:Relationship Type="{WSDP}/host"><wsdp:Host><wsa:EndpointReference>'
-        f"<wsa:Address>urn:uuid:{settings.uuid}</wsa:Address></wsa:EndpointReference>"
+        f"<wsa:Address>{escape(here.endpoint)}</wsa:Address></wsa:EndpointReference>"
         "<wsdp:Types>wscn:ScanDeviceType</wsdp:Types><wsdp:ServiceId>uri:virtual</wsdp:ServiceId></wsdp:Host>"
         f"<wsdp:Hosted><wsa:EndpointReference><wsa:Address>{escape(base)}{SCAN_PATH}</wsa:Address>"
         "</wsa:EndpointReference><wsdp:Types>wscn:ScannerServiceType</wsdp:Types>"

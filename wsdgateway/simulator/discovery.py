@@ -8,20 +8,17 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-import attrs
-
-from wsdgateway.bridge.presence import is_asked_for
+from wsdgateway.bridge.presence import asked_for
 from wsdgateway.discovery.messages import Sequence, TargetService, message_in
 from wsdgateway.discovery.writing import write_matches
 from wsdgateway.net.discovery import Discovery
 from wsdgateway.net.multicast import Link
 from wsdgateway.net.routes import OpenPort, local_base, url_of
 from wsdgateway.net.targets import Targets, Voice
+from wsdgateway.simulator.description import device_path, target_service
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.envelope import Envelope
-from wsdgateway.soap.namespaces import WSCN, WSDP
 
-TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"))
 RATE = 1000.0  # a test asks as fast as it likes
 
 
@@ -44,11 +41,11 @@ class VirtualTarget:
         return None if self._listener() is None else self._service()
 
     def _service(self) -> TargetService:
-        return TargetService(f"urn:uuid:{self._settings.uuid}", TYPES, self._settings.scopes, (), self.metadata_version)
+        return target_service(self._settings, self.metadata_version)
 
     def path(self) -> str:
         """The device's path."""
-        return f"/{self._settings.uuid}"
+        return device_path(self._settings)
 
     def _sequence(self) -> Sequence:
         return Sequence(self._instance_id, next(self._numbers))
@@ -56,8 +53,7 @@ class VirtualTarget:
     def answer(self, envelope: Envelope, base: str) -> bytes:
         """The answer to a directed Probe or Resolve. Raises `Malformed`."""
         message = message_in(envelope)
-        service = attrs.evolve(self._service(), xaddrs=(base + self.path(),))
-        matches = [service] if is_asked_for(message, service) else []
+        matches = asked_for(message, {self.path(): self._service()}, base)
         return write_matches(f"{message.name}Matches", matches, version=message.version, sequence=self._sequence(),
                              relates_to=message.message_id, message_id=self._new_id())
 
