@@ -91,7 +91,9 @@ def read_identity(files: IdentityFiles) -> Identity:
     except SSL.Error:
         raise BadIdentity("key", f"the key of the certificate in {files.certificate}, and one that is long enough"
                           ) from None
-    context.set_options(SSL.OP_NO_RENEGOTIATION)
+    # Who leaves without close_notify leaves, for Twisted, a failure that holds the connection until a look for cycles.
+    # Requests say how long they are: nothing is lost by taking that for an end.
+    context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_IGNORE_UNEXPECTED_EOF)
     context.set_alpn_select_callback(_choose)
     return Identity(context, own.not_valid_after_utc)
 
