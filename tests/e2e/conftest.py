@@ -86,7 +86,7 @@ exec "$@"
 
 def readable():
     """What a command has to begin with, so that an ordinary user can read Python, which may live in root's home."""
-    if not sys.base_prefix.startswith("/root/"):
+    if not Path(sys.base_prefix).is_relative_to(Path("~root").expanduser()):
         return []
     return ["unshare", "--mount", "sh", "-c", _OPEN_HOME, "sh", sys.base_prefix]
 

@@ -2,6 +2,7 @@
 that says nothing; and what it can see of them from outside."""
 
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -100,7 +101,8 @@ class Site:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 return process
             except OSError:
-                time.sleep(0.05)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.05)
         raise SystemExit(f"{name} does not listen: {(self.folder / f'{name}.log').read_text()[-2000:]}")
 
     def write(self):
