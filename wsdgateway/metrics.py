@@ -98,6 +98,8 @@ class Metrics:
         for counter in (self._lines, self._captures):
             for outcome in ("written", "dropped"):
                 counter.labels(outcome)
+        for reason in (RULE, RATE, JOBS, CONNECTIONS, TLS):
+            self._refused.labels("", reason)
         self.registry.register(_Gauges(self.scanners))
         # labels() looks its child up under a lock; on the way of every status read that is worth keeping.
         self._kept_common: dict[tuple[str, str, str], Counter] = {}
