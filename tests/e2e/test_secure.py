@@ -1,5 +1,6 @@
 """TLS all the way, as somebody sets it up: the pin read, written into the configuration, pages scanned over https."""
 
+import os
 import re
 import signal
 import subprocess
@@ -72,3 +73,12 @@ def test_a_new_certificate_is_taken_by_sighup(secured, tmp_path, until):
     secured.send_signal(signal.SIGHUP)
     until(lambda: curl(tmp_path, there).returncode == 60)
     assert curl(tmp_path, "--cacert", "other.pem", there).returncode == 0
+
+
+def test_status_over_tls_says_whom_to_believe(secured, tmp_path):
+    url = f"https://127.0.0.1:{secured.ports[1]}"
+    for authority, status, said in ((None, 2, "SSL_CERT_FILE"), ("authority.pem", 0, "front-desk")):
+        environment = {**os.environ, **({"SSL_CERT_FILE": authority} if authority else {})}
+        done = subprocess.run([program("wsdgateway"), "status", url], cwd=tmp_path, capture_output=True, text=True,
+                              timeout=60, env=environment)
+        assert done.returncode == status and said in done.stdout + done.stderr, done

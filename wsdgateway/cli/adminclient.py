@@ -3,6 +3,7 @@
 import json
 import os
 from http.client import HTTPException, HTTPResponse
+from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -11,6 +12,7 @@ TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
 DEFAULT = "http://127.0.0.1:8357"
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
+_NOT_BELIEVED = "name the file of the authority that signed its certificate in SSL_CERT_FILE"
 _HINT = "give the URL of the gateway's admin site, as [admin] endpoint has it"
 
 
@@ -35,7 +37,9 @@ def open_admin(base: str, path: str, headers: dict[str, str] | None = None, time
             f"{error.code} {error.reason}; {_HINT}")
         raise AdminError(f"{url}: {said}") from None
     except (URLError, OSError, HTTPException, ValueError) as error:
-        raise AdminError(f"{url}: {getattr(error, 'reason', error)}; {_HINT}") from None
+        reason = getattr(error, "reason", error)
+        hint = _NOT_BELIEVED if isinstance(reason, SSLCertVerificationError) else _HINT
+        raise AdminError(f"{url}: {reason}; {hint}") from None
 
 
 def fetch_list(base: str, what: str) -> list[dict[str, Any]]:

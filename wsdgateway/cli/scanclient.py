@@ -165,8 +165,8 @@ class ScanService:
         try:
             made.connect()
         except ssl.SSLCertVerificationError as error:
-            raise ScanError(f"{self.address} is not believed: {plain(error.verify_message)}; give --ca, or --pin as "
-                            "wsdgateway discover --pin prints it", UNREACHABLE) from None
+            raise ScanError(f"{self.address} is not believed: {plain(error.verify_message)}; give the file of "
+                            "its authority as --ca, or the --pin of its key", UNREACHABLE) from None
         except (OSError, ValueError) as error:  # ValueError: a name that can't be one
             raise self._silent(error) from None
         if self._judgement is not None:
