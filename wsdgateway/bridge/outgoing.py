@@ -1,0 +1,69 @@
+"""How a client's question is written for its scanner, and whether what the scanner says to it may be another's, too.
+
+WS-Addressing 2004/08, section 3; WS-Scan, CreateScanJobRequest for DestinationToken.
+"""
+
+from wsdgateway.bridge.decisions import Question, Refuse
+from wsdgateway.bridge.rewriting import contradiction, forwarded, names_gateway
+from wsdgateway.bridge.sharing import is_usual
+from wsdgateway.bridge.subscriptions import Subscriptions
+from wsdgateway.scan.destinations import token_of
+from wsdgateway.scan.operations import CREATE_SCAN_JOB
+from wsdgateway.soap.faults import temporary_error
+
+_NOT_ON_PANEL_YET = temporary_error(
+    "The scanner does not know this destination at the moment, and is being told of it; ask again in a second.")
+
+
+class Outgoing:
+    """Writes for one scanner. `authorities` are the gateway's own, `off_panel` names some of the subscriptions.
+
+    A job for one that is named there would have a DestinationToken that the scanner does not know. `endpoints` are the
+    stand-in's endpoint address and the device's own, None until they are known.
+    """
+
+    def __init__(self, scanner: str, authorities: frozenset[str], subscriptions: Subscriptions,
+                 off_panel: set[str]) -> None:
+        self._scanner = scanner
+        self._authorities = authorities
+        self._subscriptions = subscriptions
+        self._off_panel = off_panel
+        self.endpoints: tuple[str, str] | None = None
+
+    def write(self, question: Question, device: str) -> bytes | Refuse:
+        """The request as the device at that address gets it, or why it does not."""
+        token = contradiction(question.envelope) or self._token(question)
+        if isinstance(token, Refuse):
+            return token
+        return forwarded(question.envelope, question.raw, scanner=self._scanner, hosts=self._hosts(question),
+                         device=device, endpoints=self.endpoints, token=token)
+
+    def is_alike(self, question: Question) -> bool:
+        """Whether another's answer will do: the request is usual, and sent to us."""
+        to = question.envelope.to or ""
+        return is_usual(question.envelope, question.fields) and (
+            names_gateway(to, self._scanner, self._hosts(question))
+            or (self.endpoints is not None and to.lower() == self.endpoints[0]))
+
+    def may_share(self, question: Question) -> bool:
+        """Whether what the scanner answers to this may be anybody's who asks the same.
+
+        Without a MessageID, which WS-Addressing wants of every request, it may be a fault.
+        """
+        return question.envelope.message_id is not None and self.is_alike(question)
+
+    def _hosts(self, question: Question) -> frozenset[str]:
+        """The authorities that we are known by to whoever asks."""
+        host = question.host.decode("latin-1").lower()
+        return self._authorities | {host} if host else self._authorities
+
+    def _token(self, question: Question) -> str | Refuse | None:
+        """The DestinationToken that the scanner knows for the client's, where it is another one by now."""
+        given = token_of(question.envelope.body) if question.operation is CREATE_SCAN_JOB else None
+        found = self._subscriptions.token(given) if given is not None else None
+        if found is None:
+            return None
+        subscription, token = found
+        if subscription.identifier in self._off_panel:
+            return Refuse(_NOT_ON_PANEL_YET)
+        return token.current if token.current != given else None
