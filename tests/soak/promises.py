@@ -164,6 +164,7 @@ class Pace:
     """Promise 5, seen from a scanner without events: how often it is asked for one job's status."""
 
     SLACK = 0.1  # seconds: between the gateway's clock and the wire's stand two schedulers
+    BACKLOG = 1.0  # for how many seconds a busy gateway may have left unread what has passed here
 
     def __init__(self, ledger, poll_interval):
         self._ledger = ledger
@@ -194,5 +195,5 @@ class Pace:
 
         Nor does one that was sent just after: what has passed here the gateway may not have read yet.
         """
-        if sent > max(self._doubted.get(job_id, 0.0), self._doubted.get(None, 0.0)) + self.SLACK:
+        if sent > max(self._doubted.get(job_id, 0.0), self._doubted.get(None, 0.0)) + self.BACKLOG:
             self._asked[job_id] = sent

@@ -86,7 +86,9 @@ class Tap:
     async def _pass(self, reader, writer, look):
         try:
             while data := await reader.read(PIECE):
-                await self._flowing.wait()
+                if not self._flowing.is_set():
+                    await self._flowing.wait()
+                    self._doubt()  # what has waited here was asked at another time
                 look(data)
                 writer.write(data)
                 await writer.drain()
