@@ -22,7 +22,7 @@ class Door:
                                  respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
                                  base=lambda host, port: f"http://{host}:{port}", log=log or ExchangeLog(),
                                  quotas=Quotas(requests=1e6, connections=client_connections, jobs=1, unlimited=()),
-                                 denied=self.denied.append)
+                                 denied=lambda reason, _: self.denied.append(reason))
 
     def connect(self, client=None):
         protocol = self.factory.buildProtocol(client)

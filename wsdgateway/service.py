@@ -28,7 +28,7 @@ from wsdgateway.discovery.messages import Sequence
 from wsdgateway.entrances import Entrances
 from wsdgateway.finding import Finding
 from wsdgateway.http.requests import Refusal
-from wsdgateway.metrics import Metrics
+from wsdgateway.metrics import RATE, Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.clientconnection import ClientConnection
 from wsdgateway.net.deadlines import within
@@ -89,7 +89,7 @@ class GatewayService(MultiService):
         self.recording = Recording(reactor, wall, self.metrics)
         self.recording.use(config)
         log = self.recording.log
-        accounts = Accounts(None, self.metrics, log, seconds=seconds, wall=wall)
+        accounts = self._accounts = Accounts(None, self.metrics, log, seconds=seconds, wall=wall)
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**_quotas(config))
         self._reception = Reception(accounts, new_id=new_id, directed=directed, permission=self._permission,
@@ -116,7 +116,7 @@ class GatewayService(MultiService):
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=self._limits(config),
                                respond=self._reception.respond, refused=self._refused,
                                base=lambda host, port: self._entrances.base(host, port), log=log,
-                               quotas=self._quotas, denied=lambda reason: self.metrics.refused(None, reason))
+                               quotas=self._quotas, denied=self._denied)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds)
@@ -250,6 +250,13 @@ class GatewayService(MultiService):
         self._quotas.job_ended(scanner, status.job_id)
         self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons, status.scans_completed,
                                    status.created, status.completed, self._wall()))
+
+    def _denied(self, reason: str, client: str) -> None:
+        """A connection is one too many, of a client's or of all, or came too often, or to nothing."""
+        if reason == RATE:
+            self._accounts.refused(RATE, client, "a TLS handshake")
+        else:
+            self.metrics.refused(None, reason)  # the line is written by whoever says no
 
     def _refused(self, connection: ClientConnection, refusal: Refusal) -> None:
         self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,

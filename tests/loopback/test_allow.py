@@ -137,7 +137,7 @@ async def test_this_host_is_not_limited_unless_it_is_said(gateway, device):
     assert {head.status for head, _ in answers} == {400}
 
 
-@pytest.mark.parametrize("end", ["fault", "cancel", "event", "lost"])
+@pytest.mark.parametrize("end", ["fault", "cancel", "forgotten", "event", "lost"])
 @pytest_twisted.ensureDeferred
 async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
     created = iter(range(1, 100))
@@ -148,6 +148,8 @@ async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
             asked.answer(created_job(str(next(created))))
         elif name == "RetrieveImage":
             asked.answer(fault("wscn:ClientErrorNoImagesAvailable"), b"400 Bad Request")
+        elif end == "forgotten":
+            asked.answer(fault("wscn:ClientErrorJobIdNotFound"), b"400 Bad Request")
         else:
             asked.answer(envelope(f"{SCAN}/CancelJobResponse"))
 
@@ -166,7 +168,7 @@ async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
     assert await count(service, "jobs") == 3
     if end == "fault":
         await ask(service.port, PATH, job_request("RetrieveImage", "1"))
-    elif end == "cancel":
+    elif end in ("cancel", "forgotten"):
         await ask(service.port, PATH, job_request("CancelJob", "1"))
     elif end == "event":
         service.scanner.bridge.table.announced(JobStatus("1", "Completed"), 0.0)
@@ -203,14 +205,20 @@ async def test_what_could_be_read_in_two_ways_does_not_go_on(gateway, device, ed
     assert device.requests == []
 
 
+@pytest.mark.parametrize(("given", "sent"), [
+    (b'application/soap+xml; action="x/CancelJob"; charset=utf-8', b"application/soap+xml; charset=utf-8"),
+    (b'application/soap+xml;act;action="x"ion=http://evil/CancelJob', b"application/soap+xml"),
+    (b"application/soap+xml;action*=utf-8''x; charset=\"utf-16\"", b"application/soap+xml; charset=utf-16"),
+    (b"application/soap+xml; action='a;b'", b"application/soap+xml"),
+    (b"application/soap+xml; action;" + b" " * 15000 + b"x", b"application/soap+xml")])
 @pytest_twisted.ensureDeferred
-async def test_the_action_of_http_does_not_go_on(gateway, device):
+async def test_the_action_of_http_does_not_go_on(gateway, device, given, sent):
     service = await gateway(device.url, scanner={"events": "off"})
     device.handle = lambda asked: asked.answer(envelope("urn:x"))
     await ask(service.port, PATH, job_request("ValidateScanTicket"), headers=b'SOAPAction: "x/CancelJob"\r\n',
-              content_type=b'application/soap+xml; action="x/CancelJob"; charset=utf-8')
+              content_type=given)
     fields = dict(device.requests[0].request.headers)
-    assert fields[b"Content-Type"] == b"application/soap+xml; charset=utf-8"
+    assert fields[b"Content-Type"] == sent
     assert b"SOAPAction" not in fields
 
 

@@ -82,10 +82,10 @@ async def test_an_answer_arrives_whole_before_the_connection_closes(secured):
 
 @pytest_twisted.ensureDeferred
 async def test_handshakes_are_paid_for(secured):
-    service = await secured(unlimited=[], client_requests=3 * HANDSHAKE_COSTS)
+    service = await secured(unlimited=[], client_requests=12 * HANDSHAKE_COSTS)
     service._door.seconds = lambda: 0.0  # nothing comes back with time
-    welcome = [await connect(service.port, anybody()) for _ in range(3)]
-    await until(lambda: len(service._door.connections) == 3)
+    welcome = [await connect(service.port, anybody()) for _ in range(12)]
+    await until(lambda: len(service._door.connections) == 12)
     late = await connect(service.port, anybody())
     assert await late.end() == b""
     assert refused(service, RATE) == 1.0

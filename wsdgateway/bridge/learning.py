@@ -101,7 +101,7 @@ class Learning:
         job_id = _job_id(forward)
         if operation is CANCEL_JOB:
             if job_id is not None:
-                self._learn_cancel(job_id, accepted=is_success(reply))
+                self._learn_cancel(job_id, reply)
             return True
         if not forward.learns:
             return True
@@ -122,8 +122,9 @@ class Learning:
         self.suspects_reboot = self.suspects_reboot or revived
         return current
 
-    def _learn_cancel(self, job_id: str, *, accepted: bool) -> None:
-        if accepted:
+    def _learn_cancel(self, job_id: str, reply: Reply) -> None:
+        accepted = is_success(reply)
+        if accepted or _is_over(reply):
             self._quotas.job_ended(self._scanner, job_id)
         self._outcomes.drop(job_id)
         self._table.canceled(job_id, accepted=accepted)
@@ -174,7 +175,7 @@ class Learning:
     def image_refused(self, question: Question, reply: Reply) -> None:
         """The device gave no image of this job, most often for there are no more."""
         job_id = job_id_of(question.envelope.body)
-        if job_id is not None and (reply.status == 404 or fault_in(reply) in _NO_MORE):
+        if job_id is not None and _is_over(reply):
             self._quotas.job_ended(self._scanner, job_id)
 
     def image_ended(self, question: Question, now: float, *, whole: bool) -> None:
@@ -193,3 +194,8 @@ class Learning:
 def _job_id(forward: Forward) -> str | None:
     wanted = forward.question.wanted
     return wanted.job_id if wanted is not None else job_id_of(forward.question.envelope.body)
+
+
+def _is_over(reply: Reply) -> bool:
+    """Whether a refusal says that there is no such job any more, or nothing of it to come."""
+    return reply.status == 404 or fault_in(reply) in _NO_MORE

@@ -43,8 +43,9 @@ class Quotas:
     def change(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
         """Other bounds, from now on."""
         self._rate = AnswerLimit(requests)
-        # However few requests a client has: the one that it shakes hands for must still be among them.
-        self._handshake = min(HANDSHAKE_COSTS, max(1.0, requests) / 2.0)
+        # However few requests a client has, those that it shakes hands for must be among them: many open a connection
+        # for each.
+        self._handshake = min(HANDSHAKE_COSTS, (requests - 1.0) / 10.0)
         self._connections = connections
         self.most_jobs = jobs
         networks = tuple(unlimited)

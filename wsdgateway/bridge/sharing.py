@@ -4,13 +4,12 @@ WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request that says m
 nobody else's, and goes to the scanner unchanged.
 """
 
-import re
 from enum import Enum
 
 import attrs
 from lxml import etree
 
-from wsdgateway.http.messages import Headers
+from wsdgateway.http.messages import Headers, plain_type
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS, Operation, action_of
 from wsdgateway.scan.reading import tag
@@ -20,7 +19,7 @@ from wsdgateway.soap.namespaces import WSA
 
 _ENCODINGS = (None, "utf-8", "UTF-8", "ascii", "ASCII", "us-ascii", "US-ASCII")
 _HEADERS = frozenset(f"{{{WSA}}}{name}" for name in ("To", "Action", "MessageID", "ReplyTo", "FaultTo", "From"))
-_TYPE = re.compile(rb"""application/soap\+xml\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?""", re.IGNORECASE)
+_TYPES = (b"application/soap+xml", b"application/soap+xml; charset=utf-8")
 # Fields that no scanner answers otherwise for. Those that say how long and for whom are written anew on the way.
 _FIELDS = frozenset((
     b"host", b"content-type", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"user-agent",
@@ -79,7 +78,7 @@ def is_usual(envelope: Envelope, fields: Headers) -> bool:
         return False
     for name, value in fields:
         lower = name.lower()
-        if lower not in _FIELDS or (lower == b"content-type" and not _TYPE.fullmatch(value)):
+        if lower not in _FIELDS or (lower == b"content-type" and plain_type(value).lower() not in _TYPES):
             return False
     return True
 

@@ -49,14 +49,20 @@ def end_to_end(headers: Headers, drop: frozenset[bytes] = frozenset()) -> Header
     return kept
 
 
-_ACTION = re.compile(rb'''\s*;\s*action\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)''', re.IGNORECASE | re.DOTALL)
+_CHARSET = re.compile(rb"""charset[ \t]?=[ \t]?"?([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
+
+
+def plain_type(value: bytes) -> bytes:
+    """A Content-Type with nothing but its charset, written anew: none that names an action, RFC 3902 section 2."""
+    charset = _CHARSET.search(value.partition(b";")[2])
+    return media_type(value) + (b"; charset=" + charset[1] if charset else b"")
 
 
 def actionless(headers: Headers) -> Headers:
-    """The same, Content-Type without the action that may be named there. RFC 3902 section 2."""
+    """The same, Content-Type without the action that may be named there."""
     if not any(b"action" in value.lower() for name, value in headers if name.lower() == b"content-type"):
         return headers
-    return [(name, _ACTION.sub(b"", value) if name.lower() == b"content-type" else value) for name, value in headers]
+    return [(name, plain_type(value) if name.lower() == b"content-type" else value) for name, value in headers]
 
 
 def media_type(value: bytes | None) -> bytes:

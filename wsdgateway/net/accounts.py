@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from wsdgateway.bridge.quotas import client_of
 from wsdgateway.exchangelog.entry import EVENT, OWN, Entry
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import EVENT as EVENT_SIDE
@@ -57,7 +58,7 @@ class Accounts:
     def refused(self, reason: str, client: str, operation: str) -> None:
         """A client is refused what it asks for; `reason` is a name of `metrics`."""
         self._metrics.refused(self._scanner, reason)
-        if self._seldom.may_say((reason, client, operation), self._seconds()):
+        if self._seldom.may_say((reason, client_of(client), operation), self._seconds()):
             self.log.warn("{scanner}: {operation} for {client} is refused: {why} (said once a minute)",
                           scanner=self._scanner or "gateway", operation=operation, client=client, why=_WHY[reason])
 

@@ -40,7 +40,7 @@ class FrontDoor(Factory):
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
                  respond: Respond, refused: Callable[[ClientConnection, Refusal], None],
                  base: Callable[[str, int], str], log: ExchangeLog, quotas: Quotas,
-                 denied: Callable[[str], None]) -> None:
+                 denied: Callable[[str, str], None]) -> None:
         self._quotas = quotas
         self._denied = denied
         self._of: dict[str, dict[ClientConnection, None]] = {}  # each client's, the oldest first
@@ -95,14 +95,14 @@ class FrontDoor(Factory):
         own[connection] = None
         # First of all: what is not let in must not make anybody go.
         if connection.secure and not self._quotas.admits_handshake(connection.client, self.seconds()):
-            self._denied(RATE)
+            self._denied(RATE, connection.client)
             return Admission.HUNG_UP_ON
         beyond = self._quotas.connections_beyond(connection.client, len(own))
         if beyond <= 0:
             beyond = len(self.connections) - self.limits.connections
             if beyond <= 0 or self._make_room(len(own)):
                 return Admission.LET_IN
-        self._denied(CONNECTIONS)
+        self._denied(CONNECTIONS, connection.client)
         return Admission.REFUSED if beyond <= MAX_REFUSED else Admission.HUNG_UP_ON
 
     def _make_room(self, count: int) -> bool:
@@ -124,7 +124,7 @@ class FrontDoor(Factory):
 
     def not_secured(self, connection: ClientConnection, error: SSL.Error) -> None:
         """Its TLS handshake came to nothing."""
-        self._denied(TLS)
+        self._denied(TLS, connection.client)
         self._handshakes.failed(client_of(connection.client), error, self.seconds())
 
     def left(self, connection: ClientConnection) -> None:

@@ -152,7 +152,12 @@ class Locator:
             return None
         if metadata is not None:
             self.labels = read_labels(metadata)
-        return reachable(addresses[0], url)
+        secure = [address for address in addresses if address.startswith("https:")]
+        if url.startswith("https:") and not secure:
+            self.log.warn("{scanner}: its metadata names no https address of its scan service, only {address}; TLS is "
+                          "tried there. If it fails, give the https address as scan", scanner=self._scanner,
+                          address=addresses[0])
+        return reachable((secure if url.startswith("https:") and secure else addresses)[0], url)
 
     def cancel(self) -> None:
         """Wait for no further try."""

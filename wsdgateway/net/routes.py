@@ -82,8 +82,8 @@ class OpenPort:
 def base_url(local: str, doors: list[OpenPort]) -> str | None:
     """`http://LOCAL:PORT` for the best of the open doors for a device; None if none is.
 
-    One without TLS goes before others, for few devices believe anybody's certificate; then one on that very address
-    before one on all addresses, that before any other. Those on loopback count only for loopback, guarded ones for
+    One on that address, or on all, goes before any other; of those one without TLS, for few devices believe anybody's
+    certificate; and of those one on that very address. Those on loopback count only for loopback, guarded ones for
     nobody: devices have no certificates.
     """
     doors = [door for door in doors if not door.guarded]
@@ -96,7 +96,7 @@ def base_url(local: str, doors: list[OpenPort]) -> str | None:
 
     if not doors:
         return None
-    best = min(doors, key=lambda door: (door.secure, distance(door)))
+    best = min(doors, key=lambda door: (distance(door) == 2, door.secure, distance(door)))
     return url_of(best.interface if distance(best) == 2 else local, best.port, secure=best.secure)
 
 
