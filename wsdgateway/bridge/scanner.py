@@ -136,7 +136,7 @@ class BridgedScanner:
     def _read_alike(self, question: Question, now: float, asks: int = 0) -> Decision:
         """What is kept for everybody, or asked for everybody; anything else goes to the device."""
         found = None
-        if question.read is not None and self._outgoing.is_alike(question):
+        if question.read is not None and self._kept.enabled and self._outgoing.is_alike(question):
             found = self._kept.find(question, self._new_id, now)
         return found or self._forward(question, asks)
 
