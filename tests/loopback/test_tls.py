@@ -46,7 +46,7 @@ def secured(gateway, virtual, server, authority):
         device = await virtual(name="Copy room")
         service = await gateway(None, scanner={"device": device.device_url, **(scanner or {})}, listen=[
             {"endpoint": LOOPBACK, "certificate": str(server.pem), "key": str(server.key), **tls},
-            *([{"endpoint": "tcp:0:interface=127.0.0.2"}] if plain else [])])
+            *([{"endpoint": "tcp:0:interface=127.0.0.1:backlog=9"}] if plain else [])])
         await until(lambda: service.scanner.bridge.table.listening)
         service.virtual = device
         service.tls = Caller(Trust(ca=authority.pem), "127.0.0.1")
@@ -79,14 +79,14 @@ async def test_over_http_beside_it_the_endpoint_stays_the_uuid(secured):
     service = await secured()
     uuid = derived_endpoint(f"urn:uuid:{service.virtual.settings.uuid}")
     [plain] = [listener.address[1] for listener in service.listeners if listener.identity is None]
-    client = await connect(plain, host="127.0.0.2")
+    client = await connect(plain)
     client.send(post("/front-desk", probe()))
     _, body = await client.answer()
     client.transport.abortConnection()
     await client.end()
     match = read(body).body
     assert match.find(f".//{{{WSA}}}Address").text == uuid
-    assert f"http://127.0.0.2:{plain}/front-desk".encode() in body and b"https:" not in body
+    assert f"http://127.0.0.1:{plain}/front-desk".encode() in body and b"https:" not in body
 
 
 @pytest_twisted.ensureDeferred
