@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import pytest_twisted
+from certificates import Certified
 from peers import Device, Sink
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
@@ -104,6 +105,12 @@ def virtual(running):
         return scanner
 
     return start
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certification authority of the test's own."""
+    return Certified(tmp_path_factory.mktemp("ca"), "authority", ca=True)
 
 
 @pytest.fixture

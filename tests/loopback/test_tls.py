@@ -28,11 +28,6 @@ LOOPBACK = "tcp:0:interface=127.0.0.1"
 PATH = "/front-desk/scan"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Certified(tmp_path_factory.mktemp("ca"), "authority", ca=True)
-
-
 @pytest.fixture
 def server(tmp_path, authority):
     return Certified(tmp_path, "server", "127.0.0.1", issuer=authority)

@@ -40,11 +40,6 @@ PATH = "/front-desk/scan"
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Certified(tmp_path_factory.mktemp("ca"), "authority", ca=True)
-
-
 @pytest.fixture
 def shows():
     """A device that shows a certificate: `await shows(certified)`."""

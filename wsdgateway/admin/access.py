@@ -13,6 +13,8 @@ from ipaddress import ip_address
 
 import attrs
 
+from wsdgateway.bridge.permission import plain_address
+
 SESSION_SECONDS = 12 * 3600.0
 MAX_SESSIONS = 1000
 COOKIE = b"wsdgateway_session"
@@ -103,8 +105,5 @@ def _is_address(name: str) -> bool:
 
 
 def _is_loopback(client: str) -> bool:
-    try:
-        address = ip_address(client.partition("%")[0])
-    except ValueError:
-        return False
-    return bool((getattr(address, "ipv4_mapped", None) or address).is_loopback)
+    address = plain_address(client)
+    return address is not None and address.is_loopback

@@ -7,15 +7,14 @@ everything, others nothing.
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import attrs
 
+from wsdgateway.bridge.sinks import Network
 from wsdgateway.soap.faults import Fault
 
 MAX_KNOWN = 8192  # decisions that are kept at hand
-
-Network = IPv4Network | IPv6Network
 
 # RFC 1918, RFC 3927, RFC 4193, RFC 4291: loopback, link-local and private; RFC 5737, RFC 3849: for examples, and so on
 # nobody's Internet. Not Python's `is_private`, which takes in tunnels (Teredo) whose far ends are anywhere.
@@ -64,7 +63,7 @@ class Permission:
 
 @lru_cache(maxsize=MAX_KNOWN)
 def plain_address(client: str) -> IPv4Address | IPv6Address | None:
-    """A client's IP address without a scope, an IPv4 one in IPv6's clothes as itself; None if it has none."""
+    """The IP address that a client or host is: without a scope, an IPv4 one in IPv6's clothes as itself; else None."""
     try:
         address = ip_address(client.partition("%")[0])
     except ValueError:

@@ -7,13 +7,12 @@ one address there has all of them.
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 
 from wsdgateway.bridge.permission import plain_address
+from wsdgateway.bridge.sinks import Network
 from wsdgateway.discovery.limiting import AnswerLimit
 from wsdgateway.soap.faults import Fault
-
-Network = IPv4Network | IPv6Network
 
 JOBS_AT_ONCE = "jobs"  # as the metrics call it
 # A TLS handshake takes the processor about as long as ten requests that are answered from the table.

@@ -6,7 +6,6 @@ collected, bounded, or relayed piece by piece.
 
 from collections.abc import Callable
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
@@ -16,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsdgateway.bridge.permission import plain_address
 from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.messages import Headers
@@ -82,12 +82,9 @@ def usable(sighting: Sighting) -> list[str]:
 
 def _is_elsewhere(host: str) -> bool:
     """Whether that is the IP address of another host."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    address = getattr(address, "ipv4_mapped", None) or address
-    return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
+    address = plain_address(host)
+    return address is not None and not (
+        address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
 
 
 def is_link_local(url: str) -> bool:

@@ -7,6 +7,7 @@ from OpenSSL import SSL
 from twisted.logger import Logger
 
 from wsdgateway.net.seldom import Seldom
+from wsdgateway.tls.trust import words_of
 
 # What OpenSSL says, or a part of it, and what that means for a listener.
 _MEANINGS = {
@@ -22,7 +23,7 @@ _MEANINGS = {
 
 def explain(error: SSL.Error) -> str:
     """Why a client's handshake came to nothing, for people: OpenSSL's words, and what they mean where that is known."""
-    words = ", ".join(str(reason[-1]) for reason in error.args[0]) if error.args else ""
+    words = ", ".join(words_of(error))
     meaning = next((meaning for part, meaning in _MEANINGS.items() if part in words), None)
     return f"no TLS connection ({words or 'no reason given'})" + (f": {meaning}" if meaning else "")
 

@@ -85,13 +85,20 @@ class Trust:
 BY_THE_SYSTEM = Trust()
 
 
-def _verify(connection: SSL.Connection, host: str) -> None:
+def _ip(host: str) -> str | None:
+    """The IP address that a host is, without a scope; None for a name."""
     try:
-        address = ip_address(host.partition("%")[0])
+        return str(ip_address(host.partition("%")[0]))
     except ValueError:
+        return None
+
+
+def _verify(connection: SSL.Connection, host: str) -> None:
+    address = _ip(host)
+    if address is None:
         verify_hostname(connection, host)
     else:
-        verify_ip_address(connection, str(address))
+        verify_ip_address(connection, address)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -106,18 +113,21 @@ class Caller:
         """A connection that is about to begin."""
         connection = SSL.Connection(self._context, None)
         connection.set_app_data(tlsProtocol)
-        try:
-            ip_address(self._host.partition("%")[0])
-        except ValueError:
+        if _ip(self._host) is None:
             connection.set_tlsext_host_name(self._host.encode("idna"))  # RFC 6066 section 3: names only
         return connection
+
+
+def words_of(error: SSL.Error) -> list[str]:
+    """What OpenSSL says of an error, one thing after the other."""
+    return [str(reason[-1]) for reason in error.args[0]] if error.args else []
 
 
 def explain(error: BaseException) -> str:
     """Why a handshake came to nothing, for people."""
     if isinstance(error, Untrusted):
         return str(error)
-    words = [str(reason[-1]) for reason in error.args[0]] if isinstance(error, SSL.Error) and error.args else []
+    words = words_of(error) if isinstance(error, SSL.Error) else []
     if "certificate verify failed" in words:
         return ("its certificate has expired, or comes from nobody that is trusted here; give the file of its "
                 "authority as ca, or its pin (wsdgateway discover --pin)")
