@@ -20,7 +20,7 @@ from messages import (
     status_response,
 )
 
-from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
+from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.intake import read_notification
 from wsdgateway.bridge.kept import MAX_ANSWER, MAX_KEPT
 from wsdgateway.bridge.routing import Endpoint, route
@@ -359,19 +359,73 @@ def test_a_fault_says_nothing_that_could_be_outdated(bridge):
     assert isinstance(bridge.learn(forward, fault("wscn:ServerErrorTemporaryError"), 500), Pass)
 
 
-def test_a_scanner_that_announces_without_end_is_not_asked_without_end(bridge):
-    decision = bridge.ask(get_scanner_elements(*STATUS))
-    waiting = bridge.ask(get_scanner_elements(*STATUS))
-    for number in range(MAX_STATUS_ASKS):
+def outdated(bridge, raw, times, note=""):
+    """Ask, with an event during each of so many asks; the last decision, and the request whose answer led to it."""
+    decision = bridge.ask(raw)
+    for number in range(times):
         assert isinstance(decision, Forward)
         last = decision
-        bridge.tell(announcement(STATUS_EVENTS[0], message_id=f"urn:uuid:{number}"))
-        decision = bridge.learn(decision, scanner_elements(*STATUS))
-    assert isinstance(decision, Pass)
-    assert isinstance(waiting, Join)
-    outcome = Reply(200, SOAP_TYPE, scanner_elements(*STATUS))
-    assert isinstance(bridge.scanner.joined(bridge.question(get_scanner_elements(*STATUS)), last, outcome, 0.0), Pass)
+        bridge.tell(announcement(STATUS_EVENTS[0], message_id=f"urn:uuid:{note}{number}"))
+        decision = bridge.learn(decision, scanner_elements(*STATUS, note=note))
+    return decision, last
+
+
+def test_a_client_whose_answers_are_outdated_again_and_again_gets_the_last_as_it_came(bridge):
+    decision, _ = outdated(bridge, get_scanner_elements(*STATUS), MAX_STATUS_ASKS, note="late")
+    assert isinstance(decision, Pass) and decision.reply.body == scanner_elements(*STATUS, note="late")
+
+
+def test_an_outdated_answer_is_not_kept(bridge):
+    outdated(bridge, get_scanner_elements(*STATUS), MAX_STATUS_ASKS)
     assert not bridge.is_kept(get_scanner_elements(*STATUS))
+
+
+def test_an_outdated_answer_is_not_shared(bridge):
+    raw = get_scanner_elements(*STATUS)
+    _, last = outdated(bridge, raw, MAX_STATUS_ASKS, note="late")
+    outcome = Reply(200, SOAP_TYPE, scanner_elements(*STATUS, note="late"))
+    first, second = (bridge.scanner.joined(bridge.question(raw), last, outcome, bridge.now) for _ in range(2))
+    assert isinstance(first, Forward) and isinstance(second, Join) and second.forward is first
+    bridge.scanner.sent(first, bridge.now)
+    answer = scanner_elements(*STATUS, note="new")
+    assert isinstance(bridge.learn(first, answer), Pass)
+    shared = bridge.scanner.joined(bridge.question(raw), first, Reply(200, SOAP_TYPE, answer), bridge.now)
+    assert b"new" in shared.body
+
+
+def test_each_client_that_waited_is_answered_however_often_the_scanner_announces(bridge):
+    raw = get_scanner_elements(*STATUS)
+    _, last = outdated(bridge, raw, MAX_STATUS_ASKS)
+    outcome = Reply(200, SOAP_TYPE, scanner_elements(*STATUS))
+    for number in range(MAX_ASKS + 1):
+        last = bridge.scanner.joined(bridge.question(raw), last, outcome, bridge.now)
+        assert isinstance(last, Forward)
+        bridge.scanner.sent(last, bridge.now)
+        bridge.tell(announcement(STATUS_EVENTS[0], message_id=f"urn:uuid:again-{number}"))
+        assert isinstance(bridge.scanner.learn(last, outcome, bridge.now), Pass)
+
+
+def test_a_kept_answer_goes_before_an_outdated_one(bridge):
+    raw = get_scanner_elements(*STATUS)
+    slow, _ = outdated(bridge, raw, MAX_STATUS_ASKS - 1)
+    bridge.scanner.sent(slow, bridge.now)
+    bridge.tell(announcement(STATUS_EVENTS[0], message_id="urn:uuid:last"))
+    bridge.learn(bridge.ask(raw), scanner_elements(*STATUS, note="new"))
+    decision = bridge.learn(slow, scanner_elements(*STATUS, note="late"))
+    assert isinstance(decision, Answer) and b"new" in decision.body
+
+
+def test_what_was_asked_for_before_an_outdated_answer_was_shown_is_asked_for_again(bridge):
+    """The outdated answer may tell of a change that nobody has announced."""
+    raw = get_scanner_elements(*STATUS)
+    slow, _ = outdated(bridge, raw, MAX_STATUS_ASKS - 1)
+    bridge.scanner.sent(slow, bridge.now)
+    bridge.tell(announcement(STATUS_EVENTS[0], message_id="urn:uuid:last"))
+    other = bridge.ask(raw)
+    assert isinstance(other, Forward)
+    assert isinstance(bridge.learn(slow, scanner_elements(*STATUS, note="as it came")), Pass)
+    assert isinstance(bridge.learn(other, scanner_elements(*STATUS, note="from before")), Forward)
+    assert not bridge.is_kept(raw)
 
 
 # Lists of jobs.

@@ -1,8 +1,9 @@
-"""A stateful model of what is kept: a scanner that tells the truth over a network that does not.
+"""A stateful model of the kept answers: a truthful scanner over an unreliable network.
 
 Its elements, its status and its jobs change, and each change has a number that every answer carries. Events are delayed
-and lost, requests overlap, jobs go out, the scanner starts again. Nobody may be shown a number older than one that was
-announced, or that somebody was shown before.
+and lost, requests overlap, jobs go out, the scanner restarts. No client is shown a number older than an announced one,
+or older than one that another client was shown before. One exception: a client whose GetScannerElements was outdated
+MAX_STATUS_ASKS times gets the scanner's last answer as it came; that answer is neither kept nor shared.
 """
 
 import re
@@ -26,7 +27,7 @@ from messages import (
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.intake import read_notification
 from wsdgateway.bridge.routing import Endpoint, route
-from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.bridge.scanner import MAX_STATUS_ASKS, BridgedScanner
 from wsdgateway.soap.faults import temporary_error
 
 ELEMENTS, MAX_AGE, POLL = 300.0, 30.0, 1.0
@@ -34,6 +35,14 @@ QUESTIONS = {
     "elements": (("ScannerConfiguration",), ("elements",)), "status": (("ScannerStatus",), ("status",)),
     "both": (("ScannerStatus", "ScannerConfiguration"), ("elements", "status")), "jobs": ((), ("jobs",))}
 EVENTS = {"elements": "ScannerElementsChangeEvent", "status": "ScannerStatusSummaryEvent"}
+
+
+def versions(body):
+    """The numbers that an answer carries, by subject."""
+    completed = re.search(rb"ScansCompleted>(\d+)<", body)
+    if completed is not None:
+        return {"jobs": int(completed[1])}
+    return {subject: int(number) for subject, number in re.findall(r"(\w+)=(\d+);", body.decode())}
 
 
 class Client:
@@ -139,8 +148,11 @@ class Kept(RuleBasedStateMachine):
         self.act(client, self.bridge.ask(question, self.now), local=True)
         return client
 
-    def act(self, client, decision, *, local=False):
-        if isinstance(decision, Answer | Pass):
+    def act(self, client, decision, *, local=False, last_try=None):
+        """Carry out a decision; `last_try` is the scanner's answer that this client may get although it is outdated."""
+        if isinstance(decision, Pass) and decision.reply is last_try:
+            self.remember(client, versions(last_try.body))
+        elif isinstance(decision, Answer | Pass):
             self.show(client, decision.body if isinstance(decision, Answer) else decision.reply.body, local=local)
         elif isinstance(decision, Forward):
             client.forward, client.snapshot, client.sent_at = decision, None, None
@@ -196,22 +208,24 @@ class Kept(RuleBasedStateMachine):
             outcome = (Reply(200, b"application/soap+xml", body) if how == "whole" else
                        Reply(500, b"application/soap+xml", fault("wscn:ServerErrorTemporaryError")))
             decision = self.bridge.learn(forward, outcome, self.now)
-        self.act(client, decision)
+        is_last = client.asks != "jobs" and forward.asks >= MAX_STATUS_ASKS
+        self.act(client, decision, last_try=outcome if is_last else None)
         for one in self.waiting.pop(forward, []):
             self.act(one, self.bridge.joined(one.question, forward, outcome, self.now))
 
     def show(self, client, body, *, local):
-        shown = {subject: int(number) for subject, number in re.findall(r"(\w+)=(\d+);", body.decode())}
-        found = re.search(rb"ScansCompleted>(\d+)<", body)
-        if found is not None:
-            shown = {"jobs": int(found[1])}
+        shown = versions(body)
         for subject, version in shown.items():
             assert version >= self.announced[subject], "older than what was announced"
             assert version >= client.known[subject], "from before what may have changed it"
             assert version >= self.shown.get((client.asks, subject), 0), "older than what somebody was shown"
-            self.shown[client.asks, subject] = version
             replaced = [at for number, at in self.changed[subject] if number == version + 1]
             assert not (local and replaced) or self.now - replaced[0] < self.lasting(client.asks), "kept for too long"
+        self.remember(client, shown)
+
+    def remember(self, client, shown):
+        for subject, version in shown.items():
+            self.shown[client.asks, subject] = max(version, self.shown.get((client.asks, subject), 0))
 
     def lasting(self, asks):
         if asks == "elements":

@@ -59,6 +59,11 @@ class Bridge:
             self.scanner.sent(decision, self.now)
         return decision
 
+    def join(self, raw, forward, body, status=200):
+        """What a client gets that waited for another's request, after its answer."""
+        question = route(raw, Endpoint.SCAN, client="192.0.2.2", host=b"gateway.test:5357")
+        return self.scanner.joined(question, forward, Reply(status, b"application/soap+xml", body), self.now)
+
     def tell(self, data):
         notification = read_notification(data)
         assert isinstance(notification, Notification)
@@ -399,6 +404,48 @@ def test_everybody_shares_a_refusal(eventful, outcome):
         assert decision.reply.body == b"no such job"
     else:
         assert read(decision.reply.body).relates_to == "urn:uuid:me"
+
+
+@pytest.mark.parametrize("unusual", [
+    get_job_elements("1", to="http://192.0.2.99/elsewhere"), get_job_elements("1", to=None),
+    get_job_elements("1", headers="<v:x xmlns:v='u:v'/>")])
+class TestUnusualRequests:
+    """Requests whose reply may be meant for their client alone: another To, headers of other specifications."""
+
+    def test_they_wait_for_the_usual_one(self, bridge, unusual):
+        running, waiting = bridge.ask(get_job_elements("1")), bridge.ask(unusual)
+        assert isinstance(waiting, Join) and waiting.forward is running
+        body = status_response("1", "Processing", 3)
+        bridge.learn(running, body)
+        assert shown(bridge.join(unusual, running, body).body).scans_completed == 3
+
+    def test_they_wait_for_each_other(self, bridge, unusual):
+        running, waiting = bridge.ask(unusual), bridge.ask(unusual)
+        assert isinstance(waiting, Join) and waiting.forward is running
+        body = status_response("1", "Processing", 3)
+        bridge.learn(running, body)
+        assert shown(bridge.join(unusual, running, body).body).scans_completed == 3
+        assert isinstance(bridge.ask(get_job_elements("1")), Answer)
+
+    def test_a_usual_one_does_not_wait_for_them(self, bridge, unusual):
+        running = bridge.ask(unusual)
+        usual = bridge.ask(get_job_elements("1"))
+        assert isinstance(usual, Forward) and usual is not running
+
+    def test_a_refusal_is_for_its_own_client_and_the_others_ask_one_after_the_other(self, bridge, unusual):
+        refusal = fault("wscn:ClientErrorJobIdNotFound")
+        running = bridge.ask(unusual)
+        for _ in range(MAX_ASKS + 1):
+            assert bridge.learn(running, refusal, 400).reply.body == refusal
+            first, second = (bridge.join(unusual, running, refusal, 400) for _ in range(2))
+            assert isinstance(first, Forward) and isinstance(second, Join) and second.forward is first
+            running = first
+
+    def test_they_are_not_given_the_refusal_of_a_usual_one(self, bridge, unusual):
+        refusal = fault("wscn:ClientErrorJobIdNotFound")
+        running = bridge.ask(get_job_elements("1"))
+        bridge.learn(running, refusal, 400)
+        assert isinstance(bridge.join(unusual, running, refusal, 400), Forward)
 
 
 # Promise 4: nothing from before a cancel.

@@ -4,7 +4,11 @@ WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory; ScannerElementsChange
 An answer counts from the moment its request was sent, an event from its arrival; moments are those of the job table::
 
     asked ──► sent ──► answered ──► kept ──► an event, a reboot, its time: asked again
-                 └── an event: whoever waited is asked for again, whoever comes now does not wait for it
+                 └── an event: outdated; clients that wait are asked for again, new ones do not join
+
+An outdated answer is never kept and never shared. A scanner whose elements change faster than it answers is asked
+`scanner.MAX_STATUS_ASKS` times for the client that waited; that client alone then gets the last answer as it came
+(`give_up`).
 
 Lists of jobs are the scanner's own, too: a JobSummary holds names that events do not carry. What it has said stays true
 until the table learns of a change; a list is never written anew from the table.
@@ -119,15 +123,32 @@ class KeptAnswers:
         read = question.read
         if read is None or not self.enabled:
             return None
-        kept = self._kept.get(read)
-        changed = self._changed_at(read)
-        if kept is not None and kept.since > changed and now - kept.at < self._lasts(read):
-            self._kept.move_to_end(read)
-            return kept.copy.answer(question.envelope.message_id, new_id())
+        kept = self.kept(question, new_id, now)
+        if kept is not None:
+            return kept
         running = self._running.get(read)
-        if running is not None and (running.sent is None or running.sent > changed):
+        if running is not None and (running.sent is None or running.sent > self._changed_at(read)):
             return Join(running.forward)
         return None
+
+    def kept(self, question: Question, new_id: Callable[[], str], now: float) -> Answer | None:
+        """The kept answer to this question, if it still holds at `now`, in seconds."""
+        read = question.read
+        kept = None if read is None else self._kept.get(read)
+        if read is None or kept is None or kept.since <= self._changed_at(read) or now - kept.at >= self._lasts(read):
+            return None
+        self._kept.move_to_end(read)
+        return kept.copy.answer(question.envelope.message_id, new_id())
+
+    def give_up(self, forward: Forward) -> None:
+        """Record that an outdated answer goes to its own client: it may tell of changes up to this moment.
+
+        Only answers that are asked for from now on are certainly no older than what that client is shown.
+        """
+        read = forward.question.read
+        if read is not None:
+            self._kept.pop(read, None)
+            self._shown[read] = self.table.moment()
 
     def _lasts(self, read: Read) -> float:
         lasting = self.lasting

@@ -29,7 +29,7 @@ from wsdgateway.bridge.learning import Learning
 from wsdgateway.bridge.outcomes import Outcomes
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
-from wsdgateway.bridge.resends import Resends
+from wsdgateway.bridge.resends import Resends, is_success
 from wsdgateway.bridge.rewriting import related
 from wsdgateway.bridge.sharing import Subject
 from wsdgateway.bridge.subscriptions import Subscriptions
@@ -39,7 +39,8 @@ from wsdgateway.scan.operations import JOB_STATUS as JOB_STATUS_EVENT
 from wsdgateway.soap.faults import temporary_error
 from wsdgateway.soap.seen import Seen
 
-# A scanner that announces its state more often than it answers is asked for it so often, and then believed.
+# How often one client's GetScannerElements goes to a scanner whose elements change before its answers arrive. Then the
+# client gets the last answer as it came: a fault would end its scan, and the state is for people to look at.
 MAX_STATUS_ASKS = 2
 
 _OVERTAKEN = temporary_error(
@@ -70,7 +71,10 @@ class BridgedScanner:
         self._outcomes = Outcomes(poll_interval)
         self._resends = Resends()
         self._seen = Seen()
+        # The request under way for each job's status, which everybody waits for. One whose reply may be meant for its
+        # client alone (`sharing.is_usual`) could hang where others do not: only requests of that kind wait for it.
         self._reading: dict[str, Forward] = {}
+        self._reading_apart: dict[str, Forward] = {}
         self._outgoing = Outgoing(name, authorities, self.subscriptions, self.off_panel)
         self._learning = Learning(name, self._outgoing, table=self.table, answers=self._answers, kept=self._kept,
                                   outcomes=self._outcomes, quotas=self._quotas)
@@ -147,13 +151,14 @@ class BridgedScanner:
                                    now=now, at_least=at_least)
         if body is not None:
             return Answer(body)
-        if not self._outgoing.is_alike(question):
-            return self._forward(question, asks)
-        if wanted.status_only:
+        is_alike = self._outgoing.is_alike(question)
+        if wanted.status_only and is_alike:
             known = self._outcomes.recent(wanted.job_id, now)
             if known is not None:
                 return self._share(question, known)
         running = self._reading.get(wanted.job_id)
+        if running is None and not is_alike:
+            running = self._reading_apart.get(wanted.job_id)
         if running is not None and self._answers.will_do(running.question.wanted, wanted):
             return Join(running)
         return self._forward(question, asks)
@@ -174,8 +179,9 @@ class BridgedScanner:
             self._resends.started(forward)
             self._learning.creating(forward)
         wanted = question.wanted
-        if wanted is not None and wanted.wanted and JOB_STATUS in wanted.wanted and self._outgoing.may_share(question):
-            self._reading.setdefault(wanted.job_id, forward)
+        if wanted is not None and wanted.wanted and JOB_STATUS in wanted.wanted:
+            reading = self._reading if self._outgoing.may_share(question) else self._reading_apart
+            reading.setdefault(wanted.job_id, forward)
         return forward
 
     def share_of(self, forward: Forward) -> str | None:
@@ -191,14 +197,18 @@ class BridgedScanner:
         if question.operation is CREATE_SCAN_JOB:
             return self._share(question, outcome)
         if question.read is not None:
-            if self._kept.is_outdated(forward) and not self._is_enough(forward):
-                return self._read_alike(question, now, forward.asks)
+            if self._kept.is_outdated(forward):
+                return self._read_alike(question, now, self._asks_after(forward))
             return self._kept.share(question, forward, self._new_id) or self._share(question, outcome)
         assert question.wanted is not None
-        if self._outcomes.is_kept(question.wanted.job_id, outcome):
+        is_alike = self._outgoing.is_alike(question)
+        if is_alike and self._outcomes.is_kept(question.wanted.job_id, outcome):
             return self._share(question, outcome)
         sent = self._learning.sent_at(forward)
-        return self._read_job(question, now, at_least=sent.moment if sent else None, asks=forward.asks)
+        # A refusal that is not shared was no answer that came too late, so it does not count among this client's asks.
+        is_late = is_alike or (isinstance(outcome, Reply) and is_success(outcome))
+        asks = forward.asks if is_late else 0
+        return self._read_job(question, now, at_least=sent.moment if sent else None, asks=asks)
 
     def _share(self, question: Question, outcome: Outcome) -> Decision:
         if isinstance(outcome, Failure):
@@ -207,9 +217,15 @@ class BridgedScanner:
             return Pass(outcome)
         return Pass(attrs.evolve(outcome, body=related(outcome.body, question.envelope.message_id)))
 
-    def _is_enough(self, forward: Forward) -> bool:
-        """Whether the scanner's elements have been asked for often enough, outdated as they may be."""
-        return forward.asks >= MAX_STATUS_ASKS and forward.question.operation is GET_SCANNER_ELEMENTS
+    def _asks_after(self, forward: Forward) -> int:
+        """How many asks count for a client that waited for another's outdated answer.
+
+        GetScannerElements always leaves it one of its own, so that it ends with an answer and not with a fault.
+        """
+        return min(forward.asks, MAX_STATUS_ASKS - 1) if self._is_of_elements(forward) else forward.asks
+
+    def _is_of_elements(self, forward: Forward) -> bool:
+        return forward.question.operation is GET_SCANNER_ELEMENTS
 
     # What came of them.
 
@@ -224,9 +240,13 @@ class BridgedScanner:
         wanted = forward.question.wanted
         if wanted is not None and wanted.wanted is not None:
             return self._read_job(forward.question, now, asks=forward.asks)
-        if self._is_enough(forward):
-            return Pass(reply)
-        return self._read_alike(forward.question, now, forward.asks)
+        if forward.asks < MAX_STATUS_ASKS or not self._is_of_elements(forward):
+            return self._read_alike(forward.question, now, forward.asks)
+        kept = self._kept.kept(forward.question, self._new_id, now)
+        if kept is not None:
+            return kept
+        self._kept.give_up(forward)
+        return Pass(reply)
 
     def fail(self, forward: Forward, failure: Failure, now: float) -> Decision:
         """The device gave no usable answer."""
@@ -239,8 +259,9 @@ class BridgedScanner:
     def _read_no_more(self, forward: Forward) -> None:
         """Nobody may wait for this one any longer."""
         wanted = forward.question.wanted
-        if wanted is not None and self._reading.get(wanted.job_id) is forward:
-            del self._reading[wanted.job_id]
+        for reading in (self._reading, self._reading_apart):
+            if wanted is not None and reading.get(wanted.job_id) is forward:
+                del reading[wanted.job_id]
 
     # Events.
 
