@@ -3,11 +3,11 @@
 from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSDP, WSE
 
 SCAN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
+GATEWAY = "http://gateway.test:5357/front-desk/scan"
 
 
 def envelope(action, body="", *, message_id="urn:uuid:00000000-0000-4000-8000-000000000001", relates_to=None,
-             to="http://gateway.test:5357/front-desk/scan", headers="",
-             prolog='<?xml version="1.0" encoding="utf-8"?>'):
+             to=GATEWAY, headers="", prolog='<?xml version="1.0" encoding="utf-8"?>'):
     """A SOAP message; None leaves a header out."""
     action = f"<wsa:Action>{action}</wsa:Action>" if action is not None else ""
     message_id = f"<wsa:MessageID>{message_id}</wsa:MessageID>" if message_id is not None else ""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from itertools import count
 
-from messages import SCAN, envelope
+from messages import GATEWAY, SCAN, envelope
 
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 
@@ -40,9 +40,14 @@ class Client:
         return self._streams is not None and not self._streams[0].at_eof() and not self._streams[1].is_closing()
 
     async def send(self, path, body, method="POST"):
-        """Only the request."""
+        """Send a request without waiting for the answer; its To becomes the URL, as every real client has it.
+
+        The gateway does not share the answer to a request with a foreign To, and promise 5 is about shared ones.
+        """
         reader, writer = await self._connect()
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/soap+xml\r\n"
+        host = f"127.0.0.1:{self._port}"
+        body = body.replace(GATEWAY.encode(), f"http://{host}{path}".encode())
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/soap+xml\r\n"
                      f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         return reader
