@@ -161,16 +161,21 @@ def _rank(status):
 
 
 class Pace:
-    """Promise 5, seen from a scanner without events: how often it is asked for one job's status."""
+    """Promise 5, seen from a scanner without events: how often it is asked for one job's status.
+
+    `lag` measures how late this process sees what passes. The gateway runs on the same machine and is held up alike, so
+    two requests may seem closer together by twice that. Where this leaves nothing to measure, `unjudged` counts.
+    """
 
     SLACK = 0.1  # seconds: between the gateway's clock and the wire's stand two schedulers
     BACKLOG = 1.0  # for how many seconds a busy gateway may have left unread what has passed here
 
-    def __init__(self, ledger, poll_interval):
+    def __init__(self, ledger, poll_interval, lag):
         self._ledger = ledger
         self._interval = poll_interval
+        self._lag = lag
         self._asked, self._doubted = {}, {}
-        self.requests = 0
+        self.requests = self.unjudged = 0
 
     def once_more(self, job_id=None):
         """A CancelJob, a new job or a fault: what was known of the job counts no more; without an id, of any."""
@@ -185,7 +190,10 @@ class Pace:
         now = self._ledger.moment()
         self.requests += 1
         before = self._asked.get(job_id)
-        if before is not None and now - before < self._interval - self.SLACK:
+        least = 0.0 if before is None else self._interval - self.SLACK - 2 * self._lag.worst(before - self._interval)
+        if before is not None and least <= 0.0:
+            self.unjudged += 1
+        elif before is not None and now - before < least:
             self._ledger.accuse(5, f"job {job_id}: asked again {now - before:.3f} s after it had been, of "
                                    f"{self._interval:g} s")
         self._asked.pop(job_id, None)
