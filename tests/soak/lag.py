@@ -1,36 +1,50 @@
-"""How late this process runs: what passes through it is seen that much too late."""
+"""How late this process and the gateway run, so that the soak does not blame the program for a machine under load."""
 
 import asyncio
 import time
 from collections import deque
+from pathlib import Path
 
-STEP = 0.02  # seconds between two looks
+STEP = 0.02  # seconds between two measurements
 KEPT_SECONDS = 30.0
 
 
-class Lag:
-    """Measures by how much the event loop oversleeps, which is how long anything else may have waited, too."""
+def waited(pid):
+    """The seconds that a process was ready to run and had no processor; 0 where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
-    def __init__(self, moment=time.monotonic):
-        self._moment = moment
-        self._began = moment()
-        self._samples = deque()  # when a sleep ended, and by how many seconds too late
+
+class Lag:
+    """Measures how long this event loop oversleeps, and how long the gateway waits for a processor.
+
+    `gateway` returns the seconds that the gateway has waited since it started.
+    """
+
+    def __init__(self, gateway, moment=time.monotonic):
+        self._gateway, self._moment = gateway, moment
+        self._began, self._waited = moment(), gateway()
+        self._samples = deque()  # when a sleep ended, by how much too late, and how long the gateway waited meanwhile
 
     async def run(self):
         """Measure until cancelled."""
         while True:
             self._began = self._moment()
             await asyncio.sleep(STEP)
-            self.add()
+            self.measure()
 
-    def add(self):
-        """A sleep has ended."""
-        now = self._moment()
-        self._samples.append((now, now - self._began - STEP))
+    def measure(self):
+        """Take a sample: a sleep has ended."""
+        now, before, self._waited = self._moment(), self._waited, self._gateway()
+        self._samples.append((now, now - self._began - STEP, self._waited - before))
         while self._samples[0][0] < now - KEPT_SECONDS:
             self._samples.popleft()
 
-    def worst(self, since):
-        """The longest delay since that moment, in seconds; a sleep that goes on counts."""
+    def since(self, moment):
+        """By how many seconds two requests since then may seem closer together here than the gateway sent them."""
+        recent = [sample for sample in self._samples if sample[0] >= moment]
         going_on = self._moment() - self._began - STEP
-        return max([0.0, going_on, *(late for ended, late in self._samples if ended >= since)])
+        own = max([0.0, going_on, *(late for _, late, _ in recent)])
+        return own + sum(wait for _, _, wait in recent) + self._gateway() - self._waited

@@ -163,8 +163,8 @@ def _rank(status):
 class Pace:
     """Promise 5, seen from a scanner without events: how often it is asked for one job's status.
 
-    `lag` measures how late this process sees what passes. The gateway runs on the same machine and is held up alike, so
-    two requests may seem closer together by twice that. Where this leaves nothing to measure, `unjudged` counts.
+    `lag` measures by how much two requests may seem closer together here than the gateway sent them, on a machine with
+    other load. `unjudged` counts requests for which that leaves nothing to compare.
     """
 
     SLACK = 0.1  # seconds: between the gateway's clock and the wire's stand two schedulers
@@ -190,7 +190,7 @@ class Pace:
         now = self._ledger.moment()
         self.requests += 1
         before = self._asked.get(job_id)
-        least = 0.0 if before is None else self._interval - self.SLACK - 2 * self._lag.worst(before - self._interval)
+        least = 0.0 if before is None else self._interval - self.SLACK - self._lag.since(before - self._interval)
         if before is not None and least <= 0.0:
             self.unjudged += 1
         elif before is not None and now - before < least:

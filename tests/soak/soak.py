@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(
 
 from crowd import KINDS, Crowd  # noqa: E402
 from faults import Faults  # noqa: E402
-from lag import Lag  # noqa: E402
+from lag import Lag, waited  # noqa: E402
 from premises import POLL_INTERVAL, Site, level  # noqa: E402
 from promises import Ledger, Pace  # noqa: E402
 
@@ -79,7 +79,7 @@ async def soak(site, minutes, seed, idle):
     seconds = minutes * 60
     await site.start()
     ledger = Ledger()
-    lag = Lag()
+    lag = Lag(lambda: waited(site.gateway.pid))
     measuring = asyncio.create_task(lag.run())
     pace = site.scanners["cellar"].tap.pace = Pace(ledger, POLL_INTERVAL, lag)
     watch = Watch(site, seconds)
