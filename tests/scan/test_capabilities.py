@@ -7,6 +7,7 @@ from wsdgateway.scan.documentparameters import DocumentParameters, read_paramete
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer, read_configuration
 from wsdgateway.scan.scannerelements import read_elements, write_elements_request
 from wsdgateway.scan.scannerstatus import ScannerStatus, read_status
+from wsdgateway.simulator.conditions import Condition
 from wsdgateway.simulator.description import scanner_elements
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.envelope import read
@@ -32,9 +33,9 @@ def configuration(inside):
 
 
 def test_the_virtual_scanners_own_configuration():
-    names = ["ScannerConfiguration", "DefaultScanTicket", "ScannerStatus"]
-    found = read_elements(element(scanner_elements(names, Settings(), state="Stopped", reason="AttentionRequired",
-                                                   conditions=[("ADF", "MediaJam"), ("ADF", "MediaJam")], time="t")))
+    jams = [Condition(number, "MediaJam", "Critical", 1e9) for number in (1, 2)]
+    found = {name: element(xml) for name, xml in scanner_elements(
+        Settings(), state="Stopped", reasons=["AttentionRequired"], conditions=jams, wall=1e9).items()}
     offered = read_configuration(found["ScannerConfiguration"])
     assert list(offered.sources) == ["Platen", "ADF", "ADFDuplex"]
     assert offered.sources["ADFDuplex"] == offered.sources["Platen"] == SourceOffer(

@@ -241,7 +241,8 @@ def test_pages_are_the_same_for_the_same_arguments_and_differ_by_number():
 
 @pytest.mark.parametrize(("table", "message"), [
     ({"colour": 1}, "allowed are the keys"), ({"feeder_pages": "x"}, "type int"), ({"page_seconds": -1}, "from 0"),
-    ({"events": "some"}, "one of"), ({"refill": 1}, "type bool"), ({"feeder_pages": True}, "type int")])
+    ({"events": "some"}, "one of"), ({"refill": 1}, "type bool"), ({"feeder_pages": True}, "type int"),
+    ({"name": ""}, "1 to 127 characters"), ({"name": "x" * 128}, "1 to 127 characters")])
 def test_settings_are_checked(table, message):
     with pytest.raises(SettingsError, match=message):
         make_settings(table, "s.toml")

@@ -41,7 +41,8 @@ class Control(Resource):
         self._device = soap.device
         self._troubles = troubles
         self._deeds: dict[str, Callable[[Request], object]] = {
-            "press": self._press, "jam": lambda _: self._device.jam(), "clear": self._clear,
+            "press": self._press, "jam": lambda _: self._device.jam(),
+            "cover": lambda _: self._device.open_cover(), "clear": self._clear,
             "feeder": self._feeder, "reboot": lambda request: reboot(_number(request, "seconds", 1.0)),
             "silent": lambda _: setattr(troubles, "silent", True),
             "slow": lambda request: setattr(troubles, "slow", _number(request, "seconds", 1.0)),
@@ -54,6 +55,7 @@ class Control(Resource):
                      for job in (*self._device.jobs.finished(), *self._device.jobs.active())},
             "feeder": self._device.feeder,
             "jammed": self._device.jammed,
+            "conditions": [condition.name for condition in self._device.conditions.active()],
             "silent": self._troubles.silent,
             "slow": self._troubles.slow,
             "events": self._device.subscribers.mode,
@@ -87,7 +89,8 @@ class Control(Resource):
 
     def _clear(self, request: Request) -> None:
         """Everything is well again."""
-        self._device.jammed = self._troubles.silent = self._troubles.break_image = False
+        self._device.clear()
+        self._troubles.silent = self._troubles.break_image = False
         self._troubles.slow = 0.0
 
     def _events(self, request: Any) -> None:

@@ -1,13 +1,16 @@
-"""What the virtual scanner says of itself: DPWS metadata and the elements of WS-Scan.
+"""The virtual scanner's description of itself: DPWS metadata and the elements of WS-Scan.
 
 DPWS 2006/02, section 5; WS-Scan, ScannerDescription, ScannerConfiguration, ScannerStatus,
 DefaultScanTicket.
 """
 
+from collections.abc import Iterable, Sequence
+
 from wsdgateway.bridge.presence import located
 from wsdgateway.discovery.messages import TargetService
-from wsdgateway.scan.jobelements import write_element_data
-from wsdgateway.simulator.jobs import VirtualJob
+from wsdgateway.scan.scannerconfiguration import ADF_DUPLEX
+from wsdgateway.simulator.conditions import COMPONENT, Condition
+from wsdgateway.simulator.jobs import JobEvent, VirtualJob, timestamp
 from wsdgateway.simulator.pages import COLORS, FORMATS, MAX_HEIGHT, MAX_WIDTH, PageFormat
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.namespaces import WSCN, WSDP
@@ -54,29 +57,24 @@ def metadata(settings: Settings, base: str) -> str:
     )
 
 
-def scanner_elements(names: list[str], settings: Settings, *, state: str, reason: str,
-                     conditions: list[tuple[str, str]], time: str) -> str:
-    """A GetScannerElementsResponse's content for the elements that are known; conditions are component and name."""
+def scanner_elements(settings: Settings, *, state: str, reasons: Sequence[str], conditions: Iterable[Condition],
+                     wall: float) -> dict[str, str]:
+    """The elements that GetScannerElements can ask for, as XML, by name; `wall` is in seconds since 1970."""
     active = "".join(
-        f'<wscn:DeviceCondition wscn:Id="{number}"><wscn:Time>{time}</wscn:Time><wscn:Name>{name}</wscn:Name>'
-        f"<wscn:Component>{component}</wscn:Component><wscn:Severity>Warning</wscn:Severity></wscn:DeviceCondition>"
-        for number, (component, name) in enumerate(conditions, 1))
-    known = {
+        f'<wscn:DeviceCondition Id="{one.id}"><wscn:Time>{timestamp(one.since)}</wscn:Time>'
+        f"<wscn:Name>{one.name}</wscn:Name><wscn:Component>{COMPONENT}</wscn:Component>"
+        f"<wscn:Severity>{one.severity}</wscn:Severity></wscn:DeviceCondition>" for one in conditions)
+    return {
         "ScannerDescription": _description(settings),
         "ScannerConfiguration": _configuration(),
         "ScannerStatus": (
-            f"<wscn:ScannerStatus><wscn:ScannerCurrentTime>{time}</wscn:ScannerCurrentTime>"
-            f"<wscn:ScannerState>{state}</wscn:ScannerState><wscn:ScannerStateReasons>"
-            f"<wscn:ScannerStateReason>{reason}</wscn:ScannerStateReason></wscn:ScannerStateReasons>"
+            f"<wscn:ScannerStatus><wscn:ScannerCurrentTime>{timestamp(wall)}</wscn:ScannerCurrentTime>"
+            f"<wscn:ScannerState>{state}</wscn:ScannerState>"
+            f"{_listed('ScannerStateReasons', 'ScannerStateReason', reasons)}"
             f"<wscn:ActiveConditions>{active}</wscn:ActiveConditions></wscn:ScannerStatus>"),
-        "DefaultScanTicket": (
-            "<wscn:DefaultScanTicket><wscn:JobDescription><wscn:JobName>Scan</wscn:JobName>"
-            "<wscn:JobOriginatingUserName>Anonymous</wscn:JobOriginatingUserName></wscn:JobDescription>"
-            f"{parameters('Platen', PageFormat(), 1)}</wscn:DefaultScanTicket>"),
+        "DefaultScanTicket": write_ticket(
+            "DefaultScanTicket", name="Scan", user="Anonymous", source="Platen", page=PageFormat(), images=1),
     }
-    data = "".join(write_element_data(name, known[name], qualified=False) for name in names if name in known)
-    return ("<wscn:GetScannerElementsResponse><wscn:ScannerElements>"
-            f"{data}</wscn:ScannerElements></wscn:GetScannerElementsResponse>")
 
 
 def _description(settings: Settings) -> str:
@@ -85,7 +83,7 @@ def _description(settings: Settings) -> str:
             '<wscn:ScannerLocation xml:lang="en">Memory</wscn:ScannerLocation></wscn:ScannerDescription>')
 
 
-def _listed(outer: str, inner: str, values: tuple[object, ...]) -> str:
+def _listed(outer: str, inner: str, values: Iterable[object]) -> str:
     return f"<wscn:{outer}>" + "".join(f"<wscn:{inner}>{value}</wscn:{inner}>" for value in values) + f"</wscn:{outer}>"
 
 
@@ -124,34 +122,51 @@ def _configuration() -> str:
     )
 
 
+def write_ticket(element: str, *, name: str, user: str, source: str, page: PageFormat, images: int) -> str:
+    """A scan ticket, as an element of that name: ScanTicket, DefaultScanTicket or ValidScanTicket."""
+    return (
+        f"<wscn:{element}><wscn:JobDescription><wscn:JobName>{escape(name)}</wscn:JobName>"
+        f"<wscn:JobOriginatingUserName>{escape(user)}</wscn:JobOriginatingUserName></wscn:JobDescription>"
+        f"{parameters(source, page, images)}</wscn:{element}>")
+
+
 def parameters(source: str, page: PageFormat, images: int, element: str = "DocumentParameters") -> str:
-    """The parameters that a page is scanned with."""
-    front = (
-        f"<wscn:MediaFront><wscn:ScanRegion><wscn:ScanRegionXOffset>0</wscn:ScanRegionXOffset>"
+    """The parameters that a page is scanned with, each of them.
+
+    Exposure holds ExposureSettings, not AutoExposure: DocumentFinalParameters allows nothing else, and clients look
+    for all three of its elements.
+    """
+    side = (
+        "<wscn:ScanRegion><wscn:ScanRegionXOffset>0</wscn:ScanRegionXOffset>"
         "<wscn:ScanRegionYOffset>0</wscn:ScanRegionYOffset>"
         f"<wscn:ScanRegionWidth>{page.width}</wscn:ScanRegionWidth>"
         f"<wscn:ScanRegionHeight>{page.height}</wscn:ScanRegionHeight></wscn:ScanRegion>"
         f"<wscn:ColorProcessing>{page.color}</wscn:ColorProcessing><wscn:Resolution>"
-        f"<wscn:Width>{page.resolution}</wscn:Width><wscn:Height>{page.resolution}</wscn:Height></wscn:Resolution>"
-        "</wscn:MediaFront>")
+        f"<wscn:Width>{page.resolution}</wscn:Width><wscn:Height>{page.resolution}</wscn:Height></wscn:Resolution>")
+    sides = f"<wscn:MediaFront>{side}</wscn:MediaFront>"
+    if source == ADF_DUPLEX:
+        sides += f"<wscn:MediaBack>{side}</wscn:MediaBack>"
     return (
         f"<wscn:{element}><wscn:Format>{page.format}</wscn:Format>"
         "<wscn:CompressionQualityFactor>85</wscn:CompressionQualityFactor>"
         f"<wscn:ImagesToTransfer>{images}</wscn:ImagesToTransfer><wscn:InputSource>{source}</wscn:InputSource>"
         "<wscn:ContentType>Auto</wscn:ContentType><wscn:InputSize><wscn:InputMediaSize>"
         f"<wscn:Width>{page.width}</wscn:Width><wscn:Height>{page.height}</wscn:Height></wscn:InputMediaSize>"
-        "</wscn:InputSize><wscn:Exposure><wscn:AutoExposure>true</wscn:AutoExposure></wscn:Exposure>"
+        "</wscn:InputSize><wscn:Exposure><wscn:ExposureSettings><wscn:Contrast>0</wscn:Contrast>"
+        "<wscn:Brightness>0</wscn:Brightness><wscn:Sharpness>0</wscn:Sharpness></wscn:ExposureSettings></wscn:Exposure>"
         "<wscn:Scaling><wscn:ScalingWidth>100</wscn:ScalingWidth><wscn:ScalingHeight>100</wscn:ScalingHeight>"
-        f"</wscn:Scaling><wscn:Rotation>0</wscn:Rotation><wscn:MediaSides>{front}</wscn:MediaSides></wscn:{element}>"
+        f"</wscn:Scaling><wscn:Rotation>0</wscn:Rotation><wscn:MediaSides>{sides}</wscn:MediaSides></wscn:{element}>"
     )
 
 
-def image_information(page: PageFormat) -> str:
-    """ImageInformation: the pixels that a ticket leads to."""
+def image_information(source: str, page: PageFormat) -> str:
+    """ImageInformation: the pixels that a ticket leads to. Every format is a compressed one, so BytesPerLine is 0."""
     width, height = page.size
-    return (f"<wscn:ImageInformation><wscn:MediaFrontImageInfo><wscn:PixelsPerLine>{width}</wscn:PixelsPerLine>"
-            f"<wscn:NumberOfLines>{height}</wscn:NumberOfLines><wscn:BytesPerLine>{width * 3}</wscn:BytesPerLine>"
-            "</wscn:MediaFrontImageInfo></wscn:ImageInformation>")
+    lines = (f"<wscn:PixelsPerLine>{width}</wscn:PixelsPerLine><wscn:NumberOfLines>{height}</wscn:NumberOfLines>"
+             "<wscn:BytesPerLine>0</wscn:BytesPerLine>")
+    back = f"<wscn:MediaBackImageInfo>{lines}</wscn:MediaBackImageInfo>" if source == ADF_DUPLEX else ""
+    return (f"<wscn:ImageInformation><wscn:MediaFrontImageInfo>{lines}</wscn:MediaFrontImageInfo>{back}"
+            "</wscn:ImageInformation>")
 
 
 def documents(job: VirtualJob) -> str:
@@ -169,3 +184,17 @@ def job_summary(job: VirtualJob) -> str:
             f"<wscn:JobOriginatingUserName>{escape(job.user)}</wscn:JobOriginatingUserName>"
             f"<wscn:JobState>{status.state}</wscn:JobState><wscn:JobStateReasons>{reasons}</wscn:JobStateReasons>"
             f"<wscn:ScansCompleted>{status.scans_completed}</wscn:ScansCompleted></wscn:JobSummary>")
+
+
+def job_end_state(event: JobEvent) -> str:
+    """A JobEndStateEvent."""
+    status = event.status
+    reasons = "".join(f"<wscn:JobStateReason>{reason}</wscn:JobStateReason>" for reason in status.reasons)
+    return (f"<wscn:JobEndStateEvent><wscn:JobEndState><wscn:JobId>{status.job_id}</wscn:JobId>"
+            f"<wscn:JobCompletedState>{status.state}</wscn:JobCompletedState>"
+            f"<wscn:JobCompletedStateReasons>{reasons}</wscn:JobCompletedStateReasons>"
+            f"<wscn:JobName>{escape(event.name)}</wscn:JobName>"
+            f"<wscn:JobOriginatingUserName>{escape(event.user)}</wscn:JobOriginatingUserName>"
+            f"<wscn:ScansCompleted>{status.scans_completed}</wscn:ScansCompleted>"
+            f"<wscn:JobCompletedTime>{status.completed}</wscn:JobCompletedTime></wscn:JobEndState>"
+            "</wscn:JobEndStateEvent>")

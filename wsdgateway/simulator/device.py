@@ -1,4 +1,4 @@
-"""What the virtual scanner does: the operations of WS-Scan and the panel.
+"""The behaviour of the virtual scanner: the operations of WS-Scan and the panel.
 
 WS-Scan, "WSD Scan Service Operation Elements", with the faults of each operation.
 """
@@ -9,23 +9,26 @@ from typing import Any, ClassVar
 import attrs
 from lxml import etree
 
-from wsdgateway.scan.jobelements import ELEMENTS, read_request, write_element_data, write_response
+from wsdgateway.scan.jobelements import write_response
 from wsdgateway.scan.jobstatus import write_job_status
 from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE
-from wsdgateway.scan.reading import child, tag, text, wanted_name
+from wsdgateway.scan.reading import text
+from wsdgateway.simulator.conditions import COVER_OPEN, INPUT_TRAY_EMPTY, MEDIA_JAM, Conditions
 from wsdgateway.simulator.description import (
     documents,
     image_information,
+    job_end_state,
     job_summary,
     parameters,
     scanner_elements,
 )
+from wsdgateway.simulator.elements import write_requested
 from wsdgateway.simulator.events import Subscribers
-from wsdgateway.simulator.jobs import JobEvent, Jobs, VirtualJob, timestamp
+from wsdgateway.simulator.jobs import JobEvent, Jobs, VirtualJob
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.simulator.ticket import Ticket, read_ticket
 from wsdgateway.soap.faults import Fault, Refused, action_not_supported, invalid_args
-from wsdgateway.soap.parsing import escape, text_of
+from wsdgateway.soap.parsing import escape
 
 NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The server has no images available to acquire.", 400)
 UNKNOWN_JOB = Fault("Sender", "wscn:ClientErrorJobIdNotFound", "The specified JobId was not found.", 400)
@@ -54,12 +57,36 @@ class VirtualDevice:
         self.settings = settings
         self.subscribers = subscribers
         self.jobs = Jobs()
+        self.conditions = Conditions(wall)
         self.feeder = settings.feeder_pages
-        self.jammed = False
         self._later = later
         self._wall = wall
         self._timers: dict[str, Any] = {}
         self._pressed: set[str] = set()
+
+    @property
+    def feeder(self) -> int:
+        """How many sheets are in the feeder."""
+        return self._feeder
+
+    @feeder.setter
+    def feeder(self, sheets: int) -> None:
+        self._feeder = sheets
+        self.conditions.set(INPUT_TRAY_EMPTY, sheets == 0)
+
+    @property
+    def jammed(self) -> bool:
+        """Whether paper is stuck."""
+        return self.conditions.has(MEDIA_JAM)
+
+    @jammed.setter
+    def jammed(self, stuck: bool) -> None:
+        self.conditions.set(MEDIA_JAM, stuck)
+
+    @property
+    def stopped(self) -> tuple[str, ...]:
+        """The conditions that keep it from scanning, by name."""
+        return tuple(name for name in (MEDIA_JAM, COVER_OPEN) if self.conditions.has(name))
 
     def operate(self, name: str, body: etree._Element | None) -> str | Page:
         """The content of the answer's Body, or the page to send. Raises `Refused`."""
@@ -71,26 +98,29 @@ class VirtualDevice:
         return perform(self, body)
 
     def _get_scanner_elements(self, body: etree._Element) -> str:
-        requested = child(body, "RequestedElements")
-        names = [] if requested is None else [
-            wanted_name(element, text_of(element) or "") or "" for element in requested.iterfind(tag("Name"))]
         busy = any(job.busy for job in self.jobs.active())
-        state, reason = ("Stopped", "AttentionRequired") if self.jammed else (
-            ("Processing", "None") if busy else ("Idle", "None"))
-        conditions = [("ADF", name) for name, active in (("InputTrayEmpty", self.feeder == 0),
-                                                         ("MediaJam", self.jammed)) if active]
-        return scanner_elements(names, self.settings, state=state, reason=reason, conditions=conditions,
-                                time=timestamp(self._wall()))
+        state = "Stopped" if self.stopped else "Processing" if busy else "Idle"
+        reasons = ("AttentionRequired", *self.stopped) if self.stopped else ("None",)
+        known = scanner_elements(self.settings, state=state, reasons=reasons,
+                                 conditions=self.conditions.active(), wall=self._wall())
+        return ("<wscn:GetScannerElementsResponse><wscn:ScannerElements>"
+                f"{write_requested(body, known)}</wscn:ScannerElements></wscn:GetScannerElementsResponse>")
 
     def _validate_scan_ticket(self, body: etree._Element) -> str:
         ticket = read_ticket(body)
-        return ("<wscn:ValidateScanTicketResponse><wscn:ValidationInfo><wscn:ValidTicket>true</wscn:ValidTicket>"
-                f"{image_information(ticket.page)}</wscn:ValidationInfo></wscn:ValidateScanTicketResponse>")
+        valid, instead = "true", ""
+        if ticket.problem is not None:
+            valid, instead = "false", ticket.written("ValidScanTicket")
+        return (f"<wscn:ValidateScanTicketResponse><wscn:ValidationInfo><wscn:ValidTicket>{valid}</wscn:ValidTicket>"
+                f"{image_information(ticket.source, ticket.page)}{instead}</wscn:ValidationInfo>"
+                "</wscn:ValidateScanTicketResponse>")
 
     def _create_scan_job(self, body: etree._Element) -> str:
         ticket = read_ticket(body)
+        if ticket.problem is not None:
+            raise Refused(ticket.problem)
         self._check_destination(body)
-        if self.jammed or self.jobs.active():
+        if self.stopped or self.jobs.active():
             raise Refused(BUSY)
         if ticket.source != "Platen" and self.feeder == 0:
             raise Refused(NO_IMAGES)
@@ -98,13 +128,13 @@ class VirtualDevice:
         self._publish(events)
         self._watch(job)
         return (f"<wscn:CreateScanJobResponse><wscn:JobId>{job.job_id}</wscn:JobId>"
-                f"<wscn:JobToken>{job.token}</wscn:JobToken>{image_information(job.page)}"
+                f"<wscn:JobToken>{job.token}</wscn:JobToken>{image_information(job.source, job.page)}"
                 f"{parameters(job.source, job.page, job.wanted, 'DocumentFinalParameters')}"
                 "</wscn:CreateScanJobResponse>")
 
     def _create(self, ticket: Ticket) -> tuple[VirtualJob, list[JobEvent]]:
         return self.jobs.create(source=ticket.source, page=ticket.page, name=ticket.name, user=ticket.user,
-                                ticket=ticket.xml, wanted=ticket.images, wall=self._wall())
+                                ticket=ticket.written("ScanTicket"), wanted=ticket.images, wall=self._wall())
 
     def _check_destination(self, body: etree._Element) -> None:
         identifier, token = text(body, "ScanIdentifier"), text(body, "DestinationToken")
@@ -157,12 +187,9 @@ class VirtualDevice:
         return "<wscn:CancelJobResponse/>"
 
     def _get_job_elements(self, body: etree._Element) -> str:
-        request = read_request(body)
         job = self._job(body)
-        if request is None or request.wanted is None:
-            raise Refused(invalid_args(f"Ask for {', '.join(sorted(ELEMENTS))}."))
-        known = {"JobStatus": write_job_status(job.status), "ScanTicket": job.ticket, "Documents": documents(job)}
-        return write_response("".join(write_element_data(name, known[name], False) for name in request.wanted))
+        return write_response(write_requested(body, {
+            "JobStatus": write_job_status(job.status), "ScanTicket": job.ticket, "Documents": documents(job)}))
 
     def _get_active_jobs(self, body: etree._Element) -> str:
         listed = "".join(map(job_summary, self.jobs.active()))
@@ -210,7 +237,7 @@ class VirtualDevice:
         for event in events:
             if event.end:
                 self._forget_timer(event.status.job_id)
-                self.subscribers.publish(JOB_END_STATE, _end_state(event))
+                self.subscribers.publish(JOB_END_STATE, job_end_state(event))
             else:
                 self.subscribers.publish(
                     JOB_STATUS, f"<wscn:JobStatusEvent>{write_job_status(event.status)}</wscn:JobStatusEvent>")
@@ -234,7 +261,19 @@ class VirtualDevice:
 
     def jam(self) -> None:
         """Paper is stuck: running jobs are given up, new ones refused."""
-        self.jammed = True
+        self._stop_scanning(MEDIA_JAM)
+
+    def open_cover(self) -> None:
+        """The feeder's cover is open: running jobs are given up, new ones refused."""
+        self._stop_scanning(COVER_OPEN)
+
+    def clear(self) -> None:
+        """The paper is out, and the cover is closed."""
+        self.conditions.set(MEDIA_JAM, False)
+        self.conditions.set(COVER_OPEN, False)
+
+    def _stop_scanning(self, condition: str) -> None:
+        self.conditions.set(condition, True)
         for job in self.jobs.active():
             self._publish(self.jobs.abort(job, "ScannerStopped", self._wall()))
 
@@ -244,23 +283,10 @@ class VirtualDevice:
             self._forget_timer(job_id)
         self.subscribers.forget()
         self.jobs = Jobs()
-        self.jammed = False
+        self.clear()
         self._pressed.clear()
 
     def stop(self) -> None:
         """Switch off."""
         self.forget()
         self.subscribers.stop()
-
-
-def _end_state(event: JobEvent) -> str:
-    status = event.status
-    reasons = "".join(f"<wscn:JobStateReason>{reason}</wscn:JobStateReason>" for reason in status.reasons)
-    return (f"<wscn:JobEndStateEvent><wscn:JobEndState><wscn:JobId>{status.job_id}</wscn:JobId>"
-            f"<wscn:JobCompletedState>{status.state}</wscn:JobCompletedState>"
-            f"<wscn:JobCompletedStateReasons>{reasons}</wscn:JobCompletedStateReasons>"
-            f"<wscn:JobName>{escape(event.name)}</wscn:JobName>"
-            f"<wscn:JobOriginatingUserName>{escape(event.user)}</wscn:JobOriginatingUserName>"
-            f"<wscn:ScansCompleted>{status.scans_completed}</wscn:ScansCompleted>"
-            f"<wscn:JobCompletedTime>{status.completed}</wscn:JobCompletedTime></wscn:JobEndState>"
-            "</wscn:JobEndStateEvent>")

@@ -19,6 +19,13 @@ from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, read
 from twisted.web.http_headers import Headers
 
 from wsdgateway.eventing.expiry import read_expires, write_duration
+from wsdgateway.eventing.faults import (
+    filter_action_not_supported,
+    invalid_expiration,
+    invalid_message,
+    unable_to_process,
+    unsupported_expiration,
+)
 from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE, SUBSCRIBE, action_of, event_of
 from wsdgateway.scan.reading import child, tag, text
 from wsdgateway.soap.addressing import EndpointReference, read_reference
@@ -89,10 +96,10 @@ class Subscribers:
         element = None if delivery is None else delivery.find(_WSE + "NotifyTo")
         notify_to = None if element is None else read_reference(element)
         if notify_to is None:
-            raise Refused(invalid_args("Subscribe without NotifyTo."))
+            raise Refused(invalid_message("Subscribe without NotifyTo."))
         self._expire()
         if len(self.held) >= MAX_SUBSCRIPTIONS:
-            raise Refused(Fault("Receiver", "wse:EventSourceUnableToProcess", "Too many subscriptions."))
+            raise Refused(unable_to_process("Too many subscriptions."))
         events = self._wanted(body.find(_WSE + "Filter"))
         lifetime = self._lifetime(body)
         identifier = self._new_id()
@@ -110,14 +117,16 @@ class Subscribers:
         actions = (text_of(element) or "").split() if element is not None else [action_of(event) for event in EVENTS]
         events = tuple(event_of(action) or "" for action in actions)
         if not set(events) <= set(_ALLOWED[self.mode]):
-            raise Refused(Fault("Sender", "wse:FilteringRequestedUnavailable", "Not all of these events exist.", 400))
+            raise Refused(filter_action_not_supported())
         return events
 
     def _lifetime(self, body: etree._Element) -> float:
         asked = text_of(body.find(_WSE + "Expires"))
         seconds = self._longest if asked is None else read_expires(asked, datetime.fromtimestamp(self._wall(), UTC))
-        if seconds is None or seconds <= 0:
-            raise Refused(Fault("Sender", "wse:InvalidExpirationTime", "The Expires can't be met.", 400))
+        if seconds is None:
+            raise Refused(unsupported_expiration())
+        if seconds <= 0:
+            raise Refused(invalid_expiration())
         return min(seconds, self._longest)
 
     def _destinations(self, body: etree._Element) -> dict[str, tuple[str, str]]:
@@ -140,7 +149,7 @@ class Subscribers:
         self._expire()
         found = self.held.get(identifier or "")
         if found is None:
-            raise Refused(Fault("Sender", "wse:InvalidMessage", "There is no such subscription.", 400))
+            raise Refused(invalid_message("There is no such subscription."))
         return found
 
     def renew(self, identifier: str | None, body: etree._Element) -> str:

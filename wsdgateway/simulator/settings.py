@@ -17,6 +17,7 @@ EVENT_MODES = ("all", "jobs", "none")
 UUID = "4509a320-00a0-008f-00b6-002507510eca"
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LISTS = ("interfaces", "scopes")
+MAX_NAME = 127  # characters of a ScannerName
 
 
 class SettingsError(Exception):
@@ -88,6 +89,8 @@ def make_settings(table: dict[str, Any], path: str) -> Settings:
             raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a number from 0")
     if table.get("events", "all") not in EVENT_MODES:
         raise SettingsError(f"{path}: [scanner] events = {table['events']!r}: allowed is one of {EVENT_MODES}")
+    if not 0 < len(table.get("name", "-")) <= MAX_NAME:
+        raise SettingsError(f"{path}: [scanner] name = {table['name']!r}: must have 1 to {MAX_NAME} characters")
     if not _UUID.fullmatch(str(table.get("uuid", UUID))):
         raise SettingsError(f"{path}: [scanner] uuid = {table['uuid']!r}: allowed is one like {UUID!r}, "
                             "without urn:uuid:")

@@ -31,6 +31,8 @@ from wsdgateway.soap.parsing import Malformed
 PIECE = 65536
 BOUNDARY = "4aa7d814-adc1-47a2-8e1c-07585b9892a4"
 
+JOB_CANCELLED = Fault("Sender", "wscn:ClientErrorJobCancelled", "The current scan job has been canceled.", 400)
+
 _MTOM = (f'multipart/related; type="application/xop+xml"; boundary="{BOUNDARY}"; '
          'start="<0@virtual>"; start-info="application/soap+xml"').encode()
 
@@ -163,7 +165,7 @@ class SoapResource(Resource):
             self.device.page_broken(page.job)
             return
         if page.job.final:
-            self._fault(request, envelope, Fault("Sender", "wscn:ClientErrorJobCanceled", "The job is over.", 400))
+            self._fault(request, envelope, JOB_CANCELLED)
             return
         stamp = self.device.settings.stamp or timestamp(self._wall())
         drawing: Deferred[bytes] = deferToThreadPool(
