@@ -31,6 +31,7 @@ WARM_UP = 1 / 5  # of the time; then the first measurements are taken
 WINDOW = 1 / 5
 MEMORY_SHARE, MEMORY_MIB = 0.10, 8.0  # more than at first may be in use in the end: this share, and so much
 DESCRIPTORS_SHARE, DESCRIPTORS = 0.05, 30
+LOG_LINES = 400  # of the gateway's log, where something was not as promised
 LEFT_OPEN = 16  # descriptors more than before the first client came, once the last has gone
 GONE_SECONDS = 30.0
 KEPT_SECONDS = 300.0  # jobs that ended before that are not held against anything any more
@@ -158,6 +159,8 @@ def main():
             wrong = asyncio.run(soak(site, chosen.minutes, chosen.seed, chosen.idle))
         finally:
             site.end()
+        if wrong:
+            print("the end of the gateway's log:", *site.said().splitlines()[-LOG_LINES:], sep="\n    ")
     for line in (*site.remarks, *wrong):
         print(line)
     print("everything was as promised" if not wrong else f"{len(wrong)} things were not as promised")
