@@ -7,7 +7,7 @@ import pytest_twisted
 from messages import envelope
 from peers import ask
 from test_events import until
-from test_standin import found, probe
+from test_standin import found, probe, resolve
 
 from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.presence import derived_endpoint, proxy_service
@@ -112,13 +112,14 @@ class Metadata:
 
     def __init__(self, device, endpoint=UUID, name="Copy Room"):
         self.device, self.endpoint, self.name = device, endpoint, name
-        self.asked = 0
+        self.asked, self.to = 0, []
         device.handle = self.take
 
     def take(self, asked):
         message = read(asked.request.body)
         if message.action == f"{WXF}/Get":
             self.asked += 1
+            self.to.append(message.to)
             asked.answer(envelope(f"{WXF}/GetResponse", (
                 f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>{self.name}'
                 "</d:FriendlyName></d:ThisDevice><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>"
@@ -133,9 +134,9 @@ class Metadata:
             asked.answer(b"", b"503 Busy")
 
 
-def hello(ear, device, instance=1, number=1, version=1, xaddrs=None):
+def hello(ear, device, instance=1, number=1, version=1, xaddrs=None, endpoint=UUID):
     xaddrs = (f"http://127.0.0.1:{device.port}/d",) if xaddrs is None else xaddrs
-    ear.announce(write_hello(TargetService(UUID, (), (), xaddrs, version), sequence=Sequence(instance, number),
+    ear.announce(write_hello(TargetService(endpoint, (), (), xaddrs, version), sequence=Sequence(instance, number),
                              message_id=f"urn:uuid:test-{instance}-{number}"))
 
 
@@ -205,6 +206,43 @@ async def test_to_the_stand_ins_uuid_becomes_the_scanners(finding, device, ear):
         assert read(device.requests[-1].request.body).to == expected
 
 
+SPELLED = [UUID.removeprefix("urn:"), UUID.upper(), f"uuid:{UUID[9:].upper()}", f"urn:uuid:{{{UUID[9:]}}}"]
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_is_the_same_however_it_spells_its_uuid(finding, device, ear, spelled):
+    told = Metadata(device, endpoint=spelled)
+    service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60)
+    hello(ear, device, xaddrs=(), endpoint=spelled)
+    await until(lambda: [one for one in ear.heard if one.name == "Resolve" and one.content.endpoint == spelled])
+    hello(ear, device, number=2, endpoint=spelled)
+    await until(lambda: service.scanner.bridge.device == device.url)
+    _, body = await ask(service.port, "/front-desk", GET)
+    ours = read(body).body.findtext(f".//{{{WSDP}}}Host/{{{WSA}}}EndpointReference/{{{WSA}}}Address")
+    assert ours == derived_endpoint(UUID)
+    assert set(told.to) == {spelled}  # it may compare it as text
+    await ask(service.port, "/front-desk/scan", envelope("urn:vendor/Op", "<wscn:X/>", to=ours.removeprefix("urn:")))
+    assert read(device.requests[-1].request.body).to == spelled
+    assert len(await found(service, "/", resolve(ours.removeprefix("urn:")))) == 1
+    ear.announce(write_bye(spelled.swapcase(), sequence=Sequence(1, 9), message_id="urn:uuid:test-bye"))
+    await until(lambda: service.scanner.lookout.reachable is False)
+
+
+@pytest_twisted.ensureDeferred
+async def test_metadata_tells_the_spelling_where_discovery_does_not(gateway, device):
+    told = Metadata(device, endpoint=f"uuid:{UUID[9:]}")
+    service = await gateway(None, scanner={
+        "device": f"http://127.0.0.1:{device.port}/{UUID[9:].upper()}", "events": "off"})
+    await until(lambda: service.scanner.bridge.device == device.url)
+    for _ in range(2):
+        service.scanner.stand_in.forget()
+        await ask(service.port, "/front-desk", GET)
+    assert told.to[0] == f"urn:uuid:{UUID[9:].upper()}"
+    assert told.to[-1] == told.endpoint
+    assert service.scanner.bridge.endpoints == (derived_endpoint(UUID), told.endpoint)
+
+
 ADOPT = {"discovery": {"adopt": True, "search": 0.5, "device_interfaces": ["lo"]}}
 
 
@@ -231,6 +269,41 @@ async def test_adopted_once_and_kept_over_a_restart(gateway, virtual, tmp_path):
     head, _ = await ask(excluding.port, "/buro-3", GET)
     assert head.status == 404
     assert scanner.soap.asked["CreateScanJob"] == 0
+
+
+@pytest.mark.parametrize("stored", [UUID, UUID.upper(), f"uuid:{UUID[9:]}"])
+@pytest_twisted.ensureDeferred
+async def test_an_adopted_scanner_is_the_same_after_a_restart_however_it_is_spelled(
+        gateway, device, ear, tmp_path, stored):
+    told = Metadata(device, endpoint=f"uuid:{UUID[9:]}")
+    kept = {"discovery": {**ADOPT["discovery"], "search": 60}, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
+    service = await gateway(None, **kept)
+    await service.store.adopt(Adopted(stored, "from-of-old"))
+    await service.store.adopt(Adopted(f"urn:uuid:{{{UUID[9:]}}}", "the-same"))
+    await service.stopService()
+    again = await gateway(None, **kept)
+    assert [one.name for one in again.scanners] == ["from-of-old"]
+    assert await again.store.adopted() == [Adopted(UUID, "from-of-old")]
+    hello(ear, device, endpoint=told.endpoint)
+    await until(lambda: again.scanners[0].bridge.device == device.url)
+    await again.stopService()
+    by_section = await gateway(None, scanner={"name": "desk", "uuid": f"uuid:{UUID[9:].upper()}"}, **kept)
+    assert [one.name for one in by_section.scanners] == ["desk"]
+    assert await by_section.store.adopted() == []
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+@pytest_twisted.ensureDeferred
+async def test_adopted_and_excluded_in_any_spelling(gateway, device, ear, spelled):
+    told = Metadata(device, endpoint=spelled)
+    discovery = {**ADOPT["discovery"], "search": 60}
+    service = await gateway(None, discovery=discovery)
+    excluding = await gateway(None, discovery={**discovery, "exclude": [f"uuid:{UUID[9:]}"]})
+    hello(ear, device, endpoint=spelled)
+    await until(lambda: [one.name for one in service.scanners] == ["copy-room"])
+    assert service.scanners[0].options.uuid == UUID
+    await until(lambda: told.asked >= 2 and not excluding._finding._adopting._running._running)
+    assert excluding.scanners == []
 
 
 @pytest_twisted.ensureDeferred

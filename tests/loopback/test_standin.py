@@ -150,7 +150,9 @@ async def test_a_device_without_uuid_in_its_address_is_asked_for_it_within_patie
     assert len(device.requests) <= before + 1  # and is not asked again meanwhile
     metadata = envelope(f"{WXF}/GetResponse", (
         f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>'
-        "urn:uuid:its-own</wsa:Address></wsa:EndpointReference></d:Host></d:Relationship></m:Metadata>"))
+        "urn:uuid:its-own</wsa:Address></wsa:EndpointReference></d:Host><d:Hosted><wsa:EndpointReference>"
+        f"<wsa:Address>{device.url}</wsa:Address></wsa:EndpointReference><d:Types>wscn:ScannerServiceType</d:Types>"
+        "</d:Hosted></d:Relationship></m:Metadata>"))
     device.handle = lambda asked: asked.answer(metadata)
     for asked in device.requests:
         asked.answer(metadata)

@@ -7,6 +7,7 @@ from wsdgateway.bridge.decisions import Question, Refuse
 from wsdgateway.bridge.rewriting import contradiction, forwarded, names_gateway
 from wsdgateway.bridge.sharing import is_usual
 from wsdgateway.bridge.subscriptions import Subscriptions
+from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import token_of
 from wsdgateway.scan.operations import CREATE_SCAN_JOB
 from wsdgateway.soap.faults import temporary_error
@@ -43,7 +44,7 @@ class Outgoing:
         to = question.envelope.to or ""
         return is_usual(question.envelope, question.fields) and (
             names_gateway(to, self._scanner, self._hosts(question))
-            or (self.endpoints is not None and to.lower() == self.endpoints[0]))
+            or (self.endpoints is not None and is_same(to, self.endpoints[0])))
 
     def may_share(self, question: Question) -> bool:
         """Whether what the scanner answers to this may be anybody's who asks the same.

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from wsdgateway.bridge.decisions import Refuse
+from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import replace_token
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, read, write
@@ -74,7 +75,7 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
         if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
             say(header, device)
             changed = True
-        elif header.tag == f"{{{WSA}}}To" and endpoints is not None and (envelope.to or "").lower() == endpoints[0]:
+        elif header.tag == f"{{{WSA}}}To" and endpoints is not None and is_same(envelope.to or "", endpoints[0]):
             say(header, endpoints[1])
             changed = True
         elif header.tag in REPLIES:

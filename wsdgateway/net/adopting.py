@@ -14,13 +14,13 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.adoption import Adopted, Exclusion, excluding, has_no_uuid, may_be_scanner, name_for
 from wsdgateway.bridge.sightings import News, Sighting
-from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses, write_get
+from wsdgateway.discovery.identity import identity_of, is_same
+from wsdgateway.metadata.messages import Labels, read_labels, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.asking import TrustIn, ask_once
-from wsdgateway.net.describing import MAX_METADATA
+from wsdgateway.net.describing import MAX_METADATA, scan_address
 from wsdgateway.net.devicecall import address_of, is_http, usable
-from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
 from wsdgateway.net.locator import MOST_ADDRESSES
@@ -69,8 +69,8 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
                 return None
             if metadata is None or (told is not None and not _is_it(told, sighting, url)):
                 raise Malformed(f"{url}: that is another device, or no metadata")
-            addresses = scan_service_addresses(envelope)
-            return Found(read_labels(metadata), url, reachable(addresses[0], url)) if addresses else None
+            scan = scan_address(envelope, url)
+            return None if scan is None else Found(read_labels(metadata), url, scan)
         except (DeviceError, Malformed) as error:
             problem = error
         if reactor.seconds() >= end:
@@ -84,7 +84,7 @@ def _is_it(told: str, sighting: Sighting, url: str) -> bool:
     An endpoint that is an https address is its own proof: whoever answers there with a certificate that is believed is
     it, though some devices call themselves by a uuid in their metadata even then.
     """
-    return told.lower() == sighting.endpoint.lower() or (
+    return is_same(told, sighting.endpoint) or (
         url.startswith("https:") and sighting.endpoint.lower() == url.lower())
 
 
@@ -132,7 +132,7 @@ class Adopting:
     def consider(self, news: News) -> None:
         """A device was seen that is in no section of the configuration."""
         sighting = news.sighting
-        key = sighting.endpoint.lower()
+        key = identity_of(sighting.endpoint)
         if has_no_uuid(key, sighting.types):
             self._pass_over(key, sighting)
         lane = min(self._lanes, key=lambda lane: lane.waiting)

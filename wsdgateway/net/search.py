@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.sightings import Left, News, Sightings
+from wsdgateway.discovery.identity import identity_of
 from wsdgateway.discovery.messages import MAX_ENVELOPE, Message, read_message
 from wsdgateway.discovery.pacing import Pacing
 from wsdgateway.discovery.writing import write_probe, write_resolve
@@ -154,7 +155,9 @@ class Search:
             self._resolve_on(sending, endpoint)
 
     def _resolve_on(self, sending: PacedSending, endpoint: str) -> None:
-        sending.put(endpoint, lambda: write_resolve(endpoint, message_id=self._voice.new_id()))
+        known = self.sightings.get(endpoint)
+        spelled = endpoint if known is None else known.endpoint  # some compare it as text
+        sending.put(identity_of(endpoint), lambda: write_resolve(spelled, message_id=self._voice.new_id()))
 
     def resolve(self, endpoint: str) -> None:
         """Where is that endpoint now?"""

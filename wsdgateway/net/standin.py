@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from wsdgateway.bridge.decisions import Answer, Refuse
 from wsdgateway.bridge.presence import derived_endpoint, located, stand_in_service
+from wsdgateway.discovery.identity import identity_of, is_same
 from wsdgateway.discovery.messages import TargetService
 from wsdgateway.metadata.messages import Labels, read_labels
 from wsdgateway.metadata.standin import digest, host_endpoint, make_metadata, stand_in
@@ -29,6 +30,7 @@ from wsdgateway.soap.namespaces import WXF
 
 PATIENCE = 2.0  # Windows waits four seconds for matches
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+LONGEST_AWAY = 3.0  # at a scanner that takes no connections
 
 
 @attrs.frozen(eq=False)
@@ -85,6 +87,7 @@ class StandIn:
         self._on_change = on_change
         self._reactor = reactor
         self.own_endpoint = guise.own_endpoint
+        self._has_called = False
         self._scopes: tuple[str, ...] = ()
         self._version: int | None = None
         self._known: Described | None = None
@@ -102,6 +105,10 @@ class StandIn:
         """The scanner may have started again, with other things to tell."""
         self._known = None
         self._times_forgotten += 1
+        self.look_at_once()
+
+    def look_at_once(self) -> None:
+        """The scanner answers, or may do so: do not wait until the pause after former failures is over."""
         self._pause = FIRST_PAUSE
         if self._again is not None and self._again.active():
             self._again.cancel()
@@ -125,7 +132,9 @@ class StandIn:
     def _not_looked(self, failure: Failure) -> None:
         self._expected(failure)
         if not self._stopped and (self._again is None or not self._again.active()):
-            self._again = self._reactor.callLater(self._pause, self.look)
+            has_answered = isinstance(failure.value, DeviceError) and failure.value.sent
+            longest = LONGEST_PAUSE if has_answered else LONGEST_AWAY
+            self._again = self._reactor.callLater(min(self._pause, longest), self.look)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def _expected(self, failure: Failure) -> None:
@@ -134,10 +143,18 @@ class StandIn:
             self.log.failure("{scanner}: what it tells of itself", failure, scanner=self._scanner)
 
     def called(self, endpoint: str) -> None:
-        """The scanner writes its endpoint address like this."""
-        if self.own_endpoint is not None and self.own_endpoint.lower() == endpoint.lower() != self.own_endpoint:
+        """The scanner spells its endpoint address like this where it announces itself, or answers."""
+        if self.own_endpoint is not None and is_same(self.own_endpoint, endpoint):
+            self._has_called = True
+            if self.own_endpoint != endpoint:
+                self.own_endpoint = endpoint
+                self._on_change()
+
+    def _told_by_itself(self, endpoint: str | None) -> None:
+        """The scanner's metadata has this endpoint address; where discovery has told no spelling, that one is used."""
+        if endpoint is not None and (self.own_endpoint is None or (
+                is_same(self.own_endpoint, endpoint) and not self._has_called)):
             self.own_endpoint = endpoint
-            self._on_change()
 
     def stop(self) -> None:
         """Ask no more."""
@@ -166,9 +183,9 @@ class StandIn:
     async def _ask(self) -> tuple[Described, int]:
         told = await self._describe()
         try:
-            if self.own_endpoint is None and told.metadata is not None:
-                self.own_endpoint = host_endpoint(told.metadata)
-            endpoint = self.endpoint or derived_endpoint(self._scanner)
+            if told.metadata is not None:
+                self._told_by_itself(host_endpoint(told.metadata))
+            endpoint = identity_of(self.endpoint or derived_endpoint(self._scanner))
             return told, await self._version_of(endpoint, " ".join((
                 told.digest(), self._guise.suffix, self._guise.address)))
         except Exception:  # a store that can't be written to must not hide the scanner
