@@ -41,6 +41,9 @@ def test_to_the_stand_ins_uuid_becomes_the_devices_as_it_spells_it(to):
     written = forwarded(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
         "urn:uuid:4509a320-00a0-008f-00b6-002507510eca", "uuid:37F86D35-E6AC-4241-964F-1D9AE46FB366"))
     assert read(written).to == "uuid:37F86D35-E6AC-4241-964F-1D9AE46FB366"
+    written = forwarded(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
+        "urn:uuid:4509a320-00a0-008f-00b6-002507510eca", None))
+    assert read(written).to == DEVICE
 
 
 @pytest.mark.parametrize("to", ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", "http://elsewhere/x", None])

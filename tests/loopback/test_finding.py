@@ -1,12 +1,13 @@
 """Scanners that are found: by directed Probe, and by multicast on loopback; followed, adopted, announced."""
 
+import json
 from ipaddress import ip_interface
 
 import pytest
 import pytest_twisted
 from messages import envelope
 from peers import ask
-from test_events import until
+from test_events import get, until
 from test_standin import found, probe, resolve
 
 from wsdgateway.bridge.adoption import Adopted
@@ -16,12 +17,15 @@ from wsdgateway.cli.discover import search, show
 from wsdgateway.discovery.messages import MAX_ENVELOPE, Sequence, TargetService, message_in, read_message
 from wsdgateway.discovery.versions import WS_2005_04, WS_2008_09
 from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe
-from wsdgateway.metadata.messages import scan_service_addresses
+from wsdgateway.metadata.messages import Labels, scan_service_addresses
+from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net import multicast
+from wsdgateway.net.adopting import Found
 from wsdgateway.net.devicecall import usable
 from wsdgateway.net.interfaces import Interface
 from wsdgateway.net.multicast import Link
 from wsdgateway.net.search import probe_directly
+from wsdgateway.net.surveying import Surveyed
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSA, WSDP, WSX, WXF
@@ -110,8 +114,8 @@ async def test_found_by_multicast_and_announced(finding, virtual, ear):
 class Metadata:
     """What a device that the test holds tells of itself."""
 
-    def __init__(self, device, endpoint=UUID, name="Copy Room"):
-        self.device, self.endpoint, self.name = device, endpoint, name
+    def __init__(self, device, endpoint=UUID, name="Copy Room", *, has_host=True):
+        self.device, self.endpoint, self.name, self.has_host = device, endpoint, name, has_host
         self.asked, self.to = 0, []
         device.handle = self.take
 
@@ -120,10 +124,12 @@ class Metadata:
         if message.action == f"{WXF}/Get":
             self.asked += 1
             self.to.append(message.to)
+            host = (f"<d:Host><wsa:EndpointReference><wsa:Address>{self.endpoint}</wsa:Address>"
+                    "</wsa:EndpointReference></d:Host>") if self.has_host else ""
             asked.answer(envelope(f"{WXF}/GetResponse", (
                 f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>{self.name}'
-                "</d:FriendlyName></d:ThisDevice><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>"
-                f"{self.endpoint}</wsa:Address></wsa:EndpointReference></d:Host><d:Hosted><wsa:EndpointReference>"
+                "</d:FriendlyName></d:ThisDevice><d:ThisModel><d:ModelName>Acme 3000</d:ModelName></d:ThisModel>"
+                f"<d:Relationship>{host}<d:Hosted><wsa:EndpointReference>"
                 f"<wsa:Address>{self.device.url}</wsa:Address></wsa:EndpointReference>"
                 "<d:Types>wscn:ScannerServiceType</d:Types></d:Hosted></d:Relationship></m:Metadata>")))
         elif message.action.endswith("/Probe"):
@@ -241,6 +247,38 @@ async def test_metadata_tells_the_spelling_where_discovery_does_not(gateway, dev
     assert told.to[0] == f"urn:uuid:{UUID[9:].upper()}"
     assert told.to[-1] == told.endpoint
     assert service.scanner.bridge.endpoints == (derived_endpoint(UUID), told.endpoint)
+
+
+@pytest.mark.parametrize("by", ["device", "uuid"])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gateway, device, ear, by):
+    Metadata(device, name="198.51.100.20", has_host=False)
+    service = await gateway(None, scanner={"events": "off", **(
+        {"uuid": UUID} if by == "uuid" else {"device": f"http://127.0.0.1:{device.port}/wsd"})}, discovery={
+            "client_interfaces": ["lo"], "device_interfaces": ["lo"], "announce_rate": 10000, "search": 60})
+    if by == "uuid":
+        hello(ear, device)
+    ours = derived_endpoint(UUID if by == "uuid" else "front-desk")
+    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours])
+    for path in ("/", "/front-desk"):
+        [(endpoint, _)] = await found(service, path, probe())
+        assert endpoint == ours
+    _, body = await ask(service.port, "/front-desk", GET)
+    told = find_metadata(read(body).body)
+    assert (host_endpoint(told), is_stand_in(told)) == (ours, True)
+    assert b">Acme 3000<" in body and b"198.51.100.20" not in body
+    second = await gateway(None, discovery={**ADOPT["discovery"], "search": 60})
+    ear.announce(write_hello(TargetService(OTHER, (), (), (f"http://127.0.0.1:{service.port}/front-desk",), 1),
+                             sequence=Sequence(1, 1), message_id="urn:uuid:test-other"))
+    await until(lambda: OTHER in second._finding._adopting._looked_at
+                and not second._finding._adopting._running._running)
+    assert second.scanners == []
+    hello(ear, device, number=2, version=2)
+    await until(lambda: [one.name for one in second.scanners] == ["acme-3000"])
+    await until(lambda: second.scanners[0].bridge.device == device.url)
+    await ask(second.port, "/acme-3000", GET)
+    [scanner] = json.loads((await get(second.admin_port, b"/api/scanners"))[2])
+    assert scanner["friendly_name"] == "Acme 3000"
 
 
 ADOPT = {"discovery": {"adopt": True, "search": 0.5, "device_interfaces": ["lo"]}}
@@ -392,6 +430,10 @@ async def test_a_survey_by_multicast_and_by_address(virtual, capsys):
     toml = capsys.readouterr().out
     assert f'name = "copy-red-room"\nuuid = "{UUID}"' in toml
     assert f'name = "silent"\ndevice = "{silent.device_url}"' in toml
+    told = Found(Labels("198.51.100.20", "Acme", "3000"), "http://198.51.100.20/d", "http://198.51.100.20/scan")
+    spelled = Surveyed(Sighting(f"uuid:{OTHER[9:].upper()}", (), (), (), 1, None, "eth1", 0.0), told, True)
+    show([spelled], toml=True, console=Console(width=300), progress=quiet)
+    assert f'name = "3000"\nuuid = "{OTHER}"' in capsys.readouterr().out
     show([], toml=True, console=Console(width=300), progress=quiet)
     assert "no scanner was found" in capsys.readouterr().err
 

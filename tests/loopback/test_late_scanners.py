@@ -1,4 +1,4 @@
-"""Scanners that are switched on late, or need a while to start: found as soon as they answer, and announced only then."""
+"""Scanners that are switched on late, or need a while to start: found when they answer, and announced only then."""
 
 from ipaddress import ip_interface
 

@@ -20,7 +20,7 @@ class Outgoing:
     """Writes for one scanner. `authorities` are the gateway's own, `off_panel` names some of the subscriptions.
 
     A job for one that is named there would have a DestinationToken that the scanner does not know. `endpoints` are the
-    stand-in's endpoint address and the device's own, None until they are known.
+    stand-in's endpoint address and the device's own (None where it does not tell it), None until they are known.
     """
 
     def __init__(self, scanner: str, authorities: frozenset[str], subscriptions: Subscriptions,
@@ -29,7 +29,7 @@ class Outgoing:
         self._authorities = authorities
         self._subscriptions = subscriptions
         self._off_panel = off_panel
-        self.endpoints: tuple[str, str] | None = None
+        self.endpoints: tuple[str, str | None] | None = None
 
     def write(self, question: Question, device: str) -> bytes | Refuse:
         """The request as the device at that address gets it, or why it does not."""

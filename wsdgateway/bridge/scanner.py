@@ -76,12 +76,12 @@ class BridgedScanner:
                                   outcomes=self._outcomes, quotas=self._quotas)
 
     @property
-    def endpoints(self) -> tuple[str, str] | None:
+    def endpoints(self) -> tuple[str, str | None] | None:
         """The stand-in's endpoint address and the device's own, None until they are known."""
         return self._outgoing.endpoints
 
     @endpoints.setter
-    def endpoints(self, endpoints: tuple[str, str] | None) -> None:
+    def endpoints(self, endpoints: tuple[str, str | None] | None) -> None:
         self._outgoing.endpoints = endpoints
 
     @property

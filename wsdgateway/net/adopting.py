@@ -195,7 +195,7 @@ class Adopting:
                           count=MAX_ADOPTED)
             return
         self._adopted.add(key)
-        name = name_for(found.labels.friendly_name or found.labels.model, key, self._names() | self._promised)
+        name = name_for(found.labels.name, key, self._names() | self._promised)
         self._promised.add(name)
         self._adopt(Adopted(key, name))
 

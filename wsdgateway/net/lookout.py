@@ -161,7 +161,7 @@ class Lookout:
 
     def _stand_in_changed(self) -> None:
         ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
-        self._bridge.endpoints = (ours, theirs) if ours and theirs else None
+        self._bridge.endpoints = (ours, theirs) if ours else None
         self._around.on_presence(self._options.name)
 
     def reachability_changed(self) -> None:

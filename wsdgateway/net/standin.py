@@ -21,6 +21,7 @@ from wsdgateway.bridge.presence import derived_endpoint, located, stand_in_servi
 from wsdgateway.discovery.identity import identity_of, is_same
 from wsdgateway.discovery.messages import TargetService
 from wsdgateway.metadata.messages import Labels, read_labels
+from wsdgateway.metadata.names import name_of
 from wsdgateway.metadata.standin import digest, host_endpoint, make_metadata, stand_in
 from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
 from wsdgateway.net.failures import DeviceError, fault_for
@@ -221,10 +222,14 @@ class StandIn:
 
     @property
     def endpoint(self) -> str | None:
-        """Our endpoint address; None while the scanner's, which it is derived from, has still to be asked for."""
+        """Our endpoint address; None while the scanner's, which it is derived from, has still to be asked for.
+
+        Where the scanner's metadata does not tell it, ours is derived from the scanner's name here.
+        """
         if self.own_endpoint is not None:
             return self.own_endpoint if self._guise.same else derived_endpoint(self.own_endpoint)
-        return None if self._guise.has_device else derived_endpoint(self._scanner)
+        has_to_ask = self._guise.has_device and self._version is None
+        return None if has_to_ask else derived_endpoint(self._scanner)
 
     @property
     def service(self) -> TargetService | None:
@@ -267,6 +272,7 @@ class StandIn:
         scan = f"{here}/scan"
         suffix = self._guise.suffix
         if known.metadata is None:
-            return make_metadata(endpoint=endpoint, name=f"{known.name or self._scanner}{suffix}", info=known.info,
-                                 scan=scan)
-        return stand_in(known.metadata, endpoint=endpoint, scan=scan, hosts=self._hosts(), suffix=suffix)
+            return make_metadata(endpoint=endpoint, info=known.info, scan=scan,
+                                 name=f"{name_of(known.name, known.info, self._scanner)}{suffix}")
+        return stand_in(known.metadata, endpoint=endpoint, scan=scan, hosts=self._hosts(), suffix=suffix,
+                        name=self._scanner)
