@@ -1,6 +1,7 @@
 """Scanners that are found: by directed Probe, and by multicast on loopback; followed, adopted, announced."""
 
 import json
+import socket
 from ipaddress import ip_interface
 
 import pytest
@@ -116,7 +117,7 @@ class Metadata:
 
     def __init__(self, device, endpoint=UUID, name="Copy Room", *, has_host=True):
         self.device, self.endpoint, self.name, self.has_host = device, endpoint, name, has_host
-        self.asked, self.to = 0, []
+        self.asked, self.to, self.host = 0, [], "127.0.0.1"
         device.handle = self.take
 
     def take(self, asked):
@@ -130,11 +131,12 @@ class Metadata:
                 f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>{self.name}'
                 "</d:FriendlyName></d:ThisDevice><d:ThisModel><d:ModelName>Acme 3000</d:ModelName></d:ThisModel>"
                 f"<d:Relationship>{host}<d:Hosted><wsa:EndpointReference>"
-                f"<wsa:Address>{self.device.url}</wsa:Address></wsa:EndpointReference>"
+                f"<wsa:Address>{self.device.url.replace('127.0.0.1', self.host)}</wsa:Address></wsa:EndpointReference>"
                 "<d:Types>wscn:ScannerServiceType</d:Types></d:Hosted></d:Relationship></m:Metadata>")))
         elif message.action.endswith("/Probe"):
+            xaddrs = (f"http://{self.host}:{self.device.port}/d",)
             asked.answer(write_matches(
-                "ProbeMatches", [TargetService(self.endpoint, (), (), (f"http://127.0.0.1:{self.device.port}/d",), 1)],
+                "ProbeMatches", [TargetService(self.endpoint, (), (), xaddrs, 1)],
                 version=WS_2005_04, sequence=Sequence(1, 1), relates_to=message.message_id, message_id="urn:uuid:m"))
         else:
             asked.answer(b"", b"503 Busy")
@@ -247,6 +249,38 @@ async def test_metadata_tells_the_spelling_where_discovery_does_not(gateway, dev
     assert told.to[0] == f"urn:uuid:{UUID[9:].upper()}"
     assert told.to[-1] == told.endpoint
     assert service.scanner.bridge.endpoints == (derived_endpoint(UUID), told.endpoint)
+
+
+def say(data, sender="127.0.0.1"):
+    """Tell everybody on loopback something, from that address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        sending.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        sending.bind((sender, 0))
+        sending.sendto(data, (multicast.GROUPS[4], multicast.PORT))
+
+
+@pytest.mark.parametrize("by", ["Hello", "directed Probe", "ResolveMatches"])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_knows_itself_by_a_name_is_asked_where_it_spoke(finding, device, ear, monkeypatch, by):
+    told = Metadata(device)
+    told.host = "acme-0001"
+    looked_up = []
+    monkeypatch.setattr("wsdgateway.net.names.Names.resolveHostName",
+                        lambda self, receiver, name, *more, **others: looked_up.append(name))
+    service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60, directed=(
+        [device.url] if by == "directed Probe" else []))
+    scanner = TargetService(UUID, (), (), (f"http://acme-0001:{device.port}/d",), 1)
+    if by == "Hello":
+        say(write_hello(scanner, sequence=Sequence(1, 1), message_id="urn:uuid:test-1"))
+    elif by == "ResolveMatches":  # with the question's own MessageID
+        await until(lambda: [one for one in ear.heard if one.name == "Resolve"])
+        asked = next(one.message_id for one in ear.heard if one.name == "Resolve")
+        say(write_matches("ResolveMatches", [scanner], version=WS_2005_04, sequence=Sequence(1, 2), relates_to=asked,
+                          message_id=asked))
+    await until(lambda: service.scanner.bridge.device == device.url)
+    _, body = await ask(service.port, "/front-desk", GET)
+    assert b"acme-0001" not in body
+    assert looked_up == []
 
 
 @pytest.mark.parametrize("by", ["device", "uuid"])

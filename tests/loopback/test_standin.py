@@ -19,6 +19,7 @@ from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX, WXF
 
 A, W = f"{{{WSA}}}", f"{{{WSDP}}}"
 GET = envelope(f"{WXF}/Get")
+MESSAGE_ID = b"<wsa:MessageID>urn:uuid:q</wsa:MessageID>"
 
 
 def asking(version, name, content):
@@ -113,6 +114,8 @@ async def test_what_can_not_be_answered(bridged):
     for path, message, code in (
             ("/", probe(scopes='<d:Scopes MatchBy="urn:rule">x</d:Scopes>'), "MatchingRuleNotSupported"),
             ("/", envelope(WS_2005_04.action("Probe")), "InvalidArgs"),
+            ("/", probe().replace(MESSAGE_ID, b""), "MessageInformationHeaderRequired"),
+            ("/front-desk", resolve("urn:uuid:x").replace(MESSAGE_ID, b""), "MessageInformationHeaderRequired"),
             ("/front-desk", envelope(WS_2005_04.action("Resolve"), "<wscn:X/>"), "InvalidArgs"),
             ("/", envelope(f"{WSCN}/GetJobElements"), "ActionNotSupported"),
             ("/front-desk", envelope(WS_2005_04.action("Hello")), "ActionNotSupported")):

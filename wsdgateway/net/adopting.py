@@ -116,6 +116,7 @@ class Adopting:
         self._adopted: set[str] = set()
         self._looked_at: OrderedDict[str, Sighting] = OrderedDict()
         self._failed: dict[str, float] = {}
+        self._problems: dict[str, str] = {}
         self._promised: set[str] = set()
         self._lanes = [Lane(reactor) for _ in range(LANES)]
         self._running = Running("while looking at a device that was found")
@@ -165,7 +166,9 @@ class Adopting:
         self._looked_at.move_to_end(key)
         self._failed.pop(key, None)
         if len(self._looked_at) > MAX_LOOKED_AT:
-            self._failed.pop(self._looked_at.popitem(last=False)[0], None)
+            forgotten = self._looked_at.popitem(last=False)[0]
+            self._failed.pop(forgotten, None)
+            self._problems.pop(forgotten, None)
 
     async def _look(self, key: str, sighting: Sighting) -> None:
         if self._stopped:
@@ -173,9 +176,12 @@ class Adopting:
         try:
             found = await look_at(self._reactor, sighting, self._new_id, self._accounts)
         except (DeviceError, Malformed) as problem:
-            self.log.info("{endpoint}: no metadata: {problem}", endpoint=sighting.endpoint, problem=str(problem))
+            if self._problems.get(key) != str(problem):  # it is looked at again and again
+                self.log.info("{endpoint}: no metadata: {problem}", endpoint=sighting.endpoint, problem=str(problem))
+            self._problems[key] = str(problem)
             self._failed[key] = self._reactor.seconds()
             return
+        self._problems.pop(key, None)
         if self._stopped or found is None:
             return
         rule = excluding(self.rules, sighting, hosts=[urlsplit(url).hostname or "" for url in
@@ -213,6 +219,7 @@ class Adopting:
         """It is bridged no more; if it is seen again, that is decided anew."""
         self._adopted.discard(uuid)
         self._looked_at.pop(uuid, None)
+        self._problems.pop(uuid, None)
 
     def stop(self) -> None:
         """Decide about nothing more."""

@@ -30,6 +30,7 @@ LONGEST_PAUSE = 10.0  # between tries at a device that answers, and is not ready
 LONGEST_AWAY = 3.0  # at one that takes no connections: trying costs it nothing, and nobody else tells when it does
 LINK_LOCAL_SECONDS = 1.0
 MOST_ADDRESSES = 8  # of those that it says it has
+MAX_SAID = 500  # characters of what a datagram has said that go to the log
 MOST_AT_ONCE = 3  # what was seen somewhere else need not wait until its former address has failed
 
 
@@ -60,6 +61,7 @@ class Locator:
         self._running = 0
         self._stopped = False
         self._seldom = Seldom()
+        self._unusable: tuple[str, ...] = ()
         self._urls: tuple[str, ...] = ()
         self._via = ""
         self.device: str | None = None
@@ -82,6 +84,8 @@ class Locator:
         if self.endpoint is not None and is_same(self.endpoint, sighting.endpoint):
             self.endpoint = sighting.endpoint
         urls = tuple(sorted(usable(sighting), key=lambda url: url != self.device))[:MOST_ADDRESSES]
+        if not urls:
+            self._say_unusable(sighting.xaddrs)
         has_moved = bool(urls) and self._may_have_moved(urls, sighting.via)
         if changed and not has_moved and self.device is not None:
             urls = (self.device, *(url for url in urls if url != self.device))
@@ -100,6 +104,14 @@ class Locator:
                 self._timer = self._reactor.callLater(LINK_LOCAL_SECONDS, self.look)
             else:
                 self.look(urls)
+
+    def _say_unusable(self, xaddrs: tuple[str, ...]) -> None:
+        """Log once that a scanner which is looked for gives no address that can be used."""
+        if xaddrs and self.device is None and xaddrs != self._unusable:
+            self._unusable = xaddrs
+            if self._seldom.may_say("", self._reactor.seconds()):
+                self.log.warn("{scanner}: it announces no address that can be used, only {xaddrs}; give it by its "
+                              "address, as device or scan", scanner=self._scanner, xaddrs=" ".join(xaddrs)[:MAX_SAID])
 
     def _may_have_moved(self, urls: tuple[str, ...], via: str) -> bool:
         """Whether the scanner has to be looked for at these addresses.
