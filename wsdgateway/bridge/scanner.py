@@ -272,3 +272,12 @@ class BridgedScanner:
     def rebooted(self) -> None:
         """The device started again, or may have."""
         self._learning.rebooted()
+
+    def was_away(self) -> None:
+        """The device was out of reach, or has moved: what is known from before is asked for before it is shown.
+
+        It may come back with another configuration, and without its jobs. A job that is over stays so, until the device
+        is known to have started again.
+        """
+        self._kept.doubt(*Subject)
+        self.table.was_away()

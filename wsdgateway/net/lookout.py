@@ -172,10 +172,16 @@ class Lookout:
             self.stand_in.look_at_once()
         else:
             self.log.warn("{scanner}: the scanner does not answer", scanner=self._options.name)
+            self._was_away()
             self.stand_in.look()
             if self._options.uuid is not None:
                 self._around.search(self._options.uuid)
         self._around.on_presence(self._options.name)
+
+    def _was_away(self) -> None:
+        """Nothing that is kept from before is shown until the scanner has been asked."""
+        self._bridge.was_away()
+        self.stand_in.doubt()
 
     # What discovery tells of it.
 
@@ -200,7 +206,8 @@ class Lookout:
     def said_bye(self) -> None:
         """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
         self.log.info("{scanner}: the scanner has said Bye", scanner=self._options.name)
-        self._attendance.said_bye()
+        if self._attendance.said_bye():
+            self._was_away()
         self._around.on_presence(self._options.name)
 
     def _found(self, address: str) -> None:
@@ -226,6 +233,7 @@ class Lookout:
         """It has another address: what it holds for us it holds still, unless it has started again."""
         self.log.info("{scanner}: its scan service is {url} now", scanner=self._options.name, url=address)
         self._bridge.device = where.address = address
+        self._was_away()
         self._device.moved()
         self._ask_again()
         self.stand_in.check()

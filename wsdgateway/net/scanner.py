@@ -51,7 +51,8 @@ class Scanner:
                                         on_reachable=lambda: self.lookout.reachability_changed())
         accounts = Accounts(self.name, around.metrics, around.log, seconds=around.seconds, wall=around.wall)
         requests = self.requests = OwnRequests(
-            self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics, accounts)
+            self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics, accounts,
+            on_broken=self.bridge.was_away)
         listed = Dated(around.store, around.steady)
         self.panel = Panel(around.reactor, self.bridge, listed, self.check)
         self.figures = Figures(self.bridge, self.panel, self.device)

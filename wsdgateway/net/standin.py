@@ -92,6 +92,7 @@ class StandIn:
         self._scopes: tuple[str, ...] = ()
         self._version: int | None = None
         self._known: Described | None = None
+        self._is_doubted = False
         self._digest = ""
         self._asking = False
         self._times_forgotten = 0
@@ -107,6 +108,10 @@ class StandIn:
         self._known = None
         self._times_forgotten += 1
         self.look_at_once()
+
+    def doubt(self) -> None:
+        """The scanner was out of reach: it is asked before a client is told what it has said of itself."""
+        self._is_doubted = True
 
     def look_at_once(self) -> None:
         """The scanner answers, or may do so: do not wait until the pause after former failures is over."""
@@ -171,7 +176,7 @@ class StandIn:
 
     def _learn(self, *, afresh: bool = False) -> Deferred[Described]:
         """What the scanner tells; it is asked once, however many wait, and however soon they leave."""
-        if self._known is not None and not afresh:
+        if self._known is not None and not (afresh or self._is_doubted):
             return succeed(self._known)
         waiting: Deferred[Described] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
@@ -203,6 +208,7 @@ class StandIn:
             answer, version = told
             if not is_old:
                 self._known, self._version, self._digest = answer, version, answer.digest()
+                self._is_doubted = False
         waiting, self._waiting[:] = list(self._waiting), []
         for one in waiting:
             one.callback(answer)  # a failure, too, goes the way that it should
