@@ -193,6 +193,7 @@ class Lookout:
         if news.started:
             self.log.info("{scanner}: it has started again", scanner=self._options.name)
             self._bridge.rebooted()
+            self.stand_in.doubt()
         self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
         if self._options.uuid is not None:  # where is it?
             self._locator.sighted(news.sighting, changed=news.described)
@@ -232,11 +233,15 @@ class Lookout:
     def _moved(self, where: Whereabouts, address: str) -> None:
         """It has another address: what it holds for us it holds still, unless it has started again."""
         self.log.info("{scanner}: its scan service is {url} now", scanner=self._options.name, url=address)
-        self._bridge.device = where.address = address
+        former, where.address = where.address, address
+        self._bridge.device = address
         self._was_away()
         self._device.moved()
         self._ask_again()
-        self.stand_in.check()
+        if address != former:
+            self.stand_in.moved()
+        else:
+            self.stand_in.check()
 
     def _catch_up(self) -> None:
         """Do what has to be done since the scanner has started again, or has other things to tell."""

@@ -95,6 +95,7 @@ class StandIn:
         self._is_doubted = False
         self._digest = ""
         self._asking = False
+        self._asked = 0
         self._times_forgotten = 0
         self._waiting: list[Deferred[Described]] = []
         self._again: IDelayedCall | None = None
@@ -131,6 +132,13 @@ class StandIn:
         """Is the scanner still there, and the same?"""
         if not self._stopped:
             self._learn(afresh=True).addErrback(self._expected)
+
+    def moved(self) -> None:
+        """The scanner has another address: it is asked there, and what comes from the former one counts no more."""
+        if self._asking and not self._stopped:
+            self._begin()
+        else:
+            self.check()
 
     def _looked(self, _: Described) -> None:
         self._pause = FIRST_PAUSE
@@ -181,10 +189,14 @@ class StandIn:
         waiting: Deferred[Described] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         if not self._asking:
-            self._asking = True
-            asking = Deferred.fromCoroutine(self._ask())
-            asking.addBoth(self._told, self._times_forgotten)
+            self._begin()
         return waiting
+
+    def _begin(self) -> None:
+        self._asking = True
+        self._asked += 1
+        asking = Deferred.fromCoroutine(self._ask())
+        asking.addBoth(self._told, self._times_forgotten, self._asked)
 
     async def _ask(self) -> tuple[Described, int]:
         told = await self._describe()
@@ -199,7 +211,11 @@ class StandIn:
             version = self._version or 1
             return told, version if told.digest() == self._digest else version + 1
 
-    def _told(self, told: tuple[Described, int] | Failure, times_forgotten: int) -> None:
+    def _told(self, told: tuple[Described, int] | Failure, times_forgotten: int, number: int) -> None:
+        if number != self._asked:
+            if isinstance(told, Failure):
+                self._expected(told)
+            return  # it has been asked at another address since then
         self._asking = False
         is_old = times_forgotten != self._times_forgotten
         if isinstance(told, Failure):
