@@ -261,8 +261,6 @@ class Exchanges:
     def _warn(self, call: Call, turn: Turn, error: DeviceError) -> None:
         if call.sent:
             self._count(call, ERROR)
-            if not call.abandoned:
-                self._bridge.was_away()  # it broke off, or said nothing: it may be starting again
         if not call.abandoned:
             self._on_trouble()
         self.log.warn("{scanner}: {operation} for {client} failed: {error}", scanner=self._bridge.name,
