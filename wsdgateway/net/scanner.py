@@ -75,7 +75,8 @@ class Scanner:
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
             accounts, Turnstile(self.name, around.permission, accounts, around.new_id), seconds=around.seconds,
-            new_id=around.new_id, after_learning=self._learnt, on_trouble=self._in_trouble, on_missing=self.lookout.look)
+            new_id=around.new_id, after_learning=self._learnt, on_trouble=self._in_trouble,
+            on_missing=self.lookout.look)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
