@@ -65,6 +65,7 @@ def test_the_least_that_is_needed():
     ("discovery", "client_interfaces", [5], "list of"),
     ("discovery", "adopt", 1, "true or false"), ("discovery", "proxy", "yes", "true or false"),
     ("discovery", "exclude", "x", "list of uuids"), ("discovery", "exclude", ["urn:uuid:5"], "list of uuids"),
+    ("discovery", "exclude", ["UUID:5"], "list of uuids"),
     ("discovery", "exclude", [""], "list of uuids"), ("discovery", "directed", "x", "list of addresses"),
     ("discovery", "directed", ["ftp://x"], "list of addresses"), ("discovery", "directed", [5], "list of addresses"),
     ("discovery", "suffix", "x" * 65, "64 characters"), ("discovery", "suffix", "\n", "64 characters"),
@@ -140,10 +141,30 @@ def test_names_uuids_and_endpoints_are_used_once():
     [line] = problems(scanner=[SCANNER, SCANNER])
     assert "no other [[scanner]] has" in line
     uuid = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
-    [line] = problems(scanner=[{"name": "a", "uuid": uuid}, {"name": "b", "uuid": uuid}])
-    assert "no other [[scanner]] has" in line
+    for spelled in (uuid, uuid.upper(), uuid.removeprefix("urn:")):
+        [line] = problems(scanner=[{"name": "a", "uuid": uuid}, {"name": "b", "uuid": spelled}])
+        assert "no other [[scanner]] has" in line
     with pytest.raises(ConfigError, match=r"no other \[\[listen\]\] has"):
         make_config({"listen": [LISTEN, LISTEN]}, "g.toml")
+
+
+@pytest.mark.parametrize("spelled", [
+    "urn:uuid:37F86d35-e6ac-4241-964f-1d9ae46fb366", "uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366",
+    "UUID:37F86D35-E6AC-4241-964F-1D9AE46FB366", "{37f86d35-e6ac-4241-964f-1d9ae46fb366}",
+    " 37f86d35-e6ac-4241-964f-1d9ae46fb366"])
+def test_a_uuid_in_any_spelling(spelled):
+    config = make_config({"listen": [LISTEN], "scanner": [{"name": "a", "uuid": spelled}], "discovery": {
+        "exclude": [spelled]}}, "g.toml")
+    assert config.scanner[0].uuid == "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
+    assert config.discovery.exclude[0].uuid == config.scanner[0].uuid
+
+
+@pytest.mark.parametrize("value", ["uuid:5", "urn:37f86d35-e6ac-4241-964f-1d9ae46fb366", "", 5,
+                                   "uuid:37f86d35-e6ac-4241-964f-1d9ae46fb3666"])
+def test_what_is_no_uuid_is_named(value):
+    [line] = problems(scanner=[{"name": "a", "uuid": value}])
+    assert line.startswith("g.toml: [[scanner]] a uuid = ")
+    assert "a uuid like urn:uuid:37f86d35" in line
 
 
 @pytest.mark.parametrize("data", [{}, {"listen": []}, {"listen": [{}]}])

@@ -27,6 +27,7 @@ from wsdgateway.bridge.presence import STAND_IN, proxy_service
 from wsdgateway.bridge.sightings import Left, News
 from wsdgateway.bridging import Bridging, trust_of
 from wsdgateway.config.sections import Config, ScannerConfig
+from wsdgateway.discovery.identity import identity_of, is_same
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.adopting import Adopting
@@ -99,7 +100,7 @@ class Finding(Service):
         self._config = config
         self._adopting.rules = self._exclusions()
         names = {section.name for section in config.scanner}
-        uuids = {section.uuid or uuid_of(section.device or "") for section in config.scanner}
+        uuids = {_identity(section) for section in config.scanner}
         for scanner in self._adopted_scanners():
             if scanner.name in names or scanner.options.uuid in uuids:
                 self._dismiss(scanner.options.uuid or "", "This scanner is bridged under another name.")
@@ -127,9 +128,9 @@ class Finding(Service):
         rules = list(self._config.discovery.exclude)
         for section in self._config.scanner:
             if not section.bridge:
-                uuid = section.uuid or uuid_of(section.device or "")
-                if uuid is not None:
-                    rules.append(read_exclusion(uuid))
+                identity = _identity(section)
+                if identity is not None:
+                    rules.append(read_exclusion(identity))
                 rules.extend(host_exclusion(host) for host in _hosts(section))
         return tuple(rules)
 
@@ -152,13 +153,18 @@ class Finding(Service):
             return
         await self._look_up()
         sections = [section for section in self._config.scanner if section.bridge]
-        configured = {section.uuid or uuid_of(section.device or "") for section in sections}
+        taken = {_identity(section) for section in sections}
         kept = []
-        for adopted in await self._store.adopted():
-            if adopted.uuid not in configured and self._adopting.restore(adopted):
+        for stored in await self._store.adopted():
+            adopted = Adopted(identity_of(stored.uuid), stored.name)
+            is_kept = adopted.uuid not in taken and self._adopting.restore(adopted)
+            if is_kept:
+                taken.add(adopted.uuid)
                 kept.append(adopted)
-            else:
-                await self._store.abandon(adopted.uuid)
+            if not is_kept or stored != adopted:
+                await self._store.abandon(stored.uuid)
+            if is_kept and stored != adopted:
+                await self._store.adopt(adopted)
         names = {adopted.name for adopted in kept}
         for adopted in kept:
             if adopted.name in self._names():
@@ -222,7 +228,7 @@ class Finding(Service):
 
     def _part_with_twins(self, adopted: list[Scanner], configured: list[Scanner]) -> None:
         """Adopted scanners that are configured, too, by their uuid or their address, are adopted no more."""
-        endpoints = {one.lookout.endpoint.lower() for one in configured if one.lookout.endpoint is not None}
+        endpoints = {identity_of(one.lookout.endpoint) for one in configured if one.lookout.endpoint is not None}
         places = {place for one in configured if one.lookout.endpoint is None for place in one.lookout.places()}
         for scanner in adopted:
             uuid = scanner.options.uuid or ""
@@ -238,8 +244,8 @@ class Finding(Service):
 
     def _of(self, endpoint: str) -> list[Scanner]:
         """Who is known by that endpoint address, or given by it."""
-        return [scanner for scanner in self._scanners if endpoint.lower() in (
-            (scanner.lookout.endpoint or "").lower(), (scanner.options.device or "").lower())]
+        return [scanner for scanner in self._scanners if any(
+            is_same(endpoint, own) for own in (scanner.lookout.endpoint, scanner.options.device) if own)]
 
     def _missing(self) -> list[str]:
         return [one.options.uuid for one in self._scanners if one.options.uuid and one.lookout.is_missing]
@@ -273,6 +279,12 @@ class Finding(Service):
             self._adopting.consider(news)
         if not news.resolved and (ours or (may_adopt and may_be_scanner(news.sighting.endpoint, news.sighting.types))):
             self._search.resolve(news.sighting.endpoint)
+
+
+def _identity(section: ScannerConfig) -> str | None:
+    """The identity of a scanner whose section tells its uuid, by itself or in its device address."""
+    uuid = section.uuid or uuid_of(section.device or "")
+    return None if uuid is None else identity_of(uuid)
 
 
 def _hosts(section: ScannerConfig) -> list[str]:

@@ -235,6 +235,23 @@ def test_after_a_reboot_a_scanner_has_to_announce_again(bridge):
     assert not bridge.is_kept(get_scanner_elements(*STATUS))
 
 
+@pytest.mark.parametrize(("raw", "body"), [
+    (get_scanner_elements(*DESCRIPTION), scanner_elements(*DESCRIPTION)),
+    (get_scanner_elements(*BOTH), scanner_elements(*BOTH)), (plain("GetActiveJobs"), listing(*ACTIVE)),
+    (plain("GetJobHistory"), listing(*HISTORY))])
+def test_after_an_outage_nothing_is_shown_before_the_scanner_has_been_asked(bridge, raw, body):
+    under_way = bridge.ask(raw)
+    bridge.scanner.was_away()
+    again = bridge.ask(raw)
+    assert isinstance(again, Forward)  # nor does anybody wait for what was asked before
+    assert isinstance(bridge.learn(under_way, body), Pass)
+    assert isinstance(bridge.ask(raw), Join)
+    assert isinstance(bridge.learn(again, body), Pass)
+    assert isinstance(bridge.ask(raw), Answer)
+    bridge.scanner.was_away()
+    assert isinstance(bridge.ask(raw, send=False), Forward)
+
+
 def moved(bridge):
     """Another section of the same name, with another address."""
     former = bridge.scanner

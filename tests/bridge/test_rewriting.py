@@ -34,6 +34,18 @@ def test_to_becomes_the_devices():
     assert read(forward(envelope("a", to="\n http://192.0.2.5:5357/front-desk/scan "))).to == DEVICE
 
 
+@pytest.mark.parametrize("to", ["urn:uuid:4509a320-00a0-008f-00b6-002507510eca",
+                                "uuid:4509A320-00a0-008f-00b6-002507510eca"])
+def test_to_the_stand_ins_uuid_becomes_the_devices_as_it_spells_it(to):
+    data = envelope("a", to=to)
+    written = forwarded(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
+        "urn:uuid:4509a320-00a0-008f-00b6-002507510eca", "uuid:37F86D35-E6AC-4241-964F-1D9AE46FB366"))
+    assert read(written).to == "uuid:37F86D35-E6AC-4241-964F-1D9AE46FB366"
+    written = forwarded(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
+        "urn:uuid:4509a320-00a0-008f-00b6-002507510eca", None))
+    assert read(written).to == DEVICE
+
+
 @pytest.mark.parametrize("to", ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", "http://elsewhere/x", None])
 def test_where_nothing_must_change_the_bytes_stay(to):
     reply_to = f"<wsa:ReplyTo><wsa:Address>{ANONYMOUS}</wsa:Address></wsa:ReplyTo>"

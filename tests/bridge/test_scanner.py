@@ -357,6 +357,28 @@ def test_after_a_reboot_everything_is_asked(eventful):
     assert eventful.read("1") == ("Completed", 2)
 
 
+def test_after_an_outage_an_active_job_is_asked_for(eventful):
+    eventful.tell(status_event("1", "Processing", 2))
+    eventful.tell(end_event("2", "Completed", 1))
+    eventful.scanner.was_away()
+    forward = eventful.ask(get_job_elements("1"))
+    assert isinstance(forward, Forward)
+    assert eventful.read("2") == ("Completed", 1)  # whatever has happened to the scanner, that job is over
+    assert isinstance(eventful.learn(forward, status_response("1", "Processing", 3)), Pass)
+    assert eventful.read("1") == ("Processing", 3)
+    eventful.scanner.was_away()
+    eventful.tell(status_event("1", "Processing", 4, message_id="urn:uuid:later"))  # it is back, and says so
+    assert eventful.read("1") == ("Processing", 4)
+
+
+def test_an_outage_does_not_make_a_scanner_without_events_be_asked_more_often(bridge):
+    ask_and_answer(bridge)
+    bridge.scanner.was_away()
+    assert [ask_and_answer(bridge) for _ in range(3)] == [0, 0, 0]
+    bridge.now += 1.01
+    assert ask_and_answer(bridge) == 1
+
+
 # Promise 3: confirmed every max_age, one request in flight.
 
 def test_an_active_job_is_confirmed_after_max_age(eventful):

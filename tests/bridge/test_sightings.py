@@ -1,5 +1,6 @@
 """What is made of discovery: stand-ins and their announcements, what is new of a device, who is adopted as what."""
 
+import attrs
 import pytest
 
 from wsdgateway.bridge.adoption import excluding, has_no_uuid, may_be_scanner, name_for, read_exclusion
@@ -26,6 +27,7 @@ ONE = TargetService("urn:uuid:A", ((WSDP, "Device"),), ("http://floor/3",), ("ht
 
 def test_who_a_stand_in_is():
     assert derived_endpoint("urn:uuid:5") == derived_endpoint("URN:UUID:5") != derived_endpoint("urn:uuid:6")
+    assert derived_endpoint("uuid:5") == derived_endpoint("urn:uuid:5")
     assert derived_endpoint("front-desk").startswith("urn:uuid:")
     service = stand_in_service("urn:uuid:5", ("http://a/b",), 3)
     assert is_meant(Probe(TYPES[1:]), service)
@@ -43,6 +45,9 @@ def test_what_is_announced():
     assert presence.update(ONE) == [Hello(ONE)]
     assert presence.update(ONE) == []
     newer = TargetService(ONE.endpoint, ONE.types, ONE.scopes, ONE.xaddrs, 2)
+    assert presence.update(newer) == [Hello(newer)]
+    spelled = attrs.evolve(newer, endpoint="uuid:a")  # the same to clients that compare uuids: no Bye for it
+    assert presence.update(spelled) == [Hello(spelled)]
     assert presence.update(newer) == [Hello(newer)]
     other = TargetService("urn:uuid:B")
     assert presence.update(other) == [Bye(ONE.endpoint), Hello(other)]
@@ -71,6 +76,18 @@ def test_a_device_is_seen_and_changes():
     started = heard(table, "ProbeMatches", sequence=(6, 2), now=CHANGE_SECONDS)
     assert (started.started, started.described) == (True, True)
     assert len(table.all()) == 1
+
+
+def test_a_device_that_spells_its_uuid_in_two_ways_is_one():
+    table = Sightings()
+    heard(table, "Hello", attrs.evolve(ONE, endpoint="uuid:A"))
+    changed = heard(table, "ProbeMatches", attrs.evolve(ONE, endpoint="URN:UUID:a", metadata_version=2),
+                    sequence=(5, 2))
+    assert changed.described
+    assert [one.endpoint for one in table.all()] == ["URN:UUID:a"]  # as it spelled it last
+    assert table.get("uuid:a") is changed.sighting
+    assert heard(table, "Bye", attrs.evolve(ONE, endpoint="uuid:a"), sequence=(5, 3)) == Left("uuid:a")
+    assert heard(table, "Bye", attrs.evolve(ONE, endpoint="urn:uuid:a"), sequence=(5, 4)) is None
 
 
 def test_what_is_older_says_nothing():
@@ -109,7 +126,8 @@ def test_sightings_are_bounded():
     (((WSDP, "Device"), ("urn:p", "PrintDeviceType")), True),
     (((WSDP, "Device"), ("http://schemas.microsoft.com/windows/pub/2005/07", "Computer")), False)])
 def test_who_may_be_a_scanner(types, looked_at):
-    assert may_be_scanner(OTHER.upper(), types) is looked_at
+    for spelled in (OTHER.upper(), OTHER.removeprefix("urn:"), f"urn:uuid:{{{OTHER.removeprefix('urn:uuid:')}}}"):
+        assert may_be_scanner(spelled, types) is looked_at
     assert not may_be_scanner("urn:uuid:desk", types)
     assert not may_be_scanner(f"{OTHER}0", types)
     assert not may_be_scanner("https://192.0.2.1/d", types)
@@ -121,14 +139,17 @@ SEEN = Sighting("urn:uuid:37F86D35-e6ac-4241-964f-1d9ae46fb366", (), (), (), 1, 
 
 
 @pytest.mark.parametrize(("rule", "excluded"), [
-    ("urn:uuid:37f86d35-E6AC-4241-964f-1d9ae46fb366", True), ("urn:uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366", False),
+    ("urn:uuid:37f86d35-E6AC-4241-964f-1d9ae46fb366", True), ("uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", True),
+    ("{37F86D35-e6ac-4241-964f-1d9ae46fb366}", True), ("uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366", False),
+    ("urn:uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366", False),
     ("198.51.100.20", True), ("198.51.100.16/28", True), ("198.51.100.32/28", False), ("fe80::/10", True),
     ("laserjet*", True), ("HP LaserJet 4?0", True), ("Copy room", True), ("LaserJet", False), ("*jet", False)])
 def test_exclusions(rule, excluded):
     rules = [read_exclusion(rule)]
-    found = excluding(rules, SEEN, hosts=["198.51.100.20", "fe80::1%eth1", "name.example"],
-                      models=("LaserJet 400", "HP LaserJet 400", "Copy Room", ""))
-    assert (found is not None) is excluded
+    for seen in (SEEN, attrs.evolve(SEEN, endpoint=SEEN.endpoint.removeprefix("urn:"))):
+        found = excluding(rules, seen, hosts=["198.51.100.20", "fe80::1%eth1", "name.example"],
+                          models=("LaserJet 400", "HP LaserJet 400", "Copy Room", ""))
+        assert (found is not None) is excluded
 
 
 @pytest.mark.parametrize(("friendly", "taken", "name"), [
@@ -138,4 +159,5 @@ def test_exclusions(rule, excluded):
     ("Front Desk", ("front-desk", "front-desk-37f8", "front-desk-37f86d35", "front-desk-2"), "front-desk-3")])
 def test_names(friendly, taken, name):
     assert name_for(friendly, SEEN.endpoint, taken) == name
+    assert name_for(friendly, SEEN.endpoint.removeprefix("urn:"), taken) == name
     assert len(name) <= 63

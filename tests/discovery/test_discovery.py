@@ -112,6 +112,28 @@ def test_what_can_not_be_used(name, content):
         message(WS_2005_04, name, content)
 
 
+BAD_MATCHES = [
+    "<d:ProbeMatch/>", "<d:ProbeMatch><wsa:EndpointReference/></d:ProbeMatch>",
+    f"<d:ProbeMatch><wsa:EndpointReference><wsa:Address>{'x' * 257}</wsa:Address></wsa:EndpointReference>"
+    "</d:ProbeMatch>",
+    f"<d:ProbeMatch><wsa:EndpointReference><wsa:Address>urn:uuid:b</wsa:Address></wsa:EndpointReference><d:XAddrs>"
+    f"{'http://a ' * 65}</d:XAddrs></d:ProbeMatch>"]
+
+
+@pytest.mark.parametrize("bad", BAD_MATCHES)
+@pytest.mark.parametrize("name", ["Probe", "Resolve"])
+def test_a_bad_match_does_not_hide_the_others(name, bad):
+    good = "".join(f"<d:{name}Match><wsa:EndpointReference><wsa:Address>{UUID}{number}</wsa:Address>"
+                   f"</wsa:EndpointReference></d:{name}Match>" for number in (1, 2))
+    bad = bad.replace("ProbeMatch", f"{name}Match")
+    for content in (bad + good, good + bad, bad + good + bad):
+        found = message(WS_2005_04, f"{name}Matches", content).content
+        assert found == (TargetService(f"{UUID}1"), TargetService(f"{UUID}2"))
+    with pytest.raises(Malformed):
+        message(WS_2005_04, f"{name}Matches", bad)
+    assert message(WS_2005_04, f"{name}Matches", "").content == ()
+
+
 @pytest.mark.parametrize("data", [
     b"", b"\x00" * 100, b"GET / HTTP/1.1\r\n\r\n", b"<a/>", envelope("urn:x/Probe"),
     envelope(WS_2005_04.action("Other")), envelope(WS_2005_04.action("Probe")),

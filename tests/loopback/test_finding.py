@@ -1,13 +1,15 @@
 """Scanners that are found: by directed Probe, and by multicast on loopback; followed, adopted, announced."""
 
+import json
+import socket
 from ipaddress import ip_interface
 
 import pytest
 import pytest_twisted
 from messages import envelope
 from peers import ask
-from test_events import until
-from test_standin import found, probe
+from test_events import get, until
+from test_standin import found, probe, resolve
 
 from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.presence import derived_endpoint, proxy_service
@@ -16,12 +18,15 @@ from wsdgateway.cli.discover import search, show
 from wsdgateway.discovery.messages import MAX_ENVELOPE, Sequence, TargetService, message_in, read_message
 from wsdgateway.discovery.versions import WS_2005_04, WS_2008_09
 from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe
-from wsdgateway.metadata.messages import scan_service_addresses
+from wsdgateway.metadata.messages import Labels, scan_service_addresses
+from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net import multicast
+from wsdgateway.net.adopting import Found
 from wsdgateway.net.devicecall import usable
 from wsdgateway.net.interfaces import Interface
 from wsdgateway.net.multicast import Link
 from wsdgateway.net.search import probe_directly
+from wsdgateway.net.surveying import Surveyed
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSA, WSDP, WSX, WXF
@@ -110,32 +115,36 @@ async def test_found_by_multicast_and_announced(finding, virtual, ear):
 class Metadata:
     """What a device that the test holds tells of itself."""
 
-    def __init__(self, device, endpoint=UUID, name="Copy Room"):
-        self.device, self.endpoint, self.name = device, endpoint, name
-        self.asked = 0
+    def __init__(self, device, endpoint=UUID, name="Copy Room", *, has_host=True):
+        self.device, self.endpoint, self.name, self.has_host = device, endpoint, name, has_host
+        self.asked, self.to, self.host = 0, [], "127.0.0.1"
         device.handle = self.take
 
     def take(self, asked):
         message = read(asked.request.body)
         if message.action == f"{WXF}/Get":
             self.asked += 1
+            self.to.append(message.to)
+            host = (f"<d:Host><wsa:EndpointReference><wsa:Address>{self.endpoint}</wsa:Address>"
+                    "</wsa:EndpointReference></d:Host>") if self.has_host else ""
             asked.answer(envelope(f"{WXF}/GetResponse", (
                 f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>{self.name}'
-                "</d:FriendlyName></d:ThisDevice><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>"
-                f"{self.endpoint}</wsa:Address></wsa:EndpointReference></d:Host><d:Hosted><wsa:EndpointReference>"
-                f"<wsa:Address>{self.device.url}</wsa:Address></wsa:EndpointReference>"
+                "</d:FriendlyName></d:ThisDevice><d:ThisModel><d:ModelName>Acme 3000</d:ModelName></d:ThisModel>"
+                f"<d:Relationship>{host}<d:Hosted><wsa:EndpointReference>"
+                f"<wsa:Address>{self.device.url.replace('127.0.0.1', self.host)}</wsa:Address></wsa:EndpointReference>"
                 "<d:Types>wscn:ScannerServiceType</d:Types></d:Hosted></d:Relationship></m:Metadata>")))
         elif message.action.endswith("/Probe"):
+            xaddrs = (f"http://{self.host}:{self.device.port}/d",)
             asked.answer(write_matches(
-                "ProbeMatches", [TargetService(self.endpoint, (), (), (f"http://127.0.0.1:{self.device.port}/d",), 1)],
+                "ProbeMatches", [TargetService(self.endpoint, (), (), xaddrs, 1)],
                 version=WS_2005_04, sequence=Sequence(1, 1), relates_to=message.message_id, message_id="urn:uuid:m"))
         else:
             asked.answer(b"", b"503 Busy")
 
 
-def hello(ear, device, instance=1, number=1, version=1, xaddrs=None):
+def hello(ear, device, instance=1, number=1, version=1, xaddrs=None, endpoint=UUID):
     xaddrs = (f"http://127.0.0.1:{device.port}/d",) if xaddrs is None else xaddrs
-    ear.announce(write_hello(TargetService(UUID, (), (), xaddrs, version), sequence=Sequence(instance, number),
+    ear.announce(write_hello(TargetService(endpoint, (), (), xaddrs, version), sequence=Sequence(instance, number),
                              message_id=f"urn:uuid:test-{instance}-{number}"))
 
 
@@ -205,6 +214,107 @@ async def test_to_the_stand_ins_uuid_becomes_the_scanners(finding, device, ear):
         assert read(device.requests[-1].request.body).to == expected
 
 
+SPELLED = [UUID.removeprefix("urn:"), UUID.upper(), f"uuid:{UUID[9:].upper()}", f"urn:uuid:{{{UUID[9:]}}}"]
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_is_the_same_however_it_spells_its_uuid(finding, device, ear, spelled):
+    told = Metadata(device, endpoint=spelled)
+    service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60)
+    hello(ear, device, xaddrs=(), endpoint=spelled)
+    await until(lambda: [one for one in ear.heard if one.name == "Resolve" and one.content.endpoint == spelled])
+    hello(ear, device, number=2, endpoint=spelled)
+    await until(lambda: service.scanner.bridge.device == device.url)
+    _, body = await ask(service.port, "/front-desk", GET)
+    ours = read(body).body.findtext(f".//{{{WSDP}}}Host/{{{WSA}}}EndpointReference/{{{WSA}}}Address")
+    assert ours == derived_endpoint(UUID)
+    assert set(told.to) == {spelled}  # it may compare it as text
+    await ask(service.port, "/front-desk/scan", envelope("urn:vendor/Op", "<wscn:X/>", to=ours.removeprefix("urn:")))
+    assert read(device.requests[-1].request.body).to == spelled
+    assert len(await found(service, "/", resolve(ours.removeprefix("urn:")))) == 1
+    ear.announce(write_bye(spelled.swapcase(), sequence=Sequence(1, 9), message_id="urn:uuid:test-bye"))
+    await until(lambda: service.scanner.lookout.reachable is False)
+
+
+@pytest_twisted.ensureDeferred
+async def test_metadata_tells_the_spelling_where_discovery_does_not(gateway, device):
+    told = Metadata(device, endpoint=f"uuid:{UUID[9:]}")
+    service = await gateway(None, scanner={
+        "device": f"http://127.0.0.1:{device.port}/{UUID[9:].upper()}", "events": "off"})
+    await until(lambda: service.scanner.bridge.device == device.url)
+    for _ in range(2):
+        service.scanner.stand_in.forget()
+        await ask(service.port, "/front-desk", GET)
+    assert told.to[0] == f"urn:uuid:{UUID[9:].upper()}"
+    assert told.to[-1] == told.endpoint
+    assert service.scanner.bridge.endpoints == (derived_endpoint(UUID), told.endpoint)
+
+
+def say(data, sender="127.0.0.1"):
+    """Tell everybody on loopback something, from that address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        sending.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        sending.bind((sender, 0))
+        sending.sendto(data, (multicast.GROUPS[4], multicast.PORT))
+
+
+@pytest.mark.parametrize("by", ["Hello", "directed Probe", "ResolveMatches"])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_knows_itself_by_a_name_is_asked_where_it_spoke(finding, device, ear, monkeypatch, by):
+    told = Metadata(device)
+    told.host = "acme-0001"
+    looked_up = []
+    monkeypatch.setattr("wsdgateway.net.names.Names.resolveHostName",
+                        lambda self, receiver, name, *more, **others: looked_up.append(name))
+    service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60, directed=(
+        [device.url] if by == "directed Probe" else []))
+    scanner = TargetService(UUID, (), (), (f"http://acme-0001:{device.port}/d",), 1)
+    if by == "Hello":
+        say(write_hello(scanner, sequence=Sequence(1, 1), message_id="urn:uuid:test-1"))
+    elif by == "ResolveMatches":  # with the question's own MessageID
+        await until(lambda: [one for one in ear.heard if one.name == "Resolve"])
+        asked = next(one.message_id for one in ear.heard if one.name == "Resolve")
+        say(write_matches("ResolveMatches", [scanner], version=WS_2005_04, sequence=Sequence(1, 2), relates_to=asked,
+                          message_id=asked))
+    await until(lambda: service.scanner.bridge.device == device.url)
+    _, body = await ask(service.port, "/front-desk", GET)
+    assert b"acme-0001" not in body
+    assert looked_up == []
+
+
+@pytest.mark.parametrize("by", ["device", "uuid"])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gateway, device, ear, by):
+    Metadata(device, name="198.51.100.20", has_host=False)
+    service = await gateway(None, scanner={"events": "off", **(
+        {"uuid": UUID} if by == "uuid" else {"device": f"http://127.0.0.1:{device.port}/wsd"})}, discovery={
+            "client_interfaces": ["lo"], "device_interfaces": ["lo"], "announce_rate": 10000, "search": 60})
+    if by == "uuid":
+        hello(ear, device)
+    ours = derived_endpoint(UUID if by == "uuid" else "front-desk")
+    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours])
+    for path in ("/", "/front-desk"):
+        [(endpoint, _)] = await found(service, path, probe())
+        assert endpoint == ours
+    _, body = await ask(service.port, "/front-desk", GET)
+    told = find_metadata(read(body).body)
+    assert (host_endpoint(told), is_stand_in(told)) == (ours, True)
+    assert b">Acme 3000<" in body and b"198.51.100.20" not in body
+    second = await gateway(None, discovery={**ADOPT["discovery"], "search": 60})
+    ear.announce(write_hello(TargetService(OTHER, (), (), (f"http://127.0.0.1:{service.port}/front-desk",), 1),
+                             sequence=Sequence(1, 1), message_id="urn:uuid:test-other"))
+    await until(lambda: OTHER in second._finding._adopting._looked_at
+                and not second._finding._adopting._running._running)
+    assert second.scanners == []
+    hello(ear, device, number=2, version=2)
+    await until(lambda: [one.name for one in second.scanners] == ["acme-3000"])
+    await until(lambda: second.scanners[0].bridge.device == device.url)
+    await ask(second.port, "/acme-3000", GET)
+    [scanner] = json.loads((await get(second.admin_port, b"/api/scanners"))[2])
+    assert scanner["friendly_name"] == "Acme 3000"
+
+
 ADOPT = {"discovery": {"adopt": True, "search": 0.5, "device_interfaces": ["lo"]}}
 
 
@@ -231,6 +341,41 @@ async def test_adopted_once_and_kept_over_a_restart(gateway, virtual, tmp_path):
     head, _ = await ask(excluding.port, "/buro-3", GET)
     assert head.status == 404
     assert scanner.soap.asked["CreateScanJob"] == 0
+
+
+@pytest.mark.parametrize("stored", [UUID, UUID.upper(), f"uuid:{UUID[9:]}"])
+@pytest_twisted.ensureDeferred
+async def test_an_adopted_scanner_is_the_same_after_a_restart_however_it_is_spelled(
+        gateway, device, ear, tmp_path, stored):
+    told = Metadata(device, endpoint=f"uuid:{UUID[9:]}")
+    kept = {"discovery": {**ADOPT["discovery"], "search": 60}, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
+    service = await gateway(None, **kept)
+    await service.store.adopt(Adopted(stored, "from-of-old"))
+    await service.store.adopt(Adopted(f"urn:uuid:{{{UUID[9:]}}}", "the-same"))
+    await service.stopService()
+    again = await gateway(None, **kept)
+    assert [one.name for one in again.scanners] == ["from-of-old"]
+    assert await again.store.adopted() == [Adopted(UUID, "from-of-old")]
+    hello(ear, device, endpoint=told.endpoint)
+    await until(lambda: again.scanners[0].bridge.device == device.url)
+    await again.stopService()
+    by_section = await gateway(None, scanner={"name": "desk", "uuid": f"uuid:{UUID[9:].upper()}"}, **kept)
+    assert [one.name for one in by_section.scanners] == ["desk"]
+    assert await by_section.store.adopted() == []
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+@pytest_twisted.ensureDeferred
+async def test_adopted_and_excluded_in_any_spelling(gateway, device, ear, spelled):
+    told = Metadata(device, endpoint=spelled)
+    discovery = {**ADOPT["discovery"], "search": 60}
+    service = await gateway(None, discovery=discovery)
+    excluding = await gateway(None, discovery={**discovery, "exclude": [f"uuid:{UUID[9:]}"]})
+    hello(ear, device, endpoint=spelled)
+    await until(lambda: [one.name for one in service.scanners] == ["copy-room"])
+    assert service.scanners[0].options.uuid == UUID
+    await until(lambda: told.asked >= 2 and not excluding._finding._adopting._running._running)
+    assert excluding.scanners == []
 
 
 @pytest_twisted.ensureDeferred
@@ -319,6 +464,10 @@ async def test_a_survey_by_multicast_and_by_address(virtual, capsys):
     toml = capsys.readouterr().out
     assert f'name = "copy-red-room"\nuuid = "{UUID}"' in toml
     assert f'name = "silent"\ndevice = "{silent.device_url}"' in toml
+    told = Found(Labels("198.51.100.20", "Acme", "3000"), "http://198.51.100.20/d", "http://198.51.100.20/scan")
+    spelled = Surveyed(Sighting(f"uuid:{OTHER[9:].upper()}", (), (), (), 1, None, "eth1", 0.0), told, True)
+    show([spelled], toml=True, console=Console(width=300), progress=quiet)
+    assert f'name = "3000"\nuuid = "{OTHER}"' in capsys.readouterr().out
     show([], toml=True, console=Console(width=300), progress=quiet)
     assert "no scanner was found" in capsys.readouterr().err
 

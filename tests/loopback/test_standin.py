@@ -19,6 +19,7 @@ from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX, WXF
 
 A, W = f"{{{WSA}}}", f"{{{WSDP}}}"
 GET = envelope(f"{WXF}/Get")
+MESSAGE_ID = b"<wsa:MessageID>urn:uuid:q</wsa:MessageID>"
 
 
 def asking(version, name, content):
@@ -113,6 +114,8 @@ async def test_what_can_not_be_answered(bridged):
     for path, message, code in (
             ("/", probe(scopes='<d:Scopes MatchBy="urn:rule">x</d:Scopes>'), "MatchingRuleNotSupported"),
             ("/", envelope(WS_2005_04.action("Probe")), "InvalidArgs"),
+            ("/", probe().replace(MESSAGE_ID, b""), "MessageInformationHeaderRequired"),
+            ("/front-desk", resolve("urn:uuid:x").replace(MESSAGE_ID, b""), "MessageInformationHeaderRequired"),
             ("/front-desk", envelope(WS_2005_04.action("Resolve"), "<wscn:X/>"), "InvalidArgs"),
             ("/", envelope(f"{WSCN}/GetJobElements"), "ActionNotSupported"),
             ("/front-desk", envelope(WS_2005_04.action("Hello")), "ActionNotSupported")):
@@ -150,7 +153,9 @@ async def test_a_device_without_uuid_in_its_address_is_asked_for_it_within_patie
     assert len(device.requests) <= before + 1  # and is not asked again meanwhile
     metadata = envelope(f"{WXF}/GetResponse", (
         f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>'
-        "urn:uuid:its-own</wsa:Address></wsa:EndpointReference></d:Host></d:Relationship></m:Metadata>"))
+        "urn:uuid:its-own</wsa:Address></wsa:EndpointReference></d:Host><d:Hosted><wsa:EndpointReference>"
+        f"<wsa:Address>{device.url}</wsa:Address></wsa:EndpointReference><d:Types>wscn:ScannerServiceType</d:Types>"
+        "</d:Hosted></d:Relationship></m:Metadata>"))
     device.handle = lambda asked: asked.answer(metadata)
     for asked in device.requests:
         asked.answer(metadata)

@@ -3,8 +3,9 @@
 import pytest
 from lxml import etree
 
+from wsdgateway.metadata.messages import offers
 from wsdgateway.metadata.standin import digest, find_metadata, host_endpoint, is_stand_in, make_metadata, stand_in
-from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX
+from wsdgateway.soap.namespaces import GATEWAY, PNPX, STAND_IN_TYPE, WSA, WSCN, WSDP, WSX
 from wsdgateway.soap.parsing import parse
 
 W, A, X = f"{{{WSDP}}}", f"{{{WSA}}}", f"{{{WSX}}}"
@@ -91,6 +92,68 @@ def test_a_host_without_reference_gets_one():
                               "</m:Metadata>")
     assert host_endpoint(source) is None
     assert host_endpoint(etree.fromstring(stand_in(source, endpoint="urn:x", scan=SCAN, hosts=frozenset()))) == "urn:x"
+
+
+# In a style of the field: no Host, prefixes of the device's own, two addresses of each service.
+HOSTLESS = f"""<met:Metadata xmlns:met="{WSX}" xmlns:prof="{WSDP}" xmlns:adr="{WSA}" xmlns:scan="{WSCN}"
+ xmlns:prn="{PRINT}">
+<met:MetadataSection Dialect="{WSDP}/Relationship"><prof:Relationship Type="{WSDP}/host">
+<prof:Hosted><adr:EndpointReference><adr:Address>http://198.51.100.20:5358/Scan</adr:Address></adr:EndpointReference>
+<adr:EndpointReference><adr:Address>http://[fe80::20]:5358/Scan</adr:Address></adr:EndpointReference>
+<prof:Types>scan:ScannerServiceType</prof:Types><prof:ServiceId>uri:5/Scan</prof:ServiceId></prof:Hosted>
+<prof:Hosted><adr:EndpointReference><adr:Address>http://198.51.100.20:5358/Print</adr:Address></adr:EndpointReference>
+<prof:Types>prn:PrinterServiceType</prof:Types></prof:Hosted></prof:Relationship></met:MetadataSection>
+</met:Metadata>"""
+
+
+@pytest.mark.parametrize("text", [
+    HOSTLESS,
+    HOSTLESS.replace(f' xmlns:scan="{WSCN}"', "").replace("Types>scan:", f'Types xmlns:scan="{WSCN}">scan:'),
+    HOSTLESS.replace("scan:", "wscn:").replace("xmlns:scan", "xmlns:wscn").replace("prn:", "gateway:").replace(
+        "xmlns:prn", "xmlns:gateway")])
+def test_metadata_without_a_host_gets_one_with_the_mark(text):
+    source = etree.fromstring(text)
+    assert host_endpoint(source) is None
+    told = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())
+    assert host_endpoint(told) == "urn:uuid:ours"
+    assert is_stand_in(told)
+    relationship = told.find(f".//{W}Relationship")
+    assert [child.tag for child in relationship] == [f"{W}Host", f"{W}Hosted"]
+    host, hosted = relationship
+    assert [child.tag for child in host] == [f"{A}EndpointReference", f"{W}Types", f"{W}ServiceId"]
+    types = host.find(f"{W}Types")
+    named = {(types.nsmap[prefix], local) for prefix, _, local in (
+        name.partition(":") for name in types.text.split())}
+    assert named == {(WSCN, "ScanDeviceType"), (GATEWAY, STAND_IN_TYPE)}
+    assert offers(hosted.find(f"{W}Types"), "ScannerServiceType")
+    assert [one.text for one in hosted.iter(f"{A}Address")] == [SCAN]
+
+
+def named(friendly, *, model="Acme 3000", suffix="", hosts=frozenset()):
+    """The FriendlyNames that clients see."""
+    source = etree.fromstring(f"""<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice>{friendly}</d:ThisDevice>
+<d:ThisModel><d:ModelName>{model}</d:ModelName><d:PresentationUrl>http://198.51.100.20/</d:PresentationUrl></d:ThisModel>
+</m:Metadata>""")
+    told = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=hosts, suffix=suffix,
+                          name="front-desk").encode())
+    return [one.text for one in told.iter(f"{W}FriendlyName")]
+
+
+@pytest.mark.parametrize("friendly", [
+    "198.51.100.20", "198.51.100.20:80", "http://198.51.100.20/", "203.0.113.9", "fe80::21b", "[2001:db8::20]:80", "",
+    "scanner.example", "<!-- 198.51.100.20 -->198.51.100.20"])
+def test_a_friendly_name_that_is_an_address_becomes_the_model(friendly):
+    hosts = frozenset({"scanner.example"})
+    friendly = f'<d:FriendlyName xml:lang="en">{friendly}</d:FriendlyName>'
+    assert named(friendly, hosts=hosts) == ["Acme 3000"]
+    assert named(friendly, hosts=hosts, suffix=" (gateway)") == ["Acme 3000 (gateway)"]
+    for model in ("", "198.51.100.20", "http://scanner.example/"):
+        assert named(friendly, model=model, hosts=hosts, suffix=" (gateway)") == ["front-desk (gateway)"]
+
+
+def test_a_friendly_name_that_says_more_keeps_it():
+    names = '<d:FriendlyName xml:lang="en">Hall (198.51.100.20)</d:FriendlyName><d:FriendlyName>Halle</d:FriendlyName>'
+    assert named(names, suffix=" (gateway)") == ["Hall (gateway)", "Halle (gateway)"]
 
 
 def test_a_word_that_names_the_host_stays_where_it_means_something_else():

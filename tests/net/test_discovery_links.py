@@ -1,5 +1,6 @@
 """Both sides of discovery on a Clock, with links that only take down what is sent."""
 
+import re
 from ipaddress import ip_interface
 
 import pytest
@@ -13,7 +14,7 @@ from wsdgateway.bridge.presence import TYPES, proxy_service
 from wsdgateway.bridge.sightings import Left, News
 from wsdgateway.discovery.messages import MAX_ENVELOPE, Probe, Resolve, Sequence, TargetService, read_message
 from wsdgateway.discovery.versions import WS_2005_04, WS_2009_01
-from wsdgateway.discovery.writing import write_hello, write_matches, write_probe, write_resolve
+from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe, write_resolve
 from wsdgateway.net import discovery as discovery_module
 from wsdgateway.net.interfaces import POLL_SECONDS, Interface, read_interfaces
 from wsdgateway.net.routes import OpenPort, local_base, zoned
@@ -318,6 +319,70 @@ def test_what_is_heard_of_devices(world):
     here.say("lan", matches("urn:uuid:own-1"))  # from the clients' side
     assert len(here.told) == 2
     assert ("device", "ProbeMatches") in here.counted
+
+
+def named(number, message_id="urn:uuid:own-1", relates_to="urn:uuid:own-1", name="ProbeMatches"):
+    """An answer that carries the question's own MessageID, from a device that knows itself by a name."""
+    return write_matches(name, [TargetService(f"urn:uuid:{number}", (), (), (f"http://acme-{number}:8018/wsd",), 1)],
+                         version=WS_2005_04, sequence=Sequence(5, 1), relates_to=relates_to, message_id=message_id)
+
+
+@pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
+@pytest.mark.parametrize("relates_to", ["urn:uuid:own-1", None, "urn:uuid:somebody"])
+def test_answers_with_the_questions_message_id_are_taken_from_each_device(world, name, relates_to):
+    here = world()
+    for number in (1, 2, 1):  # the last is a repeat
+        here.say("vlan", named(number, relates_to=relates_to, name=name), f"198.51.100.{20 + number}", answer=True)
+    here.say("vlan", named(3, relates_to=relates_to, name=name), "198.51.100.21", answer=True)  # at the same host
+    assert [(one.sighting.endpoint, one.sighting.xaddrs) for one in here.told] == [
+        ("urn:uuid:1", ("http://198.51.100.21:8018/wsd",)), ("urn:uuid:2", ("http://198.51.100.22:8018/wsd",)),
+        ("urn:uuid:3", ("http://198.51.100.21:8018/wsd",))]
+    assert here.dropped == []
+
+
+def test_what_we_have_said_to_everybody_is_not_heard(world):
+    here = world(clients=("vlan",))
+    service = TargetService("urn:uuid:1", (), (), ("http://198.51.100.5/x",), 1)
+    for data in (write_hello(service, sequence=Sequence(9, 1), message_id="urn:uuid:own-7"),
+                 write_bye(service.endpoint, sequence=Sequence(9, 2), message_id="urn:uuid:own-8"),
+                 write_probe(((WSDP, "Device"),), message_id="urn:uuid:own-9"),
+                 write_resolve(service.endpoint, message_id="urn:uuid:own-10")):
+        here.say("vlan", data, "198.51.100.5")
+    here.pass_time(1)
+    assert (here.told, here.answers("vlan")) == ([], [])
+
+
+def test_a_host_name_in_an_announcement_is_the_senders_address(world):
+    here = world(devices=("lan",))
+    here.say("lan", write_hello(TargetService("urn:uuid:1", (), (), ("http://acme-1:8018/wsd",), 1),
+                                sequence=Sequence(5, 1), message_id="m"), "fe80::20%lan", version=6)
+    assert here.told[0].sighting.xaddrs == ("http://[fe80::20]:8018/wsd",)
+
+
+@pytest.mark.parametrize("data", [WINDOWS_PROBE, write_resolve(UUID, message_id="urn:uuid:q")])
+def test_a_question_without_message_id_gets_no_answer(world, data):
+    here = world()
+    here.targets.add("front-desk", StandIn())
+    without = re.sub(rb"<wsa:MessageID>[^<]*</wsa:MessageID>", b"", data)
+    empty = re.sub(rb"<wsa:MessageID>[^<]*</wsa:MessageID>", b"<wsa:MessageID> </wsa:MessageID>", data)
+    for asked in (without, empty):
+        here.say("lan", asked)
+    here.pass_time(1)
+    assert (here.answers(), here.dropped) == ([], ["malformed"] * 2)
+    here.say("lan", data)
+    here.pass_time(1)
+    assert len(here.answers()) == 2
+
+
+def test_a_device_is_asked_by_its_endpoint_as_it_spells_it(world):
+    here = world(missing=[UUID])
+    here.say("vlan", write_hello(TargetService(UUID.removeprefix("urn:").upper()), sequence=Sequence(5, 1),
+                                 message_id="m"))
+    del here.links["vlan", 4].sent[:]
+    here.search.resolve(UUID)
+    here.pass_time(1)
+    assert {message.content for _, message in here.links["vlan", 4].sent if message.name == "Resolve"} == {
+        Resolve(UUID.removeprefix("urn:").upper())}
 
 
 def test_who_has_not_been_heard_of_is_overdue(world):

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.sightings import Sighting
 from wsdgateway.net.failures import Unavailable
-from wsdgateway.net.locator import Locator
+from wsdgateway.net.locator import LONGEST_AWAY, LONGEST_PAUSE, Locator
 from wsdgateway.soap.namespaces import WSDP, WSX, WXF
 
 UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
@@ -27,6 +27,8 @@ def locating():
 
     async def own(url, operation, body):
         asked.append(url)
+        if locator.refusing:
+            return Reply(503, b"text/plain", b"starting")
         if url not in there:
             raise Unavailable(url, "nobody is there")
         pool.reachable = True
@@ -38,6 +40,7 @@ def locating():
     pool = Pool()
     locator = Locator(clock, scanner="front-desk", client=pool, own=own, elsewhere=own, new_id=lambda: "urn:uuid:m",
                       endpoint=UUID, found=found_at.append)
+    locator.refusing = False
     locator.all = found_at, asked, there, clock, pool
     return locator
 
@@ -87,6 +90,38 @@ def test_dead_addresses_are_passed_over_and_tried_again_later_and_later(locating
     clock.advance(8)
     assert found_at == [f"{V4_NEW}/scan"]
     assert clock.getDelayedCalls() == []
+
+
+def test_an_address_that_can_not_be_used_is_said_once(locating):
+    from twisted.logger import globalLogPublisher
+
+    said = []
+
+    def observe(event):
+        if "no address that can be used" in str(event.get("log_format")):
+            said.append(event["xaddrs"])
+
+    globalLogPublisher.addObserver(observe)
+    for _ in range(3):
+        seen(locating, "http://127.0.0.1/d", "http://239.255.255.250/d")
+        seen(locating)
+    globalLogPublisher.removeObserver(observe)
+    assert said == ["http://127.0.0.1/d http://239.255.255.250/d"]
+
+
+def test_one_that_answers_and_is_not_ready_is_asked_less_often_than_one_that_is_not_there(locating):
+    found_at, asked, there, clock, _ = locating.all
+    seen(locating, V4)
+    clock.pump([1.0] * 60)
+    away = len(asked)
+    assert 60 / LONGEST_AWAY <= away <= 60 / LONGEST_AWAY + 3
+    locating.refusing = True
+    clock.pump([1.0] * 60)
+    assert 60 / LONGEST_PAUSE <= len(asked) - away <= 60 / LONGEST_PAUSE + 2
+    locating.refusing = False
+    there.add(V4)
+    clock.advance(LONGEST_PAUSE)
+    assert found_at == [f"{V4}/scan"]
 
 
 def test_who_says_that_it_is_elsewhere_must_show_it(locating):

@@ -57,7 +57,7 @@ class Overview:
             "searched": scanner.lookout.is_missing,
             "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
             "events_seen": table.events_seen,
-            "friendly_name": labels.friendly_name or None,
+            "friendly_name": (labels.name or scanner.name) if labels.friendly_name else None,
             "model": " ".join(filter(None, (labels.manufacturer, labels.model))) or None,
             "firmware": labels.firmware or None,
             "state": scanner.state,

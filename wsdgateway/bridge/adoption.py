@@ -13,13 +13,13 @@ import attrs
 
 from wsdgateway.bridge.presence import STAND_IN
 from wsdgateway.bridge.sightings import Sighting
+from wsdgateway.discovery.identity import identity_of, is_same, is_uuid
 from wsdgateway.discovery.matching import QName
 from wsdgateway.soap.namespaces import WSCN
 
 MAX_NAME = 40
 MAX_NAMES = 10000  # more than there ever are scanners
 
-_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _COMPUTER = "Computer"
 
 
@@ -38,10 +38,10 @@ class Exclusion:
 
 
 def read_exclusion(text: str) -> Exclusion:
-    """The rule in a text: a `urn:uuid:`, an IP address or network, or else a model."""
+    """The rule in a text: a uuid in any spelling, an IP address or network, or else a model."""
     text = text.strip()
-    if text.lower().startswith("urn:uuid:"):
-        return Exclusion(text, uuid=text.lower())
+    if is_uuid(text):
+        return Exclusion(text, uuid=identity_of(text))
     try:
         return Exclusion(text, network=ip_network(text, strict=False))
     except ValueError:
@@ -59,7 +59,7 @@ def may_be_scanner(endpoint: str, types: Iterable[QName]) -> bool:
     Many devices with a scanner announce themselves as devices or printers only. Its endpoint must be a uuid, since that
     is what it is known by from then on.
     """
-    return _UUID.fullmatch(endpoint.lower()) is not None and _scans(types)
+    return is_uuid(endpoint) and _scans(types)
 
 
 def has_no_uuid(endpoint: str, types: Iterable[QName]) -> bool:
@@ -80,7 +80,7 @@ def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable
     addresses = [address for address in map(_ip, hosts) if address is not None]
     names = [name.lower() for name in models if name]
     for rule in rules:
-        if rule.uuid is not None and rule.uuid == sighting.endpoint.lower():
+        if rule.uuid is not None and is_same(rule.uuid, sighting.endpoint):
             return rule
         if rule.host is not None and rule.host in {host.lower() for host in hosts}:
             return rule
@@ -103,14 +103,17 @@ def name_for(friendly: str, endpoint: str, taken: Iterable[str]) -> str:
     plain = unicodedata.normalize("NFKD", friendly).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].strip("-") or "scanner"
     others = set(taken)
-    digits = re.sub(r"[^a-f0-9]", "", endpoint.lower().removeprefix("urn:uuid:"))
+    digits = re.sub(r"[^a-f0-9]", "", identity_of(endpoint).removeprefix("urn:uuid:"))
     suffixes = ("", *(f"-{digits[:length]}" for length in (4, 8)), *(f"-{number}" for number in range(2, MAX_NAMES)))
     return next(name + suffix for suffix in suffixes if name + suffix not in others)
 
 
 @attrs.frozen
 class Adopted:
-    """A scanner that is bridged because it was found: its uuid, and the name that it was given then and keeps."""
+    """A scanner that is bridged because it was found: its uuid, and the name that it was given then and keeps.
+
+    The uuid is spelled as `identity_of` has it.
+    """
 
     uuid: str
     name: str

@@ -39,7 +39,7 @@ class JobTable:
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._former: deque[Job] = deque(maxlen=history)
         self._moment = 0
-        self._booted = NEVER
+        self._booted = self._away = NEVER
         self.changed = NEVER
         self.boot = 0
         self.events_seen = False
@@ -85,8 +85,9 @@ class JobTable:
             return None
         if job.status.final or (at_least is not None and job.as_of >= at_least):
             return job.status
-        age = self._max_age if self.eventful else self._poll_interval
-        return job.status if now - job.confirmed < age else None
+        if not self.eventful:
+            return job.status if now - job.confirmed < self._poll_interval else None
+        return job.status if job.as_of > self._away and now - job.confirmed < self._max_age else None
 
     # What is learnt.
 
@@ -290,6 +291,13 @@ class JobTable:
         job = self.get(status.job_id)
         return (job is not None and job.status is not None and job.final and not status.final
                 and status.state != job.status.state and sent >= job.as_of)
+
+    def was_away(self) -> None:
+        """The device was out of reach, and its events with it: an active job is asked for before a status is shown.
+
+        Where events are not relied on, a status holds for no longer than `poll_interval` anyway.
+        """
+        self._away = self.moment()
 
     def rebooted(self) -> None:
         """The device started again, or may have: nothing known before is shown without asking."""

@@ -99,7 +99,7 @@ class KeptAnswers:
             self._status_events = self._status_events or event == SCANNER_STATUS_SUMMARY
 
     def doubt(self, *subjects: Subject) -> None:
-        """They may have changed; nobody has announced it."""
+        """They may have changed, as while the scanner was out of reach; nobody has announced it."""
         self._doubted.update(dict.fromkeys(subjects, self.table.moment()))
 
     def rebooted(self) -> None:

@@ -7,6 +7,7 @@ from wsdgateway.bridge.decisions import Question, Refuse
 from wsdgateway.bridge.rewriting import contradiction, forwarded, names_gateway
 from wsdgateway.bridge.sharing import is_usual
 from wsdgateway.bridge.subscriptions import Subscriptions
+from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import token_of
 from wsdgateway.scan.operations import CREATE_SCAN_JOB
 from wsdgateway.soap.faults import temporary_error
@@ -19,7 +20,7 @@ class Outgoing:
     """Writes for one scanner. `authorities` are the gateway's own, `off_panel` names some of the subscriptions.
 
     A job for one that is named there would have a DestinationToken that the scanner does not know. `endpoints` are the
-    stand-in's endpoint address and the device's own, None until they are known.
+    stand-in's endpoint address and the device's own (None where it does not tell it), None until they are known.
     """
 
     def __init__(self, scanner: str, authorities: frozenset[str], subscriptions: Subscriptions,
@@ -28,7 +29,7 @@ class Outgoing:
         self._authorities = authorities
         self._subscriptions = subscriptions
         self._off_panel = off_panel
-        self.endpoints: tuple[str, str] | None = None
+        self.endpoints: tuple[str, str | None] | None = None
 
     def write(self, question: Question, device: str) -> bytes | Refuse:
         """The request as the device at that address gets it, or why it does not."""
@@ -43,7 +44,7 @@ class Outgoing:
         to = question.envelope.to or ""
         return is_usual(question.envelope, question.fields) and (
             names_gateway(to, self._scanner, self._hosts(question))
-            or (self.endpoints is not None and to.lower() == self.endpoints[0]))
+            or (self.endpoints is not None and is_same(to, self.endpoints[0])))
 
     def may_share(self, question: Question) -> bool:
         """Whether what the scanner answers to this may be anybody's who asks the same.

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 import attrs
 
+from wsdgateway.discovery.identity import identity_of, is_same
 from wsdgateway.discovery.matching import matches
 from wsdgateway.discovery.messages import Message, Probe, Resolve, TargetService
 from wsdgateway.soap.namespaces import GATEWAY, STAND_IN_TYPE, WSCN, WSD_1_1, WSD_CD1, WSDP
@@ -23,7 +24,7 @@ _FAMILY = UUID("6ba21f34-7f2c-4a7e-9b34-0f8f5f0a5c11")
 
 def derived_endpoint(scanner: str) -> str:
     """The stand-in's endpoint address, from the scanner's own or, where that is not known, from its name here."""
-    return f"urn:uuid:{uuid5(_FAMILY, scanner.lower())}"
+    return f"urn:uuid:{uuid5(_FAMILY, identity_of(scanner))}"
 
 
 def stand_in_service(endpoint: str, scopes: tuple[str, ...], metadata_version: int) -> TargetService:
@@ -55,7 +56,7 @@ def is_asked_for(message: Message, service: TargetService) -> bool:
     """Whether a Probe or Resolve is one for this service. Raises `UnknownRule`."""
     if isinstance(message.content, Probe):
         return is_meant(message.content, service)
-    return isinstance(message.content, Resolve) and service.endpoint.lower() == message.content.endpoint.lower()
+    return isinstance(message.content, Resolve) and is_same(service.endpoint, message.content.endpoint)
 
 
 def asked_for(message: Message, services: Mapping[str, TargetService], base: str) -> list[TargetService]:
@@ -105,7 +106,7 @@ class Presence:
         if former == service:
             return []
         told: list[Hello | Bye] = []
-        if former is not None and (service is None or service.endpoint != former.endpoint):
+        if former is not None and (service is None or not is_same(service.endpoint, former.endpoint)):
             told.append(Bye(former.endpoint))
         if service is not None:
             told.append(Hello(service))

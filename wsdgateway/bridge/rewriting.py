@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from wsdgateway.bridge.decisions import Refuse
+from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import replace_token
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, read, write
@@ -62,10 +63,10 @@ def make_anonymous(element: etree._Element) -> bool:
 
 
 def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str,
-              endpoints: tuple[str, str] | None = None, token: str | None = None) -> bytes:
+              endpoints: tuple[str, str | None] | None = None, token: str | None = None) -> bytes:
     """The request as it goes to the device at that address; with another DestinationToken, if one is given.
 
-    `endpoints` are the stand-in's and the device's own endpoint address.
+    `endpoints` are the stand-in's endpoint address and the device's own, None where the device does not tell it.
     """
     if envelope.header is None:
         return raw
@@ -74,8 +75,8 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
         if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
             say(header, device)
             changed = True
-        elif header.tag == f"{{{WSA}}}To" and endpoints is not None and (envelope.to or "").lower() == endpoints[0]:
-            say(header, endpoints[1])
+        elif header.tag == f"{{{WSA}}}To" and endpoints is not None and is_same(envelope.to or "", endpoints[0]):
+            say(header, endpoints[1] or device)
             changed = True
         elif header.tag in REPLIES:
             changed = make_anonymous(header) or changed

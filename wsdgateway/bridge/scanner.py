@@ -80,12 +80,12 @@ class BridgedScanner:
                                   outcomes=self._outcomes, quotas=self._quotas)
 
     @property
-    def endpoints(self) -> tuple[str, str] | None:
+    def endpoints(self) -> tuple[str, str | None] | None:
         """The stand-in's endpoint address and the device's own, None until they are known."""
         return self._outgoing.endpoints
 
     @endpoints.setter
-    def endpoints(self, endpoints: tuple[str, str] | None) -> None:
+    def endpoints(self, endpoints: tuple[str, str | None] | None) -> None:
         self._outgoing.endpoints = endpoints
 
     @property
@@ -293,3 +293,12 @@ class BridgedScanner:
     def rebooted(self) -> None:
         """The device started again, or may have."""
         self._learning.rebooted()
+
+    def was_away(self) -> None:
+        """The device was out of reach, or has moved: what is known from before is asked for before it is shown.
+
+        It may come back with another configuration, and without its jobs. A job that is over stays so, until the device
+        is known to have started again.
+        """
+        self._kept.doubt(*Subject)
+        self.table.was_away()

@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 import attrs
 
+from wsdgateway.discovery.identity import identity_of
 from wsdgateway.discovery.matching import QName
 from wsdgateway.discovery.messages import Message, Sequence, TargetService
 
@@ -56,14 +57,17 @@ class Left:
 
 
 class Sightings:
-    """The devices, at most `MAX_SIGHTINGS`: those longest not heard of are forgotten first."""
+    """The devices by their identity, at most `MAX_SIGHTINGS`: those longest not heard of are forgotten first.
+
+    Each keeps its endpoint address as it spelled it last.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Sighting] = OrderedDict()
 
     def get(self, endpoint: str) -> Sighting | None:
         """What is known of a device."""
-        return self._known.get(endpoint.lower())
+        return self._known.get(identity_of(endpoint))
 
     def all(self) -> list[Sighting]:
         """Every device that is known."""
@@ -82,7 +86,7 @@ class Sightings:
                 if known is not None and now - known.left_at < CHANGE_SECONDS:
                     continue
                 if known is not None:
-                    self._known[service.endpoint.lower()] = attrs.evolve(known, left_at=now)
+                    self._known[identity_of(service.endpoint)] = attrs.evolve(known, left_at=now)
                 heard.append(Left(service.endpoint))
                 continue
             heard.append(self._see(service, message.sequence, known, via, now))
@@ -103,8 +107,9 @@ class Sightings:
             service.endpoint, service.types or (known.types if known else ()),
             service.scopes or (known.scopes if known else ()), service.xaddrs or (known.xaddrs if known else ()),
             version, current, via, now, changed_at, known.left_at if known else float("-inf"))
-        self._known[service.endpoint.lower()] = sighting
-        self._known.move_to_end(service.endpoint.lower())
+        identity = identity_of(service.endpoint)
+        self._known[identity] = sighting
+        self._known.move_to_end(identity)
         if len(self._known) > MAX_SIGHTINGS:
             self._known.popitem(last=False)
         return News(sighting, started=started, described=described, resolved=bool(service.xaddrs))

@@ -104,7 +104,8 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
             table.add_column(column, overflow="fold", no_wrap=column == "Pin")
         for one in found:
             labels = one.found.labels
-            name = f"{labels.friendly_name} (of a gateway)" if one.is_stand_in else labels.friendly_name
+            name = labels.name or labels.friendly_name
+            name = f"{name} (of a gateway)" if one.is_stand_in else name
             table.add_row(*map(_plain, (name, labels.models[1], one.sighting.endpoint,
                                         " ".join(one.sighting.xaddrs), _NOTIFIES[one.notifies],
                                         *([one.pin or "no TLS"] if pin else []))))
@@ -119,7 +120,7 @@ def _plain(text: str) -> Text:
 def _section(one: Surveyed, taken: set[str]) -> str:
     """The section of the configuration: by uuid where multicast finds it, else by its address."""
     labels, sighting = one.found.labels, one.sighting
-    name = name_for(labels.friendly_name or labels.model, sighting.endpoint, taken)
+    name = name_for(labels.name, sighting.endpoint, taken)
     taken.add(name)
     told = _plain(f"{labels.friendly_name}, {labels.models[1]}, {urlsplit(one.found.scan).hostname}")
     try:

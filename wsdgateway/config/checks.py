@@ -13,6 +13,7 @@ from twisted.internet.endpoints import serverFromString
 
 from wsdgateway.bridge.adoption import Exclusion, read_exclusion
 from wsdgateway.config.endpoints import BadEndpoint, is_ssl, read_ssl
+from wsdgateway.discovery.identity import identity_of, is_uuid
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
 from wsdgateway.tls.files import PIN
 
@@ -20,7 +21,7 @@ from wsdgateway.tls.files import PIN
 OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), "Probe", "Resolve",
               OTHER.name)
 NAME = re.compile(r"[a-z0-9-]{1,63}")
-_UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_LIKE_UUID = re.compile(r"\s*(urn:)?uuid:", re.IGNORECASE)
 
 
 class Wrong(Exception):
@@ -81,10 +82,10 @@ def base_url(value: Any) -> str:
 
 
 def device_uuid(value: Any) -> str:
-    """A `urn:uuid:` address, in lower case. Raises `Wrong`."""
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise Wrong("an address like urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
-    return value.lower()
+    """A uuid in any spelling, as `urn:uuid:` in lower case. Raises `Wrong`."""
+    if not isinstance(value, str) or not is_uuid(value):
+        raise Wrong("a uuid like urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366; uuid: without urn: names the same")
+    return identity_of(value)
 
 
 def scanner_name(value: Any) -> str:
@@ -248,7 +249,7 @@ def exclusions(value: Any) -> tuple[Exclusion, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise Wrong(what)
     for item in value:
-        if item.lower().startswith("urn:uuid:") and not _UUID.fullmatch(item):
+        if _LIKE_UUID.match(item) and not is_uuid(item):
             raise Wrong(f"{what}; {item!r} is no uuid")
     return tuple(read_exclusion(item) for item in value)
 

@@ -24,6 +24,7 @@ from wsdgateway.config.sections import (
     Listen,
     ScannerConfig,
 )
+from wsdgateway.discovery.identity import identity_of
 
 
 class ConfigError(Exception):
@@ -147,10 +148,10 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
         entries = data.get(array)
         for position, entry in enumerate(entries if isinstance(entries, list) else [], 1):
             value = entry.get(key) if isinstance(entry, dict) else None
-            if isinstance(value, str) and value in seen:
+            if isinstance(value, str) and _alike(key, value) in seen:
                 reading.wrong(f"[[{array}]] {position}", key, value, f"one that no other [[{array}]] has")
             elif isinstance(value, str):
-                seen.add(value)
+                seen.add(_alike(key, value))
     scanners = data.get("scanner")
     for position, entry in enumerate(scanners if isinstance(scanners, list) else [], 1):
         if not isinstance(entry, dict):
@@ -164,6 +165,11 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
         if given == ["scan"] and entry.get("identity") == "same":
             reading.wrong(f"[[scanner]] {_label(entry, position)}", "identity", "same",
                           '"derived", for a scanner that is given by scan tells no uuid; give device or uuid instead')
+
+
+def _alike(key: str, value: str) -> str:
+    """What two values have in common that name the same."""
+    return identity_of(value) if key == "uuid" else value
 
 
 CANDIDATES = ("gateway.toml", "/etc/wsdgateway/gateway.toml")

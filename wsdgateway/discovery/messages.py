@@ -116,15 +116,25 @@ def message_in(envelope: Envelope) -> Message:
     elif name in ("Hello", "Bye"):
         content = (_service(body, version),)
     else:
-        content = tuple(_service(match, version) for match in _matches(body, version.tag(name.removesuffix("es"))))
+        content = _matches(body, version, name.removesuffix("es"))
     return Message(version, name, envelope.message_id, envelope.relates_to, _sequence(envelope, version), content)
 
 
-def _matches(body: etree._Element, tag: str) -> list[etree._Element]:
-    matches = list(body.iterchildren(tag))
+def _matches(body: etree._Element, version: Version, name: str) -> tuple[TargetService, ...]:
+    """The matches that can be read: some devices put one without endpoint beside good ones. Raises if all are bad."""
+    matches = list(body.iterchildren(version.tag(name)))
     if len(matches) > MAX_SERVICES:
         raise Malformed(f"more than {MAX_SERVICES} matches")
-    return matches
+    services = []
+    problem: Malformed | None = None
+    for match in matches:
+        try:
+            services.append(_service(match, version))
+        except Malformed as bad:
+            problem = bad
+    if problem is not None and not services:
+        raise problem
+    return tuple(services)
 
 
 def _probe(body: etree._Element, version: Version) -> Probe:

@@ -6,6 +6,7 @@ WS-Transfer 2004/09, section 3.1; DPWS 2006/02, section 5.2 (Relationship, Hoste
 import attrs
 from lxml import etree
 
+from wsdgateway.metadata.names import name_of
 from wsdgateway.soap.addressing import read_reference
 from wsdgateway.soap.envelope import Envelope, compose
 from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WXF
@@ -22,6 +23,11 @@ class Labels:
     manufacturer: str = ""
     model: str = ""
     firmware: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name for people: the friendly name, or the model where that is an address; empty if neither is known."""
+        return name_of(self.friendly_name, self.model)
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from wsdgateway.metadata.messages import SCANNER_SERVICE_TYPE, offers
+from wsdgateway.metadata.names import name_of
 from wsdgateway.soap.namespaces import GATEWAY, PNPX, STAND_IN_TYPE, WSA, WSCN, WSDP, WSX
 from wsdgateway.soap.parsing import escape, parse, say, text_of
 
@@ -31,17 +32,20 @@ def host_endpoint(metadata: etree._Element) -> str | None:
     return text_of(host)
 
 
-def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: frozenset[str], suffix: str = "") -> str:
+def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: frozenset[str], suffix: str = "",
+             name: str = "") -> str:
     """The metadata as XML: endpoint and scan service are ours, other services and what names the scanner's hosts go.
 
     `hosts` are those that are known beside the ones in the metadata's own addresses; `suffix` is added to each
-    FriendlyName. Everything else stays: sections, vendor elements, prefixes.
+    FriendlyName. A FriendlyName that tells an address alone becomes the model, or else `name`. Metadata without a Host
+    gets one. Everything else stays: sections, vendor elements, prefixes.
     """
     # Not deepcopy, which leaves out prefixes that only a text uses, and types are QNames in text.
     copy = parse(etree.tostring(metadata, encoding="utf-8", with_tail=False))  # names need not be ASCII
     etree.strip_elements(copy, etree.Comment, etree.ProcessingInstruction, with_tail=False)
     named = _Hosts(hosts | {urlsplit(address).hostname or "" for address in _addresses(copy)})
-    ours = set()
+    ours = _name(copy, name, suffix, named)
+    _complete(copy, endpoint)
     for relationship in copy.iter(f"{_WSDP}Relationship"):
         for host in relationship.iterchildren(f"{_WSDP}Host"):
             ours |= _point(host, endpoint, endpoint, named)
@@ -54,8 +58,6 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
     for element in list(copy.iter(etree.Element)):
         if element not in ours:
             _hide(element, named)
-    for friendly in copy.iter(f"{_WSDP}FriendlyName"):
-        friendly.text = f"{text_of(friendly) or ''}{suffix}"
     return etree.tostring(copy, encoding="unicode", with_tail=False)
 
 
@@ -122,6 +124,37 @@ def _point(service: etree._Element, address: str, service_id: str, named: _Hosts
         return {element}
     identifier.text = service_id
     return {element, identifier}
+
+
+def _name(metadata: etree._Element, name: str, suffix: str, named: _Hosts) -> set[etree._Element]:
+    """Let each FriendlyName be one for people, with the suffix; these elements."""
+    def visible(element: etree._Element) -> str:
+        text = text_of(element) or ""
+        return name_of(_without(text, named) if named.search(text) else text)
+
+    found = set(metadata.iter(f"{_WSDP}FriendlyName"))
+    models = [visible(element) for element in metadata.iter(f"{_WSDP}ModelName")]
+    for friendly in found:
+        say(friendly, (visible(friendly) or next(filter(None, models), name)) + suffix)
+    return found
+
+
+def _complete(metadata: etree._Element, endpoint: str) -> None:
+    """Add a Host with that endpoint where there is none: some scanners leave it out, and it has to carry the mark."""
+    if metadata.find(f".//{_WSDP}Relationship/{_WSDP}Host") is not None:
+        return
+    relationships = list(metadata.iter(f"{_WSDP}Relationship"))
+    with_scanner = [one for one in relationships if any(
+        offers(hosted.find(f"{_WSDP}Types"), SCANNER_SERVICE_TYPE) for hosted in one.iterchildren(f"{_WSDP}Hosted"))]
+    for relationship in (with_scanner or relationships)[:1]:
+        # lxml drops a declaration that repeats one in scope, even if only a text uses its prefix: use the one in scope.
+        known = next((prefix for prefix, uri in relationship.nsmap.items() if prefix and uri == WSCN), None)
+        host = etree.Element(f"{_WSDP}Host")
+        etree.SubElement(etree.SubElement(host, f"{_WSA}EndpointReference"), f"{_WSA}Address").text = endpoint
+        types = etree.SubElement(host, f"{_WSDP}Types", nsmap=None if known else {"wscn": WSCN})
+        types.text = f"{known or 'wscn'}:ScanDeviceType"
+        etree.SubElement(host, f"{_WSDP}ServiceId").text = endpoint
+        relationship.insert(0, host)
 
 
 def _mark(host: etree._Element) -> None:

@@ -14,13 +14,13 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.adoption import Adopted, Exclusion, excluding, has_no_uuid, may_be_scanner, name_for
 from wsdgateway.bridge.sightings import News, Sighting
-from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses, write_get
+from wsdgateway.discovery.identity import identity_of, is_same
+from wsdgateway.metadata.messages import Labels, read_labels, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.asking import TrustIn, ask_once
-from wsdgateway.net.describing import MAX_METADATA
+from wsdgateway.net.describing import MAX_METADATA, scan_address
 from wsdgateway.net.devicecall import address_of, is_http, usable
-from wsdgateway.net.deviceside import reachable
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
 from wsdgateway.net.locator import MOST_ADDRESSES
@@ -69,8 +69,8 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
                 return None
             if metadata is None or (told is not None and not _is_it(told, sighting, url)):
                 raise Malformed(f"{url}: that is another device, or no metadata")
-            addresses = scan_service_addresses(envelope)
-            return Found(read_labels(metadata), url, reachable(addresses[0], url)) if addresses else None
+            scan = scan_address(envelope, url)
+            return None if scan is None else Found(read_labels(metadata), url, scan)
         except (DeviceError, Malformed) as error:
             problem = error
         if reactor.seconds() >= end:
@@ -84,7 +84,7 @@ def _is_it(told: str, sighting: Sighting, url: str) -> bool:
     An endpoint that is an https address is its own proof: whoever answers there with a certificate that is believed is
     it, though some devices call themselves by a uuid in their metadata even then.
     """
-    return told.lower() == sighting.endpoint.lower() or (
+    return is_same(told, sighting.endpoint) or (
         url.startswith("https:") and sighting.endpoint.lower() == url.lower())
 
 
@@ -116,6 +116,7 @@ class Adopting:
         self._adopted: set[str] = set()
         self._looked_at: OrderedDict[str, Sighting] = OrderedDict()
         self._failed: dict[str, float] = {}
+        self._problems: dict[str, str] = {}
         self._promised: set[str] = set()
         self._lanes = [Lane(reactor) for _ in range(LANES)]
         self._running = Running("while looking at a device that was found")
@@ -132,7 +133,7 @@ class Adopting:
     def consider(self, news: News) -> None:
         """A device was seen that is in no section of the configuration."""
         sighting = news.sighting
-        key = sighting.endpoint.lower()
+        key = identity_of(sighting.endpoint)
         if has_no_uuid(key, sighting.types):
             self._pass_over(key, sighting)
         lane = min(self._lanes, key=lambda lane: lane.waiting)
@@ -165,7 +166,9 @@ class Adopting:
         self._looked_at.move_to_end(key)
         self._failed.pop(key, None)
         if len(self._looked_at) > MAX_LOOKED_AT:
-            self._failed.pop(self._looked_at.popitem(last=False)[0], None)
+            forgotten = self._looked_at.popitem(last=False)[0]
+            self._failed.pop(forgotten, None)
+            self._problems.pop(forgotten, None)
 
     async def _look(self, key: str, sighting: Sighting) -> None:
         if self._stopped:
@@ -173,9 +176,12 @@ class Adopting:
         try:
             found = await look_at(self._reactor, sighting, self._new_id, self._accounts)
         except (DeviceError, Malformed) as problem:
-            self.log.info("{endpoint}: no metadata: {problem}", endpoint=sighting.endpoint, problem=str(problem))
+            if self._problems.get(key) != str(problem):  # it is looked at again and again
+                self.log.info("{endpoint}: no metadata: {problem}", endpoint=sighting.endpoint, problem=str(problem))
+            self._problems[key] = str(problem)
             self._failed[key] = self._reactor.seconds()
             return
+        self._problems.pop(key, None)
         if self._stopped or found is None:
             return
         rule = excluding(self.rules, sighting, hosts=[urlsplit(url).hostname or "" for url in
@@ -195,7 +201,7 @@ class Adopting:
                           count=MAX_ADOPTED)
             return
         self._adopted.add(key)
-        name = name_for(found.labels.friendly_name or found.labels.model, key, self._names() | self._promised)
+        name = name_for(found.labels.name, key, self._names() | self._promised)
         self._promised.add(name)
         self._adopt(Adopted(key, name))
 
@@ -213,6 +219,7 @@ class Adopting:
         """It is bridged no more; if it is seen again, that is decided anew."""
         self._adopted.discard(uuid)
         self._looked_at.pop(uuid, None)
+        self._problems.pop(uuid, None)
 
     def stop(self) -> None:
         """Decide about nothing more."""

@@ -17,11 +17,12 @@ TrustIn = Callable[[Address, str], Awaitable[Trust]]
 
 
 async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, limit: float,
-                   zone: str = "", accounts: Accounts | None = None, trust_in: TrustIn | None = None) -> Reply:
+                   zone: str = "", accounts: Accounts | None = None, trust_in: TrustIn | None = None,
+                   peers: set[str] | None = None) -> Reply:
     """The whole answer, within `limit` seconds; `zone` is the interface of a link-local address.
 
     With `accounts` it is written down; `trust_in` says how a device with TLS is judged, where it is not by the
-    system's authorities. Raises `DeviceError`.
+    system's authorities. `peers` gets the IP address that has answered. Raises `DeviceError`.
     """
     try:
         address = address_of(url)
@@ -37,6 +38,8 @@ async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, li
     reply: Reply | None = None
     try:
         reply = await read_reply(await client.request(call))
+        if peers is not None:
+            peers |= client.peers
         return reply
     finally:
         if accounts is not None:

@@ -45,14 +45,15 @@ class Attendance:
         self._bye_at = None
         self.sighting, self._sighted_at = sighting, self._seconds()
 
-    def said_bye(self) -> None:
-        """It has announced that it leaves, or somebody in its name."""
+    def said_bye(self) -> bool:
+        """It has announced that it leaves, or somebody in its name. Whether that counts, so soon after another one."""
         now = self._seconds()
         if self._bye_at is not None and now < self._bye_at + AGAIN_SECONDS:
-            return  # nobody keeps it away by saying so again and again
+            return False  # nobody keeps it away by saying so again and again
         self._bye_at = now
         if self._asking is None or not self._asking.active():
             self._asking = self._reactor.callLater(BYE_SECONDS, self._check)
+        return True
 
     def stop(self) -> None:
         """Ask no more."""

@@ -4,13 +4,14 @@ WS-Transfer 2004/09, section 3.1; WS-Scan, GetScannerElements.
 """
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from wsdgateway.bridge.decisions import Reply
-from wsdgateway.metadata.messages import write_get
+from wsdgateway.discovery.identity import is_same, is_uuid
+from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
-from wsdgateway.net.deviceside import Own
-from wsdgateway.net.failures import BadDevice, Unavailable
+from wsdgateway.net.deviceside import Own, reachable
+from wsdgateway.net.failures import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.standin import Described
 from wsdgateway.scan.operations import GET_METADATA, GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_description, write_description_request
@@ -21,13 +22,23 @@ from wsdgateway.soap.parsing import Malformed
 MAX_METADATA = 131072  # four times what Windows takes
 
 
-async def read_metadata(own: Own, url: str, new_id: Callable[[], str], endpoint: str | None = None) -> Envelope:
-    """The answer of the device at that URL, whose endpoint address may be known, to WS-Transfer Get.
+async def read_metadata(own: Own, url: str, new_id: Callable[[], str], endpoint: str | None = None,
+                        to: str | None = None) -> Envelope:
+    """The answer of the device at that URL to WS-Transfer Get.
 
-    Raises `DeviceError`, also if another device answers there.
+    `endpoint` is its endpoint address, as it spells it, where it is known: another device that answers there is none.
+    Without it the request goes `to` the address that the URL tells. Raises `DeviceError`.
     """
-    request = write_get(to=endpoint or endpoint_of(url), message_id=new_id())
+    request = write_get(to=endpoint or to or endpoint_of(url), message_id=new_id())
     reply = await own(url, GET_METADATA, request)
+    try:
+        return _metadata_in(reply, url, endpoint)
+    except DeviceError as error:
+        error.sent = True
+        raise
+
+
+def _metadata_in(reply: Reply, url: str, endpoint: str | None) -> Envelope:
     if len(reply.body) > MAX_METADATA:
         raise BadDevice(url, f"its metadata is larger than {MAX_METADATA} bytes")
     answer = _whole(url, reply)
@@ -37,22 +48,42 @@ async def read_metadata(own: Own, url: str, new_id: Callable[[], str], endpoint:
     if endpoint is not None and is_stand_in(metadata):
         raise BadDevice(url, "a gateway's stand-in is there, not the scanner itself")
     told = host_endpoint(metadata)
-    if endpoint is not None and told is not None and told.lower() != endpoint.lower():
+    if endpoint is not None and told is not None and not is_same(told, endpoint):
         raise BadDevice(url, f"another device is there, {told}")
     return answer
 
 
-async def describe_device(own: Own, url: str, new_id: Callable[[], str], endpoint: str | None = None) -> Described:
-    """What the device at that URL says of itself. Raises `DeviceError`."""
-    return Described(find_metadata((await read_metadata(own, url, new_id, endpoint)).body))
+def scan_address(envelope: Envelope, url: str) -> str | None:
+    """The scan service's address in metadata that was read at that URL; None if it names no scan service.
+
+    It is on the URL's host, whatever host, or host name, the metadata gives: a service may have an address for each
+    interface of the device, and the one that names the URL's own host comes first. What was read by TLS prefers https.
+    """
+    addresses = scan_service_addresses(envelope)
+    if url.startswith("https:"):
+        addresses = tuple(one for one in addresses if one.startswith("https:")) or addresses
+    host = _host_of(url)
+    here = [address for address in addresses if _host_of(address) == host]
+    return reachable((*here, *addresses)[0], url) if addresses else None
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 async def describe_scanner(own: Own, url: str, new_id: Callable[[], str]) -> Described:
     """What the scan service at that URL says of its scanner. Raises `DeviceError`."""
     reply = await own(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
-    found = read_description(_whole(url, reply).body)
-    if found is None:
-        raise BadDevice(url, "it did not tell its ScannerDescription")
+    try:
+        found = read_description(_whole(url, reply).body)
+        if found is None:
+            raise BadDevice(url, "it did not tell its ScannerDescription")
+    except DeviceError as error:
+        error.sent = True
+        raise
     return Described(None, *found)
 
 
@@ -72,11 +103,10 @@ def _whole(url: str, reply: Reply) -> Envelope:
 
 def uuid_of(url: str) -> str | None:
     """The endpoint address that the uuid in a URL's path stands for, if there is one."""
-    last = urlsplit(url).path.rpartition("/")[2]
-    parts = last.split("-")
-    if [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(c in "0123456789abcdefABCDEF-" for c in last):
-        return f"urn:uuid:{last}"
-    return None
+    last = unquote(urlsplit(url).path.rpartition("/")[2])
+    if not is_uuid(last):
+        return None
+    return last if ":" in last else f"urn:uuid:{last}"
 
 
 def endpoint_of(url: str) -> str:

@@ -15,7 +15,7 @@ from wsdgateway.discovery.writing import in_envelopes, write_matches
 from wsdgateway.metrics import LOCAL, REFUSED
 from wsdgateway.net.standin import StandIn
 from wsdgateway.soap.envelope import Envelope
-from wsdgateway.soap.faults import Fault, invalid_args
+from wsdgateway.soap.faults import Fault, invalid_args, message_id_missing
 from wsdgateway.soap.parsing import Malformed
 
 MATCHING_RULE_NOT_SUPPORTED = Fault(
@@ -36,6 +36,8 @@ class DirectedDiscovery:
             message = message_in(envelope)
         except Malformed as problem:
             return Refuse(invalid_args(f"The Body holds no Probe or Resolve that can be read: {problem}.")), REFUSED
+        if message.message_id is None:
+            return Refuse(message_id_missing()), REFUSED
         probe = message.content if isinstance(message.content, Probe) else None
         try:
             check_rule(None if probe is None else probe.match_by)

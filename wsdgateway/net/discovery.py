@@ -16,7 +16,7 @@ from wsdgateway.discovery.versions import NAMES
 from wsdgateway.net.interfaces import Interface, InterfaceWatch, read_interfaces
 from wsdgateway.net.multicast import Link
 from wsdgateway.net.routes import authority
-from wsdgateway.net.search import Search
+from wsdgateway.net.search import ANSWERS, Search
 from wsdgateway.net.targets import Targets
 from wsdgateway.soap.parsing import Malformed
 
@@ -153,8 +153,8 @@ class Discovery(Service):
             return
         if message is None:
             return  # announced or answered where clients are: nothing of ours
-        if self._is_own(message.message_id or ""):
-            return  # on a link with clients and scanners
+        if message.name not in ANSWERS and self._is_own(message.message_id or ""):
+            return  # what we have said to everybody; devices answer a Probe with its own MessageID at times
         side = "device" if answer or (with_devices and message.name not in QUESTIONS) else "client"
         self._count(side, message.name)
         self._note(message.name, message.version.action(message.name), message.message_id, authority(host, port), data)
@@ -162,7 +162,7 @@ class Discovery(Service):
             if self._targets is not None and with_clients and not answer:
                 self._targets.heard(link, message, host, port)
         elif with_devices and self._search is not None:
-            self._search.heard(link, message)
+            self._search.heard(link, message, host)
 
     async def _stop(self) -> None:
         self._watch.stop()

@@ -40,7 +40,8 @@ _COMMON: dict[type, str] = {Answer: KEPT, Join: SHARED, Forward: ASKED}
 class Exchanges:
     """Carries out what the bridge of one scanner decides.
 
-    `after_learning` is called when jobs may have changed, `on_trouble` when the device failed a client.
+    `after_learning` is called when jobs may have changed, `on_trouble` when the device failed a client, `on_missing`
+    when a client asks for the scan service and its address is not known yet.
     """
 
     log = Logger()
@@ -48,7 +49,7 @@ class Exchanges:
     def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, stand_in: StandIn,
                  directed: DirectedDiscovery, metrics: Metrics, accounts: Accounts, turnstile: Turnstile, *,
                  seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None],
-                 on_trouble: Callable[[], None]) -> None:
+                 on_trouble: Callable[[], None], on_missing: Callable[[], None] = lambda: None) -> None:
         self._bridge = bridge
         self._device = device
         self._source = source
@@ -61,6 +62,7 @@ class Exchanges:
         self._new_id = new_id
         self._after_learning = after_learning
         self._on_trouble = on_trouble
+        self._on_missing = on_missing
         self._waiting: dict[Forward, list[Deferred[Outcome]]] = {}
 
     def serve(self, turn: Turn, endpoint: Endpoint, subscription: str | None = None) -> None:
@@ -80,6 +82,8 @@ class Exchanges:
             asking = Deferred.fromCoroutine(self._serve_device(turn, question, started))
             asking.addErrback(self._failed, turn, started)
             return
+        if self._bridge.device is None:
+            self._on_missing()
         if isinstance(question, EventingRequest):
             listening = Deferred.fromCoroutine(self._serve_eventing(turn, question, started))
             listening.addErrback(self._failed, turn, started)

@@ -10,17 +10,22 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sightings import News
+from wsdgateway.discovery.identity import is_same
 from wsdgateway.metadata.messages import Labels
+from wsdgateway.metadata.standin import find_metadata
 from wsdgateway.net.attendance import Attendance
-from wsdgateway.net.describing import describe_device, describe_scanner, uuid_of
+from wsdgateway.net.describing import describe_scanner, endpoint_of, read_metadata, uuid_of
 from wsdgateway.net.devicecall import address_of, is_http
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import Whereabouts
-from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.failures import BadDevice, Unavailable
 from wsdgateway.net.locator import Locator
 from wsdgateway.net.ownrequests import OwnRequests
 from wsdgateway.net.standin import Described, Guise, StandIn
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
+from wsdgateway.soap.parsing import Malformed
+
+LOOK_SECONDS = 1.0  # between looks for a scan service that clients ask for
 
 
 class Lookout:
@@ -55,6 +60,8 @@ class Lookout:
             around.reactor, seconds=around.seconds, device=device, check=self.stand_in.check)
         self._where: Whereabouts | None = None
         self._changes = (False, False)
+        self._looked_at = float("-inf")
+        self._stopped = False
         self._stand_in_changed()
 
     def start(self) -> None:
@@ -64,8 +71,22 @@ class Lookout:
         elif self._options.device is not None:
             self._locator.look((self._options.device,))
 
+    def look(self) -> None:
+        """Look for a scan service that is asked for and not known yet; at most once in `LOOK_SECONDS`."""
+        now = self._around.seconds()
+        if self._where is not None or self._stopped or now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        if self._options.device is not None:
+            self._locator.look((self._options.device,))
+        elif self._attendance.sighting is not None:
+            self._locator.look()
+        elif self._options.uuid is not None:
+            self._around.search(self._options.uuid)
+
     def stop(self) -> None:
         """Look and ask no more."""
+        self._stopped = True
         self._locator.stop()
         self.stand_in.stop()
         self._attendance.stop()
@@ -97,8 +118,7 @@ class Lookout:
         return self._options.uuid is not None and (self._where is None or not self._is_here())
 
     def _is_here(self) -> bool:
-        is_found = self._options.uuid is None or self._where is not None
-        return is_found and self.reachable is not False
+        return self._where is not None and self.reachable is not False
 
     def places(self) -> set[tuple[str, int]]:
         """Host and port of the scan service, by every host that the scanner is known by."""
@@ -121,14 +141,27 @@ class Lookout:
     async def _describe(self) -> Described:
         device = self._locator.device or self._options.device
         if device is not None:
-            return await describe_device(self._own, device, self._around.new_id, self._options.uuid)
+            return await self._describe_device(device)
         if self._bridge.device is None:
             raise Unavailable(self._options.name, "its address is not known yet")
         return await describe_scanner(self._own, self._bridge.device, self._around.new_id)
 
+    async def _describe_device(self, url: str) -> Described:
+        """What the device at that URL tells. What tells of no scan service is no description of a scanner yet."""
+        own = self.stand_in.own_endpoint
+        to = own if own is not None and is_same(own, endpoint_of(url)) else None  # as the scanner spells it
+        envelope = await read_metadata(self._own, url, self._around.new_id, self._locator.endpoint, to)
+        try:
+            address = self._locator.told(url, envelope)
+        except Malformed as error:
+            raise BadDevice(url, f"its metadata can't be used: {error}") from None
+        if self._where is None or self._where.address != address:
+            self._found(address)
+        return Described(find_metadata(envelope.body))
+
     def _stand_in_changed(self) -> None:
         ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
-        self._bridge.endpoints = (ours.lower(), theirs) if ours and theirs else None
+        self._bridge.endpoints = (ours, theirs) if ours else None
         self._around.on_presence(self._options.name)
 
     def reachability_changed(self) -> None:
@@ -136,12 +169,19 @@ class Lookout:
         if self._device.reachable:
             self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._options.name,
                           peers=", ".join(sorted(self._device.peers)))
+            self.stand_in.look_at_once()
         else:
             self.log.warn("{scanner}: the scanner does not answer", scanner=self._options.name)
+            self._was_away()
             self.stand_in.look()
             if self._options.uuid is not None:
                 self._around.search(self._options.uuid)
         self._around.on_presence(self._options.name)
+
+    def _was_away(self) -> None:
+        """Nothing that is kept from before is shown until the scanner has been asked."""
+        self._bridge.was_away()
+        self.stand_in.doubt()
 
     # What discovery tells of it.
 
@@ -153,6 +193,7 @@ class Lookout:
         if news.started:
             self.log.info("{scanner}: it has started again", scanner=self._options.name)
             self._bridge.rebooted()
+            self.stand_in.doubt()
         self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
         if self._options.uuid is not None:  # where is it?
             self._locator.sighted(news.sighting, changed=news.described)
@@ -160,16 +201,20 @@ class Lookout:
             self._catch_up()
             if news.described:
                 self._locator.look()
+            self.look()
         self._around.on_presence(self._options.name)
 
     def said_bye(self) -> None:
         """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
         self.log.info("{scanner}: the scanner has said Bye", scanner=self._options.name)
-        self._attendance.said_bye()
+        if self._attendance.said_bye():
+            self._was_away()
         self._around.on_presence(self._options.name)
 
     def _found(self, address: str) -> None:
         """The scan service is there."""
+        if self._stopped:
+            return
         if self._where is not None:
             if self._where.address != address or self._device.reachable is False:
                 self._moved(self._where, address)
@@ -179,16 +224,24 @@ class Lookout:
             self.log.info("{scanner}: its scan service is {url}", scanner=self._options.name, url=address)
         self._bridge.device = address
         self._where = Whereabouts(address, follows=self._options.uuid is not None)
-        self.stand_in.look()
+        if self._device.reachable is False:
+            self._device.moved()  # what failed while it was switched off says nothing of it any more
+        self.stand_in.look_at_once()
         self._came(self._where)
+        self._around.on_presence(self._options.name)
 
     def _moved(self, where: Whereabouts, address: str) -> None:
         """It has another address: what it holds for us it holds still, unless it has started again."""
         self.log.info("{scanner}: its scan service is {url} now", scanner=self._options.name, url=address)
-        self._bridge.device = where.address = address
+        former, where.address = where.address, address
+        self._bridge.device = address
+        self._was_away()
         self._device.moved()
         self._ask_again()
-        self.stand_in.check()
+        if address != former:
+            self.stand_in.moved()
+        else:
+            self.stand_in.check()
 
     def _catch_up(self) -> None:
         """Do what has to be done since the scanner has started again, or has other things to tell."""

@@ -14,19 +14,28 @@ from wsdgateway.soap.envelope import CONTENT_TYPE
 
 
 class OwnRequests:
-    """Those of one scanner. `device` is the client that everything else goes to the scanner by, too."""
+    """Those of one scanner. `device` is the client that everything else goes to the scanner by, too.
+
+    `on_broken` is called when the scanner took a request and gave no answer.
+    """
 
     def __init__(self, scanner: str, device: DeviceClient, make_client: Callable[[], DeviceClient],
-                 metrics: Metrics, accounts: Accounts) -> None:
+                 metrics: Metrics, accounts: Accounts, *, on_broken: Callable[[], None] = lambda: None) -> None:
         self._scanner = scanner
         self._device = device
         self._metrics = metrics
         self._accounts = accounts
+        self._on_broken = on_broken
         self.make_client = make_client
 
     async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
         """Send a request to the scanner. Raises `DeviceError`."""
-        return await self.ask(self._device, url, operation, body)
+        try:
+            return await self.ask(self._device, url, operation, body)
+        except DeviceError as error:
+            if error.sent:
+                self._on_broken()
+            raise
 
     async def elsewhere(self, url: str, operation: Operation, body: bytes) -> Reply:
         """The same, to where the scanner may be now, by a connection of its own. Raises `DeviceError`."""

@@ -51,7 +51,8 @@ class Scanner:
                                         on_reachable=lambda: self.lookout.reachability_changed())
         accounts = Accounts(self.name, around.metrics, around.log, seconds=around.seconds, wall=around.wall)
         requests = self.requests = OwnRequests(
-            self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics, accounts)
+            self.name, self.device, lambda: self._make_client(max_connections=1), around.metrics, accounts,
+            on_broken=self.bridge.was_away)
         listed = Dated(around.store, around.steady)
         self.panel = Panel(around.reactor, self.bridge, listed, self.check)
         self.figures = Figures(self.bridge, self.panel, self.device)
@@ -74,7 +75,8 @@ class Scanner:
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
             accounts, Turnstile(self.name, around.permission, accounts, around.new_id), seconds=around.seconds,
-            new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
+            new_id=around.new_id, after_learning=self._learnt, on_trouble=self._in_trouble,
+            on_missing=self.lookout.look)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
@@ -240,6 +242,11 @@ class Scanner:
         if self.bridge.suspects_reboot:
             self.bridge.suspects_reboot = False
             self.check()
+
+    def _in_trouble(self) -> None:
+        """The device failed a client: it broke off, or can't be reached, and may be starting again."""
+        self.bridge.was_away()
+        self.check()
 
     def check(self) -> None:
         """See whether the device still holds our subscription, and reaches us; by itself, clients may all have gone."""

@@ -12,10 +12,13 @@ from urllib.parse import urlsplit
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from wsdgateway.bridge.permission import plain_address
 from wsdgateway.bridge.sightings import Left, News, Sightings
+from wsdgateway.discovery.identity import identity_of
 from wsdgateway.discovery.messages import MAX_ENVELOPE, Message, read_message
 from wsdgateway.discovery.pacing import Pacing
 from wsdgateway.discovery.writing import write_probe, write_resolve
+from wsdgateway.discovery.xaddrs import placed
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.asking import TrustIn, ask_once
 from wsdgateway.net.failures import DeviceError
@@ -47,15 +50,24 @@ def probe_url(url: str) -> str:
 
 async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seconds: float,
                          accounts: Accounts | None = None, trust_in: TrustIn | None = None) -> Message:
-    """The answer to a directed Probe. Raises `DeviceError` or `Malformed`."""
+    """The answer to a directed Probe. Raises `DeviceError` or `Malformed`.
+
+    In its addresses the one that has answered takes the place of host names other than that of `url`.
+    """
+    peers: set[str] = set()
     reply = await ask_once(reactor, probe_url(url), PROBE, write_probe(DEVICE, message_id=new_id()), seconds,
-                           accounts=accounts, trust_in=trust_in)
+                           accounts=accounts, trust_in=trust_in, peers=peers)
     if len(reply.body) > MAX_ENVELOPE:
         raise Malformed(f"{url}: its answer is longer than the {MAX_ENVELOPE} bytes of a discovery message")
     message = read_message(reply.body, ANSWERS)
     if message is None:
         raise Malformed(f"{url}: it answered a Probe with something else than ProbeMatches")
-    return message
+    return placed(message, _plain(next(iter(peers), "")), urlsplit(url).hostname or "")
+
+
+def _plain(host: str) -> str:
+    """A sender's IP address as URLs have it: without a scope, an IPv4 one in IPv6 notation as itself."""
+    return str(plain_address(host) or "")
 
 
 class Search:
@@ -154,7 +166,9 @@ class Search:
             self._resolve_on(sending, endpoint)
 
     def _resolve_on(self, sending: PacedSending, endpoint: str) -> None:
-        sending.put(endpoint, lambda: write_resolve(endpoint, message_id=self._voice.new_id()))
+        known = self.sightings.get(endpoint)
+        spelled = endpoint if known is None else known.endpoint  # some compare it as text
+        sending.put(identity_of(endpoint), lambda: write_resolve(spelled, message_id=self._voice.new_id()))
 
     def resolve(self, endpoint: str) -> None:
         """Where is that endpoint now?"""
@@ -173,13 +187,19 @@ class Search:
         self.silent.pop(url, None)
         self._take(message, "")
 
-    def heard(self, link: Link, message: Message) -> None:
-        """A device on the link says something."""
-        if message.name in ANSWERS and not self._is_own(message.relates_to or ""):
+    def heard(self, link: Link, message: Message, host: str) -> None:
+        """A device on the link, at that address, says something."""
+        asked = message.relates_to, message.message_id  # some answer with the question's MessageID as their own
+        if message.name in ANSWERS and not any(self._is_own(one or "") for one in asked):
             self._dropped("unasked")
-        elif message.message_id is None or self._seen.is_new(
-                f"{link} {message.message_id} {self._seconds() // REPEATS_SECONDS}"):
-            self._take(message, link.interface.name)
+        elif message.message_id is None or self._seen.is_new(self._mark(link, message, host)):
+            self._take(placed(message, _plain(host)), link.interface.name)
+
+    def _mark(self, link: Link, message: Message, host: str) -> str:
+        """What a message and its repeats have in common; a MessageID alone may stand in the answers of many devices."""
+        services = message.content if isinstance(message.content, tuple) else ()
+        endpoints = hash(tuple(service.endpoint for service in services))
+        return f"{link} {host} {message.name} {endpoints} {self._seconds() // REPEATS_SECONDS} {message.message_id}"
 
     def _take(self, message: Message, via: str) -> None:
         if self._stopped:

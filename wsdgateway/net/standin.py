@@ -18,8 +18,10 @@ from twisted.python.failure import Failure
 
 from wsdgateway.bridge.decisions import Answer, Refuse
 from wsdgateway.bridge.presence import derived_endpoint, located, stand_in_service
+from wsdgateway.discovery.identity import identity_of, is_same
 from wsdgateway.discovery.messages import TargetService
 from wsdgateway.metadata.messages import Labels, read_labels
+from wsdgateway.metadata.names import name_of
 from wsdgateway.metadata.standin import digest, host_endpoint, make_metadata, stand_in
 from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
 from wsdgateway.net.failures import DeviceError, fault_for
@@ -29,6 +31,7 @@ from wsdgateway.soap.namespaces import WXF
 
 PATIENCE = 2.0  # Windows waits four seconds for matches
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+LONGEST_AWAY = 3.0  # at a scanner that takes no connections
 
 
 @attrs.frozen(eq=False)
@@ -85,11 +88,14 @@ class StandIn:
         self._on_change = on_change
         self._reactor = reactor
         self.own_endpoint = guise.own_endpoint
+        self._has_called = False
         self._scopes: tuple[str, ...] = ()
         self._version: int | None = None
         self._known: Described | None = None
+        self._is_doubted = False
         self._digest = ""
         self._asking = False
+        self._asked = 0
         self._times_forgotten = 0
         self._waiting: list[Deferred[Described]] = []
         self._again: IDelayedCall | None = None
@@ -102,6 +108,14 @@ class StandIn:
         """The scanner may have started again, with other things to tell."""
         self._known = None
         self._times_forgotten += 1
+        self.look_at_once()
+
+    def doubt(self) -> None:
+        """The scanner was out of reach: it is asked before a client is told what it has said of itself."""
+        self._is_doubted = True
+
+    def look_at_once(self) -> None:
+        """The scanner answers, or may do so: do not wait until the pause after former failures is over."""
         self._pause = FIRST_PAUSE
         if self._again is not None and self._again.active():
             self._again.cancel()
@@ -119,13 +133,22 @@ class StandIn:
         if not self._stopped:
             self._learn(afresh=True).addErrback(self._expected)
 
+    def moved(self) -> None:
+        """The scanner has another address: it is asked there, and what comes from the former one counts no more."""
+        if self._asking and not self._stopped:
+            self._begin()
+        else:
+            self.check()
+
     def _looked(self, _: Described) -> None:
         self._pause = FIRST_PAUSE
 
     def _not_looked(self, failure: Failure) -> None:
         self._expected(failure)
         if not self._stopped and (self._again is None or not self._again.active()):
-            self._again = self._reactor.callLater(self._pause, self.look)
+            has_answered = isinstance(failure.value, DeviceError) and failure.value.sent
+            longest = LONGEST_PAUSE if has_answered else LONGEST_AWAY
+            self._again = self._reactor.callLater(min(self._pause, longest), self.look)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def _expected(self, failure: Failure) -> None:
@@ -134,10 +157,18 @@ class StandIn:
             self.log.failure("{scanner}: what it tells of itself", failure, scanner=self._scanner)
 
     def called(self, endpoint: str) -> None:
-        """The scanner writes its endpoint address like this."""
-        if self.own_endpoint is not None and self.own_endpoint.lower() == endpoint.lower() != self.own_endpoint:
+        """The scanner spells its endpoint address like this where it announces itself, or answers."""
+        if self.own_endpoint is not None and is_same(self.own_endpoint, endpoint):
+            self._has_called = True
+            if self.own_endpoint != endpoint:
+                self.own_endpoint = endpoint
+                self._on_change()
+
+    def _told_by_itself(self, endpoint: str | None) -> None:
+        """The scanner's metadata has this endpoint address; where discovery has told no spelling, that one is used."""
+        if endpoint is not None and (self.own_endpoint is None or (
+                is_same(self.own_endpoint, endpoint) and not self._has_called)):
             self.own_endpoint = endpoint
-            self._on_change()
 
     def stop(self) -> None:
         """Ask no more."""
@@ -153,22 +184,26 @@ class StandIn:
 
     def _learn(self, *, afresh: bool = False) -> Deferred[Described]:
         """What the scanner tells; it is asked once, however many wait, and however soon they leave."""
-        if self._known is not None and not afresh:
+        if self._known is not None and not (afresh or self._is_doubted):
             return succeed(self._known)
         waiting: Deferred[Described] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         if not self._asking:
-            self._asking = True
-            asking = Deferred.fromCoroutine(self._ask())
-            asking.addBoth(self._told, self._times_forgotten)
+            self._begin()
         return waiting
+
+    def _begin(self) -> None:
+        self._asking = True
+        self._asked += 1
+        asking = Deferred.fromCoroutine(self._ask())
+        asking.addBoth(self._told, self._times_forgotten, self._asked)
 
     async def _ask(self) -> tuple[Described, int]:
         told = await self._describe()
         try:
-            if self.own_endpoint is None and told.metadata is not None:
-                self.own_endpoint = host_endpoint(told.metadata)
-            endpoint = self.endpoint or derived_endpoint(self._scanner)
+            if told.metadata is not None:
+                self._told_by_itself(host_endpoint(told.metadata))
+            endpoint = identity_of(self.endpoint or derived_endpoint(self._scanner))
             return told, await self._version_of(endpoint, " ".join((
                 told.digest(), self._guise.suffix, self._guise.address)))
         except Exception:  # a store that can't be written to must not hide the scanner
@@ -176,7 +211,11 @@ class StandIn:
             version = self._version or 1
             return told, version if told.digest() == self._digest else version + 1
 
-    def _told(self, told: tuple[Described, int] | Failure, times_forgotten: int) -> None:
+    def _told(self, told: tuple[Described, int] | Failure, times_forgotten: int, number: int) -> None:
+        if number != self._asked:
+            if isinstance(told, Failure):
+                self._expected(told)
+            return  # it has been asked at another address since then
         self._asking = False
         is_old = times_forgotten != self._times_forgotten
         if isinstance(told, Failure):
@@ -185,6 +224,7 @@ class StandIn:
             answer, version = told
             if not is_old:
                 self._known, self._version, self._digest = answer, version, answer.digest()
+                self._is_doubted = False
         waiting, self._waiting[:] = list(self._waiting), []
         for one in waiting:
             one.callback(answer)  # a failure, too, goes the way that it should
@@ -204,10 +244,14 @@ class StandIn:
 
     @property
     def endpoint(self) -> str | None:
-        """Our endpoint address; None while the scanner's, which it is derived from, has still to be asked for."""
+        """Our endpoint address; None while the scanner's, which it is derived from, has still to be asked for.
+
+        Where the scanner's metadata does not tell it, ours is derived from the scanner's name here.
+        """
         if self.own_endpoint is not None:
             return self.own_endpoint if self._guise.same else derived_endpoint(self.own_endpoint)
-        return None if self._guise.has_device else derived_endpoint(self._scanner)
+        has_to_ask = self._guise.has_device and self._version is None
+        return None if has_to_ask else derived_endpoint(self._scanner)
 
     @property
     def service(self) -> TargetService | None:
@@ -250,6 +294,7 @@ class StandIn:
         scan = f"{here}/scan"
         suffix = self._guise.suffix
         if known.metadata is None:
-            return make_metadata(endpoint=endpoint, name=f"{known.name or self._scanner}{suffix}", info=known.info,
-                                 scan=scan)
-        return stand_in(known.metadata, endpoint=endpoint, scan=scan, hosts=self._hosts(), suffix=suffix)
+            return make_metadata(endpoint=endpoint, info=known.info, scan=scan,
+                                 name=f"{name_of(known.name, known.info, self._scanner)}{suffix}")
+        return stand_in(known.metadata, endpoint=endpoint, scan=scan, hosts=self._hosts(), suffix=suffix,
+                        name=self._scanner)

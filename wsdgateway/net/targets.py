@@ -175,6 +175,9 @@ class Targets:
 
     def heard(self, link: Link, message: Message, host: str, port: int) -> None:
         """Somebody on the link asks."""
+        if message.message_id is None:  # no answer could say what it is one to
+            self._dropped("malformed")
+            return
         seen = self._seen.get(link)
         if seen is None or not seen.is_new(message.message_id):
             return  # its repeat

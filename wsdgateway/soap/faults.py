@@ -62,6 +62,12 @@ def action_missing() -> Fault:
                  "The header wsa:Action is missing; send it with the operation's URI.", 400)
 
 
+def message_id_missing() -> Fault:
+    """WS-Addressing 2004/08, section 4.2: whoever expects an answer has to send a MessageID (section 3.1)."""
+    return Fault("Sender", "wsa:MessageInformationHeaderRequired",
+                 "The header wsa:MessageID is missing; send one with each Probe and Resolve.", 400)
+
+
 def action_not_supported(action: str) -> Fault:
     """WS-Addressing 2004/08, section 4.4."""
     return Fault("Sender", "wsa:ActionNotSupported",

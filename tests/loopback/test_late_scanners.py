@@ -1,0 +1,187 @@
+"""Scanners that are switched on late, or need a while to start: found when they answer, and announced only then."""
+
+from ipaddress import ip_interface
+
+import pytest
+import pytest_twisted
+from messages import envelope, get_scanner_elements, scanner_elements, subscribe
+from peers import Device, ask
+from test_events import until
+from test_standin import found, probe
+from twisted.internet.defer import ensureDeferred
+
+from wsdgateway.bridge.presence import derived_endpoint
+from wsdgateway.discovery.messages import Sequence, TargetService, read_message
+from wsdgateway.discovery.writing import write_hello
+from wsdgateway.net.interfaces import Interface
+from wsdgateway.net.multicast import Link
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.namespaces import WSDP, WSX, WXF
+
+UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
+GET = envelope(f"{WXF}/Get")
+DESCRIPTION = get_scanner_elements("ScannerDescription")
+SCAN = "/front-desk/scan"
+
+
+def metadata(scan=None):
+    """A device's metadata, with the address of its scan service where it has one."""
+    hosted = "" if scan is None else (
+        f"<d:Hosted><wsa:EndpointReference><wsa:Address>{scan}</wsa:Address></wsa:EndpointReference>"
+        "<d:Types>wscn:ScannerServiceType</d:Types></d:Hosted>")
+    return envelope(f"{WXF}/GetResponse", (
+        f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>'
+        f"{UUID}</wsa:Address></wsa:EndpointReference></d:Host>{hosted}</d:Relationship></m:Metadata>"))
+
+
+@pytest.fixture
+def late():
+    """A device that is not there before `await late.start(late.port)`; `late.scan` is where it says it can be asked."""
+    made = Device()
+
+    async def find_port():
+        await made.start()
+        await made.stop()
+
+    def take(asked):
+        action = read(asked.request.body).action
+        if action == f"{WXF}/Get":
+            asked.answer(metadata(made.scan))
+        elif action.endswith("/GetScannerElements"):
+            asked.answer(scanner_elements("ScannerDescription"))
+        else:
+            asked.answer(b"", b"503 Busy")
+
+    pytest_twisted.blockon(ensureDeferred(find_port()))
+    made.scan, made.handle = made.url, take
+    made.device_url = f"http://127.0.0.1:{made.port}/wsd"
+    yield made
+    pytest_twisted.blockon(ensureDeferred(made.stop()))
+
+
+@pytest.fixture
+def patience(monkeypatch):
+    """The gateway makes no second try by itself."""
+    for name in ("FIRST_PAUSE", "LONGEST_PAUSE", "LONGEST_AWAY"):
+        monkeypatch.setattr(f"wsdgateway.net.locator.{name}", 60.0)
+        monkeypatch.setattr(f"wsdgateway.net.standin.{name}", 60.0)
+
+
+async def tried(service):
+    """Until the first look at the scanner has come to nothing."""
+    await until(lambda: service.scanner.lookout._locator._timer is not None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, late, patience):
+    service = await gateway(None, scanner={"device": late.device_url, "events": "off"})
+    await tried(service)
+    assert await found(service, "/", probe()) == []
+    head, body = await ask(service.port, "/front-desk", GET)
+    assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")
+    await late.start(late.port)
+    head, _ = await ask(service.port, "/front-desk", GET)
+    assert head.status == 200
+    head, _ = await ask(service.port, SCAN, DESCRIPTION)
+    assert head.status == 200
+    assert await found(service, "/", probe()) == [
+        (derived_endpoint(UUID), f"http://127.0.0.1:{service.port}/front-desk")]
+
+
+@pytest.mark.parametrize("by", ["device", "uuid"])
+@pytest.mark.parametrize("message", [DESCRIPTION, subscribe("http://127.0.0.1:1/", events=["JobStatusEvent"])])
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience, monkeypatch, by, message):
+    monkeypatch.setattr("wsdgateway.net.lookout.LOOK_SECONDS", 0.05)
+    discovery = {"device_interfaces": ["lo"], "search": 60} if by == "uuid" else {}
+    service = await gateway(None, discovery=discovery, scanner={
+        **({"uuid": UUID} if by == "uuid" else {"device": late.device_url}), "events": "off"})
+    if by == "uuid":
+        await sighted(late)
+    await tried(service)
+    head, body = await ask(service.port, SCAN, DESCRIPTION)
+    assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")
+    await late.start(late.port)
+    for _ in range(50):
+        await ask(service.port, SCAN, message)
+        if service.scanner.bridge.device is not None:
+            break
+    assert service.scanner.bridge.device == late.url
+    head, _ = await ask(service.port, SCAN, DESCRIPTION)
+    assert head.status == 200
+
+
+async def sighted(late):
+    """The device says where it is, though it can't be asked yet."""
+    from twisted.internet import reactor
+
+    link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, asks=True, heard=lambda *said: None)
+    link.announce(write_hello(TargetService(UUID, (), (), (late.device_url,), 1), sequence=Sequence(1, 1),
+                              message_id="urn:uuid:late-1"))
+    await link.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_clients_that_ask_often_do_not_make_it_look_as_often(gateway, late, patience):
+    service = await gateway(None, scanner={"device": late.device_url, "events": "off"})
+    await tried(service)
+    late.handle = lambda asked: asked.answer(b"", b"503 Busy")
+    await late.start(late.port)
+    for _ in range(20):
+        await ask(service.port, SCAN, DESCRIPTION)
+    await until(lambda: late.requests)
+    assert len(late.requests) <= 2
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway, late, monkeypatch, is_ready):
+    from twisted.internet import reactor
+
+    for name in ("locator.LONGEST_PAUSE", "locator.LONGEST_AWAY", "standin.LONGEST_AWAY"):
+        monkeypatch.setattr(f"wsdgateway.net.{name}", 0.1)
+    told = []
+    ear = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, asks=False,
+               heard=lambda link, data, host, port, answer: told.append((
+                   read_message(data), service.scanner.bridge.device)))
+    try:
+        late.scan = late.url if is_ready else None
+        service = await gateway(None, scanner={"device": late.device_url, "events": "off"}, discovery={
+            "client_interfaces": ["lo"], "announce_rate": 10000})
+        await tried(service)
+        await late.start(late.port)
+        if not is_ready:  # it answers, and is no scanner yet
+            await until(lambda: len(late.requests) >= 3)
+            head, _ = await ask(service.port, "/front-desk", GET)
+            assert head.status == 500
+            assert await found(service, "/", probe()) == []
+            assert told == []
+            late.scan = late.url
+        await until(lambda: told)
+        message, where = told[0]
+        assert (message.name, message.content[0].endpoint, where) == ("Hello", derived_endpoint(UUID), late.url)
+        head, _ = await ask(service.port, SCAN, DESCRIPTION)
+        assert head.status == 200
+    finally:
+        await ear.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_whose_scan_service_has_moved_is_found_there_when_it_is_asked_again(gateway, late):
+    await late.start(late.port)
+    service = await gateway(None, scanner={"device": late.device_url, "events": "off"})
+    await until(lambda: service.scanner.bridge.device == late.url)
+    elsewhere = Device()
+    elsewhere.handle = late.handle
+    await elsewhere.start()
+    try:
+        late.scan = elsewhere.url
+        service.scanner.stand_in.forget()
+        await ask(service.port, "/front-desk", GET)
+        assert service.scanner.bridge.device == elsewhere.url
+        head, _ = await ask(service.port, SCAN, DESCRIPTION)
+        assert head.status == 200
+        assert elsewhere.requests
+    finally:
+        await elsewhere.stop()

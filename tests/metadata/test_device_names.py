@@ -1,0 +1,33 @@
+"""Names of devices for people, and addresses that are none."""
+
+import pytest
+
+from wsdgateway.metadata.messages import Labels
+from wsdgateway.metadata.names import is_address, name_of
+
+ADDRESSES = ["198.51.100.20", " 198.51.100.20 ", "198.51.100.20:80", "198.51.100.20/index.html", "2001:db8::20",
+             "[2001:db8::20]", "[2001:db8::20]:5358", "fe80::20%eth0", "http://198.51.100.20/",
+             "https://scanner.local:443",
+             "HTTP://[2001:db8::20]/x", "(198.51.100.20)", "<198.51.100.20>", "198.51.100.20, 2001:db8::20"]
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_an_address_is_no_name(text):
+    assert is_address(text)
+    assert Labels(friendly_name=text, model="Acme 3000").name == "Acme 3000"
+    assert Labels(friendly_name=text, model=text).name == ""
+    assert name_of(text, text, "front-desk") == "front-desk"
+
+
+@pytest.mark.parametrize("text", ["Acme 3000", "Acme (198.51.100.20)", "3000", "1.2.3", "KM000001", "Acme:3000",
+                                  "::", "a:b", "[x", "scanner.local", "198.51.100.20 copy room"])
+def test_what_says_more_is_one(text):
+    is_ip = text == "::"
+    assert is_address(text) is is_ip
+    assert Labels(friendly_name=text, model="Acme 3000").name == ("Acme 3000" if is_ip else text)
+
+
+def test_nothing_is_no_name():
+    assert not is_address("")
+    assert name_of("", " ", " Hall ") == "Hall"
+    assert Labels().name == ""

@@ -1,0 +1,37 @@
+"""The identity of an endpoint: which spellings of its address name the same device.
+
+WS-Discovery 2005/04, section 2.6 (APP_ENDPOINT); RFC 9562, section 4. Scanners write the same uuid as `urn:uuid:…` or
+`uuid:…`, in braces or without hyphens, and in either case.
+"""
+
+import re
+from uuid import UUID
+
+_PREFIXES = ("urn:uuid:", "uuid:")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_WITHOUT_HYPHENS = re.compile(r"[0-9a-f]{32}")
+
+
+def identity_of(endpoint: str) -> str:
+    """The one spelling by which an endpoint address is compared and kept: `urn:uuid:` and lower case for a uuid.
+
+    Any other address is compared without regard to case.
+    """
+    lower = endpoint.strip().lower()
+    prefix = next((one for one in _PREFIXES if lower.startswith(one)), "")
+    name = lower[len(prefix):].strip()
+    if name.startswith("{") and name.endswith("}"):
+        name = name[1:-1].strip()
+    if _WITHOUT_HYPHENS.fullmatch(name):
+        name = str(UUID(name))
+    return _PREFIXES[0] + name if prefix or _UUID.fullmatch(name) else lower
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two endpoint addresses name the same device."""
+    return one == other or identity_of(one) == identity_of(other)
+
+
+def is_uuid(endpoint: str) -> bool:
+    """Whether an endpoint address is a uuid, in any spelling."""
+    return _UUID.fullmatch(identity_of(endpoint).removeprefix(_PREFIXES[0])) is not None
