@@ -147,7 +147,7 @@ def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
     done = daemon.start("-n")
     assert done.returncode == 1
     assert done.stderr == (
-        f'gateway.toml: [admin] key = "gateway.key": allowed is a file that can be read ({folder}/gateway.key: '
+        f'gateway.toml: [admin] key = "gateway.key": must be a file that can be read ({folder}/gateway.key: '
         f'Permission denied to {USER})\n')
     (folder / "gateway.toml").chmod(0o600)
     done = daemon.start("-n")

@@ -118,7 +118,7 @@ def _unwritable(config: Config) -> Iterator[str]:
 def _operation(text: str) -> str:
     known = {name.lower(): name for name in OPERATIONS}
     if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed is one of {', '.join(OPERATIONS)}")
+        raise argparse.ArgumentTypeError(f"{text!r}: must be one of {', '.join(OPERATIONS)}")
     return known[text.lower()]
 
 
