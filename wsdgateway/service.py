@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.admin.access import Access
+from wsdgateway.admin.connections import AdminLimits
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.bridge.job import Job
@@ -49,6 +50,7 @@ from wsdgateway.storage.store import FinishedJob, IStore
 
 NOFILE = 65536
 CLIENTS_SHARE = 0.4  # of the files that may be open: the rest is for notifications, devices, the store and the log
+ADMIN_SHARE = 0.05
 
 _process = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
 _ids = count(int.from_bytes(os.urandom(4)))
@@ -121,7 +123,7 @@ class GatewayService(MultiService):
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds)
         access = Access(config.admin.token, config.admin.hosts, seconds)
-        self.site = AdminSite(reactor, overview, access, _process[9:17])
+        self.site = AdminSite(reactor, overview, access, _process[9:17], self._admin_limits(config))
         self._entrances = Entrances(reactor, config, self._door, self.site, wall, self._tried)
         self.listeners += self._entrances.listeners
         self.admin = self._entrances.admin
@@ -143,6 +145,14 @@ class GatewayService(MultiService):
                              "{files} files; LimitNOFILE in the systemd unit, or ulimit -n, raises that",
                              wanted=limits.connections, most=most, files=self._files)
         return Limits(limits.request_body, most, limits.keepalive_timeout, limits.header_timeout)
+
+    def _admin_limits(self, config: Config) -> AdminLimits:
+        """What clients of the admin site may use; its connections are no more than their share of the files either."""
+        most = min(config.admin.connections, max(1, int(self._files * ADMIN_SHARE)))
+        if most < config.admin.connections:
+            self.logger.warn("[admin] connections = {wanted}: {most} at most, since the system lets this process open "
+                             "{files} files", wanted=config.admin.connections, most=most, files=self._files)
+        return AdminLimits(most, config.limits.header_timeout, config.limits.keepalive_timeout)
 
     def _open_files(self) -> int:
         """How many files may be open at once; the process may have all that the system lets it."""
@@ -222,6 +232,7 @@ class GatewayService(MultiService):
         self._permission.change(allow.rule for allow in config.allow)
         self._quotas.change(**_quotas(config))
         self._policy.networks = config.events.client_networks
+        self.site.room.limits = self._admin_limits(config)
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
         self._bridging.apply(changes, self._finding.configure)
