@@ -10,7 +10,7 @@ from test_reload import File, said  # noqa: F401
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
 from wsdgateway.admin.attempts import CLIENT_BURST
-from wsdgateway.service import ADMIN_SHARE
+from wsdgateway.shares import ADMIN_SHARE
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"

@@ -194,7 +194,8 @@ class AdminSite(Site):
         problems = self._overview.problems()
         if problems:
             request.setResponseCode(503)
-        return "".join(f"{line}\n" for line in problems or ["ready"]).encode()
+        warnings = [f"warning: {line}" for line in self._overview.warnings()]
+        return "".join(f"{line}\n" for line in (*(problems or ["ready"]), *warnings)).encode()
 
     async def _metrics(self, request: Any) -> bytes:
         return self._overview.metrics.render()
