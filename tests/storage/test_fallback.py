@@ -203,7 +203,7 @@ async def test_what_a_repaired_file_lists_is_taken_up_before_anything_is_written
     assert await store.metadata_version("front-desk", "b") == 1800000000
     await store.close()
     subscriptions, at_scanners, adopted, jobs = await listed(file)
-    assert [one.identifier for one in subscriptions] == ["again", "a", "during"]
+    assert [one.identifier for one in subscriptions] == ["a", "again", "during"]
     assert {one.identifier: one.notify_to for one in at_scanners} == {
         "": "http://gw/front-desk/events/new", "a": "http://gw/front-desk/events/a"}
     assert adopted == [Adopted("urn:uuid:3", "one")] and jobs == ["1", "2"]

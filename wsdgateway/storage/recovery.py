@@ -158,7 +158,7 @@ class Recovery:
         content, jobs = self._memory.content, self._memory.take_jobs()
         self.file = file  # what is written from now on comes after that
         try:
-            await file.replace(content, jobs)
+            await file.bring_up_to_date(opened.content, content, jobs)
         except StoreError:
             for job in jobs:
                 await self._memory.add(job)

@@ -9,6 +9,7 @@ from wsdgateway.bridge.subscriptions import Subscription, Token
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.storage.store import Content
 
 Statement = tuple[str, tuple[object, ...]]
 
@@ -50,6 +51,28 @@ def saving(one: Subscription) -> Statement:
     return (f"INSERT INTO client_subscription VALUES ({', '.join('?' * len(values))}) ON CONFLICT (identifier) "
             "DO UPDATE SET expires_at = excluded.expires_at, panel = excluded.panel, "
             "destinations = excluded.destinations, tokens = excluded.tokens", values)
+
+
+def differences(listed: Content, content: Content) -> list[Statement]:
+    """What turns the one into the other. Subscriptions that are new come last, as in the content."""
+    identifiers = {one.identifier for one in content.subscriptions}
+    places = {(one.scanner, one.identifier) for one in content.held}
+    former, before = set(listed.subscriptions), set(listed.held)
+    return [
+        *(forgetting(one.identifier) for one in listed.subscriptions if one.identifier not in identifiers),
+        *(saving(one) for one in content.subscriptions if one not in former),
+        *(releasing(one.scanner, one.identifier) for one in listed.held
+          if (one.scanner, one.identifier) not in places),
+        *(holding(one) for one in content.held if one not in before),
+        # A name may have gone from one scanner to another.
+        *(("DELETE FROM adopted WHERE uuid = ?", (one.uuid,)) for one in listed.adopted
+          if one not in content.adopted),
+        *(("INSERT INTO adopted VALUES (?, ?)", (one.uuid, one.name)) for one in content.adopted
+          if one not in listed.adopted),
+        *(("REPLACE INTO stand_in VALUES (?, ?, ?)", version) for version in content.versions
+          if version not in listed.versions),
+        *([] if content.instance in (None, listed.instance) else [
+            ("DELETE FROM instance", ()), ("INSERT INTO instance VALUES (?)", (content.instance,))])]
 
 
 def read_subscription(row: tuple[Any, ...]) -> Subscription:

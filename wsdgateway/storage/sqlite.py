@@ -18,7 +18,16 @@ from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.storage.problems import LOGICAL, unusable
-from wsdgateway.storage.rows import Statement, forgetting, holding, read_held, read_subscription, releasing, saving
+from wsdgateway.storage.rows import (
+    Statement,
+    differences,
+    forgetting,
+    holding,
+    read_held,
+    read_subscription,
+    releasing,
+    saving,
+)
 from wsdgateway.storage.schema import connect_read_only, open_private, prepare, verify
 from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
 
@@ -99,16 +108,13 @@ class SqliteStore:
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         return self._all(_finished, _FINISHED, scanner)
 
-    def replace(self, content: Content, jobs: Iterable[FinishedJob]) -> Deferred[None]:
-        """List this instead of what there is, and add these finished jobs: all at once, or nothing of it."""
-        return self._run([
-            *((f"DELETE FROM {table}", ()) for table in (
-                "client_subscription", "device_subscription", "adopted", "stand_in", "instance")),
-            *(saving(one) for one in content.subscriptions), *(holding(one) for one in content.held),
-            *(("INSERT INTO adopted VALUES (?, ?)", (one.uuid, one.name)) for one in content.adopted),
-            *(("INSERT INTO stand_in VALUES (?, ?, ?)", version) for version in content.versions),
-            *([] if content.instance is None else [("INSERT INTO instance VALUES (?)", (content.instance,))]),
-            *(statement for job in jobs for statement in self._adding(job))])
+    def bring_up_to_date(self, listed: Content, content: Content, jobs: Iterable[FinishedJob]) -> Deferred[None]:
+        """Let it list that content instead of what is listed, and add these finished jobs: all at once, or nothing.
+
+        Only what differs is written: a folder that was full has little room.
+        """
+        return self._run([*differences(listed, content), *(
+            statement for job in jobs for statement in self._adding(job))])
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         return self._run([saving(subscription), *([] if held is None else [holding(held)])])
