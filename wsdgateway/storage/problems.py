@@ -14,7 +14,7 @@ LOGICAL = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceEr
 ROOM = 65536  # bytes: SQLite needs some pages for a transaction
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_KEEP = "nothing was changed. Move it away, or put a copy of it in its place"
+_KEEP = "nothing was changed. Move it away, or put a good copy in its place"
 
 
 def unusable(path: Path, error: Exception, *, look: bool = False) -> StoreError:

@@ -71,8 +71,8 @@ def _verified(connection: sqlite3.Connection, path: Path, newest: int) -> int:
             version <= 1 and tables != [_FIRST_TABLE][:version])):
         problem = f"its header says schema {version}, which its tables do not fit"
     if problem != "ok":
-        raise Unreadable(f"{path}: the store is damaged: {problem}; nothing was changed. Move it away, or put a copy "
-                         "of it in its place")
+        raise Unreadable(f"{path}: the store is damaged: {problem}; nothing was changed. Move it away, or put a "
+                         "good copy in its place")
     return version
 
 

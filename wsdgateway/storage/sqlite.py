@@ -240,7 +240,7 @@ def _read_all(connection: sqlite3.Connection, path: Path) -> Content:
         raise unusable(path, error, look=True) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Unreadable(f"{path}: a subscription in the store can't be read: {error}; nothing was changed. Move the "
-                         "file away, or put a copy of it in its place") from None
+                         "file away, or put a good copy in its place") from None
 
 
 def _content(connection: sqlite3.Connection) -> Content:

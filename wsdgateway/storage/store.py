@@ -1,6 +1,6 @@
 """What outlives the process: finished jobs, clients' subscriptions, and those held at scanners.
 
-One small interface; `memory` and `sqlite` implement it. The store stands behind the tables in memory: what is written
+One small interface; `memory`, `sqlite` and `fallback` implement it. The store stands behind the tables in memory: what is written
 here no status read ever waits for.
 """
 
