@@ -236,8 +236,8 @@ class GatewayService(MultiService):
                          sections=", ".join(f"[{name}]" for name in changes.sections) or "no section")
 
     def _not_loaded(self, failure: Failure) -> None:
-        self.logger.failure("what the store lists can't be taken up, so nothing is served; move the file away, or put a "
-                            "good copy in its place", failure)
+        self.logger.failure("what the store lists can't be taken up, so nothing is served; move the file away, or put "
+                            "a good copy in its place", failure)
         self._reactor.callLater(0, self._reactor.stop)
 
     def _tried(self) -> None:

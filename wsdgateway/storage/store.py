@@ -1,7 +1,7 @@
 """What outlives the process: finished jobs, clients' subscriptions, and those held at scanners.
 
-One small interface; `memory`, `sqlite` and `fallback` implement it. The store stands behind the tables in memory: what is written
-here no status read ever waits for.
+One small interface; `memory`, `sqlite` and `fallback` implement it. The store stands behind the tables in memory: no
+status read ever waits for what is written here.
 """
 
 import attrs
