@@ -1,5 +1,6 @@
 """The configuration: defaults, every kind of mistake, and the sample file."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -7,8 +8,21 @@ import attrs
 import pytest
 
 from wsdgateway.cli.main import main
+from wsdgateway.config.numbers import Number
 from wsdgateway.config.reading import ConfigError, find_config, make_config, read_config
-from wsdgateway.config.sections import Config
+from wsdgateway.config.sections import (
+    Admin,
+    Allow,
+    Cache,
+    Config,
+    Discovery,
+    Events,
+    ExchangeLog,
+    Gateway,
+    LimitsConfig,
+    Listen,
+    ScannerConfig,
+)
 
 SAMPLE = Path(__file__).parent.parent / "config" / "gateway.toml"
 LISTEN = {"endpoint": "tcp:5357"}
@@ -55,12 +69,15 @@ def test_the_least_that_is_needed():
 @pytest.mark.parametrize(("section", "key", "value", "allowed"), [
     ("gateway", "name", "", "text"), ("gateway", "name", 5, "text"), ("gateway", "state", "file:x", "sqlite:FILE"),
     ("gateway", "state", "sqlite:", "sqlite:FILE"), ("gateway", "colour", "red", "one of the keys name, state"),
-    ("cache", "max_age", 0, "above 0"), ("cache", "max_age", "30", "above 0"), ("cache", "max_age", True, "above 0"),
-    ("cache", "poll_interval", -1.0, "above 0"), ("cache", "poll_interval", float("nan"), "above 0"),
+    ("cache", "max_age", 0, "seconds between"), ("cache", "max_age", "30", "seconds between"),
+    ("cache", "max_age", True, "seconds between"), ("cache", "poll_interval", -1.0, "seconds between"),
+    ("cache", "poll_interval", float("nan"), "seconds between"),
     ("cache", "history", 1.5, "whole number"), ("cache", "history", 0, "whole number"),
-    ("cache", "elements", 0, "above 0"),
+    ("cache", "elements", 0, "seconds between"),
     ("events", "address", "198.51.100.5", "http://192.0.2.5:5357"),
-    ("events", "address", "http://198.51.100.5/x", "without a path"), ("events", "expires", float("inf"), "above 0"),
+    ("events", "address", "http://198.51.100.5/x", "without a path"),
+    ("events", "expires", float("inf"), "seconds between"), ("events", "expires", 1e12, "between 0.1 and 31536000"),
+    ("events", "client_expires", 1e-300, "between 0.1 and 31536000"),
     ("discovery", "device_interfaces", "eth0", "list of interfaces"),
     ("discovery", "client_interfaces", [5], "list of"),
     ("discovery", "adopt", 1, "true or false"), ("discovery", "proxy", "yes", "true or false"),
@@ -69,18 +86,69 @@ def test_the_least_that_is_needed():
     ("discovery", "exclude", [""], "list of uuids"), ("discovery", "directed", "x", "list of addresses"),
     ("discovery", "directed", ["ftp://x"], "list of addresses"), ("discovery", "directed", [5], "list of addresses"),
     ("discovery", "suffix", "x" * 65, "64 characters"), ("discovery", "suffix", "\n", "64 characters"),
-    ("discovery", "search", 0, "above 0"), ("discovery", "answer_rate", 0.5, "from 1 to 10000"),
-    ("discovery", "announce_rate", True, "from 1 to 10000"),
-    ("limits", "connections", 0, "whole number"), ("limits", "request_body", 5, "from 1024"),
+    ("discovery", "search", 0, "seconds between"), ("discovery", "answer_rate", 0.5, "between 1 and 10000"),
+    ("discovery", "announce_rate", True, "between 1 and 10000"),
+    ("limits", "connections", 0, "whole number"), ("limits", "request_body", 5, "between 1024 and"),
     ("exchange_log", "path", False, "text"), ("admin", "endpoint", "8357", "server endpoint"),
-    ("admin", "endpoint", 8357, "server endpoint"), ("admin", "endpoint", "tcp:99999", "up to 65535"),
+    ("admin", "endpoint", 8357, "server endpoint"), ("admin", "endpoint", "tcp:99999", "a port between 0 and 65535"),
     ("admin", "endpoint", "tcp:1:interface=nonsense", "IP address as interface"),
+    ("admin", "endpoint", "tcp:-1", "a port between 0 and 65535"),
+    ("admin", "endpoint", "tcp:1:backlog=1000000000000", "a backlog between 1 and 65535"),
+    ("admin", "endpoint", "ssl:1:backlog=-1:privateKey=k", "a backlog between 1 and 65535"),
+    ("admin", "endpoint", "unix:/run/x:backlog=0", "a backlog between 1 and 65535"),
+    ("admin", "endpoint", "unix:/run/x:mode=77777", "a mode between 0 and 7777"),
+    ("gateway", "state", "redis://h:99999", "a port between 1 and 65535"),
+    ("gateway", "state", "redis://h:6379/1000000000000", "a DB between 0 and 16383"),
+    ("events", "address", "http://198.51.100.5:99999", "http://192.0.2.5:5357"),
+    ("events", "client_networks", [int("f" * 5000, 16)], "list of networks"),
 ])
 def test_a_wrong_value_is_named(section, key, value, allowed):
     [line] = problems(**{section: {key: value}})
     assert line.startswith(f"g.toml: [{section}] {key} = ")
-    assert allowed in line.partition("allowed is ")[2]
+    assert allowed in line.partition(": must be ")[2]
     assert "\n" not in line
+
+
+SECTIONS = {"gateway": Gateway, "listen": Listen, "scanner": ScannerConfig, "cache": Cache, "events": Events,
+            "discovery": Discovery, "limits": LimitsConfig, "allow": Allow, "exchange_log": ExchangeLog,
+            "admin": Admin}
+NUMBERS = [(name, field) for name, kind in SECTIONS.items() for field in attrs.fields(kind)
+           if re.search(r"\b(int|float)\b", str(field.type)) and "bool" not in str(field.type)]
+
+
+def with_number(section, key, value):
+    """A whole configuration with this value of one key."""
+    whole = {"listen": [LISTEN], "scanner": [SCANNER]}
+    if section in ("listen", "scanner"):
+        return {**whole, section: [{**whole[section][0], key: value}]}
+    return {**whole, section: {key: value}}
+
+
+def test_the_walk_over_sections_misses_none():
+    assert set(SECTIONS) == {field.name for field in attrs.fields(Config)} - {"folder", "file"}
+    assert len(NUMBERS) >= 30
+    assert [one for kind in SECTIONS.values() for one in attrs.fields(kind)
+            if isinstance(one.default, int | float) and not isinstance(one.default, bool)
+            and one not in [field for _, field in NUMBERS]] == []
+
+
+@pytest.mark.parametrize(("section", "field"), NUMBERS, ids=lambda one: getattr(one, "name", one))
+def test_every_number_has_a_lower_and_an_upper_bound(section, field):
+    check = field.metadata["check"]
+    assert isinstance(check, Number)
+    assert 0 < check.lowest < check.highest < float("inf")
+    for good in (check.kind(check.lowest), check.kind(check.highest), *([0] if check.zero else ())):
+        make_config(with_number(section, field.name, good), "g.toml")
+    below, above = (check.lowest - 1, check.highest + 1) if check.kind is int else (
+        check.lowest * 0.9, check.highest * 1.1)
+    for bad in (below, above, 1e12, 1e300, 1e-300, -1, -0.5, True, False, "5", float("nan"), float("inf"),
+                float("-inf"), 10**5000, [], {}, *(() if check.zero else (0,))):
+        with pytest.raises(ConfigError) as caught:
+            make_config(with_number(section, field.name, bad), "g.toml")
+        [line] = caught.value.problems
+        assert re.match(rf"g\.toml: \[+{section}\]+ [a-z0-9 -]*{field.name} = \S+: must be ", line), line
+        lowest, highest = re.search(r"between ([\d.]+) and ([\d.]+)", line).groups()
+        assert (float(lowest), float(highest)) == (check.lowest, check.highest)
 
 
 @pytest.mark.parametrize(("key", "value"), [
@@ -103,7 +171,7 @@ def test_a_wrong_scanner_is_named(key, value):
 def test_a_scanner_has_one_address(more, key):
     [line] = problems(scanner=[{**SCANNER, **more}])
     assert f"front-desk {key} = " in line
-    assert "only one of scan, device and uuid" in line
+    assert "must be left out, for only one of scan, device and uuid" in line
 
 
 def test_a_scanner_needs_an_address_and_a_name():

@@ -146,8 +146,9 @@ class Bridging:
     def gone(self, names: set[str]) -> list[Scanner]:
         """Scanners of these names that are bridged no longer: what earlier starts have left of them is to be ended."""
         known = {scanner.name for scanner in self.scanners}
-        self._dismissed = [Scanner(ScannerOptions(name), self.around) for name in sorted(names - known)]
-        return self._dismissed
+        gone = [Scanner(ScannerOptions(name), self.around) for name in sorted(names - known)]
+        self._dismissed += gone
+        return gone
 
     def everyone(self) -> list[Scanner]:
         """All that have to be stopped in the end."""

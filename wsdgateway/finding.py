@@ -4,7 +4,7 @@ The configuration's `[discovery]`. What is heard on the scanners' side goes to t
 that is in no section may be adopted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -152,10 +152,22 @@ class Finding(Service):
         if not self._config.discovery.adopt:
             return
         await self._look_up()
+        await self._bridge_again(await self._store.adopted())
+
+    async def take_up(self, adopted: Iterable[Adopted]) -> None:
+        """Bridge scanners that earlier starts have adopted, although the store could not be read at the start."""
+        if not self._config.discovery.adopt:
+            return
+        for scanner in await self._bridge_again(adopted):
+            if self.running:
+                scanner.start()
+                self._started_one(scanner)
+
+    async def _bridge_again(self, adopted_before: Iterable[Adopted]) -> list[Scanner]:
         sections = [section for section in self._config.scanner if section.bridge]
         taken = {_identity(section) for section in sections}
         kept = []
-        for stored in await self._store.adopted():
+        for stored in adopted_before:
             adopted = Adopted(identity_of(stored.uuid), stored.name)
             is_kept = adopted.uuid not in taken and self._adopting.restore(adopted)
             if is_kept:
@@ -166,11 +178,13 @@ class Finding(Service):
             if is_kept and stored != adopted:
                 await self._store.adopt(adopted)
         names = {adopted.name for adopted in kept}
+        scanners = []
         for adopted in kept:
             if adopted.name in self._names():
                 adopted = Adopted(adopted.uuid, name_for(adopted.name, adopted.uuid, self._names() | names))
                 await self._store.adopt(adopted)
-            self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
+            scanners.append(self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid)))
+        return scanners
 
     def _adopt(self, adopted: Adopted) -> None:
         """Bridge a scanner that was found; as soon as its name is kept, so that it has the same after a restart."""

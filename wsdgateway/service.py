@@ -2,10 +2,10 @@
 
 import os
 import random
-import resource
 import time
 import uuid
 from collections.abc import Callable
+from collections.abc import Sequence as Several
 from itertools import count
 from typing import Any
 
@@ -17,9 +17,11 @@ from twisted.python.failure import Failure
 from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
+from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.job import Job
 from wsdgateway.bridge.permission import Permission
 from wsdgateway.bridge.quotas import Quotas
+from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.bridging import GONE, Bridging
 from wsdgateway.config.changes import compare
 from wsdgateway.config.reading import ConfigError, read_config
@@ -34,7 +36,6 @@ from wsdgateway.net.clientconnection import ClientConnection
 from wsdgateway.net.deadlines import within
 from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
-from wsdgateway.net.door import Limits
 from wsdgateway.net.frontdoor import FrontDoor
 from wsdgateway.net.listening import Listener
 from wsdgateway.net.names import Names
@@ -43,12 +44,12 @@ from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.net.surroundings import Surroundings
 from wsdgateway.net.targets import Voice
 from wsdgateway.recording import Recording
+from wsdgateway.shares import admin_limits, client_limits, open_files
+from wsdgateway.storage.fallback import FallbackStore
 from wsdgateway.storage.memory import MemoryStore
-from wsdgateway.storage.sqlite import SqliteStore
-from wsdgateway.storage.store import FinishedJob, IStore
+from wsdgateway.storage.store import Content, FinishedJob, IStore
 
-NOFILE = 65536
-CLIENTS_SHARE = 0.4  # of the files that may be open: the rest is for notifications, devices, the store and the log
+TAKE_UP_SECONDS = 15.0  # for subscriptions at scanners to be ended, before the store that lists them is written to
 
 _process = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
 _ids = count(int.from_bytes(os.urandom(4)))
@@ -94,7 +95,7 @@ class GatewayService(MultiService):
         self._quotas = Quotas(**_quotas(config))
         self._reception = Reception(accounts, new_id=new_id, directed=directed, permission=self._permission,
                                     quotas=self._quotas)
-        self._files = self._open_files()
+        self._files = open_files()
         self._deliveries = Deliveries(reactor, self._files // 2)
         self._policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._entrances.own_addresses())
@@ -113,15 +114,15 @@ class GatewayService(MultiService):
         for scanner in config.scanner:
             if scanner.bridge:
                 self._bridging.bridge(scanner)
-        self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=self._limits(config),
+        self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
                                respond=self._reception.respond, refused=self._refused,
                                base=lambda host, port: self._entrances.base(host, port), log=log,
                                quotas=self._quotas, denied=self._denied)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
-                            wall, seconds)
+                            wall, seconds, self._warnings)
         access = Access(config.admin.token, config.admin.hosts, seconds)
-        self.site = AdminSite(reactor, overview, access, _process[9:17])
+        self.site = AdminSite(reactor, overview, access, _process[9:17], admin_limits(config, self._files))
         self._entrances = Entrances(reactor, config, self._door, self.site, wall, self._tried)
         self.listeners += self._entrances.listeners
         self.admin = self._entrances.admin
@@ -134,28 +135,18 @@ class GatewayService(MultiService):
         """For the next discovery message. WS-Discovery 2005/04, section 7: a later start has a larger InstanceId."""
         return Sequence(self._instance_id, next(self._messages))
 
-    def _limits(self, config: Config) -> Limits:
-        """What clients may use: as configured, and never so many connections that nothing is left for anybody else."""
-        limits = config.limits
-        most = min(limits.connections, int(self._files * CLIENTS_SHARE))
-        if most < limits.connections:
-            self.logger.warn("[limits] connections = {wanted}: {most} at most, since the system lets this process open "
-                             "{files} files; LimitNOFILE in the systemd unit, or ulimit -n, raises that",
-                             wanted=limits.connections, most=most, files=self._files)
-        return Limits(limits.request_body, most, limits.keepalive_timeout, limits.header_timeout)
-
-    def _open_files(self) -> int:
-        """How many files may be open at once; the process may have all that the system lets it."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft != hard:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        return NOFILE if hard == resource.RLIM_INFINITY else min(hard, NOFILE)
-
     def _open_store(self) -> IStore:
         kind, _, where = self.config.gateway.state.partition(":")
         if kind == "sqlite":
-            return SqliteStore(self._reactor, self.config.folder / where, self.config.cache.history)
+            store = FallbackStore(self._reactor, self.config.folder / where, self.config.cache.history, self._wall)
+            store.take_up_with(self._take_up)
+            return store
         return MemoryStore(self.config.cache.history)
+
+    def _warnings(self) -> list[str]:
+        """What is wrong, although clients are served; for people."""
+        warning = self.store.warning()
+        return [] if warning is None else [warning]
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
@@ -174,26 +165,39 @@ class GatewayService(MultiService):
         """What the store has, before anybody can ask for it; then the doors open."""
         self._instance_id = await self.store.next_instance(int(self._wall()))
         await self._finding.load()
-        subscriptions, held = await self.store.subscriptions(), await self.store.held()
-        names = {one.scanner for one in subscriptions} | {one.scanner for one in held}
-        dismissed = self._bridging.gone(names)
-        for scanner in (*self.scanners, *dismissed):
-            scanner.restore([one for one in subscriptions if one.scanner == scanner.name],
-                            [one for one in held if one.scanner == scanner.name])
-        for scanner in dismissed:
-            scanner.dismiss(GONE)
+        self._restore(await self.store.subscriptions(), await self.store.held())
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
 
+    def _restore(self, subscriptions: Several[Subscription], held: Several[Held]) -> list[Deferred[None]]:
+        """Hand each scanner what the store lists of it.
+
+        Each fires when a subscription that nobody goes on with has been ended at its scanner, or that was tried.
+        """
+        names = {one.scanner for one in subscriptions} | {one.scanner for one in held}
+        dismissed = self._bridging.gone(names)
+        endings = [ending for scanner in (*self.scanners, *dismissed) for ending in scanner.restore(
+            [one for one in subscriptions if one.scanner == scanner.name],
+            [one for one in held if one.scanner == scanner.name])]
+        for scanner in dismissed:
+            endings.extend(scanner.dismiss(GONE))
+        return endings
+
+    async def _take_up(self, content: Content) -> None:
+        """The store can be read, which it could not at the start: go on with what it lists, and end the rest."""
+        await self._finding.take_up(content.adopted)
+        await within(self._reactor, TAKE_UP_SECONDS, self._restore(content.subscriptions, content.held))
+
     # The configuration, read again.
 
     def reload(self) -> None:
-        """What SIGHUP asks for: the exchange log's file opened anew, the configuration read again.
+        """What SIGHUP asks for: the exchange log's file opened anew, the store tried, the configuration read again.
 
         A mistake is said, and nothing changes. It waits for scanners that are still ending since the last time.
         """
         self.recording.reopen()
+        self.store.retry()
         if self.config.file and self.running and self._loading is not None and self._reloading is None:
             self._reloading = Deferred.fromCoroutine(self._reload())
             self._reloading.addErrback(lambda failure: self.logger.failure("while reading the configuration", failure))
@@ -217,11 +221,12 @@ class GatewayService(MultiService):
         for line in (*changes.config.remarks(), *changes.later):
             self.logger.warn("{line}", line=line)
         config = self.config = changes.config
-        self._door.limits = self._limits(config)
+        self._door.limits = client_limits(config, self._files)
         self._entrances.configure(config)
         self._permission.change(allow.rule for allow in config.allow)
         self._quotas.change(**_quotas(config))
         self._policy.networks = config.events.client_networks
+        self.site.room.limits = admin_limits(config, self._files)
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
         self._bridging.apply(changes, self._finding.configure)
@@ -231,8 +236,8 @@ class GatewayService(MultiService):
                          sections=", ".join(f"[{name}]" for name in changes.sections) or "no section")
 
     def _not_loaded(self, failure: Failure) -> None:
-        self.logger.failure("the store can't be read, so nothing is served; move the file away or put a copy of it in "
-                            "its place", failure)
+        self.logger.failure("what the store lists can't be taken up, so nothing is served; move the file away, or put "
+                            "a good copy in its place", failure)
         self._reactor.callLater(0, self._reactor.stop)
 
     def _tried(self) -> None:
@@ -248,8 +253,10 @@ class GatewayService(MultiService):
         status = job.status
         assert status is not None
         self._quotas.job_ended(scanner, status.job_id)
-        self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons, status.scans_completed,
-                                   status.created, status.completed, self._wall()))
+        adding = self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons,
+                                            status.scans_completed, status.created, status.completed, self._wall()))
+        adding.addErrback(lambda failure: self.logger.failure(
+            "a finished job of {scanner} could not be stored", failure, scanner=scanner))
 
     def _denied(self, reason: str, client: str) -> None:
         """A connection is one too many, of a client's or of all, or came too often, or to nothing."""

@@ -115,7 +115,7 @@ def test_the_gateways_word_for_a_scanner_that_it_can_not_reach_is_known_for_what
 @pytest.mark.parametrize(("arguments", "said"), [
     (["scan"], "URL"), (["scan", "http://h/x", "--source", "film"], "invalid choice"),
     (["scan", "http://h/x", "--resolution", "0"], "number of dots an inch"),
-    (["scan", "http://h/x", "--wait", "-1"], "number of seconds from 0 to 3600"),
+    (["scan", "http://h/x", "--wait", "-1"], "must be a number of seconds between 0 and 3600"),
     (["scan", "http://h/x", "--wait", "nan"], "number of seconds"),
     (["scan", "http://h/x", "--color", "pink"], "invalid choice"),
     (["scan", "http://h/x", "--format", "xps"], "invalid choice")])
@@ -132,7 +132,7 @@ def test_a_wrong_option_ends_with_status_2_and_a_line(capsys, arguments, said):
 def test_a_wrong_url_ends_with_status_2_and_a_line(capsys, url):
     assert main(["scan", url]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert "allowed is the http:// or https:// URL" in line
+    assert "must be the http:// or https:// URL" in line
     assert line.isprintable()
 
 

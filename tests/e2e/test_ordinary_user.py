@@ -147,7 +147,7 @@ def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
     done = daemon.start("-n")
     assert done.returncode == 1
     assert done.stderr == (
-        f'gateway.toml: [admin] key = "gateway.key": allowed is a file that can be read ({folder}/gateway.key: '
+        f'gateway.toml: [admin] key = "gateway.key": must be a file that can be read ({folder}/gateway.key: '
         f'Permission denied to {USER})\n')
     (folder / "gateway.toml").chmod(0o600)
     done = daemon.start("-n")
@@ -155,30 +155,33 @@ def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
     assert done.stderr == f"gateway.toml: the file can't be read: Permission denied to {USER}\n"
 
 
-def test_a_state_folder_that_is_not_the_users_is_one_line(daemon, folder):
+def test_a_state_folder_that_is_not_the_users_is_said_and_scanning_goes_on(daemon, folder, until):
     (folder / "roots").mkdir(mode=0o755)
-    daemon.write(state="sqlite:roots/gateway.sqlite")
-    done = daemon.start("-n")
-    assert done.returncode == 1
-    [line] = done.stderr.splitlines()
     where = folder / "roots" / "gateway.sqlite"
-    assert line.startswith(
-        f"gateway.toml: [gateway] state = sqlite:roots/gateway.sqlite: {where}: the store can't be used: ")
-    assert f"writable for the user {USER}" in line
+    daemon.write(state="sqlite:roots/gateway.sqlite")
+    assert daemon.start().returncode == 0
+    until(lambda: "subscribed to its events" in daemon.said)
+    assert f"{where}: the store can't be used: " in daemon.said and f"writable for the user {USER}" in daemon.said
     assert list((folder / "roots").iterdir()) == []
     # The file alone is not enough: SQLite makes another beside it.
     where.touch()
     os.chown(where, pwd.getpwnam(USER).pw_uid, -1)
-    done = daemon.start("-n")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1 and "writable for the user" in done.stderr
+    os.kill(daemon.pid, signal.SIGHUP)
+    until(lambda: "changes in no section" in daemon.said)
+    assert "the store is used again" not in daemon.said
+    os.chown(folder / "roots", pwd.getpwnam(USER).pw_uid, -1)
+    until(lambda: "the store is used again" in daemon.said, 40.0)
 
 
-def test_a_file_that_root_has_left_is_one_line(daemon, folder):
+def test_a_file_that_root_has_left_is_said_and_used_when_it_is_the_users(daemon, folder, until):
     (folder / "gateway.sqlite").touch(0o600)
-    done = daemon.start("-n")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1 and "Permission denied" in done.stderr
+    assert daemon.start().returncode == 0
+    until(lambda: "subscribed to its events" in daemon.said)
+    assert "gateway.sqlite: the store can't be used: " in daemon.said and "Permission denied" in daemon.said
+    assert (folder / "gateway.sqlite").stat().st_size == 0
+    os.chown(folder / "gateway.sqlite", pwd.getpwnam(USER).pw_uid, -1)
+    os.kill(daemon.pid, signal.SIGHUP)
+    until(lambda: "the store is used again" in daemon.said)
 
 
 def test_a_user_that_does_not_exist_is_one_line(daemon):

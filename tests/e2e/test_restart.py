@@ -73,7 +73,7 @@ def listener():
 class Site:
     """A virtual scanner and a gateway that can be ended and started again."""
 
-    def __init__(self, twistd, folder):
+    def __init__(self, twistd, folder, more=""):
         self.twistd = twistd
         self.scanner, self.port, self.admin = free_port(), free_port(), free_port()
         (folder / "scanner.toml").write_text(
@@ -82,7 +82,7 @@ class Site:
         (folder / "gateway.toml").write_text(
             f'[[listen]]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n'
             f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{self.scanner}/WDP/SCAN"\n'
-            f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
+            f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n{more}')
         self.device = twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
         self.start()
 

@@ -157,7 +157,7 @@ def test_a_store_that_is_no_database_ends_twistd_with_a_line(tmp_path):
 
 
 @pytest.mark.parametrize(("url", "status", "message"), [
-    ("http://127.0.0.1:1/x", 3, "does not answer"), ("ftp://x/", 2, "allowed is"), ("http://", 2, "allowed is")])
+    ("http://127.0.0.1:1/x", 3, "does not answer"), ("ftp://x/", 2, "must be"), ("http://", 2, "must be")])
 def test_scan_says_what_went_wrong(tmp_path, url, status, message):
     done = subprocess.run([program("wsdgateway"), "scan", url, "-o", "page.jpg"], cwd=tmp_path, capture_output=True,
                           text=True, timeout=60)

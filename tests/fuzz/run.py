@@ -35,7 +35,7 @@ def main():
     from mutation import CORPUS
     from targets import TARGETS
     if options.target not in TARGETS:
-        parser.error(f"{options.target}: allowed is one of {', '.join(TARGETS)}")
+        parser.error(f"{options.target}: must be one of {', '.join(TARGETS)}")
     options.corpus = options.corpus or CORPUS / options.target
     if options.plain or find_spec("atheris") is None:
         return _random(options, TARGETS[options.target])

@@ -97,9 +97,8 @@ async def test_an_event_reaches_who_wants_it_with_its_own_headers(bridged, sink)
     assert told.message_id not in (None, "urn:uuid:event-1", jobs.told[0].message_id)
     assert nothing.told == []
     assert service.device.soap.asked["Subscribe"] == 1
-    text = service.metrics.render().decode()
-    assert 'wsdgateway_subscriptions{scanner="front-desk",side="client"} 3.0' in text
-    assert 'wsdgateway_deliveries_total{outcome="ok",scanner="front-desk"} 2.0' in text
+    assert b'wsdgateway_subscriptions{scanner="front-desk",side="client"} 3.0' in service.metrics.render()
+    await until(lambda: b'deliveries_total{outcome="ok",scanner="front-desk"} 2.0' in service.metrics.render())
 
 
 @pytest_twisted.ensureDeferred
@@ -510,7 +509,7 @@ async def test_who_registers_the_same_names_again_gets_the_same_tokens_and_no_se
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     assert len(listener.told) == 1
     assert await service.store.subscriptions() == []
-    assert [held.identifier for held in await service.store.held()] == [""]
+    await until(lambda: [held.identifier for held in service.store.held().result] == [""])
 
 
 @pytest_twisted.ensureDeferred
@@ -758,7 +757,7 @@ async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridge
     service.scanner._recovered(False)
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     await until(lambda: service.scanner.panel._leaving[0].is_gone)
-    assert [held.identifier for held in await service.store.held()] == [""]
+    await until(lambda: [held.identifier for held in service.store.held().result] == [""])
 
 
 @pytest_twisted.ensureDeferred
@@ -802,7 +801,7 @@ async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway,
     service.scanner._recovered(False)
     await until(lambda: service.scanner.panel._leaving[0].is_gone)
     assert scanner.actions[-1] == "Unsubscribe"
-    assert [held.identifier for held in await service.store.held()] == [""]
+    await until(lambda: [held.identifier for held in service.store.held().result] == [""])
 
 
 @pytest_twisted.ensureDeferred

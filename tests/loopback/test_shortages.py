@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThread
 
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.net import sinks
-from wsdgateway.service import CLIENTS_SHARE
+from wsdgateway.shares import CLIENTS_SHARE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 

@@ -3,12 +3,14 @@
 import re
 from io import BytesIO
 
+import attrs
 import pytest
 from lxml import etree
 from messages import SCAN, create_scan_job, envelope, get_job_elements
 from PIL import Image
 from twisted.internet.task import Clock
 
+from wsdgateway.config.numbers import Number
 from wsdgateway.discovery.messages import message_in
 from wsdgateway.discovery.writing import write_probe, write_resolve
 from wsdgateway.metadata.messages import scan_service_addresses
@@ -240,12 +242,26 @@ def test_pages_are_the_same_for_the_same_arguments_and_differ_by_number():
 
 
 @pytest.mark.parametrize(("table", "message"), [
-    ({"colour": 1}, "allowed are the keys"), ({"feeder_pages": "x"}, "type int"), ({"page_seconds": -1}, "from 0"),
-    ({"events": "some"}, "one of"), ({"refill": 1}, "type bool"), ({"feeder_pages": True}, "type int"),
-    ({"name": ""}, "1 to 127 characters"), ({"name": "x" * 128}, "1 to 127 characters")])
+    ({"colour": 1}, "must be one of the keys"), ({"feeder_pages": "x"}, "between 0 and 100000"),
+    ({"page_seconds": -1}, r"between 0\.001 and 3600, or 0 for no wait"), ({"events": "some"}, "one of"),
+    ({"refill": 1}, "true or false"), ({"feeder_pages": True}, "whole number"), ({"uuid": "x"}, "without urn:uuid:"),
+    ({"endpoint": "tcp:99999"}, "between 0 and 65535"), ({"scopes": "x"}, "list of texts"),
+    ({"endpoint": "ssl:1:privateKey=none.pem"}, "No such file"), ({"name": 5}, "must be a text of 1 to 127"),
+    ({"name": ""}, "1 to 127 characters"), ({"name": "x" * 128}, "1 to 127 characters"),
+    ({"connections": int("f" * 5000, 16)}, r"= \.\.\.: must be a whole number")])
 def test_settings_are_checked(table, message):
     with pytest.raises(SettingsError, match=message):
         make_settings(table, "s.toml")
+
+
+@pytest.mark.parametrize("field", [field for field in attrs.fields(Settings) if field.type in (int, float)],
+                         ids=lambda field: field.name)
+def test_every_number_of_the_settings_has_bounds(field):
+    check = field.metadata["check"]
+    assert isinstance(check, Number) and 0 <= check.lowest < check.highest <= 2**32
+    for bad in (1e12, 1e-300, -1, True, float("nan"), float("inf"), check.highest + 1):
+        with pytest.raises(SettingsError, match=rf"s\.toml: \[scanner\] {field.name} = .*: must be .* between "):
+            make_settings({field.name: bad}, "s.toml")
 
 
 def test_settings_from_a_file(tmp_path):

@@ -16,6 +16,7 @@ from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.storage import schema
+from wsdgateway.storage.fallback import FallbackStore
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import FinishedJob, StoreError
@@ -25,11 +26,15 @@ def job(number, scanner="front-desk"):
     return FinishedJob(scanner, str(number), "Completed", ("None", "x"), number, None, "2026-11-22T10:00:00Z", 1.5)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "fallback", "without-file"])
 def store(request, tmp_path):
     from twisted.internet import reactor
 
-    made = MemoryStore(3) if request.param == "memory" else SqliteStore(reactor, tmp_path / "s.sqlite", 3)
+    file = tmp_path / "s.sqlite"
+    if request.param == "without-file":
+        file.write_bytes(b"nonsense" * 100)
+    made = MemoryStore(3) if request.param == "memory" else SqliteStore(reactor, file, 3) if (
+        request.param == "sqlite") else FallbackStore(reactor, file, 3, lambda: 0.0)
     yield made
     pytest_twisted.blockon(made.close())
 
@@ -212,7 +217,7 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path):
     file = tmp_path / "s.sqlite"
     file.write_bytes(b"this is not a database, it is something of value" * 100)
     before = file.read_bytes()
-    with pytest.raises(StoreError, match=r"s\.sqlite: the store can't be used"):
+    with pytest.raises(StoreError, match=r"s\.sqlite: the store is damaged: file is not a database; nothing"):
         SqliteStore(None, file, 3)
     assert file.read_bytes() == before
 
@@ -281,11 +286,11 @@ def test_a_file_that_another_gateway_has_is_not_touched(tmp_path):
 
 @pytest_twisted.ensureDeferred
 async def test_what_discovery_keeps(store):
-    assert await store.metadata_version("front-desk", "a") == 1
-    assert await store.metadata_version("front-desk", "a") == 1
-    assert await store.metadata_version("front-desk", "b") == 2
-    assert await store.metadata_version("other", "b") == 1
-    assert await store.metadata_version("front-desk", "a") == 3
+    first = await store.metadata_version("front-desk", "a")
+    assert await store.metadata_version("front-desk", "a") == first
+    assert await store.metadata_version("front-desk", "b") == first + 1
+    assert await store.metadata_version("other", "b") == first
+    assert await store.metadata_version("front-desk", "a") == first + 2
     one, two = Adopted("urn:uuid:1", "one"), Adopted("urn:uuid:2", "two")
     await store.adopt(two)
     await store.adopt(one)

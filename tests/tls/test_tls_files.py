@@ -108,7 +108,7 @@ def test_ssl_endpoint_strings_that_can_not_be_used(tmp_path, text):
     with pytest.raises(BadEndpoint):
         read_ssl(text)
     [line] = problems(tmp_path, listen=[{"endpoint": text}])
-    assert "[[listen]] 1 endpoint" in line and "allowed is" in line
+    assert "[[listen]] 1 endpoint" in line and "must be" in line
 
 
 def test_both_forms_lead_to_the_same_files(tmp_path, server):
@@ -124,7 +124,8 @@ def test_both_forms_lead_to_the_same_files(tmp_path, server):
     ({"certificate": "server.pem", "key": "server.pem"}, "key", "private key in PEM"),
     ({"certificate": "server.pem"}, "key", "private key in PEM"),
     ({"certificate": "server.pem", "key": "server.key", "client_ca": "server.key"}, "client_ca", "certificate in PEM"),
-    ({"key": "server.key"}, "key", "only with certificate"), ({"client_ca": "x"}, "client_ca", "only with certificate"),
+    ({"key": "server.key"}, "key", "stands only with certificate"),
+    ({"client_ca": "x"}, "client_ca", "stands only with certificate"),
     ({"certificate": "server.pem", "key": "server.key", "advertise": "http://x"}, "advertise", "https address"),
     ({"endpoint": "unix:/x", "certificate": "server.pem"}, "certificate", "begins with tcp:"),
     ({"endpoint": "ssl:1:privateKey=server.key:certKey=server.pem", "key": "k"}, "key", "names its files itself"),
@@ -132,7 +133,7 @@ def test_both_forms_lead_to_the_same_files(tmp_path, server):
 def test_what_is_wrong_with_a_listener_is_named(tmp_path, server, section, key, allowed):
     [line] = problems(tmp_path, listen=[{**LISTEN, **section}])
     assert f"[[listen]] 1 {key} = " in line
-    assert allowed in line.partition("allowed is ")[2]
+    assert allowed in line.partition(": must be ")[2]
 
 
 PIN = "sha256/" + "A" * 43 + "="
@@ -147,7 +148,7 @@ PIN = "sha256/" + "A" * 43 + "="
     ({"insecure": "yes"}, "insecure", "true or false")])
 def test_what_is_wrong_with_the_trust_in_a_scanner_is_named(tmp_path, section, key, allowed):
     [line] = problems(tmp_path, scanner=[{"name": "a", "scan": "https://127.0.0.1/scan", **section}])
-    assert f" {key} = " in line and allowed in line.partition("allowed is ")[2]
+    assert f" {key} = " in line and allowed in line.partition(": must be ")[2]
 
 
 def test_whoever_is_believed_unseen_is_remarked(tmp_path):

@@ -10,25 +10,43 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import ip_address
+from math import ceil
 
 import attrs
 
+from wsdgateway.admin.attempts import Attempts
 from wsdgateway.bridge.permission import plain_address
 
 SESSION_SECONDS = 12 * 3600.0
 MAX_SESSIONS = 1000
 COOKIE = b"wsdgateway_session"
+_ADVICE = "send it as Authorization: Bearer, or log in at /login."
 _PORT = re.compile(r":\d*\Z")
 _BRACKETED = re.compile(r"\[([0-9a-f:.]+)(?:%25[\w.-]+)?\](?::\d*)?")
 
 
 @attrs.frozen
 class Denied:
-    """Why an address is not answered: a status, and what to do. `login`: the form would help."""
+    """Why an address is not answered: a status, and what to do.
+
+    `login`: the form would help. `retry_after` is in seconds. `wrong_token`: one was shown, and checked.
+    """
 
     status: int
     reason: str
     login: bool = False
+    retry_after: int | None = None
+    wrong_token: bool = False
+
+
+_MISSING = Denied(401, f"The token is missing; {_ADVICE}", login=True)
+_WRONG = Denied(401, f"The token is wrong; {_ADVICE}", login=True, wrong_token=True)
+
+
+def _bearer(authorization: bytes | None) -> bytes | None:
+    """The token of an Authorization field; None without one."""
+    scheme, _, given = (authorization or b"").partition(b" ")
+    return given.strip() if scheme.lower() == b"bearer" and given.strip() else None
 
 
 class Access:
@@ -38,6 +56,7 @@ class Access:
         self.token = token
         self.hosts = frozenset(("localhost", *hosts))
         self._seconds = seconds
+        self._attempts = Attempts()
         self._sessions: OrderedDict[str, float] = OrderedDict()
 
     def check_host(self, host: bytes | None) -> Denied | None:
@@ -56,16 +75,32 @@ class Access:
             if client is None or _is_loopback(client):
                 return None
             return Denied(403, "Only this host is answered here. To allow others, set [admin] token.")
-        if authorization is not None:
-            scheme, _, given = authorization.partition(b" ")
-            if scheme.lower() == b"bearer" and self.is_token(given.strip()):
-                return None
         if session is not None and self._is_live(session.decode("latin-1")):
             return None
-        return Denied(401, "The token is missing or wrong; send it as Authorization: Bearer, or log in at /login.",
-                      login=True)
+        bearer = _bearer(authorization)
+        return _MISSING if bearer is None else self.check_token(client, bearer)
 
-    def is_token(self, given: bytes) -> bool:
+    def still_allows(self, client: str | None, authorization: bytes | None, session: bytes | None) -> bool:
+        """The same for a client that was let in before; what it has shown then is no new attempt."""
+        if self.token is None:
+            return self.check_client(client, None, None) is None
+        bearer = _bearer(authorization)
+        return (session is not None and self._is_live(session.decode("latin-1"))) or (
+            bearer is not None and self._is_token(bearer))
+
+    def check_token(self, client: str | None, given: bytes) -> Denied | None:
+        """Whether that is the token. A client that has shown too many wrong ones must wait before one is looked at."""
+        now = self._seconds()
+        wait = self._attempts.wait(client, now)
+        if wait > 0.0:
+            return Denied(429, f"Too many wrong tokens; try again in {ceil(wait)} s.", retry_after=ceil(wait))
+        if self._is_token(given):
+            self._attempts.succeeded(client)
+            return None
+        self._attempts.failed(client, now)
+        return _WRONG
+
+    def _is_token(self, given: bytes) -> bool:
         """Whether that is the token, in the same time whatever it is."""
         return self.token is not None and hmac.compare_digest(given, self.token.encode())
 
@@ -92,6 +127,7 @@ class Access:
         """Another token, or other names: with another token every session is over."""
         if token != self.token:
             self._sessions.clear()
+            self._attempts.forget()
         self.token = token
         self.hosts = frozenset(("localhost", *hosts))
 

@@ -21,6 +21,8 @@ from wsdgateway.scan.jobstatus import JobStatus
 class Overview:
     """The gateway as the admin site sees it. `stored` gives the finished jobs of a scanner from before this start.
 
+    `warnings` says what is wrong although clients are served.
+
     `wall` is in seconds since 1970, `seconds` the clock of the job tables.
     """
 
@@ -32,6 +34,7 @@ class Overview:
     stored: Callable[[str], Deferred[list[Any]]]
     wall: Callable[[], float]
     seconds: Callable[[], float]
+    warnings: Callable[[], list[str]] = list
 
     def problems(self) -> list[str]:
         """Why the gateway is not ready; empty if it is."""

@@ -71,6 +71,10 @@ class _OverviewPage(Element):
         return tag("Not ready: " + "; ".join(problems), class_="problem")
 
     @renderer
+    def warnings(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(*[tags.p("Warning: ", line, class_="warning") for line in self._overview.warnings()])
+
+    @renderer
     def scanners(self, request: IRequest, tag: Tag) -> Tag:
         described = self._overview.describe_scanners()
         return tag(*map(_card, described)) if described else tag(tags.p("No scanner is configured, or was found."))

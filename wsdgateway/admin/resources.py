@@ -83,11 +83,27 @@ class Folder(Resource):
         return self._missing.render(request)
 
 
+class Said(Made):
+    """What is said whatever the method: that nothing is there, or that somebody may not."""
+
+    def render(self, request: Request) -> int:
+        return self._answer(request, self._make)
+
+
 class BoundedRequest(Request):
-    """A request whose form is bounded: the site is asked, it is not told anything."""
+    """A request whose body is bounded, and says its length; else 413 or 411. RFC 9110 sections 15.5.12 and 15.5.14."""
+
+    channel: Any
+    _refused = False
 
     def gotLength(self, length: int | None) -> None:
-        if length is None or length > MAX_FORM:
-            self.channel.loseConnection()
-            length = 0
-        super().gotLength(length)
+        self._refused = length is None or length > MAX_FORM
+        if length is None:
+            self.channel.refuse(411, b"The body must have a Content-Length.\n")
+        elif length > MAX_FORM:
+            self.channel.refuse(413, b"The body must have at most %d bytes.\n" % MAX_FORM)
+        super().gotLength(0 if self._refused else length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        if not self._refused:
+            super().handleContentChunk(data)

@@ -9,22 +9,28 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from wsdgateway.admin.access import COOKIE, Access, Denied
+from wsdgateway.admin.attempts import LOCAL_SOCKET, Burst
+from wsdgateway.admin.connections import AdminChannel, AdminLimits, Room
 from wsdgateway.admin.messages import show
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import write_exchange, write_login, write_overview, write_problem
-from wsdgateway.admin.resources import TEXT, BoundedRequest, Folder, Made, Make
+from wsdgateway.admin.resources import TEXT, BoundedRequest, Folder, Made, Make, Said
 from wsdgateway.admin.stream import Stream
+from wsdgateway.bridge.quotas import client_of
 from wsdgateway.exchangelog.entry import describe
 from wsdgateway.exchangelog.log import MAX_MESSAGE
 from wsdgateway.exchangelog.masking import Masks
 from wsdgateway.http.messages import REASONS
+from wsdgateway.net.seldom import QUIET_SECONDS, Seldom
 
 MAX_EXCHANGES = 1000
+MAX_LINES = 10  # of wrong tokens in the log, a minute
 _HTML, _JSON = b"text/html; charset=utf-8", b"application/json"
 _POLICY = (b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
            b"base-uri 'none'; frame-ancestors 'none'")
@@ -51,18 +57,39 @@ def _local(path: str) -> str:
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
 
 
+def _client(request: Any) -> str | None:
+    """The client's IP address; None for a local socket."""
+    host: str | None = getattr(request.getClientAddress(), "host", None)
+    return host
+
+
+def _shown(request: Any) -> tuple[str | None, bytes | None, bytes | None]:
+    """What `Access` wants to know of a client."""
+    return _client(request), request.getHeader(b"authorization"), request.getCookie(COOKIE)
+
+
 class AdminSite(Site):
     """The site's factory. `instance` tells this start of the gateway from others."""
 
     noisy = False
+    protocol: Any = AdminChannel
     logger = Logger()
 
-    def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str) -> None:
+    def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str, limits: AdminLimits) -> None:
         self._overview = overview
         self.access = access
-        self._stream = Stream(reactor, overview.log, instance, lambda request: self._check_client(request) is None)
+        self.room = Room(reactor, limits, overview.seconds)
+        self._seldom = Seldom()
+        self._lines = Burst(MAX_LINES, QUIET_SECONDS / MAX_LINES)
+        self._stream = Stream(reactor, overview.log, instance, self._may_go_on)
         self._missing = self._problem(404, "Nothing is at this address; the overview is at /.")
-        super().__init__(self._tree(), requestFactory=BoundedRequest)
+        super().__init__(self._tree(), requestFactory=BoundedRequest, timeout=None)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A connection, whose time and number are bounded."""
+        channel: Any = super().buildProtocol(addr)
+        channel.room = self.room
+        return channel
 
     def _tree(self) -> Resource:
         overview = self._overview
@@ -106,14 +133,26 @@ class AdminSite(Site):
         denied = self.access.check_host(request.getHeader(b"host"))
         is_open = self.access.token is not None and request.path.decode("latin-1") in _OPEN
         if denied is None and not is_open:
-            denied = self._check_client(request)
-        return super().getResourceFor(request) if denied is None else self._deny(request, denied)
+            denied = self.access.check_client(*_shown(request))
+        if denied is not None:
+            return self._deny(request, denied)
+        found: IResource = super().getResourceFor(request)
+        return self._missing if request.postpath else found  # nothing lies below an address that is known
 
-    def _check_client(self, request: Any) -> Denied | None:
-        return self.access.check_client(getattr(request.getClientAddress(), "host", None),
-                                        request.getHeader(b"authorization"), request.getCookie(COOKIE))
+    def _may_go_on(self, request: Any) -> bool:
+        return self.access.still_allows(*_shown(request))
+
+    def _note(self, request: Any, denied: Denied) -> None:
+        """Say that a token was wrong: once a minute for each client, and so often for all together."""
+        client, now = _client(request) or LOCAL_SOCKET, self._overview.seconds()
+        if denied.wrong_token and self._lines.wait(now) == 0.0 and self._seldom.may_say(client_of(client), now):
+            self._lines.spend(now)
+            self.logger.warn("[admin] {client}: a wrong token (said once a minute)", client=client)
+        if denied.retry_after is not None:
+            request.setHeader(b"retry-after", b"%d" % denied.retry_after)
 
     def _deny(self, request: Any, denied: Denied) -> IResource:
+        self._note(request, denied)
         if denied.login and request.method == b"GET" and b"text/html" in (request.getHeader(b"accept") or b""):
             async def lead(request: Any) -> bytes:
                 request.setResponseCode(303)
@@ -132,7 +171,7 @@ class AdminSite(Site):
                 request.setHeader(b"content-type", TEXT)
                 return f"{reason}\n".encode()
             return await write_problem(request, self._overview, status, reason)
-        return Made(_HTML, say, say)
+        return Said(_HTML, say)
 
     # What is at the addresses.
 
@@ -155,7 +194,8 @@ class AdminSite(Site):
         problems = self._overview.problems()
         if problems:
             request.setResponseCode(503)
-        return "".join(f"{line}\n" for line in problems or ["ready"]).encode()
+        warnings = [f"warning: {line}" for line in self._overview.warnings()]
+        return "".join(f"{line}\n" for line in (*(problems or ["ready"]), *warnings)).encode()
 
     async def _metrics(self, request: Any) -> bytes:
         return self._overview.metrics.render()
@@ -186,11 +226,12 @@ class AdminSite(Site):
 
     async def _log_in(self, request: Any) -> bytes:
         then = _local(_argument(request, "then"))
-        if not self.access.is_token(_argument(request, "token").strip().encode()):
-            self.logger.warn("[admin] {client}: a wrong token in the login form",
-                             client=getattr(request.getClientAddress(), "host", "a local socket"))
-            request.setResponseCode(401)
-            return await write_login(request, self._overview, "That is not the token.", then)
+        denied = self.access.check_token(_client(request), _argument(request, "token").strip().encode())
+        if denied is not None:
+            self._note(request, denied)
+            request.setResponseCode(denied.status, REASONS[denied.status])
+            problem = "That is not the token." if denied.wrong_token else denied.reason
+            return await write_login(request, self._overview, problem, then)
         self._set_cookie(request, self.access.log_in(), "")
         return self._lead(request, then)
 
@@ -215,8 +256,9 @@ class AdminSite(Site):
         return b""
 
     def stop(self) -> None:
-        """Send those away who listen to the stream."""
+        """Send those away who listen to the stream, and close what waits for a request."""
         self._stream.stop()
+        self.room.close_all()
 
     def log(self, request: Any) -> None:
         """Monitoring asks every few seconds; that is no news."""

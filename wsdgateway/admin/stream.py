@@ -16,7 +16,8 @@ from wsdgateway.exchangelog.entry import write_entry
 from wsdgateway.exchangelog.log import KEPT, ExchangeLog
 
 MAX_STREAMS = 100
-MAX_AT_ONCE = 500  # events a look
+MAX_AT_ONCE = 500  # events a look, of no more than so many bytes but for the first
+MAX_BYTES_AT_ONCE = 262144
 LOOK_SECONDS = 0.25
 BEAT_SECONDS = 15.0
 PATIENCE = 30.0  # with one that takes nothing
@@ -139,13 +140,18 @@ class Stream(Resource):
         entries = self._log.since(position)[:MAX_AT_ONCE]
         if not entries:
             return b"", position
-        written = []
+        written: list[str] = []
+        size = 0
         if entries[0].number > position + 1:
             written.append(f'event: missed\ndata: {{"count":{entries[0].number - position - 1}}}\n\n')
         for one in entries:
             line = f'{{"number":{one.number},{write_entry(one.entry)[1:]}'
             written.append(f"id: {self._instance}-{one.number}\nevent: exchange\ndata: {line}\n\n")
-        return "".join(written).encode(), entries[-1].number
+            position = one.number
+            size += len(written[-1])
+            if size >= MAX_BYTES_AT_ONCE:
+                break
+        return "".join(written).encode(), position
 
     def stop(self) -> None:
         """Send everybody away."""

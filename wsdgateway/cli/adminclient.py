@@ -23,7 +23,7 @@ class AdminError(Exception):
 def open_admin(base: str, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:
     """The answer at an address of the admin site at `base`. Raises `AdminError`; the token is in the environment."""
     if not base.startswith(("http://", "https://")):
-        raise AdminError(f"{base}: allowed is the URL of an admin site, like {DEFAULT}")
+        raise AdminError(f"{base}: must be the URL of an admin site, like {DEFAULT}")
     url = base.rstrip("/") + path
     token = os.environ.get(TOKEN_VARIABLE)
     try:

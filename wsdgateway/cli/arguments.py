@@ -1,10 +1,12 @@
-"""What options of the console script may be: `argparse` types that say what is allowed."""
+"""Types of the console script's options for `argparse`: each reads a value, or says what it must be."""
 
 import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
-from wsdgateway.config.checks import Wrong, endpoint
+from wsdgateway.config.checks import endpoint
+from wsdgateway.config.numbers import digits
+from wsdgateway.config.wrong import Wrong
 
 Number = TypeVar("Number", int, float)
 
@@ -17,7 +19,8 @@ def between(kind: Callable[[str], Number], lowest: float, highest: float, what: 
         except ValueError:
             value = kind("-1")
         if not lowest <= value <= highest:
-            raise argparse.ArgumentTypeError(f"{text!r}: allowed is a {what} from {lowest:g} to {highest:g}")
+            raise argparse.ArgumentTypeError(f"{text!r}: must be a {what} between {digits(lowest)} and "
+                                             f"{digits(highest)}")
         return value
     return read
 
@@ -27,4 +30,4 @@ def server_endpoint(text: str) -> str:
     try:
         return endpoint(text)
     except Wrong as wrong:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed is {wrong}") from None
+        raise argparse.ArgumentTypeError(f"{text!r}: must be {wrong}") from None

@@ -13,7 +13,8 @@ from twisted.internet.task import react
 
 from wsdgateway.bridge.adoption import name_for
 from wsdgateway.cli.printing import printable
-from wsdgateway.config.checks import Wrong, device_uuid, hosts
+from wsdgateway.config.checks import device_uuid, hosts
+from wsdgateway.config.wrong import Wrong
 from wsdgateway.net.interfaces import read_interfaces
 from wsdgateway.net.pinning import Pins
 from wsdgateway.net.surveying import Surveyed, survey
@@ -34,7 +35,7 @@ def choose_interfaces(wanted: list[str] | None) -> tuple[str, ...]:
         raise DiscoverError(f"the interfaces can't be read: {error}") from None
     for name in wanted or ():
         if name not in known:
-            raise DiscoverError(f"--interface {name}: allowed is one of {', '.join(known)}")
+            raise DiscoverError(f"--interface {name}: must be one of {', '.join(known)}")
     return tuple(wanted or (name for name, interface in known.items()
                             if not all(address.is_loopback for address in interface.addresses)))
 
@@ -44,7 +45,7 @@ def choose_addresses(wanted: list[str]) -> tuple[str, ...]:
     try:
         return hosts(wanted)
     except Wrong as wrong:
-        raise DiscoverError(f"--address {' '.join(wanted)}: allowed is {wrong}") from None
+        raise DiscoverError(f"--address {' '.join(wanted)}: must be {wrong}") from None
 
 
 def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: float, toml: bool, pin: bool,

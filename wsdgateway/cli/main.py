@@ -27,6 +27,7 @@ from wsdgateway.discovery.versions import NAMES as DISCOVERY
 from wsdgateway.exchangelog.log import KEPT
 from wsdgateway.replay.service import LOOPBACK
 from wsdgateway.scan.operations import NAMES
+from wsdgateway.storage.inspecting import problem_with
 from wsdgateway.tls.identity import read_identity
 
 WIDE = 200
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> None:
     config = read_config(options.file)
-    for line in (*config.remarks(), *_expiring(config), *_unwritable(config)):
+    for line in (*config.remarks(), *_expiring(config), *_unusable_store(config), *_unwritable(config)):
         print(line)
     print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
 
@@ -101,6 +102,14 @@ def _expiring(config: Config) -> Iterator[str]:
         remark = None if files is None else read_identity(files).remark(datetime.now(UTC))
         if files is not None and remark is not None:
             yield f"{section.endpoint}: the certificate in {files.certificate} {remark}"
+
+
+def _unusable_store(config: Config) -> Iterator[str]:
+    """The store, if a gateway could not use it."""
+    kind, _, where = config.gateway.state.partition(":")
+    problem = problem_with(config.folder / where) if kind == "sqlite" else None
+    if problem is not None:
+        yield f"[gateway] state = {config.gateway.state}: {problem}"
 
 
 def _unwritable(config: Config) -> Iterator[str]:
@@ -118,7 +127,7 @@ def _unwritable(config: Config) -> Iterator[str]:
 def _operation(text: str) -> str:
     known = {name.lower(): name for name in OPERATIONS}
     if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed is one of {', '.join(OPERATIONS)}")
+        raise argparse.ArgumentTypeError(f"{text!r}: must be one of {', '.join(OPERATIONS)}")
     return known[text.lower()]
 
 

@@ -82,7 +82,7 @@ class ScanService:
         except ValueError:
             valid = False
         if not valid:
-            raise ScanError(f"{printable(address)}: allowed is the http:// or https:// URL of a scan service, its "
+            raise ScanError(f"{printable(address)}: must be the http:// or https:// URL of a scan service, its "
                             "port from 1 to 65535", WRONG)
         self.address = address
         self._judgement = judgement if url.scheme == "https" else None

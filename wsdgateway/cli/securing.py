@@ -13,7 +13,8 @@ from cryptography.x509 import load_der_x509_certificate
 
 from wsdgateway.cli.outcomes import UNREACHABLE, WRONG, ScanError
 from wsdgateway.cli.printing import printable
-from wsdgateway.config.checks import Wrong, pin
+from wsdgateway.config.checks import pin
+from wsdgateway.config.wrong import Wrong
 from wsdgateway.tls.files import pin_of
 
 
@@ -44,7 +45,7 @@ def _pin(text: str) -> str:
     try:
         return pin(text)
     except Wrong as wrong:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed is {wrong}") from None
+        raise argparse.ArgumentTypeError(f"{text!r}: must be {wrong}") from None
 
 
 def connection(host: str, port: int, judgement: Judgement, timeout: float) -> HTTPSConnection:

@@ -45,12 +45,12 @@ def read_target(output: str | None, wanted: str | None) -> Target:
     path = Path(output)
     file = SUFFIXES.get(path.suffix.lower(), kind)
     if file is None:
-        raise _wrong(output, f"allowed is a name that ends in {', '.join(SUFFIXES)}, or another with --format")
+        raise _wrong(output, f"must be a name that ends in {', '.join(SUFFIXES)}, or another with --format")
     if kind not in (None, file) and file != PDF:
         raise _wrong(output, f"--format {wanted} makes no {path.suffix} file")
     numbered = "%" in path.name
     if numbered and (path.name.count("%") != 1 or not _FIELD.search(path.name)):
-        raise _wrong(output, "allowed is one field for the page's number, %d or %03d, and no other %")
+        raise _wrong(output, "must hold one field for the page's number, %d or %03d, and no other %")
     if numbered and file == PDF:
         raise _wrong(output, "a PDF holds every page; leave the number out")
     return _checked(Target(path, file, kind or file, format, numbered))
@@ -65,7 +65,7 @@ def _wanted(wanted: str | None) -> tuple[str | None, str | None]:
     if wanted in _KINDS:
         return wanted, None
     if wanted not in KIND_OF_FORMAT:
-        raise ScanError(f"--format {printable(wanted)}: allowed is one of {', '.join(CHOICES)}", WRONG)
+        raise ScanError(f"--format {printable(wanted)}: must be one of {', '.join(CHOICES)}", WRONG)
     return KIND_OF_FORMAT[wanted], wanted
 
 

@@ -11,9 +11,9 @@ from wsdgateway.tls.identity import BadIdentity, read_identity
 
 
 class Wrong(Protocol):
-    """Takes down a mistake: section, key, value, and what is allowed."""
+    """Takes down a mistake: section, key, value, and what it must be."""
 
-    def __call__(self, section: str, key: str, value: Any, allowed: str) -> None: ...
+    def __call__(self, section: str, key: str, value: Any, wanted: str) -> None: ...
 
 
 _Problem = tuple[str, Any, str]
@@ -27,8 +27,8 @@ def check_tls(values: dict[str, Any], folder: Path, wrong: Wrong) -> None:
         *((f"[[scanner]] {one.name}", one, _scanner) for one in values.get("scanner", ()) if one is not None)]
     for section, one, check in sections:
         if one is not None:
-            for key, value, allowed in check(one, folder):
-                wrong(section, key, value, allowed)
+            for key, value, wanted in check(one, folder):
+                wrong(section, key, value, wanted)
 
 
 def _listen(listen: Listen, folder: Path) -> Iterator[_Problem]:
@@ -42,15 +42,16 @@ def _listening(section: Listening, folder: Path) -> Iterator[_Problem]:
     if is_ssl(section.endpoint):
         for key in ("certificate", "key"):
             if getattr(section, key) is not None:
-                yield key, getattr(section, key), "nothing here, for an ssl: endpoint names its files itself"
+                yield key, getattr(section, key), "left out, for an ssl: endpoint names its files itself"
                 return
     elif section.certificate is None:
         for key in ("key", "client_ca"):
             if getattr(section, key) is not None:
-                yield key, getattr(section, key), "only with certificate, the file of the listener's own certificate"
+                yield key, getattr(section, key), (
+                    "left out, for it stands only with certificate, the file of the listener's own certificate")
         return
     elif not section.endpoint.startswith("tcp"):
-        yield "certificate", section.certificate, "only with an endpoint that begins with tcp:"
+        yield "certificate", section.certificate, "left out, for it stands only with an endpoint that begins with tcp:"
         return
     files = identity_files(section, folder)
     assert files is not None
@@ -66,10 +67,12 @@ def _listening(section: Listening, folder: Path) -> Iterator[_Problem]:
 def _scanner(scanner: ScannerConfig, folder: Path) -> Iterator[_Problem]:
     given = [key for key in ("ca", "pin", "insecure") if getattr(scanner, key)]
     if len(given) > 1:
-        yield given[1], getattr(scanner, given[1]), f"only one of ca, pin and insecure, and {given[0]} is there"
+        yield given[1], getattr(scanner, given[1]), (
+            f"left out, for only one of ca, pin and insecure may stand there, and {given[0]} does")
     address = scanner.scan or scanner.device
     if given and address is not None and not address.startswith("https:"):
-        yield given[0], getattr(scanner, given[0]), "only for a scanner with an https address, or one found by its uuid"
+        yield given[0], getattr(scanner, given[0]), (
+            "left out, for it is only for a scanner with an https address, or one found by its uuid")
     if scanner.ca is not None:
         try:
             read_certificates(folder / scanner.ca)

@@ -1,18 +1,17 @@
-"""What a value of the configuration may be: each check gives the value as it is used, or says what is allowed."""
+"""Checks of the configuration's values: each gives the value as it is used, or says what it must be."""
 
-import math
 import re
 from base64 import b64decode
-from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
 from wsdgateway.bridge.adoption import Exclusion, read_exclusion
-from wsdgateway.config.endpoints import BadEndpoint, is_ssl, read_ssl
+from wsdgateway.config.endpoints import MAX_PORT, BadEndpoint, is_ssl, problem_of, read_ssl
+from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.discovery.identity import identity_of, is_uuid
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
 from wsdgateway.tls.files import PIN
@@ -20,12 +19,9 @@ from wsdgateway.tls.files import PIN
 # What a client may ask a scanner for, as `[[allow]]` and the metrics call it.
 OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), "Probe", "Resolve",
               OTHER.name)
+MAX_DATABASE = 16383  # Redis numbers its databases from 0; its own default is 16 of them
 NAME = re.compile(r"[a-z0-9-]{1,63}")
 _LIKE_UUID = re.compile(r"\s*(urn:)?uuid:", re.IGNORECASE)
-
-
-class Wrong(Exception):
-    """A value is not what its key allows; the text says what is."""
 
 
 def text(value: Any) -> str:
@@ -40,22 +36,6 @@ def flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise Wrong("true or false")
     return value
-
-
-def seconds(value: Any) -> float:
-    """A number of seconds above 0. Raises `Wrong`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise Wrong("a number of seconds above 0")
-    return float(value)
-
-
-def whole(lowest: int, highest: int) -> Callable[[Any], int]:
-    """A check for a whole number between two, both included."""
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-            raise Wrong(f"a whole number from {lowest} to {highest}")
-        return value
-    return check
 
 
 def http_url(value: Any, *, bare: bool = False) -> str:
@@ -105,14 +85,9 @@ def endpoint(value: Any) -> str:
         raise Wrong(f"{what}; {bad}") from None
     except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read
         raise Wrong(what) from None
-    port = re.match(r"(?:tcp6?|ssl):(?:port=)?(\d+)", value)
-    if port is not None and int(port[1]) > 65535:
-        raise Wrong(f"{what}, with a port up to 65535")
-    interface = re.search(r":interface=((?:\\:|[^:])*)", value)
-    if interface is not None:
-        address = interface[1].replace("\\:", ":")
-        if address and not isIPAddress(address) and not isIPv6Address(address):
-            raise Wrong(f"{what}, with an IP address as interface")
+    problem = problem_of(value)
+    if problem is not None:
+        raise Wrong(f"{what}, with {problem}")
     return str(value)
 
 
@@ -121,9 +96,15 @@ def state(value: Any) -> str:
     what = "sqlite:FILE, memory: or redis://HOST:PORT/DB"
     if not isinstance(value, str):
         raise Wrong(what)
-    if value == "memory:" or re.fullmatch(r"sqlite:.+", value) or re.fullmatch(r"redis://[^/\s]+(/\d+)?", value):
+    if value == "memory:" or re.fullmatch(r"sqlite:.+", value):
         return value
-    raise Wrong(what)
+    redis = re.fullmatch(r"redis://[^/\s]+?(?::(\d+))?(?:/(\d+))?", value)
+    if redis is None:
+        raise Wrong(what)
+    port, database = int((redis[1] or "6379")[:9]), int((redis[2] or "0")[:9])
+    if not 1 <= port <= MAX_PORT or database > MAX_DATABASE:
+        raise Wrong(f"{what}, with a port between 1 and {MAX_PORT} and a DB between 0 and {MAX_DATABASE}")
+    return value
 
 
 def event_mode(value: Any) -> str:
@@ -143,7 +124,7 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
         try:
             found.append(_unmapped(ip_network(text(item), strict=False)))
         except (ValueError, Wrong):
-            raise Wrong(f"{what}; {item!r} is none") from None
+            raise Wrong(f"{what}; {shown(item)} is none") from None
     return tuple(found)
 
 
@@ -175,13 +156,6 @@ def operations(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(item in OPERATIONS for item in value):
         raise Wrong(f"a list of {', '.join(OPERATIONS)}; leave the key out for everything")
     return tuple(value)
-
-
-def client_rate(value: Any) -> float:
-    """How many in a second. Raises `Wrong`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1000000:
-        raise Wrong("a number from 1 to 1000000")
-    return float(value)
 
 
 def token(value: Any) -> str:
@@ -228,20 +202,6 @@ def suffix(value: Any) -> str:
     return value
 
 
-def rate(value: Any) -> float:
-    """How many in a second. Raises `Wrong`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 10000:
-        raise Wrong("a number from 1 to 10000")
-    return float(value)
-
-
-def rate_or_none(value: Any) -> float:
-    """How many in a second; 0 sets no bound. Raises `Wrong`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (value == 0 or 0.1 <= value <= 10000):
-        raise Wrong("a number from 0.1 to 10000, or 0 for no bound")
-    return float(value)
-
-
 def exclusions(value: Any) -> tuple[Exclusion, ...]:
     """A list of rules: uuids, networks, and patterns of models. Raises `Wrong`."""
     what = ('a list of uuids, addresses and models like ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", '
@@ -250,7 +210,7 @@ def exclusions(value: Any) -> tuple[Exclusion, ...]:
         raise Wrong(what)
     for item in value:
         if _LIKE_UUID.match(item) and not is_uuid(item):
-            raise Wrong(f"{what}; {item!r} is no uuid")
+            raise Wrong(f"{what}; {shown(item)} is no uuid")
     return tuple(read_exclusion(item) for item in value)
 
 
@@ -266,7 +226,7 @@ def _host(item: Any, what: str) -> str:
     try:
         return http_url(item if "://" in text(item) else f"http://{_bracketed(item)}")
     except Wrong:
-        raise Wrong(f"{what}; {item!r} is none") from None
+        raise Wrong(f"{what}; {shown(item)} is none") from None
 
 
 def _bracketed(host: str) -> str:

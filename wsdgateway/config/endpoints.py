@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Protocol
 
 import attrs
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 
 from wsdgateway.tls.identity import IdentityFiles
 
 _PART = re.compile(r"(?:\\.|[^:\\])+", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _KEYS = ("port", "interface", "backlog", "privateKey", "certKey", "extraCertChain")
+MAX_PORT = 65535
+MAX_BACKLOG = 65535  # Linux takes less: net.core.somaxconn
 
 
 class BadEndpoint(ValueError):
@@ -45,13 +48,39 @@ def read_ssl(endpoint: str) -> SslEndpoint:
         if not equals and position == 0:
             key, value = "port", part
         if key not in _KEYS or key in given:
-            raise BadEndpoint(f"allowed are the parts {', '.join(_KEYS)}, each once; {key} is none")
+            raise BadEndpoint(f"its parts must be {', '.join(_KEYS)}, each once, and {key} is none")
         given[key] = _ESCAPED.sub(r"\1", value)
     if not given.get("port", "").isdigit():
         raise BadEndpoint("a port is missing")
     key_file = given.get("privateKey", "server.pem")
     tcp = ["tcp", *(f"{name}={_escape(given[name])}" for name in ("port", "interface", "backlog") if name in given)]
     return SslEndpoint(":".join(tcp), given.get("certKey", key_file), key_file, given.get("extraCertChain"))
+
+
+def problem_of(endpoint: str) -> str | None:
+    """What a string that Twisted can read lacks to be listened at: a number or address in its range; None if nothing.
+
+    The text completes "with": "a port between 0 and 65535".
+    """
+    kind, _, rest = endpoint.partition(":")
+    if kind not in ("tcp", "tcp4", "tcp6", "ssl", "unix"):
+        return None
+    given: dict[str, str] = {}
+    for position, part in enumerate(_PART.findall(rest)):
+        key, equals, value = part.partition("=")
+        if not equals and position == 0:
+            key, value = "port", part
+        given[key] = _ESCAPED.sub(r"\1", value)
+    numbers = [("backlog", 1, MAX_BACKLOG)] if kind == "unix" else [("port", 0, MAX_PORT), ("backlog", 1, MAX_BACKLOG)]
+    for key, lowest, highest in numbers:
+        if key in given and not (given[key].isascii() and given[key].isdigit() and len(given[key]) < 9
+                                 and lowest <= int(given[key]) <= highest):
+            return f"a {key} between {lowest} and {highest}"
+    if kind == "unix":
+        mode = given.get("mode", "666")
+        return None if re.fullmatch("[0-7]{1,4}", mode) else "a mode between 0 and 7777, in octal"
+    address = given.get("interface", "")
+    return None if not address or isIPAddress(address) or isIPv6Address(address) else "an IP address as interface"
 
 
 def _escape(value: str) -> str:

@@ -1,6 +1,5 @@
 """The configuration: TOML to frozen values, or one error that names every mistake."""
 
-import json
 import re
 import tomllib
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 import attrs
 
 from wsdgateway.config.certificates import check_tls
-from wsdgateway.config.checks import NAME, Wrong, endpoint
+from wsdgateway.config.checks import NAME, endpoint
 from wsdgateway.config.sections import (
     Admin,
     Allow,
@@ -24,6 +23,7 @@ from wsdgateway.config.sections import (
     Listen,
     ScannerConfig,
 )
+from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.discovery.identity import identity_of
 
 
@@ -41,19 +41,9 @@ _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Di
 _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
 
 
-def _shown(value: Any) -> str:
-    """A value in one line; no control character of it reaches a terminal."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except RecursionError:  # tables within tables, a thousand deep
-        return "..."
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def _name(key: str) -> str:
     """A key or a section as it is written in the file."""
-    return key if _BARE.fullmatch(key) else _shown(key)
+    return key if _BARE.fullmatch(key) else shown(key)
 
 
 class _Reading:
@@ -61,11 +51,11 @@ class _Reading:
         self.file = file
         self.problems: list[str] = []
 
-    def wrong(self, section: str, key: str, value: Any, allowed: str) -> None:
-        self.problems.append(f"{self.file}: {section} {_name(key)} = {_shown(value)}: allowed is {allowed}")
+    def wrong(self, section: str, key: str, value: Any, wanted: str) -> None:
+        self.problems.append(f"{self.file}: {section} {_name(key)} = {shown(value)}: must be {wanted}")
 
-    def missing(self, section: str, key: str, allowed: str) -> None:
-        self.problems.append(f"{self.file}: {section} {key} is missing: allowed is {allowed}")
+    def missing(self, section: str, key: str, wanted: str) -> None:
+        self.problems.append(f"{self.file}: {section} {key} is missing: must be {wanted}")
 
     def section(self, kind: Any, section: str, table: Any) -> Any:
         """The values of a section; None if something is wrong with it."""
@@ -86,11 +76,11 @@ class _Reading:
                 self.wrong(section, key, shown, str(wrong))
         for name, field in fields.items():
             if field.default is attrs.NOTHING and name not in table:
-                self.missing(section, name, _allowed(field.metadata["check"]))
+                self.missing(section, name, _wanted(field.metadata["check"]))
         return kind(**values) if len(self.problems) == before else None
 
 
-def _allowed(check: Callable[[Any], Any]) -> str:
+def _wanted(check: Callable[[Any], Any]) -> str:
     try:
         check(None)
     except Wrong as wrong:
@@ -127,7 +117,7 @@ def make_config(data: dict[str, Any], path: str) -> Config:
         else:
             reading.wrong("top level", name, table, f"one of the sections {', '.join((*_TABLES, *_ARRAYS))}")
     if not data.get("listen"):
-        reading.missing("[[listen]]", "endpoint", _allowed(endpoint))
+        reading.missing("[[listen]]", "endpoint", _wanted(endpoint))
     _check_together(reading, data)
     folder = Path(path).resolve().parent
     check_tls(values, folder, reading.wrong)
@@ -161,7 +151,7 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
             reading.missing(f"[[scanner]] {_label(entry, position)}", "scan", "one of scan, device and uuid")
         elif len(given) > 1:
             reading.wrong(f"[[scanner]] {_label(entry, position)}", given[1], entry[given[1]],
-                          f"only one of scan, device and uuid, and {given[0]} is there")
+                          f"left out, for only one of scan, device and uuid may stand there, and {given[0]} does")
         if given == ["scan"] and entry.get("identity") == "same":
             reading.wrong(f"[[scanner]] {_label(entry, position)}", "identity", "same",
                           '"derived", for a scanner that is given by scan tells no uuid; give device or uuid instead')

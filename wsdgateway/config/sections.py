@@ -16,7 +16,10 @@ import attrs
 from wsdgateway.bridge.adoption import Exclusion
 from wsdgateway.bridge.permission import Rule
 from wsdgateway.config import checks
+from wsdgateway.config.numbers import rate, seconds, whole
 
+# Bounds of durations, in seconds.
+_SHORTEST, _HOUR, _DAY, _WEEK, _MONTH, _YEAR = 0.01, 3600.0, 86400.0, 604800.0, 2592000.0, 31536000.0
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
@@ -54,11 +57,11 @@ class ScannerConfig:
     bridge: bool = _key(checks.flag, True)
     identity: str = _key(checks.identity, "derived")
     events: str = _key(checks.event_mode, "auto")
-    max_connections: int = _key(checks.whole(1, 1000), 2)
-    max_rate: float | None = _key(checks.rate_or_none, None)
+    max_connections: int = _key(whole(1, 1000), 2)
+    max_rate: float | None = _key(rate(0.1, 10000, "no bound"), None)
     cache: bool = _key(checks.flag, True)
-    timeout: float = _key(checks.seconds, 60.0)
-    idle_timeout: float = _key(checks.seconds, 60.0)
+    timeout: float = _key(seconds(_SHORTEST, _HOUR), 60.0)
+    idle_timeout: float = _key(seconds(_SHORTEST, _HOUR), 60.0)
     lenient: bool = _key(checks.flag, False)
     ca: str | None = _key(checks.text, None)
     pin: str | None = _key(checks.pin, None)
@@ -70,10 +73,10 @@ class ScannerConfig:
 class Cache:
     """`[cache]`"""
 
-    max_age: float = _key(checks.seconds, 30.0)
-    poll_interval: float = _key(checks.seconds, 1.0)
-    elements: float = _key(checks.seconds, 300.0)
-    history: int = _key(checks.whole(1, 1000000), 1000)
+    max_age: float = _key(seconds(_SHORTEST, _DAY), 30.0)
+    poll_interval: float = _key(seconds(_SHORTEST, _HOUR), 1.0)
+    elements: float = _key(seconds(_SHORTEST, _WEEK), 300.0)
+    history: int = _key(whole(1, 1000000), 1000)
 
 
 @attrs.frozen
@@ -81,14 +84,14 @@ class Events:
     """`[events]`"""
 
     address: str | None = _key(checks.base_url, None)
-    expires: float = _key(checks.seconds, 3600.0)
-    client_expires: float = _key(checks.seconds, 86400.0)
+    expires: float = _key(seconds(0.1, _YEAR), 3600.0)
+    client_expires: float = _key(seconds(0.1, _YEAR), 86400.0)
     client_networks: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
-    client_queue: int = _key(checks.whole(1, 100000), 256)
-    client_retry: float = _key(checks.seconds, 3600.0)
-    max_subscriptions: int = _key(checks.whole(1, 100000), 2000)
-    scanner_silence: float = _key(checks.seconds, 86400.0)
-    check: float = _key(checks.seconds, 60.0)
+    client_queue: int = _key(whole(1, 100000), 256)
+    client_retry: float = _key(seconds(_SHORTEST, _MONTH), 3600.0)
+    max_subscriptions: int = _key(whole(1, 100000), 2000)
+    scanner_silence: float = _key(seconds(_SHORTEST, _YEAR), 86400.0)
+    check: float = _key(seconds(_SHORTEST, _DAY), 60.0)
 
 
 @attrs.frozen
@@ -102,9 +105,9 @@ class Discovery:
     directed: tuple[str, ...] = _key(checks.hosts, ())
     proxy: bool = _key(checks.flag, False)
     suffix: str = _key(checks.suffix, "")
-    search: float = _key(checks.seconds, 60.0)
-    answer_rate: float = _key(checks.rate, 20.0)
-    announce_rate: float = _key(checks.rate, 20.0)
+    search: float = _key(seconds(_SHORTEST, _DAY), 60.0)
+    answer_rate: float = _key(rate(1, 10000), 20.0)
+    announce_rate: float = _key(rate(1, 10000), 20.0)
 
     @property
     def is_on(self) -> bool:
@@ -116,14 +119,14 @@ class Discovery:
 class LimitsConfig:
     """`[limits]`"""
 
-    request_body: int = _key(checks.whole(1024, 1 << 30), 1048576)
-    connections: int = _key(checks.whole(1, 1000000), 2000)
-    keepalive_timeout: float = _key(checks.seconds, 60.0)
-    header_timeout: float = _key(checks.seconds, 15.0)
-    stop_timeout: float = _key(checks.seconds, 10.0)
-    client_requests: float = _key(checks.client_rate, 1000.0)
-    client_connections: int = _key(checks.whole(1, 1000000), 1500)
-    client_jobs: int = _key(checks.whole(1, 10000), 20)
+    request_body: int = _key(whole(1024, 1 << 30), 1048576)
+    connections: int = _key(whole(1, 1000000), 2000)
+    keepalive_timeout: float = _key(seconds(_SHORTEST, _DAY), 60.0)
+    header_timeout: float = _key(seconds(_SHORTEST, _HOUR), 15.0)
+    stop_timeout: float = _key(seconds(_SHORTEST, _HOUR), 10.0)
+    client_requests: float = _key(rate(1, 1000000), 1000.0)
+    client_connections: int = _key(whole(1, 1000000), 1500)
+    client_jobs: int = _key(whole(1, 10000), 20)
     unlimited: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, LOOPBACK)
 
 
@@ -148,12 +151,12 @@ class ExchangeLog:
 
     path: str | None = _key(checks.text, None)
     identify: bool = _key(checks.flag, False)
-    size: int = _key(checks.whole(1024, 1 << 40), 100 << 20)
-    keep: int = _key(checks.whole(1, 10000), 14)
+    size: int = _key(whole(1024, 1 << 36), 100 << 20)
+    keep: int = _key(whole(1, 10000), 14)
     capture: str | None = _key(checks.text, None)
     images: bool = _key(checks.flag, False)
     secrets: bool = _key(checks.flag, False)
-    capture_size: int = _key(checks.whole(1024, 1 << 44), 1 << 30)
+    capture_size: int = _key(whole(1024, 1 << 44), 1 << 30)
 
 
 @attrs.frozen
@@ -166,6 +169,7 @@ class Admin:
     client_ca: str | None = _key(checks.text, None)
     token: str | None = attrs.field(default=None, repr=False, metadata={"check": checks.token, "secret": True})
     hosts: tuple[str, ...] = _key(checks.host_names, ())
+    connections: int = _key(whole(1, 10000), 200)
 
 
 def is_loopback(endpoint: str) -> bool:

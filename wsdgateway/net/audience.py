@@ -59,6 +59,7 @@ class Audience:
         for subscription in subscriptions:
             self._subscriptions.put(subscription)
             self.notifier.open(subscription.identifier, subscription.notify_to)
+        self._forget_timer()
         self._look()
 
     def inherit(self, former: "Audience") -> None:
@@ -143,13 +144,16 @@ class Audience:
 
     def _look_soon(self) -> None:
         """Look again when the first of them expires, and now and then."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._forget_timer()
         expiry = self._subscriptions.next_expiry()
         if self._running and expiry is not None:
             soonest = min(expiry - self._now(), self.max_silence - self._silence(), LOOK_SECONDS)
             self._timer = self._reactor.callLater(max(soonest, 0.0), self._look)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _look(self) -> None:
         self._timer = None

@@ -1,7 +1,8 @@
 """The event source that clients subscribe to: Subscribe, Renew, GetStatus and Unsubscribe.
 
-WS-Eventing 2004/08, sections 3.1 to 3.4; WS-Scan, ScanAvailableEvent. What a client is told has been written to the
-store first. A Subscribe never reaches the scanner, except for ScanAvailableEvent.
+WS-Eventing 2004/08, sections 3.1 to 3.4; WS-Scan, ScanAvailableEvent. What a client is told has been handed to the
+store first, and is written, or in memory while the store can't be used. A Subscribe never reaches the scanner, except
+for ScanAvailableEvent.
 """
 
 import uuid

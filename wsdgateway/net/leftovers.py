@@ -3,10 +3,11 @@
 WS-Eventing 2004/08, section 3.4. It is ended one after the other, and not over the connections of today's scanner.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.holding import Held
@@ -34,30 +35,41 @@ class Leftovers:
         self._held: dict[str, Held] = {}
         self.client: DeviceClient | None = None
 
-    def restore(self, held: list[Held]) -> None:
+    def restore(self, held: Iterable[Held]) -> None:
         """What the store has."""
-        self._held = {one.identifier: one for one in held}
+        self._held.update((one.identifier, one) for one in held)
 
     def take(self, identifier: str) -> Held | None:
         """What is held for a subscription; the gateway's own has an empty identifier."""
         return self._held.pop(identifier, None)
 
-    def leave_all(self) -> None:
-        """End what the scanner still holds for clients that have gone, or for nobody any more."""
-        for held in self._held.values():
-            self.leave(held)
-        self._held.clear()
+    def leave_all(self) -> list[Deferred[None]]:
+        """End what the scanner still holds for clients that have gone, or for nobody any more.
+
+        Each fires when that has been tried once.
+        """
+        leaving, self._held = list(self._held.values()), {}
+        return [self._end(held) for held in leaving]
 
     def leave(self, held: Held) -> None:
         """End one of them."""
+        self._end(held)
+
+    def _end(self, held: Held) -> Deferred[None]:
         if self.client is None:
             self.client = self._make_client()
         client = self.client
+        tried: Deferred[None] = Deferred(lambda _: None)
 
         async def own(url: str, operation: Operation, body: bytes) -> Reply:
-            return await self._lane.run(lambda: self._ask(client, url, operation, body))
+            try:
+                return await self._lane.run(lambda: self._ask(client, url, operation, body))
+            finally:
+                if not tried.called:
+                    tried.callback(None)
 
         side = attrs.evolve(self._side(Whereabouts(held.address)), own=own)
         leaving = DeviceSubscription(side, identifier=held.identifier)
         self._see_off(leaving)
         leaving.leave(held)
+        return tried

@@ -116,10 +116,29 @@ class Scanner:
 
     # The life of it.
 
-    def restore(self, subscriptions: list[Subscription], held: list[Held]) -> None:
-        """What an earlier start has left of this scanner in the store; to be called before `start`."""
+    def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
+        """What an earlier start has left of this scanner in the store, which may be read late.
+
+        Each fires when a subscription at the scanner that nobody goes on with has been ended, or that was tried. Until
+        its scan service is known nothing can be done.
+        """
         self._leftovers.restore(held)
-        self.audience.restore(subscriptions)
+        clock = self._around.steady
+        self.audience.restore(attrs.evolve(one, expires_at=clock.from_wall(one.expires_at)) for one in subscriptions)
+        if self._checking is None:
+            return []
+        self._recheck_sinks()
+        restored = {one.identifier for one in subscriptions}
+        return self._go_on_with([one for one in self.bridge.subscriptions.all() if one.identifier in restored])
+
+    def _go_on_with(self, subscriptions: list[Subscription]) -> list[Deferred[None]]:
+        """Renew what the scanner holds for these, and end whatever else it holds of earlier starts."""
+        if not self.options.subscribe:
+            return self.dismiss("The gateway takes no events of this scanner any more.")
+        for one in subscriptions:
+            if one.panel:
+                self.panel.restore(one, self._leftovers.take(one.identifier))
+        return self._leftovers.leave_all()
 
     def succeed(self, former: "Scanner") -> None:
         """Take the place of another one: its jobs, its listeners with what waits for them, what is held for us.
@@ -194,7 +213,7 @@ class Scanner:
         """Its scan service is known now."""
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)
         if not self.options.subscribe:
-            self.dismiss("The gateway takes no events of this scanner any more.")
+            self._go_on_with([])
             return
         self.panel.side = self._side(where)
         self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self.bridge.listens)
@@ -203,10 +222,7 @@ class Scanner:
             self.subscription.resume(held)
         else:
             self.subscription.start()
-        for subscription in self.bridge.subscriptions.all():
-            if subscription.panel:
-                self.panel.restore(subscription, self._leftovers.take(subscription.identifier))
-        self._leftovers.leave_all()
+        self._go_on_with(self.bridge.subscriptions.all())
 
     def _ask_again(self) -> None:
         """Does the scanner still know us?"""
@@ -214,11 +230,14 @@ class Scanner:
             self.subscription.recovered(was_away=True)
         self.panel.recovered(was_away=True)
 
-    def dismiss(self, reason: str) -> None:
-        """Nobody listens to this scanner any more: tell those who did, and end what it holds."""
+    def dismiss(self, reason: str) -> list[Deferred[None]]:
+        """Nobody listens to this scanner any more: tell those who did, and end what it holds.
+
+        Each fires when that has been tried once.
+        """
         for subscription in self.bridge.subscriptions.all():
             self.audience.end(subscription, SOURCE_CANCELING, reason)
-        self._leftovers.leave_all()
+        return self._leftovers.leave_all()
 
     def _lost(self) -> None:
         """The scanner has forgotten our subscription; those for the panel may be gone, too."""

@@ -46,6 +46,10 @@ class Steady:
         """A moment of ours as the clock on the wall has it now: for the store, and for people."""
         return moment + self._set_by()
 
+    def from_wall(self, moment: float) -> float:
+        """A moment on the wall as this clock has it: of what the store has."""
+        return moment - self._set_by()
+
 
 class Dated:
     """The store as scanners have it for clients' subscriptions: in it, their ends are on the clock on the wall."""

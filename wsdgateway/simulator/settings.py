@@ -5,23 +5,68 @@ A file holds one section, `[scanner]`, with the keys of `Settings`.
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import attrs
 from twisted.internet.endpoints import serverFromString
 
+from wsdgateway.config import checks
+from wsdgateway.config.numbers import seconds, whole
+from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.tls.identity import BadIdentity, IdentityFiles, read_identity
 
 EVENT_MODES = ("all", "jobs", "none")
 UUID = "4509a320-00a0-008f-00b6-002507510eca"
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-LISTS = ("interfaces", "scopes")
 MAX_NAME = 127  # characters of a ScannerName
 
 
 class SettingsError(Exception):
     """What is wrong with a configuration file of the virtual scanner."""
+
+
+def _endpoint(value: Any) -> str:
+    try:
+        serverFromString(None, checks.endpoint(value))
+    except OSError as error:  # a file that an ssl: string names
+        raise Wrong(f"a Twisted server endpoint whose files can be read; {error.strerror}") from None
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Wrong("a text")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
+        raise Wrong(f"a text of 1 to {MAX_NAME} characters")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise Wrong("a list of texts")
+    return tuple(value)
+
+
+def _event_mode(value: Any) -> str:
+    if value not in EVENT_MODES:
+        raise Wrong(f"one of {', '.join(EVENT_MODES)}")
+    return str(value)
+
+
+def _uuid(value: Any) -> str:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise Wrong(f"one like {UUID}, without urn:uuid:")
+    return value
+
+
+def _key(check: Callable[[Any], Any], default: Any) -> Any:
+    return attrs.field(default=default, metadata={"check": check})
 
 
 @attrs.frozen
@@ -35,24 +80,24 @@ class Settings:
     `stamp` stands on every page in place of the time, so that two scans are alike.
     """
 
-    endpoint: str = "tcp:8018:interface=127.0.0.1"
-    name: str = "Virtual scanner"
-    uuid: str = UUID
-    feeder_pages: int = 3
-    refill: bool = True
-    page_seconds: float = 0.5
-    request_seconds: float = 0.0
-    job_timeout: float = 60.0
-    events: str = "all"
-    subscription_expires: float = 3600.0
-    stamp: str = ""
-    certificate: str = ""
-    key: str = ""
-    chunked: bool = True
-    interfaces: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ()
-    metadata_version: int = 1
-    connections: int = 0  # served at once; more wait for their turn, 0 means no limit
+    endpoint: str = _key(_endpoint, "tcp:8018:interface=127.0.0.1")
+    name: str = _key(_name, "Virtual scanner")
+    uuid: str = _key(_uuid, UUID)
+    feeder_pages: int = _key(whole(0, 100000), 3)
+    refill: bool = _key(checks.flag, True)
+    page_seconds: float = _key(seconds(0.001, 3600, "no wait"), 0.5)
+    request_seconds: float = _key(seconds(0.001, 3600, "no wait"), 0.0)
+    job_timeout: float = _key(seconds(0.01, 86400), 60.0)
+    events: str = _key(_event_mode, "all")
+    subscription_expires: float = _key(seconds(0.1, 31536000), 3600.0)
+    stamp: str = _key(_text, "")
+    certificate: str = _key(_text, "")
+    key: str = _key(_text, "")
+    chunked: bool = _key(checks.flag, True)
+    interfaces: tuple[str, ...] = _key(_texts, ())
+    scopes: tuple[str, ...] = _key(_texts, ())
+    metadata_version: int = _key(whole(0, 4294967295), 1)
+    connections: int = _key(whole(0, 100000), 0)  # served at once; more wait for their turn, 0 means no limit
 
 
 def read_settings(path: str) -> Settings:
@@ -61,7 +106,7 @@ def read_settings(path: str) -> Settings:
         data = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: the file can't be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets numbers of 5,000 digits and deep lists end in these
         raise SettingsError(f"{path}: not TOML: {error}") from None
     for section in data:
         if section != "scanner":
@@ -72,40 +117,24 @@ def read_settings(path: str) -> Settings:
 def make_settings(table: dict[str, Any], path: str) -> Settings:
     """The settings in a parsed section. Raises `SettingsError`."""
     if not isinstance(table, dict):
-        raise SettingsError(f"{path}: scanner = {table!r}: allowed is a section [scanner]")
-    hints = get_type_hints(Settings)
+        raise SettingsError(f"{path}: scanner = {shown(table)}: must be a section [scanner]")
+    fields = {field.name: field for field in attrs.fields(Settings)}
+    values: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in hints:
-            raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed are the keys {', '.join(hints)}")
-        if key in LISTS:
-            if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-                raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a list of texts")
-            continue
-        kinds = get_args(hints[key]) or (hints[key],)
-        fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
-        if not fits or (isinstance(value, bool) and bool not in kinds):
-            raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a value of type {kinds[0].__name__}")
-        if isinstance(value, int | float) and value < 0:
-            raise SettingsError(f"{path}: [scanner] {key} = {value!r}: allowed is a number from 0")
-    if table.get("events", "all") not in EVENT_MODES:
-        raise SettingsError(f"{path}: [scanner] events = {table['events']!r}: allowed is one of {EVENT_MODES}")
-    if not 0 < len(table.get("name", "-")) <= MAX_NAME:
-        raise SettingsError(f"{path}: [scanner] name = {table['name']!r}: must have 1 to {MAX_NAME} characters")
-    if not _UUID.fullmatch(str(table.get("uuid", UUID))):
-        raise SettingsError(f"{path}: [scanner] uuid = {table['uuid']!r}: allowed is one like {UUID!r}, "
-                            "without urn:uuid:")
-    values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in table.items()}
+        if key not in fields:
+            raise SettingsError(f"{path}: [scanner] {key} = {shown(value)}: must be one of the keys "
+                                f"{', '.join(fields)}")
+        try:
+            values[key] = fields[key].metadata["check"](value)
+        except Wrong as wrong:
+            raise SettingsError(f"{path}: [scanner] {key} = {shown(value)}: must be {wrong}") from None
     folder = Path(path).resolve().parent
     values |= {key: str(folder / values[key]) for key in ("certificate", "key") if values.get(key)}
     settings = Settings(**values)
-    try:
-        serverFromString(None, settings.endpoint)
-    except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read
-        raise SettingsError(f"{path}: [scanner] endpoint = {settings.endpoint!r}: allowed is a Twisted server "
-                            "endpoint like tcp:8018:interface=127.0.0.1") from None
     if settings.certificate:
         try:
             read_identity(IdentityFiles(Path(settings.certificate), Path(settings.key or settings.certificate)))
         except BadIdentity as bad:
-            raise SettingsError(f"{path}: [scanner] {bad.key} = {table.get(bad.key, '')!r}: allowed is {bad}") from None
+            raise SettingsError(f"{path}: [scanner] {bad.key} = {shown(table.get(bad.key, ''))}: must be {bad}"
+                                ) from None
     return settings

@@ -1,4 +1,4 @@
-"""The store that forgets everything with the process."""
+"""The store in memory, which ends with the process: for `memory:`, and beside a file as what the file should hold."""
 
 from collections import deque
 
@@ -9,23 +9,52 @@ from zope.interface import implementer
 from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
-from wsdgateway.storage.store import FinishedJob, IStore
+from wsdgateway.storage.store import Content, FinishedJob, IStore
+
+_NOTHING = Content()
 
 
 @implementer(IStore)
 class MemoryStore:
-    """`history` is the number of jobs kept for each scanner."""
+    """`history` is the number of jobs kept for each scanner; `content` what it begins with.
 
-    def __init__(self, history: int) -> None:
+    `first_version` is the MetadataVersion of a stand-in that is not in it.
+    """
+
+    def __init__(self, history: int, content: Content = _NOTHING, first_version: int = 1) -> None:
         self._history = history
+        self._first_version = first_version
         self._jobs: dict[str, deque[FinishedJob]] = {}
-        self._subscriptions: dict[str, Subscription] = {}
-        self._held: dict[tuple[str, str], Held] = {}
-        self._versions: dict[str, tuple[str, int]] = {}
-        self._adopted: dict[str, Adopted] = {}
+        self._subscriptions: dict[str, Subscription]
+        self._held: dict[tuple[str, str], Held]
+        self._versions: dict[str, tuple[str, int]]
+        self._adopted: dict[str, Adopted]
+        self._instance: int | None
+        self.list_instead(content)
 
-    def add(self, job: FinishedJob) -> None:
+    @property
+    def content(self) -> Content:
+        """Everything but the finished jobs."""
+        return Content(
+            tuple(self._subscriptions.values()), tuple(self._held.values()), tuple(self._adopted.values()),
+            tuple((endpoint, *known) for endpoint, known in self._versions.items()), self._instance)
+
+    def list_instead(self, content: Content) -> None:
+        """Everything but the finished jobs is this from now on."""
+        self._subscriptions = {one.identifier: one for one in content.subscriptions}
+        self._held = {(one.scanner, one.identifier): one for one in content.held}
+        self._versions = {endpoint: (digest, version) for endpoint, digest, version in content.versions}
+        self._adopted = {one.uuid: one for one in content.adopted}
+        self._instance = content.instance
+
+    def take_jobs(self) -> list[FinishedJob]:
+        """The finished jobs, each scanner's oldest first, which are kept here no longer."""
+        jobs, self._jobs = self._jobs, {}
+        return [job for kept in jobs.values() for job in kept]
+
+    def add(self, job: FinishedJob) -> Deferred[None]:
         self._jobs.setdefault(job.scanner, deque(maxlen=self._history)).append(job)
+        return done(None)
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         return done(list(self._jobs.get(scanner, ())))
@@ -62,10 +91,11 @@ class MemoryStore:
         return done(list(self._held.values()))
 
     def next_instance(self, now: int) -> Deferred[int]:
-        return done(now)
+        self._instance = now if self._instance is None else max(now, self._instance + 1)
+        return done(self._instance)
 
     def metadata_version(self, endpoint: str, digest: str) -> Deferred[int]:
-        former, version = self._versions.get(endpoint, ("", 0))
+        former, version = self._versions.get(endpoint, ("", self._first_version - 1))
         if former != digest:
             self._versions[endpoint] = (digest, version + 1)
         return done(self._versions[endpoint][1])
@@ -82,6 +112,12 @@ class MemoryStore:
 
     def adopted(self) -> Deferred[list[Adopted]]:
         return done(list(self._adopted.values()))
+
+    def retry(self) -> None:
+        """Nothing can be wrong with it."""
+
+    def warning(self) -> str | None:
+        return None
 
     def close(self) -> Deferred[None]:
         return done(None)

@@ -5,18 +5,20 @@ copy of the file made first; a file that is damaged, newer or another program's 
 """
 
 import os
-import pwd
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
-from wsdgateway.storage.store import StoreError
+from wsdgateway.storage.problems import unusable
+from wsdgateway.storage.store import NotOurs, Unreadable
 
 _VERSION = "PRAGMA user_version"
 _OWNER = "PRAGMA application_id"
 OURS = 0x57534447  # "WSDG"; schema 1 did not set it
-_FIRST_TABLE = ["finished_job"]
+_FIRST_TABLE = "finished_job"
 
 
 def _steps() -> list[str]:
@@ -32,44 +34,53 @@ def open_private(path: Path) -> int:
     return os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
 
 
-def prepare(path: Path) -> None:
-    """Make a file ready for use. Raises `StoreError`."""
+def prepare(path: Path, read: Callable[[sqlite3.Connection], object] = lambda connection: None) -> None:
+    """Make a file ready for use. Raises `StoreError`.
+
+    A file that is up to date is `read` before anything is written, if only its header: it may raise `StoreError`, too.
+    """
     try:
         with closing(sqlite3.connect(path)) as connection:
-            _bring_up(connection, path, _steps())
+            _bring_up(connection, path, _steps(), read)
     except (sqlite3.Error, OSError) as error:
-        raise unusable(path, error) from None
+        raise unusable(path, error, look=True) from None
 
 
-def unusable(path: Path, error: Exception) -> StoreError:
-    """What to say of a file that can't be used."""
-    return StoreError(f"{path}: the store can't be used: {error}; allowed is a SQLite file of this program, or a new "
-                      f"one in a folder that exists, both writable for the user {_user()}. Nothing was changed: if the "
-                      "file is damaged, move it away, or put a copy of it in its place")
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A connection by which nothing is changed, not even made."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
 
 
-def _user() -> str:
-    """Who runs this."""
-    uid = os.geteuid()
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+def verify(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether a file is whole and up to date; an older one, or an empty one, is not. Raises `StoreError`."""
+    return _verified(connection, path, len(_steps())) == len(_steps())
 
 
-def _bring_up(connection: sqlite3.Connection, path: Path, steps: list[str]) -> None:
-    version = connection.execute(_VERSION).fetchone()[0]
-    if version > len(steps):
-        raise StoreError(f"{path}: the store was written by a newer version of wsdgateway (schema {version}, known "
-                         f"here is {len(steps)}); use that version, or another file")
-    problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if problem != "ok":
-        raise StoreError(f"{path}: the store is damaged: {problem}; nothing was changed. Move it away, or put a copy "
-                         "of it in its place")
+def _verified(connection: sqlite3.Connection, path: Path, newest: int) -> int:
+    """The schema of a file, once it is known to be a whole one of this program. Raises `StoreError`."""
+    version = int(connection.execute(_VERSION).fetchone()[0])
     tables = [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    if tables and _FIRST_TABLE not in tables:
+        raise NotOurs(f"{path}: the file is a database of another program; name another file")
+    if version > newest:
+        raise Unreadable(f"{path}: the store was written by a newer version of wsdgateway (schema {version}, known "
+                         f"here is {newest}); use that version, or another file")
+    problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     owner = connection.execute(_OWNER).fetchone()[0]
-    if owner != (OURS if version > 1 else 0) or (version <= 1 and tables != _FIRST_TABLE[:version]):
-        raise StoreError(f"{path}: the file is a database of another program; name another file")
+    if problem == "ok" and (owner != (OURS if version > 1 else 0) or (
+            version <= 1 and tables != [_FIRST_TABLE][:version])):
+        problem = f"its header says schema {version}, which its tables do not fit"
+    if problem != "ok":
+        raise Unreadable(f"{path}: the store is damaged: {problem}; nothing was changed. Move it away, or put a "
+                         "good copy in its place")
+    return version
+
+
+def _bring_up(connection: sqlite3.Connection, path: Path, steps: list[str],
+              read: Callable[[sqlite3.Connection], object]) -> None:
+    version = _verified(connection, path, len(steps))
+    if version == len(steps):
+        read(connection)
     if 0 < version < len(steps):
         _copy(connection, path.with_name(f"{path.name}.schema-{version}"))
     missing = "\n".join(steps[version:])  # with none, this shows whether the file can be written to
@@ -81,7 +92,11 @@ def _copy(connection: sqlite3.Connection, copy: Path) -> None:
     """A copy that appears when it is whole."""
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     unfinished.unlink(missing_ok=True)
-    os.close(open_private(unfinished))
-    with closing(sqlite3.connect(unfinished)) as target:
-        connection.backup(target)
-    unfinished.replace(copy)
+    try:
+        os.close(open_private(unfinished))
+        with closing(sqlite3.connect(unfinished)) as target:
+            connection.backup(target)
+        unfinished.replace(copy)
+    except (OSError, sqlite3.Error):
+        unfinished.unlink(missing_ok=True)  # a part of a copy takes room in a folder that is full
+        raise

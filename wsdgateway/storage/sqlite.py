@@ -1,105 +1,144 @@
 """The store in a SQLite file. One thread writes, so that the order is kept and the reactor never waits."""
 
 import fcntl
-import json
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import attrs
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.sinks import Sink
-from wsdgateway.bridge.subscriptions import Subscription, Token
-from wsdgateway.eventing.filters import ActionFilter
-from wsdgateway.scan.destinations import Destinations
-from wsdgateway.soap.addressing import EndpointReference
-from wsdgateway.storage.schema import open_private, prepare, unusable
-from wsdgateway.storage.store import FinishedJob, IStore, StoreError
-
-_Statement = tuple[str, tuple[object, ...]]
+from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.storage.problems import LOGICAL, unusable
+from wsdgateway.storage.rows import (
+    Statement,
+    differences,
+    forgetting,
+    holding,
+    read_held,
+    read_subscription,
+    releasing,
+    saving,
+)
+from wsdgateway.storage.schema import connect_read_only, open_private, prepare, verify
+from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
 
 _SUBSCRIPTIONS = "SELECT * FROM client_subscription ORDER BY rowid"
 _HELD = "SELECT * FROM device_subscription"
+_ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
+_FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished"
+             " FROM finished_job WHERE scanner = ? ORDER BY id")
+
+
+@attrs.frozen
+class Opened:
+    """A file that is ready for use: `claim` keeps other gateways from it as long as it is open."""
+
+    claim: BinaryIO
+    content: Content
+
+
+def open_file(path: Path) -> Opened:
+    """Make a file ready for use, in this thread. Raises `StoreError`, with the file as it was."""
+    claim = _claim(path)
+    try:
+        prepare(path, lambda connection: _read_all(connection, path))
+        with closing(sqlite3.connect(path)) as connection:
+            return Opened(claim, _read_all(connection, path))
+    except StoreError:
+        claim.close()
+        raise
 
 
 @implementer(IStore)
 class SqliteStore:
-    """A file. Raises `StoreError` if it can't be used; `history` is the number of jobs kept for each scanner."""
+    """A file; `history` is the number of jobs kept for each scanner. Without `opened` it is opened here and now.
 
-    log = Logger()
+    Raises `StoreError` if it can't be used; so do the writes, but for mistakes of this program.
+    """
 
-    def __init__(self, reactor: Any, path: Path, history: int) -> None:
+    def __init__(self, reactor: Any, path: Path, history: int, opened: Opened | None = None) -> None:
+        self._path = path
         self._history = history
-        self._claim = _claim(path)
-        try:
-            prepare(path)
-            _read_all(path)
-        except StoreError:
-            self._claim.close()
-            raise
+        self._claim = (opened or open_file(path)).claim
         self._pool = ConnectionPool("sqlite3", str(path), cp_min=1, cp_max=1, cp_noisy=False, cp_reactor=reactor,
-                                    check_same_thread=False)
+                                    cp_openfun=_read_whatever_is_there, check_same_thread=False)
 
-    def _run(self, statements: list[_Statement]) -> Deferred[None]:
+    def _run(self, statements: list[Statement]) -> Deferred[None]:
         def run(transaction: Any) -> None:
             for statement, values in statements:
                 transaction.execute(statement, values)
 
-        return self._pool.runInteraction(run)
+        return self._explained(self._pool.runInteraction(run))
+
+    def _explained(self, running: Deferred[Any]) -> Deferred[Any]:
+        """The same, with what SQLite says as a `StoreError`."""
+        return running.addErrback(self._explain)
+
+    def _explain(self, failure: Failure) -> Failure:
+        if failure.check(sqlite3.Error, OSError) and not failure.check(*LOGICAL):
+            return Failure(unusable(self._path, failure.value))
+        return failure
 
     def _all(self, make: Callable[[tuple[Any, ...]], Any], query: str, *values: object) -> Deferred[Any]:
         rows: Deferred[Any] = self._pool.runQuery(query, values)
-        return rows.addCallback(lambda found: [make(row) for row in found])
+        return self._explained(rows.addCallback(lambda found: [make(row) for row in found]))
 
-    def add(self, job: FinishedJob) -> None:
-        adding = self._run([(
+    def add(self, job: FinishedJob) -> Deferred[None]:
+        return self._run(self._adding(job))
+
+    def _adding(self, job: FinishedJob) -> list[Statement]:
+        return [(
             "INSERT INTO finished_job (scanner, job_id, state, reasons, scans_completed, created, completed, finished)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (job.scanner, job.job_id, job.state, " ".join(job.reasons), job.scans_completed, job.created,
              job.completed, job.finished)), (
             "DELETE FROM finished_job WHERE scanner = ? AND id <= "
             "(SELECT id FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (job.scanner, job.scanner, self._history))])
-        adding.addErrback(lambda failure: self.log.failure(
-            "a finished job of {scanner} could not be stored", failure, scanner=job.scanner))
+            (job.scanner, job.scanner, self._history))]
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
-        return self._all(
-            lambda row: FinishedJob(row[0], row[1], row[2], tuple(row[3].split()), *row[4:]),
-            "SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished"
-            " FROM finished_job WHERE scanner = ? ORDER BY id", scanner)
+        return self._all(_finished, _FINISHED, scanner)
+
+    def bring_up_to_date(self, listed: Content, content: Content, jobs: Iterable[FinishedJob]) -> Deferred[None]:
+        """Let it list that content instead of what is listed, and add these finished jobs: all at once, or nothing.
+
+        Only what differs is written: a folder that was full has little room.
+        """
+        return self._run([*differences(listed, content), *(
+            statement for job in jobs for statement in self._adding(job))])
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
-        return self._run([_save(subscription), *([] if held is None else [_hold(held)])])
+        return self._run([saving(subscription), *([] if held is None else [holding(held)])])
 
     def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
         return self._run([
-            _release(heir.scanner, former), _forget(former) if left is None else _save(left), _save(heir),
-            *([] if held is None else [_hold(held)])])
+            releasing(heir.scanner, former), forgetting(former) if left is None else saving(left), saving(heir),
+            *([] if held is None else [holding(held)])])
 
     def forget(self, identifier: str) -> Deferred[None]:
-        return self._run([_forget(identifier)])
+        return self._run([forgetting(identifier)])
 
     def subscriptions(self) -> Deferred[list[Subscription]]:
-        return self._all(_subscription, _SUBSCRIPTIONS)
+        return self._all(read_subscription, _SUBSCRIPTIONS)
 
     def hold(self, held: Held) -> Deferred[None]:
-        return self._run([_hold(held)])
+        return self._run([holding(held)])
 
     def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
-        statement, values = _release(scanner, identifier)
+        statement, values = releasing(scanner, identifier)
         return self._run([(f"{statement} AND notify_to = ?", (*values, notify_to))])
 
     def held(self) -> Deferred[list[Held]]:
-        return self._all(_held, _HELD)
+        return self._all(read_held, _HELD)
 
     def next_instance(self, now: int) -> Deferred[int]:
         def run(transaction: Any) -> int:
@@ -109,7 +148,7 @@ class SqliteStore:
             transaction.execute("INSERT INTO instance VALUES (?)", (instance,))
             return instance
 
-        return self._pool.runInteraction(run)
+        return self._explained(self._pool.runInteraction(run))
 
     def metadata_version(self, endpoint: str, digest: str) -> Deferred[int]:
         def run(transaction: Any) -> int:
@@ -120,7 +159,7 @@ class SqliteStore:
             transaction.execute("SELECT version FROM stand_in WHERE endpoint = ?", (endpoint,))
             return int(transaction.fetchone()[0])
 
-        return self._pool.runInteraction(run)
+        return self._explained(self._pool.runInteraction(run))
 
     def adopt(self, adopted: Adopted) -> Deferred[None]:
         return self._run([("INSERT INTO adopted VALUES (?, ?) ON CONFLICT (uuid) DO UPDATE SET name = excluded.name",
@@ -130,93 +169,106 @@ class SqliteStore:
         return self._run([("DELETE FROM adopted WHERE uuid = ?", (uuid,))])
 
     def adopted(self) -> Deferred[list[Adopted]]:
-        return self._all(lambda row: Adopted(*row), "SELECT uuid, name FROM adopted ORDER BY rowid")
+        return self._all(lambda row: Adopted(*row), _ADOPTED)
+
+    def retry(self) -> None:
+        """`FallbackStore` knows when."""
+
+    def warning(self) -> str | None:
+        return None
+
+    def written(self) -> Deferred[None]:
+        """Fires when everything that was begun before has been written, or could not be: there is one thread."""
+        last: Deferred[Any] = self._pool.runQuery("SELECT 1")
+        return last.addBoth(lambda _: None)
 
     def close(self) -> Deferred[None]:
-        # What was begun before this runs first: there is one thread.
-        last: Deferred[Any] = self._pool.runQuery("SELECT 1")
-        return last.addBoth(lambda _: self._end())
+        return self.written().addCallback(lambda _: self._end())
 
     def _end(self) -> None:
         self._pool.close()
         self._claim.close()
 
 
+def _read_whatever_is_there(connection: sqlite3.Connection) -> None:
+    """A finished job whose text is no UTF-8 any more is shown as it is; nothing else is read while it runs."""
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8")  # a ValueError where it is none; SQLite's own error looks like any other
+
+
 def _claim(path: Path) -> BinaryIO:
     """The file, locked for this process as long as it is open. Raises `StoreError` if another one has it."""
+    if not path.parent.exists():
+        raise NotOurs(f"{path}: the store can't be used: there is no folder {path.parent}; make it, or name another")
     try:
         file = os.fdopen(open_private(path), "ab")
     except OSError as error:
-        raise unusable(path, error) from None
+        _check_unclaimed(path)
+        raise unusable(path, error, look=True) from None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        _lock(path, file)
+    except StoreError:
         file.close()
-        raise StoreError(f"{path}: another gateway is using the store; stop that one, or name another file") from None
-    except OSError:
-        pass  # a file system without locks
+        raise
     return file
 
 
-def _read_all(path: Path) -> None:
-    """Whether every subscription can be read. Raises `StoreError`: better now than when nobody listens any more."""
+def _lock(path: Path, file: Any) -> None:
     try:
-        with closing(sqlite3.connect(path)) as connection:
-            for row in connection.execute(_SUBSCRIPTIONS):
-                _subscription(row)
-            for row in connection.execute(_HELD):
-                _held(row)
-    except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{path}: a subscription in the store can't be read: {error}; nothing was changed. Move the "
-                         "file away, or put a copy of it in its place") from None
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise NotOurs(f"{path}: another gateway is using the store; stop that one, or name another file") from None
+    except OSError:
+        pass  # a file system without locks
 
 
-def _held(row: tuple[Any, ...]) -> Held:
-    return Held(row[0], row[1], row[2], row[3], _reference(row[4]), float(row[5]))
+def _check_unclaimed(path: Path) -> None:
+    """Whether another gateway has a file that this one may not write to. Raises `NotOurs`."""
+    with suppress(OSError), path.open("rb") as file:
+        _lock(path, file)
 
 
-def _write(reference: EndpointReference) -> str:
-    return json.dumps([reference.address, *reference.parameters])
+def _read_all(connection: sqlite3.Connection, path: Path) -> Content:
+    """Everything but the finished jobs. Raises `StoreError`: better now than when nobody listens any more."""
+    connection.text_factory = _text
+    try:
+        return _content(connection)
+    except sqlite3.Error as error:
+        raise unusable(path, error, look=True) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Unreadable(f"{path}: a subscription in the store can't be read: {error}; nothing was changed. Move the "
+                         "file away, or put a good copy in its place") from None
 
 
-def _reference(text: str) -> EndpointReference:
-    address, *parameters = json.loads(text)
-    return EndpointReference(address, tuple(parameters))
+def _content(connection: sqlite3.Connection) -> Content:
+    return Content(
+        tuple(map(read_subscription, connection.execute(_SUBSCRIPTIONS))),
+        tuple(map(read_held, connection.execute(_HELD))),
+        tuple(Adopted(*row) for row in connection.execute(_ADOPTED)),
+        tuple((row[0], row[1], int(row[2])) for row in connection.execute("SELECT * FROM stand_in ORDER BY rowid")),
+        connection.execute("SELECT max(id) FROM instance").fetchone()[0])
 
 
-def _forget(identifier: str) -> _Statement:
-    return "DELETE FROM client_subscription WHERE identifier = ?", (identifier,)
+def read_only(path: Path) -> Content | None:
+    """What a file lists that can be read, if not written to; None if it can't be read or is not up to date either."""
+    try:
+        with closing(connect_read_only(path)) as connection:
+            return _content(connection) if verify(connection, path) else None
+    except (sqlite3.Error, OSError, StoreError, ValueError, TypeError, KeyError):
+        return None
 
 
-def _release(scanner: str, identifier: str) -> _Statement:
-    return "DELETE FROM device_subscription WHERE scanner = ? AND identifier = ?", (scanner, identifier)
+def read_finished(path: Path, scanner: str) -> list[FinishedJob]:
+    """The kept jobs of a scanner in a file that can't be written to; none if it can't be read either."""
+    try:
+        with closing(connect_read_only(path)) as connection:
+            return [_finished(row) for row in connection.execute(_FINISHED, (scanner,))]
+    except (sqlite3.Error, OSError, ValueError, TypeError):
+        return []
 
 
-def _hold(held: Held) -> _Statement:
-    return ("REPLACE INTO device_subscription VALUES (?, ?, ?, ?, ?, ?)",
-            (held.scanner, held.identifier, held.address, held.notify_to, _write(held.manager), held.expires_at))
-
-
-def _save(one: Subscription) -> _Statement:
-    """An update keeps the row's place, so that the oldest stays the first."""
-    values = (
-        one.identifier, one.scanner, one.client, one.manager, _write(one.notify_to.reference), one.notify_to.ip,
-        None if one.end_to is None else _write(one.end_to.reference), None if one.end_to is None else one.end_to.ip,
-        None if one.filter.wanted is None else json.dumps(one.filter.wanted), one.expires_at, one.panel,
-        None if one.destinations is None else json.dumps([one.destinations.xml, *one.destinations.listed]),
-        json.dumps([(token.context, token.given, token.current) for token in one.tokens]))
-    return (f"INSERT INTO client_subscription VALUES ({', '.join('?' * len(values))}) ON CONFLICT (identifier) "
-            "DO UPDATE SET expires_at = excluded.expires_at, panel = excluded.panel, "
-            "destinations = excluded.destinations, tokens = excluded.tokens", values)
-
-
-def _subscription(row: tuple[Any, ...]) -> Subscription:
-    (identifier, scanner, client, manager, notify_to, notify_ip, end_to, end_ip, wanted, expires_at, panel,
-     destinations, tokens) = row
-    xml, *listed = (None,) if destinations is None else json.loads(destinations)
-    return Subscription(
-        identifier, scanner, client, manager, Sink(_reference(notify_to), notify_ip),
-        None if end_to is None else Sink(_reference(end_to), end_ip),
-        ActionFilter(None if wanted is None else tuple(json.loads(wanted))), float(expires_at), bool(panel),
-        None if xml is None else Destinations(xml, tuple((context, name) for context, name in listed)),
-        tuple(Token(*token) for token in json.loads(tokens)))
+def _finished(row: tuple[Any, ...]) -> FinishedJob:
+    return FinishedJob(row[0], row[1], row[2], tuple(row[3].split()), *row[4:])

@@ -1,7 +1,7 @@
 """What outlives the process: finished jobs, clients' subscriptions, and those held at scanners.
 
-One small interface; `memory` and `sqlite` implement it. The store stands behind the tables in memory: what is written
-here no status read ever waits for.
+One small interface; `memory`, `sqlite` and `fallback` implement it. The store stands behind the tables in memory: no
+status read ever waits for what is written here.
 """
 
 import attrs
@@ -15,6 +15,17 @@ from wsdgateway.bridge.subscriptions import Subscription
 
 class StoreError(Exception):
     """The store can't be used; the text names it and says what to do."""
+
+
+class Unreadable(StoreError):
+    """A file that is damaged, or newer than this program: nothing of it is used, and it is left as it is."""
+
+
+class NotOurs(StoreError):
+    """A store that another gateway is using, another program's file, or a folder that does not exist.
+
+    The gateway does not start with it, since it is named by mistake.
+    """
 
 
 @attrs.frozen
@@ -31,11 +42,27 @@ class FinishedJob:
     finished: float
 
 
+@attrs.frozen
+class Content:
+    """What a store lists, but for the finished jobs. `versions`: endpoint, digest and MetadataVersion of stand-ins."""
+
+    subscriptions: tuple[Subscription, ...] = ()
+    held: tuple[Held, ...] = ()
+    adopted: tuple[Adopted, ...] = ()
+    versions: tuple[tuple[str, str, int], ...] = ()
+    instance: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it that would have to be taken up."""
+        return not (self.subscriptions or self.held or self.adopted)
+
+
 class IStore(Interface):
     """Writes happen in the order in which they are asked for; their Deferreds fire when they are kept, or fail."""
 
-    def add(job: FinishedJob) -> None:
-        """Keep a job, and the last ones of its scanner; nobody waits for it, a failure is logged."""
+    def add(job: FinishedJob) -> Deferred[None]:
+        """Keep a job, and the last ones of its scanner."""
 
     def finished(scanner: str) -> Deferred[list[FinishedJob]]:
         """The kept jobs of a scanner, oldest first."""
@@ -75,6 +102,12 @@ class IStore(Interface):
 
     def adopted() -> Deferred[list[Adopted]]:
         """Every scanner that was ever adopted, oldest first."""
+
+    def retry() -> None:
+        """Try now what could not be used, if there is anything."""
+
+    def warning() -> str | None:
+        """What is wrong with the store and what to do, for people; None while all is well."""
 
     def close() -> Deferred[None]:
         """Finish what is being written."""

@@ -1,0 +1,90 @@
+"""How often tokens can be guessed."""
+
+import pytest
+
+from wsdgateway.admin.access import Access
+from wsdgateway.admin.attempts import CLIENT_BURST, CLIENT_SECONDS, MAX_CLIENTS, TOTAL_BURST, TOTAL_SECONDS, Attempts
+
+TOKEN = "0123456789abcdef"
+
+
+def fail(attempts, client, times, now=0.0):
+    for _ in range(times):
+        assert attempts.wait(client, now) == 0.0
+        attempts.failed(client, now)
+
+
+def test_a_client_has_so_many_wrong_tokens_and_then_one_from_time_to_time():
+    attempts = Attempts()
+    fail(attempts, "192.0.2.7", CLIENT_BURST)
+    assert attempts.wait("192.0.2.7", 0.0) == CLIENT_SECONDS
+    assert attempts.wait("192.0.2.8", 0.0) == 0.0
+    assert attempts.wait("192.0.2.7", CLIENT_SECONDS - 1.0) == 1.0
+    fail(attempts, "192.0.2.7", 1, CLIENT_SECONDS)
+    assert attempts.wait("192.0.2.7", CLIENT_SECONDS) == CLIENT_SECONDS
+    fail(attempts, "192.0.2.7", CLIENT_BURST, 1000.0)
+
+
+def test_an_ipv6_client_is_its_network():
+    attempts = Attempts()
+    for number in range(CLIENT_BURST):
+        fail(attempts, f"2001:db8::{number:x}", 1)
+    assert attempts.wait("2001:db8::ffff", 0.0) > 0.0
+    assert attempts.wait("2001:db8:0:1::1", 0.0) == 0.0
+    fail(attempts, None, CLIENT_BURST)
+    assert attempts.wait(None, 0.0) > 0.0
+
+
+def test_all_together_have_a_bound_that_does_not_hold_for_those_that_have_the_token():
+    attempts = Attempts()
+    attempts.succeeded("192.0.2.7")
+    for number in range(TOTAL_BURST):
+        fail(attempts, f"198.51.{number // 256}.{number % 256}", 1)
+    assert attempts.wait("192.0.2.8", 0.0) == TOTAL_SECONDS
+    assert attempts.wait("192.0.2.7", 0.0) == 0.0
+    attempts.forget()
+    assert attempts.wait("192.0.2.7", 0.0) == TOTAL_SECONDS
+
+
+def test_clients_that_are_remembered_are_bounded():
+    attempts = Attempts()
+    for number in range(MAX_CLIENTS + 10):
+        attempts.failed(f"10.0.{number // 256}.{number % 256}", number * TOTAL_SECONDS)
+        attempts.succeeded(f"10.1.{number // 256}.{number % 256}")
+    assert len(attempts._wrong) == len(attempts._known) == MAX_CLIENTS
+
+
+@pytest.mark.parametrize("authorization", [None, b"", b"Bearer", b"Bearer ", b"Basic eDp5", b"nonsense"])
+def test_no_token_is_no_wrong_one(authorization):
+    access = Access(TOKEN, (), lambda: 0.0)
+    for _ in range(2 * TOTAL_BURST):
+        assert access.check_client("192.0.2.7", authorization, b"an old session").status == 401
+    assert access.check_client("192.0.2.7", b"Bearer " + TOKEN.encode(), None) is None
+
+
+def test_beyond_the_bound_the_right_token_is_not_looked_at_and_sessions_go_on():
+    now = [0.0]
+    access = Access(TOKEN, (), lambda: now[0])
+    session = access.log_in().encode()
+    right, wrong = b"Bearer " + TOKEN.encode(), b"Bearer " + TOKEN[:-1].encode() + b"0"
+    for _ in range(CLIENT_BURST):
+        denied = access.check_client("192.0.2.7", wrong, None)
+        assert denied.status == 401 and denied.wrong_token and denied.retry_after is None
+    for shown in (right, wrong):
+        denied = access.check_client("192.0.2.7", shown, None)
+        assert (denied.status, denied.retry_after, denied.wrong_token) == (429, 5, False)
+    assert access.check_token("192.0.2.7", TOKEN.encode()).status == 429
+    assert access.check_client("192.0.2.7", wrong, session) is None
+    assert access.check_client("192.0.2.8", right, None) is None
+    now[0] = CLIENT_SECONDS
+    assert access.check_client("192.0.2.7", right, None) is None
+
+
+def test_what_goes_on_is_no_attempt():
+    access = Access(TOKEN, (), lambda: 0.0)
+    for _ in range(2 * CLIENT_BURST):
+        assert not access.still_allows("192.0.2.7", b"Bearer wrong", None)
+    assert access.still_allows("192.0.2.7", b"Bearer " + TOKEN.encode(), None)
+    assert access.still_allows("192.0.2.7", None, access.log_in().encode())
+    access.change(None, ())
+    assert access.still_allows("127.0.0.1", None, None) and not access.still_allows("192.0.2.7", None, None)

@@ -1,0 +1,184 @@
+"""The store in a SQLite file, and in memory while the file can't be used.
+
+What the file should list is in memory all the time, so that a folder that is full, or a file that is damaged, costs
+nothing but the safety against a restart. When the file is used again, `storage.recovery` says.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsdgateway.bridge.adoption import Adopted
+from wsdgateway.bridge.holding import Held
+from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.storage.memory import MemoryStore
+from wsdgateway.storage.recovery import Recovery, TakeUp
+from wsdgateway.storage.sqlite import SqliteStore, open_file, read_finished, read_only
+from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
+
+MAX_ENDED = 10000  # subscriptions that have ended, and that a copy of the file may still list
+MAX_WARNED = 1000  # clients that the log names
+
+Write = Callable[[IStore], Deferred[Any]]
+
+
+@implementer(IStore)
+class FallbackStore:
+    """Raises `NotOurs` for a file that is named by mistake, or that another gateway uses.
+
+    `history` is the number of finished jobs kept for each scanner, also of those that wait in memory to be written;
+    `wall` gives seconds since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, path: Path, history: int, wall: Callable[[], float]) -> None:
+        self._path = path
+        self._history = history
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._warned: set[tuple[str, str]] = set()
+        file, problem = None, None
+        try:
+            opened = open_file(path)
+        except NotOurs:
+            raise
+        except StoreError as error:
+            # A full folder keeps nobody from reading. A stand-in whose last MetadataVersion is not known begins with
+            # one that is larger than any that was counted.
+            problem = error
+            content = None if isinstance(error, Unreadable) else read_only(path)
+            self._memory = MemoryStore(history, content or Content(), 1 if content is not None else int(wall()))
+        else:
+            self._memory = MemoryStore(history, opened.content)
+            file = SqliteStore(reactor, path, history, opened)
+        self._recovery = Recovery(reactor, path, history, self._memory, self._ended, file, problem)
+
+    def take_up_with(self, take_up: TakeUp) -> None:
+        """Call this with what a file lists that could not be read before.
+
+        It should return when the subscriptions at scanners have been renewed or ended, or that was tried.
+        """
+        self._recovery.take_up = take_up
+
+    def warning(self) -> str | None:
+        return self._recovery.warning()
+
+    def retry(self) -> None:
+        """Try the file again now, if it is not in use."""
+        self._recovery.retry()
+
+    def close(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._recovery.close())
+
+    # Writing.
+
+    def _write(self, write: Write) -> Deferred[Any]:
+        """Keep it in memory, which knows at once, and in the file; memory's answer counts."""
+        return write(self._memory).addCallback(lambda result: self._write_file(write, result))
+
+    def _write_file(self, write: Write, result: Any) -> Any:
+        file = self._recovery.file
+        if file is None:
+            return result
+        written = write(file)
+        written.addErrback(lambda failure: self._recovery.missed(file, failure))
+        return written.addCallback(lambda _: result)
+
+    def add(self, job: FinishedJob) -> Deferred[None]:
+        file = self._recovery.file
+        if file is None:
+            return self._memory.add(job)
+
+        def keep(failure: Failure) -> Deferred[None]:
+            self._recovery.missed(file, failure)
+            return self._memory.add(job)
+
+        return file.add(job).addErrback(keep)
+
+    def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
+        saving = self._write(lambda store: store.save(subscription, held))
+        return saving.addCallback(lambda _: self._warn(subscription))
+
+    def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
+        if left is None:
+            self._has_ended(former)
+        succeeding = self._write(lambda store: store.succeed(heir, held, former, left))
+        return succeeding.addCallback(lambda _: self._warn(heir))
+
+    def forget(self, identifier: str) -> Deferred[None]:
+        self._has_ended(identifier)
+        return self._write(lambda store: store.forget(identifier))
+
+    def hold(self, held: Held) -> Deferred[None]:
+        return self._write(lambda store: store.hold(held))
+
+    def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
+        self._has_ended(notify_to)
+        return self._write(lambda store: store.release(scanner, identifier, notify_to))
+
+    def next_instance(self, now: int) -> Deferred[int]:
+        return self._write(lambda store: store.next_instance(now))
+
+    def metadata_version(self, endpoint: str, digest: str) -> Deferred[int]:
+        return self._write(lambda store: store.metadata_version(endpoint, digest))
+
+    def adopt(self, adopted: Adopted) -> Deferred[None]:
+        self._ended.pop(adopted.uuid, None)
+        return self._write(lambda store: store.adopt(adopted))
+
+    def abandon(self, uuid: str) -> Deferred[None]:
+        self._has_ended(uuid)
+        return self._write(lambda store: store.abandon(uuid))
+
+    def _has_ended(self, name: str) -> None:
+        """A client's subscription, one at a scanner by the address where it notified us, or a scanner by its uuid."""
+        self._ended[name] = None
+        self._ended.move_to_end(name)
+        if len(self._ended) > MAX_ENDED:
+            self._ended.popitem(last=False)
+
+    def _warn(self, subscription: Subscription) -> None:
+        """Say that a client's subscription is in memory only: once for each client and scanner."""
+        problem, client = self._recovery.problem, (subscription.scanner, subscription.client)
+        if problem is None:
+            self._warned.clear()
+        elif client not in self._warned and len(self._warned) < MAX_WARNED:
+            self._warned.add(client)
+            self.log.warn("{scanner}: the subscription of {client} is kept in memory only, and lost with a restart: "
+                          "{problem}", scanner=subscription.scanner, client=subscription.client, problem=str(problem))
+
+    # Reading. What is in memory is all there is, but for the finished jobs.
+
+    def subscriptions(self) -> Deferred[list[Subscription]]:
+        return self._memory.subscriptions()
+
+    def held(self) -> Deferred[list[Held]]:
+        return self._memory.held()
+
+    def adopted(self) -> Deferred[list[Adopted]]:
+        return self._memory.adopted()
+
+    def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
+        file = self._recovery.file
+        if file is not None:
+            found = file.finished(scanner).addErrback(lambda failure: self._unread(file, failure))
+        elif isinstance(self._recovery.problem, Unreadable):
+            found = succeed([])
+        else:
+            found = deferToThread(read_finished, self._path, scanner)
+        return found.addCallback(lambda kept: self._with_waiting(kept, scanner))
+
+    def _unread(self, file: SqliteStore, failure: Failure) -> list[FinishedJob]:
+        self._recovery.missed(file, failure)
+        return []
+
+    def _with_waiting(self, kept: list[FinishedJob], scanner: str) -> Deferred[list[FinishedJob]]:
+        """Beside those of the file, those that wait to be written there."""
+        return self._memory.finished(scanner).addCallback(lambda waiting: [*kept, *waiting][-self._history:])

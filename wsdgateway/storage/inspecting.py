@@ -1,0 +1,36 @@
+"""Looks at a store as a start would, and changes nothing: for `wsdgateway check`."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from wsdgateway.storage.problems import problem_of_folder, unusable
+from wsdgateway.storage.schema import connect_read_only, verify
+from wsdgateway.storage.store import StoreError
+
+# What a gateway that was killed has left, and the next start puts right by writing to the file.
+_UNFINISHED = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
+
+
+def problem_with(path: Path) -> StoreError | None:
+    """Why a start could not use the store, as far as whoever asks can tell; None if it could."""
+    folder = path.parent
+    try:
+        if not folder.exists():
+            return StoreError(f"{path}: there is no folder {folder}; make it, or name another")
+        if path.exists():
+            with closing(connect_read_only(path)) as connection:
+                verify(connection, path)
+    except StoreError as problem:
+        return problem
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code not in _UNFINISHED and not Path(f"{path}-journal").exists():
+            return unusable(path, error, look=True)
+    except OSError as error:
+        return unusable(path, error, look=True)
+    for place in filter(Path.exists, (folder, path)):
+        if not os.access(place, os.W_OK):
+            return unusable(path, PermissionError(f"{place} is not writable"), look=True)
+    return problem_of_folder(path)

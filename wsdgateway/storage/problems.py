@@ -1,0 +1,76 @@
+"""Why a store can't be used, for people: the cause that SQLite or the system names, and what to do about it."""
+
+import errno
+import os
+import pwd
+import sqlite3
+from pathlib import Path
+
+from wsdgateway.storage.store import StoreError, Unreadable
+
+# Mistakes of this program, not of the file or the disk.
+LOGICAL = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError,
+           sqlite3.NotSupportedError)
+ROOM = 65536  # bytes: SQLite needs some pages for a transaction
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_KEEP = "nothing was changed. Move it away, or put a good copy in its place"
+
+
+def unusable(path: Path, error: Exception, *, look: bool = False) -> StoreError:
+    """The error for a file at which something failed.
+
+    With `look` the file system is asked for the reason, too, which may take long where it hangs.
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _DAMAGED:
+        return Unreadable(f"{path}: the store is damaged: {error}; {_KEEP}")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreError(f"{path}: the store can't be used: {error}; another program has it open, and must end that")
+    if look and path.is_dir():
+        return Unreadable(f"{path}: the store can't be used: it is a folder; name a file, or move the folder away")
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in _FULL:
+        return _full(path, f": {error}")
+    problem = problem_of_folder(path, f": {error}") if look else None
+    return problem or StoreError(
+        f"{path}: the store can't be used: {error}; it must be a SQLite file of this program, or a new one in a folder "
+        f"that exists, both writable for the user {_user()}, with room on the disk")
+
+
+def problem_of_folder(path: Path, said: str = "") -> StoreError | None:
+    """Whether the file system of a store is full or read-only; `said` is what an attempt to write ended in."""
+    if _is_full(path.parent):
+        return _full(path, said)
+    if _is_read_only(path.parent):
+        return StoreError(f"{path}: the store can't be written to{said}: the file system of {path.parent} is mounted "
+                          "read-only; mount it for writing")
+    return None
+
+
+def _full(path: Path, said: str) -> StoreError:
+    return StoreError(f"{path}: the store can't be written to{said}: the folder {path.parent} is full; make room on "
+                      "its file system, or raise the quota")
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < ROOM or (found.f_files > 0 and found.f_favail == 0)
+
+
+def _is_read_only(folder: Path) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _user() -> str:
+    """The user that runs this."""
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

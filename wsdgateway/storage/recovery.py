@@ -1,0 +1,204 @@
+"""When a store's file is used, when not, and how it is used again.
+
+A file that can't be used is left as it is, and tried again after pauses that grow up to `LONGEST_PAUSE`::
+
+                 a write fails
+       in use ──────────────────► in memory ◄────┐
+          ▲                         │      │     │ can't be used
+          │ written as a whole      │      └─────┘
+          └──── taking up ◄─────────┘ pause
+                what the file lists and this start does not know, is renewed or ended before anything is written
+"""
+
+from collections.abc import Callable, Container, Coroutine
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsdgateway.storage.memory import MemoryStore
+from wsdgateway.storage.merging import merge
+from wsdgateway.storage.sqlite import Opened, SqliteStore, open_file
+from wsdgateway.storage.store import Content, StoreError
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 30.0
+IN_MEMORY = ("The gateway works from memory meanwhile: subscriptions and finished jobs are lost if it ends. It tries "
+             "the store again by itself")
+
+TakeUp = Callable[[Content], Coroutine[Any, Any, None]]
+
+
+async def _nothing(content: Content) -> None:
+    """Nobody takes up anything."""
+
+
+class Recovery:
+    """`file` is what is written to, None while it can't be: `problem` says why then.
+
+    `memory` has what the file should list, and the finished jobs that wait to be written; `ended` what has ended since
+    the start. `take_up` renews or ends what a file lists that could not be read before.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, path: Path, history: int, memory: MemoryStore, ended: Container[str],
+                 file: SqliteStore | None, problem: StoreError | None) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._history = history
+        self._memory = memory
+        self._ended = ended
+        self.file = file
+        self.problem: StoreError | None = None
+        self.take_up: TakeUp = _nothing
+        self._closing: Deferred[None] = succeed(None)
+        self._timer: IDelayedCall | None = None
+        self._pause = FIRST_PAUSE
+        self._returned_at = float("-inf")
+        self._reopening: Deferred[None] | None = None
+        self._taking_up: Deferred[None] | None = None
+        self._stopped = False
+        if problem is not None:
+            self._wait(problem)
+
+    def warning(self) -> str | None:
+        """The problem, and what it means, for people."""
+        return None if self.problem is None else f"{self.problem}. {IN_MEMORY}."
+
+    def missed(self, file: SqliteStore, failure: Failure) -> None:
+        """The file did not take a write, or can't be read. A mistake of this program is raised again."""
+        failure.trap(StoreError)
+        if file is self.file:
+            self.file = None
+            self._closing = file.close()
+            if self._reactor.seconds() - self._returned_at > LONGEST_PAUSE:
+                self._pause = FIRST_PAUSE
+            self._wait(failure.value)
+
+    def _wait(self, problem: Any) -> None:
+        """The file can't be used: say so where that is news, and try again later."""
+        is_news = self.problem is None or str(problem) != str(self.problem)
+        self.problem = problem
+        if is_news:
+            self.log.error("{warning}", warning=self.warning())
+        if not self._stopped:
+            self._timer = self._reactor.callLater(self._pause, self.retry)
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def retry(self) -> None:
+        """Try the file again now, if it is not in use."""
+        if self.file is not None or self._reopening is not None or self._stopped:
+            return
+        self._forget_timer()
+        self._reopening = Deferred.fromCoroutine(self._reopen())
+        self._reopening.addErrback(self._failed)
+        self._reopening.addBoth(self._tried)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _failed(self, failure: Failure) -> None:
+        self.log.failure("while the store is opened again", failure)
+        if self.file is None:
+            self._wait(self.problem)
+
+    def _tried(self, _: object) -> None:
+        self._reopening = None
+
+    async def _reopen(self) -> None:
+        opened = await self._open()
+        if opened is None:
+            return
+        try:
+            await self._take_up(opened.content)
+        except Exception:
+            opened.claim.close()
+            raise
+        if self._stopped:
+            opened.claim.close()
+        else:
+            await self._use(opened)
+
+    async def _open(self) -> Opened | None:
+        await self._closing
+        try:
+            return await deferToThread(open_file, self._path)
+        except StoreError as problem:
+            self._wait(problem)
+            return None
+
+    async def _take_up(self, listed: Content) -> None:
+        """Have renewed or ended what the file lists and this start does not know; the rest of it is out of date."""
+        merged, found = merge(self._memory.content, listed, self._ended)
+        self._memory.list_instead(merged)
+        if found.is_empty:
+            return
+        self.log.info("{path}: the store can be read: {subscriptions} subscription(s) of clients, {held} at scanners "
+                      "and {adopted} adopted scanner(s) of an earlier start are taken up", path=self._path,
+                      subscriptions=len(found.subscriptions), held=len(found.held), adopted=len(found.adopted))
+        self._taking_up = Deferred.fromCoroutine(self.take_up(found))
+        try:
+            await self._taking_up
+        except CancelledError:
+            pass  # the gateway stops
+        except Exception:  # whatever went wrong, it is in memory, and will be in the store
+            self.log.failure("while what the store lists is taken up")
+        finally:
+            self._taking_up = None
+
+    async def _use(self, opened: Opened) -> None:
+        """Write what memory has, and go on with the file."""
+        file = SqliteStore(self._reactor, self._path, self._history, opened)
+        content, jobs = self._memory.content, self._memory.take_jobs()
+        self.file = file  # what is written from now on comes after that
+        try:
+            await file.bring_up_to_date(opened.content, content, jobs)
+        except StoreError:
+            for job in jobs:
+                await self._memory.add(job)
+            self.missed(file, Failure())
+            return
+        if self.file is file:
+            self.problem = None
+            self._returned_at = self._reactor.seconds()
+            self.log.info("{path}: the store is used again; {subscriptions} subscription(s) and {jobs} finished job(s) "
+                          "are written", path=self._path, subscriptions=len(content.subscriptions), jobs=len(jobs))
+
+    async def close(self) -> None:
+        """Finish what is being written; where that was not possible, try once more."""
+        self._stopped = True
+        self._forget_timer()
+        if self._taking_up is not None:
+            self._taking_up.cancel()
+        if self._reopening is not None:
+            await self._reopening
+        if self.file is not None:
+            await self.file.written()
+        if self.file is None:
+            await self._try_once_more()
+        file, self.file = self.file, None
+        if file is not None:
+            await file.close()
+        await self._closing
+
+    async def _try_once_more(self) -> None:
+        """Write what is in memory, unless the file lists what would have to be renewed or ended before."""
+        opened = await self._open()
+        if opened is not None:
+            merged, found = merge(self._memory.content, opened.content, self._ended)
+            if found.is_empty:
+                self._memory.list_instead(merged)
+                await self._use(opened)
+            else:
+                opened.claim.close()
+        if self.file is None:
+            content, jobs = self._memory.content, self._memory.take_jobs()
+            self.log.error("{problem}. What was in memory is lost: {subscriptions} subscription(s) and {jobs} finished "
+                           "job(s)", problem=str(self.problem), subscriptions=len(content.subscriptions),
+                           jobs=len(jobs))

@@ -1,0 +1,87 @@
+"""Rows of the SQLite store and the values that they stand for, both ways."""
+
+import json
+from typing import Any
+
+from wsdgateway.bridge.holding import Held
+from wsdgateway.bridge.sinks import Sink
+from wsdgateway.bridge.subscriptions import Subscription, Token
+from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.scan.destinations import Destinations
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.storage.store import Content
+
+Statement = tuple[str, tuple[object, ...]]
+
+
+def read_held(row: tuple[Any, ...]) -> Held:
+    return Held(row[0], row[1], row[2], row[3], _reference(row[4]), float(row[5]))
+
+
+def _write(reference: EndpointReference) -> str:
+    return json.dumps([reference.address, *reference.parameters])
+
+
+def _reference(text: str) -> EndpointReference:
+    address, *parameters = json.loads(text)
+    return EndpointReference(address, tuple(parameters))
+
+
+def forgetting(identifier: str) -> Statement:
+    return "DELETE FROM client_subscription WHERE identifier = ?", (identifier,)
+
+
+def releasing(scanner: str, identifier: str) -> Statement:
+    return "DELETE FROM device_subscription WHERE scanner = ? AND identifier = ?", (scanner, identifier)
+
+
+def holding(held: Held) -> Statement:
+    return ("REPLACE INTO device_subscription VALUES (?, ?, ?, ?, ?, ?)",
+            (held.scanner, held.identifier, held.address, held.notify_to, _write(held.manager), held.expires_at))
+
+
+def saving(one: Subscription) -> Statement:
+    """An update keeps the row's place, so that the oldest stays the first."""
+    values = (
+        one.identifier, one.scanner, one.client, one.manager, _write(one.notify_to.reference), one.notify_to.ip,
+        None if one.end_to is None else _write(one.end_to.reference), None if one.end_to is None else one.end_to.ip,
+        None if one.filter.wanted is None else json.dumps(one.filter.wanted), one.expires_at, one.panel,
+        None if one.destinations is None else json.dumps([one.destinations.xml, *one.destinations.listed]),
+        json.dumps([(token.context, token.given, token.current) for token in one.tokens]))
+    return (f"INSERT INTO client_subscription VALUES ({', '.join('?' * len(values))}) ON CONFLICT (identifier) "
+            "DO UPDATE SET expires_at = excluded.expires_at, panel = excluded.panel, "
+            "destinations = excluded.destinations, tokens = excluded.tokens", values)
+
+
+def differences(listed: Content, content: Content) -> list[Statement]:
+    """What turns the one into the other. Subscriptions that are new come last, as in the content."""
+    identifiers = {one.identifier for one in content.subscriptions}
+    places = {(one.scanner, one.identifier) for one in content.held}
+    former, before = set(listed.subscriptions), set(listed.held)
+    return [
+        *(forgetting(one.identifier) for one in listed.subscriptions if one.identifier not in identifiers),
+        *(saving(one) for one in content.subscriptions if one not in former),
+        *(releasing(one.scanner, one.identifier) for one in listed.held
+          if (one.scanner, one.identifier) not in places),
+        *(holding(one) for one in content.held if one not in before),
+        # A name may have gone from one scanner to another.
+        *(("DELETE FROM adopted WHERE uuid = ?", (one.uuid,)) for one in listed.adopted
+          if one not in content.adopted),
+        *(("INSERT INTO adopted VALUES (?, ?)", (one.uuid, one.name)) for one in content.adopted
+          if one not in listed.adopted),
+        *(("REPLACE INTO stand_in VALUES (?, ?, ?)", version) for version in content.versions
+          if version not in listed.versions),
+        *([] if content.instance in (None, listed.instance) else [
+            ("DELETE FROM instance", ()), ("INSERT INTO instance VALUES (?)", (content.instance,))])]
+
+
+def read_subscription(row: tuple[Any, ...]) -> Subscription:
+    (identifier, scanner, client, manager, notify_to, notify_ip, end_to, end_ip, wanted, expires_at, panel,
+     destinations, tokens) = row
+    xml, *listed = (None,) if destinations is None else json.loads(destinations)
+    return Subscription(
+        identifier, scanner, client, manager, Sink(_reference(notify_to), notify_ip),
+        None if end_to is None else Sink(_reference(end_to), end_ip),
+        ActionFilter(None if wanted is None else tuple(json.loads(wanted))), float(expires_at), bool(panel),
+        None if xml is None else Destinations(xml, tuple((context, name) for context, name in listed)),
+        tuple(Token(*token) for token in json.loads(tokens)))
