@@ -27,8 +27,8 @@ _W = f"{{{WSE}}}"
 class Crowd(Bystanders):
     """Everybody. `ledger` hears what they ask and are shown; `done` counts what they did, `failures` of the probes."""
 
-    def __init__(self, site, ledger, seed):
-        super().__init__(site, ledger, seed)
+    def __init__(self, site, ledger, seed, lag=None):
+        super().__init__(site, ledger, seed, lag)
         self._tasks, self._sinks, self._server = [], {}, None
 
     async def start(self, idle=1000, slow=50):

@@ -91,12 +91,11 @@ class Faults:
         """None is left: no new connection, either way. What is open goes on."""
         pid = self._site.gateway.pid
         former = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        self._crowd.excused.add("device")
+        self._crowd.excuse("device")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (TIGHT, former[1]))
         await self._wait(1.0, 5.0)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, former)
-        await pause(self._crowd.stop, AFTERWARDS)
-        self._crowd.excused.discard("device")
+        self._crowd.excuse("device", AFTERWARDS)
 
     async def _full_disk(self, scanner):
         """Of the store and the exchange log: subscribing may fail, nothing else."""

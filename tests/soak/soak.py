@@ -84,7 +84,7 @@ async def soak(site, minutes, seed, idle):
     measuring = asyncio.create_task(lag.run())
     pace = site.scanners["cellar"].tap.pace = Pace(ledger, POLL_INTERVAL, lag)
     watch = Watch(site, seconds)
-    crowd = Crowd(site, ledger, seed)
+    crowd = Crowd(site, ledger, seed, lag)
     await crowd.start(idle)
     faults = Faults(site, crowd, seed)
     failing = asyncio.create_task(faults.run())
