@@ -51,10 +51,11 @@ def test_an_item_of_several_owners_is_served_in_the_earliest_turn_and_once():
     assert (len(turns), turns.owners("both")) == (0, ())
 
 
-def test_what_is_served_out_of_turn_costs_its_owner_no_turn():
+def test_what_is_served_before_its_turn_costs_its_owner_that_turn():
     turns = filled(a=["a1"], b=["b1", "b2"], c=["c1"])
-    turns.serve("b2")
-    assert served(turns) == ["a1", "b1", "c1"]
+    assert list(turns.firsts()) == ["a1", "b1", "c1"]
+    turns.serve("b1")
+    assert served(turns) == ["a1", "c1", "b2"]
 
 
 def test_who_has_most():

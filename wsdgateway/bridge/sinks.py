@@ -68,8 +68,8 @@ def parse_sink(url: str) -> SinkAddress:
     if parts.scheme not in _PORTS:
         raise BadSink(f"notifications go to http or https only, not to {url[:200]}; send such an address")
     if (parts.hostname or "").rstrip(".") in _NAMING and _NO_PLACE.fullmatch(parts.path):
-        raise BadSink(f"{url[:200]} is no place to send to, and a notification is a request of its own; send an address "
-                      "like http://192.0.2.7:5357/events")
+        raise BadSink(f"{url[:200]} is no place, and a notification is a request of its own; send an address like "
+                      "http://192.0.2.7:5357/events")
     if not parts.hostname or port == 0 or not HOST.fullmatch(parts.netloc.encode()):
         raise BadSink(f"{url[:200]} names no host that can be sent to; send an address like http://192.0.2.7:5357/events")
     if f".{parts.hostname}".rstrip(".").endswith(".invalid"):  # RFC 6761, section 6.4

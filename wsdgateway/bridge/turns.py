@@ -47,12 +47,16 @@ class Turns(Generic[Item]):
         """The item whose turn it is. Raises `StopIteration` if none waits."""
         return next(iter(next(iter(self._of.values()))))
 
+    def firsts(self) -> Iterator[Item]:
+        """The first item of each owner, in the order of their turns, while nothing changes."""
+        return (next(iter(items)) for items in self._of.values())
+
     def serve(self, item: Item) -> None:
-        """Remove the item; the owner whose turn it was has its next turn after all others."""
-        owner = next(iter(self._of))
-        is_turn = owner in self._owners[item]
+        """Remove the item; the owner in whose turn it goes has its next turn after all others."""
+        owners = self._owners[item]
+        owner = owners[0] if len(owners) == 1 else next(owner for owner in self._of if owner in owners)
         self.remove(item)
-        if is_turn and owner in self._of:
+        if owner in self._of:
             self._of.move_to_end(owner)
 
     def remove(self, item: Item) -> bool:

@@ -84,6 +84,7 @@ class Events:
     expires: float = _key(checks.seconds, 3600.0)
     client_expires: float = _key(checks.seconds, 86400.0)
     client_networks: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
+    scanner_rate: float = _key(checks.rate, 100.0)
     client_queue: int = _key(checks.whole(1, 100000), 256)
     client_retry: float = _key(checks.seconds, 3600.0)
     max_subscriptions: int = _key(checks.whole(1, 100000), 2000)
