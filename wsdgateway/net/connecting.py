@@ -10,7 +10,6 @@ from typing import Any
 from twisted.internet import error as neterror
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as HandshakeTimeout
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -31,7 +30,7 @@ CONNECT_TIMEOUT = 10.0
 CONNECT_SHARE = 0.9
 
 CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
-                   neterror.ConnectingCancelledError, CancelledError, HandshakeTimeout, OSError, Insecure,
+                   neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
                    ValueError)  # of a name that can't be one
 _OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)  # what we have run out of
 # These say nothing about the device: it has not been asked, or has not had the time to answer.
@@ -48,6 +47,10 @@ def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust
     else:
         endpoint = HostnameEndpoint(reactor, address.host.encode("idna"), address.port, timeout)
     return wrapClientTLS(Caller(trust, address.host), endpoint) if address.secure else endpoint
+
+
+def _no_handshake(result: object, seconds: float) -> Failure:
+    return Failure(neterror.TimeoutError(string=f"no TLS handshake within {seconds:g} seconds"))
 
 
 class Attempts:
@@ -99,7 +102,7 @@ class Attempts:
             return
         attempt: Deferred[Any] = endpoint.connect(factory)
         attempt.addCallback(lambda connection: (
-            connection.ready.addTimeout(limit, pool.reactor) if address.secure else connection.ready))
+            connection.ready.addTimeout(limit, pool.reactor, _no_handshake) if address.secure else connection.ready))
         self._under_way[call] = attempt
         attempt.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call, self.circuit))
         attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure, host=address.host))
