@@ -92,11 +92,11 @@ class Raw(Protocol):
         return self.received
 
 
-async def connect(port, tls=None, host="127.0.0.1"):
-    """A raw connection to a port on loopback; `tls` begins it with TLS."""
+async def connect(port, tls=None, host="127.0.0.1", source=None):
+    """A raw connection to a port on loopback, from the IP address `source`; `tls` begins it with TLS."""
     from twisted.internet import reactor
 
-    endpoint = TCP4ClientEndpoint(reactor, host, port)
+    endpoint = TCP4ClientEndpoint(reactor, host, port, bindAddress=None if source is None else (source, 0))
     return await connectProtocol(wrapClientTLS(tls, endpoint) if tls is not None else endpoint, Raw())
 
 

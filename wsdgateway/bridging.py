@@ -82,7 +82,7 @@ class Bridging:
         if reason is not None:
             scanner.dismiss(reason)
         leaving = Deferred.fromCoroutine(within(
-            self._reactor, PATIENCE, [scanner.device.quiet(), scanner.audience.notifier.idle()]))
+            self._reactor, PATIENCE, [scanner.device.quiet(), scanner.audience.idle()]))
         self._leaving.add(leaving)
         try:
             await leaving
@@ -171,7 +171,8 @@ class Bridging:
             event_sources=scanner.event_sources, max_age=config.cache.max_age,
             poll_interval=config.cache.poll_interval, elements=config.cache.elements, history=config.cache.history,
             expires=config.events.expires,
-            client_expires=config.events.client_expires, client_queue=config.events.client_queue,
+            client_expires=config.events.client_expires, scanner_rate=config.events.scanner_rate,
+            client_queue=config.events.client_queue,
             client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
             scanner_silence=config.events.scanner_silence, check=config.events.check, authorities=advertised)
 

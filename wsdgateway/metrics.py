@@ -85,6 +85,8 @@ class Metrics:
                                ("scanner", "event"), registry=self.registry)
         self._deliveries = Counter("wsdgateway_deliveries", "Notifications delivered to clients",
                                    ("scanner", "outcome"), registry=self.registry)
+        self._left_out = Counter("wsdgateway_events_left_out", "Notifications received that nobody is told, since the "
+                                 "scanner sends too many", ("scanner",), registry=self.registry)
         self._discovery = Counter("wsdgateway_discovery_messages", "Discovery messages received",
                                   ("side", "message"), registry=self.registry)
         self._discovery_dropped = Counter("wsdgateway_discovery_dropped", "Discovery messages of no use, or unanswered",
@@ -146,6 +148,10 @@ class Metrics:
     def event(self, scanner: str, event: str) -> None:
         """A notification came in."""
         self._events.labels(scanner, event).inc()
+
+    def left_out(self, scanner: str) -> Callable[[int], None]:
+        """What counts a scanner's events that nobody is told."""
+        return self._left_out.labels(scanner).inc
 
     def discovery(self, side: str, message: str) -> None:
         """A discovery message came in, on the side of clients or of devices."""

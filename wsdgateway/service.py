@@ -41,6 +41,7 @@ from wsdgateway.net.listening import Listener
 from wsdgateway.net.names import Names
 from wsdgateway.net.reception import Reception
 from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.net.slices import Slices
 from wsdgateway.net.surroundings import Surroundings
 from wsdgateway.net.targets import Voice
 from wsdgateway.recording import Recording
@@ -96,7 +97,8 @@ class GatewayService(MultiService):
         self._reception = Reception(accounts, new_id=new_id, directed=directed, permission=self._permission,
                                     quotas=self._quotas)
         self._files = open_files()
-        self._deliveries = Deliveries(reactor, self._files // 2)
+        self._slices = Slices(reactor, time.thread_time)
+        self._deliveries = Deliveries(reactor, self._files // 2, self._slices)
         self._policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._entrances.own_addresses())
         self._bridging = Bridging(reactor, config, self.metrics, self._reception)
@@ -110,7 +112,8 @@ class GatewayService(MultiService):
         self._bridging.around = Surroundings(
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
             self._policy, self._deliveries, directed, self._finding.changed, self._finding.resolve,
-            lambda device, zone: self._entrances.events_base(device, zone), self._finished)
+            lambda device, zone: self._entrances.events_base(device, zone), self._finished,
+            self._slices)
         for scanner in config.scanner:
             if scanner.bridge:
                 self._bridging.bridge(scanner)
@@ -283,10 +286,11 @@ class GatewayService(MultiService):
         self._door.drain()
         self._bridging.hurry()
         await within(self._reactor, self.config.limits.stop_timeout, [
-            self._door.empty(), *(scanner.audience.notifier.idle() for scanner in scanners)])
+            self._door.empty(), *(scanner.audience.idle() for scanner in scanners)])
         await gatherResults([Deferred.fromCoroutine(self._bridging.settled()),
                              *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
         self._deliveries.stop()
+        self._slices.stop()
         await self._door.close_all()
         self.site.stop()
         await self.admin.stopService()

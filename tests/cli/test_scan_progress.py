@@ -13,7 +13,7 @@ from wsdgateway.cli.main import main
 from wsdgateway.cli.outcomes import BUSY, MEANINGS, ScanError
 from wsdgateway.cli.progress import Progress
 from wsdgateway.cli.scanclient import Refusal
-from wsdgateway.net.failures import Unavailable, fault_for
+from wsdgateway.net.failures import Busy, Unavailable, fault_for
 from wsdgateway.scan.jobstatus import JobStatus
 
 EVIL = JobStatus("[b]7\x1b[2J", "Proces\x07sing", ("[red]Odd\nline", "None"))
@@ -107,7 +107,7 @@ def test_a_scanner_that_can_not_be_watched_is_left_in_peace_and_nothing_is_told_
 def test_the_gateways_word_for_a_scanner_that_it_can_not_reach_is_known_for_what_it_is():
     fault = fault_for(Unavailable("192.0.2.1", "no connection (refused)"))
     assert Refusal("ServerErrorTemporaryError", fault.reason).unreachable
-    fault = fault_for(Unavailable("192.0.2.1", "100 requests are waiting for it already"))
+    fault = fault_for(Busy("192.0.2.1", "100 requests are waiting for it already"))
     assert not Refusal("ServerErrorTemporaryError", fault.reason).unreachable
     assert not Refusal("ServerErrorTemporaryError", "Warming up").unreachable
 

@@ -3,6 +3,8 @@
 WS-Addressing 2004/08, sections 2 and 4.3; WS-Eventing 2004/08, section 3.1.
 """
 
+import socket
+
 import pytest
 import pytest_twisted
 from house import DEVICE_PATH, EVENTS, SCAN_PATH
@@ -61,6 +63,18 @@ SINKS = [
     "http://127.0.0.1:9/" + "x" * 5000,
     "http://x:" + "9" * 5000 + "/",
     "https://192.0.2.66/",
+    "mailto:front-desk@example.org",
+    "http://sink.invalid/events",
+    # Names that WS-Addressing gives to no place, in each of its versions.
+    f"{WSA}/role/anonymous",
+    f"{WSA}/role/anonymous/",
+    f"{WSA}/role/none",
+    "http://schemas.xmlsoap.org/ws/2003/03/addressing/role/anonymous",
+    "HTTP://Schemas.XmlSoap.org:80/ws/2004/08/addressing/role/anonymous?x",
+    "https://schemas.xmlsoap.org./ws/2004/08/addressing/role/Anonymous",
+    "http://www.w3.org/2005/08/addressing/anonymous",
+    "http://www.w3.org/2005/08/addressing/none",
+    "http://www.w3.org/2005/08/addressing/role/anonymous",
     # The gateway itself, by any name.
     "http://127.0.0.1:{port}/",
     "HTTP://127.0.0.1:{port}/front-desk/scan",
@@ -86,6 +100,19 @@ PARAMETERS = {
     "long-name": f"<v:{'p' * MAX_PARAMETER} xmlns:v='urn:v'/>",
     "prefixes": "<v:p xmlns:v='urn:v' " + " ".join(f"xmlns:n{n}='u'" for n in range(MAX_PREFIXES)) + "/>",
 }
+
+
+@pytest.mark.parametrize("address", [
+    f"{WSA}/role/anonymous", "http://www.w3.org/2005/08/addressing/anonymous",
+    "http://www.w3.org/2005/08/addressing/none", "urn:uuid:5", "mailto:a@example.org", "ftp://example.org/", "/events",
+    "http://name.invalid/", "http://example.org:0/"])
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_place_is_refused_without_a_look_up(kept, monkeypatch, address):
+    looked_up = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **named: looked_up.append(host) or [])
+    await kept.refuses(SCAN_PATH, subscribe(address), "DestinationUnreachable")
+    await kept.refuses(SCAN_PATH, subscribe("http://name.example/", end_to=address), "DestinationUnreachable")
+    assert not looked_up
 
 
 @pytest.mark.parametrize("address", SINKS, ids=lambda address: repr(address[:40]))

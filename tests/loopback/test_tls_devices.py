@@ -377,3 +377,15 @@ async def test_who_is_found_at_an_http_address_is_not_asked_where_tls_is_demande
         "directed": [f"http://127.0.0.1:{device.port}"], "search": 0.1})
     await until(lambda: len(device.requests) > 2)  # Probes, which are asked in nobody's name
     assert told.asked == 0 and service.scanner.bridge.device is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_handshake_that_hangs_for_its_whole_time_counts_as_a_connection_not_made(gateway, device):
+    device.handle = lambda asked: None  # it takes connections, and does not answer the client's hello
+    service = await gateway(device.url.replace("http:", "https:"),
+                            scanner={"events": "off", "insecure": True, "timeout": 1.0})
+    for number in range(3):
+        head, answer = await ask(service.port, PATH, get_job_elements(str(number)))
+        assert head.status == 500 and b"no TLS handshake within 0.9 seconds" in answer
+    assert service.scanner.device.reachable is False
+    assert b"does not take connections" in (await ask(service.port, PATH, get_job_elements("4")))[1]

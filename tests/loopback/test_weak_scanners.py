@@ -25,6 +25,7 @@ from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_elements
 from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
 
 PATH = "/front-desk/scan"
 OFF = {"events": "off"}
@@ -285,3 +286,107 @@ async def test_a_scanner_that_announces_faster_than_it_answers_is_believed_in_th
         asked_now.answer(scanner_elements("ScannerStatus"))
     assert (await reading)[0].status == 200
     assert len(device.requests) == 2
+
+
+def job(number):
+    """A read that nobody else makes."""
+    return get_job_elements(str(number))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_with_a_hundred_requests_delays_another_s_by_one(gateway, device):
+    """They come from two addresses of this host, which is not limited by default."""
+    service = await gateway(device.url, scanner={**OFF, "cache": False, "max_connections": 1})
+    greedy = [await connect(service.port) for _ in range(100)]
+    for number, client in enumerate(greedy):
+        client.send(post(PATH, job(number)))
+    running = await device.next()
+    await until(lambda: sample(service, "wsdgateway_device_queue") == 99)
+    modest = await connect(service.port, source="127.0.0.2")
+    modest.send(post(PATH, job("modest")))
+    await until(lambda: sample(service, "wsdgateway_device_queue") == 100)
+    order = []
+
+    def handle(request):
+        order.append(re.search(rb"JobId>(\w+)<", request.request.body)[1])
+        request.answer(status_response("0"))
+
+    device.handle = handle
+    running.answer(status_response("0"))
+    for client in (modest, *greedy):
+        assert (await client.answer())[0].status == 200
+    assert len(order) == 100 and b"modest" in order[:2]
+    for client in (*greedy, modest):
+        client.transport.abortConnection()
+        await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_read_that_two_clients_make_goes_in_the_turn_of_the_one_who_waits_for_nothing_else(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
+    greedy = [await connect(service.port) for _ in range(20)]
+    for number, client in enumerate(greedy[:-1]):
+        client.send(post(PATH, job(number)))
+    running = await device.next()
+    await until(lambda: sample(service, "wsdgateway_device_queue") == 18)
+    greedy[-1].send(post(PATH, DESCRIPTION))
+    await until(lambda: sample(service, "wsdgateway_device_queue") == 19)
+    modest = await connect(service.port, source="127.0.0.2")
+    modest.send(post(PATH, DESCRIPTION))
+    await until(lambda: sample(service, "wsdgateway_kept_answers_total", outcome="shared") == 1)
+    running.answer(status_response("0"))
+    (await device.next()).answer(status_response("1"))
+    (await device.next()).answer(scanner_elements("ScannerDescription"))
+    assert (await modest.answer())[0].status == (await greedy[-1].answer())[0].status == 200
+    for client in (*greedy, modest):
+        client.transport.abortConnection()
+        await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_those_whose_turn_does_not_come_are_told_that_the_scanner_is_busy_and_it_is_not_taken_for_dead(
+        gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "cache": False, "max_connections": 1, "timeout": 0.5})
+    device.handle = lambda request: request.answer(status_response("0"))
+    assert (await ask(service.port, PATH, job("first")))[0].status == 200
+    troubles, service.scanner._exchanges._on_trouble = [], lambda: troubles.append(1)
+    held = []
+    device.handle = held.append
+    scanning = await connect(service.port)
+    scanning.send(post(PATH, job_request("RetrieveImage", "5")))
+    await until(lambda: len(held) == 1)
+    held[0].write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 10\r\n\r\n12345")
+    clients = [await connect(service.port) for _ in range(40)]
+    for number, client in enumerate(clients):
+        client.send(post(PATH, job(number)))
+    for client in clients:
+        head, answer = await client.answer()
+        assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
+        assert b"The scanner is busy" in answer
+    assert len(device.requests) == 2
+    held[0].write(b"67890")
+    assert (await scanning.answer())[1] == b"1234567890"
+    device.handle = lambda request: request.answer(status_response("0"))
+    assert (await ask(service.port, PATH, job("last")))[0].status == 200
+    assert service.scanner.device.reachable is True
+    assert troubles == []
+    for client in (*clients, scanning):
+        client.transport.abortConnection()
+        await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_image_that_its_client_leaves_is_no_failure_of_the_scanner(gateway, device):
+    service = await gateway(device.url, scanner=OFF)
+    troubles, service.scanner._exchanges._on_trouble = [], lambda: troubles.append(1)
+    scanning = await connect(service.port)
+    scanning.send(post(PATH, job_request("RetrieveImage", "5")))
+    asked_now = await device.next()
+    asked_now.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 10\r\n\r\n12345")
+    await scanning.until(lambda data: b"12345" in data)
+    scanning.transport.abortConnection()
+    await scanning.end()
+    await device.until_lost(asked_now)
+    assert sample(service, "wsdgateway_device_requests_total", operation="RetrieveImage", outcome="ok") == 1
+    assert sample(service, "wsdgateway_device_requests_total", outcome="error") == 0
+    assert troubles == []

@@ -76,3 +76,23 @@ def test_who_waits_no_longer_does_not_keep_the_turn():
     assert began == ["c"]
     ensureDeferred(lane.run(lambda: act("d")))
     assert began == ["c", "d"]
+
+
+def test_owners_take_turns():
+    clock, began = Clock(), []
+    lane = Lane(clock)
+    gate = Deferred()
+
+    async def first():
+        await gate
+
+    async def act(name):
+        began.append(name)
+
+    ensureDeferred(lane.run(first, "a"))
+    for number in range(100):
+        ensureDeferred(lane.run(lambda number=number: act(f"a{number}"), "a"))
+    ensureDeferred(lane.run(lambda: act("b0"), "b"))
+    gate.callback(None)
+    clock.pump([0.0] * 101)
+    assert began[:3] == ["a0", "b0", "a1"] and len(began) == 101

@@ -5,7 +5,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
-from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.failures import Busy, Unavailable
 from wsdgateway.net.pace import DEFAULT_RATE, Pace
 from wsdgateway.net.waitingline import MAX_QUEUE
 from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, RENEW
@@ -82,12 +82,12 @@ def test_who_comes_later_does_not_go_before_those_who_wait():
     assert [connection[1] for connection in asking.reactor.tcpClients] == [1, 2, 3, 4]
 
 
-def test_waiting_counts_towards_the_timeout():
+def test_the_wait_for_a_turn_ends_with_the_timeout():
     asking = Asking(0.1, timeout=5.0)
     asking.ask(number=2)
     asking.reactor.pump([1.0] * 6)
     assert asking.opened == 1
-    assert [type(error) for error in asking.failed] == [Unavailable, Unavailable]
+    assert [type(error) for error in asking.failed] == [Unavailable, Busy]
     assert asking.client.waiting == 0
 
 

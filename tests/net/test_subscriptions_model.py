@@ -23,6 +23,7 @@ from wsdgateway.metrics import Metrics
 from wsdgateway.net.failures import Unavailable
 from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.net.slices import Slices
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.soap.envelope import read
@@ -157,7 +158,8 @@ class Model(RuleBasedStateMachine):
             ScannerOptions("s", scan="http://192.0.2.20/scan", client_retry=GIVE_UP, expires=GRANT, client_queue=1000),
             Surroundings(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
                          ExchangeLog(), self.store, Permission(), no_quotas(), policy, self, None, lambda name: None,
-                         lambda uuid: None, self.base, lambda *_: None))
+                         lambda uuid: None, self.base, lambda *_: None,
+                         Slices(self.clock, self.clock.seconds)))
         life = self.clock
         # What is left of a killed process does nothing any more.
         self.scanner.requests.ask = lambda _, *request: self.device.own(*request) if life is self.clock else Deferred()
@@ -180,7 +182,11 @@ class Model(RuleBasedStateMachine):
 
     # The sinks.
 
-    def send(self, sink, message):
+    def when_begun(self, scanner, call):
+        """None of them waits for another."""
+        call()
+
+    def send(self, scanner, sink, message):
         """Stands in for the connections to sinks."""
         told = read(message)
         client = self.clients[int(sink.reference.address.rpartition("/")[2])]

@@ -11,6 +11,8 @@ import attrs
 from lxml import etree
 
 from wsdgateway.bridge.rewriting import REPLIES, make_anonymous
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.operations import JOB_END_STATE, SCAN_AVAILABLE, event_of
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.namespaces import WSA
@@ -23,11 +25,21 @@ _OWN = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
 
 @attrs.frozen(eq=False)
 class Event:
-    """A scanner's event, ready to be sent to many; the bytes are shared by all who wait for it."""
+    """A scanner's event, ready to be sent to many; the bytes are shared by all who wait for it.
+
+    `job` is the JobId of the job whose state it tells. `ends`: it tells a job's end, or that a button was pressed.
+    """
 
     action: str
     before: bytes
     after: bytes
+    job: str | None = None
+    ends: bool = False
+
+    @property
+    def size(self) -> int:
+        """Its bytes, but for what is written to each subscriber."""
+        return len(self.before) + len(self.after)
 
     def to(self, reference: EndpointReference, message_id: str) -> bytes:
         """The message to one of them."""
@@ -36,8 +48,8 @@ class Event:
         return b"%b%b%b" % (self.before, headers.encode(), self.after)
 
 
-def prepare(envelope: Envelope) -> Event:
-    """The event in an envelope, which is used up by that."""
+def prepare(envelope: Envelope, status: JobStatus | None = None) -> Event:
+    """The event in an envelope, which is used up by that; `status` is the job's that it announces."""
     header = envelope.header
     assert header is not None and envelope.action is not None
     for element in list(header.iterchildren(tag=etree.Element)):
@@ -47,4 +59,5 @@ def prepare(envelope: Envelope) -> Event:
             make_anonymous(element)
     header.insert(0, etree.Comment(_MARK))
     before, after = etree.tostring(envelope.root, xml_declaration=True, encoding="utf-8").split(_SPLIT, 1)
-    return Event(envelope.action, before, after)
+    ends = event_of(envelope.action) in (JOB_END_STATE, SCAN_AVAILABLE) if status is None else status.final
+    return Event(envelope.action, before, after, None if status is None else status.job_id, ends)

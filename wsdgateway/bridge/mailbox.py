@@ -11,11 +11,11 @@ A sink that can't be reached is tried until then. One that answers and refuses a
 then the event is skipped, so that what it can't read does not keep the next ones from it; that is no delivery, though.
 """
 
-from collections import deque
 from collections.abc import Callable
 
 import attrs
 
+from wsdgateway.bridge.backlog import Backlog
 from wsdgateway.bridge.fanout import Event
 
 MAX_REFUSALS = 3
@@ -53,13 +53,14 @@ class GiveUp:
 
 
 class Mailbox:
-    """Holds at most `limit` events; the oldest makes room. `give_up_after` in seconds; `random` gives 0 to 1."""
+    """Holds at most `limit` events; which of them makes room, `bridge.backlog` says. `give_up_after` is in seconds,
+    `random` gives 0 to 1."""
 
     def __init__(self, *, limit: int, give_up_after: float, random: Callable[[], float]) -> None:
         self._limit = limit
         self._give_up_after = give_up_after
         self._random = random
-        self._waiting: deque[Letter] = deque()
+        self._waiting: Backlog[Letter] = Backlog()
         self._sending: Letter | None = None
         self._refusals = 0
         self.failures = 0
@@ -69,19 +70,21 @@ class Mailbox:
         return len(self._waiting) + (self._sending is not None)
 
     def put(self, letter: Letter) -> bool:
-        """Whether there was room; else the oldest that is not on its way is lost for it."""
-        self._waiting.append(letter)
-        if len(self) <= self._limit:
+        """Whether there was room; else one that is not on its way is lost for it."""
+        if len(self) < self._limit:
+            self._waiting.append(letter)
             return True
-        self._waiting.popleft()
-        self._refusals = 0
+        first = self._waiting.first if self._waiting else None
+        self._waiting.append(letter)
+        if self._waiting.drop() is first:
+            self._refusals = 0
         return False
 
     def take(self) -> Letter | None:
         """The next to send; None if there is none, or one is on its way."""
         if self._sending is not None or not self._waiting:
             return None
-        self._sending = self._waiting.popleft()
+        self._sending = self._waiting.take()
         return self._sending
 
     def delivered(self) -> None:
@@ -107,8 +110,5 @@ class Mailbox:
         if self._refusals >= MAX_REFUSALS:
             self._refusals = 0
             return Skip(pause)
-        if len(self._waiting) >= self._limit:
-            self._refusals = 0
-            return Skip(pause)
-        self._waiting.appendleft(letter)
+        self._waiting.put_back(letter)  # there is room: it counted while it was on its way
         return Retry(pause)

@@ -15,6 +15,10 @@ from wsdgateway.http.requests import HOST
 from wsdgateway.soap.addressing import EndpointReference
 
 MAX_ADDRESS = 2048
+# What WS-Addressing calls "on this connection" and "nowhere" (2004/08, section 2.1; 1.0, section 2.1), in each of its
+# versions: names, and no places that anything could be sent to.
+_NO_PLACE = re.compile(r"/(?:[^/]+/)*addressing/(?:role/)?(?:anonymous|none|reply|unspecified)/*", re.IGNORECASE)
+_NAMING = ("schemas.xmlsoap.org", "www.w3.org")
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _PORTS = {"http": 80, "https": 443}
 
@@ -63,8 +67,13 @@ def parse_sink(url: str) -> SinkAddress:
         raise BadSink(f"{url[:200]} is no URL; send one like http://192.0.2.7:5357/events") from None
     if parts.scheme not in _PORTS:
         raise BadSink(f"notifications go to http or https only, not to {url[:200]}; send such an address")
+    if (parts.hostname or "").rstrip(".") in _NAMING and _NO_PLACE.fullmatch(parts.path):
+        raise BadSink(f"{url[:200]} is no place, and a notification is a request of its own; send an address like "
+                      "http://192.0.2.7:5357/events")
     if not parts.hostname or port == 0 or not HOST.fullmatch(parts.netloc.encode()):
         raise BadSink(f"{url[:200]} names no host that can be sent to; send an address like http://192.0.2.7:5357/events")
+    if f".{parts.hostname}".rstrip(".").endswith(".invalid"):  # RFC 6761, section 6.4
+        raise BadSink(f"{parts.hostname[:200]} is no host name, by its ending; send an IP address")
     try:
         parts.hostname.encode("idna")
     except UnicodeError:

@@ -74,5 +74,6 @@ class Diagnosis:
             return ScanError("The feeder is empty", NO_PAPER)
         told = plain(f"; it reports {', '.join(conditions)}") if conditions else ""
         if refusal.temporary:
-            return ScanError(f"The scanner is busy: {refusal}{told}", BUSY)
+            busy = "" if str(refusal).startswith("The scanner is busy") else "The scanner is busy: "
+            return ScanError(f"{busy}{refusal}{told}", BUSY)
         return ScanError(f"The scanner refused: {refusal}{told}", FAILED)

@@ -43,7 +43,8 @@ PIECE = 65536
 _TEMPORARY = ("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "HTTP 503")
 _UNKNOWN = ("ClientErrorJobIdNotFound", "HTTP 404", "HTTP 410")
 _OVER = ("ClientErrorNoImagesAvailable", "HTTP 409", *_UNKNOWN)
-# What the gateway says in a ServerErrorTemporaryError of its own; a scanner's own means that it is there and busy.
+# How the gateway's own ServerErrorTemporaryError begins for a scanner that it can't reach. Any other means that the
+# scanner is there and busy.
 _OF_GATEWAY = "The scanner can't be asked now: "
 _NOT_FOUND = "The scanner's address is not known yet"
 
@@ -61,8 +62,7 @@ class Refusal(Exception):
         self.temporary = code in _TEMPORARY
         self.over = code in _OVER
         self.unknown = code in _UNKNOWN
-        self.unreachable = self.temporary and (
-            reason.startswith(_NOT_FOUND) or (reason.startswith(_OF_GATEWAY) and "requests are waiting" not in reason))
+        self.unreachable = self.temporary and reason.startswith((_NOT_FOUND, _OF_GATEWAY))
 
 
 def refusal_of(envelope: Envelope) -> Refusal | None:

@@ -87,6 +87,7 @@ class Events:
     expires: float = _key(seconds(0.1, _YEAR), 3600.0)
     client_expires: float = _key(seconds(0.1, _YEAR), 86400.0)
     client_networks: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
+    scanner_rate: float = _key(rate(1, 10000), 100.0)
     client_queue: int = _key(whole(1, 100000), 256)
     client_retry: float = _key(seconds(_SHORTEST, _MONTH), 3600.0)
     max_subscriptions: int = _key(whole(1, 100000), 2000)

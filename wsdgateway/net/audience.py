@@ -11,13 +11,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from wsdgateway.bridge.fanout import Event, prepare
+from wsdgateway.bridge.fanout import prepare
 from wsdgateway.bridge.mailbox import Letter
 from wsdgateway.bridge.subscriptions import Subscription, Subscriptions
 from wsdgateway.eventing.source import DELIVERY_FAILURE, SOURCE_CANCELING, write_subscription_end
+from wsdgateway.net.distribution import Distribution
 from wsdgateway.net.keeping import Listed
-from wsdgateway.net.notifier import Notifier
+from wsdgateway.net.notifier import Notifier, Recipient
 from wsdgateway.net.panel import Panel
+from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.envelope import Envelope
 
 MAX_EVENT = 262144
@@ -35,8 +37,10 @@ class Audience:
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, subscriptions: Subscriptions, panel: Panel, store: Listed,
-                 make_notifier: Callable[[Callable[[str], None]], Notifier], now: Callable[[], float],
-                 new_id: Callable[[], str], silence: Callable[[], float], max_silence: float) -> None:
+                 make_notifier: Callable[[Callable[[str], None]], Notifier],
+                 make_distribution: Callable[[Callable[[str], list[Recipient]]], Distribution],
+                 now: Callable[[], float], new_id: Callable[[], str], silence: Callable[[], float],
+                 max_silence: float) -> None:
         self._reactor = reactor
         self._scanner = scanner
         self._subscriptions = subscriptions
@@ -51,6 +55,7 @@ class Audience:
         self._leaving: set[Deferred[None]] = set()
         self._early: dict[str, list[Envelope]] = {}
         self.notifier = make_notifier(self._gave_up)
+        self.distribution = make_distribution(self._listeners)
 
     # Coming and going.
 
@@ -70,6 +75,9 @@ class Audience:
         self.notifier, former.notifier = former.notifier, self.notifier
         self.notifier.on_give_up, former.notifier.on_give_up = self._gave_up, former._gave_up
         self.notifier.queue, self.notifier.give_up_after = former.notifier.queue, former.notifier.give_up_after
+        self.distribution, former.distribution = former.distribution, self.distribution
+        self.distribution.queue.adjust(former.distribution.queue.rate)
+        self.distribution.listeners, former.distribution.listeners = self._listeners, former._listeners
         former._look_soon()
         self._look_soon()
 
@@ -79,7 +87,7 @@ class Audience:
         self.notifier.open(subscription.identifier, subscription.notify_to)
         self._look_soon()
         for early in self._early.pop(subscription.identifier, ()):
-            self._send([subscription], early)
+            self._send(subscription.identifier, early)
 
     def succeed(self, heir: Subscription, former: str, left: Subscription | None) -> None:
         """One takes a former one's place, with the events that wait for it; or beside what is `left` of it."""
@@ -169,35 +177,51 @@ class Audience:
 
     # The way of an event.
 
-    def publish(self, envelope: Envelope) -> None:
-        """Tell everybody who wants this event, whose envelope is used up by that."""
-        assert envelope.action is not None
-        self._send(self._subscriptions.listening(envelope.action, self._now()), envelope)
+    def publish(self, envelope: Envelope, status: JobStatus | None) -> None:
+        """Tell everybody who wants this event, whose envelope is used up by that; `status` is the job's in it."""
+        if not len(self._subscriptions):
+            return
+        event = prepare(envelope, status)
+        if event.size > MAX_EVENT:
+            self._too_large(len(self._subscriptions.listening(event.action, self._now())))
+        else:
+            self.distribution.publish(event)
+
+    def _listeners(self, action: str) -> list[Recipient]:
+        """Where an event with that action goes now."""
+        found = (self.notifier.recipient(one.identifier) for one in self._subscriptions.listening(action, self._now()))
+        return [recipient for recipient in found if recipient is not None]
+
+    def _too_large(self, listeners: int) -> None:
+        self.log.warn("{scanner}: an event of more than {limit} bytes is not passed on", scanner=self._scanner,
+                      limit=MAX_EVENT)
+        self.notifier.counts.dropped(listeners)
 
     def publish_to(self, identifier: str, envelope: Envelope) -> None:
         """Tell the one whose name on the panel was chosen; it may be so before its Subscribe has been answered."""
         subscription = self._subscriptions.find(identifier, self._now())
         if subscription is not None:
-            self._send([subscription], envelope)
+            self._send(identifier, envelope)
         elif sum(map(len, self._early.values())) < MAX_EARLY:
             self._early.setdefault(identifier, []).append(envelope)
 
-    def _send(self, listeners: list[Subscription], envelope: Envelope) -> None:
-        if not listeners:
-            return
-        event: Event = prepare(envelope)
-        if len(event.before) + len(event.after) > MAX_EVENT:
-            self.log.warn("{scanner}: an event of more than {limit} bytes is not passed on", scanner=self._scanner,
-                          limit=MAX_EVENT)
-            self.notifier.counts.dropped(len(listeners))
-            return
-        for subscription in listeners:
-            self.notifier.post(subscription.identifier, Letter(event, self._new_id()))
+    def _send(self, identifier: str, envelope: Envelope) -> None:
+        """Tell one, at once: a person stands at the panel."""
+        event, recipient = prepare(envelope), self.notifier.recipient(identifier)
+        if event.size > MAX_EVENT:
+            self._too_large(1)
+        elif recipient is not None:
+            recipient.post(Letter(event, self._new_id()))
+
+    def idle(self) -> Deferred[None]:
+        """Fires when every event has been told, and sent as far as that goes without a pause. Can be cancelled."""
+        return self.distribution.idle().addCallback(lambda _: self.notifier.idle())
 
     async def stop(self) -> None:
         """Go on with nothing; the subscriptions stay in the store."""
         self._running = False
         self._look_soon()
+        self.distribution.stop()
         self.notifier.stop()
         for leaving in list(self._leaving):
             await leaving

@@ -25,11 +25,16 @@ from wsdgateway.tls.files import BadFile
 from wsdgateway.tls.trust import Caller, Trust
 
 CONNECT_TIMEOUT = 10.0
+# Of an exchange's time-out: an attempt that gets no answer ends by itself before the exchange does. Then it has had its
+# time, and an attempt that is cancelled has not.
+CONNECT_SHARE = 0.9
 
 CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
                    neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
                    ValueError)  # of a name that can't be one
-_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # what we have run out of ourselves
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)  # what we have run out of
+# These say nothing about the device: it has not been asked, or has not had the time to answer.
+_NOT_ITS_FAULT = (neterror.DNSLookupError, neterror.ConnectingCancelledError, CancelledError)
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
@@ -44,8 +49,16 @@ def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust
     return wrapClientTLS(Caller(trust, address.host), endpoint) if address.secure else endpoint
 
 
+def _no_handshake(result: object, seconds: float) -> Failure:
+    return Failure(neterror.TimeoutError(string=f"no TLS handshake within {seconds:g} seconds"))
+
+
 class Attempts:
     """The attempts to connect to one device that are under way, each for a call; `circuit` says what came of others.
+
+    Only an attempt that had its time counts in the circuit: one that the device refused, or did not answer within the
+    connect timeout. One that was cancelled, whose host name was not found, or that failed for want of resources here
+    says nothing about the device; nor does one to an address where the device is no more.
 
     `connected` is called with a connection that may be used. `not_connected` is called with the error for the call,
     and whether the device is to blame; not for an attempt that could not even begin, whose call has failed already.
@@ -62,6 +75,10 @@ class Attempts:
         self._under_way: dict[Call, Deferred[DeviceConnection]] = {}
         self.circuit = Circuit()
 
+    def moved(self) -> None:
+        """The device is somewhere else from now on: what came, or comes, of former attempts says nothing of it."""
+        self.circuit = Circuit()
+
     def __len__(self) -> int:
         return len(self._under_way)
 
@@ -74,18 +91,20 @@ class Attempts:
     def begin(self, call: Call, zone: str, timeout: float) -> None:
         """Connect for this call, within `timeout` seconds."""
         pool, address = self._pool, call.address  # not the call: Twisted's connectors are cycles, and would keep it
+        limit = CONNECT_SHARE * timeout
         factory = Factory.forProtocol(lambda: DeviceConnection(pool, address))
         factory.noisy = False
         try:
-            endpoint = endpoint_of(pool.reactor, address, zone, min(CONNECT_TIMEOUT, timeout), pool.trust)
+            endpoint = endpoint_of(pool.reactor, address, zone, min(CONNECT_TIMEOUT, limit), pool.trust)
         except BadFile as bad:
             self.circuit.abandoned()
             call.fail(Unavailable(address.host, f"its ca has to be {bad}"))
             return
         attempt: Deferred[Any] = endpoint.connect(factory)
-        attempt.addCallback(lambda connection: connection.ready)
+        attempt.addCallback(lambda connection: (
+            connection.ready.addTimeout(limit, pool.reactor, _no_handshake) if address.secure else connection.ready))
         self._under_way[call] = attempt
-        attempt.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call,))
+        attempt.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call, self.circuit))
         attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure, host=address.host))
 
     def cancel(self, call: Call) -> None:
@@ -96,17 +115,18 @@ class Attempts:
         self._under_way.pop(call, None)
         self._connected(connection, call)
 
-    def _failed(self, failure: Failure, call: Call) -> None:
+    def _failed(self, failure: Failure, call: Call, circuit: Circuit) -> None:
         self._under_way.pop(call, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("while connecting to {host}", failure, host=call.address.host)
         if isinstance(failure.value, Insecure) and failure.value.detail:
             self.log.warn("{host}: {detail}", host=call.address.host, detail=failure.value.detail)
-        is_to_blame = not call.abandoned and getattr(failure.value, "osError", None) not in _OURS
+        is_to_blame = (circuit is self.circuit and failure.check(*_NOT_ITS_FAULT) is None
+                       and getattr(failure.value, "osError", None) not in _OURS)
         if is_to_blame:
-            self.circuit.failed(self._seconds())
+            circuit.failed(self._seconds())
         else:
-            self.circuit.abandoned()  # which says nothing about the device
+            circuit.abandoned()
         peer = f"{call.address.host}:{call.address.port}"
         why = failure.getErrorMessage() or "it says nothing"
         self._not_connected(call, Unavailable(peer, f"no connection ({why})"), is_to_blame)

@@ -5,27 +5,34 @@ follows the head of the answer is not waited for. The connection goes to the IP 
 handed the sink in, whatever its name has come to mean since.
 """
 
-from collections import deque
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IConnector
+from twisted.internet.interfaces import IConnector, IDelayedCall
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.sinks import Sink, SinkAddress, parse_sink
+from wsdgateway.bridge.turns import Turns
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Head, ResponseReader
 from wsdgateway.net.deadlines import Deadline, Deadlines
 from wsdgateway.net.failures import DeliveryError
 from wsdgateway.net.outbox import Outbox, PostOffice
+from wsdgateway.net.slices import Slices
 from wsdgateway.soap.envelope import CONTENT_TYPE
 
 DELIVERY_SECONDS = 10.0
+MOST_OF_SCANNER = 0.5  # of all deliveries at once: sinks that hang must not keep those of other scanners waiting
+# So many may have begun within so many seconds and not have ended: if all their sinks answer at once, a turn of the
+# reactor takes some 10 ms. Slower sinks are told beside them, up to the limit.
+MAX_FRESH, FRESH_SECONDS = 256, 0.25
 
 _parts = lru_cache(maxsize=4096)(parse_sink)
 
@@ -46,46 +53,109 @@ def _tls(host: str) -> Any:
 class Deliveries:
     """Sends messages to sinks, at most `limit` at once, each bounded by `DELIVERY_SECONDS` from its first packet on.
 
+    Those that wait begin by turns of scanners, as many in a turn of the reactor as there is time for in its slice.
     Not with Twisted's endpoints: their layers are half of the time in which a thousand subscribers are told.
     """
 
-    def __init__(self, reactor: Any, limit: int) -> None:
+    def __init__(self, reactor: Any, limit: int, slices: Slices) -> None:
         self._reactor = reactor
         self._limit = limit
+        self._most = max(1, int(limit * MOST_OF_SCANNER))
+        self._slices = slices
         self._open = 0
-        self._waiting: deque[_Delivery] = deque()
+        self._open_of: Counter[str] = Counter()
+        self._waiting: Turns[_Delivery] = Turns()
+        self._fresh: OrderedDict[_Delivery, float] = OrderedDict()  # when each began
+        self._aging: IDelayedCall | None = None
+        self._is_starting = False
+        self._begun: dict[str, Callable[[], None]] = {}
         self._deadlines = Deadlines(reactor, DELIVERY_SECONDS)
         self._post = PostOffice(reactor)
 
-    def send(self, sink: Sink, message: bytes) -> Deferred[int]:
+    def send(self, scanner: str, sink: Sink, message: bytes) -> Deferred[int]:
         """The HTTP status that the sink answers with. Can be cancelled; fails with whatever kept it from arriving."""
         address = _parts(sink.reference.address)
         request = b"%bContent-Length: %d\r\n\r\n%b" % (_head(address), len(message), message)
-        delivery = _Delivery(self, sink.ip, address, request, self._post)
-        if self._open < self._limit:
-            self._start(delivery)
-        else:
-            self._waiting.append(delivery)
+        delivery = _Delivery(self, scanner, sink.ip, address, request, self._post)
+        self._waiting.add(scanner, delivery)
+        self._go_on()
         return delivery.status
+
+    def when_begun(self, scanner: str, call: Callable[[], None]) -> None:
+        """Call that when no delivery of the scanner waits to begin; a later one takes its place."""
+        if self._waiting.count(scanner):
+            self._begun[scanner] = call
+        else:
+            call()
+
+    def _go_on(self) -> None:
+        if not self._is_starting and self._next() is not None:
+            self._is_starting = True
+            self._slices.run(self._start_those_that_wait())
+
+    def _next(self) -> "_Delivery | None":
+        """The one that is to begin now; None if there is no room for any that waits."""
+        if self._open >= self._limit or not self._waiting or self._are_too_many_fresh():
+            return None
+        return next((first for first in self._waiting.firsts() if self._open_of[first.scanner] < self._most), None)
+
+    def _are_too_many_fresh(self) -> bool:
+        now = self._reactor.seconds()
+        while self._fresh and next(iter(self._fresh.values())) <= now - FRESH_SECONDS:
+            self._fresh.popitem(last=False)
+        if len(self._fresh) < MAX_FRESH:
+            return False
+        if self._aging is None:
+            oldest = next(iter(self._fresh.values()))
+            self._aging = self._reactor.callLater(max(0.0, oldest + FRESH_SECONDS - now), self._aged)
+        return True
+
+    def _aged(self) -> None:
+        self._aging = None
+        self._go_on()
+
+    def _start_those_that_wait(self) -> Iterator[None]:
+        while (delivery := self._next()) is not None:
+            self._waiting.serve(delivery)
+            self._start(delivery)
+            self._one_less_waits(delivery.scanner)
+            yield
+        self._is_starting = False
+
+    def _one_less_waits(self, scanner: str) -> None:
+        if scanner in self._begun and not self._waiting.count(scanner):
+            self._begun.pop(scanner)()
 
     def _start(self, delivery: "_Delivery") -> None:
         self._open += 1
+        self._open_of[delivery.scanner] += 1
+        self._fresh[delivery] = self._reactor.seconds()
         delivery.deadline = self._deadlines.begin(delivery.expire)
         delivery.start(self._reactor)
 
     def closed(self, delivery: "_Delivery") -> None:
         """Its connection is gone, and there is room for another."""
         self._open -= 1
+        self._fresh.pop(delivery, None)
+        self._open_of[delivery.scanner] -= 1
+        if not self._open_of[delivery.scanner]:
+            del self._open_of[delivery.scanner]
         if delivery.deadline is not None:
             delivery.deadline.lift()
-        while self._waiting and self._open < self._limit:
-            waiting = self._waiting.popleft()
-            if not waiting.status.called:
-                self._start(waiting)
+        self._go_on()
+
+    def cancelled(self, delivery: "_Delivery") -> None:
+        """Nobody wants it any more; it may not have begun."""
+        if self._waiting.remove(delivery):
+            self._one_less_waits(delivery.scanner)
 
     def stop(self) -> None:
         """Nothing is bounded any more, for nothing is sent."""
         self._waiting.clear()
+        self._begun.clear()
+        if self._aging is not None:
+            self._aging.cancel()
+            self._aging = None
         self._deadlines.stop()
 
 
@@ -97,13 +167,15 @@ class _Delivery(ClientFactory):
     connector: Any = None
     connection: "_Connection | None" = None
 
-    def __init__(self, deliveries: Deliveries, ip: str, address: SinkAddress, request: bytes, post: PostOffice) -> None:
+    def __init__(self, deliveries: Deliveries, scanner: str, ip: str, address: SinkAddress, request: bytes,
+                 post: PostOffice) -> None:
         self._deliveries = deliveries
+        self.scanner = scanner
         self._ip = ip
         self._address = address
         self.request = request
         self.post = post
-        self.status: Deferred[int] = Deferred(lambda _: self._break())
+        self.status: Deferred[int] = Deferred(lambda _: self._cancel())
 
     def start(self, reactor: Any) -> None:
         """Connect."""
@@ -129,6 +201,10 @@ class _Delivery(ClientFactory):
         """It can't succeed any more."""
         if not self.status.called:
             self.status.errback(Failure(DeliveryError(why)))
+        self._break()
+
+    def _cancel(self) -> None:
+        self._deliveries.cancelled(self)
         self._break()
 
     def _break(self) -> None:

@@ -101,8 +101,9 @@ def is_ipv6(url: str) -> bool:
 class Call:
     """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there.
 
-    `delayed`: it had to wait for the device's rate. `own`: it is the gateway's; `share_of` names the client in whose
-    share of the waiting line it stands, if it has one.
+    `went_at`: when it last went to the device, in seconds. `delayed`: it had to wait for the device's rate. `own`: it
+    is the gateway's. `client` is what its client is counted by, empty for the gateway; `share_of` the same where the
+    client has no more than its share of the waiting line.
     """
 
     address: Address
@@ -112,10 +113,12 @@ class Call:
     on_sent: Callable[[], None] = lambda: None
     answered: Deferred["Response"] = attrs.field(factory=Deferred)
     deadline: Deadline | None = None
+    went_at: float = 0.0
     resent: bool = False
     sent: bool = False
     delayed: bool = False
     own: bool = False
+    client: str = ""
     share_of: str | None = None
     abandoned: bool = False
     connection: "Connection | None" = None
@@ -228,7 +231,9 @@ class Response:
             self._last_pending = pending
             self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
             return
-        self.fail(Unavailable(self.peer, f"nothing moved for {self._idle_timeout:g} seconds"))
+        self.call.abandoned = pending > 0
+        why = "the client took nothing" if pending > 0 else "nothing came"
+        self.fail(Unavailable(self.peer, f"{why} for {self._idle_timeout:g} seconds"))
         self._connection.abort()
 
     def _still_alive(self) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from wsdgateway.net.circuit import Circuit
 from wsdgateway.net.connecting import Attempts
 from wsdgateway.net.deadlines import Deadlines
 from wsdgateway.net.devicecall import Call, Response
 from wsdgateway.net.deviceconnection import DeviceConnection
-from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.failures import Busy, Unavailable
 from wsdgateway.net.idleconnections import IdleConnections
 from wsdgateway.net.outbox import PostOffice
 from wsdgateway.net.pace import Pace
@@ -26,6 +25,10 @@ LINGER_SECONDS = 1.0
 
 class DeviceClient:
     """Everything that goes to one device. Times are in seconds.
+
+    `timeout` bounds one exchange, from the moment at which the request goes to the device; before that, it bounds the
+    wait for a turn. So a request that is sent has the whole time, and one whose turn did not come says nothing about
+    the device.
 
     `on_recovered` is called when the device takes a connection after it did not; with True if it counted as
     unreachable. `on_reachable` is called when it answers after it did not, or the other way round. `heard_at` is when
@@ -95,7 +98,7 @@ class DeviceClient:
 
     def moved(self) -> None:
         """It is somewhere else from now on: what failed before says nothing of it."""
-        self._attempts.circuit = Circuit()
+        self._attempts.moved()
         self.peers = set()
 
     def request(self, call: Call) -> Deferred[Response]:
@@ -106,7 +109,6 @@ class DeviceClient:
         if self.trust.demanded and not call.address.secure:
             call.fail(Unavailable(call.address.host, "it is to be asked by TLS, and the address that it gives is http"))
             return call.answered
-        call.deadline = self._exchanges.begin(lambda: self._expired(call))
         self._place(call)
         return call.answered
 
@@ -119,30 +121,54 @@ class DeviceClient:
 
     def _place(self, call: Call) -> None:
         """Give the call a connection, a place in the queue, or an error."""
-        held = self._line.is_held(call)
-        idle = None if held else self._take_idle(call)
-        if idle is not None:
-            self._send(idle, call)
-        elif not held and self._has_room(call):
-            self._connect(call)
-        else:
+        if not self._goes_now(call):
+            call.lift_deadline()
+            call.deadline = self._exchanges.begin(lambda: self._waited(call))
             self._line.join(call)
 
-    def _send(self, idle: DeviceConnection, call: Call) -> None:
+    def _goes_now(self, call: Call) -> bool:
+        """Give the call a connection, or an error, if it can have one now."""
+        if self._line.is_held(call):
+            return False
+        idle = self._take_idle(call)
+        if idle is not None:
+            self._goes(call)
+            idle.send(call)
+        elif self._has_room(call):
+            self._connect(call)
+        else:
+            return False
+        return True
+
+    def also_for(self, call: Call, client: str) -> None:
+        """Another client waits for the answer to the call, which may go in that client's turn, too."""
+        self._line.share(call, client)
+
+    def _goes(self, call: Call) -> None:
+        """It is the call's turn, and its time begins."""
         self._line.goes(call)
-        idle.send(call)
+        call.lift_deadline()
+        call.went_at = self._seconds()
+        call.deadline = self._exchanges.begin(lambda: self._expired(call))
 
     def _has_room(self, call: Call) -> bool:
         """Whether a connection may be opened now; an urgent call may use one more.
 
         An idle one is closed to make room; there is room once it is gone, for many a device counts it until then.
         """
-        limit = self._limit + (1 if call.operation.urgent else 0)
+        has_one_more = call.operation.urgent
+        if self._line.others_are_due and self._is_urgent_under_way():
+            has_one_more = not has_one_more  # the urgent ones keep to that one connection
+        limit = self._limit + (1 if has_one_more else 0)
         if len(self._open) + len(self._attempts) + len(self._closing) < limit:
             return True
         if self._idle and not self._closing:
             self._close(self._idle.longest())
         return False
+
+    def _is_urgent_under_way(self) -> bool:
+        under_way = (*self._attempts, *(connection.call for connection in self._open))
+        return any(call is not None and call.operation.urgent for call in under_way)
 
     def _take_idle(self, call: Call) -> DeviceConnection | None:
         """An idle connection to the call's address, if it is one that may go out on it."""
@@ -160,9 +186,10 @@ class DeviceClient:
 
     def _connect(self, call: Call) -> None:
         if not self._attempts.circuit.admits(self._seconds()):
+            self._line.leave(call)
             call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
             return
-        self._line.goes(call)
+        self._goes(call)
         self._attempts.begin(call, self.zone, self._timeout)
 
     def _connected(self, connection: DeviceConnection, call: Call) -> None:
@@ -180,15 +207,20 @@ class DeviceClient:
         if is_to_blame:
             self._found(False)
         call.fail(error)
-        if self._attempts.circuit.is_open and self._stopped is None:
+        if is_to_blame and self._attempts.circuit.is_open and self._stopped is None:
             for other in self._line.disperse():
                 other.fail(Unavailable(other.address.host, "it does not take connections"))
         else:
             self._next()
 
+    def _waited(self, call: Call) -> None:
+        """The call's turn has not come in time."""
+        self._line.leave(call)
+        call.fail(Busy(call.address.host, f"this request waited {self._timeout:g} seconds for its turn"))
+
     def _expired(self, call: Call) -> None:
-        """The time for the whole exchange is over."""
-        if self._reachable and call.connection is not None:
+        """The time for the exchange is over. A device that has said anything meanwhile is busy, and not away."""
+        if self._reachable and call not in self._attempts and self.heard_at <= call.went_at:
             self._found(False)
         self._end(call, f"no complete answer within {self._timeout:g} seconds")
 
@@ -213,9 +245,12 @@ class DeviceClient:
 
     # Called by connections.
 
+    def heard(self) -> None:
+        """The device has said something."""
+        self.heard_at = self._seconds()
+
     def answered(self) -> None:
         """The head of an answer has come."""
-        self.heard_at = self._seconds()
         self._found(True)
 
     def reached(self, peer: str) -> None:
@@ -242,18 +277,10 @@ class DeviceClient:
             if not (self._open or self._closing or self._attempts or self._stopped.called):
                 self._stopped.callback(None)
             return
-        while self._line:
-            call = self._line.first
-            if self._line.is_held(call):
-                return
-            idle = self._take_idle(call)
-            if idle is None and not self._has_room(call):
-                return
-            self._line.leave(call)
-            if idle is not None:
-                self._send(idle, call)
-            else:
-                self._connect(call)
+        while any(self._goes_now(call) for call in self._line.candidates()):
+            pass
+        if self._line:
+            return
         if self._quiet and not self._attempts and len(self._idle) == len(self._open):
             quiet, self._quiet = self._quiet, []
             for waiting in quiet:

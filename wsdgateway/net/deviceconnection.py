@@ -45,6 +45,9 @@ class Pool(Protocol):
     def reached(self, peer: str) -> None:
         """A connection was made to that IP address."""
 
+    def heard(self) -> None:
+        """The device has said something."""
+
     def answered(self) -> None:
         """The head of an answer has come."""
 
@@ -117,6 +120,7 @@ class DeviceConnection(TwistedProtocol):
         self._outbox.write(head + call.body)
 
     def dataReceived(self, data: bytes) -> None:
+        self._owner.heard()
         if self._reader is None:
             self.abort()  # an idle device has nothing to say
             return

@@ -1,7 +1,9 @@
 """Where one scanner notifies us: who may, what it says, and what follows.
 
 WS-Eventing 2004/08, sections 3 and 3.5. Each subscription at the scanner has an unguessable address of its own.
-Envelope and action are checked, then the sender, then 202 goes out; the rest follows.
+Envelope and action are checked, then the sender, then 202 goes out; the rest follows. The job table learns every event
+at once, which takes some 60 microseconds; what listeners are told of a storm of events, `net.distribution` bounds. Of a
+storm from an address that is not the scanner's, no more than `MAX_STRANGE` messages a second are read.
 """
 
 from collections.abc import Callable
@@ -12,18 +14,23 @@ from urllib.parse import urlsplit
 from twisted.logger import Logger
 
 from wsdgateway.bridge.intake import Notification, read_notification
+from wsdgateway.bridge.quotas import client_of
 from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sinks import Network
+from wsdgateway.discovery.limiting import Bucket
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.seldom import Seldom
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.events import read_scanner_state
 from wsdgateway.scan.operations import SCAN_AVAILABLE, SCANNER_STATUS_SUMMARY
-from wsdgateway.soap.faults import invalid_args
+from wsdgateway.soap.faults import Fault, invalid_args
+
+MAX_STRANGE = 20.0
 
 
 class EventSink:
@@ -47,6 +54,8 @@ class EventSink:
         self._seconds = seconds
         self._new_id = new_id
         self._after_learning = after_learning
+        self._seldom = Seldom()
+        self._strange = Bucket(MAX_STRANGE)
         self.addresses: dict[str, DeviceSubscription] = {}
         self.state: str | None = None
 
@@ -57,18 +66,18 @@ class EventSink:
 
     def _notify(self, subscription: DeviceSubscription, turn: Turn) -> None:
         started = self._accounts.now()
+        may_notify = self.may_notify(turn.client)
+        if not may_notify and not self._may_be_read():
+            turn.refuse(self._not_from(turn.client), None, self._new_id())
+            self._accounts.event(turn, "other", started, None, None)
+            return
         notification = read_notification(turn.request.body)
         if isinstance(notification, Rejected):
             turn.refuse(notification.fault, notification.relates_to, self._new_id())
             self._accounts.event(turn, "other", started, notification.envelope, None)
             return
-        if not self._may_notify(turn.client):
-            self.log.warn("{scanner}: a notification from {client} is refused, for that is none of the scanner's "
-                          "addresses; if it is the scanner, add it to event_sources", scanner=self._bridge.name,
-                          client=turn.client.removeprefix("::ffff:"))
-            turn.refuse(invalid_args(
-                f"Notifications are not taken from {turn.client}; add its network to event_sources of the scanner."),
-                notification.message_id, self._new_id())
+        if not may_notify:
+            turn.refuse(self._not_from(turn.client), notification.message_id, self._new_id())
         else:
             turn.answer(202, b"", b"")
         status = notification.status
@@ -81,6 +90,23 @@ class EventSink:
             else:
                 self._take(subscription, notification)
 
+    def _may_be_read(self) -> bool:
+        """Whether a message from somebody else than the scanner may be looked at; if so it is counted."""
+        now = self._seconds()
+        if self._strange.wait(now) > 0.0:
+            return False
+        self._strange.spend(now)
+        return True
+
+    def _not_from(self, client: str) -> Fault:
+        """What a client is told that is not the scanner."""
+        if self._seldom.may_say(client_of(client), self._seconds()):
+            self.log.warn("{scanner}: a notification from {client} is refused, for that is none of the scanner's "
+                          "addresses; if it is the scanner, add it to event_sources (said once a minute)",
+                          scanner=self._bridge.name, client=client.removeprefix("::ffff:"))
+        return invalid_args(
+            f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
+
     def _take(self, subscription: DeviceSubscription, notification: Notification) -> None:
         """What the gateway's own subscription brings: for the job table, and for everybody who wants it."""
         if not self._bridge.notified(notification, self._seconds()):
@@ -92,7 +118,7 @@ class EventSink:
         if notification.event is None:
             subscription.ended()
         elif notification.event != SCAN_AVAILABLE:
-            self._audience.publish(notification.envelope)
+            self._audience.publish(notification.envelope, notification.status)
 
     def _take_for_panel(self, subscription: DeviceSubscription, notification: Notification) -> None:
         """What a client's subscription to the panel brings; other events than its own come to everybody as above."""
@@ -104,7 +130,8 @@ class EventSink:
         else:
             self._audience.publish_to(subscription.identifier, notification.envelope)
 
-    def _may_notify(self, client: str) -> bool:
+    def may_notify(self, client: str) -> bool:
+        """Whether notifications are taken from that IP address."""
         if client in self._device.peers or client == urlsplit(self._bridge.device or "").hostname:
             return True
         try:

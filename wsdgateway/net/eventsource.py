@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
 from wsdgateway.bridge.holding import Held
+from wsdgateway.bridge.quotas import client_of
 from wsdgateway.bridge.rewriting import related
 from wsdgateway.bridge.routing import EventingRequest
 from wsdgateway.bridge.subscriptions import SCAN_AVAILABLE_ACTION, URN, Subscription, Subscriptions
@@ -128,7 +129,7 @@ class EventSource:
             else:
                 wanted = subscription
                 subscription, responses, source = await self.panel.registrations.run(
-                    lambda: self._register(wanted, is_gone))
+                    lambda: self._register(wanted, is_gone), client_of(wanted.client))
         finally:
             self.subscriptions.unexpect(subscription.identifier)
         granted = self._granted(lifetime)
@@ -151,6 +152,8 @@ class EventSource:
         reason = self.unavailable()
         if reason is not None and not (on_panel and self.panel.side is not None):
             raise Refused(unable_to_process(reason))
+        self.policy.refuse_impossible("NotifyTo", wanted.notify_to)
+        self.policy.refuse_impossible("EndTo", wanted.end_to)
         notify_to = await self.policy.check("NotifyTo", wanted.notify_to, request.client)
         end_to = None if wanted.end_to is None else await self.policy.check("EndTo", wanted.end_to, request.client)
         identifier = str(uuid.uuid4())

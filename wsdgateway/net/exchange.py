@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure as TwistedFailure
 
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Outcome, Pass, Question, Refuse, Reply
+from wsdgateway.bridge.quotas import client_of
 from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, Rejected, asked_for, route
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.http.messages import FRAMING, actionless, end_to_end, first, is_soap, media_type
@@ -21,8 +22,9 @@ from wsdgateway.net.devicecall import Call, Response, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.eventsource import EventSource
-from wsdgateway.net.failures import BadDevice, DeviceError, fault_for
+from wsdgateway.net.failures import BadDevice, Busy, DeviceError, fault_for
 from wsdgateway.net.relay import relay
+from wsdgateway.net.seldom import Seldom
 from wsdgateway.net.standin import StandIn
 from wsdgateway.net.turn import Turn
 from wsdgateway.net.turnstile import Turnstile
@@ -64,6 +66,8 @@ class Exchanges:
         self._on_trouble = on_trouble
         self._on_missing = on_missing
         self._waiting: dict[Forward, list[Deferred[Outcome]]] = {}
+        self._calls: dict[Forward, Call] = {}  # those that others may wait for
+        self._seldom = Seldom()
 
     def serve(self, turn: Turn, endpoint: Endpoint, subscription: str | None = None) -> None:
         """Answer the request of this turn, now or later; `subscription` is what its path names."""
@@ -165,7 +169,7 @@ class Exchanges:
                 decision = self._learn(decision, outcome)
             elif isinstance(decision, Join):
                 forward = decision.forward
-                outcome = await self._wait(forward)
+                outcome = await self._wait(forward, turn.client)
                 if turn.gone:
                     break
                 decision = self._bridge.joined(question, forward, outcome, self._seconds())
@@ -187,9 +191,11 @@ class Exchanges:
             return source if source == DEVICE else REFUSED
         return source
 
-    def _wait(self, forward: Forward) -> Deferred[Outcome]:
+    def _wait(self, forward: Forward, client: str) -> Deferred[Outcome]:
         waiting: Deferred[Outcome] = Deferred()
         self._waiting.setdefault(forward, []).append(waiting)
+        if forward in self._calls:
+            self._device.also_for(self._calls[forward], client_of(client))
         return waiting
 
     def _learn(self, forward: Forward, outcome: Outcome) -> Decision:
@@ -210,6 +216,7 @@ class Exchanges:
         call = Call(address_of(address), operation, forward.body, actionless(
             end_to_end(turn.request.headers, _NOT_FORWARDED)))
         call.tape, call.share_of = turn.tape, self._bridge.share_of(forward)
+        call.client = client_of(turn.client)
         if forward.learns or operation is RETRIEVE_IMAGE:
             call.on_sent = lambda: self._bridge.sent(forward, self._seconds())
         return call
@@ -217,6 +224,8 @@ class Exchanges:
     async def _send(self, forward: Forward, turn: Turn) -> tuple[Outcome | None, bool]:
         """What came of it, None if it was streamed to the client; and whether it reached the device at all."""
         call = self._call(turn, forward)
+        if forward.learns:
+            self._calls[forward] = call
         if call.operation is RETRIEVE_IMAGE:
             turn.on_gone = lambda: self._device.abandon(call)
         try:
@@ -225,17 +234,18 @@ class Exchanges:
             self._warn(call, turn, error)
             return Failure(fault_for(error)), call.sent
         finally:
+            self._calls.pop(forward, None)
             turn.on_gone = None
 
     async def _receive(self, response: Response, forward: Forward, turn: Turn) -> Outcome | None:
         """An answer whose head is here: collected, or relayed to the client (None)."""
-        call = response.call
+        call, answered = response.call, OK if response.head.status < 400 else FAULT
         if _is_streamed(response, forward):
             broken = await relay(response, turn, self._count_image)
             if broken is not None:
-                self._warn(call, turn, broken)
+                self._warn(call, turn, broken, answered if call.abandoned else ERROR)
             else:
-                self._count(call, OK if response.head.status < 400 else FAULT)
+                self._count(call, answered)
             if call.operation is RETRIEVE_IMAGE:
                 self._bridge.image_ended(forward.question, self._seconds(), whole=broken is None)
                 self._after_learning()
@@ -245,7 +255,7 @@ class Exchanges:
         except DeviceError as error:
             self._warn(call, turn, error)
             return Failure(fault_for(error))
-        self._count(call, OK if reply.status < 400 else FAULT)
+        self._count(call, answered)
         if call.operation is RETRIEVE_IMAGE and reply.status >= 400:
             self._bridge.image_refused(forward.question, reply)
         return reply
@@ -258,10 +268,14 @@ class Exchanges:
     def _count_image(self, size: int) -> None:
         self._metrics.image_bytes(self._bridge.name, size)
 
-    def _warn(self, call: Call, turn: Turn, error: DeviceError) -> None:
+    def _warn(self, call: Call, turn: Turn, error: DeviceError, outcome: str = ERROR) -> None:
+        """A client's request has failed; whether that says anything about the device decides what follows."""
         if call.sent:
-            self._count(call, ERROR)
-        if not call.abandoned:
+            self._count(call, outcome)
+        if isinstance(error, Busy):
+            if not self._seldom.may_say((call.client, call.operation), self._seconds()):
+                return
+        elif not call.abandoned:
             self._on_trouble()
         self.log.warn("{scanner}: {operation} for {client} failed: {error}", scanner=self._bridge.name,
                       operation=call.operation.name, client=turn.client, error=str(error))

@@ -5,6 +5,8 @@ An error's class says whose fault it was; `fault_for` is the one place that turn
 
 from wsdgateway.soap.faults import Fault, internal_error, temporary_error
 
+BUSY = "The scanner is busy with other requests"
+
 
 class DeviceError(Exception):
     """No usable answer came from the device at `peer`; `what` says why. `sent`: the request had reached it."""
@@ -17,7 +19,11 @@ class DeviceError(Exception):
 
 
 class Unavailable(DeviceError):
-    """The device can't be asked now: refused, timed out, circuit open, queue full."""
+    """The device can't be asked now: refused, timed out, circuit open."""
+
+
+class Busy(Unavailable):
+    """Other requests are before this one, too many or for too long; that says nothing about the device."""
 
 
 class BadDevice(DeviceError):
@@ -29,6 +35,8 @@ def fault_for(error: DeviceError) -> Fault:
     if isinstance(error, BadDevice):
         return internal_error(
             f"The scanner's answer can't be used: {error.what}. Restart the scanner if it happens again.")
+    if isinstance(error, Busy):
+        return temporary_error(f"{BUSY}: {error.what}. Try again in a few seconds.")
     return temporary_error(f"The scanner can't be asked now: {error.what}. Try again in a few seconds.")
 
 

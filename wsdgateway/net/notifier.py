@@ -56,14 +56,14 @@ class Notifier:
         self.queue = queue
         self.give_up_after = give_up_after
         self._random = random
-        self._recipients: dict[str, _Recipient] = {}
+        self._recipients: dict[str, Recipient] = {}
         self.endings = Endings(reactor, scanner=scanner, send=send, settled=self.settled)
         self._idle: list[Deferred[None]] = []
 
     def open(self, identifier: str, sink: Sink) -> None:
         """From now on events can be sent to this subscriber."""
         mailbox = Mailbox(limit=self.queue, give_up_after=self.give_up_after, random=self._random)
-        self._recipients[identifier] = _Recipient(self, identifier, sink, mailbox)
+        self._recipients[identifier] = Recipient(self, identifier, sink, mailbox)
 
     def hand_over(self, old: str, new: str) -> None:
         """What waits for a subscriber is its next subscription's; both have the same sink."""
@@ -82,11 +82,9 @@ class Notifier:
             self.counts.dropped(recipient.close())
             self.settled()
 
-    def post(self, identifier: str, letter: Letter) -> None:
-        """Send an event to a subscriber after those before it."""
-        recipient = self._recipients.get(identifier)
-        if recipient is not None:
-            recipient.post(letter)
+    def recipient(self, identifier: str) -> "Recipient | None":
+        """Where events for a subscriber go, also once another subscription has taken its place; None if it is gone."""
+        return self._recipients.get(identifier)
 
     def state(self, identifier: str) -> tuple[int, int]:
         """How many events wait for a subscriber, and how many tries have failed since the last success."""
@@ -120,7 +118,7 @@ class Notifier:
         self.endings.stop()
 
 
-class _Recipient:
+class Recipient:
     """One subscriber: at most one delivery at a time, and a pause after a failure."""
 
     __slots__ = ("_closed", "_notifier", "_pause", "_sending", "_sink", "identifier", "mailbox")
@@ -140,7 +138,9 @@ class _Recipient:
         return not len(self.mailbox) or self._pause is not None
 
     def post(self, letter: Letter) -> None:
-        """One more to send."""
+        """One more to send, after those before it."""
+        if self._closed:
+            return
         if not self.mailbox.put(letter):
             self._notifier.counts.dropped(1)
         if self._pause is None:

@@ -44,7 +44,8 @@ class Registered:
 class Panel:
     """The registrations at one scanner. `side` is set as soon as its address is known.
 
-    `registrations` run one at a time, which keeps two requests of the same client from making two of them.
+    `registrations` run one at a time, by turns of clients; that keeps two requests of one client from making two of
+    them.
     """
 
     log = Logger()

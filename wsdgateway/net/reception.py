@@ -82,8 +82,10 @@ class Reception:
 
     def _is_admitted(self, turn: Turn, place: Place | None) -> bool:
         """Whether the client may ask now. What a scanner notifies, at an address that it was given, is none of that."""
-        is_notification = place is not None and turn.request.path.split(b"/")[2:3] == [b"events"]
-        return is_notification or self._quotas.admits_request(turn.client, self._accounts.now())
+        parts = turn.request.path.split(b"/")
+        if place is not None and parts[2:3] == [b"events"] and self._scanners[parts[1]].sink.may_notify(turn.client):
+            return True
+        return self._quotas.admits_request(turn.client, self._accounts.now())
 
     def _find(self, path: bytes) -> Place | None:
         """The addresses with a part that is made while we run."""

@@ -5,6 +5,7 @@ The way of a request ends here in `serve`, the way of an event begins in `sink`;
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
@@ -18,13 +19,14 @@ from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.deviceside import DeviceSide, Whereabouts
+from wsdgateway.net.distribution import Distribution
 from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges
 from wsdgateway.net.figures import Figures
 from wsdgateway.net.leftovers import Leftovers
 from wsdgateway.net.lookout import Lookout
-from wsdgateway.net.notifier import Notifier
+from wsdgateway.net.notifier import Notifier, Recipient
 from wsdgateway.net.ownrequests import OwnRequests
 from wsdgateway.net.pace import Pace
 from wsdgateway.net.panel import Panel
@@ -61,7 +63,8 @@ class Scanner:
             ask=lambda *request: requests.ask(*request), see_off=self.panel.see_off)
         self.audience = Audience(
             around.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
-            store=listed, make_notifier=self._make_notifier, now=around.steady, new_id=around.new_id,
+            store=listed, make_notifier=self._make_notifier, make_distribution=self._make_distribution,
+            now=around.steady, new_id=around.new_id,
             silence=self._silence, max_silence=options.scanner_silence)
         self.source = EventSource(
             self.name, self.bridge.subscriptions, self.audience, self.panel, listed, around.policy,
@@ -93,7 +96,14 @@ class Scanner:
         around, options = self._around, self.options
         return Notifier(around.reactor, scanner=self.name, seconds=around.seconds, queue=options.client_queue,
                         give_up_after=options.client_retry, counts=around.metrics.deliveries(self.name),
-                        send=around.deliveries.send, on_give_up=on_give_up)
+                        send=partial(around.deliveries.send, self.name), on_give_up=on_give_up)
+
+    def _make_distribution(self, listeners: Callable[[str], list[Recipient]]) -> Distribution:
+        around = self._around
+        return Distribution(
+            around.reactor, scanner=self.name, seconds=around.seconds, rate=self.options.scanner_rate,
+            slices=around.slices, new_id=around.new_id, listeners=listeners,
+            when_begun=partial(around.deliveries.when_begun, self.name), left_out=around.metrics.left_out(self.name))
 
     def _silence(self) -> float:
         """For how many seconds the scanner has said nothing; none if it has answered whatever it was asked."""
@@ -189,6 +199,7 @@ class Scanner:
         self.sink.sources = options.event_sources
         self.source.ceiling = options.client_expires
         self.audience.max_silence = options.scanner_silence
+        self.audience.distribution.queue.adjust(options.scanner_rate)
         self.audience.notifier.queue = options.client_queue
         self.audience.notifier.give_up_after = options.client_retry
         self._recheck_sinks()

@@ -32,6 +32,14 @@ class SinkPolicy:
     listeners: Callable[[], list[tuple[str, int]]]
     lookups: Counter[str] = attrs.field(factory=Counter)
 
+    def refuse_impossible(self, name: str, reference: EndpointReference | None) -> None:
+        """Look whether that is an address at all, without looking anything up. Raises `Refused`."""
+        try:
+            if reference is not None:
+                parse_sink(reference.address)
+        except BadSink as bad:
+            raise _refused(name, bad) from None
+
     async def check(self, name: str, reference: EndpointReference, client: str) -> Sink:
         """The sink behind a NotifyTo or EndTo (`name`) of the subscriber at that IP address. Raises `Refused`."""
         try:
@@ -42,7 +50,7 @@ class SinkPolicy:
                 await self._look_up(address.host, client))
             return Sink(reference, admit(found, address, client=client, networks=self.networks, is_own=self._is_own))
         except BadSink as bad:
-            raise Refused(destination_unreachable(f"{name} is refused: {bad}.")) from None
+            raise _refused(name, bad) from None
         except OSError as error:  # no descriptor is left to find out whether it is an address of ours
             raise Refused(temporary_error(f"{name} can't be checked now: {error.strerror}. Try again later.")) from None
 
@@ -96,6 +104,10 @@ class SinkPolicy:
     def _is_own(self, ip: IPAddress, port: int) -> bool:
         return any(port == own and (literal(interface) == ip or (_is_any(interface) and _is_local(ip)))
                    for interface, own in self.listeners())
+
+
+def _refused(name: str, bad: BadSink) -> Refused:
+    return Refused(destination_unreachable(f"{name} is refused: {bad}."))
 
 
 def _is_any(interface: str) -> bool:

@@ -15,6 +15,7 @@ from wsdgateway.net.delivery import Deliveries
 from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.sinks import SinkPolicy
+from wsdgateway.net.slices import Slices
 from wsdgateway.net.steady import Steady
 from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
@@ -49,6 +50,7 @@ class ScannerOptions:
     history: int = 1000
     expires: float = 3600.0
     client_expires: float = 86400.0
+    scanner_rate: float = 100.0
     client_queue: int = 256
     client_retry: float = 3600.0
     max_subscriptions: int = 1000
@@ -64,7 +66,7 @@ class Surroundings:
 
     `events_base` gives the URL of this gateway as the device at a URL, over an interface, reaches it. `on_presence` is
     told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side;
-    `steady` is the clock that clients' subscriptions last by.
+    `slices` has time for long work; `steady` is the clock that clients' subscriptions last by.
     """
 
     reactor: Any
@@ -83,4 +85,5 @@ class Surroundings:
     search: Callable[[str], None]
     events_base: Callable[[str, str], Awaitable[str]]
     on_finished: Callable[[str, Job], None]
+    slices: Slices
     steady: Steady = attrs.field(default=attrs.Factory(lambda self: Steady(self.seconds, self.wall), takes_self=True))
