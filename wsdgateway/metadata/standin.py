@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from wsdgateway.metadata.messages import SCANNER_SERVICE_TYPE, offers
+from wsdgateway.soap.fragments import write_fragment
 from wsdgateway.soap.namespaces import GATEWAY, PNPX, STAND_IN_TYPE, WSA, WSCN, WSDP, WSX
 from wsdgateway.soap.parsing import escape, parse, say, text_of
 
@@ -35,7 +36,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
     """The metadata as XML: endpoint and scan service are ours, other services and what names the scanner's hosts go.
 
     `hosts` are those that are known beside the ones in the metadata's own addresses; `suffix` is added to each
-    FriendlyName. Everything else stays: sections, vendor elements, prefixes.
+    FriendlyName. Everything else stays: sections, vendor elements, and the prefixes that they use.
     """
     # Not deepcopy, which leaves out prefixes that only a text uses, and types are QNames in text.
     copy = parse(etree.tostring(metadata, encoding="utf-8", with_tail=False))  # names need not be ASCII
@@ -56,7 +57,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
             _hide(element, named)
     for friendly in copy.iter(f"{_WSDP}FriendlyName"):
         friendly.text = f"{text_of(friendly) or ''}{suffix}"
-    return etree.tostring(copy, encoding="unicode", with_tail=False)
+    return write_fragment(copy, defaults=True)
 
 
 def digest(metadata: etree._Element) -> bytes:

@@ -48,8 +48,8 @@ def probe_url(url: str) -> str:
 async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seconds: float,
                          accounts: Accounts | None = None, trust_in: TrustIn | None = None) -> Message:
     """The answer to a directed Probe. Raises `DeviceError` or `Malformed`."""
-    reply = await ask_once(reactor, probe_url(url), PROBE, write_probe(DEVICE, message_id=new_id()), seconds,
-                           accounts=accounts, trust_in=trust_in)
+    request = write_probe(DEVICE, message_id=new_id(), directed=True)
+    reply = await ask_once(reactor, probe_url(url), PROBE, request, seconds, accounts=accounts, trust_in=trust_in)
     if len(reply.body) > MAX_ENVELOPE:
         raise Malformed(f"{url}: its answer is longer than the {MAX_ENVELOPE} bytes of a discovery message")
     message = read_message(reply.body, ANSWERS)
