@@ -348,16 +348,39 @@ def test_a_scanner_that_accepted_unsubscribe_and_refuses_it_has_started_again_an
     assert unrenewable.due() == [Renew(MANAGER)]
 
 
-def test_a_scanner_that_refuses_everything_is_not_taken_to_have_started_again_each_time(subscribed):
+def test_a_scanner_that_refuses_everything_is_asked_after_pauses_that_grow_to_half_of_the_time(subscribed):
     assert refuse_renew(subscribed, 60.0, accepted=False)[0] == Lost(forgotten=True)
+    began, pauses = 61.0, []
+    for _ in range(7):
+        subscribed.due()
+        assert subscribed.granted(GRANTED, began) == [Wake(RECHECK)]
+        assert subscribed.due() == [Renew(MANAGER)]
+        [wake] = subscribed.refused("OperationFailed", began + RECHECK)
+        assert subscribed.checked(began + RECHECK + 1.0) == []
+        assert subscribed.doubted(began + RECHECK + 1.0) == [Wake(wake.after - 1.0, sooner=True)]
+        pauses.append(RECHECK + wake.after)
+        began += pauses[-1]
+        assert subscribed.due() == [Replace(MANAGER)]
+        subscribed.unsubscribed(began, accepted=False)
+        assert subscribed.state == "waiting"
+    assert pauses == [20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
+
+
+def test_a_scanner_that_starts_again_and_again_renews_as_soon_as_it_stays(subscribed):
+    refuse_renew(subscribed, 60.0, accepted=False)
     subscribed.due()
     subscribed.granted(GRANTED, 61.0)
     subscribed.due()
     subscribed.refused("OperationFailed", 71.0)
-    for now in (361.0, 661.0, 961.0):
-        assert subscribed.due() == [Replace(MANAGER)]
-        after, _ = replace(subscribed, now, accepted=False)
-        assert after == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]
+    subscribed.due()
+    subscribed.unsubscribed(81.0, accepted=False)
+    subscribed.due()
+    subscribed.granted(GRANTED, 83.0)
+    subscribed.due()
+    [wake] = subscribed.granted(Granted(None, 600.0), 93.0)
+    assert wake.after > 200.0
+    assert subscribed.renews
+    assert refuse_renew(subscribed, 400.0, accepted=False)[0] == Lost(forgotten=True)
 
 
 @pytest.mark.parametrize("name", sorted(TEMPORARY))

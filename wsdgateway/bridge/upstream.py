@@ -26,6 +26,8 @@ ALL_EVENTS = tuple(action_of(event) for event in EVENTS if event != SCAN_AVAILAB
 JOB_EVENTS = (action_of(JOB_STATUS), action_of(JOB_END_STATE))
 FILTERS = (ALL_EVENTS, JOB_EVENTS)
 
+LISTENING = frozenset(("subscribed", "renewing", "unmanaged"))  # states in which the device holds it
+
 TEMPORARY = frozenset(("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "503"))
 _NOT_THE_FILTER = TEMPORARY | {"404"}
 
@@ -50,7 +52,7 @@ class Upstream:
     @property
     def listening(self) -> bool:
         """Whether the device holds our subscription, as far as we know, and it is not about to end."""
-        return self._core.state in ("subscribed", "renewing", "unmanaged")
+        return self._core.state in LISTENING
 
     @property
     def holding(self) -> bool:
@@ -122,11 +124,18 @@ class Upstream:
         core = self._core
         core.asked_at = now
         core.refusals += 1
-        if core.refusals > 1:
+        if core.refusals > 1 and core.knew:
             core.renews = False
-        if core.renews is False and core.spared_for(now) > 0.0:
+        elif core.refusals > 1:
+            core.renews, core.spared = None, RECHECK * 2.0 ** min(core.refusals - 1, 20)
+        if core.refusals > 1 and core.spared_for(now) > 0.0:
             return self._inputs.spared(now)
         return self._replace(REFUSED)
+
+    @property
+    def _is_unrenewable(self) -> bool:
+        """Whether the subscription is to be replaced, and not renewed."""
+        return self._core.renews is False or self._core.suspect
 
     def _replace(self, reason: str) -> list[Command]:
         core = self._core
@@ -155,13 +164,9 @@ class Upstream:
         """The subscription that is to be replaced has been ended, or the device refused, or did not answer."""
         core = self._core
         core.asked_at = now
-        if core.reason == MOVED:
-            forgotten = False
-        elif core.reason == LAPSED or core.renews is None:
-            forgotten = not accepted
-        else:
-            forgotten = core.renews or (core.ends and not accepted)
-        core.ends = core.ends or accepted
+        core.knew = accepted and not core.renews
+        forgotten = core.reason != MOVED and (
+            not accepted or (core.reason == REFUSED and core.renews is True))
         if forgotten and core.renews is False:
             core.forget_evidence()
         return self._inputs.lost(now) if forgotten else self._inputs.replaced(now)
@@ -176,7 +181,7 @@ class Upstream:
 
     def due(self) -> list[Command]:
         """The time of the last `Wake` has come."""
-        if self.state == "subscribed" and self._core.renews is False:
+        if self.state == "subscribed" and self._is_unrenewable:
             return self._replace(UNRENEWABLE)
         return self._inputs.due()
 
@@ -186,7 +191,7 @@ class Upstream:
 
     def checked(self, now: float) -> list[Command]:
         """The time of the usual check has come. It says nothing at a device that cannot renew."""
-        return [] if self._core.renews is False else self.doubted(now)
+        return [] if self._is_unrenewable else self.doubted(now)
 
     def doubted(self, now: float) -> list[Command]:
         """The device failed a client, or behaves as if it had forgotten us: does it still hold our subscription?
@@ -210,7 +215,7 @@ class Upstream:
 
     def _recheck(self, now: float) -> list[Command]:
         core = self._core
-        is_unrenewable = self.state == "subscribed" and core.renews is False
+        is_unrenewable = self.state == "subscribed" and self._is_unrenewable
         left = core.spared_for(now) if is_unrenewable else RECHECK - (now - core.asked_at)
         if left > 0.0:
             waits = ("subscribed", "stale", "unconfirmed", "unmanaged", "waiting")

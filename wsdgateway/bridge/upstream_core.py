@@ -28,8 +28,9 @@ class Core:
     """What the machine remembers beside its state; times in seconds on the clock of its inputs.
 
     `renews`: whether the scanner grants Renew, None while that is not known; `refusals`: how many were refused since
-    the last grant of one; `ends`: whether it ever accepted an Unsubscribe. `spared`: how long a subscription lives at a
-    scanner that cannot renew before a doubt replaces it.
+    the last grant of one; `knew`: whether it accepted the Unsubscribe of what it refused to renew last. `spared`: how
+    long a subscription lives before it is replaced, where Renew has been refused repeatedly; `suspect`: it is to be
+    replaced then.
     """
 
     address: str
@@ -46,8 +47,9 @@ class Core:
     refusing: str = ""
     renews: bool | None = None
     refusals: int = 0
-    ends: bool = False
+    knew: bool = False
     spared: float = SETTLED
+    suspect: bool = False
     reason: str = REFUSED
     state: str = "idle"
 
@@ -77,12 +79,12 @@ class Core:
         return self.half_time(lifetime)
 
     def spared_for(self, now: float) -> float:
-        """How many seconds the subscription is not to be replaced because of a doubt."""
+        """For how many seconds the subscription is not to be replaced."""
         return min(self.spared, self.lifetime / 2) - (now - self.granted_at)
 
     def forget_evidence(self) -> None:
         """The scanner may have started again, perhaps with other firmware."""
-        self.renews, self.refusals, self.spared = None, 0, SETTLED
+        self.renews, self.refusals, self.knew, self.spared = None, 0, False, SETTLED
 
     def lose(self, now: float, *, forgotten: bool) -> Lost:
         if now - self.granted_at > SETTLED:

@@ -41,12 +41,14 @@ is `unmanaged`, held without a way to renew or to end it::
 A refused Renew means that the scanner has forgotten the subscription, or that it cannot renew:
 
 - The first refusal replaces the subscription at once. The scanner has forgotten it, and may have started again, if it
-  has granted a Renew before, or refuses the Unsubscribe, too.
-- The new subscription is renewed `RECHECK` seconds later. If that is refused as well, the scanner cannot renew.
+  refuses the Unsubscribe, too, or has granted a Renew before.
+- The new subscription is renewed `RECHECK` seconds later. If that is refused as well, and the scanner had accepted the
+  Unsubscribe, it cannot renew. If it had refused that, it may have started again, or refuse everything: the
+  subscription is replaced after a pause that doubles with each refusal, from `2 * RECHECK` after the grant to half of
+  the granted time.
 - A scanner that cannot renew gets no Renew any more. Its subscription is replaced at half time; because of a doubt it
   is replaced only if it has lived for a while, which doubles each time from `SETTLED` to half of the granted time.
-  A refused Unsubscribe says that such a scanner has forgotten the subscription, if it has accepted another one before.
-  Then it is judged anew.
+  If it refuses an Unsubscribe, it has forgotten the subscription, and is judged anew.
 - A refusal for the moment only (`upstream.TEMPORARY`) counts as no answer.
 - A success that cannot be read is no refusal, and grants nothing: the time that was granted before still counts, and
   the scanner is treated as one that cannot renew.
@@ -109,7 +111,7 @@ def _build() -> Callable[[Core], Inputs]:
         return core.subscribe()
 
     def first_grant(inputs: Inputs, core: Core, granted: Granted, now: float) -> list[Command]:
-        core.granted_at = now
+        core.granted_at, core.suspect = now, False
         wake = core.grant(granted, now)
         is_judged = not core.refusals or core.renews is False
         return [wake if is_judged else Wake(min(RECHECK, wake.after))]
@@ -139,7 +141,8 @@ def _build() -> Callable[[Core], Inputs]:
         return outlive(inputs, core, now)
 
     def keep(inputs: Inputs, core: Core, now: float) -> list[Command]:
-        return [core.half_time(core.expires_at - now)]
+        core.suspect = core.renews is None
+        return [Wake(core.spared_for(now)) if core.suspect else core.half_time(core.expires_at - now)]
 
     def renew(inputs: Inputs, core: Core) -> list[Command]:
         return [Renew(core.manager)]
