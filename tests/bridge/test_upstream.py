@@ -366,6 +366,21 @@ def test_a_scanner_that_refuses_everything_is_asked_after_pauses_that_grow_to_ha
     assert pauses == [20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
 
 
+def test_an_event_shows_that_a_scanner_that_refuses_everything_cannot_renew(subscribed):
+    refuse_renew(subscribed, 60.0, accepted=False)
+    subscribed.due()
+    subscribed.granted(GRANTED, 61.0)
+    assert not subscribed.is_uncertain
+    subscribed.due()
+    subscribed.refused("OperationFailed", 71.0)
+    assert subscribed.is_uncertain
+    [wake] = subscribed.heard(75.0)
+    assert 200.0 < wake.after < 400.0
+    assert subscribed.renews is False
+    assert not subscribed.is_uncertain
+    assert subscribed.doubted(80.0) == [Wake(SETTLED - 19.0, sooner=True)]
+
+
 def test_a_scanner_that_starts_again_and_again_renews_as_soon_as_it_stays(subscribed):
     refuse_renew(subscribed, 60.0, accepted=False)
     subscribed.due()

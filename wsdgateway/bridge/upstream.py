@@ -65,6 +65,11 @@ class Upstream:
         return bool(self._core.refusing) and self._core.refusing not in TEMPORARY
 
     @property
+    def is_uncertain(self) -> bool:
+        """Whether an event would show that the device holds our subscription."""
+        return self._core.state == "unconfirmed" or (self._core.state == "subscribed" and self._core.suspect)
+
+    @property
     def renews(self) -> bool | None:
         """Whether the device grants Renew; None while that is not known."""
         return self._core.renews
@@ -172,7 +177,11 @@ class Upstream:
         return self._inputs.lost(now) if forgotten else self._inputs.replaced(now)
 
     def heard(self, now: float) -> list[Command]:
-        """The device notified us: it holds our subscription, if that was not known."""
+        """The device notified us: it holds our subscription, and cannot do what it refused."""
+        core = self._core
+        if core.suspect and self.state == "subscribed":
+            core.renews, core.suspect, core.spared = False, False, max(core.spared, SETTLED)
+            return [core.half_time(core.expires_at - now)]
         return self._inputs.heard(now)
 
     def ended(self, now: float) -> list[Command]:

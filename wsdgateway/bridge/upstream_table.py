@@ -45,7 +45,7 @@ A refused Renew means that the scanner has forgotten the subscription, or that i
 - The new subscription is renewed `RECHECK` seconds later. If that is refused as well, and the scanner had accepted the
   Unsubscribe, it cannot renew. If it had refused that, it may have started again, or refuse everything: the
   subscription is replaced after a pause that doubles with each refusal, from `2 * RECHECK` after the grant to half of
-  the granted time.
+  the granted time. An event in that pause shows that the scanner holds it, and cannot renew.
 - A scanner that cannot renew gets no Renew any more. Its subscription is replaced at half time; because of a doubt it
   is replaced only if it has lived for a while, which doubles each time from `SETTLED` to half of the granted time.
   If it refuses an Unsubscribe, it has forgotten the subscription, and is judged anew.

@@ -157,7 +157,7 @@ class DeviceSubscription:
 
     def heard(self) -> None:
         """The device has notified us at the address of this subscription."""
-        if self.state == "unconfirmed":
+        if self._machine.is_uncertain:
             self._do(self._machine.heard(self._side.seconds()))
             self._stored(self._side.store.hold(self.held))
 
