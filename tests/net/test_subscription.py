@@ -33,6 +33,7 @@ class Scanner:
         self.requests, self.held, self.most, self.count = [], {}, 0, 0
         self.manager = "http://192.0.2.20/manager"
         self.refuses, self.answers, self.fails = set(), {}, {}
+        self.gate = None
 
     def operations(self):
         return [operation for _, _, operation, _ in self.requests]
@@ -43,6 +44,8 @@ class Scanner:
     async def own(self, url, operation, body):
         message = read(body)
         self.requests.append((self.clock.seconds(), url, operation.name, message))
+        if self.gate is not None:
+            await self.gate
         if url in self.fails:
             raise self.fails[url]
         if (answer := self.answers.get(url) or self.answers.get(operation.name)) is not None:
@@ -267,6 +270,25 @@ def test_an_unsubscribe_that_broke_off_is_followed_by_subscribe(house, scanner):
     house.subscription._do(house.subscription._machine.refused("OperationFailed", house.clock.seconds()))
     house.pass_time(5.0)
     assert scanner.operations()[-2:] == ["Unsubscribe", "Subscribe"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_granted_after_a_stop_and_cannot_be_ended_is_ended_by_the_next_start(house, scanner, waits):
+    scanner.gate = gate = Deferred()
+    beginning = Deferred.fromCoroutine(house.subscription.begin()) if waits else house.subscription.start()
+    house.subscription.stop()
+    scanner.gate = None
+    scanner.fails[scanner.manager] = Unavailable("192.0.2.20", "it is away")
+    gate.callback(None)
+    assert beginning is None or beginning.result[0] is not None
+    assert len(scanner.held) == 1
+    assert house.addresses == {}
+    [held] = house.store.held().result
+    assert [held.notify_to] == list(scanner.held.values())
+    scanner.fails.clear()
+    house.restart()
+    house.pass_time(SETTLED)
+    assert len(scanner.held) == scanner.most == 1
 
 
 # Successes that cannot be read.

@@ -7,6 +7,7 @@ of a subscription that is over are not taken for ours. What is held goes to the 
 import secrets
 from collections.abc import Callable
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -125,8 +126,11 @@ class DeviceSubscription:
             if granted is None:
                 return None, reply
             self._do(self._machine.adopted(granted, self._side.seconds()))
-            if not self.listening and granted.manager is not None:
-                self._unsubscribing.begin(Ending(granted.manager, self._side.address, self._notify_to))  # stopped
+            if not self.listening and granted.manager is not None:  # stopped meanwhile
+                left = granted.expires or self._side.expires
+                self._stored(self._side.store.hold(attrs.evolve(
+                    self.held, manager=granted.manager, expires_at=self._side.wall() + left)))
+                self._unsubscribing.begin(Ending(granted.manager, self._side.address, self._notify_to))
             return granted, reply
         finally:
             if not self.listening:
@@ -178,7 +182,7 @@ class DeviceSubscription:
         """Say goodbye to the device; fires when that is done or has taken `LEAVE_SECONDS`."""
         self._cancel_timer()
         self._do(self._machine.stop())
-        self._listen_at("")
+        self._take_no_more()
         return self._outstanding.settled(LEAVE_SECONDS)  # what hangs ends when the device's client is closed after that
 
     # What it takes.
@@ -189,6 +193,10 @@ class DeviceSubscription:
         self._notify_to = notify_to
         if notify_to:
             self._side.addresses[self.secret] = self
+
+    def _take_no_more(self) -> None:
+        """No notifications arrive at the address any more; it still names the subscription in the store."""
+        self._side.addresses.pop(self.secret, None)
 
     def _released(self, notify_to: str) -> None:
         """What notified us there is over."""
@@ -251,8 +259,8 @@ class DeviceSubscription:
             if number == self._number:
                 self._do(self._unanswered(command, error))
             return
-        if self._machine.state == "stopped":
-            self._listen_at("")
+        if self.state in ("leaving", "stopped"):
+            self._take_no_more()
         if number == self._number:
             self._take(command, said, what)
         elif isinstance(command, Subscribe) and said.granted is not None and said.granted.manager is not None:
@@ -274,13 +282,13 @@ class DeviceSubscription:
             else:
                 self._do(self._machine.unsubscribed(now, accepted=not said.name))
         elif said.granted is not None:
-            self._do(self._machine.granted(said.granted, now))
+            commands = self._machine.granted(said.granted, now)
+            self._stored(self._side.store.hold(self.held))  # also what is to be ended: the next start can, if we can't
+            self._do(commands)
             if isinstance(command, Subscribe) and said.envelope is not None:
                 self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
                               what="the panel for a client" if self.identifier else "its events")
                 self._on_granted(said.envelope)
-            if self._machine.listening:
-                self._stored(self._side.store.hold(self.held))
         elif said.name:
             self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=said.name)
             self._do(self._machine.refused(said.name, now))
