@@ -23,6 +23,7 @@ from wsdgateway.eventing.messages import read_granted, write_renew, write_unsubs
 from wsdgateway.eventing.source import read_renew, read_subscribe, write_subscription_end
 from wsdgateway.metadata.messages import read_labels, scan_service_addresses
 from wsdgateway.metadata.standin import digest, find_metadata, host_endpoint, is_stand_in, stand_in
+from wsdgateway.net.deviceside import managed_at
 from wsdgateway.replay.recording import asked_for
 from wsdgateway.replay.writing import renewed, to_listener
 from wsdgateway.scan.destinations import read_destinations, read_tokens, write_responses, write_tokens
@@ -34,7 +35,7 @@ from wsdgateway.scan.operations import EVENT_SPELLINGS
 from wsdgateway.scan.scannerconfiguration import read_configuration
 from wsdgateway.scan.scannerelements import read_description, read_elements
 from wsdgateway.scan.scannerstatus import read_status
-from wsdgateway.soap.addressing import ANONYMOUS, EndpointReference
+from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import compose, read, write
 from wsdgateway.soap.faults import Refused, fault_of, invalid_args, reason_of, write_fault
 from wsdgateway.soap.namespaces import WSA, WSCN
@@ -260,12 +261,12 @@ def granted(data):
     written = write_responses(answer.body, {token: "ours" for _, token in tokens})
     assert not written or parse(written.encode()) is not None
     if got is not None and got.manager is not None:
-        manager: EndpointReference = got.manager
+        _, manager = managed_at(got.manager, "http://198.51.100.20/scan")
         for message in (write_renew(manager=manager, message_id=ID, expires=60.0),
                         write_unsubscribe(manager=manager, message_id=ID)):
             sent = read(message)
             assert (sent.to, sent.message_id) == (manager.address, ID)
-            assert len(sent.header) == 3 + len(manager.parameters)
+            assert len(sent.header) == 4 + len(manager.parameters)  # To, Action, MessageID, ReplyTo
 
 
 def discovery(data):

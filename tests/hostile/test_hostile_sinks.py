@@ -10,7 +10,7 @@ import pytest_twisted
 from house import DEVICE_PATH, EVENTS, SCAN_PATH
 from messages import manage, subscribe
 
-from wsdgateway.soap.addressing import MAX_PARAMETER, MAX_PARAMETERS, MAX_PREFIXES
+from wsdgateway.soap.addressing import MAX_PARAMETER, MAX_PARAMETERS
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSA, WSE
 
@@ -98,7 +98,9 @@ PARAMETERS = {
     "soap": "<soap:Body/>",
     "fault-to": "<wsa:FaultTo/>",
     "long-name": f"<v:{'p' * MAX_PARAMETER} xmlns:v='urn:v'/>",
-    "prefixes": "<v:p xmlns:v='urn:v' " + " ".join(f"xmlns:n{n}='u'" for n in range(MAX_PREFIXES)) + "/>",
+    "prefixes": "<v:p xmlns:v='urn:v' " + " ".join(f"xmlns:n{n}='urn:{'u' * 100}'" for n in range(200)) + ">"
+    + " ".join(f"n{n}:x" for n in range(200)) + "</v:p>",
+    "long-namespace": f"<v:p xmlns:v='urn:{'v' * 2 * MAX_PARAMETER}'/>",
 }
 
 

@@ -644,8 +644,7 @@ async def test_one_who_can_not_be_sent_to_keeps_nothing_from_the_others(bridged,
     subscribe("http://127.0.0.1:9/", parameters=f"<p>{'x' * 9000}</p>"),
     subscribe("http://127.0.0.1:9/", parameters="<wsa:Action>urn:x</wsa:Action>"),
     subscribe("http://127.0.0.1:9/", parameters="<soap:Header/>"),
-    subscribe("http://127.0.0.1:9/", parameters="<p/>").replace(
-        b"<soap:Body>", b"<soap:Body " + b" ".join(b'xmlns:n%d="urn:%d"' % (n, n) for n in range(100)) + b">"),
+    subscribe("http://127.0.0.1:9/", parameters=f"<n:p xmlns:n='urn:{'x' * 20000}'/>"),
     subscribe("http://127.0.0.1:9/", events=["JobStatusEvent"] * 65),
     subscribe("http://127.0.0.1:9/", destinations=[("c", "n" * 70000)])])
 @pytest_twisted.ensureDeferred
@@ -753,7 +752,7 @@ async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridge
     await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
     assert len(await service.store.held()) == 2
     service.scanner.panel.side = attrs.evolve(service.scanner.panel.side, own=own)
-    await until(lambda: service.scanner.panel._leaving[0]._timer is not None)
+    await until(lambda: service.scanner.panel._leaving[0]._unsubscribing.waits)
     service.scanner._recovered(False)
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     await until(lambda: service.scanner.panel._leaving[0].is_gone)
@@ -795,7 +794,7 @@ async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway,
     granted = await subscribed(service, (await sink()).url, **PANEL)
     device.handle = lambda asked: asked.answer(b"busy", b"503 Busy", b"text/plain")
     await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
-    await until(lambda: service.scanner.panel._leaving[0]._timer is not None)
+    await until(lambda: service.scanner.panel._leaving[0]._unsubscribing.waits)
     assert len(await service.store.held()) == 2
     device.handle = scanner.handle
     service.scanner._recovered(False)

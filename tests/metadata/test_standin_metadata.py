@@ -54,6 +54,24 @@ def test_the_addresses_are_ours(told):
     assert told.find(f".//{W}PresentationUrl") is None
 
 
+def test_prefixes_that_nothing_uses_are_left_out():
+    many = " ".join(f'xmlns:km{number}="http://maker.example/ws/{number}"' for number in range(46))
+    source = etree.fromstring(METADATA.replace("<m:Metadata ", f"<m:Metadata {many} "))
+    text = stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset())
+    assert "km" not in text
+    told = etree.fromstring(text)
+    hosted = told.find(f".//{W}Hosted/{W}Types")
+    assert (hosted.text, hosted.nsmap["s"]) == ("s:ScannerServiceType", WSCN)
+
+
+def test_types_without_prefix_keep_their_default_namespace():
+    source = etree.fromstring(METADATA.replace("s:ScannerServiceType", "ScannerServiceType").replace(
+        "<m:Metadata ", f'<m:Metadata xmlns="{WSCN}" '))
+    text = stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset())
+    hosted = parse(f'<e xmlns="urn:other">{text}</e>'.encode()).find(f".//{W}Hosted/{W}Types")
+    assert (hosted.text, hosted.nsmap[None]) == ("ScannerServiceType", WSCN)
+
+
 def test_names_beyond_ascii_are_no_obstacle():
     source = etree.fromstring(METADATA.replace("v:Admin", "v:Gerät").replace("xmlns:v=", "xmlns:é='urn:e' xmlns:v="))
     told = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())

@@ -20,7 +20,7 @@ from wsdgateway.bridge.quotas import no_quotas
 from wsdgateway.bridge.routing import Endpoint, route
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
-from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.failures import BadDevice, Unavailable
 from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.net.slices import Slices
@@ -58,10 +58,27 @@ class Store:
 
 
 class Device:
-    """A scanner's event source: what it holds, and requests that wait for its answer."""
+    """A scanner's event source: what it holds until when, and requests that wait for its answer.
+
+    With `renews` False it refuses every Renew, with `readable` False its successes are empty. Of what it holds,
+    `unheard` are those whose grant never reached the gateway.
+    """
 
     def __init__(self):
         self.held, self.queue, self.count, self.away = {}, [], 0, False
+        self.renews = self.readable = True
+        self.ends, self.unheard = {}, set()
+        self.now = 0.0
+
+    def expire(self, now):
+        self.now = now
+        for identifier in [one for one in self.held if self.ends[one] <= now]:
+            del self.held[identifier]
+
+    def purposes(self):
+        """What the subscriptions are for that the gateway knows of: None for its own, else a client's number."""
+        return [next((context for context in tokens if context != "ctx"), None)
+                for identifier, (_, _, tokens) in self.held.items() if identifier not in self.unheard]
 
     async def own(self, url, operation, body):
         if self.away:
@@ -70,8 +87,17 @@ class Device:
         self.queue.append((done, body))
         return await done
 
-    def answer(self, place=0):
+    def answer(self, place=0, *, arrives=True):
         done, body = self.queue.pop(place)
+        reply = self.reply(body, is_heard=arrives and self.readable)
+        if arrives:
+            done.callback(reply)
+        else:
+            broken = BadDevice("192.0.2.20", "it broke off")
+            broken.sent = True
+            done.errback(broken)
+
+    def reply(self, body, *, is_heard):
         message = read(body)
         name = message.action.rpartition("/")[2]
         if name == "Subscribe":
@@ -79,6 +105,9 @@ class Device:
             identifier = f"d{self.count}"
             contexts = [element.text for element in message.body.iter(f"{S}ClientContext")]
             tokens = {context: f"t{self.count}-{context}" for context in contexts}
+            self.ends[identifier] = self.now + GRANT
+            if not is_heard:
+                self.unheard.add(identifier)
             self.held[identifier] = (message.body.findtext(f"{W}Delivery/{W}NotifyTo/{A}Address"),
                                      message.body.findtext(f"{W}Filter").split(), tokens)
             listed = "".join(f"<wscn:DestinationResponse><wscn:ClientContext>{context}</wscn:ClientContext>"
@@ -89,14 +118,16 @@ class Device:
                 f"<wsa:ReferenceParameters><wse:Identifier>{identifier}</wse:Identifier></wsa:ReferenceParameters>"
                 f"</wse:SubscriptionManager><wse:Expires>PT{GRANT:.0f}S</wse:Expires>"
                 f"<wscn:DestinationResponses>{listed}</wscn:DestinationResponses></wse:SubscribeResponse>"))
-        elif (identifier := message.header.findtext(f"{W}Identifier")) in self.held:
+        elif (identifier := message.header.findtext(f"{W}Identifier")) in self.held and (
+                self.renews or name == "Unsubscribe"):
             if name == "Unsubscribe":
                 del self.held[identifier]
+            else:
+                self.ends[identifier] = self.now + GRANT
             reply = envelope(f"{WSE}/{name}Response", f"<wse:{name}Response/>")
         else:
-            done.callback(Reply(400, b"application/soap+xml", fault("wse:InvalidMessage")))
-            return
-        done.callback(Reply(200, b"application/soap+xml", reply))
+            return Reply(400, b"application/soap+xml", fault("wse:InvalidMessage"))
+        return Reply(200, b"application/soap+xml", reply if self.readable else b"")
 
 
 class Turn:
@@ -329,6 +360,15 @@ class Model(RuleBasedStateMachine):
     def device_answers(self, place):
         self.device.answer(place % len(self.device.queue))
 
+    @rule(place=st.integers(0, 5))
+    @precondition(lambda self: self.device.queue)
+    def the_answer_is_lost(self, place):
+        self.device.answer(place % len(self.device.queue), arrives=False)
+
+    @rule(renews=st.booleans(), readable=st.booleans())
+    def device_becomes(self, renews, readable):
+        self.device.renews, self.device.readable = renews, readable
+
     @rule(count=st.integers(1, 5))
     @precondition(lambda self: self.store.queue)
     def store_writes(self, count):
@@ -397,6 +437,7 @@ class Model(RuleBasedStateMachine):
 
     def look(self):
         """What has ended by itself."""
+        self.device.expire(self.now)
         for client in self.clients:
             if client.state == "live" and client.expires_at <= self.wall():
                 client.state = "over"
@@ -441,7 +482,8 @@ class Model(RuleBasedStateMachine):
             self.clock.advance(0)
         assert stopping.called
         kept = {held.notify_to for held in self.kept.held().result}
-        assert all(notify_to in kept for notify_to, _, _ in self.device.held.values()), "it left without a word"
+        assert all(notify_to in kept or identifier in self.device.unheard
+                   for identifier, (notify_to, _, _) in self.device.held.items()), "it left without a word"
         self.boot()
 
     # What must hold.
@@ -466,6 +508,11 @@ class Model(RuleBasedStateMachine):
         assert len(given) == len(set(given))
 
     @invariant()
+    def the_scanner_holds_one_subscription_for_each_purpose(self):
+        purposes = self.device.purposes()
+        assert len(purposes) == len(set(purposes)), purposes
+
+    @invariant()
     def events_arrive_in_order(self):
         for client in self.clients:
             numbers = [int(event[1:]) for event in client.received]
@@ -487,6 +534,7 @@ class Model(RuleBasedStateMachine):
     @rule()
     def everything_settles(self):
         self.device_goes_or_comes(away=False)
+        self.device.readable = True
         for client in self.clients:
             client.sink = "ok"
         if not self.table():

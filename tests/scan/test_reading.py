@@ -56,6 +56,31 @@ def test_a_status_comes_back_as_it_was_written(status):
     assert len(again.vendor) == len(status.vendor)
 
 
+MANY = " ".join(f'xmlns:v{number}="http://maker.example/ws/a/long/namespace/{number}"' for number in range(70))
+
+
+def test_a_vendor_s_element_is_kept_however_many_prefixes_are_in_scope():
+    status = parse(f"<r xmlns:wscn='{WSCN}' {MANY}>{job_status('5')}</r>".replace(
+        "</wscn:JobStatus>", f"<v3:Toner level='v4:low'>{'x' * 4000}</v3:Toner></wscn:JobStatus>").encode())[0]
+    [vendor] = read_job_status(status).vendor
+    assert set(parse(vendor.encode()).nsmap) == {"v3", "v4"}
+    [again] = read_job_status(element(write_job_status(read_job_status(status)))).vendor
+    assert again == vendor
+
+
+def test_a_vendor_s_element_has_a_bound():
+    status = element(job_status("5").replace("</wscn:JobStatus>", f"<v>{'x' * 4097}</v></wscn:JobStatus>"))
+    assert read_job_status(status).vendor == ()
+
+
+def test_a_ticket_declares_what_it_needs():
+    answer = job_elements(("ScanTicket", "<wscn:ScanTicket><v5:Mode>v6:fast</v5:Mode></wscn:ScanTicket>"))
+    [(name, ticket)] = read_response(body(answer.replace(b"<wscn:JobElements>", f"<wscn:JobElements {MANY}>".encode()))
+                                     ).extras
+    assert name == "ScanTicket"
+    assert set(parse(ticket.encode()).nsmap) == {"wscn", "v5", "v6"}
+
+
 def test_written_elements_stand_in_the_order_of_the_specification():
     names = [child.tag.rpartition("}")[2] for child in element(write_job_status(FULL))]
     assert names == ["JobId", "JobState", "JobStateReasons", "ScansCompleted", "JobCreatedTime", "JobCompletedTime"]

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 from twisted.web.template import Tag, tags
 
+from wsdgateway.bridge.upstream import LISTENING
 from wsdgateway.exchangelog.entry import duration, is_failed
 
 
@@ -65,7 +66,7 @@ def _events(one: dict[str, Any]) -> str:
 def _subscription_state(one: dict[str, Any]) -> str:
     state = str(one["state"]) if not one["failures"] else (
         f"{one['failures']} tries failed, {one['waiting']} events wait")
-    if one["destinations"] and one["panel"] not in ("subscribed", "renewing"):
+    if one["destinations"] and one["panel"] not in LISTENING:
         state += ", not on the panel at the moment"
     return state
 

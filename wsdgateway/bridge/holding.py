@@ -23,6 +23,13 @@ class Renew:
 
 
 @attrs.frozen
+class Replace:
+    """Tell the manager that the subscription ends, and call `unsubscribed` with what came of it."""
+
+    manager: EndpointReference
+
+
+@attrs.frozen
 class Unsubscribe:
     """Tell the manager that we leave."""
 
@@ -39,10 +46,12 @@ class Wake:
 
 @attrs.frozen
 class Lost:
-    """The subscription is gone, and the device may have started again."""
+    """The subscription is gone; `forgotten`: the device does not know it any more, and may have started again."""
+
+    forgotten: bool = True
 
 
-Command = Subscribe | Renew | Unsubscribe | Wake | Lost
+Command = Subscribe | Renew | Replace | Unsubscribe | Wake | Lost
 
 
 @attrs.frozen

@@ -20,9 +20,10 @@ from wsdgateway.bridge.job import NEVER, Job, traced
 from wsdgateway.bridge.precedence import Verdict, compare, is_other_job, merge
 from wsdgateway.scan.jobstates import TERMINATING
 from wsdgateway.scan.jobstatus import JobStatus, compare_times
+from wsdgateway.soap.fragments import fits
 
 MAX_ACTIVE = 1000
-MAX_EXTRA = 65536
+MAX_EXTRA = 65536  # characters, without namespace declarations
 
 
 class JobTable:
@@ -230,7 +231,7 @@ class JobTable:
             return
         kept = dict(job.extras)
         for name, xml in extras:
-            if len(xml) > MAX_EXTRA:
+            if not fits(xml, MAX_EXTRA):
                 continue
             if name == "ScanTicket" or (job.final and job.as_of <= sent):
                 kept[name] = xml

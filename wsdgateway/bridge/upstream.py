@@ -7,7 +7,17 @@ answers mean to them, and when to doubt.
 from collections.abc import Callable
 
 from wsdgateway.bridge.holding import Command, Subscribe, Wake
-from wsdgateway.bridge.upstream_table import Core, machine
+from wsdgateway.bridge.upstream_core import (
+    LAPSED,
+    MOVED,
+    NO_MANAGER,
+    RECHECK,
+    REFUSED,
+    SETTLED,
+    UNRENEWABLE,
+    Core,
+)
+from wsdgateway.bridge.upstream_table import machine
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE, action_of
 from wsdgateway.soap.addressing import EndpointReference
@@ -16,7 +26,7 @@ ALL_EVENTS = tuple(action_of(event) for event in EVENTS if event != SCAN_AVAILAB
 JOB_EVENTS = (action_of(JOB_STATUS), action_of(JOB_END_STATE))
 FILTERS = (ALL_EVENTS, JOB_EVENTS)
 
-RECHECK = 10.0  # a device does not start again in less
+LISTENING = frozenset(("subscribed", "renewing", "unmanaged"))  # states in which the device holds it
 
 TEMPORARY = frozenset(("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "503"))
 _NOT_THE_FILTER = TEMPORARY | {"404"}
@@ -41,8 +51,13 @@ class Upstream:
 
     @property
     def listening(self) -> bool:
-        """Whether the device holds our subscription, as far as we know."""
-        return self._core.state in ("subscribed", "renewing")
+        """Whether the device holds our subscription, as far as we know, and it is not about to end."""
+        return self._core.state in LISTENING
+
+    @property
+    def holding(self) -> bool:
+        """Whether the device may hold our subscription: one that is about to be replaced, too."""
+        return self.listening or self._core.state in ("replacing", "stale")
 
     @property
     def refusing(self) -> bool:
@@ -50,8 +65,18 @@ class Upstream:
         return bool(self._core.refusing) and self._core.refusing not in TEMPORARY
 
     @property
+    def is_uncertain(self) -> bool:
+        """Whether an event would show that the device holds our subscription."""
+        return self._core.state == "unconfirmed" or (self._core.state == "subscribed" and self._core.suspect)
+
+    @property
+    def renews(self) -> bool | None:
+        """Whether the device grants Renew; None while that is not known."""
+        return self._core.renews
+
+    @property
     def manager(self) -> EndpointReference:
-        """Where the subscription is managed, while there is one."""
+        """Where the subscription is managed, while there is one; `NO_MANAGER` if that is not known."""
         return self._core.manager
 
     @property
@@ -71,9 +96,18 @@ class Upstream:
         """A Subscribe that was not this machine's was granted: it is kept from now on."""
         return self._inputs.adopted(granted, now)
 
-    def resumed(self, manager: EndpointReference, expires_at: float) -> list[Command]:
-        """A subscription of an earlier start may still be held: renew it."""
+    def resumed(self, manager: EndpointReference, expires_at: float, now: float) -> list[Command]:
+        """A subscription of an earlier start may still be held: renew it, or without a manager wait for its end."""
+        if manager == NO_MANAGER:
+            return self._inputs.unconfirmed_before(expires_at, now)
         return self._inputs.resumed(manager, expires_at)
+
+    def superseded(self, manager: EndpointReference, expires_at: float) -> list[Command]:
+        """A subscription of an earlier start may still be held, and notifies another address: replace it."""
+        if manager == NO_MANAGER:
+            return self._inputs.start()
+        self._core.reason = MOVED
+        return self._inputs.superseded(manager, expires_at)
 
     def granted(self, granted: Granted, now: float) -> list[Command]:
         """The device granted a Subscribe or a Renew."""
@@ -81,9 +115,9 @@ class Upstream:
 
     def refused(self, name: str, now: float) -> list[Command]:
         """The device refused a Subscribe or a Renew: `name` is the fault's, or the HTTP status of a bare answer."""
-        self._core.asked_at = now
         if self.state == "renewing":
-            return self._inputs.lost(now)
+            return self.unreachable(now) if name in TEMPORARY else self._renewal_refused(now)
+        self._core.asked_at = now
         self._core.refusing = name
         if name == "ActionNotSupported":
             return self._inputs.unsupported()
@@ -91,20 +125,82 @@ class Upstream:
             return self._inputs.refused()
         return self._inputs.refused_long()
 
+    def _renewal_refused(self, now: float) -> list[Command]:
+        core = self._core
+        core.asked_at = now
+        core.refusals += 1
+        if core.refusals > 1 and core.knew:
+            core.renews = False
+        elif core.refusals > 1:
+            core.renews, core.spared = None, RECHECK * 2.0 ** min(core.refusals - 1, 20)
+        if core.refusals > 1 and core.spared_for(now) > 0.0:
+            return self._inputs.spared(now)
+        return self._replace(REFUSED)
+
+    @property
+    def _is_unrenewable(self) -> bool:
+        """Whether the subscription is to be replaced, and not renewed."""
+        return self._core.renews is False or self._core.suspect
+
+    def _replace(self, reason: str) -> list[Command]:
+        core = self._core
+        core.reason = reason
+        if core.renews is False:
+            core.spared = min(core.spared * 2.0, core.lifetime / 2.0)
+        return self._inputs.replace()
+
+    def unreadable(self, now: float) -> list[Command]:
+        """The device answered a Subscribe or a Renew with a success that cannot be read."""
+        self._core.asked_at = now
+        if self.state == "renewing":
+            self._core.renews = False
+        else:
+            self._core.refusing = ""
+        return self._inputs.unreadable(now)
+
     def unreachable(self, now: float) -> list[Command]:
-        """The device did not answer a Subscribe or a Renew; a subscription outlives that until it expires."""
+        """The device did not answer, or not for the moment; a subscription outlives that until it expires."""
         self._core.asked_at = now
         if self.state == "renewing" and now >= self._core.expires_at:
-            return self._inputs.lost(now)
+            return self._replace(LAPSED)
         return self._inputs.unreachable()
 
+    def unsubscribed(self, now: float, *, accepted: bool) -> list[Command]:
+        """The subscription that is to be replaced has been ended, or the device refused, or did not answer."""
+        core = self._core
+        core.asked_at = now
+        core.knew = accepted and not core.renews
+        forgotten = core.reason != MOVED and (
+            not accepted or (core.reason == REFUSED and core.renews is True))
+        if forgotten and core.renews is False:
+            core.forget_evidence()
+        return self._inputs.lost(now) if forgotten else self._inputs.replaced(now)
+
+    def heard(self, now: float) -> list[Command]:
+        """The device notified us: it holds our subscription, and cannot do what it refused."""
+        core = self._core
+        if core.suspect and self.state == "subscribed":
+            core.renews, core.suspect, core.spared = False, False, max(core.spared, SETTLED)
+            return [core.half_time(core.expires_at - now)]
+        return self._inputs.heard(now)
+
     def ended(self, now: float) -> list[Command]:
-        """The device sent SubscriptionEnd."""
-        return self._inputs.lost(now)
+        """The device sent SubscriptionEnd. Where that has been asked for, the answer is yet to come."""
+        return [] if self.state == "replacing" else self._inputs.lost(now)
 
     def due(self) -> list[Command]:
         """The time of the last `Wake` has come."""
+        if self.state == "subscribed" and self._is_unrenewable:
+            return self._replace(UNRENEWABLE)
         return self._inputs.due()
+
+    def moved(self) -> list[Command]:
+        """Our own address has changed: a subscription that notifies the former one is replaced."""
+        return self._replace(MOVED)
+
+    def checked(self, now: float) -> list[Command]:
+        """The time of the usual check has come. It says nothing at a device that cannot renew."""
+        return [] if self._is_unrenewable else self.doubted(now)
 
     def doubted(self, now: float) -> list[Command]:
         """The device failed a client, or behaves as if it had forgotten us: does it still hold our subscription?
@@ -117,15 +213,25 @@ class Upstream:
         """The device takes connections again after it did not.
 
         A held subscription is then renewed, and a missing one asked for; neither within `RECHECK` of the last
-        time, but then. A device that refused keeps its pause, unless it `was_away` long enough to have started again.
+        time, but then. A device that refused keeps its pause, unless it `was_away` long enough to have started again;
+        so does one whose success could not be read.
         """
-        return self._recheck(now) if was_away or not self._core.refusing else []
+        if not was_away and (self._core.refusing or self.state in ("unconfirmed", "unmanaged")):
+            return []
+        if was_away:
+            self._core.spared = min(self._core.spared, SETTLED)
+        return self._recheck(now)
 
     def _recheck(self, now: float) -> list[Command]:
-        left = RECHECK - (now - self._core.asked_at)
+        core = self._core
+        is_unrenewable = self.state == "subscribed" and self._is_unrenewable
+        left = core.spared_for(now) if is_unrenewable else RECHECK - (now - core.asked_at)
         if left > 0.0:
-            return [Wake(left, sooner=True)] if self.state in ("subscribed", "waiting") else []
-        return self._inputs.recovered()
+            waits = ("subscribed", "stale", "unconfirmed", "unmanaged", "waiting")
+            return [Wake(left, sooner=True)] if self.state in waits else []
+        if is_unrenewable:
+            return self._replace(UNRENEWABLE)
+        return self._inputs.lost(now) if self.state == "unmanaged" else self._inputs.recovered()
 
     def rebooted(self, now: float) -> list[Command]:
         """The device is known to have started again."""

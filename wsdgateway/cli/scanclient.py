@@ -176,7 +176,7 @@ class ScanService:
     def _post(self, connection: HTTPConnection, operation: str, body: str, timeout: float,
               silent: int = UNREACHABLE) -> HTTPResponse:
         message = compose(action=action_of(operation), message_id=f"urn:uuid:{uuid.uuid4()}", to=self.address,
-                          body=body, namespaces={"wscn": WSCN})
+                          body=body, namespaces={"wscn": WSCN}, is_request=True)
         try:
             connection.sock.settimeout(timeout)
             connection.request("POST", self._path, message, {"Content-Type": "application/soap+xml; charset=utf-8",

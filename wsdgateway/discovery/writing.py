@@ -46,12 +46,12 @@ def _service(service: TargetService) -> str:
 
 
 def _write(name: str, body: str, *, version: Version, message_id: str, to: str | None = None,
-           sequence: Sequence | None = None, relates_to: str | None = None) -> bytes:
+           sequence: Sequence | None = None, relates_to: str | None = None, is_request: bool = False) -> bytes:
     headers = "" if sequence is None else (
         f'<wsd:AppSequence InstanceId="{sequence.instance_id}" MessageNumber="{sequence.message_number}"/>')
     return compose(action=version.action(name), message_id=message_id, to=to or version.everybody, body=body,
                    relates_to=relates_to, headers=headers, addressing=version.addressing,
-                   namespaces={"wsd": version.uri, "wsdp": WSDP, "wscn": WSCN})
+                   namespaces={"wsd": version.uri, "wsdp": WSDP, "wscn": WSCN}, is_request=is_request)
 
 
 def write_hello(service: TargetService, *, sequence: Sequence, message_id: str) -> bytes:
@@ -66,9 +66,10 @@ def write_bye(endpoint: str, *, sequence: Sequence, message_id: str) -> bytes:
                   sequence=sequence)
 
 
-def write_probe(types: Iterable[QName], *, message_id: str) -> bytes:
-    """Who is there of these types?"""
-    return _write("Probe", f"<wsd:Probe>{_types(types)}</wsd:Probe>", version=WS_2005_04, message_id=message_id)
+def write_probe(types: Iterable[QName], *, message_id: str, directed: bool = False) -> bytes:
+    """A Probe for targets of these types; a directed one goes to a single device by HTTP, as a request."""
+    return _write("Probe", f"<wsd:Probe>{_types(types)}</wsd:Probe>", version=WS_2005_04, message_id=message_id,
+                  is_request=directed)
 
 
 def write_resolve(endpoint: str, *, message_id: str) -> bytes:

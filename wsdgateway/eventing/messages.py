@@ -6,12 +6,13 @@ WS-Eventing 2004/08, sections 3.1 to 3.5, with the Action filter of DPWS 2006/02
 from datetime import datetime
 
 import attrs
+from lxml import etree
 
 from wsdgateway.eventing.expiry import read_expires, write_duration
 from wsdgateway.eventing.filters import ACTION_FILTER
-from wsdgateway.soap.addressing import EndpointReference, read_reference, write_reference
+from wsdgateway.soap.addressing import EndpointReference, read_parameters, read_reference, write_reference
 from wsdgateway.soap.envelope import Envelope, compose
-from wsdgateway.soap.namespaces import WSCN, WSE
+from wsdgateway.soap.namespaces import WSE
 from wsdgateway.soap.parsing import escape, text_of
 
 PUSH = f"{WSE}/DeliveryModes/Push"
@@ -42,13 +43,13 @@ def write_subscribe(*, to: str, message_id: str, notify_to: str, actions: tuple[
         f'<wse:Filter Dialect="{ACTION_FILTER}">{escape(" ".join(actions))}</wse:Filter>{extension}'
         "</wse:Subscribe>"
     )
-    return compose(action=f"{WSE}/Subscribe", message_id=message_id, to=to, body=body,
-                   namespaces={"wse": WSE, "wscn": WSCN})
+    return compose(action=f"{WSE}/Subscribe", message_id=message_id, to=to, body=body, namespaces={"wse": WSE},
+                   is_request=True)
 
 
 def _to_manager(action: str, manager: EndpointReference, message_id: str, body: str) -> bytes:
     return compose(action=f"{WSE}/{action}", message_id=message_id, to=manager.address, body=body,
-                   headers=manager.headers, namespaces={"wse": WSE})
+                   headers=manager.headers, namespaces={"wse": WSE}, is_request=True)
 
 
 def write_renew(*, manager: EndpointReference, message_id: str, expires: float) -> bytes:
@@ -63,14 +64,23 @@ def write_unsubscribe(*, manager: EndpointReference, message_id: str) -> bytes:
 
 
 def read_granted(envelope: Envelope, now: datetime) -> Granted | None:
-    """What a SubscribeResponse or RenewResponse grants; None if the message is neither.
+    """What a SubscribeResponse or RenewResponse grants; None if the message is neither. Raises `Malformed`.
 
     `now` is the time on the clock that the sender's points in time refer to.
     """
     body = envelope.body
+    if body is None and envelope.action == f"{WSE}/RenewResponse":
+        return Granted(None, None)  # what was asked for
     if body is None or body.tag not in (_WSE + "SubscribeResponse", _WSE + "RenewResponse"):
         return None
-    reference = body.find(_WSE + "SubscriptionManager")
     expires = text_of(body.find(_WSE + "Expires"))
-    return Granted(None if reference is None else read_reference(reference),
+    return Granted(_manager(body.find(_WSE + "SubscriptionManager")),
                    None if expires is None else read_expires(expires, now))
+
+
+def _manager(reference: etree._Element | None) -> EndpointReference | None:
+    """A subscription manager; its address is empty if only its reference parameters tell which one is meant."""
+    if reference is None:
+        return None
+    found = read_reference(reference) or EndpointReference("", read_parameters(reference))
+    return found if found.address or found.parameters else None

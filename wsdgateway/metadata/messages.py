@@ -43,7 +43,7 @@ def read_labels(metadata: etree._Element) -> Labels:
 
 def write_get(*, to: str, message_id: str) -> bytes:
     """The request for a device's metadata; `to` is its endpoint reference's address."""
-    return compose(action=f"{WXF}/Get", message_id=message_id, to=to, body="", namespaces={})
+    return compose(action=f"{WXF}/Get", message_id=message_id, to=to, body="", namespaces={}, is_request=True)
 
 
 def offers(types: etree._Element | None, wanted: str) -> bool:

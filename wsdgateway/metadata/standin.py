@@ -12,6 +12,7 @@ from lxml import etree
 
 from wsdgateway.metadata.messages import SCANNER_SERVICE_TYPE, offers
 from wsdgateway.metadata.names import name_of
+from wsdgateway.soap.fragments import write_fragment
 from wsdgateway.soap.namespaces import GATEWAY, PNPX, STAND_IN_TYPE, WSA, WSCN, WSDP, WSX
 from wsdgateway.soap.parsing import escape, parse, say, text_of
 
@@ -38,7 +39,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
 
     `hosts` are those that are known beside the ones in the metadata's own addresses; `suffix` is added to each
     FriendlyName. A FriendlyName that tells an address alone becomes the model, or else `name`. Metadata without a Host
-    gets one. Everything else stays: sections, vendor elements, prefixes.
+    gets one. Everything else stays: sections, vendor elements, and the prefixes that they use.
     """
     # Not deepcopy, which leaves out prefixes that only a text uses, and types are QNames in text.
     copy = parse(etree.tostring(metadata, encoding="utf-8", with_tail=False))  # names need not be ASCII
@@ -58,7 +59,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
     for element in list(copy.iter(etree.Element)):
         if element not in ours:
             _hide(element, named)
-    return etree.tostring(copy, encoding="unicode", with_tail=False)
+    return write_fragment(copy, defaults=True)
 
 
 def digest(metadata: etree._Element) -> bytes:

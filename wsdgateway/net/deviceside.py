@@ -3,6 +3,7 @@
 WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,15 +16,18 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.holding import Held
 from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.http.messages import first
+from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
-from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.soap.addressing import EndpointReference, is_placeless
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
 if TYPE_CHECKING:
     from wsdgateway.net.subscription import DeviceSubscription
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # a URI's scheme. RFC 3986, section 3.1
 
 
 class Own(Protocol):
@@ -35,7 +39,10 @@ class Own(Protocol):
 
 @attrs.frozen(eq=False)
 class Said:
-    """What a device answered: what it granted, or the name of its refusal (the fault's, or a bare answer's status)."""
+    """What a device answered: what it granted, or the name of its refusal (the fault's, or a bare answer's status).
+
+    Neither is there if it answered with a success that grants nothing that can be read.
+    """
 
     granted: Granted | None
     name: str
@@ -85,22 +92,41 @@ class DeviceSide:
 
     async def renew(self, manager: EndpointReference) -> Reply:
         """Ask for more time. Raises `DeviceError`."""
-        return await self.own(reachable(manager.address, self.address), RENEW, write_renew(
+        return await self._manage(RENEW, manager, self.address, lambda manager: write_renew(
             manager=manager, message_id=self.new_id(), expires=self.expires))
 
     async def unsubscribe(self, manager: EndpointReference, address: str = "") -> Reply:
         """Say goodbye, at the scanner as it was known when it had that `address`. Raises `DeviceError`."""
-        return await self.own(reachable(manager.address, address or self.address), UNSUBSCRIBE, write_unsubscribe(
+        return await self._manage(UNSUBSCRIBE, manager, address or self.address, lambda manager: write_unsubscribe(
             manager=manager, message_id=self.new_id()))
+
+    async def _manage(self, operation: Operation, manager: EndpointReference, scan: str,
+                      write: Callable[[EndpointReference], bytes]) -> Reply:
+        """Ask the subscription's manager; the scan service, if nothing at the manager's address speaks SOAP."""
+        url, manager = managed_at(manager, scan)
+        if url == scan:
+            return await self.own(url, operation, write(manager))
+        try:
+            reply = await self.own(url, operation, write(manager))
+        except DeviceError as error:
+            if error.sent or urlsplit(url).netloc == urlsplit(scan).netloc:
+                raise
+        else:
+            if not _is_astray(reply):
+                return reply
+        return await self.own(scan, operation, write(attrs.evolve(manager, address=scan)))
 
     def hear(self, reply: Reply) -> Said:
         """What an answer to one of these says."""
+        is_success = reply.status < 300
         try:
             envelope = read(reply.body)
-            granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
+            fault = fault_of(envelope)
+            if fault is not None or not is_success:
+                return Said(None, fault or str(reply.status), envelope)
+            return Said(read_granted(envelope, self._device_time(reply)), "", envelope)
         except Malformed:
-            return Said(None, str(reply.status), None)
-        return Said(granted, fault_of(envelope) or str(reply.status), envelope)
+            return Said(None, "" if is_success else str(reply.status), None)
 
     def _device_time(self, reply: Reply) -> datetime:
         """The device's clock where it tells it, else ours: a point in time in Expires is on the device's."""
@@ -112,6 +138,28 @@ class DeviceSide:
             except (ValueError, OverflowError):
                 pass  # a clock that nobody can read
         return datetime.fromtimestamp(self.wall(), UTC)
+
+
+def managed_at(manager: EndpointReference, scan: str) -> tuple[str, EndpointReference]:
+    """The URL for a subscription manager of the scanner whose scan service is at `scan`, and whom it is addressed to.
+
+    Both are the scan service where the address cannot be asked: a placeholder of WS-Addressing's, none, or a part.
+    """
+    address = manager.address
+    if is_placeless(address) or not _ABSOLUTE.match(address):
+        return scan, attrs.evolve(manager, address=scan)
+    return reachable(address, scan), manager
+
+
+def _is_astray(reply: Reply) -> bool:
+    """Whether an answer is no SOAP, and no sign of success or of being busy either: nobody reads SOAP there."""
+    if reply.status == 503 or (reply.status < 300 and not reply.body):
+        return False
+    try:
+        read(reply.body)
+    except Malformed:
+        return True
+    return False
 
 
 def reachable(address: str, device: str) -> str:

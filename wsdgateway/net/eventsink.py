@@ -85,6 +85,7 @@ class EventSink:
                              None if status is None else status.job_id)
         if turn.status == 202:
             self._device.heard_at = self._seconds()
+            subscription.heard()
             if subscription.identifier:
                 self._take_for_panel(subscription, notification)
             else:

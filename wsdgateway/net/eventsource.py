@@ -38,6 +38,7 @@ from wsdgateway.net.steady import Steady
 from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, read_destinations, write_tokens
 from wsdgateway.scan.operations import EVENT_SPELLINGS, GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused, temporary_error
+from wsdgateway.soap.fragments import fits
 
 _UNKNOWN = invalid_message(
     "There is no such subscription here, or it has ended; send Subscribe to the scan service anew.")
@@ -146,7 +147,7 @@ class EventSource:
         assert request.envelope.body is not None
         destinations = read_destinations(request.envelope.body)
         if destinations is not None and (
-                len(destinations.listed) > MAX_DESTINATIONS or len(destinations.xml) > MAX_XML):
+                len(destinations.listed) > MAX_DESTINATIONS or not fits(destinations.xml, MAX_XML)):
             raise Refused(_TOO_MANY_NAMES)
         on_panel = destinations is not None or wanted.filter.names(SCAN_AVAILABLE_ACTION)
         reason = self.unavailable()

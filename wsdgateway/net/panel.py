@@ -177,7 +177,7 @@ class Panel:
     def held(self, identifier: str) -> Held | None:
         """What the scanner holds for a client's subscription at the moment."""
         kept = self._kept.get(identifier)
-        return kept.held if kept is not None and kept.listening else None
+        return kept.held if kept is not None and kept.holding else None
 
     def drop(self, identifier: str) -> Deferred[None] | None:
         """The client's subscription is over: take its names from the panel, when the scanner can be reached at last."""
@@ -198,11 +198,11 @@ class Panel:
         for kept in list(self._kept.values()):
             kept.doubted()
 
-    def probe(self) -> None:
-        """Ask the scanner for one of them, whether it still is there."""
+    def probe(self, *, usual: bool) -> None:
+        """Ask the scanner for one of them, whether it still is there; `usual`: nothing has given reason to doubt it."""
         held = next((kept for kept in self._kept.values() if kept.listening), None)
         if held is not None:
-            held.doubted()
+            held.checked() if usual else held.doubted()
 
     def recovered(self, *, was_away: bool) -> None:
         """The scanner takes connections again after it did not."""

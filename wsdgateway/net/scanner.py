@@ -278,17 +278,22 @@ class Scanner:
         self.bridge.was_away()
         self.check()
 
-    def check(self) -> None:
-        """See whether the device still holds our subscription, and reaches us; by itself, clients may all have gone."""
-        if self.subscription is not None and self.subscription.listening:
-            self.subscription.doubted()
+    def check(self, *, usual: bool = False) -> None:
+        """See whether the device still holds our subscription, and reaches us; by itself, clients may all have gone.
+
+        `usual`: the time for that has come, and nothing has given reason to doubt it.
+        """
+        if self.subscription is None or not self.subscription.listening:
+            self.panel.probe(usual=usual)
+        elif usual:
+            self.subscription.checked()
         else:
-            self.panel.probe()
+            self.subscription.doubted()
 
     def _check_on(self) -> None:
         """A scanner that has started again, or gone, tells nobody, and those who listen would wait for long."""
         if len(self.bridge.subscriptions):
-            self.check()
+            self.check(usual=True)
         if self.options.announced and self.lookout.silent_for() > self.options.check:
             self.stand_in.check()
         self._checking = self._around.reactor.callLater(self.options.check, self._check_on)

@@ -55,8 +55,9 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
     In its addresses the one that has answered takes the place of host names other than that of `url`.
     """
     peers: set[str] = set()
-    reply = await ask_once(reactor, probe_url(url), PROBE, write_probe(DEVICE, message_id=new_id()), seconds,
-                           accounts=accounts, trust_in=trust_in, peers=peers)
+    request = write_probe(DEVICE, message_id=new_id(), directed=True)
+    reply = await ask_once(reactor, probe_url(url), PROBE, request, seconds, accounts=accounts, trust_in=trust_in,
+                           peers=peers)
     if len(reply.body) > MAX_ENVELOPE:
         raise Malformed(f"{url}: its answer is longer than the {MAX_ENVELOPE} bytes of a discovery message")
     message = read_message(reply.body, ANSWERS)

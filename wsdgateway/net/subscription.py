@@ -6,7 +6,6 @@ of a subscription that is over are not taken for ours. What is held goes to the 
 
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -14,28 +13,18 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
-from wsdgateway.bridge.holding import Command, Held, Lost, Renew, Subscribe, Unsubscribe, Wake
+from wsdgateway.bridge.holding import Command, Held, Lost, Renew, Replace, Subscribe, Unsubscribe, Wake
 from wsdgateway.bridge.upstream import FILTERS, TEMPORARY, Upstream
 from wsdgateway.eventing.messages import Granted
-from wsdgateway.net.deviceside import DeviceSide
+from wsdgateway.net.deviceside import DeviceSide, Said
 from wsdgateway.net.failures import DeviceError
-from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.net.outstanding import Outstanding
+from wsdgateway.net.unsubscribing import Ending, Unsubscribing
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.seen import Seen
 
 SECRET_BYTES = 24
 LEAVE_SECONDS = 10.0
-FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
-
-
-@attrs.frozen
-class _Goodbye:
-    """What is to be ended, at the scanner as it was known then; `expires_at` on the clock of the process."""
-
-    manager: EndpointReference
-    address: str
-    notify_to: str
-    expires_at: float
 
 
 class DeviceSubscription:
@@ -59,14 +48,11 @@ class DeviceSubscription:
         self._on_granted = on_granted
         self._machine = Upstream(address=side.address, expires=side.expires, random=side.random, filters=filters)
         self._timer: IDelayedCall | None = None
-        self._running: set[Deferred[None]] = set()
+        self._outstanding = Outstanding(side.reactor, lambda failure: self.log.failure(
+            "{scanner}: subscription", failure, scanner=side.scanner))
         self._number = 0
         self._notify_to = ""
-        self._retry = 0.0
-        self._given_up = False
-        self._is_moving = False
-        self._gone: Deferred[None] = Deferred()
-        self._limit: IDelayedCall | None = None
+        self._unsubscribing = Unsubscribing(side, self._outstanding.run, self._released)
         self.seen = Seen()
 
     @property
@@ -78,6 +64,11 @@ class DeviceSubscription:
     def listening(self) -> bool:
         """Whether the scanner holds it, as far as we know."""
         return self._machine.listening
+
+    @property
+    def holding(self) -> bool:
+        """Whether the scanner may hold it: also while it is being replaced."""
+        return self._machine.holding
 
     @property
     def refused(self) -> bool:
@@ -104,7 +95,7 @@ class DeviceSubscription:
 
     def resume(self, held: Held) -> None:
         """Renew what an earlier start has left, if the scanner can still notify us there; else begin anew."""
-        self._run(self._resume(held))
+        self._outstanding.run(self._resume(held))
 
     async def _resume(self, held: Held) -> None:
         try:
@@ -113,42 +104,48 @@ class DeviceSubscription:
             base = held.notify_to.rpartition("/")[0]  # nobody knows better at the moment
         if self._machine.state != "idle":
             return  # stopped meanwhile
-        is_there = held.address == self._side.address or self._side.where.follows
-        if is_there and held.notify_to.rpartition("/")[0] == base:
-            self._listen_at(held.notify_to)
-            left = held.expires_at - self._side.wall()
-            self._do(self._machine.resumed(held.manager, self._side.seconds() + left))
-        else:
+        if held.address != self._side.address and not self._side.where.follows:
             self._side.leave(held)
             self.start()
+            return
+        now = self._side.seconds()
+        expires_at = now + held.expires_at - self._side.wall()
+        self._listen_at(held.notify_to)
+        if held.notify_to.rpartition("/")[0] == base:
+            self._do(self._machine.resumed(held.manager, expires_at, now))
+        else:
+            self._do(self._machine.superseded(held.manager, expires_at))
 
     async def begin(self) -> tuple[Granted | None, Reply]:
         """Subscribe once, for somebody who waits; if that is granted, keep it so. Raises `DeviceError`."""
         beginning: Deferred[None] = Deferred()
-        self._running.add(beginning)  # a stop waits for it
+        self._outstanding.add(beginning)
         try:
             reply = await self._request(self._machine.once())
             granted = self._side.hear(reply).granted
             if granted is None:
                 return None, reply
             self._do(self._machine.adopted(granted, self._side.seconds()))
-            if not self.listening and granted.manager is not None:
-                self._run(self._bid(_Goodbye(granted.manager, self._side.address, self._notify_to, 0.0)))  # stopped
+            if not self.listening and granted.manager is not None:  # stopped meanwhile
+                left = granted.expires or self._side.expires
+                self._stored(self._side.store.hold(attrs.evolve(
+                    self.held, manager=granted.manager, expires_at=self._side.wall() + left)))
+                self._unsubscribing.begin(Ending(granted.manager, self._side.address, self._notify_to))
             return granted, reply
         finally:
             if not self.listening:
                 self._listen_at("")
-            self._ended(beginning)
+            self._outstanding.discard(beginning)
 
     def leave(self, held: Held) -> None:
         """End what an earlier start has left, at the scanner as it was known then; for one that was never begun."""
         self._do(self._machine.stop())
         left = held.expires_at - self._side.wall()
-        self._run(self._bid(_Goodbye(held.manager, held.address, held.notify_to, self._side.seconds() + left)))
+        self._unsubscribing.begin(Ending(held.manager, held.address, held.notify_to, self._side.seconds() + left))
 
     def hand_off(self) -> Held | None:
         """Somebody else goes on from here, as after a restart: what the scanner holds, None if it holds nothing."""
-        held = self.held if self.listening else None
+        held = self.held if self.holding else None
         self.give_up()
         self._number += 1  # what is answered now is nothing any more to go on with
         return held
@@ -162,36 +159,31 @@ class DeviceSubscription:
         self.log.info("{scanner}: the scanner ended the subscription", scanner=self._side.scanner)
         self._do(self._machine.ended(self._side.seconds()))
 
+    def heard(self) -> None:
+        """The device has notified us at the address of this subscription."""
+        if self._machine.is_uncertain:
+            self._do(self._machine.heard(self._side.seconds()))
+            self._stored(self._side.store.hold(self.held))
+
     def doubted(self) -> None:
         """The device behaves as if it had been away: does it still know us?"""
         self._do(self._machine.doubted(self._side.seconds()))
 
+    def checked(self) -> None:
+        """The time of the usual check has come: does the device still know us?"""
+        self._do(self._machine.checked(self._side.seconds()))
+
     def recovered(self, *, was_away: bool) -> None:
         """The device takes connections again after it did not."""
-        if self.state == "stopped":
-            if self._timer is not None:
-                self._timer.reset(0)
-            return
+        self._unsubscribing.hurry()
         self._do(self._machine.recovered(self._side.seconds(), was_away=was_away))
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to the device; fires when that is done or has taken `LEAVE_SECONDS`."""
         self._cancel_timer()
         self._do(self._machine.stop())
-        self._listen_at("")
-        self._gone = Deferred()
-        if not self._running:
-            self._gone.callback(None)
-        else:  # what hangs ends when the device's client is closed, right after this
-            self._limit = self._side.reactor.callLater(LEAVE_SECONDS, self._gone.callback, None)
-        return self._gone
-
-    def _ended(self, running: Deferred[None]) -> None:
-        """A request has been answered; the last one, perhaps, that a stop waits for."""
-        self._running.discard(running)
-        if self._limit is not None and self._limit.active() and not self._running:
-            self._limit.cancel()
-            self._gone.callback(None)
+        self._take_no_more()
+        return self._outstanding.settled(LEAVE_SECONDS)  # what hangs ends when the device's client is closed after that
 
     # What it takes.
 
@@ -201,6 +193,14 @@ class DeviceSubscription:
         self._notify_to = notify_to
         if notify_to:
             self._side.addresses[self.secret] = self
+
+    def _take_no_more(self) -> None:
+        """No notifications arrive at the address any more; it still names the subscription in the store."""
+        self._side.addresses.pop(self.secret, None)
+
+    def _released(self, notify_to: str) -> None:
+        """What notified us there is over."""
+        self._stored(self._side.store.release(self._side.scanner, self.identifier, notify_to))
 
     def _stored(self, storing: Deferred[None]) -> None:
         storing.addErrback(lambda failure: self.log.failure(
@@ -224,37 +224,31 @@ class DeviceSubscription:
             elif isinstance(command, Lost):
                 former = self._notify_to
                 self._listen_at("")  # what still comes is of a subscription that is over
-                self._stored(self._side.store.release(self._side.scanner, self.identifier, former))
-                if not self._is_moving:
+                self._released(former)
+                if command.forgotten:
                     self._on_lost()
             elif isinstance(command, Unsubscribe):
                 self._cancel_timer()
-                self._run(self._bid(_Goodbye(command.manager, self._side.address, self._notify_to,
-                                             self._machine.expires_at)))
+                self._unsubscribing.begin(Ending(command.manager, self._side.address, self._notify_to,
+                                                 self._machine.expires_at))
             else:
                 self._cancel_timer()
                 self._number += 1
-                self._run(self._send(command, self._number))
+                self._outstanding.run(self._send(command, self._number))
         self._on_change(self._machine.listening)
 
     def _due(self) -> None:
         self._timer = None
         self._do(self._machine.due())
 
-    def _run(self, sending: Any) -> None:
-        running: Deferred[None] = Deferred.fromCoroutine(sending)
-        self._running.add(running)
-        running.addErrback(lambda failure: self.log.failure(
-            "{scanner}: subscription", failure, scanner=self._side.scanner))
-        running.addBoth(lambda _: self._ended(running))
-
-    async def _send(self, command: Subscribe | Renew, number: int) -> None:
+    async def _send(self, command: Subscribe | Renew | Replace, number: int) -> None:
         """Send, and tell the machine what came of it, unless it has gone on meanwhile."""
-        what, scanner = type(command).__name__, self._side.scanner
+        what, scanner = "Unsubscribe" if isinstance(command, Replace) else type(command).__name__, self._side.scanner
         try:
             if isinstance(command, Renew) and await self._is_reached_elsewhere():
                 if number == self._number and self.state == "renewing":
-                    self._begin_anew(command.manager)
+                    self.log.info("{scanner}: the gateway has another address, and subscribes anew", scanner=scanner)
+                    self._do(self._machine.moved())
                 return
             reply = await self._request(command)
             said = self._side.hear(reply)
@@ -263,77 +257,69 @@ class DeviceSubscription:
                 self.log.failure("{scanner}: {what}", scanner=scanner, what=what)
             self.log.warn("{scanner}: {what} failed: {error}", scanner=scanner, what=what, error=str(error))
             if number == self._number:
-                self._do(self._machine.unreachable(self._side.seconds()))
+                self._do(self._unanswered(command, error))
             return
-        if self._machine.state == "stopped":
-            self._listen_at("")
-        if number != self._number:
-            if said.granted is not None and isinstance(command, Subscribe) and said.granted.manager is not None:
-                # Nobody will renew it.
-                self._run(self._bid(_Goodbye(said.granted.manager, self._side.address, "", 0.0)))
+        if self.state in ("leaving", "stopped"):
+            self._take_no_more()
+        if number == self._number:
+            self._take(command, said, what)
+        elif isinstance(command, Subscribe) and said.granted is not None and said.granted.manager is not None:
+            self._unsubscribing.begin(Ending(said.granted.manager, self._side.address, ""))  # nobody will renew it
+
+    def _unanswered(self, command: Subscribe | Renew | Replace, error: Exception) -> list[Command]:
+        """What follows where no answer came. An Unsubscribe that was sent may have been taken."""
+        now = self._side.seconds()
+        if isinstance(command, Replace) and getattr(error, "sent", False):
+            return self._machine.unsubscribed(now, accepted=False)
+        return self._machine.unreachable(now)
+
+    def _take(self, command: Subscribe | Renew | Replace, said: Said, what: str) -> None:
+        """Tell the machine what the scanner answered."""
+        now, scanner, before = self._side.seconds(), self._side.scanner, self._machine.renews
+        if isinstance(command, Replace):
+            if said.name in TEMPORARY and now < self._machine.expires_at:
+                self._do(self._machine.unreachable(now))
+            else:
+                self._do(self._machine.unsubscribed(now, accepted=not said.name))
         elif said.granted is not None:
-            self._do(self._machine.granted(said.granted, self._side.seconds()))
+            commands = self._machine.granted(said.granted, now)
+            self._stored(self._side.store.hold(self.held))  # also what is to be ended: the next start can, if we can't
+            self._do(commands)
             if isinstance(command, Subscribe) and said.envelope is not None:
                 self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
                               what="the panel for a client" if self.identifier else "its events")
                 self._on_granted(said.envelope)
-            if self._machine.listening:
-                self._stored(self._side.store.hold(self.held))
-        else:
+        elif said.name:
             self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=said.name)
-            self._do(self._machine.refused(said.name, self._side.seconds()))
+            self._do(self._machine.refused(said.name, now))
+        else:
+            self.log.warn("{scanner}: the scanner answered {what} with a success that cannot be read",
+                          scanner=scanner, what=what)
+            self._do(self._machine.unreadable(now))
+        if self._machine.renews is False and before is not False:
+            self.log.warn("{scanner}: the scanner does not renew subscriptions; the gateway replaces them in time",
+                          scanner=scanner)
 
     async def _is_reached_elsewhere(self) -> bool:
         """Whether the scanner notifies us at an address that is ours no more."""
         base = await self._side.notify_base()
         return base != self._notify_to.rpartition("/")[0]
 
-    def _begin_anew(self, manager: EndpointReference) -> None:
-        """Subscribe once more, for another address of ours, and end what notifies us at the former."""
-        self.log.info("{scanner}: the gateway has another address, and subscribes anew", scanner=self._side.scanner)
-        self._run(self._bid(_Goodbye(manager, self._side.address, self._notify_to, 0.0)))
-        self._is_moving = True
-        self._do(self._machine.ended(self._side.seconds()))
-        self._is_moving = False
-
-    async def _bid(self, goodbye: "_Goodbye") -> None:
-        """Say goodbye, again and again as long as the scanner may hold it: else a dead name stays on its panel.
-
-        It is released only then: what could not be ended is in the store still, and the next start renews or ends it.
-        """
-        side = self._side
-        try:
-            refusal = side.hear(await side.unsubscribe(goodbye.manager, goodbye.address)).name
-        except Exception as error:  # whatever happens, it is to be tried again
-            if not isinstance(error, DeviceError):
-                self.log.failure("{scanner}: Unsubscribe", scanner=side.scanner)
-            refusal = str(error)
-        else:
-            if refusal not in TEMPORARY:
-                self._stored(side.store.release(side.scanner, self.identifier, goodbye.notify_to))
-                return
-        self.log.warn("{scanner}: Unsubscribe failed: {error}", scanner=side.scanner, error=refusal)
-        if not self._given_up and side.seconds() < goodbye.expires_at:
-            self._retry = min(self._retry * 2, LONGEST_RETRY) if self._retry else FIRST_RETRY
-            self._timer = side.reactor.callLater(self._retry, self._bid_again, goodbye)
-
-    def _bid_again(self, goodbye: "_Goodbye") -> None:
-        self._timer = None
-        self._run(self._bid(goodbye))
-
     def give_up(self) -> None:
         """The process ends: what has not been said is left to the next start, which has it from the store."""
-        self._given_up = True
+        self._unsubscribing.give_up()
         self._cancel_timer()
 
     @property
     def is_gone(self) -> bool:
         """Whether it has been stopped, and everything has been said."""
-        return self.state == "stopped" and not self._running and self._timer is None
+        return self.state == "stopped" and not self._outstanding and not self._unsubscribing.waits
 
-    async def _request(self, command: Subscribe | Renew) -> Reply:
+    async def _request(self, command: Subscribe | Renew | Replace) -> Reply:
         if isinstance(command, Subscribe):
             base = await self._side.notify_base()
             self._listen_at(f"{base}/{secrets.token_urlsafe(SECRET_BYTES)}")
             return await self._side.subscribe(self._notify_to, command.actions, self._extension)
-        return await self._side.renew(command.manager)
+        if isinstance(command, Renew):
+            return await self._side.renew(command.manager)
+        return await self._side.unsubscribe(command.manager)

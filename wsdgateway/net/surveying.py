@@ -23,7 +23,7 @@ from wsdgateway.eventing.messages import read_granted, write_subscribe, write_un
 from wsdgateway.net.adopting import Found, look_at
 from wsdgateway.net.asking import TrustIn, ask_once
 from wsdgateway.net.devicecall import address_of
-from wsdgateway.net.deviceside import reachable
+from wsdgateway.net.deviceside import managed_at
 from wsdgateway.net.discovery import Discovery
 from wsdgateway.net.failures import DeviceError
 from wsdgateway.net.lane import Lane
@@ -85,8 +85,9 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
             actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone, trust_in=trust_in)
         granted = read_granted(read(reply.body), datetime.now(UTC)) if reply.status < 400 else None
         if granted is not None and granted.manager is not None:
-            await ask_once(reactor, reachable(granted.manager.address, url), UNSUBSCRIBE, write_unsubscribe(
-                manager=granted.manager, message_id=new_id()), ASK_SECONDS, zone, trust_in=trust_in)
+            where, manager = managed_at(granted.manager, url)
+            await ask_once(reactor, where, UNSUBSCRIBE, write_unsubscribe(
+                manager=manager, message_id=new_id()), ASK_SECONDS, zone, trust_in=trust_in)
         return granted is not None
     except Malformed:
         return False

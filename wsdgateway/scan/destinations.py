@@ -10,17 +10,18 @@ from lxml import etree
 
 from wsdgateway.scan.operations import WSCN_2006_01
 from wsdgateway.scan.reading import child, tag, text
+from wsdgateway.soap.fragments import write_fragment
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import escape
 
 MAX_DESTINATIONS = 64
-MAX_XML = 65536
+MAX_XML = 65536  # characters, without namespace declarations
 MAX_TOKEN = 1024
 
 
 @attrs.frozen
 class Destinations:
-    """A client's ScanDestinations: the element as it came, and each destination's context and name."""
+    """A client's ScanDestinations: the element as a fragment, and each destination's context and name."""
 
     xml: str
     listed: tuple[tuple[str, str], ...]
@@ -40,7 +41,7 @@ def read_destinations(subscribe: etree._Element) -> Destinations | None:
                          for part in destination.iterchildren(tag=etree.Element)}
                 listed.append((parts.get("ClientContext", ""),
                                parts.get("ClientDisplayName", parts.get("ClientDisplayString", ""))))
-            return Destinations(etree.tostring(element, encoding="unicode", with_tail=False), tuple(listed))
+            return Destinations(write_fragment(element), tuple(listed))
     return None
 
 
@@ -67,7 +68,7 @@ def write_responses(response: etree._Element | None, given: Mapping[str, str]) -
         token = (element.text or "").strip()
         if token in given:
             element.text = given[token]
-    return etree.tostring(listed, encoding="unicode", with_tail=False)
+    return write_fragment(listed)
 
 
 def token_of(create: etree._Element | None) -> str | None:

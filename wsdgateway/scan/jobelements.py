@@ -8,6 +8,7 @@ from lxml import etree
 
 from wsdgateway.scan.jobstatus import JobStatus, read_job_status
 from wsdgateway.scan.reading import attribute, child, identifier, is_qualified, tag, wanted_name
+from wsdgateway.soap.fragments import write_fragment
 from wsdgateway.soap.parsing import escape, text_of
 
 JOB_STATUS = "JobStatus"
@@ -85,7 +86,7 @@ def read_response(body: etree._Element | None) -> JobElements | None:
                 status = read_job_status(element)
             for name in (SCAN_TICKET, DOCUMENTS):
                 if element.tag == tag(name) and name not in extras:
-                    extras[name] = etree.tostring(element, encoding="unicode", with_tail=False)
+                    extras[name] = write_fragment(element)
     return JobElements(status, tuple(extras.items()), qualified)
 
 

@@ -13,12 +13,13 @@ from lxml import etree
 
 from wsdgateway.scan.jobstates import FINAL
 from wsdgateway.scan.reading import MAX_ID, child, identifier, number, tag
+from wsdgateway.soap.fragments import fits, write_fragment
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import escape, text_of
 
 MAX_REASONS = 32
 MAX_VENDOR_ELEMENTS = 16
-MAX_VENDOR_SIZE = 4096
+MAX_VENDOR_SIZE = 4096  # characters, without namespace declarations
 
 _KNOWN = frozenset(map(tag, (
     "JobId", "JobState", "JobStateReasons", "ScansCompleted", "JobCreatedTime", "JobCompletedTime")))
@@ -67,15 +68,21 @@ def _reasons(element: etree._Element, name: str) -> tuple[str, ...]:
 
 
 def read_job_status(element: etree._Element) -> JobStatus | None:
-    """The status in a JobStatus or JobSummary element; None without JobId or JobState."""
+    """The status in a JobStatus element; None without JobId or JobState."""
+    status = _read_known(element)
+    if status is None:
+        return None
+    vendor = map(write_fragment, islice(_unknown(element), MAX_VENDOR_ELEMENTS))
+    return attrs.evolve(status, vendor=tuple(xml for xml in vendor if fits(xml, MAX_VENDOR_SIZE)))
+
+
+def _read_known(element: etree._Element) -> JobStatus | None:
+    """The same without the elements that the specification does not know."""
     job_id, state = identifier(element, "JobId"), identifier(element, "JobState")
     if job_id is None or state is None:
         return None
-    vendor = tuple(etree.tostring(extra, encoding="unicode", with_tail=False)
-                   for extra in islice(_unknown(element), MAX_VENDOR_ELEMENTS))  # each brings all prefixes in scope
     return JobStatus(job_id, state, _reasons(element, "JobStateReasons"), number(element, "ScansCompleted"),
-                     identifier(element, "JobCreatedTime"), identifier(element, "JobCompletedTime"),
-                     tuple(xml for xml in vendor if len(xml) <= MAX_VENDOR_SIZE))
+                     identifier(element, "JobCreatedTime"), identifier(element, "JobCompletedTime"))
 
 
 def _unknown(element: etree._Element) -> Iterator[etree._Element]:
@@ -122,7 +129,7 @@ def read_summaries(element: etree._Element, listed: str) -> tuple[JobStatus, ...
     found = []
     for summary in jobs.iterchildren(f"{{{WSCN}}}JobSummary", f"{{{WSCN}}}Job"):
         status = child(summary, "JobStatus")
-        read = read_job_status(summary if status is None else status)
+        read = _read_known(summary if status is None else status)
         if read is not None:
-            found.append(attrs.evolve(read, vendor=()))
+            found.append(read)
     return tuple(found)

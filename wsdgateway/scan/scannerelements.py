@@ -57,7 +57,7 @@ def write_description_request(*, to: str, message_id: str) -> bytes:
     """The request for a scanner's ScannerDescription."""
     return compose(
         action=action_of(GET_SCANNER_ELEMENTS.name), message_id=message_id, to=to, namespaces={"wscn": WSCN},
-        body=write_elements_request("ScannerDescription"))
+        body=write_elements_request("ScannerDescription"), is_request=True)
 
 
 def read_description(body: etree._Element | None) -> tuple[str, str] | None:

@@ -4,21 +4,24 @@ WS-Addressing 2004/08, section 2: reference parameters and the older reference p
 endpoint reference come back as SOAP headers in every message to it.
 """
 
-import re
-
 import attrs
 from lxml import etree
 
-from wsdgateway.soap.namespaces import SOAP, WSA
+from wsdgateway.soap.fragments import fits, write_fragment
+from wsdgateway.soap.namespaces import SOAP, WSA, WSA_2005_08
 from wsdgateway.soap.parsing import Malformed, escape, text_of
 
 MAX_MESSAGE_ID = 1024  # a longer MessageID is nobody's, and is not kept
 MAX_PARAMETERS = 16
-MAX_PARAMETER = 8192
-MAX_PREFIXES = 64
+MAX_PARAMETER = 8192  # characters, without namespace declarations
 ANONYMOUS = f"{WSA}/role/anonymous"
 FAULT_ACTION = f"{WSA}/fault"
-_NAME = re.compile(r"<[^\s/>]+")
+_PLACELESS = frozenset((ANONYMOUS, f"{WSA_2005_08}/anonymous", f"{WSA_2005_08}/none"))
+
+
+def is_placeless(address: str) -> bool:
+    """Whether an address is one of WS-Addressing's own, to which no message can be sent: anonymous, or none."""
+    return address in _PLACELESS
 
 
 def anonymous(addressing: str) -> str:
@@ -45,25 +48,26 @@ def read_reference(element: etree._Element) -> EndpointReference | None:
     Raises `Malformed` for parameters that can't be headers of their own, or that are too many or too large to be kept.
     """
     address = text_of(element.find(f"{{{WSA}}}Address"))
-    if address is None:
-        return None
+    return None if address is None else EndpointReference(address, read_parameters(element))
+
+
+def read_parameters(element: etree._Element) -> tuple[str, ...]:
+    """The reference parameters in an element of endpoint reference type. Raises `Malformed`."""
     parameters = [parameter for name in ("ReferenceProperties", "ReferenceParameters")
                   for parameter in element.iterfind(f"{{{WSA}}}{name}/{{*}}*")]
     if len(parameters) > MAX_PARAMETERS:
         raise Malformed(f"an endpoint reference has more than {MAX_PARAMETERS} reference parameters")
-    return EndpointReference(address, tuple(map(_standing_alone, parameters)))
+    return tuple(map(_parameter, parameters))
 
 
-def _standing_alone(parameter: etree._Element) -> str:
-    """An element as text that means the same in any other place: it brings its prefixes, and no default but its own."""
+def _parameter(parameter: etree._Element) -> str:
+    """A reference parameter as the text of a SOAP header in any message."""
     if etree.QName(parameter).namespace in (WSA, SOAP):
         raise Malformed(f"{parameter.tag!s} can't be a reference parameter, being a header in its own right")
-    if len(parameter.nsmap) > MAX_PREFIXES:
-        raise Malformed(f"more than {MAX_PREFIXES} namespaces are declared around a reference parameter")
-    written = etree.tostring(parameter, encoding="unicode", with_tail=False)
-    if len(written) > MAX_PARAMETER:
+    written = write_fragment(parameter)
+    if not fits(written, MAX_PARAMETER):
         raise Malformed(f"a reference parameter is longer than {MAX_PARAMETER} characters")
-    return written if None in parameter.nsmap else _NAME.sub(r'\g<0> xmlns=""', written, count=1)
+    return written
 
 
 def write_reference(reference: EndpointReference) -> str:

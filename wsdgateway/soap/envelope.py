@@ -6,6 +6,7 @@ SOAP 1.2 part 1, section 5; the headers of WS-Addressing 2004/08 are read beside
 import attrs
 from lxml import etree
 
+from wsdgateway.soap.addressing import anonymous
 from wsdgateway.soap.namespaces import SOAP, WSA
 from wsdgateway.soap.parsing import Malformed, escape, parse, text_of
 
@@ -121,17 +122,21 @@ def compose(
     headers: str = "",
     namespaces: dict[str, str],
     addressing: str = WSA,
+    is_request: bool = False,
 ) -> bytes:
-    """A message of our own. `headers` and `body` are XML whose prefixes `namespaces` declares.
+    """A message of our own. `headers` and `body` are XML with prefixes of `namespaces`; those that occur are declared.
 
-    `soap` and `wsa` are always declared; `addressing` is the namespace of the latter.
+    `soap` and `wsa` always are; `addressing` is the namespace of the latter. A request names the anonymous address as
+    its ReplyTo, since some scanners refuse one without (WS-Addressing 2004/08, section 3).
     """
-    declared = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items())
+    declared = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items()
+                       if f"{prefix}:" in body or f"{prefix}:" in headers)
     related = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
+    reply_to = f"<wsa:ReplyTo><wsa:Address>{anonymous(addressing)}</wsa:Address></wsa:ReplyTo>" if is_request else ""
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'
         f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{addressing}"{declared}>'
         f"<soap:Header><wsa:To>{escape(to)}</wsa:To><wsa:Action>{escape(action)}</wsa:Action>"
-        f"<wsa:MessageID>{escape(message_id)}</wsa:MessageID>{related}{headers}</soap:Header>"
+        f"<wsa:MessageID>{escape(message_id)}</wsa:MessageID>{related}{reply_to}{headers}</soap:Header>"
         f"<soap:Body>{body}</soap:Body></soap:Envelope>"
     ).encode()

@@ -1,0 +1,49 @@
+"""Requests that a stop waits for, but not for ever."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+
+
+class Outstanding:
+    """What runs at the moment; `failed` is called with what goes wrong in a coroutine."""
+
+    def __init__(self, reactor: Any, failed: Callable[[Failure], None]) -> None:
+        self._reactor = reactor
+        self._failed = failed
+        self._running: set[Deferred[Any]] = set()
+        self._settled: Deferred[None] = Deferred()
+        self._limit: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Let a coroutine run to its end."""
+        running = Deferred.fromCoroutine(coroutine)
+        self.add(running)
+        running.addErrback(self._failed)
+        running.addBoth(lambda _: self.discard(running))
+
+    def add(self, running: Deferred[Any]) -> None:
+        """Something else runs until `discard`."""
+        self._running.add(running)
+
+    def discard(self, running: Deferred[Any]) -> None:
+        """It has ended."""
+        self._running.discard(running)
+        if self._limit is not None and self._limit.active() and not self._running:
+            self._limit.cancel()
+            self._settled.callback(None)
+
+    def settled(self, seconds: float) -> Deferred[None]:
+        """Fires when nothing runs any more, `seconds` from now at the latest."""
+        self._settled = Deferred()
+        if self._running:
+            self._limit = self._reactor.callLater(seconds, self._settled.callback, None)
+        else:
+            self._settled.callback(None)
+        return self._settled

@@ -1,0 +1,66 @@
+"""Writes an element of one message as text for another: it means the same there, and declares only what it needs.
+
+Namespaces in XML 1.0, sections 5 and 6. Some scanners refuse messages that declare prefixes which nothing in them uses,
+and others put dozens into the scope of all that they write. A declaration stays if an element's or attribute's name
+uses its prefix, or if the prefix stands before a colon in text or an attribute's value, where a QName may be meant.
+"""
+
+import re
+from copy import deepcopy
+
+from lxml import etree
+
+from wsdgateway.soap.parsing import escape
+
+_PREFIX = re.compile(r"([^\W\d][\w.-]*):")
+_START = re.compile(r"<[^\s/>]+")
+_DECLARATION = re.compile(r'\sxmlns(?::[\w.-]+)?="[^"]*"')
+
+
+def write_fragment(element: etree._Element, *, defaults: bool = False) -> str:
+    """The element as text that can stand anywhere in another document.
+
+    With `defaults`, the default namespace in scope stays even where no name uses it: the element holds QNames that may
+    have no prefix.
+    """
+    copy = deepcopy(element)  # which declares what names use, and what was declared inside
+    copy.tail = None
+    mentioned: set[str] = set()
+    is_bare = has_default = False  # whether there are names without namespace, and names in a default namespace
+    for inside in copy.iter(etree.Element):
+        has_namespace = str(inside.tag).startswith("{")
+        is_bare = is_bare or not has_namespace
+        has_default = has_default or (has_namespace and inside.prefix is None)
+        for text in (inside.text, inside.tail, *inside.attrib.values()):
+            if text and ":" in text:
+                mentioned.update(_PREFIX.findall(str(text)))
+    canonical = _canonical(copy, mentioned) if is_bare and has_default else None
+    if canonical is not None:
+        written, has_own_default = canonical, copy.prefix is None and str(copy.tag).startswith("{")
+    else:
+        if not (is_bare and has_default):
+            etree.cleanup_namespaces(copy, keep_ns_prefixes=mentioned)
+        written, has_own_default = etree.tostring(copy, encoding="unicode"), None in copy.nsmap
+    scope = element.nsmap if mentioned or defaults else {}
+    added = [(f":{prefix}", scope[prefix]) for prefix in sorted(mentioned & scope.keys() - copy.nsmap.keys())]
+    if not has_own_default and (is_bare or (defaults and scope.get(None))):
+        added.append(("", "" if is_bare else scope[None]))
+    declarations = "".join(f' xmlns{prefix}="{escape(uri)}"' for prefix, uri in added)
+    return _START.sub(lambda start: start[0] + declarations, written, count=1) if added else written
+
+
+def _canonical(copy: etree._Element, prefixes: set[str]) -> str | None:
+    """The element by Exclusive C14N 1.0, since lxml's cleanup drops an `xmlns=""` inside a default namespace.
+
+    None if a namespace is no absolute URI, which C14N does not take.
+    """
+    try:
+        return etree.tostring(copy, method="c14n", exclusive=True, inclusive_ns_prefixes=sorted(prefixes)).decode()
+    except etree.C14NError:
+        return None
+
+
+def fits(fragment: str, limit: int) -> bool:
+    """Whether a fragment has at most `limit` characters, its namespace declarations (at most as many again) aside."""
+    return len(fragment) <= limit or (
+        len(fragment) <= 2 * limit and len(_DECLARATION.sub("", fragment)) <= limit)
