@@ -205,7 +205,8 @@ class BridgedScanner:
             return Refuse(outcome.fault)
         if question.operation is CREATE_SCAN_JOB:
             return Pass(outcome)
-        return Pass(attrs.evolve(outcome, body=related(outcome.body, question.envelope.message_id)))
+        return Pass(attrs.evolve(outcome, body=related(
+            outcome.body, question.envelope.message_id, outcome.charset)))
 
     def _is_enough(self, forward: Forward) -> bool:
         """Whether the scanner's elements have been asked for often enough, outdated as they may be."""

@@ -96,7 +96,7 @@ class DeviceSide:
     def hear(self, reply: Reply) -> Said:
         """What an answer to one of these says."""
         try:
-            envelope = read(reply.body)
+            envelope = read(reply.body, reply.charset)
             granted = read_granted(envelope, self._device_time(reply)) if reply.status < 400 else None
         except Malformed:
             return Said(None, str(reply.status), None)

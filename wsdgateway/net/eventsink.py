@@ -15,6 +15,7 @@ from wsdgateway.bridge.intake import Notification, read_notification
 from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sinks import Network
+from wsdgateway.http.messages import charset_of
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.audience import Audience
@@ -57,7 +58,7 @@ class EventSink:
 
     def _notify(self, subscription: DeviceSubscription, turn: Turn) -> None:
         started = self._accounts.now()
-        notification = read_notification(turn.request.body)
+        notification = read_notification(turn.request.body, charset_of(turn.request.content_type))
         if isinstance(notification, Rejected):
             turn.refuse(notification.fault, notification.relates_to, self._new_id())
             self._accounts.event(turn, "other", started, notification.envelope, None)
