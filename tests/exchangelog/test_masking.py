@@ -39,6 +39,14 @@ def test_what_is_asked_for_stays():
     assert b"ann" in Masks(identify=True).message(raw, request=True)
 
 
+@pytest.mark.parametrize(("before", "after"), [
+    (b"", b"\0"), (b"\0\r\n", b""), (b"\xef\xbb\xbf\r\n", b"\0\0\r\n"), (b"\r\n", b""), (b" ", b"x")])
+@pytest.mark.parametrize("prolog", [b"", b"<?xml version='1.0' encoding='utf-8'?>"])
+def test_what_stands_around_a_document_changes_nothing(before, after, prolog):
+    covered = Masks().content(prolog + BODY)
+    assert Masks().content(before + prolog + BODY + after) == before + covered + after
+
+
 @given(st.integers(1, len(BODY)))
 def test_chunks_hide_nothing(size):
     raw = chunked(BODY, size)

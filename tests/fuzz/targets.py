@@ -12,14 +12,16 @@ _HTTP = (
     b"POST / HTTP/1.1\r\n", b"GET http://h?x HTTP/1.1\r\n", b"CONNECT h:1 HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n",
     b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 X\r\n", b"HTTP/1.1 204 No\r\n",
     b"HTTP/1.1 304 No\r\n", b"Host: h\r\n", b"Host: [fe80::1%25eth0]:80\r\n", b"Content-Length: 5\r\n",
+    b"X : y\r\n", b"POST  / HTTP/1.1\r\n", b"Content-Length: 5, 5\r\n",
     b"Content-Length: 0\r\n", b"content-length:+5\r\n", b"Transfer-Encoding: chunked\r\n",
     b"Transfer-Encoding: gzip, chunked\r\n", b"Transfer-Encoding: identity\r\n", b"Connection: close\r\n",
     b"Connection: keep-alive\r\n", b"Connection: upgrade\r\n", b"Upgrade: h2c\r\n", b"Expect: 100-continue\r\n",
     b"Content-Type: application/soap+xml\r\n", b"Authorization: Bearer x\r\n", b"X: y\r\n z\r\n", b"5\r\nhello\r\n",
-    b"0\r\n\r\n", b"0\r\nT: x\r\n\r\n", b"1;e=1\r\n", b"ffffffffffffffff\r\n", b"hello",
+    b"0\r\n\r\n", b"0\r\n", b"0\r\nT: x\r\n\r\n", b"1;e=1\r\n", b"ffffffffffffffff\r\n", b"hello",
 )
 _MIME = (
-    b"\r\n--boundary\r\n", b"\r\n--boundary--", b"--boundary", b"\n--boundary\n", b"--", b"\r\n\r\n", b"\n\n",
+    b"\r\n--boundary\r\n", b"\r\n--boundary--", b"--boundary", b"x--boundary--",
+    b"x--boundary\r\nContent-Type: a/b\r\n\r\n", b"\n--boundary\n", b"--", b"\r\n\r\n", b"\n\n",
     b"\r\n", b"Content-Type: multipart/related; boundary=boundary\r\n", b'; boundary="',
     b"Content-Type: image/jpeg\r\n\r\n", b"\xff\xd8\xff\xe0\0\x10JFIF",
     b"<image left out: 5 bytes, SHA-256 " + b"0" * 64 + b">", b"\r\n<end of capture, without transfer coding>\r\n",
@@ -29,7 +31,8 @@ _XML = (
     b"<", b">", b"/>", b"</", b"&", b"&#13;", b"&#10;", b"&#x9;", b"&lt;", b"&amp;", b'"', b"'", b"=", b":", b" ",
     b"\r\n", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?pi x?>", b"<!DOCTYPE a [<!ENTITY e 'x'>]>", b"&e;",
     b'<?xml version="1.0"?>', b' encoding="utf-16"', b' encoding="iso-8859-1"', b' encoding="ASCII"',
-    b' encoding="utf-7"', b"\xef\xbb\xbf", b"\xff\xfe", b"\0", b"\xc2\xa0", b"\xe2\x80\xa8", b' xmlns=""',
+    b' encoding="utf-7"', b"\xef\xbb\xbf", b"\xff\xfe", b"\0",
+    b"\xfe\xff", b"\0\0", b"\0<\0", b"<\0", b"<\0\0\0", b"\xc2\xa0", b"\xe2\x80\xa8", b' xmlns=""',
     b' xmlns="urn:x"', b' xmlns:wsa="urn:y"', b' xmlns:x="a b%"', b' xmlns:x="http://www.w3.org/XML/1998/namespace"',
     b' xmlns:gateway="urn:z"', b' soap:mustUnderstand="1"', b' Valid="false"', b"<a>", b"</a>", b"<x:a/>",
 )

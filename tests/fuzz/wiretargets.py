@@ -161,6 +161,9 @@ def _parts(pieces, boundary):
                     parts[-1][2] = True
                 else:
                     assert isinstance(event, Closed) and reader.closed
+        for event in reader.end():
+            if isinstance(event, PartEnd):
+                parts[-1][2] = True
     except BadMultipart:
         return None
     assert sum(len(head) + len(content) for head, content, _ in parts) <= fed
@@ -170,9 +173,12 @@ def _parts(pieces, boundary):
 def _parts_at_once(body, boundary):
     """The same by a reader that has everything before it."""
     body = b"\r\n" + body
-    delimiter = re.compile(rb"\r?\n--" + re.escape(boundary))
+    named = b"--" + re.escape(boundary)
+    strict = rb"\r?\n" + named
+    delimiter = re.compile(
+        strict + b"|" + named + rb"(?=[ \t]{0,64}\r?\n(?i:content-)|--[ \t\r\n]{0,256}\Z)")
     parts = []
-    found = delimiter.search(body)
+    found = re.compile(strict).search(body)
     while found is not None:
         if body[found.end():found.end() + 2] == b"--":
             return parts, True

@@ -54,6 +54,8 @@ DROPPED = {
     "cut": (PROBE[:-1], "malformed"),
     "half": (PROBE[: len(PROBE) // 2], "malformed"),
     "twice": (PROBE + PROBE, "malformed"),
+    "utf-16-named-only": (PROBE.replace(b'"utf-8"', b'"utf-16"'), "malformed"),
+    "doctype-after-nulls": (b"\0\r\n" + PROBE.replace(b"?>", b"?><!DOCTYPE a>", 1), "malformed"),
     "oversize": (PROBE + b" " * MAX_ENVELOPE, "oversize"),
     "as-large-as-can-be": (b"x" * 65507, "oversize"),
     "just-over": (PROBE.ljust(MAX_ENVELOPE + 1), "oversize"),
@@ -282,3 +284,26 @@ def test_what_is_older_than_what_was_heard_says_nothing(here):
             "vlan", hello(sequence=sequence, message_id=f"urn:uuid:{sequence.instance_id}-{sequence.message_number}")
         )
     assert len(here.told) == told
+
+
+AROUND = {
+    "null-at-end": lambda data: data + b"\0",
+    "nulls-and-lines-at-end": lambda data: data + b"\r\n\0\0\r\n",
+    "lines-before": lambda data: b"\r\n\r\n" + data,
+    "null-before": lambda data: b"\0" + data,
+    "mark-before": lambda data: b"\xef\xbb\xbf" + data,
+    "two-marks-before": lambda data: b"\xef\xbb\xbf \xef\xbb\xbf" + data,
+    "everything-around": lambda data: b"\0 \xef\xbb\xbf\r\n" + data + b"\xef\xbb\xbf\0 \n",
+    "utf-16-and-nulls": lambda data: data.decode().replace("utf-8", "utf-16").encode("utf-16") + b"\0\0",
+}
+
+
+@pytest.mark.parametrize("made", AROUND.values(), ids=AROUND)
+def test_bytes_around_a_message_are_skipped(here, made):
+    """Embedded senders put line breaks, NUL and byte order marks around what they send."""
+    here.say("lan", made(PROBE))
+    here.say("vlan", made(announced()))
+    here.pass_time(3)
+    assert (here.dropped, len(here.answers())) == ([], 2)
+    [seen] = here.search.sightings.all()
+    assert seen.endpoint == "urn:uuid:forged"

@@ -4,6 +4,7 @@ RFC 2046, section 5.1; nothing is learnt from an image, and from other answers o
 for.
 """
 
+import base64
 import re
 
 import pytest
@@ -61,6 +62,9 @@ WHOLE = {  # content type and body: they end, and go through whatever is in them
     "preamble": (B, b"--c\r\nno\r\n--b\n" + body(SOAP_PART, PART)),
     "long-preamble": (B, b"x" * 200000 + b"\r\n" + body(SOAP_PART, PART)),
     "epilogue": (B, body(SOAP_PART, PART) + b"--b\r\n\r\nmore\r\n--b--" + b"x" * 100000),
+    "glued": (B, body(SOAP_PART, PART, end=b"--").replace(b"\r\n--b", b"--b")),
+    "glued-end": (B, body(SOAP_PART, PART, end=b"").removesuffix(b"\r\n--b") + b"--b--\r\n"),
+    "no-line-behind-the-end": (B, body(SOAP_PART, PART, end=b"--")),
     "nothing": (B, b""),
     "line-feeds": (B, body(SOAP_PART, PART, line=b"\n")),
     "carriage-returns": (B, body(SOAP_PART, PART, line=b"\r")),
@@ -77,7 +81,6 @@ WHOLE = {  # content type and body: they end, and go through whatever is in them
     "length-lies": (B, body(SOAP_PART, b"Content-Length: 99999999\r\n\r\nx")),
     "base64": (B, body(SOAP_PART, b"Content-Transfer-Encoding: base64\r\n\r\n/9j/")),
     "soap-malformed": (B, body(b"\r\n<a", PART)),
-    "soap-laughs": (B, body(b'\r\n<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', PART)),
     "soap-deep": (B, body(b"\r\n" + b"<a>" * (MAX_DEPTH * 4), PART)),
     "include-file": (
         B,
@@ -101,7 +104,29 @@ CUT = {  # they do not end, and come framed by the end of the connection: the cl
     "nothing": b"",
     "preamble-only": b"x" * 1000,
     "wrong-end": body(SOAP_PART, PART).replace(b"--b--", b"--c--"),
-    "end-in-line": body(SOAP_PART, PART, end=b"").replace(b"\r\n--b", b" --b--"),
+    "end-in-line-amidst": body(SOAP_PART, PART, end=b"").replace(b"\r\n--b", b" --b--") + b"x",
+    "no-dashes-in-line": body(SOAP_PART, PART, end=b"").removesuffix(b"\r\n--b") + b"--b",
+}
+DOCTYPE = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+TYPED = {  # documents that declare a type: no client gets them
+    "root": (B, body(b"\r\n" + DOCTYPE, PART)),
+    "root-with-header": (
+        B, body(b"Content-Type: application/xop+xml\r\n\r\n<?xml version='1.0'?>\r\n" + DOCTYPE, PART)),
+    "root-in-utf-16": (B, body(b"\r\n" + DOCTYPE.decode().encode("utf-16"), PART)),
+    "root-in-base64": (B, body(
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(b"<?xml version='1.0'?>" + DOCTYPE), PART)),
+    "root-in-utf-7": (B, body(b"Content-Type: text/xml; charset=utf-7\r\n\r\n+ADwAIQ-DOCTYPE a+AD4-<a/>", PART)),
+    "root-after-nulls": (B, body(b"\r\n\0\r\n\0" + DOCTYPE, PART)),
+    "root-without-end": (B, b"--b\r\n\r\n" + DOCTYPE),
+    "root-after-comments": (B, body(b"\r\n" + b"<!-- -->" * 1000 + DOCTYPE, PART)),
+    "comments-without-end": (B, body(b"\r\n" + b"<!-- -->" * 10000 + b"<a/>", PART)),
+    "body-that-is-no-multipart": (B, DOCTYPE),
+    "no-boundary": (b"multipart/related", DOCTYPE),
+    "octets": (b"application/octet-stream", DOCTYPE),
+    "image": (b"image/jpeg", b"\xef\xbb\xbf" + DOCTYPE),
+    "soap": (b"application/soap+xml", b"<?xml version='1.0' encoding='utf-8'?>" + DOCTYPE),
+    "text": (b"text/xml", DOCTYPE),
+    "untyped": (b"", DOCTYPE),
 }
 FRAMINGS = ["length", "chunked", "close"]
 RETRIEVE = job_request("RetrieveImage", "1", to=HERE)
@@ -179,7 +204,8 @@ async def test_what_does_not_end_can_not_be_taken_for_whole(answering, data):
     assert not received.endswith(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("name", ["usual", "epilogue", "ten-thousand-parts", "line-feeds", "no-parts"])
+@pytest.mark.parametrize("name", ["usual", "epilogue", "ten-thousand-parts", "line-feeds", "no-parts", "glued",
+                                  "glued-end", "no-line-behind-the-end"])
 @pytest_twisted.ensureDeferred
 async def test_what_ends_is_whole_without_framing(answering, name):
     house = answering(framed("close", *WHOLE[name]), closes=True)
@@ -199,6 +225,34 @@ async def test_a_promise_of_more_that_is_broken_breaks_off(answering, framing, d
     assert not received.endswith((b"0\r\n\r\n", data))
 
 
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize(("content_type", "data"), TYPED.values(), ids=TYPED)
+@pytest_twisted.ensureDeferred
+async def test_an_image_with_a_document_type_is_a_fault(answering, framing, content_type, data):
+    house = answering(framed(framing, content_type, data), closes=framing == "close")
+    outcome = await house.send(SCAN_PATH, RETRIEVE)
+    assert (outcome.status, outcome.code) == (500, "ServerErrorInternalError")
+    assert b"DOCTYPE" not in outcome.body
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_document_type_that_comes_late_breaks_the_answer_off(answering):
+    """The root part may be the last one; the client has the image by then."""
+    whole = framed("length", typed(b"b", b'; start="<s>"'), body(
+        PART, b"Content-Type: application/xop+xml\r\nContent-Id: <s>\r\n\r\n" + DOCTYPE))
+    root = whole.index(b"Content-Type: application")
+    house, asked = answering(b""), []
+    house.answer = asked.append
+    client = await connect(house.port)
+    client.send(post(SCAN_PATH, RETRIEVE))
+    await house.until(lambda: asked)
+    asked[0].write(whole[:root])
+    await client.until(lambda data: IMAGE[-100:-50] in data)
+    asked[0].write(whole[root:])
+    received = await client.end()
+    assert received.startswith(b"HTTP/1.1 200 ") and b"DOCTYPE" not in received
+
+
 ASKED = "asked"
 ELSEWHERE = job_elements(("JobStatus", job_status("1", "Processing", 9)))
 ANSWERS = {  # to a question about a job: they pass, and nothing is known of that one, nor anything new of job 1
@@ -208,7 +262,6 @@ ANSWERS = {  # to a question about a job: they pass, and nothing is known of tha
     "another-body": envelope(f"{SCAN}/GetJobElementsResponse", job_status(ASKED)),
     "event": status_event(ASKED, "Completed", 1),
     "malformed": b"<a",
-    "doctype": b"<!DOCTYPE a>" + ELSEWHERE.partition(b"?>")[2],
     "empty": b"",
     "text": b"hello",
     "two-bodies": job_elements(("JobStatus", job_status(ASKED))).replace(b"<soap:Body>", b"<soap:Body/><soap:Body>"),

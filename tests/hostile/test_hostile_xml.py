@@ -102,6 +102,11 @@ DOCUMENT_TYPES = {
     "after-many": prolog(b"<!-- -->" * 50000 + b"<!DOCTYPE a>"),
     "after-declaration": prolog(PROLOG + b"<!DOCTYPE a>"),
     "after-bom": prolog(b"\xef\xbb\xbf<!DOCTYPE a>"),
+    "after-bytes-to-skip": lambda m: b"\r\n\x00\xef\xbb\xbf \x00" + doctype("")(m),
+    "after-bytes-and-declaration": lambda m: b"\x00" + prolog(PROLOG + b"<!DOCTYPE a>")(m) + b"\x00",
+    "utf-16-after-nulls": lambda m: b"\x00\x00" + ("<!DOCTYPE a>" + m.removeprefix(PROLOG).decode()).encode("utf-16"),
+    "utf-16-declared-utf-8": lambda m: (PROLOG.decode() + "<!DOCTYPE a>" + m.removeprefix(PROLOG).decode()).encode(
+        "utf-16"),
     "utf-16": lambda m: b"\xff\xfe" + ("<!DOCTYPE a>" + m.removeprefix(PROLOG).decode()).encode("utf-16-le"),
     "utf-16-be": lambda m: ("<!DOCTYPE a>" + m.removeprefix(PROLOG).decode()).encode("utf-16-be"),
     "utf-32": lambda m: ("<!DOCTYPE a>" + m.removeprefix(PROLOG).decode()).encode("utf-32"),
@@ -131,7 +136,6 @@ ENCODINGS = {
     "utf-16-cut-in-two": lambda m: encoded("", "utf-16")(m)[:-1],
     "utf-16-lone": prolog(b"\xff\xfe\x00\xd8"),
     "other-mark": lambda m: b"\xfe\xff" + m.decode().encode("utf-16-le"),
-    "two-marks": prolog(b"\xef\xbb\xbf" * 2),
     "overlong": inside(b"<!--\xc0\xaf-->"),
     "overlong-null": inside(b"<!--\xc0\x80-->"),
     "surrogate": inside(b"<!--\xed\xa0\x80-->"),
@@ -141,8 +145,6 @@ ENCODINGS = {
     "null": inside(b"\x00"),
     "null-in-name": lambda m: m.replace(b"soap:Body", b"soap:Bo\x00dy"),
     "null-in-comment": inside(b"<!--\x00-->"),
-    "null-at-end": lambda m: m + b"\x00",
-    "null-before": lambda m: b"\x00" + m,
     "not-a-character": inside("<!--\uffff-->".encode()),
     **{f"control-{byte.hex()}": inside(byte) for byte in TWO},
     "control-reference": inside(b"&#1;"),
@@ -163,7 +165,10 @@ FORMS = {
     "gzip": lambda m: b"\x1f\x8b\x08" + bytes(40),
     "two-roots": lambda m: m + b"<a/>",
     "text-after": lambda m: m + b"x",
-    "declaration-later": lambda m: b" " + m,
+    "text-before": lambda m: b"x" + m,
+    "mark-cut-before": lambda m: b"\xef\xbb" + m,
+    "other-white-space-before": lambda m: b"\x0b\x0c" + m,
+    "no-break-space-after": lambda m: m + b"\xc2\xa0",
     "declaration-twice": lambda m: PROLOG + m,
     "version-9": prolog(b'<?xml version="9.9">'),
     "no-version": prolog(b'<?xml encoding="utf-8"?>'),
@@ -218,6 +223,20 @@ READ = {
     "utf-16-declared": encoded(' encoding="utf-16"', "utf-16"),
     "utf-16-no-mark": encoded(' encoding="utf-16"', "utf-16-le"),
     "utf-8-mark": encoded(' encoding="utf-8"', "utf-8", b"\xef\xbb\xbf", "é"),
+    "utf-16-named-utf-8": encoded(' encoding="utf-8"', "utf-16-le", b"\xff\xfe", "é"),
+    "utf-16-big-named-ascii": encoded(' encoding="ASCII"', "utf-16-be", b"\xfe\xff", "é"),
+    "utf-16-big-named-utf-8-no-mark": encoded(' encoding="utf-8"', "utf-16-be"),
+    "utf-16-among-nulls": lambda m: b"\x00\x00" + encoded("", "utf-16")(m) + b"\n\x00\x00\x00",
+    "utf-8-mark-named-latin-1": encoded(' encoding="ISO-8859-1"', "utf-8", b"\xef\xbb\xbf", "é"),
+    "two-marks": lambda m: b"\xef\xbb\xbf" * 2 + m,
+    "mark-and-line": lambda m: b"\xef\xbb\xbf\r\n" + m,
+    "mark-at-end": lambda m: m + b"\r\n\xef\xbb\xbf",
+    "null-at-end": lambda m: m + b"\x00",
+    "nulls-at-end": lambda m: m + b"\r\n\x00\x00\x00\r\n",
+    "null-before": lambda m: b"\x00" + m,
+    "declaration-later": lambda m: b" " + m,
+    "lines-before": lambda m: b"\r\n\t\r\n" + m,
+    "everything-around": lambda m: b" \x00\xef\xbb\xbf\r\n\x00" + m + b"\x00 \xef\xbb\xbf\n" * 50,
     "utf-16-named-utf-8-marked": encoded(' encoding="utf-16"', "utf-8", b"\xef\xbb\xbf", "é"),
     "latin-1": encoded(' encoding="ISO-8859-1"', "latin-1", character="é"),
     "windows-1252": encoded(' encoding="windows-1252"', "cp1252", character="€"),
@@ -295,6 +314,47 @@ async def test_it_is_read_at_every_address(kept, made):
         outcome = await kept.send(path, made(message))
         assert (outcome.status, outcome.code, outcome.reached) == (status, None, ())
         assert b"root:" not in outcome.body
+
+
+SOAP_IN = "application/soap+xml; charset="
+# The charset of Content-Type, and what the message is written in; then whether it can be read.
+CHARSETS = {
+    "utf-16-named-utf-8": ("utf-8", encoded(' encoding="utf-16"', "utf-8", character="é"), True),
+    "ucs-2-named-utf-8": ("UTF-8", encoded(' encoding="ISO-10646-UCS-2"', "utf-8", character="é"), True),
+    "unicode-named-utf-8": ('"utf-8"', encoded(' encoding="unicode"', "utf-8", character="é"), True),
+    "utf-16-named-ascii": ("us-ascii", encoded(' encoding="utf-16"', "ascii"), True),
+    "utf-16-named-latin-1": ("iso-8859-1", encoded(' encoding="utf-16"', "latin-1", character="é"), True),
+    "utf-16-named-utf-8-among-nulls": (
+        "utf-8", lambda m: b"\x00\r\n" + encoded(' encoding="utf-16"', "utf-8", character="é")(m) + b"\x00", True),
+    "utf-8-named-latin-1": ("iso-8859-1", encoded(' encoding="utf-8"', "latin-1", character="é"), True),
+    "latin-1-named-utf-8": ("utf-8", encoded(' encoding="iso-8859-1"', "utf-8", character="é"), True),
+    "utf-8-for-whatever-it-is": ("utf-8", encoded(' encoding="windows-1252"', "cp1252", character="€"), True),
+    "nothing-named": ("windows-1252", encoded("", "cp1252", character="€"), True),
+    "utf-16": ("utf-16", encoded(' encoding="utf-16"', "utf-16"), True),
+    "utf-16-named-nothing": ("utf-16le", encoded("", "utf-16-le"), True),
+    "utf-8-named-utf-16-which-it-is": ("utf-8", encoded(' encoding="utf-8"', "utf-16"), True),
+    "utf-16-which-it-is-not": ("utf-16", encoded(' encoding="utf-8"', "utf-8", character="é"), True),
+    "utf-16-twice-which-it-is-not": ("utf-16", encoded(' encoding="utf-16"', "utf-8"), False),
+    "utf-7": ("utf-7", encoded("", "ascii"), False),
+    "utf-7-named-utf-8": ("utf-7", encoded(' encoding="utf-8"', "ascii"), False),
+    "utf-7-in-utf-8": ("utf-8", encoded(' encoding="utf-7"', "ascii"), False),
+    "ebcdic": ("cp037", encoded(' encoding="utf-8"', "ascii"), False),
+    "unknown": ("x-mine", encoded(' encoding="utf-8"', "ascii"), False),
+    "not-in-it": ("utf-8", encoded(' encoding="utf-8"', "latin-1", character="é"), False),
+    "doctype": ("utf-8", doctype(""), False),
+    "doctype-utf-16": ("utf-8", DOCUMENT_TYPES["utf-16"], False),
+    "doctype-utf-7": ("utf-7", ENCODINGS["utf-7-doctype"], False),
+}
+
+
+@pytest.mark.parametrize(("charset", "made", "is_read"), CHARSETS.values(), ids=CHARSETS)
+@pytest_twisted.ensureDeferred
+async def test_the_charset_of_content_type_decides(kept, charset, made, is_read):
+    """RFC 7303, section 3; but for what the bytes can't be otherwise, and for encodings that could hide something."""
+    for path, message, status in PLACES:
+        outcome = await kept.send(path, made(message), content_type=(SOAP_IN + charset).encode())
+        expected = (status, None) if is_read else (400, "InvalidArgs")
+        assert (outcome.status, outcome.code, outcome.reached) == (*expected, ())
 
 
 @pytest.mark.parametrize("cut", CUTS)

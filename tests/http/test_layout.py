@@ -30,6 +30,13 @@ def test_every_beginning_of_one_is_not_whole(raw):
         assert layout(raw[:cut], request=True).end is None
 
 
+@pytest.mark.parametrize("length", [b"Content-Length: 2, 2", b"Content-Length : 2,02 ,\t2"])
+def test_lengths_that_agree_are_one(length):
+    raw = b"HTTP/1.1 200 OK\r\n" + length + b"\r\n\r\nhi"
+    found = layout(raw + b"more", request=False)
+    assert (found.end, found.content(raw)) == (len(raw), b"hi")
+
+
 def test_interim_answers_and_blank_lines_are_passed_over():
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
     raw = b"HTTP/1.1 100 Continue\r\n\r\n" + answer

@@ -121,6 +121,78 @@ def test_control_characters_go_no_further():
     assert head.headers[0] == (b"X", b"a b\tc")
 
 
+WHOLE, BYTES, TWO = (lambda d: [d]), bytes_of, (lambda d: [d[:30], d[30:]])
+
+
+@pytest.mark.parametrize("framing", [
+    b"Content-Length : 5\r\n\r\nhello", b"Content-Length\t \t:5\r\n\r\nhello",
+    b"Transfer-Encoding : chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("lenient", [False, True])
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 100 Continue\r\nX : interim\r\n\r\n", b"\r\n"])
+@pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
+def test_a_blank_before_a_colon_is_removed(framing, lenient, before, cut):
+    """RFC 9112 section 5.1: a recipient of an answer takes it away, whatever the field is."""
+    reader, events = read(cut(before + b"HTTP/1.1 200 OK\r\nServer : x : y\r\nX-A\t: b\r\nY: c :d\r\n" + framing),
+                          lenient=lenient)
+    assert events[0].headers[:3] == [(b"Server", b"x : y"), (b"X-A", b"b"), (b"Y", b"c :d")]
+    assert events[0].headers[3][0] in (b"Content-Length", b"Transfer-Encoding")
+    assert (body(events), reader.reusable) == (b"hello", True)
+
+
+@pytest.mark.parametrize("field", [b"Ser ver : x", b" : x", b"Server x", b"X(y) : z", b"X: y\r\n Z : folded"])
+def test_what_is_no_field_stays_none(field):
+    with pytest.raises(BadAnswer):
+        read([b"HTTP/1.1 200 OK\r\n" + field + b"\r\nContent-Length: 0\r\n\r\n"])
+
+
+@pytest.mark.parametrize("framing", [
+    b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", b"Content-Length: 5, 5\r\n\r\nhello",
+    b"content-length : 5\r\nContent-Length: 05 ,5,\t5\r\n\r\nhello",
+    b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello",
+    b"Transfer-Encoding : Identity\r\n\r\nhello", b"Transfer-Encoding: identity\r\n\r\nhello",
+    b"Transfer-Encoding: identity, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
+def test_lenient_takes_lengths_that_agree_and_a_coding_that_is_none(framing, cut):
+    data = b"HTTP/1.1 200 OK\r\nX: y\r\n" + framing
+    _, events = read(cut(data), eof=True, lenient=True)
+    assert body(events) == b"hello"
+    assert [name.lower() for name, _ in events[0].headers].count(b"content-length") <= 1
+    with pytest.raises(BadAnswer):
+        read(cut(data), eof=True)
+
+
+@pytest.mark.parametrize("framing", [
+    b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", b"Content-Length: 5, 6\r\n\r\nhello",
+    b"Content-Length: 5,\r\n\r\nhello", b"Content-Length: 5, x\r\n\r\nhello", b"Content-Length: -5, -5\r\n\r\nhello",
+    b"Transfer-Encoding: gzip\r\n\r\nhello", b"Transfer-Encoding: identity, gzip\r\n\r\nhello"])
+@pytest.mark.parametrize("lenient", [False, True])
+def test_lengths_that_do_not_agree_are_an_error_all_the_same(framing, lenient):
+    with pytest.raises(BadAnswer):
+        read([b"HTTP/1.1 200 OK\r\n" + framing], eof=True, lenient=lenient)
+
+
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+
+
+@pytest.mark.parametrize(("end", "closes"), [
+    (b"0\r\n", True), (b"0", True), (b"0\r", True), (b"0\r\n\r", True), (b"00\r\n", True), (b"0;a=b\r\n", True),
+    (b"0\r\nHTTP/1.1 200 OK\r\n\r\n", False), (b"0\r\n\x00\x00", False)])
+@pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
+def test_lenient_takes_a_last_chunk_without_its_final_line_break(end, closes, cut):
+    reader, events = read(cut(CHUNKS + end), eof=closes, lenient=True)
+    assert (body(events), events[-1], reader.reusable) == (b"hello", End(), False)
+    with pytest.raises(BadAnswer):
+        read(cut(CHUNKS + end), eof=closes)
+
+
+@pytest.mark.parametrize("end", [
+    b"", b"5\r\n", b"5", b"50\r\n", b"3\r\n\n0", b"1\r\n0", b"10\r\n\r\n\r\n", b"000", b"x"])
+@pytest.mark.parametrize("cut", [WHOLE, BYTES], ids=["whole", "bytes"])
+def test_lenient_does_not_take_part_of_an_answer_for_the_whole(end, cut):
+    with pytest.raises(BadAnswer):
+        read(cut(CHUNKS + end), eof=True, lenient=True)
+
+
 def test_interim_answers_are_passed_over():
     _, events = read([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nX: y\r\n\r\n" + LENGTH])
     assert events[0].status == 200

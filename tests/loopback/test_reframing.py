@@ -34,7 +34,7 @@ def counted(body):
 ODD = {
     "chunks": (b"POST " + PATH + b" HTTP/1.1\r\nHost: a\r\n", lambda body: chunked(body, 100)),
     "chunks of one byte": (b"POST " + PATH + b" HTTP/1.1\r\nHost: a\r\n", lambda body: chunked(body, 1)),
-    "a length with zeros": (b"\r\n\r\nPOST  " + PATH + b" HTTP/1.1\r\nHost:\r\n",
+    "a length with zeros": (b"\r\n\r\nPOST " + PATH + b" HTTP/1.1\r\nHost:\r\n",
                             lambda body: counted(body).replace(b": ", b": 000", 1)),
     "an absolute target": (b"POST http://other:1" + PATH + b"?a=b HTTP/1.1\r\nHost: a\r\n", counted),
     "HTTP/1.0": (b"POST " + PATH + b" HTTP/1.0\r\nConnection: keep-alive\r\nKeep-Alive: 5\r\n", counted),

@@ -1,5 +1,7 @@
 """`wsdgateway scan` against the virtual scanner, straight and through the gateway, and against other devices."""
 
+import base64
+import binascii
 import io
 import os
 
@@ -251,7 +253,8 @@ PAGE = multipart(IMAGE.getvalue())
 def plays(device):
     """A device that answers each operation with its answers in turn, the last one for ever; None hangs up.
 
-    An answer is a message, (status line, text), or a multipart. `bodies` are the requests by operation.
+    An answer is a message, (status line, text), (body, its type), or a multipart. `bodies` are the requests by
+    operation.
     """
 
     def script(**answers):
@@ -265,6 +268,8 @@ def plays(device):
             answer = listed.pop(0) if len(listed) > 1 else listed[0]
             if answer is None:
                 asked.abort()
+            elif isinstance(answer, tuple) and isinstance(answer[0], bytes):
+                asked.answer(answer[0], content_type=answer[1])
             elif isinstance(answer, tuple):
                 asked.answer(answer[1], answer[0].encode(), b"text/plain")
             elif answer.startswith(b"--b"):
@@ -286,6 +291,66 @@ async def test_a_scanner_that_tells_nothing_of_itself_is_asked_plainly(plays):
     assert "does not say what it offers" in ran.said
     [ticket] = device.bodies["CreateScanJob"]
     assert "Platen" in ticket and "MediaSides" not in ticket and "InputSize" not in ticket
+
+
+def related(*parts, start=None, glue=b"\r\n", end=b"--"):
+    """A multipart answer and its type; each part is a header and a content."""
+    body = b"".join((glue if number else b"") + b"--b\r\n" + head + b"\r\n\r\n" + content
+                    for number, (head, content) in enumerate(parts)) + glue + b"--b" + end
+    return body, b'multipart/related; type="application/xop+xml"; boundary="b"' + (
+        b'; start="<%b>"' % start if start else b"")
+
+
+XOP = b"Content-Type: application/xop+xml; charset=UTF-8\r\nContent-Id: <root>"
+JPEG = b"Content-Type: image/jpeg\r\nContent-Id: <image>"
+DATA = IMAGE.getvalue()
+BASE64 = base64.encodebytes(DATA).replace(b"\n", b"\r\n")
+QUOTED = binascii.b2a_qp(DATA, istext=False)
+ANSWERS = {
+    "last-delimiter-glued": related((XOP, b"<x/>"), (JPEG, DATA))[0].replace(b"\r\n--b--", b"--b--"),
+    "all-delimiters-glued": related((XOP, b"<x/>"), (JPEG, DATA), glue=b""),
+    "glued-and-a-line-behind": related((XOP, b"<x/>"), (JPEG, DATA), glue=b"", end=b"--\r\n"),
+    "no-line-behind": related((XOP, b"<x/>"), (JPEG, DATA)),
+    "root-behind": related((JPEG, DATA), (XOP, b"<x/>"), start=b"root"),
+    "root-between": related((b"Content-Type: text/xml\r\nContent-Id: <a>", b"<a/>"), (XOP, b"<x/>"), (JPEG, DATA),
+                            start=b"root"),
+    "start-nowhere": related((XOP, b"<x/>"), (JPEG, DATA), start=b"nowhere"),
+    "base64": related((XOP, b"<x/>"), (JPEG + b"\r\nContent-Transfer-Encoding: base64", BASE64)),
+    "quoted-printable": related((XOP, b"<x/>"), (JPEG + b"\r\nContent-Transfer-Encoding: Quoted-Printable", QUOTED)),
+    "root-in-base64": related(
+        (XOP + b"\r\nContent-Transfer-Encoding: base64", base64.b64encode(b"<x/>")), (JPEG, DATA)),
+    "in-three-parts": related((XOP, b"<x/>"), (JPEG, DATA), (JPEG, b"a thumbnail")),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("through", ["straight", "gateway"])
+@pytest_twisted.ensureDeferred
+async def test_multipart_bodies_of_all_kinds(plays, gateway, folder, answer, through):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[answer])
+    service = await gateway(device.url, scanner={"events": "off"}) if through == "gateway" else None
+    url = device.url if service is None else f"http://127.0.0.1:{service.port}/front-desk/scan"
+    ran = await scanned(url, "out.jpg")
+    assert (ran.status, ran.files) == (0, ["out.jpg"]), ran.error
+    assert (folder / "out.jpg").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(("content", "said"), [(BASE64[:-5] + b"=", "can't be read"), (b"", "holds no image")])
+@pytest_twisted.ensureDeferred
+async def test_a_base64_image_that_is_none_leaves_no_file(plays, folder, content, said):
+    device = plays(CreateScanJob=[created_job()], CancelJob=[b"<x/>"], RetrieveImage=[
+        related((XOP, b"<x/>"), (JPEG + b"\r\nContent-Transfer-Encoding: base64", content))])
+    ran = await scanned(device.url, "out.jpg")
+    assert (ran.status, there(folder)) == (FAILED, [])
+    assert said in str(ran.error)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_end_of_a_feeder_in_a_root_part_with_status_200_is_one(plays, folder):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[
+        related((XOP, b"<x/>"), (JPEG, DATA)), related((XOP, b"\0\r\n" + NO_IMAGES + b"\0"))])
+    ran = await scanned(device.url, "out.pdf", source="adf")
+    assert (ran.status, there(folder)) == (0, ["out.pdf"]), ran.error
 
 
 @pytest_twisted.ensureDeferred

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsdgateway.mtom.multipart import (
+    MAX_EPILOGUE,
     MAX_PART_HEAD,
     BadMultipart,
     Closed,
@@ -25,8 +26,8 @@ BODY = (b"preamble\r\n--boundary\r\nContent-Type: application/xop+xml\r\nContent
 def read(*pieces):
     reader = MultipartReader(b"boundary")
     heads, parts = [], []
-    for piece in pieces:
-        for event in reader.feed(piece):
+    for piece in (*pieces, None):
+        for event in reader.end() if piece is None else reader.feed(piece):
             if isinstance(event, PartBegin):
                 heads.append(event.head)
                 parts.append(b"")
@@ -77,6 +78,40 @@ def test_empty_parts_and_parts_without_headers():
 def test_bare_line_feeds_of_old_devices():
     _, heads, parts = read(b"--boundary\nA: b\n\nxy\n--boundary--\n")
     assert (heads, parts) == ([b"A: b"], [b"xy"])
+
+
+GLUED = (b"--boundary\r\nContent-Type: application/xop+xml\r\n\r\n<soap/>--boundary\r\nContent-Type: image/jpeg\r\n\r\n"
+         + IMAGE + b"--boundary--")
+
+
+@given(st.lists(st.integers(0, len(GLUED)), max_size=8), st.sampled_from([b"", b"\r\n", b"\n", b" \r\n\r\n"]))
+def test_delimiters_without_a_line_break_before_them(cuts, end):
+    """As a Xerox WorkCentre 3025 writes them."""
+    places = [0, *sorted(cuts), len(GLUED)]
+    reader, heads, parts = read(*(GLUED[a:b] for a, b in itertools.pairwise(places)), end)
+    assert reader.closed
+    assert heads[1] == b"Content-Type: image/jpeg"
+    assert parts == [b"<soap/>", IMAGE]
+
+
+@pytest.mark.parametrize("content", [
+    b"x--boundary--x", b"x--boundary--\r\nx", b"x--boundary", b"x--boundary\r\nx", b"x--boundary-", b"x--boundaryx",
+    b"x--boundary\r\nContent\r\n", b"x--boundary\r\nX-Content-Type: a/b\r\n\r\n",
+    b"x--boundary--" + b" " * (MAX_EPILOGUE + 1), b"--boundar", b"x--boundary--\0"])
+@pytest.mark.parametrize("cut", [lambda d: [d], lambda d: [d[i:i + 1] for i in range(len(d))]], ids=["whole", "bytes"])
+def test_anywhere_else_they_are_content(content, cut):
+    whole = b"--boundary\r\n\r\n" + content
+    reader, heads, parts = read(*cut(whole))
+    assert (reader.closed, heads) == (False, [b""])
+    assert content.startswith(parts[0])
+    reader, heads, parts = read(*cut(whole + b"\r\n--boundary--"))
+    assert (reader.closed, heads, parts) == (True, [b""], [content])
+
+
+def test_the_last_delimiter_needs_no_line_break_behind_it():
+    """As a Canon MG3040 writes it."""
+    reader, _, parts = read(BODY.removesuffix(b"\r\nepilogue"))
+    assert reader.closed and parts[1] == IMAGE
 
 
 def test_without_the_end_it_is_not_closed():

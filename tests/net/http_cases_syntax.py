@@ -30,8 +30,14 @@ LINES = [
     refuses("RFC 9112 2.2", "another protocol: TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32)),
     refuses("RFC 9112 2.2", "another protocol: HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     refuses("RFC 9112 2.2", "another protocol: an answer", b"HTTP/1.1 200 OK\r\n" + EMPTY),
-    takes("RFC 9112 3", "more than one blank in the request line (MAY)",
-          b"POST  " + PATH + b"  HTTP/1.1\r\n" + FIELDS + HELLO, b"hello"),
+    *(refuses("RFC 9112 3", f"{name} in the request line (MAY be taken)", request_line + FIELDS + HELLO)
+      for name, request_line in [
+          ("two blanks before the target", b"POST  " + PATH + b" HTTP/1.1\r\n"),
+          ("two blanks behind the target", b"POST " + PATH + b"  HTTP/1.1\r\n"),
+          ("many blanks", b"POST    " + PATH + b"     HTTP/1.1\r\n"),
+          ("a blank and a tab", b"POST \t" + PATH + b" HTTP/1.1\r\n"),
+          ("two blanks before an absolute target", b"POST  http://gateway" + PATH + b" HTTP/1.1\r\n"),
+          ("two blanks of HTTP/1.0", b"POST  " + PATH + b" HTTP/1.0\r\n")]),
     refuses("RFC 9112 3", "a tab in the request line", line(PATH, b"POST\t")),
     refuses("RFC 9112 3", "a blank after the request line", line(PATH, version=b"HTTP/1.1 ")),
     refuses("RFC 9112 3", "a blank in the target", line(b"/front-desk /scan")),

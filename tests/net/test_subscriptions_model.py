@@ -134,7 +134,7 @@ class Turn:
     """A notification of the device's."""
 
     client, peer = "192.0.2.20", "192.0.2.20:1"
-    gone, fault, tape, written = False, None, None, 0
+    gone, fault, tape, written, content_type = False, None, None, 0, b"application/soap+xml"
 
     def __init__(self, body):
         self.request, self.body, self.status = self, body, None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from wsdgateway.soap.envelope import write
 from wsdgateway.soap.parsing import MAX_DEPTH, MAX_NAMESPACES, Malformed, escape, parse, text_of
 
 
@@ -55,7 +56,8 @@ def test_namespaces_are_bounded():
             parse(declaring(MAX_NAMESPACES + 1).encode(encoding))
 
 
-@pytest.mark.parametrize("encoding", ["utf-7", "utf-16", "ISO-2022-JP", "hz", "cp037", "UCS-4", "x" * 100, ""])
+@pytest.mark.parametrize(
+    "encoding", ["utf-7", "utf-16", "UTF-16LE", "ISO-2022-JP", "hz", "cp037", "UCS-4", "x" * 100, ""])
 def test_encodings_that_could_hide_something_are_refused(encoding):
     with pytest.raises(Malformed, match="encoding"):
         parse(f"<?xml version='1.0' encoding='{encoding}'?><a/>".encode())
@@ -64,6 +66,30 @@ def test_encodings_that_could_hide_something_are_refused(encoding):
 @pytest.mark.parametrize("encoding", ["ISO-8859-15", "latin1", "windows-1252", "Shift_JIS", "GB18030", "US-ASCII"])
 def test_other_encodings_are_read(encoding):
     assert parse(f"<?xml version='1.0' encoding='{encoding}'?><a>b</a>".encode()).text == "b"
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    (b"", b"\x00"), (b"\x00", b""), (b"\r\n", b"\r\n"), (b"\xef\xbb\xbf\r\n", b"\xef\xbb\xbf"),
+    (b"\x00 \t\r\n\xef\xbb\xbf\xef\xbb\xbf", b"\x00\x00\r\n")])
+@pytest.mark.parametrize("prolog", [b"", b"<?xml version='1.0' encoding='utf-8'?>", b"<?xml version='1.0'?>\r\n"])
+def test_bytes_around_a_document_are_skipped(before, after, prolog):
+    assert parse(before + prolog + "<a>é</a>".encode() + after).text == "é"
+
+
+@pytest.mark.parametrize("data", [b"\x00x<a/>", b"<a/>\x00x", b"<a/>\x00<b/>", b"<\x00a/>", b"<a>\x00</a>\x00"])
+def test_bytes_that_are_not_skipped(data):
+    with pytest.raises(Malformed, match="not well-formed"):
+        parse(data)
+
+
+@pytest.mark.parametrize(("declared", "codec", "charset"), [
+    ("utf-16", "utf-8", "utf-8"), ("utf-16", "latin-1", "iso-8859-1"), ("utf-8", "latin-1", "iso-8859-1"),
+    ("iso-8859-1", "utf-8", "utf-8"), ("iso-8859-1", "latin-1", "utf-8"), ("ascii", "utf-8", "utf-8"),
+    ("utf-8", "utf-16", "utf-8"), ("utf-8", "utf-8", "utf-16"), ("utf-8", "utf-8-sig", "iso-8859-1")])
+def test_the_charset_decides_unless_the_bytes_say_that_it_can_not_be(declared, codec, charset):
+    root = parse(f"<?xml version='1.0' encoding='{declared}'?><a>é</a>".encode(codec), charset)
+    assert root.text == "é"
+    assert parse(write(root)).text == "é"
 
 
 def test_depth_is_bounded():

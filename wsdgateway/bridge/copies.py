@@ -9,6 +9,7 @@ import re
 import attrs
 
 from wsdgateway.bridge.decisions import Answer
+from wsdgateway.http.messages import charset_of
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.parsing import Malformed, escape
 
@@ -58,7 +59,7 @@ def prepare(envelope: Envelope, body: bytes, content_type: bytes) -> Copy | None
 def _is_right(copy: Copy, envelope: Envelope) -> bool:
     """Whether what is put into the gaps is read as what it is meant to be."""
     try:
-        filled = read(copy.fill(*_PROBE))
+        filled = read(copy.fill(*_PROBE), charset_of(copy.content_type))
     except Malformed:
         return False
     relates_to, message_id = _PROBE

@@ -7,11 +7,11 @@ A `Question` leads to an `Answer`, a `Refuse`, a `Forward` or a `Join`; what cam
 import attrs
 
 from wsdgateway.bridge.sharing import Read
-from wsdgateway.http.messages import Headers
+from wsdgateway.http.messages import Headers, charset_of
 from wsdgateway.scan.jobelements import JobElementsRequest
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope
-from wsdgateway.soap.faults import Fault
+from wsdgateway.soap.faults import Fault, fault_in
 
 # How often one request goes to the device because its answer was overtaken by newer knowledge.
 MAX_ASKS = 4
@@ -99,6 +99,16 @@ class Reply:
     body: bytes
     reason: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def charset(self) -> str | None:
+        """The charset that its Content-Type names."""
+        return charset_of(self.content_type)
+
+    @property
+    def fault(self) -> str | None:
+        """The name of the fault that it holds, with whatever status; None where it holds none."""
+        return fault_in(self.body, self.charset)
 
 
 @attrs.frozen(eq=False)

@@ -27,10 +27,10 @@ class Notification:
     envelope: Envelope
 
 
-def read_notification(data: bytes) -> Notification | Rejected:
-    """The notification in a message, or why it is refused."""
+def read_notification(data: bytes, charset: str | None = None) -> Notification | Rejected:
+    """The notification in a message whose Content-Type names that charset, or why it is refused."""
     try:
-        envelope = read(data)
+        envelope = read(data, charset)
     except Malformed as error:
         return Rejected(unreadable("notification", error), error.message_id)
     fault = not_understood(envelope)

@@ -13,7 +13,7 @@ from wsdgateway.bridge.kept import KeptAnswers
 from wsdgateway.bridge.outcomes import Outcomes
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.quotas import Quotas
-from wsdgateway.bridge.resends import fault_in, is_success
+from wsdgateway.bridge.resends import is_success
 from wsdgateway.bridge.sharing import Subject
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
@@ -106,7 +106,7 @@ class Learning:
         if not forward.learns:
             return True
         try:
-            envelope = read(reply.body)
+            envelope = read(reply.body, reply.charset)
         except Malformed:
             envelope = None
         if operation is GET_JOB_ELEMENTS and job_id is not None:
@@ -198,4 +198,4 @@ def _job_id(forward: Forward) -> str | None:
 
 def _is_over(reply: Reply) -> bool:
     """Whether a refusal says that there is no such job any more, or nothing of it to come."""
-    return reply.status == 404 or fault_in(reply) in _NO_MORE
+    return reply.status == 404 or reply.fault in _NO_MORE

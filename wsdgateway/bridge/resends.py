@@ -67,14 +67,6 @@ def is_success(reply: Reply) -> bool:
     if reply.status != 200:
         return False
     try:
-        return fault_of(read(reply.body)) is None
+        return fault_of(read(reply.body, reply.charset)) is None
     except Malformed:
         return False
-
-
-def fault_in(reply: Reply) -> str | None:
-    """The name of the fault in a device's answer, if there is one."""
-    try:
-        return fault_of(read(reply.body))
-    except Malformed:
-        return None

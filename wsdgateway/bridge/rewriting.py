@@ -14,6 +14,7 @@ from wsdgateway.bridge.decisions import Refuse
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import replace_token
 from wsdgateway.soap.addressing import ANONYMOUS
+from wsdgateway.soap.encodings import bare
 from wsdgateway.soap.envelope import Envelope, read, write
 from wsdgateway.soap.faults import invalid_args
 from wsdgateway.soap.namespaces import WSA, WSA_2005_08
@@ -66,10 +67,12 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
               endpoints: tuple[str, str | None] | None = None, token: str | None = None) -> bytes:
     """The request as it goes to the device at that address; with another DestinationToken, if one is given.
 
+    White space and NUL around the document stay behind, since many XML readers stumble over them.
+
     `endpoints` are the stand-in's endpoint address and the device's own, None where the device does not tell it.
     """
     if envelope.header is None:
-        return raw
+        return bare(raw)
     changed = False
     for header in envelope.header.iterchildren(tag=etree.Element):
         if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
@@ -83,7 +86,7 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
     if token is not None and envelope.body is not None:
         replace_token(envelope.body, token)
         changed = True
-    return write(envelope.root) if changed else raw
+    return write(envelope.root) if changed else bare(raw)
 
 
 def contradiction(envelope: Envelope) -> Refuse | None:
@@ -99,10 +102,13 @@ def contradiction(envelope: Envelope) -> Refuse | None:
     return None
 
 
-def related(body: bytes, message_id: str | None) -> bytes:
-    """Another client's SOAP answer made one to this client: RelatesTo names its own request."""
+def related(body: bytes, message_id: str | None, charset: str | None = None) -> bytes:
+    """Another client's SOAP answer made one to this client: RelatesTo names its own request.
+
+    `charset` is what its Content-Type names.
+    """
     try:
-        envelope = read(body)
+        envelope = read(body, charset)
     except Malformed:
         return body
     header = None if envelope.header is None else envelope.header.find(f"{{{WSA}}}RelatesTo")

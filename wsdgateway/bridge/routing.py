@@ -72,16 +72,17 @@ class DeviceRequest:
 
 
 def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes, subscription: str | None = None,
-          fields: Headers = NO_FIELDS) -> Question | EventingRequest | DeviceRequest | Rejected:
+          fields: Headers = NO_FIELDS,
+          charset: str | None = None) -> Question | EventingRequest | DeviceRequest | Rejected:
     """The question in a request's body, or why there is none to ask.
 
     `subscription` is what the path names at a subscription's address. It counts only where the message has no
     wse:Identifier, since clients in the field send everything to the first address that they were given.
-    `fields` are those of its head.
+    `fields` are those of its head, `charset` is what its Content-Type names.
     A message that is ours to answer is refused if it must be understood and can't be.
     """
     try:
-        envelope = _envelope(raw, endpoint)
+        envelope = _envelope(raw, endpoint, charset)
     except Malformed as error:
         return Rejected(unreadable("request", error), error.message_id)
     routed = _routed(envelope, raw, endpoint, client, host, subscription, fields)
@@ -104,9 +105,9 @@ def asked_for(question: Question | EventingRequest | DeviceRequest) -> tuple[str
     return (question.operation.name,) if promised is None else (question.operation.name, promised.name)
 
 
-def _envelope(raw: bytes, endpoint: Endpoint) -> Envelope:
+def _envelope(raw: bytes, endpoint: Endpoint, charset: str | None) -> Envelope:
     """The message, by the WS-Addressing that it speaks. Raises `Malformed`."""
-    envelope = read(raw)
+    envelope = read(raw, charset)
     if envelope.action is None and endpoint is Endpoint.DEVICE:
         newer = readdressed(envelope, WSA_2005_08)
         if newer.action is not None and discovery_request(newer.action):

@@ -215,7 +215,8 @@ class BridgedScanner:
             return Refuse(outcome.fault)
         if question.operation is CREATE_SCAN_JOB:
             return Pass(outcome)
-        return Pass(attrs.evolve(outcome, body=related(outcome.body, question.envelope.message_id)))
+        return Pass(attrs.evolve(outcome, body=related(
+            outcome.body, question.envelope.message_id, outcome.charset)))
 
     def _asks_after(self, forward: Forward) -> int:
         """How many asks count for a client that waited for another's outdated answer.

@@ -19,6 +19,7 @@ from wsdgateway.cli.imagebody import read_image
 from wsdgateway.cli.outcomes import FAILED, UNREACHABLE, WRONG, ScanError, plain
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.securing import BY_THE_SYSTEM, Judgement
+from wsdgateway.http.messages import charset_of
 from wsdgateway.mtom.multipart import boundary_of
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters, write_scan_ticket
 from wsdgateway.scan.jobelements import read_response, write_status_request
@@ -71,6 +72,10 @@ def refusal_of(envelope: Envelope) -> Refusal | None:
     return None if fault is None else Refusal(fault or "a fault", reason_of(envelope))
 
 
+def _content_type(response: HTTPResponse) -> bytes:
+    return (response.getheader("Content-Type") or "").encode("latin-1")
+
+
 class ScanService:
     """The scan service at a URL. What it can't be asked raises `ScanError`, what it refuses `Refusal`."""
 
@@ -120,11 +125,11 @@ class ScanService:
         self.hang_up()
         self._transfer = self._connect()
         response = self._post(self._transfer, "RetrieveImage", write_retrieve(job, document), JOB_TIMEOUT, FAILED)
-        boundary = boundary_of((response.getheader("Content-Type") or "").encode("latin-1"))
-        if boundary is None:
+        content_type = _content_type(response)
+        if boundary_of(content_type) is None:
             self._envelope(response, time.monotonic() + JOB_TIMEOUT)
             raise ScanError("The scanner's answer to RetrieveImage holds no image")
-        size, root = read_image(response, boundary, write)
+        size, root = read_image(response, content_type, write)
         if not size:
             refusal = None
             try:
@@ -194,7 +199,7 @@ class ScanService:
         try:
             while len(answer) <= MAX_ANSWER and time.monotonic() < end and (piece := response.read1(PIECE)):
                 answer += piece
-            envelope = read(bytes(answer))
+            envelope = read(bytes(answer), charset_of(_content_type(response)))
         except (Malformed, OSError, HTTPException):
             if response.status >= 400:
                 hint = "; is this the address of a scan service?" if response.status in (404, 405) else ""

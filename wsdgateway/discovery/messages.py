@@ -75,9 +75,12 @@ class Message:
     content: Probe | Resolve | tuple[TargetService, ...]
 
 
-def read_addressed(data: bytes) -> Envelope:
-    """An envelope by either of the WS-Addressing versions that discovery uses. Raises `Malformed`."""
-    envelope = read(data)
+def read_addressed(data: bytes, charset: str | None = None) -> Envelope:
+    """An envelope by either of the WS-Addressing versions that discovery uses. Raises `Malformed`.
+
+    `charset` is what its Content-Type names; a datagram has none.
+    """
+    envelope = read(data, charset)
     newer = readdressed(envelope, WSA_2005_08) if envelope.action is None else envelope
     return envelope if newer.action is None else newer
 

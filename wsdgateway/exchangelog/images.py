@@ -15,7 +15,16 @@ from wsdgateway.exchangelog.masking import looks_like_xml
 from wsdgateway.http.layout import layout
 from wsdgateway.http.messages import first, media_type
 from wsdgateway.http.responses import BadAnswer, Data, Head, ResponseReader
-from wsdgateway.mtom.multipart import BadMultipart, Closed, MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+from wsdgateway.mtom.multipart import (
+    BadMultipart,
+    Closed,
+    Event,
+    MultipartReader,
+    PartBegin,
+    PartData,
+    PartEnd,
+    boundary_of,
+)
 
 MAX_LOOKED_AT = 65536  # of an image, for its size in pixels
 MAX_BLANK = 4096  # of white space, which may stand before an XML document
@@ -176,7 +185,10 @@ class Sieve:
             assert self._measure is not None
             self._measure.see(data)
             return
-        for event in self._parts.feed(data):
+        self._see(self._parts.feed(data))
+
+    def _see(self, events: list[Event]) -> None:
+        for event in events:
             if isinstance(event, PartBegin):
                 self._number += 1
                 self._keep(self._delimiter + b"\r\n" + event.head + b"\r\n\r\n")
@@ -207,6 +219,8 @@ class Sieve:
         reader, self._reader = self._reader, None
         if reader is None or not self._images:
             return
+        if self._parts is not None and readable:
+            self._see(self._parts.end())
         try:
             reader.eof()
             whole = readable and (self._parts is None or self._parts.closed)

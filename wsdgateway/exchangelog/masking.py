@@ -13,6 +13,7 @@ import attrs
 
 from wsdgateway.http.layout import layout
 from wsdgateway.mtom.multipart import boundary_of
+from wsdgateway.soap.encodings import span
 
 SECRETS = frozenset(("JobToken", "DestinationToken", "Password"))
 NAMES = frozenset(("JobOriginatingUserName", "JobName", "ClientDisplayName"))
@@ -188,14 +189,17 @@ class Masks:
         return ranges
 
     def _find_in(self, body: bytes, start: int, end: int) -> Ranges:
-        document = body[start:end].rstrip(b"\r\n")
+        first, last = span(body[start:end])
+        document = body[start + first:start + last].rstrip(b"\r\n")
+        start += first + len(document) - len(document.lstrip())  # before an XML declaration nothing may stand
+        document = document.lstrip()
         if self._quick.search(document) is None and (_is_plain(document) or not looks_like_xml(document)):
             return []
-        skipped = len(document) - len(document.lstrip())  # before an XML declaration nothing may stand
         if not looks_like_xml(document):
             return _from_first_name(body[:end], start, self._names, not self.secrets)
-        ranges = _Finder(self._names, not self.secrets).find(document[skipped:])
-        return [(first + start + skipped, last + start + skipped) for first, last in sorted(ranges)]
+        ranges = _Finder(self._names, not self.secrets).find(document)
+        return [(begin + start, stop + start) for begin, stop in sorted(ranges)]
+
 
 def _cover_pieces(masked: bytearray, pieces: tuple[tuple[int, int], ...], ranges: Ranges) -> None:
     """Cover ranges of the content, which lies in pieces; both are in order, and each is looked at once."""

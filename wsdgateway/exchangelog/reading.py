@@ -55,7 +55,8 @@ class WireMessage:
         heads: list[bytes] = []
         contents: list[bytearray] = []
         try:
-            for event in MultipartReader(boundary).feed(self.content):
+            reader = MultipartReader(boundary)
+            for event in (*reader.feed(self.content), *reader.end()):
                 if isinstance(event, PartBegin):
                     heads.append(event.head)
                     contents.append(bytearray())

@@ -9,7 +9,7 @@ import attrs
 
 # Two line breaks; of old devices a lone CR counts as one, too.
 _HEAD_END = re.compile(rb"(?>\r\n|\n|\r(?!\Z)){2}")
-_LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*0*(\d{1,15})[ \t]*\r?$")
+_LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*0*(\d{1,15})(?:[ \t]*,[ \t]*0*\1)*[ \t]*\r?$")
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding[ \t]*:.*chunked[ \t]*\r?$")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1\d\d")
 _SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,15}")

@@ -49,13 +49,30 @@ def end_to_end(headers: Headers, drop: frozenset[bytes] = frozenset()) -> Header
     return kept
 
 
-_CHARSET = re.compile(rb"""charset[ \t]?=[ \t]?"?([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
+_PARAMETER = re.compile(rb"""[;\s]([^=;\s"]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*+"|[^;\s]*+)""")
+_CHARSET = re.compile(rb"""["']?([A-Za-z0-9._:-]{1,40})["']?""")
+
+
+def _charset(value: bytes) -> bytes | None:
+    """The charset of a Content-Type; what stands in another parameter's quotes is none."""
+    for name, given in _PARAMETER.findall(value):
+        if name.lower() == b"charset":
+            found = _CHARSET.fullmatch(given)
+            return None if found is None else found[1]
+    return None
 
 
 def plain_type(value: bytes) -> bytes:
     """A Content-Type with nothing but its charset, written anew: none that names an action, RFC 3902 section 2."""
-    charset = _CHARSET.search(value.partition(b";")[2])
-    return media_type(value) + (b"; charset=" + charset[1] if charset else b"")
+    charset = _charset(value)
+    return media_type(value) + (b"; charset=" + charset if charset else b"")
+
+
+@lru_cache(maxsize=64)
+def charset_of(value: bytes | None) -> str | None:
+    """The charset of a Content-Type, in lower case; None where it names none. RFC 9110 section 8.3.2."""
+    found = _charset(value or b"")
+    return None if found is None else found.decode("ascii").lower()
 
 
 def actionless(headers: Headers) -> Headers:

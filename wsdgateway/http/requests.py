@@ -2,7 +2,8 @@
 
 RFC 9112. llhttp parses strictly; what it lets through and this program must refuse (missing or
 repeated Host, two Transfer-Encoding fields, chunked in HTTP/1.0, HTTP/0.9, unbounded header
-blocks) is refused here. After a refusal, a close or an ignored upgrade nothing more is read.
+blocks, more than single blanks in the request line) is refused here. After a refusal, a close or
+an ignored upgrade nothing more is read.
 """
 
 import re
@@ -12,6 +13,7 @@ import attrs
 import httptools
 
 from wsdgateway.http.messages import Headers
+from wsdgateway.http.requestlines import RequestLines
 
 MAX_HEADER_BLOCK = 16384
 MAX_HEADERS = 100
@@ -81,6 +83,7 @@ class RequestReader:
         self._refusal: Refusal | None = None
         self._raw = 0
         self._unseen = 0  # bytes fed since the head or the last piece of the body; httptools copies a line as it grows
+        self._line = RequestLines()
         self._ignoring_upgrade = False
         self.finished = False
         self.reading = False
@@ -88,6 +91,7 @@ class RequestReader:
 
     def _forget(self) -> None:
         self._url = b""
+        self._chunked = False
         self._headers: Headers = []
         self._in_head = True
         self._block = 0
@@ -99,8 +103,11 @@ class RequestReader:
             return []
         self._raw += len(data)
         self._unseen += len(data)
+        self._line.feed(data, self.reading, self._in_head)
         self._consume(data)
-        if self.reading and not self.finished:
+        if not self.reading:
+            self._line.clear()
+        elif not self.finished:
             self._check_bounds()
         events, self._events = self._events, []
         return events
@@ -150,6 +157,8 @@ class RequestReader:
             raise _Refused(Refusal(400, "Data after the last request."))
         self.reading = True
         if not self._ignoring_upgrade:
+            if self._line.ended:
+                self._line.begin_behind()
             self._forget()
 
     def on_url(self, url: bytes) -> None:
@@ -185,6 +194,8 @@ class RequestReader:
             self._fail(505 if version == "2.0" else 400, f"HTTP/{version} is not spoken here.")
         self._http10 = version == "1.0"
         self._method = self._parser.get_method()
+        if not self._line.is_plain():
+            self._fail(400, "The parts of a request line are parted by one blank each.")
         self._keep_alive = self._parser.should_keep_alive()
         expects = False
         content_type: bytes | None = None
@@ -252,6 +263,7 @@ class RequestReader:
             self._fail(400, "A request carries at most one Transfer-Encoding field.")
         if self._http10:
             self._fail(400, "HTTP/1.0 has no Transfer-Encoding.")
+        self._chunked = True
         names = [coding.strip() for coding in codings[0].lower().split(b",")]
         if names[-1] != b"chunked" or names.count(b"chunked") > 1:
             self._fail(400, "The length of the body can't be told: the last transfer coding is not chunked.")
@@ -260,6 +272,7 @@ class RequestReader:
 
     def on_body(self, data: bytes) -> None:
         self._unseen = 0
+        self._line.body += len(data)
         if len(self._body) + len(data) > self._max_body:
             self._too_large()
         if not self._body:
@@ -275,6 +288,7 @@ class RequestReader:
         # A close among the trailers counts too, since llhttp reads nothing after it.
         keep_alive = self._keep_alive and not self._ignoring_upgrade and self._parser.should_keep_alive()
         self.reading = False
+        self._line.ended, self._line.chunked = True, self._chunked
         self.finished = not keep_alive
         self._events.append(Request(
             self._method, self._path, self._headers, bytes(self._body), self._http10, keep_alive, self._host,

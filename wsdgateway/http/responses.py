@@ -1,12 +1,16 @@
 """The client's side of HTTP/1.1: a device's answer from its bytes.
 
 RFC 9112 section 6: a body ends with its length, its last chunk, or the connection. Interim
-answers (1xx) are passed over. `lenient` switches on llhttp's tolerance for old devices.
+answers (1xx) are passed over. `lenient` switches on llhttp's tolerance for old devices, and that of `heads`; a last
+chunk without its final line break then ends an answer, too, if the connection closes, or something else follows.
 """
+
+import re
 
 import attrs
 import httptools
 
+from wsdgateway.http.heads import Heads, is_clean
 from wsdgateway.http.messages import Headers
 
 MAX_HEADER_BLOCK = 65536
@@ -48,6 +52,8 @@ class End:
 
 Event = Head | Data | End
 
+_LAST_CHUNK = re.compile(rb"\n0\r?\Z")
+
 _LENIENT = {
     "lenient_headers": True,
     "lenient_chunked_length": True,
@@ -79,6 +85,10 @@ class ResponseReader:
         self._interim = 0
         self._left: int | None = None
         self._head: Head | None = None
+        self._heads: Heads | None = None  # None before the first bytes, and where nothing has to be done to them
+        self._tail = b""  # the last bytes of the connection
+        self._in_chunk_head = False  # a chunk's size was read, and nothing of its content
+        self._is_over = False
         self.started = False
         self.ended = False
 
@@ -87,21 +97,18 @@ class ResponseReader:
 
         Bytes after the end do no harm to the answer, but the connection is not used again.
         """
-        self.started = True
+        if not self.started:
+            self.started = True
+            self._heads = None if not self._lenient and is_clean(data) else Heads(self._lenient)
         if self.ended:
             self._surplus = True
             return []
         if self._left is not None:
             return self._feed_counted(data)
         self._unseen += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            raise BadAnswer("the device switched protocols unasked") from None
-        except httptools.HttpParserError as error:
-            if not self.ended:
-                raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
-            self._surplus = True
+        self._parse(data if self._heads is None or self._heads.passed else self._heads.feed(data))
+        if self._lenient:
+            self._tail = (self._tail + data)[-3:]
         if self._head is not None and self._head.status in _BODILESS and not self.ended:
             self._surplus = self.ended = True  # it speaks of a body, and llhttp waits for that
             self._events.append(End())
@@ -113,6 +120,19 @@ class ResponseReader:
         elif self._head is not None and self._head.length is not None:
             self._left = self._head.length - sum(len(event.data) for event in events if isinstance(event, Data))
         return events
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            raise BadAnswer("the device switched protocols unasked") from None
+        except httptools.HttpParserError as error:
+            if not self.ended:
+                if not (self._lenient and self._in_chunk_head):
+                    raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
+                # A chunk that something else follows than content, whatever it is, is the last one.
+                self.on_message_complete()
+            self._surplus = True
 
     def _feed_counted(self, data: bytes) -> list[Event]:
         assert self._left is not None
@@ -130,10 +150,26 @@ class ResponseReader:
         """The device closed the connection. Raises `BadAnswer` unless that ends the answer."""
         if self.ended:
             return []
-        if self._head is not None and not self._head.framed:
+        if self._lenient:
+            self._complete()
+        events, self._events = self._events, []
+        if not self.ended and self._head is not None and not self._head.framed:
             self.ended = True
-            return [End()]
+            events.append(End())
+        if self.ended:
+            return events
         raise BadAnswer("the device broke off its answer" if self.started else "the device closed without an answer")
+
+    def _complete(self) -> None:
+        """Take it for whole if nothing is missing but line breaks: of the head, or of the last chunk."""
+        self._is_over = True
+        try:
+            self._parse(b"" if self._heads is None else self._heads.flush())
+            if self._head is not None and (self._in_chunk_head or _LAST_CHUNK.search(self._tail)):
+                self._parse((b"\n" if self._tail.endswith(b"\r") else b"") + b"\r\n\r\n")
+        except BadAnswer:
+            pass  # it is broken off
+        self._surplus = True
 
     @property
     def reusable(self) -> bool:
@@ -193,7 +229,16 @@ class ResponseReader:
         self._unseen = 0
         self._events.append(self._head)
 
+    def on_chunk_header(self) -> None:
+        self._in_chunk_head = True
+
+    def on_chunk_complete(self) -> None:
+        self._in_chunk_head = False
+
     def on_body(self, data: bytes) -> None:
+        self._in_chunk_head = False
+        if self._is_over:
+            raise BadAnswer("the device broke off in a chunk")
         if self._head is None:
             raise BadAnswer("an interim answer with a body")
         if self._head.status in _BODILESS:

@@ -2,6 +2,9 @@
 
 RFC 2046 section 5.1 and RFC 2387. Parts are handed out as views of the bytes that were fed;
 only what may be the beginning of a delimiter is held back, at most `MAX_PART_HEAD` bytes.
+
+A Xerox WorkCentre 3025 writes its delimiters without the line break that belongs before them. Such a one counts where a
+MIME header follows it, and, with its closing dashes, where the body ends behind it: anywhere else it is content.
 """
 
 import re
@@ -10,10 +13,15 @@ import attrs
 
 MAX_BOUNDARY = 70  # RFC 2046 section 5.1.1
 MAX_PART_HEAD = 16384
+MAX_EPILOGUE = 256  # white space behind a closing delimiter without a line break before it
 LARGE = 4096
 
 _BOUNDARY = re.compile(rb';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+_LINE_END = re.compile(rb"[ \t]{0,64}\r?\n")
+_LINE_END_BEGUN = re.compile(rb"[ \t]{0,64}\r?")
+_FIELD = b"content-"  # how a MIME header begins
+_LAST = re.compile(rb"--[ \t\r\n]{0,%d}" % MAX_EPILOGUE)
 
 
 class BadMultipart(Exception):
@@ -64,6 +72,7 @@ class MultipartReader:
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"--" + boundary
         self._held = b"\r\n"  # so that a delimiter at the very beginning stands after a line break
+        self._undecided: int | None = None
         self._state = self._preamble
         self._at_start = True
         self.closed = False
@@ -77,10 +86,19 @@ class MultipartReader:
             return events
         data = self._held + data if self._held else data
         self._held = b""
+        self._undecided = None
         position: int | None = 0
         while position is not None and not self.closed:
             position = self._state(data, position, events)
         return events
+
+    def end(self) -> list[Event]:
+        """The body is over. Without this a closing delimiter that has no line break before it is not told from content.
+        """
+        if self.closed or self._undecided is None or not _LAST.fullmatch(self._held, len(self._delimiter)):
+            return []
+        self.closed = True
+        return [PartEnd(), Closed()]
 
     @property
     def _inside(self) -> bool:
@@ -100,16 +118,38 @@ class MultipartReader:
         self._held = data[start:]
 
     def _find(self, data: bytes, start: int) -> tuple[int, int] | None:
-        """Where the line break before a delimiter starts, and where the delimiter ends."""
+        """Where the line break before a delimiter starts, and where the delimiter ends.
+
+        None, too, where one has no line break before it and what follows does not tell yet: `_undecided` is its place.
+        """
         found = data.find(self._delimiter, start)
         while found >= 0:
+            end = found + len(self._delimiter)
             if found > start and data[found - 1:found] == b"\n":
                 before = found - 1
                 if before > start and data[before - 1:before] == b"\r":
                     before -= 1
-                return before, found + len(self._delimiter)
+                return before, end
+            if self._inside:
+                counts = self._counts(data, end)
+                if counts:
+                    return found, end
+                if counts is None:
+                    self._undecided = found
+                    return None
             found = data.find(self._delimiter, found + 1)
         return None
+
+    def _counts(self, data: bytes, end: int) -> bool | None:
+        """Whether a delimiter that ends there and has no line break before it is one; None: more of the body tells."""
+        if _LAST.fullmatch(data, end) or data[end:] == b"-":
+            return None
+        line = _LINE_END.match(data, end)
+        if line is None:
+            return None if _LINE_END_BEGUN.fullmatch(data, end) else False
+        field = data[line.end():line.end() + len(_FIELD)].lower()
+        return True if field == _FIELD else None if _FIELD.startswith(field) and line.end() + len(field) == len(
+            data) else False
 
     def _safe_end(self, data: bytes, start: int) -> int:
         """How far the bytes can't be part of a delimiter that is still to come."""
@@ -162,7 +202,7 @@ class MultipartReader:
                 events.append(PartData(memoryview(data)[start + skip:found[0]]))
             events.append(PartEnd())
             return self._delimiter_line(data, found[1])
-        safe = self._safe_end(data, start)
+        safe = self._safe_end(data, start) if self._undecided is None else self._undecided
         if safe > start + skip:
             events.append(PartData(memoryview(data)[start + skip:safe]))
             self._at_start = False

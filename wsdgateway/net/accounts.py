@@ -12,13 +12,13 @@ from wsdgateway.exchangelog.entry import EVENT, OWN, Entry
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import EVENT as EVENT_SIDE
 from wsdgateway.exchangelog.tape import Tape
-from wsdgateway.metrics import DEVICE, JOBS, RATE, RULE, Metrics
+from wsdgateway.metrics import JOBS, RATE, RULE, Metrics
 from wsdgateway.net.seldom import Seldom
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.jobs import job_id_of, people_of, read_created
 from wsdgateway.scan.operations import CREATE_SCAN_JOB
 from wsdgateway.soap.envelope import Envelope, read
-from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.faults import fault_in
 from wsdgateway.soap.parsing import Malformed
 
 _WHY = {RULE: "[[allow]] does not let it do that", RATE: "it asks more often than [limits] client_requests",
@@ -71,9 +71,6 @@ class Accounts:
     def _add(self, turn: Turn, operation: str, source: str, elapsed: float, envelope: Envelope | None,
              job_id: str | None) -> None:
         status = None if turn.gone else turn.status
-        fault = turn.fault
-        if status is not None and fault is None and (status >= 400 or (source == DEVICE and b"Fault" in turn.body)):
-            fault = _fault(turn.body)
         action = message_id = user = job_name = None
         body = turn.request.body
         if envelope is not None:
@@ -87,7 +84,7 @@ class Accounts:
         # As Entry(...) does it, without its Python: a microsecond of the thirty that a status read takes.
         self._log.add(tuple.__new__(Entry, (
             self._wall() - elapsed, self._scanner, turn.peer, operation, action, message_id, job_id, source, status,
-            fault, len(body), turn.written, elapsed, None, user, job_name)), body, turn.body, turn.tape)
+            turn.fault, len(body), turn.written, elapsed, None, user, job_name)), body, turn.body, turn.tape)
 
     def own(self, operation: str, started: float, request: bytes, status: int | None, answer: bytes,
             tape: Tape | None) -> None:
@@ -100,15 +97,7 @@ class Accounts:
         action, message_id, body = (None, None, None) if asked is None else (asked.action, asked.message_id, asked.body)
         self._log.add(Entry(
             self._wall() - elapsed, self._scanner, None, operation, action, message_id, job_id_of(body), OWN, status,
-            _fault(answer) if status is not None and (status >= 400 or b"Fault" in answer) else None, len(request),
-            len(answer), elapsed), request, answer, tape)
-
-
-def _fault(body: bytes) -> str | None:
-    try:
-        return fault_of(read(body)) if body else None
-    except Malformed:
-        return None
+            None if status is None else fault_in(answer), len(request), len(answer), elapsed), request, answer, tape)
 
 
 def _created(body: bytes) -> str | None:

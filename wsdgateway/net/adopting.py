@@ -62,7 +62,7 @@ async def look_at(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
                                    LOOK_SECONDS, sighting.via, accounts, trust_in)
             if len(reply.body) > MAX_METADATA:
                 raise Malformed(f"{url}: its metadata is larger than {MAX_METADATA} bytes")
-            envelope = read(reply.body)
+            envelope = read(reply.body, reply.charset)
             metadata = find_metadata(envelope.body)
             told = None if metadata is None else host_endpoint(metadata)
             if metadata is not None and is_stand_in(metadata):

@@ -7,8 +7,8 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.devicecall import Address, Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
-from wsdgateway.net.exchange import read_reply
 from wsdgateway.net.failures import BadDevice
+from wsdgateway.net.replies import read_reply
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
 from wsdgateway.tls.trust import Trust

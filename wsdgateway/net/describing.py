@@ -90,7 +90,7 @@ async def describe_scanner(own: Own, url: str, new_id: Callable[[], str]) -> Des
 def _whole(url: str, reply: Reply) -> Envelope:
     """The envelope in an answer. Raises `DeviceError` for a fault, a refusal, and what can't be read."""
     try:
-        envelope = read(reply.body)
+        envelope = read(reply.body, reply.charset)
     except Malformed as error:
         if reply.status >= 400:
             raise Unavailable(url, f"it answered {reply.status}") from None

@@ -183,8 +183,7 @@ class Response:
 
         def take(data: bytes) -> None:
             if len(body) + len(data) > MAX_COLLECTED:
-                self.fail(BadDevice(self.peer, f"it is larger than {MAX_COLLECTED} bytes"))
-                self._connection.abort()
+                self.give_up(BadDevice(self.peer, f"it is larger than {MAX_COLLECTED} bytes"))
             else:
                 body.extend(data)
 
@@ -264,6 +263,16 @@ class Response:
         self.call.lift_deadline()
         if self._take is not None and not self._done.called:
             self._done.errback(Failure(error))
+
+    def give_up(self, error: DeviceError) -> None:
+        """Take no more of the body, for that reason."""
+        if not self.ended:
+            self.fail(error)
+            self._connection.abort()
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> IDelayedCall:
+        """Call the function after so many seconds, unless that is cancelled before."""
+        return self._reactor.callLater(seconds, function)
 
     # IPushProducer, for the client's transport.
 

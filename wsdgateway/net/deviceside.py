@@ -120,7 +120,7 @@ class DeviceSide:
         """What an answer to one of these says."""
         is_success = reply.status < 300
         try:
-            envelope = read(reply.body)
+            envelope = read(reply.body, reply.charset)
             fault = fault_of(envelope)
             if fault is not None or not is_success:
                 return Said(None, fault or str(reply.status), envelope)
@@ -156,7 +156,7 @@ def _is_astray(reply: Reply) -> bool:
     if reply.status == 503 or (reply.status < 300 and not reply.body):
         return False
     try:
-        read(reply.body)
+        read(reply.body, reply.charset)
     except Malformed:
         return True
     return False

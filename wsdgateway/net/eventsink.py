@@ -19,6 +19,7 @@ from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sinks import Network
 from wsdgateway.discovery.limiting import Bucket
+from wsdgateway.http.messages import charset_of
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.audience import Audience
@@ -71,7 +72,7 @@ class EventSink:
             turn.refuse(self._not_from(turn.client), None, self._new_id())
             self._accounts.event(turn, "other", started, None, None)
             return
-        notification = read_notification(turn.request.body)
+        notification = read_notification(turn.request.body, charset_of(turn.request.content_type))
         if isinstance(notification, Rejected):
             turn.refuse(notification.fault, notification.relates_to, self._new_id())
             self._accounts.event(turn, "other", started, notification.envelope, None)

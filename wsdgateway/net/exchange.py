@@ -15,22 +15,23 @@ from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join
 from wsdgateway.bridge.quotas import client_of
 from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, Rejected, asked_for, route
 from wsdgateway.bridge.scanner import BridgedScanner
-from wsdgateway.http.messages import FRAMING, actionless, end_to_end, first, is_soap, media_type
-from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, SHARED, Metrics
+from wsdgateway.http.messages import FRAMING, actionless, charset_of, end_to_end, first
+from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, REFUSED, SHARED, Metrics
 from wsdgateway.net.accounts import Accounts
+from wsdgateway.net.answerwatch import check_document
 from wsdgateway.net.devicecall import Call, Response, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.directed import DirectedDiscovery
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.failures import BadDevice, Busy, DeviceError, fault_for
 from wsdgateway.net.relay import relay
+from wsdgateway.net.replies import is_streamed, outcome_of, read_reply
 from wsdgateway.net.seldom import Seldom
 from wsdgateway.net.standin import StandIn
 from wsdgateway.net.turn import Turn
 from wsdgateway.net.turnstile import Turnstile
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, OTHER, RETRIEVE_IMAGE
-from wsdgateway.soap.envelope import read
-from wsdgateway.soap.parsing import Malformed
+from wsdgateway.soap.faults import fault_in
 
 # Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read, and what a request
 # is, its envelope says alone (SOAPAction is SOAP 1.1's).
@@ -74,7 +75,7 @@ class Exchanges:
         started = self._seconds()
         request = turn.request
         question = route(request.body, endpoint, client=turn.client, host=request.host, subscription=subscription,
-                         fields=request.headers)
+                         fields=request.headers, charset=charset_of(request.content_type))
         if isinstance(question, Rejected):
             turn.refuse(question.fault, question.relates_to, self._new_id())
             self._accounts.client(turn, question.operation, REFUSED, started, question.envelope)
@@ -131,10 +132,17 @@ class Exchanges:
 
     def _answered(self, response: Response, turn: Turn, forward: Forward, started: float) -> Deferred[None] | None:
         head = response.head
-        if not response.ended or not head.framed or _is_streamed(response, forward):
+        if not response.ended or not head.framed or is_streamed(response, forward):
             return Deferred.fromCoroutine(self._receive_late(response, turn, forward, started))
-        self._count(response.call, OK if head.status < 400 else FAULT)
-        turn.pass_on(head.status, head.reason, end_to_end(head.headers, FRAMING), response.whole())
+        content_type, body = first(head.headers, b"content-type") or b"", response.whole()
+        try:
+            check_document(response.peer, content_type, body)
+        except BadDevice as error:
+            self._refuse(turn, response.call, error, forward, started)
+            return None
+        turn.fault = fault_in(body, charset_of(content_type))
+        self._count(response.call, outcome_of(head.status, turn.fault))
+        turn.pass_on(head.status, head.reason, end_to_end(head.headers, FRAMING), body)
         self._account(turn, forward.question, DEVICE, started)
         return None
 
@@ -148,8 +156,11 @@ class Exchanges:
 
     def _not_answered(self, failure: TwistedFailure, call: Call, turn: Turn, forward: Forward, started: float) -> None:
         failure.trap(DeviceError)
-        self._warn(call, turn, failure.value)
-        turn.refuse(fault_for(failure.value), forward.question.envelope.message_id, self._new_id())
+        self._refuse(turn, call, failure.value, forward, started)
+
+    def _refuse(self, turn: Turn, call: Call, error: DeviceError, forward: Forward, started: float) -> None:
+        self._warn(call, turn, error)
+        turn.refuse(fault_for(error), forward.question.envelope.message_id, self._new_id())
         self._account(turn, forward.question, DEVICE if call.sent else REFUSED, started)
 
     def _failed(self, failure: object, turn: Turn, started: float) -> None:
@@ -183,6 +194,7 @@ class Exchanges:
             turn.answer(200, decision.body, decision.content_type)
         elif isinstance(decision, Pass):
             reply = decision.reply
+            turn.fault = reply.fault
             turn.pass_on(reply.status, reply.reason, list(reply.headers), reply.body)
         else:
             turn.refuse(decision.fault, message_id, self._new_id())
@@ -239,26 +251,40 @@ class Exchanges:
 
     async def _receive(self, response: Response, forward: Forward, turn: Turn) -> Outcome | None:
         """An answer whose head is here: collected, or relayed to the client (None)."""
-        call, answered = response.call, OK if response.head.status < 400 else FAULT
-        if _is_streamed(response, forward):
-            broken = await relay(response, turn, self._count_image)
-            if broken is not None:
-                self._warn(call, turn, broken, answered if call.abandoned else ERROR)
-            else:
-                self._count(call, answered)
-            if call.operation is RETRIEVE_IMAGE:
-                self._bridge.image_ended(forward.question, self._seconds(), whole=broken is None)
-                self._after_learning()
-            return None
+        call = response.call
+        if is_streamed(response, forward):
+            return await self._relay(response, forward, turn)
         try:
             reply = await read_reply(response)
         except DeviceError as error:
             self._warn(call, turn, error)
             return Failure(fault_for(error))
-        self._count(call, answered)
-        if call.operation is RETRIEVE_IMAGE and reply.status >= 400:
+        outcome = outcome_of(reply.status, reply.fault)
+        self._count(call, outcome)
+        if call.operation is RETRIEVE_IMAGE and outcome == FAULT:
             self._bridge.image_refused(forward.question, reply)
         return reply
+
+    async def _relay(self, response: Response, forward: Forward, turn: Turn) -> Failure | None:
+        """Relay an answer, and learn from what went by; the fault that takes its place where it is not passed on."""
+        call, head = response.call, response.head
+        relayed = await relay(response, turn, self._count_image)
+        if relayed.broken is not None:
+            self._warn(call, turn, relayed.broken, outcome_of(head.status, None) if call.abandoned else ERROR)
+        else:
+            reply = Reply(head.status, b"", relayed.root)
+            turn.fault = reply.fault
+            outcome = outcome_of(head.status, turn.fault)
+            self._count(call, outcome)
+            if call.operation is RETRIEVE_IMAGE and outcome == FAULT:
+                self._bridge.image_refused(forward.question, reply)
+                return None
+        if call.operation is RETRIEVE_IMAGE:
+            self._bridge.image_ended(forward.question, self._seconds(), whole=relayed.broken is None)
+            self._after_learning()
+        if relayed.broken is not None and not relayed.begun and not turn.gone:
+            return Failure(fault_for(relayed.broken))
+        return None
 
     def _account(self, turn: Turn, question: Question, source: str, started: float) -> None:
         """A client's question has been answered, from that source."""
@@ -282,26 +308,3 @@ class Exchanges:
 
     def _count(self, call: Call, outcome: str) -> None:
         self._metrics.device_request(self._bridge.name, call.operation.name, outcome)
-
-
-def _is_streamed(response: Response, forward: Forward) -> bool:
-    """An image, or something unknown that may be as large; what is learnt from is held back."""
-    if forward.learns:
-        return False
-    media = media_type(first(response.head.headers, b"content-type"))
-    if response.call.operation is RETRIEVE_IMAGE:
-        return media != b"application/soap+xml" and not media.startswith(b"text/")
-    return media.startswith((b"multipart/", b"image/")) or media == b"application/octet-stream"
-
-
-async def read_reply(response: Response) -> Reply:
-    """The whole answer. Raises `DeviceError`; a SOAP answer that ends by closing must be whole to count."""
-    body = await response.collect()
-    head = response.head
-    content_type = first(head.headers, b"content-type") or b""
-    if not head.framed and is_soap(content_type):
-        try:
-            read(body)
-        except Malformed as error:
-            raise BadDevice(response.peer, f"it broke off: {error}") from None
-    return Reply(head.status, content_type, body, head.reason, tuple(end_to_end(head.headers, FRAMING)))

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from wsdgateway.bridge.decisions import Reply
-from wsdgateway.metrics import ERROR, FAULT, OK, Metrics
+from wsdgateway.metrics import ERROR, Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
-from wsdgateway.net.exchange import read_reply
 from wsdgateway.net.failures import BadDevice, DeviceError
+from wsdgateway.net.replies import outcome_of, read_reply
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
 
@@ -64,5 +64,5 @@ class OwnRequests:
                 self._metrics.device_request(self._scanner, operation.name, ERROR)
             raise
         self._accounts.own(operation.name, started, body, reply.status, reply.body, call.tape)
-        self._metrics.device_request(self._scanner, operation.name, OK if reply.status < 400 else FAULT)
+        self._metrics.device_request(self._scanner, operation.name, outcome_of(reply.status, reply.fault))
         return reply

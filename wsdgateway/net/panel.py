@@ -26,8 +26,6 @@ from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.scan.destinations import read_tokens, write_responses
 from wsdgateway.scan.operations import SUBSCRIBE, Operation
 from wsdgateway.soap.envelope import Envelope, read
-from wsdgateway.soap.faults import fault_of
-from wsdgateway.soap.parsing import Malformed
 
 TOKEN_BYTES = 8
 
@@ -139,7 +137,7 @@ class Panel:
             return self._refusal(reply)
         if not kept.listening:
             raise Unavailable(self._bridge.name, "the gateway is stopping")
-        answer = read(reply.body).body
+        answer = read(reply.body, reply.charset).body
         tokens = self._bridge.subscriptions.tokens_for(
             read_tokens(answer), iter(partial(secrets.token_hex, TOKEN_BYTES), ""))
         self._kept[subscription.identifier] = kept
@@ -148,11 +146,7 @@ class Panel:
 
     def _refusal(self, reply: Reply) -> Reply:
         """What the scanner said instead of granting. A success that is none would be no answer to a Subscribe."""
-        try:
-            refused = reply.status >= 400 or fault_of(read(reply.body)) is not None
-        except Malformed:
-            refused = False
-        if not refused:
+        if reply.status < 400 and reply.fault is None:
             error = BadDevice(self._bridge.name, "it answered Subscribe with neither SubscribeResponse nor fault")
             error.sent = True
             raise error

@@ -16,7 +16,7 @@ from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.bridge.routing import Endpoint
 from wsdgateway.discovery.messages import read_addressed
 from wsdgateway.discovery.versions import discovery_request
-from wsdgateway.http.messages import is_soap
+from wsdgateway.http.messages import charset_of, is_soap
 from wsdgateway.metrics import RATE, REFUSED
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.directed import DirectedDiscovery
@@ -104,7 +104,7 @@ class Reception:
         started = self._accounts.now()
         envelope: Envelope | None = None
         try:
-            envelope = read_addressed(turn.request.body)
+            envelope = read_addressed(turn.request.body, charset_of(turn.request.content_type))
         except Malformed as error:
             turn.refuse(unreadable("request", error), error.message_id, self._new_id())
         else:

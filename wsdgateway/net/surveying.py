@@ -83,7 +83,7 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
         reply = await ask_once(reactor, url, SUBSCRIBE, write_subscribe(
             to=url, message_id=new_id(), notify_to=f"{url_of(local, port.getHost().port)}/", expires=EXPIRES,
             actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone, trust_in=trust_in)
-        granted = read_granted(read(reply.body), datetime.now(UTC)) if reply.status < 400 else None
+        granted = read_granted(read(reply.body, reply.charset), datetime.now(UTC)) if reply.status < 400 else None
         if granted is not None and granted.manager is not None:
             where, manager = managed_at(granted.manager, url)
             await ask_once(reactor, where, UNSUBSCRIBE, write_unsubscribe(

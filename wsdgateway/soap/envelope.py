@@ -48,13 +48,15 @@ class Envelope:
     obliges: bool
 
 
-def read(data: bytes) -> Envelope:
+def read(data: bytes, charset: str | None = None) -> Envelope:
     """The envelope in a message. Raises `Malformed` if it is not SOAP 1.2, `DoubledHeader` if it contradicts itself.
+
+    `charset` is the one that the message's Content-Type names, if it does.
 
     What stands in the Envelope beside Header and Body does not matter; in another order, or doubled, they would mean
     one thing here and perhaps another to the scanner. wsa:RelatesTo may be repeated (WS-Addressing 2004/08, section 3).
     """
-    root = parse(data)
+    root = parse(data, charset)
     if root.tag != _ENVELOPE:
         raise Malformed(f"the root element is {root.tag!s}, not a SOAP 1.2 Envelope")
     parts = list(root.iterchildren(_HEADER, _BODY))

@@ -6,7 +6,7 @@ SOAP 1.2 part 1, section 5.4; the codes are those of WS-Addressing, WS-Eventing 
 import attrs
 
 from wsdgateway.soap.addressing import ANONYMOUS, FAULT_ACTION
-from wsdgateway.soap.envelope import DoubledHeader, Envelope, compose
+from wsdgateway.soap.envelope import DoubledHeader, Envelope, compose, read
 from wsdgateway.soap.namespaces import PREFIXES, SOAP
 from wsdgateway.soap.parsing import Malformed, escape, text_of
 
@@ -102,6 +102,19 @@ def reason_of(envelope: Envelope) -> str:
     """The reason in a fault, for people; empty where there is none."""
     text = None if envelope.body is None else envelope.body.find(f"{{{SOAP}}}Reason/{{{SOAP}}}Text")
     return text_of(text) or ""
+
+
+def fault_in(data: bytes, charset: str | None = None) -> str | None:
+    """The same of a message's bytes, whose Content-Type may name a charset; None, too, for what can't be read.
+
+    It costs no more than a look where the message holds nothing that could be one.
+    """
+    if b"Fault" not in data and b"\x00" not in data:
+        return None
+    try:
+        return fault_of(read(data, charset))
+    except Malformed:
+        return None
 
 
 def fault_of(envelope: Envelope) -> str | None:

@@ -1,0 +1,200 @@
+"""Finds the XML document in a message's bytes, the encoding that it is read in, and a document type declaration in it.
+
+RFC 7303, section 3: a byte order mark decides on the encoding, then the charset of Content-Type, then the document's
+own declaration. Before all of them stands what the bytes can't be otherwise (XML 1.0, appendix F): a document in UTF-16
+has a NUL behind its first "<", and no other document has one.
+
+Embedded senders put white space, NUL and byte order marks around the document, which XML does not allow before a
+declaration; they are left out.
+"""
+
+import re
+
+import attrs
+
+MAX_NAME = 40  # characters of an encoding's name in a message
+
+_MARK = b"\xef\xbb\xbf"
+_AROUND = re.compile(rb"(?:[ \t\r\n\x00]|\xef\xbb\xbf)*+")
+_AROUND_WIDE = re.compile(rb"[ \t\r\n\x00\xff\xfe]*+")
+_PADDING = re.compile(rb"[ \t\r\n\x00\xff\xfe\xef\xbb\xbf]*+")
+_DECLARED = re.compile(rb"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([^"'>]*)""")
+# How nearly all begin.
+_USUAL = (b'<?xml version="1.0" encoding="utf-8"', b'<?xml version="1.0" encoding="UTF-8"', b"<s", b"<S", b"<e", b"<E")
+_EBCDIC = b"\x4c\x6f\xa7\x94"  # "<?xm"
+_EBCDIC_DOCTYPE = "DOCTYPE".encode("cp037")  # letters are the same in all its code pages
+# Encodings in which ASCII is written as itself. In others, UTF-7 among them, markup can be written as what looks like
+# text, a document type declaration, too, and libxml2 reads it as markup.
+_ASCII_KIN = re.compile(
+    r"utf-?8|(us-)?ascii|iso[-_]?8859[-_]\d{1,2}|latin-?\d{1,2}|(windows-|cp)125\d|koi8-[ru]|tis-620|gb2312|gbk|"
+    r"gb18030|big5|shift[-_]?jis|sjis|euc-(jp|kr|tw|cn)", re.IGNORECASE)
+_IN_UTF_8 = re.compile(r"utf-?8|(us-)?ascii", re.IGNORECASE)
+# A document that has one byte for "<" can't be written in these, whatever it declares. .NET's StringWriter declares so.
+_WIDE = re.compile(r"utf-?(16|32)(le|be)?|(iso-10646-)?ucs-?[24]|unicode", re.IGNORECASE)
+_UTF_7 = re.compile(r"(unicode-1-1-)?utf-?7", re.IGNORECASE)
+_PROLOG = re.compile(r"\ufeff?(?:\s|<!--.*?-->|<\?.*?\?>)*+(<!DOCTYPE)?", re.DOTALL)
+_OPENINGS = ("<!--", "<?", "<!DOCTYPE")
+
+
+class UnreadEncoding(Exception):
+    """The document is in an encoding that is not read here; the text says which, and what to write instead."""
+
+    def __init__(self, name: str) -> None:
+        plain = re.sub(r"[^\w.:-]", "?", name[:MAX_NAME], flags=re.ASCII)
+        super().__init__(f"the encoding {plain} is not read here; write it in UTF-8")
+
+
+@attrs.frozen
+class Document:
+    """A document without what stands around it. `encoding` is to be believed; None: the one that it declares."""
+
+    data: bytes
+    encoding: str | None = None
+
+
+def is_usual(document: bytes, charset: str | None) -> bool:
+    """Whether a document begins as nearly all do, in UTF-8: of such a one nothing more has to be found out."""
+    return document.startswith(_USUAL) and (charset is None or _IN_UTF_8.fullmatch(charset) is not None)
+
+
+def is_read(encoding: str | None) -> bool:
+    """Whether the parser may have read a document in that encoding: no markup is hidden in it."""
+    return encoding is None or (_ASCII_KIN.fullmatch(encoding) or _WIDE.fullmatch(encoding)) is not None
+
+
+def extract(data: bytes, charset: str | None = None) -> Document:
+    """The document in a message, whose Content-Type may name a charset.
+
+    One in UTF-16 comes as UTF-16LE without its mark. What is no document is given back as it is, for the parser to say
+    so. Raises `UnreadEncoding`.
+    """
+    start, end = data.find(b"<"), data.rfind(b">")
+    if _is_ebcdic(data):
+        raise UnreadEncoding("EBCDIC")
+    if start < 0 or end < start:
+        return Document(data)
+    if data.startswith(b"\x00\x00\x00", start + 1):
+        raise UnreadEncoding("UTF-32")
+    if data.startswith(b"\x00", start + 1):
+        return _wide(data, start, end)
+    before = data[:start]
+    if not _AROUND.fullmatch(before):
+        return Document(data)
+    document = data[start:end + 1] if _AROUND.fullmatch(data, end + 1) else data[start:]
+    return Document(document, _encoding(document, _MARK in before, charset))
+
+
+def span(data: bytes) -> tuple[int, int]:
+    """Where a document begins and ends that may have bytes around it; all of what is no document, or in UTF-16."""
+    start, end = data.find(b"<"), data.rfind(b">") + 1
+    if start < 0 or data.startswith(b"\x00", start + 1) or not (
+            _AROUND.fullmatch(data, 0, start) and _AROUND.fullmatch(data, end)):
+        return 0, len(data)
+    return start, end
+
+
+def bare(data: bytes) -> bytes:
+    """The message with nothing around its document but what XML allows: a mark before it, and white space behind it."""
+    if data.startswith(b"<") and data.endswith(b">"):
+        return data
+    start, end = data.find(b"<"), data.rfind(b">")
+    before, after = data[:max(start, 0)], data[end + 1:]
+    if data.startswith(b"\x00", start + 1):
+        wide = _wide(data, start, end)
+        is_allowed = before in (b"", b"\x00", b"\xff\xfe", b"\xfe\xff\x00") and b"\x00\x00" not in after
+        return data if is_allowed or wide.encoding is None else b"\xff\xfe" + wide.data
+    is_allowed = before in (b"", _MARK) and not after.strip(b" \t\r\n")
+    if is_allowed or not (_AROUND.fullmatch(before) and _AROUND.fullmatch(after)):
+        return data
+    return (_MARK if _MARK in before else b"") + data[start:end + 1]
+
+
+def _is_ebcdic(data: bytes) -> bool:
+    return data.lstrip(b" \t\r\n\x00").startswith(_EBCDIC)
+
+
+def _wide(data: bytes, start: int, end: int) -> Document:
+    """A document in UTF-16: its mark says which; without one the place of the first "<" does."""
+    before = data[:start]
+    if not _AROUND_WIDE.fullmatch(before):
+        return Document(data)
+    marks = [mark for mark in (b"\xff\xfe", b"\xfe\xff") if mark in before]
+    is_big = marks == [b"\xfe\xff"] if marks else start % 2 == 1
+    first, last = (max(start - 1, 0), end + 1) if is_big else (start, end + 2)
+    if end < start or not _AROUND_WIDE.fullmatch(data, last):
+        last = len(data)
+    try:
+        text = data[first:last].decode("utf-16-be" if is_big else "utf-16-le")
+    except UnicodeDecodeError:
+        return Document(data)
+    return Document(text.encode("utf-16-le"), "utf-16")
+
+
+def _encoding(document: bytes, is_marked: bool, charset: str | None) -> str | None:
+    """What a document is read in that has one byte for "<"; None: in what it declares, or UTF-8."""
+    if charset is not None and not _ASCII_KIN.fullmatch(charset):
+        if not _WIDE.fullmatch(charset):
+            raise UnreadEncoding(charset)
+        charset = None  # which it can't be
+    found = _DECLARED.match(document)
+    declared = None if found is None else found[1].decode("ascii", "replace")
+    if declared is not None and not _ASCII_KIN.fullmatch(declared) and not (
+            _WIDE.fullmatch(declared) and (is_marked or charset is not None)):
+        raise UnreadEncoding(declared)
+    if is_marked:
+        return "utf-8"
+    if charset is None or not _IN_UTF_8.fullmatch(charset):
+        return charset
+    if declared is not None and _is_other_kin(declared) and not _is_utf_8(document):
+        return None  # from a sender that names UTF-8 whatever it sends
+    return "utf-8"
+
+
+def _is_other_kin(declared: str) -> bool:
+    return _ASCII_KIN.fullmatch(declared) is not None and _IN_UTF_8.fullmatch(declared) is None
+
+
+def _is_utf_8(document: bytes) -> bool:
+    try:
+        document.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def document_type(data: bytes, charset: str | None = None) -> bool | None:
+    """Whether a document type declaration stands before the root element; None: so short a beginning does not tell.
+
+    False for what is no XML. Documents in an encoding that is not read here are looked at, too.
+    """
+    if _is_ebcdic(data):
+        return _EBCDIC_DOCTYPE in data or None
+    if charset is not None and _UTF_7.fullmatch(charset):
+        return _after_prolog(data.decode("utf-7", "replace"))
+    start = data.find(b"<")
+    if start < 0 or start + 1 == len(data):
+        return None if _PADDING.fullmatch(data[:start] if start >= 0 else data) else False
+    if not _PADDING.fullmatch(data[:start]):
+        return False
+    if data.startswith(b"\x00", start + 1):
+        # Of UTF-16 and UTF-32, whose markup is ASCII with NULs in between: other characters do not matter here.
+        return _after_prolog(data[start:].replace(b"\x00", b"").decode("latin-1"))
+    found = _DECLARED.match(data, start)
+    is_utf_7 = found is not None and _UTF_7.fullmatch(found[1].decode("ascii", "replace"))
+    return _after_prolog(data[start:].decode("utf-7" if is_utf_7 else "latin-1", "replace"))
+
+
+def holds_document_type(data: bytes, charset: str | None = None) -> bool:
+    """Whether a whole message holds a document type declaration, in whatever encoding."""
+    if is_usual(data, charset) and b"<!DOCTYPE" not in data:
+        return False
+    return document_type(data, charset) is True
+
+
+def _after_prolog(text: str) -> bool | None:
+    found = _PROLOG.match(text)
+    assert found is not None
+    if found[1]:
+        return True
+    rest = text[found.end():found.end() + len("<!DOCTYPE")]
+    return None if rest.startswith(("<!--", "<?")) or any(opening.startswith(rest) for opening in _OPENINGS) else False
