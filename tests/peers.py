@@ -16,13 +16,24 @@ class Raw(Protocol):
     """A client's connection: bytes out, bytes in; `closed` fires when the other side has closed."""
 
     def __init__(self):
-        self.received = b""
+        self._pieces, self.size = [], 0
         self.closed = Deferred()
         self.is_closed = False
         self._waiting = []
 
+    @property
+    def received(self):
+        """What has come and was not taken yet."""
+        self._pieces[:] = [b"".join(self._pieces)]
+        return self._pieces[0]
+
+    @received.setter
+    def received(self, data):
+        self._pieces[:], self.size = [data], len(data)
+
     def dataReceived(self, data):
-        self.received += data
+        self._pieces.append(data)
+        self.size += len(data)
         for waiting in self._waiting[:]:
             waiting()
 
@@ -35,16 +46,23 @@ class Raw(Protocol):
     def send(self, data):
         self.transport.write(data)
 
+    async def until_size(self, size):
+        """Until so many bytes have come: for tests with many, which `until` would copy each time."""
+        await self._until(lambda: self.size >= size)
+
     async def until(self, condition):
         """Until the condition holds of what was received; raises if the connection closes before."""
+        await self._until(lambda: condition(self.received))
+
+    async def _until(self, condition):
         from twisted.internet import reactor
 
-        if condition(self.received):
+        if condition():
             return
         done = Deferred()
 
         def look():
-            if not done.called and condition(self.received):
+            if not done.called and condition():
                 done.callback(None)
             elif not done.called and self.is_closed:
                 done.errback(EOFError(f"closed after {self.received!r}"))

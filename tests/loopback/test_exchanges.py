@@ -378,7 +378,7 @@ async def test_a_slow_client_slows_the_device(gateway, device):
     held = len(door.transport.dataBuffer) + door.transport._tempDataLen
     assert held < 2 * 1024 * 1024
     client.transport.resumeProducing()
-    await client.until(lambda data: len(data) > size)
+    await client.until_size(size)
     client.transport.abortConnection()
     await client.end()
 
