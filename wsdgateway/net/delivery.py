@@ -33,6 +33,7 @@ MOST_OF_SCANNER = 0.5  # of all deliveries at once: sinks that hang must not kee
 # So many may have begun within so many seconds and not have ended: if all their sinks answer at once, a turn of the
 # reactor takes some 10 ms. Slower sinks are told beside them, up to the limit.
 MAX_FRESH, FRESH_SECONDS = 256, 0.25
+A_STEP = 4  # connections begun between two looks at the time
 
 _parts = lru_cache(maxsize=4096)(parse_sink)
 
@@ -115,11 +116,14 @@ class Deliveries:
         self._go_on()
 
     def _start_those_that_wait(self) -> Iterator[None]:
+        begun = 0
         while (delivery := self._next()) is not None:
             self._waiting.serve(delivery)
             self._start(delivery)
             self._one_less_waits(delivery.scanner)
-            yield
+            begun += 1
+            if not begun % A_STEP:
+                yield
         self._is_starting = False
 
     def _one_less_waits(self, scanner: str) -> None:
