@@ -126,7 +126,7 @@ async def test_a_storm_from_elsewhere_is_hardly_read_and_logged_once(gateway, ev
     from wsdgateway.net import eventsink
 
     really = eventsink.read_notification
-    monkeypatch.setattr(eventsink, "read_notification", lambda body: read_messages.append(1) or really(body))
+    monkeypatch.setattr(eventsink, "read_notification", lambda *given: read_messages.append(1) or really(*given))
     globalLogPublisher.addObserver(observe := lambda event: "none of the scanner" in (event.get("log_format") or "")
                                    and logged.append(event))
     try:

@@ -93,7 +93,7 @@ async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, 
 @pytest.mark.parametrize("message", [DESCRIPTION, subscribe("http://127.0.0.1:1/", events=["JobStatusEvent"])])
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience, monkeypatch, by, message):
-    monkeypatch.setattr("wsdgateway.net.lookout.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("wsdgateway.net.lookout.LOOK_SECONDS", 0.0)
     discovery = {"device_interfaces": ["lo"], "search": 60} if by == "uuid" else {}
     service = await gateway(None, discovery=discovery, scanner={
         **({"uuid": UUID} if by == "uuid" else {"device": late.device_url}), "events": "off"})
@@ -103,10 +103,8 @@ async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience
     head, body = await ask(service.port, SCAN, DESCRIPTION)
     assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")
     await late.start(late.port)
-    for _ in range(50):
-        await ask(service.port, SCAN, message)
-        if service.scanner.bridge.device is not None:
-            break
+    await ask(service.port, SCAN, message)
+    await until(lambda: service.scanner.bridge.device is not None)
     assert service.scanner.bridge.device == late.url
     head, _ = await ask(service.port, SCAN, DESCRIPTION)
     assert head.status == 200
