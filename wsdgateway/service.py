@@ -116,7 +116,7 @@ class GatewayService(MultiService):
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=self._limits(config),
                                respond=self._reception.respond, refused=self._refused,
                                base=lambda host, port: self._entrances.base(host, port), log=log,
-                               quotas=self._quotas, denied=self._denied)
+                               quotas=self._quotas, denied=self._denied, broken_off=self._unread)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds)
@@ -262,6 +262,11 @@ class GatewayService(MultiService):
         self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,
                          reason=refusal.reason)
         self.recording.refused(connection.peer, refusal.status, len(refusal.body))
+        self._unread(connection)
+
+    def _unread(self, connection: ClientConnection) -> None:
+        """A request was refused before it was whole, or broke off."""
+        self._reception.unread(connection.client, connection.path)
 
     async def _stop(self) -> None:
         if self._loading is not None:

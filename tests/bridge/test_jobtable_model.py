@@ -1,7 +1,7 @@
 """A stateful model of the job table's promises: a device that tells the truth over a network that does not.
 
-Events are delayed, reordered, repeated and lost; requests overlap; jobs are cancelled; the device
-reboots and uses its JobIds again. Every status that the device ever had carries, as its reason, the
+Events are delayed, reordered, repeated, lost, and such that they can't be read; requests overlap; jobs are cancelled;
+the device reboots and uses its JobIds again. Every status that the device ever had carries, as its reason, the
 number of the job and of the change, so that whatever a client is shown can be placed in time.
 """
 
@@ -22,8 +22,8 @@ from messages import (
 )
 
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
-from wsdgateway.bridge.intake import read_notification
-from wsdgateway.bridge.routing import Endpoint, route
+from wsdgateway.bridge.intake import read_notification, unread_of
+from wsdgateway.bridge.routing import Endpoint, Rejected, route
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.scan.jobstates import FINAL
 from wsdgateway.soap.faults import temporary_error
@@ -52,8 +52,8 @@ class Job:
 class Client:
     """One request: what it asked, what had to be respected when it asked."""
 
-    def __init__(self, question, job_id):
-        self.question, self.job_id = question, job_id
+    def __init__(self, question, job_id, came):
+        self.question, self.job_id, self.came = question, job_id, came
         self.snapshot = None
         self.forward = None
         self.created = self.canceled = None
@@ -74,6 +74,9 @@ class Promises(RuleBasedStateMachine):
         self.confirmed = {}  # job id -> when the device last spoke of it
         self.asked = {}      # job id -> times of requests for JobStatus while it counts as without events
         self.allowed = {}    # job id -> extra requests that cancels have earned
+        self.steps = 0       # counts questions, and events that can't be read
+        self.unread = {}     # job id -> (step, number, version) of each of those
+        self.answered = {}   # job id -> when the newest request was sent that was answered with its status
 
     def new_id(self):
         self.ids += 1
@@ -115,6 +118,8 @@ class Promises(RuleBasedStateMachine):
         self.final_seen.clear()
         self.confirmed.clear()
         self.asked.clear()
+        self.unread.clear()
+        self.answered.clear()
 
     # The network.
 
@@ -131,6 +136,22 @@ class Promises(RuleBasedStateMachine):
             job_id = re.search(rb"JobId>(\d+)<", event)[1].decode()
             self.hear(job_id, int(found[1]), int(found[2]))
 
+    @precondition(lambda self: self.events)
+    @rule(data=st.data(), names_it=st.booleans())
+    def an_event_that_can_not_be_read(self, data, names_it):
+        event = self.events.pop(data.draw(st.integers(0, len(self.events) - 1)))
+        job_id = re.search(rb"JobId>(\d+)<", event)[1].decode()
+        found = re.search(rb"n(\d+)v(\d+)<", event)
+        event = re.sub(rb"<wscn:Job(Completed)?State>.*</wscn:Job(Completed)?State>", b"", event) if names_it else b"<a"
+        notification = read_notification(event)
+        if isinstance(notification, Rejected):
+            self.bridge.unread(unread_of(notification, event), self.now)
+        else:
+            self.bridge.notified(notification, self.now)
+        self.steps += 1
+        if found and (names_it or self.bridge.table.get(job_id) is not None):  # else it is no job that is known
+            self.unread.setdefault(job_id, []).append((self.steps, int(found[1]), int(found[2])))
+
     def hear(self, job_id, number, version):
         """The device has told the gateway so."""
         self.told[job_id] = max(self.told.get(job_id, (0, 0)), (number, version))
@@ -144,7 +165,8 @@ class Promises(RuleBasedStateMachine):
 
     def ask(self, raw, job_id):
         question = route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway")
-        client = Client(question, job_id)
+        self.steps += 1
+        client = Client(question, job_id, self.steps)
         self.act(client, self.bridge.ask(question, self.now))
 
     @rule(data=st.data())
@@ -230,10 +252,13 @@ class Promises(RuleBasedStateMachine):
             outcome = Reply(200, b"application/soap+xml", client.snapshot)
             if client.created is not None and self.jobs.get(client.created.job_id) is client.created:
                 self.asked.pop(client.created.job_id, None)  # from here on it is another job
+                self.answered.pop(client.created.job_id, None)
                 self.told[client.created.job_id] = max(
                     self.told.get(client.created.job_id, (0, 0)), (client.created.number, 0))
             before = self.now
             self.confirmed[client.job_id] = max(self.confirmed.get(client.job_id, 0.0), sent_at)
+            if name == "GetJobElements" and b"JobState>" in client.snapshot:
+                self.answered[client.job_id] = max(self.answered.get(client.job_id, 0.0), sent_at)
             decision = self.bridge.learn(forward, outcome, before)
         if name == "CancelJob":
             self.allowed[client.job_id] = self.allowed.get(client.job_id, 0) + 1
@@ -258,6 +283,10 @@ class Promises(RuleBasedStateMachine):
             self.final_seen[client.job_id] = (shown[0], state)
         elif local:
             assert self.now - self.confirmed.get(client.job_id, 0.0) < MAX_AGE, "promise 3"
+        if state not in FINAL:
+            missed = [known for step, *known in self.unread.get(client.job_id, ()) if step < client.came]
+            recent = self.now - self.answered.get(client.job_id, 0.0) < POLL
+            assert recent or all(shown >= tuple(known) for known in missed), "promise 1: an event that can't be read"
         self.told[client.job_id] = shown
 
     @invariant()

@@ -23,6 +23,7 @@ from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
 MAX_ACTIVE = 1000
 MAX_EXTRA = 65536
+MAX_UNREAD = 1000  # jobs that events name which could not be read; with more, every active job is in doubt
 
 
 class JobTable:
@@ -40,6 +41,9 @@ class JobTable:
         self._former: deque[Job] = deque(maxlen=history)
         self._moment = 0
         self._booted = NEVER
+        # When an event came last that could not be read: one that names this job, and one that may be about any.
+        self._unread: dict[str, int] = {}
+        self._unread_of_any = NEVER
         self.changed = NEVER
         self.boot = 0
         self.events_seen = False
@@ -85,10 +89,32 @@ class JobTable:
             return None
         if job.status.final or (at_least is not None and job.as_of >= at_least):
             return job.status
+        if (self._unread or self._unread_of_any > job.asked) and now - job.asked_at >= self._poll_interval and (
+                self.unread_since(job_id, job.asked)):
+            return None
         age = self._max_age if self.eventful else self._poll_interval
         return job.status if now - job.confirmed < age else None
 
+    def unread_since(self, job_id: str, moment: int) -> bool:
+        """Whether an event that may be about this job could not be read since that moment."""
+        return self._unread_of_any > moment or self._unread.get(job_id, NEVER) > moment
+
     # What is learnt.
+
+    def unread(self, jobs: tuple[str, ...]) -> None:
+        """An event that names these jobs could not be read; without jobs, it may be about every active one.
+
+        They are asked for at the next read, each at most once per `poll_interval`; a finished job stays as it is.
+        """
+        moment = self.moment()
+        if not jobs or len(self._unread) + len(jobs) > MAX_UNREAD:
+            self._unread.clear()
+            self._unread_of_any = moment
+            return
+        for job_id in jobs:
+            job = self.get(job_id)
+            if job is None or not job.final:  # what is told of one that is not known yet may be older
+                self._unread[job_id] = moment
 
     def created(self, job_id: str, sent: int, *, alone: bool = True) -> bool:
         """CreateScanJob, sent at that moment, was answered with this JobId: a new job, whatever was known.
@@ -105,7 +131,7 @@ class JobTable:
         moment = self.moment()
         # A cancel that was answered while this was under way may have been this job's.
         needed = old.needed if old is not None and old.needed > sent else NEVER
-        self._replace(Job(job_id, self.boot, since=moment, needed=needed, floor=moment, by_answer=True,
+        self._replace(Job(job_id, self.boot, since=moment, needed=needed, floor=moment, asked=sent, by_answer=True,
                           reused=old is not None or not alone,
                           former_created=former.created if former else None))
         return True
@@ -117,19 +143,24 @@ class JobTable:
         if job is None:
             # A JobId from before what looked like a reboot: whether this is that job the device must say.
             known = status.job_id in self._jobs
-            self._replace(attrs.evolve(self._fresh(status, moment, now), needed=self.moment() if known else NEVER))
+            self._replace(self._told(status, moment, now, needed=self.moment() if known else NEVER))
         elif job.status is None:
             self._first_event(job, status, moment, now)
         elif is_other_job(job.status, status):
             self._other_event(job, status, moment, now)
         elif job.final and job.status.created is None and status.created is not None and not status.final:
             # Late, or of another job with this JobId: a JobEndStateEvent alone does not tell when its job was created.
-            self._replace(attrs.evolve(self._fresh(status, moment, now), needed=self.moment()))
+            self._replace(self._told(status, moment, now, needed=self.moment()))
         else:
             self._next_event(job, job.status, status, moment, now)
 
     def _fresh(self, status: JobStatus, moment: int, now: float) -> Job:
         return Job(status.job_id, self.boot, since=moment, status=status, as_of=moment, confirmed=now)
+
+    def _told(self, status: JobStatus, moment: int, now: float, *, needed: int, floor: int = NEVER) -> Job:
+        """The record of a job that begins with an event; one that names it and could not be read may be newer."""
+        settled = NEVER if status.job_id in self._unread else moment
+        return attrs.evolve(self._fresh(status, moment, now), needed=needed, floor=floor, asked=settled)
 
     def _first_event(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
         if job.reused:
@@ -144,8 +175,7 @@ class JobTable:
         assert job.status is not None and job.status.created and status.created
         order = compare_times(status.created, job.status.created)
         if order == 1:
-            self._replace(attrs.evolve(self._fresh(status, moment, now), floor=moment,
-                                       needed=self._still_needed(job, status)))
+            self._replace(self._told(status, moment, now, needed=self._still_needed(job, status), floor=moment))
         elif order is None:
             self._store(attrs.evolve(job, needed=moment))
 
@@ -174,8 +204,17 @@ class JobTable:
 
         False: something newer is known, nobody may see this answer.
         """
-        if sent < self._booted:
+        if sent < self._booted or not self._take(status, sent, sent_at):
             return False
+        job = self._jobs.get(status.job_id)
+        if job is not None:  # else it is one too many
+            self._jobs[status.job_id] = attrs.evolve(
+                job, asked=max(job.asked, sent), asked_at=max(job.asked_at, sent_at))
+        if self._unread.get(status.job_id, sent) < sent:
+            del self._unread[status.job_id]
+        return True
+
+    def _take(self, status: JobStatus, sent: int, sent_at: float) -> bool:
         job = self.get(status.job_id)
         if job is None:
             self._replace(self._fresh(status, sent, sent_at))
@@ -294,6 +333,7 @@ class JobTable:
     def rebooted(self) -> None:
         """The device started again, or may have: nothing known before is shown without asking."""
         self.boot += 1
+        self._unread.clear()
         self._booted = self.changed = self.moment()
         self.events_seen = False
 

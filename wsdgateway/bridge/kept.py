@@ -12,6 +12,7 @@ until the table learns of a change; a list is never written anew from the table.
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -73,6 +74,8 @@ class KeptAnswers:
         self._running: dict[Read, _Running] = {}
         self._announced = dict.fromkeys(Subject, NEVER)
         self._doubted = dict.fromkeys(Subject, NEVER)
+        self._unread = dict.fromkeys(Subject, -inf)  # in seconds, when an event came last that could not be read
+        self._unread_at = -inf
         # When the newest answer was asked for, of at most as many questions as four names have orders.
         self._shown: dict[Read, int] = {}
         # What came of a request: the answer for everybody who waited for it; None if it was outdated by then.
@@ -98,6 +101,11 @@ class KeptAnswers:
         """They may have changed; nobody has announced it."""
         self._doubted.update(dict.fromkeys(subjects, self.table.moment()))
 
+    def unread(self, now: float, *subjects: Subject) -> None:
+        """An event that may be about them could not be read: what was asked for before holds for `poll_interval`."""
+        self._unread.update(dict.fromkeys(subjects, now))
+        self._unread_at = now
+
     def rebooted(self) -> None:
         """The scanner started again, or may have."""
         self._status_events = False
@@ -121,7 +129,7 @@ class KeptAnswers:
             return None
         kept = self._kept.get(read)
         changed = self._changed_at(read)
-        if kept is not None and kept.since > changed and now - kept.at < self._lasts(read):
+        if kept is not None and kept.since > changed and now - kept.at < self._lasts(read, kept.at):
             self._kept.move_to_end(read)
             return kept.copy.answer(question.envelope.message_id, new_id())
         running = self._running.get(read)
@@ -129,7 +137,14 @@ class KeptAnswers:
             return Join(running.forward)
         return None
 
-    def _lasts(self, read: Read) -> float:
+    def _lasts(self, read: Read, asked_at: float) -> float:
+        """For how many seconds an answer that was asked for at that time holds."""
+        lasts = self._lasts_undoubted(read)
+        if asked_at <= self._unread_at and asked_at <= max(self._unread[subject] for subject in read.subjects):
+            return min(lasts, self.lasting.poll_interval)
+        return lasts
+
+    def _lasts_undoubted(self, read: Read) -> float:
         lasting = self.lasting
         if Subject.JOBS in read.subjects:
             return lasting.max_age if self.table.eventful else lasting.poll_interval

@@ -1,7 +1,8 @@
 """Where one scanner notifies us: who may, what it says, and what follows.
 
 WS-Eventing 2004/08, sections 3 and 3.5. Each subscription at the scanner has an unguessable address of its own.
-Envelope and action are checked, then the sender, then 202 goes out; the rest follows.
+Media type, envelope and action are checked, then the sender, then 202 goes out; the rest follows. What can't be read,
+or is refused, and comes from the scanner, makes the gateway ask for the jobs that it may be about.
 """
 
 from collections.abc import Callable
@@ -11,19 +12,24 @@ from urllib.parse import urlsplit
 
 from twisted.logger import Logger
 
-from wsdgateway.bridge.intake import Notification, read_notification
+from wsdgateway.bridge.intake import Notification, Unread, read_notification, unread_of
 from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sinks import Network
+from wsdgateway.http.messages import NOT_SOAP, is_soap, media_type
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.audience import Audience
 from wsdgateway.net.deviceclient import DeviceClient
+from wsdgateway.net.seldom import Seldom
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.turn import Turn
 from wsdgateway.scan.events import read_scanner_state
 from wsdgateway.scan.operations import SCAN_AVAILABLE, SCANNER_STATUS_SUMMARY
 from wsdgateway.soap.faults import invalid_args
+
+# What some devices call a notification; it is taken if an event can be read in it.
+_OTHER_TYPES = (b"text/xml", b"application/xml", b"")
 
 
 class EventSink:
@@ -48,6 +54,7 @@ class EventSink:
         self._new_id = new_id
         self._after_learning = after_learning
         self.addresses: dict[str, DeviceSubscription] = {}
+        self._seldom = Seldom()
         self.state: str | None = None
 
     def place(self, secret: str) -> Callable[[Turn], None] | None:
@@ -58,9 +65,18 @@ class EventSink:
     def _notify(self, subscription: DeviceSubscription, turn: Turn) -> None:
         started = self._accounts.now()
         notification = read_notification(turn.request.body)
+        content_type = turn.request.content_type
+        if not is_soap(content_type) and (
+                isinstance(notification, Rejected) or media_type(content_type) not in _OTHER_TYPES):
+            turn.answer(415, NOT_SOAP, b"text/plain; charset=utf-8")
+            self._accounts.event(turn, "other", started, None, None)
+            self._refused(turn, unread_of(notification, turn.request.body),
+                          f"its Content-Type is {(content_type or b'missing')[:100].decode('latin-1')}")
+            return
         if isinstance(notification, Rejected):
             turn.refuse(notification.fault, notification.relates_to, self._new_id())
             self._accounts.event(turn, "other", started, notification.envelope, None)
+            self._refused(turn, unread_of(notification, turn.request.body), notification.fault.reason)
             return
         if not self._may_notify(turn.client):
             self.log.warn("{scanner}: a notification from {client} is refused, for that is none of the scanner's "
@@ -81,10 +97,29 @@ class EventSink:
             else:
                 self._take(subscription, notification)
 
+    def _refused(self, turn: Turn, unread: Unread, why: str) -> None:
+        """A message was refused. From the scanner it may be an event, and what that was about has to be asked for."""
+        if self._may_notify(turn.client):
+            self._bridge.unread(unread, self._seconds())
+            self._say_unread(why)
+
+    def unread(self, secret: str, client: str) -> None:
+        """A message to this address broke off, or was refused before it was whole."""
+        if secret in self.addresses and self._may_notify(client):
+            self._bridge.unread(Unread(), self._seconds())
+            self._say_unread("it did not come whole, or is too large")
+
+    def _say_unread(self, why: str) -> None:
+        if self._seldom.may_say("", self._seconds()):
+            self.log.warn("{scanner}: a notification can't be read: {why}; the scanner is asked for its jobs instead "
+                          "(said once a minute)", scanner=self._bridge.name, why=why)
+
     def _take(self, subscription: DeviceSubscription, notification: Notification) -> None:
         """What the gateway's own subscription brings: for the job table, and for everybody who wants it."""
         if not self._bridge.notified(notification, self._seconds()):
             return
+        if notification.unread is not None and notification.status is None:
+            self._say_unread(f"the {notification.event} says nothing certain of a job's state")
         self._metrics.event(self._bridge.name, notification.event or "other")
         self._after_learning()
         if notification.event == SCANNER_STATUS_SUMMARY:
@@ -96,6 +131,8 @@ class EventSink:
 
     def _take_for_panel(self, subscription: DeviceSubscription, notification: Notification) -> None:
         """What a client's subscription to the panel brings; other events than its own come to everybody as above."""
+        if notification.unread is not None:
+            self._bridge.unread(notification.unread, self._seconds())
         if notification.event not in (None, SCAN_AVAILABLE) or not subscription.seen.is_new(notification.message_id):
             return
         self._metrics.event(self._bridge.name, notification.event or "other")
