@@ -43,6 +43,7 @@ from wsdgateway.net.sinks import SinkPolicy
 from wsdgateway.net.surroundings import Surroundings
 from wsdgateway.net.targets import Voice
 from wsdgateway.recording import Recording
+from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import FinishedJob, IStore
@@ -109,7 +110,8 @@ class GatewayService(MultiService):
         self._bridging.around = Surroundings(
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
             self._policy, self._deliveries, directed, self._finding.changed, self._finding.resolve,
-            lambda device, zone: self._entrances.events_base(device, zone), self._finished)
+            lambda device, zone: self._entrances.events_base(device, zone), self._finished,
+            lambda *given: self.store.supersede(*given))
         for scanner in config.scanner:
             if scanner.bridge:
                 self._bridging.bridge(scanner)
@@ -182,6 +184,7 @@ class GatewayService(MultiService):
                             [one for one in held if one.scanner == scanner.name])
         for scanner in dismissed:
             scanner.dismiss(GONE)
+        await self._bridging.remember(self._past_jobs)
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
@@ -250,6 +253,12 @@ class GatewayService(MultiService):
         self._quotas.job_ended(scanner, status.job_id)
         self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons, status.scans_completed,
                                    status.created, status.completed, self._wall()))
+
+    def _past_jobs(self, scanner: str) -> Deferred[list[JobStatus]]:
+        """The last status of each JobId of a scanner whose job was over in an earlier start, and that has no other."""
+        stored = self.store.finished(scanner)
+        return stored.addCallback(lambda jobs: [
+            job.status for job in {job.job_id: job for job in jobs}.values() if not job.superseded])
 
     def _denied(self, reason: str, client: str) -> None:
         """A connection is one too many, of a client's or of all, or came too often, or to nothing."""

@@ -1,8 +1,9 @@
 """A stateful model of the job table's promises: a device that tells the truth over a network that does not.
 
 Events are delayed, reordered, repeated, lost, and such that they can't be read; requests overlap; jobs are cancelled;
-the device reboots and uses its JobIds again. Every status that the device ever had carries, as its reason, the
-number of the job and of the change, so that whatever a client is shown can be placed in time.
+the device reboots, forgets finished jobs and uses its JobIds again; the gateway is killed and starts again. Every
+status that the device ever had carries, as its reason, the number of the job and of the change, so that whatever a
+client is shown can be placed in time.
 """
 
 import re
@@ -64,9 +65,8 @@ class Promises(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now, self.ids = 100.0, 0
-        self.bridge = BridgedScanner("front-desk", max_age=MAX_AGE, poll_interval=POLL, history=100, new_id=self.new_id)
-        self.bridge.device = "http://device/scan"
-        self.bridge.table.listening = True
+        self.stored = {}     # job id -> the status of the finished job that had it last, as the store has it
+        self.start()
         self.jobs, self.numbers, self.next_job = {}, 0, 1
         self.events, self.flying, self.waiting = [], [], {}
         self.told = {}       # job id -> (number, version): the newest that the gateway was told or has shown
@@ -78,16 +78,41 @@ class Promises(RuleBasedStateMachine):
         self.unread = {}     # job id -> (step, number, version) of each of those
         self.answered = {}   # job id -> when the newest request was sent that was answered with its status
 
+    def start(self):
+        self.bridge = BridgedScanner("front-desk", max_age=MAX_AGE, poll_interval=POLL, history=100, new_id=self.new_id)
+        self.bridge.device = "http://device/scan"
+        self.bridge.table.listening = True
+        self.bridge.table.remember(self.stored.values())
+
     def new_id(self):
         self.ids += 1
         return f"urn:uuid:{self.ids}"
+
+    @rule()
+    def the_gateway_is_killed_and_starts_again(self):
+        self.start()
+        self.events.clear()
+        self.flying.clear()
+        self.waiting.clear()
+        # Of an active job nobody remembers the state, but that its JobId was given again.
+        self.told = {job_id: (number, 0) for job_id, (number, _) in self.told.items()}
+        for known in (self.confirmed, self.asked, self.unread, self.answered):
+            known.clear()
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def the_device_forgets_a_finished_job(self, data):
+        job = self.device_job(data)
+        if job.state in FINAL:
+            del self.jobs[job.job_id]
 
     # The device.
 
     def emit(self, job):
         self.events.append(status_event(**job.status(), message_id=self.new_id()))
         if job.state in FINAL:
-            self.events.append(end_event(job.job_id, job.state, job.scans, message_id=self.new_id()))
+            self.events.append(end_event(job.job_id, job.state, job.scans, message_id=self.new_id()).replace(
+                b">None<", f">{job.status()['reasons'][0]}<".encode()))
 
     def device_job(self, data):
         return self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))] if self.jobs else None
@@ -113,8 +138,11 @@ class Promises(RuleBasedStateMachine):
         self.events.clear()
         for client in self.flying:
             client.snapshot = client.snapshot or "broken"
+        # What was over may still be shown, as long as its JobId is not known to have been given again.
+        over = {job_id for job_id, status in self.stored.items()
+                if self.told.get(job_id, (0, 0))[0] == int(status.reasons[0][1:].partition("v")[0])}
         self.bridge.rebooted()
-        self.told = dict.fromkeys(self.told, (self.numbers + 1, 0))
+        self.told = {job_id: told if job_id in over else (self.numbers + 1, 0) for job_id, told in self.told.items()}
         self.final_seen.clear()
         self.confirmed.clear()
         self.asked.clear()
@@ -250,7 +278,7 @@ class Promises(RuleBasedStateMachine):
             decision = self.bridge.fail(forward, outcome, self.now)
         else:
             outcome = Reply(200, b"application/soap+xml", client.snapshot)
-            if client.created is not None and self.jobs.get(client.created.job_id) is client.created:
+            if client.created is not None:
                 self.asked.pop(client.created.job_id, None)  # from here on it is another job
                 self.answered.pop(client.created.job_id, None)
                 self.told[client.created.job_id] = max(
@@ -293,6 +321,15 @@ class Promises(RuleBasedStateMachine):
     def one_status_request_in_flight_for_each_job(self):
         flying = [client.job_id for client in self.flying if client.question.operation.name == "GetJobElements"]
         assert len(flying) == len(set(flying)), "promise 3"
+
+    @invariant()
+    def what_is_over_is_written_down(self):
+        table = self.bridge.table
+        while table.given_again:
+            self.stored.pop(table.given_again.pop(0), None)
+        while table.newly_finished:
+            job = table.newly_finished.pop(0)
+            self.stored[job.job_id] = job.status
 
     @invariant()
     def nobody_waits_for_nothing(self):

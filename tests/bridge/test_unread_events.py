@@ -22,8 +22,8 @@ from test_scanner import Bridge, shown
 
 from wsdgateway.bridge.decisions import Answer, Forward, Join, Pass
 from wsdgateway.bridge.intake import Unread, read_notification, unread_of
-from wsdgateway.bridge.jobtable import MAX_UNREAD
 from wsdgateway.bridge.routing import Endpoint, Rejected, route
+from wsdgateway.bridge.unreadevents import MAX_NAMED
 
 OF_1 = re.sub(rb"<wscn:JobCompletedState>.*</wscn:JobCompletedState>", b"", end_event("1", message_id=None))
 OF_ANY = envelope(f"{SCAN}/JobEndStateEvent", message_id=None)
@@ -189,7 +189,7 @@ def test_an_event_of_a_job_that_is_not_known_yet_may_be_newer_than_the_first_tha
 
 
 def test_what_is_remembered_of_them_is_bounded(bridge):
-    for number in range(MAX_UNREAD + 5):
+    for number in range(MAX_NAMED + 5):
         bridge.scanner.unread(Unread((f"n{number}",)), bridge.now)
     assert asks(bridge, DONE) == (True, "Completed")  # then it may have been any
 

@@ -103,6 +103,7 @@ class Turn:
 
     client, peer = "192.0.2.20", "192.0.2.20:1"
     gone, fault, tape, written = False, None, None, 0
+    content_type = b"application/soap+xml"
 
     def __init__(self, body):
         self.request, self.body, self.status = self, body, None
@@ -157,7 +158,7 @@ class Model(RuleBasedStateMachine):
             ScannerOptions("s", scan="http://192.0.2.20/scan", client_retry=GIVE_UP, expires=GRANT, client_queue=1000),
             Surroundings(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
                          ExchangeLog(), self.store, Permission(), no_quotas(), policy, self, None, lambda name: None,
-                         lambda uuid: None, self.base, lambda *_: None))
+                         lambda uuid: None, self.base, lambda *_: None, lambda *_: None))
         life = self.clock
         # What is left of a killed process does nothing any more.
         self.scanner.requests.ask = lambda _, *request: self.device.own(*request) if life is self.clock else Deferred()

@@ -4,7 +4,7 @@ The way of a request ends here in `serve`, the way of an event begins in `sink`;
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
@@ -32,6 +32,7 @@ from wsdgateway.net.steady import Dated
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.net.turnstile import Turnstile
+from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import SUBSCRIBE
 
 
@@ -108,11 +109,17 @@ class Scanner:
         return None
 
     def _store_finished(self) -> None:
-        finished = self.bridge.table.newly_finished
+        given, finished = self.bridge.table.given_again, self.bridge.table.newly_finished
+        while given:
+            self._around.on_given_again(self.name, given.pop(0))
         while finished:
             self._around.on_finished(self.name, finished.pop(0))
 
     # The life of it.
+
+    def remember(self, jobs: Iterable[JobStatus]) -> None:
+        """The jobs that finished in earlier starts, oldest first; the scanner is asked before one is shown."""
+        self.bridge.table.remember(jobs)
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> None:
         """What an earlier start has left of this scanner in the store; to be called before `start`."""

@@ -64,7 +64,8 @@ class Surroundings:
 
     `events_base` gives the URL of this gateway as the device at a URL, over an interface, reaches it. `on_presence` is
     told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side;
-    `steady` is the clock that clients' subscriptions last by.
+    `on_finished` is told of a scanner's job that is over, `on_given_again` of the JobId of one that another job has
+    now; `steady` is the clock that clients' subscriptions last by.
     """
 
     reactor: Any
@@ -83,4 +84,5 @@ class Surroundings:
     search: Callable[[str], None]
     events_base: Callable[[str, str], Awaitable[str]]
     on_finished: Callable[[str, Job], None]
+    on_given_again: Callable[[str, str], None]
     steady: Steady = attrs.field(default=attrs.Factory(lambda self: Steady(self.seconds, self.wall), takes_self=True))

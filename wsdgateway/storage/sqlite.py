@@ -71,10 +71,16 @@ class SqliteStore:
         adding.addErrback(lambda failure: self.log.failure(
             "a finished job of {scanner} could not be stored", failure, scanner=job.scanner))
 
+    def supersede(self, scanner: str, job_id: str) -> None:
+        marking = self._run([("UPDATE finished_job SET superseded = 1 WHERE scanner = ? AND job_id = ?",
+                              (scanner, job_id))])
+        marking.addErrback(lambda failure: self.log.failure(
+            "a finished job of {scanner} could not be marked as superseded", failure, scanner=scanner))
+
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         return self._all(
-            lambda row: FinishedJob(row[0], row[1], row[2], tuple(row[3].split()), *row[4:]),
-            "SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished"
+            lambda row: FinishedJob(row[0], row[1], row[2], tuple(row[3].split()), *row[4:8], superseded=bool(row[8])),
+            "SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded"
             " FROM finished_job WHERE scanner = ? ORDER BY id", scanner)
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
