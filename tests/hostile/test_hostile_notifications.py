@@ -5,7 +5,7 @@ import pytest_twisted
 from house import EVENTS
 from messages import SCAN, end_event, envelope, get_job_elements, job_status, status_event
 
-from wsdgateway.bridge.jobtable import MAX_ACTIVE
+from wsdgateway.bridge.jobrecords import MAX_ACTIVE
 from wsdgateway.scan.jobstatus import MAX_REASONS, MAX_VENDOR_ELEMENTS, MAX_VENDOR_SIZE
 from wsdgateway.scan.reading import MAX_ID
 from wsdgateway.soap.parsing import MAX_NAMESPACES

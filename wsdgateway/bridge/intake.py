@@ -67,9 +67,12 @@ def read_notification(data: bytes) -> Notification | Rejected:
     if event not in JOB_EVENTS and in_body not in JOB_EVENTS:
         return Notification(event, envelope.message_id, None, envelope, in_body)
     status = read_job_event(event, envelope.body)
-    named = jobs_named(envelope.body)
-    others = named if status is None else tuple(job_id for job_id in named if job_id != status.job_id)
-    unread = Unread(others, job_event=True) if status is None or others else None
+    unread: Unread | None = None
+    if status is None:
+        unread = Unread(jobs_named(envelope.body), job_event=True)
+    elif envelope.body is not None and len(envelope.body) > 1:
+        others = tuple(job_id for job_id in jobs_named(envelope.body) if job_id != status.job_id)
+        unread = Unread(others, job_event=True) if others else None
     return Notification(event, envelope.message_id, status, envelope, in_body, unread)
 
 

@@ -15,75 +15,38 @@ A reboot makes every record unusable, not unknown: the device is asked, and if i
 given its JobId again, the past record answers. Events that could not be read stand in `bridge.unreadevents`.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Iterable
-
 import attrs
 
-from wsdgateway.bridge.job import NEVER, Job, traced
-from wsdgateway.bridge.pastjobs import PastJobs
+from wsdgateway.bridge.job import NEVER, Job
+from wsdgateway.bridge.jobrecords import JobRecords
 from wsdgateway.bridge.precedence import Verdict, compare, is_other_job, is_same_end, merge
 from wsdgateway.bridge.unreadevents import UnreadEvents
 from wsdgateway.scan.jobstates import TERMINATING
 from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
-MAX_ACTIVE = 1000
 MAX_EXTRA = 65536
 
 
-class JobTable:
-    """The jobs of one scanner. `max_age` and `poll_interval` in seconds, `history` in finished jobs.
-
-    `changed` is the moment since when nothing has changed that a list of jobs tells, as far as is known here.
-    `newly_finished` and `given_again` (JobIds that another, finished job had) are for whoever stores them to empty.
-    """
+class JobTable(JobRecords):
+    """The jobs of one scanner. `max_age` and `poll_interval` in seconds, `history` in finished jobs."""
 
     def __init__(self, *, max_age: float, poll_interval: float, history: int) -> None:
+        super().__init__(history)
         self._max_age = max_age
         self._poll_interval = poll_interval
-        self._history = history
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._finished: OrderedDict[str, None] = OrderedDict()
-        self._former: deque[Job] = deque(maxlen=history)
-        self._moment = 0
-        self._booted = NEVER
-        self._past = PastJobs(history)
         self._unread = UnreadEvents()
-        self.changed = NEVER
-        self.boot = 0
         self.events_seen = False
         self.listening = False
-        self.newly_finished: list[Job] = []
-        self.given_again: list[str] = []
 
     def adjust(self, *, max_age: float, poll_interval: float, history: int) -> None:
         """Other bounds, from now on."""
-        self._max_age, self._poll_interval, self._history = max_age, poll_interval, history
-        self._former = deque(self._former, maxlen=history)
-        self._past.adjust(history)
+        self._max_age, self._poll_interval = max_age, poll_interval
+        self.limit(history)
 
     @property
     def eventful(self) -> bool:
         """Whether events may be relied on: a subscription is held, and a JobStatusEvent came since the boot."""
         return self.events_seen and self.listening
-
-    def moment(self) -> int:
-        """A new moment, later than all before it."""
-        self._moment += 1
-        return self._moment
-
-    def get(self, job_id: str) -> Job | None:
-        """The record of a job of this boot, or None."""
-        job = self._jobs.get(job_id)
-        return job if job is not None and job.boot == self.boot else None
-
-    def jobs(self) -> list[Job]:
-        """Every job that was created or announced, oldest first; those of re-used JobIds and earlier boots, too."""
-        return [job for job in (*self._former, *self._jobs.values()) if job.status is not None or job.by_answer]
-
-    def is_lost(self, job: Job) -> bool:
-        """Whether a reboot took the job before its end."""
-        return job.boot != self.boot and not job.final
 
     def readable(self, job_id: str, now: float, at_least: int | None = None) -> JobStatus | None:
         """The status that may be shown without asking the device; None if it must be asked.
@@ -111,12 +74,6 @@ class JobTable:
         return self._past.readable(job_id, now, self._poll_interval)
 
     # What is learnt.
-
-    def remember(self, statuses: Iterable[JobStatus]) -> None:
-        """Jobs that finished in earlier starts of the gateway, oldest first, one for each JobId."""
-        for status in statuses:
-            if status.job_id not in self._jobs:
-                self._past.add(Job(status.job_id, self.boot, since=NEVER, status=status))
 
     def unread(self, jobs: tuple[str, ...]) -> None:
         """An event that names these jobs could not be read; without jobs, it may be about every active one.
@@ -374,52 +331,6 @@ class JobTable:
 
     def rebooted(self) -> None:
         """The device started again, or may have: nothing known before is shown without asking."""
-        for job in self._jobs.values():
-            if job.final and job.boot == self.boot:
-                self._past.add(job)
-        self.boot += 1
+        super().rebooted()
         self._unread.clear()
-        self._booted = self.changed = self.moment()
         self.events_seen = False
-
-    # Keeping the table bounded.
-
-    def _begin(self, job: Job) -> None:
-        """A job that was not known."""
-        self._given_again(job.job_id)
-        self._replace(job)
-
-    def _given_again(self, job_id: str) -> None:
-        """The device has given this JobId to a job: one that had it before is not answered for any more."""
-        old = self._jobs.get(job_id)
-        if self._past.drop(job_id) is not None or (old is not None and old.final):
-            self.given_again.append(job_id)
-
-    def _replace(self, job: Job, *, was_final: bool = False) -> None:
-        old = self._jobs.pop(job.job_id, None)
-        if old is not None and old.final and not (job.final and old.status == job.status):
-            self._former.append(old)
-        self._finished.pop(job.job_id, None)
-        self.changed = self.moment()
-        job = self._jobs[job.job_id] = traced(job)
-        self._settle(job, was_final=was_final or (old is not None and old.status == job.status))
-
-    def _store(self, job: Job) -> None:
-        old = self._jobs[job.job_id]
-        was_final = old.final
-        if job.status != old.status or job.needed != old.needed:
-            self.changed = self.moment()
-        job = self._jobs[job.job_id] = traced(job)
-        self._settle(job, was_final=was_final)
-
-    def _settle(self, job: Job, *, was_final: bool) -> None:
-        if job.final and not was_final:
-            self.newly_finished.append(job)
-        if job.final and job.job_id not in self._finished:
-            self._finished[job.job_id] = None
-            while len(self._finished) > self._history:
-                job_id, _ = self._finished.popitem(last=False)
-                del self._jobs[job_id]
-        if len(self._jobs) - len(self._finished) > MAX_ACTIVE:
-            oldest = next(job_id for job_id in self._jobs if job_id not in self._finished)
-            del self._jobs[oldest]

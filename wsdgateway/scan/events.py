@@ -38,6 +38,10 @@ def read_job_event(event: str | None, body: etree._Element | None) -> JobStatus 
     """
     if body is None:
         return None
+    if event == JOB_STATUS and body.tag == tag(JOB_STATUS):  # as nearly all are
+        status = _first_status(body)
+        if status is not None:
+            return status
     body = _in_current_namespace(body)
     named = event_in(body)
     if named not in JOB_EVENTS:
@@ -53,6 +57,11 @@ def read_job_event(event: str | None, body: etree._Element | None) -> JobStatus 
     if status is not None and identifier(element, "JobCompletedState") is None and status.state in ACTIVE:
         return None
     return status
+
+
+def _first_status(body: etree._Element) -> JobStatus | None:
+    element = next(body.iterchildren(tag(_STATUS), tag(_END)), None)
+    return None if element is None or element.tag != tag(_STATUS) else read_job_status(element)
 
 
 def _certain(status: JobStatus | None) -> JobStatus | None:

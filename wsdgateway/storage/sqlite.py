@@ -79,7 +79,7 @@ class SqliteStore:
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         return self._all(
-            lambda row: FinishedJob(row[0], row[1], row[2], tuple(row[3].split()), *row[4:8], superseded=bool(row[8])),
+            _finished_job,
             "SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded"
             " FROM finished_job WHERE scanner = ? ORDER BY id", scanner)
 
@@ -175,6 +175,12 @@ def _read_all(path: Path) -> None:
     except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path}: a subscription in the store can't be read: {error}; nothing was changed. Move the "
                          "file away, or put a copy of it in its place") from None
+
+
+def _finished_job(row: tuple[Any, ...]) -> FinishedJob:
+    scanner, job_id, state, reasons, scans, created, completed, finished, superseded = row
+    return FinishedJob(scanner, job_id, state, tuple(reasons.split()), scans, created, completed, finished,
+                       bool(superseded))
 
 
 def _held(row: tuple[Any, ...]) -> Held:
