@@ -5,9 +5,10 @@ import json
 import pytest
 import pytest_twisted
 from messages import create_scan_job, created_job, end_event, fault, get_job_elements, status_event, status_response
-from peers import ask
+from peers import ask, connect, post
 from test_events import Subscribed, get, shown, until
 from test_reload import File, section
+from twisted.internet.defer import Deferred, fail
 
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read
@@ -196,3 +197,33 @@ async def test_a_scanner_that_comes_with_another_configuration_has_its_past_too(
         await file.reload(section(name, scanner.device.url))
         await until(lambda: service._bridging.is_settled)
     assert await read_job(service) == ("Completed", 2)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_create_is_answered_when_the_store_knows_that_its_job_id_was_given_again(finished, scanner):
+    service = await finished()
+    marked, writing = [], Deferred()
+
+    def slow(*given):
+        marked.append(given)
+        return writing
+
+    service.store.supersede = slow
+    client = await connect(service.port)
+    client.send(post(PATH, create_scan_job()))
+    await until(lambda: marked == [("front-desk", "7")])
+    assert await read_job(service) == "ClientErrorJobIdNotFound"  # nobody else waits
+    assert client.received == b""
+    writing.callback(None)
+    head, _ = await client.answer()
+    assert head.status == 200
+    client.transport.loseConnection()
+    await client.end()
+
+
+@pytest.mark.logs_failure
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_fails_keeps_nobody_from_scanning(finished, scanner):
+    service = await finished()
+    service.store.supersede = lambda *given: fail(OSError("the disk is full"))
+    assert (await ask(service.port, PATH, create_scan_job()))[0].status == 200

@@ -5,7 +5,7 @@ device, another client's request waited for. A request that has gone to the devi
 if its client leaves, so that its answer is learnt from; only an image nobody wants is broken off.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -40,7 +40,8 @@ _COMMON: dict[type, str] = {Answer: KEPT, Join: SHARED, Forward: ASKED}
 class Exchanges:
     """Carries out what the bridge of one scanner decides.
 
-    `after_learning` is called when jobs may have changed, `on_trouble` when the device failed a client.
+    `after_learning` is called when jobs may have changed, `on_trouble` when the device failed a client; `written` is
+    awaited before a CreateScanJob is answered.
     """
 
     log = Logger()
@@ -48,7 +49,7 @@ class Exchanges:
     def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, stand_in: StandIn,
                  directed: DirectedDiscovery, metrics: Metrics, accounts: Accounts, turnstile: Turnstile, *,
                  seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None],
-                 on_trouble: Callable[[], None]) -> None:
+                 on_trouble: Callable[[], None], written: Callable[[], Awaitable[None]]) -> None:
         self._bridge = bridge
         self._device = device
         self._source = source
@@ -61,6 +62,7 @@ class Exchanges:
         self._new_id = new_id
         self._after_learning = after_learning
         self._on_trouble = on_trouble
+        self._written = written
         self._waiting: dict[Forward, list[Deferred[Outcome]]] = {}
 
     def serve(self, turn: Turn, endpoint: Endpoint, subscription: str | None = None) -> None:
@@ -166,6 +168,8 @@ class Exchanges:
                     break
                 decision = self._bridge.joined(question, forward, outcome, self._seconds())
             else:
+                if question.operation is CREATE_SCAN_JOB:
+                    await self._written()  # before the client knows a JobId that the store has for another job
                 source = self._give(turn, question.envelope.message_id, decision, source)
                 break
         self._account(turn, question, source, started)

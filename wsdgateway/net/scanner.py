@@ -22,6 +22,7 @@ from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges
 from wsdgateway.net.figures import Figures
+from wsdgateway.net.givenagain import GivenAgain
 from wsdgateway.net.leftovers import Leftovers
 from wsdgateway.net.lookout import Lookout
 from wsdgateway.net.notifier import Notifier
@@ -72,10 +73,11 @@ class Scanner:
         self.lookout = Lookout(options, around, self.bridge, self.device, requests, came=self._came,
                                ask_again=self._ask_again)
         self.stand_in = self.lookout.stand_in
+        self._given_again = GivenAgain(around.reactor, self.name, around.on_given_again)
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
             accounts, Turnstile(self.name, around.permission, accounts, around.new_id), seconds=around.seconds,
-            new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check)
+            new_id=around.new_id, after_learning=self._learnt, on_trouble=self.check, written=self._given_again.written)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
@@ -111,7 +113,7 @@ class Scanner:
     def _store_finished(self) -> None:
         given, finished = self.bridge.table.given_again, self.bridge.table.newly_finished
         while given:
-            self._around.on_given_again(self.name, given.pop(0))
+            self._given_again.note(given.pop(0))
         while finished:
             self._around.on_finished(self.name, finished.pop(0))
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.job import Job
 from wsdgateway.bridge.permission import Permission
@@ -84,5 +85,5 @@ class Surroundings:
     search: Callable[[str], None]
     events_base: Callable[[str, str], Awaitable[str]]
     on_finished: Callable[[str, Job], None]
-    on_given_again: Callable[[str, str], None]
+    on_given_again: Callable[[str, str], Deferred[None]]
     steady: Steady = attrs.field(default=attrs.Factory(lambda self: Steady(self.seconds, self.wall), takes_self=True))

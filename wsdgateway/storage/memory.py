@@ -28,10 +28,11 @@ class MemoryStore:
     def add(self, job: FinishedJob) -> None:
         self._jobs.setdefault(job.scanner, deque(maxlen=self._history)).append(job)
 
-    def supersede(self, scanner: str, job_id: str) -> None:
+    def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
         kept = self._jobs.get(scanner, deque())
         self._jobs[scanner] = deque(
             (attrs.evolve(job, superseded=True) if job.job_id == job_id else job for job in kept), self._history)
+        return done(None)
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         return done(list(self._jobs.get(scanner, ())))

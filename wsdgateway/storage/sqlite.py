@@ -71,11 +71,9 @@ class SqliteStore:
         adding.addErrback(lambda failure: self.log.failure(
             "a finished job of {scanner} could not be stored", failure, scanner=job.scanner))
 
-    def supersede(self, scanner: str, job_id: str) -> None:
-        marking = self._run([("UPDATE finished_job SET superseded = 1 WHERE scanner = ? AND job_id = ?",
-                              (scanner, job_id))])
-        marking.addErrback(lambda failure: self.log.failure(
-            "a finished job of {scanner} could not be marked as superseded", failure, scanner=scanner))
+    def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
+        return self._run([("UPDATE finished_job SET superseded = 1 WHERE scanner = ? AND job_id = ?",
+                           (scanner, job_id))])
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         return self._all(

@@ -48,8 +48,8 @@ class IStore(Interface):
     def add(job: FinishedJob) -> None:
         """Keep a job, and the last ones of its scanner; nobody waits for it, a failure is logged."""
 
-    def supersede(scanner: str, job_id: str) -> None:
-        """The scanner gives this JobId again: mark the kept jobs that have it; a failure is logged."""
+    def supersede(scanner: str, job_id: str) -> Deferred[None]:
+        """The scanner gives this JobId again: mark the kept jobs that have it."""
 
     def finished(scanner: str) -> Deferred[list[FinishedJob]]:
         """The kept jobs of a scanner, oldest first."""
