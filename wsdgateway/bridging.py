@@ -15,6 +15,7 @@ from wsdgateway.net.deadlines import within
 from wsdgateway.net.reception import Reception
 from wsdgateway.net.scanner import Scanner
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
+from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.tls.trust import Trust
 
 PATIENCE = 300.0  # seconds for an image that is on its way from a scanner that goes
@@ -44,6 +45,7 @@ class Bridging:
         self._ending: set[Deferred[None]] = set()
         self._leaving: set[Deferred[None]] = set()
         self._started = False
+        self._past_jobs: Callable[[str], Deferred[list[JobStatus]]] | None = None
 
     def start(self) -> None:
         """Scanners may be subscribed to from now on."""
@@ -58,7 +60,21 @@ class Bridging:
         self._metrics.scanners.append(scanner.figures)
         self._reception.add(scanner)
         self.on_bridged(scanner)
+        if self._past_jobs is not None:
+            self._run(self._remember(scanner, self._past_jobs), f"reading the finished jobs of {scanner.name}")
         return scanner
+
+    async def remember(self, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
+        """Give every scanner, and those that come later, the finished jobs of earlier starts, by the scanner's name."""
+        self._past_jobs = past_jobs
+        for scanner in list(self.scanners):
+            try:
+                await self._remember(scanner, past_jobs)
+            except Exception:
+                self.log.failure("the finished jobs of {scanner} can't be read", scanner=scanner.name)
+
+    async def _remember(self, scanner: Scanner, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
+        scanner.remember(await past_jobs(scanner.name))
 
     def part(self, scanner: Scanner, reason: str) -> None:
         """It is bridged no more, and those who listen to it are told why."""

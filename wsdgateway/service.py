@@ -45,6 +45,7 @@ from wsdgateway.net.slices import Slices
 from wsdgateway.net.surroundings import Surroundings
 from wsdgateway.net.targets import Voice
 from wsdgateway.recording import Recording
+from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.shares import admin_limits, client_limits, open_files
 from wsdgateway.storage.fallback import FallbackStore
 from wsdgateway.storage.memory import MemoryStore
@@ -113,14 +114,14 @@ class GatewayService(MultiService):
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
             self._policy, self._deliveries, directed, self._finding.changed, self._finding.resolve,
             lambda device, zone: self._entrances.events_base(device, zone), self._finished,
-            self._slices)
+            lambda *given: self.store.supersede(*given), self._slices)
         for scanner in config.scanner:
             if scanner.bridge:
                 self._bridging.bridge(scanner)
         self._door = FrontDoor(reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
                                respond=self._reception.respond, refused=self._refused,
                                base=lambda host, port: self._entrances.base(host, port), log=log,
-                               quotas=self._quotas, denied=self._denied)
+                               quotas=self._quotas, denied=self._denied, broken_off=self._unread)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds, self._warnings)
@@ -142,7 +143,7 @@ class GatewayService(MultiService):
         kind, _, where = self.config.gateway.state.partition(":")
         if kind == "sqlite":
             store = FallbackStore(self._reactor, self.config.folder / where, self.config.cache.history, self._wall)
-            store.take_up_with(self._take_up)
+            store.take_up_with(self._take_up, self._recall)
             return store
         return MemoryStore(self.config.cache.history)
 
@@ -169,6 +170,7 @@ class GatewayService(MultiService):
         self._instance_id = await self.store.next_instance(int(self._wall()))
         await self._finding.load()
         self._restore(await self.store.subscriptions(), await self.store.held())
+        await self._bridging.remember(self._past_jobs)
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
@@ -191,6 +193,11 @@ class GatewayService(MultiService):
         """The store can be read, which it could not at the start: go on with what it lists, and end the rest."""
         await self._finding.take_up(content.adopted)
         await within(self._reactor, TAKE_UP_SECONDS, self._restore(content.subscriptions, content.held))
+
+    def _recall(self) -> None:
+        """The store is used again: finished jobs that could not be read at the start are known from now on."""
+        recalling = Deferred.fromCoroutine(self._bridging.remember(self._past_jobs))
+        recalling.addErrback(lambda failure: self.logger.failure("while finished jobs are read", failure))
 
     # The configuration, read again.
 
@@ -261,6 +268,12 @@ class GatewayService(MultiService):
         adding.addErrback(lambda failure: self.logger.failure(
             "a finished job of {scanner} could not be stored", failure, scanner=scanner))
 
+    def _past_jobs(self, scanner: str) -> Deferred[list[JobStatus]]:
+        """The last status of each JobId of a scanner whose job was over in an earlier start, and that has no other."""
+        stored = self.store.finished(scanner)
+        return stored.addCallback(lambda jobs: [
+            job.status for job in {job.job_id: job for job in jobs}.values() if not job.superseded])
+
     def _denied(self, reason: str, client: str) -> None:
         """A connection is one too many, of a client's or of all, or came too often, or to nothing."""
         if reason == RATE:
@@ -272,6 +285,11 @@ class GatewayService(MultiService):
         self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,
                          reason=refusal.reason)
         self.recording.refused(connection.peer, refusal.status, len(refusal.body))
+        self._unread(connection)
+
+    def _unread(self, connection: ClientConnection) -> None:
+        """A request was refused before it was whole, or broke off."""
+        self._reception.unread(connection.client, connection.path)
 
     async def _stop(self) -> None:
         if self._loading is not None:

@@ -1,8 +1,9 @@
 """A stateful model of the job table's promises: a device that tells the truth over a network that does not.
 
-Events are delayed, reordered, repeated and lost; requests overlap; jobs are cancelled; the device
-reboots and uses its JobIds again. Every status that the device ever had carries, as its reason, the
-number of the job and of the change, so that whatever a client is shown can be placed in time.
+Events are delayed, reordered, repeated, lost, and such that they can't be read; requests overlap; jobs are cancelled;
+the device reboots, forgets jobs and uses its JobIds again; the gateway is killed and starts again. Every
+status that the device ever had carries, as its reason, the number of the job and of the change, so that whatever a
+client is shown can be placed in time.
 """
 
 import re
@@ -22,8 +23,8 @@ from messages import (
 )
 
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
-from wsdgateway.bridge.intake import read_notification
-from wsdgateway.bridge.routing import Endpoint, route
+from wsdgateway.bridge.intake import read_notification, unread_of
+from wsdgateway.bridge.routing import Endpoint, Rejected, route
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.scan.jobstates import FINAL
 from wsdgateway.soap.faults import temporary_error
@@ -52,8 +53,8 @@ class Job:
 class Client:
     """One request: what it asked, what had to be respected when it asked."""
 
-    def __init__(self, question, job_id):
-        self.question, self.job_id = question, job_id
+    def __init__(self, question, job_id, came):
+        self.question, self.job_id, self.came = question, job_id, came
         self.snapshot = None
         self.forward = None
         self.created = self.canceled = None
@@ -64,9 +65,8 @@ class Promises(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now, self.ids = 100.0, 0
-        self.bridge = BridgedScanner("front-desk", max_age=MAX_AGE, poll_interval=POLL, history=100, new_id=self.new_id)
-        self.bridge.device = "http://device/scan"
-        self.bridge.table.listening = True
+        self.stored = {}     # job id -> the status of the finished job that had it last, as the store has it
+        self.start()
         self.jobs, self.numbers, self.next_job = {}, 0, 1
         self.events, self.flying, self.waiting = [], [], {}
         self.told = {}       # job id -> (number, version): the newest that the gateway was told or has shown
@@ -74,17 +74,49 @@ class Promises(RuleBasedStateMachine):
         self.confirmed = {}  # job id -> when the device last spoke of it
         self.asked = {}      # job id -> times of requests for JobStatus while it counts as without events
         self.allowed = {}    # job id -> extra requests that cancels have earned
+        self.steps = 0       # counts questions, and events that can't be read
+        self.unread = {}     # job id -> (step, number, version) of each of those
+        self.answered = {}   # job id -> when the newest request was sent that was answered with its status
+
+    def start(self):
+        self.bridge = BridgedScanner("front-desk", max_age=MAX_AGE, poll_interval=POLL, history=100, new_id=self.new_id)
+        self.bridge.device = "http://device/scan"
+        self.bridge.table.listening = True
+        self.bridge.table.remember(self.stored.values())
 
     def new_id(self):
         self.ids += 1
         return f"urn:uuid:{self.ids}"
+
+    @rule()
+    def the_gateway_is_killed_and_starts_again(self):
+        self.start()
+        # Late events of active jobs can't be told from new ones any more; those of finished ones must not revive them.
+        self.events = [event for event in self.events if self.is_of_a_stored_job(event)]
+        self.flying.clear()
+        self.waiting.clear()
+        # Of an active job nobody remembers the state, but that its JobId was given again.
+        self.told = {job_id: (number, 0) for job_id, (number, _) in self.told.items()}
+        for known in (self.confirmed, self.asked, self.unread, self.answered):
+            known.clear()
+
+    def is_of_a_stored_job(self, event):
+        job_id, number = re.search(rb"JobId>(\d+)<.*>n(\d+)v", event, re.DOTALL).groups()
+        return job_id.decode() in self.stored and self.stored[job_id.decode()].reasons[0].startswith(
+            f"n{number.decode()}v")
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def the_device_forgets_a_job(self, data):
+        del self.jobs[self.device_job(data).job_id]
 
     # The device.
 
     def emit(self, job):
         self.events.append(status_event(**job.status(), message_id=self.new_id()))
         if job.state in FINAL:
-            self.events.append(end_event(job.job_id, job.state, job.scans, message_id=self.new_id()))
+            self.events.append(end_event(job.job_id, job.state, job.scans, message_id=self.new_id()).replace(
+                b">None<", f">{job.status()['reasons'][0]}<".encode()))
 
     def device_job(self, data):
         return self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))] if self.jobs else None
@@ -110,11 +142,16 @@ class Promises(RuleBasedStateMachine):
         self.events.clear()
         for client in self.flying:
             client.snapshot = client.snapshot or "broken"
+        # What was over may still be shown, as long as its JobId is not known to have been given again.
+        over = {job_id for job_id, status in self.stored.items()
+                if self.told.get(job_id, (0, 0))[0] == int(status.reasons[0][1:].partition("v")[0])}
         self.bridge.rebooted()
-        self.told = dict.fromkeys(self.told, (self.numbers + 1, 0))
+        self.told = {job_id: told if job_id in over else (self.numbers + 1, 0) for job_id, told in self.told.items()}
         self.final_seen.clear()
         self.confirmed.clear()
         self.asked.clear()
+        self.unread.clear()
+        self.answered.clear()
 
     # The network.
 
@@ -131,6 +168,22 @@ class Promises(RuleBasedStateMachine):
             job_id = re.search(rb"JobId>(\d+)<", event)[1].decode()
             self.hear(job_id, int(found[1]), int(found[2]))
 
+    @precondition(lambda self: self.events)
+    @rule(data=st.data(), names_it=st.booleans())
+    def an_event_that_can_not_be_read(self, data, names_it):
+        event = self.events.pop(data.draw(st.integers(0, len(self.events) - 1)))
+        job_id = re.search(rb"JobId>(\d+)<", event)[1].decode()
+        found = re.search(rb"n(\d+)v(\d+)<", event)
+        event = re.sub(rb"<wscn:Job(Completed)?State>.*</wscn:Job(Completed)?State>", b"", event) if names_it else b"<a"
+        notification = read_notification(event)
+        if isinstance(notification, Rejected):
+            self.bridge.unread(unread_of(notification, event), self.now)
+        else:
+            self.bridge.notified(notification, self.now)
+        self.steps += 1
+        if found and (names_it or self.bridge.table.get(job_id) is not None):  # else it is no job that is known
+            self.unread.setdefault(job_id, []).append((self.steps, int(found[1]), int(found[2])))
+
     def hear(self, job_id, number, version):
         """The device has told the gateway so."""
         self.told[job_id] = max(self.told.get(job_id, (0, 0)), (number, version))
@@ -144,7 +197,8 @@ class Promises(RuleBasedStateMachine):
 
     def ask(self, raw, job_id):
         question = route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway")
-        client = Client(question, job_id)
+        self.steps += 1
+        client = Client(question, job_id, self.steps)
         self.act(client, self.bridge.ask(question, self.now))
 
     @rule(data=st.data())
@@ -198,7 +252,7 @@ class Promises(RuleBasedStateMachine):
         if name == "CreateScanJob":
             self.numbers += 1
             job = Job(str(self.next_job), self.numbers)
-            self.next_job = self.next_job % 3 + 1
+            self.next_job = self.next_job % 2 + 1
             old = self.jobs.get(job.job_id)
             if old is not None and old.state not in FINAL:
                 return fault("wscn:ServerErrorNotAcceptingJobs", code="Receiver")
@@ -228,12 +282,15 @@ class Promises(RuleBasedStateMachine):
             decision = self.bridge.fail(forward, outcome, self.now)
         else:
             outcome = Reply(200, b"application/soap+xml", client.snapshot)
-            if client.created is not None and self.jobs.get(client.created.job_id) is client.created:
+            if client.created is not None:
                 self.asked.pop(client.created.job_id, None)  # from here on it is another job
+                self.answered.pop(client.created.job_id, None)
                 self.told[client.created.job_id] = max(
                     self.told.get(client.created.job_id, (0, 0)), (client.created.number, 0))
             before = self.now
             self.confirmed[client.job_id] = max(self.confirmed.get(client.job_id, 0.0), sent_at)
+            if name == "GetJobElements" and b"JobState>" in client.snapshot:
+                self.answered[client.job_id] = max(self.answered.get(client.job_id, 0.0), sent_at)
             decision = self.bridge.learn(forward, outcome, before)
         if name == "CancelJob":
             self.allowed[client.job_id] = self.allowed.get(client.job_id, 0) + 1
@@ -258,12 +315,25 @@ class Promises(RuleBasedStateMachine):
             self.final_seen[client.job_id] = (shown[0], state)
         elif local:
             assert self.now - self.confirmed.get(client.job_id, 0.0) < MAX_AGE, "promise 3"
+        if state not in FINAL:
+            missed = [known for step, *known in self.unread.get(client.job_id, ()) if step < client.came]
+            recent = self.now - self.answered.get(client.job_id, 0.0) < POLL
+            assert recent or all(shown >= tuple(known) for known in missed), "promise 1: an event that can't be read"
         self.told[client.job_id] = shown
 
     @invariant()
     def one_status_request_in_flight_for_each_job(self):
         flying = [client.job_id for client in self.flying if client.question.operation.name == "GetJobElements"]
         assert len(flying) == len(set(flying)), "promise 3"
+
+    @invariant()
+    def what_is_over_is_written_down(self):
+        table = self.bridge.table
+        while table.given_again:
+            self.stored.pop(table.given_again.pop(0), None)
+        while table.newly_finished:
+            job = table.newly_finished.pop(0)
+            self.stored[job.job_id] = job.status
 
     @invariant()
     def nobody_waits_for_nothing(self):

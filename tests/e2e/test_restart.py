@@ -9,9 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import free_port
-from messages import create_scan_job, job_request, manage, subscribe
+from messages import create_scan_job, get_job_elements, job_request, manage, subscribe
 
 from wsdgateway.scan.destinations import read_tokens
+from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
@@ -110,9 +111,9 @@ class Site:
         assert status == 200, fault_of(message)
         return message, message.body.findtext(f".//{W}Identifier")
 
-    def subscriptions(self):
+    def api(self, name):
         connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
-        connection.request("GET", "/api/subscriptions")
+        connection.request("GET", f"/api/{name}")
         answer = json.loads(connection.getresponse().read())
         connection.close()
         return answer
@@ -256,4 +257,58 @@ def test_a_scanner_that_is_taken_from_the_configuration_leaves_nobody_waiting(si
     ends = until(lambda: len(listener.told.get("/end", ())) == 2 and listener.told["/end"])
     assert {one.body.findtext(f"{W}Status") for one in ends} == {f"{WSE}/SourceCanceling"}
     until(lambda: site.control()["subscriptions"] == 1)  # the other desk's own
-    assert [one["side"] for one in site.subscriptions()] == ["device"]
+    assert [one["side"] for one in site.api("subscriptions")] == ["device"]
+
+
+def job_of(site, job_id):
+    """What GetJobElements says of a job: its state and pages, or the fault's name."""
+    status, body = site.ask(get_job_elements(job_id))
+    if status != 200:
+        return fault_of(read(body))
+    known = read_response(read(body).body).status
+    return known.state, known.scans_completed
+
+
+def scan_a_page(site):
+    """The job's id, when it is over."""
+    job = read_created(read(site.ask(create_scan_job())[1]).body)
+    status, _ = site.ask(job_request("RetrieveImage", job.job_id).replace(
+        b"</wscn:JobId>", f"</wscn:JobId><wscn:JobToken>{job.job_token}</wscn:JobToken>".encode()))
+    assert status == 200
+    return job.job_id
+
+
+def test_a_finished_job_is_known_after_a_kill_though_the_scanner_forgot_it(site, until):
+    job_id = scan_a_page(site)
+    until(lambda: [(job["job_id"], job["state"]) for job in site.api("jobs")] == [(job_id, "Completed")])
+    site.end(signal.SIGKILL)
+    site.control("reboot?seconds=0", "POST")
+
+    def has_forgotten():
+        try:
+            return job_id not in site.control()["jobs"]
+        except OSError:
+            return False  # it is starting
+
+    until(has_forgotten)
+    site.start()
+    until(lambda: site.control()["subscriptions"] == 1)
+    asked = site.control()["asked"].get("GetJobElements", 0)
+    for _ in range(50):
+        assert job_of(site, job_id) == ("Completed", 1)
+    assert 1 <= site.control()["asked"]["GetJobElements"] - asked <= 10
+    [listed] = site.api("jobs")
+    assert (listed["job_id"], listed["state"], listed["scans_completed"]) == (job_id, "Completed", 1)
+    again = read_created(read(site.ask(create_scan_job("urn:uuid:again"))[1]).body)
+    assert again.job_id == job_id
+    assert job_of(site, job_id) in (("Pending", 0), ("Aborted", 0))  # the scanner waits a second for a client
+    site.end(signal.SIGKILL)
+    site.control("reboot?seconds=0", "POST")
+    until(has_forgotten)
+    site.start()
+    assert job_of(site, job_id) in ("ClientErrorJobIdNotFound", ("Aborted", 0))  # the old one is another job
+    site.device.send_signal(signal.SIGKILL)
+    site.device.wait(20)
+    site.end(signal.SIGKILL)
+    site.start()
+    assert job_of(site, job_id) == "ServerErrorTemporaryError"

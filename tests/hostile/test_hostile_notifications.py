@@ -5,7 +5,7 @@ import pytest_twisted
 from house import EVENTS
 from messages import SCAN, end_event, envelope, get_job_elements, job_status, status_event
 
-from wsdgateway.bridge.jobtable import MAX_ACTIVE
+from wsdgateway.bridge.jobrecords import MAX_ACTIVE
 from wsdgateway.scan.jobstatus import MAX_REASONS, MAX_VENDOR_ELEMENTS, MAX_VENDOR_SIZE
 from wsdgateway.scan.reading import MAX_ID
 from wsdgateway.soap.parsing import MAX_NAMESPACES
@@ -37,12 +37,16 @@ IGNORED = {
     "long-id": event(job_status("9" * (MAX_ID + 1), "Processing")),
     "very-long-id": event(job_status("9" * 500000, "Processing")),
     "other-body": event(job_status("5"), body="JobEndStateEvent"),
-    "other-namespace": event(job_status("5")).replace(b'2006/08/wdp/scan"', b'2006/01/wdp/scan"'),
+    "third-namespace": event(job_status("5")).replace(b'2006/08/wdp/scan"', b'2005/01/wdp/scan"'),
     "ticket": event("<wscn:ScanTicket/>"),
     "nested": event(f"<wscn:X>{job_status('5')}</wscn:X>"),
     "scans-negative": status("<wscn:ScansCompleted>-1</wscn:ScansCompleted>", scans=None),
     "end-no-state": event("<wscn:JobEndState><wscn:JobId>5</wscn:JobId></wscn:JobEndState>", "JobEndStateEvent"),
-    "end-as-status": event(job_status("5", "Completed"), "JobEndStateEvent"),
+    "end-as-status": event(job_status("5", "Processing"), "JobEndStateEvent"),
+    "end-that-goes-on": event(
+        "<wscn:JobEndState><wscn:JobId>5</wscn:JobId><wscn:JobState>Held</wscn:JobState></wscn:JobEndState>",
+        "JobEndStateEvent",
+    ),
     "status-as-end": event("<wscn:JobEndState><wscn:JobId>5</wscn:JobId></wscn:JobEndState>"),
     "elements-nothing": event("", "ScannerElementsChangeEvent"),
     "summary-nothing": event("", "ScannerStatusSummaryEvent"),
@@ -161,7 +165,7 @@ async def test_other_actions_are_no_notifications(kept, name):
 
 
 @pytest.mark.parametrize(
-    ("content_type", "status"), [(b"text/xml", 415), (b"application/json", 415), (b"multipart/related", 415)]
+    ("content_type", "status"), [(b"text/plain", 415), (b"application/json", 415), (b"multipart/related", 415)]
 )
 @pytest_twisted.ensureDeferred
 async def test_other_media_are_no_notifications(kept, content_type, status):

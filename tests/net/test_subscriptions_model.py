@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from messages import SCAN, envelope, fault, manage, status_event, subscribe
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
@@ -189,7 +189,7 @@ class Model(RuleBasedStateMachine):
             ScannerOptions("s", scan="http://192.0.2.20/scan", client_retry=GIVE_UP, expires=GRANT, client_queue=1000),
             Surroundings(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
                          ExchangeLog(), self.store, Permission(), no_quotas(), policy, self, None, lambda name: None,
-                         lambda uuid: None, self.base, lambda *_: None,
+                         lambda uuid: None, self.base, lambda *_: None, lambda *_: succeed(None),
                          Slices(self.clock, self.clock.seconds)))
         life = self.clock
         # What is left of a killed process does nothing any more.

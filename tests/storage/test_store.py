@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from importlib.resources import files
 
+import attrs
 import pytest
 import pytest_twisted
 
@@ -14,6 +15,7 @@ from wsdgateway.bridge.sinks import Sink
 from wsdgateway.bridge.subscriptions import Subscription, Token
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
+from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.storage import schema
 from wsdgateway.storage.fallback import FallbackStore
@@ -46,6 +48,26 @@ async def test_the_last_jobs_of_each_scanner_are_kept(store):
         store.add(job(number, "other"))
     assert await store.finished("front-desk") == [job(2), job(3), job(4)]
     assert await store.finished("nobody") == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_whose_job_id_was_given_again_is_marked(store):
+    for number in (1, 2):
+        store.add(job(number))
+        store.add(job(number, "other"))
+    store.supersede("front-desk", "1")
+    store.supersede("nobody", "1")
+    store.add(job(1))
+    assert [(one.job_id, one.superseded) for one in await store.finished("front-desk")] == [
+        ("1", True), ("2", False), ("1", False)]
+    assert not any(one.superseded for one in await store.finished("other"))
+    store.add(job(3))
+    assert [one.job_id for one in await store.finished("front-desk")] == ["2", "1", "3"]
+
+
+def test_the_status_of_a_stored_job_is_final_whatever_its_state():
+    assert attrs.evolve(job(1), state="Terminating").status == JobStatus(
+        "1", "Terminating", ("None", "x"), 1, None, "2026-11-22T10:00:00Z", ended=True)
 
 
 @pytest_twisted.ensureDeferred

@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.job import Job
+from wsdgateway.bridge.precedence import is_same_end
 from wsdgateway.exchangelog.entry import describe, timestamp
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
@@ -105,9 +106,12 @@ class Overview:
         described = []
         for scanner in self.scanners:
             current = scanner.bridge.table.jobs()
-            known = {(job.job_id, job.status.created, job.status.completed) for job in current if job.status}
+            known: dict[str, list[JobStatus]] = {}
+            for one in current:
+                if one.status is not None:
+                    known.setdefault(one.job_id, []).append(one.status)
             for job in await self.stored(scanner.name):
-                if (job.job_id, job.created, job.completed) not in known:
+                if not _is_among(job.status, known.get(job.job_id, [])):
                     described.append({
                         "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
                         "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
@@ -135,6 +139,12 @@ class Overview:
                  if scanner in ("", one.entry.scanner) and operation in ("", one.entry.operation)
                  and (one.entry.failed or not failed))
         return [{"number": one.number, **describe(one.entry)} for one in islice(found, most)]
+
+
+def _is_among(stored: JobStatus, known: list[JobStatus]) -> bool:
+    """Whether a job from the store is one of those with its JobId that are known since this start."""
+    return any((one.created, one.completed) == (stored.created, stored.completed) or is_same_end(one, stored)
+               for one in known)
 
 
 def _moment(job: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 WS-Scan, GetJobElementsResponse; WS-Addressing 2004/08, section 3.2 for RelatesTo.
 """
 
+from wsdgateway.bridge.job import Job
 from wsdgateway.bridge.jobtable import JobTable
 from wsdgateway.scan.jobelements import (
     JOB_STATUS,
@@ -57,7 +58,8 @@ class JobAnswers:
         if JOB_STATUS in request.wanted:
             status = self._table.readable(request.job_id, now, at_least)
             if status is None:
-                return None
+                past = self._table.forgotten(request.job_id, now)
+                return None if past is None else self._past_body(request, past)
         if request.status_only:
             assert status is not None
             return self._status_body(status)
@@ -70,6 +72,15 @@ class JobAnswers:
                 return None
             parts.append(write_element_data(name, content, self.qualified))
         return write_response("".join(parts))
+
+    def _past_body(self, request: JobElementsRequest, job: Job) -> str:
+        """Of a job that the scanner has forgotten: what is not known here is marked as not valid."""
+        assert request.wanted is not None and job.status is not None
+        if request.status_only:
+            return self._status_body(job.status)
+        known = {**dict(job.extras), JOB_STATUS: write_job_status(job.status)}
+        return write_response("".join(
+            write_element_data(name, known.get(name), self.qualified) for name in request.wanted))
 
     def _status_body(self, status: JobStatus) -> str:
         kept = self._written.get(status.job_id)

@@ -4,6 +4,8 @@ A `Question` leads to an `Answer`, a `Refuse`, a `Forward` or a `Join`; what cam
 `Reply` or a `Failure`, and leads to `Pass`, or to another decision. Only `net` acts on them.
 """
 
+from math import inf
+
 import attrs
 
 from wsdgateway.bridge.sharing import Read
@@ -70,10 +72,11 @@ class Forward:
 
 @attrs.frozen(eq=False)
 class Sent:
-    """When a forward went to the device: the moment, and the time in seconds."""
+    """When a forward went to the device: the moment, and the time in seconds; and when it was answered, or failed."""
 
     moment: int
     at: float
+    over: float = inf
 
 
 @attrs.frozen(eq=False)

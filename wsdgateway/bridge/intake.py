@@ -1,30 +1,48 @@
 """From a notification's bytes to the event in it, or to a refusal.
 
 WS-Eventing 2004/08, sections 3.5 and 4; WS-Scan's events. Method and media type are checked by
-whoever received it; here the envelope and the action.
+whoever received it; here the envelope and the action. Where an event of a job can't be read, or is refused, the jobs
+that it may be about are told: the scanner is asked for them.
 """
 
 import attrs
 
 from wsdgateway.bridge.routing import Rejected
 from wsdgateway.eventing.messages import SUBSCRIPTION_END
-from wsdgateway.scan.events import read_job_event
+from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, read_job_event
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.operations import event_of
+from wsdgateway.scan.operations import action_of, event_of
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import action_missing, action_not_supported, unreadable
 from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
 
 
+@attrs.frozen
+class Unread:
+    """An event that could not be read. `jobs` are those that it names; empty if it may be about any.
+
+    `job_event` is true where it is known to be an event of a job, not of the scanner.
+    """
+
+    jobs: tuple[str, ...] = ()
+    job_event: bool = False
+
+
 @attrs.frozen(eq=False)
 class Notification:
-    """What a device tells. `event` is the event's name, or None for the end of the subscription."""
+    """What a device tells. `event` is the event's name, or None for the end of the subscription.
+
+    `in_body` is the event that the Body holds, mostly the same; `unread` tells what could not be read of it, if
+    anything. The envelope's `action` is in the namespace that clients know.
+    """
 
     event: str | None
     message_id: str | None
     status: JobStatus | None
     envelope: Envelope
+    in_body: str | None = None
+    unread: Unread | None = None
 
 
 def read_notification(data: bytes, charset: str | None = None) -> Notification | Rejected:
@@ -39,7 +57,25 @@ def read_notification(data: bytes, charset: str | None = None) -> Notification |
     if envelope.action is None:
         return Rejected(action_missing(), envelope.message_id, envelope=envelope)
     event = event_of(envelope.action)
-    if event is None and envelope.action != SUBSCRIPTION_END:
-        return Rejected(action_not_supported(envelope.action), envelope.message_id, envelope=envelope)
-    status = read_job_event(event, envelope.body) if event else None
-    return Notification(event, envelope.message_id, status, envelope)
+    if event is None:
+        if envelope.action != SUBSCRIPTION_END:
+            return Rejected(action_not_supported(envelope.action), envelope.message_id, envelope=envelope)
+        return Notification(None, envelope.message_id, None, envelope)
+    if envelope.action != action_of(event):
+        envelope = attrs.evolve(envelope, action=action_of(event))
+    in_body = event_in(envelope.body)
+    if event not in JOB_EVENTS and in_body not in JOB_EVENTS:
+        return Notification(event, envelope.message_id, None, envelope, in_body)
+    status = read_job_event(event, envelope.body)
+    unread: Unread | None = None
+    if status is None:
+        unread = Unread(jobs_named(envelope.body), job_event=True)
+    elif envelope.body is not None and len(envelope.body) > 1:
+        others = tuple(job_id for job_id in jobs_named(envelope.body) if job_id != status.job_id)
+        unread = Unread(others, job_event=True) if others else None
+    return Notification(event, envelope.message_id, status, envelope, in_body, unread)
+
+
+def unread_of(refused: Notification | Rejected, data: bytes) -> Unread:
+    """What the event in a message that is refused may be about."""
+    return Unread(jobs_named_in(data) if refused.envelope is None else jobs_named(refused.envelope.body))

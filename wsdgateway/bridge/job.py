@@ -3,6 +3,8 @@
 WS-Scan, JobStatus.
 """
 
+from math import inf
+
 import attrs
 
 from wsdgateway.scan.jobstatus import JobStatus
@@ -17,6 +19,8 @@ class Job:
 
     Answers to requests from before `floor` speak of a former job with this JobId; `reused` says that there was one,
     `by_answer` that CreateScanJob's answer began the record.
+    `asked` is the moment of the newest request that was answered with a status, `asked_at` the same in seconds; events
+    from before `asked` that could not be read are settled.
     `confirmed` is in seconds on the caller's clock. `extras` are ScanTicket and Documents as XML. `timeline` has each
     state that became known, and when, in seconds on the same clock.
     """
@@ -29,6 +33,8 @@ class Job:
     as_of: int = NEVER
     needed: int = NEVER
     confirmed: float = 0.0
+    asked: int = NEVER
+    asked_at: float = -inf
     former_created: str | None = None
     by_answer: bool = False
     reused: bool = False

@@ -8,72 +8,47 @@ An answer counts from the moment its request was sent, an event from its arrival
 The life of a record::
 
     created ──► no status ──► active ──► final ──► (replaced: a re-used JobId is a new job)
-                    ▲            │
-                    └── absent ──┘      a reboot makes every record unusable, not unknown
-"""
+                    ▲            │          │
+                    └── absent ──┘          └─ a reboot, or from the store ──► past (`bridge.pastjobs`)
 
-from collections import OrderedDict, deque
+A reboot makes every record unusable, not unknown: the device is asked, and if it has forgotten the job and has not
+given its JobId again, the past record answers. Events that could not be read stand in `bridge.unreadevents`.
+"""
 
 import attrs
 
-from wsdgateway.bridge.job import NEVER, Job, traced
-from wsdgateway.bridge.precedence import Verdict, compare, is_other_job, merge
+from wsdgateway.bridge.job import NEVER, Job
+from wsdgateway.bridge.jobrecords import JobRecords
+from wsdgateway.bridge.precedence import Verdict, compare, is_other_job, is_same_end, merge
+from wsdgateway.bridge.unreadevents import UnreadEvents
 from wsdgateway.scan.jobstates import TERMINATING
 from wsdgateway.scan.jobstatus import JobStatus, compare_times
 from wsdgateway.soap.fragments import fits
 
-MAX_ACTIVE = 1000
 MAX_EXTRA = 65536  # characters, without namespace declarations
 
 
-class JobTable:
-    """The jobs of one scanner. `max_age` and `poll_interval` in seconds, `history` in finished jobs.
-
-    `changed` is the moment since when nothing has changed that a list of jobs tells, as far as is known here.
-    """
+class JobTable(JobRecords):
+    """The jobs of one scanner. `max_age` and `poll_interval` in seconds, `history` in finished jobs."""
 
     def __init__(self, *, max_age: float, poll_interval: float, history: int) -> None:
+        super().__init__(history)
         self._max_age = max_age
         self._poll_interval = poll_interval
-        self._history = history
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._finished: OrderedDict[str, None] = OrderedDict()
-        self._former: deque[Job] = deque(maxlen=history)
-        self._moment = 0
-        self._booted = self._away = NEVER
-        self.changed = NEVER
-        self.boot = 0
+        self._unread = UnreadEvents()
+        self._away = NEVER
         self.events_seen = False
         self.listening = False
-        self.newly_finished: list[Job] = []
 
     def adjust(self, *, max_age: float, poll_interval: float, history: int) -> None:
         """Other bounds, from now on."""
-        self._max_age, self._poll_interval, self._history = max_age, poll_interval, history
-        self._former = deque(self._former, maxlen=history)
+        self._max_age, self._poll_interval = max_age, poll_interval
+        self.limit(history)
 
     @property
     def eventful(self) -> bool:
         """Whether events may be relied on: a subscription is held, and a JobStatusEvent came since the boot."""
         return self.events_seen and self.listening
-
-    def moment(self) -> int:
-        """A new moment, later than all before it."""
-        self._moment += 1
-        return self._moment
-
-    def get(self, job_id: str) -> Job | None:
-        """The record of a job of this boot, or None."""
-        job = self._jobs.get(job_id)
-        return job if job is not None and job.boot == self.boot else None
-
-    def jobs(self) -> list[Job]:
-        """Every job that was created or announced, oldest first; those of re-used JobIds and earlier boots, too."""
-        return [job for job in (*self._former, *self._jobs.values()) if job.status is not None or job.by_answer]
-
-    def is_lost(self, job: Job) -> bool:
-        """Whether a reboot took the job before its end."""
-        return job.boot != self.boot and not job.final
 
     def readable(self, job_id: str, now: float, at_least: int | None = None) -> JobStatus | None:
         """The status that may be shown without asking the device; None if it must be asked.
@@ -86,11 +61,32 @@ class JobTable:
             return None
         if job.status.final or (at_least is not None and job.as_of >= at_least):
             return job.status
+        if self._unread.latest > job.asked and now - job.asked_at >= self._poll_interval and (
+                self._unread.since(job_id, job.asked)):
+            return None
         if not self.eventful:
             return job.status if now - job.confirmed < self._poll_interval else None
         return job.status if job.as_of > self._away and now - job.confirmed < self._max_age else None
 
+    def unread_since(self, job_id: str, moment: int) -> bool:
+        """Whether an event that may be about this job could not be read since that moment."""
+        return self._unread.since(job_id, moment)
+
+    def forgotten(self, job_id: str, now: float) -> Job | None:
+        """The past job that had this JobId last, if the device said within `poll_interval` that it does not know it."""
+        return self._past.readable(job_id, now, self._poll_interval)
+
     # What is learnt.
+
+    def unread(self, jobs: tuple[str, ...]) -> None:
+        """An event that names these jobs could not be read; without jobs, it may be about every active one.
+
+        They are asked for at the next read, each at most once per `poll_interval`; a finished job stays as it is.
+        """
+        # One that is not known yet counts, too: what is told of it later may be older.
+        named = [job_id for job_id in jobs if (job := self.get(job_id)) is None or not job.final]
+        if named or not jobs:
+            self._unread.add(tuple(named), self.moment())
 
     def created(self, job_id: str, sent: int, *, alone: bool = True) -> bool:
         """CreateScanJob, sent at that moment, was answered with this JobId: a new job, whatever was known.
@@ -98,18 +94,20 @@ class JobTable:
         False if a reboot has taken it already.
         `alone`: no other CreateScanJob was under way or broke off, whose job could have had this JobId.
         """
-        old = self.get(job_id)
         if sent < self._booted:
+            self._given_again(job_id)
             return False
+        old = self.get(job_id)
         if old is not None and old.since > sent and not old.by_answer and alone:
             return True  # its events came before the answer
-        former = old.status if old is not None else None
+        past = self._past.get(job_id)
+        former = old if old is not None or past is None or past.boot != self.boot else past
         moment = self.moment()
         # A cancel that was answered while this was under way may have been this job's.
         needed = old.needed if old is not None and old.needed > sent else NEVER
-        self._replace(Job(job_id, self.boot, since=moment, needed=needed, floor=moment, by_answer=True,
-                          reused=old is not None or not alone,
-                          former_created=former.created if former else None))
+        self._begin(Job(job_id, self.boot, since=moment, needed=needed, floor=moment, asked=sent, by_answer=True,
+                        reused=former is not None or not alone,
+                        former_created=former.status.created if former is not None and former.status else None))
         return True
 
     def announced(self, status: JobStatus, now: float) -> None:
@@ -117,21 +115,37 @@ class JobTable:
         moment = self.moment()
         job = self.get(status.job_id)
         if job is None:
-            # A JobId from before what looked like a reboot: whether this is that job the device must say.
-            known = status.job_id in self._jobs
-            self._replace(attrs.evolve(self._fresh(status, moment, now), needed=self.moment() if known else NEVER))
+            self._unknown_event(status, moment, now)
         elif job.status is None:
             self._first_event(job, status, moment, now)
         elif is_other_job(job.status, status):
             self._other_event(job, status, moment, now)
         elif job.final and job.status.created is None and status.created is not None and not status.final:
             # Late, or of another job with this JobId: a JobEndStateEvent alone does not tell when its job was created.
-            self._replace(attrs.evolve(self._fresh(status, moment, now), needed=self.moment()))
+            self._begin(self._told(status, moment, now, needed=self.moment()))
         else:
             self._next_event(job, job.status, status, moment, now)
 
     def _fresh(self, status: JobStatus, moment: int, now: float) -> Job:
         return Job(status.job_id, self.boot, since=moment, status=status, as_of=moment, confirmed=now)
+
+    def _told(self, status: JobStatus, moment: int, now: float, *, needed: int, floor: int = NEVER) -> Job:
+        """The record of a job that begins with an event; one that names it and could not be read may be newer."""
+        settled = NEVER if self._unread.names(status.job_id) else moment
+        return attrs.evolve(self._fresh(status, moment, now), needed=needed, floor=floor, asked=settled)
+
+    def _unknown_event(self, status: JobStatus, moment: int, now: float) -> None:
+        """Of a job without a record of this boot."""
+        past = self._past.get(status.job_id)
+        order: int | None = None
+        if past is not None and past.boot == self.boot and past.status is not None:
+            if status.created and past.status.created:
+                order = compare_times(status.created, past.status.created)
+            if order in (0, -1) or (order is None and is_same_end(past.status, status)):
+                return  # late: of the job that is over, or of an earlier one
+        # Of a JobId that an earlier job had: whether this is that job the device must say.
+        known = (past is not None or status.job_id in self._jobs) and order != 1
+        self._begin(self._told(status, moment, now, needed=self.moment() if known else NEVER))
 
     def _first_event(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
         if job.reused:
@@ -146,8 +160,7 @@ class JobTable:
         assert job.status is not None and job.status.created and status.created
         order = compare_times(status.created, job.status.created)
         if order == 1:
-            self._replace(attrs.evolve(self._fresh(status, moment, now), floor=moment,
-                                       needed=self._still_needed(job, status)))
+            self._begin(self._told(status, moment, now, needed=self._still_needed(job, status), floor=moment))
         elif order is None:
             self._store(attrs.evolve(job, needed=moment))
 
@@ -177,10 +190,23 @@ class JobTable:
         False: something newer is known, nobody may see this answer.
         """
         if sent < self._booted:
+            past = self._past.get(status.job_id)
+            if past is not None and past.status is not None and not is_same_end(past.status, status):
+                self._given_again(status.job_id)
             return False
+        if not self._take(status, sent, sent_at):
+            return False
+        job = self._jobs.get(status.job_id)
+        if job is not None:  # else it is one too many
+            self._jobs[status.job_id] = attrs.evolve(
+                job, asked=max(job.asked, sent), asked_at=max(job.asked_at, sent_at))
+        self._unread.settle(status.job_id, sent)
+        return True
+
+    def _take(self, status: JobStatus, sent: int, sent_at: float) -> bool:
         job = self.get(status.job_id)
         if job is None:
-            self._replace(self._fresh(status, sent, sent_at))
+            self._unknown_answer(status, sent, sent_at)
             return True
         if sent < job.floor:
             return False
@@ -193,9 +219,19 @@ class JobTable:
         if is_other_job(known, status):
             if sent < max(job.as_of, job.needed):
                 return False
-            self._replace(attrs.evolve(self._fresh(status, sent, sent_at), floor=sent))
+            self._begin(attrs.evolve(self._fresh(status, sent, sent_at), floor=sent))
             return True
         return self._next_answer(job, known, status, sent, sent_at)
+
+    def _unknown_answer(self, status: JobStatus, sent: int, sent_at: float) -> None:
+        """Of a job without a record of this boot."""
+        past = self._past.get(status.job_id)
+        if past is not None and past.status is not None and is_same_end(past.status, status) and (
+                past.boot == self.boot or (past.status.created and status.created)):
+            self._past.drop(status.job_id)
+            self._replace(self._fresh(merge(past.status, status), sent, sent_at), was_final=True)
+        else:
+            self._begin(self._fresh(status, sent, sent_at))
 
     def _next_answer(self, job: Job, known: JobStatus, status: JobStatus, sent: int, sent_at: float) -> bool:
         if known.final and not status.final and status.state != known.state:
@@ -237,11 +273,12 @@ class JobTable:
                 kept[name] = xml
         self._store(attrs.evolve(job, extras=tuple(kept.items())))
 
-    def absent(self, job_id: str, sent: int) -> bool:
-        """The device does not know this job. False: something newer says otherwise."""
+    def absent(self, job_id: str, sent: int, now: float) -> bool:
+        """The device said now that it does not know this job. False: something newer says otherwise."""
         job = self.get(job_id)
         if sent < self._booted or (job is not None and sent < max(job.floor, job.as_of)):
             return False
+        self._past.forgotten(job_id, now)
         if job is not None:
             if job.final:
                 self._store(attrs.evolve(job, needed=job.as_of))
@@ -256,6 +293,8 @@ class JobTable:
         """
         moment = self.moment()
         job = self.get(job_id)
+        if accepted:
+            self._past.drop(job_id)
         if job is None:
             self._replace(Job(job_id, self.boot, since=NEVER, needed=moment))
         elif accepted or not job.final:
@@ -302,37 +341,6 @@ class JobTable:
 
     def rebooted(self) -> None:
         """The device started again, or may have: nothing known before is shown without asking."""
-        self.boot += 1
-        self._booted = self.changed = self.moment()
+        super().rebooted()
+        self._unread.clear()
         self.events_seen = False
-
-    # Keeping the table bounded.
-
-    def _replace(self, job: Job) -> None:
-        old = self._jobs.pop(job.job_id, None)
-        if old is not None and old.final and not (job.final and old.status == job.status):
-            self._former.append(old)
-        self._finished.pop(job.job_id, None)
-        self.changed = self.moment()
-        job = self._jobs[job.job_id] = traced(job)
-        self._settle(job, was_final=old is not None and old.status == job.status)
-
-    def _store(self, job: Job) -> None:
-        old = self._jobs[job.job_id]
-        was_final = old.final
-        if job.status != old.status or job.needed != old.needed:
-            self.changed = self.moment()
-        job = self._jobs[job.job_id] = traced(job)
-        self._settle(job, was_final=was_final)
-
-    def _settle(self, job: Job, *, was_final: bool) -> None:
-        if job.final and not was_final:
-            self.newly_finished.append(job)
-        if job.final and job.job_id not in self._finished:
-            self._finished[job.job_id] = None
-            while len(self._finished) > self._history:
-                job_id, _ = self._finished.popitem(last=False)
-                del self._jobs[job_id]
-        if len(self._jobs) - len(self._finished) > MAX_ACTIVE:
-            oldest = next(job_id for job_id in self._jobs if job_id not in self._finished)
-            del self._jobs[oldest]

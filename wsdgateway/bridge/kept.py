@@ -16,6 +16,7 @@ until the table learns of a change; a list is never written anew from the table.
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -77,6 +78,8 @@ class KeptAnswers:
         self._running: dict[Read, _Running] = {}
         self._announced = dict.fromkeys(Subject, NEVER)
         self._doubted = dict.fromkeys(Subject, NEVER)
+        self._unread = dict.fromkeys(Subject, -inf)  # in seconds, when an event came last that could not be read
+        self._unread_at = -inf
         # When the newest answer was asked for, of at most as many questions as four names have orders.
         self._shown: dict[Read, int] = {}
         # What came of a request: the answer for everybody who waited for it; None if it was outdated by then.
@@ -101,6 +104,11 @@ class KeptAnswers:
     def doubt(self, *subjects: Subject) -> None:
         """They may have changed, as while the scanner was out of reach; nobody has announced it."""
         self._doubted.update(dict.fromkeys(subjects, self.table.moment()))
+
+    def unread(self, now: float, *subjects: Subject) -> None:
+        """An event that may be about them could not be read: what was asked for before holds for `poll_interval`."""
+        self._unread.update(dict.fromkeys(subjects, now))
+        self._unread_at = now
 
     def rebooted(self) -> None:
         """The scanner started again, or may have."""
@@ -135,7 +143,8 @@ class KeptAnswers:
         """The kept answer to this question, if it still holds at `now`, in seconds."""
         read = question.read
         kept = None if read is None else self._kept.get(read)
-        if read is None or kept is None or kept.since <= self._changed_at(read) or now - kept.at >= self._lasts(read):
+        if read is None or kept is None or kept.since <= self._changed_at(read) or (
+                now - kept.at >= self._lasts(read, kept.at)):
             return None
         self._kept.move_to_end(read)
         return kept.copy.answer(question.envelope.message_id, new_id())
@@ -150,7 +159,14 @@ class KeptAnswers:
             self._kept.pop(read, None)
             self._shown[read] = self.table.moment()
 
-    def _lasts(self, read: Read) -> float:
+    def _lasts(self, read: Read, asked_at: float) -> float:
+        """For how many seconds an answer that was asked for at that time holds."""
+        lasts = self._lasts_undoubted(read)
+        if asked_at <= self._unread_at and asked_at <= max(self._unread[subject] for subject in read.subjects):
+            return min(lasts, self.lasting.poll_interval)
+        return lasts
+
+    def _lasts_undoubted(self, read: Read) -> float:
         lasting = self.lasting
         if Subject.JOBS in read.subjects:
             return lasting.max_age if self.table.eventful else lasting.poll_interval

@@ -6,6 +6,8 @@ clients share.
 
 from weakref import WeakKeyDictionary
 
+import attrs
+
 from wsdgateway.bridge.answers import JobAnswers
 from wsdgateway.bridge.decisions import Failure, Forward, Outcome, Question, Reply, Sent
 from wsdgateway.bridge.jobtable import JobTable
@@ -15,7 +17,7 @@ from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.bridge.resends import is_success
 from wsdgateway.bridge.sharing import Subject
-from wsdgateway.scan.jobelements import read_response
+from wsdgateway.scan.jobelements import JOB_STATUS, read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
 from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import Envelope, read
@@ -79,7 +81,7 @@ class Learning:
         self._kept.ended(forward)
         if forward.question.operation in _AT_WORK:
             self._kept.doubt(Subject.STATUS)
-        return self._sent.get(forward) or Sent(self._table.moment(), now)
+        return attrs.evolve(self._sent.get(forward) or Sent(self._table.moment(), now), over=now)
 
     # What came of it.
 
@@ -143,8 +145,10 @@ class Learning:
             gone = reply.status == 404 if envelope is None else fault_of(envelope) == JOB_NOT_FOUND
             if gone and known is not None and known.status is not None and not known.final:
                 self.suspects_reboot = True
-            if gone and not self._table.absent(job_id, sent.moment):
+            if gone and not self._table.absent(job_id, sent.moment, sent.over):
                 return False
+            if gone and _asks_for_status(forward) and self._table.forgotten(job_id, sent.over) is not None:
+                return False  # more is known here than at the device
             self._keep(forward, sent, reply)
             return True
         self._answers.qualified = elements.qualified
@@ -194,6 +198,12 @@ class Learning:
 def _job_id(forward: Forward) -> str | None:
     wanted = forward.question.wanted
     return wanted.job_id if wanted is not None else job_id_of(forward.question.envelope.body)
+
+
+def _asks_for_status(forward: Forward) -> bool:
+    """Whether a GetJobElements that the gateway could answer asks for JobStatus."""
+    wanted = forward.question.wanted
+    return wanted is not None and wanted.wanted is not None and JOB_STATUS in wanted.wanted
 
 
 def _is_over(reply: Reply) -> bool:

@@ -25,6 +25,13 @@ def is_other_job(known: JobStatus, status: JobStatus) -> bool:
     return bool(known.created and status.created and compare_times(known.created, status.created) != 0)
 
 
+def is_same_end(known: JobStatus, status: JobStatus) -> bool:
+    """Whether two statuses of one JobId tell one job's end, as far as their times say."""
+    return (known.final and status.final and known.state == status.state and not is_other_job(known, status)
+            and (not known.completed or not status.completed
+                 or compare_times(known.completed, status.completed) in (0, None)))
+
+
 def compare(known: JobStatus, status: JobStatus) -> Verdict:
     """What an arriving status is beside the known one of the same job."""
     if known.final:

@@ -5,6 +5,7 @@ The promises of the job table are kept here, with `jobtable` and `learning`. Not
 """
 
 from collections.abc import Callable
+from weakref import WeakSet
 
 import attrs
 
@@ -22,7 +23,7 @@ from wsdgateway.bridge.decisions import (
     Refuse,
     Reply,
 )
-from wsdgateway.bridge.intake import Notification
+from wsdgateway.bridge.intake import Notification, Unread
 from wsdgateway.bridge.jobtable import JobTable
 from wsdgateway.bridge.kept import KeptAnswers, Lasting
 from wsdgateway.bridge.learning import Learning
@@ -75,6 +76,8 @@ class BridgedScanner:
         # client alone (`sharing.is_usual`) could hang where others do not: only requests of that kind wait for it.
         self._reading: dict[str, Forward] = {}
         self._reading_apart: dict[str, Forward] = {}
+        # Questions that wait for a request from before an event that could not be read: it will not do for them.
+        self._late: WeakSet[Question] = WeakSet()
         self._outgoing = Outgoing(name, authorities, self.subscriptions, self.off_panel)
         self._learning = Learning(name, self._outgoing, table=self.table, answers=self._answers, kept=self._kept,
                                   outcomes=self._outcomes, quotas=self._quotas)
@@ -147,6 +150,9 @@ class BridgedScanner:
     def _read_job(self, question: Question, now: float, at_least: int | None = None, asks: int = 0) -> Decision:
         wanted = question.wanted
         assert wanted is not None and wanted.wanted is not None
+        if at_least is not None and question in self._late:
+            self._late.discard(question)
+            at_least = None
         body = self._answers.write(wanted, relates_to=question.envelope.message_id, message_id=self._new_id(),
                                    now=now, at_least=at_least)
         if body is not None:
@@ -160,6 +166,9 @@ class BridgedScanner:
         if running is None and not is_alike:
             running = self._reading_apart.get(wanted.job_id)
         if running is not None and self._answers.will_do(running.question.wanted, wanted):
+            sent = self._learning.sent_at(running)
+            if sent is not None and self.table.unread_since(wanted.job_id, sent.moment):
+                self._late.add(question)
             return Join(running)
         return self._forward(question, asks)
 
@@ -271,11 +280,20 @@ class BridgedScanner:
         if not self._seen.is_new(notification.message_id):
             return False
         if notification.status is not None:
-            if notification.event == JOB_STATUS_EVENT:
+            if JOB_STATUS_EVENT in (notification.event, notification.in_body):
                 self.table.events_seen = True
             self.table.announced(notification.status, now)
+        if notification.unread is not None:
+            self.unread(notification.unread, now)
         self._kept.notified(notification.event)
+        if notification.in_body != notification.event:
+            self._kept.notified(notification.in_body)
         return True
+
+    def unread(self, unread: Unread, now: float) -> None:
+        """The device sent an event that could not be read, or was refused: what it may be about is asked for."""
+        self.table.unread(unread.jobs)
+        self._kept.unread(now, *((Subject.JOBS,) if unread.job_event else Subject))
 
     def listens(self, listening: bool) -> None:
         """A subscription is held, or none any more; what was announced in between nobody has heard."""

@@ -10,6 +10,8 @@ from http import HTTPStatus
 
 Headers = list[tuple[bytes, bytes]]
 
+NOT_SOAP = b"Send SOAP 1.2 as application/soap+xml.\n"  # with 415
+
 # RFC 9110 section 7.6.1: these speak of one connection only and are never passed on.
 HOP_BY_HOP = frozenset((
     b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",

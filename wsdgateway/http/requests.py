@@ -112,6 +112,12 @@ class RequestReader:
         events, self._events = self._events, []
         return events
 
+    @property
+    def path(self) -> bytes:
+        """The path of the request that is being read, or was read last, as far as its target is there."""
+        absolute = _ABSOLUTE.fullmatch(self._url)
+        return self._url.partition(b"?")[0] if absolute is None else absolute[2] or b"/"
+
     def close(self) -> None:
         """The connection is gone.
 

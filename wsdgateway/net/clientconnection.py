@@ -66,6 +66,11 @@ class ClientConnection(TwistedProtocol):
         """Whether it is one with TLS."""
         return isinstance(self.transport, TLSMemoryBIOProtocol)
 
+    @property
+    def path(self) -> bytes:
+        """The path of the request that is being read, or was read last."""
+        return self._reader.path
+
     # Reading.
 
     def dataReceived(self, data: bytes) -> None:
@@ -268,6 +273,8 @@ class ClientConnection(TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
+        if self._reader.reading and not self._lingering:  # else it has been refused
+            self._door.broken_off(self)
         self._reader.close()
         self._deadline.stop()
         self._inbox.requests.clear()

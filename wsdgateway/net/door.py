@@ -50,6 +50,9 @@ class Door(Recorder, Protocol):
     def refused(self, connection: "ClientConnection", refusal: Refusal) -> None:
         """A connection's request is not answered, but refused."""
 
+    def broken_off(self, connection: "ClientConnection") -> None:
+        """A connection is gone in the middle of a request."""
+
     def base(self, host: str, port: int) -> str:
         """The URL for clients that have reached us at this address."""
 

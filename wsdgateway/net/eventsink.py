@@ -1,9 +1,10 @@
 """Where one scanner notifies us: who may, what it says, and what follows.
 
 WS-Eventing 2004/08, sections 3 and 3.5. Each subscription at the scanner has an unguessable address of its own.
-Envelope and action are checked, then the sender, then 202 goes out; the rest follows. The job table learns every event
-at once, which takes some 60 microseconds; what listeners are told of a storm of events, `net.distribution` bounds. Of a
-storm from an address that is not the scanner's, no more than `MAX_STRANGE` messages a second are read.
+Media type, envelope and action are checked, then the sender, then 202 goes out; the rest follows. The job table learns
+every event at once, which takes some 60 microseconds; what listeners are told of a storm of events, `net.distribution`
+bounds. A notification of the scanner's that can't be read, or is refused, makes the gateway ask for the jobs that it
+may be about. Of a storm from an address that is not the scanner's, at most `MAX_STRANGE` messages a second are read.
 """
 
 from collections.abc import Callable
@@ -13,13 +14,13 @@ from urllib.parse import urlsplit
 
 from twisted.logger import Logger
 
-from wsdgateway.bridge.intake import Notification, read_notification
+from wsdgateway.bridge.intake import Notification, Unread, read_notification, unread_of
 from wsdgateway.bridge.quotas import client_of
 from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sinks import Network
 from wsdgateway.discovery.limiting import Bucket
-from wsdgateway.http.messages import charset_of
+from wsdgateway.http.messages import NOT_SOAP, charset_of, is_soap, media_type
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.audience import Audience
@@ -32,6 +33,9 @@ from wsdgateway.scan.operations import SCAN_AVAILABLE, SCANNER_STATUS_SUMMARY
 from wsdgateway.soap.faults import Fault, invalid_args
 
 MAX_STRANGE = 20.0
+
+# What some devices call a notification; it is taken if an event can be read in it.
+_OTHER_TYPES = (b"text/xml", b"application/xml", b"")
 
 
 class EventSink:
@@ -72,10 +76,19 @@ class EventSink:
             turn.refuse(self._not_from(turn.client), None, self._new_id())
             self._accounts.event(turn, "other", started, None, None)
             return
-        notification = read_notification(turn.request.body, charset_of(turn.request.content_type))
+        content_type = turn.request.content_type
+        notification = read_notification(turn.request.body, charset_of(content_type))
+        if not is_soap(content_type) and (
+                isinstance(notification, Rejected) or media_type(content_type) not in _OTHER_TYPES):
+            turn.answer(415, NOT_SOAP, b"text/plain; charset=utf-8")
+            self._accounts.event(turn, "other", started, None, None)
+            self._refused(turn, unread_of(notification, turn.request.body),
+                          f"its Content-Type is {(content_type or b'missing')[:100].decode('latin-1')}")
+            return
         if isinstance(notification, Rejected):
             turn.refuse(notification.fault, notification.relates_to, self._new_id())
             self._accounts.event(turn, "other", started, notification.envelope, None)
+            self._refused(turn, unread_of(notification, turn.request.body), notification.fault.reason)
             return
         if not may_notify:
             turn.refuse(self._not_from(turn.client), notification.message_id, self._new_id())
@@ -109,10 +122,29 @@ class EventSink:
         return invalid_args(
             f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
 
+    def _refused(self, turn: Turn, unread: Unread, why: str) -> None:
+        """A message was refused. From the scanner it may be an event, and what that was about has to be asked for."""
+        if self.may_notify(turn.client):
+            self._bridge.unread(unread, self._seconds())
+            self._say_unread(why)
+
+    def unread(self, secret: str, client: str) -> None:
+        """A message to this address broke off, or was refused before it was whole."""
+        if secret in self.addresses and self.may_notify(client):
+            self._bridge.unread(Unread(), self._seconds())
+            self._say_unread("it did not come whole, or is too large")
+
+    def _say_unread(self, why: str) -> None:
+        if self._seldom.may_say("", self._seconds()):
+            self.log.warn("{scanner}: a notification can't be read: {why}; the scanner is asked for its jobs instead "
+                          "(said once a minute)", scanner=self._bridge.name, why=why)
+
     def _take(self, subscription: DeviceSubscription, notification: Notification) -> None:
         """What the gateway's own subscription brings: for the job table, and for everybody who wants it."""
         if not self._bridge.notified(notification, self._seconds()):
             return
+        if notification.unread is not None and notification.status is None:
+            self._say_unread(f"the {notification.event} says nothing certain of a job's state")
         self._metrics.event(self._bridge.name, notification.event or "other")
         self._after_learning()
         if notification.event == SCANNER_STATUS_SUMMARY:
@@ -124,6 +156,8 @@ class EventSink:
 
     def _take_for_panel(self, subscription: DeviceSubscription, notification: Notification) -> None:
         """What a client's subscription to the panel brings; other events than its own come to everybody as above."""
+        if notification.unread is not None:
+            self._bridge.unread(notification.unread, self._seconds())
         if notification.event not in (None, SCAN_AVAILABLE) or not subscription.seen.is_new(notification.message_id):
             return
         self._metrics.event(self._bridge.name, notification.event or "other")

@@ -5,7 +5,7 @@ device, another client's request waited for. A request that has gone to the devi
 if its client leaves, so that its answer is learnt from; only an image nobody wants is broken off.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -44,7 +44,8 @@ class Exchanges:
     """Carries out what the bridge of one scanner decides.
 
     `after_learning` is called when jobs may have changed, `on_trouble` when the device failed a client, `on_missing`
-    when a client asks for the scan service and its address is not known yet.
+    when a client asks for the scan service and its address is not known yet; `written` is awaited before a
+    CreateScanJob is answered.
     """
 
     log = Logger()
@@ -52,7 +53,8 @@ class Exchanges:
     def __init__(self, bridge: BridgedScanner, device: DeviceClient, source: EventSource, stand_in: StandIn,
                  directed: DirectedDiscovery, metrics: Metrics, accounts: Accounts, turnstile: Turnstile, *,
                  seconds: Callable[[], float], new_id: Callable[[], str], after_learning: Callable[[], None],
-                 on_trouble: Callable[[], None], on_missing: Callable[[], None] = lambda: None) -> None:
+                 on_trouble: Callable[[], None], written: Callable[[], Awaitable[None]],
+                 on_missing: Callable[[], None] = lambda: None) -> None:
         self._bridge = bridge
         self._device = device
         self._source = source
@@ -66,6 +68,7 @@ class Exchanges:
         self._after_learning = after_learning
         self._on_trouble = on_trouble
         self._on_missing = on_missing
+        self._written = written
         self._waiting: dict[Forward, list[Deferred[Outcome]]] = {}
         self._calls: dict[Forward, Call] = {}  # those that others may wait for
         self._seldom = Seldom()
@@ -185,6 +188,8 @@ class Exchanges:
                     break
                 decision = self._bridge.joined(question, forward, outcome, self._seconds())
             else:
+                if question.operation is CREATE_SCAN_JOB:
+                    await self._written()  # before the client knows a JobId that the store has for another job
                 source = self._give(turn, question.envelope.message_id, decision, source)
                 break
         self._account(turn, question, source, started)

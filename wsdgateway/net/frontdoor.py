@@ -32,7 +32,7 @@ class FrontDoor(Factory):
     """The connections of all listeners. `seconds` is a monotonic clock, `wall` the time since 1970.
 
     `base` gives the URL for clients that have reached us at an address and port. `denied` is told the reason, a name of
-    `metrics`, for which a connection is one too many.
+    `metrics`, for which a connection is one too many. `broken_off` is told of connections that end amid a request.
     """
 
     noisy = False
@@ -40,7 +40,8 @@ class FrontDoor(Factory):
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
                  respond: Respond, refused: Callable[[ClientConnection, Refusal], None],
                  base: Callable[[str, int], str], log: ExchangeLog, quotas: Quotas,
-                 denied: Callable[[str, str], None]) -> None:
+                 denied: Callable[[str, str], None],
+                 broken_off: Callable[[ClientConnection], None] = lambda connection: None) -> None:
         self._quotas = quotas
         self._denied = denied
         self._of: dict[str, dict[ClientConnection, None]] = {}  # each client's, the oldest first
@@ -50,6 +51,7 @@ class FrontDoor(Factory):
         self.limits = limits
         self.respond = respond
         self.refused = refused
+        self.broken_off = broken_off
         self.base = base
         self.connections: set[ClientConnection] = set()
         self._idle: dict[ClientConnection, None] = {}  # the one that waits longest first

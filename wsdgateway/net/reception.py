@@ -16,7 +16,7 @@ from wsdgateway.bridge.quotas import Quotas
 from wsdgateway.bridge.routing import Endpoint
 from wsdgateway.discovery.messages import read_addressed
 from wsdgateway.discovery.versions import discovery_request
-from wsdgateway.http.messages import charset_of, is_soap
+from wsdgateway.http.messages import NOT_SOAP, charset_of, is_soap
 from wsdgateway.metrics import RATE, REFUSED
 from wsdgateway.net.accounts import Accounts
 from wsdgateway.net.directed import DirectedDiscovery
@@ -73,8 +73,8 @@ class Reception:
             turn.answer(404, b"Nothing answers at this address.\n", _TEXT)
         elif request.method != b"POST":
             turn.answer(405, b"SOAP is sent by POST.\n", _TEXT, ((b"Allow", b"POST"),))
-        elif not is_soap(request.content_type):
-            turn.answer(415, b"Send SOAP 1.2 as application/soap+xml.\n", _TEXT)
+        elif not is_soap(request.content_type) and not _is_of_events(request.path):
+            turn.answer(415, NOT_SOAP, _TEXT)
         else:
             place(turn)
             return
@@ -82,10 +82,16 @@ class Reception:
 
     def _is_admitted(self, turn: Turn, place: Place | None) -> bool:
         """Whether the client may ask now. What a scanner notifies, at an address that it was given, is none of that."""
-        parts = turn.request.path.split(b"/")
-        if place is not None and parts[2:3] == [b"events"] and self._scanners[parts[1]].sink.may_notify(turn.client):
+        if place is not None and _is_of_events(turn.request.path) and self._scanners[
+                turn.request.path.split(b"/")[1]].sink.may_notify(turn.client):
             return True
         return self._quotas.admits_request(turn.client, self._accounts.now())
+
+    def unread(self, client: str, path: bytes) -> None:
+        """A request to that path broke off or was refused before it was whole; it may have been a notification."""
+        parts = path.split(b"/")
+        if _is_of_events(path) and len(parts) == 4 and parts[1] in self._scanners:
+            self._scanners[parts[1]].sink.unread(parts[3].decode("latin-1"), client)
 
     def _find(self, path: bytes) -> Place | None:
         """The addresses with a part that is made while we run."""
@@ -133,3 +139,8 @@ class Reception:
         if not turn.gone:
             turn.abort()
         self._accounts.client(turn, OTHER.name, REFUSED, started)
+
+
+def _is_of_events(path: bytes) -> bool:
+    """Whether a path is one where a scanner notifies."""
+    return path.split(b"/")[2:3] == [b"events"]

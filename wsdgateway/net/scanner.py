@@ -4,7 +4,7 @@ The way of a request ends here in `serve`, the way of an event begins in `sink`;
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import attrs
@@ -24,6 +24,7 @@ from wsdgateway.net.eventsink import EventSink
 from wsdgateway.net.eventsource import EventSource
 from wsdgateway.net.exchange import Exchanges
 from wsdgateway.net.figures import Figures
+from wsdgateway.net.givenagain import GivenAgain
 from wsdgateway.net.leftovers import Leftovers
 from wsdgateway.net.lookout import Lookout
 from wsdgateway.net.notifier import Notifier, Recipient
@@ -34,6 +35,7 @@ from wsdgateway.net.steady import Dated
 from wsdgateway.net.subscription import DeviceSubscription
 from wsdgateway.net.surroundings import ScannerOptions, Surroundings
 from wsdgateway.net.turnstile import Turnstile
+from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import SUBSCRIBE
 
 
@@ -75,11 +77,12 @@ class Scanner:
         self.lookout = Lookout(options, around, self.bridge, self.device, requests, came=self._came,
                                ask_again=self._ask_again)
         self.stand_in = self.lookout.stand_in
+        self._given_again = GivenAgain(around.reactor, self.name, around.on_given_again)
         self._exchanges = Exchanges(
             self.bridge, self.device, self.source, self.stand_in, around.directed, around.metrics,
             accounts, Turnstile(self.name, around.permission, accounts, around.new_id), seconds=around.seconds,
             new_id=around.new_id, after_learning=self._learnt, on_trouble=self._in_trouble,
-            on_missing=self.lookout.look)
+            written=self._given_again.written, on_missing=self.lookout.look)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
@@ -120,11 +123,17 @@ class Scanner:
         return None
 
     def _store_finished(self) -> None:
-        finished = self.bridge.table.newly_finished
+        given, finished = self.bridge.table.given_again, self.bridge.table.newly_finished
+        while given:
+            self._given_again.note(given.pop(0))
         while finished:
             self._around.on_finished(self.name, finished.pop(0))
 
     # The life of it.
+
+    def remember(self, jobs: Iterable[JobStatus]) -> None:
+        """The jobs that finished in earlier starts, oldest first; the scanner is asked before one is shown."""
+        self.bridge.table.remember(jobs)
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
         """What an earlier start has left of this scanner in the store, which may be read late.

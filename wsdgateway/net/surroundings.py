@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.job import Job
 from wsdgateway.bridge.permission import Permission
@@ -66,7 +67,8 @@ class Surroundings:
 
     `events_base` gives the URL of this gateway as the device at a URL, over an interface, reaches it. `on_presence` is
     told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side;
-    `slices` has time for long work; `steady` is the clock that clients' subscriptions last by.
+    `on_finished` is told of a scanner's job that is over, `on_given_again` of the JobId of one that another job has
+    now; `slices` has time for long work; `steady` is the clock that clients' subscriptions last by.
     """
 
     reactor: Any
@@ -85,5 +87,6 @@ class Surroundings:
     search: Callable[[str], None]
     events_base: Callable[[str, str], Awaitable[str]]
     on_finished: Callable[[str, Job], None]
+    on_given_again: Callable[[str, str], Deferred[None]]
     slices: Slices
     steady: Steady = attrs.field(default=attrs.Factory(lambda self: Steady(self.seconds, self.wall), takes_self=True))

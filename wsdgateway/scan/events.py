@@ -1,34 +1,122 @@
 """The events of WS-Scan that speak of jobs, or of the scanner's state.
 
-WS-Scan, JobStatusEvent, JobEndStateEvent and ScannerStatusSummaryEvent.
+WS-Scan, JobStatusEvent, JobEndStateEvent and ScannerStatusSummaryEvent. Devices write the two job events in other
+shapes than the specification's: without JobStatus or JobEndState around the elements, with JobState in a JobEndState,
+under the other one's action, in the namespace of the specification's pages. Such an event is read where it has one
+meaning only; the jobs in one that has more, or none, are found by `jobs_named`.
 """
+
+import re
+from copy import deepcopy
 
 from lxml import etree
 
+from wsdgateway.scan.jobstates import ACTIVE, FINAL
 from wsdgateway.scan.jobstatus import JobStatus, read_job_end_state, read_job_status
-from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS
-from wsdgateway.scan.reading import child, tag, text
+from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, WSCN_2006_01
+from wsdgateway.scan.reading import MAX_ID, child, identifier, tag, text
+from wsdgateway.soap.namespaces import WSCN
+from wsdgateway.soap.parsing import text_of
 
+JOB_EVENTS = (JOB_STATUS, JOB_END_STATE)
 SCANNER_STATES = ("Idle", "Processing", "Stopped")
 MAX_REASON = 64
+MAX_NAMED = 16  # jobs that one event names; with more it might mean any
+
+_STATUS, _END = "JobStatus", "JobEndState"
+# The event that an element in the Body belongs to. Some devices leave the outer one off.
+_EVENT_OF_BODY = {**{tag(event): event for event in EVENTS}, tag(_STATUS): JOB_STATUS, tag(_END): JOB_END_STATE}
+_JOB_ID_IN_BYTES = re.compile(
+    rb"[<:]JobId(?:\s[^<>]{0,200})?>\s{0,200}([^<>&\s](?:[^<>&]{0,%d}[^<>&\s])?)\s{0,200}</" % (MAX_ID - 2))
 
 
-def read_job_event(event: str, body: etree._Element | None) -> JobStatus | None:
-    """The status that a job event announces; None where it is another event or says nothing readable."""
-    if body is None or body.tag != tag(event):
+def read_job_event(event: str | None, body: etree._Element | None) -> JobStatus | None:
+    """The status that an event with this name and Body announces.
+
+    None where it is no job event, or can't be read for certain: action, Body and element have to agree that the job
+    goes on, or that it is over.
+    """
+    if body is None:
         return None
-    if event == JOB_STATUS:
-        element = child(body, "JobStatus")
-        return None if element is None else read_job_status(element)
-    if event == JOB_END_STATE:
-        element = child(body, "JobEndState")
-        return None if element is None else read_job_end_state(element)
-    return None
+    if event == JOB_STATUS and body.tag == tag(JOB_STATUS):  # as nearly all are
+        status = _first_status(body)
+        if status is not None:
+            return status
+    body = _in_current_namespace(body)
+    named = event_in(body)
+    if named not in JOB_EVENTS:
+        return None
+    element = next(body.iterchildren(tag(_STATUS), tag(_END)), body)
+    inner = JOB_STATUS if element.tag == tag(_STATUS) else JOB_END_STATE if element.tag == tag(_END) else named
+    said = {event if event in JOB_EVENTS else named, named, inner}
+    if said == {JOB_STATUS}:
+        return read_job_status(element) or _certain(read_job_end_state(element))
+    if said != {JOB_END_STATE}:
+        return _certain(read_job_end_state(element) if inner == JOB_END_STATE else read_job_status(element))
+    status = read_job_end_state(element)
+    if status is not None and identifier(element, "JobCompletedState") is None and status.state in ACTIVE:
+        return None
+    return status
+
+
+def _first_status(body: etree._Element) -> JobStatus | None:
+    element = next(body.iterchildren(tag(_STATUS), tag(_END)), None)
+    return None if element is None or element.tag != tag(_STATUS) else read_job_status(element)
+
+
+def _certain(status: JobStatus | None) -> JobStatus | None:
+    """The status of an event that contradicts itself: only an end is believed, since a finished job has no other."""
+    return status if status is not None and status.state in FINAL else None
+
+
+def _in_current_namespace(body: etree._Element) -> etree._Element:
+    """The same element, or a copy without the namespace that some devices took from the specification's pages."""
+    former = f"{{{WSCN_2006_01}}}"
+    if next(body.iter(f"{former}*"), None) is None:
+        return body
+    copy = deepcopy(body)
+    for element in copy.iter(f"{former}*"):
+        element.tag = f"{{{WSCN}}}{etree.QName(element).localname}"
+    return copy
+
+
+def event_in(body: etree._Element | None) -> str | None:
+    """The event that the element in a Body belongs to, whatever the action says; None for anything else."""
+    if body is None:
+        return None
+    return _EVENT_OF_BODY.get(str(body.tag)) or _EVENT_OF_BODY.get(str(body.tag).replace(WSCN_2006_01, WSCN))
+
+
+def jobs_named(body: etree._Element | None) -> tuple[str, ...]:
+    """The JobIds in a Body, in whatever namespace; empty where there are none that could be a job's, or too many."""
+    if body is None:
+        return ()
+    found: dict[str, None] = {}
+    for element in body.iter("{*}JobId"):
+        job_id = text_of(element)
+        if job_id is not None and len(job_id) <= MAX_ID:
+            found[job_id] = None
+            if len(found) > MAX_NAMED:
+                return ()
+    return tuple(found)
+
+
+def jobs_named_in(data: bytes) -> tuple[str, ...]:
+    """The JobIds in a message that is no XML, as far as they can be told; empty as above."""
+    found: dict[str, None] = {}
+    for match in _JOB_ID_IN_BYTES.finditer(data):
+        try:
+            found[match[1].decode()] = None
+        except UnicodeDecodeError:
+            return ()
+        if len(found) > MAX_NAMED:
+            return ()
+    return tuple(found)
 
 
 def read_scanner_state(body: etree._Element | None) -> str | None:
     """The scanner's state in a ScannerStatusSummaryEvent, with the first of its reasons; None where it tells none."""
-    summary = None if body is None else child(body, "StatusSummary")
+    summary = None if body is None else child(_in_current_namespace(body), "StatusSummary")
     state = None if summary is None else text(summary, "ScannerState")
     if summary is None or state not in SCANNER_STATES:
         return None

@@ -96,10 +96,12 @@ def write_status_request(job_id: str) -> str:
             "<wscn:Name>wscn:JobStatus</wscn:Name></wscn:RequestedElements></wscn:GetJobElementsRequest>")
 
 
-def write_element_data(name: str, content: str, qualified: bool) -> str:
-    """One ElementData, its attributes written the way this scanner writes them."""
+def write_element_data(name: str, content: str | None, qualified: bool) -> str:
+    """One ElementData, its attributes written the way this scanner writes them; without content it is not valid."""
     prefix = "wscn:" if qualified else ""
-    return f'<wscn:ElementData {prefix}Name="wscn:{name}" {prefix}Valid="true">{content}</wscn:ElementData>'
+    valid = "false" if content is None else "true"
+    return (f'<wscn:ElementData {prefix}Name="wscn:{name}" {prefix}Valid="{valid}">{content or ""}'
+            "</wscn:ElementData>")
 
 
 def write_response(elements: str) -> str:

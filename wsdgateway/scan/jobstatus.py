@@ -90,11 +90,16 @@ def _unknown(element: etree._Element) -> Iterator[etree._Element]:
 
 
 def read_job_end_state(element: etree._Element) -> JobStatus | None:
-    """The final status in a JobEndState element; None without JobId or JobCompletedState."""
-    job_id, state = identifier(element, "JobId"), identifier(element, "JobCompletedState")
+    """The final status in a JobEndState element; None without JobId or state.
+
+    Some devices write JobState and JobStateReasons there, as in a JobStatus.
+    """
+    job_id = identifier(element, "JobId")
+    state = identifier(element, "JobCompletedState") or identifier(element, "JobState")
     if job_id is None or state is None:
         return None
-    return JobStatus(job_id, state, _reasons(element, "JobCompletedStateReasons"), number(element, "ScansCompleted"),
+    reasons = _reasons(element, "JobCompletedStateReasons") or _reasons(element, "JobStateReasons")
+    return JobStatus(job_id, state, reasons, number(element, "ScansCompleted"),
                      identifier(element, "JobCreatedTime"), identifier(element, "JobCompletedTime"), ended=True)
 
 

@@ -72,7 +72,6 @@ NAMES = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_META
 # Every way in which clients write an event in a Filter, and its action.
 EVENT_SPELLINGS = {spelling: f"{WSCN}/{event}" for event in EVENTS
                    for spelling in (event, f"{WSCN}/{event}", f"{WSCN_2006_01}/{event}")}
-_EVENT_BY_ACTION = {f"{WSCN}/{event}": event for event in EVENTS}
 
 
 def operation_of(action: str) -> Operation:
@@ -86,8 +85,9 @@ def operation_in(body: etree._Element | None) -> Operation | None:
 
 
 def event_of(action: str) -> str | None:
-    """The event that an action names; None for anything else."""
-    return _EVENT_BY_ACTION.get(action)
+    """The event that an action names; None for anything else. Some devices write it as the specification's pages do."""
+    spelling = EVENT_SPELLINGS.get(action)
+    return None if spelling is None else spelling.rpartition("/")[2]
 
 
 def action_of(name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
@@ -24,6 +25,7 @@ from wsdgateway.storage.sqlite import SqliteStore, open_file, read_finished, rea
 from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
 
 MAX_ENDED = 10000  # subscriptions that have ended, and that a copy of the file may still list
+MAX_SUPERSEDED = 10000  # JobIds that were given again while the file could not be used
 MAX_WARNED = 1000  # clients that the log names
 
 Write = Callable[[IStore], Deferred[Any]]
@@ -43,6 +45,7 @@ class FallbackStore:
         self._path = path
         self._history = history
         self._ended: OrderedDict[str, None] = OrderedDict()
+        self._superseded: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._warned: set[tuple[str, str]] = set()
         file, problem = None, None
         try:
@@ -58,14 +61,15 @@ class FallbackStore:
         else:
             self._memory = MemoryStore(history, opened.content)
             file = SqliteStore(reactor, path, history, opened)
-        self._recovery = Recovery(reactor, path, history, self._memory, self._ended, file, problem)
+        self._recovery = Recovery(reactor, path, history, self._memory, self._ended, self._superseded, file,
+                                  problem)
 
-    def take_up_with(self, take_up: TakeUp) -> None:
-        """Call this with what a file lists that could not be read before.
+    def take_up_with(self, take_up: TakeUp, on_return: Callable[[], None] = lambda: None) -> None:
+        """Call `take_up` with what a file lists that could not be read before, `on_return` when the file is used again.
 
-        It should return when the subscriptions at scanners have been renewed or ended, or that was tried.
+        `take_up` should return when the subscriptions at scanners have been renewed or ended, or that was tried.
         """
-        self._recovery.take_up = take_up
+        self._recovery.take_up, self._recovery.on_return = take_up, on_return
 
     def warning(self) -> str | None:
         return self._recovery.warning()
@@ -101,6 +105,19 @@ class FallbackStore:
             return self._memory.add(job)
 
         return file.add(job).addErrback(keep)
+
+    def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
+        file = self._recovery.file
+
+        def mark(failure: Failure | None = None) -> Deferred[None]:
+            if file is not None and failure is not None:
+                self._recovery.missed(file, failure)
+            self._superseded[scanner, job_id] = None
+            if len(self._superseded) > MAX_SUPERSEDED:
+                self._superseded.popitem(last=False)
+            return self._memory.supersede(scanner, job_id)
+
+        return mark() if file is None else file.supersede(scanner, job_id).addErrback(mark)
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         saving = self._write(lambda store: store.save(subscription, held))
@@ -181,4 +198,6 @@ class FallbackStore:
 
     def _with_waiting(self, kept: list[FinishedJob], scanner: str) -> Deferred[list[FinishedJob]]:
         """Beside those of the file, those that wait to be written there."""
-        return self._memory.finished(scanner).addCallback(lambda waiting: [*kept, *waiting][-self._history:])
+        marked = [attrs.evolve(job, superseded=job.superseded or (scanner, job.job_id) in self._superseded)
+                  for job in kept]
+        return self._memory.finished(scanner).addCallback(lambda waiting: [*marked, *waiting][-self._history:])

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.defer import succeed as done
 from zope.interface import implementer
@@ -54,6 +55,12 @@ class MemoryStore:
 
     def add(self, job: FinishedJob) -> Deferred[None]:
         self._jobs.setdefault(job.scanner, deque(maxlen=self._history)).append(job)
+        return done(None)
+
+    def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
+        kept = self._jobs.get(scanner, deque())
+        self._jobs[scanner] = deque(
+            (attrs.evolve(job, superseded=True) if job.job_id == job_id else job for job in kept), self._history)
         return done(None)
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:

@@ -40,21 +40,24 @@ class Recovery:
     """`file` is what is written to, None while it can't be: `problem` says why then.
 
     `memory` has what the file should list, and the finished jobs that wait to be written; `ended` what has ended since
-    the start. `take_up` renews or ends what a file lists that could not be read before.
+    the start; `superseded` the scanners and JobIds whose jobs in the file are to be marked. `take_up` renews or ends
+    what a file lists that could not be read before; `on_return` is called when the file is used again.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, path: Path, history: int, memory: MemoryStore, ended: Container[str],
-                 file: SqliteStore | None, problem: StoreError | None) -> None:
+                 superseded: dict[tuple[str, str], None], file: SqliteStore | None, problem: StoreError | None) -> None:
         self._reactor = reactor
         self._path = path
         self._history = history
         self._memory = memory
         self._ended = ended
+        self._superseded = superseded
         self.file = file
         self.problem: StoreError | None = None
         self.take_up: TakeUp = _nothing
+        self.on_return: Callable[[], None] = lambda: None
         self._closing: Deferred[None] = succeed(None)
         self._timer: IDelayedCall | None = None
         self._pause = FIRST_PAUSE
@@ -155,20 +158,24 @@ class Recovery:
     async def _use(self, opened: Opened) -> None:
         """Write what memory has, and go on with the file."""
         file = SqliteStore(self._reactor, self._path, self._history, opened)
-        content, jobs = self._memory.content, self._memory.take_jobs()
+        content, jobs, superseded = self._memory.content, self._memory.take_jobs(), tuple(self._superseded)
         self.file = file  # what is written from now on comes after that
         try:
-            await file.bring_up_to_date(opened.content, content, jobs)
+            await file.bring_up_to_date(opened.content, content, jobs, superseded)
         except StoreError:
             for job in jobs:
                 await self._memory.add(job)
             self.missed(file, Failure())
             return
+        for one in superseded:
+            self._superseded.pop(one, None)
         if self.file is file:
             self.problem = None
             self._returned_at = self._reactor.seconds()
             self.log.info("{path}: the store is used again; {subscriptions} subscription(s) and {jobs} finished job(s) "
                           "are written", path=self._path, subscriptions=len(content.subscriptions), jobs=len(jobs))
+            if not self._stopped:
+                self.on_return()
 
     async def close(self) -> None:
         """Finish what is being written; where that was not possible, try once more."""

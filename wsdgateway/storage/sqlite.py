@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
+from itertools import starmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,7 +35,7 @@ from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, Stor
 _SUBSCRIPTIONS = "SELECT * FROM client_subscription ORDER BY rowid"
 _HELD = "SELECT * FROM device_subscription"
 _ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
-_FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished"
+_FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded"
              " FROM finished_job WHERE scanner = ? ORDER BY id")
 
 
@@ -97,23 +98,28 @@ class SqliteStore:
 
     def _adding(self, job: FinishedJob) -> list[Statement]:
         return [(
-            "INSERT INTO finished_job (scanner, job_id, state, reasons, scans_completed, created, completed, finished)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO finished_job (scanner, job_id, state, reasons, scans_completed, created, completed, finished,"
+            " superseded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (job.scanner, job.job_id, job.state, " ".join(job.reasons), job.scans_completed, job.created,
-             job.completed, job.finished)), (
+             job.completed, job.finished, job.superseded)), (
             "DELETE FROM finished_job WHERE scanner = ? AND id <= "
             "(SELECT id FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (job.scanner, job.scanner, self._history))]
 
+    def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
+        return self._run([_superseding(scanner, job_id)])
+
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         return self._all(_finished, _FINISHED, scanner)
 
-    def bring_up_to_date(self, listed: Content, content: Content, jobs: Iterable[FinishedJob]) -> Deferred[None]:
+    def bring_up_to_date(self, listed: Content, content: Content, jobs: Iterable[FinishedJob],
+                         superseded: Iterable[tuple[str, str]]) -> Deferred[None]:
         """Let it list that content instead of what is listed, and add these finished jobs: all at once, or nothing.
 
-        Only what differs is written: a folder that was full has little room.
+        Before that the jobs of the `superseded` scanners and JobIds are marked. Only what differs is written: a folder
+        that was full has little room.
         """
-        return self._run([*differences(listed, content), *(
+        return self._run([*differences(listed, content), *starmap(_superseding, superseded), *(
             statement for job in jobs for statement in self._adding(job))])
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
@@ -270,5 +276,11 @@ def read_finished(path: Path, scanner: str) -> list[FinishedJob]:
         return []
 
 
+def _superseding(scanner: str, job_id: str) -> Statement:
+    return "UPDATE finished_job SET superseded = 1 WHERE scanner = ? AND job_id = ?", (scanner, job_id)
+
+
 def _finished(row: tuple[Any, ...]) -> FinishedJob:
-    return FinishedJob(row[0], row[1], row[2], tuple(row[3].split()), *row[4:])
+    scanner, job_id, state, reasons, scans, created, completed, finished, superseded = row
+    return FinishedJob(scanner, job_id, state, tuple(reasons.split()), scans, created, completed, finished,
+                       bool(superseded))

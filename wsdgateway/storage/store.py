@@ -11,6 +11,7 @@ from zope.interface import Interface
 from wsdgateway.bridge.adoption import Adopted
 from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.scan.jobstatus import JobStatus
 
 
 class StoreError(Exception):
@@ -30,7 +31,10 @@ class NotOurs(StoreError):
 
 @attrs.frozen
 class FinishedJob:
-    """A job that is over. `finished` is in seconds since 1970, as the gateway's clock told when it learnt of it."""
+    """A job that is over. `finished` is in seconds since 1970, as the gateway's clock told when it learnt of it.
+
+    `superseded`: the scanner has given its JobId to another job since.
+    """
 
     scanner: str
     job_id: str
@@ -40,6 +44,13 @@ class FinishedJob:
     created: str | None
     completed: str | None
     finished: float
+    superseded: bool = False
+
+    @property
+    def status(self) -> JobStatus:
+        """The job's last status."""
+        return JobStatus(self.job_id, self.state, self.reasons, self.scans_completed, self.created, self.completed,
+                         ended=True)
 
 
 @attrs.frozen
@@ -63,6 +74,9 @@ class IStore(Interface):
 
     def add(job: FinishedJob) -> Deferred[None]:
         """Keep a job, and the last ones of its scanner."""
+
+    def supersede(scanner: str, job_id: str) -> Deferred[None]:
+        """The scanner gives this JobId again: mark the kept jobs that have it."""
 
     def finished(scanner: str) -> Deferred[list[FinishedJob]]:
         """The kept jobs of a scanner, oldest first."""
