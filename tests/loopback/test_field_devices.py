@@ -2,10 +2,11 @@
 
 import re
 
+import attrs
 import pytest
 import pytest_twisted
-from fielddevices import FieldDevice, page
-from fieldstyles import BROTHER, EPSON, KYOCERA, LINK_LOCAL, NOWHERE, SAMSUNG, STYLES
+from fielddevices import FieldDevice, page, unused_prefixes
+from fieldstyles import BROTHER, EPSON, KYOCERA, LINK_LOCAL, NOWHERE, SAMSUNG, STYLES, UUID
 from lxml import etree
 from messages import SCAN, envelope, get_scanner_elements, subscribe
 from peers import ask
@@ -16,12 +17,14 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from wsdgateway.cli.scanclient import Refusal, ScanService
+from wsdgateway.config.reading import make_config
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
+from wsdgateway.metadata.standin import is_stand_in
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.reading import tag
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
-from wsdgateway.soap.namespaces import WSCN, WSDP, WSE
+from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE
 
 PATH = "/front-desk/scan"
 ELEMENTS = get_scanner_elements("ScannerDescription", message_id="urn:uuid:elements")
@@ -281,3 +284,64 @@ async def test_our_own_client_scans_and_asks_what_is_right_by_the_schema(field, 
     assert (pages, ended.code, ended.over) == (2, style.no_images.name, True)
     assert own_requests(device) == {"GetScannerElements", "CreateScanJob", "GetJobElements", "RetrieveImage",
                                     "CancelJob"}
+
+
+# Devices whose metadata or endpoint is odd.
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_without_a_host_leads_to_the_gateway_as_others_do(behind):
+    service, device = await behind(KYOCERA)
+    await leads_to_the_gateway(service, device)
+    told = read((await metadata_of(service))[1])
+    assert told.body.find(f".//{{{WSDP}}}Host//{{{WSA}}}Address") is not None
+    assert is_stand_in(told.body)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_first_address_that_leads_nowhere_may_have_another_port(behind):
+    await leads_to_the_gateway(*await behind(attrs.evolve(SAMSUNG, hosted=(f"http://{NOWHERE}:9", "{base}"))))
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_endpoint_is_written_back_as_the_scanner_spells_it(behind):
+    service, device = await behind(BROTHER)
+    _, answer = await metadata_of(service)
+    endpoint = read(answer).body.findtext(f".//{{{WSDP}}}Host//{{{WSA}}}Address")
+    for spelled in (endpoint, endpoint.removeprefix("urn:"), endpoint.upper().replace("URN:UUID:", "urn:uuid:")):
+        await ask(service.port, PATH, get_scanner_elements("ScannerDescription", "ScannerStatus", to=spelled))
+        assert device.asked[-1][1].to == f"uuid:{UUID}", spelled
+
+
+@pytest.mark.parametrize("spelled", [f"uuid:{UUID}", f"urn:uuid:{UUID}", f"URN:UUID:{UUID.upper()}"])
+def test_the_uuid_of_a_scanner_may_be_spelled_as_the_scanner_spells_it(spelled):
+    make_config({"listen": [{"endpoint": "tcp:0:interface=127.0.0.1"}],
+                 "scanner": [{"name": "front-desk", "uuid": spelled}],
+                 "discovery": {"device_interfaces": ["lo"]}}, "test.toml")
+
+
+# The gateway's own requests.
+
+@pytest.mark.parametrize("style", [KYOCERA, SAMSUNG, EPSON], ids=lambda style: style.name)
+@pytest_twisted.ensureDeferred
+async def test_the_gateway_declares_no_prefix_that_it_does_not_use(gateway, field, sink, style):
+    device = await field(style, expires="PT2S")
+    service = await gateway(device.scan_url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    await panel(service, await sink(), CONTEXTS[:2])
+    await until(lambda: device.operations.count("Renew") >= 3)
+    await service.stopService()
+    own = [(operation, device.raw[number]) for number, operation in enumerate(device.operations)
+           if operation in ("Get", "Subscribe", "Renew", "Unsubscribe")]
+    assert {operation for operation, _ in own} >= {"Subscribe", "Renew", "Unsubscribe"}
+    assert [(operation, unused_prefixes(raw)) for operation, raw in own if unused_prefixes(raw)] == []
+    assert device.refused == [] and not device.listeners
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_strict_device_refuses_nothing_that_the_gateway_asks(behind):
+    service, device = await behind(EPSON, expires="PT2S")
+    await until(lambda: device.operations.count("Renew") >= 2)
+    assert device.operations.count("Subscribe") == 1
+    await service.stopService()
+    assert device.operations.count("Unsubscribe") == 1
+    assert device.refused == [] and not device.listeners
