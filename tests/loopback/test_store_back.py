@@ -5,7 +5,7 @@ import time
 
 import pytest
 import pytest_twisted
-from messages import manage, subscribe
+from messages import fault, get_job_elements, manage, subscribe
 from peers import ask
 from test_admin import request
 from test_events import Subscribed, until
@@ -15,9 +15,11 @@ from wsdgateway.bridge.holding import Held
 from wsdgateway.bridge.sinks import Sink
 from wsdgateway.bridge.subscriptions import Subscription
 from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import read
 from wsdgateway.storage.sqlite import SqliteStore, read_only
+from wsdgateway.storage.store import FinishedJob
 
 PATH = "/front-desk/scan"
 
@@ -38,7 +40,7 @@ def at_scanner(scanner, port, secret, identifier=""):
 def broken(gateway, device, tmp_path):
     """A gateway whose store is damaged; `repair` puts back the file with what earlier starts have left."""
 
-    async def start(subscriptions, held, adopted=(), **sections):
+    async def start(subscriptions, held, adopted=(), jobs=(), **sections):
         from twisted.internet import reactor
 
         file, copy = tmp_path / "g.sqlite", tmp_path / "copy"
@@ -49,6 +51,8 @@ def broken(gateway, device, tmp_path):
             await store.hold(one)
         for one in adopted:
             await store.adopt(one)
+        for one in jobs:
+            await store.add(one)
         await store.close()
         shutil.copy(file, copy)
         file.write_bytes(b"nonsense" * 1000)
@@ -151,3 +155,21 @@ async def test_adopted_scanners_are_bridged_under_their_names(broken):
     assert names[uuid.replace("3", "4")].startswith("front-desk-")
     assert {one.uuid: one.name for one in await service.store.adopted()} == {
         key: name for key, name in names.items() if key is not None}
+
+
+@pytest_twisted.ensureDeferred
+async def test_finished_jobs_are_known_again(broken, device):
+    service = await broken([], [], jobs=[FinishedJob(
+        "front-desk", "7", "Completed", ("None",), 2, "2026-11-22T10:00:00Z", None, time.time())],
+        cache={"poll_interval": 0.05})
+    really = device.handle
+    device.handle = lambda asked: (
+        asked.answer(fault("wscn:ClientErrorJobIdNotFound"), b"500 Error") if b"GetJobElements" in asked.request.body
+        else really(asked))
+    assert (await ask(service.port, PATH, get_job_elements("7")))[0].status == 500
+    await service.repair()
+    for _ in range(500):
+        head, body = await ask(service.port, PATH, get_job_elements("7"))
+        if head.status == 200:
+            break
+    assert read_response(read(body).body).status.state == "Completed"

@@ -262,6 +262,42 @@ async def test_a_full_folder_while_it_runs_costs_nothing(file, said):
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_job_id_that_is_given_again_while_it_can_not_be_used_is_marked_when_it_is_back(file):
+    store = start(file)
+    await store.add(job(1))
+    await store.add(job(2))
+    await forbid_writing(store, 0)
+    await store.save(subscription("large", **LARGE))
+    await store.supersede("front-desk", "1")
+    await store.add(attrs.evolve(job(3), job_id="4"))
+    await store.supersede("front-desk", "4")
+    marks = [("1", True), ("2", False), ("4", True)]
+    assert [(one.job_id, one.superseded) for one in await store.finished("front-desk")] == marks
+    await used_again(store)
+    assert store.warning() is None
+    assert [(one.job_id, one.superseded) for one in await store.finished("front-desk")] == marks
+    await store.add(attrs.evolve(job(3), job_id="1"))  # the job that has the JobId now
+    await store.close()
+    store = start(file)
+    assert [(one.job_id, one.superseded) for one in await store.finished("front-desk")] == [
+        ("2", False), ("4", True), ("1", False)]
+    await store.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_is_told_when_the_file_is_used_again(file):
+    returned = []
+    damage(file)
+    store = start(file)
+    store.take_up_with(TakingUp(file), lambda: returned.append(1))
+    file.unlink()
+    await used_again(store)
+    assert returned == [1]
+    await store.close()
+    assert returned == [1]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_stop_writes_what_can_be_written_then(file):
     store = start(file)
     await forbid_writing(store, 0)
