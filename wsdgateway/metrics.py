@@ -150,7 +150,7 @@ class Metrics:
         self._events.labels(scanner, event).inc()
 
     def left_out(self, scanner: str) -> Callable[[int], None]:
-        """What counts a scanner's events that nobody is told."""
+        """The counter of a scanner's events that are passed on to no subscriber."""
         return self._left_out.labels(scanner).inc
 
     def discovery(self, side: str, message: str) -> None:

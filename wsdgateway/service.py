@@ -148,7 +148,7 @@ class GatewayService(MultiService):
         return MemoryStore(self.config.cache.history)
 
     def _warnings(self) -> list[str]:
-        """What is wrong, although clients are served; for people."""
+        """Problems for people to read, in spite of which clients are served."""
         warning = self.store.warning()
         return [] if warning is None else [warning]
 
@@ -202,7 +202,7 @@ class GatewayService(MultiService):
     # The configuration, read again.
 
     def reload(self) -> None:
-        """What SIGHUP asks for: the exchange log's file opened anew, the store tried, the configuration read again.
+        """Carry out SIGHUP: the exchange log's file opened anew, the store tried, the configuration read again.
 
         A mistake is said, and nothing changes. It waits for scanners that are still ending since the last time.
         """

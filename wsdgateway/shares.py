@@ -20,7 +20,7 @@ _log = Logger()
 
 
 def open_files() -> int:
-    """How many files may be open at once; the process is given all that the system lets it have."""
+    """The number of files that may be open at once, after raising the limit to what the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -28,14 +28,14 @@ def open_files() -> int:
 
 
 def client_limits(config: Config, files: int) -> Limits:
-    """What clients may use: as configured, and no more connections than their share of `files`."""
+    """Limits of the front door: as configured, and no more connections than their share of `files`."""
     limits = config.limits
     most = _bounded("[limits] connections", limits.connections, CLIENTS_SHARE, files)
     return Limits(limits.request_body, most, limits.keepalive_timeout, limits.header_timeout)
 
 
 def admin_limits(config: Config, files: int) -> AdminLimits:
-    """What clients of the admin site may use, likewise."""
+    """Limits of the admin site: as configured, and no more connections than their share of `files`."""
     most = _bounded("[admin] connections", config.admin.connections, ADMIN_SHARE, files)
     return AdminLimits(most, config.limits.header_timeout, config.limits.keepalive_timeout)
 

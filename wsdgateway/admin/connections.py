@@ -31,7 +31,7 @@ CLOSING_SECONDS = 5.0  # for a client to take what is written, where nothing but
 
 @attrs.frozen
 class AdminLimits:
-    """What clients of the admin site may use: connections at once, and seconds."""
+    """Limits of the admin site: connections at once, and time-outs in seconds."""
 
     connections: int = 200
     header_timeout: float = 15.0
@@ -80,7 +80,7 @@ class Room:
         self._arriving.pop(channel, None)
 
     def waits(self, channel: "AdminChannel") -> None:
-        """It has been answered, and waits for its next request."""
+        """Record that a connection has been answered and waits for its next request."""
         self._waiting[channel] = None
 
     def close_all(self) -> None:
@@ -89,7 +89,7 @@ class Room:
             channel.give_way()
 
     def leaves(self, channel: "AdminChannel") -> None:
-        """It is being closed, or is gone."""
+        """Record that a connection is being closed, or is gone."""
         self._open.discard(channel)
         self.answers(channel)
 

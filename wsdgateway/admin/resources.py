@@ -84,7 +84,7 @@ class Folder(Resource):
 
 
 class Said(Made):
-    """What is said whatever the method: that nothing is there, or that somebody may not."""
+    """An answer that does not depend on the method: not found, or not allowed."""
 
     def render(self, request: Request) -> int:
         return self._answer(request, self._make)

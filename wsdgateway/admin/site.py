@@ -64,7 +64,7 @@ def _client(request: Any) -> str | None:
 
 
 def _shown(request: Any) -> tuple[str | None, bytes | None, bytes | None]:
-    """What `Access` wants to know of a client."""
+    """The peer, token and cookie of a request, as `Access` takes them."""
     return _client(request), request.getHeader(b"authorization"), request.getCookie(COOKIE)
 
 

@@ -19,7 +19,7 @@ MAX_LAG = 2.0  # seconds that an outdated state may wait, and still be told
 
 
 class HasEvent(Protocol):
-    """What waits."""
+    """The waiting events."""
 
     @property
     def event(self) -> Event:

@@ -38,7 +38,7 @@ class Event:
 
     @property
     def size(self) -> int:
-        """Its bytes, but for what is written to each subscriber."""
+        """The size in bytes, without the parts that are written for each subscriber."""
         return len(self.before) + len(self.after)
 
     def to(self, reference: EndpointReference, message_id: str) -> bytes:

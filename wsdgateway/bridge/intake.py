@@ -31,7 +31,7 @@ class Unread:
 
 @attrs.frozen(eq=False)
 class Notification:
-    """What a device tells. `event` is the event's name, or None for the end of the subscription.
+    """A notification of a device. `event` is the event's name, or None for the end of the subscription.
 
     `in_body` is the event that the Body holds, mostly the same; `unread` tells what could not be read of it, if
     anything. The envelope's `action` is in the namespace that clients know.
@@ -77,5 +77,5 @@ def read_notification(data: bytes, charset: str | None = None) -> Notification |
 
 
 def unread_of(refused: Notification | Rejected, data: bytes) -> Unread:
-    """What the event in a message that is refused may be about."""
+    """The jobs that the event in a refused message may be about."""
     return Unread(jobs_named_in(data) if refused.envelope is None else jobs_named(refused.envelope.body))

@@ -102,7 +102,7 @@ class KeptAnswers:
             self._status_events = self._status_events or event == SCANNER_STATUS_SUMMARY
 
     def doubt(self, *subjects: Subject) -> None:
-        """They may have changed, as while the scanner was out of reach; nobody has announced it."""
+        """Record that these may have changed without an announcement, as while the scanner was out of reach."""
         self._doubted.update(dict.fromkeys(subjects, self.table.moment()))
 
     def unread(self, now: float, *subjects: Subject) -> None:

@@ -13,7 +13,7 @@ from wsdgateway.bridge.job import Job
 
 
 class PastJobs:
-    """Those of one scanner by JobId, at most `limit`; the oldest go first."""
+    """Past jobs of one scanner by JobId, at most `limit`; the oldest go first."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -228,7 +228,7 @@ class BridgedScanner:
             outcome.body, question.envelope.message_id, outcome.charset)))
 
     def _asks_after(self, forward: Forward) -> int:
-        """How many asks count for a client that waited for another's outdated answer.
+        """The number of asks that count for a client that waited for another's outdated answer.
 
         GetScannerElements always leaves it one of its own, so that it ends with an answer and not with a fault.
         """

@@ -34,7 +34,7 @@ class Turns(Generic[Item]):
         return tuple(self._owners.get(item, ()))
 
     def count(self, owner: Hashable) -> int:
-        """How many items of the owner wait."""
+        """The number of waiting items of the owner."""
         return len(self._of.get(owner, ()))
 
     def add(self, owner: Hashable, item: Item) -> None:

@@ -9,7 +9,7 @@ MAX_NAMED = 1000  # jobs; with more, every active job is in doubt
 
 
 class UnreadEvents:
-    """Those of one scanner. `latest` is the moment of the last one."""
+    """Unread events of one scanner. `latest` is the moment of the last one."""
 
     def __init__(self) -> None:
         self._of_any = NEVER

@@ -76,7 +76,7 @@ class Upstream:
 
     @property
     def manager(self) -> EndpointReference:
-        """Where the subscription is managed, while there is one; `NO_MANAGER` if that is not known."""
+        """The subscription manager's endpoint reference, while there is one; `NO_MANAGER` if it is not known."""
         return self._core.manager
 
     @property

@@ -1,4 +1,4 @@
-"""What a subscription at a scanner remembers beside its state, and how long it waits for what.
+"""The memory of a subscription at a scanner beside its state, and the length of its pauses.
 
 WS-Eventing 2004/08, sections 3.1 and 3.2. The states are `bridge.upstream_table`'s.
 """
@@ -25,7 +25,7 @@ REFUSED, UNRENEWABLE, LAPSED, MOVED = "refused", "unrenewable", "lapsed", "moved
 
 @attrs.define
 class Core:
-    """What the machine remembers beside its state; times in seconds on the clock of its inputs.
+    """The state machine's memory beside its state; times in seconds on the clock of its inputs.
 
     `renews`: whether the scanner grants Renew, None while that is not known; `refusals`: how many were refused since
     the last grant of one; `knew`: whether it accepted the Unsubscribe of what it refused to renew last. `spared`: how

@@ -58,9 +58,9 @@ def read_ssl(endpoint: str) -> SslEndpoint:
 
 
 def problem_of(endpoint: str) -> str | None:
-    """What a string that Twisted can read lacks to be listened at: a number or address in its range; None if nothing.
+    """The problem of an endpoint string that Twisted can parse but not listen at: a number or address out of range.
 
-    The text completes "with": "a port between 0 and 65535".
+    None if there is none. The text completes "with": "a port between 0 and 65535".
     """
     kind, _, rest = endpoint.partition(":")
     if kind not in ("tcp", "tcp4", "tcp6", "ssl", "unix"):

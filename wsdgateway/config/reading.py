@@ -158,7 +158,7 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
 
 
 def _alike(key: str, value: str) -> str:
-    """What two values have in common that name the same."""
+    """The form of a value that is equal for two values which name the same."""
     return identity_of(value) if key == "uuid" else value
 
 

@@ -64,7 +64,7 @@ def write_unsubscribe(*, manager: EndpointReference, message_id: str) -> bytes:
 
 
 def read_granted(envelope: Envelope, now: datetime) -> Granted | None:
-    """What a SubscribeResponse or RenewResponse grants; None if the message is neither. Raises `Malformed`.
+    """The grant in a SubscribeResponse or RenewResponse; None if the message is neither. Raises `Malformed`.
 
     `now` is the time on the clock that the sender's points in time refer to.
     """

@@ -36,7 +36,7 @@ class Heads:
         self.passed = False
 
     def feed(self, data: bytes) -> bytes:
-        """What of these bytes, and of those before them, goes to the parser now."""
+        """The bytes that go to the parser now, of these and of those held before."""
         data, self._held = self._held + data, b""
         ready: list[bytes] = []
         at = 0
@@ -60,12 +60,12 @@ class Heads:
         return b"".join((*ready, data[at:]))
 
     def flush(self) -> bytes:
-        """What is still held, once nothing more comes."""
+        """The bytes still held when the connection has ended."""
         held, self._held = self._held, b""
         return held
 
     def _line_end(self, data: bytes, at: int) -> int | None:
-        """Where the line that begins there ends; None while its end is not here. Old devices end them by a lone CR."""
+        """The end of the line that begins there; None while it is not here. Old devices end lines with a lone CR."""
         line_feed = data.find(b"\n", at)
         if self._lenient:
             lone = data.find(b"\r", at, line_feed if line_feed >= 0 else len(data))

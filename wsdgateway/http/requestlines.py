@@ -14,7 +14,7 @@ _PLAIN = re.compile(rb"[\r\n]*+[^ \t\r\n]++ [^ \t\r\n]++ HTTP/\d\.\d\r\n")
 
 
 class RequestLines:
-    """Those of one connection. It is told what the parser is fed, and when a request begins behind another.
+    """Request lines of one connection. It gets the bytes that the parser is fed, and where a pipelined request begins.
 
     `body` counts the bytes of the request's body in the last read, `ended` says that a request has ended in it, and
     `chunked` how that was framed: plain attributes, since every request sets them.

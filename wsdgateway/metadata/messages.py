@@ -26,7 +26,7 @@ class Labels:
 
     @property
     def name(self) -> str:
-        """Its name for people: the friendly name, or the model where that is an address; empty if neither is known."""
+        """The name for people: the friendly name, or the model where that is an address; empty if neither is known."""
         return name_of(self.friendly_name, self.model)
 
     @property

@@ -118,7 +118,7 @@ class MultipartReader:
         self._held = data[start:]
 
     def _find(self, data: bytes, start: int) -> tuple[int, int] | None:
-        """Where the line break before a delimiter starts, and where the delimiter ends.
+        """The start of the line break before a delimiter, and the end of the delimiter.
 
         None, too, where one has no line break before it and what follows does not tell yet: `_undecided` is its place.
         """

@@ -24,10 +24,10 @@ class Decoder(Protocol):
     """Takes a transfer encoding off a content that comes in pieces."""
 
     def feed(self, data: memoryview) -> bytes | memoryview:
-        """What these bytes bring. Raises `BadTransferEncoding`."""
+        """Decode these bytes. Raises `BadTransferEncoding`."""
 
     def end(self) -> bytes:
-        """What is left. Raises `BadTransferEncoding`."""
+        """Decode the remaining bytes. Raises `BadTransferEncoding`."""
 
 
 def field(head: bytes, name: bytes) -> bytes:
@@ -50,7 +50,7 @@ def _identifier(value: bytes) -> bytes:
 
 
 class Kind(Enum):
-    """What a part of an answer to RetrieveImage is."""
+    """The role of a part in an answer to RetrieveImage."""
 
     ROOT = "root"
     IMAGE = "image"
@@ -87,7 +87,7 @@ class Kinds:
 
 
 def decoder_of(head: bytes) -> Decoder:
-    """What decodes the content of a part with this MIME header; `binary` and names that are unknown change nothing."""
+    """The decoder for a part with this MIME header; `binary` and unknown encodings change nothing."""
     encoding = field(head, b"content-transfer-encoding").lower()
     if encoding == b"base64":
         return _Base64()

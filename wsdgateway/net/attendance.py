@@ -46,7 +46,7 @@ class Attendance:
         self.sighting, self._sighted_at = sighting, self._seconds()
 
     def said_bye(self) -> bool:
-        """It has announced that it leaves, or somebody in its name. Whether that counts, so soon after another one."""
+        """Take a Bye in the scanner's name. False if it comes too soon after another one to count."""
         now = self._seconds()
         if self._bye_at is not None and now < self._bye_at + AGAIN_SECONDS:
             return False  # nobody keeps it away by saying so again and again

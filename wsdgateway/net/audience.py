@@ -188,7 +188,7 @@ class Audience:
             self.distribution.publish(event)
 
     def _listeners(self, action: str) -> list[Recipient]:
-        """Where an event with that action goes now."""
+        """The recipients of an event with that action."""
         found = (self.notifier.recipient(one.identifier) for one in self._subscriptions.listening(action, self._now()))
         return [recipient for recipient in found if recipient is not None]
 

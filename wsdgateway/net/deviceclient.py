@@ -145,7 +145,7 @@ class DeviceClient:
         self._line.share(call, client)
 
     def _goes(self, call: Call) -> None:
-        """It is the call's turn, and its time begins."""
+        """Start the time-out of a call whose turn has come."""
         self._line.goes(call)
         call.lift_deadline()
         call.went_at = self._seconds()

@@ -39,7 +39,7 @@ class Own(Protocol):
 
 @attrs.frozen(eq=False)
 class Said:
-    """What a device answered: what it granted, or the name of its refusal (the fault's, or a bare answer's status).
+    """A device's answer: its grant, or the name of its refusal (the fault's, or a bare answer's status).
 
     Neither is there if it answered with a success that grants nothing that can be read.
     """

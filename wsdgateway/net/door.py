@@ -69,7 +69,7 @@ class Door(Recorder, Protocol):
         """A connection is gone."""
 
     def idles(self, connection: "ClientConnection") -> None:
-        """It has been answered, and waits for its next request."""
+        """Record that a connection has been answered and waits for its next request."""
 
     def works(self, connection: "ClientConnection") -> None:
         """It does not wait for its next request any more, or is being closed."""

@@ -114,7 +114,7 @@ class EventSink:
         return True
 
     def _not_from(self, client: str) -> Fault:
-        """What a client is told that is not the scanner."""
+        """The fault for a client that is not the scanner."""
         if self._seldom.may_say(client_of(client), self._seconds()):
             self.log.warn("{scanner}: a notification from {client} is refused, for that is none of the scanner's "
                           "addresses; if it is the scanner, add it to event_sources (said once a minute)",

@@ -83,7 +83,7 @@ class FrontDoor(Factory):
         return self._date[1]
 
     def idles(self, connection: ClientConnection) -> None:
-        """It has been answered, and waits for its next request."""
+        """Record that a connection has been answered and waits for its next request."""
         self._idle[connection] = None
 
     def works(self, connection: ClientConnection) -> None:

@@ -13,7 +13,7 @@ STORE_SECONDS = 5.0  # for which an answer waits
 
 
 class GivenAgain:
-    """Those of one scanner. `write` gives one to the store, which does one write after the other."""
+    """JobIds of one scanner. `write` gives one to the store, which does one write after the other."""
 
     log = Logger()
 

@@ -147,7 +147,7 @@ class Lookout:
         return await describe_scanner(self._own, self._bridge.device, self._around.new_id)
 
     async def _describe_device(self, url: str) -> Described:
-        """What the device at that URL tells. What tells of no scan service is no description of a scanner yet."""
+        """The description of the device at that URL; metadata without a scan service is not one yet."""
         own = self.stand_in.own_endpoint
         to = own if own is not None and is_same(own, endpoint_of(url)) else None  # as the scanner spells it
         envelope = await read_metadata(self._own, url, self._around.new_id, self._locator.endpoint, to)

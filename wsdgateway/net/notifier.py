@@ -83,7 +83,7 @@ class Notifier:
             self.settled()
 
     def recipient(self, identifier: str) -> "Recipient | None":
-        """Where events for a subscriber go, also once another subscription has taken its place; None if it is gone."""
+        """The recipient for a subscriber, also once another subscription has taken its place; None if it is gone."""
         return self._recipients.get(identifier)
 
     def state(self, identifier: str) -> tuple[int, int]:

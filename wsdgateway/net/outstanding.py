@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 
 class Outstanding:
-    """What runs at the moment; `failed` is called with what goes wrong in a coroutine."""
+    """Deferreds that are under way; `failed` is called with a coroutine's failure."""
 
     def __init__(self, reactor: Any, failed: Callable[[Failure], None]) -> None:
         self._reactor = reactor
@@ -33,7 +33,7 @@ class Outstanding:
         self._running.add(running)
 
     def discard(self, running: Deferred[Any]) -> None:
-        """It has ended."""
+        """Forget a Deferred that has fired."""
         self._running.discard(running)
         if self._limit is not None and self._limit.active() and not self._running:
             self._limit.cancel()

@@ -14,7 +14,7 @@ from wsdgateway.soap.envelope import CONTENT_TYPE
 
 
 class OwnRequests:
-    """Those of one scanner. `device` is the client that everything else goes to the scanner by, too.
+    """The gateway's own requests to one scanner. `device` is the client that clients' requests use, too.
 
     `on_broken` is called when the scanner took a request and gave no answer.
     """

@@ -21,7 +21,7 @@ MAX_HELD = 65536  # bytes of a body before its first document
 
 @attrs.frozen(eq=False)
 class Relayed:
-    """What came of it: why the answer is `broken`, its first document, and whether the client has got any of it."""
+    """A relayed answer: why it is `broken`, its first document, and whether the client has received any of it."""
 
     broken: DeviceError | None
     root: bytes = b""

@@ -15,7 +15,7 @@ from wsdgateway.soap.parsing import Malformed
 
 
 def outcome_of(status: int, fault: str | None) -> str:
-    """How an answer with that status and that fault in it counts in the metrics."""
+    """The `outcome` label for an answer with that status and that fault in it."""
     return OK if status < 400 and fault is None else FAULT
 
 

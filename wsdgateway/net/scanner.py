@@ -136,7 +136,7 @@ class Scanner:
         self.bridge.table.remember(jobs)
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
-        """What an earlier start has left of this scanner in the store, which may be read late.
+        """Take over what an earlier start has left of this scanner in the store, which may be read late.
 
         Each fires when a subscription at the scanner that nobody goes on with has been ended, or that was tried. Until
         its scan service is known nothing can be done.

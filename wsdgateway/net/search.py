@@ -197,7 +197,7 @@ class Search:
             self._take(placed(message, _plain(host)), link.interface.name)
 
     def _mark(self, link: Link, message: Message, host: str) -> str:
-        """What a message and its repeats have in common; a MessageID alone may stand in the answers of many devices."""
+        """The key that a message shares with its repeats; many devices may answer with the same MessageID."""
         services = message.content if isinstance(message.content, tuple) else ()
         endpoints = hash(tuple(service.endpoint for service in services))
         return f"{link} {host} {message.name} {endpoints} {self._seconds() // REPEATS_SECONDS} {message.message_id}"

@@ -199,7 +199,7 @@ class DeviceSubscription:
         self._side.addresses.pop(self.secret, None)
 
     def _released(self, notify_to: str) -> None:
-        """What notified us there is over."""
+        """Record the end of the subscription that notified us there."""
         self._stored(self._side.store.release(self._side.scanner, self.identifier, notify_to))
 
     def _stored(self, storing: Deferred[None]) -> None:
@@ -267,7 +267,7 @@ class DeviceSubscription:
             self._unsubscribing.begin(Ending(said.granted.manager, self._side.address, ""))  # nobody will renew it
 
     def _unanswered(self, command: Subscribe | Renew | Replace, error: Exception) -> list[Command]:
-        """What follows where no answer came. An Unsubscribe that was sent may have been taken."""
+        """The commands that follow where no answer came. The scanner may have taken an Unsubscribe that was sent."""
         now = self._side.seconds()
         if isinstance(command, Replace) and getattr(error, "sent", False):
             return self._machine.unsubscribed(now, accepted=False)

@@ -66,7 +66,7 @@ class VirtualDevice:
 
     @property
     def feeder(self) -> int:
-        """How many sheets are in the feeder."""
+        """The number of sheets in the feeder."""
         return self._feeder
 
     @feeder.setter

@@ -17,7 +17,7 @@ MAX_NAME = 255  # characters of a JobName or a JobOriginatingUserName
 
 @attrs.frozen
 class Ticket:
-    """What a client wants scanned; `images` pages, 0 for all there are.
+    """A client's scan ticket: `images` pages, 0 for all there are.
 
     `problem` is the fault for a value that the scanner does not support; a supported one stands in its place.
     """
@@ -30,7 +30,7 @@ class Ticket:
     problem: Fault | None = None
 
     def written(self, element: str) -> str:
-        """It as an element of that name: ScanTicket or ValidScanTicket."""
+        """The ticket as an element of that name: ScanTicket or ValidScanTicket."""
         return write_ticket(element, name=self.name, user=self.user, source=self.source, page=self.page,
                             images=self.images)
 

@@ -85,7 +85,7 @@ def extract(data: bytes, charset: str | None = None) -> Document:
 
 
 def span(data: bytes) -> tuple[int, int]:
-    """Where a document begins and ends that may have bytes around it; all of what is no document, or in UTF-16."""
+    """Start and end of a document that may have bytes around it; of the whole where there is none, or UTF-16."""
     start, end = data.find(b"<"), data.rfind(b">") + 1
     if start < 0 or data.startswith(b"\x00", start + 1) or not (
             _AROUND.fullmatch(data, 0, start) and _AROUND.fullmatch(data, end)):
@@ -131,7 +131,7 @@ def _wide(data: bytes, start: int, end: int) -> Document:
 
 
 def _encoding(document: bytes, is_marked: bool, charset: str | None) -> str | None:
-    """What a document is read in that has one byte for "<"; None: in what it declares, or UTF-8."""
+    """The encoding of a document that has one byte for "<"; None stands for the declared one, or UTF-8."""
     if charset is not None and not _ASCII_KIN.fullmatch(charset):
         if not _WIDE.fullmatch(charset):
             raise UnreadEncoding(charset)

@@ -54,7 +54,7 @@ def saving(one: Subscription) -> Statement:
 
 
 def differences(listed: Content, content: Content) -> list[Statement]:
-    """What turns the one into the other. Subscriptions that are new come last, as in the content."""
+    """The statements that turn the one into the other. New subscriptions come last, as in the content."""
     identifiers = {one.identifier for one in content.subscriptions}
     places = {(one.scanner, one.identifier) for one in content.held}
     former, before = set(listed.subscriptions), set(listed.held)

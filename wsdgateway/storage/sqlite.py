@@ -259,7 +259,7 @@ def _content(connection: sqlite3.Connection) -> Content:
 
 
 def read_only(path: Path) -> Content | None:
-    """What a file lists that can be read, if not written to; None if it can't be read or is not up to date either."""
+    """The content of a file that can be read but not written; None if it can't be read or is not up to date."""
     try:
         with closing(connect_read_only(path)) as connection:
             return _content(connection) if verify(connection, path) else None

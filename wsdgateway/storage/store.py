@@ -55,7 +55,7 @@ class FinishedJob:
 
 @attrs.frozen
 class Content:
-    """What a store lists, but for the finished jobs. `versions`: endpoint, digest and MetadataVersion of stand-ins."""
+    """A store's content but its finished jobs. `versions`: endpoint, digest and MetadataVersion of stand-ins."""
 
     subscriptions: tuple[Subscription, ...] = ()
     held: tuple[Held, ...] = ()
@@ -121,7 +121,7 @@ class IStore(Interface):
         """Try now what could not be used, if there is anything."""
 
     def warning() -> str | None:
-        """What is wrong with the store and what to do, for people; None while all is well."""
+        """The problem with the store and what to do, for people; None if there is none."""
 
     def close() -> Deferred[None]:
         """Finish what is being written."""
