@@ -204,7 +204,7 @@ def test_what_is_found_is_adopted_under_a_name_that_it_keeps(network, airscan, u
 def test_nothing_goes_where_it_does_not_belong(network, tmp_path, until):
     """Announcements go to the clients, questions to the scanners."""
     _need("tcpdump")
-    captures = {link: network.start(GATEWAY, "tcpdump", "-A", "-n", "-i", link, "-U", "udp", "port", "3702",
+    captures = {link: network.start(GATEWAY, "tcpdump", "-A", "-n", "-i", link, "-l", "udp", "port", "3702",
                                     log=link) for link in ("lan", "vlan")}
     until(lambda: all("listening on" in capture.log.read_text(errors="replace") for capture in captures.values()))
     network.scanner()
