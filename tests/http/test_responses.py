@@ -31,6 +31,11 @@ def bytes_of(data):
     return [data[i:i + 1] for i in range(len(data))]
 
 
+def ends_early(data, lenient, cut):
+    """Whether a lenient reader ends before the final line break is there, which costs the connection."""
+    return lenient and data.endswith(b"\n0\r\n\r\n") and cut is bytes_of
+
+
 @pytest.mark.parametrize(("data", "eof", "lenient", "reusable"), [
     (LENGTH, False, False, True), (CHUNKED, False, False, True), (UNFRAMED, True, False, False),
     (BARE_LF, False, True, True), (LENGTH, False, True, True), (CHUNKED, False, True, True),
@@ -45,7 +50,7 @@ def test_an_answer_is_read_however_it_is_cut(data, eof, lenient, reusable, cut):
     assert (events[0].status, events[0].reason) == (200, b"OK")
     assert body(events) == b"0123456789"
     assert isinstance(events[-1], End)
-    assert reader.reusable is reusable
+    assert reader.reusable is (reusable and not ends_early(data, lenient, cut))
 
 
 @given(st.lists(st.integers(0, len(CHUNKED)), max_size=8), st.sampled_from([LENGTH, CHUNKED]))
@@ -136,7 +141,7 @@ def test_a_blank_before_a_colon_is_removed(framing, lenient, before, cut):
                           lenient=lenient)
     assert events[0].headers[:3] == [(b"Server", b"x : y"), (b"X-A", b"b"), (b"Y", b"c :d")]
     assert events[0].headers[3][0] in (b"Content-Length", b"Transfer-Encoding")
-    assert (body(events), reader.reusable) == (b"hello", True)
+    assert (body(events), reader.reusable) == (b"hello", not ends_early(framing, lenient, cut))
 
 
 @pytest.mark.parametrize("field", [b"Ser ver : x", b" : x", b"Server x", b"X(y) : z", b"X: y\r\n Z : folded"])
@@ -185,8 +190,18 @@ def test_lenient_takes_a_last_chunk_without_its_final_line_break(end, closes, cu
         read(cut(CHUNKS + end), eof=closes)
 
 
+@pytest.mark.parametrize("end", [b"0\r\n", b"000\r\n", b"0;a=b\r\n", b"0 \r\n"])
+@pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
+def test_a_lenient_reader_ends_at_the_last_chunk_of_a_connection_that_stays_open(end, cut):
+    reader, events = read(cut(CHUNKS + end), lenient=True)
+    assert (body(events), events[-1], reader.reusable) == (b"hello", End(), False)
+    assert reader.feed(b"\r\n") == []
+    assert End() not in read(cut(CHUNKS + b"0\r\n"))[1]
+
+
 @pytest.mark.parametrize("end", [
-    b"", b"5\r\n", b"5", b"50\r\n", b"3\r\n\n0", b"1\r\n0", b"10\r\n\r\n\r\n", b"000", b"x"])
+    b"", b"5\r\n", b"5", b"50\r\n", b"3\r\n\n0", b"1\r\n0", b"10\r\n\r\n\r\n", b"000", b"x",
+    b"8\r\nab\r\n0\r\n", b"8\r\n\r\n0\r\n"])
 @pytest.mark.parametrize("cut", [WHOLE, BYTES], ids=["whole", "bytes"])
 def test_lenient_does_not_take_part_of_an_answer_for_the_whole(end, cut):
     with pytest.raises(BadAnswer):

@@ -137,7 +137,7 @@ async def test_this_host_is_not_limited_unless_it_is_said(gateway, device):
     assert {head.status for head, _ in answers} == {400}
 
 
-@pytest.mark.parametrize("end", ["fault", "cancel", "forgotten", "event", "lost"])
+@pytest.mark.parametrize("end", ["fault", "cancel", "forgotten", "unknown", "event", "lost"])
 @pytest_twisted.ensureDeferred
 async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
     created = iter(range(1, 100))
@@ -148,7 +148,7 @@ async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
             asked.answer(created_job(str(next(created))))
         elif name == "RetrieveImage":
             asked.answer(fault("wscn:ClientErrorNoImagesAvailable"), b"400 Bad Request")
-        elif end == "forgotten":
+        elif end in ("forgotten", "unknown"):
             asked.answer(fault("wscn:ClientErrorJobIdNotFound"), b"400 Bad Request")
         else:
             asked.answer(envelope(f"{SCAN}/CancelJobResponse"))
@@ -170,6 +170,8 @@ async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
         await ask(service.port, PATH, job_request("RetrieveImage", "1"))
     elif end in ("cancel", "forgotten"):
         await ask(service.port, PATH, job_request("CancelJob", "1"))
+    elif end == "unknown":
+        await ask(service.port, PATH, get_job_elements("1"))
     elif end == "event":
         service.scanner.bridge.table.announced(JobStatus("1", "Completed"), 0.0)
         service.scanner._store_finished()

@@ -89,6 +89,16 @@ async def test_framing_that_lenient_takes(gateway, device, framing):
         assert (head.status, fault_of(read(answer))) == (500, "ServerErrorInternalError")
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_last_chunk_without_its_line_break_on_a_connection_that_stays_open(gateway, device):
+    service = await gateway(device.url, scanner={**OFF, "lenient": True, "max_connections": 1})
+    for body in ASKED.values():
+        device.handle = lambda asked: asked.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n<a/>\r\n0\r\n")
+        head, answer = await ask(service.port, PATH, body)
+        assert (head.status, answer) == (200, b"<a/>")
+
+
 TYPED = {
     "plain": b"<!DOCTYPE a><a/>",
     "after a declaration": b"<?xml version='1.0' encoding='utf-8'?>\n<!DOCTYPE a [\n]><a/>",

@@ -7,12 +7,13 @@ from twisted.internet import error as neterror
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from wsdgateway.net.capacity import LEARNED_SECONDS
 from wsdgateway.net.circuit import THRESHOLD
 from wsdgateway.net.devicecall import Call, address_of
 from wsdgateway.net.deviceclient import DeviceClient
 from wsdgateway.net.failures import Busy, Unavailable, fault_for
 from wsdgateway.net.waitingline import MAX_AHEAD, MAX_BESIDE, MAX_OF_CLIENT, MAX_QUEUE, MAX_URGENT
-from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS, RENEW
+from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS, RENEW, RETRIEVE_IMAGE
 
 SCANNER = "http://198.51.100.20/scan"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -260,6 +261,75 @@ def test_when_the_circuit_opens_all_who_wait_are_told():
     assert len(office.failed) == THRESHOLD + 5
     assert "does not take connections" in str(office.failed[-1][1])
     assert not any(isinstance(error, Busy) for _, error in office.failed)
+
+
+@pytest.mark.parametrize("operation", [CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS])
+def test_a_device_that_refuses_a_second_connection_is_asked_when_it_is_free(operation):
+    office = Office(max_connections=2)
+    office.ask("long")
+    office.connect()
+    for number in range(2 * THRESHOLD):
+        office.ask(f"a{number}", f"client {number}", operation)
+    office.refuse()
+    assert (office._next, len(office.reactor.tcpClients)) == (2, 2)  # no further attempt meanwhile
+    assert not office.failed and office.client.reachable is not False
+    office.answer()
+    office.serve(2 * THRESHOLD)
+    assert office.sent == ["long", *(f"a{number}" for number in (*range(1, 2 * THRESHOLD), 0))]
+    assert not office.failed and not office.circuit_is_open
+
+
+def test_a_second_connection_is_tried_again_after_a_while():
+    office = Office(max_connections=2, timeout=2 * LEARNED_SECONDS)
+    office.ask("long")
+    office.connect()
+    office.ask("a0")
+    office.refuse()
+    office.reactor.advance(LEARNED_SECONDS)
+    office.ask("a1")
+    office.connect()
+    assert office.sent == ["long", "a1"]
+
+
+def test_an_urgent_request_does_not_wait_for_a_device_that_refuses_its_connection():
+    office = Office(max_connections=2)
+    office.ask("long")
+    office.connect()
+    for number in range(2 * THRESHOLD):
+        office.ask(f"cancel{number}", operation=CANCEL_JOB)
+        office.refuse()
+    assert len(office.failed) == 2 * THRESHOLD
+    assert all(isinstance(error, Busy) for _, error in office.failed)
+    assert office.client.reachable is not False and not office.circuit_is_open
+
+
+def test_a_device_that_closes_a_second_connection_at_once_is_asked_when_it_is_free():
+    office = Office(max_connections=2)
+    office.ask("long")
+    office.connect()
+    office.ask("read", operation=GET_SCANNER_ELEMENTS)
+    office.connect()
+    office._busy.pop().connectionLost(Failure(neterror.ConnectionLost()))
+    office.ask("job", "b")
+    assert len(office.reactor.tcpClients) == 2
+    office.answer()
+    office.serve(2)
+    assert office.sent == ["long", "read", "read", "job"]
+    assert not office.failed
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_an_attempt_without_an_answer_counts_unless_the_device_spoke_meanwhile(heard):
+    office = Office(max_connections=2, timeout=30.0)
+    office.ask("long", operation=RETRIEVE_IMAGE)
+    office.connect()
+    office.ask("a0")
+    office.reactor.advance(1.0)
+    if heard:
+        office._busy[0].dataReceived(b"HTTP/1.1 200 OK\r\n")
+    office.refuse(neterror.TimeoutError())
+    assert (office.client.reachable is False) is not heard
+    assert [name for name, _ in office.failed] == ([] if heard else ["a0"])
 
 
 def test_attempts_at_a_former_address_say_nothing_about_the_present_one():

@@ -147,6 +147,8 @@ class Learning:
                 self.suspects_reboot = True
             if gone and not self._table.absent(job_id, sent.moment, sent.over):
                 return False
+            if gone:
+                self._quotas.job_ended(self._scanner, job_id)
             if gone and _asks_for_status(forward) and self._table.forgotten(job_id, sent.over) is not None:
                 return False  # more is known here than at the device
             self._keep(forward, sent, reply)

@@ -2,7 +2,8 @@
 
 RFC 9112 section 6: a body ends with its length, its last chunk, or the connection. Interim
 answers (1xx) are passed over. `lenient` switches on llhttp's tolerance for old devices, and that of `heads`; a last
-chunk without its final line break then ends an answer, too, if the connection closes, or something else follows.
+chunk then ends an answer as soon as its size line is whole, since some devices keep the connection open and never send
+the final line break. It ends one without any line break, too, if the connection closes, or something else follows.
 """
 
 import re
@@ -53,6 +54,8 @@ class End:
 Event = Head | Data | End
 
 _LAST_CHUNK = re.compile(rb"\n0\r?\Z")
+_LAST_CHUNK_LINE = re.compile(rb"[\r\n]0++[ \t]*+(?:;[^\r\n]*+)?\r\n\Z")
+_TAIL = 64  # bytes, in which the line of a last chunk is looked for
 
 _LENIENT = {
     "lenient_headers": True,
@@ -108,7 +111,10 @@ class ResponseReader:
         self._unseen += len(data)
         self._parse(data if self._heads is None or self._heads.passed else self._heads.feed(data))
         if self._lenient:
-            self._tail = (self._tail + data)[-3:]
+            self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
+            if not self.ended and self._in_chunk_head and _LAST_CHUNK_LINE.search(self._tail):
+                self._surplus = True  # the line break may still come
+                self.on_message_complete()
         if self._head is not None and self._head.status in _BODILESS and not self.ended:
             self._surplus = self.ended = True  # it speaks of a body, and llhttp waits for that
             self._events.append(End())

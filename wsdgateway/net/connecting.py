@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from wsdgateway.net.circuit import Circuit
 from wsdgateway.net.devicecall import Address, Call
 from wsdgateway.net.deviceconnection import DeviceConnection, Insecure, Pool
-from wsdgateway.net.failures import Unavailable
+from wsdgateway.net.failures import Busy, Unavailable
 from wsdgateway.net.routes import zoned
 from wsdgateway.tls.files import BadFile
 from wsdgateway.tls.trust import Caller, Trust
@@ -58,7 +58,8 @@ class Attempts:
 
     Only an attempt that had its time counts in the circuit: one that the device refused, or did not answer within the
     connect timeout. One that was cancelled, whose host name was not found, or that failed for want of resources here
-    says nothing about the device; nor does one to an address where the device is no more.
+    says nothing about the device; nor does one to an address where the device is no more, nor one that the device did
+    not take because `is_occupied` with another exchange; that one fails as `Busy`.
 
     `connected` is called with a connection that may be used. `not_connected` is called with the error for the call,
     and whether the device is to blame; not for an attempt that could not even begin, whose call has failed already.
@@ -67,11 +68,13 @@ class Attempts:
     log = Logger()
 
     def __init__(self, pool: Pool, seconds: Callable[[], float], *, connected: Callable[[DeviceConnection, Call], None],
-                 not_connected: Callable[[Call, Unavailable, bool], None]) -> None:
+                 not_connected: Callable[[Call, Unavailable, bool], None],
+                 is_occupied: Callable[[Call, Failure], bool]) -> None:
         self._pool = pool
         self._seconds = seconds
         self._connected = connected
         self._not_connected = not_connected
+        self._is_occupied = is_occupied
         self._under_way: dict[Call, Deferred[DeviceConnection]] = {}
         self.circuit = Circuit()
 
@@ -121,7 +124,8 @@ class Attempts:
             self.log.failure("while connecting to {host}", failure, host=call.address.host)
         if isinstance(failure.value, Insecure) and failure.value.detail:
             self.log.warn("{host}: {detail}", host=call.address.host, detail=failure.value.detail)
-        is_to_blame = (circuit is self.circuit and failure.check(*_NOT_ITS_FAULT) is None
+        is_occupied = circuit is self.circuit and self._is_occupied(call, failure)
+        is_to_blame = (circuit is self.circuit and not is_occupied and failure.check(*_NOT_ITS_FAULT) is None
                        and getattr(failure.value, "osError", None) not in _OURS)
         if is_to_blame:
             circuit.failed(self._seconds())
@@ -129,4 +133,6 @@ class Attempts:
             circuit.abandoned()
         peer = f"{call.address.host}:{call.address.port}"
         why = failure.getErrorMessage() or "it says nothing"
-        self._not_connected(call, Unavailable(peer, f"no connection ({why})"), is_to_blame)
+        error = Busy(peer, "it takes no other connection now") if is_occupied else (
+            Unavailable(peer, f"no connection ({why})"))
+        self._not_connected(call, error, is_to_blame)

@@ -102,8 +102,9 @@ class Call:
     """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there.
 
     `went_at`: when it last went to the device, in seconds. `delayed`: it had to wait for the device's rate. `own`: it
-    is the gateway's. `client` is what its client is counted by, empty for the gateway; `share_of` the same where the
-    client has no more than its share of the waiting line.
+    is the gateway's. `taken_back`: the device refused its connection, being occupied, and it waits again. `client` is
+    what its client is counted by, empty for the gateway; `share_of` the same where the client has no more than its
+    share of the waiting line.
     """
 
     address: Address
@@ -115,6 +116,7 @@ class Call:
     deadline: Deadline | None = None
     went_at: float = 0.0
     resent: bool = False
+    taken_back: bool = False
     sent: bool = False
     delayed: bool = False
     own: bool = False

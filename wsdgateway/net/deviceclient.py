@@ -8,7 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError, TimeoutError
+from twisted.python.failure import Failure
 
+from wsdgateway.net.capacity import Capacity
 from wsdgateway.net.connecting import Attempts
 from wsdgateway.net.deadlines import Deadlines
 from wsdgateway.net.devicecall import Call, Response
@@ -48,6 +51,7 @@ class DeviceClient:
         self.peers: set[str] = set()
         self._seconds = seconds
         self._limit = max_connections
+        self._capacity = Capacity()
         self._timeout = timeout
         self._on_recovered = on_recovered
         self._on_reachable = on_reachable
@@ -63,7 +67,8 @@ class DeviceClient:
         self._former: list[Deadlines] = []
         self._quiet: list[Deferred[None]] = []
         self._lingering = Deadlines(reactor, LINGER_SECONDS)
-        self._attempts = Attempts(self, seconds, connected=self._connected, not_connected=self._not_connected)
+        self._attempts = Attempts(self, seconds, connected=self._connected, not_connected=self._not_connected,
+                                  is_occupied=self._is_occupied)
         self._stopped: Deferred[None] | None = None
 
     @property
@@ -99,6 +104,7 @@ class DeviceClient:
     def moved(self) -> None:
         """It is somewhere else from now on: what failed before says nothing of it."""
         self._attempts.moved()
+        self._capacity.forget()
         self.peers = set()
 
     def request(self, call: Call) -> Deferred[Response]:
@@ -113,11 +119,18 @@ class DeviceClient:
         return call.answered
 
     def again(self, call: Call) -> None:
-        """A repeatable request whose connection broke goes out once more."""
+        """A repeatable request whose connection broke goes out once more.
+
+        A connection that was made for it, and that the device closed beside another exchange, was one too many.
+        """
         if self._stopped is not None:
             call.fail(Unavailable(call.address.host, "the gateway is stopping"))
-        else:
-            self._place(call)
+            return
+        others = self._under_way()
+        if others and isinstance(call.connection, DeviceConnection) and call.connection.requests == 1:
+            self._capacity.refused(others, self._seconds())
+            call.taken_back = True
+        self._place(call)
 
     def _place(self, call: Call) -> None:
         """Give the call a connection, a place in the queue, or an error."""
@@ -160,11 +173,24 @@ class DeviceClient:
         if self._line.others_are_due and self._is_urgent_under_way():
             has_one_more = not has_one_more  # the urgent ones keep to that one connection
         limit = self._limit + (1 if has_one_more else 0)
+        if not call.operation.urgent:
+            limit = self._capacity.most(limit, self._seconds())
         if len(self._open) + len(self._attempts) + len(self._closing) < limit:
             return True
         if self._idle and not self._closing:
             self._close(self._idle.longest())
         return False
+
+    def _under_way(self) -> int:
+        """How many exchanges the device has taken, and not ended."""
+        return sum(connection.call is not None for connection in self._open)
+
+    def _is_occupied(self, call: Call, failure: Failure) -> bool:
+        """Whether the device did not take a connection for the call because it is serving another."""
+        if not self._under_way():
+            return False
+        is_refused = failure.check(ConnectionRefusedError) is not None
+        return is_refused or (failure.check(TimeoutError) is not None and self.heard_at > call.went_at)
 
     def _is_urgent_under_way(self) -> bool:
         under_way = (*self._attempts, *(connection.call for connection in self._open))
@@ -206,6 +232,12 @@ class DeviceClient:
     def _not_connected(self, call: Call, error: Unavailable, is_to_blame: bool) -> None:
         if is_to_blame:
             self._found(False)
+        others = self._under_way()
+        if isinstance(error, Busy) and others and not call.operation.urgent and not call.answered.called:
+            self._capacity.refused(others, self._seconds())
+            call.taken_back = True
+            self._place(call)
+            return
         call.fail(error)
         if is_to_blame and self._attempts.circuit.is_open and self._stopped is None:
             for other in self._line.disperse():

@@ -65,7 +65,8 @@ class Pool(Protocol):
 class DeviceConnection(TwistedProtocol):
     """One connection, over its whole life.
 
-    `ready` fires with it once it may be used: with TLS, when it is known that the device is the one that it should be.
+    `requests` counts those that were written to it. `ready` fires with it once it may be used: with TLS, when it is
+    known that the device is the one that it should be.
     """
 
     transport: Any
@@ -77,6 +78,7 @@ class DeviceConnection(TwistedProtocol):
         self._response: Response | None = None
         self._reader: ResponseReader | None = None
         self.lost = False
+        self.requests = 0
         self.ready: Deferred[DeviceConnection] = Deferred(lambda _: self.abort())
 
     def connectionMade(self) -> None:
@@ -109,6 +111,7 @@ class DeviceConnection(TwistedProtocol):
         self.call = call
         call.connection = self
         call.sent = True
+        self.requests += 1
         self._reader = ResponseReader(self._owner.lenient)
         self._response = None
         self.transport.bufferSize = SMALL_READ

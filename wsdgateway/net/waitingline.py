@@ -120,4 +120,4 @@ class WaitingLine:
 
 
 def _is_first(call: Call) -> bool:
-    return call.operation.urgent or call.resent
+    return call.operation.urgent or (call.resent and not call.taken_back)  # that may have to wait for an image
