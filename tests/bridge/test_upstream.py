@@ -143,6 +143,18 @@ def test_a_device_that_refused_keeps_its_pause_unless_it_was_away(upstream):
     assert upstream.recovered(100.0, was_away=True) == [Subscribe(ALL_EVENTS)]
 
 
+def test_a_renew_that_gets_no_answer_is_sent_again_when_the_subscription_ends(subscribed):
+    now, pauses = 300.0, []
+    while now < 600.0:
+        assert subscribed.due() == [Renew(MANAGER)]
+        [wake] = subscribed.unreachable(now)
+        pauses.append(wake.after)
+        now += wake.after
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 45.0]  # not 256
+    assert subscribed.due() == [Renew(MANAGER)]
+    assert subscribed.unreachable(now) == [Replace(MANAGER)]
+
+
 def test_a_device_that_was_unreachable_is_asked_as_soon_as_it_answers(upstream):
     upstream.start()
     upstream.unreachable(0.0)

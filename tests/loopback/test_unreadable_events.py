@@ -72,6 +72,23 @@ SHAPES = {
     "third-namespace": (END.replace(b"2006/08/wdp/scan", b"2005/05/wdp/scan").replace(
         b"2005/05/wdp/scan/Job", b"2006/08/wdp/scan/Job"), 202, 1),
     "contradiction": (event(job_status("7", "Processing")), 202, 1),
+    "two-statuses": (event(job_status("7", "Processing", 1) + job_status("7", "Completed"), "JobStatusEvent",
+                           "JobStatusEvent"), 202, 1),
+    "two-states": (status_event("7", "Processing", 1, message_id=None).replace(
+        b"</wscn:JobState>", b"</wscn:JobState><wscn:JobState>Completed</wscn:JobState>"), 202, 1),
+    "status-and-end": (event(job_status("7", "Processing", 1) + f"<wscn:JobEndState>{JOB}{ENDED}</wscn:JobEndState>",
+                             "JobStatusEvent", "JobStatusEvent"), 202, 1),
+    "two-events": (envelope(f"{SCAN}/JobStatusEvent", (
+        f"<wscn:JobStatusEvent>{job_status('7', 'Processing')}</wscn:JobStatusEvent>"
+        f"<wscn:JobStatusEvent>{job_status('7', 'Completed')}</wscn:JobStatusEvent>"), message_id=None), 202, 1),
+    "behind-another-job's": (envelope(f"{SCAN}/JobStatusEvent", "".join(
+        f"<wscn:JobStatusEvent>{job_status(job, 'Completed')}</wscn:JobStatusEvent>" for job in "87"),
+        message_id=None), 202, 1),
+    "behind-the-scanner's": (envelope(f"{SCAN}/ScannerStatusSummaryEvent", (
+        "<wscn:ScannerStatusSummaryEvent/><wscn:JobEndStateEvent><wscn:JobEndState>"
+        f"{JOB}{ENDED}</wscn:JobEndState></wscn:JobEndStateEvent>"), message_id=None), 202, 1),
+    "last-of-many": (event("".join(job_status(job, "Completed") for job in [*range(20, 40), 7]),
+                           "JobStatusEvent", "JobStatusEvent"), 202, 1),
     "third-action": (END.replace(b"scan/JobEndStateEvent<", b"scan/JobEndEvent<"), 400, 1),
     "no-action": (envelope(None, f"<wscn:JobEndStateEvent>{JOB}</wscn:JobEndStateEvent>"), 400, 1),
     "soap-1.1": (END.replace(b"http://www.w3.org/2003/05/soap-envelope",
@@ -129,6 +146,48 @@ async def test_what_is_no_event_under_another_media_type_is_refused_for_that(wat
     scanner.state = "Completed"
     assert (await ask(service.port, scanner.path, b"<a/>", content_type=b"text/xml"))[0].status == 415
     assert await poll(service) == "Completed"
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_event_by_another_method_than_post(watched, scanner):
+    service = await watched()
+    scanner.state = "Completed"
+    client = await connect(service.port)
+    client.send(post(scanner.path, b"").replace(b"POST", b"GET", 1))
+    assert (await client.answer())[0].status == 405
+    assert await poll(service) == "Processing"  # it carried no event
+    client.send(post(scanner.path, END).replace(b"POST", b"PUT", 1))
+    assert (await client.answer())[0].status == 405
+    assert await poll(service) == "Completed"
+    client.transport.loseConnection()
+    await client.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_s_event_at_the_address_of_a_subscription_to_the_panel(watched, scanner, sink):
+    service = await watched()
+    listener, everything = await sink(), await sink()
+    await ask(service.port, PATH, subscribe_to(everything.url))
+    own = scanner.path
+    head, _ = await ask(service.port, PATH, subscribe_to(
+        listener.url, events=["ScanAvailableEvent"], destinations=[("c", "Desk")]))
+    assert head.status == 200 and scanner.path != own
+    assert (await ask(service.port, scanner.path, END))[0].status == 202
+    assert await poll(service) == "Completed"
+    assert scanner.asked == 0
+    assert (await ask(service.port, own, END))[0].status == 202
+    await until(lambda: everything.events == ["JobEndStateEvent"])
+    assert listener.events == []
+
+
+@pytest.mark.parametrize("action", [None, f"{WSE}/Ended"])
+@pytest_twisted.ensureDeferred
+async def test_an_end_of_the_subscription_that_is_refused_makes_it_be_asked_for(watched, scanner, monkeypatch, action):
+    monkeypatch.setattr("wsdgateway.bridge.upstream.RECHECK", 0.0)
+    service = await watched()
+    end = envelope(action, "<wse:SubscriptionEnd/>", message_id=None)
+    assert (await ask(service.port, scanner.path, end))[0].status == 400
+    await until(lambda: "Renew" in scanner.actions)
 
 
 @pytest_twisted.ensureDeferred

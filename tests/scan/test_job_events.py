@@ -1,9 +1,9 @@
 """The events of jobs, in the specification's shape and in others; the jobs that an event names which can't be read."""
 
 import pytest
-from messages import SCAN, announcement, end_event, envelope, get_job_elements, status_event
+from messages import SCAN, announcement, end_event, envelope, get_job_elements, job_status, status_event
 
-from wsdgateway.scan.events import event_in, jobs_named, jobs_named_in, read_job_event, read_scanner_state
+from wsdgateway.scan.events import event_in, jobs_named, jobs_named_in, read_job_event, read_scanner_state, untold
 from wsdgateway.scan.operations import event_of
 from wsdgateway.soap.envelope import read
 
@@ -60,6 +60,21 @@ def test_a_state_before_the_end_is_read_where_nothing_speaks_of_an_end(around):
 ])
 def test_an_event_that_contradicts_itself_is_not_read(event, around, state, value):
     assert job_event(event, *around, state=state, value=value) is None
+
+
+@pytest.mark.parametrize(("content", "jobs"), [
+    ("", None),
+    ("<v:Details xmlns:v='urn:v'><v:JobState>3</v:JobState></v:Details>", None),
+    (job_status("7", "Held"), ("7",)),
+    (job_status("8", "Held"), ("8",)),
+    ("<wscn:JobId>8</wscn:JobId>", ("8",)),
+    (job_status("8", "Held") + job_status("7", "Held") + job_status("9", "Held"), ("7", "8", "9")),
+    ("<wscn:JobStatus><wscn:JobState>Held</wscn:JobState></wscn:JobStatus>", ()),
+    ("".join(job_status(job, "Held") for job in range(20, 40)), ()),
+])
+def test_the_jobs_of_what_is_not_read_of_an_event(content, jobs):
+    event = body(envelope("x", f"<wscn:JobStatusEvent>{job_status('7', 'Processing')}{content}</wscn:JobStatusEvent>"))
+    assert untold(read_job_event("JobStatusEvent", event), event.getparent()) == jobs
 
 
 @pytest.mark.parametrize("state", ["Terminating", "VendorState", "Completed"])

@@ -6,10 +6,11 @@ that it may be about are told: the scanner is asked for them.
 """
 
 import attrs
+from lxml import etree
 
 from wsdgateway.bridge.routing import Rejected
 from wsdgateway.eventing.messages import SUBSCRIPTION_END
-from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, read_job_event
+from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, read_job_event, untold
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import action_of, event_of
 from wsdgateway.soap.envelope import Envelope, read
@@ -64,16 +65,30 @@ def read_notification(data: bytes, charset: str | None = None) -> Notification |
     if envelope.action != action_of(event):
         envelope = attrs.evolve(envelope, action=action_of(event))
     in_body = event_in(envelope.body)
-    if event not in JOB_EVENTS and in_body not in JOB_EVENTS:
-        return Notification(event, envelope.message_id, None, envelope, in_body)
-    status = read_job_event(event, envelope.body)
-    unread: Unread | None = None
-    if status is None:
-        unread = Unread(jobs_named(envelope.body), job_event=True)
-    elif envelope.body is not None and len(envelope.body) > 1:
-        others = tuple(job_id for job_id in jobs_named(envelope.body) if job_id != status.job_id)
-        unread = Unread(others, job_event=True) if others else None
+    status = read_job_event(event, envelope.body) if event in JOB_EVENTS or in_body in JOB_EVENTS else None
+    unread = _unread(event, in_body, status, envelope)
     return Notification(event, envelope.message_id, status, envelope, in_body, unread)
+
+
+def _unread(event: str, in_body: str | None, status: JobStatus | None, envelope: Envelope) -> Unread | None:
+    """What an event tells of jobs beside the status that was read of it; None if nothing.
+
+    Some devices put more into one message than one event of one job.
+    """
+    first = envelope.body
+    if first is None:
+        return Unread(job_event=True) if event in JOB_EVENTS else None
+    body = first.getparent()
+    assert body is not None
+    others = [event_in(element) for element in first.itersiblings(tag=etree.Element)]
+    job_event = not any(other is not None and other not in JOB_EVENTS for other in others)
+    if status is not None:
+        jobs = untold(status, body)
+        return None if jobs is None and job_event else Unread(jobs or (), job_event)
+    named = jobs_named(body)
+    if event in JOB_EVENTS or in_body in JOB_EVENTS:
+        return Unread(named, job_event)
+    return Unread(named) if named or any(others) else None
 
 
 def unread_of(refused: Notification | Rejected, data: bytes) -> Unread:

@@ -279,16 +279,23 @@ class BridgedScanner:
         """The device sent a notification. False if it was here before."""
         if not self._seen.is_new(notification.message_id):
             return False
+        if notification.status is not None and JOB_STATUS_EVENT in (notification.event, notification.in_body):
+            self.table.events_seen = True
+        self.overheard(notification, now)
+        return True
+
+    def overheard(self, notification: Notification, now: float) -> None:
+        """What the device says is learnt, wherever it says so: also where a subscription asked for another event.
+
+        The same event may come once more at another address, and is for those who listen then.
+        """
         if notification.status is not None:
-            if JOB_STATUS_EVENT in (notification.event, notification.in_body):
-                self.table.events_seen = True
             self.table.announced(notification.status, now)
         if notification.unread is not None:
             self.unread(notification.unread, now)
         self._kept.notified(notification.event)
         if notification.in_body != notification.event:
             self._kept.notified(notification.in_body)
-        return True
 
     def unread(self, unread: Unread, now: float) -> None:
         """The device sent an event that could not be read, or was refused: what it may be about is asked for."""

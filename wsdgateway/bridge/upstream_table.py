@@ -158,6 +158,10 @@ def _build() -> Callable[[Core], Inputs]:
     def retry(inputs: Inputs, core: Core) -> list[Command]:
         return [core.pause()]
 
+    def retry_in_time(inputs: Inputs, core: Core) -> list[Command]:
+        pause, left = core.pause(), core.expires_at - core.asked_at
+        return [Wake(left) if 0.0 < left < pause.after else pause]
+
     def end(inputs: Inputs, core: Core) -> list[Command]:
         return [Replace(core.manager)]
 
@@ -215,7 +219,7 @@ def _build() -> Callable[[Core], Inputs]:
         (subscribed, Inputs.rebooted, waiting, lose_by_reboot),
         (subscribed, Inputs.stop, stopped, unsubscribe),
         (renewing, Inputs.granted, subscribed, another_grant),
-        (renewing, Inputs.unreachable, subscribed, retry),
+        (renewing, Inputs.unreachable, subscribed, retry_in_time),
         (renewing, Inputs.unreadable, subscribed, keep),
         (renewing, Inputs.spared, subscribed, keep),
         (renewing, Inputs.replace, replacing, end),

@@ -78,6 +78,11 @@ def read_granted(envelope: Envelope, now: datetime) -> Granted | None:
                    None if expires is None else read_expires(expires, now))
 
 
+def is_end(body: etree._Element | None) -> bool:
+    """Whether the element in a Body says that a subscription has ended, whatever the action says."""
+    return body is not None and body.tag == f"{_WSE}SubscriptionEnd"
+
+
 def _manager(reference: etree._Element | None) -> EndpointReference | None:
     """A subscription manager; its address is empty if only its reference parameters tell which one is meant."""
     if reference is None:

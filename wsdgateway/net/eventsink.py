@@ -20,6 +20,7 @@ from wsdgateway.bridge.routing import Rejected
 from wsdgateway.bridge.scanner import BridgedScanner
 from wsdgateway.bridge.sinks import Network
 from wsdgateway.discovery.limiting import Bucket
+from wsdgateway.eventing.messages import is_end
 from wsdgateway.http.messages import NOT_SOAP, charset_of, is_soap, media_type
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.accounts import Accounts
@@ -82,13 +83,13 @@ class EventSink:
                 isinstance(notification, Rejected) or media_type(content_type) not in _OTHER_TYPES):
             turn.answer(415, NOT_SOAP, b"text/plain; charset=utf-8")
             self._accounts.event(turn, "other", started, None, None)
-            self._refused(turn, unread_of(notification, turn.request.body),
+            self._refused(subscription, turn, notification,
                           f"its Content-Type is {(content_type or b'missing')[:100].decode('latin-1')}")
             return
         if isinstance(notification, Rejected):
             turn.refuse(notification.fault, notification.relates_to, self._new_id())
             self._accounts.event(turn, "other", started, notification.envelope, None)
-            self._refused(turn, unread_of(notification, turn.request.body), notification.fault.reason)
+            self._refused(subscription, turn, notification, notification.fault.reason)
             return
         if not may_notify:
             turn.refuse(self._not_from(turn.client), notification.message_id, self._new_id())
@@ -122,11 +123,17 @@ class EventSink:
         return invalid_args(
             f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
 
-    def _refused(self, turn: Turn, unread: Unread, why: str) -> None:
-        """A message was refused. From the scanner it may be an event, and what that was about has to be asked for."""
+    def _refused(self, subscription: DeviceSubscription, turn: Turn, refused: Notification | Rejected,
+                 why: str) -> None:
+        """A message was refused. From the scanner it may be an event, and what that was about has to be asked for.
+
+        It may tell of the subscription's end, too: then the scanner is asked whether it still holds it.
+        """
         if self.may_notify(turn.client):
-            self._bridge.unread(unread, self._seconds())
+            self._bridge.unread(unread_of(refused, turn.request.body), self._seconds())
             self._say_unread(why)
+            if refused.envelope is not None and is_end(refused.envelope.body):
+                subscription.doubted()
 
     def unread(self, secret: str, client: str) -> None:
         """A message to this address broke off, or was refused before it was whole."""
@@ -155,10 +162,15 @@ class EventSink:
             self._audience.publish(notification.envelope, notification.status)
 
     def _take_for_panel(self, subscription: DeviceSubscription, notification: Notification) -> None:
-        """What a client's subscription to the panel brings; other events than its own come to everybody as above."""
-        if notification.unread is not None:
-            self._bridge.unread(notification.unread, self._seconds())
-        if notification.event not in (None, SCAN_AVAILABLE) or not subscription.seen.is_new(notification.message_id):
+        """What a client's subscription to the panel brings. Other events than its own are learnt, and told to nobody.
+
+        Those who listen are told of them when they come as above.
+        """
+        if not subscription.seen.is_new(notification.message_id):
+            return
+        self._bridge.overheard(notification, self._seconds())
+        if notification.event not in (None, SCAN_AVAILABLE):
+            self._after_learning()
             return
         self._metrics.event(self._bridge.name, notification.event or "other")
         if notification.event is None:

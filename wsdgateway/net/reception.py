@@ -73,6 +73,8 @@ class Reception:
             turn.answer(404, b"Nothing answers at this address.\n", _TEXT)
         elif request.method != b"POST":
             turn.answer(405, b"SOAP is sent by POST.\n", _TEXT, ((b"Allow", b"POST"),))
+            if request.body:
+                self.unread(turn.client, request.path)
         elif not is_soap(request.content_type) and not _is_of_events(request.path):
             turn.answer(415, NOT_SOAP, _TEXT)
         else:

@@ -26,6 +26,7 @@ MAX_NAMED = 16  # jobs that one event names; with more it might mean any
 _STATUS, _END = "JobStatus", "JobEndState"
 # The event that an element in the Body belongs to. Some devices leave the outer one off.
 _EVENT_OF_BODY = {**{tag(event): event for event in EVENTS}, tag(_STATUS): JOB_STATUS, tag(_END): JOB_END_STATE}
+_STATES = tuple(f"{{{uri}}}{name}" for uri in (WSCN, WSCN_2006_01) for name in ("JobState", "JobCompletedState"))
 _JOB_ID_IN_BYTES = re.compile(
     rb"[<:]JobId(?:\s[^<>]{0,200})?>\s{0,200}([^<>&\s](?:[^<>&]{0,%d}[^<>&\s])?)\s{0,200}</" % (MAX_ID - 2))
 
@@ -99,6 +100,22 @@ def jobs_named(body: etree._Element | None) -> tuple[str, ...]:
             if len(found) > MAX_NAMED:
                 return ()
     return tuple(found)
+
+
+def untold(status: JobStatus, body: etree._Element) -> tuple[str, ...] | None:
+    """The jobs that an event may be about beside `status`, which was read of it; empty if any, None if none.
+
+    `body` is the SOAP Body. A job whose state stands in it more than once is one of them, too.
+    """
+    tellers = [state.getparent() for state in body.iter(*_STATES)]
+    named = jobs_named(body)
+    if len(tellers) == 1 and named == (status.job_id,):  # as in nearly all
+        return None
+    of_each = [text_of(next(teller.iterchildren("{*}JobId"), None)) for teller in tellers if teller is not None]
+    if not named or None in of_each:
+        return ()
+    others = tuple(job_id for job_id in named if job_id != status.job_id or of_each.count(job_id) > 1)
+    return others or None
 
 
 def jobs_named_in(data: bytes) -> tuple[str, ...]:
