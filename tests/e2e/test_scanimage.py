@@ -4,7 +4,9 @@ import json
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from urllib.request import Request, urlopen
 
 import pikepdf
@@ -146,8 +148,9 @@ def test_a_mistake_ends_twistd_with_status_1_and_a_line(tmp_path, plugin, argume
     assert not done.stdout
 
 
-def test_a_store_that_is_no_database_ends_twistd_with_a_line(tmp_path):
-    (tmp_path / "gateway.sqlite").write_bytes(b"something of value" * 1000)
+def test_the_database_of_another_program_ends_twistd_with_a_line(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "gateway.sqlite")) as database:
+        database.execute("CREATE TABLE something (value TEXT)")
     (tmp_path / "gateway.toml").write_text('[[listen]]\nendpoint = "tcp:0"\n')
     done = subprocess.run([program("twistd"), "-n", "--pidfile=", "wsdgateway"], cwd=tmp_path, capture_output=True,
                           text=True, timeout=60)
