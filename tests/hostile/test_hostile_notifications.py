@@ -99,13 +99,13 @@ LEARNT = {
     "long-reasons": (job_status("{id}", reasons=["x" * 500000, "y"]), ("Processing", 0, ("y",), None)),
     "empty-reasons": (job_status("{id}", reasons=["", " ", "y"]), ("Processing", 0, ("y",), None)),
     "id-twice": (job_status("{id}</wscn:JobId><wscn:JobId>1"), ("Processing", 0, ("None",), None)),
-    "state-twice": (
-        job_status("{id}", "Pending</wscn:JobState><wscn:JobState>Completed"),
-        ("Pending", 0, ("None",), None),
-    ),
-    "status-twice": (job_status("{id}", "Pending") + job_status("{id}", "Completed"), ("Pending", 0, ("None",), None)),
     "status-of-two": (job_status("{id}") + job_status("1"), ("Processing", 0, ("None",), None)),
     "blanks": (job_status(" \n{id}\t", " Pending\r\n"), ("Pending", 0, ("None",), None)),
+}
+
+CONTRADICTING = {
+    "state-twice": job_status("{id}", "Pending</wscn:JobState><wscn:JobState>Completed"),
+    "status-twice": job_status("{id}", "Pending") + job_status("{id}", "Completed"),
 }
 
 
@@ -129,6 +129,17 @@ async def test_what_is_learnt_of_an_unknown_job_is_bounded_and_of_this_job(house
     assert (answer.status, answer.code, answer.reached) == (200, None, ())
     jobs, *others = house.trace()
     assert (jobs.pop(job_id), [jobs, *others]) == (status, list(before))
+    await house.check(house.trace())
+
+
+@pytest.mark.parametrize("xml", CONTRADICTING.values(), ids=CONTRADICTING)
+@pytest_twisted.ensureDeferred
+async def test_of_two_states_the_first_is_learnt_and_the_scanner_is_asked(house, request, xml):
+    job_id = f"job {request.node.callspec.id}"
+    assert (await house.send(EVENTS, event(xml.replace("{id}", job_id)))).status == 202
+    assert house.scanner.bridge.table.get(job_id).status.state == "Pending"
+    answer = await house.send("/front-desk/scan", get_job_elements(job_id))
+    assert [job_id.encode() in asked.body for asked in answer.reached] == [True]
     await house.check(house.trace())
 
 
