@@ -340,6 +340,19 @@ def test_answers_with_the_questions_message_id_are_taken_from_each_device(world,
     assert here.dropped == []
 
 
+@pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
+@pytest.mark.parametrize("has_message_id", [True, False])
+def test_an_answer_that_relates_to_nothing_is_taken_where_the_question_went_out(world, name, has_message_id):
+    here = world()
+    data = named(1, message_id="urn:uuid:m", relates_to=None, name=name)
+    if not has_message_id:
+        data = data.replace(b"<wsa:MessageID>urn:uuid:m</wsa:MessageID>", b"")
+    here.say("vlan", data, "198.51.100.21", answer=True)
+    assert [one.sighting.endpoint for one in here.told] == ["urn:uuid:1"]
+    here.say("vlan", data, "198.51.100.22", answer=False)  # at the port that everybody knows
+    assert (len(here.told), here.dropped) == (1, ["unasked"])
+
+
 def test_what_we_have_said_to_everybody_is_not_heard(world):
     here = world(clients=("vlan",))
     service = TargetService("urn:uuid:1", (), (), ("http://198.51.100.5/x",), 1)
