@@ -62,6 +62,23 @@ def test_a_probe_is_answered_after_a_random_delay_twice_with_our_address_on_that
     assert len(here.answers()) == 2
 
 
+@pytest.mark.parametrize("clients", [("lan",), ()])
+def test_the_log_says_announced_only_where_there_is_somebody_to_tell(world, clients):
+    from twisted.logger import globalLogPublisher
+
+    here = world(clients=clients)
+    said = []
+
+    def observe(event):
+        if event.get("what") is not None:
+            said.append(event["what"])
+
+    globalLogPublisher.addObserver(observe)
+    here.targets.add("front-desk", StandIn())
+    globalLogPublisher.removeObserver(observe)
+    assert said == (["announced to clients"] if clients else [])
+
+
 def test_over_another_link_the_same_probe_gets_the_address_there(world):
     here = world(clients=("lan", "vlan"), devices=())
     here.targets.add("front-desk", StandIn())
