@@ -357,6 +357,24 @@ def test_answers_with_the_questions_message_id_are_taken_from_each_device(world,
     assert here.dropped == []
 
 
+def test_the_log_names_those_that_nobody_answers_to(world):
+    """One that answers, with an address that can not be used, is named by its locator."""
+    from twisted.logger import globalLogPublisher
+
+    here = world(missing=(UUID, "urn:uuid:2"))
+    said = []
+
+    def observe(event):
+        if "nobody answers" in str(event.get("log_format")):
+            said.append(event["endpoint"])
+
+    globalLogPublisher.addObserver(observe)
+    here.say("vlan", matches("urn:uuid:own-1", TargetService(UUID, (), (), ("ftp://x",), 1)), answer=True)
+    here.pass_time(sum(FIRST_ROUNDS) + 1)
+    globalLogPublisher.removeObserver(observe)
+    assert said == ["urn:uuid:2"]
+
+
 @pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
 @pytest.mark.parametrize("has_message_id", [True, False])
 def test_an_answer_that_relates_to_nothing_is_taken_where_the_question_went_out(world, name, has_message_id):

@@ -147,7 +147,7 @@ class Search:
         if missing and self._rounds < len(FIRST_ROUNDS):
             pause = min(FIRST_ROUNDS[self._rounds], self._period)
         elif self._rounds == len(FIRST_ROUNDS):
-            for endpoint in missing:
+            for endpoint in (one for one in missing if self.sightings.get(one) is None):
                 self.log.warn("{endpoint}: nobody answers to it on the scanners' side; it is searched for every "
                               "{seconds:g} s. Is it switched on, and in that network?", endpoint=endpoint,
                               seconds=self._period)
