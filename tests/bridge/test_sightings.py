@@ -112,6 +112,17 @@ def test_a_device_leaves_and_starts_again():
     assert heard(table, "Hello", sequence=(6, 1), now=60.0).started
 
 
+def test_a_device_that_says_hello_again_may_have_been_away():
+    """Some devices start with the same InstanceId each time, or send none."""
+    table = Sightings()
+    assert not heard(table, "Hello", sequence=(0, 1)).returned
+    assert not heard(table, "ProbeMatches", sequence=(0, 2), now=20.0).returned
+    assert heard(table, "Hello", sequence=(0, 1), now=40.0).returned
+    assert not heard(table, "Hello", sequence=(0, 2), now=40.5).returned  # over another link
+    again = heard(table, "Hello", sequence=None, now=41.0)
+    assert (again.returned, again.started, again.described) == (True, False, False)
+
+
 def test_sightings_are_bounded():
     table = Sightings()
     for number in range(MAX_SIGHTINGS + 1):

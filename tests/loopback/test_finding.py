@@ -4,6 +4,7 @@ import json
 import socket
 from ipaddress import ip_interface
 
+import attrs
 import pytest
 import pytest_twisted
 from messages import envelope
@@ -283,6 +284,17 @@ async def test_a_scanner_that_knows_itself_by_a_name_is_asked_where_it_spoke(fin
     assert looked_up == []
 
 
+@pytest.mark.parametrize("friendly", ["", "198.51.100.20", "http://[fe80::20]:80/"])
+@pytest_twisted.ensureDeferred
+async def test_the_api_has_the_name_that_clients_are_told(gateway, device, friendly):
+    Metadata(device, name=friendly)
+    service = await gateway(None, scanner={"events": "off", "device": f"http://127.0.0.1:{device.port}/wsd"})
+    _, body = await ask(service.port, "/front-desk", GET)
+    assert b"FriendlyName>Acme 3000<" in body
+    [scanner] = json.loads((await get(service.admin_port, b"/api/scanners"))[2])
+    assert scanner["friendly_name"] == "Acme 3000"
+
+
 @pytest.mark.parametrize("by", ["device", "uuid"])
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gateway, device, ear, by):
@@ -467,7 +479,10 @@ async def test_a_survey_by_multicast_and_by_address(virtual, capsys):
     told = Found(Labels("198.51.100.20", "Acme", "3000"), "http://198.51.100.20/d", "http://198.51.100.20/scan")
     spelled = Surveyed(Sighting(f"uuid:{OTHER[9:].upper()}", (), (), (), 1, None, "eth1", 0.0), told, True)
     show([spelled], toml=True, console=Console(width=300), progress=quiet)
-    assert f'name = "3000"\nuuid = "{OTHER}"' in capsys.readouterr().out
+    assert f'# 3000, Acme 3000, 198.51.100.20\n[[scanner]]\nname = "3000"\nuuid = "{OTHER}"' in capsys.readouterr().out
+    nameless = attrs.evolve(spelled, found=attrs.evolve(told, labels=Labels()))
+    show([nameless], toml=True, console=Console(width=300), progress=quiet)
+    assert "# 198.51.100.20\n[[scanner]]" in capsys.readouterr().out
     show([], toml=True, console=Console(width=300), progress=quiet)
     assert "no scanner was found" in capsys.readouterr().err
 

@@ -155,9 +155,9 @@ async def test_metadata_from_before_an_outage_is_asked_for_again(gateway, scanne
     assert scanner.gets <= asked + 2  # once more since it has come back meanwhile
 
 
-@pytest.mark.parametrize("happens", ["Bye", "another address", "Bye in another spelling"])
+@pytest.mark.parametrize("happens", ["Bye", "another address", "Bye in another spelling", "Hello"])
 @pytest_twisted.ensureDeferred
-async def test_after_a_bye_or_a_move_the_scanner_is_asked(gateway, scanners, happens):
+async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, scanners, happens):
     from twisted.internet import reactor
 
     link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, asks=False, heard=lambda *said: None)
@@ -180,6 +180,11 @@ async def test_after_a_bye_or_a_move_the_scanner_is_asked(gateway, scanners, hap
             hello(2, scanner.device_url)
             service.scanner.stand_in.check()
             await until(lambda: service.scanner.bridge.device == scanner.url)
+        elif happens == "Hello":  # it was switched off and on, and begins with the same InstanceId
+            scanner.note = "after"
+            told = service._finding._search.sightings
+            hello(2, scanner.device_url)
+            await until(lambda: told.get(UUID).sequence.message_number == 2)
         else:
             scanner.note = "after"
             link.announce(write_bye(UUID.removeprefix("urn:") if "spelling" in happens else UUID,

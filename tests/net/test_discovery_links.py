@@ -62,6 +62,23 @@ def test_a_probe_is_answered_after_a_random_delay_twice_with_our_address_on_that
     assert len(here.answers()) == 2
 
 
+@pytest.mark.parametrize("clients", [("lan",), ()])
+def test_the_log_says_announced_only_where_there_is_somebody_to_tell(world, clients):
+    from twisted.logger import globalLogPublisher
+
+    here = world(clients=clients)
+    said = []
+
+    def observe(event):
+        if event.get("what") is not None:
+            said.append(event["what"])
+
+    globalLogPublisher.addObserver(observe)
+    here.targets.add("front-desk", StandIn())
+    globalLogPublisher.removeObserver(observe)
+    assert said == (["announced to clients"] if clients else [])
+
+
 def test_over_another_link_the_same_probe_gets_the_address_there(world):
     here = world(clients=("lan", "vlan"), devices=())
     here.targets.add("front-desk", StandIn())
@@ -338,6 +355,37 @@ def test_answers_with_the_questions_message_id_are_taken_from_each_device(world,
         ("urn:uuid:1", ("http://198.51.100.21:8018/wsd",)), ("urn:uuid:2", ("http://198.51.100.22:8018/wsd",)),
         ("urn:uuid:3", ("http://198.51.100.21:8018/wsd",))]
     assert here.dropped == []
+
+
+def test_the_log_names_those_that_nobody_answers_to(world):
+    """One that answers, with an address that can not be used, is named by its locator."""
+    from twisted.logger import globalLogPublisher
+
+    here = world(missing=(UUID, "urn:uuid:2"))
+    said = []
+
+    def observe(event):
+        if "nobody answers" in str(event.get("log_format")):
+            said.append(event["endpoint"])
+
+    globalLogPublisher.addObserver(observe)
+    here.say("vlan", matches("urn:uuid:own-1", TargetService(UUID, (), (), ("ftp://x",), 1)), answer=True)
+    here.pass_time(sum(FIRST_ROUNDS) + 1)
+    globalLogPublisher.removeObserver(observe)
+    assert said == ["urn:uuid:2"]
+
+
+@pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
+@pytest.mark.parametrize("has_message_id", [True, False])
+def test_an_answer_that_relates_to_nothing_is_taken_where_the_question_went_out(world, name, has_message_id):
+    here = world()
+    data = named(1, message_id="urn:uuid:m", relates_to=None, name=name)
+    if not has_message_id:
+        data = data.replace(b"<wsa:MessageID>urn:uuid:m</wsa:MessageID>", b"")
+    here.say("vlan", data, "198.51.100.21", answer=True)
+    assert [one.sighting.endpoint for one in here.told] == ["urn:uuid:1"]
+    here.say("vlan", data, "198.51.100.22", answer=False)  # at the port that everybody knows
+    assert (len(here.told), here.dropped) == (1, ["unasked"])
 
 
 def test_what_we_have_said_to_everybody_is_not_heard(world):

@@ -12,6 +12,7 @@ from wsdgateway.bridge.job import Job
 from wsdgateway.bridge.precedence import is_same_end
 from wsdgateway.exchangelog.entry import describe, timestamp
 from wsdgateway.exchangelog.log import ExchangeLog
+from wsdgateway.metadata.messages import Labels
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.listening import Listener
 from wsdgateway.net.scanner import Scanner
@@ -61,7 +62,7 @@ class Overview:
             "searched": scanner.lookout.is_missing,
             "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
             "events_seen": table.events_seen,
-            "friendly_name": (labels.name or scanner.name) if labels.friendly_name else None,
+            "friendly_name": (labels.name or scanner.name) if labels != Labels() else None,
             "model": " ".join(filter(None, (labels.manufacturer, labels.model))) or None,
             "firmware": labels.firmware or None,
             "state": scanner.state,

@@ -16,6 +16,7 @@ from wsdgateway.discovery.messages import Message, Sequence, TargetService
 MAX_SIGHTINGS = 1000
 LATE_SECONDS = 10.0  # no datagram is under way for so long
 CHANGE_SECONDS = 10.0  # a device that starts or leaves more often is forged, or broken: it is looked at again later
+RETURN_SECONDS = 1.0  # a Hello comes over each link, and a flood of them must not keep the gateway asking
 
 
 @attrs.frozen
@@ -23,7 +24,7 @@ class Sighting:
     """A device: what it said of itself, over which interface, and its sequence.
 
     `at`, in seconds, is when it was heard last, `changed_at` when it was last taken for started or described anew,
-    `left_at` for gone.
+    `left_at` for gone, `returned_at` for come back.
     """
 
     endpoint: str
@@ -36,17 +37,20 @@ class Sighting:
     at: float
     changed_at: float = float("-inf")
     left_at: float = float("-inf")
+    returned_at: float = float("-inf")
 
 
 @attrs.frozen
 class News:
     """What a message changed. `started`: the device has started again; `described`: it has new metadata, or may have;
-    `resolved`: it said its addresses; without them it has to be asked."""
+    `resolved`: it said its addresses; without them it has to be asked. `returned`: a device that was known said Hello,
+    as it does when it joins the network, so it may have been away; some start with the same InstanceId each time."""
 
     sighting: Sighting
     started: bool = False
     described: bool = False
     resolved: bool = False
+    returned: bool = False
 
 
 @attrs.frozen
@@ -89,11 +93,11 @@ class Sightings:
                     self._known[identity_of(service.endpoint)] = attrs.evolve(known, left_at=now)
                 heard.append(Left(service.endpoint))
                 continue
-            heard.append(self._see(service, message.sequence, known, via, now))
+            heard.append(self._see(service, message, known, via, now))
         return heard
 
-    def _see(self, service: TargetService, sequence: Sequence | None, known: Sighting | None, via: str,
-             now: float) -> News:
+    def _see(self, service: TargetService, message: Message, known: Sighting | None, via: str, now: float) -> News:
+        sequence = message.sequence
         current = sequence or (known.sequence if known else None)
         started = known is not None and None not in (known.sequence, sequence) and (
             _instance(known.sequence) != _instance(sequence))
@@ -103,16 +107,20 @@ class Sightings:
             current, version, started, described = known.sequence, known.metadata_version, False, False
         elif described:
             changed_at = now
+        returned_at = known.returned_at if known else float("-inf")
+        returned = message.name == "Hello" and known is not None and now - returned_at >= RETURN_SECONDS
         sighting = Sighting(
             service.endpoint, service.types or (known.types if known else ()),
             service.scopes or (known.scopes if known else ()), service.xaddrs or (known.xaddrs if known else ()),
-            version, current, via, now, changed_at, known.left_at if known else float("-inf"))
+            version, current, via, now, changed_at, known.left_at if known else float("-inf"),
+            now if returned else returned_at)
         identity = identity_of(service.endpoint)
         self._known[identity] = sighting
         self._known.move_to_end(identity)
         if len(self._known) > MAX_SIGHTINGS:
             self._known.popitem(last=False)
-        return News(sighting, started=started, described=described, resolved=bool(service.xaddrs))
+        return News(sighting, started=started, described=described, resolved=bool(service.xaddrs),
+                    returned=returned)
 
 
 def _instance(sequence: Sequence | None) -> int | None:

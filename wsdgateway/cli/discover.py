@@ -123,7 +123,7 @@ def _section(one: Surveyed, taken: set[str]) -> str:
     labels, sighting = one.found.labels, one.sighting
     name = name_for(labels.name, sighting.endpoint, taken)
     taken.add(name)
-    told = _plain(f"{labels.friendly_name}, {labels.models[1]}, {urlsplit(one.found.scan).hostname}")
+    told = _plain(", ".join(filter(None, (labels.name, labels.models[1], urlsplit(one.found.scan).hostname))))
     try:
         key, value = "uuid", device_uuid(sighting.endpoint)
     except Wrong:

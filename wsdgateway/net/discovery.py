@@ -162,7 +162,7 @@ class Discovery(Service):
             if self._targets is not None and with_clients and not answer:
                 self._targets.heard(link, message, host, port)
         elif with_devices and self._search is not None:
-            self._search.heard(link, message, host)
+            self._search.heard(link, message, host, answer=answer)
 
     async def _stop(self) -> None:
         self._watch.stop()

@@ -194,6 +194,8 @@ class Lookout:
             self.log.info("{scanner}: it has started again", scanner=self._options.name)
             self._bridge.rebooted()
             self.stand_in.doubt()
+        elif news.returned:
+            self._was_away()
         self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
         if self._options.uuid is not None:  # where is it?
             self._locator.sighted(news.sighting, changed=news.described)

@@ -147,7 +147,7 @@ class Search:
         if missing and self._rounds < len(FIRST_ROUNDS):
             pause = min(FIRST_ROUNDS[self._rounds], self._period)
         elif self._rounds == len(FIRST_ROUNDS):
-            for endpoint in missing:
+            for endpoint in (one for one in missing if self.sightings.get(one) is None):
                 self.log.warn("{endpoint}: nobody answers to it on the scanners' side; it is searched for every "
                               "{seconds:g} s. Is it switched on, and in that network?", endpoint=endpoint,
                               seconds=self._period)
@@ -188,10 +188,14 @@ class Search:
         self.silent.pop(url, None)
         self._take(message, "")
 
-    def heard(self, link: Link, message: Message, host: str) -> None:
-        """A device on the link, at that address, says something."""
+    def heard(self, link: Link, message: Message, host: str, *, answer: bool) -> None:
+        """Takes what a device on the link, at the address `host`, says; `answer`: at the port that questions go out by.
+
+        A message without RelatesTo that comes there is an answer, for nothing else is ever sent to that port.
+        """
         asked = message.relates_to, message.message_id  # some answer with the question's MessageID as their own
-        if message.name in ANSWERS and not any(self._is_own(one or "") for one in asked):
+        is_related = any(self._is_own(one or "") for one in asked) or (answer and not message.relates_to)
+        if message.name in ANSWERS and not is_related:
             self._dropped("unasked")
         elif message.message_id is None or self._seen.is_new(self._mark(link, message, host)):
             self._take(placed(message, _plain(host)), link.interface.name)

@@ -103,7 +103,7 @@ class Targets:
             presence = self._presences[name]
             was_there = presence.announced is not None
             self._announce(presence.update(stand_in.service), stand_in.path())
-            if was_there is not (presence.announced is not None):
+            if self._links and was_there is not (presence.announced is not None):
                 self.log.info("{name}: {what}", name=name, what="not announced to clients any more, for it is gone"
                               if was_there else "announced to clients")
 
