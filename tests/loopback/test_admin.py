@@ -184,11 +184,11 @@ class Listening:
         self.client = client
 
     def events(self):
-        """Type, id and value of each event so far."""
+        """Type, id and value of each event that has come as a whole."""
         _, _, body = self.client.received.partition(b"\r\n\r\n")
         text = b"".join(body.split(b"\r\n")[1::2]).decode() if b"chunked" in self.client.received else body.decode()
         found = []
-        for block in text.split("\n\n"):
+        for block in text.split("\n\n")[:-1]:
             fields = dict(line.partition(": ")[::2] for line in block.splitlines())
             if "data" in fields:
                 found.append((fields.get("event"), fields.get("id"), json.loads(fields["data"])))
