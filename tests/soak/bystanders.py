@@ -99,6 +99,8 @@ class Bystanders(Acts):
         except Broken as broken:
             why = str(broken)
         self.done[f"{kind} probes"] += 1
+        if kind == "local":
+            self._lag.answered(time.monotonic() - began)
         if why and self._lag.since(began) > MOST_LAG:
             self.done[f"{kind} probes not judged"] += 1
         elif why and not self._is_excused(kind, began):

@@ -18,15 +18,17 @@ def waited(pid):
 
 
 class Lag:
-    """Measures how long this event loop oversleeps, and how long the gateway waits for a processor.
+    """Measures how long this event loop oversleeps, how long the gateway waits for a processor, and how busy it is.
 
-    `gateway` returns the seconds that the gateway has waited since it started.
+    `gateway` returns the seconds that the gateway has waited since it started. `answered` takes the time of a request
+    that needs no scanner: so long may the gateway have had a request ready before it wrote it.
     """
 
     def __init__(self, gateway, moment=time.monotonic):
         self._gateway, self._moment = gateway, moment
         self._began, self._waited = moment(), gateway()
         self._samples = deque()  # when a sleep ended, by how much too late, and how long the gateway waited meanwhile
+        self._answers = deque(maxlen=1000)  # when a local answer came, and after how many seconds
 
     async def run(self):
         """Measure until cancelled."""
@@ -42,9 +44,14 @@ class Lag:
         while self._samples[0][0] < now - KEPT_SECONDS:
             self._samples.popleft()
 
+    def answered(self, seconds):
+        """The gateway has taken so long for an answer that needs no scanner."""
+        self._answers.append((self._moment(), seconds))
+
     def since(self, moment):
         """By how many seconds two requests since then may seem closer together here than the gateway sent them."""
         recent = [sample for sample in self._samples if sample[0] >= moment]
         going_on = self._moment() - self._began - STEP
         own = max([0.0, going_on, *(late for _, late, _ in recent)])
-        return own + sum(wait for _, _, wait in recent) + self._gateway() - self._waited
+        busy = max((seconds for ended, seconds in self._answers if ended >= moment), default=0.0)
+        return own + max(busy, sum(wait for _, _, wait in recent) + self._gateway() - self._waited)
