@@ -208,3 +208,28 @@ async def test_a_client_that_goes_away_is_no_outage(gateway, scanners):
     await until(lambda: not scanner.factory.open)
     assert await configuration(service) == (200, "before")
     assert scanner.elements == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_answer_to_the_first_request_after_an_outage_counts(gateway, scanners):
+    """It is asked for once: the recovery is known before the request goes out."""
+    scanner = await scanners()
+    service = await gateway(scanner.url, scanner={"events": "off"}, cache={"poll_interval": 0.1})
+    assert (await ask(service.port, SCAN, get_job_elements("1")))[0].status == 200
+    service.scanner.bridge.rebooted()  # so that it has to be asked
+    await scanner.stop()
+    while service.scanner.device.reachable is not False:
+        await ask(service.port, SCAN, get_scanner_elements("ScannerDescription"))
+    for _ in range(3):
+        await ask(service.port, SCAN, get_scanner_elements("ScannerDescription"))
+    await scanner.start(scanner.port)
+    asked = len(scanner.requests)
+    for _ in range(500):
+        head, _ = await ask(service.port, SCAN, get_job_elements("1"))
+        if head.status == 200:
+            break
+        from twisted.internet import reactor
+
+        await deferLater(reactor, 0.02)
+    assert head.status == 200
+    assert [one for one in scanner.requests[asked:] if b"GetJobElements" in one.request.body][1:] == []

@@ -222,12 +222,13 @@ class DeviceClient:
         was_open = self._attempts.circuit.is_open
         failures = self._attempts.circuit.succeeded()
         self._open.add(connection)
+        if failures:
+            # Before the request goes out: what is learnt of a recovery must not outdate the answer to it.
+            self._on_recovered(was_open)
         if call.answered.called:
             self.released(connection, reusable=True)
         else:
             connection.send(call)
-        if failures:
-            self._on_recovered(was_open)
 
     def _not_connected(self, call: Call, error: Unavailable, is_to_blame: bool) -> None:
         if is_to_blame:
