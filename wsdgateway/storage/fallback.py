@@ -95,29 +95,29 @@ class FallbackStore:
         written.addErrback(lambda failure: self._recovery.missed(file, failure))
         return written.addCallback(lambda _: result)
 
-    def add(self, job: FinishedJob) -> Deferred[None]:
+    def _write_or_wait(self, write: Write, wait: Callable[[], Deferred[None]]) -> Deferred[None]:
+        """Write to the file alone; while it can't be used, `wait` keeps in memory what is to be written later."""
         file = self._recovery.file
         if file is None:
-            return self._memory.add(job)
+            return wait()
 
-        def keep(failure: Failure) -> Deferred[None]:
+        def missed(failure: Failure) -> Deferred[None]:
             self._recovery.missed(file, failure)
-            return self._memory.add(job)
+            return wait()
 
-        return file.add(job).addErrback(keep)
+        return write(file).addErrback(missed)
+
+    def add(self, job: FinishedJob) -> Deferred[None]:
+        return self._write_or_wait(lambda store: store.add(job), lambda: self._memory.add(job))
 
     def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
-        file = self._recovery.file
-
-        def mark(failure: Failure | None = None) -> Deferred[None]:
-            if file is not None and failure is not None:
-                self._recovery.missed(file, failure)
+        def mark() -> Deferred[None]:
             self._superseded[scanner, job_id] = None
             if len(self._superseded) > MAX_SUPERSEDED:
                 self._superseded.popitem(last=False)
             return self._memory.supersede(scanner, job_id)
 
-        return mark() if file is None else file.supersede(scanner, job_id).addErrback(mark)
+        return self._write_or_wait(lambda store: store.supersede(scanner, job_id), mark)
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         saving = self._write(lambda store: store.save(subscription, held))
