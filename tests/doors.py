@@ -3,11 +3,11 @@
 import attrs
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 
-from wsdgateway.bridge.quotas import Quotas
+from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.layout import layout
-from wsdgateway.net.door import Limits
-from wsdgateway.net.frontdoor import FrontDoor
+from wsdgateway.net.server.admission import Limits
+from wsdgateway.net.server.server import HTTPServer
 
 
 class Door:
@@ -18,7 +18,7 @@ class Door:
         self.denied = []
         self.reactor = MemoryReactorClock()
         self.refusals = []
-        self.factory = FrontDoor(self.reactor, seconds=self.reactor.seconds, wall=lambda: 0.0, limits=Limits(**limits),
+        self.factory = HTTPServer(self.reactor, seconds=self.reactor.seconds, wall=lambda: 0.0, limits=Limits(**limits),
                                  respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
                                  base=lambda host, port: f"http://{host}:{port}", log=log or ExchangeLog(),
                                  quotas=Quotas(requests=1e6, connections=client_connections, jobs=1, unlimited=()),

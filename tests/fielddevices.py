@@ -4,10 +4,10 @@ import re
 from io import BytesIO
 
 import attrs
-from fieldstyles import URIS, UUID, Refusal
-from peers import Device, ask
 from PIL import Image
 
+from tests.fieldstyles import URIS, UUID, Refusal
+from tests.peers import Device, ask
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE, WXF
 

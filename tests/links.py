@@ -4,16 +4,16 @@ from ipaddress import ip_interface
 
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
-from wire import UUID
 
-from wsdgateway.bridge.presence import TYPES
+from tests.wire import UUID
+from wsdgateway.bridge.discovery.presence import TYPES
 from wsdgateway.discovery.messages import Sequence, TargetService, read_message
-from wsdgateway.net import discovery as discovery_module
-from wsdgateway.net.discovery import Discovery
-from wsdgateway.net.interfaces import Interface
-from wsdgateway.net.routes import OpenPort, local_base, url_of
-from wsdgateway.net.search import Search
-from wsdgateway.net.targets import Targets, Voice
+from wsdgateway.net.discovery import links as discovery_module
+from wsdgateway.net.discovery.client import DiscoveryClient
+from wsdgateway.net.discovery.links import Discovery
+from wsdgateway.net.discovery.targetservices import TargetServices, Voice
+from wsdgateway.net.transport.interfaces import Interface
+from wsdgateway.net.transport.localaddress import OpenPort, local_base, url_of
 
 LAN = Interface("lan", 2, (ip_interface("192.0.2.5/24"), ip_interface("fe80::5/64")))
 VLAN = Interface("vlan", 3, (ip_interface("198.51.100.5/24"),))
@@ -69,9 +69,10 @@ class World:
         monkeypatch.setattr(discovery_module, "Link", self.link)
         voice = Voice(lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: Sequence(9, next(self.numbers)),
                       lambda: 0.5, rate)
-        self.targets = Targets(self.clock, voice, seconds=self.clock.seconds, answer_rate=20.0, base_on=self.base_on,
+        self.targets = TargetServices(self.clock, voice, seconds=self.clock.seconds, answer_rate=20.0,
+                                      base_on=self.base_on,
                                proxy=proxy, dropped=self.dropped.append, allows=allows)
-        self.search = Search(
+        self.search = DiscoveryClient(
             self.clock, voice, seconds=self.clock.seconds, period=60.0, directed=directed,
             is_own=self.is_own, missing=lambda: self.missing,
             overdue=self.overdue.append, readdressed=lambda: self.told.append("readdressed"),

@@ -5,9 +5,9 @@ import json
 import re
 
 import pytest
-from dashboards import DASHBOARD, alerts, dashboard, filled, panels
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.dashboards import DASHBOARD, alerts, dashboard, filled, panels
 from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, RULE, SHARED, Metrics
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
 

@@ -5,9 +5,9 @@ Answers of whole operations are checked in `loopback/test_messages_by_schema.py`
 
 import pytest
 from lxml import etree
-from schema import checked, problems
-from written import GATEWAY, SCANNER
 
+from tests.schema import checked, problems
+from tests.written import GATEWAY, SCANNER
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
 from wsdgateway.soap.namespaces import PNPX, WSCN, WSD, WSDP, WSE, WSX
 

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from messages import SCAN, envelope, get_job_elements, get_scanner_elements
 from twisted.internet.task import Clock
 
-from wsdgateway.bridge.answers import JobAnswers
-from wsdgateway.bridge.jobtable import JobTable
+from tests.messages import SCAN, envelope, get_job_elements, get_scanner_elements
+from wsdgateway.bridge.jobs.answers import JobAnswers
+from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.versions import VERSIONS
 from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe, write_resolve
@@ -23,7 +23,7 @@ from wsdgateway.eventing.source import (
 )
 from wsdgateway.metadata.messages import write_get
 from wsdgateway.metadata.standin import make_metadata, stand_in
-from wsdgateway.net.directed import MATCHING_RULE_NOT_SUPPORTED
+from wsdgateway.net.discovery.directed import MATCHING_RULE_NOT_SUPPORTED
 from wsdgateway.scan.destinations import write_tokens
 from wsdgateway.scan.documentparameters import DocumentParameters, write_scan_ticket
 from wsdgateway.scan.jobelements import read_request, write_status_request

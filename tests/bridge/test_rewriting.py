@@ -2,8 +2,8 @@
 
 import pytest
 from lxml import etree
-from messages import envelope, fault
 
+from tests.messages import envelope, fault
 from wsdgateway.bridge.rewriting import forwarded, names_gateway, related
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import read

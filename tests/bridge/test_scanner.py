@@ -3,7 +3,8 @@
 import itertools
 
 import pytest
-from messages import (
+
+from tests.messages import (
     SCAN,
     create_scan_job,
     created_job,
@@ -18,12 +19,11 @@ from messages import (
     status_event,
     status_response,
 )
-
+from wsdgateway.bridge.cache.duplicates import REMEMBERED_SECONDS
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
-from wsdgateway.bridge.intake import Notification, read_notification
-from wsdgateway.bridge.resends import REMEMBERED_SECONDS
-from wsdgateway.bridge.routing import Endpoint, Rejected, route
-from wsdgateway.bridge.scanner import BridgedScanner
+from wsdgateway.bridge.events.intake import Notification, read_notification
+from wsdgateway.bridge.frontends.wsscan import Endpoint, Rejected, route
+from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, temporary_error
@@ -40,7 +40,7 @@ class Bridge:
     def __init__(self):
         self.now = 100.0
         ids = itertools.count()
-        self.scanner = BridgedScanner("front-desk", max_age=30.0, poll_interval=1.0, history=5,
+        self.scanner = ScannerBridge("front-desk", max_age=30.0, poll_interval=1.0, history=5,
                                       new_id=lambda: f"urn:uuid:own-{next(ids)}")
         self.scanner.device = "http://device/scan"
         self.scanner.table.listening = True

@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import envelope
-from wire import (
+
+from tests.messages import envelope
+from tests.wire import (
     BYE,
     DEFAULT_NAMESPACE_HELLO,
     GSOAP_PROBE_MATCHES,
@@ -15,8 +16,6 @@ from wire import (
     WINDOWS_PROBE,
     WINDOWS_PROXY_PROBE,
 )
-
-from wsdgateway.discovery.limiting import MAX_SOURCES, AnswerLimit, Bucket
 from wsdgateway.discovery.matching import UnknownRule, check_rule, matches
 from wsdgateway.discovery.messages import (
     MAX_ENVELOPE,
@@ -39,17 +38,11 @@ from wsdgateway.discovery.versions import (
     name_of,
     version_of,
 )
-from wsdgateway.discovery.writing import (
-    in_envelopes,
-    write_bye,
-    write_hello,
-    write_matches,
-    write_probe,
-    write_resolve,
-)
+from wsdgateway.discovery.writing import in_envelopes, write_bye, write_hello, write_matches, write_probe, write_resolve
 from wsdgateway.soap.envelope import compose
 from wsdgateway.soap.namespaces import WSCN, WSDP
 from wsdgateway.soap.parsing import Malformed
+from wsdgateway.tokenbucket import MAX_SOURCES, SourceLimit, TokenBucket
 
 WPRT = "http://schemas.microsoft.com/windows/2006/08/wdp/print"
 SERVICE = TargetService(UUID, ((WSDP, "Device"), ("urn:own&more", "X"), (WSCN, "ScanDeviceType")),
@@ -300,7 +293,7 @@ def test_the_retransmission_schedule(chances, repeats):
 
 
 def test_at_most_so_many_answers_a_second_for_each_source():
-    limit = AnswerLimit(20)
+    limit = SourceLimit(20)
     assert sum(limit.spend("192.0.2.1", 0.0) for _ in range(100)) == 20
     assert not limit.allows("192.0.2.1", 0.01)
     assert limit.allows("192.0.2.2", 0.01)
@@ -309,7 +302,7 @@ def test_at_most_so_many_answers_a_second_for_each_source():
 
 
 def test_a_bucket_says_how_long_to_wait_and_owes_no_more_than_a_second():
-    bucket = Bucket(4.0)
+    bucket = TokenBucket(4.0)
     for _ in range(4):
         assert bucket.wait(100.0) == 0.0
         bucket.spend(100.0)
@@ -319,18 +312,18 @@ def test_a_bucket_says_how_long_to_wait_and_owes_no_more_than_a_second():
         bucket.spend(100.0)
     assert bucket.wait(100.0) == pytest.approx(1.25)
     assert bucket.wait(200.0) == 0.0
-    assert Bucket(0.5).wait(0.0) == 0.0  # less than one a second, and one at first
+    assert TokenBucket(0.5).wait(0.0) == 0.0  # less than one a second, and one at first
 
 
 def test_what_costs_several_answers_is_given_whole_or_not_at_all():
-    limit = AnswerLimit(20)
+    limit = SourceLimit(20)
     assert [limit.spend("192.0.2.1", 0.0, 8.0) for _ in range(4)] == [True, True, False, False]
     assert limit.left("192.0.2.1", 0.0) == 4.0
     assert limit.spend("192.0.2.1", 0.2, 8.0)
 
 
 def test_sources_are_bounded():
-    limit = AnswerLimit(1)
+    limit = SourceLimit(1)
     for number in range(MAX_SOURCES + 1):
         assert limit.spend(str(number), 0.0)
     assert limit.allows("0", 0.0)  # forgotten

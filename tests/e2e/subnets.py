@@ -8,7 +8,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from conftest import program
+from tests.e2e.conftest import program
 
 CLIENTS, GATEWAY, SCANNERS = "clients", "gateway", "scanners"
 PLACES = (CLIENTS, GATEWAY, SCANNERS)

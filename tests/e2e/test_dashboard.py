@@ -13,11 +13,11 @@ from http.client import HTTPConnection
 from urllib.parse import urlencode
 
 import pytest
-from conftest import REQUIRED, free_port, program, wait_for_port
-from dashboards import CONFIG, RULES, alerts, dashboard, filled, panels
-from messages import get_job_elements, job_request, subscribe
-from test_restart import Listener, post
 
+from tests.dashboards import CONFIG, RULES, alerts, dashboard, filled, panels
+from tests.e2e.conftest import REQUIRED, free_port, program, wait_for_port
+from tests.e2e.test_restart import Listener, post
+from tests.messages import get_job_elements, job_request, subscribe
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 

@@ -10,11 +10,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from certificates import Certified
-from conftest import GROUP, USER, free_port, lack, program, readable
-from messages import get_job_elements
-from subnets import GATEWAY, Network, missing
-from test_restart import post
+
+from tests.certificates import Certified
+from tests.e2e.conftest import GROUP, USER, free_port, lack, program, readable
+from tests.e2e.subnets import GATEWAY, Network, missing
+from tests.e2e.test_restart import post
+from tests.messages import get_job_elements
 
 PATH = "/front-desk/scan"
 LOW = range(1023, 600, -1)

@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import REQUIRED, free_port, program
-from messages import envelope, status_event
-from test_restart import post
+
+from tests.e2e.conftest import REQUIRED, free_port, program
+from tests.e2e.test_restart import post
+from tests.messages import envelope, status_event
 
 SCAN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 TOKEN = "0123456789abcdef-a-token"

@@ -10,9 +10,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from conftest import REQUIRED, free_port, program, wait_for_port
-from messages import get_job_elements
-from test_restart import post
+
+from tests.e2e.conftest import REQUIRED, free_port, program, wait_for_port
+from tests.e2e.test_restart import post
+from tests.messages import get_job_elements
 
 PATH = "/front-desk/scan"
 

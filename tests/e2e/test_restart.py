@@ -8,9 +8,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import free_port
-from messages import create_scan_job, get_job_elements, job_request, manage, subscribe
 
+from tests.e2e.conftest import free_port
+from tests.messages import create_scan_job, get_job_elements, job_request, manage, subscribe
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created

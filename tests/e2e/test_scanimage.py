@@ -11,7 +11,8 @@ from urllib.request import Request, urlopen
 
 import pikepdf
 import pytest
-from conftest import free_port, program
+
+from tests.e2e.conftest import free_port, program
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import signal
 import subprocess
 
 import pytest
-from certificates import Certified
-from conftest import free_port, program
+
+from tests.certificates import Certified
+from tests.e2e.conftest import free_port, program
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REQUIRED
+
+from tests.e2e.conftest import REQUIRED
 
 SOAK = Path(__file__).parents[1] / "soak" / "soak.py"
 

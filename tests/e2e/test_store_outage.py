@@ -12,11 +12,11 @@ import subprocess
 from contextlib import closing
 
 import pytest
-from conftest import lack, program
-from messages import create_scan_job, manage
-from test_restart import PANEL, PATH, Listener, Site, a_scan_works
-from test_restart import post as ask
 
+from tests.e2e.conftest import lack, program
+from tests.e2e.test_restart import PANEL, PATH, Listener, Site, a_scan_works
+from tests.e2e.test_restart import post as ask
+from tests.messages import create_scan_job, manage
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of

@@ -11,10 +11,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REQUIRED
-from subnets import CLIENTS, GATEWAY, SCANNERS, Network, missing
 
-from wsdgateway.bridge.presence import derived_endpoint
+from tests.e2e.conftest import REQUIRED
+from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, Network, missing
+from wsdgateway.bridge.discovery.presence import derived_endpoint
 
 pytestmark = pytest.mark.netns
 

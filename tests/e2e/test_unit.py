@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import sandbox
-from certificates import Certified
-from conftest import USER, lack, program
-from subnets import CLIENTS, GATEWAY, Network, missing
+
+from tests.certificates import Certified
+from tests.e2e import sandbox
+from tests.e2e.conftest import USER, lack, program
+from tests.e2e.subnets import CLIENTS, GATEWAY, Network, missing
 
 UNIT = Path(__file__).parents[2] / "config" / "wsdgateway.service"
 MOST = 12  # tenths, of systemd-analyze's 0 (nothing is exposed) to 10

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from messages import envelope
 
+from tests.messages import envelope
 from wsdgateway.eventing.expiry import LONGEST, read_expires, write_duration
 from wsdgateway.eventing.messages import (
     ACTION_FILTER,

@@ -3,14 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
-from messages import SCAN, envelope, manage, subscribe
 
+from tests.messages import SCAN, envelope, manage, subscribe
 from wsdgateway.eventing.expiry import read_expires, write_expires
-from wsdgateway.eventing.faults import (
-    destination_unreachable,
-    unable_to_process,
-    unable_to_renew,
-)
+from wsdgateway.eventing.faults import destination_unreachable, unable_to_process, unable_to_renew
 from wsdgateway.eventing.filters import ActionFilter, is_prefix
 from wsdgateway.eventing.messages import PUSH
 from wsdgateway.eventing.source import (

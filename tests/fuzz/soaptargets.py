@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import attrs
 
 from wsdgateway.bridge.decisions import Answer, Forward, Question, Refuse, Reply
-from wsdgateway.bridge.fanout import prepare
-from wsdgateway.bridge.intake import Notification, read_notification
+from wsdgateway.bridge.events.fanout import prepare
+from wsdgateway.bridge.events.intake import Notification, read_notification
+from wsdgateway.bridge.events.sinks import BadSink, parse_sink
+from wsdgateway.bridge.frontends.wsscan import DeviceRequest, Endpoint, EventingRequest, Rejected, route
 from wsdgateway.bridge.rewriting import REPLIES, names_gateway, related
-from wsdgateway.bridge.routing import DeviceRequest, Endpoint, EventingRequest, Rejected, route
-from wsdgateway.bridge.scanner import BridgedScanner
-from wsdgateway.bridge.sinks import BadSink, parse_sink
+from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.discovery.matching import UnknownRule, check_rule, matches
 from wsdgateway.discovery.messages import Message, Probe, Resolve, Sequence, message_in, read_message
 from wsdgateway.discovery.versions import WS_2005_04
@@ -23,7 +23,7 @@ from wsdgateway.eventing.messages import read_granted, write_renew, write_unsubs
 from wsdgateway.eventing.source import read_renew, read_subscribe, write_subscription_end
 from wsdgateway.metadata.messages import read_labels, scan_service_addresses
 from wsdgateway.metadata.standin import digest, find_metadata, host_endpoint, is_stand_in, stand_in
-from wsdgateway.net.deviceside import managed_at
+from wsdgateway.net.events.eventingclient import managed_at
 from wsdgateway.replay.recording import asked_for
 from wsdgateway.replay.writing import renewed, to_listener
 from wsdgateway.scan.destinations import read_destinations, read_tokens, write_responses, write_tokens
@@ -83,7 +83,7 @@ def envelope(data):
 
 
 def _bridge():
-    bridge = BridgedScanner("front-desk", max_age=30.0, poll_interval=1.0, history=2, new_id=lambda: ID)
+    bridge = ScannerBridge("front-desk", max_age=30.0, poll_interval=1.0, history=2, new_id=lambda: ID)
     bridge.device = DEVICE
     bridge.endpoints = ("urn:uuid:ours", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
     return bridge

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wsdgateway.admin.access import Access, Denied
-from wsdgateway.bridge.adoption import read_exclusion
+from wsdgateway.bridge.discovery.adoption import read_exclusion
+from wsdgateway.bridge.events.sinks import BadSink, admit, literal, parse_sink
 from wsdgateway.bridge.rewriting import names_gateway
-from wsdgateway.bridge.sinks import BadSink, admit, literal, parse_sink
 from wsdgateway.config.reading import ConfigError, read_config
 from wsdgateway.config.sections import Config
 from wsdgateway.eventing.expiry import LONGEST, read_expires, write_expires
 from wsdgateway.eventing.filters import is_prefix
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.requests import Request, RequestReader
-from wsdgateway.net.devicecall import address_of, is_http
+from wsdgateway.net.scanners.address import address_of, is_http
 from wsdgateway.scan.jobstatus import compare_times
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -2,8 +2,9 @@
 
 import pytest
 import pytest_twisted
-from house import House
 from twisted.internet.defer import ensureDeferred
+
+from tests.hostile.house import House
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
 """A gateway and a scanner behind it, for messages that nobody should send: what they get, what they leave behind."""
 
 import attrs
-from messages import SCAN, envelope, fault, get_job_elements, manage, status_event, subscribe
-from peers import Device, Sink, ask, connect, post
 from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
 
+from tests.messages import SCAN, envelope, fault, get_job_elements, manage, status_event, subscribe
+from tests.peers import Device, Sink, ask, connect, post
+from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
-from wsdgateway.service import GatewayService
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSD, WSE

@@ -3,10 +3,10 @@
 from functools import partial
 
 import pytest
-from links import StandIn, World
-from wire import BYE, GSOAP_PROBE_MATCHES, RESOLVE_1_1, UUID, WINDOWS_PROBE
 
-from wsdgateway.bridge.sightings import MAX_SIGHTINGS, Left, News
+from tests.links import StandIn, World
+from tests.wire import BYE, GSOAP_PROBE_MATCHES, RESOLVE_1_1, UUID, WINDOWS_PROBE
+from wsdgateway.bridge.discovery.sightings import MAX_SIGHTINGS, Left, News
 from wsdgateway.discovery.messages import MAX_ENDPOINT, MAX_ENVELOPE, MAX_ITEMS, Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04, WS_2009_01
 from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe

@@ -2,9 +2,9 @@
 
 import pytest
 import pytest_twisted
-from house import DEVICE_PATH, MANAGER, SCAN_PATH
-from messages import SCAN, envelope, manage, subscribe
 
+from tests.hostile.house import DEVICE_PATH, MANAGER, SCAN_PATH
+from tests.messages import SCAN, envelope, manage, subscribe
 from wsdgateway.eventing.expiry import LONGEST
 from wsdgateway.eventing.filters import MAX_ITEMS
 from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML

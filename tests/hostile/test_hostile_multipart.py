@@ -9,10 +9,19 @@ import re
 
 import pytest
 import pytest_twisted
-from house import DONE, EVENTS, HERE, SCAN_PATH
-from messages import SCAN, created_job, envelope, get_job_elements, job_elements, job_request, job_status, status_event
-from peers import connect, post
 
+from tests.hostile.house import DONE, EVENTS, HERE, SCAN_PATH
+from tests.messages import (
+    SCAN,
+    created_job,
+    envelope,
+    get_job_elements,
+    job_elements,
+    job_request,
+    job_status,
+    status_event,
+)
+from tests.peers import connect, post
 from wsdgateway.mtom.multipart import MAX_BOUNDARY, MAX_PART_HEAD
 from wsdgateway.soap.parsing import MAX_DEPTH
 

@@ -2,10 +2,10 @@
 
 import pytest
 import pytest_twisted
-from house import EVENTS
-from messages import SCAN, end_event, envelope, get_job_elements, job_status, status_event
 
-from wsdgateway.bridge.jobrecords import MAX_ACTIVE
+from tests.hostile.house import EVENTS
+from tests.messages import SCAN, end_event, envelope, get_job_elements, job_status, status_event
+from wsdgateway.bridge.jobs.jobrecords import MAX_ACTIVE
 from wsdgateway.scan.jobstatus import MAX_REASONS, MAX_VENDOR_ELEMENTS, MAX_VENDOR_SIZE
 from wsdgateway.scan.reading import MAX_ID
 from wsdgateway.soap.parsing import MAX_NAMESPACES
@@ -194,7 +194,7 @@ async def test_an_end_that_names_nothing_final_ends_the_job_for_good(house):
 @pytest_twisted.ensureDeferred
 async def test_a_flood_of_jobs_is_bounded(house):
     table = house.scanner.bridge.table
-    from wsdgateway.bridge.intake import read_notification
+    from wsdgateway.bridge.events.intake import read_notification
 
     for number in range(MAX_ACTIVE + 100):
         notification = read_notification(status_event(f"flood {number}", message_id=None))

@@ -5,11 +5,11 @@ SOAP 1.2 part 1, sections 2.2, 2.4 and 5.4.8.
 
 import pytest
 import pytest_twisted
-from house import DEVICE_PATH, DONE, EVENTS, HERE, MANAGER, PROBE, SCAN_PATH, Place
-from messages import SCAN, envelope, get_job_elements, job_request, manage, status_event, subscribe
-from wire import RESOLVE_1_1
 
-from wsdgateway.net.reception import STABLE
+from tests.hostile.house import DEVICE_PATH, DONE, EVENTS, HERE, MANAGER, PROBE, SCAN_PATH, Place
+from tests.messages import SCAN, envelope, get_job_elements, job_request, manage, status_event, subscribe
+from tests.wire import RESOLVE_1_1
+from wsdgateway.net.clients.router import STABLE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import SOAP, WSA, WSA_2005_08, WSD, WSD_1_1, WSE, WXF
 from wsdgateway.soap.obligations import MAX_NAMED

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 import pytest_twisted
-from house import DEVICE_PATH, EVENTS, SCAN_PATH
-from messages import manage, subscribe
 
+from tests.hostile.house import DEVICE_PATH, EVENTS, SCAN_PATH
+from tests.messages import manage, subscribe
 from wsdgateway.soap.addressing import MAX_PARAMETER, MAX_PARAMETERS
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSA, WSE

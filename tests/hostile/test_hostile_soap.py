@@ -5,10 +5,19 @@ SOAP 1.2 part 1, section 5.1; WS-Addressing 2004/08, sections 3 and 4.1.
 
 import pytest
 import pytest_twisted
-from house import DEVICE_PATH, EVENTS, MANAGER, PROBE, SCAN_PATH, Place
-from messages import SCAN, create_scan_job, envelope, get_job_elements, job_request, manage, status_event, subscribe
-from wire import RESOLVE_1_1
 
+from tests.hostile.house import DEVICE_PATH, EVENTS, MANAGER, PROBE, SCAN_PATH, Place
+from tests.messages import (
+    SCAN,
+    create_scan_job,
+    envelope,
+    get_job_elements,
+    job_request,
+    manage,
+    status_event,
+    subscribe,
+)
+from tests.wire import RESOLVE_1_1
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import SOAP, WSA, WSD, WSE
 

@@ -2,9 +2,9 @@
 
 import pytest
 import pytest_twisted
-from house import DONE, HERE, MANAGER, NO_SUCH_JOB, SCAN_PATH
-from messages import SCAN, envelope, get_job_elements, job_request
 
+from tests.hostile.house import DONE, HERE, MANAGER, NO_SUCH_JOB, SCAN_PATH
+from tests.messages import SCAN, envelope, get_job_elements, job_request
 from wsdgateway.scan.jobelements import MAX_NAMES
 from wsdgateway.soap.parsing import MAX_NAMESPACES
 

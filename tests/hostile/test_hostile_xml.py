@@ -4,9 +4,9 @@ import re
 
 import pytest
 import pytest_twisted
-from house import DEVICE_PATH, EVENTS, PROBE, SCAN_PATH
-from messages import get_job_elements, status_event
 
+from tests.hostile.house import DEVICE_PATH, EVENTS, PROBE, SCAN_PATH
+from tests.messages import get_job_elements, status_event
 from wsdgateway.soap import parsing
 from wsdgateway.soap.namespaces import SOAP
 from wsdgateway.soap.parsing import MAX_DEPTH, MAX_NAMESPACES, Malformed, parse

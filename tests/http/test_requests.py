@@ -6,14 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdgateway.http.requests import (
-    MAX_HEADER_BLOCK,
-    MAX_HEADERS,
-    Continue,
-    Refusal,
-    Request,
-    RequestReader,
-)
+from wsdgateway.http.requests import MAX_HEADER_BLOCK, MAX_HEADERS, Continue, Refusal, Request, RequestReader
 
 POST = b"POST /scan HTTP/1.1\r\nHost: gateway\r\n"
 WHOLE = POST + b"Content-Type: application/soap+xml\r\nContent-Length: 5\r\n\r\nhello"

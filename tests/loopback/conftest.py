@@ -6,13 +6,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 import pytest_twisted
-from certificates import Certified
-from peers import Device, Sink
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
 
+from tests.certificates import Certified
+from tests.peers import Device, Sink
+from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
-from wsdgateway.service import GatewayService
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 import pytest_twisted
-from messages import get_job_elements, status_event
-from peers import ask, connect
-from test_events import Subscribed, until
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
+from tests.loopback.test_events import Subscribed, until
+from tests.messages import get_job_elements, status_event
+from tests.peers import ask, connect
 from wsdgateway.admin import stream as stream_module
 from wsdgateway.admin.stream import MAX_STREAMS
 from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, fetch_list

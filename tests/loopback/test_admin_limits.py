@@ -2,15 +2,15 @@
 
 import pytest
 import pytest_twisted
-from certificates import Certified
-from peers import Raw, ask, connect
-from test_admin import TOKEN, request, with_token
-from test_events import until
-from test_reload import File, said  # noqa: F401
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
+from tests.certificates import Certified
+from tests.loopback.test_admin import TOKEN, request, with_token
+from tests.loopback.test_events import until
+from tests.loopback.test_reload import File, said  # noqa: F401
+from tests.peers import Raw, ask, connect
 from wsdgateway.admin.attempts import CLIENT_BURST
-from wsdgateway.shares import ADMIN_SHARE
+from wsdgateway.app.resourcelimits import ADMIN_SHARE
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"

@@ -5,7 +5,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_twisted
-from messages import (
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.logger import globalLogPublisher
+
+from tests.loopback.test_admin import request
+from tests.loopback.test_clients import Granted
+from tests.loopback.test_events import Subscribed, until
+from tests.loopback.test_reload import File
+from tests.loopback.test_standin import GET, found, probe
+from tests.messages import (
     SCAN,
     create_scan_job,
     created_job,
@@ -16,16 +24,8 @@ from messages import (
     status_event,
     subscribe,
 )
-from peers import ask
-from test_admin import request
-from test_clients import Granted
-from test_events import Subscribed, until
-from test_reload import File
-from test_standin import GET, found, probe
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
-from twisted.logger import globalLogPublisher
-
-from wsdgateway.net.waitingline import MAX_OF_CLIENT
+from tests.peers import ask
+from wsdgateway.net.scanners.queue import MAX_OF_CLIENT
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of

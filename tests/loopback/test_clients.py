@@ -7,7 +7,10 @@ import threading
 import attrs
 import pytest
 import pytest_twisted
-from messages import (
+from twisted.internet.defer import Deferred, ensureDeferred, fail
+
+from tests.loopback.test_events import get, until
+from tests.messages import (
     SCAN,
     create_scan_job,
     envelope,
@@ -17,11 +20,8 @@ from messages import (
     status_event,
     subscribe,
 )
-from peers import ask, connect, post
-from test_events import get, until
-from twisted.internet.defer import Deferred, ensureDeferred, fail
-
-from wsdgateway.net.failures import Unavailable
+from tests.peers import ask, connect, post
+from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
@@ -394,7 +394,7 @@ async def test_a_sink_that_comes_back_gets_what_it_missed_in_order(bridged, sink
     await listener.stop()
     for scans in range(5):
         await notify(service, status_event("7", "Processing", scans, message_id=f"urn:uuid:{scans}"))
-    await until(lambda: service.scanner.audience.notifier.state(
+    await until(lambda: service.scanner.subscribers.notifier.state(
         service.scanner.bridge.subscriptions.all()[0].identifier)[1] > 0)
     back = await sink(port)
     await until(lambda: len(back.told) == 5)
@@ -430,12 +430,12 @@ async def test_a_refused_event_is_skipped_after_some_tries(bridged, sink):
     service = await bridged()
     listener = await sink()
     await subscribed(service, listener.url)
-    recipient = next(iter(service.scanner.audience.notifier._recipients.values()))
+    recipient = next(iter(service.scanner.subscribers.notifier._recipients.values()))
     listener.status = b"400 Bad Request"
     await notify(service, status_event("7", message_id="urn:uuid:1"))
     await notify(service, status_event("8", message_id="urn:uuid:2"))
     for failures in (1, 2, 3):
-        await until(lambda failures=failures: recipient.mailbox.failures == failures and recipient._pause)
+        await until(lambda failures=failures: recipient.deliveries.failures == failures and recipient._pause)
         recipient._pause.reset(0)
     listener.status = b"200 OK"
     await until(lambda: listener.told)
@@ -451,7 +451,7 @@ async def test_a_silent_scanner_loses_its_subscribers_and_they_are_told(gateway,
     from twisted.internet.task import deferLater
 
     await deferLater(reactor, 0.25)
-    service.scanner.audience._look()
+    service.scanner.subscribers._look()
     await until(lambda: ends.told)
     assert ends.told[0].body.findtext(f"{W}Status") == f"{WSE}/SourceCanceling"
 
@@ -481,7 +481,7 @@ async def test_two_hundred_sinks_of_which_twenty_are_dead_and_twenty_slow(bridge
         asked.close()
     await until(lambda: all(len(one.told) == 9 for one in slow))
     assert len(service.scanner.bridge.subscriptions) == 200
-    notifier = service.scanner.audience.notifier
+    notifier = service.scanner.subscribers.notifier
 
     def waiting():
         return sorted(notifier.state(one.identifier)[0] for one in service.scanner.bridge.subscriptions.all())
@@ -530,7 +530,7 @@ async def test_what_a_former_registration_was_for_beside_the_panel_stays_with_it
 
 @pytest_twisted.ensureDeferred
 async def test_scan_destinations_go_to_the_scanner_as_they_are(gateway, device, sink):
-    from test_events import Subscribed
+    from tests.loopback.test_events import Subscribed
 
     scanner = Subscribed(device)
     service = await gateway(device.url)
@@ -630,11 +630,11 @@ async def test_one_who_can_not_be_sent_to_keeps_nothing_from_the_others(bridged,
     listeners = [await sink() for _ in range(3)]
     granted = [await subscribed(service, listener.url) for listener in listeners]
     broken = service.scanner.bridge.subscriptions.get(granted[1].identifier.removeprefix("urn:uuid:"))
-    service.scanner.audience.notifier._recipients[broken.identifier]._sink = attrs.evolve(
+    service.scanner.subscribers.notifier._recipients[broken.identifier]._sink = attrs.evolve(
         broken.notify_to, ip="fe80::1%nowhere0")
     await notify(service, status_event("7"))
     await until(lambda: listeners[0].told and listeners[2].told)
-    await until(lambda: service.scanner.audience.notifier.state(broken.identifier) == (1, 1))
+    await until(lambda: service.scanner.subscribers.notifier.state(broken.identifier) == (1, 1))
     assert service._deliveries._open == 0
 
 
@@ -685,7 +685,7 @@ async def test_a_name_under_which_the_gateway_is_known_is_itself(gateway, virtua
     (envelope(f"{WSE}/Odd", "<wse:Odd/>"), b"200 OK", b"application/soap+xml")])
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_says_nothing_to_the_point_is_a_fault(gateway, device, sink, answer):
-    from test_events import Subscribed
+    from tests.loopback.test_events import Subscribed
 
     scanner = Subscribed(device)
     service = await gateway(device.url)
@@ -774,8 +774,8 @@ async def test_the_button_may_be_pressed_before_the_subscribe_is_answered(bridge
     await until(lambda: held)
     for _ in range(2):
         service.device.device.press()
-    await until(lambda: service.scanner.audience._early)
-    await until(lambda: sum(map(len, service.scanner.audience._early.values())) == 2)
+    await until(lambda: service.scanner.subscribers._early)
+    await until(lambda: sum(map(len, service.scanner.subscribers._early.values())) == 2)
     monkeypatch.undo()
     [(waiting, arguments)] = held
     await save(*arguments)
@@ -786,7 +786,7 @@ async def test_the_button_may_be_pressed_before_the_subscribe_is_answered(bridge
 
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway, device, sink):
-    from test_events import Subscribed
+    from tests.loopback.test_events import Subscribed
 
     scanner = Subscribed(device)
     service = await gateway(device.url)

@@ -6,15 +6,15 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 import pytest_twisted
-from messages import get_job_elements, manage, status_event, subscribe
-from peers import ask
-from test_admin import request
-from test_events import Subscribed, shown, until
 from twisted.internet.defer import gatherResults
 
+from tests.loopback.test_admin import request
+from tests.loopback.test_events import Subscribed, shown, until
+from tests.messages import get_job_elements, manage, status_event, subscribe
+from tests.peers import ask
+from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.http.messages import first
-from wsdgateway.service import GatewayService
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
 
@@ -65,7 +65,7 @@ async def test_what_is_short_goes_by_a_clock_that_nobody_sets(at, device, sink, 
     identifier = read(body).body.findtext(f".//{W}Identifier")
 
     wall.set_by = jump
-    audience = service.scanners[0].audience
+    audience = service.scanners[0].subscribers
     looking = audience._timer
     looking.reset(0)
     await until(lambda: audience._timer is not looking)

@@ -6,10 +6,11 @@ from weakref import WeakSet
 
 import pytest
 import pytest_twisted
-from messages import SCAN, envelope, get_job_elements, status_response
-from peers import connect, post
-from test_events import until
 from twisted.internet.defer import ensureDeferred, gatherResults
+
+from tests.loopback.test_events import until
+from tests.messages import SCAN, envelope, get_job_elements, status_response
+from tests.peers import connect, post
 
 IDLE, ACTIVE, SLOW, ROUNDS = 1000, 100, 50, 10
 PATH = "/front-desk/scan"

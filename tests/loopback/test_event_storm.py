@@ -2,15 +2,15 @@
 
 import pytest
 import pytest_twisted
-from messages import SCAN, end_event, envelope, get_job_elements, status_event, status_response, subscribe
-from peers import ask, connect, post
-from test_events import Subscribed, shown, until
-from test_reload import file, section  # noqa: F401
-from test_weak_scanners import sample
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
-from wsdgateway.net.eventsink import MAX_STRANGE
+from tests.loopback.test_events import Subscribed, shown, until
+from tests.loopback.test_reload import file, section  # noqa: F401
+from tests.loopback.test_weak_scanners import sample
+from tests.messages import SCAN, end_event, envelope, get_job_elements, status_event, status_response, subscribe
+from tests.peers import ask, connect, post
+from wsdgateway.net.events.eventsink import MAX_STRANGE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSCN
@@ -91,7 +91,7 @@ async def test_others_are_told_and_answered_beside_a_storm(gateway, events, sink
         one.device.handle = held.append
     from wsdgateway.config.sections import ScannerConfig
 
-    other = service._bridging.bridge(ScannerConfig("other", scan=events.device.url + "/other"))
+    other = service._bridged.bridge(ScannerConfig("other", scan=events.device.url + "/other"))
     other.start()
     first_path = events.path
     await until(lambda: other.bridge.table.listening)
@@ -123,7 +123,7 @@ async def test_a_storm_from_elsewhere_is_hardly_read_and_logged_once(gateway, ev
     service.scanner.device.peers = {"198.51.100.20"}
     service.scanner.bridge.device = "http://198.51.100.20/scan"
     read_messages, logged = [], []
-    from wsdgateway.net import eventsink
+    from wsdgateway.net.events import eventsink
 
     really = eventsink.read_notification
     monkeypatch.setattr(eventsink, "read_notification", lambda *given: read_messages.append(1) or really(*given))
@@ -183,7 +183,7 @@ async def test_reads_in_a_storm_of_unlike_events(gateway, events, sink):
                         message_id=f"urn:uuid:{number}") for number in range(2 * STORM)]
     changes.insert(10, end_event("7"))
     await notify(service, events, changes)
-    queue = service.scanner.audience.distribution.queue
+    queue = service.scanner.subscribers.distribution.queue
     assert len(queue) <= STORM
     waiting = [queue.take(0.0)[0].action.rpartition("/")[2] for _ in range(len(queue))]
     assert "JobEndStateEvent" in waiting + one.events

@@ -4,7 +4,9 @@ import json
 
 import pytest
 import pytest_twisted
-from messages import (
+from twisted.internet.task import deferLater
+
+from tests.messages import (
     SCAN,
     create_scan_job,
     end_event,
@@ -14,11 +16,9 @@ from messages import (
     job_request,
     status_event,
 )
-from peers import ask, connect, post
-from twisted.internet.task import deferLater
-
-from wsdgateway.net.listening import Listener
-from wsdgateway.net.subscription import SECRET_BYTES
+from tests.peers import ask, connect, post
+from wsdgateway.net.events.devicesubscription import SECRET_BYTES
+from wsdgateway.net.transport.listener import Listener
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
@@ -248,8 +248,8 @@ async def test_what_comes_of_an_old_renew_is_not_taken_for_the_new_subscription(
 async def test_scanners_are_told_the_listener_on_their_side(running, device_with_events):
     from twisted.internet import reactor
 
+    from wsdgateway.app.service import GatewayService
     from wsdgateway.config.reading import make_config
-    from wsdgateway.service import GatewayService
 
     config = make_config({
         "gateway": {"state": "memory:"},
@@ -359,8 +359,8 @@ async def test_a_device_that_dies_in_the_middle_of_an_image(gateway, virtual):
 async def test_a_scanner_given_by_its_device_address(running, virtual):
     from twisted.internet import reactor
 
+    from wsdgateway.app.service import GatewayService
     from wsdgateway.config.reading import make_config
-    from wsdgateway.service import GatewayService
 
     scanner = await virtual()
     config = make_config({
@@ -377,8 +377,8 @@ async def test_a_scanner_given_by_its_device_address(running, virtual):
 async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, device):
     from twisted.internet import reactor
 
+    from wsdgateway.app.service import GatewayService
     from wsdgateway.config.reading import make_config
-    from wsdgateway.service import GatewayService
 
     config = make_config({
         "gateway": {"state": "memory:"}, "listen": [{"endpoint": "tcp:0:interface=127.0.0.1"}],
@@ -390,7 +390,7 @@ async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, de
     message = read(asked.request.body)
     assert (message.action, message.to) == (f"{WXF}/Get", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
     asked.answer(b"busy", b"503 Busy", b"text/plain")
-    await until(lambda: service.scanners[0].lookout._locator._timer is not None)
+    await until(lambda: service.scanners[0].monitor._locator._timer is not None)
     head, answer = await ask(service.listeners[0].address[1], PATH, get_job_elements())
     assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
     await device.next()

@@ -2,7 +2,9 @@
 
 import pytest
 import pytest_twisted
-from messages import (
+from twisted.internet.defer import ensureDeferred
+
+from tests.messages import (
     SCAN,
     create_scan_job,
     created_job,
@@ -12,9 +14,7 @@ from messages import (
     job_request,
     status_response,
 )
-from peers import Device, ask, connect, post
-from twisted.internet.defer import ensureDeferred
-
+from tests.peers import Device, ask, connect, post
 from wsdgateway.http.messages import first
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
@@ -247,7 +247,7 @@ async def test_cancel_does_not_wait_behind_images(gateway, device):
 
 @pytest_twisted.ensureDeferred
 async def test_a_full_queue_says_so(gateway, device):
-    from wsdgateway.net.waitingline import MAX_QUEUE
+    from wsdgateway.net.scanners.queue import MAX_QUEUE
 
     service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
     clients = [await connect(service.port) for _ in range(MAX_QUEUE + 1)]
@@ -470,8 +470,9 @@ async def test_an_idle_connection_elsewhere_does_not_hold_up_the_queue(device):
     from twisted.internet import reactor
     from twisted.internet.defer import gatherResults
 
-    from wsdgateway.net.devicecall import Call, address_of
-    from wsdgateway.net.deviceclient import DeviceClient
+    from wsdgateway.net.scanners.address import address_of
+    from wsdgateway.net.scanners.client import DeviceClient
+    from wsdgateway.net.scanners.request import ScannerRequest
     from wsdgateway.scan.operations import GET_ACTIVE_JOBS
 
     other = Device()
@@ -481,7 +482,7 @@ async def test_an_idle_connection_elsewhere_does_not_hold_up_the_queue(device):
                           lenient=False)
 
     async def fetch(url):
-        return await (await client.request(Call(address_of(url), GET_ACTIVE_JOBS, b"<x/>", []))).collect()
+        return await (await client.request(ScannerRequest(address_of(url), GET_ACTIVE_JOBS, b"<x/>", []))).collect()
 
     running = [ensureDeferred(fetch(url)) for url in (device.url, device.url, other.url)]
     asked = [await device.next(), await device.next()]

@@ -5,18 +5,18 @@ import re
 import attrs
 import pytest
 import pytest_twisted
-from fielddevices import FieldDevice, page, unused_prefixes
-from fieldstyles import BROTHER, EPSON, KYOCERA, LINK_LOCAL, NOWHERE, SAMSUNG, STYLES, UUID
 from lxml import etree
-from messages import SCAN, envelope, get_scanner_elements, subscribe
-from peers import ask
-from schema import checked
-from test_clients import Granted
-from test_events import until
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
-from wsdgateway.cli.scanclient import Refusal, ScanService
+from tests.fielddevices import FieldDevice, page, unused_prefixes
+from tests.fieldstyles import BROTHER, EPSON, KYOCERA, LINK_LOCAL, NOWHERE, SAMSUNG, STYLES, UUID
+from tests.loopback.test_clients import Granted
+from tests.loopback.test_events import until
+from tests.messages import SCAN, envelope, get_scanner_elements, subscribe
+from tests.peers import ask
+from tests.schema import checked
+from wsdgateway.cli.scan.client import Refusal, ScanService
 from wsdgateway.config.reading import make_config
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import is_stand_in

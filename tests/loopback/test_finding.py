@@ -7,27 +7,27 @@ from ipaddress import ip_interface
 import attrs
 import pytest
 import pytest_twisted
-from messages import envelope
-from peers import ask
-from test_events import get, until
-from test_standin import found, probe, resolve
 
-from wsdgateway.bridge.adoption import Adopted
-from wsdgateway.bridge.presence import derived_endpoint, proxy_service
-from wsdgateway.bridge.sightings import Sighting
+from tests.loopback.test_events import get, until
+from tests.loopback.test_standin import found, probe, resolve
+from tests.messages import envelope
+from tests.peers import ask
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.discovery.presence import derived_endpoint, proxy_service
+from wsdgateway.bridge.discovery.sightings import Sighting
 from wsdgateway.cli.discover import search, show
 from wsdgateway.discovery.messages import MAX_ENVELOPE, Sequence, TargetService, message_in, read_message
 from wsdgateway.discovery.versions import WS_2005_04, WS_2008_09
 from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe
 from wsdgateway.metadata.messages import Labels, scan_service_addresses
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
-from wsdgateway.net import multicast
-from wsdgateway.net.adopting import Found
-from wsdgateway.net.devicecall import usable
-from wsdgateway.net.interfaces import Interface
-from wsdgateway.net.multicast import Link
-from wsdgateway.net.search import probe_directly
-from wsdgateway.net.surveying import Surveyed
+from wsdgateway.net.discovery import multicast
+from wsdgateway.net.discovery.adoption import Found
+from wsdgateway.net.discovery.client import probe_directly
+from wsdgateway.net.discovery.multicast import Link
+from wsdgateway.net.discovery.survey import Surveyed
+from wsdgateway.net.scanners.address import usable
+from wsdgateway.net.transport.interfaces import Interface
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSA, WSDP, WSX, WXF
@@ -43,7 +43,7 @@ LO = Interface("lo", 1, (ip_interface("127.0.0.1/8"),))
 def _soon(monkeypatch):
     """No test waits for the repeat of a message, or until a scanner may be asked again."""
     monkeypatch.setattr("wsdgateway.discovery.schedule.MAX_DELAY", 0.05)
-    monkeypatch.setattr("wsdgateway.bridge.upstream.RECHECK", 0.1)
+    monkeypatch.setattr("wsdgateway.bridge.events.upstream.RECHECK", 0.1)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ async def test_another_device_at_its_address_is_not_taken_for_it(finding, device
     service = await finding(device_interfaces=["lo"], search=60)
     hello(ear, device)
     await until(lambda: told.asked)
-    await until(lambda: service.scanner.lookout._locator._timer is not None)
+    await until(lambda: service.scanner.monitor._locator._timer is not None)
     assert service.scanner.bridge.device is None
 
 
@@ -235,7 +235,7 @@ async def test_a_scanner_is_the_same_however_it_spells_its_uuid(finding, device,
     assert read(device.requests[-1].request.body).to == spelled
     assert len(await found(service, "/", resolve(ours.removeprefix("urn:")))) == 1
     ear.announce(write_bye(spelled.swapcase(), sequence=Sequence(1, 9), message_id="urn:uuid:test-bye"))
-    await until(lambda: service.scanner.lookout.reachable is False)
+    await until(lambda: service.scanner.monitor.reachable is False)
 
 
 @pytest_twisted.ensureDeferred
@@ -266,7 +266,7 @@ async def test_a_scanner_that_knows_itself_by_a_name_is_asked_where_it_spoke(fin
     told = Metadata(device)
     told.host = "acme-0001"
     looked_up = []
-    monkeypatch.setattr("wsdgateway.net.names.Names.resolveHostName",
+    monkeypatch.setattr("wsdgateway.net.transport.resolver.Resolver.resolveHostName",
                         lambda self, receiver, name, *more, **others: looked_up.append(name))
     service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60, directed=(
         [device.url] if by == "directed Probe" else []))
@@ -316,8 +316,8 @@ async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gate
     second = await gateway(None, discovery={**ADOPT["discovery"], "search": 60})
     ear.announce(write_hello(TargetService(OTHER, (), (), (f"http://127.0.0.1:{service.port}/front-desk",), 1),
                              sequence=Sequence(1, 1), message_id="urn:uuid:test-other"))
-    await until(lambda: OTHER in second._finding._adopting._looked_at
-                and not second._finding._adopting._running._running)
+    await until(lambda: OTHER in second._discovery_service._adopting._looked_at
+                and not second._discovery_service._adopting._running._running)
     assert second.scanners == []
     hello(ear, device, number=2, version=2)
     await until(lambda: [one.name for one in second.scanners] == ["acme-3000"])
@@ -386,7 +386,7 @@ async def test_adopted_and_excluded_in_any_spelling(gateway, device, ear, spelle
     hello(ear, device, endpoint=spelled)
     await until(lambda: [one.name for one in service.scanners] == ["copy-room"])
     assert service.scanners[0].options.uuid == UUID
-    await until(lambda: told.asked >= 2 and not excluding._finding._adopting._running._running)
+    await until(lambda: told.asked >= 2 and not excluding._discovery_service._adopting._running._running)
     assert excluding.scanners == []
 
 
@@ -430,14 +430,14 @@ async def test_with_discovery_off_there_is_no_udp_socket(gateway, virtual, monke
     scanner = await virtual()
     service = await gateway(scanner.scan_url)
     await until(lambda: service.scanner.bridge.table.listening)
-    assert not service._finding.running
+    assert not service._discovery_service.running
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_name_that_a_section_has_taken_is_changed(gateway):
     service = await gateway("http://127.0.0.1:1/scan", discovery=ADOPT["discovery"])
     await service.store.adopt(Adopted(UUID, "front-desk"))
-    await service._finding.load()
+    await service._discovery_service.load()
     assert [one.name for one in service.scanners] == ["front-desk", "front-desk-4509"]
 
 
@@ -511,7 +511,7 @@ async def test_another_scanner_at_the_address_of_an_adopted_one_is_adopted(gatew
                   endpoint=f"tcp:{port}:interface=127.0.0.1")
     await until(lambda: {one.name for one in service.scanners} == {"first", "second"})
     await until(lambda: service.scanners[1].bridge.table.listening)
-    assert service.scanners[0].lookout.reachable is False
+    assert service.scanners[0].monitor.reachable is False
 
 
 @pytest.mark.parametrize("by", ["scan", "device", "host name"])
@@ -526,7 +526,7 @@ async def test_a_section_takes_an_adopted_scanner_over(gateway, virtual, tmp_pat
             "host name": scanner.scan_url.replace("127.0.0.1", "localhost")}
     again = await gateway(None, scanner={"name": "copy-room", "scan" if by != "device" else by: urls[by]}, **kept)
     await until(lambda: again.scanner.bridge.table.listening)
-    await until(lambda: [one.name for one in again.scanners] == ["copy-room"] and not again._bridging._ending)
+    await until(lambda: [one.name for one in again.scanners] == ["copy-room"] and not again._bridged._ending)
     await until(lambda: len(scanner.device.subscribers.held) == 1)
     assert await again.store.adopted() == []
 
@@ -537,8 +537,8 @@ async def test_what_is_not_to_be_bridged_is_not_adopted_whatever_it_is_called(ga
     scanner = await virtual(interfaces=("lo",), name="Copy Room")
     service = await gateway(None, scanner={
         "name": "copy-room", "bridge": False, "device": url.format(port=scanner.base.rpartition(":")[2])}, **ADOPT)
-    await until(lambda: service._finding._adopting._looked_at)
-    await until(lambda: not service._finding._adopting._running._running)
+    await until(lambda: service._discovery_service._adopting._looked_at)
+    await until(lambda: not service._discovery_service._adopting._running._running)
     assert service.scanners == []
 
 
@@ -560,7 +560,7 @@ async def test_an_excluded_scanner_is_left_in_peace(gateway, virtual, tmp_path):
     await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
     await service.stopService()
     again = await gateway(None, **{**kept, "discovery": {**kept["discovery"], "exclude": ["copy*"]}})
-    await until(lambda: not again.scanners and not again._bridging._ending)
+    await until(lambda: not again.scanners and not again._bridged._ending)
     assert scanner.device.subscribers.held == {}
 
 
@@ -613,14 +613,14 @@ async def test_a_stand_in_that_seemed_gone_asks_before_it_is_silent(gateway, vir
 
 @pytest_twisted.ensureDeferred
 async def test_a_bye_counts_until_the_scanner_says_something(finding, virtual, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.attendance.BYE_SECONDS", 0.0)
+    monkeypatch.setattr("wsdgateway.net.presence.reachability.BYE_SECONDS", 0.0)
     scanner = await virtual()
     service = await finding(directed=[scanner.base], search=60)
     await until(service.found)
-    service.scanner.lookout.said_bye()
-    assert service.scanner.lookout.reachable is False
+    service.scanner.monitor.said_bye()
+    assert service.scanner.monitor.reachable is False
     assert len(await found(service, "/", probe())) == 1  # it answered the question whether it is there
-    assert service.scanner.lookout.reachable is True
+    assert service.scanner.monitor.reachable is True
 
 
 @pytest_twisted.ensureDeferred
@@ -633,10 +633,10 @@ async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypa
     async def elsewhere(reactor, host, port):
         return "127.0.0.9"
 
-    monkeypatch.setattr("wsdgateway.entrances.local_address", elsewhere)
-    monkeypatch.setattr("wsdgateway.entrances.base_url",
+    monkeypatch.setattr("wsdgateway.app.listeners.local_address", elsewhere)
+    monkeypatch.setattr("wsdgateway.app.listeners.base_url",
                         lambda local, doors: f"http://{local}:{service.port}")
-    service._finding._readdressed()
+    service._discovery_service._readdressed()
     await until(lambda: scanner.soap.asked["Subscribe"] == 2)
     await until(lambda: service.scanner.bridge.table.listening and len(scanner.device.subscribers.held) == 1)
     after = service.scanner.subscription.held.notify_to
@@ -682,16 +682,16 @@ async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, ear
     for number, endpoint in enumerate((UUID, OTHER)):
         ear.announce(write_hello(TargetService(endpoint, (), (), (stand_in,), 1), sequence=Sequence(1, 1),
                                  message_id=f"urn:uuid:test-{number}"))
-    await until(lambda: second.scanner.lookout._locator._timer is not None)
-    await until(lambda: second._finding._adopting._looked_at
-                and not second._finding._adopting._running._running)
+    await until(lambda: second.scanner.monitor._locator._timer is not None)
+    await until(lambda: second._discovery_service._adopting._looked_at
+                and not second._discovery_service._adopting._running._running)
     assert second.scanner.bridge.device is None
     assert len(second.scanners) == 1
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_forged_bye_silences_for_a_moment_only(finding, device, ear, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.attendance.BYE_SECONDS", 0.2)
+    monkeypatch.setattr("wsdgateway.net.presence.reachability.BYE_SECONDS", 0.2)
     Metadata(device)
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], scanner={"events": "off"}, search=60)
     hello(ear, device)
@@ -700,10 +700,10 @@ async def test_a_forged_bye_silences_for_a_moment_only(finding, device, ear, mon
     first = next(one.message_id for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours)
     ear.announce(write_bye(UUID, sequence=Sequence(1 << 40, 1), message_id="urn:uuid:test-bye"))
     await until(lambda: [one for one in ear.heard if one.name == "Bye" and one.content[0].endpoint == ours])
-    assert service.scanner.lookout.reachable is False
+    assert service.scanner.monitor.reachable is False
     await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours
                          and one.message_id != first])
-    assert service.scanner.lookout.reachable is True
+    assert service.scanner.monitor.reachable is True
     assert len(await found(service, "/", probe())) == 1
 
 

@@ -4,12 +4,20 @@ import json
 
 import pytest
 import pytest_twisted
-from messages import create_scan_job, created_job, end_event, fault, get_job_elements, status_event, status_response
-from peers import ask, connect, post
-from test_events import Subscribed, get, shown, until
-from test_reload import File, section
 from twisted.internet.defer import Deferred, fail
 
+from tests.loopback.test_events import Subscribed, get, shown, until
+from tests.loopback.test_reload import File, section
+from tests.messages import (
+    create_scan_job,
+    created_job,
+    end_event,
+    fault,
+    get_job_elements,
+    status_event,
+    status_response,
+)
+from tests.peers import ask, connect, post
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
@@ -195,7 +203,7 @@ async def test_a_scanner_that_comes_with_another_configuration_has_its_past_too(
     await ask(service.port, scanner.path, end_event("7", "Completed", 2))
     for name in ("copy-room", "front-desk"):
         await file.reload(section(name, scanner.device.url))
-        await until(lambda: service._bridging.is_settled)
+        await until(lambda: service._bridged.is_settled)
     assert await read_job(service) == ("Completed", 2)
 
 

@@ -5,11 +5,11 @@ RFC 9112 sections 8 and 9.5.
 
 import pytest
 import pytest_twisted
-from messages import SCAN, envelope, get_job_elements, status_response
-from peers import TIMEOUT, ask, connect, post
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from wsdgateway.net.clientconnection import ClientConnection
+from tests.messages import SCAN, envelope, get_job_elements, status_response
+from tests.peers import TIMEOUT, ask, connect, post
+from wsdgateway.net.server.connection import ClientConnection
 
 OFF = {"events": "off"}
 PATH = "/front-desk/scan"

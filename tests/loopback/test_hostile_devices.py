@@ -5,12 +5,12 @@ RFC 9112 sections 4 to 8; what becomes of it is in the contract's section on err
 
 import pytest
 import pytest_twisted
-from messages import SCAN, create_scan_job, envelope, fault, get_job_elements, job_request, status_response
-from peers import ask, connect, post
 
+from tests.messages import SCAN, create_scan_job, envelope, fault, get_job_elements, job_request, status_response
+from tests.peers import ask, connect, post
 from wsdgateway.http.messages import first
 from wsdgateway.http.responses import MAX_HEADER_BLOCK, MAX_INTERIM
-from wsdgateway.net.devicecall import MAX_COLLECTED
+from wsdgateway.net.scanners.reply import MAX_COLLECTED
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 

@@ -2,12 +2,12 @@
 
 import pytest
 import pytest_twisted
-from messages import SCAN, envelope, get_job_elements, status_response
-from peers import ask, connect, post
 
+from tests.messages import SCAN, envelope, get_job_elements, status_response
+from tests.peers import ask, connect, post
 from wsdgateway.http.messages import first
 from wsdgateway.http.requests import MAX_HEADER_BLOCK
-from wsdgateway.net.reception import STABLE
+from wsdgateway.net.clients.router import STABLE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSD, WSE

@@ -4,17 +4,17 @@ from ipaddress import ip_interface
 
 import pytest
 import pytest_twisted
-from messages import envelope, get_scanner_elements, scanner_elements, subscribe
-from peers import Device, ask
-from test_events import until
-from test_standin import found, probe
 from twisted.internet.defer import ensureDeferred
 
-from wsdgateway.bridge.presence import derived_endpoint
+from tests.loopback.test_events import until
+from tests.loopback.test_standin import found, probe
+from tests.messages import envelope, get_scanner_elements, scanner_elements, subscribe
+from tests.peers import Device, ask
+from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.discovery.messages import Sequence, TargetService, read_message
 from wsdgateway.discovery.writing import write_hello
-from wsdgateway.net.interfaces import Interface
-from wsdgateway.net.multicast import Link
+from wsdgateway.net.discovery.multicast import Link
+from wsdgateway.net.transport.interfaces import Interface
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSDP, WSX, WXF
@@ -64,13 +64,13 @@ def late():
 def patience(monkeypatch):
     """The gateway makes no second try by itself."""
     for name in ("FIRST_PAUSE", "LONGEST_PAUSE", "LONGEST_AWAY"):
-        monkeypatch.setattr(f"wsdgateway.net.locator.{name}", 60.0)
-        monkeypatch.setattr(f"wsdgateway.net.standin.{name}", 60.0)
+        monkeypatch.setattr(f"wsdgateway.net.presence.locator.{name}", 60.0)
+        monkeypatch.setattr(f"wsdgateway.net.presence.standin.{name}", 60.0)
 
 
 async def tried(service):
     """Until the first look at the scanner has come to nothing."""
-    await until(lambda: service.scanner.lookout._locator._timer is not None)
+    await until(lambda: service.scanner.monitor._locator._timer is not None)
 
 
 @pytest_twisted.ensureDeferred
@@ -93,7 +93,7 @@ async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, 
 @pytest.mark.parametrize("message", [DESCRIPTION, subscribe("http://127.0.0.1:1/", events=["JobStatusEvent"])])
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience, monkeypatch, by, message):
-    monkeypatch.setattr("wsdgateway.net.lookout.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("wsdgateway.net.presence.monitor.LOOK_SECONDS", 0.0)
     discovery = {"device_interfaces": ["lo"], "search": 60} if by == "uuid" else {}
     service = await gateway(None, discovery=discovery, scanner={
         **({"uuid": UUID} if by == "uuid" else {"device": late.device_url}), "events": "off"})
@@ -138,7 +138,7 @@ async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway,
     from twisted.internet import reactor
 
     for name in ("locator.LONGEST_PAUSE", "locator.LONGEST_AWAY", "standin.LONGEST_AWAY"):
-        monkeypatch.setattr(f"wsdgateway.net.{name}", 0.1)
+        monkeypatch.setattr(f"wsdgateway.net.presence.{name}", 0.1)
     told = []
     ear = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, asks=False,
                heard=lambda link, data, host, port, answer: told.append((

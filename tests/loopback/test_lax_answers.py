@@ -7,7 +7,10 @@ import json
 
 import pytest
 import pytest_twisted
-from messages import (
+
+from tests.loopback.test_events import until
+from tests.loopback.test_weak_scanners import sample
+from tests.messages import (
     SCAN,
     create_scan_job,
     created_job,
@@ -19,10 +22,7 @@ from messages import (
     scanner_elements,
     status_response,
 )
-from peers import ask, connect, post
-from test_events import until
-from test_weak_scanners import sample
-
+from tests.peers import ask, connect, post
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSE, WXF

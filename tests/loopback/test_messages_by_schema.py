@@ -9,11 +9,11 @@ from itertools import count
 
 import pytest
 import pytest_twisted
-from messages import SCAN, envelope, get_job_elements, get_scanner_elements, job_request, manage, subscribe
-from peers import ask
-from schema import checked
-from test_events import until
 
+from tests.loopback.test_events import until
+from tests.messages import SCAN, envelope, get_job_elements, get_scanner_elements, job_request, manage, subscribe
+from tests.peers import ask
+from tests.schema import checked
 from wsdgateway.discovery.versions import VERSIONS
 from wsdgateway.discovery.writing import write_probe, write_resolve
 from wsdgateway.metadata.messages import write_get

@@ -4,16 +4,23 @@ from ipaddress import ip_interface
 
 import pytest
 import pytest_twisted
-from messages import envelope, get_job_elements, get_scanner_elements, job_request, scanner_elements, status_response
-from peers import Device, ask, connect, post
-from test_events import until
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 
+from tests.loopback.test_events import until
+from tests.messages import (
+    envelope,
+    get_job_elements,
+    get_scanner_elements,
+    job_request,
+    scanner_elements,
+    status_response,
+)
+from tests.peers import Device, ask, connect, post
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.writing import write_bye, write_hello
-from wsdgateway.net.interfaces import Interface
-from wsdgateway.net.multicast import Link
+from wsdgateway.net.discovery.multicast import Link
+from wsdgateway.net.transport.interfaces import Interface
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSDP, WSX, WXF
@@ -119,7 +126,7 @@ async def test_the_gateways_own_requests_see_an_outage_too(gateway, scanners):
     await kept(service, scanner)
     await scanner.stop()
     service.scanner.stand_in.check()
-    await until(lambda: service.scanner.lookout.reachable is False)
+    await until(lambda: service.scanner.monitor.reachable is False)
     scanner.note = "after"
     await scanner.start(scanner.port)
     assert await configuration(service) == (200, "after")
@@ -182,14 +189,14 @@ async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, sc
             await until(lambda: service.scanner.bridge.device == scanner.url)
         elif happens == "Hello":  # it was switched off and on, and begins with the same InstanceId
             scanner.note = "after"
-            told = service._finding._search.sightings
+            told = service._discovery_service._search.sightings
             hello(2, scanner.device_url)
             await until(lambda: told.get(UUID).sequence.message_number == 2)
         else:
             scanner.note = "after"
             link.announce(write_bye(UUID.removeprefix("urn:") if "spelling" in happens else UUID,
                                     sequence=Sequence(1, 2), message_id="urn:uuid:test-2"))
-            await until(lambda: service.scanner.lookout.reachable is False)
+            await until(lambda: service.scanner.monitor.reachable is False)
         assert await configuration(service) == (200, "after")
     finally:
         await link.close()

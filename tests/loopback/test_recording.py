@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
-from messages import (
+from twisted.internet.threads import deferToThread
+
+from tests.loopback.test_events import Subscribed, until
+from tests.messages import (
     SCAN,
     create_scan_job,
     created_job,
@@ -16,10 +19,7 @@ from messages import (
     status_event,
     status_response,
 )
-from peers import ask, connect, post
-from test_events import Subscribed, until
-from twisted.internet.threads import deferToThread
-
+from tests.peers import ask, connect, post
 from wsdgateway.cli.capture import ExportError, export
 from wsdgateway.exchangelog.folder import read_folder
 from wsdgateway.http.layout import layout

@@ -5,9 +5,9 @@ RFC 9110 section 7.6.1, RFC 9112 sections 3.2.2, 6.3 and 11.2.
 
 import pytest
 import pytest_twisted
-from messages import SCAN, create_scan_job, envelope, get_job_elements, job_request, status_response
-from peers import connect
 
+from tests.messages import SCAN, create_scan_job, envelope, get_job_elements, job_request, status_response
+from tests.peers import connect
 from wsdgateway.http.messages import HOP_BY_HOP
 from wsdgateway.soap.envelope import read
 

@@ -4,16 +4,16 @@ import json
 
 import pytest
 import pytest_twisted
-from messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
-from peers import ask, connect, post
-from test_admin import request
-from test_events import Subscribed, until
 from twisted.internet.defer import gatherResults
 from twisted.logger import globalLogPublisher
 
+from tests.loopback.test_admin import request
+from tests.loopback.test_events import Subscribed, until
+from tests.messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
+from tests.peers import ask, connect, post
+from wsdgateway.app.service import GatewayService
 from wsdgateway.config.changes import compare
 from wsdgateway.config.reading import make_config, read_config
-from wsdgateway.service import GatewayService
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 PATH = "/front-desk/scan"
@@ -87,7 +87,7 @@ async def test_scanners_come_and_go_and_the_others_do_not_notice(file, virtual, 
 
     await file.reload(section("front-desk", device.url))
     assert (await ask(service.port, "/copy-room/scan", get_job_elements("1")))[0].status == 404
-    await service._bridging.settled()
+    await service._bridged.settled()
     assert not other.device.subscribers.held  # it was left in peace
     asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
     assert (await client.answer())[0].status == 200
@@ -135,7 +135,7 @@ async def test_a_scanner_that_moved_is_served_at_once_and_knows_its_jobs(file, d
     head, body = await client.answer()
     assert (head.status, body) == (200, b"1234567890")
     assert [job.job_id for job in service.scanners[0].bridge.table.jobs()] == ["7"]
-    await service._bridging.settled()
+    await service._bridged.settled()
     client.transport.abortConnection()
 
 
@@ -149,7 +149,7 @@ async def test_what_a_scanner_holds_goes_over_to_another_section(file, virtual, 
     held = list(scanner.device.subscribers.held)
     await file.reload(f'[[scanner]]\nname = "front-desk"\ndevice = "{scanner.device_url}"\nidentity = "same"\n')
     await until(lambda: service.scanners[0].bridge.table.listening)
-    await service._bridging.settled()
+    await service._bridged.settled()
     assert list(scanner.device.subscribers.held) == held
     assert "Unsubscribe" not in scanner.soap.asked
     assert len(await service.store.subscriptions()) == len(await service.store.held()) == 1
@@ -166,11 +166,11 @@ async def test_events_that_wait_for_a_client_go_over_too(file, device, sink):
     await until(lambda: service.scanners[0].bridge.table.listening)
     await ask(service.port, PATH, subscribe(listening.url))
     await ask(service.port, events.path, status_event("7", "Processing"))
-    notifier = service.scanners[0].audience.notifier
+    notifier = service.scanners[0].subscribers.notifier
     identifier = service.scanners[0].bridge.subscriptions.all()[0].identifier
     await until(lambda: notifier.state(identifier) == (1, 1))
     await file.reload(section("front-desk", device.url + "/moved"))
-    assert service.scanners[0].audience.notifier.state(identifier) == (1, 1)
+    assert service.scanners[0].subscribers.notifier.state(identifier) == (1, 1)
     listening.status = b"202 Accepted"
     await until(lambda: listening.told)
     assert [subscription.identifier for subscription in await service.store.subscriptions()] == [identifier]
@@ -183,7 +183,7 @@ async def test_a_stop_does_not_wait_for_what_runs_with_a_scanner_that_goes(file,
     client.send(post(PATH, job_request("RetrieveImage", "7")))
     await device.next()
     await file.reload("[limits]\nstop_timeout = 0.01\n")
-    assert not service._bridging.is_settled
+    assert not service._bridged.is_settled
     await service.stopService()
     await client.end()
 
@@ -208,7 +208,7 @@ async def test_what_runs_with_a_scanner_that_goes_ends(file, device):
     await file.reload("")
     asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
     assert (await client.answer())[0].status == 200
-    await service._bridging.settled()
+    await service._bridged.settled()
     client.transport.abortConnection()
 
 

@@ -8,16 +8,16 @@ import os
 import pikepdf
 import pytest
 import pytest_twisted
-from messages import SCAN, created_job, envelope, fault, status_response
 from PIL import Image
 from rich.console import Console
-from test_events import until
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
-from wsdgateway.cli.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG, ScanError
-from wsdgateway.cli.progress import Progress
-from wsdgateway.cli.scan import Order, scan
+from tests.loopback.test_events import until
+from tests.messages import SCAN, created_job, envelope, fault, status_response
+from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG, ScanError
+from wsdgateway.cli.scan.progress import Progress
+from wsdgateway.cli.scan.run import Order, scan
 from wsdgateway.soap.envelope import read
 
 
@@ -447,7 +447,7 @@ async def test_an_image_of_another_kind_is_kept_and_is_no_success(plays, folder)
 async def test_a_job_interrupted_before_its_answer_is_cancelled_when_it_comes(device, monkeypatch):
     import queue
 
-    from wsdgateway.cli import creating
+    from wsdgateway.cli.scan import creating
 
     class Interrupted(queue.SimpleQueue):
         def get(self, timeout=None):

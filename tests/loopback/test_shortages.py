@@ -9,15 +9,15 @@ from contextlib import contextmanager, suppress
 
 import pytest
 import pytest_twisted
-from messages import SCAN, envelope, get_job_elements, status_response, subscribe
-from peers import TIMEOUT, ask, connect, post
-from test_admin import request
-from test_events import until
 from twisted.internet.threads import deferToThread
 
+from tests.loopback.test_admin import request
+from tests.loopback.test_events import until
+from tests.messages import SCAN, envelope, get_job_elements, status_response, subscribe
+from tests.peers import TIMEOUT, ask, connect, post
+from wsdgateway.app.resourcelimits import CLIENTS_SHARE
 from wsdgateway.config.sections import ScannerConfig
-from wsdgateway.net import sinks
-from wsdgateway.shares import CLIENTS_SHARE
+from wsdgateway.net.events import sinkpolicy
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 
@@ -125,9 +125,9 @@ async def test_a_sink_that_can_not_be_checked_is_to_be_tried_again(gateway, virt
     def none_left(*family):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(sinks, "_can_bind", none_left)
+    monkeypatch.setattr(sinkpolicy, "_can_bind", none_left)
     monkeypatch.setattr(service._policy, "listeners", lambda: [("", listening.device.port)])
-    monkeypatch.setattr(sinks, "_is_local", lambda ip: sinks._can_bind(ip))
+    monkeypatch.setattr(sinkpolicy, "_is_local", lambda ip: sinkpolicy._can_bind(ip))
     head, body = await ask(service.port, PATH, subscribe(listening.url))
     assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError") and b"Too many open files" in body
     assert service._policy.still_allows(one.notify_to, one.client)
@@ -164,7 +164,7 @@ async def test_a_name_that_hangs_keeps_nobody_else_waiting(gateway, device, monk
         gateway={"state": f"sqlite:{tmp_path}/g.sqlite"}, exchange_log={"path": str(path)})
     try:
         for name in names:
-            service._bridging.bridge(ScannerConfig(name, scan=f"http://{name}.example/scan")).start()
+            service._bridged.bridge(ScannerConfig(name, scan=f"http://{name}.example/scan")).start()
         waiting = [await connect(service.port) for _ in names]
         for client, name in zip(waiting, names, strict=True):
             client.send(post(f"/{name}/scan", ELEMENTS))

@@ -2,17 +2,17 @@
 
 import pytest
 import pytest_twisted
-from messages import envelope, subscribe
-from peers import ask
-from test_clients import Granted
-from test_events import until
 
-from wsdgateway.bridge.presence import derived_endpoint
+from tests.loopback.test_clients import Granted
+from tests.loopback.test_events import until
+from tests.messages import envelope, subscribe
+from tests.peers import ask
+from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.discovery.messages import read_message
 from wsdgateway.discovery.versions import VERSIONS, WS_2005_04
 from wsdgateway.metadata.messages import scan_service_addresses
-from wsdgateway.net import standin
-from wsdgateway.net.reception import STABLE
+from wsdgateway.net.clients.router import STABLE
+from wsdgateway.net.presence import standin
 from wsdgateway.soap.envelope import compose, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX, WXF

@@ -5,15 +5,15 @@ import time
 
 import pytest
 import pytest_twisted
-from messages import fault, get_job_elements, manage, subscribe
-from peers import ask
-from test_admin import request
-from test_events import Subscribed, until
 
-from wsdgateway.bridge.adoption import Adopted
-from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.sinks import Sink
-from wsdgateway.bridge.subscriptions import Subscription
+from tests.loopback.test_admin import request
+from tests.loopback.test_events import Subscribed, until
+from tests.messages import fault, get_job_elements, manage, subscribe
+from tests.peers import ask
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.addressing import EndpointReference

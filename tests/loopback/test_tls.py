@@ -2,19 +2,19 @@
 
 import pytest
 import pytest_twisted
-from certificates import Certified
-from messages import envelope, get_job_elements, subscribe
 from OpenSSL import SSL
-from peers import ask, connect, post
-from test_clients import Granted
-from test_events import until
-from test_reload import File
-from test_standin import GET, found, probe, resolve
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, trustRootFromCertificates
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, readBody
 
-from wsdgateway.bridge.presence import derived_endpoint
+from tests.certificates import Certified
+from tests.loopback.test_clients import Granted
+from tests.loopback.test_events import until
+from tests.loopback.test_reload import File
+from tests.loopback.test_standin import GET, found, probe, resolve
+from tests.messages import envelope, get_job_elements, subscribe
+from tests.peers import ask, connect, post
+from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.scan.documentparameters import DocumentParameters, write_scan_ticket
 from wsdgateway.scan.jobs import read_created, write_create, write_retrieve
 from wsdgateway.scan.operations import action_of

@@ -7,28 +7,28 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 import pytest_twisted
-from certificates import Certified
-from messages import get_job_elements, job_request, status_event, status_response
 from OpenSSL import SSL
-from peers import Device, ask
 from rich.console import Console
-from test_events import grant, until
-from test_finding import UUID, Metadata
-from test_reload import File
-from test_scan_client import scanned
-from test_standin import GET
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import globalLogPublisher
 
-from wsdgateway.bridge.sightings import Sighting
+from tests.certificates import Certified
+from tests.loopback.test_events import grant, until
+from tests.loopback.test_finding import UUID, Metadata
+from tests.loopback.test_reload import File
+from tests.loopback.test_scan_client import scanned
+from tests.loopback.test_standin import GET
+from tests.messages import get_job_elements, job_request, status_event, status_response
+from tests.peers import Device, ask
+from wsdgateway.bridge.discovery.sightings import Sighting
 from wsdgateway.cli.discover import search, show
-from wsdgateway.cli.securing import Judgement
+from wsdgateway.cli.scan.securing import Judgement
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04
 from wsdgateway.discovery.writing import write_matches
 from wsdgateway.http.requests import Request
-from wsdgateway.net.adopting import look_at
-from wsdgateway.net.pinning import Pins
+from wsdgateway.net.discovery.adoption import look_at
+from wsdgateway.net.scanners.pins import Pins
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.soap.parsing import Malformed
@@ -278,7 +278,7 @@ async def test_a_scanner_without_a_uuid_is_not_adopted_and_that_is_said_once(gat
     found = {"discovery": {"device_interfaces": ["lo"], "adopt": True, "search": 0.1, "announce_rate": 10000}}
 
     def seen(service):
-        return service._finding._search.sightings.get(scanner.device_url)
+        return service._discovery_service._search.sightings.get(scanner.device_url)
 
     service = await gateway(None, **found)
     await until(lambda: seen(service))
@@ -288,7 +288,7 @@ async def test_a_scanner_without_a_uuid_is_not_adopted_and_that_is_said_once(gat
     assert len([line for line in said if f'device = "{scanner.device_url}"' in line]) == 1
     said.clear()
     service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin}, **found)
-    await until(lambda: service.scanner.lookout._attendance.sighting)  # its announcements are known to be its own
+    await until(lambda: service.scanner.monitor._reachability.sighting)  # its announcements are known to be its own
     await until(lambda: service.scanner.bridge.table.listening)
     assert len(service.scanners) == 1 and not any("is not adopted" in line for line in said)
 
@@ -299,7 +299,7 @@ async def test_a_directed_probe_is_judged_by_the_section_with_that_host(gateway,
     scanner, pin, _ = await by_tls()
     service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin} if has_section else None,
                             discovery={"directed": [scanner.base]})
-    search = service._finding._search
+    search = service._discovery_service._search
     await until(lambda: search.sightings.get(scanner.device_url) if has_section else search.silent)
     assert scanner.soap.asked["Probe"] == has_section
     assert has_section or "nobody that is trusted" in search.silent[scanner.base]
@@ -307,7 +307,7 @@ async def test_a_directed_probe_is_judged_by_the_section_with_that_host(gateway,
 
 @pytest_twisted.ensureDeferred
 async def test_another_pin_does_not_wait_for_the_next_search(running, shows, device, tmp_path, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.search.FIRST_ROUNDS", ())  # one search, the next in a minute
+    monkeypatch.setattr("wsdgateway.net.discovery.client.FIRST_ROUNDS", ())  # one search, the next in a minute
     certified = Certified(tmp_path, "scanner", "somewhere.else")
     scanner = await shows(certified)
     Metadata(scanner)
@@ -321,7 +321,7 @@ async def test_another_pin_does_not_wait_for_the_next_search(running, shows, dev
     file = File(tmp_path / "g.toml", running)
     found = f'[discovery]\ndirected = ["{device.url}"]\n[[scanner]]\nname = "front-desk"\nuuid = "{UUID}"\n'
     service = await file.start(f'{found}pin = "sha256/{"A" * 43}="\n')
-    await until(lambda: service._finding._search.sightings.get(UUID))
+    await until(lambda: service._discovery_service._search.sightings.get(UUID))
     former = service.scanners[0]
     for trust in (f'pin = "{pin_of(certified.certificate)}"\n', "insecure = true\n"):
         await file.reload(found + trust)

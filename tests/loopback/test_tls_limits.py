@@ -2,13 +2,13 @@
 
 import pytest
 import pytest_twisted
-from certificates import Certified
-from messages import SCAN, envelope, scanner_elements
-from peers import connect, post
-from test_events import until
 from twisted.logger import capturedLogs
 
-from wsdgateway.bridge.quotas import HANDSHAKE_COSTS
+from tests.certificates import Certified
+from tests.loopback.test_events import until
+from tests.messages import SCAN, envelope, scanner_elements
+from tests.peers import connect, post
+from wsdgateway.bridge.access.quotas import HANDSHAKE_COSTS
 from wsdgateway.metrics import RATE, TLS
 from wsdgateway.tls.trust import Caller, Trust
 

@@ -2,11 +2,11 @@
 
 import pytest
 import pytest_twisted
-from messages import SCAN, end_event, envelope, fault, get_job_elements, job_status, status_event, status_response
-from messages import subscribe as subscribe_to
-from peers import ask, connect, post
-from test_events import Subscribed, shown, until
 
+from tests.loopback.test_events import Subscribed, shown, until
+from tests.messages import SCAN, end_event, envelope, fault, get_job_elements, job_status, status_event, status_response
+from tests.messages import subscribe as subscribe_to
+from tests.peers import ask, connect, post
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
 
@@ -183,7 +183,7 @@ async def test_a_job_s_event_at_the_address_of_a_subscription_to_the_panel(watch
 @pytest.mark.parametrize("action", [None, f"{WSE}/Ended"])
 @pytest_twisted.ensureDeferred
 async def test_an_end_of_the_subscription_that_is_refused_makes_it_be_asked_for(watched, scanner, monkeypatch, action):
-    monkeypatch.setattr("wsdgateway.bridge.upstream.RECHECK", 0.0)
+    monkeypatch.setattr("wsdgateway.bridge.events.upstream.RECHECK", 0.0)
     service = await watched()
     end = envelope(action, "<wse:SubscriptionEnd/>", message_id=None)
     assert (await ask(service.port, scanner.path, end))[0].status == 400

@@ -5,7 +5,10 @@ import re
 import attrs
 import pytest
 import pytest_twisted
-from messages import (
+from twisted.internet.defer import ensureDeferred, gatherResults
+
+from tests.loopback.test_events import until
+from tests.messages import (
     SCAN,
     create_scan_job,
     created_job,
@@ -17,10 +20,7 @@ from messages import (
     scanner_elements,
     status_response,
 )
-from peers import ask, connect, post
-from test_events import until
-from twisted.internet.defer import ensureDeferred, gatherResults
-
+from tests.peers import ask, connect, post
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_elements

@@ -2,10 +2,10 @@
 
 import pytest
 import pytest_twisted
-from messages import envelope, get_job_elements, job_elements, job_status, status_event, subscribe
-from peers import ask
-from test_events import Subscribed, shown, until
 
+from tests.loopback.test_events import Subscribed, shown, until
+from tests.messages import envelope, get_job_elements, job_elements, job_status, status_event, subscribe
+from tests.peers import ask
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import read

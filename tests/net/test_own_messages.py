@@ -4,13 +4,13 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from messages import envelope
 
-from wsdgateway.bridge.upstream import ALL_EVENTS
+from tests.messages import envelope
+from wsdgateway.bridge.events.upstream import ALL_EVENTS
 from wsdgateway.discovery.writing import write_probe
 from wsdgateway.eventing.messages import read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.metadata.messages import write_get
-from wsdgateway.net.search import DEVICE
+from wsdgateway.net.discovery.client import DEVICE
 from wsdgateway.scan.destinations import read_destinations
 from wsdgateway.scan.scannerelements import write_description_request
 from wsdgateway.soap.addressing import ANONYMOUS

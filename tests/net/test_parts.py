@@ -1,23 +1,22 @@
 """The small parts of net that need no socket."""
 
 import pytest
-from doors import Door
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from tests.doors import Door
 from wsdgateway.http.requests import Refusal
-from wsdgateway.net.circuit import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Circuit
-from wsdgateway.net.deadlines import SLACK, Deadlines
-from wsdgateway.net.describing import endpoint_of
-from wsdgateway.net.devicecall import address_of
-from wsdgateway.net.deviceside import reachable
-from wsdgateway.net.failures import BadDevice, Unavailable, fault_for
-from wsdgateway.net.outbox import Outbox, PostOffice
-from wsdgateway.net.routes import OpenPort, base_url
+from wsdgateway.net.presence.metadata import endpoint_of
+from wsdgateway.net.scanners.address import address_of, reachable
+from wsdgateway.net.scanners.circuitbreaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, CircuitBreaker
+from wsdgateway.net.transport.coalescing import CoalescedWriter, WriteScheduler
+from wsdgateway.net.transport.errors import BadDevice, Unavailable, fault_for
+from wsdgateway.net.transport.localaddress import OpenPort, base_url
+from wsdgateway.net.transport.timeouts import SLACK, Deadlines
 
 
 def test_the_circuit_opens_after_failures_in_a_row():
-    circuit = Circuit()
+    circuit = CircuitBreaker()
     for _ in range(THRESHOLD - 1):
         circuit.failed(0.0)
         assert circuit.admits(0.0)
@@ -30,7 +29,7 @@ def test_the_circuit_opens_after_failures_in_a_row():
 
 
 def test_one_trial_at_a_time_and_pauses_grow_to_five_seconds():
-    circuit, now, pauses = Circuit(), 0.0, []
+    circuit, now, pauses = CircuitBreaker(), 0.0, []
     for _ in range(THRESHOLD):
         circuit.failed(now)
     for _ in range(8):
@@ -147,7 +146,7 @@ def test_a_devices_endpoint(url, endpoint):
 
 def test_an_outbox_on_another_transport_writes_at_once():
     transport = StringTransport()
-    outbox = Outbox(transport, PostOffice(Clock()))
+    outbox = CoalescedWriter(transport, WriteScheduler(Clock()))
     outbox.write(b"a")
     outbox.write(b"b")
     assert transport.value() == b"ab"

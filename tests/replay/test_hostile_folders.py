@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from messages import SCAN, create_scan_job, created_job, envelope, fault, job_request
 
+from tests.messages import SCAN, create_scan_job, created_job, envelope, fault, job_request
 from wsdgateway.exchangelog.folder import CaptureError, CaptureFolder, capture_name, read_folder
 from wsdgateway.exchangelog.har import write_har
 from wsdgateway.exchangelog.images import LeftOut, read_note
@@ -131,7 +131,7 @@ def test_events_follow_their_requests(folder):
     folder.add("Subscribe", http(envelope(f"{WSE}/Subscribe")), http(envelope(f"{WSE}/SubscribeResponse"),
                                                                      b"HTTP/1.1 200 OK"))
     job(folder, "1", b"ADF", b"jfif")
-    from messages import status_event
+    from tests.messages import status_event
     folder.add("JobStatusEvent", http(status_event("1")), side=EVENT)
     folder.add("ScannerStatusSummaryEvent", http(envelope(f"{SCAN}/ScannerStatusSummaryEvent", (
         "<wscn:ScannerStatusSummaryEvent/>"))), side=EVENT)

@@ -1,8 +1,8 @@
 """What a scanner offers, what is asked of it and how it is, read and written."""
 
 import pytest
-from messages import envelope
 
+from tests.messages import envelope
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters, write_scan_ticket
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer, read_configuration
 from wsdgateway.scan.scannerelements import read_elements, write_elements_request

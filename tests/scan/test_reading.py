@@ -2,8 +2,8 @@
 
 import attrs
 import pytest
-from messages import SCAN, end_event, envelope, get_job_elements, job_elements, job_status, listing, status_event
 
+from tests.messages import SCAN, end_event, envelope, get_job_elements, job_elements, job_status, listing, status_event
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobelements import (
     JobElementsRequest,
@@ -21,14 +21,7 @@ from wsdgateway.scan.jobstatus import (
     read_summaries,
     write_job_status,
 )
-from wsdgateway.scan.operations import (
-    CREATE_SCAN_JOB,
-    GET_JOB_ELEMENTS,
-    OTHER,
-    SUBSCRIBE,
-    event_of,
-    operation_of,
-)
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, GET_JOB_ELEMENTS, OTHER, SUBSCRIBE, event_of, operation_of
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSCN, WSE
 from wsdgateway.soap.parsing import parse

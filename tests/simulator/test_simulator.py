@@ -6,10 +6,10 @@ from io import BytesIO
 import attrs
 import pytest
 from lxml import etree
-from messages import SCAN, create_scan_job, envelope, get_job_elements
 from PIL import Image
 from twisted.internet.task import Clock
 
+from tests.messages import SCAN, create_scan_job, envelope, get_job_elements
 from wsdgateway.config.numbers import Number
 from wsdgateway.discovery.messages import message_in
 from wsdgateway.discovery.writing import write_probe, write_resolve

@@ -5,8 +5,8 @@ import time
 from collections import Counter, deque
 
 from http_client import Broken, Client, message
-from messages import get_job_elements
 
+from tests.messages import get_job_elements
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import CreatedJob, read_created, write_create, write_retrieve
 from wsdgateway.soap.envelope import read

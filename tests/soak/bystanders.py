@@ -6,7 +6,8 @@ import time
 
 from acts import Acts, fault_name
 from http_client import Broken, Client, message, pause
-from messages import get_job_elements
+
+from tests.messages import get_job_elements
 
 MOST_SECONDS = 15.0  # what a client that must not fail waits
 MOST_LAG = 5.0  # seconds of those in which nothing ran, with which nobody can be answered in time

@@ -10,8 +10,8 @@ import re
 from acts import fault_name
 from bystanders import Bystanders
 from http_client import Client, message, pause
-from messages import get_job_elements, manage, subscribe
 
+from tests.messages import get_job_elements, manage, subscribe
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobs import CreatedJob, write_cancel, write_retrieve

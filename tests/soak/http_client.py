@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 from itertools import count
 
-from messages import GATEWAY, SCAN, envelope
-
+from tests.messages import GATEWAY, SCAN, envelope
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 
 ANSWER_SECONDS = 30.0

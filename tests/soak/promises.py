@@ -160,7 +160,7 @@ def _rank(status):
     return PHASES[status.state], status.scans_completed or 0
 
 
-class Pace:
+class RateLimit:
     """Promise 5, seen from a scanner without events: how often it is asked for one job's status.
 
     `lag` measures by how much two requests may seem closer together here than the gateway sent them, on a machine with

@@ -23,7 +23,7 @@ from crowd import KINDS, Crowd  # noqa: E402
 from faults import Faults  # noqa: E402
 from lag import Lag, waited  # noqa: E402
 from premises import POLL_INTERVAL, Site, level  # noqa: E402
-from promises import Ledger, Pace  # noqa: E402
+from promises import Ledger, RateLimit  # noqa: E402
 
 LINE_SECONDS = 10.0
 MIB = 1 << 20
@@ -82,7 +82,7 @@ async def soak(site, minutes, seed, idle):
     ledger = Ledger()
     lag = Lag(lambda: waited(site.gateway.pid))
     measuring = asyncio.create_task(lag.run())
-    pace = site.scanners["cellar"].tap.pace = Pace(ledger, POLL_INTERVAL, lag)
+    pace = site.scanners["cellar"].tap.rate_limit = RateLimit(ledger, POLL_INTERVAL, lag)
     watch = Watch(site, seconds)
     crowd = Crowd(site, ledger, seed, lag)
     await crowd.start(idle)

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 
-from promises import Pace
+from promises import RateLimit
 
 _JOB = re.compile(rb"JobId>\s*([^<\s]+)\s*</")
 _OPERATION = re.compile(rb"wdp/scan/(\w+)</")
@@ -21,7 +21,7 @@ class Tap:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._writers = set()
-        self.pace: Pace | None = None
+        self.rate_limit: RateLimit | None = None
 
     async def start(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port or 0)
@@ -62,8 +62,8 @@ class Tap:
             await self.start()
 
     def _doubt(self):
-        if self.pace is not None:
-            self.pace.once_more()
+        if self.rate_limit is not None:
+            self.rate_limit.once_more()
 
     # What passes.
 
@@ -100,23 +100,23 @@ class Tap:
     def _asked(self, data, asked):
         """A request is small, and comes in one piece here."""
         operation, job = _OPERATION.search(data), _JOB.search(data)
-        if self.pace is None or operation is None or not data.startswith(b"POST "):
+        if self.rate_limit is None or operation is None or not data.startswith(b"POST "):
             return
         name, job_id = operation[1].decode(), job[1].decode() if job else None
         if name == "GetJobElements" and job_id is not None:
-            self.pace.asked(job_id)
+            self.rate_limit.asked(job_id)
             asked[:] = [(job_id, time.monotonic())]
             return
         asked.clear()
         if name == "CancelJob":
-            self.pace.once_more(job_id)
+            self.rate_limit.once_more(job_id)
         elif name == "CreateScanJob":
             self._doubt()
 
     def _answered(self, data, asked):
-        if self.pace is None:
+        if self.rate_limit is None:
             return
         if asked and data.startswith(b"HTTP/1.1 200 "):
-            self.pace.answered(*asked.pop())
+            self.rate_limit.answered(*asked.pop())
         elif b"CancelJobResponse" in data or b"CreateScanJobResponse" in data:
             self._doubt()

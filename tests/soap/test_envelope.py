@@ -1,8 +1,8 @@
 """Envelopes, endpoint references and faults, both ways."""
 
 import pytest
-from messages import envelope
 
+from tests.messages import envelope
 from wsdgateway.soap.addressing import EndpointReference, read_reference, write_reference
 from wsdgateway.soap.envelope import DoubledHeader, compose, read, readdressed, write
 from wsdgateway.soap.faults import (

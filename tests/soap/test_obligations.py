@@ -1,8 +1,8 @@
 """What must be understood, and the fault that names it."""
 
 import pytest
-from messages import envelope
 
+from tests.messages import envelope
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, write_fault
 from wsdgateway.soap.namespaces import SOAP

@@ -7,11 +7,11 @@ from contextlib import closing
 import attrs
 import pytest
 import pytest_twisted
-from test_store import PLAIN, held, job, subscription
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
-from wsdgateway.bridge.adoption import Adopted
+from tests.storage.test_store import PLAIN, held, job, subscription
+from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage import recovery
 from wsdgateway.storage.fallback import MAX_ENDED, FallbackStore
 from wsdgateway.storage.merging import LEFT, merge

@@ -3,8 +3,8 @@
 import attrs
 import pytest
 import pytest_twisted
-from test_store import job, subscription
 
+from tests.storage.test_store import job, subscription
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import StoreError
 

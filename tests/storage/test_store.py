@@ -9,10 +9,10 @@ import attrs
 import pytest
 import pytest_twisted
 
-from wsdgateway.bridge.adoption import Adopted
-from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.sinks import Sink
-from wsdgateway.bridge.subscriptions import Subscription, Token
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.subscriptions import Subscription, Token
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.scan.jobstatus import JobStatus

@@ -3,6 +3,6 @@
 from twisted.application.service import ServiceMaker
 
 wsdgateway = ServiceMaker(
-    "wsdgateway", "wsdgateway.tap", "Gateway for WSD scanners across networks", "wsdgateway")
+    "wsdgateway", "wsdgateway.app.tap", "Gateway for WSD scanners across networks", "wsdgateway")
 wsdscanner = ServiceMaker(
     "wsdscanner", "wsdgateway.simulator.tap", "Virtual WSD scanner", "wsdscanner")

@@ -15,7 +15,7 @@ from math import ceil
 import attrs
 
 from wsdgateway.admin.attempts import Attempts
-from wsdgateway.bridge.permission import plain_address
+from wsdgateway.bridge.access.permission import plain_address
 
 SESSION_SECONDS = 12 * 3600.0
 MAX_SESSIONS = 1000

@@ -7,7 +7,7 @@ flood from many addresses does not lock monitoring out.
 
 from collections import OrderedDict
 
-from wsdgateway.bridge.quotas import client_of
+from wsdgateway.bridge.access.quotas import client_of
 
 CLIENT_BURST, CLIENT_SECONDS = 10, 5.0  # wrong tokens of one client at once, and then one in so many seconds
 TOTAL_BURST, TOTAL_SECONDS = 200, 0.5  # of all clients together

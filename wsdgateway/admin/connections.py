@@ -23,8 +23,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from wsdgateway.http.messages import response_head
-from wsdgateway.net.movingdeadline import MovingDeadline
-from wsdgateway.net.seldom import Seldom
+from wsdgateway.net.transport.logthrottle import LogThrottle
+from wsdgateway.net.transport.timeouts import MovingDeadline
 
 CLOSING_SECONDS = 5.0  # for a client to take what is written, where nothing but a refusal is
 
@@ -51,7 +51,7 @@ class Room:
         # The one that has waited longest first.
         self._waiting: dict[AdminChannel, None] = {}
         self._arriving: dict[AdminChannel, None] = {}
-        self._seldom = Seldom()
+        self._throttle = LogThrottle()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -59,7 +59,7 @@ class Room:
     def admits(self, channel: "AdminChannel") -> bool:
         """Whether a new connection may stay; one that has waited longest for a request may be closed for it."""
         while len(self._open) >= self.limits.connections:
-            if self._seldom.may_say("", self.seconds()):
+            if self._throttle.allows("", self.seconds()):
                 self.log.warn("[admin] connections = {most}: there are so many; for more, those that wait longest for "
                               "a request are closed (said once a minute)", most=self.limits.connections)
             longest = next(iter(self._waiting or self._arriving), None)

@@ -8,14 +8,14 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
-from wsdgateway.bridge.job import Job
-from wsdgateway.bridge.precedence import is_same_end
+from wsdgateway.bridge.jobs.job import Job
+from wsdgateway.bridge.jobs.precedence import is_same_end
 from wsdgateway.exchangelog.entry import describe, timestamp
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.metrics import Metrics
-from wsdgateway.net.listening import Listener
-from wsdgateway.net.scanner import Scanner
+from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.transport.listener import Listener
 from wsdgateway.scan.jobstatus import JobStatus
 
 
@@ -29,7 +29,7 @@ class Overview:
     """
 
     name: str
-    scanners: list[Scanner]
+    scanners: list[BridgedScanner]
     listeners: list[Listener]
     metrics: Metrics
     log: ExchangeLog
@@ -48,18 +48,18 @@ class Overview:
         reads = self.metrics.status_reads()
         return [self._describe(scanner, *reads.get(scanner.name, (0, 0))) for scanner in self.scanners]
 
-    def _describe(self, scanner: Scanner, here: int, there: int) -> dict[str, Any]:
+    def _describe(self, scanner: BridgedScanner, here: int, there: int) -> dict[str, Any]:
         """`status_reads` says how many of them were answered here, and how many were asked at the scanner."""
-        table, labels = scanner.bridge.table, scanner.lookout.labels
+        table, labels = scanner.bridge.table, scanner.monitor.labels
         return {
             "name": scanner.name,
             "path": f"/{scanner.name}/scan",
             "scan": scanner.bridge.device,
-            "uuid": scanner.lookout.endpoint,
+            "uuid": scanner.monitor.endpoint,
             "stand_in": scanner.stand_in.endpoint,
             "announced": scanner.options.announced and scanner.stand_in.service is not None,
-            "reachable": scanner.lookout.reachable,
-            "searched": scanner.lookout.is_missing,
+            "reachable": scanner.monitor.reachable,
+            "searched": scanner.monitor.is_missing,
             "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
             "events_seen": table.events_seen,
             "friendly_name": (labels.name or scanner.name) if labels != Labels() else None,
@@ -79,7 +79,7 @@ class Overview:
         """
         return [described for scanner in self.scanners for described in self._subscriptions(scanner)]
 
-    def _subscriptions(self, scanner: Scanner) -> Iterable[dict[str, Any]]:
+    def _subscriptions(self, scanner: BridgedScanner) -> Iterable[dict[str, Any]]:
         own = scanner.subscription
         if own is not None and own.listening:
             held = own.held
@@ -88,7 +88,7 @@ class Overview:
                    "expires": _time(held.expires_at), "state": own.state, "waiting": 0, "failures": 0,
                    "panel": None, "destinations": []}
         for one in scanner.bridge.subscriptions.all():
-            waiting, failures = scanner.audience.notifier.state(one.identifier)
+            waiting, failures = scanner.subscribers.notifier.state(one.identifier)
             yield {"scanner": scanner.name, "side": "client", "id": one.identifier, "client": one.client,
                    "notify_to": one.notify_to.reference.address,
                    "end_to": None if one.end_to is None else one.end_to.reference.address,
@@ -120,7 +120,7 @@ class Overview:
             described.extend(self._job(scanner, job) for job in current)
         return sorted(described, key=_moment)
 
-    def _job(self, scanner: Scanner, job: Job) -> dict[str, Any]:
+    def _job(self, scanner: BridgedScanner, job: Job) -> dict[str, Any]:
         """`state` is None while nobody has told it; `lost`: the scanner started again before the job's end.
 
         `timeline` has the states that became known in this start of the gateway, and when.

@@ -22,12 +22,12 @@ from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import write_exchange, write_login, write_overview, write_problem
 from wsdgateway.admin.resources import TEXT, BoundedRequest, Folder, Made, Make, Said
 from wsdgateway.admin.stream import Stream
-from wsdgateway.bridge.quotas import client_of
+from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.exchangelog.entry import describe
 from wsdgateway.exchangelog.log import MAX_MESSAGE
 from wsdgateway.exchangelog.masking import Masks
 from wsdgateway.http.messages import REASONS
-from wsdgateway.net.seldom import QUIET_SECONDS, Seldom
+from wsdgateway.net.transport.logthrottle import QUIET_SECONDS, LogThrottle
 
 MAX_EXCHANGES = 1000
 MAX_LINES = 10  # of wrong tokens in the log, a minute
@@ -79,7 +79,7 @@ class AdminSite(Site):
         self._overview = overview
         self.access = access
         self.room = Room(reactor, limits, overview.seconds)
-        self._seldom = Seldom()
+        self._throttle = LogThrottle()
         self._lines = Burst(MAX_LINES, QUIET_SECONDS / MAX_LINES)
         self._stream = Stream(reactor, overview.log, instance, self._may_go_on)
         self._missing = self._problem(404, "Nothing is at this address; the overview is at /.")
@@ -145,7 +145,7 @@ class AdminSite(Site):
     def _note(self, request: Any, denied: Denied) -> None:
         """Say that a token was wrong: once a minute for each client, and so often for all together."""
         client, now = _client(request) or LOCAL_SOCKET, self._overview.seconds()
-        if denied.wrong_token and self._lines.wait(now) == 0.0 and self._seldom.may_say(client_of(client), now):
+        if denied.wrong_token and self._lines.wait(now) == 0.0 and self._throttle.allows(client_of(client), now):
             self._lines.spend(now)
             self.logger.warn("[admin] {client}: a wrong token (said once a minute)", client=client)
         if denied.retry_after is not None:

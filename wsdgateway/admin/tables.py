@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from twisted.web.template import Tag, tags
 
-from wsdgateway.bridge.upstream import LISTENING
+from wsdgateway.bridge.events.upstream import LISTENING
 from wsdgateway.exchangelog.entry import duration, is_failed
 
 

@@ -8,7 +8,7 @@ from math import inf
 
 import attrs
 
-from wsdgateway.bridge.sharing import Read
+from wsdgateway.bridge.cache.coalescing import Read
 from wsdgateway.http.messages import Headers, charset_of
 from wsdgateway.scan.jobelements import JobElementsRequest
 from wsdgateway.scan.operations import Operation

@@ -3,10 +3,10 @@
 WS-Addressing 2004/08, section 3; WS-Scan, CreateScanJobRequest for DestinationToken.
 """
 
+from wsdgateway.bridge.cache.coalescing import is_usual
 from wsdgateway.bridge.decisions import Question, Refuse
+from wsdgateway.bridge.events.subscriptions import Subscriptions
 from wsdgateway.bridge.rewriting import contradiction, forwarded, names_gateway
-from wsdgateway.bridge.sharing import is_usual
-from wsdgateway.bridge.subscriptions import Subscriptions
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import token_of
 from wsdgateway.scan.operations import CREATE_SCAN_JOB

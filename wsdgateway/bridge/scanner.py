@@ -1,6 +1,6 @@
 """One bridged scanner: from a question to a decision, and from what came of that to the next one.
 
-The promises of the job table are kept here, with `jobtable` and `learning`. Nothing here waits: a `Forward` or a
+The promises of the job table are kept here, with `jobtable` and `observer`. Nothing here waits: a `Forward` or a
 `Join` goes out, and what came of it comes back through `learn`, `fail` or `joined`.
 """
 
@@ -9,7 +9,10 @@ from weakref import WeakSet
 
 import attrs
 
-from wsdgateway.bridge.answers import JobAnswers
+from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
+from wsdgateway.bridge.cache.answercache import AnswerCache, Lasting
+from wsdgateway.bridge.cache.coalescing import Subject
+from wsdgateway.bridge.cache.duplicates import Duplicates, is_success
 from wsdgateway.bridge.decisions import (
     MAX_ASKS,
     Answer,
@@ -23,17 +26,14 @@ from wsdgateway.bridge.decisions import (
     Refuse,
     Reply,
 )
-from wsdgateway.bridge.intake import Notification, Unread
-from wsdgateway.bridge.jobtable import JobTable
-from wsdgateway.bridge.kept import KeptAnswers, Lasting
-from wsdgateway.bridge.learning import Learning
-from wsdgateway.bridge.outcomes import Outcomes
+from wsdgateway.bridge.events.intake import Notification, Unread
+from wsdgateway.bridge.events.subscriptions import Subscriptions
+from wsdgateway.bridge.jobs.answers import JobAnswers
+from wsdgateway.bridge.jobs.jobtable import JobTable
+from wsdgateway.bridge.jobs.outcomes import Outcomes
 from wsdgateway.bridge.outgoing import Outgoing
-from wsdgateway.bridge.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
-from wsdgateway.bridge.resends import Resends, is_success
+from wsdgateway.bridge.replies import ReplyObserver
 from wsdgateway.bridge.rewriting import related
-from wsdgateway.bridge.sharing import Subject
-from wsdgateway.bridge.subscriptions import Subscriptions
 from wsdgateway.scan.jobelements import JOB_STATUS
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS
 from wsdgateway.scan.operations import JOB_STATUS as JOB_STATUS_EVENT
@@ -49,7 +49,7 @@ _OVERTAKEN = temporary_error(
 _NOT_FOUND_YET = temporary_error("The scanner's address is not known yet; ask again in a few seconds.")
 
 
-class BridgedScanner:
+class ScannerBridge:
     """What the gateway decides for one scanner. `new_id` makes message ids, `urn:uuid:…`.
 
     `device` is the scan service's address, None until it is known. `subscriptions` are the clients'; `off_panel` names
@@ -68,9 +68,9 @@ class BridgedScanner:
         self._new_id = new_id
         self._quotas = quotas or no_quotas()
         self._answers = JobAnswers(self.table)
-        self._kept = KeptAnswers(self.table, Lasting(elements, max_age, poll_interval), enabled=cache)
+        self._kept = AnswerCache(self.table, Lasting(elements, max_age, poll_interval), enabled=cache)
         self._outcomes = Outcomes(poll_interval)
-        self._resends = Resends()
+        self._duplicates = Duplicates()
         self._seen = Seen()
         # The request under way for each job's status, which everybody waits for. One whose reply may be meant for its
         # client alone (`sharing.is_usual`) could hang where others do not: only requests of that kind wait for it.
@@ -79,7 +79,7 @@ class BridgedScanner:
         # Questions that wait for a request from before an event that could not be read: it will not do for them.
         self._late: WeakSet[Question] = WeakSet()
         self._outgoing = Outgoing(name, authorities, self.subscriptions, self.off_panel)
-        self._learning = Learning(name, self._outgoing, table=self.table, answers=self._answers, kept=self._kept,
+        self._observer = ReplyObserver(name, self._outgoing, table=self.table, answers=self._answers, kept=self._kept,
                                   outcomes=self._outcomes, quotas=self._quotas)
 
     @property
@@ -94,11 +94,11 @@ class BridgedScanner:
     @property
     def suspects_reboot(self) -> bool:
         """Whether the device forgot an active job or used a JobId again; whoever acts on that clears it."""
-        return self._learning.suspects_reboot
+        return self._observer.suspects_reboot
 
     @suspects_reboot.setter
     def suspects_reboot(self, suspects: bool) -> None:
-        self._learning.suspects_reboot = suspects
+        self._observer.suspects_reboot = suspects
 
     def adjust(self, *, max_age: float, poll_interval: float, history: int, max_subscriptions: int,
                elements: float = 300.0, cache: bool = True) -> None:
@@ -108,7 +108,7 @@ class BridgedScanner:
         self._outcomes.lasting = poll_interval
         self.subscriptions.limit = max_subscriptions
 
-    def take_over(self, former: "BridgedScanner", device: str | None) -> None:
+    def take_over(self, former: "ScannerBridge", device: str | None) -> None:
         """Begin with the jobs of another one. `device` is where the scanner is, if that is known.
 
         At another address it may be another scanner, with other jobs under the same JobIds: then it is asked.
@@ -116,7 +116,7 @@ class BridgedScanner:
         self.device = device
         self.table = self._kept.table = former.table
         self._answers = JobAnswers(self.table)
-        self._learning.take_over(self.table, self._answers)
+        self._observer.take_over(self.table, self._answers)
         if device != former.device:
             self.rebooted()
 
@@ -128,7 +128,7 @@ class BridgedScanner:
         if wanted is not None and wanted.wanted is not None:
             return self._read_job(question, now)
         if question.operation is CREATE_SCAN_JOB:
-            earlier = self._resends.earlier(question, now)
+            earlier = self._duplicates.earlier(question, now)
             if isinstance(earlier, Forward):
                 return Join(earlier)
             if earlier is not None:
@@ -166,7 +166,7 @@ class BridgedScanner:
         if running is None and not is_alike:
             running = self._reading_apart.get(wanted.job_id)
         if running is not None and self._answers.will_do(running.question.wanted, wanted):
-            sent = self._learning.sent_at(running)
+            sent = self._observer.sent_at(running)
             if sent is not None and self.table.unread_since(wanted.job_id, sent.moment):
                 self._late.add(question)
             return Join(running)
@@ -185,8 +185,8 @@ class BridgedScanner:
         if forward.shared:
             self._kept.asked(forward)
         if question.operation is CREATE_SCAN_JOB:
-            self._resends.started(forward)
-            self._learning.creating(forward)
+            self._duplicates.started(forward)
+            self._observer.creating(forward)
         wanted = question.wanted
         if wanted is not None and wanted.wanted and JOB_STATUS in wanted.wanted:
             reading = self._reading if self._outgoing.may_share(question) else self._reading_apart
@@ -199,7 +199,7 @@ class BridgedScanner:
 
     def sent(self, forward: Forward, now: float) -> None:
         """The request is going to the device now, or again on another connection."""
-        self._learning.sent(forward, now)
+        self._observer.sent(forward, now)
 
     def joined(self, question: Question, forward: Forward, outcome: Outcome, now: float) -> Decision:
         """The request that this client waited for has ended."""
@@ -213,7 +213,7 @@ class BridgedScanner:
         is_alike = self._outgoing.is_alike(question)
         if is_alike and self._outcomes.is_kept(question.wanted.job_id, outcome):
             return self._share(question, outcome)
-        sent = self._learning.sent_at(forward)
+        sent = self._observer.sent_at(forward)
         # A refusal that is not shared was no answer that came too late, so it does not count among this client's asks.
         is_late = is_alike or (isinstance(outcome, Reply) and is_success(outcome))
         asks = forward.asks if is_late else 0
@@ -242,9 +242,9 @@ class BridgedScanner:
     def learn(self, forward: Forward, reply: Reply, now: float) -> Decision:
         """The device answered: learn from it, and say what the client gets."""
         self._read_no_more(forward)
-        current = self._learning.answered(forward, self._learning.ended(forward, now), reply)
+        current = self._observer.answered(forward, self._observer.ended(forward, now), reply)
         if forward.question.operation is CREATE_SCAN_JOB:
-            self._resends.ended(forward, reply, now)
+            self._duplicates.ended(forward, reply, now)
         if current:
             return Pass(reply)
         wanted = forward.question.wanted
@@ -261,9 +261,9 @@ class BridgedScanner:
     def fail(self, forward: Forward, failure: Failure, now: float) -> Decision:
         """The device gave no usable answer."""
         self._read_no_more(forward)
-        self._learning.failed(forward, self._learning.ended(forward, now), failure)
+        self._observer.failed(forward, self._observer.ended(forward, now), failure)
         if forward.question.operation is CREATE_SCAN_JOB:
-            self._resends.ended(forward, None, now)
+            self._duplicates.ended(forward, None, now)
         return Refuse(failure.fault)
 
     def _read_no_more(self, forward: Forward) -> None:
@@ -310,15 +310,15 @@ class BridgedScanner:
 
     def image_refused(self, question: Question, reply: Reply) -> None:
         """The device gave no image of this job, most often for there are no more."""
-        self._learning.image_refused(question, reply)
+        self._observer.image_refused(question, reply)
 
     def image_ended(self, question: Question, now: float, *, whole: bool) -> None:
         """An image of this job went by, or broke off."""
-        self._learning.image_ended(question, now, whole=whole)
+        self._observer.image_ended(question, now, whole=whole)
 
     def rebooted(self) -> None:
         """The device started again, or may have."""
-        self._learning.rebooted()
+        self._observer.rebooted()
 
     def was_away(self) -> None:
         """The device was out of reach, or has moved: what is known from before is asked for before it is shown.

@@ -11,13 +11,13 @@ from rich.text import Text
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from wsdgateway.bridge.adoption import name_for
+from wsdgateway.bridge.discovery.adoption import name_for
 from wsdgateway.cli.printing import printable
 from wsdgateway.config.checks import device_uuid, hosts
 from wsdgateway.config.wrong import Wrong
-from wsdgateway.net.interfaces import read_interfaces
-from wsdgateway.net.pinning import Pins
-from wsdgateway.net.surveying import Surveyed, survey
+from wsdgateway.net.discovery.survey import Surveyed, survey
+from wsdgateway.net.scanners.pins import Pins
+from wsdgateway.net.transport.interfaces import read_interfaces
 
 MAX_SHOWN = 200
 _NOTIFIES = {True: "yes", False: "no", None: "not known"}

@@ -14,10 +14,10 @@ from wsdgateway.cli.adminclient import DEFAULT, TOKEN_VARIABLE, AdminError
 from wsdgateway.cli.arguments import between, server_endpoint
 from wsdgateway.cli.capture import ExportError, export
 from wsdgateway.cli.discover import DiscoverError, discover
-from wsdgateway.cli.outcomes import INTERRUPTED, ScanError
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.replay import ReplayError, replay
-from wsdgateway.cli.scanoptions import add_scan, run_scan
+from wsdgateway.cli.scan.command import add_scan, run_scan
+from wsdgateway.cli.scan.outcomes import INTERRUPTED, ScanError
 from wsdgateway.cli.status import status
 from wsdgateway.cli.tail import Wanted, tail
 from wsdgateway.config.endpoints import Listening, identity_files
@@ -60,17 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     tailing.add_argument("--json", action="store_true", help="as the exchange log has them, a JSON object a line")
     tailing.add_argument("--last", type=between(int, 0, KEPT, "number"), default=10, metavar="N",
                          help=f"begin with the last N exchanges; default: 10, at most {KEPT}")
-    finding = commands.add_parser("discover", help="list the scanners that can be found")
-    finding.add_argument("--interface", metavar="NAME", action="append",
+    discovery_service = commands.add_parser("discover", help="list the scanners that can be found")
+    discovery_service.add_argument("--interface", metavar="NAME", action="append",
                          help="search there; again for more. Default: everywhere but on loopback")
-    finding.add_argument("--address", metavar="ADDRESS", action="append", default=[],
+    discovery_service.add_argument("--address", metavar="ADDRESS", action="append", default=[],
                          help="ask a host, or a URL, by directed Probe: for scanners that ignore multicast")
-    finding.add_argument("--seconds", type=between(float, 0.1, 600, "number of seconds"), default=5.0,
+    discovery_service.add_argument("--seconds", type=between(float, 0.1, 600, "number of seconds"), default=5.0,
                          help="how long; default: 5")
-    finding.add_argument("--pin", action="store_true",
+    discovery_service.add_argument("--pin", action="store_true",
                          help="ask scanners with TLS whatever key they have, and print its pin for the configuration: "
                               "compare it with what the scanner's panel or its own page says")
-    finding.add_argument("--toml", action="store_true", help="print the sections for the configuration")
+    discovery_service.add_argument("--toml", action="store_true", help="print the sections for the configuration")
     player = commands.add_parser("replay", help="serve a captured scanner as a virtual device")
     player.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
     player.add_argument("--scanner", metavar="NAME", help="which one, if there are captures of several")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
-from wsdgateway.bridge.adoption import Exclusion, read_exclusion
+from wsdgateway.bridge.discovery.adoption import Exclusion, read_exclusion
 from wsdgateway.config.endpoints import MAX_PORT, BadEndpoint, is_ssl, problem_of, read_ssl
 from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.discovery.identity import identity_of, is_uuid

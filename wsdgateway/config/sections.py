@@ -13,8 +13,8 @@ from typing import Any
 
 import attrs
 
-from wsdgateway.bridge.adoption import Exclusion
-from wsdgateway.bridge.permission import Rule
+from wsdgateway.bridge.access.permission import Rule
+from wsdgateway.bridge.discovery.adoption import Exclusion
 from wsdgateway.config import checks
 from wsdgateway.config.numbers import rate, seconds, whole
 

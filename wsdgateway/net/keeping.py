@@ -4,9 +4,9 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from wsdgateway.bridge.adoption import Adopted
-from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
 
 
 class Listed(Protocol):

@@ -6,8 +6,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from wsdgateway.net.listening import Listener
-from wsdgateway.net.routes import url_of
+from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.localaddress import url_of
 from wsdgateway.replay.recording import Recording
 from wsdgateway.replay.web import Replay, paths
 from wsdgateway.simulator.service import QuietSite, new_id

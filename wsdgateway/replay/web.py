@@ -15,10 +15,10 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
-from wsdgateway.bridge.fanout import prepare
+from wsdgateway.bridge.events.fanout import prepare
 from wsdgateway.exchangelog.folder import CaptureError
 from wsdgateway.exchangelog.images import read_note
-from wsdgateway.net.running import Running
+from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.replay.recording import Event, Recording, asked_for, operation_name
 from wsdgateway.replay.script import Played, Script
 from wsdgateway.replay.writing import answer_body, bare_image, renewed, to_listener
@@ -65,7 +65,7 @@ class Replay(Resource):
         self._new_id = new_id
         self._say = say
         self._later: set[Any] = set()
-        self._running = Running("while replaying")
+        self._running = Tasks("while replaying")
         self._waiting = list(self._script.without_anchor())
         self._due: dict[str, float] = {}
         refusals = [one for one in recording.exchanges if one.operation == SUBSCRIBE.name]

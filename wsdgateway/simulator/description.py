@@ -6,7 +6,7 @@ DefaultScanTicket.
 
 from collections.abc import Iterable, Sequence
 
-from wsdgateway.bridge.presence import located
+from wsdgateway.bridge.discovery.presence import located
 from wsdgateway.discovery.messages import TargetService
 from wsdgateway.scan.scannerconfiguration import ADF_DUPLEX
 from wsdgateway.simulator.conditions import COMPONENT, Condition

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from wsdgateway.bridge.presence import asked_for
+from wsdgateway.bridge.discovery.presence import asked_for
 from wsdgateway.discovery.messages import Sequence, TargetService, message_in
 from wsdgateway.discovery.writing import write_matches
-from wsdgateway.net.discovery import Discovery
-from wsdgateway.net.multicast import Link
-from wsdgateway.net.routes import OpenPort, local_base, url_of
-from wsdgateway.net.targets import Targets, Voice
+from wsdgateway.net.discovery.links import Discovery
+from wsdgateway.net.discovery.multicast import Link
+from wsdgateway.net.discovery.targetservices import TargetServices, Voice
+from wsdgateway.net.transport.localaddress import OpenPort, local_base, url_of
 from wsdgateway.simulator.description import device_path, target_service
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.envelope import Envelope
@@ -33,7 +33,7 @@ class VirtualTarget:
         self._instance_id = int(wall())
         self._numbers = count(1)
         self.metadata_version = settings.metadata_version
-        self._targets: Targets | None = None
+        self._targets: TargetServices | None = None
 
     @property
     def service(self) -> TargetService | None:
@@ -59,7 +59,7 @@ class VirtualTarget:
 
     def discovery(self, reactor: Any) -> Discovery:
         """Its part in multicast discovery, as a service."""
-        self._targets = Targets(
+        self._targets = TargetServices(
             reactor, Voice(self._new_id, self._sequence, random.random, RATE), seconds=reactor.seconds,
             answer_rate=RATE, base_on=self._base_on, proxy=None, dropped=lambda why: None)
         self._targets.add("scanner", self)

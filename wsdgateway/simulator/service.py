@@ -17,8 +17,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from wsdgateway.net.listening import RETRY_SECONDS
-from wsdgateway.net.routes import OpenPort, url_of
+from wsdgateway.net.transport.listener import RETRY_SECONDS
+from wsdgateway.net.transport.localaddress import OpenPort, url_of
 from wsdgateway.simulator.control import Control
 from wsdgateway.simulator.description import SCAN_PATH
 from wsdgateway.simulator.device import VirtualDevice

@@ -16,9 +16,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsdgateway.bridge.adoption import Adopted
-from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.recovery import Recovery, TakeUp
 from wsdgateway.storage.sqlite import SqliteStore, open_file, read_finished, read_only

@@ -7,9 +7,9 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.defer import succeed as done
 from zope.interface import implementer
 
-from wsdgateway.bridge.adoption import Adopted
-from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.storage.store import Content, FinishedJob, IStore
 
 _NOTHING = Content()

@@ -8,7 +8,7 @@ from collections.abc import Container
 
 import attrs
 
-from wsdgateway.bridge.holding import Held
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.storage.store import Content
 
 LEFT = "left "  # begins the identifier of what was held at a scanner for nobody who is there any more

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.sinks import Sink
-from wsdgateway.bridge.subscriptions import Subscription, Token
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.subscriptions import Subscription, Token
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference

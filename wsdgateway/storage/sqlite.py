@@ -15,9 +15,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsdgateway.bridge.adoption import Adopted
-from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.storage.problems import LOGICAL, unusable
 from wsdgateway.storage.rows import (
     Statement,

@@ -8,9 +8,9 @@ import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from wsdgateway.bridge.adoption import Adopted
-from wsdgateway.bridge.holding import Held
-from wsdgateway.bridge.subscriptions import Subscription
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.scan.jobstatus import JobStatus
 
 

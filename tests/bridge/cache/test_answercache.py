@@ -1,0 +1,551 @@
+"""What many clients are told alike: which requests and answers, how long it holds, and what ends it."""
+
+import itertools
+
+import pytest
+
+from tests.messages import (
+    SCAN,
+    announcement,
+    create_scan_job,
+    created_job,
+    end_event,
+    envelope,
+    fault,
+    get_job_elements,
+    get_scanner_elements,
+    job_request,
+    listing,
+    scanner_elements,
+    status_event,
+    status_response,
+)
+from wsdgateway.bridge.cache.answercache import MAX_ANSWER, MAX_KEPT
+from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
+from wsdgateway.bridge.events.intake import read_notification
+from wsdgateway.bridge.frontends.wsscan import Endpoint, route
+from wsdgateway.bridge.scanner import MAX_STATUS_ASKS, ScannerBridge
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import temporary_error
+from wsdgateway.soap.namespaces import WSCN
+
+FAILED = Failure(temporary_error("unplugged"))
+DESCRIPTION, STATUS = ("ScannerDescription",), ("ScannerStatus",)
+BOTH = ("ScannerConfiguration", "ScannerStatus")
+ACTIVE, HISTORY = ("GetActiveJobs", "ActiveJobs"), ("GetJobHistory", "JobHistory")
+STATUS_EVENTS = ("ScannerStatusSummaryEvent", "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent")
+SOAP_TYPE = b"application/soap+xml"
+
+
+class Bridge:
+    """A bridged scanner with a clock that is set by hand."""
+
+    def __init__(self, **more):
+        self.now = 100.0
+        ids = itertools.count()
+        self.scanner = ScannerBridge("front-desk", max_age=30.0, poll_interval=1.0, history=5,
+                                      new_id=lambda: f"urn:uuid:own-{next(ids)}", **more)
+        self.scanner.device = "http://device/scan"
+        self.scanner.listens(True)
+
+    def question(self, raw):
+        return route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway.test:5357")
+
+    def ask(self, raw, *, send=True):
+        decision = self.scanner.ask(self.question(raw), self.now)
+        if isinstance(decision, Forward) and send:
+            self.scanner.sent(decision, self.now)
+        return decision
+
+    def learn(self, forward, body, status=200, content_type=SOAP_TYPE):
+        decision = self.scanner.learn(forward, Reply(status, content_type, body), self.now)
+        if isinstance(decision, Forward):
+            self.scanner.sent(decision, self.now)
+        return decision
+
+    def tell(self, data):
+        assert self.scanner.notified(read_notification(data), self.now)
+
+    def keep(self, names=DESCRIPTION, note="1"):
+        """Let an answer be kept."""
+        forward = self.ask(get_scanner_elements(*names))
+        assert isinstance(self.learn(forward, scanner_elements(*names, note=note)), Pass)
+
+    def keep_list(self, which=ACTIVE, *jobs):
+        forward = self.ask(plain(which[0]))
+        assert isinstance(self.learn(forward, listing(*which, *jobs)), Pass)
+
+    def is_kept(self, raw):
+        """Whether this is answered; what goes out to the device is broken off."""
+        decision = self.ask(raw)
+        if isinstance(decision, Forward):
+            self.scanner.fail(decision, FAILED, self.now)
+        return isinstance(decision, Answer)
+
+
+def plain(operation, **more):
+    return envelope(f"{SCAN}/{operation}", f"<wscn:{operation}Request/>", **more)
+
+
+@pytest.fixture
+def bridge():
+    return Bridge()
+
+
+# Which requests are alike.
+
+@pytest.mark.parametrize("raw", [
+    get_scanner_elements("ScannerDescription"), get_scanner_elements("wscn:ScannerDescription"),
+    get_scanner_elements("ScannerDescription").replace(b"wscn:ScannerDescription", b"\n ScannerDescription "),
+    get_scanner_elements("ScannerDescription").replace(b"wscn", b"s"),
+    get_scanner_elements("ScannerDescription").replace(b"<wscn:Name>", b"<!-- why --><wscn:Name>")])
+def test_requests_for_the_same_are_alike(bridge, raw):
+    bridge.keep()
+    assert isinstance(bridge.ask(raw), Answer)
+
+
+@pytest.mark.parametrize("raw", [
+    get_scanner_elements("ScannerDescription", headers="<v:x xmlns:v='u:v'/>"),
+    get_scanner_elements("v:Thing", headers="<v:x xmlns:v='u:v'/>"), get_scanner_elements("wse:ScannerDescription"),
+    get_scanner_elements("ScannerDescription", "Unknown"), get_scanner_elements(),
+    get_scanner_elements("ScannerDescription", "ScannerDescription"),
+    envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>"),
+    envelope(f"{SCAN}/GetScannerElements", ""),
+    get_scanner_elements("ScannerDescription").replace(b"<wscn:Requested", b"<v:x xmlns:v='u:v'/><wscn:Requested"),
+    get_scanner_elements("ScannerDescription").replace(b"</wscn:Requested", b"<v:x xmlns:v='u:v'/></wscn:Requested"),
+    get_scanner_elements("ScannerDescription").replace(b"<wscn:Name>", b"<wscn:Name x='1'>"),
+    get_scanner_elements("ScannerDescription", headers="<v:x xmlns:v='u:v' soap:mustUnderstand='1'/>"),
+    get_scanner_elements("ScannerDescription").replace(WSCN.encode(), WSCN.replace("2006/08", "2006/01").encode()),
+    get_scanner_elements("ScannerDescription").replace(b"2006/08/wdp/scan/Get", b"2006/01/wdp/scan/Get"),
+    envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest><v:x xmlns:v='u:v'/></wscn:GetActiveJobsRequest>"),
+    plain("GetJobHistory", headers="<v:x xmlns:v='u:v' soap:mustUnderstand='1'/>")])
+def test_what_says_anything_else_goes_to_the_scanner_unchanged(bridge, raw):
+    bridge.keep()
+    bridge.keep_list()
+    forward = bridge.ask(raw)
+    assert isinstance(forward, Forward) and not forward.shared
+    assert isinstance(bridge.ask(raw), Forward)
+
+
+def test_other_names_are_another_question_and_another_order_is_none(bridge):
+    bridge.keep(BOTH)
+    assert bridge.is_kept(get_scanner_elements(*BOTH))
+    assert bridge.is_kept(get_scanner_elements(*reversed(BOTH)))
+    assert not bridge.is_kept(get_scanner_elements(BOTH[0]))
+
+
+# What is answered.
+
+def test_everybody_gets_the_scanners_own_words_with_ids_of_their_own(bridge):
+    body = scanner_elements(*DESCRIPTION, note="<wscn:ScannerName>Büro</wscn:ScannerName>")
+    forward = bridge.ask(get_scanner_elements(*DESCRIPTION))
+    bridge.learn(forward, body, content_type=b"application/soap+xml; charset=UTF-8")
+    answers = [bridge.ask(get_scanner_elements(*DESCRIPTION, message_id=f"urn:uuid:{n}")) for n in range(3)]
+    assert [read(answer.body).relates_to for answer in answers] == [f"urn:uuid:{n}" for n in range(3)]
+    assert len({read(answer.body).message_id for answer in answers}) == 3
+    own = read(answers[0].body).message_id.encode()
+    assert answers[0].body == body.replace(b"urn:uuid:1<", b"urn:uuid:0<").replace(b"urn:uuid:device-1", own)
+    assert answers[0].content_type == b"application/soap+xml; charset=UTF-8"
+
+
+def test_a_client_without_a_message_id_gets_no_invented_one(bridge):
+    bridge.keep()
+    assert b"<wsa:RelatesTo></wsa:RelatesTo>" in bridge.ask(get_scanner_elements(*DESCRIPTION, message_id=None)).body
+
+
+@pytest.mark.parametrize(("body", "status", "content_type"), [
+    (scanner_elements(*DESCRIPTION), 500, SOAP_TYPE), (scanner_elements(*DESCRIPTION), 200, b"text/xml"),
+    (scanner_elements(*DESCRIPTION, valid="false"), 200, SOAP_TYPE),
+    (scanner_elements(*DESCRIPTION, valid="0"), 200, SOAP_TYPE),
+    (scanner_elements(), 200, SOAP_TYPE), (scanner_elements("ScannerStatus"), 200, SOAP_TYPE),
+    (fault("wscn:ServerErrorTemporaryError", code="Receiver"), 500, SOAP_TYPE),
+    (fault("wscn:ServerErrorTemporaryError"), 200, SOAP_TYPE), (b"", 503, b"text/plain"), (b"<html>", 200, SOAP_TYPE),
+    (scanner_elements(*DESCRIPTION, note="x" * MAX_ANSWER), 200, SOAP_TYPE),
+    (scanner_elements(*DESCRIPTION).replace(b"/GetScannerElementsResponse<", b"/Other<"), 200, SOAP_TYPE)])
+def test_what_is_no_whole_answer_is_passed_on_shared_and_not_kept(bridge, body, status, content_type):
+    raw = get_scanner_elements(*DESCRIPTION)
+    forward, waiting = bridge.ask(raw), bridge.ask(raw)
+    reply = Reply(status, content_type, body)
+    assert bridge.scanner.learn(forward, reply, bridge.now).reply is reply
+    shared = bridge.scanner.joined(bridge.question(raw), waiting.forward, reply, bridge.now)
+    assert isinstance(shared, Pass | Answer)
+    assert not bridge.is_kept(raw)
+
+
+def test_the_action_of_an_answer_may_be_that_of_the_request(bridge):
+    forward = bridge.ask(get_scanner_elements(*DESCRIPTION))
+    bridge.learn(forward, scanner_elements(*DESCRIPTION).replace(b"ElementsResponse</wsa:", b"Elements</wsa:"))
+    assert bridge.is_kept(get_scanner_elements(*DESCRIPTION))
+
+
+def test_a_failure_is_shared_and_not_kept(bridge):
+    raw = get_scanner_elements(*DESCRIPTION)
+    forward, waiting = bridge.ask(raw), bridge.ask(raw)
+    assert isinstance(bridge.scanner.fail(forward, FAILED, bridge.now), Refuse)
+    assert bridge.scanner.joined(bridge.question(raw), waiting.forward, FAILED, bridge.now).fault is FAILED.fault
+    assert isinstance(bridge.ask(raw), Forward)
+
+
+def test_what_is_kept_is_bounded(bridge):
+    names = ("ScannerDescription", "ScannerConfiguration", "DefaultScanTicket", "ScannerStatus")
+    questions = [some for size in range(1, 5) for some in itertools.combinations(names, size)]
+    assert len(questions) == MAX_KEPT - 1
+    bridge.keep(questions[0])
+    bridge.keep(questions[1])
+    assert bridge.is_kept(get_scanner_elements(*questions[0]))  # used again, so that the other one is the oldest
+    for question in questions[2:]:
+        bridge.keep(question)
+    bridge.keep_list(ACTIVE)
+    bridge.keep_list(HISTORY)
+    assert bridge.is_kept(get_scanner_elements(*questions[0]))
+    assert not bridge.is_kept(get_scanner_elements(*questions[1]))
+
+
+# How long it holds.
+
+@pytest.mark.parametrize(("names", "seconds"), [(DESCRIPTION, 300.0), (STATUS, 1.0), (BOTH, 1.0)])
+def test_an_answer_holds_for_its_time_from_when_it_was_asked(bridge, names, seconds):
+    forward = bridge.ask(get_scanner_elements(*names))
+    bridge.now += 0.5
+    bridge.learn(forward, scanner_elements(*names))
+    bridge.now += seconds - 0.6
+    assert bridge.is_kept(get_scanner_elements(*names))
+    bridge.now += 0.2
+    assert not bridge.is_kept(get_scanner_elements(*names))
+
+
+def test_a_status_holds_longer_where_the_scanner_announces_its_own(bridge):
+    bridge.tell(announcement(STATUS_EVENTS[0]))
+    bridge.keep(STATUS)
+    bridge.now += 29.0
+    assert bridge.is_kept(get_scanner_elements(*STATUS))
+    bridge.now += 1.0
+    assert not bridge.is_kept(get_scanner_elements(*STATUS))
+    bridge.scanner.listens(False)
+    bridge.keep(STATUS)
+    bridge.now += 1.0
+    assert not bridge.is_kept(get_scanner_elements(*STATUS))
+
+
+def test_after_a_reboot_a_scanner_has_to_announce_again(bridge):
+    bridge.tell(announcement(STATUS_EVENTS[0]))
+    bridge.scanner.rebooted()
+    bridge.keep(STATUS)
+    bridge.now += 2.0
+    assert not bridge.is_kept(get_scanner_elements(*STATUS))
+
+
+@pytest.mark.parametrize(("raw", "body"), [
+    (get_scanner_elements(*DESCRIPTION), scanner_elements(*DESCRIPTION)),
+    (get_scanner_elements(*BOTH), scanner_elements(*BOTH)), (plain("GetActiveJobs"), listing(*ACTIVE)),
+    (plain("GetJobHistory"), listing(*HISTORY))])
+def test_after_an_outage_nothing_is_shown_before_the_scanner_has_been_asked(bridge, raw, body):
+    under_way = bridge.ask(raw)
+    bridge.scanner.was_away()
+    again = bridge.ask(raw)
+    assert isinstance(again, Forward)  # nor does anybody wait for what was asked before
+    assert isinstance(bridge.learn(under_way, body), Pass)
+    assert isinstance(bridge.ask(raw), Join)
+    assert isinstance(bridge.learn(again, body), Pass)
+    assert isinstance(bridge.ask(raw), Answer)
+    bridge.scanner.was_away()
+    assert isinstance(bridge.ask(raw, send=False), Forward)
+
+
+def moved(bridge):
+    """Another section of the same name, with another address."""
+    former = bridge.scanner
+    bridge.scanner = Bridge().scanner
+    bridge.scanner._kept._kept.update(former._kept._kept)
+    bridge.scanner.take_over(former, "http://elsewhere/scan")
+
+
+ELEMENTS_CHANGED = announcement("ScannerElementsChangeEvent")
+
+
+@pytest.mark.parametrize("happens", [
+    lambda bridge: bridge.tell(ELEMENTS_CHANGED), lambda bridge: bridge.scanner.rebooted(), moved,
+    lambda bridge: (bridge.scanner.listens(False), bridge.scanner.listens(True))])
+@pytest.mark.parametrize("names", [DESCRIPTION, BOTH])
+def test_what_may_have_changed_is_asked_for(bridge, happens, names):
+    bridge.keep(names)
+    assert bridge.is_kept(get_scanner_elements(*names))
+    happens(bridge)
+    assert not bridge.is_kept(get_scanner_elements(*names))
+
+
+@pytest.mark.parametrize("event", STATUS_EVENTS)
+def test_an_event_of_the_status_ends_what_is_kept_of_it_and_nothing_else(bridge, event):
+    for names in (DESCRIPTION, STATUS, BOTH):
+        bridge.keep(names)
+    bridge.tell(announcement(event))
+    assert [bridge.is_kept(get_scanner_elements(*names)) for names in (DESCRIPTION, STATUS, BOTH)] == [
+        True, False, False]
+
+
+@pytest.mark.parametrize("raw", [create_scan_job(), job_request("RetrieveImage"), job_request("CancelJob")])
+@pytest.mark.parametrize("end", ["answered", "failed", "an image"])
+def test_the_status_is_asked_for_while_a_job_goes_on_and_right_after(bridge, raw, end):
+    bridge.keep(STATUS)
+    bridge.keep()
+    forward = bridge.ask(raw, send=False)
+    assert bridge.is_kept(get_scanner_elements(*STATUS))
+    bridge.scanner.sent(forward, bridge.now)
+    assert not bridge.is_kept(get_scanner_elements(*STATUS))
+    bridge.keep(STATUS, note="busy")
+    assert b"busy" in bridge.ask(get_scanner_elements(*STATUS)).body
+    if end == "answered":
+        bridge.learn(forward, created_job("1"))
+    elif end == "failed":
+        bridge.scanner.fail(forward, FAILED, bridge.now)
+    else:
+        bridge.scanner.image_ended(forward.question, 0.0, whole=False)
+    assert not bridge.is_kept(get_scanner_elements(*STATUS))
+    assert bridge.is_kept(get_scanner_elements(*DESCRIPTION))
+
+
+# Who waits for which request.
+
+def test_everybody_waits_for_one_request(bridge):
+    raw = get_scanner_elements(*STATUS, message_id="urn:uuid:mine")
+    forward = bridge.ask(get_scanner_elements(*STATUS), send=False)
+    early = bridge.ask(raw)
+    bridge.scanner.sent(forward, bridge.now)
+    late = bridge.ask(raw)
+    assert early.forward is late.forward is forward
+    reply = Reply(200, SOAP_TYPE, scanner_elements(*STATUS, note="<a/>"))
+    assert bridge.scanner.learn(forward, reply, bridge.now).reply is reply
+    answer = bridge.scanner.joined(bridge.question(raw), forward, reply, bridge.now)
+    assert read(answer.body).relates_to == "urn:uuid:mine"
+    assert b"<a/>" in answer.body
+
+
+@pytest.mark.parametrize("doubt", [lambda bridge: bridge.tell(announcement(STATUS_EVENTS[1])),
+                                   lambda bridge: bridge.ask(job_request("CancelJob"))])
+def test_nobody_waits_for_a_request_from_before_the_change(bridge, doubt):
+    first = bridge.ask(get_scanner_elements(*STATUS))
+    doubt(bridge)
+    second = bridge.ask(get_scanner_elements(*STATUS))
+    assert isinstance(second, Forward)
+    bridge.learn(first, scanner_elements(*STATUS, note="old"))
+    assert bridge.ask(get_scanner_elements(*STATUS)).forward is second
+    bridge.learn(second, scanner_elements(*STATUS, note="new"))
+    assert b"new" in bridge.ask(get_scanner_elements(*STATUS)).body
+
+
+def test_who_asked_before_a_job_went_out_gets_the_answer_and_nobody_else(bridge):
+    raw = get_scanner_elements(*STATUS)
+    forward, waiting = bridge.ask(raw), bridge.ask(raw)
+    bridge.ask(create_scan_job())
+    reply = Reply(200, SOAP_TYPE, scanner_elements(*STATUS))
+    assert isinstance(bridge.scanner.learn(forward, reply, bridge.now), Pass)
+    assert isinstance(bridge.scanner.joined(bridge.question(raw), waiting.forward, reply, bridge.now), Answer)
+    assert not bridge.is_kept(raw)
+
+
+def test_nobody_is_shown_an_answer_from_before_one_that_was_shown(bridge):
+    slow, waiting = bridge.ask(get_scanner_elements(*STATUS)), bridge.ask(get_scanner_elements(*STATUS))
+    bridge.ask(create_scan_job())
+    bridge.keep(STATUS, note="new")
+    reply = Reply(200, SOAP_TYPE, scanner_elements(*STATUS, note="old"))
+    assert b"new" in bridge.scanner.learn(slow, reply, bridge.now).body
+    question = bridge.question(get_scanner_elements(*STATUS))
+    assert b"new" in bridge.scanner.joined(question, waiting.forward, reply, bridge.now).body
+
+
+@pytest.mark.parametrize("announce", [lambda bridge: bridge.tell(announcement(STATUS_EVENTS[2])),
+                                      lambda bridge: bridge.tell(ELEMENTS_CHANGED),
+                                      lambda bridge: bridge.scanner.rebooted()])
+def test_an_answer_from_before_an_event_is_asked_for_again(bridge, announce):
+    raw = get_scanner_elements(*BOTH)
+    forward, waiting = bridge.ask(raw), bridge.ask(raw)
+    announce(bridge)
+    reply = Reply(200, SOAP_TYPE, scanner_elements(*BOTH, note="old"))
+    again = bridge.scanner.learn(forward, reply, bridge.now)
+    assert isinstance(again, Forward) and again.asks == 2
+    bridge.scanner.sent(again, bridge.now)
+    still = bridge.scanner.joined(bridge.question(raw), waiting.forward, reply, bridge.now)
+    assert still.forward is again
+    assert isinstance(bridge.learn(again, scanner_elements(*BOTH, note="new")), Pass)
+    assert b"new" in bridge.ask(raw).body
+
+
+def test_a_fault_says_nothing_that_could_be_outdated(bridge):
+    forward = bridge.ask(get_scanner_elements(*STATUS))
+    bridge.tell(announcement(STATUS_EVENTS[1]))
+    assert isinstance(bridge.learn(forward, fault("wscn:ServerErrorTemporaryError"), 500), Pass)
+
+
+def outdated(bridge, raw, times, note=""):
+    """Ask, with an event during each of so many asks; the last decision, and the request whose answer led to it."""
+    decision = bridge.ask(raw)
+    for number in range(times):
+        assert isinstance(decision, Forward)
+        last = decision
+        bridge.tell(announcement(STATUS_EVENTS[0], message_id=f"urn:uuid:{note}{number}"))
+        decision = bridge.learn(decision, scanner_elements(*STATUS, note=note))
+    return decision, last
+
+
+def test_a_client_whose_answers_are_outdated_again_and_again_gets_the_last_as_it_came(bridge):
+    decision, _ = outdated(bridge, get_scanner_elements(*STATUS), MAX_STATUS_ASKS, note="late")
+    assert isinstance(decision, Pass) and decision.reply.body == scanner_elements(*STATUS, note="late")
+
+
+def test_an_outdated_answer_is_not_kept(bridge):
+    outdated(bridge, get_scanner_elements(*STATUS), MAX_STATUS_ASKS)
+    assert not bridge.is_kept(get_scanner_elements(*STATUS))
+
+
+def test_an_outdated_answer_is_not_shared(bridge):
+    raw = get_scanner_elements(*STATUS)
+    _, last = outdated(bridge, raw, MAX_STATUS_ASKS, note="late")
+    outcome = Reply(200, SOAP_TYPE, scanner_elements(*STATUS, note="late"))
+    first, second = (bridge.scanner.joined(bridge.question(raw), last, outcome, bridge.now) for _ in range(2))
+    assert isinstance(first, Forward) and isinstance(second, Join) and second.forward is first
+    bridge.scanner.sent(first, bridge.now)
+    answer = scanner_elements(*STATUS, note="new")
+    assert isinstance(bridge.learn(first, answer), Pass)
+    shared = bridge.scanner.joined(bridge.question(raw), first, Reply(200, SOAP_TYPE, answer), bridge.now)
+    assert b"new" in shared.body
+
+
+def test_each_client_that_waited_is_answered_however_often_the_scanner_announces(bridge):
+    raw = get_scanner_elements(*STATUS)
+    _, last = outdated(bridge, raw, MAX_STATUS_ASKS)
+    outcome = Reply(200, SOAP_TYPE, scanner_elements(*STATUS))
+    for number in range(MAX_ASKS + 1):
+        last = bridge.scanner.joined(bridge.question(raw), last, outcome, bridge.now)
+        assert isinstance(last, Forward)
+        bridge.scanner.sent(last, bridge.now)
+        bridge.tell(announcement(STATUS_EVENTS[0], message_id=f"urn:uuid:again-{number}"))
+        assert isinstance(bridge.scanner.learn(last, outcome, bridge.now), Pass)
+
+
+def test_a_kept_answer_goes_before_an_outdated_one(bridge):
+    raw = get_scanner_elements(*STATUS)
+    slow, _ = outdated(bridge, raw, MAX_STATUS_ASKS - 1)
+    bridge.scanner.sent(slow, bridge.now)
+    bridge.tell(announcement(STATUS_EVENTS[0], message_id="urn:uuid:last"))
+    bridge.learn(bridge.ask(raw), scanner_elements(*STATUS, note="new"))
+    decision = bridge.learn(slow, scanner_elements(*STATUS, note="late"))
+    assert isinstance(decision, Answer) and b"new" in decision.body
+
+
+def test_what_was_asked_for_before_an_outdated_answer_was_shown_is_asked_for_again(bridge):
+    """The outdated answer may tell of a change that nobody has announced."""
+    raw = get_scanner_elements(*STATUS)
+    slow, _ = outdated(bridge, raw, MAX_STATUS_ASKS - 1)
+    bridge.scanner.sent(slow, bridge.now)
+    bridge.tell(announcement(STATUS_EVENTS[0], message_id="urn:uuid:last"))
+    other = bridge.ask(raw)
+    assert isinstance(other, Forward)
+    assert isinstance(bridge.learn(slow, scanner_elements(*STATUS, note="as it came")), Pass)
+    assert isinstance(bridge.learn(other, scanner_elements(*STATUS, note="from before")), Forward)
+    assert not bridge.is_kept(raw)
+
+
+# Lists of jobs.
+
+@pytest.mark.parametrize("which", [ACTIVE, HISTORY])
+def test_a_list_is_kept_while_nothing_is_heard(bridge, which):
+    bridge.keep_list(which)
+    bridge.now += 0.9
+    assert bridge.is_kept(plain(which[0]))
+    bridge.now += 0.2
+    assert not bridge.is_kept(plain(which[0]))
+
+
+def test_a_list_holds_longer_where_jobs_are_announced(bridge):
+    bridge.tell(status_event("1", "Processing", 1))
+    bridge.keep_list(ACTIVE, ("1", "Processing", 1))
+    bridge.now += 29.0
+    assert bridge.is_kept(plain("GetActiveJobs"))
+    bridge.now += 1.1
+    assert not bridge.is_kept(plain("GetActiveJobs"))
+
+
+def canceled(bridge):
+    bridge.learn(bridge.ask(job_request("CancelJob", "1")), job_request("CancelJobResponse", "1"))
+
+
+@pytest.mark.parametrize(("happens", "holds"), [
+    (lambda bridge: bridge.tell(status_event("1", "Processing", 2)), False),
+    (lambda bridge: bridge.tell(status_event("1", "Processing", 1, message_id="urn:uuid:again")), True),
+    (lambda bridge: bridge.tell(end_event("1", "Completed", 1)), False),
+    (lambda bridge: bridge.tell(status_event("2", "Pending", 0)), False),
+    (lambda bridge: bridge.learn(bridge.ask(create_scan_job()), created_job("2")), False),
+    (lambda bridge: bridge.learn(bridge.ask(create_scan_job()), fault("wscn:ServerErrorNotAcceptingJobs"), 500), True),
+    (canceled, False), (lambda bridge: bridge.scanner.rebooted(), False),
+    (lambda bridge: bridge.learn(bridge.ask(get_job_elements("3")), status_response("3", "Held")), False),
+    (lambda bridge: bridge.tell(announcement(STATUS_EVENTS[0])), True),
+    (lambda bridge: bridge.tell(ELEMENTS_CHANGED), True)])
+def test_a_list_holds_until_a_job_is_another(bridge, happens, holds):
+    bridge.tell(status_event("1", "Processing", 1, message_id="urn:uuid:before"))
+    bridge.keep_list(ACTIVE, ("1", "Processing", 1))
+    assert bridge.is_kept(plain("GetActiveJobs"))
+    happens(bridge)
+    assert bridge.is_kept(plain("GetActiveJobs")) is holds
+
+
+def test_a_list_that_tells_the_table_something_new_is_kept_all_the_same(bridge):
+    bridge.keep_list(HISTORY)
+    bridge.keep_list(ACTIVE, ("7", "Processing", 1), ("8", "Pending", 0))
+    assert bridge.is_kept(plain("GetActiveJobs"))
+    assert not bridge.is_kept(plain("GetJobHistory"))  # it was there before
+
+
+@pytest.mark.parametrize(("which", "event"), [
+    (ACTIVE, status_event("5", "Pending", 0)), (HISTORY, end_event("5", "Completed", 1))])
+def test_a_list_from_before_a_job_was_announced_is_asked_for_again(bridge, which, event):
+    raw = plain(which[0])
+    forward, waiting = bridge.ask(raw), bridge.ask(raw)
+    bridge.tell(event)
+    assert isinstance(bridge.ask(raw), Forward)
+    reply = Reply(200, SOAP_TYPE, listing(*which))
+    decision = bridge.scanner.learn(forward, reply, bridge.now)
+    assert isinstance(decision, Join)  # for the request of whoever came later
+    assert bridge.scanner.joined(bridge.question(raw), waiting.forward, reply, bridge.now).forward is decision.forward
+
+
+def test_an_answer_from_between_two_changes_is_shown_and_not_kept(bridge):
+    forward = bridge.ask(plain("GetActiveJobs"))
+    bridge.tell(status_event("5", "Pending", 0))
+    assert isinstance(bridge.learn(forward, listing(*ACTIVE, ("5", "Pending", 0))), Pass)
+    assert not bridge.is_kept(plain("GetActiveJobs"))
+
+
+def test_a_list_from_before_a_reboot_is_nobodys(bridge):
+    forward = bridge.ask(plain("GetActiveJobs"))
+    bridge.scanner.rebooted()
+    assert isinstance(bridge.learn(forward, listing(*ACTIVE)), Forward)
+
+
+# Switched off.
+
+def test_switched_off_everybody_asks_the_scanner_and_nothing_is_kept():
+    bridge = Bridge(cache=False)
+    for raw, body in ((get_scanner_elements(*STATUS), scanner_elements(*STATUS)),
+                      (plain("GetActiveJobs"), listing(*ACTIVE))):
+        first, second = bridge.ask(raw), bridge.ask(raw)
+        assert isinstance(first, Forward) and isinstance(second, Forward)
+        assert not first.shared
+        assert isinstance(bridge.learn(first, body), Pass)
+        assert isinstance(bridge.ask(raw), Forward)
+
+
+def test_it_can_be_switched_while_it_runs(bridge):
+    def adjust(**more):
+        bridge.scanner.adjust(max_age=30.0, poll_interval=5.0, history=5, max_subscriptions=9, **more)
+
+    bridge.keep()
+    adjust(cache=False)
+    assert not bridge.is_kept(get_scanner_elements(*DESCRIPTION))
+    adjust(elements=4.0)
+    bridge.keep()
+    bridge.keep(STATUS)
+    bridge.now += 3.9
+    assert bridge.is_kept(get_scanner_elements(*DESCRIPTION))
+    bridge.now += 0.2
+    assert not bridge.is_kept(get_scanner_elements(*DESCRIPTION))
+    assert not bridge.is_kept(get_scanner_elements(*STATUS))

@@ -1,0 +1,206 @@
+"""Events that wait: their order, their bounds, and what is left out first."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.messages import SCAN, end_event, envelope, status_event
+from wsdgateway.bridge.events.backlog import MAX_BYTES, MAX_EVENTS, MAX_LAG, Backlog, EventQueue
+from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, QueuedEvent, Retry
+from wsdgateway.bridge.events.fanout import Event, prepare
+from wsdgateway.bridge.events.intake import read_notification
+
+
+def state(job, name=b""):
+    return Event("JobStatusEvent", name, b"", job)
+
+
+def end(job):
+    return Event("JobEndStateEvent", b"", b"", job, ends=True)
+
+
+PLAIN, PRESSED = Event("ScannerElementsChangeEvent", b"", b""), Event("ScanAvailableEvent", b"", b"", ends=True)
+
+
+def letters(*events):
+    return [QueuedEvent(event, str(number)) for number, event in enumerate(events)]
+
+
+def filled(*events):
+    backlog = Backlog()
+    made = letters(*events)
+    for letter in made:
+        backlog.append(letter)
+    return backlog, made
+
+
+@pytest.mark.parametrize(("events", "order"), [
+    ([state("1"), state("1"), state("1")], [0, 1, 2]),  # the newest state goes last
+    ([end("1"), PLAIN, state("1"), state("1")], [2, 1, 3, 0]),
+    ([state("1"), state("2"), PLAIN, state("2"), end("3")], [1, 2, 0, 3, 4]),
+    ([state("1"), end("1"), PRESSED], [0, 1, 2]),  # the end is newer
+    ([end("1"), state("1"), state("2")], [1, 2, 0]),  # a JobId that is used again
+    ([PRESSED, PRESSED, PLAIN], [2, 0, 1])])
+def test_what_is_left_out_in_which_order(events, order):
+    backlog, made = filled(*events)
+    assert [made.index(backlog.drop()) for _ in events] == order
+    assert len(backlog) == 0
+
+
+def test_what_was_taken_and_comes_back_is_in_front_and_outdated_by_what_came_meanwhile():
+    backlog, (first, second) = filled(state("1"), PLAIN)
+    assert backlog.take() is first
+    newer = QueuedEvent(state("1"), "newer")
+    backlog.append(newer)
+    backlog.put_back(first)
+    assert backlog.is_outdated(first) and not backlog.is_outdated(newer)
+    assert [backlog.drop(), backlog.drop(), backlog.take()] == [first, second, newer]
+
+
+EVENTS = st.one_of(st.sampled_from("1234").map(state), st.sampled_from("1234").map(end), st.just(PLAIN),
+                   st.just(PRESSED))
+
+
+@given(st.lists(st.one_of(EVENTS, st.sampled_from(["take", "back", "drop"])), max_size=80))
+def test_it_is_a_queue_that_drops_what_matters_least(steps):
+    """Beside a list: what is dropped is outdated if anything is, no job's state if anything else can go, and no end."""
+    backlog, model, taken = Backlog(), [], None
+
+    def newest(job):
+        return next(one for one in reversed(model) if one.event.job == job)
+
+    def outdated(letter):
+        return letter.event.job is not None and not letter.event.ends and newest(letter.event.job) is not letter
+
+    for step in steps:
+        if isinstance(step, Event):
+            letter = QueuedEvent(step, "")
+            backlog.append(letter)
+            model.append(letter)
+        elif step == "take" and model:
+            taken = model.pop(0)
+            assert backlog.take() is taken
+        elif step == "back" and taken is not None:
+            backlog.put_back(taken)
+            model.insert(0, taken)
+            taken = None
+        elif step == "drop" and model:
+            wanted = ([one for one in model if outdated(one)]
+                      or [one for one in model if one.event.job is None and not one.event.ends]
+                      or [one for one in model if not one.event.ends] or model)[0]
+            assert backlog.drop() is wanted
+            model.remove(wanted)
+        assert len(backlog) == len(model)
+        assert [backlog.is_outdated(one) for one in model] == [outdated(one) for one in model]
+
+
+def test_the_rate_and_its_burst():
+    queue = EventQueue(2.0)
+    assert queue.wait(0.0) is None
+    for number in range(4):
+        assert queue.put(state(str(number)), 0.0) == 0
+    assert [queue.take(0.0)[0].job for _ in range(2)] == ["0", "1"]
+    assert queue.wait(0.0) == pytest.approx(0.5)
+    assert queue.wait(0.5) == 0.0
+    assert queue.take(0.5)[0].job == "2"
+
+
+def test_within_the_rate_every_event_is_told():
+    queue = EventQueue(100.0)
+    told = []
+    for number in range(50):
+        queue.put(state("1", b"%d" % number), number / 50)
+        told.append(queue.take(number / 50)[0].before)
+    assert told == [b"%d" % number for number in range(50)]
+
+
+def test_an_outdated_state_that_waits_too_long_is_left_out_and_the_newest_and_the_ends_are_not():
+    queue = EventQueue(1.0)
+    for event in (state("1", b"old"), PLAIN, state("1", b"new"), state("2", b"only"), end("3")):
+        queue.put(event, 0.0)
+    now, told, lost = MAX_LAG + 0.1, [], 0
+    while len(queue):
+        event, left_out = queue.take(now)
+        told.append(event.before or event.action.encode())
+        lost += left_out
+    assert told == [b"ScannerElementsChangeEvent", b"new", b"only", b"JobEndStateEvent"]
+    assert lost == 1
+
+
+def test_a_storm_of_one_job_is_bounded_and_its_newest_state_and_others_ends_stay():
+    queue = EventQueue(1.0)
+    ends = [end(str(number)) for number in range(200)]
+    for event in ends:
+        queue.put(event, 0.0)
+    lost = sum(queue.put(state("storm", b"%d" % number), 0.0) for number in range(5000))
+    assert len(queue) == MAX_EVENTS and lost == 5200 - MAX_EVENTS
+    assert [queue.take(100.0)[0] for _ in range(200)] == ends
+    assert queue.take(100.0)[0].before == b"4999"
+    assert len(queue) == 0
+
+
+def test_large_ones_are_bounded_by_their_bytes_and_one_always_fits():
+    queue = EventQueue(1.0)
+    large = Event("JobStatusEvent", b"x" * (MAX_BYTES + 1), b"", "1")
+    assert queue.put(large, 0.0) == 0
+    assert queue.put(state("1", b"newest"), 0.0) == 1
+    assert queue.take(0.0)[0].before == b"newest"
+    assert queue.clear() == 0
+
+
+def test_another_rate():
+    queue = EventQueue(1.0)
+    for number in range(3):
+        queue.put(state(str(number)), 0.0)
+    queue.take(0.0)
+    assert queue.wait(0.0) > 0.0
+    queue.adjust(10.0)
+    assert queue.wait(0.0) == 0.0
+    assert queue.clear() == 2
+
+
+@pytest.mark.parametrize(("message", "job", "ends"), [
+    (status_event("7", "Processing"), "7", False), (status_event("7", "Completed"), "7", True),
+    (status_event("7", "Canceled"), "7", True), (end_event("7"), "7", True),
+    (envelope(f"{SCAN}/JobEndStateEvent", "<wscn:JobEndStateEvent/>"), None, True),
+    (envelope(f"{SCAN}/ScanAvailableEvent", "<wscn:ScanAvailableEvent/>"), None, True),
+    (envelope(f"{SCAN}/ScannerElementsChangeEvent", "<wscn:ScannerElementsChangeEvent/>"), None, False)])
+def test_what_an_event_tells(message, job, ends):
+    notification = read_notification(message)
+    event = prepare(notification.envelope, notification.status)
+    assert (event.job, event.ends) == (job, ends)
+    assert event.size == len(event.before) + len(event.after)
+
+
+# In the queue of one client, by the same rule.
+
+def box(limit):
+    return DeliveryQueue(limit=limit, give_up_after=1e9, random=lambda: 1.0)
+
+
+def test_a_client_that_is_away_keeps_the_newest_states_and_the_ends():
+    mailbox = box(5)
+    first, *rest = letters(state("0"), state("a"), end("b"), *(state("storm") for _ in range(50)), end("c"))
+    mailbox.put(first)
+    assert mailbox.take() is first
+    assert sum(not mailbox.put(letter) for letter in rest) == 49
+    assert isinstance(mailbox.failed(0.0, refused=False), Retry)
+    kept = []
+    while (letter := mailbox.take()) is not None:
+        kept.append(letter)
+        mailbox.delivered()
+    assert kept == [first, rest[0], rest[1], rest[51], rest[52]]
+
+
+def test_an_end_that_did_not_arrive_has_its_place_and_an_outdated_state_has_none():
+    mailbox = box(2)
+    ended, old, new, newest = letters(end("1"), state("2"), state("2"), state("2"))
+    mailbox.put(ended)
+    mailbox.take()
+    mailbox.put(old)
+    assert not mailbox.put(new)
+    mailbox.put(newest)
+    assert mailbox.failed(0.0, refused=False) == Retry(1.0)
+    assert mailbox.take() is ended
+    mailbox.delivered()
+    assert mailbox.take() is newest

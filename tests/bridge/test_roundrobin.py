@@ -1,0 +1,89 @@
+"""Items that wait: their owners take turns, and an item of several owners is served once, in the earliest turn."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsdgateway.bridge.roundrobin import RoundRobin
+
+
+def served(turns):
+    """Everything, in the order in which it is served."""
+    found = []
+    while turns:
+        found.append(turns.first)
+        turns.serve(turns.first)
+    return found
+
+
+def filled(**items):
+    turns = RoundRobin()
+    for owner, names in items.items():
+        for name in names:
+            turns.add(owner, name)
+    return turns
+
+
+def test_owners_take_turns_and_each_one_s_items_keep_their_order():
+    assert served(filled(a=["a1", "a2", "a3"], b=["b1"], c=["c1", "c2"])) == ["a1", "b1", "c1", "a2", "c2", "a3"]
+
+
+def test_a_newcomer_is_served_after_one_item_of_an_owner_with_a_hundred():
+    turns = filled(a=range(100))
+    turns.serve(turns.first)
+    turns.add("b", "b1")
+    assert served(turns)[:3] == [1, "b1", 2]
+
+
+def test_who_is_gone_has_no_turn_and_comes_back_behind_the_others():
+    turns = filled(a=["a1"], b=["b1", "b2"])
+    assert turns.remove("a1")
+    assert not turns.remove("a1")
+    turns.add("a", "a2")
+    assert served(turns) == ["b1", "a2", "b2"]
+
+
+def test_an_item_of_several_owners_is_served_in_the_earliest_turn_and_once():
+    turns = filled(a=["a1", "a2", "both"], b=["b1"])
+    turns.add("c", "both")
+    assert turns.owners("both") == ("a", "c")
+    assert served(turns) == ["a1", "b1", "both", "a2"]
+    assert (len(turns), turns.owners("both")) == (0, ())
+
+
+def test_what_is_served_before_its_turn_costs_its_owner_that_turn():
+    turns = filled(a=["a1"], b=["b1", "b2"], c=["c1"])
+    assert list(turns.firsts()) == ["a1", "b1", "c1"]
+    turns.serve("b1")
+    assert served(turns) == ["a1", "c1", "b2"]
+
+
+def test_who_has_most():
+    turns = filled(a=["a1"], b=["b1", "b2"])
+    assert (turns.largest(), turns.newest("b"), turns.count("b"), turns.count("x")) == ("b", "b2", 2, 0)
+    assert turns.clear() == ["a1", "b1", "b2"]
+    with pytest.raises(ValueError):
+        turns.largest()
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=60))
+def test_nobody_waits_for_more_than_one_item_of_each_other_owner(steps):
+    """While an owner waits, each other is served at most once more than that owner is."""
+    turns, number, since = RoundRobin(), 0, {}
+    for owner, serves in steps:
+        if not serves:
+            number += 1
+            turns.add(owner, (owner, number))
+            since.setdefault(owner, {})
+            continue
+        if not turns:
+            continue
+        served_owner, _ = item = turns.first
+        turns.serve(item)
+        for waiting in [one for one in since if one != served_owner]:
+            since[waiting][served_owner] = since[waiting].get(served_owner, 0) + 1
+            assert since[waiting][served_owner] <= 1
+        if turns.count(served_owner):
+            since[served_owner] = {}
+        else:
+            del since[served_owner]

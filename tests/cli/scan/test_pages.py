@@ -1,0 +1,187 @@
+"""Where `wsdgateway scan` puts pages: nothing half, nothing lost, nothing replaced in silence."""
+
+import io
+import os
+from pathlib import Path
+
+import pikepdf
+import pytest
+from PIL import Image
+
+from wsdgateway.cli.scan.outcomes import FAILED, WRONG, ScanError
+from wsdgateway.cli.scan.pages import Pages
+from wsdgateway.cli.scan.targets import Target, read_target
+
+
+def image(kind="JPEG", size=(100, 200), **more):
+    file = io.BytesIO()
+    Image.new("RGB", size, "white").save(file, kind, **more)
+    return file.getvalue()
+
+
+JPEG, PNG = image(), image("PNG")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Scanned:
+    """What became of pages."""
+
+    def __init__(self, output, *images, format=None, whole=True, dots=None, half=b""):
+        self.written, self.said = [], []
+        with Pages(read_target(output, format), written=lambda path: self.written.append(str(path)),
+                   say=self.said.append) as pages:
+            self.pages, pages.dots = pages, dots
+            for data in images:
+                pages.begin()
+                pages.write(memoryview(data))
+                pages.end()
+            if half:
+                pages.begin()
+                pages.write(memoryview(half))
+            pages.finish(whole=whole)
+
+
+def there(folder):
+    return sorted(os.listdir(folder))
+
+
+@pytest.mark.parametrize(("output", "wanted", "target"), [
+    ("a.pdf", None, Target(Path("a.pdf"), "pdf", "pdf")), ("a.JPEG", None, Target(Path("a.JPEG"), "jpeg", "jpeg")),
+    ("a.pdf", "png", Target(Path("a.pdf"), "pdf", "png")), ("a", "jpg", Target(Path("a"), "jpeg", "jpeg")),
+    ("a.jpg", "exif", Target(Path("a.jpg"), "jpeg", "jpeg", "exif")),
+    ("a-%03d.tif", None, Target(Path("a-%03d.tif"), "tiff", "tiff", None, True)),
+    (None, None, Target(Path("scan.pdf"), "pdf", "pdf", named=False)),
+    (None, "png", Target(Path("scan.png"), "png", "png", named=False))])
+def test_names_say_what_the_scan_becomes(output, wanted, target):
+    assert read_target(output, wanted) == target
+
+
+@pytest.mark.parametrize(("output", "wanted", "said"), [
+    ("a", None, "ends in"), ("a.doc", None, "ends in"), ("a.png", "jpeg", "makes no .png file"),
+    ("a.jpg", "pdf", "makes no .jpg file"), ("a-%d.pdf", None, "every page"), ("a-%s.jpg", None, "one field"),
+    ("a-%d-%d.jpg", None, "one field"), ("a-%3d.jpg", None, "one field"), ("a-%d%%.jpg", None, "one field"),
+    ("a-%.jpg", None, "one field"), ("none/a.pdf", None, "does not exist"), ("a.pdf", "xps", "--format xps"),
+    ("folder.pdf", None, "is a folder")])
+def test_a_wrong_name_is_told_before_anything_is_scanned(folder, output, wanted, said):
+    (folder / "folder.pdf").mkdir()
+    with pytest.raises(ScanError, match=said) as caught:
+        read_target(output, wanted)
+    assert caught.value.status == WRONG
+
+
+def test_numbers_start_at_one_and_have_the_width_asked_for(folder):
+    assert Scanned("p-%03d.jpg", JPEG, JPEG).written == ["p-001.jpg", "p-002.jpg"]
+    assert Scanned("q%d.jpg", JPEG).written == ["q1.jpg"]
+    assert there(folder) == ["p-001.jpg", "p-002.jpg", "q1.jpg"]
+    assert (folder / "p-001.jpg").read_bytes() == JPEG
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (folder / "p-001.jpg").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_former_scan_under_the_same_numbers_is_not_mixed_with_this_one(folder):
+    (folder / "p-007.jpg").write_text("former")
+    with pytest.raises(ScanError, match=r"p-007\.jpg is there already"):
+        read_target("p-%03d.jpg", None)
+    with Pages(read_target("q-%d.jpg", None), written=lambda _: None, say=lambda _: None) as pages:
+        (folder / "q-1.jpg").write_text("of somebody else, meanwhile")
+        pages.begin()
+        pages.write(memoryview(JPEG))
+        pages.end()
+    assert (folder / "q-1.jpg").read_text() == "of somebody else, meanwhile"
+    assert (folder / "q-1-2.jpg").read_bytes() == JPEG
+
+
+def test_further_pages_of_one_file_are_numbered(folder):
+    (folder / "p-2.jpg").write_text("former")
+    scanned = Scanned("p.jpg", JPEG, JPEG, JPEG)
+    assert scanned.written == ["p.jpg", "p-3.jpg", "p-4.jpg"]
+    assert (folder / "p-2.jpg").read_text() == "former"
+
+
+def test_a_named_file_is_replaced_and_that_is_said(folder):
+    for name, data in (("p.jpg", JPEG), ("p.pdf", JPEG)):
+        (folder / name).write_text("former")
+        assert Scanned(name, data).said == [f"{name}: the file that was there is replaced"]
+        assert (folder / name).read_bytes() != b"former"
+
+
+def test_a_file_that_was_not_named_replaces_none(folder):
+    assert [Scanned(None, JPEG).written for _ in range(3)] == [["scan.pdf"], ["scan-2.pdf"], ["scan-3.pdf"]]
+    assert Scanned(None, JPEG, JPEG, format="jpeg").written == ["scan.jpg", "scan-2.jpg"]
+
+
+def test_a_page_that_broke_off_leaves_nothing(folder):
+    Scanned("p.jpg", half=JPEG[:50])
+    assert there(folder) == []
+    assert Scanned("p-%d.jpg", JPEG, half=JPEG[:50], whole=False).written == ["p-1.jpg"]
+    assert there(folder) == ["p-1.jpg"]
+
+
+def test_the_whole_pages_of_a_broken_scan_make_a_pdf_that_replaces_none(folder):
+    (folder / "p.pdf").write_text("former")
+    assert Scanned("p.pdf", JPEG, PNG, half=JPEG[:50], whole=False).written == ["p-2.pdf"]
+    assert (folder / "p.pdf").read_text() == "former"
+    with pikepdf.open("p-2.pdf") as pdf:
+        assert len(pdf.pages) == 2
+    Scanned("q.pdf", half=JPEG[:50], whole=False)
+    assert there(folder) == ["p-2.pdf", "p.pdf"]
+
+
+@pytest.mark.parametrize(("data", "dots", "inches"), [
+    (image(dpi=(100, 100)), 200, (1, 2)), (JPEG, 200, (0.5, 1)), (JPEG, None, (100 / 96, 200 / 96))])
+def test_a_page_of_a_pdf_is_as_large_as_the_paper(data, dots, inches):
+    Scanned("p.pdf", data, dots=dots)
+    with pikepdf.open("p.pdf") as pdf:
+        assert [float(value) / 72 for value in pdf.pages[0].MediaBox][2:] == pytest.approx(inches, abs=0.01)
+
+
+def test_images_that_no_pdf_can_hold_are_kept_as_they_are(folder):
+    with pytest.raises(ScanError, match="kept as images") as caught:
+        Scanned("p.pdf", JPEG, b"\xff\xd8\xff and nothing more", b"?")
+    assert caught.value.status == FAILED
+    assert there(folder) == ["p-001.jpg", "p-002.jpg", "p-003.image"]
+    assert (folder / "p-001.jpg").read_bytes() == JPEG
+
+
+def test_a_pdf_that_was_interrupted_leaves_its_images(folder, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsdgateway.cli.scan.pages.write_pdf", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Scanned("p.pdf", JPEG, JPEG)
+    assert there(folder) == ["p-001.jpg", "p-002.jpg"]
+
+
+def test_an_image_of_another_kind_gets_a_name_of_its_own(folder):
+    (folder / "p.jpg").write_text("former")
+    scanned = Scanned("p.jpg", PNG)
+    assert scanned.written == ["p.png"]
+    assert scanned.pages.surprises == {"png"}
+    assert (folder / "p.jpg").read_text() == "former"
+
+
+def test_where_no_hard_links_are_a_page_still_gets_its_name(folder, monkeypatch):
+    def link(*_):
+        raise PermissionError
+
+    monkeypatch.setattr("os.link", link)
+    (folder / "p-2.jpg").write_text("former")
+    assert Scanned("p.jpg", JPEG, JPEG).written == ["p.jpg", "p-3.jpg"]
+
+
+def test_pages_that_can_be_given_no_name_stay_where_they_are(folder, monkeypatch):
+    def replace(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", replace)
+    with pytest.raises(ScanError, match=r"No space left.*the whole pages are in"):
+        Scanned("p.jpg", JPEG)
+    [kept] = folder.glob(".p.jpg.*/*")
+    assert kept.read_bytes() == JPEG

@@ -1,0 +1,31 @@
+"""The scan service in a device's metadata."""
+
+from tests.messages import envelope
+from wsdgateway.metadata.messages import scan_service_addresses, write_get
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import WSCN, WSDP, WSX, WXF
+
+
+def metadata(types, prefix="q"):
+    return envelope(f"{WXF}/GetResponse", (
+        f"<x:Metadata xmlns:x='{WSX}' xmlns:d='{WSDP}' xmlns:{prefix}='{WSCN}'><x:MetadataSection><d:Relationship>"
+        "<d:Hosted><wsa:EndpointReference><wsa:Address>http://d/print</wsa:Address></wsa:EndpointReference>"
+        "<d:Types>p:PrinterServiceType</d:Types></d:Hosted>"
+        "<d:Hosted><wsa:EndpointReference><wsa:Address> http://d/scan </wsa:Address></wsa:EndpointReference>"
+        "<wsa:EndpointReference><wsa:Address>http://e/scan</wsa:Address></wsa:EndpointReference>"
+        f"<d:Types>\n x:Other {types}</d:Types></d:Hosted></d:Relationship></x:MetadataSection></x:Metadata>"))
+
+
+def test_the_scan_service_is_found_by_its_type():
+    assert scan_service_addresses(read(metadata("q:ScannerServiceType"))) == ("http://d/scan", "http://e/scan")
+
+
+def test_another_namespace_is_another_type():
+    assert scan_service_addresses(read(metadata("x:ScannerServiceType"))) == ()
+    assert scan_service_addresses(read(metadata("q:ScannerServiceTypes"))) == ()
+    assert scan_service_addresses(read(envelope("x"))) == ()
+
+
+def test_get_names_the_endpoint():
+    message = read(write_get(to="urn:uuid:5", message_id="urn:uuid:6"))
+    assert (message.action, message.to) == (f"{WXF}/Get", "urn:uuid:5")

@@ -1,0 +1,454 @@
+"""A subscription at a scanner that keeps few rules: what is asked of it, where, and how often."""
+
+from itertools import pairwise
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from tests.messages import SCAN, envelope, fault
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.events.upstream import NO_MANAGER
+from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, SETTLED
+from wsdgateway.net.events.devicesubscription import DeviceSubscription
+from wsdgateway.net.events.eventingclient import EventingClient
+from wsdgateway.net.scanners.address import ServiceLocation
+from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.scan.operations import SCAN_AVAILABLE
+from wsdgateway.soap.addressing import ANONYMOUS
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import WSA, WSE
+from wsdgateway.storage.memory import MemoryStore
+
+W, A = f"{{{WSE}}}", f"{{{WSA}}}"
+SCAN_URL = "http://192.0.2.20/scan"
+EXPIRES = 3600.0
+EPOCH = 1.8e9
+
+
+class Scanner:
+    """An event source by the book, but for what is set; `requests` holds time, URL, operation and envelope of each."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.requests, self.held, self.most, self.count = [], {}, 0, 0
+        self.manager = "http://192.0.2.20/manager"
+        self.refuses, self.answers, self.fails = set(), {}, {}
+        self.gate = None
+
+    def operations(self):
+        return [operation for _, _, operation, _ in self.requests]
+
+    def times(self, wanted):
+        return [at for at, _, operation, _ in self.requests if operation == wanted]
+
+    async def own(self, url, operation, body):
+        message = read(body)
+        self.requests.append((self.clock.seconds(), url, operation.name, message))
+        if self.gate is not None:
+            await self.gate
+        if url in self.fails:
+            raise self.fails[url]
+        if (answer := self.answers.get(url) or self.answers.get(operation.name)) is not None:
+            if operation.name == "Subscribe":
+                self.hold(message)
+            return Reply(*answer)
+        identifier = message.header.findtext(f"{W}Identifier")
+        if operation.name in self.refuses or (operation.name != "Subscribe" and identifier not in self.held):
+            return Reply(500, b"application/soap+xml", fault("wscn:OperationFailed", code="Receiver"))
+        if operation.name == "Subscribe":
+            identifier = self.hold(message)
+            return Reply(200, b"application/soap+xml", envelope(f"{WSE}/SubscribeResponse", (
+                f"<wse:SubscribeResponse><wse:SubscriptionManager>{self.address()}<wsa:ReferenceParameters>"
+                f"<wse:Identifier>{identifier}</wse:Identifier></wsa:ReferenceParameters></wse:SubscriptionManager>"
+                f"<wse:Expires>PT{EXPIRES:.0f}S</wse:Expires></wse:SubscribeResponse>")))
+        if operation.name == "Unsubscribe":
+            del self.held[identifier]
+        return Reply(200, b"application/soap+xml",
+                     envelope(f"{WSE}/{operation.name}Response", f"<wse:{operation.name}Response/>"))
+
+    def hold(self, message):
+        self.count += 1
+        identifier = f"urn:uuid:{self.count}"
+        self.held[identifier] = message.body.findtext(f"{W}Delivery/{W}NotifyTo/{A}Address")
+        self.most = max(self.most, len(self.held))
+        return identifier
+
+    def address(self):
+        return "" if self.manager is None else f"<wsa:Address>{self.manager}</wsa:Address>"
+
+
+class House:
+    """A gateway's side of one scanner, with a clock."""
+
+    def __init__(self):
+        self.clock = Clock()
+        self.scanner = Scanner(self.clock)
+        self.store = MemoryStore(10)
+        self.base = "http://192.0.2.5:5357/front-desk/events"
+        self.left, self.lost, self.ids = [], 0, 0
+        self.begin()
+
+    def begin(self):
+        """The process starts, anew perhaps."""
+        life = self.life = object()
+
+        async def base():
+            return self.base
+
+        async def own(*request):
+            return await (self.scanner.own(*request) if self.life is life else Deferred())
+
+        self.addresses = {}
+        self.side = EventingClient(
+            self.clock, "front-desk", ServiceLocation(SCAN_URL), EXPIRES, own, base, self.clock.seconds,
+            lambda: EPOCH + self.clock.seconds(), lambda: 0.5, self.new_id, self.store, self.addresses,
+            self.left.append)
+        self.subscription = DeviceSubscription(self.side, on_lost=self.on_lost)
+
+    def on_lost(self):
+        self.lost += 1
+
+    def new_id(self):
+        self.ids += 1
+        return f"urn:uuid:message-{self.ids}"
+
+    def restart(self):
+        """The process is killed, and another one takes up what the store has."""
+        self.subscription.give_up()
+        held = list(self.store.held().result)
+        self.begin()
+        if held:
+            self.subscription.resume(held[0])
+        else:
+            self.subscription.start()
+
+    def pass_time(self, seconds, step=1.0, also=lambda: None):
+        for _ in range(int(seconds / step)):
+            self.clock.advance(step)
+            also()
+
+
+@pytest.fixture
+def house():
+    made = House()
+    yield made
+    made.subscription.give_up()
+
+
+@pytest.fixture
+def scanner(house):
+    return house.scanner
+
+
+# Scanners that refuse Renew.
+
+@pytest.mark.parametrize("refuses", [{"Renew"}, {"Renew", "Unsubscribe"}])
+def test_a_scanner_that_refuses_every_renew_is_subscribed_to_seldom(house, scanner, refuses):
+    scanner.refuses = refuses
+    house.subscription.start()
+
+    def troubles():
+        house.subscription.doubted()
+        house.subscription.checked()
+
+    house.pass_time(6 * 3600.0, 5.0, troubles)
+    times = scanner.times("Subscribe")
+    first, *pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert first < 20.0  # the first refusal may mean that the scanner has started again
+    assert scanner.operations().count("Unsubscribe") == len(times) - 1
+    assert max(pauses) <= EXPIRES / 2 + 10.0
+    if "Unsubscribe" in refuses:
+        assert all(1.5 < later / earlier < 2.5 for earlier, later in pairwise(pauses[:7]))
+        assert len(times) < 20
+    else:
+        assert pauses[:5] == [60.0, 120.0, 240.0, 480.0, 960.0]
+        assert set(pauses[5:]) == {EXPIRES / 2}
+        assert len(scanner.times("Renew")) == 2
+        assert house.lost == 0
+        assert scanner.most == 1
+        assert list(scanner.held.values()) == [held.notify_to for held in house.store.held().result]
+
+
+def test_without_a_doubt_it_is_subscribed_to_anew_at_half_time_alone(house, scanner):
+    scanner.refuses = {"Renew"}
+    house.subscription.start()
+    house.pass_time(6 * 3600.0, 10.0, house.subscription.checked)
+    times = scanner.times("Subscribe")
+    assert all(1700.0 < later - earlier < 1900.0 for earlier, later in pairwise(times[1:]))
+    assert scanner.most == 1
+
+
+def test_a_scanner_that_has_started_again_is_subscribed_to_at_once_each_time(house, scanner):
+    house.subscription.start()
+    for number in range(1, 6):
+        house.pass_time(30.0)
+        scanner.held.clear()
+        house.subscription.doubted()
+        house.pass_time(SETTLED / 2)
+        assert len(scanner.held) == 1
+        assert house.subscription.listening
+        assert house.lost == number
+    assert scanner.operations().count("Subscribe") == 6
+    assert scanner.most == 1
+
+
+def test_a_scanner_that_starts_again_before_it_has_renewed_is_subscribed_to_soon(house, scanner):
+    house.subscription.start()
+    house.pass_time(60.0)
+    for seconds in (5.0, 30.0, 15.0, 30.0):  # alternately before and after the Renew that would have been granted
+        scanner.held.clear()
+        house.pass_time(seconds, 1.0, house.subscription.doubted)
+        assert len(scanner.held) == 1
+    house.pass_time(2 * EXPIRES, 60.0)
+    assert house.subscription.state == "subscribed"
+    assert len(scanner.times("Subscribe")) == 5
+    assert scanner.most == 1
+
+
+def test_a_scanner_that_cannot_renew_and_starts_again_is_found_out(house, scanner):
+    scanner.refuses = {"Renew"}
+    house.subscription.start()
+    house.pass_time(200.0, 5.0, house.subscription.doubted)
+    for _ in range(3):
+        house.pass_time(2000.0)
+        scanner.held.clear()
+        house.subscription.recovered(was_away=True)
+        house.pass_time(SETTLED)
+        assert len(scanner.held) == 1
+    assert house.lost == 3
+    assert scanner.most == 1
+
+
+def test_a_restart_leaves_no_second_subscription(house, scanner):
+    scanner.refuses = {"Renew"}
+    house.subscription.start()
+    for _ in range(5):
+        house.pass_time(100.0, 5.0, house.subscription.doubted)
+        house.restart()
+    house.pass_time(5.0)
+    assert len(scanner.held) == scanner.most == 1
+    assert list(scanner.held.values()) == [held.notify_to for held in house.store.held().result]
+
+
+def test_what_an_earlier_start_left_at_another_address_of_ours_is_replaced(house, scanner):
+    house.subscription.start()
+    house.pass_time(100.0)
+    house.base = "http://192.0.2.6:5357/front-desk/events"
+    house.restart()
+    house.pass_time(5.0)
+    assert scanner.operations() == ["Subscribe", "Unsubscribe", "Subscribe"]
+    [notify_to] = scanner.held.values()
+    assert notify_to.startswith(house.base)
+    assert house.lost == 0
+
+
+def test_what_is_replaced_waits_for_a_scanner_that_is_away(house, scanner):
+    house.subscription.start()
+    house.pass_time(10.0)
+    scanner.refuses = {"Renew"}
+    scanner.answers["Unsubscribe"] = (503, b"text/plain", b"busy")
+    house.subscription.doubted()
+    house.pass_time(30.0)
+    assert scanner.operations().count("Subscribe") == 1
+    assert set(house.addresses.values()) == {house.subscription}  # it may be notified there still
+    assert house.store.held().result
+    del scanner.answers["Unsubscribe"]
+    house.pass_time(60.0)
+    assert scanner.operations().count("Subscribe") == 2
+    assert scanner.most == 1
+
+
+def test_an_unsubscribe_that_broke_off_is_followed_by_subscribe(house, scanner):
+    house.subscription.start()
+    house.pass_time(10.0)
+    scanner.refuses = {"Renew"}
+    broken = BadDevice("192.0.2.20", "it broke off")
+    broken.sent = True
+    scanner.fails[scanner.manager] = broken
+    scanner.answers["Renew"] = (500, b"text/plain", b"")
+    house.subscription._machine.due()
+    house.subscription._do(house.subscription._machine.refused("OperationFailed", house.clock.seconds()))
+    house.pass_time(5.0)
+    assert scanner.operations()[-2:] == ["Unsubscribe", "Subscribe"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_granted_after_a_stop_and_cannot_be_ended_is_ended_by_the_next_start(house, scanner, waits):
+    scanner.gate = gate = Deferred()
+    beginning = Deferred.fromCoroutine(house.subscription.begin()) if waits else house.subscription.start()
+    house.subscription.stop()
+    scanner.gate = None
+    scanner.fails[scanner.manager] = Unavailable("192.0.2.20", "it is away")
+    gate.callback(None)
+    assert beginning is None or beginning.result[0] is not None
+    assert len(scanner.held) == 1
+    assert house.addresses == {}
+    [held] = house.store.held().result
+    assert [held.notify_to] == list(scanner.held.values())
+    scanner.fails.clear()
+    house.restart()
+    house.pass_time(SETTLED)
+    assert len(scanner.held) == scanner.most == 1
+
+
+# Successes that cannot be read.
+
+TWICE = envelope(f"{WSE}/SubscribeResponse", "<wse:SubscribeResponse/>").replace(
+    b"</soap:Header>", f"<wsa:Action>{WSE}/SubscribeResponse</wsa:Action></soap:Header>".encode())
+UNREADABLE = {
+    "empty": (200, b"application/soap+xml", b""), "accepted": (202, b"", b""), "no content": (204, b"", b""),
+    "a page": (200, b"text/html", b"<html><body>OK</body></html>"), "no XML": (200, b"text/plain", b"OK"),
+    "a header twice": (200, b"application/soap+xml", TWICE),
+    "an empty Body": (200, b"application/soap+xml", envelope(f"{WSE}/SubscribeResponse")),
+    "another answer": (200, b"application/soap+xml", envelope(f"{SCAN}/X", "<wscn:X/>")),
+    "a manager that cannot be used": (200, b"application/soap+xml", envelope(f"{WSE}/SubscribeResponse", (
+        "<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>http://192.0.2.20/m</wsa:Address>"
+        "<wsa:ReferenceParameters><wsa:Action>x</wsa:Action></wsa:ReferenceParameters></wse:SubscriptionManager>"
+        "</wse:SubscribeResponse>"))),
+}
+
+
+@pytest.mark.parametrize("answer", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_success_that_cannot_be_read_is_followed_by_a_long_pause(house, scanner, answer):
+    scanner.answers["Subscribe"] = answer
+    house.subscription.start()
+    house.pass_time(LONGEST_PAUSE, 10.0, lambda: (house.subscription.doubted(), house.subscription.checked()))
+    assert scanner.operations() == ["Subscribe"]
+    assert not house.subscription.listening
+    assert not house.subscription.refused
+    assert set(house.addresses.values()) == {house.subscription}
+    del scanner.answers["Subscribe"]
+    house.pass_time(EXPIRES)
+    assert house.subscription.state == "subscribed"
+    assert len(house.addresses) == 1
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_what_was_granted_all_the_same_is_held_until_it_ends(house, scanner, restarts):
+    scanner.answers["Subscribe"] = UNREADABLE["empty"]
+    house.subscription.start()
+    house.pass_time(600.0)
+    house.subscription.heard()
+    assert house.subscription.listening
+    [held] = house.store.held().result
+    assert held.manager == NO_MANAGER
+    for _ in range(restarts):
+        house.restart()
+        house.pass_time(1.0)
+    assert house.subscription.listening
+    assert set(house.addresses) == {held.notify_to.rpartition("/")[2]}
+    house.pass_time(2900.0, 10.0, house.subscription.doubted)
+    assert scanner.operations() == ["Subscribe"]
+    house.pass_time(200.0)
+    assert scanner.operations() == ["Subscribe"] * 2
+
+
+@pytest.mark.parametrize("answer", [*list(UNREADABLE.values())[:5]], ids=[*UNREADABLE][:5])
+def test_a_renew_whose_success_cannot_be_read_grants_nothing(house, scanner, answer):
+    scanner.answers["Renew"] = answer
+    house.subscription.start()
+    expires_at = house.subscription.held.expires_at
+    house.pass_time(60.0)
+    house.subscription.checked()
+    assert house.subscription.held.expires_at == expires_at
+    house.pass_time(2 * EXPIRES, 60.0, house.subscription.checked)
+    times = scanner.times("Subscribe")
+    assert all(later - earlier < EXPIRES for earlier, later in pairwise(times))
+    assert len(times) <= 5
+    assert len(scanner.times("Renew")) <= 2
+    assert scanner.most == 1
+    assert house.lost == 0
+
+
+def test_an_unsubscribe_whose_success_cannot_be_read_is_done(house, scanner):
+    house.subscription.start()
+    scanner.answers["Unsubscribe"] = UNREADABLE["accepted"]
+    house.subscription.stop()
+    house.pass_time(600.0)
+    assert scanner.operations() == ["Subscribe", "Unsubscribe"]
+    assert house.store.held().result == []
+
+
+def test_a_renew_response_without_content_grants_what_was_asked_for(house, scanner):
+    house.subscription.start()
+    scanner.answers["Renew"] = (200, b"application/soap+xml", envelope(f"{WSE}/RenewResponse"))
+    house.pass_time(1900.0, 10.0)
+    assert scanner.operations() == ["Subscribe", "Renew"]
+    assert house.subscription.held.expires_at > EPOCH + 5000.0
+
+
+# Managers at odd addresses.
+
+ODD = [ANONYMOUS, "http://www.w3.org/2005/08/addressing/anonymous", "http://www.w3.org/2005/08/addressing/none", "",
+       None, "/manager", "manager", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", "urn:manager",
+       "soap.udp://192.0.2.20:3702", "mailto:x@192.0.2.20", "http:///manager", "http://[bad/m", "http://192.0.2.20:99999/m"]
+
+
+@pytest.mark.parametrize("manager", ODD)
+def test_an_odd_manager_is_asked_at_the_scan_service(house, scanner, manager):
+    scanner.manager = manager
+    house.subscription.start()
+    house.pass_time(10.0)
+    house.subscription.doubted()
+    house.subscription.stop()
+    assert [(url, operation) for _, url, operation, _ in scanner.requests[1:]] == [
+        (SCAN_URL, "Renew"), (SCAN_URL, "Unsubscribe")]
+    for _, _, _, message in scanner.requests[1:]:
+        assert message.header.findtext(f"{W}Identifier") == "urn:uuid:1"
+        assert message.to == (manager if manager and ":" in manager and "/addressing/" not in manager else SCAN_URL)
+    assert scanner.held == {}
+
+
+@pytest.mark.parametrize(("manager", "reached"), [
+    ("http://192.0.2.20/manager", "http://192.0.2.20/manager"),
+    ("http://10.0.0.1:8018/manager?5", "http://192.0.2.20:8018/manager?5")])
+def test_another_manager_is_asked_at_its_address_on_the_scanner_s_host(house, scanner, manager, reached):
+    scanner.manager = manager
+    house.subscription.start()
+    house.subscription.stop()
+    assert scanner.requests[-1][1] == reached
+    assert scanner.requests[-1][3].to == manager
+
+
+@pytest.mark.parametrize("answer", [
+    (404, b"text/plain", b""), (405, b"text/html", b"<html>"), (200, b"text/html", b"<p>")])
+def test_where_no_soap_is_spoken_the_scan_service_is_asked(house, scanner, answer):
+    scanner.answers[scanner.manager] = answer
+    house.subscription.start()
+    house.pass_time(10.0)
+    house.subscription.doubted()
+    assert [url for _, url, _, _ in scanner.requests] == [SCAN_URL, scanner.manager, SCAN_URL]
+    assert scanner.requests[-1][3].to == SCAN_URL
+    assert house.subscription.state == "subscribed"
+    house.subscription.stop()
+    assert scanner.held == {}
+
+
+@pytest.mark.parametrize(("manager", "urls"), [
+    ("http://10.0.0.1:8018/m", ["http://192.0.2.20:8018/m", SCAN_URL]), ("http://192.0.2.20/m", ["http://192.0.2.20/m"])])
+def test_where_nobody_listens_the_scan_service_is_asked(house, scanner, manager, urls):
+    scanner.manager = manager
+    scanner.fails[urls[0]] = Unavailable("192.0.2.20", "no connection")
+    house.subscription.start()
+    house.pass_time(10.0)
+    house.subscription.doubted()
+    assert [url for _, url, _, _ in scanner.requests[1:]] == urls
+
+
+def test_a_fault_of_the_manager_is_its_answer(house, scanner):
+    scanner.refuses = {"Renew"}
+    house.subscription.start()
+    house.pass_time(10.0)
+    house.subscription.doubted()
+    assert [url for _, url, operation, _ in scanner.requests if operation == "Renew"] == [scanner.manager]
+
+
+def test_a_name_on_the_panel_is_held_likewise(house, scanner):
+    scanner.refuses = {"Renew"}
+    panel = DeviceSubscription(house.side, identifier="client", filters=((f"{SCAN}/{SCAN_AVAILABLE}",),))
+    panel.start()
+    house.pass_time(3600.0, 5.0, panel.doubted)
+    assert scanner.most == 1
+    assert scanner.operations().count("Subscribe") < 9
+    panel.give_up()

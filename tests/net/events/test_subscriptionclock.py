@@ -1,0 +1,89 @@
+"""Clocks that are set: what lasts goes on lasting."""
+
+import time
+
+import pytest
+from twisted.internet.base import ReactorBase
+from twisted.internet.task import Clock
+
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.net.events.subscriptionclock import DRIFT, DatedSubscriptions, SubscriptionClock
+from wsdgateway.net.transport.clock import keep_time
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.storage.memory import MemoryStore
+
+DAY, NOW = 86400.0, 1.8e9
+
+
+class Clocks:
+    """One that is wound up, and one that is set."""
+
+    def __init__(self):
+        self.clock, self.set_by = Clock(), 0.0
+        self.subscription_clock = SubscriptionClock(
+            self.clock.seconds, lambda: NOW + self.clock.seconds() + self.set_by)
+
+
+@pytest.fixture
+def clocks():
+    return Clocks()
+
+
+def subscription(identifier, expires_at):
+    sink = Sink(EndpointReference("http://192.0.2.7/e"), "192.0.2.7")
+    return Subscription(identifier, "front-desk", "192.0.2.7", "http://g/s", sink, None, ActionFilter(None), expires_at)
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY, 2 * DRIFT])
+def test_a_clock_that_is_set_takes_and_gives_no_time(clocks, jump):
+    end = clocks.subscription_clock() + 3600
+    clocks.clock.advance(600)
+    clocks.set_by = jump
+    assert end - clocks.subscription_clock() == 3000
+    assert clocks.subscription_clock.on_wall(end) == NOW + 3600 + jump
+
+
+def test_what_clocks_differ_by_anyway_is_no_jump(clocks):
+    clocks.set_by = DRIFT / 2
+    assert clocks.subscription_clock.on_wall(NOW) == NOW
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY])
+def test_the_store_has_the_time_on_the_wall(clocks, jump):
+    """Another start knows no other."""
+    stored = MemoryStore(10)
+    dated = DatedSubscriptions(stored, clocks.subscription_clock)
+    clocks.set_by = jump
+    dated.save(subscription("a", NOW + 100))
+    dated.save(subscription("b", NOW + 200))
+    dated.succeed(subscription("c", NOW + 300), None, "a", None)
+    dated.succeed(subscription("d", NOW + 400), None, "b", subscription("b", NOW + 500))
+    found = []
+    stored.subscriptions().addCallback(found.extend)
+    assert {one.identifier: one.expires_at for one in found} == {
+        "c": NOW + 300 + jump, "d": NOW + 400 + jump, "b": NOW + 500 + jump}
+    dated.forget("b")
+    found.clear()
+    stored.subscriptions().addCallback(found.extend)
+    assert [one.identifier for one in found] == ["c", "d"]
+
+
+def test_timers_of_a_reactor_go_by_a_clock_that_nobody_sets(monkeypatch):
+    """Twisted's go by the one on the wall: set back by a day, no time-out ends for a day."""
+    class Reactor(ReactorBase):
+        def installWaker(self):
+            """Nothing is to be woken up."""
+
+    reactor, monotonic, fired = Reactor(), [1000.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic[0])
+    keep_time(reactor)
+    reactor.callLater(5.0, fired.append, "first")
+    monkeypatch.setattr(time, "time", lambda: NOW + DAY)
+    reactor.runUntilCurrent()
+    assert not fired and reactor.timeout() == 5.0
+    monotonic[0] += 6.0
+    monkeypatch.setattr(time, "time", lambda: NOW - DAY)
+    reactor.runUntilCurrent()
+    assert fired == ["first"]

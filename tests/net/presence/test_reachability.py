@@ -1,0 +1,37 @@
+"""Whether a scanner is there, on a Clock."""
+
+from twisted.internet.task import Clock
+
+from wsdgateway.bridge.discovery.sightings import Sighting
+from wsdgateway.net.presence.reachability import AGAIN_SECONDS, BYE_SECONDS, Reachability
+
+
+class Client:
+    """A client that has heard the scanner, as far as that goes."""
+
+    reachable = True
+    heard_at = 0.0
+
+
+def test_a_bye_counts_until_the_scanner_answers_whoever_says_it_again():
+    clock, client, checks = Clock(), Client(), []
+
+    def check():
+        checks.append(clock.seconds())
+        client.heard_at = clock.seconds() + 0.1
+
+    attendance = Reachability(clock, seconds=clock.seconds, device=client, check=check)
+    assert attendance.reachable is True
+    for _ in range(10):
+        attendance.said_bye()
+        assert (attendance.reachable is False) is (clock.seconds() < BYE_SECONDS)
+        clock.advance(0.5)
+    assert checks == [BYE_SECONDS]
+    clock.advance(AGAIN_SECONDS)
+    attendance.said_bye()
+    assert attendance.reachable is False
+    attendance.saw(Sighting("urn:uuid:5", (), (), (), 1, None, "eth1", 0.0))
+    assert attendance.reachable is True
+    assert attendance.silent_for() == 0.0
+    attendance.stop()
+    assert clock.getDelayedCalls() == []

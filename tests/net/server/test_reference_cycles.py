@@ -1,0 +1,88 @@
+"""What is over is freed at once: what lived long, Python looks at for cycles once in hours."""
+
+import gc
+import weakref
+
+import pytest
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+
+from tests.net.test_parts import REQUEST, Door
+from wsdgateway.http.requests import RequestReader
+from wsdgateway.http.responses import ResponseReader
+from wsdgateway.net.scanners.address import address_of
+from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.scan.operations import GET_JOB_ELEMENTS
+
+
+@pytest.fixture(autouse=True)
+def _no_look_for_cycles():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("data", [b"", REQUEST, REQUEST[:10], REQUEST[:-1], b"nonsense\r\n\r\n", REQUEST * 2])
+def test_what_read_a_clients_requests(data):
+    reader = RequestReader(1000)
+    reader.feed(data)
+    reader.close()
+    assert reader.feed(REQUEST) == []
+    part = weakref.ref(reader)
+    del reader
+    assert part() is None
+
+
+def test_a_connection_that_is_lost_closes_its_reader():
+    protocol, _ = Door().connect()
+    protocol.dataReceived(REQUEST)
+    protocol.connectionLost()
+    assert protocol._reader.finished
+
+
+@pytest.mark.parametrize("said", [b"", REQUEST, REQUEST[:10], b"nonsense\r\n\r\n"])
+def test_a_connection_that_is_lost(said):
+    protocol, transport = Door().connect()
+    protocol.dataReceived(said)
+    transport.producer = None  # as a real one does when it is lost
+    protocol.connectionLost()
+    part = weakref.ref(protocol)
+    del protocol
+    assert part() is None
+
+
+@pytest.mark.parametrize("answer", [
+    b"Content-Length: 2\r\n\r\nhi", b"Content-Length: 0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_devices_answer(answer, size):
+    reader, data = ResponseReader(), b"HTTP/1.1 200 OK\r\n" + answer
+    for start in range(0, len(data), size):
+        reader.feed(data[start:start + size])
+    assert reader.ended and reader.reusable and reader.feed(b"more") == [] and not reader.reusable
+    part = weakref.ref(reader)
+    del reader
+    assert part() is None
+
+
+def test_a_call_whose_connection_stays():
+    """Twisted's connectors live as long as the look for cycles lets them; what was asked does not."""
+    reactor = MemoryReactorClock()
+    client = DeviceClient(reactor, seconds=reactor.seconds, max_connections=1, timeout=60.0, idle_timeout=60.0,
+                          lenient=False)
+    call = ScannerRequest(address_of("http://192.0.2.1/"), GET_JOB_ELEMENTS, b"<asked/>", [])
+    ended = []
+    client.request(call).addCallback(lambda response: ended.append(response.whole()))
+    _, _, factory, _, _ = reactor.tcpClients[0]
+    protocol, transport = factory.buildProtocol(None), StringTransport()
+    transport.setTcpNoDelay = lambda on: None
+    protocol.makeConnection(transport)
+    protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert ended == [b""]
+    part = weakref.ref(call)
+    del call
+    assert part() is None
+    protocol.connectionLost(Failure(ConnectionDone()))
+    client.stop()

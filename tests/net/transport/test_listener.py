@@ -1,0 +1,104 @@
+"""A listener at ports that only root may open: who asks for them early, and what is said when it is too late."""
+
+import errno
+
+import pytest
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+
+from wsdgateway.net.transport.listener import RETRY_SECONDS, Listener, is_privileged
+
+
+@pytest.mark.parametrize(("endpoint", "privileged"), [
+    ("tcp:80", True), ("tcp:port=443:interface=192.0.2.5", True), ("tcp6:1023", True), ("haproxy:tcp:80", True),
+    ("ssl:443:privateKey=key.pem", True), ("tcp:1024", False), ("tcp:5357:interface=192.0.2.5", False),
+    ("tcp:0", False), ("unix:/run/tcp/80", False), ("systemd:domain=INET:index=0", False)])
+def test_which_ports_are_roots(endpoint, privileged):
+    assert is_privileged(endpoint) is privileged
+
+
+class Port:
+    """A port of a reactor that never hears anything."""
+
+    reading = True
+    stopped = False
+
+    def __init__(self, number):
+        self.number = number
+
+    def stopReading(self):
+        self.reading = False
+
+    def startReading(self):
+        self.reading = True
+
+    def stopListening(self):
+        self.stopped = True
+
+
+class Reactor(MemoryReactorClock):
+    """Opens ports below 1024 only for root."""
+
+    is_root = True
+
+    def __init__(self):
+        super().__init__()
+        self.opened = []
+
+    def listenTCP(self, port, factory, backlog=50, interface=""):
+        if port < 1024 and not self.is_root:
+            raise CannotListenError(interface, port, OSError(errno.EACCES, "Permission denied"))
+        self.opened.append(Port(port))
+        return self.opened[-1]
+
+
+def test_a_low_port_is_opened_early_and_heard_later():
+    reactor = Reactor()
+    listener = Listener(reactor, "tcp:80", Factory())
+    listener.privilegedStartService()
+    reactor.is_root = False
+    [port] = reactor.opened
+    assert not port.reading
+    assert listener.port is None and not listener.tried
+    listener.privilegedStartService()  # once more, by the service that it is put into
+    listener.startService()
+    assert reactor.opened == [listener.port] and port.reading and listener.opened.called
+    assert listener.stopService().called and port.stopped
+
+
+def test_another_port_is_opened_when_the_service_starts():
+    reactor = Reactor()
+    listener = Listener(reactor, "tcp:5357", Factory())
+    listener.privilegedStartService()
+    assert not reactor.opened
+    listener.startService()
+    assert listener.port.reading
+
+
+def test_a_low_port_that_never_starts_is_closed():
+    reactor = Reactor()
+    listener = Listener(reactor, "tcp:80", Factory())
+    listener.privilegedStartService()
+    assert listener.stopService().called and reactor.opened[0].stopped
+
+
+def test_when_it_is_too_late_the_log_says_what_to_do():
+    reactor = Reactor()
+    reactor.is_root = False
+    listener = Listener(reactor, "tcp:80", Factory())
+    listener.privilegedStartService()
+    listener.startService()
+    assert "Permission denied" in listener.problem and "AmbientCapabilities=CAP_NET_BIND_SERVICE" in listener.problem
+    reactor.is_root = True
+    reactor.advance(RETRY_SECONDS)
+    assert listener.port is reactor.opened[0]
+
+
+def test_a_key_that_can_not_be_read_is_tried_again(tmp_path):
+    reactor = Reactor()
+    listener = Listener(reactor, f"ssl:5357:privateKey={tmp_path}/key.pem", Factory())
+    listener.startService()
+    assert "key.pem" in listener.problem and listener.tried
+    listener.stopService()
+    assert not reactor.getDelayedCalls()

@@ -1,0 +1,88 @@
+"""Long work in small steps: in turns, no more than a slice at a time, and less of it when it does not end."""
+
+import pytest
+from twisted.internet.task import Clock
+
+from wsdgateway.net.transport.timeslices import PAUSE_SECONDS, SLICE_SECONDS, SPRINT, TimeSlices
+
+TURN = 0.001
+
+
+class Turning(Clock):
+    """A clock on which what is planned for at once happens in the next turn of the reactor."""
+
+    def callLater(self, delay, act, *arguments, **named):
+        return super().callLater(max(delay, TURN), act, *arguments, **named)
+
+
+class Work:
+    """Tasks whose steps take some of the processor's time, in the order in which they are done."""
+
+    def __init__(self, step):
+        self.clock, self.spent, self.step, self.done = Turning(), 0.0, step, []
+        self.slices = TimeSlices(self.clock, lambda: self.spent)
+
+    def task(self, name, steps):
+        for number in range(steps):
+            self.spent += self.step
+            self.done.append(f"{name}{number}")
+            yield
+
+
+def test_what_is_short_is_done_at_once():
+    work = Work(SLICE_SECONDS / 10)
+    work.slices.run(work.task("a", 3))
+    assert work.done == ["a0", "a1", "a2"]
+    work.clock.advance(TURN)
+    assert not work.clock.getDelayedCalls()
+
+
+def test_a_turn_has_one_slice_however_many_tasks_there_are_and_they_take_turns():
+    work = Work(SLICE_SECONDS * 0.26)
+    work.slices.run(work.task("a", 6))
+    assert work.done == ["a0", "a1", "a2", "a3"]
+    work.slices.run(work.task("b", 3))
+    assert len(work.done) == 4
+    work.clock.advance(TURN)
+    assert work.done[4:] == ["a4", "b0", "a5", "b1"]
+    work.clock.advance(TURN)
+    assert work.done[8:] == ["b2"]
+
+
+@pytest.mark.logs_failure
+def test_a_task_may_begin_another_and_a_failure_stops_no_other():
+    work = Work(0.0)
+
+    def fails():
+        work.slices.run(work.task("b", 1))
+        yield
+        raise ValueError("no")
+
+    work.slices.run(fails())
+    assert work.done == ["b0"]
+    work.slices.run(work.task("c", 1))
+    assert work.done == ["b0", "c0"]
+
+
+def test_work_without_an_end_gets_fewer_slices_until_there_is_none():
+    work = Work(SLICE_SECONDS)
+    work.slices.run(work.task("a", SPRINT + 2))
+    for _ in range(SPRINT):
+        work.clock.advance(TURN)
+    assert len(work.done) == SPRINT + 1
+    work.clock.advance(PAUSE_SECONDS / 2)
+    assert len(work.done) == SPRINT + 1
+    work.clock.advance(PAUSE_SECONDS / 2)
+    assert len(work.done) == SPRINT + 2
+    work.clock.advance(PAUSE_SECONDS)
+    work.clock.advance(PAUSE_SECONDS)
+    work.slices.run(work.task("b", 2))
+    work.clock.advance(TURN)
+    assert work.done[-2:] == ["b0", "b1"]
+
+
+def test_a_stop_takes_no_step_more():
+    work = Work(SLICE_SECONDS)
+    work.slices.run(work.task("a", 9))
+    work.slices.stop()
+    assert not work.clock.getDelayedCalls() and work.done == ["a0"]

@@ -1,0 +1,70 @@
+"""`--demo`: a virtual scanner on loopback and a gateway in front of it; no file, no network, no scanner."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+
+from wsdgateway.app.service import GatewayService
+from wsdgateway.config.sections import Admin, Config, Gateway, Listen, ScannerConfig
+from wsdgateway.simulator.service import VirtualScanner
+from wsdgateway.simulator.settings import Settings
+
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+
+
+class Demo(MultiService):
+    """Starts the scanner, then the gateway, then says where everything is."""
+
+    logger = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self.scanner = VirtualScanner(reactor, Settings(endpoint=LOOPBACK), wall=time.time)
+        self.scanner.setServiceParent(self)
+        self.gateway: GatewayService | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self.scanner.listening.addCallback(lambda _: self._start_gateway())
+        self.scanner.listening.addErrback(lambda failure: self.logger.failure("the demo can't start", failure))
+
+    def _start_gateway(self) -> None:
+        config = Config(
+            folder=Path.cwd(), listen=(Listen(LOOPBACK),), gateway=Gateway("demo", "memory:"),
+            scanner=(ScannerConfig("demo", scan=self.scanner.scan_url),), admin=Admin(LOOPBACK))
+        self.gateway = GatewayService(self._reactor, config)
+        self.gateway.setServiceParent(self)
+        opened = gatherResults([listener.opened for listener in (*self.gateway.listeners, self.gateway.admin)])
+        opened.addCallback(lambda _: self._say())
+        opened.addErrback(lambda failure: self.logger.failure("the demo can't say where it is", failure))
+
+    def _say(self) -> None:
+        assert self.gateway is not None
+        (host, port), (admin_host, admin_port) = (
+            listener.address or ("", 0) for listener in (self.gateway.listeners[0], self.gateway.admin))
+        url = f"http://{host}:{port}/demo/scan"
+        beside = Path(sys.argv[0]).absolute().with_name("wsdgateway")
+        script = "wsdgateway" if shutil.which("wsdgateway") else str(beside)
+        # twistd turns sys.stdout into its log; these lines are to be copied.
+        print(f"\nVirtual scanner  {self.scanner.scan_url}\n"
+              f"Its panel        {self.scanner.base}/control/\n"
+              f"Gateway          {url}\n"
+              f"Admin site       http://{admin_host}:{admin_port}/\n\n"
+              f"Scan a page through the gateway:\n\n    {script} scan {url} -o page.jpg\n",
+              file=sys.__stdout__, flush=True)
+
+    def stopService(self) -> Deferred[None]:
+        self.running = False
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self.gateway is not None:
+            await self.gateway.stopService()
+        await self.scanner.stopService()

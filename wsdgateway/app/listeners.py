@@ -1,0 +1,106 @@
+"""Where the gateway is reached: its listeners, their certificates, and the URLs that others are told for them.
+
+The configuration's `[[listen]]`, `[admin] endpoint` and `[events] address`. On each network clients and scanners are
+told our own address there, for Windows takes no other.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+
+from wsdgateway.config.endpoints import Listening, identity_files, plain_endpoint
+from wsdgateway.config.sections import Config
+from wsdgateway.net.discovery.multicast import Link
+from wsdgateway.net.scanners.address import address_of
+from wsdgateway.net.transport.errors import Unavailable
+from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.localaddress import ANY, OpenPort, base_url, local_address, local_base, url_of, zoned
+from wsdgateway.tls.files import BadFile
+from wsdgateway.tls.identity import CurrentIdentity
+
+
+class Listeners:
+    """The ports of one gateway. `tried` is called when a listener has been opened, or could not be."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, config: Config, door: IProtocolFactory, site: IProtocolFactory,
+                 wall: Callable[[], float], tried: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._wall = wall
+        self.listeners = [self._listener(listen, door, tried) for listen in config.listen]
+        self.admin = self._listener(config.admin, site, lambda: None)
+
+    def _listener(self, section: Listening, factory: IProtocolFactory, tried: Callable[[], None]) -> Listener:
+        files = identity_files(section, self._config.folder)
+        identity = None if files is None else CurrentIdentity(files)
+        listener = Listener(self._reactor, plain_endpoint(section), factory, tried, identity)
+        self._remark(listener)
+        return listener
+
+    def _remark(self, listener: Listener) -> None:
+        if listener.identity is None:
+            return
+        remark = listener.identity.identity.remark(datetime.fromtimestamp(self._wall(), UTC))
+        if remark is not None:
+            self.log.warn("the certificate of {endpoint} {remark}", endpoint=listener.endpoint, remark=remark)
+
+    def configure(self, config: Config) -> None:
+        """Read the certificates again, which may be in other files; connections that there are go on with the old."""
+        self._config = config
+        sections: list[Listening] = [*config.listen, config.admin]
+        for section, listener in zip(sections, (*self.listeners, self.admin), strict=True):
+            files = identity_files(section, config.folder)
+            if files is None or listener.identity is None:
+                continue
+            try:
+                listener.identity.reload(files)
+            except BadFile as bad:
+                self.log.error("{endpoint} keeps the certificate that it has; it needs {what}",
+                               endpoint=listener.endpoint, what=str(bad))
+            self._remark(listener)
+
+    def doors(self) -> list[OpenPort]:
+        """Those for clients and scanners that are open."""
+        return [OpenPort(*listener.address, listener.identity is not None,
+                     listener.identity is not None and listener.identity.asks_for_certificate)
+                for listener in self.listeners if listener.address is not None]
+
+    def base(self, host: str, port: int) -> str:
+        """The URL for clients that have reached us at this address of ours."""
+        for listen, listener in zip(self._config.listen, self.listeners, strict=True):
+            address = listener.address
+            if address is not None and address[1] == port and (address[0] == host or address[0] in ANY):
+                return listen.advertise or url_of(host, port, secure=listener.identity is not None)
+        return url_of(host, port)
+
+    def base_on(self, link: Link, client: str | None) -> str | None:
+        """The URL for a client, or anybody, on a link."""
+        client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
+        found = local_base(link.interface.addresses, client, self.doors())
+        return None if found is None else self.base(found.interface, found.port)
+
+    def own_addresses(self) -> list[tuple[str, int]]:
+        """Where this gateway listens, as it knows itself and as others are told: nobody is notified there."""
+        told = [*(listen.advertise for listen in self._config.listen), self._config.events.address]
+        advertised = [address_of(url) for url in told if url]
+        return [*(listener.address for listener in (*self.listeners, self.admin) if listener.address is not None),
+                *((address.host, address.port) for address in advertised)]
+
+    async def events_base(self, device: str, zone: str) -> str:
+        """The URL under which the device at that URL reaches us; `zone` is the interface of a link-local address.
+
+        Raises `DeviceError`.
+        """
+        if self._config.events.address is not None:
+            return self._config.events.address
+        address = address_of(device)
+        local = await local_address(self._reactor, zoned(address.host, zone), address.port)
+        url = base_url(local, self.doors())
+        if url is None:
+            raise Unavailable(address.host, "no listener is open where it could reach us")
+        return url

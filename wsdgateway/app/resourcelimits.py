@@ -1,0 +1,49 @@
+"""The files that this process may have open, and how many of them each kind of client may take at most.
+
+RLIMIT_NOFILE bounds sockets, too. No kind of connection may use it up, so that something is left for the others.
+"""
+
+import resource
+
+from twisted.logger import Logger
+
+from wsdgateway.admin.connections import AdminLimits
+from wsdgateway.config.sections import Config
+from wsdgateway.net.server.admission import Limits
+
+NOFILE = 65536
+# The rest is for notifications, devices, the store and the log.
+CLIENTS_SHARE = 0.4
+ADMIN_SHARE = 0.05
+
+_log = Logger()
+
+
+def open_files() -> int:
+    """The number of files that may be open at once, after raising the limit to what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return NOFILE if hard == resource.RLIM_INFINITY else min(hard, NOFILE)
+
+
+def client_limits(config: Config, files: int) -> Limits:
+    """Limits of the front door: as configured, and no more connections than their share of `files`."""
+    limits = config.limits
+    most = _bounded("[limits] connections", limits.connections, CLIENTS_SHARE, files)
+    return Limits(limits.request_body, most, limits.keepalive_timeout, limits.header_timeout)
+
+
+def admin_limits(config: Config, files: int) -> AdminLimits:
+    """Limits of the admin site: as configured, and no more connections than their share of `files`."""
+    most = _bounded("[admin] connections", config.admin.connections, ADMIN_SHARE, files)
+    return AdminLimits(most, config.limits.header_timeout, config.limits.keepalive_timeout)
+
+
+def _bounded(key: str, wanted: int, share: float, files: int) -> int:
+    most = min(wanted, max(1, int(files * share)))
+    if most < wanted:
+        _log.warn("{key} = {wanted}: {most} at most, since the system lets this process open {files} files; "
+                  "LimitNOFILE in the systemd unit, or ulimit -n, raises that", key=key, wanted=wanted, most=most,
+                  files=files)
+    return most

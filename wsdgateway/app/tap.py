@@ -1,0 +1,78 @@
+"""`twistd wsdgateway`: the options, and the service that they lead to."""
+
+import errno
+import gc
+import os
+import signal
+from pathlib import Path
+from typing import ClassVar
+
+from twisted.application.service import IService
+from twisted.logger import Logger
+from twisted.python.usage import Options as BaseOptions
+from twisted.python.usage import UsageError
+
+from wsdgateway.app.demo import Demo
+from wsdgateway.app.privileges import NoSuchUser, ServiceUser, acting_as, make_log, user_of
+from wsdgateway.app.service import GatewayService
+from wsdgateway.config.reading import ConfigError, find_config, read_config
+from wsdgateway.config.sections import Config
+from wsdgateway.net.transport.clock import keep_time
+from wsdgateway.storage.store import StoreError
+
+# How many objects more than were freed start a look for cycles. We make few; with Python's 700 the looks were a quarter
+# of the time in which a thousand subscribers are told of an event.
+GC_THRESHOLDS = (50000, 20, 50)
+DENIED = os.strerror(errno.EACCES)
+
+
+class Options(BaseOptions):
+    """`--config FILE` or `--demo`. A mistake ends the program with a line for each, and status 1."""
+
+    synopsis = "[--config FILE | --demo]"
+    longdesc = "Gateway for WSD scanners across networks."
+    optParameters: ClassVar = [["config", "c", None,
+                                "TOML file; without it ./gateway.toml, then /etc/wsdgateway/gateway.toml"]]
+    optFlags: ClassVar = [["demo", None, "a virtual scanner and a gateway in front of it, on loopback"]]
+    configuration: Config | None = None
+    user: ServiceUser | None = None
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        try:
+            super().parseOptions(options)
+            if self["demo"] and self["config"]:
+                raise UsageError("--demo needs no --config; give one of the two")
+            self.user = user_of(self.parent or {})
+            if not self["demo"]:
+                with acting_as(self.user):
+                    self.configuration = read_config(str(Path(self["config"] or find_config())))
+        except UsageError as error:
+            raise SystemExit(f"twistd wsdgateway: {error}") from None
+        except NoSuchUser as error:
+            raise SystemExit(f"twistd: {error}") from None
+        except ConfigError as error:
+            whose = "" if self.user is None else f" to {self.user.name}"
+            raise SystemExit(str(error).replace(DENIED, DENIED + whose)) from None
+
+
+def makeService(options: Options) -> IService:
+    """The service that twistd runs."""
+    from twisted.internet import reactor
+
+    gc.set_threshold(*GC_THRESHOLDS)
+    keep_time(reactor)
+    if options.configuration is None:
+        return Demo(reactor)
+    config = options.configuration
+    try:
+        with acting_as(options.user):
+            service = GatewayService(reactor, config)
+    except StoreError as error:
+        raise SystemExit(f"{config.file}: [gateway] state = {config.gateway.state}: {error}") from None
+    if options.user is not None:
+        remark = make_log(options.parent or {}, options.user)
+        if remark is not None:
+            Logger().warn("{line}", line=remark)
+    reactor.callWhenRunning(
+        signal.signal, signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))  # type: ignore[attr-defined]
+    return service

@@ -1,0 +1,1 @@
+"""Decides which clients may do what, and how much of it."""

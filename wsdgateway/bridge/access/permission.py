@@ -1,0 +1,78 @@
+"""Who may do what: rules by a client's network, the scanner, and the operation.
+
+The configuration's `[[allow]]`: the first rule that fits decides; where none does, clients of private networks may do
+everything, others nothing.
+"""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+import attrs
+
+from wsdgateway.bridge.events.sinks import Network
+from wsdgateway.soap.faults import Fault
+
+MAX_KNOWN = 8192  # decisions that are kept at hand
+
+# RFC 1918, RFC 3927, RFC 4193, RFC 4291: loopback, link-local and private; RFC 5737, RFC 3849: for examples, and so on
+# nobody's Internet. Not Python's `is_private`, which takes in tunnels (Teredo) whose far ends are anywhere.
+PRIVATE = tuple(map(ip_network, (
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1",
+    "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
+
+
+@attrs.frozen
+class Rule:
+    """`clients` are networks, `scanners` patterns of names with `*` and `?`, `operations` names; none of a kind means
+    all of it. `deny`: who fits may not.
+    """
+
+    clients: tuple[Network, ...] = ()
+    scanners: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    deny: bool = False
+
+    def fits(self, address: IPv4Address | IPv6Address | None, scanner: str, operation: str) -> bool:
+        """Whether the rule is about that; `address` is None for a client that has none, as on a UNIX socket."""
+        return ((not self.clients or (address is not None and any(address in network for network in self.clients)))
+                and (not self.scanners or any(fnmatchcase(scanner, pattern) for pattern in self.scanners))
+                and (not self.operations or operation in self.operations))
+
+
+class Permission:
+    """What the rules say. Clients are IP addresses as sockets tell them."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self.change(rules)
+
+    def change(self, rules: Iterable[Rule]) -> None:
+        """Other rules, from now on."""
+        self._rules = tuple(rules)
+        self.allows = lru_cache(maxsize=MAX_KNOWN)(self._allows)
+
+    def _allows(self, client: str, scanner: str, operation: str) -> bool:
+        """Whether the client may do that with the scanner."""
+        address = plain_address(client)
+        for rule in self._rules:
+            if rule.fits(address, scanner, operation):
+                return not rule.deny
+        return address is None or any(address in network for network in PRIVATE)
+
+
+@lru_cache(maxsize=MAX_KNOWN)
+def plain_address(client: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that a client or host is: without a scope, an IPv4 one in IPv6's clothes as itself; else None."""
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def not_allowed(client: str, scanner: str, operation: str) -> Fault:
+    """What a client is told that may not do that. WS-Scan has no subcode for it, so it is one of our own."""
+    return Fault("Sender", "gateway:NotAllowed", (
+        f"{plain_address(client) or client} may not use {operation} of {scanner} here; ask the administrator of this "
+        "gateway for a rule in [[allow]]."), 403)

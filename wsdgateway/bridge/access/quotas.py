@@ -1,0 +1,109 @@
+"""How much one client may ask of the gateway: requests a second, and jobs at once.
+
+The configuration's `[limits] client_…`. A client is an IP address, or for IPv6 a network of 64 bits, for whoever has
+one address there has all of them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from functools import lru_cache
+from ipaddress import ip_network
+
+from wsdgateway.bridge.access.permission import plain_address
+from wsdgateway.bridge.events.sinks import Network
+from wsdgateway.soap.faults import Fault
+from wsdgateway.tokenbucket import SourceLimit
+
+JOBS_AT_ONCE = "jobs"  # as the metrics call it
+# A TLS handshake takes the processor about as long as ten requests that are answered from the table.
+HANDSHAKE_COSTS = 10.0
+MAX_JOBS = 10000  # that are known to be somebody's, of all clients together
+# Nobody may tell us that a job is over. A scanner ends one by itself 60 seconds after the last RetrieveImage (WS-Scan),
+# and most have no more than one page, after which no client asks again.
+FORGOTTEN_SECONDS, AFTER_IMAGE_SECONDS = 120.0, 15.0
+
+
+@lru_cache(maxsize=8192)
+def client_of(address: str) -> str:
+    """What a client is counted by."""
+    plain = plain_address(address)
+    if plain is None or plain.version == 4:
+        return address if plain is None else str(plain)
+    return str(ip_network((plain, 64), strict=False))
+
+
+class Quotas:
+    """Clients in the networks `unlimited` may ask as much as they like. Times are in seconds on one monotonic clock."""
+
+    def __init__(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
+        self._jobs: OrderedDict[tuple[str, Hashable], tuple[str, float]] = OrderedDict()
+        self.change(requests=requests, connections=connections, jobs=jobs, unlimited=unlimited)
+
+    def change(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
+        """Other bounds, from now on."""
+        self._rate = SourceLimit(requests)
+        # However few requests a client has, those that it shakes hands for must be among them: many open a connection
+        # for each.
+        self._handshake = min(HANDSHAKE_COSTS, (requests - 1.0) / 10.0)
+        self._connections = connections
+        self.most_jobs = jobs
+        networks = tuple(unlimited)
+
+        def is_limited(client: str) -> bool:
+            address = plain_address(client)
+            return address is not None and not any(address in network for network in networks)
+
+        self.is_limited = lru_cache(maxsize=8192)(is_limited)
+
+    def share_of(self, client: str) -> str | None:
+        """What the client is counted by where it has no more than its share; None if it is not limited."""
+        return client_of(client) if self.is_limited(client) else None
+
+    def admits_request(self, client: str, now: float) -> bool:
+        """Whether the client may ask something now; if so it is counted."""
+        return not self.is_limited(client) or self._rate.spend(client_of(client), now)
+
+    def admits_handshake(self, client: str, now: float) -> bool:
+        """Whether the client may begin a TLS connection now; if so it is counted, as several requests."""
+        return not self.is_limited(client) or self._rate.spend(client_of(client), now, self._handshake)
+
+    def connections_beyond(self, client: str, count: int) -> int:
+        """By how many that is too many connections of one client, 0 or less if it is not."""
+        return count - self._connections if self.is_limited(client) else 0
+
+    # Jobs. One is known by the scanner's name and its JobId.
+
+    def admits_job(self, client: str, now: float) -> bool:
+        """Whether the client may begin another job."""
+        if not self.is_limited(client):
+            return True
+        owner = client_of(client)
+        return sum(whose == owner and now < until for whose, until in self._jobs.values()) < self.most_jobs
+
+    def job_began(self, client: str, scanner: str, job_id: Hashable, now: float) -> None:
+        """A job was created for the client; while it is being asked for, whatever stands for it is its JobId."""
+        self._jobs[scanner, job_id] = client_of(client), now + FORGOTTEN_SECONDS
+        if len(self._jobs) > MAX_JOBS:
+            self._jobs.popitem(last=False)
+
+    def image_fetched(self, scanner: str, job_id: str, now: float) -> None:
+        """An image of the job has gone to somebody."""
+        known = self._jobs.get((scanner, job_id))
+        if known is not None:
+            self._jobs[scanner, job_id] = known[0], now + AFTER_IMAGE_SECONDS
+
+    def job_ended(self, scanner: str, job_id: Hashable) -> None:
+        """The job is over."""
+        self._jobs.pop((scanner, job_id), None)
+
+
+def no_quotas() -> Quotas:
+    """For whoever has no clients to tell apart: nobody is limited."""
+    return Quotas(requests=1.0, connections=1, jobs=1, unlimited=(ip_network("0.0.0.0/0"), ip_network("::/0")))
+
+
+def too_many_jobs(most: int) -> Fault:
+    """What a client is told that has so many jobs running."""
+    return Fault("Receiver", "wscn:ServerErrorTemporaryError", (
+        f"This client has {most} jobs running through this gateway, as many as one may have; let one of them end, or "
+        "cancel it, and try again."))

@@ -1,0 +1,72 @@
+"""One press makes one job: a CreateScanJob that comes again joins or repeats the first's answer.
+
+Clients in the field send the same bytes again, MessageID included, when an answer takes longer than
+their time-out of two seconds. A fault is never remembered, since devices ask to be asked again.
+"""
+
+import hashlib
+from collections import OrderedDict
+
+from wsdgateway.bridge.decisions import Forward, Question, Reply
+from wsdgateway.soap.addressing import MAX_MESSAGE_ID
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.parsing import Malformed
+
+REMEMBERED_SECONDS = 60.0
+MAX_REMEMBERED = 256
+MAX_REPLY = 262144
+
+_Key = tuple[str, str, bytes]
+
+
+class Duplicates:
+    """The running CreateScanJobs and the successes of the last minute, of one scanner."""
+
+    def __init__(self) -> None:
+        self._running: dict[_Key, Forward] = {}
+        self._done: OrderedDict[_Key, tuple[float, Reply]] = OrderedDict()
+
+    def earlier(self, question: Question, now: float) -> Forward | Reply | None:
+        """The running request or the remembered success that this one repeats."""
+        key = _key(question)
+        if key is None:
+            return None
+        while self._done and now - next(iter(self._done.values()))[0] >= REMEMBERED_SECONDS:
+            self._done.popitem(last=False)
+        if key in self._running:
+            return self._running[key]
+        return self._done[key][1] if key in self._done else None
+
+    def started(self, forward: Forward) -> None:
+        """This CreateScanJob is on its way to the device."""
+        key = _key(forward.question)
+        if key is not None:
+            self._running[key] = forward
+
+    def ended(self, forward: Forward, reply: Reply | None, now: float) -> None:
+        """It was answered, or failed (None)."""
+        key = _key(forward.question)
+        if key is None or self._running.pop(key, None) is None:
+            return
+        if reply is not None and is_success(reply) and len(reply.body) <= MAX_REPLY:
+            self._done[key] = (now, reply)
+            if len(self._done) > MAX_REMEMBERED:
+                self._done.popitem(last=False)
+
+
+def _key(question: Question) -> _Key | None:
+    message_id = question.envelope.message_id
+    if message_id is None or len(message_id) > MAX_MESSAGE_ID:
+        return None
+    return question.client, message_id, hashlib.sha256(question.raw).digest()
+
+
+def is_success(reply: Reply) -> bool:
+    """Whether the device did what it was asked: a 200 with SOAP that is no fault."""
+    if reply.status != 200:
+        return False
+    try:
+        return fault_of(read(reply.body, reply.charset)) is None
+    except Malformed:
+        return False

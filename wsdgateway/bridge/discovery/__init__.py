@@ -1,0 +1,1 @@
+"""Decides about discovery: what is known of devices, which are bridged, what is announced."""

@@ -1,0 +1,114 @@
+"""The events that wait for one subscriber: a bounded queue, tries, pauses, and when to give up.
+
+WS-Eventing 2004/08, section 3.5 (DeliveryFailure). One is on its way at a time, so that order is kept::
+
+              put                take              delivered
+    empty ──────────► ready ──────────► sending ──────────────► ready or empty
+                        ▲                  │ failed
+                        └────── due ── waiting ──────► over, when nothing was delivered for `give_up_after`
+
+A sink that can't be reached is tried until then. One that answers and refuses an event is asked `MAX_REFUSALS` times,
+then the event is skipped, so that what it can't read does not keep the next ones from it; that is no delivery, though.
+"""
+
+from collections.abc import Callable
+
+import attrs
+
+from wsdgateway.bridge.events.backlog import Backlog
+from wsdgateway.bridge.events.fanout import Event
+
+MAX_REFUSALS = 3
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+
+@attrs.frozen(eq=False)
+class QueuedEvent:
+    """An event on its way to one subscriber."""
+
+    event: Event
+    message_id: str
+
+
+@attrs.frozen
+class Retry:
+    """Try the same again after so many seconds."""
+
+    after: float
+
+
+@attrs.frozen
+class Skip:
+    """The event is lost; go on with the next after so many seconds."""
+
+    after: float
+
+
+@attrs.frozen
+class GiveUp:
+    """Nobody is there: the subscription is over, and so many events are lost."""
+
+    lost: int
+
+
+class DeliveryQueue:
+    """Holds at most `limit` events; which of them makes room, `bridge.events.backlog` says. `give_up_after` is in
+    seconds, `random` gives 0 to 1."""
+
+    def __init__(self, *, limit: int, give_up_after: float, random: Callable[[], float]) -> None:
+        self._limit = limit
+        self._give_up_after = give_up_after
+        self._random = random
+        self._waiting: Backlog[QueuedEvent] = Backlog()
+        self._sending: QueuedEvent | None = None
+        self._refusals = 0
+        self.failures = 0
+        self._failing_since = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + (self._sending is not None)
+
+    def put(self, queued: QueuedEvent) -> bool:
+        """Whether there was room; else one that is not on its way is lost for it."""
+        if len(self) < self._limit:
+            self._waiting.append(queued)
+            return True
+        first = self._waiting.first if self._waiting else None
+        self._waiting.append(queued)
+        if self._waiting.drop() is first:
+            self._refusals = 0
+        return False
+
+    def take(self) -> QueuedEvent | None:
+        """The next to send; None if there is none, or one is on its way."""
+        if self._sending is not None or not self._waiting:
+            return None
+        self._sending = self._waiting.take()
+        return self._sending
+
+    def delivered(self) -> None:
+        """It has arrived."""
+        self._sending = None
+        self._refusals = self.failures = 0
+
+    def failed(self, now: float, *, refused: bool) -> Retry | Skip | GiveUp:
+        """It has not: the sink `refused` it, or could not be reached. `now` in seconds."""
+        assert self._sending is not None
+        queued, self._sending = self._sending, None
+        if not self.failures:
+            self._failing_since = now
+        self.failures += 1
+        left = self._give_up_after - (now - self._failing_since)
+        if left <= 0.0:
+            lost = 1 + len(self._waiting)
+            self._waiting.clear()
+            return GiveUp(lost)
+        pause = min(FIRST_PAUSE * 2.0 ** min(self.failures - 1, 20), LONGEST_PAUSE) * (0.75 + 0.25 * self._random())
+        pause = min(pause, left)
+        self._refusals = self._refusals + 1 if refused else 0
+        if self._refusals >= MAX_REFUSALS:
+            self._refusals = 0
+            return Skip(pause)
+        self._waiting.put_back(queued)  # there is room: it counted while it was on its way
+        return Retry(pause)

@@ -1,0 +1,87 @@
+"""Replies made from the job table.
+
+WS-Scan, GetJobElementsResponse; WS-Addressing 2004/08, section 3.2 for RelatesTo.
+"""
+
+from wsdgateway.bridge.jobs.job import Job
+from wsdgateway.bridge.jobs.jobtable import JobTable
+from wsdgateway.scan.jobelements import JOB_STATUS, SCAN_TICKET, JobElementsRequest, write_element_data, write_response
+from wsdgateway.scan.jobstatus import JobStatus, write_job_status
+from wsdgateway.scan.operations import GET_JOB_ELEMENTS, action_of
+from wsdgateway.soap.addressing import ANONYMOUS
+from wsdgateway.soap.namespaces import SOAP, WSA, WSCN
+from wsdgateway.soap.parsing import escape
+
+# Written out, not composed: this is the answer that the gateway exists to give often.
+_BEFORE_ID = (
+    '<?xml version="1.0" encoding="utf-8"?>\n'
+    f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}" xmlns:wscn="{WSCN}"><soap:Header>'
+    f"<wsa:To>{ANONYMOUS}</wsa:To><wsa:Action>{action_of(GET_JOB_ELEMENTS.name)}Response</wsa:Action><wsa:MessageID>"
+)
+
+
+class JobAnswers:
+    """Writes GetJobElements answers; keeps the last body written for each job, since a hundred clients ask the same."""
+
+    def __init__(self, table: JobTable) -> None:
+        self._table = table
+        self._written: dict[str, tuple[JobStatus, bool, str]] = {}
+        self.qualified = False
+
+    def write(self, request: JobElementsRequest, *, relates_to: str | None, message_id: str, now: float,
+              at_least: int | None = None) -> bytes | None:
+        """The answer, if every wanted element is known and fresh; None if the device must be asked."""
+        body = self._body(request, now, at_least)
+        if body is None:
+            return None
+        related = f"</wsa:MessageID><wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to \
+            else "</wsa:MessageID>"
+        return f"{_BEFORE_ID}{message_id}{related}</soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>".encode()
+
+    def will_do(self, asked: JobElementsRequest | None, request: JobElementsRequest) -> bool:
+        """Whether the answer to what is being asked will do for this request: its status, and a ticket beside it."""
+        assert request.wanted is not None
+        job = self._table.get(request.job_id)
+        known = {JOB_STATUS, *(name for name, _ in job.extras)} if job is not None else {JOB_STATUS}
+        coming = {SCAN_TICKET} & set(asked.wanted or ()) if asked is not None else set()
+        return set(request.wanted) <= known | coming
+
+    def _body(self, request: JobElementsRequest, now: float, at_least: int | None) -> str | None:
+        assert request.wanted is not None
+        status: JobStatus | None = None
+        if JOB_STATUS in request.wanted:
+            status = self._table.readable(request.job_id, now, at_least)
+            if status is None:
+                past = self._table.forgotten(request.job_id, now)
+                return None if past is None else self._past_body(request, past)
+        if request.status_only:
+            assert status is not None
+            return self._status_body(status)
+        job = self._table.get(request.job_id)
+        extras = dict(job.extras) if job is not None else {}
+        parts = []
+        for name in request.wanted:
+            content = write_job_status(status) if name == JOB_STATUS and status else extras.get(name)
+            if content is None:
+                return None
+            parts.append(write_element_data(name, content, self.qualified))
+        return write_response("".join(parts))
+
+    def _past_body(self, request: JobElementsRequest, job: Job) -> str:
+        """Of a job that the scanner has forgotten: what is not known here is marked as not valid."""
+        assert request.wanted is not None and job.status is not None
+        if request.status_only:
+            return self._status_body(job.status)
+        known = {**dict(job.extras), JOB_STATUS: write_job_status(job.status)}
+        return write_response("".join(
+            write_element_data(name, known.get(name), self.qualified) for name in request.wanted))
+
+    def _status_body(self, status: JobStatus) -> str:
+        kept = self._written.get(status.job_id)
+        if kept is not None and kept[0] is status and kept[1] == self.qualified:
+            return kept[2]
+        body = write_response(write_element_data(JOB_STATUS, write_job_status(status), self.qualified))
+        if len(self._written) >= 64:
+            self._written.clear()
+        self._written[status.job_id] = (status, self.qualified, body)
+        return body

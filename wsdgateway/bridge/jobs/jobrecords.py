@@ -1,0 +1,113 @@
+"""Holds the records of one scanner's jobs, and bounds their number.
+
+A record of an earlier boot is listed and never read. Finished jobs of earlier boots and starts are
+`bridge.jobs.pastjobs`.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+
+from wsdgateway.bridge.jobs.job import NEVER, Job, traced
+from wsdgateway.bridge.jobs.pastjobs import PastJobs
+from wsdgateway.scan.jobstatus import JobStatus
+
+MAX_ACTIVE = 1000
+
+
+class JobRecords:
+    """The records; `history` is the number of finished jobs.
+
+    `changed` is the moment since when nothing has changed that a list of jobs tells, as far as is known here.
+    `newly_finished` and `reused` (JobIds that another, finished job had) are for whoever stores them to empty.
+    """
+
+    def __init__(self, history: int) -> None:
+        self._history = history
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._finished: OrderedDict[str, None] = OrderedDict()
+        self._former: deque[Job] = deque(maxlen=history)
+        self._past = PastJobs(history)
+        self._moment = 0
+        self._booted = NEVER
+        self.changed = NEVER
+        self.boot = 0
+        self.newly_finished: list[Job] = []
+        self.reused: list[str] = []
+
+    def limit(self, history: int) -> None:
+        """Another number of finished jobs, from now on."""
+        self._history = history
+        self._former = deque(self._former, maxlen=history)
+        self._past.adjust(history)
+
+    def moment(self) -> int:
+        """A new moment, later than all before it."""
+        self._moment += 1
+        return self._moment
+
+    def get(self, job_id: str) -> Job | None:
+        """The record of a job of this boot, or None."""
+        job = self._jobs.get(job_id)
+        return job if job is not None and job.boot == self.boot else None
+
+    def jobs(self) -> list[Job]:
+        """Every job that was created or announced, oldest first; those of re-used JobIds and earlier boots, too."""
+        return [job for job in (*self._former, *self._jobs.values()) if job.status is not None or job.by_answer]
+
+    def is_lost(self, job: Job) -> bool:
+        """Whether a reboot took the job before its end."""
+        return job.boot != self.boot and not job.final
+
+    def remember(self, statuses: Iterable[JobStatus]) -> None:
+        """Jobs that finished in earlier starts of the gateway, oldest first, one for each JobId."""
+        for status in statuses:
+            if status.job_id not in self._jobs:
+                self._past.add(Job(status.job_id, self.boot, since=NEVER, status=status))
+
+    def rebooted(self) -> None:
+        """The device started again, or may have: what is over is past, all else is of an earlier boot."""
+        for job in self._jobs.values():
+            if job.final and job.boot == self.boot:
+                self._past.add(job)
+        self.boot += 1
+        self._booted = self.changed = self.moment()
+
+    def _begin(self, job: Job) -> None:
+        """A job that was not known."""
+        self._reused(job.job_id)
+        self._replace(job)
+
+    def _reused(self, job_id: str) -> None:
+        """The device has given this JobId to a job: one that had it before is not answered for any more."""
+        old = self._jobs.get(job_id)
+        if self._past.drop(job_id) is not None or (old is not None and old.final):
+            self.reused.append(job_id)
+
+    def _replace(self, job: Job, *, was_final: bool = False) -> None:
+        old = self._jobs.pop(job.job_id, None)
+        if old is not None and old.final and not (job.final and old.status == job.status):
+            self._former.append(old)
+        self._finished.pop(job.job_id, None)
+        self.changed = self.moment()
+        job = self._jobs[job.job_id] = traced(job)
+        self._settle(job, was_final=was_final or (old is not None and old.status == job.status))
+
+    def _store(self, job: Job) -> None:
+        old = self._jobs[job.job_id]
+        was_final = old.final
+        if job.status != old.status or job.needed != old.needed:
+            self.changed = self.moment()
+        job = self._jobs[job.job_id] = traced(job)
+        self._settle(job, was_final=was_final)
+
+    def _settle(self, job: Job, *, was_final: bool) -> None:
+        if job.final and not was_final:
+            self.newly_finished.append(job)
+        if job.final and job.job_id not in self._finished:
+            self._finished[job.job_id] = None
+            while len(self._finished) > self._history:
+                job_id, _ = self._finished.popitem(last=False)
+                del self._jobs[job_id]
+        if len(self._jobs) - len(self._finished) > MAX_ACTIVE:
+            oldest = next(job_id for job_id in self._jobs if job_id not in self._finished)
+            del self._jobs[oldest]

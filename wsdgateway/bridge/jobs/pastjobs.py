@@ -1,0 +1,54 @@
+"""Keeps finished jobs of earlier boots of the scanner, and of earlier starts of the gateway.
+
+WS-Scan, GetJobElements: scanners forget finished jobs, mostly when they start again. Such a job is never shown before
+the scanner has been asked; what is kept here answers only where the scanner says that it does not know the job.
+"""
+
+from collections import OrderedDict
+from math import inf
+
+import attrs
+
+from wsdgateway.bridge.jobs.job import Job
+
+
+class PastJobs:
+    """Past jobs of one scanner by JobId, at most `limit`; the oldest go first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+
+    def adjust(self, limit: int) -> None:
+        """Another limit, from now on."""
+        self._limit = limit
+        self._trim()
+
+    def add(self, job: Job) -> None:
+        """A finished job, in place of an earlier one with its JobId."""
+        self._jobs.pop(job.job_id, None)
+        self._jobs[job.job_id] = attrs.evolve(job, confirmed=-inf)
+        self._trim()
+
+    def _trim(self) -> None:
+        while len(self._jobs) > self._limit:
+            self._jobs.popitem(last=False)
+
+    def get(self, job_id: str) -> Job | None:
+        """The job that had this JobId last."""
+        return self._jobs.get(job_id)
+
+    def drop(self, job_id: str) -> Job | None:
+        """The JobId has another job: the one that had it last counts no more."""
+        return self._jobs.pop(job_id, None)
+
+    def forgotten(self, job_id: str, now: float) -> None:
+        """The scanner says that it knows no job with this JobId; `now` in seconds."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            self._jobs[job_id] = attrs.evolve(job, confirmed=now)
+
+    def readable(self, job_id: str, now: float, lasting: float) -> Job | None:
+        """The job, if the scanner said at most `lasting` seconds ago that it does not know it."""
+        job = self._jobs.get(job_id)
+        return job if job is not None and now - job.confirmed <= lasting else None

@@ -1,0 +1,213 @@
+"""What is learnt of a scanner by its replies: each counts from the moment its request was sent.
+
+WS-Scan, the responses to CreateScanJob, CancelJob, RetrieveImage and GetJobElements; `kept` reads those that many
+clients share.
+"""
+
+from weakref import WeakKeyDictionary
+
+import attrs
+
+from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.cache.answercache import AnswerCache
+from wsdgateway.bridge.cache.coalescing import Subject
+from wsdgateway.bridge.cache.duplicates import is_success
+from wsdgateway.bridge.decisions import Failure, Forward, Outcome, Question, Reply, Sent
+from wsdgateway.bridge.jobs.answers import JobAnswers
+from wsdgateway.bridge.jobs.jobtable import JobTable
+from wsdgateway.bridge.jobs.outcomes import Outcomes
+from wsdgateway.bridge.outgoing import Outgoing
+from wsdgateway.scan.jobelements import JOB_STATUS, read_response
+from wsdgateway.scan.jobs import job_id_of, read_created
+from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.parsing import Malformed
+
+JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
+# RetrieveImage: the job is over. Others say that the client asked wrongly, or that the device is busy.
+_NO_MORE = ("ClientErrorNoImagesAvailable", JOB_NOT_FOUND, "ClientErrorJobCanceled", "ClientErrorJobCancelled")
+# Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
+
+# What a scanner does one of these for shows in its ScannerStatus, and clients ask for that right afterwards.
+_AT_WORK = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB)
+
+
+class ReplyObserver:
+    """Takes what came of one scanner's requests to where it is known; `scanner` is its name.
+
+    `suspects_reboot` is set when the device forgot an active job or used a JobId again.
+    """
+
+    def __init__(self, scanner: str, outgoing: Outgoing, *, table: JobTable, answers: JobAnswers, kept: AnswerCache,
+                 outcomes: Outcomes, quotas: Quotas) -> None:
+        self._scanner = scanner
+        self._outgoing = outgoing
+        self._table = table
+        self._answers = answers
+        self._kept = kept
+        self._outcomes = outcomes
+        self._quotas = quotas
+        self._sent: WeakKeyDictionary[Forward, Sent] = WeakKeyDictionary()
+        self._creating: set[Forward] = set()
+        self._lost_creates = False
+        self.suspects_reboot = False
+
+    def take_over(self, table: JobTable, answers: JobAnswers) -> None:
+        """Write into this table from now on."""
+        self._table, self._answers = table, answers
+
+    # The request's way.
+
+    def creating(self, forward: Forward) -> None:
+        """A CreateScanJob is on its way: until it ends, nobody can tell whose a new job is."""
+        self._creating.add(forward)
+
+    def sent(self, forward: Forward, now: float) -> None:
+        """The request is going to the device now, or again on another connection."""
+        sent = self._sent[forward] = Sent(self._table.moment(), now)
+        if forward.question.operation in _AT_WORK:
+            self._kept.doubt(Subject.STATUS)
+        self._kept.sent(forward, sent.moment)
+
+    def sent_at(self, forward: Forward) -> Sent | None:
+        """When it went last; None if it never did."""
+        return self._sent.get(forward)
+
+    def ended(self, forward: Forward, now: float) -> Sent:
+        """It was answered, or failed. When it went, or now if it never did."""
+        self._creating.discard(forward)
+        self._quotas.job_ended(self._scanner, forward)
+        self._kept.ended(forward)
+        if forward.question.operation in _AT_WORK:
+            self._kept.doubt(Subject.STATUS)
+        return attrs.evolve(self._sent.get(forward) or Sent(self._table.moment(), now), over=now)
+
+    # What came of it.
+
+    def failed(self, forward: Forward, sent: Sent, failure: Failure) -> None:
+        """No usable answer: the device may have done it all the same."""
+        operation = forward.question.operation
+        job_id = _job_id(forward)
+        if operation is CREATE_SCAN_JOB:
+            self._lost_creates = True
+        elif operation is CANCEL_JOB and job_id is not None and forward in self._sent:
+            self._outcomes.drop(job_id)
+            self._table.canceled(job_id)
+        elif operation is GET_JOB_ELEMENTS:
+            self._keep(forward, sent, failure)
+
+    def answered(self, forward: Forward, sent: Sent, reply: Reply) -> bool:
+        """Whether the reply may be shown: False if something newer is known."""
+        operation = forward.question.operation
+        job_id = _job_id(forward)
+        if operation is CANCEL_JOB:
+            if job_id is not None:
+                self._learn_cancel(job_id, reply)
+            return True
+        if not forward.learns:
+            return True
+        try:
+            envelope = read(reply.body, reply.charset)
+        except Malformed:
+            envelope = None
+        if operation is GET_JOB_ELEMENTS and job_id is not None:
+            return self._learn_job(job_id, forward, sent, reply, envelope)
+        if envelope is None or envelope.body is None:
+            return True
+        if operation is CREATE_SCAN_JOB:
+            created = read_created(envelope.body)
+            if created is not None:
+                self._learn_created(created.job_id, forward, sent)
+            return True
+        current, revived = self._kept.learn(forward, envelope, reply, sent)
+        self.suspects_reboot = self.suspects_reboot or revived
+        return current
+
+    def _learn_cancel(self, job_id: str, reply: Reply) -> None:
+        accepted = is_success(reply)
+        if accepted or _is_over(reply):
+            self._quotas.job_ended(self._scanner, job_id)
+        self._outcomes.drop(job_id)
+        self._table.canceled(job_id, accepted=accepted)
+
+    def _learn_created(self, job_id: str, forward: Forward, sent: Sent) -> None:
+        self._quotas.job_began(forward.question.client, self._scanner, job_id, sent.at)
+        known = self._table.get(job_id)
+        self.suspects_reboot = self.suspects_reboot or (known is not None and known.since < sent.moment)
+        if self._table.created(job_id, sent.moment, alone=not self._creating and not self._lost_creates):
+            self._outcomes.drop(job_id)
+
+    def _learn_job(self, job_id: str, forward: Forward, sent: Sent, reply: Reply, envelope: Envelope | None) -> bool:
+        elements = None if envelope is None else read_response(envelope.body)
+        if elements is None:
+            known = self._table.get(job_id)
+            gone = reply.status == 404 if envelope is None else fault_of(envelope) == JOB_NOT_FOUND
+            if gone and known is not None and known.status is not None and not known.final:
+                self.suspects_reboot = True
+            if gone and not self._table.absent(job_id, sent.moment, sent.over):
+                return False
+            if gone:
+                self._quotas.job_ended(self._scanner, job_id)
+            if gone and _asks_for_status(forward) and self._table.forgotten(job_id, sent.over) is not None:
+                return False  # more is known here than at the device
+            self._keep(forward, sent, reply)
+            return True
+        self._answers.qualified = elements.qualified
+        current = True
+        if elements.status is not None and elements.status.job_id == job_id:
+            current = self._table.answered(elements.status, sent.moment, sent.at)
+            self._outcomes.drop(job_id)
+        else:
+            self._keep(forward, sent, reply)
+        if elements.extras:
+            self._table.learn_extras(job_id, elements.extras, sent.moment)
+        return current
+
+    def _keep(self, forward: Forward, sent: Sent, outcome: Outcome) -> None:
+        """No status came of this; it will do for whoever asks the same, for a while."""
+        if self._outgoing.may_share(forward.question):
+            self._outcomes.keep(forward.question.wanted, sent.at, outcome)
+
+    def rebooted(self) -> None:
+        """The device started again, or may have."""
+        self._outcomes.clear()
+        self._kept.rebooted()
+        self._lost_creates = bool(self._creating)
+        self._table.rebooted()
+
+    # Images, whose bytes go by.
+
+    def image_refused(self, question: Question, reply: Reply) -> None:
+        """The device gave no image of this job, most often for there are no more."""
+        job_id = job_id_of(question.envelope.body)
+        if job_id is not None and _is_over(reply):
+            self._quotas.job_ended(self._scanner, job_id)
+
+    def image_ended(self, question: Question, now: float, *, whole: bool) -> None:
+        """An image of this job went by, or broke off. If none of its events came before, does the device know us?"""
+        self._kept.doubt(Subject.STATUS)
+        if not whole:
+            return
+        job_id = job_id_of(question.envelope.body)
+        if job_id is not None:
+            self._quotas.image_fetched(self._scanner, job_id, now)
+        job = self._table.get(job_id) if job_id is not None else None
+        if self._table.listening and job is not None and job.status is None:
+            self.suspects_reboot = True
+
+
+def _job_id(forward: Forward) -> str | None:
+    wanted = forward.question.wanted
+    return wanted.job_id if wanted is not None else job_id_of(forward.question.envelope.body)
+
+
+def _asks_for_status(forward: Forward) -> bool:
+    """Whether a GetJobElements that the gateway could answer asks for JobStatus."""
+    wanted = forward.question.wanted
+    return wanted is not None and wanted.wanted is not None and JOB_STATUS in wanted.wanted
+
+
+def _is_over(reply: Reply) -> bool:
+    """Whether a refusal says that there is no such job any more, or nothing of it to come."""
+    return reply.status == 404 or reply.fault in _NO_MORE

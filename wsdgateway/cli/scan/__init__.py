@@ -1,0 +1,1 @@
+"""`wsdgateway scan`: a small client that scans into files."""

@@ -1,0 +1,170 @@
+"""The conversation of `wsdgateway scan` with a scanner: what it offers, a job, its images one after the other.
+
+WS-Scan: GetScannerElements, CreateScanJob, RetrieveImage until there are no images any more; CancelJob where it ends
+before that. A temporary fault is tried again, as the field's clients do.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import attrs
+from lxml import etree
+
+from wsdgateway.cli.scan.client import Refusal, ScanService
+from wsdgateway.cli.scan.creating import created
+from wsdgateway.cli.scan.diagnosis import Diagnosis
+from wsdgateway.cli.scan.jobwatch import JobWatch
+from wsdgateway.cli.scan.outcomes import WRONG, ScanError, plain
+from wsdgateway.cli.scan.pages import Pages
+from wsdgateway.cli.scan.progress import Progress
+from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
+from wsdgateway.scan.jobs import CreatedJob
+from wsdgateway.scan.reading import child
+from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, read_configuration
+
+PAUSE = 1.0
+MAX_PAGES = 1000
+MANY_IMAGES = 100
+_FORMAT_FAULTS = ("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported")
+_T = TypeVar("_T")
+
+
+class Conversation:
+    """With one scanner, for one scan. `wait` is for how many seconds it is asked again while it is busy."""
+
+    def __init__(self, service: ScanService, progress: Progress, *, feeder: bool, wait: float,
+                 clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._service = service
+        self._progress = progress
+        self._feeder = feeder
+        self._wait = wait
+        self._clock = clock
+        self._sleep = sleep
+        self._diagnosis = Diagnosis(service, feeder=feeder, pause=lambda: sleep(PAUSE))
+        self._over = False
+
+    def offered(self) -> tuple[ScannerConfiguration | None, DocumentParameters]:
+        """What the scanner offers, and how it scans by default; nothing where it does not say."""
+        told: dict[str, etree._Element] = {}
+        try:
+            told = self._patiently(lambda: self._service.elements("ScannerConfiguration", "DefaultScanTicket"))
+        except Refusal as refusal:
+            if refusal.temporary:
+                raise self._diagnosis.error_for(refusal) from None
+        configuration, ticket = told.get("ScannerConfiguration"), told.get("DefaultScanTicket")
+        if configuration is None:
+            self._progress.say("The scanner does not say what it offers; it is asked all the same")
+        return (None if configuration is None else read_configuration(configuration),
+                read_parameters(None if ticket is None else child(ticket, "DocumentParameters")))
+
+    @contextmanager
+    def job(self, tickets: tuple[DocumentParameters, ...]) -> Iterator[tuple[CreatedJob, DocumentParameters]]:
+        """A job, cancelled if anything breaks it off."""
+        job, final = self._create(tickets)
+        try:
+            yield job, final
+        except BaseException:
+            if not self._over:
+                self._cancel(job)
+            raise
+        finally:
+            self._service.hang_up()
+
+    def _create(self, tickets: tuple[DocumentParameters, ...]) -> tuple[CreatedJob, DocumentParameters]:
+        waiting = list(tickets)
+        while True:
+            ticket = waiting.pop(0)
+            try:
+                job, final = self._patiently(lambda: created(self._service, ticket, self._cancel),  # noqa: B023
+                                             self._diagnosis.check_paper)
+            except Refusal as refusal:
+                if refusal.code in _FORMAT_FAULTS and waiting:
+                    continue
+                if refusal.code == "InvalidArgs" and ticket.images == 0:
+                    # Some of Ricoh's do not take the 0 that means all there are.
+                    self._progress.say(f"The scanner takes no job for all there is; asked for {MANY_IMAGES}")
+                    waiting.insert(0, attrs.evolve(ticket, images=MANY_IMAGES))
+                    continue
+                if refusal.code in ("HTTP 404", "HTTP 405"):
+                    raise ScanError(f"{self._service.address}: {refusal}", WRONG) from None
+                raise self._diagnosis.error_for(refusal) from None
+            self._progress.say(f"job {plain(job.job_id)}")
+            return job, self._compared(ticket, final)
+
+    def _compared(self, ticket: DocumentParameters, final: DocumentParameters) -> DocumentParameters:
+        """What the page will be like; where the scanner decided otherwise, that is said."""
+        for name in ("source", "color", "resolution", "format"):
+            asked, given = getattr(ticket, name), getattr(final, name)
+            if asked is not None and given is not None and asked != given:
+                self._progress.say(f"The scanner takes {name} {plain(given)}, not {asked}")
+        return attrs.evolve(final, resolution=final.resolution or ticket.resolution)
+
+    def fetch(self, job: CreatedJob, pages: Pages) -> None:
+        """Every page of the job. Raises `ScanError` if it ends in another way than by its last page."""
+        with JobWatch(lambda: self._service.status(job), self._progress.told):
+            while pages.count < MAX_PAGES:
+                try:
+                    self._patiently(lambda: self._page(job, pages))
+                except Refusal as refusal:
+                    self._judge(job, pages, refusal)
+                    return
+                if not self._feeder:
+                    return
+        raise ScanError(f"After {MAX_PAGES} pages it is enough for one scan")
+
+    def _page(self, job: CreatedJob, pages: Pages) -> None:
+        page, size = pages.count + 1, 0
+
+        def write(data: memoryview) -> None:
+            nonlocal size
+            size += len(data)
+            pages.write(data)
+            self._progress.received(size)
+
+        self._progress.began(page)
+        pages.begin()
+        self._service.retrieve(job, f"page {page}", write)
+        pages.end()
+        self._progress.kept(page, size)
+
+    def _judge(self, job: CreatedJob, pages: Pages, refusal: Refusal) -> None:
+        """No image came: was that the end of the job, or did something break it off?"""
+        status = self._diagnosis.last_status(job)
+        # A CancelJob for a job that it does not know has killed a scanner.
+        self._over = refusal.unknown or (status is not None and status.final)
+        self._diagnosis.judge(status, refusal, pages.count)
+
+    # What every step does.
+
+    def _patiently(self, ask: Callable[[], _T], refused: Callable[[], None] = lambda: None) -> _T:
+        """Ask, and again while the scanner is busy, for as long as the user waits; `refused` looks why."""
+        end: float | None = None
+        while True:
+            try:
+                return ask()
+            except Refusal as refusal:
+                if not refusal.temporary:
+                    raise
+                now = self._clock()
+                if end is None:
+                    refused()
+                    end = now + self._wait
+                if now + PAUSE > end:
+                    raise
+                self._progress.say(f"Not now: {refusal}; trying for {self._wait:g} seconds")
+            self._sleep(PAUSE)
+
+    def _cancel(self, job: CreatedJob) -> None:
+        """CancelJob while the image is still coming, as sane-airscan does; a scanner with a single connection gets it
+        once that is free."""
+        for _ in range(2):
+            try:
+                self._service.cancel(job)
+            except Refusal:
+                return
+            except ScanError:
+                self._service.hang_up()
+            else:
+                return
+        self._progress.say("Nobody answers the CancelJob; the scanner gives up by itself a job that nobody fetches")

@@ -1,0 +1,42 @@
+"""CreateScanJob that can be interrupted without leaving a job behind which nobody will fetch.
+
+WS-Scan, CreateScanJobRequest: a job is there from the answer on, for a minute of time-out at least.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+from wsdgateway.cli.scan.client import ScanService
+from wsdgateway.scan.documentparameters import DocumentParameters
+from wsdgateway.scan.jobs import CreatedJob
+
+LAST_WORD = 5.0  # how long an interrupted scan waits to hear which job it has to cancel
+
+_Answer = tuple[CreatedJob, DocumentParameters] | BaseException
+
+
+def created(service: ScanService, ticket: DocumentParameters,
+            cancel: Callable[[CreatedJob], None]) -> tuple[CreatedJob, DocumentParameters]:
+    """What `ScanService.create` returns or raises; interrupted, it cancels the job that may have come of it."""
+    answers: SimpleQueue[_Answer] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(service.create(ticket))
+        except BaseException as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True, name="create").start()
+    try:
+        answer = answers.get()
+    except KeyboardInterrupt:
+        with suppress(Empty):
+            late = answers.get(timeout=LAST_WORD)
+            if not isinstance(late, BaseException):
+                cancel(late[0])
+        raise
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer

@@ -1,0 +1,79 @@
+"""Why a scanner sends no image, or takes no job: what its faults, its job's status and its own conditions say together.
+
+WS-Scan, "Common WSD Scan Service operation error codes", JobState, ScannerStatus, ActiveConditions.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from wsdgateway.cli.scan.client import Refusal, ScanService
+from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
+from wsdgateway.scan.jobs import CreatedJob
+from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, read_status
+
+END_TRIES = 3
+
+
+class Diagnosis:
+    """Asks the scanner what is the matter. `feeder`: pages come from it; `pause` waits a moment."""
+
+    def __init__(self, service: ScanService, *, feeder: bool, pause: Callable[[], None]) -> None:
+        self._service = service
+        self._feeder = feeder
+        self._pause = pause
+
+    def last_status(self, job: CreatedJob) -> JobStatus | None:
+        """The job's status at its end; None where it is not told."""
+        status: JobStatus | None = None
+        for attempt in range(END_TRIES):
+            if attempt:
+                # The gateway knows it from an event, which may come a moment after the fault.
+                self._pause()
+            try:
+                status = self._service.status(job)
+            except (ScanError, Refusal):
+                return None
+            if status is None or status.final:
+                break
+        return status
+
+    def judge(self, status: JobStatus | None, refusal: Refusal, pages: int) -> None:
+        """Nothing, if the job has ended well by that refusal after so many pages. Raises `ScanError` otherwise."""
+        if status is not None and status.state in (ABORTED, CANCELED):
+            if not pages:
+                self.check_paper()
+            reasons = " ".join(reason for reason in status.reasons if reason != "None")
+            raise ScanError(f"The scanner ended the job: {plain(f'{status.state} {reasons}')}")
+        if pages and (refusal.over or (status is not None and status.state == COMPLETED)):
+            return
+        raise self.error_for(refusal, pages)
+
+    def _conditions(self) -> tuple[str, ...]:
+        """What the scanner says is wrong with it."""
+        with suppress(ScanError, Refusal):
+            status = self._service.elements("ScannerStatus").get("ScannerStatus")
+            return () if status is None else read_status(status).reasons
+        return ()
+
+    def check_paper(self) -> None:
+        """Raises `ScanError` if the scanner says that there is none."""
+        if self._feeder and INPUT_TRAY_EMPTY in self._conditions():
+            raise ScanError("The feeder is empty", NO_PAPER)
+
+    def error_for(self, refusal: Refusal, pages: int = 0) -> ScanError:
+        """The error that a refusal is in the end, after so many pages."""
+        if refusal.unreachable:
+            return ScanError(str(refusal), UNREACHABLE)
+        may_be_empty = self._feeder and not pages
+        if may_be_empty and refusal.code == "ClientErrorNoImagesAvailable":
+            return ScanError("The feeder is empty", NO_PAPER)
+        conditions = self._conditions()
+        if may_be_empty and INPUT_TRAY_EMPTY in conditions:
+            return ScanError("The feeder is empty", NO_PAPER)
+        told = plain(f"; it reports {', '.join(conditions)}") if conditions else ""
+        if refusal.temporary:
+            busy = "" if str(refusal).startswith("The scanner is busy") else "The scanner is busy: "
+            return ScanError(f"{busy}{refusal}{told}", BUSY)
+        return ScanError(f"The scanner refused: {refusal}{told}", FAILED)

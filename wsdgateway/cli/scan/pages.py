@@ -1,0 +1,154 @@
+"""The pages of a scan on their way into files: nothing appears before it is whole, and nothing whole is lost.
+
+Images stream into a hidden folder beside the target, which is gone in the end; a PDF is made of them by img2pdf.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from wsdgateway.cli.scan.filekinds import PDF, SUFFIX, kind_of
+from wsdgateway.cli.scan.outcomes import FAILED, WRONG, ScanError, plain
+from wsdgateway.cli.scan.pdf import write_pdf
+from wsdgateway.cli.scan.targets import Target
+
+MAX_NAMES = 10000
+HEAD = 16
+
+
+class Pages:
+    """Takes pages, within `with`. `written` is told each file as it appears, `say` what is worth a line.
+
+    `dots` is the resolution for images in a PDF that do not say their own.
+    """
+
+    def __init__(self, target: Target, *, written: Callable[[Path], None], say: Callable[[str], None]) -> None:
+        self._target = target
+        self._written = written
+        self._say = say
+        self._file: BinaryIO | None = None
+        self._waiting: list[Path] = []
+        self._lost = False
+        self.dots: int | None = None
+        self.count = 0
+        self.surprises: set[str] = set()
+
+    def __enter__(self) -> "Pages":
+        path = self._target.path
+        try:
+            self._folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name[:32]}."))
+        except OSError as error:
+            raise ScanError(f"{path}: the folder can't be written: {error.strerror}", WRONG) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+        if not self._lost:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def begin(self) -> None:
+        """A page starts; what is there of an unfinished one goes."""
+        if self._file is not None:
+            self._file.close()
+        try:
+            self._file = (self._folder / f"{self.count + 1:05d}").open("wb")
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def write(self, data: memoryview) -> None:
+        """A piece of the page."""
+        assert self._file is not None
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def end(self) -> None:
+        """The page is whole: its file appears, or it waits for the PDF."""
+        assert self._file is not None
+        file, self._file = self._file, None
+        try:
+            file.close()
+            with open(file.name, "rb") as begun:
+                kind = kind_of(begun.read(HEAD))
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self.count += 1
+        page = Path(file.name)
+        if self._target.kind == PDF:
+            self._waiting.append(page)
+            return
+        path = self._target.page(self.count)
+        if kind != self._target.kind:
+            self.surprises.add(kind or "something unknown")
+            path = path.with_suffix(SUFFIX[kind])
+        first = self.count == 1 and self._target.named and kind == self._target.kind
+        self._publish(page, path, replace=first and not self._target.numbered)
+
+    def finish(self, *, whole: bool) -> None:
+        """The last page is there: make the PDF, if it is to be one. A broken scan's replaces no other file."""
+        if not self._waiting:
+            return
+        waiting, made = self._waiting, self._folder / "pdf"
+        try:
+            write_pdf(waiting, made, self.dots)
+            self._waiting = []
+            self._publish(made, self._target.path, replace=whole and self._target.named)
+        except BaseException as error:
+            self._waiting = []
+            self._keep(waiting)
+            if isinstance(error, Exception) and not isinstance(error, ScanError):
+                raise ScanError(f"No PDF can be made of the pages: {plain(error) or type(error).__name__}. They are "
+                                "kept as images", FAILED) from None
+            raise
+
+    def _keep(self, waiting: list[Path]) -> None:
+        for number, page in enumerate(waiting, 1):
+            with page.open("rb") as file:
+                kind = kind_of(file.read(HEAD))
+            stem = self._target.path.with_suffix("")
+            self._publish(page, stem.with_name(f"{stem.name}-{number:03d}{SUFFIX[kind]}"), replace=False)
+
+    def _publish(self, page: Path, path: Path, *, replace: bool) -> None:
+        try:
+            if replace:
+                former = path.exists()
+                os.replace(page, path)
+                if former:
+                    self._say(f"{path}: the file that was there is replaced")
+            else:
+                wanted, path = path, next(name for name in _names(path) if _move(page, name))
+                if self._target.named and path != wanted and wanted != self._target.path:
+                    self._say(f"{wanted} was there already, of another scan perhaps; the page is in {path}")
+        except (OSError, StopIteration) as error:
+            self._lost = True
+            raise ScanError(f"{path} can't be written: {getattr(error, 'strerror', None) or 'no name is free'}; the "
+                            f"whole pages are in {self._folder}") from None
+        self._written(path)
+
+    def _unwritable(self, error: OSError) -> ScanError:
+        return ScanError(f"{self._target.path} can't be written: {error.strerror}")
+
+
+def _names(path: Path) -> Iterator[Path]:
+    """The path, then others like it."""
+    yield path
+    for number in range(2, MAX_NAMES):
+        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def _move(page: Path, path: Path) -> bool:
+    """Give the page that name, unless there is such a file."""
+    try:
+        os.link(page, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if path.exists():
+            return False
+        os.rename(page, path)
+    return True

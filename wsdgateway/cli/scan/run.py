@@ -1,0 +1,67 @@
+"""`wsdgateway scan`: a small honest client that scans into files, through the gateway or straight.
+
+The flow from what the user wants to files; `cli.scan.conversation` speaks WS-Scan, `cli.scan.pages` takes what comes.
+"""
+
+import time
+from collections.abc import Callable
+
+import attrs
+
+from wsdgateway.cli.scan.choosing import Wishes, choose
+from wsdgateway.cli.scan.client import ScanService
+from wsdgateway.cli.scan.conversation import Conversation
+from wsdgateway.cli.scan.outcomes import FAILED, ScanError
+from wsdgateway.cli.scan.pages import Pages
+from wsdgateway.cli.scan.progress import Progress
+from wsdgateway.cli.scan.securing import BY_THE_SYSTEM, Judgement
+from wsdgateway.cli.scan.targets import read_target
+
+
+@attrs.frozen
+class Order:
+    """What the user asks for. `wait`: for how many seconds a busy scanner is asked again."""
+
+    url: str
+    output: str | None = None
+    source: str = "platen"
+    resolution: int | None = None
+    color: str | None = None
+    format: str | None = None
+    wait: float = 30.0
+    judgement: Judgement = BY_THE_SYSTEM
+
+
+def scan(order: Order, progress: Progress, *, clock: Callable[[], float] = time.monotonic,
+         sleep: Callable[[float], None] = time.sleep) -> None:
+    """Scan into files, whose names `progress` is told as they appear. Raises `ScanError`.
+
+    Whatever ends it early: pages that were whole are kept, the job is cancelled, and the exception goes on.
+    """
+    service, target = ScanService(order.url, order.judgement), read_target(order.output, order.format)
+    with progress:
+        talk = Conversation(service, progress, feeder=order.source != "platen", wait=order.wait, clock=clock,
+                            sleep=sleep)
+        tickets = choose(Wishes(target.image, order.source, order.resolution, order.color, target.format),
+                         *talk.offered())
+        with Pages(target, written=progress.appeared, say=progress.say) as pages:
+            try:
+                with talk.job(tickets) as (job, final):
+                    pages.dots = final.resolution
+                    talk.fetch(job, pages)
+            except BaseException as error:
+                interrupted = isinstance(error, KeyboardInterrupt)
+                if interrupted or pages.count:
+                    progress.say(f"{'Interrupted' if interrupted else 'Broken off'}: {_counted(pages.count)}")
+                pages.finish(whole=False)
+                raise
+            pages.finish(whole=True)
+            if pages.surprises:
+                raise ScanError(f"The scanner sent {', '.join(sorted(pages.surprises))}, not {target.kind}; it is kept "
+                                "under a name of its own", FAILED)
+
+
+def _counted(pages: int) -> str:
+    if not pages:
+        return "no page is whole"
+    return "one page is whole and kept" if pages == 1 else f"{pages} pages are whole and kept"

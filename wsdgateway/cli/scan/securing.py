@@ -1,0 +1,74 @@
+"""TLS as the console script's options have it: by an authority, by a pin, or as the other side is.
+
+RFC 9525; the same judgements as the gateway's own, with the standard library's sockets.
+"""
+
+import argparse
+import ssl
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+
+import attrs
+from cryptography.x509 import load_der_x509_certificate
+
+from wsdgateway.cli.printing import printable
+from wsdgateway.cli.scan.outcomes import UNREACHABLE, WRONG, ScanError
+from wsdgateway.config.checks import pin
+from wsdgateway.config.wrong import Wrong
+from wsdgateway.tls.files import pin_of
+
+
+@attrs.frozen
+class Judgement:
+    """Who is believed: those with a certificate from the authority in the file `ca`, the owner of the key that has
+    that `pin`, anybody if `insecure`; with none of these those whom the system's authorities vouch for.
+    """
+
+    ca: str | None = None
+    pin: str | None = None
+    insecure: bool = False
+
+
+BY_THE_SYSTEM = Judgement()
+
+
+def add_judgement(parser: argparse.ArgumentParser) -> None:
+    """The options for https addresses."""
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--ca", metavar="FILE", help="for https: the certificate of the authority to trust, in PEM; "
+                                                   "default: those that this system trusts")
+    only.add_argument("--pin", metavar="PIN", type=_pin, help="for https: what wsdgateway discover --pin printed")
+    only.add_argument("--insecure", action="store_true", help="for https: believe whoever answers")
+
+
+def _pin(text: str) -> str:
+    try:
+        return pin(text)
+    except Wrong as wrong:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be {wrong}") from None
+
+
+def connection(host: str, port: int, judgement: Judgement, timeout: float) -> HTTPSConnection:
+    """A connection that has still to be made, by `connect` and `judge`. Raises `ScanError` for a file of no use."""
+    try:
+        context = ssl.create_default_context(cafile=judgement.ca)
+    except (OSError, ssl.SSLError):
+        what = "is no file with certificates in PEM" if Path(judgement.ca or "").is_file() else "can't be read"
+        raise ScanError(f"--ca {printable(judgement.ca or '')}: it {what}", WRONG) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if judgement.pin is not None or judgement.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return HTTPSConnection(host, port, timeout=timeout, context=context)
+
+
+def judge(made: HTTPConnection, judgement: Judgement) -> None:
+    """Look at the key of who has answered. Raises `ScanError`."""
+    if judgement.pin is None:
+        return
+    shown = made.sock.getpeercert(binary_form=True) if isinstance(made.sock, ssl.SSLSocket) else None
+    found = pin_of(load_der_x509_certificate(shown)) if shown else "none"
+    if found != judgement.pin:
+        made.close()
+        raise ScanError(f"{made.host} has another key than --pin says: {found}", UNREACHABLE)

@@ -1,0 +1,92 @@
+"""Where a scan goes: one file, or a numbered one for each page; read from `-o` and `--format` before all else."""
+
+import re
+from pathlib import Path
+
+import attrs
+
+from wsdgateway.cli.printing import printable
+from wsdgateway.cli.scan.filekinds import CHOICES, JPEG, KIND_OF_FORMAT, PDF, PNG, SUFFIX, SUFFIXES, TIFF
+from wsdgateway.cli.scan.outcomes import WRONG, ScanError
+
+DEFAULT_STEM = "scan"
+_FIELD = re.compile(r"%(?:0([1-9]))?d")
+_KINDS = (PDF, JPEG, PNG, TIFF)
+
+
+@attrs.frozen
+class Target:
+    """A file of some kind, made of images of some kind; `image` PDF means whatever a PDF takes.
+
+    `format` is the specification's name where the user gave it. `path` may hold a field for the page's number. Only a
+    file that the user named replaces another.
+    """
+
+    path: Path
+    kind: str
+    image: str
+    format: str | None = None
+    numbered: bool = False
+    named: bool = True
+
+    def page(self, number: int) -> Path:
+        """The file of a page; the one file, if there is no number in its name."""
+        if not self.numbered:
+            return self.path
+        return self.path.with_name(_FIELD.sub(lambda field: f"{number:0{field[1] or 1}d}", self.path.name))
+
+
+def read_target(output: str | None, wanted: str | None) -> Target:
+    """The target that `-o` and `--format` name. Raises `ScanError`."""
+    kind, format = _wanted(wanted)
+    if output is None:
+        chosen = kind or PDF
+        return _checked(Target(Path(DEFAULT_STEM + SUFFIX[chosen]), chosen, chosen, format, named=False))
+    path = Path(output)
+    file = SUFFIXES.get(path.suffix.lower(), kind)
+    if file is None:
+        raise _wrong(output, f"must be a name that ends in {', '.join(SUFFIXES)}, or another with --format")
+    if kind not in (None, file) and file != PDF:
+        raise _wrong(output, f"--format {wanted} makes no {path.suffix} file")
+    numbered = "%" in path.name
+    if numbered and (path.name.count("%") != 1 or not _FIELD.search(path.name)):
+        raise _wrong(output, "must hold one field for the page's number, %d or %03d, and no other %")
+    if numbered and file == PDF:
+        raise _wrong(output, "a PDF holds every page; leave the number out")
+    return _checked(Target(path, file, kind or file, format, numbered))
+
+
+def _wanted(wanted: str | None) -> tuple[str | None, str | None]:
+    """Kind of file and format of the specification that `--format` names."""
+    if wanted is None:
+        return None, None
+    if wanted == "jpg":
+        return JPEG, None
+    if wanted in _KINDS:
+        return wanted, None
+    if wanted not in KIND_OF_FORMAT:
+        raise ScanError(f"--format {printable(wanted)}: must be one of {', '.join(CHOICES)}", WRONG)
+    return KIND_OF_FORMAT[wanted], wanted
+
+
+def _wrong(output: str, allowed: str) -> ScanError:
+    return ScanError(f"-o {printable(output)}: {allowed}", WRONG)
+
+
+def _checked(target: Target) -> Target:
+    """The same, if the file system has a place for it."""
+    shown, folder = str(target.path), target.path.absolute().parent
+    if not folder.is_dir():
+        raise _wrong(shown, "the folder does not exist")
+    if target.path.is_dir():
+        raise _wrong(shown, "is a folder; name a file")
+    if target.numbered:
+        # A former scan of more pages would else be left half under this one.
+        field = _FIELD.search(target.path.name)
+        assert field is not None
+        before, after = (re.escape(part) for part in (field.string[:field.start()], field.string[field.end():]))
+        former = re.compile(f"{before}[0-9]+{after}")
+        there = sorted(filter(former.fullmatch, (path.name for path in folder.iterdir())))
+        if there:
+            raise _wrong(shown, f"{printable(there[0])} is there already; move it away, or choose another name")
+    return target

@@ -1,0 +1,330 @@
+"""One bridged scanner at work: its bridge, its connections, its subscriptions, and those who listen to it.
+
+The way of a request ends here in `serve`, the way of an event begins in `sink`; `monitor` finds the scanner.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall
+
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.eventing.source import SOURCE_CANCELING
+from wsdgateway.net.clients.authorization import Authorization
+from wsdgateway.net.clients.proxy import Proxy
+from wsdgateway.net.clients.reusedjobids import ReusedJobIds
+from wsdgateway.net.context import Context
+from wsdgateway.net.events.devicesubscription import DeviceSubscription
+from wsdgateway.net.events.distribution import Distribution
+from wsdgateway.net.events.eventingclient import EventingClient
+from wsdgateway.net.events.eventsink import EventSink
+from wsdgateway.net.events.eventsource import EventSource
+from wsdgateway.net.events.notifier import Notifier, Recipient
+from wsdgateway.net.events.orphans import Orphans
+from wsdgateway.net.events.scandestinations import ScanDestinations
+from wsdgateway.net.events.subscribers import Subscribers
+from wsdgateway.net.events.subscriptionclock import DatedSubscriptions
+from wsdgateway.net.gauges import ScannerGauges
+from wsdgateway.net.presence.monitor import Monitor
+from wsdgateway.net.scanners.address import ServiceLocation
+from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.options import ScannerOptions
+from wsdgateway.net.scanners.ratelimit import RateLimit
+from wsdgateway.net.scanners.soapclient import SoapClient
+from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.operations import SUBSCRIBE
+
+
+class BridgedScanner:
+    """One bridged scanner. `start` and `stop` are its life."""
+
+    def __init__(self, options: ScannerOptions, context: Context) -> None:
+        self.options = options
+        self.name = options.name
+        self._context = context
+        self.bridge = ScannerBridge(
+            options.name, max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
+            new_id=context.new_id, authorities=options.authorities, max_subscriptions=options.max_subscriptions,
+            elements=options.elements, cache=options.cache, quotas=context.quotas)
+        self._rate_limit = RateLimit(options.max_rate, context.metrics.delayed(self.name))
+        self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
+                                        on_reachable=lambda: self.monitor.reachability_changed())
+        accounting = Accounting(self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
+        requests = self.requests = SoapClient(
+            self.name, self.device, lambda: self._make_client(max_connections=1), context.metrics, accounting,
+            on_broken=self.bridge.was_away)
+        listed = DatedSubscriptions(context.store, context.subscription_clock)
+        self.panel = ScanDestinations(context.reactor, self.bridge, listed, self.check)
+        self.gauges = ScannerGauges(self.bridge, self.panel, self.device)
+        self._orphans = Orphans(
+            context.reactor, make_client=requests.make_client, side=self._side,
+            ask=lambda *request: requests.ask(*request), see_off=self.panel.see_off)
+        self.subscribers = Subscribers(
+            context.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
+            store=listed, make_notifier=self._make_notifier, make_distribution=self._make_distribution,
+            now=context.subscription_clock, new_id=context.new_id,
+            silence=self._silence, max_silence=options.scanner_silence)
+        self.source = EventSource(
+            self.name, self.bridge.subscriptions, self.subscribers, self.panel, listed, context.policy,
+            options.client_expires, context.wall, context.subscription_clock, context.new_id, self._no_events)
+        self.sink = EventSink(
+            self.bridge, self.device, self.subscribers, context.metrics, accounting, sources=options.event_sources,
+            seconds=context.seconds, new_id=context.new_id, after_learning=self._store_finished)
+        self.monitor = Monitor(options, context, self.bridge, self.device, requests, came=self._came,
+                               ask_again=self._ask_again)
+        self.stand_in = self.monitor.stand_in
+        self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
+        self._exchanges = Proxy(
+            self.bridge, self.device, self.source, self.stand_in, context.directed, context.metrics,
+            accounting, Authorization(self.name, context.permission, accounting, context.new_id),
+            seconds=context.seconds, new_id=context.new_id, after_learning=self._learnt, on_trouble=self._in_trouble,
+            written=self._reused.written, on_missing=self.monitor.look)
+        self.serve = self._exchanges.serve
+        self.subscription: DeviceSubscription | None = None
+        self._checking: IDelayedCall | None = None
+
+    def _make_client(self, *, max_connections: int, on_recovered: Callable[[bool], None] = lambda was_open: None,
+                     on_reachable: Callable[[], None] = lambda: None) -> DeviceClient:
+        context, options = self._context, self.options
+        return DeviceClient(
+            context.reactor, seconds=context.seconds, max_connections=max_connections, timeout=options.timeout,
+            idle_timeout=options.idle_timeout, lenient=options.lenient, trust=options.trust,
+            rate_limit=self._rate_limit, on_recovered=on_recovered, on_reachable=on_reachable)
+
+    def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
+        context, options = self._context, self.options
+        return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, queue=options.client_queue,
+                        give_up_after=options.client_retry, counts=context.metrics.deliveries(self.name),
+                        send=partial(context.deliveries.send, self.name), on_give_up=on_give_up)
+
+    def _make_distribution(self, listeners: Callable[[str], list[Recipient]]) -> Distribution:
+        context = self._context
+        return Distribution(
+            context.reactor, scanner=self.name, seconds=context.seconds, rate=self.options.scanner_rate,
+            slices=context.slices, new_id=context.new_id, listeners=listeners,
+            when_begun=partial(context.deliveries.when_begun, self.name), left_out=context.metrics.left_out(self.name))
+
+    def _silence(self) -> float:
+        """For how many seconds the scanner has said nothing; none if it has answered whatever it was asked."""
+        return 0.0 if self.device.reachable else self._context.seconds() - self.device.heard_at
+
+    def _no_events(self) -> str | None:
+        """Why clients can't be given events of this scanner, or None."""
+        if not self.options.subscribe:
+            return 'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.'
+        if self._silence() >= self.options.scanner_silence:
+            return f"The scanner has said nothing for {self._silence():.0f} seconds; switch it on, and subscribe then."
+        if self.subscription is not None and self.subscription.refused:
+            return "The scanner has no events to give; ask GetJobElements for a job's status."
+        return None
+
+    def _store_finished(self) -> None:
+        given, finished = self.bridge.table.reused, self.bridge.table.newly_finished
+        while given:
+            self._reused.note(given.pop(0))
+        while finished:
+            self._context.on_finished(self.name, finished.pop(0))
+
+    # The life of it.
+
+    def remember(self, jobs: Iterable[JobStatus]) -> None:
+        """The jobs that finished in earlier starts, oldest first; the scanner is asked before one is shown."""
+        self.bridge.table.remember(jobs)
+
+    def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
+        """Take over what an earlier start has left of this scanner in the store, which may be read late.
+
+        Each fires when a subscription at the scanner that nobody goes on with has been ended, or that was tried. Until
+        its scan service is known nothing can be done.
+        """
+        self._orphans.restore(held)
+        clock = self._context.subscription_clock
+        self.subscribers.restore(attrs.evolve(one, expires_at=clock.from_wall(one.expires_at)) for one in subscriptions)
+        if self._checking is None:
+            return []
+        self._recheck_sinks()
+        restored = {one.identifier for one in subscriptions}
+        return self._go_on_with([one for one in self.bridge.subscriptions.all() if one.identifier in restored])
+
+    def _go_on_with(self, subscriptions: list[Subscription]) -> list[Deferred[None]]:
+        """Renew what the scanner holds for these, and end whatever else it holds of earlier starts."""
+        if not self.options.subscribe:
+            return self.dismiss("The gateway takes no events of this scanner any more.")
+        for one in subscriptions:
+            if one.panel:
+                self.panel.restore(one, self._orphans.take(one.identifier))
+        return self._orphans.leave_all()
+
+    def succeed(self, former: "BridgedScanner") -> None:
+        """Take the place of another one: its jobs, its listeners with what waits for them, what is held for us.
+
+        That is taken up as after a restart; clients are served at once where the address is known. To be called before
+        `start`. The former ends what runs with it, and is stopped then.
+        """
+        options, before = self.options, former.options
+        is_same = (options.scan, options.device, options.uuid) == (before.scan, before.device, before.uuid)
+        self.sink.addresses = former.sink.addresses
+        self.subscribers.inherit(former.subscribers)
+        self._orphans.restore(former.hand_off())
+        self.bridge.take_over(former.bridge, options.scan or (former.bridge.device if is_same else None))
+
+    def hand_off(self) -> list[Held]:
+        """Another one goes on from here; what the scanner holds for us."""
+        self.monitor.stop()
+        if self._checking is not None and self._checking.active():
+            self._checking.cancel()
+        own, self.subscription = self.subscription, None
+        held = own.hand_off() if own is not None else None
+        return [*([held] if held is not None else []), *self.panel.hand_off()]
+
+    def _recheck_sinks(self) -> None:
+        """What the configuration allowed at an earlier start it may forbid now."""
+        policy = self._context.policy
+        for one in self.bridge.subscriptions.all():
+            if one.end_to is not None and not policy.still_allows(one.end_to, one.client):
+                one = attrs.evolve(one, end_to=None)
+                self.bridge.subscriptions.put(one)
+            if not policy.still_allows(one.notify_to, one.client):
+                self.subscribers.end(one, SOURCE_CANCELING, "Notifications may not go there any more.")
+            elif not self._context.permission.allows(one.client, self.name, SUBSCRIBE.name):
+                self.subscribers.end(one, SOURCE_CANCELING, "This client may not listen to the scanner any more.")
+
+    def adjust(self, options: ScannerOptions) -> None:
+        """Other bounds, from now on; where the scanner is, and what it is called, must be the same.
+
+        What it has been asked for stays until it is renewed, a client's queue as long as its subscription.
+        """
+        self.options = options
+        self.device.trust = options.trust  # the same, but its file may hold another authority by now
+        self._rate_limit.adjust(options.max_rate)
+        self.device.adjust(max_connections=options.max_connections, timeout=options.timeout,
+                           idle_timeout=options.idle_timeout, lenient=options.lenient)
+        self.bridge.adjust(max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
+                           max_subscriptions=options.max_subscriptions, elements=options.elements, cache=options.cache)
+        self.sink.sources = options.event_sources
+        self.source.ceiling = options.client_expires
+        self.subscribers.max_silence = options.scanner_silence
+        self.subscribers.distribution.queue.adjust(options.scanner_rate)
+        self.subscribers.notifier.queue = options.client_queue
+        self.subscribers.notifier.give_up_after = options.client_retry
+        self._recheck_sinks()
+
+    def start(self) -> None:
+        """Find the scan service, and subscribe."""
+        self._recheck_sinks()
+        self.monitor.start()
+
+    def _side(self, where: ServiceLocation) -> EventingClient:
+        context = self._context
+
+        async def notify_base() -> str:
+            base = await context.events_base(where.address, self.device.zone)
+            return f"{base}/{self.name}/events"
+
+        return EventingClient(context.reactor, self.name, where, self.options.expires, self.requests.own, notify_base,
+                          context.seconds, context.wall, random.random, context.new_id, context.store,
+                          self.sink.addresses, self._orphans.leave)
+
+    def _came(self, where: ServiceLocation) -> None:
+        """Its scan service is known now."""
+        self._checking = self._context.reactor.callLater(self.options.check, self._check_on)
+        if not self.options.subscribe:
+            self._go_on_with([])
+            return
+        self.panel.side = self._side(where)
+        self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self.bridge.listens)
+        held = self._orphans.take("")
+        if held is not None:
+            self.subscription.resume(held)
+        else:
+            self.subscription.start()
+        self._go_on_with(self.bridge.subscriptions.all())
+
+    def _ask_again(self) -> None:
+        """Does the scanner still know us?"""
+        if self.subscription is not None:
+            self.subscription.recovered(was_away=True)
+        self.panel.recovered(was_away=True)
+
+    def dismiss(self, reason: str) -> list[Deferred[None]]:
+        """Nobody listens to this scanner any more: tell those who did, and end what it holds.
+
+        Each fires when that has been tried once.
+        """
+        for subscription in self.bridge.subscriptions.all():
+            self.subscribers.end(subscription, SOURCE_CANCELING, reason)
+        return self._orphans.leave_all()
+
+    def _lost(self) -> None:
+        """The scanner has forgotten our subscription; those for the panel may be gone, too."""
+        self.bridge.rebooted()
+        self.sink.state = None
+        self.stand_in.forget()
+        self.panel.doubt()
+
+    def _recovered(self, was_open: bool) -> None:
+        """The device was away. A subscription tells whether it forgot us; without one it may have started again."""
+        if was_open and not self.bridge.table.listening:
+            self.bridge.rebooted()
+        if was_open:
+            self.stand_in.forget()
+        if self.subscription is not None:
+            self.subscription.recovered(was_away=was_open)
+        self.panel.recovered(was_away=was_open)
+
+    def _learnt(self) -> None:
+        self._store_finished()
+        if self.bridge.suspects_reboot:
+            self.bridge.suspects_reboot = False
+            self.check()
+
+    def _in_trouble(self) -> None:
+        """The device failed a client: it broke off, or can't be reached, and may be starting again."""
+        self.bridge.was_away()
+        self.check()
+
+    def check(self, *, usual: bool = False) -> None:
+        """See whether the device still holds our subscription, and reaches us; by itself, clients may all have gone.
+
+        `usual`: the time for that has come, and nothing has given reason to doubt it.
+        """
+        if self.subscription is None or not self.subscription.listening:
+            self.panel.probe(usual=usual)
+        elif usual:
+            self.subscription.checked()
+        else:
+            self.subscription.doubted()
+
+    def _check_on(self) -> None:
+        """A scanner that has started again, or gone, tells nobody, and those who listen would wait for long."""
+        if len(self.bridge.subscriptions):
+            self.check(usual=True)
+        if self.options.announced and self.monitor.silent_for() > self.options.check:
+            self.stand_in.check()
+        self._checking = self._context.reactor.callLater(self.options.check, self._check_on)
+
+    async def stop(self) -> None:
+        """Leave the device in peace: end the subscriptions there, close every connection."""
+        self.monitor.stop()
+        if self._checking is not None and self._checking.active():
+            self._checking.cancel()
+        await self.subscribers.stop()
+        leaving = [Deferred.fromCoroutine(self.panel.stop())]
+        if self.subscription is not None:
+            self.subscription.give_up()
+            leaving.append(self.subscription.stop())
+        await gatherResults(leaving)
+        await gatherResults([client.stop() for client in (self.device, self._orphans.client) if client is not None])
+
+    # For the admin site.
+
+    @property
+    def state(self) -> str | None:
+        """Its own state, as it announced it last; None where it did not, or may have started again since."""
+        return self.sink.state

@@ -1,0 +1,128 @@
+"""A device's body to a client as it arrives, verbatim, at the speed of the slower side.
+
+What passes is watched (`answerwatch`): an answer with a document type declaration is not begun, and a multipart body
+that is not closed is told from a whole one. Where a device frames its answer by closing, the client must not take the
+part for the whole; where HTTP says that the answer is complete, it is passed on so, and counts as broken.
+"""
+
+from collections.abc import Callable
+
+import attrs
+
+from wsdgateway.http.messages import FRAMING, end_to_end, first
+from wsdgateway.net.scanners.reply import Response
+from wsdgateway.net.scanners.replywatch import ReplyWatch
+from wsdgateway.net.server.exchange import Exchange
+from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
+
+HOLD_SECONDS = 1.0  # for a head, so that a fault can take its place if the first document is one that is refused
+MAX_HELD = 65536  # bytes of a body before its first document
+
+
+@attrs.frozen(eq=False)
+class Relayed:
+    """A relayed answer: why it is `broken`, its first document, and whether the client has received any of it."""
+
+    broken: DeviceError | None
+    root: bytes = b""
+    begun: bool = True
+
+
+class _Relay:
+    """One answer on its way.
+
+    It waits for the beginning of its first document, for `HOLD_SECONDS` at most; then what stands before that goes out.
+    """
+
+    def __init__(self, response: Response, turn: Exchange, count_image: Callable[[int], None]) -> None:
+        self._response = response
+        self._turn = turn
+        self.watch = ReplyWatch(first(response.head.headers, b"content-type") or b"", count_image)
+        self._held: list[bytes] = []
+        self._size = 0
+        self._waits, self._flows = True, False
+        self.begun = False
+        self.refused: DeviceError | None = None
+
+    def take(self, data: bytes) -> None:
+        """The next piece of the body."""
+        if self.refused is not None:
+            return
+        self.watch.see(data)
+        if self.watch.problem:
+            self.refused = BadDevice(self._response.peer, self.watch.problem)
+            self._response.give_up(self.refused)
+        elif self._flows:
+            self._turn.write(data)
+        else:
+            self._held.append(data)
+            self._size += len(data)
+            if self.watch.decided or self._size > MAX_HELD:
+                self.flow()
+            elif not self._waits and not self.watch.looking:
+                self._release()
+
+    def wait_no_more(self) -> None:
+        """The client gets the head now, and what came before the first document."""
+        self._waits = False
+        if self.refused is None:
+            self._begin()
+            if not self.watch.looking:
+                self._release()
+
+    def flow(self) -> None:
+        """The client gets everything, from now on as it comes."""
+        if self.refused is None:
+            self._begin()
+            self._flows = True
+            self._release()
+
+    def _begin(self) -> None:
+        if not self.begun:
+            self.begun = True
+            head = self._response.head
+            self._turn.stream(head.status, head.reason, end_to_end(head.headers, FRAMING), head.length)
+
+    def _release(self) -> None:
+        for data in self._held:
+            self._turn.write(data)
+        self._held.clear()
+
+
+async def relay(response: Response, turn: Exchange, count_image: Callable[[int], None]) -> Relayed:
+    """Give the answer to the client; if it can't be completed, close the client's connection.
+
+    An answer that is not `begun` when it turns out to be broken is the caller's to replace by a fault.
+    """
+    head = response.head
+    if turn.gone:
+        response.stopProducing()
+        return Relayed(Unavailable(response.peer, "the client went away"))
+    passing = _Relay(response, turn, count_image)
+    turn.producer = response
+    turn.on_gone = response.stopProducing
+    holding = response.call_later(HOLD_SECONDS, passing.wait_no_more)
+    try:
+        await response.relay(passing.take, turn.pending)
+        if passing.refused is not None:
+            raise passing.refused
+        passing.watch.end()
+        if not head.framed and not passing.watch.whole:
+            raise BadDevice(response.peer, "it closed the connection in the middle of an image")
+    except DeviceError as error:
+        passing.flow()
+        if passing.begun and not turn.gone:
+            turn.abort()
+        if not passing.begun:
+            turn.producer = None
+        return Relayed(error, begun=passing.begun)
+    finally:
+        turn.on_gone = None
+        if holding.active():
+            holding.cancel()
+    passing.flow()
+    if not turn.gone:
+        turn.finish(head.length)
+    if not passing.watch.whole:
+        return Relayed(BadDevice(response.peer, "its multipart body ends without the closing delimiter"))
+    return Relayed(None, bytes(passing.watch.root))

@@ -1,0 +1,52 @@
+"""What a bridged scanner is given: what the configuration says of it, and what it needs of the process."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from wsdgateway.bridge.access.permission import Permission
+from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.jobs.job import Job
+from wsdgateway.exchangelog.log import ExchangeLog
+from wsdgateway.metrics import Metrics
+from wsdgateway.net.discovery.directed import DirectedDiscovery
+from wsdgateway.net.events.delivery import Deliveries
+from wsdgateway.net.events.sinkpolicy import SinkPolicy
+from wsdgateway.net.events.subscriptionclock import SubscriptionClock
+from wsdgateway.net.keeping import Keeping
+from wsdgateway.net.transport.timeslices import TimeSlices
+
+
+@attrs.frozen
+class Context:
+    """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the exchange log, the store,
+    who may be notified.
+
+    `events_base` gives the URL of this gateway as the device at a URL, over an interface, reaches it. `on_presence` is
+    told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side;
+    `on_finished` is told of a scanner's job that is over, `on_given_again` of the JobId of one that another job has
+    now; `slices` has time for long work; `subscription_clock` is the clock that clients' subscriptions last by.
+    """
+
+    reactor: Any
+    seconds: Callable[[], float]
+    wall: Callable[[], float]
+    new_id: Callable[[], str]
+    metrics: Metrics
+    log: ExchangeLog
+    store: Keeping
+    permission: Permission
+    quotas: Quotas
+    policy: SinkPolicy
+    deliveries: Deliveries
+    directed: DirectedDiscovery
+    on_presence: Callable[[str], None]
+    search: Callable[[str], None]
+    events_base: Callable[[str, str], Awaitable[str]]
+    on_finished: Callable[[str, Job], None]
+    on_given_again: Callable[[str, str], Deferred[None]]
+    slices: TimeSlices
+    subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
+        lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))

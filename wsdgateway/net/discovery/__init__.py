@@ -1,0 +1,1 @@
+"""WS-Discovery on the links of this host, as a client and as target services."""

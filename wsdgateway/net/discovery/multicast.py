@@ -1,0 +1,120 @@
+"""UDP port 3702 on the links of this host: a socket for each interface and version of IP, shared with other programs.
+
+WS-Discovery 2005/04, section 2.4 (239.255.255.250 and ff02::c); SOAP-over-UDP. A socket is bound to the group's
+address, so that it takes no datagram that another daemon on this host waits for, and to its interface, so that it is
+known where a question came from. What we ask goes out from a port of its own, to which the answers come.
+"""
+
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import DatagramProtocol
+
+from wsdgateway.net.transport.interfaces import Interface
+
+PORT = 3702
+GROUPS = {4: "239.255.255.250", 6: "ff02::c"}
+MAX_DATAGRAM = 65536
+SEND_BUFFER = 1 << 20  # answers to hosts that are not there wait in it until that is known
+
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def _open(interface: Interface, version: int, *, group: bool) -> socket.socket:
+    """A socket that lives on that interface: at the group's port, or at one of its own. Raises `OSError`."""
+    made = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        address = GROUPS[version] if group else ("0.0.0.0" if version == 4 else "::")
+        if group:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # some daemons set this one alone
+        if version == 4:
+            where = struct.pack("@4s4si", socket.inet_aton(GROUPS[4]), bytes(4), interface.index)
+            made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, where)
+            made.bind((address, PORT if group else 0))
+            if group:
+                made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, where)
+        else:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, interface.index)
+            made.bind((address, PORT if group else 0, 0, interface.index if group else 0))
+            if group:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                                socket.inet_pton(socket.AF_INET6, GROUPS[6]) + struct.pack("@I", interface.index))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class Link:
+    """One interface, by one version of IP. `heard(link, data, host, port, answer)` is called for each datagram.
+
+    `answer`: it came to the port that we ask from; such a port it has if it `asks`. `troubled` is set where something
+    could not be sent to everybody, with the `problem`: an address may be new, and not usable yet.
+    """
+
+    def __init__(self, reactor: Any, interface: Interface, version: int, *, asks: bool,
+                 heard: Callable[["Link", bytes, str, int, bool], None]) -> None:
+        self.interface = interface
+        self.version = version
+        self._group, self._asker = _Port(self, heard, False), _Port(self, heard, True)
+        self._ports: list[IListeningPort] = []
+        self.troubled = False
+        self.problem = ""
+        try:
+            for wanted, port, group in ((True, self._group, True), (asks, self._asker, False)):
+                if wanted:
+                    with _open(interface, version, group=group) as made:
+                        self._ports.append(reactor.adoptDatagramPort(
+                            made.fileno(), _FAMILIES[version], port, MAX_DATAGRAM))
+        except OSError:
+            self.close()
+            raise
+
+    def __str__(self) -> str:
+        return f"{self.interface.name} (IPv{self.version})"
+
+    def announce(self, data: bytes) -> None:
+        """Tell everybody on the link."""
+        self._write(self._group, data, GROUPS[self.version], PORT)
+
+    def ask(self, data: bytes) -> None:
+        """Ask everybody on the link; the answers come to this link's own port."""
+        self._write(self._asker, data, GROUPS[self.version], PORT)
+
+    def answer(self, data: bytes, host: str, port: int) -> None:
+        """Tell one who has asked."""
+        self._write(self._group, data, host, port)
+
+    def _write(self, port: "_Port", data: bytes, host: str, number: int) -> None:
+        try:
+            if port.transport is not None:
+                port.transport.write(data, (host, number))
+        except Exception as error:  # whatever the system, or Twisted, has against it at the moment
+            if host == GROUPS[self.version]:
+                self.troubled, self.problem = True, str(error)
+
+    def close(self) -> Deferred[Any]:
+        """Close the sockets; fires when they are."""
+        ports, self._ports = self._ports, []
+        return gatherResults([maybeDeferred(port.stopListening) for port in ports])
+
+
+class _Port(DatagramProtocol):
+    noisy = False
+    transport: Any = None
+
+    def __init__(self, link: Link, heard: Callable[[Link, bytes, str, int, bool], None], answer: bool) -> None:
+        self._link = link
+        self._heard = heard
+        self._answer = answer
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self._heard(self._link, datagram, str(addr[0]), int(addr[1]), self._answer)

@@ -1,0 +1,103 @@
+"""Datagrams that wait: for their random delay, for their repeat, for their turn on a link.
+
+SOAP-over-UDP 2004/09, Appendix I.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+
+from wsdgateway.discovery.pacing import Pacing
+
+MAX_PENDING = 4096
+
+
+class Retransmission:
+    """Answers on their way, at most `MAX_PENDING`."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._timers: set[IDelayedCall] = set()
+
+    def send(self, write: Callable[[], bytes], out: Callable[[bytes], None], times: list[float]) -> bool:
+        """Send at these times, in seconds from now, what `write` gives at the first. False if too much waits."""
+        if len(self._timers) >= MAX_PENDING:
+            return False
+        self._after(times[0], lambda: self._first(write, out, times))
+        return True
+
+    def _first(self, write: Callable[[], bytes], out: Callable[[bytes], None], times: list[float]) -> None:
+        data = write()
+        out(data)
+        for time in times[1:]:
+            self._after(time - times[0], lambda: out(data))
+
+    def _after(self, seconds: float, act: Callable[[], None]) -> None:
+        def run() -> None:
+            self._timers.discard(timer)
+            act()
+
+        timer: IDelayedCall = self._reactor.callLater(seconds, run)
+        self._timers.add(timer)
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+
+class PacedSending:
+    """Carries out a `Pacing`: sends by `out` what it says, when it says so."""
+
+    def __init__(self, reactor: Any, pacing: Pacing, out: Callable[[bytes], None]) -> None:
+        self._reactor = reactor
+        self._pacing = pacing
+        self._out = out
+        self._timer: IDelayedCall | None = None
+        self._done: Deferred[None] | None = None
+
+    def put(self, about: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
+        """Send what `write` gives when it is its turn, in place of what waits about the same. False: no room."""
+        if not self._pacing.put(about, write, first=first):
+            return False
+        self._wait()
+        return True
+
+    def _wait(self) -> None:
+        if self._timer is None:
+            seconds = self._pacing.wait(self._reactor.seconds())
+            if seconds is not None:
+                self._timer = self._reactor.callLater(seconds, self._send)
+            elif self._done is not None and not self._done.called:
+                self._done.callback(None)
+
+    def _send(self) -> None:
+        self._timer = None
+        data = self._pacing.take(self._reactor.seconds())
+        if data is not None:
+            self._out(data)
+        self._wait()
+
+    def clear(self) -> None:
+        """Forget what was not sent yet."""
+        self._pacing.clear()
+
+    def finish(self, seconds: float) -> Deferred[None]:
+        """Send what is left within about that time; fires then."""
+        self._pacing.hurry(seconds)
+        self._done = Deferred()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wait()
+        return self._done
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._pacing.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,155 @@
+"""A survey of the scanners that can be found: searched for once, each asked for its metadata, and whether it notifies.
+
+WS-Discovery 2005/04, sections 5 and 6; WS-Eventing 2004/08, section 3. The one Subscribe, which is taken back at once,
+is for JobStatusEvent: it shows nothing on a panel.
+"""
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+
+from wsdgateway.bridge.discovery.presence import STAND_IN
+from wsdgateway.bridge.discovery.sightings import Left, News, Sighting
+from wsdgateway.discovery.messages import Sequence
+from wsdgateway.eventing.messages import read_granted, write_subscribe, write_unsubscribe
+from wsdgateway.net.discovery.adoption import Found, look_at
+from wsdgateway.net.discovery.client import DiscoveryClient
+from wsdgateway.net.discovery.links import Discovery
+from wsdgateway.net.discovery.targetservices import Voice
+from wsdgateway.net.events.eventingclient import managed_at
+from wsdgateway.net.scanners.address import address_of
+from wsdgateway.net.scanners.oneshot import TrustIn, ask_once
+from wsdgateway.net.scanners.pins import Pins
+from wsdgateway.net.transport.errors import DeviceError
+from wsdgateway.net.transport.localaddress import local_address, url_of, zoned
+from wsdgateway.net.transport.serial import SerialQueue
+from wsdgateway.scan.operations import JOB_STATUS, SUBSCRIBE, UNSUBSCRIBE, action_of
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.parsing import Malformed
+
+RATE = 1000.0
+EXPIRES = 60.0
+ASK_SECONDS = 10.0
+LANES = 8  # devices that are asked at once
+
+
+@attrs.frozen
+class Surveyed:
+    """A scanner: how it was seen, what it says of itself, and whether it notifies (None: it could not be asked).
+
+    `pin` is what its key is recognized by, where it was looked at.
+    """
+
+    sighting: Sighting
+    found: Found
+    notifies: bool | None
+    pin: str | None = None
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether that is a gateway's stand-in."""
+        return STAND_IN in self.sighting.types
+
+
+class _Sink(Protocol):
+    """Takes whatever a scanner has to say between Subscribe and Unsubscribe."""
+
+    transport: Any
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        self.transport.loseConnection()
+
+
+async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str],
+                    trust_in: TrustIn | None) -> bool | None:
+    """Whether the scan service at that URL takes a subscription."""
+    try:
+        address = address_of(url)
+        local = await local_address(reactor, zoned(address.host, zone), address.port)
+        endpoint = TCP6ServerEndpoint if ":" in local else TCP4ServerEndpoint
+        port: Any = await endpoint(reactor, 0, interface=zoned(local, zone)).listen(Factory.forProtocol(_Sink))
+    except (DeviceError, OSError, CannotListenError):
+        return None
+    try:
+        reply = await ask_once(reactor, url, SUBSCRIBE, write_subscribe(
+            to=url, message_id=new_id(), notify_to=f"{url_of(local, port.getHost().port)}/", expires=EXPIRES,
+            actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone, trust_in=trust_in)
+        granted = read_granted(read(reply.body, reply.charset), datetime.now(UTC)) if reply.status < 400 else None
+        if granted is not None and granted.manager is not None:
+            where, manager = managed_at(granted.manager, url)
+            await ask_once(reactor, where, UNSUBSCRIBE, write_unsubscribe(
+                manager=manager, message_id=new_id()), ASK_SECONDS, zone, trust_in=trust_in)
+        return granted is not None
+    except Malformed:
+        return False
+    except DeviceError:
+        return None
+    finally:
+        await port.stopListening()
+
+
+async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[str, ...], seconds: float,
+                 new_id: Callable[[], str], is_own: Callable[[str], bool],
+                 heard: Callable[[int], None], silent: Callable[[str, str], None],
+                 pins: Pins | None = None) -> list[Surveyed]:
+    """The scanners that answer within so many seconds on these interfaces, and by directed Probe at these URLs.
+
+    `heard` is told of how many devices there are so far, `silent` of each URL that does not answer, and why. With
+    `pins` devices with TLS are asked whatever key they have, and it is told; without, only those that the system's
+    authorities vouch for.
+    """
+    trust_in = None if pins is None else pins.trust
+
+    def tell(news: News | Left) -> None:
+        heard(len(search.sightings.all()))
+        if isinstance(news, News) and not news.resolved:
+            search.resolve(news.sighting.endpoint)
+
+    voice = Voice(new_id, lambda: Sequence(0, 0), random.random, RATE)
+    search = DiscoveryClient(
+        reactor, voice, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
+        missing=lambda: (), overdue=lambda endpoint: None, readdressed=lambda: None, tell=tell,
+        dropped=lambda why: None, trust_in=trust_in)
+    discovery = Discovery(reactor, clients=(), devices=interfaces, search=search, is_own=is_own,
+                          count=lambda side, name: None, dropped=lambda why: None)
+    discovery.startService()
+    try:
+        await deferLater(reactor, seconds, lambda: None)
+    finally:
+        await discovery.stopService()
+    for url, why in search.silent.items():
+        silent(url, why)
+    lanes = [SerialQueue(reactor) for _ in range(LANES)]
+
+    async def look(number: int, sighting: Sighting) -> Surveyed | None:
+        return await lanes[number % LANES].run(lambda: _look(reactor, sighting, new_id, silent, pins))
+
+    found = await gatherResults([
+        Deferred.fromCoroutine(look(number, sighting)) for number, sighting in enumerate(search.sightings.all())])
+    return [one for one in found if one is not None]
+
+
+async def _look(reactor: Any, sighting: Sighting, new_id: Callable[[], str], silent: Callable[[str, str], None],
+                pins: Pins | None) -> Surveyed | None:
+    trust_in = None if pins is None else pins.trust
+    try:
+        found = await look_at(reactor, sighting, new_id, trust_in=trust_in)
+    except (DeviceError, Malformed) as problem:
+        secure = [url for url in sighting.xaddrs if url.startswith("https:")]
+        if secure:
+            silent(secure[0], str(problem))
+        return None
+    if found is None:
+        return None
+    notifies = await _notifies(reactor, found.scan, sighting.via, new_id, trust_in)
+    place = address_of(found.scan)
+    return Surveyed(sighting, found, notifies, None if pins is None else pins.found.get((place.host, place.port)))

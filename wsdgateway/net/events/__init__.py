@@ -1,0 +1,1 @@
+"""Carries events: the subscriptions at a scanner, its notifications, clients' subscriptions, deliveries."""

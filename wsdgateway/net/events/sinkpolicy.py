@@ -1,0 +1,132 @@
+"""Checks where clients want their notifications: looks names up, and knows the gateway's own addresses.
+
+The rules are `bridge.events.sinks`'.
+"""
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as LookupTimeout
+
+from wsdgateway.bridge.access.quotas import client_of
+from wsdgateway.bridge.events.sinks import BadSink, IPAddress, Network, Sink, admit, literal, parse_sink
+from wsdgateway.eventing.faults import destination_unreachable
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.soap.faults import Refused, temporary_error
+
+LOOKUP_SECONDS = 5.0
+MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2
+
+
+@attrs.define(eq=False)
+class SinkPolicy:
+    """Who may be sent notifications. `listeners` gives interface and port of each of our own ones."""
+
+    reactor: Any
+    networks: tuple[Network, ...]
+    listeners: Callable[[], list[tuple[str, int]]]
+    lookups: Counter[str] = attrs.field(factory=Counter)
+
+    def refuse_impossible(self, name: str, reference: EndpointReference | None) -> None:
+        """Look whether that is an address at all, without looking anything up. Raises `Refused`."""
+        try:
+            if reference is not None:
+                parse_sink(reference.address)
+        except BadSink as bad:
+            raise _refused(name, bad) from None
+
+    async def check(self, name: str, reference: EndpointReference, client: str) -> Sink:
+        """The sink behind a NotifyTo or EndTo (`name`) of the subscriber at that IP address. Raises `Refused`."""
+        try:
+            address = parse_sink(reference.address)
+            if (address.host, address.port) in self.listeners():
+                raise BadSink(f"{address.host}:{address.port} is this gateway itself; send another address")
+            found = [address.host] if literal(address.host) is not None else (
+                await self._look_up(address.host, client))
+            return Sink(reference, admit(found, address, client=client, networks=self.networks, is_own=self._is_own))
+        except BadSink as bad:
+            raise _refused(name, bad) from None
+        except OSError as error:  # no descriptor is left to find out whether it is an address of ours
+            raise Refused(temporary_error(f"{name} can't be checked now: {error.strerror}. Try again later.")) from None
+
+    async def _look_up(self, host: str, client: str) -> list[str]:
+        """A name's addresses. The threads are daemons and few for each client: a name server may take its time."""
+        client = client_of(client)
+        if self.lookups.total() >= MAX_LOOKUPS or self.lookups[client] >= MAX_CLIENT_LOOKUPS:
+            raise BadSink(f"too many names are being looked up to look up {host}, too; send an IP address")
+        looking: Deferred[list[str]] = Deferred()
+        try:
+            threading.Thread(target=self._ask, args=(host, client, looking), daemon=True).start()
+        except RuntimeError:
+            raise BadSink(f"there is no room to look up {host} now; send an IP address, or try again later") from None
+        self.lookups[client] += 1
+        looking.addTimeout(LOOKUP_SECONDS, self.reactor)
+        try:
+            return await looking
+        except (OSError, LookupTimeout, UnicodeError):
+            raise BadSink(f"the name {host} can't be looked up; send an IP address") from None
+
+    def _ask(self, host: str, client: str, looking: Deferred[list[str]]) -> None:
+        """In a thread of its own."""
+        found: list[str] | Exception
+        try:
+            found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            found = error
+        self.reactor.callFromThread(self._asked, client, looking, found)
+
+    def _asked(self, client: str, looking: Deferred[list[str]], found: list[str] | Exception) -> None:
+        self.lookups[client] -= 1
+        if not self.lookups[client]:
+            del self.lookups[client]
+        if looking.called:
+            return
+        if isinstance(found, Exception):
+            looking.errback(found)
+        else:
+            looking.callback(found)
+
+    def still_allows(self, sink: Sink, client: str) -> bool:
+        """Whether a sink that was checked at an earlier start would be taken now, too."""
+        try:
+            admit([sink.ip], sink.address, client=client, networks=self.networks, is_own=self._is_own)
+        except BadSink:
+            return False
+        except OSError:  # it can't be checked now, and was allowed
+            pass
+        return True
+
+    def _is_own(self, ip: IPAddress, port: int) -> bool:
+        return any(port == own and (literal(interface) == ip or (_is_any(interface) and _is_local(ip)))
+                   for interface, own in self.listeners())
+
+
+def _refused(name: str, bad: BadSink) -> Refused:
+    return Refused(destination_unreachable(f"{name} is refused: {bad}."))
+
+
+def _is_any(interface: str) -> bool:
+    address = literal(interface)
+    return not interface or (address is not None and address.is_unspecified)
+
+
+def _is_local(ip: IPAddress) -> bool:
+    """Whether an address is one of this machine's: a socket can be bound to it, a link-local one on some interface."""
+    if ip.version == 4:
+        return ip.is_loopback or _can_bind(socket.AF_INET, (str(ip), 0))
+    scopes = [index for index, _ in socket.if_nameindex()] if ip.is_link_local else [0]
+    return any(_can_bind(socket.AF_INET6, (str(ip), 0, 0, scope)) for scope in scopes)
+
+
+def _can_bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,76 @@
+"""Tells subscribers that their subscription is over: a few tries, and nobody waits for them.
+
+WS-Eventing 2004/08, section 3.5.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from wsdgateway.bridge.events.sinks import Sink
+
+PAUSES = (1.0, 5.0, 15.0)  # between the tries
+MAX_ENDINGS = 10000
+
+
+class SubscriptionEnds:
+    """The SubscriptionEnds of one scanner under way. `settled` is called when one has been tried."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, scanner: str, send: "Callable[[Sink, bytes], Deferred[int]]",
+                 settled: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._scanner = scanner
+        self._send = send
+        self._settled = settled
+        self._telling: set[Deferred[None]] = set()
+        self._stopped = False
+        self.untried = 0
+
+    def tell(self, sink: Sink, message: bytes) -> None:
+        """Send a SubscriptionEnd, a few times at most."""
+        if len(self._telling) >= MAX_ENDINGS:
+            self.log.warn("{scanner}: {address} is not told that its subscription is over: {count} others wait for "
+                          "that", scanner=self._scanner, address=sink.reference.address, count=len(self._telling))
+            return
+        self.untried += 1
+        telling: Deferred[None] = Deferred.fromCoroutine(self._tell(sink, message))
+        self._telling.add(telling)
+        telling.addErrback(lambda failure: None if failure.check(CancelledError) else failure)
+        telling.addErrback(lambda failure: self.log.failure(
+            "{scanner}: SubscriptionEnd", failure, scanner=self._scanner))
+        telling.addBoth(lambda _: self._telling.discard(telling))
+
+    async def _tell(self, sink: Sink, message: bytes) -> None:
+        try:
+            arrived = await self._try(sink, message)
+        finally:
+            self.untried -= 1
+            self._settled()
+        for pause in PAUSES:
+            if arrived:
+                return
+            if self._stopped:
+                return
+            await deferLater(self._reactor, pause)
+            arrived = await self._try(sink, message)
+
+    async def _try(self, sink: Sink, message: bytes) -> bool:
+        try:
+            return await self._send(sink, message) < 300
+        except CancelledError:
+            raise
+        except Exception as error:  # a sink may be unreachable in as many ways as there are networks
+            self.log.info("{scanner}: {address} can't be told that its subscription is over: {error}",
+                          scanner=self._scanner, address=sink.reference.address, error=str(error))
+            return False
+
+    def stop(self) -> None:
+        """Try no more."""
+        self._stopped = True
+        for telling in list(self._telling):
+            telling.cancel()

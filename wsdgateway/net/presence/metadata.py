@@ -1,0 +1,115 @@
+"""Asks a scanner what it is: its metadata where its device endpoint is known, else its ScannerDescription.
+
+WS-Transfer 2004/09, section 3.1; WS-Scan, GetScannerElements.
+"""
+
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.discovery.identity import is_same, is_uuid
+from wsdgateway.metadata.messages import scan_service_addresses, write_get
+from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
+from wsdgateway.net.events.eventingclient import Own
+from wsdgateway.net.presence.standin import Described
+from wsdgateway.net.scanners.address import reachable
+from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
+from wsdgateway.scan.operations import GET_METADATA, GET_SCANNER_ELEMENTS
+from wsdgateway.scan.scannerelements import read_description, write_description_request
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.parsing import Malformed
+
+MAX_METADATA = 131072  # four times what Windows takes
+
+
+async def read_metadata(own: Own, url: str, new_id: Callable[[], str], endpoint: str | None = None,
+                        to: str | None = None) -> Envelope:
+    """The answer of the device at that URL to WS-Transfer Get.
+
+    `endpoint` is its endpoint address, as it spells it, where it is known: another device that answers there is none.
+    Without it the request goes `to` the address that the URL tells. Raises `DeviceError`.
+    """
+    request = write_get(to=endpoint or to or endpoint_of(url), message_id=new_id())
+    reply = await own(url, GET_METADATA, request)
+    try:
+        return _metadata_in(reply, url, endpoint)
+    except DeviceError as error:
+        error.sent = True
+        raise
+
+
+def _metadata_in(reply: Reply, url: str, endpoint: str | None) -> Envelope:
+    if len(reply.body) > MAX_METADATA:
+        raise BadDevice(url, f"its metadata is larger than {MAX_METADATA} bytes")
+    answer = _whole(url, reply)
+    metadata = find_metadata(answer.body)
+    if metadata is None:
+        raise BadDevice(url, "it answered Get with something else than metadata")
+    if endpoint is not None and is_stand_in(metadata):
+        raise BadDevice(url, "a gateway's stand-in is there, not the scanner itself")
+    told = host_endpoint(metadata)
+    if endpoint is not None and told is not None and not is_same(told, endpoint):
+        raise BadDevice(url, f"another device is there, {told}")
+    return answer
+
+
+def scan_address(envelope: Envelope, url: str) -> str | None:
+    """The scan service's address in metadata that was read at that URL; None if it names no scan service.
+
+    It is on the URL's host, whatever host, or host name, the metadata gives: a service may have an address for each
+    interface of the device, and the one that names the URL's own host comes first. What was read by TLS prefers https.
+    """
+    addresses = scan_service_addresses(envelope)
+    if url.startswith("https:"):
+        addresses = tuple(one for one in addresses if one.startswith("https:")) or addresses
+    host = _host_of(url)
+    here = [address for address in addresses if _host_of(address) == host]
+    return reachable((*here, *addresses)[0], url) if addresses else None
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+async def describe_scanner(own: Own, url: str, new_id: Callable[[], str]) -> Described:
+    """What the scan service at that URL says of its scanner. Raises `DeviceError`."""
+    reply = await own(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
+    try:
+        found = read_description(_whole(url, reply).body)
+        if found is None:
+            raise BadDevice(url, "it did not tell its ScannerDescription")
+    except DeviceError as error:
+        error.sent = True
+        raise
+    return Described(None, *found)
+
+
+def _whole(url: str, reply: Reply) -> Envelope:
+    """The envelope in an answer. Raises `DeviceError` for a fault, a refusal, and what can't be read."""
+    try:
+        envelope = read(reply.body, reply.charset)
+    except Malformed as error:
+        if reply.status >= 400:
+            raise Unavailable(url, f"it answered {reply.status}") from None
+        raise BadDevice(url, f"what it tells of itself can't be read: {error}") from None
+    fault = fault_of(envelope)
+    if fault is not None or reply.status >= 400:
+        raise Unavailable(url, f"it answered {fault or reply.status}")
+    return envelope
+
+
+def uuid_of(url: str) -> str | None:
+    """The endpoint address that the uuid in a URL's path stands for, if there is one."""
+    last = unquote(urlsplit(url).path.rpartition("/")[2])
+    if not is_uuid(last):
+        return None
+    return last if ":" in last else f"urn:uuid:{last}"
+
+
+def endpoint_of(url: str) -> str:
+    """The endpoint reference's address of the device at that URL: the uuid in its path, else the URL itself."""
+    return uuid_of(url) or url

@@ -1,0 +1,255 @@
+"""The lookout for one scanner: where its scan service is, whether it is there, and whether it has started again.
+
+WS-Discovery 2005/04, sections 4 to 6. What is heard of it goes to those who ask it, and what they find to the bridge.
+"""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from twisted.logger import Logger
+
+from wsdgateway.bridge.discovery.sightings import News
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.discovery.identity import is_same
+from wsdgateway.metadata.messages import Labels
+from wsdgateway.metadata.standin import find_metadata
+from wsdgateway.net.context import Context
+from wsdgateway.net.presence.locator import Locator
+from wsdgateway.net.presence.metadata import describe_scanner, endpoint_of, read_metadata, uuid_of
+from wsdgateway.net.presence.reachability import Reachability
+from wsdgateway.net.presence.standin import Described, Guise, StandIn
+from wsdgateway.net.scanners.address import ServiceLocation, address_of, is_http
+from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.options import ScannerOptions
+from wsdgateway.net.scanners.soapclient import SoapClient
+from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.soap.parsing import Malformed
+
+LOOK_SECONDS = 1.0  # between looks for a scan service that clients ask for
+
+
+class Monitor:
+    """One scanner's. `came` is called once, when its scan service is known, with its address, which may change.
+
+    `ask_again` is called when the scanner may not know us any more; `stand_in` shows clients what is known of it. Of
+    `options` it uses what never changes: where the scanner is, and what it is called.
+    """
+
+    log = Logger()
+
+    def __init__(self, options: ScannerOptions, context: Context, bridge: ScannerBridge, device: DeviceClient,
+                 requests: SoapClient, *, came: Callable[[ServiceLocation], None],
+                 ask_again: Callable[[], None]) -> None:
+        self._options = options
+        self._context = context
+        self._bridge = bridge
+        self._device = device
+        self._own = requests.own
+        self._came = came
+        self._ask_again = ask_again
+        guise = Guise(options.uuid or (uuid_of(options.device) if options.device is not None else None),
+                      options.device is not None, options.same_identity, options.suffix, options.announced,
+                      f"{options.name} {options.served}")
+        self.stand_in = StandIn(
+            context.reactor, scanner=options.name, guise=guise, describe=self._describe,
+            version_of=context.store.metadata_version, hosts=self._hosts,
+            is_here=self._is_here, new_id=context.new_id, on_change=self._stand_in_changed)
+        self._locator = Locator(
+            context.reactor, scanner=options.name, client=device, own=requests.own, elsewhere=requests.elsewhere,
+            new_id=context.new_id, endpoint=options.uuid, found=self._found)
+        self._reachability = Reachability(
+            context.reactor, seconds=context.seconds, device=device, check=self.stand_in.check)
+        self._where: ServiceLocation | None = None
+        self._changes = (False, False)
+        self._looked_at = float("-inf")
+        self._stopped = False
+        self._stand_in_changed()
+
+    def start(self) -> None:
+        """Find the scan service, where that does not wait for the scanner to be seen."""
+        if self._options.scan is not None:
+            self._found(self._options.scan)
+        elif self._options.device is not None:
+            self._locator.look((self._options.device,))
+
+    def look(self) -> None:
+        """Look for a scan service that is asked for and not known yet; at most once in `LOOK_SECONDS`."""
+        now = self._context.seconds()
+        if self._where is not None or self._stopped or now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        if self._options.device is not None:
+            self._locator.look((self._options.device,))
+        elif self._reachability.sighting is not None:
+            self._locator.look()
+        elif self._options.uuid is not None:
+            self._context.search(self._options.uuid)
+
+    def stop(self) -> None:
+        """Look and ask no more."""
+        self._stopped = True
+        self._locator.stop()
+        self.stand_in.stop()
+        self._reachability.stop()
+
+    # What is known of it.
+
+    @property
+    def endpoint(self) -> str | None:
+        """The scanner's own endpoint address, as far as it is known."""
+        return self.stand_in.own_endpoint
+
+    @property
+    def labels(self) -> Labels:
+        """What the scanner calls itself, as far as it has been asked."""
+        return self.stand_in.labels or self._locator.labels or Labels()
+
+    @property
+    def reachable(self) -> bool | None:
+        """Whether the scanner answered when it was last asked, and has not said Bye; None before that."""
+        return self._reachability.reachable
+
+    def silent_for(self) -> float:
+        """The seconds since the scanner has answered or announced anything."""
+        return self._reachability.silent_for()
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it has to be looked for on the scanners' side."""
+        return self._options.uuid is not None and (self._where is None or not self._is_here())
+
+    def _is_here(self) -> bool:
+        return self._where is not None and self.reachable is not False
+
+    def places(self) -> set[tuple[str, int]]:
+        """Host and port of the scan service, by every host that the scanner is known by."""
+        url = self._bridge.device or self._options.scan
+        return set() if url is None else {(host, address_of(url).port) for host in self._hosts()}
+
+    def _urls(self) -> set[str]:
+        """Where the scanner is known to be."""
+        urls = (self._locator.device, self._options.device, self._options.scan, self._bridge.device)
+        return {url for url in urls if url}
+
+    def _hosts(self) -> frozenset[str]:
+        """Under what names and addresses the scanner's host is known."""
+        sighting = self._reachability.sighting
+        urls = {*self._urls(), *filter(is_http, sighting.xaddrs if sighting is not None else ())}
+        return frozenset({urlsplit(url).hostname or "" for url in urls} | self._device.peers)
+
+    # What it tells when it is asked.
+
+    async def _describe(self) -> Described:
+        device = self._locator.device or self._options.device
+        if device is not None:
+            return await self._describe_device(device)
+        if self._bridge.device is None:
+            raise Unavailable(self._options.name, "its address is not known yet")
+        return await describe_scanner(self._own, self._bridge.device, self._context.new_id)
+
+    async def _describe_device(self, url: str) -> Described:
+        """The description of the device at that URL; metadata without a scan service is not one yet."""
+        own = self.stand_in.own_endpoint
+        to = own if own is not None and is_same(own, endpoint_of(url)) else None  # as the scanner spells it
+        envelope = await read_metadata(self._own, url, self._context.new_id, self._locator.endpoint, to)
+        try:
+            address = self._locator.told(url, envelope)
+        except Malformed as error:
+            raise BadDevice(url, f"its metadata can't be used: {error}") from None
+        if self._where is None or self._where.address != address:
+            self._found(address)
+        return Described(find_metadata(envelope.body))
+
+    def _stand_in_changed(self) -> None:
+        ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
+        self._bridge.endpoints = (ours, theirs) if ours else None
+        self._context.on_presence(self._options.name)
+
+    def reachability_changed(self) -> None:
+        """It answers, and did not, or the other way round."""
+        if self._device.reachable:
+            self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._options.name,
+                          peers=", ".join(sorted(self._device.peers)))
+            self.stand_in.look_at_once()
+        else:
+            self.log.warn("{scanner}: the scanner does not answer", scanner=self._options.name)
+            self._was_away()
+            self.stand_in.look()
+            if self._options.uuid is not None:
+                self._context.search(self._options.uuid)
+        self._context.on_presence(self._options.name)
+
+    def _was_away(self) -> None:
+        """Nothing that is kept from before is shown until the scanner has been asked."""
+        self._bridge.was_away()
+        self.stand_in.doubt()
+
+    # What discovery tells of it.
+
+    def sighted(self, news: News) -> None:
+        """The scanner has announced itself, or answered."""
+        self._reachability.saw(news.sighting)
+        self.stand_in.called(news.sighting.endpoint)
+        self.stand_in.scoped(news.sighting.scopes)
+        if news.started:
+            self.log.info("{scanner}: it has started again", scanner=self._options.name)
+            self._bridge.rebooted()
+            self.stand_in.doubt()
+        elif news.returned:
+            self._was_away()
+        self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
+        if self._options.uuid is not None:  # where is it?
+            self._locator.sighted(news.sighting, changed=news.described)
+        else:
+            self._catch_up()
+            if news.described:
+                self._locator.look()
+            self.look()
+        self._context.on_presence(self._options.name)
+
+    def said_bye(self) -> None:
+        """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
+        self.log.info("{scanner}: the scanner has said Bye", scanner=self._options.name)
+        if self._reachability.said_bye():
+            self._was_away()
+        self._context.on_presence(self._options.name)
+
+    def _found(self, address: str) -> None:
+        """The scan service is there."""
+        if self._stopped:
+            return
+        if self._where is not None:
+            if self._where.address != address or self._device.reachable is False:
+                self._moved(self._where, address)
+            self._catch_up()
+            return
+        if self._locator.device is not None:
+            self.log.info("{scanner}: its scan service is {url}", scanner=self._options.name, url=address)
+        self._bridge.device = address
+        self._where = ServiceLocation(address, follows=self._options.uuid is not None)
+        if self._device.reachable is False:
+            self._device.moved()  # what failed while it was switched off says nothing of it any more
+        self.stand_in.look_at_once()
+        self._came(self._where)
+        self._context.on_presence(self._options.name)
+
+    def _moved(self, where: ServiceLocation, address: str) -> None:
+        """It has another address: what it holds for us it holds still, unless it has started again."""
+        self.log.info("{scanner}: its scan service is {url} now", scanner=self._options.name, url=address)
+        former, where.address = where.address, address
+        self._bridge.device = address
+        self._was_away()
+        self._device.moved()
+        self._ask_again()
+        if address != former:
+            self.stand_in.moved()
+        else:
+            self.stand_in.check()
+
+    def _catch_up(self) -> None:
+        """Do what has to be done since the scanner has started again, or has other things to tell."""
+        (started, described), self._changes = self._changes, (False, False)
+        if started:
+            self._ask_again()
+        if described:
+            self.stand_in.forget()

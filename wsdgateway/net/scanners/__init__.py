@@ -1,0 +1,1 @@
+"""Requests to scanners: connections, the queue for them, rate limit, circuit breaker, replies."""

@@ -1,0 +1,223 @@
+"""One connection to a device: one exchange at a time.
+
+RFC 9112 section 9. What the connection is for, and when it is given up, its pool decides.
+"""
+
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsdgateway.exchangelog.tape import DEVICE
+from wsdgateway.http.messages import request_head
+from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
+from wsdgateway.net.scanners.address import Address
+from wsdgateway.net.scanners.reply import Response
+from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.transport.coalescing import CoalescedWriter, WriteScheduler
+from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
+from wsdgateway.tls.trust import Trust, Untrusted, explain
+
+# Reading is by 64 KiB, as Twisted has it; for an image by more, which costs small answers a fifth of their speed.
+SMALL_READ, LARGE_READ = 65536, 524288
+
+
+class Insecure(Exception):
+    """The device can't be talked to in confidence; the text says why, `detail` more of it for the administrator."""
+
+    def __init__(self, problem: BaseException) -> None:
+        super().__init__(explain(problem))
+        self.detail = problem.detail if isinstance(problem, Untrusted) else ""
+
+
+class Pool(Protocol):
+    """What a connection tells to whoever owns it."""
+
+    reactor: Any
+    lenient: bool
+    idle_timeout: float
+    post: WriteScheduler
+    trust: Trust
+
+    def reached(self, peer: str) -> None:
+        """A connection was made to that IP address."""
+
+    def heard(self) -> None:
+        """The device has said something."""
+
+    def answered(self) -> None:
+        """The head of an answer has come."""
+
+    def released(self, connection: "DeviceConnection", *, reusable: bool) -> None:
+        """An exchange is over."""
+
+    def closed(self, connection: "DeviceConnection") -> None:
+        """The connection is gone."""
+
+    def again(self, call: ScannerRequest) -> None:
+        """A repeatable request whose connection broke goes out once more."""
+
+
+@implementer(IHandshakeListener)
+class DeviceConnection(TwistedProtocol):
+    """One connection, over its whole life.
+
+    `requests` counts those that were written to it. `ready` fires with it once it may be used: with TLS, when it is
+    known that the device is the one that it should be.
+    """
+
+    transport: Any
+
+    def __init__(self, owner: Pool, address: Address) -> None:
+        self._owner = owner
+        self.address = address
+        self.call: ScannerRequest | None = None
+        self._response: Response | None = None
+        self._reader: ResponseReader | None = None
+        self.lost = False
+        self.requests = 0
+        self.ready: Deferred[DeviceConnection] = Deferred(lambda _: self.abort())
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self._writer = CoalescedWriter(self.transport, self._owner.post)
+        if not self.address.secure:
+            self._admitted()
+
+    def handshakeCompleted(self) -> None:
+        """Who has answered? Nothing has been said so far."""
+        try:
+            self._owner.trust.judge(self.transport.getHandle(), self.address.host)
+        except Untrusted as problem:
+            self._not_ready(problem)
+        else:
+            self._admitted()
+
+    def _admitted(self) -> None:
+        self._owner.reached(self.transport.getPeer().host)
+        if not self.ready.called:
+            self.ready.callback(self)
+
+    def _not_ready(self, problem: BaseException) -> None:
+        if not self.ready.called:
+            self.ready.errback(Failure(Insecure(problem)))
+        self.abort()
+
+    def send(self, call: ScannerRequest) -> None:
+        """Write a request; its answer is read from here on."""
+        self.call = call
+        call.connection = self
+        call.sent = True
+        self.requests += 1
+        self._reader = ResponseReader(self._owner.lenient)
+        self._response = None
+        self.transport.bufferSize = SMALL_READ
+        call.on_sent()
+        head = request_head(call.address.target, [
+            (b"Host", call.address.authority), *call.headers, (b"Content-Length", b"%d" % len(call.body))])
+        if call.tape is not None:
+            call.tape.request(DEVICE, head + call.body)
+        self._writer.write(head + call.body)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._owner.heard()
+        if self._reader is None:
+            self.abort()  # an idle device has nothing to say
+            return
+        if self.call is not None and self.call.tape is not None:
+            self.call.tape.response(DEVICE, data)
+        try:
+            events = self._reader.feed(data)
+        except BadAnswer as problem:
+            self._broken(BadDevice(self._peer(), str(problem)))
+            return
+        self._pass_on(events)
+
+    def _pass_on(self, events: list[Head | Data | End]) -> None:
+        """Hand out what has come. A head waits for the pieces beside it: a whole answer is read without a pause."""
+        answered: ScannerRequest | None = None
+        for event in events:
+            if isinstance(event, Data):
+                assert self._response is not None
+                self._response.data(event.data)
+            elif isinstance(event, Head):
+                assert self.call is not None
+                answered = self.call
+                self._response = Response(answered, event, self, self._owner.reactor, self._owner.idle_timeout)
+                if answered.answered.called:
+                    self.abort()
+                    return
+                response = self._response
+            else:
+                self._finished()
+        if answered is not None:
+            self._owner.answered()
+            answered.answered.callback(response)
+
+    def _finished(self) -> None:
+        response, reader = self._response, self._reader
+        assert response is not None and reader is not None
+        self.call = self._response = self._reader = None
+        self.resume()
+        # The connection is given back first, so that whoever reads the end may ask the next at once. One whose
+        # request the device has not taken to the end, having answered all the same, is of no more use.
+        self._owner.released(self, reusable=reader.reusable and not self.lost and not self._writer.pending)
+        response.end()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost = True
+        self._not_ready(reason.value)
+        if (self._reader is not None and self.address.secure and not reason.check(ConnectionDone)
+                and not self._owner.lenient):
+            # RFC 9112 section 9.8: an end that the device has not announced may be somebody else's doing.
+            self._broken(BadDevice(self._peer(), "it broke off"))
+        if self._reader is not None:
+            try:
+                self._pass_on(self._reader.eof())
+            except BadAnswer as problem:
+                self._broken(BadDevice(self._peer(), str(problem)))
+        self._owner.closed(self)
+
+    def _broken(self, error: DeviceError, retry: bool = True) -> None:
+        call, response, reader = self.call, self._response, self._reader
+        self.call = self._response = self._reader = None
+        self.abort()
+        if response is not None:
+            response.fail(error)
+        elif call is not None and reader is not None:
+            if retry and not reader.started and call.operation.repeatable and not call.resent:
+                call.resent = True
+                self._owner.again(call)
+            else:
+                call.fail(error)
+
+    def expire(self, error: Unavailable) -> None:
+        """The exchange took too long."""
+        self._broken(error, retry=False)
+
+    def _peer(self) -> str:
+        return f"{self.address.host}:{self.address.port}"
+
+    def abort(self) -> None:
+        """Close at once."""
+        if not self.lost:
+            self.transport.abortConnection()
+
+    def read_large(self) -> None:
+        """An image is coming."""
+        self.transport.bufferSize = LARGE_READ
+
+    def pause(self) -> None:
+        """Read nothing for a while."""
+        if not self.lost:
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self.lost and not self.transport.disconnecting:
+            self.transport.resumeProducing()

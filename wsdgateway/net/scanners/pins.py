@@ -1,0 +1,73 @@
+"""The keys that devices show now: for somebody who compares them, or takes them as they are, and pins them.
+
+RFC 7469 section 2.4. Nothing but the handshake is said to a device before its key is known.
+"""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsdgateway.net.scanners.address import Address
+from wsdgateway.net.scanners.connector import CONNECT_ERRORS, endpoint_of
+from wsdgateway.net.transport.errors import Unavailable
+from wsdgateway.tls.files import pin_of
+from wsdgateway.tls.trust import Trust, Untrusted, explain
+
+SECONDS = 10.0
+
+
+@implementer(IHandshakeListener)
+class _Look(Protocol):
+    transport: Any
+
+    def __init__(self) -> None:
+        self.shown: Deferred[str] = Deferred(lambda _: self.transport.abortConnection())
+
+    def handshakeCompleted(self) -> None:
+        certificate = self.transport.getHandle().get_peer_certificate(as_cryptography=True)
+        if certificate is None:
+            self._end(Failure(Untrusted("it shows no certificate")))
+        else:
+            self._end(pin_of(certificate))
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._end(reason)
+
+    def _end(self, outcome: str | Failure) -> None:
+        if not self.shown.called:
+            self.shown.callback(outcome)  # a failure, too, goes the way that it should
+
+
+class Pins:
+    """Looks at the key of each device once. `found` has the pins, by host and port."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self.found: dict[tuple[str, int], str] = {}
+
+    async def trust(self, address: Address, zone: str = "") -> Trust:
+        """Trust in the key that the device shows now. Raises `DeviceError`."""
+        place = address.host, address.port
+        if place not in self.found:
+            self.found[place] = await self._look(address, zone)
+        return Trust(pin=self.found[place])
+
+    async def _look(self, address: Address, zone: str) -> str:
+        connecting: Deferred[Any] = endpoint_of(self._reactor, address, zone, SECONDS, Trust(insecure=True)).connect(
+            Factory.forProtocol(_Look))
+        looking: Deferred[str] = connecting.addCallback(lambda look: look.shown)
+        looking.addTimeout(SECONDS, self._reactor)
+        try:
+            return await looking
+        except CONNECT_ERRORS as error:
+            raise Unavailable(address.host, f"no connection ({error})") from None
+        except TimedOut:
+            raise Unavailable(address.host, f"no TLS connection within {SECONDS:g} seconds") from None
+        except Exception as error:  # whatever OpenSSL finds in a handshake that comes to nothing
+            raise Unavailable(address.host, explain(error)) from None

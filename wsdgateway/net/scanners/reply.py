@@ -1,0 +1,199 @@
+"""A scanner's answer: whether it is relayed or collected, how it counts, and reading it whole.
+
+RFC 9110 section 15; SOAP 1.2 part 2, table 20 has a fault travel with status 400 or 500. Some devices send it with 200.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wsdgateway.bridge.decisions import Forward, Reply
+from wsdgateway.http.messages import FRAMING, charset_of, end_to_end, first, is_soap, media_type
+from wsdgateway.http.responses import Head
+from wsdgateway.metrics import FAULT, OK
+from wsdgateway.net.scanners.replywatch import check_document
+from wsdgateway.net.scanners.request import Connection, ScannerRequest
+from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
+from wsdgateway.scan.operations import RETRIEVE_IMAGE
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.parsing import Malformed
+
+MAX_COLLECTED = 4 * 1024 * 1024
+
+
+@implementer(IPushProducer)
+class Response:
+    """An answer whose head is here. Exactly one of `collect` and `relay` takes its body."""
+
+    def __init__(self, call: ScannerRequest, head: Head, connection: Connection, reactor: IReactorTime,
+                 idle_timeout: float) -> None:
+        self.call = call
+        self.head = head
+        self._connection = connection
+        self._reactor = reactor
+        self._idle_timeout = idle_timeout
+        self._idle: IDelayedCall | None = None
+        self._pending: Callable[[], int] = lambda: 0
+        self._last_pending = 0
+        self._take: Callable[[bytes], None] | None = None
+        self._waiting: list[bytes] = []
+        self._done: Deferred[None] = Deferred()
+        self._error: DeviceError | None = None
+        self.ended = False
+
+    @property
+    def peer(self) -> str:
+        """The device, as messages name it."""
+        return f"{self.call.address.host}:{self.call.address.port}"
+
+    async def collect(self) -> bytes:
+        """The whole body. Raises `DeviceError`; a body over `MAX_COLLECTED` bytes is one."""
+        body = bytearray()  # not in pieces: chunks of two bytes would take twenty times their size
+
+        def take(data: bytes) -> None:
+            if len(body) + len(data) > MAX_COLLECTED:
+                self.give_up(BadDevice(self.peer, f"it is larger than {MAX_COLLECTED} bytes"))
+            else:
+                body.extend(data)
+
+        if self.ended:
+            return self.whole()
+        await self._start(take)
+        self.call.lift_deadline()
+        return bytes(body)
+
+    def whole(self) -> bytes:
+        """The body of an answer that has `ended` before anybody took it: it came with its head, in one read."""
+        self.call.lift_deadline()
+        return self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+
+    async def relay(self, take: Callable[[bytes], None], pending: Callable[[], int]) -> None:
+        """Each piece to `take` as it comes; from now on only silence is bounded. Raises `DeviceError`.
+
+        `pending` tells how many bytes the client has not taken yet: while they become fewer, something moves.
+        """
+        self._pending = pending
+        self._connection.read_large()
+        self.call.lift_deadline()
+        self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
+        try:
+            await self._start(take)
+        finally:
+            if self._idle is not None and self._idle.active():
+                self._idle.cancel()
+
+    def _start(self, take: Callable[[bytes], None]) -> Deferred[None]:
+        self._take = take
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            take(data)
+        if self._error is not None and not self._done.called:
+            self._done.errback(Failure(self._error))
+        elif self.ended and not self._done.called:
+            self._done.callback(None)
+        return self._done
+
+    def _silent(self) -> None:
+        pending = self._pending()
+        if 0 < pending < self._last_pending:
+            self._last_pending = pending
+            self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
+            return
+        self.call.abandoned = pending > 0
+        why = "the client took nothing" if pending > 0 else "nothing came"
+        self.fail(Unavailable(self.peer, f"{why} for {self._idle_timeout:g} seconds"))
+        self._connection.abort()
+
+    def _still_alive(self) -> None:
+        if self._idle is not None and self._idle.active():
+            self._idle.reset(self._idle_timeout)
+
+    # Called by the connection.
+
+    def data(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._still_alive()
+        if self._take is None:
+            self._waiting.append(data)
+        elif self._error is None:
+            self._take(data)
+
+    def end(self) -> None:
+        """The body is complete."""
+        self.ended = True
+        if self._take is not None and not self._done.called:
+            self._done.callback(None)
+
+    def fail(self, error: DeviceError) -> None:
+        """The body will not be completed."""
+        if self.ended or self._error is not None:
+            return
+        self._error = error
+        self.call.lift_deadline()
+        if self._take is not None and not self._done.called:
+            self._done.errback(Failure(error))
+
+    def give_up(self, error: DeviceError) -> None:
+        """Take no more of the body, for that reason."""
+        if not self.ended:
+            self.fail(error)
+            self._connection.abort()
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> IDelayedCall:
+        """Call the function after so many seconds, unless that is cancelled before."""
+        return self._reactor.callLater(seconds, function)
+
+    # IPushProducer, for the client's transport.
+
+    def pauseProducing(self) -> None:
+        self._still_alive()
+        self._last_pending = self._pending() + 1
+        if not self.ended:
+            self._connection.pause()
+
+    def resumeProducing(self) -> None:
+        self._still_alive()
+        if not self.ended:
+            self._connection.resume()
+
+    def stopProducing(self) -> None:
+        """Nobody wants the rest."""
+        if not self.ended:
+            self.call.abandoned = True
+            self.fail(Unavailable(self.peer, "the client went away"))
+            self._connection.abort()
+
+
+def outcome_of(status: int, fault: str | None) -> str:
+    """The `outcome` label for an answer with that status and that fault in it."""
+    return OK if status < 400 and fault is None else FAULT
+
+
+def is_streamed(response: Response, forward: Forward) -> bool:
+    """An image, or something unknown that may be as large; what is learnt from is held back."""
+    if forward.learns:
+        return False
+    media = media_type(first(response.head.headers, b"content-type"))
+    if response.call.operation is RETRIEVE_IMAGE:
+        return not media.endswith((b"+xml", b"/xml")) and not media.startswith(b"text/")
+    return media.startswith((b"multipart/", b"image/")) or media == b"application/octet-stream"
+
+
+async def read_reply(response: Response) -> Reply:
+    """The whole answer. Raises `DeviceError`, also for one with a document type declaration.
+
+    A SOAP answer that ends by closing must be whole to count.
+    """
+    body = await response.collect()
+    head = response.head
+    content_type = first(head.headers, b"content-type") or b""
+    check_document(response.peer, content_type, body)
+    if not head.framed and is_soap(content_type):
+        try:
+            read(body, charset_of(content_type))
+        except Malformed as error:
+            raise BadDevice(response.peer, f"it broke off: {error}") from None
+    return Reply(head.status, content_type, body, head.reason, tuple(end_to_end(head.headers, FRAMING)))

@@ -1,0 +1,136 @@
+"""Watches the body of a scanner's answer as it passes: document type declarations, images, the SOAP message, the end.
+
+No client gets a document type declaration: it is what attacks on XML readers are made of, and SOAP has none (SOAP 1.2
+part 1, section 5). It is looked for at the beginning of the body, and of each part of a multipart one.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from wsdgateway.http.messages import charset_of, media_type
+from wsdgateway.mtom.multipart import BadMultipart, Event, MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+from wsdgateway.mtom.parts import BadTransferEncoding, Decoder, decoder_of, field
+from wsdgateway.net.transport.errors import BadDevice
+from wsdgateway.soap import encodings
+
+MAX_PROLOG = 16384  # bytes before the root element of a document that is relayed
+MAX_ROOT = 65536  # of the SOAP message that is kept
+
+DOCUMENT_TYPE = "it holds a document type declaration, which SOAP does not allow"
+NO_BEGINNING = f"it holds a document that does not begin within {MAX_PROLOG} bytes"
+
+_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<!DOCTYPE\s++html[^>\[]*+>", re.IGNORECASE)
+
+
+def check_document(peer: str, content_type: bytes, body: bytes) -> None:
+    """Raise `BadDevice` if a whole answer may not be passed on; a web page with the declaration of HTML may."""
+    if _is_multipart(content_type):
+        watch = ReplyWatch(content_type, lambda size: None)
+        watch.see(body)
+        if watch.problem:
+            raise BadDevice(peer, watch.problem)
+    elif encodings.holds_document_type(body, charset_of(content_type)) and (
+            media_type(content_type) != b"text/html" or _HTML.match(body) is None):
+        raise BadDevice(peer, DOCUMENT_TYPE)
+
+
+@lru_cache(maxsize=64)
+def _is_multipart(content_type: bytes) -> bool:
+    return boundary_of(content_type) is not None
+
+
+class _Prolog:
+    """Looks for a document type declaration at the beginning of a document that comes in pieces."""
+
+    def __init__(self, charset: str | None = None) -> None:
+        self._charset = charset
+        self._begin = b""
+
+    def see(self, data: bytes) -> str | None:
+        """The next bytes: what is wrong with the document, empty if nothing is; None while that is not known."""
+        self._begin += data
+        found = encodings.document_type(self._begin, self._charset)
+        if found is None:
+            return None if len(self._begin) <= MAX_PROLOG else NO_BEGINNING
+        return DOCUMENT_TYPE if found else ""
+
+
+class ReplyWatch:
+    """Feed it a body that is relayed; `count` is told how many bytes of images pass.
+
+    `problem` says why the answer may not be passed on; `decided`: nothing is wrong with the first document. `root` is
+    that document, of a multipart body the first part, as far as `MAX_ROOT` bytes.
+    """
+
+    def __init__(self, content_type: bytes, count: Callable[[int], None]) -> None:
+        boundary = boundary_of(content_type)
+        self._reader = MultipartReader(boundary) if boundary else None
+        self._count = count
+        self._parts = 0
+        self._decoder: Decoder = decoder_of(b"")
+        self._body: _Prolog | None = _Prolog(charset_of(content_type))
+        self._document: _Prolog | None = None
+        self.root = bytearray()
+        self.decided = False
+        self.problem = ""
+
+    @property
+    def looking(self) -> bool:
+        """Whether a document has begun of which it is not known yet what is wrong with it."""
+        return self._body is not None or self._document is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the body has ended, as far as it tells itself: a multipart one with its closing delimiter."""
+        return self._reader is None or self._reader.closed
+
+    def see(self, data: bytes) -> None:
+        """The next bytes."""
+        if self._body is not None:
+            self._body = self._look(self._body, data)
+        if self._reader is None:
+            self._keep(data)
+            self.decided = self.decided or self._body is None
+            return
+        try:
+            self._see(self._reader.feed(data))
+        except (BadMultipart, BadTransferEncoding):
+            self._reader, self.decided = None, True
+
+    def end(self) -> None:
+        """The body is over."""
+        if self._reader is not None:
+            self._see(self._reader.end())
+
+    def _see(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, PartBegin):
+                self._parts += 1
+                self._decoder = decoder_of(event.head)
+                self._document = _Prolog(charset_of(field(event.head, b"content-type")))
+            elif isinstance(event, PartData):
+                self._part(event.data)
+            elif isinstance(event, PartEnd):
+                self.decided = True
+
+    def _part(self, data: memoryview) -> None:
+        if self._parts > 1:
+            self._count(len(data))
+            if self._document is None:
+                return
+        decoded = bytes(self._decoder.feed(data))
+        if self._parts == 1:
+            self._keep(decoded)
+        if self._document is not None:
+            self._document = self._look(self._document, decoded)
+            self.decided = self.decided or self._document is None
+
+    def _keep(self, data: bytes) -> None:
+        self.root += data[:MAX_ROOT - len(self.root)]
+
+    def _look(self, prolog: _Prolog, data: bytes) -> _Prolog | None:
+        """The same while it is not decided."""
+        problem = prolog.see(data)
+        self.problem = self.problem or problem or ""
+        return prolog if problem is None else None

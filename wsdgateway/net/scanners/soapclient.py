@@ -1,0 +1,70 @@
+"""Requests that the gateway makes of a scanner on its own account, and the clients that they go out by."""
+
+from collections.abc import Callable
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.metrics import ERROR, Metrics
+from wsdgateway.net.scanners.address import address_of
+from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.reply import outcome_of, read_reply
+from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.errors import BadDevice, DeviceError
+from wsdgateway.scan.operations import Operation
+from wsdgateway.soap.envelope import CONTENT_TYPE
+
+
+class SoapClient:
+    """The gateway's own requests to one scanner. `device` is the client that clients' requests use, too.
+
+    `on_broken` is called when the scanner took a request and gave no answer.
+    """
+
+    def __init__(self, scanner: str, device: DeviceClient, make_client: Callable[[], DeviceClient],
+                 metrics: Metrics, accounting: Accounting, *, on_broken: Callable[[], None] = lambda: None) -> None:
+        self._scanner = scanner
+        self._device = device
+        self._metrics = metrics
+        self._accounting = accounting
+        self._on_broken = on_broken
+        self.make_client = make_client
+
+    async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
+        """Send a request to the scanner. Raises `DeviceError`."""
+        try:
+            return await self.ask(self._device, url, operation, body)
+        except DeviceError as error:
+            if error.sent:
+                self._on_broken()
+            raise
+
+    async def elsewhere(self, url: str, operation: Operation, body: bytes) -> Reply:
+        """The same, to where the scanner may be now, by a connection of its own. Raises `DeviceError`."""
+        client = self.make_client()
+        client.zone = self._device.zone
+        try:
+            return await self.ask(client, url, operation, body)
+        finally:
+            await client.stop()
+
+    async def ask(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
+        """The same, by that client. Raises `DeviceError`."""
+        try:
+            address = address_of(url)
+        except ValueError as error:
+            raise BadDevice(url, str(error)) from None
+        call = ScannerRequest(address, operation, body, [
+            (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
+        call.tape, call.own = self._accounting.tape(), True
+        started = self._accounting.now()
+        try:
+            reply = await read_reply(await device.request(call))
+        except DeviceError as error:
+            error.sent = call.sent
+            self._accounting.own(operation.name, started, body, None, b"", call.tape)
+            if call.sent:
+                self._metrics.device_request(self._scanner, operation.name, ERROR)
+            raise
+        self._accounting.own(operation.name, started, body, reply.status, reply.body, call.tape)
+        self._metrics.device_request(self._scanner, operation.name, outcome_of(reply.status, reply.fault))
+        return reply

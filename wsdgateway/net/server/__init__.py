@@ -1,0 +1,1 @@
+"""The HTTP server for clients: connections, exchanges, admission."""

@@ -1,0 +1,173 @@
+"""A client's turn: one request on its connection, and the writing of its answer.
+
+RFC 9112 sections 6 and 9. An answer is written whole, or streamed with the framing that the client
+understands; once the client has gone, writing does nothing.
+"""
+
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Protocol
+
+from twisted.internet.interfaces import IPushProducer
+
+from wsdgateway.exchangelog.tape import CLIENT, Tape
+from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, first, response_head
+from wsdgateway.http.requests import Request
+from wsdgateway.soap.envelope import CONTENT_TYPE
+from wsdgateway.soap.faults import Fault, write_fault
+
+_SOAP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: " + CONTENT_TYPE + b"\r\n"
+
+# RFC 9112 section 6.3: these end with their head, and a length would be a lie (RFC 9110 section 8.6).
+_BODILESS = frozenset((204, 304))
+
+
+class Channel(Protocol):
+    """The connection that a turn writes to."""
+
+    client: str
+    peer: str  # with its port
+
+    def write(self, pieces: list[bytes | memoryview]) -> None:
+        """Send bytes; dropped once the client is gone."""
+
+    def exchange_over(self, turn: "Exchange", keep_alive: bool) -> None:
+        """The answer is complete; read the next request, or close."""
+
+    def abort(self) -> None:
+        """Close so that the client can't take what it has for the whole."""
+
+    def pending(self) -> int:
+        """Bytes that the client has not taken yet."""
+
+    def date(self) -> bytes:
+        """The Date field for now."""
+
+    def base(self) -> str:
+        """The URL, without a path, under which the client reached us."""
+
+    def has_left(self) -> bool:
+        """Whether the client has closed its side, which most do only when they go."""
+
+
+def http_date(seconds: float) -> bytes:
+    """Wall-clock seconds since 1970 as a Date field. RFC 9110 section 6.6.1."""
+    return b"Date: %s\r\n" % formatdate(seconds, usegmt=True).encode()
+
+
+class Exchange:
+    """One request and its answer. `on_gone` is called if the client leaves before the answer is complete.
+
+    `status`, `fault` (its name) and `body` tell what was answered, as far as it was in one piece; `status` is None
+    where there was no answer, or it broke off. `tape` records both as they are on the wire.
+    """
+
+    __slots__ = ("_channel", "_chunked", "body", "fault", "gone", "on_gone", "producer", "request", "status", "tape",
+                 "written")
+
+    def __init__(self, channel: Channel, request: Request, tape: Tape | None = None) -> None:
+        self._channel = channel
+        self._chunked = False
+        self.request = request
+        self.gone = False
+        self.tape = tape
+        self.status: int | None = None
+        self.fault: str | None = None
+        self.body = b""
+        self.written = 0
+        self.on_gone: Callable[[], None] | None = None
+        self.producer: IPushProducer | None = None
+
+    @property
+    def client(self) -> str:
+        """The client's IP address."""
+        return self._channel.client
+
+    @property
+    def peer(self) -> str:
+        """The client's IP address and port."""
+        return self._channel.peer
+
+    def base(self) -> str:
+        """The URL, without a path, under which the client reached us, or what it is to be told instead."""
+        return self._channel.base()
+
+    def has_left(self) -> bool:
+        """Whether the client has closed at least its side of the connection."""
+        return self.gone or self._channel.has_left()
+
+    def answer(self, status: int, body: bytes, content_type: bytes = CONTENT_TYPE,
+               headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """An answer of our own, whole. An empty `content_type` is left out."""
+        if status == 200 and not headers and content_type is CONTENT_TYPE:
+            head = _SOAP_OK
+        else:
+            fields = [*headers, (b"Content-Type", content_type)] if content_type else headers
+            head = response_head(status, fields)[:-2]
+        self.status = status
+        self._whole(head + self._channel.date(), body)
+
+    def refuse(self, fault: Fault, relates_to: str | None, message_id: str) -> None:
+        """A fault of our own."""
+        self.fault = fault.name
+        self.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=message_id))
+
+    def pass_on(self, status: int, reason: bytes, headers: Headers, body: bytes) -> None:
+        """A device's answer, whole, with its own fields."""
+        self.status = status
+        self._whole(self._passed(status, reason, headers), body)
+
+    def _passed(self, status: int, reason: bytes, headers: Headers) -> bytes:
+        """The beginning of a device's head; where it has no Date, ours. RFC 9110 section 6.6.1."""
+        head = response_head(status, headers, reason)[:-2]
+        return head if first(headers, b"date") is not None else head + self._channel.date()
+
+    def _whole(self, head: bytes, body: bytes) -> None:
+        self.written += len(body)
+        self.body = body
+        self._write([head, b"" if self.status in _BODILESS else b"Content-Length: %d\r\n" % len(body),
+                             self._persistence(self.request.keep_alive),
+                             b"\r\n", b"" if self.request.method == b"HEAD" else body])
+        self._channel.exchange_over(self, self.request.keep_alive)
+
+    def _persistence(self, keep_alive: bool) -> bytes:
+        if not keep_alive:
+            return b"Connection: close\r\n"
+        return b"Connection: keep-alive\r\n" if self.request.http10 else b""
+
+    def stream(self, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
+        """The head of an answer whose body follows by `write`: chunked without a `length`, for HTTP/1.0 until close."""
+        self._chunked = length is None and not self.request.http10
+        framing = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length if length is not None else (
+            b"Transfer-Encoding: chunked\r\n" if self._chunked else b"")
+        keep_alive = self.request.keep_alive and (length is not None or self._chunked)
+        self.status = status
+        self._write([self._passed(status, reason, headers), framing, self._persistence(keep_alive), b"\r\n"])
+
+    def pending(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._channel.pending()
+
+    def write(self, data: bytes) -> None:
+        """A piece of the body."""
+        if data:
+            self.written += len(data)
+            self._write(chunk(data) if self._chunked else [data])
+
+    def finish(self, length: int | None) -> None:
+        """The body is complete."""
+        self.producer = None
+        if self._chunked:
+            self._write([LAST_CHUNK])
+        self._channel.exchange_over(self, self.request.keep_alive and (length is not None or self._chunked))
+
+    def abort(self) -> None:
+        """The body will not be completed: close, so that a part is not taken for the whole."""
+        self.producer = None
+        self.status = None
+        self._channel.abort()
+
+    def _write(self, pieces: list[bytes | memoryview]) -> None:
+        if self.tape is not None and not self.gone:
+            self.tape.response(CLIENT, *pieces)
+        self._channel.write(pieces)

@@ -1,0 +1,1 @@
+"""What the other packages of `net` share: listeners, time limits, name lookups, clocks, accounting."""

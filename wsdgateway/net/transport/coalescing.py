@@ -1,0 +1,70 @@
+"""Answers are written together, once in a turn of the reactor, straight to their sockets.
+
+Twisted's `write` costs two changes of the epoll set and a second dispatch for every answer, a fifth of
+the time of one from the job table. Writing at once is no better: then the reactor finds one request a
+turn. So answers are gathered, and what a socket does not take goes the usual way from then on.
+"""
+
+from typing import Any
+
+from twisted.internet.tcp import Connection
+
+
+class CoalescedWriter:
+    """The bytes of one connection that go out at the end of this turn."""
+
+    __slots__ = ("_direct", "_post", "_transport", "_waiting")
+
+    def __init__(self, transport: Any, post: "WriteScheduler") -> None:
+        self._transport = transport
+        self._post = post
+        self._waiting: list[bytes] = []
+        self._direct = isinstance(transport, Connection)
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes after those before them."""
+        if not self._direct:
+            self._transport.write(data)
+            return
+        if not self._waiting:
+            self._post.expect(self)
+        self._waiting.append(data)
+
+    @property
+    def pending(self) -> int:
+        """Bytes that the other side has not taken yet. Twisted keeps them in three attributes, and tells nobody."""
+        transport = self._transport
+        written = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
+        return sum(map(len, self._waiting)) + written + getattr(transport, "_tempDataLen", 0)
+
+    def flush(self) -> None:
+        """Send what waits, now."""
+        if not self._waiting:
+            return
+        data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+        self._waiting.clear()
+        sent = self._transport.writeSomeData(data) if self._transport.connected else len(data)
+        if not isinstance(sent, int) or sent < 0:
+            sent = 0  # broken: the reactor finds out in its own way
+        if sent < len(data):
+            self._direct = False
+            self._transport.write(data[sent:])
+
+
+class WriteScheduler:
+    """Flushes every outbox with something in it when the reactor's turn is over."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._waiting: list[CoalescedWriter] = []
+
+    def expect(self, writer: CoalescedWriter) -> None:
+        """This outbox has something to send."""
+        if not self._waiting:
+            self._reactor.callLater(0, self._collect)
+        self._waiting.append(writer)
+
+    def _collect(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for writer in waiting:
+            writer.flush()

@@ -1,0 +1,34 @@
+"""Coroutines that nobody waits for: what goes wrong in them is logged, and a stop cancels those that still run."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+
+class Tasks:
+    """What runs at the moment; `what` stands before a failure in the log."""
+
+    log = Logger()
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._running: set[Deferred[Any]] = set()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Let it run to its end."""
+        running = Deferred.fromCoroutine(coroutine)
+        self._running.add(running)
+        running.addErrback(self._failed)
+        running.addBoth(lambda _: self._running.discard(running))
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self.log.failure("{what}", failure, what=self._what)
+
+    def cancel(self) -> None:
+        """Break off what runs."""
+        for running in list(self._running):
+            running.cancel()

@@ -1,0 +1,75 @@
+"""Long work in small steps: tasks take turns, and get no more than a slice of each turn of the reactor.
+
+What is done between two slices is everything else: clients' requests, answers of devices, other timers. Work that goes
+on for longer than `SPRINT` slices in a row gets fewer of them, so that what it leads to does not fill the time between.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+SLICE_SECONDS = 0.002
+SPRINT = 100  # slices one after the other: time to tell an event to some thousands of listeners
+PAUSE_SECONDS = 0.01  # between two slices after that
+
+
+class TimeSlices:
+    """Runs tasks, which are iterators: each step should take a fraction of `SLICE_SECONDS`.
+
+    `seconds` is the processor's time of this thread, so that what other processes take does not count. A task that is
+    given while there is time left in this turn begins at once.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, seconds: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._tasks: deque[Iterator[object]] = deque()
+        self._timer: IDelayedCall | None = None
+        self._until = 0.0
+        self._is_running = False
+        self._in_a_row = 0
+
+    def run(self, task: Iterator[object]) -> None:
+        """Take the task's steps, the first of them now if there is time left."""
+        self._tasks.append(task)
+        if not self._is_running:
+            self._work()
+
+    def _work(self) -> None:
+        if self._timer is None:  # the first in this turn of the reactor
+            self._in_a_row += 1
+            self._timer = self._reactor.callLater(
+                0 if self._in_a_row <= SPRINT else PAUSE_SECONDS, self._next_turn)
+            self._until = self._seconds() + SLICE_SECONDS
+        self._is_running = True
+        tasks = self._tasks
+        while tasks and self._seconds() < self._until:
+            task = tasks.popleft()
+            try:
+                next(task)
+            except StopIteration:
+                continue
+            except Exception:
+                self.log.failure("in a task")
+                continue
+            tasks.append(task)
+        self._is_running = False
+
+    def _next_turn(self) -> None:
+        self._timer = None
+        if self._tasks:
+            self._work()
+        else:
+            self._in_a_row = 0
+
+    def stop(self) -> None:
+        """Take no step any more."""
+        self._tasks.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
