@@ -1,12 +1,7 @@
-"""What every test shares: messages beside it, and a check that nothing is left behind."""
-
-import sys
-from pathlib import Path
+"""Settings of every test, and a check that no failure was only logged."""
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("here")

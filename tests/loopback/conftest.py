@@ -8,8 +8,13 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
+from twisted.logger import globalLogPublisher
 
 from tests.certificates import Certified
+from tests.loopback.clients import until
+from tests.loopback.gateways import LOOPBACK, File
+from tests.loopback.scanners import Subscribed
+from tests.messages import status_response
 from tests.peers import Device, Sink
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
@@ -17,7 +22,6 @@ from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
 
 pytestmark = pytest.mark.loopback
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 
 def pytest_collection_modifyitems(items):
@@ -143,3 +147,42 @@ def har_problems():
     """What a HAR schema has to say of a value."""
     schema = json.loads((Path(__file__).parents[1] / "har.schema.json").read_text())
     return lambda har: [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(har)]
+
+
+@pytest.fixture
+def device_with_events(device):
+    return Subscribed(device)
+
+
+@pytest.fixture
+def subscribed(gateway, device_with_events):
+    async def start(**more):
+        service = await gateway(device_with_events.device.url, **more)
+        await until(lambda: service.scanner.bridge.table.listening)
+        return service
+    return start
+
+
+@pytest.fixture
+def echo(device):
+    """A device that answers every request with the same status."""
+    device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
+    return device
+
+
+@pytest.fixture
+def said():
+    """What the log says."""
+    lines = []
+
+    def observe(event):
+        lines.append(str(event.get("log_format", "")).format(**{"problems": "", "line": "", **event}))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def file(tmp_path, running):
+    return File(tmp_path / "g.toml", running)

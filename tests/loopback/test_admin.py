@@ -7,7 +7,9 @@ import pytest_twisted
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.test_events import Subscribed, until
+from tests.loopback.clients import request, until
+from tests.loopback.gateways import LOOPBACK, TOKEN, with_token
+from tests.loopback.scanners import Subscribed
 from tests.messages import get_job_elements, status_event
 from tests.peers import ask, connect
 from wsdgateway.admin import stream as stream_module
@@ -17,8 +19,6 @@ from wsdgateway.exchangelog.entry import Entry
 from wsdgateway.exchangelog.log import KEPT
 
 PATH = "/front-desk/scan"
-LOOPBACK = "tcp:0:interface=127.0.0.1"
-TOKEN = "0123456789abcdef"
 
 
 @pytest.fixture
@@ -33,19 +33,6 @@ def told(gateway, device):
         await ask(service.port, PATH, get_job_elements("&lt;script&gt;7"))
         return service
     return start
-
-
-async def request(port, path, *, method=b"GET", headers=b"", body=b"", host=b"127.0.0.1"):
-    """Status, head and body."""
-    client = await connect(port)
-    client.send(method + b" " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n" + headers
-                + (b"Content-Length: %d\r\n" % len(body) if body else b"") + b"\r\n" + body)
-    head, _, content = (await client.end()).partition(b"\r\n\r\n")
-    return int(head.split()[1]), head, content
-
-
-def with_token(**more):
-    return {"admin": {"endpoint": LOOPBACK, "token": TOKEN, **more}}
 
 
 @pytest_twisted.ensureDeferred

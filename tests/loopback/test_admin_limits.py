@@ -5,14 +5,12 @@ import pytest_twisted
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
 from tests.certificates import Certified
-from tests.loopback.test_admin import TOKEN, request, with_token
-from tests.loopback.test_events import until
-from tests.loopback.test_reload import File, said  # noqa: F401
+from tests.loopback.clients import request, until
+from tests.loopback.gateways import LOOPBACK, TOKEN, File, with_token
 from tests.peers import Raw, ask, connect
 from wsdgateway.admin.attempts import CLIENT_BURST
 from wsdgateway.app.resourcelimits import ADMIN_SHARE
 
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
@@ -29,7 +27,7 @@ async def log_in(port, token, source="127.0.0.1", path=b"/login", method=b"POST"
 
 
 @pytest_twisted.ensureDeferred
-async def test_wrong_tokens_are_bounded_for_each_client_and_so_is_what_the_log_says(gateway, said):  # noqa: F811
+async def test_wrong_tokens_are_bounded_for_each_client_and_so_is_what_the_log_says(gateway, said):
     service = await gateway(None, **with_token())
     said.clear()
     answers = [await log_in(service.admin_port, f"wrong{number}") for number in range(5 * CLIENT_BURST)]
@@ -41,7 +39,7 @@ async def test_wrong_tokens_are_bounded_for_each_client_and_so_is_what_the_log_s
 
 
 @pytest_twisted.ensureDeferred
-async def test_wrong_bearer_tokens_are_bounded_with_those_of_the_form(gateway, said):  # noqa: F811
+async def test_wrong_bearer_tokens_are_bounded_with_those_of_the_form(gateway, said):
     service = await gateway(None, **with_token())
     said.clear()
     wrong = b"Authorization: Bearer wrong\r\n"

@@ -8,11 +8,9 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
-from tests.loopback.test_admin import request
-from tests.loopback.test_clients import Granted
-from tests.loopback.test_events import Subscribed, until
-from tests.loopback.test_reload import File
-from tests.loopback.test_standin import GET, found, probe
+from tests.loopback.clients import GET, Granted, found, probe, request, until
+from tests.loopback.gateways import File
+from tests.loopback.scanners import Subscribed
 from tests.messages import (
     SCAN,
     create_scan_job,
@@ -31,7 +29,6 @@ from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 
 PATH = "/front-desk/scan"
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 
 @pytest.fixture

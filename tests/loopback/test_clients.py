@@ -9,7 +9,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, ensureDeferred, fail
 
-from tests.loopback.test_events import get, until
+from tests.loopback.clients import Granted, get, until
 from tests.messages import (
     SCAN,
     create_scan_job,
@@ -22,7 +22,6 @@ from tests.messages import (
 )
 from tests.peers import ask, connect, post
 from wsdgateway.net.transport.errors import Unavailable
-from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
@@ -30,22 +29,6 @@ from wsdgateway.soap.namespaces import WSA, WSCN, WSE
 
 PATH = "/front-desk/scan"
 W, S, A = f"{{{WSE}}}", f"{{{WSCN}}}", f"{{{WSA}}}"
-
-
-class Granted:
-    """What a SubscribeResponse says."""
-
-    def __init__(self, head, body):
-        self.status = head.status
-        self.envelope = read(body)
-        assert fault_of(self.envelope) is None, reason_of(self.envelope)
-        response = self.envelope.body
-        manager = response.find(f"{W}SubscriptionManager")
-        self.manager = manager.findtext(f"{A}Address")
-        self.path = "/" + self.manager.split("/", 3)[3]
-        self.identifier = manager.findtext(f"{A}ReferenceParameters/{W}Identifier")
-        self.expires = response.findtext(f"{W}Expires")
-        self.tokens = dict(read_tokens(response))
 
 
 @pytest.fixture
@@ -530,7 +513,7 @@ async def test_what_a_former_registration_was_for_beside_the_panel_stays_with_it
 
 @pytest_twisted.ensureDeferred
 async def test_scan_destinations_go_to_the_scanner_as_they_are(gateway, device, sink):
-    from tests.loopback.test_events import Subscribed
+    from tests.loopback.scanners import Subscribed
 
     scanner = Subscribed(device)
     service = await gateway(device.url)
@@ -685,7 +668,7 @@ async def test_a_name_under_which_the_gateway_is_known_is_itself(gateway, virtua
     (envelope(f"{WSE}/Odd", "<wse:Odd/>"), b"200 OK", b"application/soap+xml")])
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_says_nothing_to_the_point_is_a_fault(gateway, device, sink, answer):
-    from tests.loopback.test_events import Subscribed
+    from tests.loopback.scanners import Subscribed
 
     scanner = Subscribed(device)
     service = await gateway(device.url)
@@ -786,7 +769,7 @@ async def test_the_button_may_be_pressed_before_the_subscribe_is_answered(bridge
 
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway, device, sink):
-    from tests.loopback.test_events import Subscribed
+    from tests.loopback.scanners import Subscribed
 
     scanner = Subscribed(device)
     service = await gateway(device.url)

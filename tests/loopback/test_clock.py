@@ -8,8 +8,9 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import gatherResults
 
-from tests.loopback.test_admin import request
-from tests.loopback.test_events import Subscribed, shown, until
+from tests.loopback.clients import request, shown, until
+from tests.loopback.gateways import LOOPBACK
+from tests.loopback.scanners import Subscribed
 from tests.messages import get_job_elements, manage, status_event, subscribe
 from tests.peers import ask
 from wsdgateway.app.service import GatewayService
@@ -19,7 +20,6 @@ from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
 
 DAY = 86400.0
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 PATH = "/front-desk/scan"
 W = f"{{{WSE}}}"
 

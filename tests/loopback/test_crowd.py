@@ -8,7 +8,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from tests.loopback.test_events import until
+from tests.loopback.clients import until
 from tests.messages import SCAN, envelope, get_job_elements, status_response
 from tests.peers import connect, post
 

@@ -5,9 +5,9 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
-from tests.loopback.test_events import Subscribed, shown, until
-from tests.loopback.test_reload import file, section  # noqa: F401
-from tests.loopback.test_weak_scanners import sample
+from tests.loopback.clients import shown, until
+from tests.loopback.gateways import sample, section
+from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, end_event, envelope, get_job_elements, status_event, status_response, subscribe
 from tests.peers import ask, connect, post
 from wsdgateway.net.events.eventsink import MAX_STRANGE
@@ -159,7 +159,7 @@ async def test_a_stranger_s_notifications_count_as_its_requests(gateway, events,
 
 
 @pytest_twisted.ensureDeferred
-async def test_events_that_wait_to_be_told_go_over_to_another_section_and_are_told_at_a_stop(file, device, sink):  # noqa: F811
+async def test_events_that_wait_to_be_told_go_over_to_another_section_and_are_told_at_a_stop(file, device, sink):
     events, one = Subscribed(device), await sink()
     rate = "[events]\nscanner_rate = 1\n"
     service = await file.start(section("front-desk", device.url) + rate)

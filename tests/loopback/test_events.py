@@ -6,6 +6,8 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import deferLater
 
+from tests.loopback.clients import get, shown, until
+from tests.loopback.scanners import GRANT, grant
 from tests.messages import (
     SCAN,
     create_scan_job,
@@ -19,7 +21,6 @@ from tests.messages import (
 from tests.peers import ask, connect, post
 from wsdgateway.net.events.devicesubscription import SECRET_BYTES
 from wsdgateway.net.transport.listener import Listener
-from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
@@ -27,78 +28,6 @@ from wsdgateway.soap.namespaces import WSE, WXF
 
 PATH = "/front-desk/scan"
 W = f"{{{WSE}}}"
-
-
-async def until(condition, seconds=10.0):
-    """Wait for something that other parts of the process bring about."""
-    from twisted.internet import reactor
-
-    for _ in range(int(seconds / 0.01)):
-        if condition():
-            return
-        await deferLater(reactor, 0.01)
-    raise AssertionError("it did not happen")
-
-
-def grant(expires="PT1H", manager="http://127.0.0.1:{port}/manager"):
-    return envelope(f"{WSE}/SubscribeResponse", (
-        f"<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>{manager}</wsa:Address>"
-        "<wsa:ReferenceParameters><wse:Identifier>urn:uuid:sub-1</wse:Identifier></wsa:ReferenceParameters>"
-        f"</wse:SubscriptionManager><wse:Expires>{expires}</wse:Expires></wse:SubscribeResponse>"))
-
-
-GRANT = grant
-
-
-class Subscribed:
-    """A device that grants every subscription, counts the rest, and notifies by hand."""
-
-    def __init__(self, device):
-        self.device, self.actions, self.expires = device, [], "PT1H"
-        self.refuse = None
-        device.handle = self.handle
-
-    def handle(self, asked):
-        message = read(asked.request.body)
-        name = message.action.rpartition("/")[2]
-        self.actions.append(name)
-        if name == "Subscribe":
-            if self.refuse:
-                asked.answer(fault(self.refuse), b"400 Bad Request")
-                return
-            self.subscribe = message
-            self.notify_to = message.body.findtext(f"{W}Delivery/{W}NotifyTo/*")
-            asked.answer(grant(self.expires).replace(b"{port}", b"%d" % self.device.port))
-        elif name in ("Renew", "Unsubscribe"):
-            self.last = message
-            asked.answer(envelope(f"{WSE}/{name}Response", "<wse:RenewResponse/>"))
-        elif name == "GetJobElements":
-            asked.answer(fault("wscn:ClientErrorJobIdNotFound"), b"500 Error")
-        else:
-            asked.answer(b"<a/>")
-
-    @property
-    def path(self):
-        return "/" + self.notify_to.split("/", 3)[3]
-
-
-@pytest.fixture
-def device_with_events(device):
-    return Subscribed(device)
-
-
-@pytest.fixture
-def subscribed(gateway, device_with_events):
-    async def start(**more):
-        service = await gateway(device_with_events.device.url, **more)
-        await until(lambda: service.scanner.bridge.table.listening)
-        return service
-    return start
-
-
-def shown(body):
-    status = read_response(read(body).body).status
-    return status.state, status.scans_completed
 
 
 @pytest_twisted.ensureDeferred
@@ -397,12 +326,6 @@ async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, de
 
 
 # The admin site.
-
-async def get(port, path, host=b"127.0.0.1"):
-    client = await connect(port)
-    client.send(b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
-    head, _, body = (await client.end()).partition(b"\r\n\r\n")
-    return int(head.split()[1]), head, body
 
 
 @pytest_twisted.ensureDeferred

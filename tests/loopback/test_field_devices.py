@@ -11,8 +11,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.fielddevices import FieldDevice, page, unused_prefixes
 from tests.fieldstyles import BROTHER, EPSON, KYOCERA, LINK_LOCAL, NOWHERE, SAMSUNG, STYLES, UUID
-from tests.loopback.test_clients import Granted
-from tests.loopback.test_events import until
+from tests.loopback.clients import Granted, until
 from tests.messages import SCAN, envelope, get_scanner_elements, subscribe
 from tests.peers import ask
 from tests.schema import checked

@@ -8,8 +8,8 @@ import attrs
 import pytest
 import pytest_twisted
 
-from tests.loopback.test_events import get, until
-from tests.loopback.test_standin import found, probe, resolve
+from tests.loopback.clients import found, get, probe, resolve, until
+from tests.loopback.scanners import UUID, Metadata
 from tests.messages import envelope
 from tests.peers import ask
 from wsdgateway.bridge.discovery.adoption import Adopted
@@ -30,10 +30,9 @@ from wsdgateway.net.scanners.address import usable
 from wsdgateway.net.transport.interfaces import Interface
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
-from wsdgateway.soap.namespaces import WSA, WSDP, WSX, WXF
+from wsdgateway.soap.namespaces import WSA, WSDP, WXF
 from wsdgateway.soap.parsing import Malformed
 
-UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
 OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
 GET = envelope(f"{WXF}/Get")
 LO = Interface("lo", 1, (ip_interface("127.0.0.1/8"),))
@@ -111,36 +110,6 @@ async def test_found_by_multicast_and_announced(finding, virtual, ear):
     ear.heard.clear()
     await service.stopService()
     assert [one.content[0].endpoint for one in ear.heard if one.name == "Bye"] == [ours] * 2
-
-
-class Metadata:
-    """What a device that the test holds tells of itself."""
-
-    def __init__(self, device, endpoint=UUID, name="Copy Room", *, has_host=True):
-        self.device, self.endpoint, self.name, self.has_host = device, endpoint, name, has_host
-        self.asked, self.to, self.host = 0, [], "127.0.0.1"
-        device.handle = self.take
-
-    def take(self, asked):
-        message = read(asked.request.body)
-        if message.action == f"{WXF}/Get":
-            self.asked += 1
-            self.to.append(message.to)
-            host = (f"<d:Host><wsa:EndpointReference><wsa:Address>{self.endpoint}</wsa:Address>"
-                    "</wsa:EndpointReference></d:Host>") if self.has_host else ""
-            asked.answer(envelope(f"{WXF}/GetResponse", (
-                f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>{self.name}'
-                "</d:FriendlyName></d:ThisDevice><d:ThisModel><d:ModelName>Acme 3000</d:ModelName></d:ThisModel>"
-                f"<d:Relationship>{host}<d:Hosted><wsa:EndpointReference>"
-                f"<wsa:Address>{self.device.url.replace('127.0.0.1', self.host)}</wsa:Address></wsa:EndpointReference>"
-                "<d:Types>wscn:ScannerServiceType</d:Types></d:Hosted></d:Relationship></m:Metadata>")))
-        elif message.action.endswith("/Probe"):
-            xaddrs = (f"http://{self.host}:{self.device.port}/d",)
-            asked.answer(write_matches(
-                "ProbeMatches", [TargetService(self.endpoint, (), (), xaddrs, 1)],
-                version=WS_2005_04, sequence=Sequence(1, 1), relates_to=message.message_id, message_id="urn:uuid:m"))
-        else:
-            asked.answer(b"", b"503 Busy")
 
 
 def hello(ear, device, instance=1, number=1, version=1, xaddrs=None, endpoint=UUID):

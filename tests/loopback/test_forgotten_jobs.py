@@ -6,8 +6,9 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, fail
 
-from tests.loopback.test_events import Subscribed, get, shown, until
-from tests.loopback.test_reload import File, section
+from tests.loopback.clients import get, shown, until
+from tests.loopback.gateways import File, section
+from tests.loopback.scanners import Subscribed
 from tests.messages import (
     create_scan_job,
     created_job,

@@ -16,13 +16,6 @@ OFF = {"events": "off"}
 PATH = "/front-desk/scan"
 
 
-@pytest.fixture
-def echo(device):
-    """A device that answers every request with the same status."""
-    device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
-    return device
-
-
 @pytest_twisted.ensureDeferred
 async def test_keep_alive_and_pipelining_answer_in_order(gateway, echo):
     service = await gateway(echo.url, scanner=OFF)

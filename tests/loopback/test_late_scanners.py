@@ -6,8 +6,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
-from tests.loopback.test_events import until
-from tests.loopback.test_standin import found, probe
+from tests.loopback.clients import found, probe, until
 from tests.messages import envelope, get_scanner_elements, scanner_elements, subscribe
 from tests.peers import Device, ask
 from wsdgateway.bridge.discovery.presence import derived_endpoint

@@ -8,8 +8,8 @@ import json
 import pytest
 import pytest_twisted
 
-from tests.loopback.test_events import until
-from tests.loopback.test_weak_scanners import sample
+from tests.loopback.clients import until
+from tests.loopback.gateways import sample
 from tests.messages import (
     SCAN,
     create_scan_job,

@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 import pytest_twisted
 
-from tests.loopback.test_events import until
+from tests.loopback.clients import until
 from tests.messages import SCAN, envelope, get_job_elements, get_scanner_elements, job_request, manage, subscribe
 from tests.peers import ask
 from tests.schema import checked

@@ -7,7 +7,7 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 
-from tests.loopback.test_events import until
+from tests.loopback.clients import until
 from tests.messages import (
     envelope,
     get_job_elements,

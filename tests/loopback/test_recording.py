@@ -8,7 +8,9 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.test_events import Subscribed, until
+from tests.loopback.clients import until
+from tests.loopback.gateways import LOOPBACK
+from tests.loopback.scanners import Subscribed
 from tests.messages import (
     SCAN,
     create_scan_job,
@@ -31,7 +33,6 @@ from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSE
 
 PATH = "/front-desk/scan"
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 CONFIGURED = {"path": "x.jsonl", "capture": "captures"}
 
 

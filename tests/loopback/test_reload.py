@@ -2,69 +2,17 @@
 
 import json
 
-import pytest
 import pytest_twisted
-from twisted.internet.defer import gatherResults
-from twisted.logger import globalLogPublisher
 
-from tests.loopback.test_admin import request
-from tests.loopback.test_events import Subscribed, until
+from tests.loopback.clients import request, until
+from tests.loopback.gateways import LOOPBACK, section
+from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
 from tests.peers import ask, connect, post
-from wsdgateway.app.service import GatewayService
 from wsdgateway.config.changes import compare
-from wsdgateway.config.reading import make_config, read_config
+from wsdgateway.config.reading import make_config
 
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 PATH = "/front-desk/scan"
-
-
-@pytest.fixture
-def said():
-    """What the log says."""
-    lines = []
-
-    def observe(event):
-        lines.append(str(event.get("log_format", "")).format(**{"problems": "", "line": "", **event}))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
-
-
-class File:
-    """A configuration file, and the gateway that runs on it."""
-
-    def __init__(self, path, running):
-        self.path, self._running = path, running
-
-    def write(self, text):
-        self.path.write_text(f'[gateway]\nstate = "memory:"\n[[listen]]\nendpoint = "{LOOPBACK}"\n'
-                             f'[admin]\nendpoint = "{LOOPBACK}"\n{text}')
-
-    async def start(self, text):
-        from twisted.internet import reactor
-
-        self.write(text)
-        service = self.service = GatewayService(reactor, read_config(str(self.path)))
-        await self._running(service)
-        await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
-        service.port, service.admin_port = service.listeners[0].address[1], service.admin.address[1]
-        return service
-
-    async def reload(self, text):
-        self.write(text)
-        self.service.reload()
-        await until(lambda: self.service._reloading is None)
-
-
-@pytest.fixture
-def file(tmp_path, running):
-    return File(tmp_path / "g.toml", running)
-
-
-def section(name, url, more=""):
-    return f'[[scanner]]\nname = "{name}"\nscan = "{url}"\n{more}\n'
 
 
 @pytest_twisted.ensureDeferred

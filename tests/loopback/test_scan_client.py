@@ -9,15 +9,12 @@ import pikepdf
 import pytest
 import pytest_twisted
 from PIL import Image
-from rich.console import Console
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.test_events import until
+from tests.loopback.clients import Ran, scanned, until
 from tests.messages import SCAN, created_job, envelope, fault, status_response
-from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG, ScanError
-from wsdgateway.cli.scan.progress import Progress
-from wsdgateway.cli.scan.run import Order, scan
+from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG
 from wsdgateway.soap.envelope import read
 
 
@@ -25,45 +22,6 @@ from wsdgateway.soap.envelope import read
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-class Ran:
-    """A scan that has ended: files, what was said, and the status."""
-
-    def __init__(self):
-        self._files, self._said = io.StringIO(), io.StringIO()
-        self.slept = 0.0
-        self.error = None
-        self.progress = Progress(Console(file=self._said, width=200), self._files)
-
-    def sleep(self, seconds):
-        self.slept += seconds
-
-    def __call__(self, url, output=None, **more):
-        try:
-            scan(Order(url, output, **more), self.progress, clock=lambda: self.slept,
-                 sleep=lambda seconds: self.sleep(seconds))
-        except (ScanError, KeyboardInterrupt) as error:
-            self.error = error
-
-    @property
-    def status(self):
-        return 0 if self.error is None else self.error.status if isinstance(self.error, ScanError) else 130
-
-    @property
-    def files(self):
-        return self._files.getvalue().split()
-
-    @property
-    def said(self):
-        return self._said.getvalue()
-
-
-async def scanned(url, output=None, **more):
-    """Run the client as its users do: blocking, so in a thread of its own."""
-    ran = Ran()
-    await deferToThread(ran, url, output, **more)
-    return ran
 
 
 def there(folder):

@@ -11,8 +11,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.test_admin import request
-from tests.loopback.test_events import until
+from tests.loopback.clients import request, until
 from tests.messages import SCAN, envelope, get_job_elements, status_response, subscribe
 from tests.peers import TIMEOUT, ask, connect, post
 from wsdgateway.app.resourcelimits import CLIENTS_SHARE
@@ -40,13 +39,6 @@ def no_descriptors():
         for file in taken:
             os.close(file)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@pytest.fixture
-def echo(device):
-    """A device that answers every request with the same status."""
-    device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
-    return device
 
 
 def last_line(path):

@@ -3,47 +3,20 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.test_clients import Granted
-from tests.loopback.test_events import until
+from tests.loopback.clients import GET, Granted, found, probe, resolve, until
 from tests.messages import envelope, subscribe
 from tests.peers import ask
 from wsdgateway.bridge.discovery.presence import derived_endpoint
-from wsdgateway.discovery.messages import read_message
 from wsdgateway.discovery.versions import VERSIONS, WS_2005_04
 from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.net.clients.router import STABLE
 from wsdgateway.net.presence import standin
-from wsdgateway.soap.envelope import compose, read
+from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import PNPX, WSA, WSCN, WSDP, WSX, WXF
 
 A, W = f"{{{WSA}}}", f"{{{WSDP}}}"
-GET = envelope(f"{WXF}/Get")
 MESSAGE_ID = b"<wsa:MessageID>urn:uuid:q</wsa:MessageID>"
-
-
-def asking(version, name, content):
-    return compose(action=version.action(name), message_id="urn:uuid:q", to=version.everybody,
-                   addressing=version.addressing, body=f"<d:{name}>{content}</d:{name}>",
-                   namespaces={"d": version.uri, "wsdp": WSDP, "wscn": WSCN})
-
-
-def probe(version=WS_2005_04, types="wscn:ScanDeviceType wscn:ScannerServiceType", scopes=""):
-    return asking(version, "Probe", f"<d:Types>{types}</d:Types>{scopes}")
-
-
-def resolve(address, version=WS_2005_04):
-    return asking(version, "Resolve", (
-        f"<wsa:EndpointReference><wsa:Address>{address}</wsa:Address></wsa:EndpointReference>"))
-
-
-async def found(service, path, message, version=WS_2005_04, tls=None):
-    """Endpoint and XAddrs of each match."""
-    head, body = await ask(service.port, path, message, tls=tls)
-    assert head.status == 200, fault_of(read(body))
-    told = read_message(body)
-    assert (told.relates_to, told.version) == ("urn:uuid:q", version)
-    return [(match.endpoint, " ".join(match.xaddrs)) for match in told.content]
 
 
 @pytest.fixture

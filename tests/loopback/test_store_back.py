@@ -6,8 +6,8 @@ import time
 import pytest
 import pytest_twisted
 
-from tests.loopback.test_admin import request
-from tests.loopback.test_events import Subscribed, until
+from tests.loopback.clients import request, until
+from tests.loopback.scanners import Subscribed
 from tests.messages import fault, get_job_elements, manage, subscribe
 from tests.peers import ask
 from wsdgateway.bridge.discovery.adoption import Adopted

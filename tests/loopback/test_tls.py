@@ -8,10 +8,8 @@ from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, tr
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, readBody
 
 from tests.certificates import Certified
-from tests.loopback.test_clients import Granted
-from tests.loopback.test_events import until
-from tests.loopback.test_reload import File
-from tests.loopback.test_standin import GET, found, probe, resolve
+from tests.loopback.clients import GET, Granted, found, probe, resolve, until
+from tests.loopback.gateways import LOOPBACK, File
 from tests.messages import envelope, get_job_elements, subscribe
 from tests.peers import ask, connect, post
 from wsdgateway.bridge.discovery.presence import derived_endpoint
@@ -24,7 +22,6 @@ from wsdgateway.soap.namespaces import WSA, WSDP
 from wsdgateway.tls.files import pin_of
 from wsdgateway.tls.trust import Caller, Trust
 
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 PATH = "/front-desk/scan"
 
 

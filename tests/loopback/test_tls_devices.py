@@ -13,11 +13,9 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import globalLogPublisher
 
 from tests.certificates import Certified
-from tests.loopback.test_events import grant, until
-from tests.loopback.test_finding import UUID, Metadata
-from tests.loopback.test_reload import File
-from tests.loopback.test_scan_client import scanned
-from tests.loopback.test_standin import GET
+from tests.loopback.clients import GET, scanned, until
+from tests.loopback.gateways import LOOPBACK, File
+from tests.loopback.scanners import UUID, Metadata, grant
 from tests.messages import get_job_elements, job_request, status_event, status_response
 from tests.peers import Device, ask
 from wsdgateway.bridge.discovery.sightings import Sighting
@@ -37,7 +35,6 @@ from wsdgateway.tls.identity import CurrentIdentity, IdentityFiles
 from wsdgateway.tls.trust import Caller, Trust
 
 PATH = "/front-desk/scan"
-LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest_twisted
 from twisted.logger import capturedLogs
 
 from tests.certificates import Certified
-from tests.loopback.test_events import until
+from tests.loopback.clients import until
 from tests.messages import SCAN, envelope, scanner_elements
 from tests.peers import connect, post
 from wsdgateway.bridge.access.quotas import HANDSHAKE_COSTS

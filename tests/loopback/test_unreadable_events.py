@@ -3,7 +3,8 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.test_events import Subscribed, shown, until
+from tests.loopback.clients import shown, until
+from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, end_event, envelope, fault, get_job_elements, job_status, status_event, status_response
 from tests.messages import subscribe as subscribe_to
 from tests.peers import ask, connect, post

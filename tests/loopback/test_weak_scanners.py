@@ -7,7 +7,8 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from tests.loopback.test_events import until
+from tests.loopback.clients import until
+from tests.loopback.gateways import sample
 from tests.messages import (
     SCAN,
     create_scan_job,
@@ -32,13 +33,6 @@ OFF = {"events": "off"}
 DESCRIPTION = get_scanner_elements("ScannerDescription", message_id="urn:uuid:mine")
 STATUS = get_scanner_elements("ScannerStatus")
 ACTIVE = envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>")
-
-
-def sample(service, name, **labels):
-    """A metric's value."""
-    found = [line for line in service.metrics.render().decode().splitlines() if line.startswith(f"{name}{{") and all(
-        f'{label}="{value}"' in line for label, value in labels.items())]
-    return sum(float(line.rpartition(" ")[2]) for line in found)
 
 
 def asked(service, operation="GetScannerElements"):

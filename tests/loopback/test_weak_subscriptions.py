@@ -3,7 +3,8 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.test_events import Subscribed, shown, until
+from tests.loopback.clients import shown, until
+from tests.loopback.scanners import Subscribed
 from tests.messages import envelope, get_job_elements, job_elements, job_status, status_event, subscribe
 from tests.peers import ask
 from wsdgateway.scan.jobelements import read_response

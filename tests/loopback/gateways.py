@@ -1,0 +1,51 @@
+"""A gateway's configuration file, its admin token and its metrics."""
+
+from twisted.internet.defer import gatherResults
+
+from tests.loopback.clients import until
+from wsdgateway.app.service import GatewayService
+from wsdgateway.config.reading import read_config
+
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+TOKEN = "0123456789abcdef"
+
+
+def with_token(**more):
+    return {"admin": {"endpoint": LOOPBACK, "token": TOKEN, **more}}
+
+
+class File:
+    """A configuration file, and the gateway that runs on it."""
+
+    def __init__(self, path, running):
+        self.path, self._running = path, running
+
+    def write(self, text):
+        self.path.write_text(f'[gateway]\nstate = "memory:"\n[[listen]]\nendpoint = "{LOOPBACK}"\n'
+                             f'[admin]\nendpoint = "{LOOPBACK}"\n{text}')
+
+    async def start(self, text):
+        from twisted.internet import reactor
+
+        self.write(text)
+        service = self.service = GatewayService(reactor, read_config(str(self.path)))
+        await self._running(service)
+        await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
+        service.port, service.admin_port = service.listeners[0].address[1], service.admin.address[1]
+        return service
+
+    async def reload(self, text):
+        self.write(text)
+        self.service.reload()
+        await until(lambda: self.service._reloading is None)
+
+
+def section(name, url, more=""):
+    return f'[[scanner]]\nname = "{name}"\nscan = "{url}"\n{more}\n'
+
+
+def sample(service, name, **labels):
+    """A metric's value."""
+    found = [line for line in service.metrics.render().decode().splitlines() if line.startswith(f"{name}{{") and all(
+        f'{label}="{value}"' in line for label, value in labels.items())]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
