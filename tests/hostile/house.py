@@ -159,7 +159,7 @@ class House:
 
     async def check(self, trace):
         """Nothing was left behind, and who asks as usual is answered as usual, all on one connection."""
-        await self.until(lambda: not self.service._door.connections)
+        await self.until(lambda: not self.service.server.connections)
         assert self.trace() == trace
         client = await connect(self.port)
         before = len(self.scan_requests)

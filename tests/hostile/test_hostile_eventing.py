@@ -126,7 +126,7 @@ async def test_times_within_or_beyond_all_bounds_are_granted_up_to_the_ceiling(k
     assert (outcome.status, outcome.code) == (200, None)
     [made] = set(kept.scanner.bridge.subscriptions.all()) - set(before)
     ceiling = kept.service.config.events.client_expires
-    assert made.expires_at <= kept.service._wall() + min(ceiling, LONGEST)
+    assert made.expires_at <= kept.service.wall() + min(ceiling, LONGEST)
     assert (await kept.send(SCAN_PATH, manage("Unsubscribe", made.urn))).status == 200
 
 

@@ -37,7 +37,7 @@ class File:
     async def reload(self, text):
         self.write(text)
         self.service.reload()
-        await until(lambda: self.service._reloading is None)
+        await until(lambda: self.service.reloading is None)
 
 
 def section(name, url, more=""):

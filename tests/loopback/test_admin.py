@@ -244,7 +244,7 @@ async def test_one_that_takes_nothing_loses_its_place(gateway, monkeypatch):
     for _ in range(100):
         for _ in range(100):
             service.recording.log.add(entry)
-        await deferLater(service._reactor, 0.02)
+        await deferLater(service.reactor, 0.02)
         if not service.site._stream._listeners:
             break
     assert not service.site._stream._listeners

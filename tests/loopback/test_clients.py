@@ -618,7 +618,7 @@ async def test_one_who_can_not_be_sent_to_keeps_nothing_from_the_others(bridged,
     await notify(service, status_event("7"))
     await until(lambda: listeners[0].told and listeners[2].told)
     await until(lambda: service.scanner.subscribers.notifier.state(broken.identifier) == (1, 1))
-    assert service._deliveries._open == 0
+    assert service.deliveries._open == 0
 
 
 @pytest.mark.parametrize("message", [

@@ -92,11 +92,11 @@ async def test_a_start_after_that_finds_what_was_given_since(at, device, sink, j
     wall.set_by = jump
     _, body = await ask(service.port, PATH, subscribe(listening.url, expires="PT1H"))
     identifier = read(body).body.findtext(f".//{W}Identifier")
-    instance = service._instance_id
+    instance = service.instance_id
     await service.stopService()
     again = await at(wall)
     assert 3500 < await left(again, identifier) <= 3600
-    assert again._instance_id > instance, "clients would take what is older for outdated"
+    assert again.instance_id > instance, "clients would take what is older for outdated"
 
 
 @pytest_twisted.ensureDeferred

@@ -47,8 +47,8 @@ async def test_the_active_are_served_beside_a_thousand_idle_and_slow_ones(gatewa
     for client in slow:
         client.send(post(PATH, b"x" * 100)[:-50])
     active = await connect_all(ACTIVE, service.port)
-    await until(lambda: len(service._door.connections) == IDLE + SLOW + ACTIVE)
-    assert len(service._door._idle) == IDLE
+    await until(lambda: len(service.server.connections) == IDLE + SLOW + ACTIVE)
+    assert len(service.server._idle) == IDLE
 
     async def work(client):
         for number in range(ROUNDS):
@@ -63,12 +63,12 @@ async def test_the_active_are_served_beside_a_thousand_idle_and_slow_ones(gatewa
         client.send(post(PATH, get_job_elements("1")))
     for client in idle:
         assert (await client.answer())[0].status == 200
-    gone = WeakSet(service._door.connections)
+    gone = WeakSet(service.server.connections)
     gc.disable()
     try:
         await goes_away([*idle, *active])
-        await until(lambda: not service._door.connections)
-        assert not service._door._idle
+        await until(lambda: not service.server.connections)
+        assert not service.server._idle
         await until(lambda: not gone)
     finally:
         gc.enable()

@@ -91,7 +91,7 @@ async def test_others_are_told_and_answered_beside_a_storm(gateway, events, sink
         one.device.handle = held.append
     from wsdgateway.config.sections import ScannerConfig
 
-    other = service._bridged.bridge(ScannerConfig("other", scan=events.device.url + "/other"))
+    other = service.bridged.bridge(ScannerConfig("other", scan=events.device.url + "/other"))
     other.start()
     first_path = events.path
     await until(lambda: other.bridge.table.listening)

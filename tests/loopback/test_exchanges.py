@@ -374,7 +374,7 @@ async def test_a_slow_client_slows_the_device(gateway, device):
     from twisted.internet.task import deferLater
 
     await deferLater(reactor, 0.3)
-    [door] = service._door.connections
+    [door] = service.server.connections
     held = len(door.transport.dataBuffer) + door.transport._tempDataLen
     assert held < 2 * 1024 * 1024
     client.transport.resumeProducing()

@@ -285,8 +285,8 @@ async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gate
     second = await gateway(None, discovery={**ADOPT["discovery"], "search": 60})
     ear.announce(write_hello(TargetService(OTHER, (), (), (f"http://127.0.0.1:{service.port}/front-desk",), 1),
                              sequence=Sequence(1, 1), message_id="urn:uuid:test-other"))
-    await until(lambda: OTHER in second._discovery_service._adopting._looked_at
-                and not second._discovery_service._adopting._running._running)
+    await until(lambda: OTHER in second.discovery.adoption._looked_at
+                and not second.discovery.adoption._running._running)
     assert second.scanners == []
     hello(ear, device, number=2, version=2)
     await until(lambda: [one.name for one in second.scanners] == ["acme-3000"])
@@ -306,11 +306,11 @@ async def test_adopted_once_and_kept_over_a_restart(gateway, virtual, tmp_path):
     service = await gateway(None, **kept)
     await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
     assert [one.name for one in service.scanners] == ["buro-3"]
-    instance = service._instance_id
+    instance = service.instance_id
     await service.stopService()
     again = await gateway(None, **kept)
     assert [one.name for one in again.scanners] == ["buro-3"]
-    assert again._instance_id > instance
+    assert again.instance_id > instance
     await until(lambda: again.scanners[0].bridge.table.listening)
     head, _ = await ask(again.port, "/buro-3", GET)
     assert head.status == 200
@@ -355,7 +355,7 @@ async def test_adopted_and_excluded_in_any_spelling(gateway, device, ear, spelle
     hello(ear, device, endpoint=spelled)
     await until(lambda: [one.name for one in service.scanners] == ["copy-room"])
     assert service.scanners[0].options.uuid == UUID
-    await until(lambda: told.asked >= 2 and not excluding._discovery_service._adopting._running._running)
+    await until(lambda: told.asked >= 2 and not excluding.discovery.adoption._running._running)
     assert excluding.scanners == []
 
 
@@ -399,14 +399,14 @@ async def test_with_discovery_off_there_is_no_udp_socket(gateway, virtual, monke
     scanner = await virtual()
     service = await gateway(scanner.scan_url)
     await until(lambda: service.scanner.bridge.table.listening)
-    assert not service._discovery_service.running
+    assert not service.discovery.running
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_name_that_a_section_has_taken_is_changed(gateway):
     service = await gateway("http://127.0.0.1:1/scan", discovery=ADOPT["discovery"])
     await service.store.adopt(Adopted(UUID, "front-desk"))
-    await service._discovery_service.load()
+    await service.discovery.load()
     assert [one.name for one in service.scanners] == ["front-desk", "front-desk-4509"]
 
 
@@ -495,7 +495,7 @@ async def test_a_section_takes_an_adopted_scanner_over(gateway, virtual, tmp_pat
             "host name": scanner.scan_url.replace("127.0.0.1", "localhost")}
     again = await gateway(None, scanner={"name": "copy-room", "scan" if by != "device" else by: urls[by]}, **kept)
     await until(lambda: again.scanner.bridge.table.listening)
-    await until(lambda: [one.name for one in again.scanners] == ["copy-room"] and not again._bridged._ending)
+    await until(lambda: [one.name for one in again.scanners] == ["copy-room"] and not again.bridged._ending)
     await until(lambda: len(scanner.device.subscribers.held) == 1)
     assert await again.store.adopted() == []
 
@@ -506,8 +506,8 @@ async def test_what_is_not_to_be_bridged_is_not_adopted_whatever_it_is_called(ga
     scanner = await virtual(interfaces=("lo",), name="Copy Room")
     service = await gateway(None, scanner={
         "name": "copy-room", "bridge": False, "device": url.format(port=scanner.base.rpartition(":")[2])}, **ADOPT)
-    await until(lambda: service._discovery_service._adopting._looked_at)
-    await until(lambda: not service._discovery_service._adopting._running._running)
+    await until(lambda: service.discovery.adoption._looked_at)
+    await until(lambda: not service.discovery.adoption._running._running)
     assert service.scanners == []
 
 
@@ -529,7 +529,7 @@ async def test_an_excluded_scanner_is_left_in_peace(gateway, virtual, tmp_path):
     await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
     await service.stopService()
     again = await gateway(None, **{**kept, "discovery": {**kept["discovery"], "exclude": ["copy*"]}})
-    await until(lambda: not again.scanners and not again._bridged._ending)
+    await until(lambda: not again.scanners and not again.bridged._ending)
     assert scanner.device.subscribers.held == {}
 
 
@@ -605,7 +605,7 @@ async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypa
     monkeypatch.setattr("wsdgateway.app.listeners.local_address", elsewhere)
     monkeypatch.setattr("wsdgateway.app.listeners.base_url",
                         lambda local, doors: f"http://{local}:{service.port}")
-    service._discovery_service._readdressed()
+    service.discovery._readdressed()
     await until(lambda: scanner.soap.asked["Subscribe"] == 2)
     await until(lambda: service.scanner.bridge.table.listening and len(scanner.device.subscribers.held) == 1)
     after = service.scanner.subscription.held.notify_to
@@ -652,8 +652,8 @@ async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, ear
         ear.announce(write_hello(TargetService(endpoint, (), (), (stand_in,), 1), sequence=Sequence(1, 1),
                                  message_id=f"urn:uuid:test-{number}"))
     await until(lambda: second.scanner.monitor._locator._timer is not None)
-    await until(lambda: second._discovery_service._adopting._looked_at
-                and not second._discovery_service._adopting._running._running)
+    await until(lambda: second.discovery.adoption._looked_at
+                and not second.discovery.adoption._running._running)
     assert second.scanner.bridge.device is None
     assert len(second.scanners) == 1
 

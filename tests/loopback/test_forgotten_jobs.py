@@ -204,7 +204,7 @@ async def test_a_scanner_that_comes_with_another_configuration_has_its_past_too(
     await ask(service.port, scanner.path, end_event("7", "Completed", 2))
     for name in ("copy-room", "front-desk"):
         await file.reload(section(name, scanner.device.url))
-        await until(lambda: service._bridged.is_settled)
+        await until(lambda: service.bridged.is_settled)
     assert await read_job(service) == ("Completed", 2)
 
 

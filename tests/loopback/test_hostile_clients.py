@@ -29,7 +29,7 @@ async def all_gone(service):
     """Until the gateway has no connection left."""
     from twisted.internet import reactor
 
-    await service._door.empty().addTimeout(TIMEOUT, reactor)
+    await service.server.empty().addTimeout(TIMEOUT, reactor)
 
 
 def begin(port, data):

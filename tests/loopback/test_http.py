@@ -214,8 +214,8 @@ async def test_a_client_that_does_not_read_is_not_read_from(gateway, echo):
 
     for _ in range(200):
         await deferLater(reactor, 0.02)
-        if not service._door.connections:
+        if not service.server.connections:
             break
-    assert not service._door.connections
+    assert not service.server.connections
     client.transport.resumeProducing()
     assert len(await client.end()) < len(pipeline)

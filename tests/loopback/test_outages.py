@@ -189,7 +189,7 @@ async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, sc
             await until(lambda: service.scanner.bridge.device == scanner.url)
         elif happens == "Hello":  # it was switched off and on, and begins with the same InstanceId
             scanner.note = "after"
-            told = service._discovery_service._search.sightings
+            told = service.discovery.client.sightings
             hello(2, scanner.device_url)
             await until(lambda: told.get(UUID).sequence.message_number == 2)
         else:

@@ -35,7 +35,7 @@ async def test_scanners_come_and_go_and_the_others_do_not_notice(file, virtual, 
 
     await file.reload(section("front-desk", device.url))
     assert (await ask(service.port, "/copy-room/scan", get_job_elements("1")))[0].status == 404
-    await service._bridged.settled()
+    await service.bridged.settled()
     assert not other.device.subscribers.held  # it was left in peace
     asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
     assert (await client.answer())[0].status == 200
@@ -83,7 +83,7 @@ async def test_a_scanner_that_moved_is_served_at_once_and_knows_its_jobs(file, d
     head, body = await client.answer()
     assert (head.status, body) == (200, b"1234567890")
     assert [job.job_id for job in service.scanners[0].bridge.table.jobs()] == ["7"]
-    await service._bridged.settled()
+    await service.bridged.settled()
     client.transport.abortConnection()
 
 
@@ -97,7 +97,7 @@ async def test_what_a_scanner_holds_goes_over_to_another_section(file, virtual, 
     held = list(scanner.device.subscribers.held)
     await file.reload(f'[[scanner]]\nname = "front-desk"\ndevice = "{scanner.device_url}"\nidentity = "same"\n')
     await until(lambda: service.scanners[0].bridge.table.listening)
-    await service._bridged.settled()
+    await service.bridged.settled()
     assert list(scanner.device.subscribers.held) == held
     assert "Unsubscribe" not in scanner.soap.asked
     assert len(await service.store.subscriptions()) == len(await service.store.held()) == 1
@@ -131,7 +131,7 @@ async def test_a_stop_does_not_wait_for_what_runs_with_a_scanner_that_goes(file,
     client.send(post(PATH, job_request("RetrieveImage", "7")))
     await device.next()
     await file.reload("[limits]\nstop_timeout = 0.01\n")
-    assert not service._bridged.is_settled
+    assert not service.bridged.is_settled
     await service.stopService()
     await client.end()
 
@@ -156,7 +156,7 @@ async def test_what_runs_with_a_scanner_that_goes_ends(file, device):
     await file.reload("")
     asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
     assert (await client.answer())[0].status == 200
-    await service._bridged.settled()
+    await service.bridged.settled()
     client.transport.abortConnection()
 
 
@@ -183,7 +183,7 @@ async def test_a_mistake_is_said_and_nothing_changes(file, device, said):
     assert "connections = 0" in wrong and "nonsense" in wrong
     file.path.unlink()
     service.reload()
-    await until(lambda: service._reloading is None)
+    await until(lambda: service.reloading is None)
     assert service.config is before
 
 
@@ -193,7 +193,7 @@ async def test_what_needs_a_restart_is_named(file, said):
     file.path.write_text(f'[gateway]\nname = "another"\n[[listen]]\nendpoint = "{LOOPBACK}"\n[[listen]]\n'
                          'endpoint = "tcp:1"\n[admin]\nendpoint = "tcp:2"\n[discovery]\nproxy = true\n')
     service.reload()
-    await until(lambda: service._reloading is None)
+    await until(lambda: service.reloading is None)
     assert any("changes in no section" in line for line in said)
     for name in ("[gateway]", "[listen]", "[discovery]", "[admin] endpoint"):
         assert any(line.startswith(f"{name} takes effect after a restart") for line in said), name
@@ -207,7 +207,7 @@ async def test_the_log_and_the_token_change_too(file, tmp_path):
     file.path.write_text(f'[gateway]\nstate = "memory:"\n[[listen]]\nendpoint = "{LOOPBACK}"\n[admin]\n'
                          f'endpoint = "{LOOPBACK}"\ntoken = "0123456789abcdef"\n[exchange_log]\npath = "b.jsonl"\n')
     service.reload()
-    await until(lambda: service._reloading is None)
+    await until(lambda: service.reloading is None)
     assert (await request(service.admin_port, b"/api/jobs"))[0] == 401
     await ask(service.port, "/b", b"")
     await until(lambda: (tmp_path / "b.jsonl").exists())

@@ -118,11 +118,11 @@ async def test_a_sink_that_can_not_be_checked_is_to_be_tried_again(gateway, virt
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(sinkpolicy, "_can_bind", none_left)
-    monkeypatch.setattr(service._policy, "listeners", lambda: [("", listening.device.port)])
+    monkeypatch.setattr(service.sink_policy, "listeners", lambda: [("", listening.device.port)])
     monkeypatch.setattr(sinkpolicy, "_is_local", lambda ip: sinkpolicy._can_bind(ip))
     head, body = await ask(service.port, PATH, subscribe(listening.url))
     assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError") and b"Too many open files" in body
-    assert service._policy.still_allows(one.notify_to, one.client)
+    assert service.sink_policy.still_allows(one.notify_to, one.client)
     monkeypatch.undo()
     assert (await ask(service.port, PATH, subscribe(listening.url)))[0].status == 200
 
@@ -132,7 +132,7 @@ async def test_a_sink_that_can_not_be_checked_is_to_be_tried_again(gateway, virt
 async def test_clients_never_take_every_descriptor(gateway, device, monkeypatch, files, connections):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (files, files))
     service = await gateway(device.url, scanner={"events": "off"})
-    assert service._door.limits.connections == connections
+    assert service.server.limits.connections == connections
 
 
 @pytest_twisted.ensureDeferred
@@ -156,7 +156,7 @@ async def test_a_name_that_hangs_keeps_nobody_else_waiting(gateway, device, monk
         gateway={"state": f"sqlite:{tmp_path}/g.sqlite"}, exchange_log={"path": str(path)})
     try:
         for name in names:
-            service._bridged.bridge(ScannerConfig(name, scan=f"http://{name}.example/scan")).start()
+            service.bridged.bridge(ScannerConfig(name, scan=f"http://{name}.example/scan")).start()
         waiting = [await connect(service.port) for _ in names]
         for client, name in zip(waiting, names, strict=True):
             client.send(post(f"/{name}/scan", ELEMENTS))

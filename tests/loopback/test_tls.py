@@ -168,7 +168,7 @@ async def test_what_is_no_tls_leaves_no_trace(secured):
         client.transport.loseWriteConnection()
         await client.end()
     assert (await ask(service.port, "/front-desk", GET, tls=service.tls))[0].status == 200
-    await until(lambda: not service._door.connections)
+    await until(lambda: not service.server.connections)
 
 
 @pytest_twisted.ensureDeferred
@@ -179,7 +179,7 @@ async def test_a_refusal_arrives_and_the_connection_ends(secured):
     head, _ = await client.answer()
     assert head.status == 413
     await client.end()
-    await until(lambda: not service._door.connections)
+    await until(lambda: not service.server.connections)
 
 
 @pytest_twisted.ensureDeferred
@@ -189,7 +189,7 @@ async def test_whoever_never_ends_the_handshake_is_hung_up_on(gateway, server):
     client = await connect(service.port)
     client.send(b"\x16\x03\x01")
     await client.end()
-    await until(lambda: not service._door.connections)
+    await until(lambda: not service.server.connections)
 
 
 @pytest_twisted.ensureDeferred

@@ -275,7 +275,7 @@ async def test_a_scanner_without_a_uuid_is_not_adopted_and_that_is_said_once(gat
     found = {"discovery": {"device_interfaces": ["lo"], "adopt": True, "search": 0.1, "announce_rate": 10000}}
 
     def seen(service):
-        return service._discovery_service._search.sightings.get(scanner.device_url)
+        return service.discovery.client.sightings.get(scanner.device_url)
 
     service = await gateway(None, **found)
     await until(lambda: seen(service))
@@ -296,7 +296,7 @@ async def test_a_directed_probe_is_judged_by_the_section_with_that_host(gateway,
     scanner, pin, _ = await by_tls()
     service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin} if has_section else None,
                             discovery={"directed": [scanner.base]})
-    search = service._discovery_service._search
+    search = service.discovery.client
     await until(lambda: search.sightings.get(scanner.device_url) if has_section else search.silent)
     assert scanner.soap.asked["Probe"] == has_section
     assert has_section or "nobody that is trusted" in search.silent[scanner.base]
@@ -318,7 +318,7 @@ async def test_another_pin_does_not_wait_for_the_next_search(running, shows, dev
     file = File(tmp_path / "g.toml", running)
     found = f'[discovery]\ndirected = ["{device.url}"]\n[[scanner]]\nname = "front-desk"\nuuid = "{UUID}"\n'
     service = await file.start(f'{found}pin = "sha256/{"A" * 43}="\n')
-    await until(lambda: service._discovery_service._search.sightings.get(UUID))
+    await until(lambda: service.discovery.client.sightings.get(UUID))
     former = service.scanners[0]
     for trust in (f'pin = "{pin_of(certified.certificate)}"\n', "insecure = true\n"):
         await file.reload(found + trust)

@@ -58,7 +58,7 @@ async def test_who_makes_room_is_gone_though_it_never_says_so(secured, device):
     silent = await answered(service)
     silent.transport.pauseProducing()  # it does not even see that the connection ends
     other = await answered(service)
-    await until(lambda: len(service._door.connections) == 1)
+    await until(lambda: len(service.server.connections) == 1)
     await leave(silent, other)
 
 
@@ -66,26 +66,26 @@ async def test_who_makes_room_is_gone_though_it_never_says_so(secured, device):
 async def test_an_answer_arrives_whole_before_the_connection_closes(secured):
     body = b"x" * LARGE
     service = await secured()
-    service._door.respond = lambda turn: turn.answer(200, body)
+    service.server.respond = lambda turn: turn.answer(200, body)
     client = await connect(service.port, anybody())
     client.send(post(PATH, ELEMENTS, headers=b"Connection: close\r\n"))
     await client.until(bool)
     client.transport.pauseProducing()
-    [connection] = service._door.connections
+    [connection] = service.server.connections
     await until(lambda: connection.transport.disconnecting)
     assert connection.pending()
     client.transport.resumeProducing()
     received = await client.end()
     assert received.endswith(body)
-    await until(lambda: not service._door.connections)
+    await until(lambda: not service.server.connections)
 
 
 @pytest_twisted.ensureDeferred
 async def test_handshakes_are_paid_for(secured):
     service = await secured(unlimited=[], client_requests=12 * HANDSHAKE_COSTS)
-    service._door.seconds = lambda: 0.0  # nothing comes back with time
+    service.server.seconds = lambda: 0.0  # nothing comes back with time
     welcome = [await connect(service.port, anybody()) for _ in range(12)]
-    await until(lambda: len(service._door.connections) == 12)
+    await until(lambda: len(service.server.connections) == 12)
     late = await connect(service.port, anybody())
     assert await late.end() == b""
     assert refused(service, RATE) == 1.0
@@ -102,7 +102,7 @@ async def test_a_handshake_that_fails_is_counted_and_said_once(secured, tmp_path
             client = await connect(service.port, anybody())
             client.send(post(PATH, ELEMENTS))
             await client.end()
-        await until(lambda: not service._door.connections)
+        await until(lambda: not service.server.connections)
     assert refused(service, TLS) == 2.0
     [said] = [event for event in events if "why" in event]
     assert said["client"] == "127.0.0.1"
@@ -120,7 +120,7 @@ async def test_what_went_wrong_is_said_in_words_for_this_side(secured, tmp_path,
         client = await connect(service.port, Caller(Trust(ca=other.pem), "127.0.0.1") if kind == "stranger" else None)
         client.send(b"\x00" * 50 if kind == "garbage" else post(PATH, ELEMENTS))
         await client.end()
-        await until(lambda: not service._door.connections)
+        await until(lambda: not service.server.connections)
     [said] = [event["why"] for event in events if "why" in event]
     assert words in said
     assert refused(service, TLS) == 1.0
@@ -131,7 +131,7 @@ async def test_who_goes_in_the_middle_of_a_handshake_has_not_failed(secured):
     service = await secured()
     client = await connect(service.port)
     client.send(b"\x16\x03\x01")
-    await until(lambda: service._door.connections)
+    await until(lambda: service.server.connections)
     await leave(client)
-    await until(lambda: not service._door.connections)
+    await until(lambda: not service.server.connections)
     assert not refused(service, TLS)

@@ -205,10 +205,10 @@ async def test_an_event_that_breaks_off(watched, scanner):
     scanner.state = "Completed"
     client = await connect(service.port)
     client.send(post(scanner.path, END)[:-100])
-    await until(lambda: any(one.path == scanner.path.encode() for one in service._door.connections))
+    await until(lambda: any(one.path == scanner.path.encode() for one in service.server.connections))
     client.transport.abortConnection()
     await client.end()
-    await until(lambda: not service._door.connections)
+    await until(lambda: not service.server.connections)
     assert await poll(service) == "Completed"
 
 

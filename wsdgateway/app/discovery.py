@@ -64,41 +64,41 @@ class DiscoveryService(Service):
         bridged.on_bridged, bridged.on_parted = self._bridged_one, self._parted_with
         bridged.on_started = self._started_one
         discovery = config.discovery
-        self._targets = TargetServices(
+        self.targets = TargetServices(
             reactor, voice, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
             proxy=proxy_service(config.gateway.name) if discovery.proxy else None, dropped=metrics.discovery_dropped,
             allows=allows)
-        self._search = DiscoveryClient(
+        self.client = DiscoveryClient(
             reactor, voice, seconds=seconds, period=discovery.search, directed=discovery.directed, is_own=is_own,
             missing=self._missing, overdue=self._overdue, readdressed=self._readdressed, tell=self._told,
             dropped=metrics.discovery_dropped, accounting=accounting, trust_in=self._trust_in)
         self._discovery = Discovery(
-            reactor, clients=discovery.client_interfaces, devices=discovery.device_interfaces, targets=self._targets,
-            search=self._search, is_own=is_own, count=metrics.discovery, dropped=metrics.discovery_dropped, note=note)
-        self._adopting = Adoption(
+            reactor, clients=discovery.client_interfaces, devices=discovery.device_interfaces, targets=self.targets,
+            search=self.client, is_own=is_own, count=metrics.discovery, dropped=metrics.discovery_dropped, note=note)
+        self.adoption = Adoption(
             reactor, accounting, rules=self._exclusions(), new_id=voice.new_id, names=self._names,
             bridged=self._bridged, adopt=self._adopt, dismiss=self._dismiss)
-        self.resolve = self._search.resolve
+        self.resolve = self.client.resolve
 
     def _bridged_one(self, scanner: BridgedScanner) -> None:
         """Clients are told of it whenever it is there."""
-        self._targets.add(scanner.name, scanner.stand_in)
+        self.targets.add(scanner.name, scanner.stand_in)
 
     def _started_one(self, scanner: BridgedScanner) -> None:
         """What was seen of it before need not be seen again: the next search may be a minute away."""
-        sighting = self._search.sightings.get(scanner.monitor.endpoint or "")
+        sighting = self.client.sightings.get(scanner.monitor.endpoint or "")
         if sighting is not None and STAND_IN not in sighting.types:
             scanner.monitor.sighted(News(sighting))
 
     def _parted_with(self, scanner: BridgedScanner) -> None:
         """It is bridged no more, or made anew."""
         self._known.pop(scanner.name, None)
-        self._targets.remove(scanner.name)
+        self.targets.remove(scanner.name)
 
     def configure(self, config: Config) -> None:
         """Other sections, and other rules for adoption; adopted scanners make room for sections that name them."""
         self._config = config
-        self._adopting.rules = self._exclusions()
+        self.adoption.rules = self._exclusions()
         names = {section.name for section in config.scanner}
         uuids = {_identity(section) for section in config.scanner}
         for scanner in self._adopted_scanners():
@@ -106,7 +106,7 @@ class DiscoveryService(Service):
                 self._dismiss(scanner.options.uuid or "", "This scanner is bridged under another name.")
 
     def _adopted_scanners(self) -> list[BridgedScanner]:
-        return [scanner for scanner in self._scanners if self._adopting.holds(scanner.options.uuid or "")]
+        return [scanner for scanner in self._scanners if self.adoption.holds(scanner.options.uuid or "")]
 
     def startService(self) -> None:
         super().startService()
@@ -114,7 +114,7 @@ class DiscoveryService(Service):
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
-        self._adopting.stop()
+        self.adoption.stop()
         return self._discovery.stopService()
 
     # What is adopted.
@@ -145,7 +145,7 @@ class DiscoveryService(Service):
             self.logger.warn("[[scanner]] bridge = false: {hosts} can't be looked up; give IP addresses, or uuids",
                              hosts=", ".join(sorted(hosts)))
             return
-        self._adopting.rules += tuple(host_exclusion(address) for listed in addresses for address in listed)
+        self.adoption.rules += tuple(host_exclusion(address) for listed in addresses for address in listed)
 
     async def load(self) -> None:
         """Bridge the scanners that earlier starts have adopted."""
@@ -169,7 +169,7 @@ class DiscoveryService(Service):
         kept = []
         for stored in adopted_before:
             adopted = Adopted(identity_of(stored.uuid), stored.name)
-            is_kept = adopted.uuid not in taken and self._adopting.restore(adopted)
+            is_kept = adopted.uuid not in taken and self.adoption.restore(adopted)
             if is_kept:
                 taken.add(adopted.uuid)
                 kept.append(adopted)
@@ -189,16 +189,16 @@ class DiscoveryService(Service):
     def _adopt(self, adopted: Adopted) -> None:
         """Bridge a scanner that was found; as soon as its name is kept, so that it has the same after a restart."""
         keeping = self._store.adopt(adopted)
-        keeping.addCallbacks(lambda _: self._adopting.settled(adopted, kept=True), partial(self._not_kept, adopted))
+        keeping.addCallbacks(lambda _: self.adoption.settled(adopted, kept=True), partial(self._not_kept, adopted))
         keeping.addCallback(lambda _: self._begin(adopted))
         keeping.addErrback(lambda failure: self.logger.failure("while adopting {uuid}", failure, uuid=adopted.uuid))
 
     def _not_kept(self, adopted: Adopted, failure: Failure) -> Failure:
-        self._adopting.settled(adopted, kept=False)
+        self.adoption.settled(adopted, kept=False)
         return failure
 
     def _begin(self, adopted: Adopted) -> None:
-        if not self.running or not self._adopting.holds(adopted.uuid):
+        if not self.running or not self.adoption.holds(adopted.uuid):
             return
         scanner = self._bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
         self.logger.info("{uuid} is bridged as {name}", uuid=adopted.uuid, name=adopted.name)
@@ -209,7 +209,7 @@ class DiscoveryService(Service):
         """A scanner that was adopted is bridged no more."""
         for scanner in [one for one in self._scanners if one.options.uuid == uuid]:
             self._part(scanner, reason)
-        self._adopting.abandoned(uuid)
+        self.adoption.abandoned(uuid)
         self._store.abandon(uuid).addErrback(lambda failure: self.logger.failure(
             "{uuid} stays in the store", failure, uuid=uuid))
 
@@ -225,7 +225,7 @@ class DiscoveryService(Service):
 
     def changed(self, name: str) -> None:
         """A scanner has come, gone, or is known better: clients are told, and none stays bridged twice."""
-        self._targets.changed(name)
+        self.targets.changed(name)
         sections = {section.name for section in self._config.scanner}
         changed = next((one for one in self._scanners if one.name == name), None)
         if changed is None or not self._config.discovery.adopt:
@@ -290,9 +290,9 @@ class DiscoveryService(Service):
         sections = {section.name for section in self._config.scanner if section.bridge}
         may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in ours)
         if may_adopt:
-            self._adopting.consider(news)
+            self.adoption.consider(news)
         if not news.resolved and (ours or (may_adopt and may_be_scanner(news.sighting.endpoint, news.sighting.types))):
-            self._search.resolve(news.sighting.endpoint)
+            self.client.resolve(news.sighting.endpoint)
 
 
 def _identity(section: ScannerConfig) -> str | None:

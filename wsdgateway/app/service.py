@@ -81,12 +81,12 @@ class GatewayService(MultiService):
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float] = time.monotonic,
                  wall: Callable[[], float] = time.time) -> None:
         super().__init__()
-        self._reactor = reactor
+        self.reactor = reactor
         self.config = config
-        self._wall = wall
+        self.wall = wall
         self.metrics = Metrics()
         self.store: IStore = self._open_store()
-        self._instance_id = int(wall())
+        self.instance_id = int(wall())
         self._messages = count(1)
         directed = DirectedDiscovery(self._sequence, new_id)
         self.recording = ExchangeLogging(reactor, wall, self.metrics)
@@ -95,31 +95,31 @@ class GatewayService(MultiService):
         accounting = self._accounting = Accounting(None, self.metrics, log, seconds=seconds, wall=wall)
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**_quotas(config))
-        self._router = Router(accounting, new_id=new_id, directed=directed, permission=self._permission,
+        self.router = Router(accounting, new_id=new_id, directed=directed, permission=self._permission,
                                     quotas=self._quotas)
         self._files = open_files()
         self._slices = TimeSlices(reactor, time.thread_time)
-        self._deliveries = Deliveries(reactor, self._files // 2, self._slices)
-        self._policy = SinkPolicy(
+        self.deliveries = Deliveries(reactor, self._files // 2, self._slices)
+        self.sink_policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._ports.own_addresses())
-        self._bridged = BridgedScanners(reactor, config, self.metrics, self._router)
-        self.scanners = self._bridged.scanners
-        self._discovery_service = DiscoveryService(
+        self.bridged = BridgedScanners(reactor, config, self.metrics, self.router)
+        self.scanners = self.bridged.scanners
+        self.discovery = DiscoveryService(
             reactor, config, seconds=seconds, voice=Voice(
                 new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
             note=self.recording.discovery, accounting=accounting, metrics=self.metrics, store=self.store,
             allows=lambda *asked: self._permission.allows(*asked),
-            base_on=lambda link, client: self._ports.base_on(link, client), bridged=self._bridged)
-        self._bridged.context = Context(
+            base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged)
+        self.bridged.context = Context(
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
-            self._policy, self._deliveries, directed, self._discovery_service.changed, self._discovery_service.resolve,
+            self.sink_policy, self.deliveries, directed, self.discovery.changed, self.discovery.resolve,
             lambda device, zone: self._ports.events_base(device, zone), self._finished,
             lambda *given: self.store.supersede(*given), self._slices)
         for scanner in config.scanner:
             if scanner.bridge:
-                self._bridged.bridge(scanner)
-        self._door = HTTPServer(reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
-                               respond=self._router.respond, refused=self._refused,
+                self.bridged.bridge(scanner)
+        self.server = HTTPServer(reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
+                               respond=self.router.respond, refused=self._refused,
                                base=lambda host, port: self._ports.base(host, port), log=log,
                                quotas=self._quotas, denied=self._denied, broken_off=self._unread)
         self.listeners: list[Listener] = []
@@ -127,22 +127,22 @@ class GatewayService(MultiService):
                             wall, seconds, self._warnings)
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, _process[9:17], admin_limits(config, self._files))
-        self._ports = Listeners(reactor, config, self._door, self.site, wall, self._tried)
+        self._ports = Listeners(reactor, config, self.server, self.site, wall, self._tried)
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
-        self._names = Resolver(reactor)
+        self.resolver = Resolver(reactor)
         self._started = False
         self._loading: Deferred[None] | None = None
-        self._reloading: Deferred[None] | None = None
+        self.reloading: Deferred[None] | None = None
 
     def _sequence(self) -> Sequence:
         """For the next discovery message. WS-Discovery 2005/04, section 7: a later start has a larger InstanceId."""
-        return Sequence(self._instance_id, next(self._messages))
+        return Sequence(self.instance_id, next(self._messages))
 
     def _open_store(self) -> IStore:
         kind, _, where = self.config.gateway.state.partition(":")
         if kind == "sqlite":
-            store = FallbackStore(self._reactor, self.config.folder / where, self.config.cache.history, self._wall)
+            store = FallbackStore(self.reactor, self.config.folder / where, self.config.cache.history, self.wall)
             store.take_up_with(self._take_up, self._recall)
             return store
         return MemoryStore(self.config.cache.history)
@@ -161,16 +161,16 @@ class GatewayService(MultiService):
         for line in self.config.remarks():
             self.logger.warn("{line}", line=line)
         super().startService()
-        self._names.start()
+        self.resolver.start()
         self._loading = Deferred.fromCoroutine(self._load())
         self._loading.addErrback(self._not_loaded)
 
     async def _load(self) -> None:
         """What the store has, before anybody can ask for it; then the doors open."""
-        self._instance_id = await self.store.next_instance(int(self._wall()))
-        await self._discovery_service.load()
+        self.instance_id = await self.store.next_instance(int(self.wall()))
+        await self.discovery.load()
         self._restore(await self.store.subscriptions(), await self.store.held())
-        await self._bridged.remember(self._past_jobs)
+        await self.bridged.remember(self._past_jobs)
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
@@ -181,7 +181,7 @@ class GatewayService(MultiService):
         Each fires when a subscription that nobody goes on with has been ended at its scanner, or that was tried.
         """
         names = {one.scanner for one in subscriptions} | {one.scanner for one in held}
-        dismissed = self._bridged.gone(names)
+        dismissed = self.bridged.gone(names)
         endings = [ending for scanner in (*self.scanners, *dismissed) for ending in scanner.restore(
             [one for one in subscriptions if one.scanner == scanner.name],
             [one for one in held if one.scanner == scanner.name])]
@@ -191,12 +191,12 @@ class GatewayService(MultiService):
 
     async def _take_up(self, content: Content) -> None:
         """The store can be read, which it could not at the start: go on with what it lists, and end the rest."""
-        await self._discovery_service.take_up(content.adopted)
-        await within(self._reactor, TAKE_UP_SECONDS, self._restore(content.subscriptions, content.held))
+        await self.discovery.take_up(content.adopted)
+        await within(self.reactor, TAKE_UP_SECONDS, self._restore(content.subscriptions, content.held))
 
     def _recall(self) -> None:
         """The store is used again: finished jobs that could not be read at the start are known from now on."""
-        recalling = Deferred.fromCoroutine(self._bridged.remember(self._past_jobs))
+        recalling = Deferred.fromCoroutine(self.bridged.remember(self._past_jobs))
         recalling.addErrback(lambda failure: self.logger.failure("while finished jobs are read", failure))
 
     # The configuration, read again.
@@ -208,18 +208,18 @@ class GatewayService(MultiService):
         """
         self.recording.reopen()
         self.store.retry()
-        if self.config.file and self.running and self._loading is not None and self._reloading is None:
-            self._reloading = Deferred.fromCoroutine(self._reload())
-            self._reloading.addErrback(lambda failure: self.logger.failure("while reading the configuration", failure))
-            self._reloading.addBoth(self._reloaded)
+        if self.config.file and self.running and self._loading is not None and self.reloading is None:
+            self.reloading = Deferred.fromCoroutine(self._reload())
+            self.reloading.addErrback(lambda failure: self.logger.failure("while reading the configuration", failure))
+            self.reloading.addBoth(self._reloaded)
 
     def _reloaded(self, _: object) -> None:
-        self._reloading = None
+        self.reloading = None
 
     async def _reload(self) -> None:
-        if not self._bridged.is_settled:
+        if not self.bridged.is_settled:
             self.logger.info("the configuration is read when scanners that went the last time have ended what runs")
-            await self._bridged.settled()
+            await self.bridged.settled()
         if not self.running:
             return
         try:
@@ -231,15 +231,15 @@ class GatewayService(MultiService):
         for line in (*changes.config.remarks(), *changes.later):
             self.logger.warn("{line}", line=line)
         config = self.config = changes.config
-        self._door.limits = client_limits(config, self._files)
+        self.server.limits = client_limits(config, self._files)
         self._ports.configure(config)
         self._permission.change(allow.rule for allow in config.allow)
         self._quotas.change(**_quotas(config))
-        self._policy.networks = config.events.client_networks
+        self.sink_policy.networks = config.events.client_networks
         self.site.room.limits = admin_limits(config, self._files)
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
-        self._bridged.apply(changes, self._discovery_service.configure)
+        self.bridged.apply(changes, self.discovery.configure)
         self.logger.info("{file} is read again: {added} scanner(s) added, {changed} moved, {removed} removed; "
                          "changes in {sections}", file=config.file, added=len(changes.added),
                          changed=len(changes.changed), removed=len(changes.removed),
@@ -248,23 +248,23 @@ class GatewayService(MultiService):
     def _not_loaded(self, failure: Failure) -> None:
         self.logger.failure("what the store lists can't be taken up, so nothing is served; move the file away, or put "
                             "a good copy in its place", failure)
-        self._reactor.callLater(0, self._reactor.stop)
+        self.reactor.callLater(0, self.reactor.stop)
 
     def _tried(self) -> None:
         """Scanners are subscribed to once it is known which ports they can reach us at."""
         if not self._started and all(listener.tried for listener in self.listeners) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
-            self._bridged.start()
+            self.bridged.start()
             if self.config.discovery.is_on:
-                self._discovery_service.setServiceParent(self)
+                self.discovery.setServiceParent(self)
 
     def _finished(self, scanner: str, job: Job) -> None:
         status = job.status
         assert status is not None
         self._quotas.job_ended(scanner, status.job_id)
         adding = self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons,
-                                            status.scans_completed, status.created, status.completed, self._wall()))
+                                            status.scans_completed, status.created, status.completed, self.wall()))
         adding.addErrback(lambda failure: self.logger.failure(
             "a finished job of {scanner} could not be stored", failure, scanner=scanner))
 
@@ -289,32 +289,32 @@ class GatewayService(MultiService):
 
     def _unread(self, connection: ClientConnection) -> None:
         """A request was refused before it was whole, or broke off."""
-        self._router.unread(connection.client, connection.path)
+        self.router.unread(connection.client, connection.path)
 
     async def _stop(self) -> None:
         if self._loading is not None:
             await self._loading
-        if self._discovery_service.running:
-            await self._discovery_service.stopService()
+        if self.discovery.running:
+            await self.discovery.stopService()
         for listener in self.listeners:
             await listener.stopService()
-        scanners = self._bridged.everyone()
+        scanners = self.bridged.everyone()
         self.logger.info("stopping: up to {seconds:g} s for what is running, then leaving {count} scanner(s)",
                          seconds=self.config.limits.stop_timeout, count=len(self.scanners))
-        self._door.drain()
-        self._bridged.hurry()
-        await within(self._reactor, self.config.limits.stop_timeout, [
-            self._door.empty(), *(scanner.subscribers.idle() for scanner in scanners)])
-        await gatherResults([Deferred.fromCoroutine(self._bridged.settled()),
+        self.server.drain()
+        self.bridged.hurry()
+        await within(self.reactor, self.config.limits.stop_timeout, [
+            self.server.empty(), *(scanner.subscribers.idle() for scanner in scanners)])
+        await gatherResults([Deferred.fromCoroutine(self.bridged.settled()),
                              *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
-        self._deliveries.stop()
+        self.deliveries.stop()
         self._slices.stop()
-        await self._door.close_all()
+        await self.server.close_all()
         self.site.stop()
         await self.admin.stopService()
         await self.recording.stop()
         await self.store.close()
-        self._names.stop()
+        self.resolver.stop()
 
     def stopService(self) -> Deferred[None]:
         self.running = False
