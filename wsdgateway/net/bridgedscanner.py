@@ -3,7 +3,6 @@
 The way of a request ends here in `serve`, the way of an event begins in `sink`; `monitor` finds the scanner.
 """
 
-import random
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -60,11 +59,11 @@ class BridgedScanner:
             self.name, self.device, lambda: self._make_client(max_connections=1), context.metrics, accounting,
             on_broken=self.bridge.was_away)
         listed = DatedSubscriptions(context.store, context.subscription_clock)
-        self.panel = ScanDestinations(context.reactor, self.bridge, listed, self.check)
+        self.panel = ScanDestinations(context.reactor, self.bridge, listed, context.secret, self.check)
         self.gauges = ScannerGauges(self.bridge, self.panel, self.device)
         self._orphans = Orphans(
-            context.reactor, make_client=requests.make_client, side=self._side,
-            ask=lambda *request: requests.ask(*request), see_off=self.panel.see_off)
+            context.reactor, make_client=requests.make_client, eventing_client=self._eventing_client,
+            request=lambda *request: requests.ask(*request), on_ending=self.panel.add_ending)
         self.subscribers = Subscribers(
             context.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
             store=listed, make_notifier=self._make_notifier, make_distribution=self._make_distribution,
@@ -101,7 +100,8 @@ class BridgedScanner:
         context, options = self._context, self.options
         return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, queue=options.client_queue,
                         give_up_after=options.client_retry, counts=context.metrics.deliveries(self.name),
-                        send=partial(context.deliveries.send, self.name), on_give_up=on_give_up)
+                        send=partial(context.deliveries.send, self.name), on_give_up=on_give_up,
+                        random=context.random)
 
     def _make_distribution(self, listeners: Callable[[str], list[Recipient]]) -> Distribution:
         context = self._context
@@ -159,7 +159,7 @@ class BridgedScanner:
         for one in subscriptions:
             if one.panel:
                 self.panel.restore(one, self._orphans.take(one.identifier))
-        return self._orphans.leave_all()
+        return self._orphans.end_all()
 
     def succeed(self, former: "BridgedScanner") -> None:
         """Take the place of another one: its jobs, its listeners with what waits for them, what is held for us.
@@ -220,7 +220,7 @@ class BridgedScanner:
         self._recheck_sinks()
         self.monitor.start()
 
-    def _side(self, where: ServiceLocation) -> EventingClient:
+    def _eventing_client(self, where: ServiceLocation) -> EventingClient:
         context = self._context
 
         async def notify_base() -> str:
@@ -228,8 +228,8 @@ class BridgedScanner:
             return f"{base}/{self.name}/events"
 
         return EventingClient(context.reactor, self.name, where, self.options.expires, self.requests.own, notify_base,
-                          context.seconds, context.wall, random.random, context.new_id, context.store,
-                          self.sink.addresses, self._orphans.leave)
+                              context.seconds, context.wall, context.random, context.secret, context.new_id,
+                              context.store, self.sink.addresses, self._orphans.end)
 
     def _came(self, where: ServiceLocation) -> None:
         """Its scan service is known now."""
@@ -237,8 +237,8 @@ class BridgedScanner:
         if not self.options.subscribe:
             self._go_on_with([])
             return
-        self.panel.side = self._side(where)
-        self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self.bridge.listens)
+        self.panel.client = self._eventing_client(where)
+        self.subscription = DeviceSubscription(self.panel.client, on_lost=self._lost, on_change=self.bridge.listens)
         held = self._orphans.take("")
         if held is not None:
             self.subscription.resume(held)
@@ -259,7 +259,7 @@ class BridgedScanner:
         """
         for subscription in self.bridge.subscriptions.all():
             self.subscribers.end(subscription, SOURCE_CANCELING, reason)
-        return self._orphans.leave_all()
+        return self._orphans.end_all()
 
     def _lost(self) -> None:
         """The scanner has forgotten our subscription; those for the panel may be gone, too."""

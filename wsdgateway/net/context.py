@@ -27,7 +27,8 @@ class Context:
     `events_base` gives the URL of this gateway as the device at a URL, over an interface, reaches it. `on_presence` is
     told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side;
     `on_finished` is told of a scanner's job that is over, `on_given_again` of the JobId of one that another job has
-    now; `slices` has time for long work; `subscription_clock` is the clock that clients' subscriptions last by.
+    now; `slices` has time for long work; `random` gives numbers from 0 to 1, `secret` so many random bytes;
+    `subscription_clock` is the clock that clients' subscriptions last by.
     """
 
     reactor: Any
@@ -48,5 +49,7 @@ class Context:
     on_finished: Callable[[str, Job], None]
     on_given_again: Callable[[str, str], Deferred[None]]
     slices: TimeSlices
+    random: Callable[[], float]
+    secret: Callable[[int], bytes]
     subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
         lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))

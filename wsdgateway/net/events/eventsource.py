@@ -151,7 +151,7 @@ class EventSource:
             raise Refused(_TOO_MANY_NAMES)
         on_panel = destinations is not None or wanted.filter.names(SCAN_AVAILABLE_ACTION)
         reason = self.unavailable()
-        if reason is not None and not (on_panel and self.panel.side is not None):
+        if reason is not None and not (on_panel and self.panel.client is not None):
             raise Refused(unable_to_process(reason))
         self.policy.refuse_impossible("NotifyTo", wanted.notify_to)
         self.policy.refuse_impossible("EndTo", wanted.end_to)
@@ -230,7 +230,7 @@ class EventSource:
         self.panel.hand_over(former.identifier, heir.identifier)
         self.subscribers.succeed(heir, former.identifier, left)
         try:
-            await self.store.succeed(heir, self.panel.held(heir.identifier), former.identifier, left)
+            await self.store.succeed(heir, self.panel.held_for(heir.identifier), former.identifier, left)
         except Exception:  # whatever a disk can do
             self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
             current = self.subscriptions.get(heir.identifier)

@@ -3,7 +3,6 @@
 WS-Eventing 2004/08, section 3. What to do after a failure `bridge.events.deliveryqueue` decides.
 """
 
-import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -46,7 +45,7 @@ class Notifier:
 
     def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], queue: int, give_up_after: float,
                  counts: Counts, send: Send, on_give_up: Callable[[str], None],
-                 random: Callable[[], float] = random.random) -> None:
+                 random: Callable[[], float]) -> None:
         self.reactor = reactor
         self.scanner = scanner
         self.seconds = seconds

@@ -16,7 +16,7 @@ from wsdgateway.bridge.discovery.sightings import Sighting
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses
 from wsdgateway.metadata.standin import find_metadata
-from wsdgateway.net.events.eventingclient import Own
+from wsdgateway.net.events.eventingclient import SendRequest
 from wsdgateway.net.presence.metadata import read_metadata, scan_address
 from wsdgateway.net.scanners.address import is_ipv6, is_link_local, usable
 from wsdgateway.net.scanners.client import DeviceClient
@@ -45,7 +45,7 @@ class Locator:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, client: DeviceClient, own: Own, elsewhere: Own,
+    def __init__(self, reactor: Any, *, scanner: str, client: DeviceClient, own: SendRequest, elsewhere: SendRequest,
                  new_id: Callable[[], str], endpoint: str | None, found: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._scanner = scanner

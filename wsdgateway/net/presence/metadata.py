@@ -10,7 +10,7 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.discovery.identity import is_same, is_uuid
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
-from wsdgateway.net.events.eventingclient import Own
+from wsdgateway.net.events.eventingclient import SendRequest
 from wsdgateway.net.presence.standin import Described
 from wsdgateway.net.scanners.address import reachable
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
@@ -23,7 +23,7 @@ from wsdgateway.soap.parsing import Malformed
 MAX_METADATA = 131072  # four times what Windows takes
 
 
-async def read_metadata(own: Own, url: str, new_id: Callable[[], str], endpoint: str | None = None,
+async def read_metadata(own: SendRequest, url: str, new_id: Callable[[], str], endpoint: str | None = None,
                         to: str | None = None) -> Envelope:
     """The answer of the device at that URL to WS-Transfer Get.
 
@@ -75,7 +75,7 @@ def _host_of(url: str) -> str | None:
         return None
 
 
-async def describe_scanner(own: Own, url: str, new_id: Callable[[], str]) -> Described:
+async def describe_scanner(own: SendRequest, url: str, new_id: Callable[[], str]) -> Described:
     """What the scan service at that URL says of its scanner. Raises `DeviceError`."""
     reply = await own(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
     try:
