@@ -21,6 +21,7 @@ from tests.messages import (
     subscribe,
 )
 from tests.peers import ask, connect, post
+from wsdgateway.net.events import eventsource
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
@@ -581,7 +582,7 @@ async def test_what_can_not_be_written_down_is_not_promised(bridged, sink, monke
 @pytest_twisted.ensureDeferred
 async def test_whatever_happens_a_subscribe_is_answered(bridged, sink, monkeypatch):
     service = await bridged()
-    monkeypatch.setattr(type(service.scanner.source), "_wanted", None)
+    monkeypatch.setattr(eventsource, "read_wanted", None)
     assert await refused(service, subscribe((await sink()).url)) == "EventSourceUnableToProcess"
 
 

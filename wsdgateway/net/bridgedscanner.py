@@ -71,7 +71,8 @@ class BridgedScanner:
             silence=self._silence, max_silence=options.scanner_silence)
         self.source = EventSource(
             self.name, self.bridge.subscriptions, self.subscribers, self.panel, listed, context.policy,
-            options.client_expires, context.wall, context.subscription_clock, context.new_id, self._no_events)
+            options.client_expires, context.wall, context.subscription_clock, context.new_id, context.secret,
+            self._no_events)
         self.sink = EventSink(
             self.bridge, self.device, self.subscribers, context.metrics, accounting, sources=options.event_sources,
             seconds=context.seconds, new_id=context.new_id, after_learning=self._store_finished)

@@ -1,11 +1,11 @@
 """Sinks: which addresses clients may have notified."""
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import attrs
 import pytest
 
-from wsdgateway.bridge.events.sinks import BadSink, admit, literal, parse_sink
+from wsdgateway.bridge.events.sinks import BadSink, admit, is_listener, literal, parse_sink
 
 
 @pytest.mark.parametrize(("url", "parts"), [
@@ -61,3 +61,13 @@ def test_who_may_not(url, more):
 def test_what_is_no_ip_address():
     assert literal("name") is None
     assert literal("1.2.3") is None
+
+
+@pytest.mark.parametrize(("address", "port", "listeners", "local", "expected"), [
+    ("192.0.2.5", 80, [("192.0.2.5", 80)], False, True), ("192.0.2.5", 81, [("192.0.2.5", 80)], True, False),
+    ("192.0.2.6", 80, [("192.0.2.5", 80)], True, False), ("192.0.2.6", 80, [("0.0.0.0", 80)], True, True),
+    ("192.0.2.6", 80, [("0.0.0.0", 80)], False, False), ("192.0.2.6", 80, [("", 80)], True, True),
+    ("2001:db8::1", 80, [("::", 80)], True, True), ("192.0.2.5", 80, [("scanner", 80)], True, False),
+    ("192.0.2.5", 80, [("::ffff:192.0.2.5", 80)], False, True), ("192.0.2.5", 80, [], True, False)])
+def test_which_addresses_are_the_gateway_s_own(address, port, listeners, local, expected):
+    assert is_listener(ip_address(address), port, listeners=listeners, is_local=lambda ip: local) is expected
