@@ -1,9 +1,19 @@
 """The delivery queue of one subscriber: order, bounds, pauses, and when a subscriber is given up."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdgateway.bridge.events.deliveryqueue import MAX_REFUSALS, DeliveryQueue, GiveUp, QueuedEvent, Retry, Skip
+from wsdgateway.bridge.events.deliveryqueue import (
+    MAX_REFUSALS,
+    DeliveryQueue,
+    GiveUp,
+    QueuedEvent,
+    Retry,
+    Skip,
+    is_refusal,
+    is_success,
+)
 from wsdgateway.bridge.events.fanout import Event
 
 
@@ -115,3 +125,11 @@ def test_order_and_number_hold_whatever_happens(deeds):
     assert arrived == sorted(set(arrived))
     assert put == len(arrived) + lost + len(queue)
     assert len(queue) <= 4
+
+
+@pytest.mark.parametrize(("status", "success", "refusal"), [
+    (200, True, False), (202, True, False), (204, True, False), (301, False, True), (400, False, True),
+    (403, False, True), (404, False, False), (408, False, False), (410, False, True), (415, False, True),
+    (429, False, False), (500, False, True), (502, False, False), (503, False, False), (504, False, False)])
+def test_what_a_status_says(status, success, refusal):
+    assert (is_success(status), is_refusal(status)) == (success, refusal)
