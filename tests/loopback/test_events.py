@@ -252,7 +252,7 @@ async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
     scanner = await virtual()
     service = await gateway(scanner.scan_url, scanner={"timeout": 2.0})
     await until(lambda: service.scanner.bridge.table.listening)
-    service.scanner.subscription._machine._core.asked_at -= 60.0
+    service.clock.advance(60.0)
     _, answer = await ask(service.port, PATH, create_scan_job())
     job_id = read_created(read(answer).body).job_id
     await until(lambda: service.scanner.bridge.table.get(job_id).status is not None)

@@ -52,7 +52,7 @@ class BridgedScanner:
             new_id=context.new_id, authorities=options.authorities, max_subscriptions=options.max_subscriptions,
             elements=options.elements, cache=options.cache, quotas=context.quotas)
         self._rate_limit = RateLimit(options.max_rate, context.metrics.delayed(self.name))
-        self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
+        self.device = self._make_client(max_connections=options.max_connections, on_recovered=self.recovered,
                                         on_reachable=lambda: self.monitor.reachability_changed())
         accounting = Accounting(self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
@@ -269,7 +269,7 @@ class BridgedScanner:
         self.stand_in.forget()
         self.panel.doubt()
 
-    def _recovered(self, was_open: bool) -> None:
+    def recovered(self, was_open: bool) -> None:
         """The device was away. A subscription tells whether it forgot us; without one it may have started again."""
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
