@@ -694,14 +694,14 @@ async def test_many_names_and_a_scanner_that_is_away(bridged, sink):
 
     service.device.reboot(1000.0)
     long_ago()
-    service.scanner._lost()
+    service.scanner.subscription_lost()
     service.scanner.subscription.doubted()
     await until(lambda: {one.state for one in holding} <= {"subscribed", "waiting"})
     service.device._booting.reset(0)
 
     def back():
         long_ago()
-        service.scanner._recovered(True)
+        service.scanner.recovered(True)
         return len(held) == 21 and not service.scanner.bridge.off_panel
 
     await until(back)
@@ -736,7 +736,7 @@ async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridge
     assert len(await service.store.held()) == 2
     service.scanner.panel.side = attrs.evolve(service.scanner.panel.side, own=own)
     await until(lambda: service.scanner.panel._leaving[0]._unsubscribing.waits)
-    service.scanner._recovered(False)
+    service.scanner.recovered(False)
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     await until(lambda: service.scanner.panel._leaving[0].is_gone)
     await until(lambda: [held.identifier for held in service.store.held().result] == [""])
@@ -780,7 +780,7 @@ async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway,
     await until(lambda: service.scanner.panel._leaving[0]._unsubscribing.waits)
     assert len(await service.store.held()) == 2
     device.handle = scanner.handle
-    service.scanner._recovered(False)
+    service.scanner.recovered(False)
     await until(lambda: service.scanner.panel._leaving[0].is_gone)
     assert scanner.actions[-1] == "Unsubscribe"
     await until(lambda: [held.identifier for held in service.store.held().result] == [""])

@@ -94,7 +94,7 @@ async def test_events_after_a_success_that_says_nothing_are_taken(gateway, devic
     _, body = await ask(service.port, PATH, get_job_elements("7"))
     assert shown(body) == ("Processing", 4)
     service.scanner.check()
-    service.scanner._recovered(False)
+    service.scanner.recovered(False)
     assert scanner.actions == ["Subscribe"]
     await service.scanner.stop()
     assert scanner.actions == ["Subscribe"]

@@ -268,7 +268,7 @@ class DiscoveryService(Service):
         """A device has not been heard of for some time."""
         for scanner in self._of(endpoint):
             if scanner.device.reachable:
-                scanner.stand_in.check()
+                scanner.stand_in.metadata.check()
 
     def _readdressed(self) -> None:
         """The addresses by which scanners reach us may be other ones."""

@@ -51,7 +51,7 @@ class BridgedScanner:
         self.device = DeviceClient(
             context.reactor, options, seconds=context.seconds,
             rate_limit=RateLimit.of(options.section, context.metrics.delayed(self.name)),
-            on_recovered=self._recovered, on_reachable=lambda: self.monitor.reachability_changed())
+            on_recovered=self.recovered, on_reachable=lambda: self.monitor.reachability_changed())
         accounting = Accounting(self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
@@ -205,7 +205,8 @@ class BridgedScanner:
             self._go_on_with([])
             return
         self.panel.side = self._eventing_client(where)
-        self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self.bridge.listens)
+        self.subscription = DeviceSubscription(
+            self.panel.side, on_lost=self.subscription_lost, on_change=self.bridge.listens)
         held = self._orphans.take("")
         if held is not None:
             self.subscription.resume(held)
@@ -228,19 +229,19 @@ class BridgedScanner:
             self.subscribers.end(subscription, SOURCE_CANCELING, reason)
         return self._orphans.leave_all()
 
-    def _lost(self) -> None:
+    def subscription_lost(self) -> None:
         """The scanner has forgotten our subscription; those for the panel may be gone, too."""
         self.bridge.rebooted()
         self.sink.state = None
-        self.stand_in.forget()
+        self.stand_in.metadata.forget()
         self.panel.doubt()
 
-    def _recovered(self, was_open: bool) -> None:
+    def recovered(self, was_open: bool) -> None:
         """The device was away. A subscription tells whether it forgot us; without one it may have started again."""
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
         if was_open:
-            self.stand_in.forget()
+            self.stand_in.metadata.forget()
         if self.subscription is not None:
             self.subscription.recovered(was_away=was_open)
         self.panel.recovered(was_away=was_open)
@@ -273,7 +274,7 @@ class BridgedScanner:
         if len(self.bridge.subscriptions):
             self.check(usual=True)
         if self.options.announced and self.monitor.silent_for() > self.options.events.check:
-            self.stand_in.check()
+            self.stand_in.metadata.check()
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
 
     async def stop(self) -> None:

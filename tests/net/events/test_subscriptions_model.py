@@ -426,7 +426,7 @@ class Model(RuleBasedStateMachine):
             done, _ = self.device.queue.pop(0)
             done.errback(Unavailable("192.0.2.20", "it is away"))
         if not away:
-            self.scanner._recovered(True)
+            self.scanner.recovered(True)
 
     # What time does, and who ends the process.
 

@@ -1,16 +1,22 @@
-"""The lookout for one scanner: where its scan service is, whether it is there, and whether it has started again.
+"""Monitors one scanner: where its scan service is, whether it is there, and whether it has started again.
 
-WS-Discovery 2005/04, sections 4 to 6. What is heard of it goes to those who ask it, and what they find to the bridge.
+WS-Discovery 2005/04, sections 4 to 6. Announcements are passed on to those who ask the scanner, and what they find to
+the bridge. What is known of the scan service::
+
+    unknown ──found──► found ──found at another address──► found
+       │  ▲
+       └──┘ asked for: looked for, at most once in LOOK_SECONDS
 """
 
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from wsdgateway.bridge.discovery.sightings import News
+from wsdgateway.bridge.discovery.sightings import News, Sighting
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.http.urls import address_of, is_http
@@ -19,7 +25,7 @@ from wsdgateway.metadata.standin import find_metadata
 from wsdgateway.net.presence.locator import Locator
 from wsdgateway.net.presence.metadata import describe_scanner, endpoint_of, read_metadata, uuid_of
 from wsdgateway.net.presence.reachability import Reachability
-from wsdgateway.net.presence.standin import Described, Guise, StandIn
+from wsdgateway.net.presence.standin import Description, StandIn, StandInOptions
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
@@ -30,11 +36,20 @@ from wsdgateway.soap.parsing import Malformed
 LOOK_SECONDS = 1.0  # between looks for a scan service that clients ask for
 
 
-class Monitor:
-    """One scanner's. `came` is called once, when its scan service is known, with its address, which may change.
+@attrs.frozen
+class _Pending:
+    """What an announcement has told, and is to be acted on when the scanner has been found."""
 
-    `ask_again` is called when the scanner may not know us any more; `stand_in` shows clients what is known of it. Of
-    `options` it uses what never changes: where the scanner is, and what it is called.
+    started: bool = False
+    described: bool = False
+
+
+class Monitor:
+    """Monitors one scanner, and has its `stand_in`. Of `options` it uses what never changes.
+
+    `version_of` gives the MetadataVersion for an endpoint and a digest; `search` looks for an endpoint on the scanners'
+    side. `on_found` is called once, when the scan service is known, with its address, which may change; `on_doubt` when
+    the scanner may have forgotten its subscriptions; `on_change` when it has come, gone or changed.
     """
 
     log = Logger()
@@ -55,18 +70,19 @@ class Monitor:
         self._on_change = on_change
         self._on_found = on_found
         self._on_doubt = on_doubt
-        guise = Guise(section.uuid or (uuid_of(section.device) if section.device is not None else None),
-                      section.device is not None, section.has_own_identity, options.suffix, options.announced,
-                      f"{options.name} {options.served}")
+        stand_in = StandInOptions(
+            section.uuid or (uuid_of(section.device) if section.device is not None else None),
+            section.device is not None, section.has_own_identity, options.suffix, options.announced,
+            f"{options.name} {options.served}")
         self.stand_in = StandIn(
-            reactor, scanner=options.name, guise=guise, describe=self._describe, version_of=version_of,
+            reactor, scanner=options.name, options=stand_in, describe=self._describe, version_of=version_of,
             hosts=self._hosts, is_here=self._is_here, new_id=new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
-            reactor, scanner=options.name, client=device, own=requests.send, elsewhere=requests.send_beside,
+            reactor, scanner=options.name, client=device, send=requests.send, send_beside=requests.send_beside,
             new_id=new_id, endpoint=section.uuid, found=self._found)
-        self._reachability = Reachability(reactor, seconds=seconds, device=device, check=self.stand_in.check)
+        self._reachability = Reachability(reactor, seconds=seconds, device=device, check=self.stand_in.metadata.check)
         self._where: ServiceLocation | None = None
-        self._changes = (False, False)
+        self._pending = _Pending()
         self._looked_at = float("-inf")
         self._stopped = False
         self._stand_in_changed()
@@ -86,7 +102,7 @@ class Monitor:
         self._looked_at = now
         if self._section.device is not None:
             self._locator.look((self._section.device,))
-        elif self._reachability.sighting is not None:
+        elif self.sighting is not None:
             self._locator.look()
         elif self._section.uuid is not None:
             self._search(self._section.uuid)
@@ -115,6 +131,16 @@ class Monitor:
         """Whether the scanner answered when it was last asked, and has not said Bye; None before that."""
         return self._reachability.reachable
 
+    @property
+    def sighting(self) -> Sighting | None:
+        """The last announcement or answer in discovery that is known to be the scanner's; None before that."""
+        return self._reachability.sighting
+
+    @property
+    def will_look_again(self) -> bool:
+        """Whether the scan service was not found, and is looked for again after a pause."""
+        return self._locator.is_waiting
+
     def silent_for(self) -> float:
         """The seconds since the scanner has answered or announced anything."""
         return self._reachability.silent_for()
@@ -139,13 +165,13 @@ class Monitor:
 
     def _hosts(self) -> frozenset[str]:
         """Under what names and addresses the scanner's host is known."""
-        sighting = self._reachability.sighting
+        sighting = self.sighting
         urls = {*self._urls(), *filter(is_http, sighting.xaddrs if sighting is not None else ())}
         return frozenset({urlsplit(url).hostname or "" for url in urls} | self._device.peers)
 
-    # What it tells when it is asked.
+    # Its description.
 
-    async def _describe(self) -> Described:
+    async def _describe(self) -> Description:
         device = self._locator.device or self._section.device
         if device is not None:
             return await self._describe_device(device)
@@ -153,34 +179,35 @@ class Monitor:
             raise Unavailable(self._name, "its address is not known yet")
         return await describe_scanner(self._send, self._bridge.device, self._new_id)
 
-    async def _describe_device(self, url: str) -> Described:
+    async def _describe_device(self, url: str) -> Description:
         """The description of the device at that URL; metadata without a scan service is not one yet."""
-        own = self.stand_in.own_endpoint
-        to = own if own is not None and is_same(own, endpoint_of(url)) else None  # as the scanner spells it
+        to = self.endpoint  # as the scanner spells it
+        if to is not None and not is_same(to, endpoint_of(url)):
+            to = None
         envelope = await read_metadata(self._send, url, self._new_id, self._locator.endpoint, to)
         try:
-            address = self._locator.told(url, envelope)
+            address = self._locator.metadata_read(url, envelope)
         except Malformed as error:
             raise BadDevice(url, f"its metadata can't be used: {error}") from None
         if self._where is None or self._where.address != address:
             self._found(address)
-        return Described(find_metadata(envelope.body))
+        return Description(find_metadata(envelope.body))
 
     def _stand_in_changed(self) -> None:
-        ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
+        ours, theirs = self.stand_in.endpoint, self.endpoint
         self._bridge.endpoints = (ours, theirs) if ours else None
         self._on_change()
 
     def reachability_changed(self) -> None:
-        """It answers, and did not, or the other way round."""
+        """The scanner answers, and did not, or the other way round."""
         if self._device.reachable:
             self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._name,
                           peers=", ".join(sorted(self._device.peers)))
-            self.stand_in.look_at_once()
+            self.stand_in.metadata.refresh_now()
         else:
             self.log.warn("{scanner}: the scanner does not answer", scanner=self._name)
             self._was_away()
-            self.stand_in.look()
+            self.stand_in.metadata.refresh()
             if self._section.uuid is not None:
                 self._search(self._section.uuid)
         self._on_change()
@@ -188,23 +215,23 @@ class Monitor:
     def _was_away(self) -> None:
         """Nothing that is kept from before is shown until the scanner has been asked."""
         self._bridge.was_away()
-        self.stand_in.doubt()
+        self.stand_in.metadata.doubt()
 
     # What discovery tells of it.
 
     def sighted(self, news: News) -> None:
         """The scanner has announced itself, or answered."""
-        self._reachability.saw(news.sighting)
-        self.stand_in.called(news.sighting.endpoint)
+        self._reachability.sighted(news.sighting)
+        self.stand_in.announced_as(news.sighting.endpoint)
         self.stand_in.scoped(news.sighting.scopes)
         if news.started:
             self.log.info("{scanner}: it has started again", scanner=self._name)
             self._bridge.rebooted()
-            self.stand_in.doubt()
+            self.stand_in.metadata.doubt()
         elif news.returned:
             self._was_away()
-        self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
-        if self._section.uuid is not None:  # where is it?
+        self._pending = _Pending(self._pending.started or news.started, self._pending.described or news.described)
+        if self._section.uuid is not None:  # it has to be found
             self._locator.sighted(news.sighting, changed=news.described)
         else:
             self._catch_up()
@@ -235,7 +262,7 @@ class Monitor:
         self._where = ServiceLocation(address, follows=self._section.uuid is not None)
         if self._device.reachable is False:
             self._device.moved()  # what failed while it was switched off says nothing of it any more
-        self.stand_in.look_at_once()
+        self.stand_in.metadata.refresh_now()
         self._on_found(self._where)
         self._on_change()
 
@@ -248,14 +275,14 @@ class Monitor:
         self._device.moved()
         self._on_doubt()
         if address != former:
-            self.stand_in.moved()
+            self.stand_in.metadata.moved()
         else:
-            self.stand_in.check()
+            self.stand_in.metadata.check()
 
     def _catch_up(self) -> None:
         """Do what has to be done since the scanner has started again, or has other things to tell."""
-        (started, described), self._changes = self._changes, (False, False)
-        if started:
+        pending, self._pending = self._pending, _Pending()
+        if pending.started:
             self._on_doubt()
-        if described:
-            self.stand_in.forget()
+        if pending.described:
+            self.stand_in.metadata.forget()

@@ -17,7 +17,10 @@ AGAIN_SECONDS = 10.0
 
 
 class Reachability:
-    """One scanner's. `check` asks the scanner whether it is there."""
+    """Whether one scanner can be reached. `check` asks the scanner whether it is there. Its announcements::
+
+        (none) ──Bye──► left ──the scanner answers, BYE_SECONDS after the Bye; or announces itself──► (none)
+    """
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], device: DeviceClient,
                  check: Callable[[], None]) -> None:
@@ -40,7 +43,7 @@ class Reachability:
         """The seconds since the scanner has answered or announced anything."""
         return self._seconds() - max(self._device.last_received, self._sighted_at)
 
-    def saw(self, sighting: Sighting) -> None:
+    def sighted(self, sighting: Sighting) -> None:
         """It has announced itself, or answered in discovery."""
         self._bye_at = None
         self.sighting, self._sighted_at = sighting, self._seconds()
