@@ -1,6 +1,6 @@
 """One bridged scanner at work: its bridge, its connections, its subscriptions, and those who listen to it.
 
-The way of a request ends here in `serve`, the way of an event begins in `sink`; `monitor` finds the scanner.
+Requests of clients arrive in `serve`, events of the scanner in `sink`; `monitor` finds the scanner.
 """
 
 import random
@@ -41,7 +41,7 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 
 class BridgedScanner:
-    """One bridged scanner. `start` and `stop` are its life."""
+    """One bridged scanner, from `start` to `stop`."""
 
     def __init__(self, options: ScannerOptions, context: Context) -> None:
         self.options = options
@@ -173,7 +173,7 @@ class BridgedScanner:
         return [*([held] if held is not None else []), *self.panel.hand_off()]
 
     def adjust(self, options: ScannerOptions) -> None:
-        """Other bounds, from now on; where the scanner is, and what it is called, must be the same.
+        """Go by other options from now on; where the scanner is, and what it is called, must be the same.
 
         What it has been asked for stays until it is renewed, a client's queue as long as its subscription.
         """
@@ -221,7 +221,7 @@ class BridgedScanner:
         self.panel.recovered(was_away=True)
 
     def dismiss(self, reason: str) -> list[Deferred[None]]:
-        """Nobody listens to this scanner any more: tell those who did, and end what it holds.
+        """End every subscription of clients, telling them the reason, and what the scanner holds for them.
 
         Each fires when that has been tried once.
         """
@@ -278,7 +278,7 @@ class BridgedScanner:
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
 
     async def stop(self) -> None:
-        """Leave the device in peace: end the subscriptions there, close every connection."""
+        """End the subscriptions at the device, and close every connection."""
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()

@@ -6,10 +6,12 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.messages import envelope
+from tests.options import scanner_options
 from wsdgateway.bridge.decisions import Answer, Refuse
 from wsdgateway.bridge.discovery.backoff import LONGEST_AWAY
+from wsdgateway.net.presence.description import Description
 from wsdgateway.net.presence.metadatacache import LONGEST_PAUSE
-from wsdgateway.net.presence.standin import Description, StandIn, StandInOptions
+from wsdgateway.net.presence.standin import StandIn
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WXF
@@ -23,7 +25,7 @@ class World:
     def __init__(self, **options):
         self.clock, self.asked, self.is_here = Clock(), [], True
         self.stand_in = StandIn(
-            self.clock, scanner="front-desk", options=StandInOptions(**options), describe=self.describe,
+            self.clock, scanner_options(**options), describe=self.describe,
             version_of=lambda endpoint, digest: succeed(1), hosts=frozenset, is_here=lambda: self.is_here,
             new_id=lambda: "urn:uuid:m", on_change=lambda: None)
 

@@ -10,7 +10,7 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.discovery.identity import is_same, is_uuid
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
-from wsdgateway.net.presence.standin import Description
+from wsdgateway.net.presence.description import Description
 from wsdgateway.net.scanners.address import reachable
 from wsdgateway.net.scanners.soapclient import Send
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable

@@ -22,10 +22,11 @@ from wsdgateway.discovery.identity import is_same
 from wsdgateway.http.urls import address_of, is_http
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.metadata.standin import find_metadata
+from wsdgateway.net.presence.description import Description
 from wsdgateway.net.presence.locator import Locator
-from wsdgateway.net.presence.metadata import describe_scanner, endpoint_of, read_metadata, uuid_of
+from wsdgateway.net.presence.metadata import describe_scanner, endpoint_of, read_metadata
 from wsdgateway.net.presence.reachability import Reachability
-from wsdgateway.net.presence.standin import Description, StandIn, StandInOptions
+from wsdgateway.net.presence.standin import StandIn
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
@@ -33,7 +34,7 @@ from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.soap.parsing import Malformed
 
-LOOK_SECONDS = 1.0  # between looks for a scan service that clients ask for
+LOOK_SECONDS = 1.0  # between searches for a scan service that clients ask for
 
 
 @attrs.frozen
@@ -70,13 +71,9 @@ class Monitor:
         self._on_change = on_change
         self._on_found = on_found
         self._on_doubt = on_doubt
-        stand_in = StandInOptions(
-            section.uuid or (uuid_of(section.device) if section.device is not None else None),
-            section.device is not None, section.has_own_identity, options.suffix, options.announced,
-            f"{options.name} {options.served}")
         self.stand_in = StandIn(
-            reactor, scanner=options.name, options=stand_in, describe=self._describe, version_of=version_of,
-            hosts=self._hosts, is_here=self._is_here, new_id=new_id, on_change=self._stand_in_changed)
+            reactor, options, describe=self._describe, version_of=version_of, hosts=self._hosts,
+            is_here=self._is_here, new_id=new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
             reactor, scanner=options.name, client=device, send=requests.send, send_beside=requests.send_beside,
             new_id=new_id, endpoint=section.uuid, found=self._found)

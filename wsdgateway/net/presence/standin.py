@@ -4,12 +4,10 @@ WS-Transfer 2004/09, section 3.1; DPWS 2006/02, sections 4 and 5. The metadata i
 addresses in it; it is read once, and again after the scanner has been away.
 """
 
-import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import attrs
-from lxml import etree
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.logger import Logger
@@ -21,29 +19,18 @@ from wsdgateway.discovery.identity import identity_of
 from wsdgateway.discovery.messages import TargetService
 from wsdgateway.metadata.messages import Labels, read_labels
 from wsdgateway.metadata.names import name_of
-from wsdgateway.metadata.standin import digest, host_endpoint, make_metadata, stand_in
+from wsdgateway.metadata.standin import host_endpoint, make_metadata, stand_in
 from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
+from wsdgateway.net.presence.description import Description
+from wsdgateway.net.presence.metadata import uuid_of
 from wsdgateway.net.presence.metadatacache import MetadataCache
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import DeviceError, fault_for
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, compose
 from wsdgateway.soap.namespaces import WXF
 
 PATIENCE = 2.0  # seconds; Windows waits four of them for matches
-
-
-@attrs.frozen(eq=False)
-class Description:
-    """What a scanner has told of itself: its metadata, or where it has none, a name and something about it."""
-
-    metadata: etree._Element | None
-    name: str = ""
-    info: str = ""
-
-    def digest(self) -> str:
-        """What two equal descriptions have in common."""
-        told = digest(self.metadata) if self.metadata is not None else f"{self.name}\n{self.info}".encode()
-        return hashlib.sha256(told).hexdigest()
 
 
 @attrs.frozen(eq=False)
@@ -55,25 +42,12 @@ class _Versioned:
     digest: str
 
 
-@attrs.frozen
-class StandInOptions:
-    """How a stand-in appears: under the scanner's own uuid (`has_own_identity`) or one derived from it.
-
-    `own_endpoint` is the scanner's endpoint address where it is known beforehand, `has_device` whether the scanner
-    can tell it. `suffix` is added to its name. `announced`: clients learn of the stand-in by themselves, so what it
-    tells is kept at hand. `address` stands for where the gateway is: the version of the metadata grows when it changes.
-    """
-
-    own_endpoint: str | None = None
-    has_device: bool = False
-    has_own_identity: bool = False
-    suffix: str = ""
-    announced: bool = False
-    address: str = ""
-
-
 class StandIn:
     """The stand-in of one scanner. `describe` asks it; `metadata` keeps what it has told.
+
+    It appears under a uuid that is derived from the scanner's, or where the section says so under the scanner's own.
+    Where clients find it by themselves, what it tells is kept at hand. The version of its metadata grows when the
+    scanner tells something else, and when the gateway's own addresses change.
 
     `version_of` gives the MetadataVersion for an endpoint and a digest. `hosts` are the names and addresses of the
     scanner's host, which clients must not be sent to; `is_here` tells whether it can be reached, as far as is known;
@@ -82,23 +56,27 @@ class StandIn:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, options: StandInOptions,
+    def __init__(self, reactor: Any, options: ScannerOptions, *,
                  describe: Callable[[], Coroutine[Any, Any, Description]],
                  version_of: Callable[[str, str], Deferred[int]], hosts: Callable[[], frozenset[str]],
                  is_here: Callable[[], bool], new_id: Callable[[], str], on_change: Callable[[], None]) -> None:
         self._reactor = reactor
-        self._scanner = scanner
-        self._options = options
+        section = options.section
+        self._scanner = options.name
+        self._has_own_identity = section.has_own_identity
+        self._has_device = section.device is not None
+        self._suffix = options.suffix
+        self._served = options.served
         self._describe = describe
         self._version_of = version_of
         self._hosts = hosts
         self._is_here = is_here
         self._new_id = new_id
         self._on_change = on_change
-        self._name = EndpointName(options.own_endpoint)
+        self._endpoint_name = EndpointName(section.uuid or uuid_of(section.device or ""))
         self._scopes: tuple[str, ...] = ()
         self.metadata: MetadataCache[_Versioned] = MetadataCache(
-            reactor, scanner=scanner, read=self._read, is_eager=options.announced, is_here=is_here,
+            reactor, scanner=self._scanner, read=self._read, is_eager=options.announced, is_here=is_here,
             on_change=on_change)
 
     # What is known of the scanner.
@@ -106,11 +84,11 @@ class StandIn:
     @property
     def own_endpoint(self) -> str | None:
         """The scanner's own endpoint address, as the scanner spells it; None while that is not known."""
-        return self._name.endpoint
+        return self._endpoint_name.endpoint
 
     def announced_as(self, endpoint: str) -> None:
         """The scanner spells its endpoint address like this where it announces itself, or answers."""
-        if self._name.announced(endpoint):
+        if self._endpoint_name.announced(endpoint):
             self._on_change()
 
     def scoped(self, scopes: tuple[str, ...]) -> None:
@@ -124,9 +102,9 @@ class StandIn:
         told = description.digest()
         try:
             if description.metadata is not None:
-                self._name.read_in_metadata(host_endpoint(description.metadata))
+                self._endpoint_name.read_in_metadata(host_endpoint(description.metadata))
             endpoint = identity_of(self.endpoint or derived_endpoint(self._scanner))
-            version = await self._version_of(endpoint, f"{told} {self._options.suffix} {self._options.address}")
+            version = await self._version_of(endpoint, f"{told} {self._suffix} {self._scanner} {self._served}")
         except Exception:  # a store that can't be written to must not hide the scanner
             self.log.failure("{scanner}: the store does not keep the version of its metadata", scanner=self._scanner)
             last = self.metadata.last
@@ -164,8 +142,8 @@ class StandIn:
         Where the scanner's metadata does not tell it, it is derived from the scanner's name here.
         """
         if self.own_endpoint is not None:
-            return self.own_endpoint if self._options.has_own_identity else derived_endpoint(self.own_endpoint)
-        has_to_ask = self._options.has_device and self._version is None
+            return self.own_endpoint if self._has_own_identity else derived_endpoint(self.own_endpoint)
+        has_to_ask = self._has_device and self._version is None
         return None if has_to_ask else derived_endpoint(self._scanner)
 
     @property
@@ -208,7 +186,7 @@ class StandIn:
         here = base + self.path()
         endpoint = located(stand_in_service(self.endpoint or derived_endpoint(self._scanner), (), 1), here).endpoint
         scan = f"{here}/scan"
-        suffix = self._options.suffix
+        suffix = self._suffix
         if described.metadata is None:
             return make_metadata(endpoint=endpoint, info=described.info, scan=scan,
                                  name=f"{name_of(described.name, described.info, self._scanner)}{suffix}")

@@ -10,9 +10,9 @@ from wsdgateway.http.urls import address_of, is_http
 
 
 def usable(sighting: Sighting) -> list[str]:
-    """The addresses of a device that may be called.
+    """The addresses in an announcement that may be used.
 
-    What was heard on a link can be forged: it must not send us to names, or to what is ours alone.
+    An announcement can be forged: it must not lead the gateway to names, or to its own host.
     """
     urls = [url for url in sighting.xaddrs if is_http(url)]
     return [url for url in urls if sighting.via in ("", "lo") or _is_of_another_host(address_of(url).host)]
@@ -27,16 +27,16 @@ def _is_of_another_host(host: str) -> bool:
 
 @attrs.define(eq=False)
 class ServiceLocation:
-    """The address of a scan service; it changes when the scanner is found somewhere else. `follows`: it may."""
+    """The address of a scan service. It changes when the scanner is found elsewhere; `follows`: that may happen."""
 
     address: str
     follows: bool = False
 
 
 def reachable(address: str, device: str) -> str:
-    """The URL for an address that the device gave: on the host where we know it, since devices name others.
+    """The URL for an address that the device gave: on the host where it is known, since devices name others.
 
-    With a device that is asked by TLS nothing is said without.
+    A device that is asked by TLS is asked by TLS there, too.
     """
     known = urlsplit(device)
     try:

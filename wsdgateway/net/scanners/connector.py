@@ -1,4 +1,4 @@
-"""Connections to a device in the making: where to, by TCP or TLS, and whether another attempt is worth it.
+"""Makes connections to a device, by TCP or TLS, and decides whether another attempt is worthwhile.
 
 RFC 9112 section 9. What a connection is for, its owner knows.
 """
@@ -39,7 +39,7 @@ _NOT_ITS_FAULT = (neterror.DNSLookupError, neterror.ConnectingCancelledError, Ca
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
-    """Where a connection is made to. Raises `BadFile`, if there is something wrong with the file of the authority."""
+    """The endpoint for connections to a device. Raises `BadFile` if the authority's file can't be used."""
     endpoint: IStreamClientEndpoint
     if isIPAddress(address.host):
         endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout)
@@ -55,7 +55,7 @@ def _no_handshake(result: object, seconds: float) -> Failure:
 
 
 class Attempts:
-    """The attempts to connect to one device that are under way, each for a call; `circuit` says what came of others.
+    """The attempts to connect to one device that are under way, each for a call. `circuit` counts those that failed.
 
     Only an attempt that had its time counts in the circuit: one that the device refused, or did not answer within the
     connect timeout. One that was cancelled, whose host name was not found, or that failed for want of resources here
@@ -81,7 +81,7 @@ class Attempts:
         self.circuit = CircuitBreaker()
 
     def moved(self) -> None:
-        """The device is somewhere else from now on: what came, or comes, of former attempts says nothing of it."""
+        """The device has another address from now on: attempts at a former one say nothing about it."""
         self.circuit = CircuitBreaker()
 
     def __len__(self) -> int:
