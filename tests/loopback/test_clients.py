@@ -21,6 +21,7 @@ from tests.messages import (
     subscribe,
 )
 from tests.peers import ask, connect, post
+from wsdgateway.net.events import eventsource
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
@@ -187,7 +188,7 @@ async def test_after_a_reboot_the_old_token_works(bridged, sink):
     listener = await sink()
     granted = await subscribed(service, listener.url, **PANEL)
     service.device.device.forget()
-    for kept in (service.scanner.subscription, *service.scanner.panel._kept.values()):
+    for kept in (service.scanner.subscription, *service.scanner.panel.held):
         kept._machine._core.asked_at -= 60.0
     service.scanner.subscription.doubted()
     held = service.device.device.subscribers.held
@@ -534,7 +535,7 @@ async def test_a_token_of_a_name_that_is_not_on_the_panel_yet_is_to_be_tried_aga
     service = await bridged()
     granted = await subscribed(service, (await sink()).url, **PANEL)
     service.device.device.forget()
-    [kept] = service.scanner.panel._kept.values()
+    [kept] = service.scanner.panel.held
     kept.ended()
     message = create_scan_job().replace(b"<wscn:ScanTicket>", (
         f"<wscn:DestinationToken>{granted.tokens['ctx']}</wscn:DestinationToken><wscn:ScanTicket>").encode())
@@ -581,7 +582,7 @@ async def test_what_can_not_be_written_down_is_not_promised(bridged, sink, monke
 @pytest_twisted.ensureDeferred
 async def test_whatever_happens_a_subscribe_is_answered(bridged, sink, monkeypatch):
     service = await bridged()
-    monkeypatch.setattr(type(service.scanner.source), "_wanted", None)
+    monkeypatch.setattr(eventsource, "read_wanted", None)
     assert await refused(service, subscribe((await sink()).url)) == "EventSourceUnableToProcess"
 
 
@@ -592,13 +593,13 @@ async def test_a_client_that_leaves_before_its_answer_is_not_on_the_panel(bridge
     service.device.troubles.slow = 0.2
     client = await connect(service.port)
     client.send(post(PATH, subscribe((await sink()).url, **PANEL)))
-    await until(lambda: service.scanner.panel._beginning)
+    await until(lambda: service.scanner.panel.beginning)
     behind = await connect(service.port)
     behind.send(post(PATH, subscribe((await sink()).url, **PANEL)))
     await until(lambda: service.scanner.panel.registrations.waiting)
     for one in (client, behind):
         getattr(one.transport, leave)()
-    await until(lambda: not service.scanner.panel._beginning)
+    await until(lambda: not service.scanner.panel.beginning)
     service.device.troubles.slow = 0.0
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     assert len(service.scanner.bridge.subscriptions) == 0
@@ -686,7 +687,7 @@ async def test_many_names_and_a_scanner_that_is_away(bridged, sink):
     for number in range(20):
         await subscribed(service, f"{listener.url}/{number}", **PANEL)
     held = service.device.device.subscribers.held
-    holding = [service.scanner.subscription, *service.scanner.panel._kept.values()]
+    holding = [service.scanner.subscription, *service.scanner.panel.held]
 
     def long_ago():
         for one in holding:
@@ -714,7 +715,7 @@ async def test_a_scanner_that_starts_again_unnoticed_is_found_out(bridged, sink)
     listener = await sink()
     await subscribed(service, listener.url, **PANEL)
     service.device.device.forget()
-    for one in (service.scanner.subscription, *service.scanner.panel._kept.values()):
+    for one in (service.scanner.subscription, *service.scanner.panel.held):
         one._machine._core.asked_at -= 60.0
     held = service.device.device.subscribers.held
     await until(lambda: len(held) == 2 and not service.scanner.bridge.off_panel)
@@ -731,14 +732,14 @@ async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridge
     async def away(*request):
         raise Unavailable("the scanner", "it is away")
 
-    service.scanner.panel.side = attrs.evolve(service.scanner.panel.side, own=away)
+    service.scanner.panel.client = attrs.evolve(service.scanner.panel.client, send=away)
     await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
     assert len(await service.store.held()) == 2
-    service.scanner.panel.side = attrs.evolve(service.scanner.panel.side, own=own)
-    await until(lambda: service.scanner.panel._leaving[0]._unsubscribing.waits)
+    service.scanner.panel.client = attrs.evolve(service.scanner.panel.client, send=own)
+    await until(lambda: any(one.waits for one in service.scanner.panel.ending))
     service.scanner.recovered(False)
     await until(lambda: len(service.device.device.subscribers.held) == 1)
-    await until(lambda: service.scanner.panel._leaving[0].is_gone)
+    await until(lambda: not service.scanner.panel.ending)
     await until(lambda: [held.identifier for held in service.store.held().result] == [""])
 
 
@@ -777,11 +778,11 @@ async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway,
     granted = await subscribed(service, (await sink()).url, **PANEL)
     device.handle = lambda asked: asked.answer(b"busy", b"503 Busy", b"text/plain")
     await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
-    await until(lambda: service.scanner.panel._leaving[0]._unsubscribing.waits)
+    await until(lambda: any(one.waits for one in service.scanner.panel.ending))
     assert len(await service.store.held()) == 2
     device.handle = scanner.handle
     service.scanner.recovered(False)
-    await until(lambda: service.scanner.panel._leaving[0].is_gone)
+    await until(lambda: not service.scanner.panel.ending)
     assert scanner.actions[-1] == "Unsubscribe"
     await until(lambda: [held.identifier for held in service.store.held().result] == [""])
 

@@ -10,7 +10,7 @@ from tests.loopback.gateways import sample, section
 from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, end_event, envelope, get_job_elements, status_event, status_response, subscribe
 from tests.peers import ask, connect, post
-from wsdgateway.net.events.eventsink import MAX_STRANGE
+from wsdgateway.net.events.eventsink import MAX_UNKNOWN_SENDERS
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSCN
@@ -125,8 +125,8 @@ async def test_a_storm_from_elsewhere_is_hardly_read_and_logged_once(gateway, ev
     read_messages, logged = [], []
     from wsdgateway.net.events import eventsink
 
-    really = eventsink.read_notification
-    monkeypatch.setattr(eventsink, "read_notification", lambda *given: read_messages.append(1) or really(*given))
+    really = eventsink.examine
+    monkeypatch.setattr(eventsink, "examine", lambda *given: read_messages.append(1) or really(*given))
     globalLogPublisher.addObserver(observe := lambda event: "none of the scanner" in (event.get("log_format") or "")
                                    and logged.append(event))
     try:
@@ -141,7 +141,7 @@ async def test_a_storm_from_elsewhere_is_hardly_read_and_logged_once(gateway, ev
         await client.end()
     finally:
         globalLogPublisher.removeObserver(observe)
-    assert MAX_STRANGE <= len(read_messages) < 200
+    assert MAX_UNKNOWN_SENDERS <= len(read_messages) < 200
     assert len(logged) == 1
     assert service.scanner.bridge.table.get("7") is None and not one.told
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import secrets
 import time
 import uuid
 from collections.abc import Callable
@@ -114,7 +115,7 @@ class GatewayService(MultiService):
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
             self.sink_policy, self.deliveries, directed, self.discovery.changed, self.discovery.resolve,
             lambda device, zone: self._ports.events_base(device, zone), self._finished,
-            lambda *given: self.store.supersede(*given), self._slices)
+            lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes)
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.bridge(scanner)

@@ -3,7 +3,6 @@
 Requests of clients arrive in `serve`, events of the scanner in `sink`; `monitor` finds the scanner.
 """
 
-import random
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -56,18 +55,18 @@ class BridgedScanner:
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
         listed = DatedSubscriptions(context.store, context.subscription_clock)
-        self.panel = ScanDestinations(context.reactor, self.bridge, listed, self.check)
+        self.panel = ScanDestinations(context.reactor, self.bridge, listed, context.secret, self.check)
         self.gauges = ScannerGauges(self.bridge, self.panel, self.device)
         self._orphans = Orphans(
-            context.reactor, make_client=self.device.beside, side=self._eventing_client,
-            ask=lambda *request: requests.send_by(*request), see_off=self.panel.see_off)
+            context.reactor, make_client=self.device.beside, eventing_client=self._eventing_client,
+            request=lambda *request: requests.send_by(*request), on_ending=self.panel.add_ending)
         self.subscribers = Subscribers(
             context.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
             store=listed, make_notifier=self._make_notifier, make_distribution=self._make_distribution,
             now=context.subscription_clock, new_id=context.new_id, silence=self._silence, events=options.events)
         self.source = EventSource(
             self.name, self.bridge.subscriptions, self.subscribers, self.panel, listed, context.policy,
-            options, context.wall, context.subscription_clock, context.new_id, self._no_events)
+            options, context.wall, context.subscription_clock, context.new_id, context.secret, self._no_events)
         self.sink = EventSink(
             self.bridge, self.device, self.subscribers, context.metrics, accounting, options=options,
             seconds=context.seconds, new_id=context.new_id, after_learning=self._store_finished)
@@ -90,7 +89,8 @@ class BridgedScanner:
         context = self._context
         return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
                         counts=context.metrics.deliveries(self.name),
-                        send=partial(context.deliveries.send, self.name), on_give_up=on_give_up)
+                        send=partial(context.deliveries.send, self.name), on_give_up=on_give_up,
+                        random=context.random)
 
     def _make_distribution(self, listeners: Callable[[str], list[Recipient]]) -> Distribution:
         context = self._context
@@ -148,7 +148,7 @@ class BridgedScanner:
         for one in subscriptions:
             if one.panel:
                 self.panel.restore(one, self._orphans.take(one.identifier))
-        return self._orphans.leave_all()
+        return self._orphans.end_all()
 
     def succeed(self, former: "BridgedScanner") -> None:
         """Take the place of another one: its jobs, its listeners with what waits for them, what is held for us.
@@ -195,8 +195,8 @@ class BridgedScanner:
             return f"{base}/{self.name}/events"
 
         return EventingClient(context.reactor, self.name, where, self.options.events, self.requests.send, notify_base,
-                          context.seconds, context.wall, random.random, context.new_id, context.store,
-                          self.sink.addresses, self._orphans.leave)
+                              context.seconds, context.wall, context.random, context.secret, context.new_id,
+                              context.store, self.sink.addresses, self._orphans.end)
 
     def _found(self, where: ServiceLocation) -> None:
         """The address of the scan service is known now: subscribe there."""
@@ -204,9 +204,9 @@ class BridgedScanner:
         if not self.options.section.is_subscribed_to:
             self._go_on_with([])
             return
-        self.panel.side = self._eventing_client(where)
+        self.panel.client = self._eventing_client(where)
         self.subscription = DeviceSubscription(
-            self.panel.side, on_lost=self.subscription_lost, on_change=self.bridge.listens)
+            self.panel.client, on_lost=self.subscription_lost, on_change=self.bridge.listens)
         held = self._orphans.take("")
         if held is not None:
             self.subscription.resume(held)
@@ -227,7 +227,7 @@ class BridgedScanner:
         """
         for subscription in self.bridge.subscriptions.all():
             self.subscribers.end(subscription, SOURCE_CANCELING, reason)
-        return self._orphans.leave_all()
+        return self._orphans.end_all()
 
     def subscription_lost(self) -> None:
         """The scanner has forgotten our subscription; those for the panel may be gone, too."""

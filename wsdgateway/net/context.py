@@ -27,7 +27,8 @@ class Context:
     as the device at a URL reaches it over an interface. `on_presence` is called with the name of a scanner that has
     come, gone or changed; `search` looks for an endpoint on the scanners' side. `on_finished` is called with a
     scanner's name and a job of it that is over, `on_given_again` with the JobId of one that another job has now.
-    `slices` divides long work; `subscription_clock` is the clock that clients' subscriptions last by.
+    `slices` divides long work; `random` gives numbers from 0 to 1, `secret` so many random bytes; `subscription_clock`
+    is the clock that clients' subscriptions last by.
     """
 
     reactor: Any
@@ -48,5 +49,7 @@ class Context:
     on_finished: Callable[[str, Job], None]
     on_given_again: Callable[[str, str], Deferred[None]]
     slices: TimeSlices
+    random: Callable[[], float]
+    secret: Callable[[int], bytes]
     subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
         lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))

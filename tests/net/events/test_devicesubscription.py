@@ -1,6 +1,7 @@
 """A subscription at a scanner that keeps few rules: what is asked of it, where, and how often."""
 
 from itertools import pairwise
+from secrets import token_bytes
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -43,13 +44,13 @@ class Scanner:
     def times(self, wanted):
         return [at for at, _, operation, _ in self.requests if operation == wanted]
 
-    async def own(self, url, operation, body):
+    async def send(self, url, operation, body):
         message = read(body)
         self.requests.append((self.clock.seconds(), url, operation.name, message))
         if self.gate is not None:
             await self.gate
-        if url in self.fails:
-            raise self.fails[url]
+        if (error := self.fails.get(url) or self.fails.get(operation.name)) is not None:
+            raise error
         if (answer := self.answers.get(url) or self.answers.get(operation.name)) is not None:
             if operation.name == "Subscribe":
                 self.hold(message)
@@ -80,7 +81,7 @@ class Scanner:
 
 
 class House:
-    """A gateway's side of one scanner, with a clock."""
+    """A gateway's client of one scanner, with a clock."""
 
     def __init__(self):
         self.clock = Clock()
@@ -97,15 +98,15 @@ class House:
         async def base():
             return self.base
 
-        async def own(*request):
-            return await (self.scanner.own(*request) if self.life is life else Deferred())
+        async def send(*request):
+            return await (self.scanner.send(*request) if self.life is life else Deferred())
 
         self.addresses = {}
-        self.side = EventingClient(
-            self.clock, "front-desk", ServiceLocation(SCAN_URL), Events(expires=EXPIRES), own, base, self.clock.seconds,
-            lambda: EPOCH + self.clock.seconds(), lambda: 0.5, self.new_id, self.store, self.addresses,
-            self.left.append)
-        self.subscription = DeviceSubscription(self.side, on_lost=self.on_lost)
+        self.client = EventingClient(
+            self.clock, "front-desk", ServiceLocation(SCAN_URL), Events(expires=EXPIRES), send, base,
+            self.clock.seconds, lambda: EPOCH + self.clock.seconds(), lambda: 0.5, token_bytes, self.new_id, self.store,
+            self.addresses, self.left.append)
+        self.subscription = DeviceSubscription(self.client, on_lost=self.on_lost)
 
     def on_lost(self):
         self.lost += 1
@@ -266,12 +267,10 @@ def test_an_unsubscribe_that_broke_off_is_followed_by_subscribe(house, scanner):
     scanner.refuses = {"Renew"}
     broken = BadDevice("192.0.2.20", "it broke off")
     broken.sent = True
-    scanner.fails[scanner.manager] = broken
-    scanner.answers["Renew"] = (500, b"text/plain", b"")
-    house.subscription._machine.due()
-    house.subscription._do(house.subscription._machine.refused("OperationFailed", house.clock.seconds()))
+    scanner.fails["Unsubscribe"] = broken
+    house.subscription.doubted()
     house.pass_time(5.0)
-    assert scanner.operations()[-2:] == ["Unsubscribe", "Subscribe"]
+    assert scanner.operations()[-3:] == ["Renew", "Unsubscribe", "Subscribe"]
 
 
 @pytest.mark.parametrize("waits", [False, True])
@@ -330,7 +329,7 @@ def test_what_was_granted_all_the_same_is_held_until_it_ends(house, scanner, res
     scanner.answers["Subscribe"] = UNREADABLE["empty"]
     house.subscription.start()
     house.pass_time(600.0)
-    house.subscription.heard()
+    house.subscription.notified()
     assert house.subscription.listening
     [held] = house.store.held().result
     assert held.manager == NO_MANAGER
@@ -447,7 +446,7 @@ def test_a_fault_of_the_manager_is_its_answer(house, scanner):
 
 def test_a_name_on_the_panel_is_held_likewise(house, scanner):
     scanner.refuses = {"Renew"}
-    panel = DeviceSubscription(house.side, identifier="client", filters=((f"{SCAN}/{SCAN_AVAILABLE}",),))
+    panel = DeviceSubscription(house.client, identifier="client", filters=((f"{SCAN}/{SCAN_AVAILABLE}",),))
     panel.start()
     house.pass_time(3600.0, 5.0, panel.doubted)
     assert scanner.most == 1

@@ -1,19 +1,13 @@
-"""A scanner's events on their way to its listeners, and the deliveries of several scanners beside each other."""
+"""A scanner's events on their way to its subscribers."""
 
 from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock
-from twisted.python.failure import Failure
 
 from wsdgateway.bridge.events.backlog import MAX_EVENTS
 from wsdgateway.bridge.events.fanout import Event
-from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
-from wsdgateway.net.events.delivery import DELIVERY_SECONDS, FRESH_SECONDS, MAX_FRESH, Deliveries
 from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.transport.timeslices import SLICE_SECONDS, TimeSlices
-from wsdgateway.soap.addressing import EndpointReference
 
 
 def state(number, job="1"):
@@ -122,85 +116,3 @@ def test_a_stop_tells_nothing_more():
     listening.slices.stop()
     assert not listening.clock.getDelayedCalls()
     assert (listening.told, listening.lost) == ([0], 2)
-
-
-# Deliveries.
-
-class Sending:
-    """Deliveries whose connections are begun, and end as the test says."""
-
-    def __init__(self, limit):
-        self.reactor = MemoryReactorClock()
-        self.slices = TimeSlices(self.reactor, lambda: 0.0)
-        self.deliveries = Deliveries(self.reactor, limit, self.slices)
-        self.sending = []
-
-    def send(self, scanner, count=1):
-        for _ in range(count):
-            sink = Sink(EndpointReference(f"http://192.0.2.7/{scanner}"), scanner)
-            sending = self.deliveries.send(scanner, sink, b"x")
-            sending.addErrback(lambda failure: None)
-            self.sending.append(sending)
-
-    @property
-    def begun(self):
-        """Whose deliveries have begun, in order."""
-        return [connecting[0] for connecting in self.reactor.tcpClients]
-
-    def fail(self, position):
-        self.reactor.tcpClients[position][2].clientConnectionFailed(None, Failure(ConnectionRefusedError()))
-
-
-def test_sinks_that_hang_leave_room_for_those_of_other_scanners():
-    sending = Sending(8)
-    sending.send("a", 20)
-    assert sending.begun == ["a"] * 4
-    sending.send("b", 2)
-    assert sending.begun == ["a"] * 4 + ["b"] * 2
-    sending.fail(0)
-    assert sending.begun[-1] == "a"
-
-
-def test_those_that_wait_begin_by_turns_of_scanners():
-    sending = Sending(2)
-    sending.send("x")
-    sending.send("y")
-    for scanner in "aabbcc":
-        sending.send(scanner)
-    for position in range(7):
-        sending.fail(position)
-        sending.reactor.advance(0)
-    assert sending.begun[2:] == list("abcabc")
-
-
-def test_it_is_told_when_the_last_that_waits_has_begun_or_is_not_wanted_any_more():
-    sending, told = Sending(2), []
-    sending.deliveries.when_begun("a", lambda: told.append("none waits"))
-    sending.send("a", 3)
-    sending.deliveries.when_begun("a", lambda: told.append("begun"))
-    assert told == ["none waits"]
-    sending.fail(0)
-    assert told == ["none waits"]
-    sending.fail(1)
-    assert told == ["none waits", "begun"]
-    sending.send("a", 1)
-    sending.deliveries.when_begun("a", lambda: told.append("cancelled"))
-    sending.sending[-1].cancel()
-    assert told[-1] == "cancelled"
-
-
-def test_not_more_are_awaited_at_once_than_a_turn_of_the_reactor_can_take():
-    sending = Sending(10 * MAX_FRESH)
-    sending.send("a", 2 * MAX_FRESH)
-    assert len(sending.begun) == MAX_FRESH
-    sending.reactor.advance(FRESH_SECONDS / 2)
-    assert len(sending.begun) == MAX_FRESH
-    sending.fail(0)
-    sending.reactor.advance(0)
-    assert len(sending.begun) == MAX_FRESH + 1
-    sending.reactor.advance(FRESH_SECONDS)
-    assert len(sending.begun) == 2 * MAX_FRESH
-    sending.reactor.advance(DELIVERY_SECONDS)
-    sending.deliveries.stop()
-    sending.slices.stop()
-    assert not [call for call in sending.reactor.getDelayedCalls() if call.active()]

@@ -174,6 +174,7 @@ class Model(RuleBasedStateMachine):
         self.device, self.kept = Device(), MemoryStore(10)
         self.clients, self.slow, self.events, self.now = [], [], 0, 0.0
         self.stored = set()
+        self.secrets = 0
         self.graves = []  # what a killed process has left must not wake up when it is collected
         self.boot()
 
@@ -191,7 +192,7 @@ class Model(RuleBasedStateMachine):
             Context(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
                          ExchangeLog(), self.store, Permission(), no_quotas(), policy, self, None, lambda name: None,
                          lambda uuid: None, self.base, lambda *_: None, lambda *_: succeed(None),
-                         TimeSlices(self.clock, self.clock.seconds)))
+                         TimeSlices(self.clock, self.clock.seconds), lambda: 0.5, self.secret))
         life = self.clock
         # What is left of a killed process does nothing any more.
         self.scanner.requests.send_by = lambda _, *request: (
@@ -203,6 +204,10 @@ class Model(RuleBasedStateMachine):
     def new_id(self):
         self.ids += 1
         return f"urn:uuid:{self.now}-{self.ids}"
+
+    def secret(self, count):
+        self.secrets += 1
+        return self.secrets.to_bytes(count)
 
     async def base(self, device, zone):
         return "http://192.0.2.5:5357"

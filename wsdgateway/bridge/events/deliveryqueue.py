@@ -1,6 +1,6 @@
-"""The events that wait for one subscriber: a bounded queue, tries, pauses, and when to give up.
+"""Decides about the deliveries to one subscriber: a bounded queue, tries, pauses, and when to give up.
 
-WS-Eventing 2004/08, section 3.5 (DeliveryFailure). One is on its way at a time, so that order is kept::
+WS-Eventing 2004/08, section 3.5 (DeliveryFailure). One event is sent at a time, so that order is kept::
 
               put                take              delivered
     empty ──────────► ready ──────────► sending ──────────────► ready or empty
@@ -18,6 +18,10 @@ import attrs
 from wsdgateway.bridge.events.backlog import Backlog
 from wsdgateway.bridge.events.fanout import Event
 
+# Statuses of whatever stands before a sink that is not there at the moment, or too busy; any other one is about the
+# event.
+_AWAY = frozenset((404, 408, 429, 502, 503, 504))
+
 MAX_REFUSALS = 3
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -33,7 +37,7 @@ class QueuedEvent:
 
 @attrs.frozen
 class Retry:
-    """Try the same again after so many seconds."""
+    """Try the same event again after so many seconds."""
 
     after: float
 
@@ -47,9 +51,19 @@ class Skip:
 
 @attrs.frozen
 class GiveUp:
-    """Nobody is there: the subscription is over, and so many events are lost."""
+    """The subscriber cannot be reached: the subscription is over, and so many events are lost."""
 
     lost: int
+
+
+def is_success(status: int) -> bool:
+    """Whether the sink has taken the event, by the HTTP status of its answer."""
+    return status < 300
+
+
+def is_refusal(status: int) -> bool:
+    """Whether the sink will not take this event, by the HTTP status of its answer: it was reached, and says no."""
+    return not is_success(status) and status not in _AWAY
 
 
 class DeliveryQueue:

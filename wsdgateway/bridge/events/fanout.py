@@ -1,11 +1,8 @@
-"""An event and the subscriptions that it matches: what is sent to whom.
+"""Prepares a scanner's event for its subscribers, and writes the message to each of them.
 
 WS-Eventing 2004/08, section 3; WS-Addressing 2004/08, section 3: `wsa:To` and the reference parameters are those of
-each subscriber's NotifyTo, the MessageID is new, since each is a message of its own; all else is as the scanner
-sent it.
+each subscriber's NotifyTo, and each message has a MessageID of its own; all else is as the scanner sent it.
 """
-
-import secrets
 
 import attrs
 from lxml import etree
@@ -18,16 +15,15 @@ from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.namespaces import WSA
 from wsdgateway.soap.parsing import escape
 
-_MARK = secrets.token_hex(16)
-_SPLIT = f"<!--{_MARK}-->".encode()
-_OWN = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
+_REPLACED = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
 
 
 @attrs.frozen(eq=False)
 class Event:
-    """A scanner's event, ready to be sent to many; the bytes are shared by all who wait for it.
+    """A scanner's event, ready to be sent to many subscribers; all messages share its bytes.
 
-    `job` is the JobId of the job whose state it tells. `ends`: it tells a job's end, or that a button was pressed.
+    `job` is the JobId of the job whose state it announces. `ends`: it announces a job's end, or that a button was
+    pressed.
     """
 
     action: str
@@ -42,22 +38,35 @@ class Event:
         return len(self.before) + len(self.after)
 
     def to(self, reference: EndpointReference, message_id: str) -> bytes:
-        """The message to one of them."""
+        """The message to the subscriber with that NotifyTo."""
         headers = (f'<wsa:To xmlns:wsa="{WSA}">{escape(reference.address)}</wsa:To>'
                    f'<wsa:MessageID xmlns:wsa="{WSA}">{escape(message_id)}</wsa:MessageID>{reference.headers}')
         return b"%b%b%b" % (self.before, headers.encode(), self.after)
 
 
 def prepare(envelope: Envelope, status: JobStatus | None = None) -> Event:
-    """The event in an envelope, which is used up by that; `status` is the job's that it announces."""
+    """The event in an envelope, which is changed by that; `status` is the job's that it announces."""
     header = envelope.header
     assert header is not None and envelope.action is not None
     for element in list(header.iterchildren(tag=etree.Element)):
-        if element.tag in _OWN:
+        if element.tag in _REPLACED:
             header.remove(element)
         elif element.tag in REPLIES:
             make_anonymous(element)
-    header.insert(0, etree.Comment(_MARK))
-    before, after = etree.tostring(envelope.root, xml_declaration=True, encoding="utf-8").split(_SPLIT, 1)
+    before, after = _split(envelope.root, header)
     ends = event_of(envelope.action) in (JOB_END_STATE, SCAN_AVAILABLE) if status is None else status.final
     return Event(envelope.action, before, after, None if status is None else status.job_id, ends)
+
+
+def _split(root: etree._Element, header: etree._Element) -> tuple[bytes, bytes]:
+    """The document as bytes, up to the Header's first child and from there on.
+
+    A comment marks the place. It is longer than all that precedes it in the Envelope, so the first occurrence is the
+    mark, whatever the scanner has put into comments, CDATA sections and processing instructions.
+    """
+    length = len(root.text or "") + len(header.text or "") + sum(
+        len(etree.tostring(node)) for node in header.itersiblings(preceding=True))
+    mark = etree.Comment("x" * (length + 1))
+    header.insert(0, mark)
+    before, after = etree.tostring(root, xml_declaration=True, encoding="utf-8").split(etree.tostring(mark), 1)
+    return before, after

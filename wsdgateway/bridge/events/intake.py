@@ -1,22 +1,32 @@
-"""From a notification's bytes to the event in it, or to a refusal.
+"""Decides about a scanner's notifications: who may send them, what is read of them, and what follows.
 
-WS-Eventing 2004/08, sections 3.5 and 4; WS-Scan's events. Method and media type are checked by
-whoever received it; here the envelope and the action. Where an event of a job can't be read, or is refused, the jobs
-that it may be about are told: the scanner is asked for them.
+WS-Eventing 2004/08, sections 3.5 and 4; WS-Scan's events. Each subscription at the scanner has an unguessable address,
+and only the scanner's own addresses, and those of `event_sources`, may notify there. Where an event of a job cannot be
+read, or is refused, the result names the jobs that it may be about, so that the scanner is asked for them.
 """
+
+from collections.abc import Collection, Iterable
+from enum import Enum
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import attrs
 from lxml import etree
 
+from wsdgateway.bridge.events.sinks import Network
 from wsdgateway.bridge.frontends.wsscan import Rejected
-from wsdgateway.eventing.messages import SUBSCRIPTION_END
+from wsdgateway.eventing.messages import SUBSCRIPTION_END, is_end
+from wsdgateway.http.messages import charset_of, is_soap, media_type
 from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, read_job_event, untold
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.operations import action_of, event_of
+from wsdgateway.scan.operations import SCAN_AVAILABLE, action_of, event_of
 from wsdgateway.soap.envelope import Envelope, read
-from wsdgateway.soap.faults import action_missing, action_not_supported, unreadable
+from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, unreadable
 from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
+
+# What some scanners call a notification; it is taken if an event can be read in it.
+_OTHER_TYPES = (b"text/xml", b"application/xml", b"")
 
 
 @attrs.frozen
@@ -44,6 +54,81 @@ class Notification:
     envelope: Envelope
     in_body: str | None = None
     unread: Unread | None = None
+
+
+@attrs.frozen(eq=False)
+class Refusal:
+    """A message that is not taken as a notification: the fault to answer with, and the reason for the log.
+
+    Without a `fault`, its media type is none of SOAP's, and the answer is 415.
+    """
+
+    fault: Fault | None
+    relates_to: str | None
+    envelope: Envelope | None
+    reason: str
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it says all the same that the subscription has ended."""
+        return self.envelope is not None and is_end(self.envelope.body)
+
+
+class Effect(Enum):
+    """What a notification has as its effect, beside what the job table learns of it."""
+
+    ENDED = "the scanner holds the subscription no more"
+    PUBLISHED = "every subscriber that wants the event gets it"
+    PASSED_ON = "the client whose name was chosen on the panel gets it"
+    NONE = "nobody gets it"
+
+
+def effect_of(event: str | None, *, is_panel: bool) -> Effect:
+    """The effect of an event, None for SubscriptionEnd. `is_panel`: the subscription is for a client's names.
+
+    A ScanAvailableEvent is for one client, so it counts at that client's subscription only; there, any other event is
+    for nobody, since the gateway's subscription brings it, too.
+    """
+    if event is None:
+        return Effect.ENDED
+    if event == SCAN_AVAILABLE:
+        return Effect.PASSED_ON if is_panel else Effect.NONE
+    return Effect.NONE if is_panel else Effect.PUBLISHED
+
+
+def may_notify(client: str, *, peers: Collection[str], device: str | None, sources: Iterable[Network]) -> bool:
+    """Whether notifications are taken from that IP address.
+
+    `peers` are the addresses that connections to the scanner have reached, `device` is the URL of its scan service,
+    `sources` are the networks of `event_sources`.
+    """
+    if client in peers or client == urlsplit(device or "").hostname:
+        return True
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    if mapped is not None and str(mapped) in peers:
+        return True
+    return any(candidate in network for network in sources for candidate in (address, mapped) if candidate is not None)
+
+
+def unknown_sender(client: str) -> Fault:
+    """The fault for a client that may not notify."""
+    return invalid_args(
+        f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
+
+
+def examine(data: bytes, content_type: bytes | None) -> Notification | Refusal:
+    """The notification in a message, or why it is refused, whoever has sent it."""
+    found = read_notification(data, charset_of(content_type))
+    if not is_soap(content_type) and (isinstance(found, Rejected) or media_type(content_type) not in _OTHER_TYPES):
+        return Refusal(None, None, found.envelope,
+                       f"its Content-Type is {(content_type or b'missing')[:100].decode('latin-1')}")
+    if isinstance(found, Rejected):
+        return Refusal(found.fault, found.relates_to, found.envelope, found.fault.reason)
+    return found
 
 
 def read_notification(data: bytes, charset: str | None = None) -> Notification | Rejected:
@@ -91,6 +176,6 @@ def _unread(event: str, in_body: str | None, status: JobStatus | None, envelope:
     return Unread(named) if named or any(others) else None
 
 
-def unread_of(refused: Notification | Rejected, data: bytes) -> Unread:
+def unread_of(refused: Notification | Rejected | Refusal, data: bytes) -> Unread:
     """The jobs that the event in a refused message may be about."""
     return Unread(jobs_named_in(data) if refused.envelope is None else jobs_named(refused.envelope.body))

@@ -1,4 +1,4 @@
-"""Where notifications may go: the addresses that clients hand in are requests made on their behalf.
+"""Decides where notifications may go: a client that hands in an address has the gateway send requests there.
 
 WS-Addressing 2004/08, section 4.3. Allowed is http or https; the subscriber's own IP address always is, others are in
 the networks of the configuration; one of the gateway's own listeners never is.
@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from wsdgateway.eventing.faults import destination_unreachable
 from wsdgateway.http.requests import HOST
 from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.soap.faults import Refused
 
 MAX_ADDRESS = 2048
 # What WS-Addressing calls "on this connection" and "nowhere" (2004/08, section 2.1; 1.0, section 2.1), in each of its
@@ -27,7 +29,12 @@ IPAddress = IPv4Address | IPv6Address
 
 
 class BadSink(Exception):
-    """Notifications do not go there; the text says why, and what to do."""
+    """Notifications may not go to an address; the text says why, and what to do."""
+
+
+def sink_refused(name: str, bad: BadSink) -> Refused:
+    """The refusal of a Subscribe whose NotifyTo or EndTo (`name`) is a bad sink."""
+    return Refused(destination_unreachable(f"{name} is refused: {bad}."))
 
 
 @attrs.frozen
@@ -83,7 +90,7 @@ def parse_sink(url: str) -> SinkAddress:
 
 
 def literal(host: str) -> IPAddress | None:
-    """The IP address that a host is, an IPv4 one in IPv6's clothes as itself; None for a name."""
+    """The IP address that a host is, an IPv4-mapped IPv6 one as IPv4; None for a name."""
     try:
         address = ip_address(host.replace("%25", "%", 1))
     except ValueError:
@@ -116,3 +123,19 @@ def admit(found: Iterable[str], address: SinkAddress, *, client: str, networks: 
             return str(ip)
     raise BadSink(f"{named} is not the subscriber's own address {client}; send that one, or have the network of "
                   "the other added to client_networks in the gateway's [events]")
+
+
+def is_listener(ip: IPAddress, port: int, *, listeners: Iterable[tuple[str, int]],
+                is_local: Callable[[IPAddress], bool]) -> bool:
+    """Whether a listener of the gateway takes connections to that address.
+
+    `listeners` are interface and port of each; `is_local` tells whether an address is one of this machine's, which
+    matters where a listener takes all of them.
+    """
+    return any(port == own and (literal(interface) == ip or (_is_any(interface) and is_local(ip)))
+               for interface, own in listeners)
+
+
+def _is_any(interface: str) -> bool:
+    address = literal(interface)
+    return not interface or (address is not None and address.is_unspecified)

@@ -1,7 +1,7 @@
-"""A subscription that the gateway holds at a scanner: its own, or one for a name on the panel.
+"""Decides about a subscription at a scanner: the gateway's for its events, or one for a client's names on the panel.
 
-WS-Eventing 2004/08, sections 3.1, 3.2, 3.4 and 3.5. The states are `bridge.events.upstream_table`'s; here is what a
-device's answers mean to them, and when to doubt.
+WS-Eventing 2004/08, sections 3.1, 3.2, 3.4 and 3.5. `bridge.events.upstream_table` has the states; this module says
+what a scanner's answers mean to them, and when to doubt.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from wsdgateway.bridge.events.upstream_core import (
     Core,
 )
 from wsdgateway.bridge.events.upstream_table import machine
-from wsdgateway.bridge.events.upstreamcommands import Command, Subscribe, Wake
+from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer
+from wsdgateway.bridge.events.upstreamcommands import Command, Renew, Replace, Subscribe, Wake
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE, action_of
 from wsdgateway.soap.addressing import EndpointReference
@@ -108,6 +109,22 @@ class Upstream:
             return self._inputs.start()
         self._core.reason = MOVED
         return self._inputs.superseded(manager, expires_at)
+
+    def answered(self, command: Subscribe | Renew | Replace, answer: UpstreamAnswer, now: float) -> list[Command]:
+        """The device answered what was sent because of that command."""
+        if isinstance(command, Replace):
+            if answer.refusal in TEMPORARY and now < self.expires_at:
+                return self.unreachable(now)
+            return self.unsubscribed(now, accepted=not answer.refusal)
+        if answer.granted is not None:
+            return self.granted(answer.granted, now)
+        return self.refused(answer.refusal, now) if answer.refusal else self.unreadable(now)
+
+    def unanswered(self, command: Subscribe | Renew | Replace, now: float, *, sent: bool) -> list[Command]:
+        """No answer came. The device may have taken an Unsubscribe that was `sent`."""
+        if isinstance(command, Replace) and sent:
+            return self.unsubscribed(now, accepted=False)
+        return self.unreachable(now)
 
     def granted(self, granted: Granted, now: float) -> list[Command]:
         """The device granted a Subscribe or a Renew."""

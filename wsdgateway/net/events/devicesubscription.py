@@ -1,34 +1,32 @@
-"""Carries out what the upstream state machine says: Subscribe, Renew, Unsubscribe, and waiting.
+"""Carries out what `bridge.events.upstream` decides: sends Subscribe, Renew and Unsubscribe, and waits.
 
-WS-Eventing 2004/08, section 3. Each Subscribe gets a new unguessable address, so that notifications
-of a subscription that is over are not taken for ours. What is held goes to the store, so that the next start renews it.
+WS-Eventing 2004/08, section 3. Each Subscribe gets a new unguessable address, so that notifications of a subscription
+that is over are not taken for ours. The store keeps what the scanner holds, so that the next start renews it.
 """
 
-import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
-from wsdgateway.bridge.events.upstream import FILTERS, TEMPORARY, Upstream
+from wsdgateway.bridge.events.upstream import FILTERS, Upstream
+from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer
 from wsdgateway.bridge.events.upstreamcommands import Command, Held, Lost, Renew, Replace, Subscribe, Unsubscribe, Wake
 from wsdgateway.eventing.messages import Granted
-from wsdgateway.net.events.eventingclient import EventingClient, Said
-from wsdgateway.net.events.outstanding import Outstanding
-from wsdgateway.net.events.unsubscribing import Ending, Unsubscribing
+from wsdgateway.net.events.eventingclient import EventingClient
+from wsdgateway.net.events.unsubscribing import LEAVE_SECONDS, Ending, Unsubscribing
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.seen import Seen
 
 SECRET_BYTES = 24
-LEAVE_SECONDS = 10.0
 
 
 class DeviceSubscription:
-    """One subscription at one scanner: the gateway's own, or the one for a client's names on the panel.
+    """One subscription at one scanner: the gateway's for its events, or one for a client's names on the panel.
 
     `on_lost` is called when the scanner may have started again, `on_change` after every step with whether it is held,
     `on_granted` with the answer to a Subscribe. `extension` is XML for the Subscribe.
@@ -36,23 +34,23 @@ class DeviceSubscription:
 
     log = Logger()
 
-    def __init__(self, side: EventingClient, *, identifier: str = "", filters: tuple[tuple[str, ...], ...] = FILTERS,
-                 extension: str = "", on_lost: Callable[[], None] = lambda: None,
+    def __init__(self, client: EventingClient, *, identifier: str = "",
+                 filters: tuple[tuple[str, ...], ...] = FILTERS, extension: str = "",
+                 on_lost: Callable[[], None] = lambda: None,
                  on_change: Callable[[bool], None] = lambda listening: None,
                  on_granted: Callable[[Envelope], None] = lambda answer: None) -> None:
-        self._side = side
+        self._client = client
         self.identifier = identifier
         self._extension = extension
         self._on_lost = on_lost
         self._on_change = on_change
         self._on_granted = on_granted
-        self._machine = Upstream(address=side.address, expires=side.expires, random=side.random, filters=filters)
+        self._machine = Upstream(address=client.address, expires=client.expires, random=client.random, filters=filters)
         self._timer: IDelayedCall | None = None
-        self._outstanding = Outstanding(side.reactor, lambda failure: self.log.failure(
-            "{scanner}: subscription", failure, scanner=side.scanner))
-        self._number = 0
+        self._outstanding = client.make_outstanding()
+        self._number = 0  # of the last request; what comes of an earlier one is not for the machine
         self._notify_to = ""
-        self._unsubscribing = Unsubscribing(side, self._outstanding.run, self._released)
+        self.unsubscribing = Unsubscribing(client, identifier, self._outstanding)
         self.seen = Seen()
 
     @property
@@ -76,6 +74,11 @@ class DeviceSubscription:
         return self._machine.refusing and not self._machine.listening
 
     @property
+    def renews(self) -> bool | None:
+        """Whether the scanner grants Renew; None while that is not known."""
+        return self._machine.renews
+
+    @property
     def secret(self) -> str:
         """The last part of the address where the scanner notifies us; empty while there is none."""
         return self._notify_to.rpartition("/")[2]
@@ -83,33 +86,34 @@ class DeviceSubscription:
     @property
     def held(self) -> Held:
         """The subscription as the store keeps it."""
-        side = self._side
-        return Held(side.scanner, self.identifier, side.address, self._notify_to, self._machine.manager,
-                    side.wall() + self._machine.expires_at - side.seconds())
+        client = self._client
+        return Held(client.scanner, self.identifier, client.address, self._notify_to, self._machine.manager,
+                    client.wall() + self._machine.expires_at - client.seconds())
 
-    # Its life.
+    # Start and stop.
 
     def start(self) -> None:
-        """Subscribe, and keep it so."""
+        """Subscribe, and keep the subscription."""
         self._do(self._machine.start())
 
     def resume(self, held: Held) -> None:
-        """Renew what an earlier start has left, if the scanner can still notify us there; else begin anew."""
+        """Renew what an earlier start has left, if the scanner can still notify us there; else subscribe anew."""
         self._outstanding.run(self._resume(held))
 
     async def _resume(self, held: Held) -> None:
+        client = self._client
         try:
-            base = await self._side.notify_base()
+            base = await client.notify_base()
         except DeviceError:
-            base = held.notify_to.rpartition("/")[0]  # nobody knows better at the moment
-        if self._machine.state != "idle":
+            base = held.notify_to.rpartition("/")[0]  # there is no other knowledge at the moment
+        if self.state != "idle":
             return  # stopped meanwhile
-        if held.address != self._side.address and not self._side.where.follows:
-            self._side.leave(held)
+        if held.address != client.address and not client.where.follows:
+            client.end_elsewhere(held)
             self.start()
             return
-        now = self._side.seconds()
-        expires_at = now + held.expires_at - self._side.wall()
+        now = client.seconds()
+        expires_at = now + held.expires_at - client.wall()
         self._listen_at(held.notify_to)
         if held.notify_to.rpartition("/")[0] == base:
             self._do(self._machine.resumed(held.manager, expires_at, now))
@@ -117,209 +121,176 @@ class DeviceSubscription:
             self._do(self._machine.superseded(held.manager, expires_at))
 
     async def begin(self) -> tuple[Granted | None, Reply]:
-        """Subscribe once, for somebody who waits; if that is granted, keep it so. Raises `DeviceError`."""
+        """Subscribe once, for a client that waits; if that is granted, keep the subscription. Raises `DeviceError`."""
         beginning: Deferred[None] = Deferred()
         self._outstanding.add(beginning)
         try:
             reply = await self._request(self._machine.once())
-            granted = self._side.hear(reply).granted
+            granted = self._client.read(reply).granted
             if granted is None:
                 return None, reply
-            self._do(self._machine.adopted(granted, self._side.seconds()))
-            if not self.listening and granted.manager is not None:  # stopped meanwhile
-                left = granted.expires or self._side.expires
-                self._stored(self._side.store.hold(attrs.evolve(
-                    self.held, manager=granted.manager, expires_at=self._side.wall() + left)))
-                self._unsubscribing.begin(Ending(granted.manager, self._side.address, self._notify_to))
+            self._do(self._machine.adopted(granted, self._client.seconds()))
+            if not self.listening:  # stopped meanwhile
+                self.unsubscribing.end_late_grant(granted, self._notify_to)
             return granted, reply
         finally:
             if not self.listening:
                 self._listen_at("")
             self._outstanding.discard(beginning)
 
-    def leave(self, held: Held) -> None:
-        """End what an earlier start has left, at the scanner as it was known then; for one that was never begun."""
-        self._do(self._machine.stop())
-        left = held.expires_at - self._side.wall()
-        self._unsubscribing.begin(Ending(held.manager, held.address, held.notify_to, self._side.seconds() + left))
-
     def hand_off(self) -> Held | None:
-        """Somebody else goes on from here, as after a restart: what the scanner holds, None if it holds nothing."""
+        """Another object continues, as after a restart: what the scanner holds, None if it holds nothing."""
         held = self.held if self.holding else None
         self.give_up()
-        self._number += 1  # what is answered now is nothing any more to go on with
+        self._number += 1  # what is answered from now on is not for this object
         return held
 
     def hand_over(self, identifier: str) -> None:
-        """It is held for another client's subscription from now on."""
-        self.identifier = identifier
-
-    def ended(self) -> None:
-        """The device sent SubscriptionEnd."""
-        self.log.info("{scanner}: the scanner ended the subscription", scanner=self._side.scanner)
-        self._do(self._machine.ended(self._side.seconds()))
-
-    def heard(self) -> None:
-        """The device has notified us at the address of this subscription."""
-        if self._machine.is_uncertain:
-            self._do(self._machine.heard(self._side.seconds()))
-            self._stored(self._side.store.hold(self.held))
-
-    def doubted(self) -> None:
-        """The device behaves as if it had been away: does it still know us?"""
-        self._do(self._machine.doubted(self._side.seconds()))
-
-    def checked(self) -> None:
-        """The time of the usual check has come: does the device still know us?"""
-        self._do(self._machine.checked(self._side.seconds()))
-
-    def recovered(self, *, was_away: bool) -> None:
-        """The device takes connections again after it did not."""
-        self._unsubscribing.hurry()
-        self._do(self._machine.recovered(self._side.seconds(), was_away=was_away))
+        """From now on it is held for another subscription of a client."""
+        self.identifier = self.unsubscribing.identifier = identifier
 
     def stop(self) -> Deferred[None]:
-        """Say goodbye to the device; fires when that is done or has taken `LEAVE_SECONDS`."""
+        """End the subscription at the scanner; fires when that is done or has taken `LEAVE_SECONDS`."""
         self._cancel_timer()
         self._do(self._machine.stop())
-        self._take_no_more()
-        return self._outstanding.settled(LEAVE_SECONDS)  # what hangs ends when the device's client is closed after that
+        self._stop_listening()
+        return self._outstanding.settled(LEAVE_SECONDS)
 
-    # What it takes.
+    def give_up(self) -> None:
+        """The process ends: the store tells the next start what has not been sent."""
+        self.unsubscribing.give_up()
+        self._cancel_timer()
+
+    # What the scanner does.
+
+    def ended(self) -> None:
+        """The scanner has sent SubscriptionEnd."""
+        self.log.info("{scanner}: the scanner ended the subscription", scanner=self._client.scanner)
+        self._do(self._machine.ended(self._client.seconds()))
+
+    def notified(self) -> None:
+        """The scanner has notified us at the address of this subscription."""
+        if self._machine.is_uncertain:
+            self._do(self._machine.heard(self._client.seconds()))
+            self._client.hold(self.held)
+
+    def doubted(self) -> None:
+        """The scanner behaves as if it had been away: ask whether it still holds the subscription."""
+        self._do(self._machine.doubted(self._client.seconds()))
+
+    def checked(self) -> None:
+        """The time of the usual check has come: ask whether the scanner still holds the subscription."""
+        self._do(self._machine.checked(self._client.seconds()))
+
+    def recovered(self, *, was_away: bool) -> None:
+        """The scanner takes connections again after it did not."""
+        self.unsubscribing.hurry()
+        self._do(self._machine.recovered(self._client.seconds(), was_away=was_away))
+
+    # Where it notifies us.
 
     def _listen_at(self, notify_to: str) -> None:
-        """Notifications arrive at this address from now on, and at no other."""
-        self._side.addresses.pop(self.secret, None)
+        """Take notifications at this address from now on, and at no other."""
+        self._stop_listening()
         self._notify_to = notify_to
         if notify_to:
-            self._side.addresses[self.secret] = self
+            self._client.addresses[self.secret] = self
 
-    def _take_no_more(self) -> None:
-        """No notifications arrive at the address any more; it still names the subscription in the store."""
-        self._side.addresses.pop(self.secret, None)
+    def _stop_listening(self) -> None:
+        """Take no notifications at the address any more; it still names the subscription in the store."""
+        self._client.addresses.pop(self.secret, None)
 
-    def _released(self, notify_to: str) -> None:
-        """Record the end of the subscription that notified us there."""
-        self._stored(self._side.store.release(self._side.scanner, self.identifier, notify_to))
-
-    def _stored(self, storing: Deferred[None]) -> None:
-        storing.addErrback(lambda failure: self.log.failure(
-            "{scanner}: the store does not keep the subscription at the scanner", failure, scanner=self._side.scanner))
-
-    def _wakes_within(self, seconds: float) -> bool:
-        return self._timer is not None and self._timer.getTime() - self._side.reactor.seconds() <= seconds
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+    # Commands.
 
     def _do(self, commands: list[Command]) -> None:
         for command in commands:
             if isinstance(command, Wake):
-                if command.sooner and self._wakes_within(command.after):
-                    continue
-                self._cancel_timer()
-                self._timer = self._side.reactor.callLater(command.after, self._due)
+                if not (command.sooner and self._wakes_within(command.after)):
+                    self._cancel_timer()
+                    self._timer = self._client.reactor.callLater(command.after, self._due)
             elif isinstance(command, Lost):
                 former = self._notify_to
                 self._listen_at("")  # what still comes is of a subscription that is over
-                self._released(former)
+                self._client.release(self.identifier, former)
                 if command.forgotten:
                     self._on_lost()
             elif isinstance(command, Unsubscribe):
                 self._cancel_timer()
-                self._unsubscribing.begin(Ending(command.manager, self._side.address, self._notify_to,
-                                                 self._machine.expires_at))
+                self.unsubscribing.begin(Ending(command.manager, self._client.address, self._notify_to,
+                                                self._machine.expires_at))
             else:
                 self._cancel_timer()
                 self._number += 1
                 self._outstanding.run(self._send(command, self._number))
         self._on_change(self._machine.listening)
 
+    def _wakes_within(self, seconds: float) -> bool:
+        return self._timer is not None and self._timer.getTime() - self._client.reactor.seconds() <= seconds
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
     def _due(self) -> None:
         self._timer = None
         self._do(self._machine.due())
 
     async def _send(self, command: Subscribe | Renew | Replace, number: int) -> None:
-        """Send, and tell the machine what came of it, unless it has gone on meanwhile."""
-        what, scanner = "Unsubscribe" if isinstance(command, Replace) else type(command).__name__, self._side.scanner
+        """Send a request, and tell the machine what came of it, unless it has gone on meanwhile."""
+        client = self._client
+        what = "Unsubscribe" if isinstance(command, Replace) else type(command).__name__
         try:
-            if isinstance(command, Renew) and await self._is_reached_elsewhere():
+            if isinstance(command, Renew) and await client.notify_base() != self._notify_to.rpartition("/")[0]:
                 if number == self._number and self.state == "renewing":
-                    self.log.info("{scanner}: the gateway has another address, and subscribes anew", scanner=scanner)
+                    self.log.info("{scanner}: the gateway has another address, and subscribes anew",
+                                  scanner=client.scanner)
                     self._do(self._machine.moved())
                 return
-            reply = await self._request(command)
-            said = self._side.hear(reply)
-        except Exception as error:  # whatever happens, the machine must hear of it: it waits
+            answer = client.read(await self._request(command))
+        except Exception as error:  # whatever happens, the machine must be told: it waits
             if not isinstance(error, DeviceError):
-                self.log.failure("{scanner}: {what}", scanner=scanner, what=what)
-            self.log.warn("{scanner}: {what} failed: {error}", scanner=scanner, what=what, error=str(error))
+                self.log.failure("{scanner}: {what}", scanner=client.scanner, what=what)
+            self.log.warn("{scanner}: {what} failed: {error}", scanner=client.scanner, what=what, error=str(error))
             if number == self._number:
-                self._do(self._unanswered(command, error))
+                self._do(self._machine.unanswered(command, client.seconds(), sent=getattr(error, "sent", False)))
             return
         if self.state in ("leaving", "stopped"):
-            self._take_no_more()
+            self._stop_listening()
         if number == self._number:
-            self._take(command, said, what)
-        elif isinstance(command, Subscribe) and said.granted is not None and said.granted.manager is not None:
-            self._unsubscribing.begin(Ending(said.granted.manager, self._side.address, ""))  # nobody will renew it
-
-    def _unanswered(self, command: Subscribe | Renew | Replace, error: Exception) -> list[Command]:
-        """The commands that follow where no answer came. The scanner may have taken an Unsubscribe that was sent."""
-        now = self._side.seconds()
-        if isinstance(command, Replace) and getattr(error, "sent", False):
-            return self._machine.unsubscribed(now, accepted=False)
-        return self._machine.unreachable(now)
-
-    def _take(self, command: Subscribe | Renew | Replace, said: Said, what: str) -> None:
-        """Tell the machine what the scanner answered."""
-        now, scanner, before = self._side.seconds(), self._side.scanner, self._machine.renews
-        if isinstance(command, Replace):
-            if said.name in TEMPORARY and now < self._machine.expires_at:
-                self._do(self._machine.unreachable(now))
-            else:
-                self._do(self._machine.unsubscribed(now, accepted=not said.name))
-        elif said.granted is not None:
-            commands = self._machine.granted(said.granted, now)
-            self._stored(self._side.store.hold(self.held))  # also what is to be ended: the next start can, if we can't
-            self._do(commands)
-            if isinstance(command, Subscribe) and said.envelope is not None:
-                self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
-                              what="the panel for a client" if self.identifier else "its events")
-                self._on_granted(said.envelope)
-        elif said.name:
-            self.log.warn("{scanner}: the scanner refused {what}: {name}", scanner=scanner, what=what, name=said.name)
-            self._do(self._machine.refused(said.name, now))
-        else:
-            self.log.warn("{scanner}: the scanner answered {what} with a success that cannot be read",
-                          scanner=scanner, what=what)
-            self._do(self._machine.unreadable(now))
-        if self._machine.renews is False and before is not False:
-            self.log.warn("{scanner}: the scanner does not renew subscriptions; the gateway replaces them in time",
-                          scanner=scanner)
-
-    async def _is_reached_elsewhere(self) -> bool:
-        """Whether the scanner notifies us at an address that is ours no more."""
-        base = await self._side.notify_base()
-        return base != self._notify_to.rpartition("/")[0]
-
-    def give_up(self) -> None:
-        """The process ends: what has not been said is left to the next start, which has it from the store."""
-        self._unsubscribing.give_up()
-        self._cancel_timer()
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether it has been stopped, and everything has been said."""
-        return self.state == "stopped" and not self._outstanding and not self._unsubscribing.waits
+            self._take(command, answer, what)
+        elif isinstance(command, Subscribe) and answer.granted is not None and answer.granted.manager is not None:
+            self.unsubscribing.begin(Ending(answer.granted.manager, client.address, ""))  # nothing would renew it
 
     async def _request(self, command: Subscribe | Renew | Replace) -> Reply:
+        client = self._client
         if isinstance(command, Subscribe):
-            base = await self._side.notify_base()
-            self._listen_at(f"{base}/{secrets.token_urlsafe(SECRET_BYTES)}")
-            return await self._side.subscribe(self._notify_to, command.actions, self._extension)
+            base = await client.notify_base()
+            secret = urlsafe_b64encode(client.secret(SECRET_BYTES)).rstrip(b"=").decode()
+            self._listen_at(f"{base}/{secret}")
+            return await client.subscribe(self._notify_to, command.actions, self._extension)
         if isinstance(command, Renew):
-            return await self._side.renew(command.manager)
-        return await self._side.unsubscribe(command.manager)
+            return await client.renew(command.manager)
+        return await client.unsubscribe(command.manager)
+
+    def _take(self, command: Subscribe | Renew | Replace, answer: UpstreamAnswer, what: str) -> None:
+        """Tell the machine what the scanner answered."""
+        scanner, before = self._client.scanner, self.renews
+        commands = self._machine.answered(command, answer, self._client.seconds())
+        if isinstance(command, Replace):
+            self._do(commands)
+        elif answer.granted is not None:
+            self._client.hold(self.held)  # also what is to be ended: the next start can, if we can't
+            self._do(commands)
+            if isinstance(command, Subscribe) and answer.envelope is not None:
+                self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
+                              what="the panel for a client" if self.identifier else "its events")
+                self._on_granted(answer.envelope)
+        else:
+            self.log.warn("{scanner}: the scanner refused {what}: {name}" if answer.refusal else
+                          "{scanner}: the scanner answered {what} with a success that cannot be read",
+                          scanner=scanner, what=what, name=answer.refusal)
+            self._do(commands)
+        if self.renews is False and before is not False:
+            self.log.warn("{scanner}: the scanner does not renew subscriptions; the gateway replaces them in time",
+                          scanner=scanner)

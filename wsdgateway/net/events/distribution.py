@@ -1,8 +1,8 @@
-"""Tells one scanner's events to those who listen: one event after the other, a slice at a time.
+"""Distributes one scanner's events to its subscribers: one event after the other, a slice at a time.
 
-A scanner that sends more than is told, or more than its listeners can be sent, has the rest wait in a bounded queue
-(`bridge.events.backlog`), so that neither other scanners nor clients that ask something wait for its events. The
-next event is told when the deliveries of the one before have all begun.
+Where a scanner sends more events than are distributed, or than its subscribers can be sent, the rest waits in a bounded
+queue (`bridge.events.backlog`), so that neither other scanners nor clients' requests wait for its events. The next
+event follows when the deliveries of the one before have all begun.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,21 +19,26 @@ from wsdgateway.config.sections import Events
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.timeslices import TimeSlices
 
-A_STEP = 8  # listeners
+A_STEP = 8  # recipients
 
 
 class Recipient(Protocol):
-    """A listener."""
+    """A subscriber."""
 
     def post(self, queued: QueuedEvent) -> None:
-        """One more to send."""
+        """Send an event."""
 
 
 class Distribution:
-    """The events of one scanner on their way. `events` bounds how many are told in a second.
+    """The events of one scanner that are being distributed. `events` bounds how many in a second.
 
-    `listeners` gives those who want an event with an action. `when_begun` calls back, perhaps at once, when no delivery
-    of this scanner waits to begin. `left_out` is told of how many events nobody is told.
+    `listeners` gives the recipients of an event with an action. `when_begun` calls back, perhaps at once, when no
+    delivery of this scanner waits to begin. `left_out` is called with how many events are dropped::
+
+        idle ──publish──► distributing, or waiting where the rate does not allow it yet
+        distributing ──every recipient has it, all deliveries have begun──► distributing the next, waiting, or idle
+        waiting ──the time has come──► distributing
+        any ──stop──► stopped
     """
 
     log = Logger()
@@ -51,7 +56,7 @@ class Distribution:
         self.listeners = listeners
         self.queue = EventQueue(events.scanner_rate)
         self._throttle = LogThrottle()
-        self._is_telling = False
+        self._is_distributing = False
         self._timer: IDelayedCall | None = None
         self._stopped = False
         self._idle: list[Deferred[None]] = []
@@ -61,14 +66,14 @@ class Distribution:
         self.queue.adjust(events.scanner_rate)
 
     def idle(self) -> Deferred[None]:
-        """Fires when every event has been told."""
+        """Fires when every event has been given to its recipients. Can be cancelled."""
         idle: Deferred[None] = Deferred(self._idle.remove)
         self._idle.append(idle)
         self._go_on()
         return idle
 
     def publish(self, event: Event) -> None:
-        """Tell everybody who wants this event, after those before it."""
+        """Distribute an event to every recipient that wants it, after those before it."""
         self._lose(self.queue.put(event, self._seconds()))
         self._go_on()
 
@@ -82,7 +87,7 @@ class Distribution:
                           "once a minute)", scanner=self._scanner)
 
     def _go_on(self) -> None:
-        if self._is_telling or self._timer is not None or self._stopped:
+        if self._is_distributing or self._timer is not None or self._stopped:
             return
         wait = self.queue.wait(self._seconds())
         if wait is None:
@@ -95,14 +100,14 @@ class Distribution:
             return
         event, lost = self.queue.take(self._seconds())
         self._lose(lost)
-        self._is_telling = True
-        self._slices.run(self._tell(event))
+        self._is_distributing = True
+        self._slices.run(self._distribute(event))
 
     def _due(self) -> None:
         self._timer = None
         self._go_on()
 
-    def _tell(self, event: Event) -> Iterator[None]:
+    def _distribute(self, event: Event) -> Iterator[None]:
         try:
             for number, recipient in enumerate(self.listeners(event.action), 1):
                 recipient.post(QueuedEvent(event, self._new_id()))
@@ -110,14 +115,14 @@ class Distribution:
                     yield
         finally:
             if not self._stopped:
-                self._when_begun(self._told)
+                self._when_begun(self._distributed)
 
-    def _told(self) -> None:
-        self._is_telling = False
+    def _distributed(self) -> None:
+        self._is_distributing = False
         self._go_on()
 
     def stop(self) -> None:
-        """Tell nothing more."""
+        """Distribute nothing more."""
         self._stopped = True
         self._left_out(self.queue.clear())
         if self._timer is not None:

@@ -1,54 +1,48 @@
-"""What all subscriptions at one scanner share: how it is asked, and what its answers say.
+"""Sends Subscribe, Renew and Unsubscribe to one scanner, and holds what all subscriptions there share.
 
 WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4.
 """
 
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer, is_other_service, read_answer
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.config.sections import Events
-from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
-from wsdgateway.http.messages import first
+from wsdgateway.eventing.messages import write_renew, write_subscribe, write_unsubscribe
+from wsdgateway.net.events.outstanding import Outstanding
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.scanners.address import ServiceLocation, reachable
+from wsdgateway.net.scanners.soapclient import SendRequest
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
 from wsdgateway.soap.addressing import EndpointReference, is_placeless
-from wsdgateway.soap.envelope import Envelope, read
-from wsdgateway.soap.faults import fault_of
-from wsdgateway.soap.parsing import Malformed
-
-if TYPE_CHECKING:
-    from wsdgateway.net.events.devicesubscription import DeviceSubscription
+from wsdgateway.soap.seen import Seen
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # a URI's scheme. RFC 3986, section 3.1
 
 
-class Own(Protocol):
-    """Sends a request of the gateway's own to the device."""
+class NotifiedSubscription(Protocol):
+    """A subscription at the scanner, as whatever takes the scanner's notifications sees it."""
 
-    def __call__(self, url: str, operation: Operation, body: bytes) -> Awaitable[Reply]:
-        """The whole answer. Raises `DeviceError`."""
+    identifier: str  # of the client's subscription that it is held for; empty for the gateway's
+    seen: Seen
 
+    def notified(self) -> None:
+        """The scanner has notified us at the address of this subscription."""
 
-@attrs.frozen(eq=False)
-class Said:
-    """A device's answer: its grant, or the name of its refusal (the fault's, or a bare answer's status).
+    def ended(self) -> None:
+        """The scanner has sent SubscriptionEnd."""
 
-    Neither is there if it answered with a success that grants nothing that can be read.
-    """
-
-    granted: Granted | None
-    name: str
-    envelope: Envelope | None
+    def doubted(self) -> None:
+        """Something suggests that the scanner no longer holds it."""
 
 
 @attrs.frozen(eq=False)
@@ -56,22 +50,26 @@ class EventingClient:
     """What all subscriptions at one scanner share. `where` is its scan service; `expires` of `events` is asked for.
 
     `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
-    secret to the subscription that notifies there; `leave` ends what is held at an address of former times.
+    secret to the subscription that notifies there; `end_elsewhere` ends what is held at a former address of the
+    scanner. `random` gives 0 to 1, `secret` that many random bytes.
     """
+
+    log = Logger()
 
     reactor: Any
     scanner: str
     where: ServiceLocation
     events: Events
-    own: Own
+    send: SendRequest
     notify_base: Callable[[], Awaitable[str]]
     seconds: Callable[[], float]
     wall: Callable[[], float]
     random: Callable[[], float]
+    secret: Callable[[int], bytes]
     new_id: Callable[[], str]
     store: Keeping
-    addresses: dict[str, "DeviceSubscription"]
-    leave: Callable[[Held], None]
+    addresses: dict[str, NotifiedSubscription]
+    end_elsewhere: Callable[[Held], None]
 
     @property
     def expires(self) -> float:
@@ -83,9 +81,16 @@ class EventingClient:
         """Where the scan service is now."""
         return self.where.address
 
+    def make_outstanding(self) -> Outstanding:
+        """For requests of a subscription, which a stop waits for."""
+        return Outstanding(self.reactor, lambda failure: self.log.failure(
+            "{scanner}: subscription", failure, scanner=self.scanner))
+
+    # Requests.
+
     async def subscribe(self, notify_to: str, actions: tuple[str, ...], extension: str) -> Reply:
-        """Ask for these events, told at that address. `extension` is XML for the Subscribe. Raises `DeviceError`."""
-        return await self.own(self.address, SUBSCRIBE, write_subscribe(
+        """Ask for these events, sent to that address. `extension` is XML for the Subscribe. Raises `DeviceError`."""
+        return await self.send(self.address, SUBSCRIBE, write_subscribe(
             to=self.address, message_id=self.new_id(), notify_to=notify_to, actions=actions, expires=self.expires,
             extension=extension))
 
@@ -95,7 +100,7 @@ class EventingClient:
             manager=manager, message_id=self.new_id(), expires=self.expires))
 
     async def unsubscribe(self, manager: EndpointReference, address: str = "") -> Reply:
-        """Say goodbye, at the scanner as it was known when it had that `address`. Raises `DeviceError`."""
+        """End a subscription, at the scanner as it was known when it had that `address`. Raises `DeviceError`."""
         return await self._manage(UNSUBSCRIBE, manager, address or self.address, lambda manager: write_unsubscribe(
             manager=manager, message_id=self.new_id()))
 
@@ -104,60 +109,42 @@ class EventingClient:
         """Ask the subscription's manager; the scan service, if nothing at the manager's address speaks SOAP."""
         url, manager = managed_at(manager, scan)
         if url == scan:
-            return await self.own(url, operation, write(manager))
+            return await self.send(url, operation, write(manager))
         try:
-            reply = await self.own(url, operation, write(manager))
+            reply = await self.send(url, operation, write(manager))
         except DeviceError as error:
             if error.sent or urlsplit(url).netloc == urlsplit(scan).netloc:
                 raise
         else:
-            if not _is_astray(reply):
+            if not is_other_service(reply):
                 return reply
-        return await self.own(scan, operation, write(attrs.evolve(manager, address=scan)))
+        return await self.send(scan, operation, write(attrs.evolve(manager, address=scan)))
 
-    def hear(self, reply: Reply) -> Said:
-        """What an answer to one of these says."""
-        is_success = reply.status < 300
-        try:
-            envelope = read(reply.body, reply.charset)
-            fault = fault_of(envelope)
-            if fault is not None or not is_success:
-                return Said(None, fault or str(reply.status), envelope)
-            return Said(read_granted(envelope, self._device_time(reply)), "", envelope)
-        except Malformed:
-            return Said(None, "" if is_success else str(reply.status), None)
+    def read(self, reply: Reply) -> UpstreamAnswer:
+        """What the reply to one of these says."""
+        return read_answer(reply, self.wall())
 
-    def _device_time(self, reply: Reply) -> datetime:
-        """The device's clock where it tells it, else ours: a point in time in Expires is on the device's."""
-        date = first(list(reply.headers), b"date")
-        if date is not None:
-            try:
-                told = parsedate_to_datetime(date.decode("latin-1"))
-                return told if told.tzinfo else told.replace(tzinfo=UTC)
-            except (ValueError, OverflowError):
-                pass  # a clock that nobody can read
-        return datetime.fromtimestamp(self.wall(), UTC)
+    # The store.
+
+    def hold(self, held: Held) -> None:
+        """Have the store keep a subscription at the scanner, in the place of its former self."""
+        self._stored(self.store.hold(held))
+
+    def release(self, identifier: str, notify_to: str) -> None:
+        """Have the store forget the subscription that notified us there."""
+        self._stored(self.store.release(self.scanner, identifier, notify_to))
+
+    def _stored(self, storing: Deferred[None]) -> None:
+        storing.addErrback(lambda failure: self.log.failure(
+            "{scanner}: the store does not keep the subscription at the scanner", failure, scanner=self.scanner))
 
 
 def managed_at(manager: EndpointReference, scan: str) -> tuple[str, EndpointReference]:
-    """The URL for a subscription manager of the scanner whose scan service is at `scan`, and whom it is addressed to.
+    """The URL to ask for a subscription manager of the scanner whose scan service is at `scan`, and its reference.
 
-    Both are the scan service where the address cannot be asked: a placeholder of WS-Addressing's, none, or a part.
+    Both are the scan service's where the address cannot be asked: a placeholder of WS-Addressing's, none, or a part.
     """
     address = manager.address
     if is_placeless(address) or not _ABSOLUTE.match(address):
         return scan, attrs.evolve(manager, address=scan)
     return reachable(address, scan), manager
-
-
-def _is_astray(reply: Reply) -> bool:
-    """Whether an answer is no SOAP, and no sign of success or of being busy either: nobody reads SOAP there."""
-    if reply.status == 503 or (reply.status < 300 and not reply.body):
-        return False
-    try:
-        read(reply.body, reply.charset)
-    except Malformed:
-        return True
-    return False
-
-

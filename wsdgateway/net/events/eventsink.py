@@ -1,28 +1,34 @@
-"""Where one scanner notifies us: who may, what it says, and what follows.
+"""Takes the notifications of one scanner: answers them, and passes on what they say.
 
 WS-Eventing 2004/08, sections 3 and 3.5. Each subscription at the scanner has an unguessable address of its own.
 Media type, envelope and action are checked, then the sender, then 202 goes out; the rest follows. The job table learns
-every event at once, which takes some 60 microseconds; what listeners are told of a storm of events,
-`net.events.distribution` bounds. A notification of the scanner's that can't be read, or is refused, makes the gateway
-ask for the jobs that it may be about. Of a storm from an address that is not the scanner's, at most `MAX_STRANGE`
-messages a second are read.
+every event at once, which takes some 60 microseconds; what subscribers are sent of a storm of events,
+`net.events.distribution` bounds. A notification of the scanner's that cannot be read, or is refused, makes the gateway
+ask for the jobs that it may be about. Of a storm from an address that is not the scanner's, at most
+`MAX_UNKNOWN_SENDERS` messages a second are read. `bridge.events.intake` decides all of that.
 """
 
 from collections.abc import Callable
 from functools import partial
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from twisted.logger import Logger
 
 from wsdgateway.bridge.access.quotas import client_of
-from wsdgateway.bridge.events.intake import Notification, Unread, read_notification, unread_of
-from wsdgateway.bridge.frontends.wsscan import Rejected
+from wsdgateway.bridge.events.intake import (
+    Effect,
+    Notification,
+    Refusal,
+    Unread,
+    effect_of,
+    examine,
+    may_notify,
+    unknown_sender,
+    unread_of,
+)
 from wsdgateway.bridge.scanner import ScannerBridge
-from wsdgateway.eventing.messages import is_end
-from wsdgateway.http.messages import NOT_SOAP, charset_of, is_soap, media_type
+from wsdgateway.http.messages import NOT_SOAP
 from wsdgateway.metrics import Metrics
-from wsdgateway.net.events.devicesubscription import DeviceSubscription
+from wsdgateway.net.events.eventingclient import NotifiedSubscription
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
@@ -30,14 +36,11 @@ from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.scan.events import read_scanner_state
-from wsdgateway.scan.operations import SCAN_AVAILABLE, SCANNER_STATUS_SUMMARY
-from wsdgateway.soap.faults import Fault, invalid_args
+from wsdgateway.scan.operations import SCANNER_STATUS_SUMMARY
+from wsdgateway.soap.faults import Fault
 from wsdgateway.tokenbucket import TokenBucket
 
-MAX_STRANGE = 20.0
-
-# What some devices call a notification; it is taken if an event can be read in it.
-_OTHER_TYPES = (b"text/xml", b"application/xml", b"")
+MAX_UNKNOWN_SENDERS = 20.0
 
 
 class EventSink:
@@ -62,8 +65,8 @@ class EventSink:
         self._new_id = new_id
         self._after_learning = after_learning
         self._throttle = LogThrottle()
-        self._strange = TokenBucket(MAX_STRANGE)
-        self.addresses: dict[str, DeviceSubscription] = {}
+        self._unknown_senders = TokenBucket(MAX_UNKNOWN_SENDERS)
+        self.addresses: dict[str, NotifiedSubscription] = {}
         self.state: str | None = None
 
     def adjust(self, options: ScannerOptions) -> None:
@@ -71,128 +74,113 @@ class EventSink:
         self._options = options
 
     def place(self, secret: str) -> Callable[[Exchange], None] | None:
-        """What takes the notifications under this secret; None if it is nobody's."""
+        """What takes the notifications under this secret; None if no subscription has it."""
         subscription = self.addresses.get(secret)
         return partial(self._notify, subscription) if subscription is not None else None
 
-    def _notify(self, subscription: DeviceSubscription, turn: Exchange) -> None:
+    def may_notify(self, client: str) -> bool:
+        """Whether notifications are taken from that IP address."""
+        return may_notify(client, peers=self._device.peers, device=self._bridge.device,
+                          sources=self._options.section.event_sources)
+
+    def _notify(self, subscription: NotifiedSubscription, exchange: Exchange) -> None:
         started = self._accounting.now()
-        may_notify = self.may_notify(turn.client)
-        if not may_notify and not self._may_be_read():
-            turn.refuse(self._not_from(turn.client), None, self._new_id())
-            self._accounting.event(turn, "other", started, None, None)
+        is_scanner = self.may_notify(exchange.client)
+        if not is_scanner and not self._may_be_read():
+            exchange.refuse(self._unknown_sender(exchange.client), None, self._new_id())
+            self._accounting.event(exchange, "other", started, None, None)
             return
-        content_type = turn.request.content_type
-        notification = read_notification(turn.request.body, charset_of(content_type))
-        if not is_soap(content_type) and (
-                isinstance(notification, Rejected) or media_type(content_type) not in _OTHER_TYPES):
-            turn.answer(415, NOT_SOAP, b"text/plain; charset=utf-8")
-            self._accounting.event(turn, "other", started, None, None)
-            self._refused(subscription, turn, notification,
-                          f"its Content-Type is {(content_type or b'missing')[:100].decode('latin-1')}")
-            return
-        if isinstance(notification, Rejected):
-            turn.refuse(notification.fault, notification.relates_to, self._new_id())
-            self._accounting.event(turn, "other", started, notification.envelope, None)
-            self._refused(subscription, turn, notification, notification.fault.reason)
-            return
-        if not may_notify:
-            turn.refuse(self._not_from(turn.client), notification.message_id, self._new_id())
-        else:
-            turn.answer(202, b"", b"")
-        status = notification.status
-        self._accounting.event(turn, notification.event or "SubscriptionEnd", started, notification.envelope,
-                             None if status is None else status.job_id)
-        if turn.status == 202:
-            self._device.received()
-            subscription.heard()
-            if subscription.identifier:
-                self._take_for_panel(subscription, notification)
+        found = examine(exchange.request.body, exchange.request.content_type)
+        if isinstance(found, Refusal):
+            if found.fault is None:
+                exchange.answer(415, NOT_SOAP, b"text/plain; charset=utf-8")
             else:
-                self._take(subscription, notification)
+                exchange.refuse(found.fault, found.relates_to, self._new_id())
+            self._accounting.event(exchange, "other", started, None if found.fault is None else found.envelope, None)
+            if is_scanner:
+                self._refused(subscription, found, exchange.request.body)
+            return
+        if not is_scanner:
+            exchange.refuse(self._unknown_sender(exchange.client), found.message_id, self._new_id())
+        else:
+            exchange.answer(202, b"", b"")
+        status = found.status
+        self._accounting.event(exchange, found.event or "SubscriptionEnd", started, found.envelope,
+                               None if status is None else status.job_id)
+        if exchange.status == 202:
+            self._device.received()
+            subscription.notified()
+            if subscription.identifier:
+                self._take_for_panel(subscription, found)
+            else:
+                self._take(subscription, found)
 
     def _may_be_read(self) -> bool:
-        """Whether a message from somebody else than the scanner may be looked at; if so it is counted."""
+        """Whether a message of an unknown sender may be looked at; if so it is counted."""
         now = self._seconds()
-        if self._strange.wait(now) > 0.0:
+        if self._unknown_senders.wait(now) > 0.0:
             return False
-        self._strange.spend(now)
+        self._unknown_senders.spend(now)
         return True
 
-    def _not_from(self, client: str) -> Fault:
-        """The fault for a client that is not the scanner."""
+    def _unknown_sender(self, client: str) -> Fault:
         if self._throttle.allows(client_of(client), self._seconds()):
             self.log.warn("{scanner}: a notification from {client} is refused, for that is none of the scanner's "
                           "addresses; if it is the scanner, add it to event_sources (said once a minute)",
                           scanner=self._bridge.name, client=client.removeprefix("::ffff:"))
-        return invalid_args(
-            f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
+        return unknown_sender(client)
 
-    def _refused(self, subscription: DeviceSubscription, turn: Exchange, refused: Notification | Rejected,
-                 why: str) -> None:
-        """A message was refused. From the scanner it may be an event, and what that was about has to be asked for.
+    def _refused(self, subscription: NotifiedSubscription, refusal: Refusal, data: bytes) -> None:
+        """A message of the scanner's was refused: ask for the jobs that it may be about.
 
-        It may tell of the subscription's end, too: then the scanner is asked whether it still holds it.
+        It may be about the subscription's end, too: then the scanner is asked whether it still holds it.
         """
-        if self.may_notify(turn.client):
-            self._bridge.unread(unread_of(refused, turn.request.body), self._seconds())
-            self._say_unread(why)
-            if refused.envelope is not None and is_end(refused.envelope.body):
-                subscription.doubted()
+        self._bridge.unread(unread_of(refusal, data), self._seconds())
+        self._log_unread(refusal.reason)
+        if refusal.is_end:
+            subscription.doubted()
 
     def unread(self, secret: str, client: str) -> None:
         """A message to this address broke off, or was refused before it was whole."""
         if secret in self.addresses and self.may_notify(client):
             self._bridge.unread(Unread(), self._seconds())
-            self._say_unread("it did not come whole, or is too large")
+            self._log_unread("it did not come whole, or is too large")
 
-    def _say_unread(self, why: str) -> None:
+    def _log_unread(self, why: str) -> None:
         if self._throttle.allows("", self._seconds()):
             self.log.warn("{scanner}: a notification can't be read: {why}; the scanner is asked for its jobs instead "
                           "(said once a minute)", scanner=self._bridge.name, why=why)
 
-    def _take(self, subscription: DeviceSubscription, notification: Notification) -> None:
-        """What the gateway's own subscription brings: for the job table, and for everybody who wants it."""
+    def _take(self, subscription: NotifiedSubscription, notification: Notification) -> None:
+        """Act on a notification to the gateway's subscription: for the job table, and for all subscribers."""
         if not self._bridge.notified(notification, self._seconds()):
             return
         if notification.unread is not None and notification.status is None:
-            self._say_unread(f"the {notification.event} says nothing certain of a job's state")
+            self._log_unread(f"the {notification.event} says nothing certain of a job's state")
         self._metrics.event(self._bridge.name, notification.event or "other")
         self._after_learning()
         if notification.event == SCANNER_STATUS_SUMMARY:
             self.state = read_scanner_state(notification.envelope.body)
-        if notification.event is None:
+        effect = effect_of(notification.event, is_panel=False)
+        if effect is Effect.ENDED:
             subscription.ended()
-        elif notification.event != SCAN_AVAILABLE:
+        elif effect is Effect.PUBLISHED:
             self._subscribers.publish(notification.envelope, notification.status)
 
-    def _take_for_panel(self, subscription: DeviceSubscription, notification: Notification) -> None:
-        """What a client's subscription to the panel brings. Other events than its own are learnt, and told to nobody.
+    def _take_for_panel(self, subscription: NotifiedSubscription, notification: Notification) -> None:
+        """Act on a notification to the subscription for a client's names.
 
-        Those who listen are told of them when they come as above.
+        The job table learns other events than its own; subscribers get them by the gateway's subscription.
         """
         if not subscription.seen.is_new(notification.message_id):
             return
         self._bridge.overheard(notification, self._seconds())
-        if notification.event not in (None, SCAN_AVAILABLE):
+        effect = effect_of(notification.event, is_panel=True)
+        if effect is Effect.NONE:
             self._after_learning()
             return
         self._metrics.event(self._bridge.name, notification.event or "other")
-        if notification.event is None:
+        if effect is Effect.ENDED:
             subscription.ended()
         else:
             self._subscribers.publish_to(subscription.identifier, notification.envelope)
-
-    def may_notify(self, client: str) -> bool:
-        """Whether notifications are taken from that IP address."""
-        if client in self._device.peers or client == urlsplit(self._bridge.device or "").hostname:
-            return True
-        try:
-            address = ip_address(client.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        if mapped is not None and str(mapped) in self._device.peers:
-            return True
-        return any(candidate in network for network in self._options.section.event_sources
-                   for candidate in (address, mapped) if candidate is not None)

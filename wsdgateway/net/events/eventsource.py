@@ -1,13 +1,13 @@
-"""The event source that clients subscribe to: Subscribe, Renew, GetStatus and Unsubscribe.
+"""Answers Subscribe, Renew, GetStatus and Unsubscribe of clients: the event source that they subscribe to.
 
-WS-Eventing 2004/08, sections 3.1 to 3.4; WS-Scan, ScanAvailableEvent. What a client is told has been handed to the
-store first, and is written, or in memory while the store can't be used. A Subscribe never reaches the scanner, except
-for ScanAvailableEvent.
+WS-Eventing 2004/08, sections 3.1 to 3.4; WS-Scan, ScanAvailableEvent. `bridge.events.subscribing` decides. What a
+client is told has been handed to the store first, and is written, or in memory while the store can't be used. A
+Subscribe never reaches the scanner, except for ScanAvailableEvent.
 """
 
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from uuid import UUID
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -15,15 +15,23 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
-from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION, URN, Subscription, Subscriptions
+from wsdgateway.bridge.events.subscribing import (
+    UNKNOWN,
+    find_named,
+    granted_seconds,
+    makes_room,
+    read_wanted,
+    renewed,
+    succession,
+)
+from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.wsscan import EventingRequest
 from wsdgateway.bridge.rewriting import related
-from wsdgateway.eventing.faults import invalid_message, unable_to_process, unable_to_renew
+from wsdgateway.eventing.faults import unable_to_process, unable_to_renew
 from wsdgateway.eventing.source import (
     Lifetime,
     read_renew,
-    read_subscribe,
     write_lifetime_response,
     write_subscribe_response,
     write_unsubscribe_response,
@@ -36,25 +44,19 @@ from wsdgateway.net.events.subscriptionclock import SubscriptionClock
 from wsdgateway.net.keeping import Listed
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import DeviceError, fault_for
-from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, read_destinations, write_tokens
-from wsdgateway.scan.operations import EVENT_SPELLINGS, GET_STATUS, RENEW, SUBSCRIBE
+from wsdgateway.scan.destinations import write_tokens
+from wsdgateway.scan.operations import GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused, temporary_error
-from wsdgateway.soap.fragments import fits
 
-_UNKNOWN = invalid_message(
-    "There is no such subscription here, or it has ended; send Subscribe to the scan service anew.")
 _NOT_STORED = "The gateway can't write it down at the moment, and its log says why; try again in a minute."
-_FULL = unable_to_process("The scanner has as many subscribers as the gateway takes; end those that are not needed, or "
-                          "raise max_subscriptions in [events] of the gateway.")
 _FAILED = unable_to_process("The gateway made a mistake, and its log says which; tell its makers.")
 _GONE = unable_to_process("The client has closed its connection before it was answered.")
-_TOO_MANY_NAMES = invalid_message(f"A Subscribe may hold at most {MAX_DESTINATIONS} ScanDestinations; send fewer.")
 
 Decision = Answer | Pass | Refuse
 
 
 class _Declined(Exception):
-    """The scanner itself refused; its answer is the client's."""
+    """The scanner refused; its answer is passed on to the client."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -66,7 +68,7 @@ class EventSource:
     """Answers what clients ask of one scanner's events.
 
     `unavailable` says why the scanner has no events to give, or None; `wall` gives seconds since 1970, and `now` those
-    that subscriptions last by.
+    that subscriptions last by; `secret` gives that many random bytes.
     """
 
     scanner: str
@@ -79,6 +81,7 @@ class EventSource:
     wall: Callable[[], float]
     now: SubscriptionClock
     new_id: Callable[[], str]
+    secret: Callable[[int], bytes]
     unavailable: Callable[[], str | None]
     log = Logger()
 
@@ -86,16 +89,20 @@ class EventSource:
         """Go by other options from now on."""
         self.options = options
 
+    @property
+    def _longest(self) -> float:
+        return self.options.events.client_expires
+
     async def answer(self, request: EventingRequest, base: str, is_gone: Callable[[], bool]) -> tuple[Decision, str]:
-        """What the client gets, and where that came from. `base` is the URL under which it reached this gateway.
+        """The decision, and its source for the metrics. `base` is the URL under which the client reached this gateway.
 
         There always is an answer, since Windows' event client does not survive silence. A client that `is_gone` when
-        the scanner has put its names on the panel will never learn of that, so they are taken off again.
+        the scanner has put its names on the panel will never learn of that, so they are removed again.
         """
         try:
             if request.operation is SUBSCRIBE:
                 return await self._subscribe(request, base, is_gone)
-            subscription = self._named(request)
+            subscription = find_named(self.subscriptions, request.named, self.now())
             if request.operation is RENEW:
                 return await self._renew(request, subscription), LOCAL
             if request.operation is GET_STATUS:
@@ -111,16 +118,6 @@ class EventSource:
         except Exception:
             self.log.failure("{scanner}: {operation}", scanner=self.scanner, operation=request.operation.name)
             return Refuse(_FAILED), REFUSED
-
-    def _granted(self, lifetime: Lifetime) -> float:
-        longest = self.options.events.client_expires
-        return longest if lifetime.seconds is None else min(lifetime.seconds, longest)
-
-    def _named(self, request: EventingRequest) -> Subscription:
-        found = self.subscriptions.find((request.named or "").removeprefix(URN), self.now())
-        if found is None:
-            raise Refused(_UNKNOWN)
-        return found
 
     # Subscribe.
 
@@ -139,7 +136,7 @@ class EventSource:
                     lambda: self._register(wanted, is_gone), client_of(wanted.client))
         finally:
             self.subscriptions.unexpect(subscription.identifier)
-        granted = self._granted(lifetime)
+        granted = granted_seconds(lifetime, self._longest)
         self.log.info("{scanner}: {client} subscribes for {seconds:g} s, to be told at {address}", seconds=granted,
                       scanner=self.scanner, client=request.client, address=subscription.notify_to.reference.address)
         return Answer(write_subscribe_response(
@@ -149,40 +146,27 @@ class EventSource:
 
     async def _wanted(self, request: EventingRequest, base: str, now: float) -> tuple[Subscription, Lifetime]:
         """The subscription that is asked for. Raises `Refused`."""
-        wanted = read_subscribe(request.envelope, _time(now), EVENT_SPELLINGS)
-        assert request.envelope.body is not None
-        destinations = read_destinations(request.envelope.body)
-        if destinations is not None and (
-                len(destinations.listed) > MAX_DESTINATIONS or not fits(destinations.xml, MAX_XML)):
-            raise Refused(_TOO_MANY_NAMES)
-        on_panel = destinations is not None or wanted.filter.names(SCAN_AVAILABLE_ACTION)
-        reason = self.unavailable()
-        if reason is not None and not (on_panel and self.panel.side is not None):
-            raise Refused(unable_to_process(reason))
-        self.policy.refuse_impossible("NotifyTo", wanted.notify_to)
-        self.policy.refuse_impossible("EndTo", wanted.end_to)
+        wanted = read_wanted(request.envelope, _time(now), unavailable=self.unavailable(),
+                             has_panel=self.panel.client is not None)
         notify_to = await self.policy.check("NotifyTo", wanted.notify_to, request.client)
         end_to = None if wanted.end_to is None else await self.policy.check("EndTo", wanted.end_to, request.client)
-        identifier = str(uuid.uuid4())
+        identifier = str(UUID(bytes=self.secret(16), version=4))
         return Subscription(
             identifier, self.scanner, request.client, f"{base}/{self.scanner}/subscriptions/{identifier}",
-            notify_to, end_to, wanted.filter, self.now() + self._granted(wanted.lifetime), on_panel, destinations,
-        ), wanted.lifetime
+            notify_to, end_to, wanted.filter, self.now() + granted_seconds(wanted.lifetime, self._longest),
+            wanted.panel, wanted.destinations), wanted.lifetime
 
     async def _make_room(self, subscription: Subscription) -> None:
-        """Keep a place. A client that subscribes again and again, and never leaves, must not keep the others out."""
-        while self.subscriptions.full:
-            superseded = self.subscriptions.superseded()
-            if superseded is None:
-                raise Refused(_FULL)
+        """Keep a place, and end the subscriptions that make room for it. Raises `Refused`."""
+        while (superseded := makes_room(self.subscriptions)) is not None:
             self.log.warn("{scanner}: {client} has subscribed again and again for {address}; the first of these makes "
                           "room", scanner=self.scanner, client=superseded.client,
                           address=superseded.notify_to.reference.address)
-            await self._unheard(self.subscribers.leave(superseded))
+            await self._logged(self.subscribers.leave(superseded))
         self.subscriptions.expect(subscription.identifier)
 
-    async def _unheard(self, storing: Deferred[None]) -> None:
-        """Something that no client is told of."""
+    async def _logged(self, storing: Deferred[None]) -> None:
+        """A write whose failure no client is told of."""
         try:
             await storing
         except Exception:  # whatever a disk can do
@@ -222,13 +206,9 @@ class EventSource:
         self.subscribers.join(subscription)
 
     async def _take_over(self, former: Subscription, subscription: Subscription) -> Subscription:
-        """The same client asks for the same names again: its new subscription gets what the former one has.
-
-        Asking the scanner again would make another entry on its panel, and kill the tokens that the client has. What
-        the former one was for beside that stays with it; if there is nothing, it ends.
-        """
-        heir = attrs.evolve(subscription, tokens=former.tokens)
-        left = None if heir.filter == former.filter else attrs.evolve(former, panel=False, destinations=None, tokens=())
+        """The same client asks for the same names again: its new subscription takes the place of the former one."""
+        found = succession(former, subscription)
+        heir, left = found.heir, found.left
         if left is not None:
             await self._make_room(subscription)
             if self.subscriptions.repeated(subscription) is not former:
@@ -236,7 +216,7 @@ class EventSource:
         self.panel.hand_over(former.identifier, heir.identifier)
         self.subscribers.succeed(heir, former.identifier, left)
         try:
-            await self.store.succeed(heir, self.panel.held(heir.identifier), former.identifier, left)
+            await self.store.succeed(heir, self.panel.held_for(heir.identifier), former.identifier, left)
         except Exception:  # whatever a disk can do
             self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
             current = self.subscriptions.get(heir.identifier)
@@ -244,7 +224,7 @@ class EventSource:
                 self.panel.hand_over(heir.identifier, former.identifier)
                 self.subscribers.withdraw(heir.identifier, attrs.evolve(former, tokens=current.tokens), left)
             else:  # it has ended meanwhile, and the former one with it
-                await self._unheard(self.store.forget(former.identifier))
+                await self._logged(self.store.forget(former.identifier))
             raise Refused(unable_to_process(_NOT_STORED)) from None
         return heir
 
@@ -253,11 +233,10 @@ class EventSource:
     async def _renew(self, request: EventingRequest, subscription: Subscription) -> Answer:
         now = self.wall()
         lifetime = read_renew(request.envelope, _time(now))
-        granted = self._granted(lifetime)
-        renewed = attrs.evolve(subscription, expires_at=self.now() + granted)
-        self.subscribers.change(renewed)
+        prolonged = renewed(subscription, lifetime, ceiling=self._longest, now=self.now())
+        self.subscribers.change(prolonged)
         try:
-            await self.store.save(renewed)
+            await self.store.save(prolonged)
         except Exception:  # whatever a disk can do
             self.log.failure("{scanner}: the store does not keep a renewal", scanner=self.scanner)
             current = self.subscriptions.find(subscription.identifier, self.now())
@@ -265,8 +244,8 @@ class EventSource:
                 self.subscribers.change(attrs.evolve(current, expires_at=subscription.expires_at))
             raise Refused(unable_to_renew(_NOT_STORED)) from None
         if self.subscriptions.find(subscription.identifier, self.now()) is None:
-            raise Refused(_UNKNOWN)  # it ended while this was written; that is written after it
-        return self._lives(request, "Renew", granted, lifetime.absolute, now)
+            raise Refused(UNKNOWN)  # it ended while this was written; that is written after it
+        return self._lives(request, "Renew", granted_seconds(lifetime, self._longest), lifetime.absolute, now)
 
     def _status(self, request: EventingRequest, subscription: Subscription) -> Answer:
         return self._lives(request, "GetStatus", subscription.expires_at - self.now(), False, self.wall())

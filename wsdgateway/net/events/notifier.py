@@ -1,9 +1,8 @@
-"""Sends events to clients: a queue, a connection and a pause for each, so that nobody waits for anybody else.
+"""Sends events to clients: each has a queue, a connection and a pause, so that none waits for another.
 
-WS-Eventing 2004/08, section 3. What to do after a failure `bridge.events.deliveryqueue` decides.
+WS-Eventing 2004/08, section 3. `bridge.events.deliveryqueue` decides what to do after a failure.
 """
 
-import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -12,26 +11,23 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, GiveUp, QueuedEvent, Retry
+from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, GiveUp, QueuedEvent, Retry, is_refusal, is_success
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
 from wsdgateway.net.events.subscriptionend import SubscriptionEnds
 
-# Said by what stands before a sink that is not there at the moment, or too busy; anything else is about the event.
-_AWAY = frozenset((404, 408, 429, 502, 503, 504))
-
 
 class Counts(Protocol):
-    """What is counted of deliveries."""
+    """The counters of deliveries."""
 
     def delivered(self) -> None:
-        """One has arrived."""
+        """A delivery has arrived."""
 
     def retried(self) -> None:
-        """One has not, and is tried again."""
+        """A delivery has not arrived, and is tried again."""
 
     def dropped(self, count: int) -> None:
-        """So many never will."""
+        """So many events will not be delivered."""
 
 
 Send = Callable[[Sink, bytes], "Deferred[int]"]
@@ -40,14 +36,14 @@ Send = Callable[[Sink, bytes], "Deferred[int]"]
 class Notifier:
     """The deliveries of one scanner. `events`, the configuration's section, bounds each subscriber's queue.
 
-    `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that none has reached so long.
+    `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that could not be reached for
+    so long. `random` gives 0 to 1.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, counts: Counts,
-                 send: Send, on_give_up: Callable[[str], None],
-                 random: Callable[[], float] = random.random) -> None:
+                 send: Send, on_give_up: Callable[[str], None], random: Callable[[], float]) -> None:
         self.reactor = reactor
         self.scanner = scanner
         self.seconds = seconds
@@ -61,13 +57,13 @@ class Notifier:
         self._idle: list[Deferred[None]] = []
 
     def open(self, identifier: str, sink: Sink) -> None:
-        """From now on events can be sent to this subscriber."""
+        """Let events be sent to this subscriber from now on, at that sink."""
         deliveries = DeliveryQueue(limit=self.events.client_queue, give_up_after=self.events.client_retry,
                                    random=self._random)
         self._recipients[identifier] = Recipient(self, identifier, sink, deliveries)
 
     def hand_over(self, old: str, new: str) -> None:
-        """What waits for a subscriber is its next subscription's; both have the same sink."""
+        """Give what waits for a subscription to its successor, which has the same sink."""
         replaced = self._recipients.pop(new, None)
         if replaced is not None:
             self.counts.dropped(replaced.close())
@@ -77,7 +73,7 @@ class Notifier:
             self._recipients[new] = recipient
 
     def close(self, identifier: str) -> None:
-        """The subscription is over: what still waits is not sent. What is on its way arrives, or does not."""
+        """The subscription is over: drop what waits. What is being sent arrives, or does not."""
         recipient = self._recipients.pop(identifier, None)
         if recipient is not None:
             self.counts.dropped(recipient.close())
@@ -92,14 +88,12 @@ class Notifier:
         recipient = self._recipients.get(identifier)
         return (0, 0) if recipient is None else (len(recipient.deliveries), recipient.deliveries.failures)
 
-    # The end.
-
     @property
     def _is_idle(self) -> bool:
         return not self.endings.untried and all(recipient.is_settled for recipient in self._recipients.values())
 
     def settled(self) -> None:
-        """Somebody has nothing to be sent any more, or failed and must wait."""
+        """A recipient has nothing more to be sent, or pauses after a failure."""
         if self._idle and self._is_idle:
             idle, self._idle = self._idle, []
             for waiting in idle:
@@ -120,7 +114,15 @@ class Notifier:
 
 
 class Recipient:
-    """One subscriber: at most one delivery at a time, and a pause after a failure."""
+    """One subscriber: at most one delivery at a time, and a pause after a failure::
+
+                  post                    failed
+         idle ──────────► sending ───────────────────► pausing
+           ▲                │ ▲                          │
+           └── delivered ───┘ └──── the pause is over ───┘
+
+         any ──close──► closed; sending ──failed for too long──► closed, by `on_give_up`
+    """
 
     __slots__ = ("_closed", "_notifier", "_pause", "_sending", "_sink", "deliveries", "identifier")
 
@@ -135,11 +137,11 @@ class Recipient:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is on its way."""
+        """Whether it is idle or pausing: nothing is being sent."""
         return not len(self.deliveries) or self._pause is not None
 
     def post(self, queued: QueuedEvent) -> None:
-        """One more to send, after those before it."""
+        """Send an event, after those before it."""
         if self._closed:
             return
         if not self.deliveries.put(queued):
@@ -148,7 +150,7 @@ class Recipient:
             self._next()
 
     def close(self) -> int:
-        """Send nothing more; how many were waiting."""
+        """Send nothing more; returns how many events are dropped."""
         self._closed = True
         if self._pause is not None:
             self._pause.cancel()
@@ -175,12 +177,12 @@ class Recipient:
         self._sending = None
         if self._closed:
             return
-        if status < 300:
+        if is_success(status):
             self.deliveries.delivered()
             self._notifier.counts.delivered()
             self._next()
         else:
-            self._failed(f"it answered {status}", refused=status not in _AWAY)
+            self._failed(f"it answered {status}", refused=is_refusal(status))
 
     def _unreachable(self, failure: Failure) -> None:
         self._sending = None

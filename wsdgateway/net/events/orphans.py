@@ -1,6 +1,7 @@
-"""What earlier starts have left at a scanner: taken up again, or ended.
+"""Subscriptions that earlier starts have left at a scanner: taken up again, or ended.
 
-WS-Eventing 2004/08, section 3.4. It is ended one after the other, and not over the connections of today's scanner.
+WS-Eventing 2004/08, section 3.4. They are ended one after the other, and not over the connections of the scanner as it
+is known now.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -11,8 +12,8 @@ from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient
+from wsdgateway.net.events.unsubscribing import Unsubscribing
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.transport.serial import SerialQueue
@@ -20,40 +21,41 @@ from wsdgateway.scan.operations import Operation
 
 
 class Orphans:
-    """One scanner's. `ask` sends a request by a client that `make_client` makes; `side` is the scanner's at an address.
+    """The subscriptions left at one scanner. `request` sends a request by a client that `make_client` makes.
 
-    `see_off` is told of each subscription that is being ended.
+    `eventing_client` gives the scanner's at a location; `on_ending` is called for each subscription that is being
+    ended.
     """
 
     def __init__(self, reactor: Any, *, make_client: Callable[[], DeviceClient],
-                 ask: Callable[[DeviceClient, str, Operation, bytes], Awaitable[Reply]],
-                 side: Callable[[ServiceLocation], EventingClient],
-                 see_off: Callable[[DeviceSubscription], None]) -> None:
+                 request: Callable[[DeviceClient, str, Operation, bytes], Awaitable[Reply]],
+                 eventing_client: Callable[[ServiceLocation], EventingClient],
+                 on_ending: Callable[[Unsubscribing], None]) -> None:
         self._make_client = make_client
-        self._ask = ask
-        self._side = side
-        self._see_off = see_off
+        self._request = request
+        self._eventing_client = eventing_client
+        self._on_ending = on_ending
         self._serial = SerialQueue(reactor)
         self._held: dict[str, Held] = {}
         self.client: DeviceClient | None = None
 
     def restore(self, held: Iterable[Held]) -> None:
-        """What the store has."""
+        """Add what the store lists."""
         self._held.update((one.identifier, one) for one in held)
 
     def take(self, identifier: str) -> Held | None:
-        """What is held for a subscription; the gateway's own has an empty identifier."""
+        """Remove what is held for a client's subscription, or with an empty identifier for the gateway's."""
         return self._held.pop(identifier, None)
 
-    def leave_all(self) -> list[Deferred[None]]:
+    def end_all(self) -> list[Deferred[None]]:
         """End what the scanner still holds for clients that have gone, or for nobody any more.
 
         Each fires when that has been tried once.
         """
-        leaving, self._held = list(self._held.values()), {}
-        return [self._end(held) for held in leaving]
+        ending, self._held = list(self._held.values()), {}
+        return [self._end(held) for held in ending]
 
-    def leave(self, held: Held) -> None:
+    def end(self, held: Held) -> None:
         """End one of them."""
         self._end(held)
 
@@ -63,15 +65,15 @@ class Orphans:
         client = self.client
         tried: Deferred[None] = Deferred(lambda _: None)
 
-        async def own(url: str, operation: Operation, body: bytes) -> Reply:
+        async def send(url: str, operation: Operation, body: bytes) -> Reply:
             try:
-                return await self._serial.run(lambda: self._ask(client, url, operation, body))
+                return await self._serial.run(lambda: self._request(client, url, operation, body))
             finally:
                 if not tried.called:
                     tried.callback(None)
 
-        side = attrs.evolve(self._side(ServiceLocation(held.address)), own=own)
-        leaving = DeviceSubscription(side, identifier=held.identifier)
-        self._see_off(leaving)
-        leaving.leave(held)
+        eventing_client = attrs.evolve(self._eventing_client(ServiceLocation(held.address)), send=send)
+        unsubscribing = Unsubscribing(eventing_client, held.identifier)
+        self._on_ending(unsubscribing)
+        unsubscribing.end_held(held)
         return tried

@@ -1,13 +1,11 @@
-"""The names that clients have on the scanner's panel: for each, a subscription to ScanAvailableEvent at the scanner.
+"""Keeps clients' names on the scanner's panel: for each client, a subscription to ScanAvailableEvent at the scanner.
 
-WS-Scan, ScanDestinations and DestinationResponses. It is renewed as long as the client's own subscription lives and
-ended with it, so that the panel shows no dead names; after a loss it is made anew, and the client's tokens lead to the
-new ones.
+WS-Scan, ScanDestinations and DestinationResponses. It is renewed as long as the client's subscription lives and ended
+with it, so that the panel shows no dead names; after a loss it is made anew, and the client's tokens lead to the new
+ones.
 """
 
-import secrets
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import attrs
@@ -20,6 +18,7 @@ from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient
+from wsdgateway.net.events.unsubscribing import Unsubscribing
 from wsdgateway.net.keeping import Listed
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.net.transport.serial import SerialQueue
@@ -32,7 +31,7 @@ TOKEN_BYTES = 8
 
 @attrs.frozen(eq=False)
 class Registered:
-    """A name is on the panel: the subscription with its tokens, what is held for it, DestinationResponses as XML."""
+    """A successful registration: the subscription with its tokens, what is held for it, DestinationResponses as XML."""
 
     subscription: Subscription
     held: Held
@@ -40,79 +39,104 @@ class Registered:
 
 
 class ScanDestinations:
-    """The registrations at one scanner. `side` is set as soon as its address is known.
+    """The registrations at one scanner. `client` is set as soon as the scanner's address is known.
 
     `registrations` run one at a time, by turns of clients; that keeps two requests of one client from making two of
-    them.
+    them. A registration, by the identifier of the client's subscription::
+
+                register              granted
+        absent ──────────► beginning ─────────► held ───────► ending ──► absent
+          ▲                    │                 ▲    drop           the scanner has answered, or does so never
+          └────────────────────┘   restore       │
+                refused               absent ────┘
+
+    `hand_off` and `stop` empty all of them; nothing begins after that.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, bridge: ScannerBridge, store: Listed, on_lost: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, bridge: ScannerBridge, store: Listed, secret: Callable[[int], bytes],
+                 on_lost: Callable[[], None]) -> None:
         self._bridge = bridge
         self._on_lost = on_lost
         self._store = store
-        self._kept: dict[str, DeviceSubscription] = {}
+        self._secret = secret
+        self._held: dict[str, DeviceSubscription] = {}
         self._beginning: set[DeviceSubscription] = set()
         self._stopped = False
         self._subscribes, self._renewals = SerialQueue(reactor), SerialQueue(reactor)
-        self._leaving: list[DeviceSubscription] = []
+        self._ending: list[Unsubscribing] = []
         self._early: dict[str, Envelope] = {}
-        self.side: EventingClient | None = None
+        self.client: EventingClient | None = None
         self.registrations = SerialQueue(reactor)
 
     def __len__(self) -> int:
-        return sum(kept.listening for kept in self._kept.values())
+        return sum(held.listening for held in self._held.values())
+
+    @property
+    def held(self) -> list[DeviceSubscription]:
+        """The subscriptions at the scanner that are kept for clients, also those that have been lost for a moment."""
+        return list(self._held.values())
+
+    @property
+    def beginning(self) -> int:
+        """How many registrations wait for the scanner's answer."""
+        return len(self._beginning)
+
+    @property
+    def ending(self) -> list[Unsubscribing]:
+        """What is still to be ended at the scanner."""
+        return [one for one in self._ending if not one.is_done]
 
     def state(self, identifier: str) -> str | None:
         """The state of what is held for a client's subscription, a plain word; None if nothing ever is."""
-        kept = self._kept.get(identifier)
-        return kept.state if kept is not None else None
+        held = self._held.get(identifier)
+        return held.state if held is not None else None
 
     def check(self) -> EventingClient:
-        """The scanner's side, if names can be registered there at all. Raises `DeviceError`."""
+        """The client for the scanner, if names can be registered there at all. Raises `DeviceError`."""
         if self._stopped:
             raise Unavailable(self._bridge.name, "the gateway is stopping")
-        if self.side is None:
+        if self.client is None:
             raise Unavailable(self._bridge.name, "its address is not known yet")
-        return self.side
+        return self.client
 
     def _make(self, subscription: Subscription) -> DeviceSubscription:
         destinations = subscription.destinations
-        kept = DeviceSubscription(
-            attrs.evolve(self.check(), own=self._own), identifier=subscription.identifier,
+        made = DeviceSubscription(
+            attrs.evolve(self.check(), send=self._send), identifier=subscription.identifier,
             filters=((SCAN_AVAILABLE_ACTION,),),
             extension=destinations.xml if destinations is not None else "",
-            on_lost=self._on_lost, on_change=lambda listening: self._changed(kept, listening),
-            on_granted=lambda answer: self._granted(kept, answer))
-        return kept
+            on_lost=self._on_lost, on_change=lambda listening: self._changed(made, listening),
+            on_granted=lambda answer: self._granted(made, answer))
+        return made
 
-    async def _own(self, url: str, operation: Operation, body: bytes) -> Reply:
+    async def _send(self, url: str, operation: Operation, body: bytes) -> Reply:
         """One Subscribe at a time, and beside it one Renew or Unsubscribe.
 
-        A hundred names after a reboot must not stand before the clients' requests.
+        A hundred names after a reboot must not delay the clients' requests.
         """
-        assert self.side is not None
-        own = self.side.own
+        assert self.client is not None
+        send = self.client.send
 
-        async def ask() -> Reply:
+        async def request() -> Reply:
             if self._stopped and operation is SUBSCRIBE:
                 raise Unavailable(self._bridge.name, "the gateway is stopping")
-            return await own(url, operation, body)
+            return await send(url, operation, body)
 
-        return await (self._subscribes if operation is SUBSCRIBE else self._renewals).run(ask)
+        return await (self._subscribes if operation is SUBSCRIBE else self._renewals).run(request)
 
-    def _changed(self, kept: DeviceSubscription, listening: bool) -> None:
+    def _changed(self, held: DeviceSubscription, listening: bool) -> None:
         if listening:
-            self._bridge.off_panel.discard(kept.identifier)
-        elif kept.identifier in self._kept:
-            self._bridge.off_panel.add(kept.identifier)
+            self._bridge.off_panel.discard(held.identifier)
+        elif held.identifier in self._held:
+            self._bridge.off_panel.add(held.identifier)
 
-    def _granted(self, kept: DeviceSubscription, answer: Envelope) -> None:
-        """Subscribed anew: the tokens that the client has stand for the scanner's new ones from now on."""
-        subscription = self._bridge.subscriptions.get(kept.identifier)
+    def _granted(self, held: DeviceSubscription, answer: Envelope) -> None:
+        """Subscribed anew: from now on the client's tokens stand for the scanner's new ones."""
+        subscription = self._bridge.subscriptions.get(held.identifier)
         if subscription is None:
-            self._early[kept.identifier] = answer
+            self._early[held.identifier] = answer
             return
         changed = attrs.evolve(subscription, tokens=paired(subscription.tokens, read_tokens(answer.body)))
         self._bridge.subscriptions.put(changed)
@@ -120,32 +144,32 @@ class ScanDestinations:
             "{scanner}: the store does not keep new tokens", failure, scanner=self._bridge.name))
 
     def catch_up(self, identifier: str) -> None:
-        """A registration is written down; it may have been made anew while that was done."""
-        answer, kept = self._early.pop(identifier, None), self._kept.get(identifier)
-        if answer is not None and kept is not None:
-            self._granted(kept, answer)
+        """The store has a registration, which may have been made anew while it was written."""
+        answer, held = self._early.pop(identifier, None), self._held.get(identifier)
+        if answer is not None and held is not None:
+            self._granted(held, answer)
 
     async def register(self, subscription: Subscription) -> Registered | Reply:
-        """Put a client's names on the panel, or say how the scanner refused that. Raises `DeviceError`."""
-        kept = self._make(subscription)
-        self._beginning.add(kept)
+        """Put a client's names on the panel, or return how the scanner refused that. Raises `DeviceError`."""
+        made = self._make(subscription)
+        self._beginning.add(made)
         try:
-            granted, reply = await kept.begin()
+            granted, reply = await made.begin()
         finally:
-            self._beginning.discard(kept)
+            self._beginning.discard(made)
         if granted is None:
             return self._refusal(reply)
-        if not kept.listening:
+        if not made.listening:
             raise Unavailable(self._bridge.name, "the gateway is stopping")
         answer = read(reply.body, reply.charset).body
         tokens = self._bridge.subscriptions.tokens_for(
-            read_tokens(answer), iter(partial(secrets.token_hex, TOKEN_BYTES), ""))
-        self._kept[subscription.identifier] = kept
-        return Registered(attrs.evolve(subscription, tokens=tokens), kept.held,
+            read_tokens(answer), iter(lambda: self._secret(TOKEN_BYTES).hex(), ""))
+        self._held[subscription.identifier] = made
+        return Registered(attrs.evolve(subscription, tokens=tokens), made.held,
                           write_responses(answer, {token.current: token.given for token in tokens}))
 
     def _refusal(self, reply: Reply) -> Reply:
-        """What the scanner said instead of granting. A success that is none would be no answer to a Subscribe."""
+        """The reply that granted nothing. A success without a grant would be no answer to a Subscribe."""
         if reply.status < 400 and reply.fault is None:
             error = BadDevice(self._bridge.name, "it answered Subscribe with neither SubscribeResponse nor fault")
             error.sent = True
@@ -154,65 +178,69 @@ class ScanDestinations:
 
     def restore(self, subscription: Subscription, held: Held | None) -> None:
         """A subscription of an earlier start: renew what is held for it, or register it anew."""
-        kept = self._kept[subscription.identifier] = self._make(subscription)
+        made = self._held[subscription.identifier] = self._make(subscription)
         self._bridge.off_panel.add(subscription.identifier)
         if held is not None:
-            kept.resume(held)
+            made.resume(held)
         else:
-            kept.start()
+            made.start()
 
     def hand_over(self, old: str, new: str) -> None:
         """What is held for a client's subscription is held for its next one from now on."""
-        kept = self._kept[new] = self._kept.pop(old)
-        kept.hand_over(new)
+        held = self._held[new] = self._held.pop(old)
+        held.hand_over(new)
         self._bridge.off_panel.discard(old)
-        self._changed(kept, kept.listening)
+        self._changed(held, held.listening)
 
-    def held(self, identifier: str) -> Held | None:
+    def held_for(self, identifier: str) -> Held | None:
         """What the scanner holds for a client's subscription at the moment."""
-        kept = self._kept.get(identifier)
-        return kept.held if kept is not None and kept.holding else None
+        held = self._held.get(identifier)
+        return held.held if held is not None and held.holding else None
 
     def drop(self, identifier: str) -> Deferred[None] | None:
         """The client's subscription is over: take its names from the panel, when the scanner can be reached at last."""
-        kept = self._kept.pop(identifier, None)
+        held = self._held.pop(identifier, None)
         self._bridge.off_panel.discard(identifier)
         self._early.pop(identifier, None)
-        if kept is None:
+        if held is None:
             return None
-        self.see_off(kept)
-        return kept.stop()
+        self.add_ending(held.unsubscribing)
+        return held.stop()
 
-    def see_off(self, leaving: DeviceSubscription) -> None:
-        """It is over, and what can't be said of that at once will be said later, or by the next start."""
-        self._leaving = [*(one for one in self._leaving if not one.is_gone), leaving]
+    def add_ending(self, unsubscribing: Unsubscribing) -> None:
+        """Remember what may have to be ended later, when the scanner can be reached, or by the next start."""
+        self._ending = [*self.ending, unsubscribing]
 
     def doubt(self) -> None:
-        """The scanner may have forgotten us all."""
-        for kept in list(self._kept.values()):
-            kept.doubted()
+        """The scanner may have forgotten all of them."""
+        for held in self.held:
+            held.doubted()
 
     def probe(self, *, usual: bool) -> None:
-        """Ask the scanner for one of them, whether it still is there; `usual`: nothing has given reason to doubt it."""
-        held = next((kept for kept in self._kept.values() if kept.listening), None)
-        if held is not None:
-            held.checked() if usual else held.doubted()
+        """Ask the scanner whether it still holds one of them; `usual`: nothing has given reason to doubt it."""
+        found = next((held for held in self._held.values() if held.listening), None)
+        if found is not None:
+            found.checked() if usual else found.doubted()
 
     def recovered(self, *, was_away: bool) -> None:
         """The scanner takes connections again after it did not."""
-        for kept in [*self._kept.values(), *self._leaving]:
-            kept.recovered(was_away=was_away)
+        for held in self.held:
+            held.recovered(was_away=was_away)
+        for unsubscribing in self._ending:
+            unsubscribing.hurry()
 
     def hand_off(self) -> list[Held]:
-        """Somebody else goes on with these registrations; what the scanner holds of them."""
+        """Another object continues with these registrations; what the scanner holds of them."""
         self._stopped = True
-        kept, self._kept = self._kept, {}
-        return [held for held in (one.hand_off() for one in kept.values()) if held is not None]
+        subscriptions, self._held = self._held, {}
+        return [held for held in (one.hand_off() for one in subscriptions.values()) if held is not None]
 
     async def stop(self) -> None:
-        """Leave; the clients' subscriptions stay in the store."""
+        """End them at the scanner; the clients' subscriptions stay in the store."""
         self._stopped = True
-        kept, self._kept = self._kept, {}
-        for one in (*self._leaving, *kept.values()):
+        subscriptions, self._held = self._held, {}
+        for unsubscribing in self._ending:
+            unsubscribing.give_up()
+        for one in subscriptions.values():
             one.give_up()
-        await gatherResults([one.stop() for one in (*kept.values(), *self._beginning)])
+        await gatherResults([one.stop() for one in (*subscriptions.values(), *self._beginning)])

@@ -1,6 +1,6 @@
-"""Checks where clients want their notifications: looks names up, and knows the gateway's own addresses.
+"""Checks where clients want their notifications: looks names up, and finds out which addresses are this machine's.
 
-The rules are `bridge.events.sinks`'.
+`bridge.events.sinks` has the rules.
 """
 
 import socket
@@ -14,8 +14,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as LookupTimeout
 
 from wsdgateway.bridge.access.quotas import client_of
-from wsdgateway.bridge.events.sinks import BadSink, IPAddress, Network, Sink, admit, literal, parse_sink
-from wsdgateway.eventing.faults import destination_unreachable
+from wsdgateway.bridge.events.sinks import (
+    BadSink,
+    IPAddress,
+    Network,
+    Sink,
+    admit,
+    is_listener,
+    literal,
+    parse_sink,
+    sink_refused,
+)
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.faults import Refused, temporary_error
 
@@ -25,20 +34,12 @@ MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2
 
 @attrs.define(eq=False)
 class SinkPolicy:
-    """Who may be sent notifications. `listeners` gives interface and port of each of our own ones."""
+    """Which sinks may be sent notifications. `listeners` gives interface and port of each of the gateway's."""
 
     reactor: Any
     networks: tuple[Network, ...]
     listeners: Callable[[], list[tuple[str, int]]]
     lookups: Counter[str] = attrs.field(factory=Counter)
-
-    def refuse_impossible(self, name: str, reference: EndpointReference | None) -> None:
-        """Look whether that is an address at all, without looking anything up. Raises `Refused`."""
-        try:
-            if reference is not None:
-                parse_sink(reference.address)
-        except BadSink as bad:
-            raise _refused(name, bad) from None
 
     async def check(self, name: str, reference: EndpointReference, client: str) -> Sink:
         """The sink behind a NotifyTo or EndTo (`name`) of the subscriber at that IP address. Raises `Refused`."""
@@ -50,12 +51,12 @@ class SinkPolicy:
                 await self._look_up(address.host, client))
             return Sink(reference, admit(found, address, client=client, networks=self.networks, is_own=self._is_own))
         except BadSink as bad:
-            raise _refused(name, bad) from None
-        except OSError as error:  # no descriptor is left to find out whether it is an address of ours
+            raise sink_refused(name, bad) from None
+        except OSError as error:  # no descriptor is left to find out whether it is this machine's address
             raise Refused(temporary_error(f"{name} can't be checked now: {error.strerror}. Try again later.")) from None
 
     async def _look_up(self, host: str, client: str) -> list[str]:
-        """A name's addresses. The threads are daemons and few for each client: a name server may take its time."""
+        """A name's addresses. The threads are daemons and few for each client: a name server may be slow."""
         client = client_of(client)
         if self.lookups.total() >= MAX_LOOKUPS or self.lookups[client] >= MAX_CLIENT_LOOKUPS:
             raise BadSink(f"too many names are being looked up to look up {host}, too; send an IP address")
@@ -72,7 +73,7 @@ class SinkPolicy:
             raise BadSink(f"the name {host} can't be looked up; send an IP address") from None
 
     def _ask(self, host: str, client: str, looking: Deferred[list[str]]) -> None:
-        """In a thread of its own."""
+        """Look a name up, in a thread."""
         found: list[str] | Exception
         try:
             found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
@@ -102,17 +103,7 @@ class SinkPolicy:
         return True
 
     def _is_own(self, ip: IPAddress, port: int) -> bool:
-        return any(port == own and (literal(interface) == ip or (_is_any(interface) and _is_local(ip)))
-                   for interface, own in self.listeners())
-
-
-def _refused(name: str, bad: BadSink) -> Refused:
-    return Refused(destination_unreachable(f"{name} is refused: {bad}."))
-
-
-def _is_any(interface: str) -> bool:
-    address = literal(interface)
-    return not interface or (address is not None and address.is_unspecified)
+        return is_listener(ip, port, listeners=self.listeners(), is_local=_is_local)
 
 
 def _is_local(ip: IPAddress) -> bool:

@@ -1,22 +1,23 @@
-"""Ends subscriptions at a scanner that nobody needs any more, however long that takes.
+"""Ends subscriptions at a scanner that are not needed any more, however long that takes.
 
 WS-Eventing 2004/08, section 3.4. A subscription that is not ended leaves a dead name on the panel, and hangs some
 scanners. So Unsubscribe is sent again, after growing pauses, until the scanner answers or the subscription has expired.
 """
-
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.events.upstream import NO_MANAGER, TEMPORARY
+from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.events.eventingclient import EventingClient
+from wsdgateway.net.events.outstanding import Outstanding
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.soap.addressing import EndpointReference
 
 FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
+LEAVE_SECONDS = 10.0  # that a stop waits for the scanner; what hangs ends when the scanner's client is closed then
 
 
 @attrs.frozen
@@ -33,18 +34,25 @@ class Ending:
 
 
 class Unsubscribing:
-    """Sends Unsubscribe for one purpose. `run` runs what a stop waits for.
+    """Ends the subscriptions that were held for one purpose, the client's subscription with that `identifier`.
 
-    `ended` is called with the `notify_to` of each subscription that is over.
+    A stop waits for what is `outstanding`. The store forgets each subscription when the scanner has ended it::
+
+                 answered
+        sending ──────────────────────────────────► over
+         ▲   │                                       ▲
+         │   │ unreachable, busy                     │ expired, give_up (the store still lists it)
+         │   ▼                                       │
+        waiting ─────────────────────────────────────┘
+         pause is over, hurry
     """
 
     log = Logger()
 
-    def __init__(self, side: EventingClient, run: Callable[[Coroutine[Any, Any, None]], None],
-                 ended: Callable[[str], None]) -> None:
-        self._side = side
-        self._run = run
-        self._ended = ended
+    def __init__(self, client: EventingClient, identifier: str, outstanding: Outstanding | None = None) -> None:
+        self._client = client
+        self.identifier = identifier
+        self._outstanding = client.make_outstanding() if outstanding is None else outstanding
         self._pause = 0.0
         self._waiting: set[IDelayedCall] = set()
         self._given_up = False
@@ -54,39 +62,58 @@ class Unsubscribing:
         """Whether an Unsubscribe is to be sent again."""
         return any(timer.active() for timer in self._waiting)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is under way, nor to be sent again."""
+        return not self._outstanding and not self.waits
+
     def begin(self, ending: Ending) -> None:
         """End a subscription."""
-        self._run(self._end(ending))
+        self._outstanding.run(self._end(ending))
+
+    def end_held(self, held: Held) -> None:
+        """End what an earlier start has left, at the scanner as it was known then."""
+        client = self._client
+        left = held.expires_at - client.wall()
+        self.begin(Ending(held.manager, held.address, held.notify_to, client.seconds() + left))
+
+    def end_late_grant(self, granted: Granted, notify_to: str) -> None:
+        """End what was granted after a stop. The store lists it, so that the next start can end it if we can't."""
+        client = self._client
+        if granted.manager is not None:
+            client.hold(Held(client.scanner, self.identifier, client.address, notify_to, granted.manager,
+                             client.wall() + (granted.expires or client.expires)))
+            self.begin(Ending(granted.manager, client.address, notify_to))
 
     async def _end(self, ending: Ending) -> None:
-        side = self._side
+        client = self._client
         if ending.manager == NO_MANAGER:
-            self._ended(ending.notify_to)
+            client.release(self.identifier, ending.notify_to)
             return
         try:
-            refusal = side.hear(await side.unsubscribe(ending.manager, ending.address)).name
+            refusal = client.read(await client.unsubscribe(ending.manager, ending.address)).refusal
         except Exception as error:  # whatever happens, it is to be tried again
             if not isinstance(error, DeviceError):
-                self.log.failure("{scanner}: Unsubscribe", scanner=side.scanner)
+                self.log.failure("{scanner}: Unsubscribe", scanner=client.scanner)
             refusal = str(error)
         else:
             if refusal not in TEMPORARY:
-                self._ended(ending.notify_to)
+                client.release(self.identifier, ending.notify_to)
                 return
-        self.log.warn("{scanner}: Unsubscribe failed: {error}", scanner=side.scanner, error=refusal)
-        if not self._given_up and side.seconds() < ending.expires_at:
+        self.log.warn("{scanner}: Unsubscribe failed: {error}", scanner=client.scanner, error=refusal)
+        if not self._given_up and client.seconds() < ending.expires_at:
             self._pause = min(self._pause * 2, LONGEST_RETRY) if self._pause else FIRST_RETRY
             self._waiting = {timer for timer in self._waiting if timer.active()}
-            self._waiting.add(side.reactor.callLater(self._pause, self.begin, ending))
+            self._waiting.add(client.reactor.callLater(self._pause, self.begin, ending))
 
     def hurry(self) -> None:
-        """The scanner can be reached again: what waits is sent now."""
+        """The scanner can be reached again: send now what waits."""
         for timer in self._waiting:
             if timer.active():
                 timer.reset(0)
 
     def give_up(self) -> None:
-        """Send nothing again: the next start has from the store what has not been ended."""
+        """Send nothing again: the store tells the next start what has not been ended."""
         self._given_up = True
         for timer in self._waiting:
             if timer.active():

@@ -20,7 +20,7 @@ from wsdgateway.metadata.standin import find_metadata
 from wsdgateway.net.presence.metadata import read_metadata, scan_address
 from wsdgateway.net.scanners.address import usable
 from wsdgateway.net.scanners.client import DeviceClient
-from wsdgateway.net.scanners.soapclient import Send
+from wsdgateway.net.scanners.soapclient import SendRequest
 from wsdgateway.net.transport.errors import DeviceError, Unavailable
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.soap.envelope import Envelope
@@ -39,7 +39,7 @@ class Locator:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, client: DeviceClient, send: Send, send_beside: Send,
+    def __init__(self, reactor: Any, *, scanner: str, client: DeviceClient, send: SendRequest, send_beside: SendRequest,
                  new_id: Callable[[], str], endpoint: str | None, found: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._scanner = scanner

@@ -12,7 +12,7 @@ from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net.presence.description import Description
 from wsdgateway.net.scanners.address import reachable
-from wsdgateway.net.scanners.soapclient import Send
+from wsdgateway.net.scanners.soapclient import SendRequest
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.scan.operations import GET_METADATA, GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_description, write_description_request
@@ -23,7 +23,7 @@ from wsdgateway.soap.parsing import Malformed
 MAX_METADATA = 131072  # four times what Windows takes
 
 
-async def read_metadata(send: Send, url: str, new_id: Callable[[], str], endpoint: str | None = None,
+async def read_metadata(send: SendRequest, url: str, new_id: Callable[[], str], endpoint: str | None = None,
                         to: str | None = None) -> Envelope:
     """The answer of the device at that URL to WS-Transfer Get.
 
@@ -75,7 +75,7 @@ def _host_of(url: str) -> str | None:
         return None
 
 
-async def describe_scanner(send: Send, url: str, new_id: Callable[[], str]) -> Description:
+async def describe_scanner(send: SendRequest, url: str, new_id: Callable[[], str]) -> Description:
     """What the scan service at that URL says of its scanner. Raises `DeviceError`."""
     reply = await send(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
     try:

@@ -15,7 +15,7 @@ from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
 
 
-class Send(Protocol):
+class SendRequest(Protocol):
     """Sends one of the gateway's own requests to a scanner."""
 
     def __call__(self, url: str, operation: Operation, body: bytes) -> Awaitable[Reply]:

@@ -1,6 +1,6 @@
-"""What can go wrong between the gateway and a device, and the fault that a client gets for it.
+"""Errors of exchanges with scanners and with event sinks, and the fault that a client gets for the former.
 
-An error's class says whose fault it was; `fault_for` is the one place that turns it into a fault.
+The class of an error says which side failed; `fault_for` is the one place that turns it into a fault.
 """
 
 from wsdgateway.soap.faults import Fault, internal_error, temporary_error
@@ -9,7 +9,7 @@ BUSY = "The scanner is busy with other requests"
 
 
 class DeviceError(Exception):
-    """No usable answer came from the device at `peer`; `what` says why. `sent`: the request had reached it."""
+    """No usable answer came from the scanner at `peer`; `what` says why. `sent`: the request had reached it."""
 
     def __init__(self, peer: str, what: str) -> None:
         super().__init__(f"{peer}: {what}")
@@ -19,19 +19,19 @@ class DeviceError(Exception):
 
 
 class Unavailable(DeviceError):
-    """The device can't be asked now: refused, timed out, circuit open."""
+    """The scanner cannot be asked now: connection refused, timed out, circuit breaker open."""
 
 
 class Busy(Unavailable):
-    """Other requests are before this one, too many or for too long; that says nothing about the device."""
+    """Too many other requests are queued, or they took too long; this says nothing about the scanner."""
 
 
 class BadDevice(DeviceError):
-    """What came is not a whole HTTP answer."""
+    """The scanner's reply is not a complete, valid HTTP response."""
 
 
 def fault_for(error: DeviceError) -> Fault:
-    """The fault of the contract for an error."""
+    """The SOAP fault that a client gets for an error."""
     if isinstance(error, BadDevice):
         return internal_error(
             f"The scanner's answer can't be used: {error.what}. Restart the scanner if it happens again.")
@@ -41,4 +41,4 @@ def fault_for(error: DeviceError) -> Fault:
 
 
 class DeliveryError(Exception):
-    """A notification did not arrive; the text says why."""
+    """A notification could not be delivered; the text says why."""

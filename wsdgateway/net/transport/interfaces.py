@@ -1,4 +1,4 @@
-"""The host's network interfaces and their addresses, looked at again and again, for they come, go and change."""
+"""Polls the host's network interfaces, whose addresses come, go and change while the gateway runs."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
@@ -16,16 +16,16 @@ Address = IPv4Interface | IPv6Interface
 
 @attrs.frozen
 class Interface:
-    """An interface: its index changes when it is made anew. Link-local addresses are without scope."""
+    """A network interface; its index changes when it is created anew. Link-local addresses have no scope."""
 
     name: str
     index: int
     addresses: tuple[Address, ...]
 
     def holds(self, host: str) -> bool:
-        """Whether a host is on the link: in one of its networks. Whoever asks from elsewhere gives a wrong name.
+        """True if a host is on this link, in one of its networks; any other source address is forged.
 
-        On loopback any address of this host may be the sender's; an address without a network says nothing of others.
+        On loopback the sender may have any address of this host; an address without a network tells nothing of others.
         """
         address = ip_address(host.partition("%")[0])
         return address.is_link_local or any(
@@ -33,12 +33,12 @@ class Interface:
             or (own.network.num_addresses == 1 and own.version == address.version) for own in self.addresses)
 
     def speaks(self, version: int) -> bool:
-        """Whether it can take part in multicast by that version of IP: by IPv6 from a link-local address."""
+        """True if it can take part in multicast by that version of IP; IPv6 needs a link-local address."""
         return any(address.version == version and (version == 4 or address.is_link_local) for address in self.addresses)
 
 
 def read_interfaces() -> dict[str, Interface]:
-    """Every interface that has an address, by its name. Raises `OSError`."""
+    """Reads every interface that has an address, by its name. Raises `OSError`."""
     found: dict[str, Interface] = {}
     for adapter in ifaddr.get_adapters():
         name = str(adapter.name).partition(":")[0]  # eth0:1 is an address of eth0
@@ -51,9 +51,9 @@ def read_interfaces() -> dict[str, Interface]:
 
 
 class InterfaceWatch:
-    """Calls `look` with those of these names that are there, at `start` and every `POLL_SECONDS` from then on.
+    """Polls the named interfaces: calls `look` with those that exist, at `start` and every `POLL_SECONDS`.
 
-    `all` are the names of every interface.
+    `all` holds the names of every interface of the host.
     """
 
     log = Logger()
@@ -68,12 +68,12 @@ class InterfaceWatch:
         self._looking.clock = reactor
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start polling."""
         looking = self._looking.start(POLL_SECONDS)
         looking.addErrback(lambda failure: self.log.failure("while looking at the interfaces", failure))
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop polling."""
         if self._looking.running:
             self._looking.stop()
 
@@ -82,5 +82,5 @@ class InterfaceWatch:
             everything = self._read()
             self.all = tuple(everything)
             self._look_at({name: everything[name] for name in self._names if name in everything})
-        except Exception:  # the next look may succeed, and nobody else would look
+        except Exception:  # the next poll may succeed
             self.log.failure("while looking at the interfaces")

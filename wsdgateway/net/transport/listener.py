@@ -1,7 +1,7 @@
-"""A port that is open as long as the service runs, with TLS or without; one that can't be opened is tried again.
+"""Listens on a port while the service runs, with or without TLS; tries again if the port cannot be opened.
 
-An interface may get its address after we have started, so a failure is said and not final. A port that an ordinary user
-may not open is opened before root becomes one (`twistd --uid`); who connects waits there until the service runs.
+An interface may get its address after the gateway has started, so a failure is logged and not final. A privileged port
+is opened before twistd drops root (`--uid`); connections wait in its backlog until the service runs.
 """
 
 import errno
@@ -27,12 +27,12 @@ NOT_ALLOWED = ("for a port below 1024 an ordinary user needs CAP_NET_BIND_SERVIC
 
 
 def is_privileged(endpoint: str) -> bool:
-    """Whether an ordinary user may not listen at a Twisted server endpoint, as far as the string tells."""
+    """True if only root may listen at a Twisted server endpoint, as far as the string tells."""
     found = _PORT.search(endpoint)
     return found is not None and 0 < int(found[1]) < FIRST_ORDINARY
 
 
-def _hold(port: Any) -> Any:
+def _stop_reading(port: Any) -> Any:
     port.stopReading()
     return port
 
@@ -40,7 +40,7 @@ def _hold(port: Any) -> Any:
 class Listener(Service):
     """Listens at a Twisted server endpoint, with TLS if it has an `identity`.
 
-    `on_try` is called after each try, also one that failed.
+    `on_try` is called after each attempt, also a failed one.
     """
 
     logger = Logger()
@@ -52,7 +52,7 @@ class Listener(Service):
         self.identity = identity
         self._factory = factory if identity is None else TLSMemoryBIOFactory(identity, False, factory)
         self._on_try = on_try
-        self._early: Deferred[Any] | None = None
+        self._privileged: Deferred[Any] | None = None
         self._attempt: Deferred[IListeningPort] | None = None
         self._retry: IDelayedCall | None = None
         self.port: IListeningPort | None = None
@@ -62,7 +62,7 @@ class Listener(Service):
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Interface and port, while it is open on IP."""
+        """The interface and port while it listens on IP, else None."""
         if self.port is None:
             return None
         host: Any = self.port.getHost()
@@ -70,26 +70,26 @@ class Listener(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        if is_privileged(self.endpoint) and self._early is None:
-            self._early = self._listen()
-            # What fails is tried again, and said, when the service starts.
-            self._early.addCallbacks(_hold, lambda _: None)
+        if is_privileged(self.endpoint) and self._privileged is None:
+            self._privileged = self._listen()
+            # A failure is tried again, and logged, when the service starts.
+            self._privileged.addCallbacks(_stop_reading, lambda _: None)
 
     def startService(self) -> None:
         super().startService()
         self._open()
 
     def _listen(self) -> Deferred[IListeningPort]:
-        # Some endpoints read files, a key's for one, as soon as they are made.
+        # Some endpoints read files, such as a key, when they are constructed.
         return maybeDeferred(lambda: serverFromString(self._reactor, self.endpoint).listen(self._factory))
 
     def _open(self) -> None:
         self._retry = None
-        early, self._early = self._early, None
-        self._attempt = self._listen() if early is None else early.addCallback(self._heard)
+        early, self._privileged = self._privileged, None
+        self._attempt = self._listen() if early is None else early.addCallback(self._start_reading)
         self._attempt.addCallbacks(self._opened, self._failed)
 
-    def _heard(self, port: Any) -> Any:
+    def _start_reading(self, port: Any) -> Any:
         if port is None:
             return self._listen()
         port.startReading()
@@ -119,7 +119,7 @@ class Listener(Service):
         self._on_try()
 
     async def _close(self) -> None:
-        early, self._early = self._early, None
+        early, self._privileged = self._privileged, None
         if early is not None:
             early.addCallback(lambda port: None if port is None else port.stopListening())
             await early

@@ -1,6 +1,6 @@
-"""Where a device reaches us: the local address of the route to it, and the listener that is open there.
+"""Finds the gateway's address as a peer reaches it: the local address of the route to it, and the port open there.
 
-The contract's `[events] address`, for when it is not configured.
+It is what scanners are told for notifications where `[events] address` is not configured.
 """
 
 import socket
@@ -20,7 +20,7 @@ ANY = ("", "0.0.0.0", "::")
 
 
 def _local_address(host: str, port: int) -> str:
-    """The source address of packets to that host; nothing is sent. Raises `OSError`."""
+    """The source address of packets to a host; nothing is sent. Raises `OSError`."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.connect(address)
@@ -43,27 +43,27 @@ async def local_address(reactor: Any, host: str, port: int) -> str:
 
 @implementer(IResolutionReceiver)
 class _Receiver:
-    """Gathers the addresses of one name; `complete` fires with them."""
+    """Collects the addresses of one name; `complete` fires with them."""
 
     def __init__(self) -> None:
         self._found: dict[str, None] = {}
         self.complete: Deferred[list[str]] = Deferred()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """It is being looked up."""
+        """The lookup has begun; there is nothing to do."""
 
     def addressResolved(self, address: Any) -> None:
-        """One more."""
+        """Add an address."""
         self._found[address.host] = None
 
     def resolutionComplete(self) -> None:
-        """That were all."""
+        """Fire `complete` with the addresses so far."""
         if not self.complete.called:
             self.complete.callback(list(self._found))
 
 
 async def addresses_of(reactor: Any, host: str) -> list[str]:
-    """The IP addresses that a name has now, best first; none if it has none, or they can't be had."""
+    """Looks up the IP addresses of a name, best first; none if it has none or the lookup fails."""
     receiver = _Receiver()
     reactor.nameResolver.resolveHostName(receiver, host)
     return await receiver.complete
@@ -71,7 +71,7 @@ async def addresses_of(reactor: Any, host: str) -> list[str]:
 
 @attrs.frozen
 class OpenPort:
-    """A port of ours, on an interface. `secure`: with TLS; `guarded`: only for clients with a certificate."""
+    """An open port of the gateway. `secure`: with TLS; `guarded`: only for clients with a certificate."""
 
     interface: str
     port: int
@@ -79,58 +79,58 @@ class OpenPort:
     guarded: bool = False
 
 
-def base_url(local: str, doors: list[OpenPort]) -> str | None:
-    """`http://LOCAL:PORT` for the best of the open doors for a device; None if none is.
+def base_url(local: str, ports: list[OpenPort]) -> str | None:
+    """The base URL, `http://LOCAL:PORT`, of the open port that suits a scanner best; None if there is none.
 
-    One on that address, or on all, goes before any other; of those one without TLS, for few devices believe anybody's
-    certificate; and of those one on that very address. Those on loopback count only for loopback, guarded ones for
-    nobody: devices have no certificates.
+    A port on that address, or on all addresses, is preferred; among those one without TLS, since few scanners can
+    verify a certificate; among those one on exactly that address. Ports on loopback serve loopback only; guarded ones
+    are left out, since scanners have no certificate of their own.
     """
-    doors = [door for door in doors if not door.guarded]
+    ports = [port for port in ports if not port.guarded]
     if not ip_address(local.partition("%")[0]).is_loopback:
-        doors = [door for door in doors if door.interface in ANY or not ip_address(
-            door.interface.partition("%")[0]).is_loopback]
+        ports = [port for port in ports if port.interface in ANY or not ip_address(
+            port.interface.partition("%")[0]).is_loopback]
 
-    def distance(door: OpenPort) -> int:
-        return 0 if door.interface == local else 1 if door.interface in ANY else 2
+    def distance(port: OpenPort) -> int:
+        return 0 if port.interface == local else 1 if port.interface in ANY else 2
 
-    if not doors:
+    if not ports:
         return None
-    best = min(doors, key=lambda door: (distance(door) == 2, door.secure, distance(door)))
+    best = min(ports, key=lambda port: (distance(port) == 2, port.secure, distance(port)))
     return url_of(best.interface if distance(best) == 2 else local, best.port, secure=best.secure)
 
 
 def zoned(host: str, zone: str) -> str:
-    """A host as the system's calls want it: a link-local address with the interface that it is reached over.
+    """A host as system calls need it: a link-local address with its zone, the interface that it is reached over.
 
-    RFC 4007; in messages it stands without.
+    RFC 4007, section 11; messages carry the address without it.
     """
     return f"{host}%{zone}" if zone and "%" not in host and host.lower().startswith("fe80:") else host
 
 
-def local_base(addresses: tuple[Address, ...], client: str, doors: list[OpenPort]) -> OpenPort | None:
-    """Where a client reaches us on a link where we have these addresses; None if nothing listens there.
+def local_base(addresses: tuple[Address, ...], client: str, ports: list[OpenPort]) -> OpenPort | None:
+    """The port at which a client reaches the gateway on a link with these local addresses; None if none is open there.
 
-    It is of the same version of IP; one in the client's own network comes first, and of others a global one. Where
-    there is a door with TLS, clients are told of no other; of a guarded one only where there is nothing else, for most
-    can't open it, and who has a certificate can be given the address.
+    Its address has the client's version of IP; one in the client's own network comes first, then a global one. A port
+    with TLS is preferred to one without. A guarded port is told only where there is no other, since most clients have
+    no certificate.
     """
     asker = ip_address(client.partition("%")[0])
     alike = [address for address in addresses if address.version == asker.version]
     for address in sorted(alike, key=lambda address: (asker not in address.network, address.is_link_local)):
         host = str(address.ip)
-        for door in sorted(doors, key=lambda door: (door.guarded, not door.secure)):
-            if door.interface in (host, "::") or (door.interface in ANY and address.version == 4):
-                return attrs.evolve(door, interface=host)
+        for port in sorted(ports, key=lambda port: (port.guarded, not port.secure)):
+            if port.interface in (host, "::") or (port.interface in ANY and address.version == 4):
+                return attrs.evolve(port, interface=host)
     return None
 
 
 def url_of(host: str, port: int, *, secure: bool = False) -> str:
-    """The URL of an address of ours, without a path; an IPv4 address in IPv6's clothes as itself, without a scope."""
+    """The URL of a local address, without a path or zone; an IPv4-mapped IPv6 address is written as IPv4."""
     return f"http{'s' if secure else ''}://{authority(host.partition('%')[0], port)}"
 
 
 def authority(host: str, port: int) -> str:
-    """An address with its port; an IPv4 address in IPv6's clothes as itself."""
+    """`HOST:PORT`, with brackets for IPv6; an IPv4-mapped IPv6 address is written as IPv4."""
     host = host.removeprefix("::ffff:")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,25 +1,28 @@
-"""What would be said too often is said once a minute: whoever is refused mostly asks again at once, and for ever."""
+"""Rate-limits log messages: a refused client mostly asks again at once, and goes on for ever."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
 
 QUIET_SECONDS = 60.0
-MAX_SAID = 1000
+MAX_KEYS = 1000
 
 
 class LogThrottle:
-    """Remembers what has been said lately. `now` is in seconds of a clock that only goes forward."""
+    """Lets each key through at most once in `QUIET_SECONDS`; `now` is in seconds of a monotonic clock.
+
+    Beyond `MAX_KEYS` keys the one logged longest ago is forgotten.
+    """
 
     def __init__(self) -> None:
-        self._said: OrderedDict[Hashable, float] = OrderedDict()
+        self._logged: OrderedDict[Hashable, float] = OrderedDict()
 
-    def allows(self, what: Hashable, now: float) -> bool:
-        """Whether it may be said now; if so, it counts as said."""
-        said = self._said.get(what)
-        if said is not None and now - said < QUIET_SECONDS:
+    def allows(self, key: Hashable, now: float) -> bool:
+        """True if a message with this key may be logged now; it then counts as logged."""
+        logged = self._logged.get(key)
+        if logged is not None and now - logged < QUIET_SECONDS:
             return False
-        self._said[what] = now
-        self._said.move_to_end(what)
-        if len(self._said) > MAX_SAID:
-            self._said.popitem(last=False)
+        self._logged[key] = now
+        self._logged.move_to_end(key)
+        if len(self._logged) > MAX_KEYS:
+            self._logged.popitem(last=False)
         return True

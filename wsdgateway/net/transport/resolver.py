@@ -1,7 +1,7 @@
-"""Looks names up in threads of its own: a name server that does not answer keeps nobody else waiting.
+"""Resolves host names in threads of its own, so that a name server that does not answer delays nothing else.
 
-Such a one holds a thread for half a minute. In the reactor's pool, which has ten and is the exchange log's too, two or
-three names would be enough to stop everything that needs a thread, and the end of the process would wait for them.
+Such a server blocks a thread for half a minute. The reactor's pool has ten threads, which the exchange log uses, too:
+a few names would block everything that needs a thread, and the process could not end.
 """
 
 import socket
@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolu
 from zope.interface import implementer
 
 LOOKUP_SECONDS = 5.0
-MAX_LOOKUPS = 64  # threads; each does one name, for however many ask
+MAX_LOOKUPS = 64  # threads, one for each name, however many requests wait for it
 
 _KINDS: dict[int, Any] = {socket.AF_INET: IPv4Address, socket.AF_INET6: IPv6Address}
 
@@ -26,14 +26,14 @@ class _Resolution:
         self.name = name
 
     def cancel(self) -> None:
-        """Twisted's own resolver can't be stopped either; what waits is bounded."""
+        """Do nothing, as Twisted's own resolver: the number of lookups is bounded."""
 
 
 @implementer(IHostnameResolver)
 class Resolver:
-    """The reactor's resolver of names. What has not been found within `LOOKUP_SECONDS` has no addresses.
+    """The reactor's name resolver. A name that is not resolved within `LOOKUP_SECONDS` has no addresses.
 
-    A name that is still being looked up is not asked for twice.
+    Requests for a name whose lookup is in progress share it.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -42,13 +42,13 @@ class Resolver:
         self._asked: dict[str, list[Deferred[list[Any]]]] = {}
 
     def start(self) -> None:
-        """From now on this is how the reactor looks names up."""
+        """Install it as the reactor's resolver."""
         self._former = self._reactor.installNameResolver(self)
 
     def resolveHostName(self, resolutionReceiver: IResolutionReceiver, hostName: str, portNumber: int = 0,
                         addressTypes: Sequence[type[IAddress]] | None = None,
                         transportSemantics: str = "TCP") -> IHostResolution:
-        """Tell the receiver the name's addresses, and that these were all. `IHostnameResolver`."""
+        """Give the receiver the addresses of a name, then complete the resolution (`IHostnameResolver`)."""
         resolution = _Resolution(hostName)
         receiver: Any = resolutionReceiver
         receiver.resolutionBegan(resolution)
@@ -64,7 +64,7 @@ class Resolver:
         return resolution
 
     def _look_up(self, name: str) -> Deferred[list[Any]]:
-        """What getaddrinfo says; fails after `LOOKUP_SECONDS`, or if too many names are being looked up."""
+        """The result of getaddrinfo; fails after `LOOKUP_SECONDS`, or if `MAX_LOOKUPS` lookups are in progress."""
         looking: Deferred[list[Any]] = Deferred()
         looking.addTimeout(LOOKUP_SECONDS, self._reactor)
         is_new = name not in self._asked
@@ -82,13 +82,13 @@ class Resolver:
         return looking
 
     def _leave(self, waiting: list[Deferred[list[Any]]], looking: Deferred[list[Any]], result: Any) -> Any:
-        """Whoever has waited long enough is not kept until the name server has."""
+        """Forget a request that timed out before the name server answered."""
         if looking in waiting:
             waiting.remove(looking)
         return result
 
     def _ask(self, name: str) -> None:
-        """In a thread of its own."""
+        """Run the lookup, in its own thread."""
         try:
             found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
@@ -100,7 +100,7 @@ class Resolver:
             looking.callback(found)
 
     def stop(self) -> None:
-        """Nobody waits any more, and the reactor looks names up as it did before."""
+        """Cancel the lookups in progress and restore the reactor's former resolver."""
         for waiting in list(self._asked.values()):
             for looking in list(waiting):
                 looking.cancel()

@@ -1,0 +1,99 @@
+"""Notifications: who may send them, why they are refused, and what follows from them."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from tests.messages import SCAN, envelope, status_event
+from wsdgateway.bridge.events.intake import (
+    Effect,
+    Notification,
+    Refusal,
+    Unread,
+    effect_of,
+    examine,
+    may_notify,
+    unknown_sender,
+    unread_of,
+)
+from wsdgateway.soap.namespaces import WSE
+
+SOAP_TYPE = b"application/soap+xml; charset=utf-8"
+END = envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>", message_id="urn:uuid:end")
+ODD_END = envelope(f"{SCAN}/Odd", "<wse:SubscriptionEnd/>", message_id="urn:uuid:odd")
+
+
+@pytest.mark.parametrize(("client", "allowed"), [
+    ("192.0.2.20", True), ("192.0.2.21", False), ("::ffff:192.0.2.20", True), ("::ffff:192.0.2.21", False),
+    ("198.51.100.20", True), ("198.51.100.21", False),
+    ("203.0.113.7", True), ("::ffff:203.0.113.7", True), ("203.0.114.7", False),
+    ("2001:db8::7", True), ("2001:db8:1::7", False), ("fe80::1%eth0", True), ("fe81::1%eth0", False),
+    ("", False), ("scanner.example", False)])
+def test_the_scanner_and_its_event_sources_may_notify(client, allowed):
+    networks = [ip_network(text) for text in ("203.0.113.0/24", "2001:db8::/48", "fe80::/16")]
+    assert may_notify(client, peers={"192.0.2.20"}, device="http://198.51.100.20:5357/scan",
+                      sources=networks) is allowed
+
+
+@pytest.mark.parametrize("client", ["192.0.2.20", "", "::1"])
+def test_nobody_may_notify_before_anything_is_known_of_the_scanner(client):
+    assert not may_notify(client, peers=set(), device=None, sources=())
+
+
+def test_an_unknown_sender_is_told_which_setting_would_admit_it():
+    fault = unknown_sender("192.0.2.9")
+    assert "192.0.2.9" in fault.reason
+    assert "event_sources" in fault.reason
+
+
+@pytest.mark.parametrize("content_type", [
+    SOAP_TYPE, b"text/xml", b"application/xml", b"", None, b"text/xml; charset=utf-8"])
+def test_a_notification_is_taken_whatever_kind_of_xml_it_is_called(content_type):
+    found = examine(status_event("7", "Processing", 4), content_type)
+    assert isinstance(found, Notification)
+    assert (found.event, found.status.job_id, found.unread) == ("JobStatusEvent", "7", None)
+
+
+@pytest.mark.parametrize(("data", "content_type", "subcode", "reason"), [
+    (status_event("7"), b"text/plain", None, "its Content-Type is text/plain"),
+    (b"<html/>", b"text/xml", None, "its Content-Type is text/xml"),
+    (b"no XML", None, None, "its Content-Type is missing"),
+    (b"no XML", b"x" * 200, None, f"its Content-Type is {'x' * 100}"),
+    (b"no XML", SOAP_TYPE, "InvalidArgs", ""),
+    (envelope(f"{SCAN}/Odd", "<wscn:Odd/>"), SOAP_TYPE, "ActionNotSupported", "")])
+def test_what_is_refused_and_why(data, content_type, subcode, reason):
+    refusal = examine(data, content_type)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.startswith(reason)
+    if subcode is None:
+        assert refusal.fault is None
+    else:
+        assert refusal.fault.subcode.rpartition(":")[2] == subcode
+        assert refusal.reason == refusal.fault.reason
+
+
+@pytest.mark.parametrize(("data", "is_end"), [
+    (ODD_END, True), (envelope(f"{SCAN}/Odd", "<wscn:Odd/>"), False), (b"", False)])
+def test_a_refused_message_may_still_tell_of_the_end_of_the_subscription(data, is_end):
+    assert examine(data, SOAP_TYPE).is_end is is_end
+
+
+@pytest.mark.parametrize(("data", "jobs"), [
+    (status_event("7").replace(b"JobStatusEvent", b"JobOddEvent"), ("7",)), (b"no XML", ()),
+    (envelope(f"{SCAN}/Odd", "<wscn:JobId>8</wscn:JobId>"), ("8",))])
+def test_a_refused_message_names_the_jobs_that_it_may_be_about(data, jobs):
+    assert unread_of(examine(data, SOAP_TYPE), data) == Unread(jobs)
+
+
+def test_the_end_of_a_subscription_is_a_notification_without_event():
+    found = examine(END, SOAP_TYPE)
+    assert (found.event, found.status, found.message_id) == (None, None, "urn:uuid:end")
+
+
+@pytest.mark.parametrize(("event", "is_panel", "effect"), [
+    (None, False, Effect.ENDED), (None, True, Effect.ENDED),
+    ("JobStatusEvent", False, Effect.PUBLISHED), ("JobStatusEvent", True, Effect.NONE),
+    ("ScannerStatusSummaryEvent", False, Effect.PUBLISHED), ("ScannerStatusSummaryEvent", True, Effect.NONE),
+    ("ScanAvailableEvent", False, Effect.NONE), ("ScanAvailableEvent", True, Effect.PASSED_ON)])
+def test_the_effect_of_each_event_at_each_kind_of_subscription(event, is_panel, effect):
+    assert effect_of(event, is_panel=is_panel) is effect

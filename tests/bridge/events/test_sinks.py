@@ -1,0 +1,73 @@
+"""Sinks: which addresses clients may have notified."""
+
+from ipaddress import ip_address, ip_network
+
+import attrs
+import pytest
+
+from wsdgateway.bridge.events.sinks import BadSink, admit, is_listener, literal, parse_sink
+
+
+@pytest.mark.parametrize(("url", "parts"), [
+    ("http://192.0.2.7/e", ("http", "192.0.2.7", 80, "192.0.2.7", "/e")),
+    ("https://h:8443?x=1", ("https", "h", 8443, "h:8443", "/?x=1")),
+    ("https://h/a", ("https", "h", 443, "h", "/a")),
+    ("http://[2001:db8::1]:5357/e", ("http", "2001:db8::1", 5357, "[2001:db8::1]:5357", "/e"))])
+def test_the_parts_of_a_sink(url, parts):
+    assert attrs.astuple(parse_sink(url)) == parts
+
+
+@pytest.mark.parametrize("url", [
+    "ftp://h/", "file:///etc/passwd", "urn:uuid:5", "http://", "http:///x", "http://h:0/", "http://h:99999/",
+    "http://[bad/", "http://u:p@h/", "http://h/a b", "http://h/\r\nX: 1", "http://h/é", "h", "",
+    "http://h:5[::1]/", "http://h/" + "x" * 2048, "javascript:alert(1)", "http://h/\x00"])
+def test_what_is_no_sink(url):
+    with pytest.raises(BadSink):
+        parse_sink(url)
+
+
+def admitted(url, found=None, client="192.0.2.7", networks=(), own=()):
+    address = parse_sink(url)
+    return admit(found or [address.host], address, client=client, networks=[ip_network(n) for n in networks],
+                 is_own=lambda ip, port: (str(ip), port) in own)
+
+
+@pytest.mark.parametrize(("url", "more", "ip"), [
+    ("http://192.0.2.7/e", {}, "192.0.2.7"),
+    ("http://name/e", {"found": ["198.51.100.1", "192.0.2.7"]}, "192.0.2.7"),
+    ("http://192.0.2.7/e", {"client": "::ffff:192.0.2.7"}, "192.0.2.7"),
+    ("http://[::ffff:192.0.2.7]/e", {}, "192.0.2.7"),
+    ("http://[fe80::1]/e", {"client": "fe80::1%eth0"}, "fe80::1%eth0"),
+    ("http://[2001:DB8::1]/e", {"client": "2001:db8::1"}, "2001:db8::1"),
+    ("http://198.51.100.9/e", {"networks": ["198.51.100.0/24"]}, "198.51.100.9"),
+    ("http://name/e", {"found": ["203.0.113.1", "198.51.100.9"], "networks": ["198.51.100.0/24"]}, "198.51.100.9"),
+    ("http://192.0.2.7:5357/e", {"own": [("192.0.2.7", 5358)]}, "192.0.2.7")])
+def test_who_may_be_notified(url, more, ip):
+    assert admitted(url, **more) == ip
+
+
+@pytest.mark.parametrize(("url", "more"), [
+    ("http://192.0.2.8/e", {}), ("http://name/e", {"found": ["203.0.113.1"]}),
+    ("http://127.0.0.1/e", {}), ("http://0.0.0.0/e", {"networks": ["0.0.0.0/0"]}),
+    ("http://224.0.0.1/e", {"networks": ["0.0.0.0/0"]}), ("http://255.255.255.255/e", {"networks": ["0.0.0.0/0"]}),
+    ("http://192.0.2.7:5357/e", {"own": [("192.0.2.7", 5357)]}),
+    ("http://name:5357/e", {"found": ["192.0.2.7"], "own": [("192.0.2.7", 5357)]}),
+    ("http://[::1]/e", {"networks": ["127.0.0.0/8"]}), ("http://[::]/e", {"networks": ["::/0"]})])
+def test_who_may_not(url, more):
+    with pytest.raises(BadSink):
+        admitted(url, **more)
+
+
+def test_what_is_no_ip_address():
+    assert literal("name") is None
+    assert literal("1.2.3") is None
+
+
+@pytest.mark.parametrize(("address", "port", "listeners", "local", "expected"), [
+    ("192.0.2.5", 80, [("192.0.2.5", 80)], False, True), ("192.0.2.5", 81, [("192.0.2.5", 80)], True, False),
+    ("192.0.2.6", 80, [("192.0.2.5", 80)], True, False), ("192.0.2.6", 80, [("0.0.0.0", 80)], True, True),
+    ("192.0.2.6", 80, [("0.0.0.0", 80)], False, False), ("192.0.2.6", 80, [("", 80)], True, True),
+    ("2001:db8::1", 80, [("::", 80)], True, True), ("192.0.2.5", 80, [("scanner", 80)], True, False),
+    ("192.0.2.5", 80, [("::ffff:192.0.2.5", 80)], False, True), ("192.0.2.5", 80, [], True, False)])
+def test_which_addresses_are_the_gateway_s_own(address, port, listeners, local, expected):
+    assert is_listener(ip_address(address), port, listeners=listeners, is_local=lambda ip: local) is expected

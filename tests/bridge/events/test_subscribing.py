@@ -1,0 +1,184 @@
+"""Subscribe and Renew: what is asked for, how long it lasts, which subscription makes room, which takes a place."""
+
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+
+from tests.messages import SCAN, subscribe
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.subscribing import (
+    FULL,
+    UNKNOWN,
+    Succession,
+    find_named,
+    granted_seconds,
+    makes_room,
+    read_wanted,
+    renewed,
+    succession,
+)
+from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions, Token
+from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.eventing.source import Lifetime
+from wsdgateway.scan.destinations import Destinations
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import Refused
+
+NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
+URL = "http://192.0.2.7:5357/events"
+NAMES = [("ctx", "Scan to me")]
+
+
+def wanted(message, unavailable=None, has_panel=True):
+    return read_wanted(read(message), NOW, unavailable=unavailable, has_panel=has_panel)
+
+
+def fault_of(call, *arguments, **more):
+    with pytest.raises(Refused) as refused:
+        call(*arguments, **more)
+    return refused.value.fault
+
+
+# What is asked for.
+
+@pytest.mark.parametrize(("more", "panel", "names"), [
+    ({}, False, None), ({"events": ["JobStatusEvent"]}, False, None),
+    ({"events": ["ScanAvailableEvent"]}, True, None),
+    ({"events": ["JobStatusEvent", "ScanAvailableEvent"]}, True, None),
+    ({"events": [f"{SCAN}"]}, False, None),  # a prefix of it is not a wish for the panel
+    ({"events": ["ScanAvailableEvent"], "destinations": NAMES}, True, (("ctx", "Scan to me"),)),
+    ({"destinations": NAMES}, True, (("ctx", "Scan to me"),))])
+def test_who_asks_for_scan_available_event_or_registers_names_wants_the_panel(more, panel, names):
+    found = wanted(subscribe(URL, **more))
+    assert found.panel is panel
+    assert (found.destinations and found.destinations.listed) == names
+
+
+@pytest.mark.parametrize(("expires", "lifetime"), [
+    ("PT1H", Lifetime(3600.0)), ("P1D", Lifetime(86400.0)), (None, Lifetime()),
+    ("2026-11-22T10:01:00Z", Lifetime(60.0, absolute=True)),
+    ("2026-11-22T11:01:00+01:00", Lifetime(60.0, absolute=True))])
+def test_a_point_in_time_is_counted_from_now_on_the_wall_clock(expires, lifetime):
+    assert wanted(subscribe(URL, expires=expires)).lifetime == lifetime
+
+
+@pytest.mark.parametrize(("message", "has_panel", "fault"), [
+    (subscribe(URL), True, "wse:EventSourceUnableToProcess"),
+    (subscribe(URL, destinations=NAMES), False, "wse:EventSourceUnableToProcess"),
+    (subscribe(URL, destinations=NAMES), True, None)])
+def test_a_scanner_without_events_still_has_its_panel(message, has_panel, fault):
+    if fault is None:
+        assert wanted(message, "It is off.", has_panel).panel
+    else:
+        found = fault_of(wanted, message, "It is off.", has_panel)
+        assert (found.subcode, found.reason) == (fault, "It is off.")
+
+
+@pytest.mark.parametrize(("message", "subcode"), [
+    (subscribe("urn:x"), "wsa:DestinationUnreachable"), (subscribe(URL, end_to="urn:x"), "wsa:DestinationUnreachable"),
+    (subscribe(URL, expires="-PT1S"), "wse:InvalidExpirationTime"),
+    (subscribe(URL, expires="2026-11-22T09:59:59Z"), "wse:InvalidExpirationTime"),
+    (subscribe(URL, destinations=[(str(n), "n") for n in range(65)]), "wse:InvalidMessage"),
+    (subscribe(URL, destinations=[("c", "n" * 70000)]), "wse:InvalidMessage")])
+def test_what_is_refused_without_a_name_lookup(message, subcode):
+    assert fault_of(wanted, message).subcode == subcode
+
+
+def test_the_fault_names_the_reference_that_cannot_be_used():
+    assert fault_of(wanted, subscribe(URL, end_to="urn:x")).reason.startswith("EndTo is refused")
+    assert fault_of(wanted, subscribe("urn:x", end_to="urn:x")).reason.startswith("NotifyTo is refused")
+
+
+# How long.
+
+@pytest.mark.parametrize(("seconds", "ceiling", "granted"), [
+    (30.0, 60.0, 30.0), (3600.0, 60.0, 60.0), (60.0, 60.0, 60.0), (None, 60.0, 60.0)])
+def test_a_grant_is_never_longer_than_asked_for_nor_than_the_ceiling(seconds, ceiling, granted):
+    assert granted_seconds(Lifetime(seconds), ceiling) == granted
+
+
+def subscription(identifier, *events, client="192.0.2.7", path="e", **more):
+    return Subscription(identifier, "front-desk", client, f"http://gw/{identifier}",
+                        Sink(EndpointReference(f"http://{client}/{path}"), client), None,
+                        ActionFilter(events or None), 100.0, **more)
+
+
+@pytest.mark.parametrize(("lifetime", "expires_at"), [
+    (Lifetime(30.0), 1030.0), (Lifetime(), 1060.0), (Lifetime(90.0, absolute=True), 1060.0)])
+def test_a_renewal_counts_from_now_by_the_clock_of_subscriptions(lifetime, expires_at):
+    one = subscription("a")
+    assert renewed(one, lifetime, ceiling=60.0, now=1000.0) == attrs.evolve(one, expires_at=expires_at)
+
+
+def test_a_renewal_may_shorten_a_subscription():
+    assert renewed(subscription("a"), Lifetime(1.0), ceiling=60.0, now=50.0).expires_at == 51.0
+
+
+# Whose.
+
+def holding(*subscriptions, limit=10):
+    table = Subscriptions(limit)
+    for one in subscriptions:
+        table.put(one)
+    return table
+
+
+@pytest.mark.parametrize(("named", "now", "found"), [
+    ("urn:uuid:a", 99.9, "a"), ("a", 99.9, "a"), ("a", 100.0, None), ("b", 0.0, None), ("", 0.0, None),
+    (None, 0.0, None)])
+def test_a_subscription_is_named_by_its_urn_or_identifier_while_it_lasts(named, now, found):
+    table = holding(subscription("a"))
+    if found is None:
+        assert fault_of(find_named, table, named, now) is UNKNOWN
+    else:
+        assert find_named(table, named, now).identifier == found
+
+
+# Room.
+
+A1, A2, A3 = (subscription(name) for name in ("a1", "a2", "a3"))
+B1 = subscription("b1", client="192.0.2.8")
+OTHER = subscription("o", f"{SCAN}/JobStatusEvent")
+
+
+@pytest.mark.parametrize(("held", "limit", "ends"), [
+    ([A1, A2], 3, None), ([A1, A2, A3], 3, A1), ([B1, A1, A2], 3, A1), ([A1, B1, A2], 3, A1), ([A1, OTHER, A2], 3, A1)])
+def test_the_first_that_its_own_client_has_repeated_makes_room(held, limit, ends):
+    assert makes_room(holding(*held, limit=limit)) is ends
+
+
+@pytest.mark.parametrize("held", [[A1, B1], [A1, OTHER], [B1, OTHER]])
+def test_nothing_that_is_needed_makes_room(held):
+    assert fault_of(makes_room, holding(*held, limit=2)) is FULL
+
+
+def test_a_place_that_is_kept_is_taken():
+    table = holding(A1, limit=2)
+    table.expect("new")
+    assert fault_of(makes_room, table) is FULL
+    table.unexpect("new")
+    assert makes_room(table) is None
+
+
+# Another registration of the same names.
+
+TOKENS = (Token("ctx", "t1", "t9"),)
+DESTINATIONS = Destinations("<d/>", (("ctx", "Name"),))
+PURE = subscription("old", f"{SCAN}/ScanAvailableEvent", panel=True, destinations=DESTINATIONS, tokens=TOKENS)
+MIXED = attrs.evolve(PURE, filter=ActionFilter((f"{SCAN}/ScanAvailableEvent", f"{SCAN}/JobStatusEvent")))
+
+
+@pytest.mark.parametrize(("former", "new"), [(PURE, PURE), (MIXED, MIXED)])
+def test_the_same_again_takes_the_place_with_the_tokens(former, new):
+    new = attrs.evolve(new, identifier="new", tokens=())
+    assert succession(former, new) == Succession(attrs.evolve(new, tokens=TOKENS), None)
+
+
+@pytest.mark.parametrize(("former", "new"), [(MIXED, PURE), (PURE, MIXED)])
+def test_what_the_former_one_was_for_beside_the_panel_stays_with_it(former, new):
+    new = attrs.evolve(new, identifier="new", tokens=())
+    found = succession(former, new)
+    assert found.heir == attrs.evolve(new, tokens=TOKENS)
+    assert found.left == attrs.evolve(former, panel=False, destinations=None, tokens=())

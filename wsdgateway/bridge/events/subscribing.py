@@ -1,0 +1,117 @@
+"""Decides about clients' Subscribe and Renew: what is asked for, how long it lasts, and whose place it takes.
+
+WS-Eventing 2004/08, sections 3.1 and 3.2; WS-Scan, ScanDestinations. A client asks for a duration or for a point in
+time, and is answered in the same form: points in time are on the wall clock, which may be set. A subscription lasts by
+the gateway's clock for subscriptions, which is never set, so both are converted to seconds from now.
+"""
+
+from datetime import datetime
+
+import attrs
+
+from wsdgateway.bridge.events.sinks import BadSink, parse_sink, sink_refused
+from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION, URN, Subscription, Subscriptions
+from wsdgateway.eventing.faults import invalid_message, unable_to_process
+from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.eventing.source import Lifetime, read_subscribe
+from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, Destinations, read_destinations
+from wsdgateway.scan.operations import EVENT_SPELLINGS
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.soap.envelope import Envelope
+from wsdgateway.soap.faults import Refused
+from wsdgateway.soap.fragments import fits
+
+UNKNOWN = invalid_message(
+    "There is no such subscription here, or it has ended; send Subscribe to the scan service anew.")
+FULL = unable_to_process("The scanner has as many subscribers as the gateway takes; end those that are not needed, or "
+                         "raise max_subscriptions in [events] of the gateway.")
+TOO_MANY_NAMES = invalid_message(f"A Subscribe may hold at most {MAX_DESTINATIONS} ScanDestinations; send fewer.")
+
+
+@attrs.frozen
+class Wanted:
+    """What a Subscribe asks for. With `panel`, also for ScanAvailableEvent, where `destinations` are the names."""
+
+    notify_to: EndpointReference
+    end_to: EndpointReference | None
+    filter: ActionFilter
+    lifetime: Lifetime
+    panel: bool
+    destinations: Destinations | None
+
+
+def read_wanted(envelope: Envelope, now: datetime, *, unavailable: str | None, has_panel: bool) -> Wanted:
+    """What a Subscribe asks for. Raises `Refused`. `now` is the time on the wall clock.
+
+    `unavailable` says why the scanner has no events to give, or is None; clients can register for its panel all the
+    same if it `has_panel`. Whether the gateway may notify the sinks is not decided here: that takes a name look-up.
+    """
+    request = read_subscribe(envelope, now, EVENT_SPELLINGS)
+    assert envelope.body is not None
+    destinations = read_destinations(envelope.body)
+    if destinations is not None and (
+            len(destinations.listed) > MAX_DESTINATIONS or not fits(destinations.xml, MAX_XML)):
+        raise Refused(TOO_MANY_NAMES)
+    panel = destinations is not None or request.filter.names(SCAN_AVAILABLE_ACTION)
+    if unavailable is not None and not (panel and has_panel):
+        raise Refused(unable_to_process(unavailable))
+    for name, reference in (("NotifyTo", request.notify_to), ("EndTo", request.end_to)):
+        try:
+            if reference is not None:
+                parse_sink(reference.address)
+        except BadSink as bad:
+            raise sink_refused(name, bad) from None
+    return Wanted(request.notify_to, request.end_to, request.filter, request.lifetime, panel, destinations)
+
+
+def granted_seconds(lifetime: Lifetime, ceiling: float) -> float:
+    """For how many seconds a subscription is granted: as asked for, at most for `ceiling`."""
+    return ceiling if lifetime.seconds is None else min(lifetime.seconds, ceiling)
+
+
+def renewed(subscription: Subscription, lifetime: Lifetime, *, ceiling: float, now: float) -> Subscription:
+    """The subscription with the time that a Renew is granted; `now` on the clock that subscriptions last by."""
+    return attrs.evolve(subscription, expires_at=now + granted_seconds(lifetime, ceiling))
+
+
+def find_named(subscriptions: Subscriptions, named: str | None, now: float) -> Subscription:
+    """The live subscription that a request names by its URN or its bare identifier. Raises `Refused`."""
+    found = subscriptions.find((named or "").removeprefix(URN), now)
+    if found is None:
+        raise Refused(UNKNOWN)
+    return found
+
+
+def makes_room(subscriptions: Subscriptions) -> Subscription | None:
+    """The subscription that must end to make room for another one; None if there is room. Raises `Refused`.
+
+    A client that subscribes again and again, and never unsubscribes, must not keep the others out: the first of its
+    subscriptions ends that it has repeated since. Nobody else's makes room.
+    """
+    if not subscriptions.full:
+        return None
+    superseded = subscriptions.superseded()
+    if superseded is None:
+        raise Refused(FULL)
+    return superseded
+
+
+@attrs.frozen
+class Succession:
+    """The subscription that takes another one's place at the scanner, and what is left of the other, if anything."""
+
+    heir: Subscription
+    left: Subscription | None
+
+
+def succession(former: Subscription, subscription: Subscription) -> Succession:
+    """What becomes of two registrations of the same names by the same client for the same sink.
+
+    The new one gets the tokens of the former one. Asking the scanner again would make another entry on its panel, and
+    end the validity of the tokens that the client has. The former one keeps what it was for beside the panel; if there
+    is nothing, it ends.
+    """
+    heir = attrs.evolve(subscription, tokens=former.tokens)
+    if heir.filter == former.filter:
+        return Succession(heir, None)
+    return Succession(heir, attrs.evolve(former, panel=False, destinations=None, tokens=()))

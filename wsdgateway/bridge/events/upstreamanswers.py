@@ -1,0 +1,64 @@
+"""Reads what a scanner answers to Subscribe, Renew and Unsubscribe.
+
+WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4.
+"""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import attrs
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.eventing.messages import Granted, read_granted
+from wsdgateway.http.messages import first
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.parsing import Malformed
+
+
+@attrs.frozen(eq=False)
+class UpstreamAnswer:
+    """A scanner's answer: its grant, or the name of its refusal (the fault's, or the status of an answer without one).
+
+    Neither is there if it answered with a success that grants nothing that can be read.
+    """
+
+    granted: Granted | None
+    refusal: str
+    envelope: Envelope | None
+
+
+def read_answer(reply: Reply, wall: float) -> UpstreamAnswer:
+    """What a reply says; `wall` in seconds since 1970, for grants of a scanner that does not tell its own time."""
+    is_success = reply.status < 300
+    try:
+        envelope = read(reply.body, reply.charset)
+        fault = fault_of(envelope)
+        if fault is not None or not is_success:
+            return UpstreamAnswer(None, fault or str(reply.status), envelope)
+        return UpstreamAnswer(read_granted(envelope, _scanner_time(reply, wall)), "", envelope)
+    except Malformed:
+        return UpstreamAnswer(None, "" if is_success else str(reply.status), None)
+
+
+def _scanner_time(reply: Reply, wall: float) -> datetime:
+    """The scanner's clock where its reply has a Date, else ours: a point in time in Expires is on the scanner's."""
+    date = first(list(reply.headers), b"date")
+    if date is not None:
+        try:
+            told = parsedate_to_datetime(date.decode("latin-1"))
+            return told if told.tzinfo else told.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            pass  # not a date
+    return datetime.fromtimestamp(wall, UTC)
+
+
+def is_other_service(reply: Reply) -> bool:
+    """Whether a reply shows that no SOAP service answers there: no SOAP, and no sign of success or of being busy."""
+    if reply.status == 503 or (reply.status < 300 and not reply.body):
+        return False
+    try:
+        read(reply.body, reply.charset)
+    except Malformed:
+        return True
+    return False
