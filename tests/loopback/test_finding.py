@@ -214,7 +214,7 @@ async def test_metadata_tells_the_spelling_where_discovery_does_not(gateway, dev
         "device": f"http://127.0.0.1:{device.port}/{UUID[9:].upper()}", "events": "off"})
     await until(lambda: service.scanner.bridge.device == device.url)
     for _ in range(2):
-        service.scanner.stand_in.forget()
+        service.scanner.stand_in.metadata.forget()
         await ask(service.port, "/front-desk", GET)
     assert told.to[0] == f"urn:uuid:{UUID[9:].upper()}"
     assert told.to[-1] == told.endpoint

@@ -62,14 +62,14 @@ def late():
 @pytest.fixture
 def patience(monkeypatch):
     """The gateway makes no second try by itself."""
-    for name in ("FIRST_PAUSE", "LONGEST_PAUSE", "LONGEST_AWAY"):
-        monkeypatch.setattr(f"wsdgateway.net.presence.locator.{name}", 60.0)
-        monkeypatch.setattr(f"wsdgateway.net.presence.standin.{name}", 60.0)
+    for name in ("backoff.FIRST", "backoff.LONGEST_AWAY", "location.LONGEST_PAUSE"):
+        monkeypatch.setattr(f"wsdgateway.bridge.discovery.{name}", 60.0)
+    monkeypatch.setattr("wsdgateway.net.presence.metadatacache.LONGEST_PAUSE", 60.0)
 
 
 async def tried(service):
     """Until the first look at the scanner has come to nothing."""
-    await until(lambda: service.scanner.monitor._locator._timer is not None)
+    await until(lambda: service.scanner.monitor.will_look_again)
 
 
 @pytest_twisted.ensureDeferred
@@ -136,8 +136,8 @@ async def test_clients_that_ask_often_do_not_make_it_look_as_often(gateway, late
 async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway, late, monkeypatch, is_ready):
     from twisted.internet import reactor
 
-    for name in ("locator.LONGEST_PAUSE", "locator.LONGEST_AWAY", "standin.LONGEST_AWAY"):
-        monkeypatch.setattr(f"wsdgateway.net.presence.{name}", 0.1)
+    for name in ("location.LONGEST_PAUSE", "backoff.LONGEST_AWAY"):
+        monkeypatch.setattr(f"wsdgateway.bridge.discovery.{name}", 0.1)
     told = []
     ear = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, asks=False,
                heard=lambda link, data, host, port, answer: told.append((
@@ -174,7 +174,7 @@ async def test_a_scanner_whose_scan_service_has_moved_is_found_there_when_it_is_
     await elsewhere.start()
     try:
         late.scan = elsewhere.url
-        service.scanner.stand_in.forget()
+        service.scanner.stand_in.metadata.forget()
         await ask(service.port, "/front-desk", GET)
         assert service.scanner.bridge.device == elsewhere.url
         head, _ = await ask(service.port, SCAN, DESCRIPTION)

@@ -125,7 +125,7 @@ async def test_the_gateways_own_requests_see_an_outage_too(gateway, scanners):
     await until(lambda: service.scanner.bridge.device)
     await kept(service, scanner)
     await scanner.stop()
-    service.scanner.stand_in.check()
+    service.scanner.stand_in.metadata.check()
     await until(lambda: service.scanner.monitor.reachable is False)
     scanner.note = "after"
     await scanner.start(scanner.port)
@@ -185,7 +185,7 @@ async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, sc
             scanner = await scanners()
             scanner.note = "after"
             hello(2, scanner.device_url)
-            service.scanner.stand_in.check()
+            service.scanner.stand_in.metadata.check()
             await until(lambda: service.scanner.bridge.device == scanner.url)
         elif happens == "Hello":  # it was switched off and on, and begins with the same InstanceId
             scanner.note = "after"

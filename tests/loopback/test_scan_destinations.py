@@ -194,8 +194,7 @@ async def test_many_names_and_a_scanner_that_is_away(bridged, sink):
 
     service.device.reboot(1000.0)
     service.clock.advance(60.0)
-    service.scanner.bridge.rebooted()
-    service.scanner.panel.doubt()
+    service.scanner.subscription_lost()
     service.scanner.subscription.doubted()
     await until(lambda: {one.state for one in holding} <= {"subscribed", "waiting"})
     service.device._booting.reset(0)  # the virtual scanner can't be told to end its start early
@@ -226,7 +225,7 @@ async def test_a_scanner_that_starts_again_unnoticed_is_found_out(bridged, sink)
 async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridged, sink):
     service = await bridged()
     granted = await subscribed(service, (await sink()).url, **PANEL)
-    own = service.scanner.requests.own
+    own = service.scanner.requests.send
 
     async def away(*request):
         raise Unavailable("the scanner", "it is away")

@@ -70,9 +70,8 @@ async def test_a_device_is_not_blamed_for_descriptors_that_are_missing_here(gate
     assert (await ask(service.port, PATH, ELEMENTS))[0].status == 200
     client = await connect(service.port)
     scanner = service.scanner
-    while scanner.device._idle:
-        scanner.device._close(scanner.device._idle.longest())
-    await until(lambda: not scanner.device._closing)
+    scanner.device.connections.close_idle()
+    await until(lambda: not len(scanner.device.connections))
     boot = scanner.bridge.table.boot
     with no_descriptors():
         for _ in range(5):  # more than the circuit breaker takes
@@ -95,7 +94,7 @@ async def test_the_exchange_log_is_written_again_when_there_are_descriptors(gate
     with no_descriptors():
         client.send(post(PATH, b"<lost/>"))
         assert (await client.answer())[0].status == 400
-        await until(lambda: service.recording.log.writer._background._missing)
+        await until(lambda: service.recording.log.writer._background._missing)  # no count is public before it is back
     assert b'lines_total{outcome="dropped"} 1.0' in (await request(service.admin_port, b"/metrics"))[2]
     client.send(post(PATH, get_job_elements("1")))
     assert (await client.answer())[0].status == 200
@@ -117,6 +116,7 @@ async def test_a_sink_that_can_not_be_checked_is_to_be_tried_again(gateway, virt
     def none_left(*family):
         raise OSError(24, "Too many open files")
 
+    # Sockets run out inside the look at an address, which nothing public can bring about for this one alone.
     monkeypatch.setattr(sinkpolicy, "_can_bind", none_left)
     monkeypatch.setattr(service.sink_policy, "listeners", lambda: [("", listening.device.port)])
     monkeypatch.setattr(sinkpolicy, "_is_local", lambda ip: sinkpolicy._can_bind(ip))

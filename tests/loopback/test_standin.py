@@ -76,7 +76,7 @@ async def test_the_scanner_is_asked_once_and_again_after_a_reboot(bridged):
     for _ in range(5):
         await ask(service.port, "/front-desk", GET)
     assert service.device.soap.asked["Get"] == before + 1
-    service.scanner._lost()
+    service.scanner.subscription_lost()
     await ask(service.port, "/front-desk", GET)
     assert service.device.soap.asked["Get"] == before + 2
 
@@ -134,7 +134,7 @@ async def test_a_device_without_uuid_in_its_address_is_asked_for_it_within_patie
         asked.answer(metadata)
     [(endpoint, _)] = await found(service, "/", probe())
     assert endpoint == derived_endpoint("urn:uuid:its-own")
-    service.scanner.stand_in.forget()
+    service.scanner.stand_in.metadata.forget()
     device.handle = lambda asked: asked.answer(b"", b"503 Busy")
     head, body = await ask(service.port, "/front-desk", GET)
     assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")

@@ -285,7 +285,7 @@ async def test_a_scanner_without_a_uuid_is_not_adopted_and_that_is_said_once(gat
     assert len([line for line in said if f'device = "{scanner.device_url}"' in line]) == 1
     said.clear()
     service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin}, **found)
-    await until(lambda: service.scanner.monitor._reachability.sighting)  # its announcements are known to be its own
+    await until(lambda: service.scanner.monitor.sighting)  # its announcements are known to be its own
     await until(lambda: service.scanner.bridge.table.listening)
     assert len(service.scanners) == 1 and not any("is not adopted" in line for line in said)
 

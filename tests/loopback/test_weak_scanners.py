@@ -11,6 +11,7 @@ from tests.loopback.clients import until
 from tests.loopback.gateways import sample
 from tests.messages import (
     SCAN,
+    announcement,
     create_scan_job,
     created_job,
     envelope,
@@ -22,6 +23,7 @@ from tests.messages import (
     status_response,
 )
 from tests.peers import ask, connect, post
+from wsdgateway.bridge.events.intake import read_notification
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_elements
@@ -56,7 +58,7 @@ async def restarted(service, scanner):
     table = service.scanner.bridge.table
     boot = table.boot
     scanner.device.forget()
-    service.scanner.subscription._machine._core.asked_at -= 60.0
+    service.scanner.subscription._machine._core.asked_at -= 60.0  # as if it had been renewed a minute ago
     service.scanner.check()
     await until(lambda: table.boot > boot and table.listening)
 
@@ -214,7 +216,8 @@ async def test_both_can_be_changed_while_it_runs(gateway, device):
     scanner = service.scanner
     await until(lambda: sample(service, "wsdgateway_device_queue") == 2)
     device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
-    scanner.adjust(attrs.evolve(scanner.options, cache=True, max_rate=0.0))
+    section = attrs.evolve(scanner.options.section, cache=True, max_rate=0.0)
+    scanner.adjust(attrs.evolve(scanner.options, section=section))
     assert [(await client.answer())[0].status for client in clients] == [200] * 3
     for _ in range(3):
         await ask(service.port, PATH, DESCRIPTION)
@@ -228,7 +231,7 @@ async def test_both_can_be_changed_while_it_runs(gateway, device):
 async def test_what_the_gateway_asks_for_itself_counts(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "max_rate": 1})
     device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
-    await service.scanner.requests.own(device.url, GET_SCANNER_ELEMENTS, DESCRIPTION)
+    await service.scanner.requests.send(device.url, GET_SCANNER_ELEMENTS, DESCRIPTION)
     assert (await ask(service.port, PATH, ACTIVE))[0].status == 200
     assert sample(service, "wsdgateway_device_delayed_total") == 1
 
@@ -276,7 +279,7 @@ async def test_a_scanner_that_announces_faster_than_it_answers_is_believed_in_th
     reading = ensureDeferred(ask(service.port, PATH, STATUS))
     for _ in range(2):
         asked_now = await device.next()
-        service.scanner.bridge._kept.notified("ScannerStatusSummaryEvent")
+        service.scanner.bridge.overheard(read_notification(announcement("ScannerStatusSummaryEvent")), 0.0)
         asked_now.answer(scanner_elements("ScannerStatus"))
     assert (await reading)[0].status == 200
     assert len(device.requests) == 2
@@ -343,7 +346,7 @@ async def test_those_whose_turn_does_not_come_are_told_that_the_scanner_is_busy_
     service = await gateway(device.url, scanner={**OFF, "cache": False, "max_connections": 1, "timeout": 0.5})
     device.handle = lambda request: request.answer(status_response("0"))
     assert (await ask(service.port, PATH, job("first")))[0].status == 200
-    troubles, service.scanner._exchanges._on_trouble = [], lambda: troubles.append(1)
+    troubles, service.scanner.check = [], lambda **_: troubles.append(1)  # it follows each trouble
     held = []
     device.handle = held.append
     scanning = await connect(service.port)
@@ -372,7 +375,7 @@ async def test_those_whose_turn_does_not_come_are_told_that_the_scanner_is_busy_
 @pytest_twisted.ensureDeferred
 async def test_an_image_that_its_client_leaves_is_no_failure_of_the_scanner(gateway, device):
     service = await gateway(device.url, scanner=OFF)
-    troubles, service.scanner._exchanges._on_trouble = [], lambda: troubles.append(1)
+    troubles, service.scanner.check = [], lambda **_: troubles.append(1)  # it follows each trouble
     scanning = await connect(service.port)
     scanning.send(post(PATH, job_request("RetrieveImage", "5")))
     asked_now = await device.next()

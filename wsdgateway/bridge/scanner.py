@@ -31,6 +31,7 @@ from wsdgateway.bridge.events.subscriptions import Subscriptions
 from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.bridge.jobs.outcomes import Outcomes
+from wsdgateway.bridge.options import BridgeOptions, CacheSection
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.replies import ReplyObserver
 from wsdgateway.bridge.rewriting import related
@@ -56,20 +57,18 @@ class ScannerBridge:
     those that should be held at the scanner and are not at the moment.
     """
 
-    def __init__(self, name: str, *, max_age: float, poll_interval: float, history: int,
-                 new_id: Callable[[], str], authorities: frozenset[str] = frozenset(),
-                 max_subscriptions: int = 1000, elements: float = 300.0, cache: bool = True,
-                 quotas: Quotas | None = None) -> None:
+    def __init__(self, options: BridgeOptions, *, new_id: Callable[[], str], quotas: Quotas | None = None) -> None:
+        name, cache = options.section.name, options.cache
         self.name = name
         self.device: str | None = None
-        self.table = JobTable(max_age=max_age, poll_interval=poll_interval, history=history)
-        self.subscriptions = Subscriptions(max_subscriptions)
+        self.table = JobTable(max_age=cache.max_age, poll_interval=cache.poll_interval, history=cache.history)
+        self.subscriptions = Subscriptions(options.events.max_subscriptions)
         self.off_panel: set[str] = set()
         self._new_id = new_id
         self._quotas = quotas or no_quotas()
         self._answers = JobAnswers(self.table)
-        self._kept = AnswerCache(self.table, Lasting(elements, max_age, poll_interval), enabled=cache)
-        self._outcomes = Outcomes(poll_interval)
+        self._kept = AnswerCache(self.table, _lasting(cache), enabled=options.section.cache)
+        self._outcomes = Outcomes(cache.poll_interval)
         self._duplicates = Duplicates()
         self._seen = Seen()
         # The request under way for each job's status, which everybody waits for. One whose reply may be meant for its
@@ -78,7 +77,7 @@ class ScannerBridge:
         self._reading_apart: dict[str, Forward] = {}
         # Questions that wait for a request from before an event that could not be read: it will not do for them.
         self._late: WeakSet[Question] = WeakSet()
-        self._outgoing = Outgoing(name, authorities, self.subscriptions, self.off_panel)
+        self._outgoing = Outgoing(name, options.authorities, self.subscriptions, self.off_panel)
         self._observer = ReplyObserver(name, self._outgoing, table=self.table, answers=self._answers, kept=self._kept,
                                   outcomes=self._outcomes, quotas=self._quotas)
 
@@ -100,13 +99,13 @@ class ScannerBridge:
     def suspects_reboot(self, suspects: bool) -> None:
         self._observer.suspects_reboot = suspects
 
-    def adjust(self, *, max_age: float, poll_interval: float, history: int, max_subscriptions: int,
-               elements: float = 300.0, cache: bool = True) -> None:
-        """Other bounds, from now on; what is known stays."""
-        self.table.adjust(max_age=max_age, poll_interval=poll_interval, history=history)
-        self._kept.adjust(Lasting(elements, max_age, poll_interval), enabled=cache)
-        self._outcomes.lasting = poll_interval
-        self.subscriptions.limit = max_subscriptions
+    def adjust(self, options: BridgeOptions) -> None:
+        """Go by other bounds from now on; what is known stays."""
+        cache = options.cache
+        self.table.adjust(max_age=cache.max_age, poll_interval=cache.poll_interval, history=cache.history)
+        self._kept.adjust(_lasting(cache), enabled=options.section.cache)
+        self._outcomes.lasting = cache.poll_interval
+        self.subscriptions.limit = options.events.max_subscriptions
 
     def take_over(self, former: "ScannerBridge", device: str | None) -> None:
         """Begin with the jobs of another one. `device` is where the scanner is, if that is known.
@@ -328,3 +327,7 @@ class ScannerBridge:
         """
         self._kept.doubt(*Subject)
         self.table.was_away()
+
+
+def _lasting(cache: CacheSection) -> Lasting:
+    return Lasting(cache.elements, cache.max_age, cache.poll_interval)

@@ -1,8 +1,8 @@
-"""A scanner's answer made fit for the parser: what RFC 9112 has a recipient mend, and what `lenient` tolerates.
+"""Prepares a scanner's answer for the parser: mends what RFC 9112 has a recipient mend, and what `lenient` tolerates.
 
 RFC 9112 section 5.1: white space between a field's name and the colon is removed. With `lenient`, for old devices:
-equal Content-Length fields, or equal members of one, count once (section 6.3), and the transfer coding `identity`,
-which RFC 2616 had, is none.
+equal Content-Length fields, or equal members of one, count once (section 6.3), and the transfer coding `identity` of
+RFC 2616 is dropped.
 """
 
 import re
@@ -14,17 +14,17 @@ MAX_STATUS = 16  # bytes of a status line that tell whether it is an interim ans
 
 
 def is_clean(data: bytes) -> bool:
-    """Whether an answer begins with its whole final head, and nothing has to be done to that: so nearly all come."""
+    """Whether an answer begins with its whole final head, which needs no mending: nearly all answers do."""
     end = data.find(b"\r\n\r\n")
     return (end > 0 and data.find(b" :", 0, end) < 0 and data.find(b"\t:", 0, end) < 0
             and not data.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1", b"\r", b"\n")))
 
 
 class Heads:
-    """Goes before the parser of one answer: bytes in, bytes to parse out; interim answers have heads of their own.
+    """Prepares the heads of one answer, interim ones included: bytes in, bytes to parse out.
 
-    A field line is held back until it is whole, the status line is not. `passed`: the head is over, and bytes need not
-    come here any more.
+    A field line is held back until it is whole, the status line is not. `passed`: the head is over, and what follows
+    needs no preparing.
     """
 
     def __init__(self, lenient: bool) -> None:
@@ -65,7 +65,7 @@ class Heads:
         return held
 
     def _line_end(self, data: bytes, at: int) -> int | None:
-        """The end of the line that begins there; None while it is not here. Old devices end lines with a lone CR."""
+        """The end of the line that begins there; None while it has not come. Old devices end lines with a lone CR."""
         line_feed = data.find(b"\n", at)
         if self._lenient:
             lone = data.find(b"\r", at, line_feed if line_feed >= 0 else len(data))
@@ -85,7 +85,7 @@ class Heads:
         return self._tolerated(line) if self._lenient else line
 
     def _tolerated(self, line: bytes) -> bytes:
-        """The line without what `lenient` passes over."""
+        """The line without what `lenient` tolerates."""
         found = _FIELD.match(line)
         if found is None:
             return line

@@ -1,9 +1,10 @@
-"""The client's side of HTTP/1.1: a device's answer from its bytes.
+"""Reads HTTP/1.1 answers of devices from their bytes.
 
 RFC 9112 section 6: a body ends with its length, its last chunk, or the connection. Interim
-answers (1xx) are passed over. `lenient` switches on llhttp's tolerance for old devices, and that of `heads`; a last
-chunk then ends an answer as soon as its size line is whole, since some devices keep the connection open and never send
-the final line break. It ends one without any line break, too, if the connection closes, or something else follows.
+answers (1xx) are skipped. `lenient` is for old devices, `loose_framing` of `scan.quirks`: it switches on llhttp's
+tolerance, and that of `heads`; a last chunk then ends an answer as soon as its size line is whole, since some devices
+keep the connection open and never send the final line break. It ends one without any line break, too, if the connection
+closes, or something else follows.
 """
 
 import re
@@ -24,7 +25,7 @@ _TO_SPACES = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 
 
 class BadAnswer(Exception):
-    """What the device sent is not an HTTP answer, or it broke off; the text says how."""
+    """The device sent something that is not an HTTP answer, or broke off; the text says how."""
 
 
 @attrs.frozen(eq=False)
@@ -58,16 +59,16 @@ _LAST_CHUNK_LINE = re.compile(rb"[\r\n]0++[ \t]*+(?:;[^\r\n]*+)?\r\n\Z")
 _TAIL = 64  # bytes, in which the line of a last chunk is looked for
 
 _LENIENT = {
-    "lenient_headers": True,
-    "lenient_chunked_length": True,
-    "lenient_keep_alive": True,
-    "lenient_transfer_encoding": True,
-    "lenient_version": True,
-    "lenient_data_after_close": True,
-    "lenient_optional_lf_after_cr": True,
-    "lenient_optional_cr_before_lf": True,
-    "lenient_optional_crlf_after_chunk": True,
-    "lenient_spaces_after_chunk_size": True,
+    "lenient_headers": True,  # control characters in fields, which are passed on as spaces
+    "lenient_chunked_length": True,  # Content-Length beside chunks, of which the chunks count
+    "lenient_keep_alive": True,  # bytes after "Connection: close"
+    "lenient_transfer_encoding": True,  # a transfer coding that is not at its place
+    "lenient_version": True,  # another version than 1.0 and 1.1
+    "lenient_data_after_close": True,  # the same, for what follows the answer
+    "lenient_optional_lf_after_cr": True,  # lines that end with CR alone
+    "lenient_optional_cr_before_lf": True,  # lines that end with LF alone
+    "lenient_optional_crlf_after_chunk": True,  # chunks without a line break after their content
+    "lenient_spaces_after_chunk_size": True,  # sizes of chunks that are padded with blanks
 }
 
 
@@ -96,7 +97,7 @@ class ResponseReader:
         self.ended = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """What these bytes complete. Raises `BadAnswer`.
+        """The events that these bytes complete. Raises `BadAnswer`.
 
         Bytes after the end do no harm to the answer, but the connection is not used again.
         """
@@ -122,7 +123,7 @@ class ResponseReader:
             raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
         events, self._events = self._events, []
         if self.ended:
-            del self._parser  # it holds this, and this it: both would wait for a look for cycles
+            del self._parser  # each holds the other: both would stay until the garbage collector runs
         elif self._head is not None and self._head.length is not None:
             self._left = self._head.length - sum(len(event.data) for event in events if isinstance(event, Data))
         return events
@@ -167,7 +168,7 @@ class ResponseReader:
         raise BadAnswer("the device broke off its answer" if self.started else "the device closed without an answer")
 
     def _complete(self) -> None:
-        """Take it for whole if nothing is missing but line breaks: of the head, or of the last chunk."""
+        """Count the answer as complete if only line breaks are missing: of the head, or of the last chunk."""
         self._is_over = True
         try:
             self._parse(b"" if self._heads is None else self._heads.flush())

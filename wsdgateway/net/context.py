@@ -1,4 +1,4 @@
-"""What a bridged scanner is given: what the configuration says of it, and what it needs of the process."""
+"""The context of a bridged scanner: the parts of the process that all scanners share."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,14 +21,14 @@ from wsdgateway.net.transport.timeslices import TimeSlices
 
 @attrs.frozen
 class Context:
-    """What a scanner needs of the process: the reactor, clocks, message ids, metrics, the exchange log, the store,
-    who may be notified.
+    """The reactor, clocks, message ids, metrics, exchange log, store, and policies that scanners share.
 
-    `events_base` gives the URL of this gateway as the device at a URL, over an interface, reaches it. `on_presence` is
-    told the name of a scanner that has come, gone or changed; `search` looks for an endpoint on the scanners' side;
-    `on_finished` is told of a scanner's job that is over, `on_given_again` of the JobId of one that another job has
-    now; `slices` has time for long work; `random` gives numbers from 0 to 1, `secret` so many random bytes;
-    `subscription_clock` is the clock that clients' subscriptions last by.
+    `seconds` is a clock that nobody sets, `wall` gives seconds since 1970. `events_base` gives the URL of this gateway
+    as the device at a URL reaches it over an interface. `on_presence` is called with the name of a scanner that has
+    come, gone or changed; `search` looks for an endpoint on the scanners' side. `on_finished` is called with a
+    scanner's name and a job of it that is over, `on_given_again` with the JobId of one that another job has now.
+    `slices` divides long work; `random` gives numbers from 0 to 1, `secret` so many random bytes; `subscription_clock`
+    is the clock that clients' subscriptions last by.
     """
 
     reactor: Any

@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 
 from tests.messages import envelope, fault
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.config.sections import Events
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.scanners.address import ServiceLocation
@@ -95,9 +96,9 @@ class House:
 
         self.addresses = {}
         self.client = EventingClient(
-            self.clock, "front-desk", ServiceLocation(SCAN_URL), EXPIRES, send, base, self.clock.seconds,
-            lambda: EPOCH + self.clock.seconds(), lambda: 0.5, token_bytes, self.new_id, self.store, self.addresses,
-            self.left.append)
+            self.clock, "front-desk", ServiceLocation(SCAN_URL), Events(expires=EXPIRES), send, base,
+            self.clock.seconds, lambda: EPOCH + self.clock.seconds(), lambda: 0.5, token_bytes, self.new_id, self.store,
+            self.addresses, self.left.append)
         self.subscription = DeviceSubscription(self.client, on_lost=self.on_lost)
 
     def on_lost(self):

@@ -5,6 +5,7 @@ from twisted.internet.task import Clock
 
 from wsdgateway.bridge.events.backlog import MAX_EVENTS
 from wsdgateway.bridge.events.fanout import Event
+from wsdgateway.config.sections import Events
 from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.transport.timeslices import SLICE_SECONDS, TimeSlices
 
@@ -25,7 +26,8 @@ class Listening:
 
     def make(self, rate):
         return Distribution(
-            self.clock, scanner="s", seconds=self.clock.seconds, rate=rate, slices=self.slices, new_id=lambda: "urn:x",
+            self.clock, scanner="s", seconds=self.clock.seconds, events=Events(scanner_rate=rate),
+            slices=self.slices, new_id=lambda: "urn:x",
             when_begun=self.when_begun, listeners=lambda action: [self] * self.listeners, left_out=self.left_out)
 
     def left_out(self, count):

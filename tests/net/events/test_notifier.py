@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from wsdgateway.bridge.events.deliveryqueue import MAX_REFUSALS, QueuedEvent
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.config.sections import Events
 from wsdgateway.net.events.notifier import Notifier
 from wsdgateway.net.transport.errors import DeliveryError
 from wsdgateway.soap.addressing import EndpointReference
@@ -22,8 +23,9 @@ class Clients:
         self.counts = {"delivered": 0, "retried": 0, "dropped": 0}
         self.given_up = []
         self.notifier = Notifier(
-            self.clock, scanner="s", seconds=self.clock.seconds, queue=queue, give_up_after=give_up_after, counts=self,
-            send=self.send, on_give_up=self.give_up, random=lambda: 1.0)
+            self.clock, scanner="s", seconds=self.clock.seconds,
+            events=Events(client_queue=queue, client_retry=give_up_after), counts=self, send=self.send,
+            on_give_up=self.give_up, random=lambda: 1.0)
 
     def send(self, sink, message):
         self.sent.append(int(message.partition(b"<")[0]))

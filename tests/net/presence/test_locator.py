@@ -5,8 +5,10 @@ from twisted.internet.task import Clock
 
 from tests.messages import envelope
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.discovery.backoff import LONGEST_AWAY
+from wsdgateway.bridge.discovery.location import LONGEST_PAUSE
 from wsdgateway.bridge.discovery.sightings import Sighting
-from wsdgateway.net.presence.locator import LONGEST_AWAY, LONGEST_PAUSE, Locator
+from wsdgateway.net.presence.locator import Locator
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.soap.namespaces import WSDP, WSX, WXF
 
@@ -14,7 +16,7 @@ UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
 
 
 class Pool:
-    """A client of a device, as far as a Locator looks at it."""
+    """A client of a device, as far as a Locator needs it."""
 
     reachable = None
     zone = ""
@@ -25,7 +27,7 @@ def locating():
     """A Locator whose device answers at the URLs in `there`; `all` is what was found, asked, `there`, clock, client."""
     clock, there, asked, found_at = Clock(), set(), [], []
 
-    async def own(url, operation, body):
+    async def send(url, operation, body):
         asked.append(url)
         if locator.refusing:
             return Reply(503, b"text/plain", b"starting")
@@ -38,8 +40,8 @@ def locating():
             "</d:Relationship></m:Metadata>")))
 
     pool = Pool()
-    locator = Locator(clock, scanner="front-desk", client=pool, own=own, elsewhere=own, new_id=lambda: "urn:uuid:m",
-                      endpoint=UUID, found=found_at.append)
+    locator = Locator(clock, scanner="front-desk", client=pool, send=send, send_beside=send,
+                      new_id=lambda: "urn:uuid:m", endpoint=UUID, found=found_at.append)
     locator.refusing = False
     locator.all = found_at, asked, there, clock, pool
     return locator

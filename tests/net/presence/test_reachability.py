@@ -10,7 +10,7 @@ class Client:
     """A client that has heard the scanner, as far as that goes."""
 
     reachable = True
-    heard_at = 0.0
+    last_received = 0.0
 
 
 def test_a_bye_counts_until_the_scanner_answers_whoever_says_it_again():
@@ -18,20 +18,20 @@ def test_a_bye_counts_until_the_scanner_answers_whoever_says_it_again():
 
     def check():
         checks.append(clock.seconds())
-        client.heard_at = clock.seconds() + 0.1
+        client.last_received = clock.seconds() + 0.1
 
-    attendance = Reachability(clock, seconds=clock.seconds, device=client, check=check)
-    assert attendance.reachable is True
+    reachability = Reachability(clock, seconds=clock.seconds, device=client, check=check)
+    assert reachability.reachable is True
     for _ in range(10):
-        attendance.said_bye()
-        assert (attendance.reachable is False) is (clock.seconds() < BYE_SECONDS)
+        reachability.said_bye()
+        assert (reachability.reachable is False) is (clock.seconds() < BYE_SECONDS)
         clock.advance(0.5)
     assert checks == [BYE_SECONDS]
     clock.advance(AGAIN_SECONDS)
-    attendance.said_bye()
-    assert attendance.reachable is False
-    attendance.saw(Sighting("urn:uuid:5", (), (), (), 1, None, "eth1", 0.0))
-    assert attendance.reachable is True
-    assert attendance.silent_for() == 0.0
-    attendance.stop()
+    reachability.said_bye()
+    assert reachability.reachable is False
+    reachability.sighted(Sighting("urn:uuid:5", (), (), (), 1, None, "eth1", 0.0))
+    assert reachability.reachable is True
+    assert reachability.silent_for() == 0.0
+    reachability.stop()
     assert clock.getDelayedCalls() == []

@@ -6,8 +6,12 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.messages import envelope
+from tests.options import scanner_options
 from wsdgateway.bridge.decisions import Answer, Refuse
-from wsdgateway.net.presence.standin import LONGEST_AWAY, LONGEST_PAUSE, Described, Guise, StandIn
+from wsdgateway.bridge.discovery.backoff import LONGEST_AWAY
+from wsdgateway.net.presence.description import Description
+from wsdgateway.net.presence.metadatacache import LONGEST_PAUSE
+from wsdgateway.net.presence.standin import StandIn
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WXF
@@ -18,10 +22,10 @@ GET = read(envelope(f"{WXF}/Get"))
 class World:
     """A stand-in, and the questions to its scanner in `asked`, each to be answered by hand."""
 
-    def __init__(self, **guise):
+    def __init__(self, **options):
         self.clock, self.asked, self.is_here = Clock(), [], True
         self.stand_in = StandIn(
-            self.clock, scanner="front-desk", guise=Guise(**guise), describe=self.describe,
+            self.clock, scanner_options(**options), describe=self.describe,
             version_of=lambda endpoint, digest: succeed(1), hosts=frozenset, is_here=lambda: self.is_here,
             new_id=lambda: "urn:uuid:m", on_change=lambda: None)
 
@@ -30,7 +34,7 @@ class World:
         return await self.asked[-1]
 
     def answer(self, number, name):
-        self.asked[number].callback(Described(None, name, ""))
+        self.asked[number].callback(Description(None, name, ""))
 
     def fail(self, number, *, sent):
         error = Unavailable("scanner", "it does not answer")
@@ -49,8 +53,8 @@ class World:
 def world():
     made = []
 
-    def make(**guise):
-        made.append(World(**guise))
+    def make(**options):
+        made.append(World(**options))
         return made[-1]
 
     yield make
@@ -66,12 +70,12 @@ def test_the_scanner_is_asked_once_for_all_until_there_is_doubt(world):
     for told in (first, second, here.get()):
         assert isinstance(told[0], Answer) and b">Hall<" in told[0].body
     assert len(here.asked) == 1
-    here.stand_in.doubt()
+    here.stand_in.metadata.doubt()
     again = here.get()
     assert again == []
     here.answer(1, "Lobby")
     assert b">Lobby<" in again[0].body and b">Lobby<" in here.get()[0].body
-    here.stand_in.doubt()
+    here.stand_in.metadata.doubt()
     refused = here.get()
     here.fail(2, sent=False)
     assert isinstance(refused[0], Refuse)
@@ -83,16 +87,16 @@ def test_the_scanner_is_asked_once_for_all_until_there_is_doubt(world):
 def test_nobody_waits_for_an_address_where_the_scanner_is_no_more(world):
     here = world()
     told = here.get()
-    here.stand_in.moved()
+    here.stand_in.metadata.moved()
     assert len(here.asked) == 2
     here.fail(0, sent=False)
     assert told == []
     here.answer(1, "Hall")
     assert b">Hall<" in told[0].body
     assert len(here.asked) == 2
-    here.stand_in.moved()
+    here.stand_in.metadata.moved()
     assert len(here.asked) == 3
-    here.stand_in.moved()
+    here.stand_in.metadata.moved()
     here.answer(3, "Lobby")
     here.answer(2, "Hall")  # too late
     assert b">Lobby<" in here.get()[0].body
@@ -102,7 +106,7 @@ def test_nobody_waits_for_an_address_where_the_scanner_is_no_more(world):
 def test_what_is_announced_is_asked_again_soon_if_it_is_not_there(world, sent, longest):
     here = world(announced=True)
     here.is_here = False
-    here.stand_in.look()
+    here.stand_in.metadata.refresh()
     for _ in range(10):
         before = len(here.asked)
         here.fail(-1, sent=sent)
@@ -111,6 +115,6 @@ def test_what_is_announced_is_asked_again_soon_if_it_is_not_there(world, sent, l
     here.fail(-1, sent=sent)
     here.clock.advance(longest / 2)
     assert len(here.asked) == before + 1
-    here.stand_in.look_at_once()
+    here.stand_in.metadata.refresh_now()
     assert len(here.asked) == before + 2
     here.answer(-1, "Hall")

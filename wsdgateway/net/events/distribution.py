@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.events.backlog import EventQueue
 from wsdgateway.bridge.events.deliveryqueue import QueuedEvent
 from wsdgateway.bridge.events.fanout import Event
+from wsdgateway.config.sections import Events
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.timeslices import TimeSlices
 
@@ -29,7 +30,7 @@ class Recipient(Protocol):
 
 
 class Distribution:
-    """The events of one scanner that are being distributed, at most `rate` in a second.
+    """The events of one scanner that are being distributed. `events` bounds how many in a second.
 
     `listeners` gives the recipients of an event with an action. `when_begun` calls back, perhaps at once, when no
     delivery of this scanner waits to begin. `left_out` is called with how many events are dropped::
@@ -42,7 +43,7 @@ class Distribution:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], rate: float, slices: TimeSlices,
+    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, slices: TimeSlices,
                  new_id: Callable[[], str], when_begun: Callable[[Callable[[], None]], None],
                  listeners: Callable[[str], Sequence[Recipient]], left_out: Callable[[int], None]) -> None:
         self._reactor = reactor
@@ -53,12 +54,16 @@ class Distribution:
         self._when_begun = when_begun
         self._left_out = left_out
         self.listeners = listeners
-        self.queue = EventQueue(rate)
+        self.queue = EventQueue(events.scanner_rate)
         self._throttle = LogThrottle()
         self._is_distributing = False
         self._timer: IDelayedCall | None = None
         self._stopped = False
         self._idle: list[Deferred[None]] = []
+
+    def adjust(self, events: Events) -> None:
+        """Go by another section from now on."""
+        self.queue.adjust(events.scanner_rate)
 
     def idle(self) -> Deferred[None]:
         """Fires when every event has been given to its recipients. Can be cancelled."""

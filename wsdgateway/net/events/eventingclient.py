@@ -15,23 +15,18 @@ from twisted.logger import Logger
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer, is_other_service, read_answer
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.config.sections import Events
 from wsdgateway.eventing.messages import write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.net.events.outstanding import Outstanding
 from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.scanners.address import ServiceLocation, reachable
+from wsdgateway.net.scanners.soapclient import SendRequest
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
 from wsdgateway.soap.addressing import EndpointReference, is_placeless
 from wsdgateway.soap.seen import Seen
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # a URI's scheme. RFC 3986, section 3.1
-
-
-class SendRequest(Protocol):
-    """Sends a SOAP request to the scanner."""
-
-    def __call__(self, url: str, operation: Operation, body: bytes) -> Awaitable[Reply]:
-        """The whole reply. Raises `DeviceError`."""
 
 
 class NotifiedSubscription(Protocol):
@@ -52,7 +47,7 @@ class NotifiedSubscription(Protocol):
 
 @attrs.frozen(eq=False)
 class EventingClient:
-    """What all subscriptions at one scanner share. `where` is its scan service, `expires` in seconds is asked for.
+    """What all subscriptions at one scanner share. `where` is its scan service; `expires` of `events` is asked for.
 
     `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
     secret to the subscription that notifies there; `end_elsewhere` ends what is held at a former address of the
@@ -64,7 +59,7 @@ class EventingClient:
     reactor: Any
     scanner: str
     where: ServiceLocation
-    expires: float
+    events: Events
     send: SendRequest
     notify_base: Callable[[], Awaitable[str]]
     seconds: Callable[[], float]
@@ -75,6 +70,11 @@ class EventingClient:
     store: Keeping
     addresses: dict[str, NotifiedSubscription]
     end_elsewhere: Callable[[Held], None]
+
+    @property
+    def expires(self) -> float:
+        """The seconds for which the scanner is asked to hold a subscription."""
+        return self.events.expires
 
     @property
     def address(self) -> str:

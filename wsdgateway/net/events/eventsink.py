@@ -25,13 +25,13 @@ from wsdgateway.bridge.events.intake import (
     unknown_sender,
     unread_of,
 )
-from wsdgateway.bridge.events.sinks import Network
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.http.messages import NOT_SOAP
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.events.eventingclient import NotifiedSubscription
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.logthrottle import LogThrottle
@@ -47,20 +47,20 @@ class EventSink:
     """Takes a scanner's notifications. `after_learning` is called when jobs may have changed.
 
     `state` is the scanner's own, as it announced it last. `addresses` leads from each secret to the subscription that
-    it belongs to; `sources` are networks that may notify beside the scanner's own address.
+    it belongs to.
     """
 
     log = Logger()
 
     def __init__(self, bridge: ScannerBridge, device: DeviceClient, subscribers: Subscribers, metrics: Metrics,
-                 accounting: Accounting, *, sources: tuple[Network, ...], seconds: Callable[[], float],
+                 accounting: Accounting, *, options: ScannerOptions, seconds: Callable[[], float],
                  new_id: Callable[[], str], after_learning: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
         self._subscribers = subscribers
         self._metrics = metrics
         self._accounting = accounting
-        self.sources = sources
+        self._options = options
         self._seconds = seconds
         self._new_id = new_id
         self._after_learning = after_learning
@@ -69,6 +69,10 @@ class EventSink:
         self.addresses: dict[str, NotifiedSubscription] = {}
         self.state: str | None = None
 
+    def adjust(self, options: ScannerOptions) -> None:
+        """Go by other options from now on."""
+        self._options = options
+
     def place(self, secret: str) -> Callable[[Exchange], None] | None:
         """What takes the notifications under this secret; None if no subscription has it."""
         subscription = self.addresses.get(secret)
@@ -76,7 +80,8 @@ class EventSink:
 
     def may_notify(self, client: str) -> bool:
         """Whether notifications are taken from that IP address."""
-        return may_notify(client, peers=self._device.peers, device=self._bridge.device, sources=self.sources)
+        return may_notify(client, peers=self._device.peers, device=self._bridge.device,
+                          sources=self._options.section.event_sources)
 
     def _notify(self, subscription: NotifiedSubscription, exchange: Exchange) -> None:
         started = self._accounting.now()
@@ -103,7 +108,7 @@ class EventSink:
         self._accounting.event(exchange, found.event or "SubscriptionEnd", started, found.envelope,
                                None if status is None else status.job_id)
         if exchange.status == 202:
-            self._device.heard_at = self._seconds()
+            self._device.received()
             subscription.notified()
             if subscription.identifier:
                 self._take_for_panel(subscription, found)

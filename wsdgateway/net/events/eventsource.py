@@ -42,6 +42,7 @@ from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
 from wsdgateway.net.keeping import Listed
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import DeviceError, fault_for
 from wsdgateway.scan.destinations import write_tokens
 from wsdgateway.scan.operations import GET_STATUS, RENEW, SUBSCRIBE
@@ -64,7 +65,7 @@ class _Declined(Exception):
 
 @attrs.define(eq=False)
 class EventSource:
-    """Answers what clients ask of one scanner's events. `ceiling` is the longest subscription, in seconds.
+    """Answers what clients ask of one scanner's events.
 
     `unavailable` says why the scanner has no events to give, or None; `wall` gives seconds since 1970, and `now` those
     that subscriptions last by; `secret` gives that many random bytes.
@@ -76,13 +77,21 @@ class EventSource:
     panel: ScanDestinations
     store: Listed
     policy: SinkPolicy
-    ceiling: float
+    options: ScannerOptions
     wall: Callable[[], float]
     now: SubscriptionClock
     new_id: Callable[[], str]
     secret: Callable[[int], bytes]
     unavailable: Callable[[], str | None]
     log = Logger()
+
+    def adjust(self, options: ScannerOptions) -> None:
+        """Go by other options from now on."""
+        self.options = options
+
+    @property
+    def _longest(self) -> float:
+        return self.options.events.client_expires
 
     async def answer(self, request: EventingRequest, base: str, is_gone: Callable[[], bool]) -> tuple[Decision, str]:
         """The decision, and its source for the metrics. `base` is the URL under which the client reached this gateway.
@@ -127,7 +136,7 @@ class EventSource:
                     lambda: self._register(wanted, is_gone), client_of(wanted.client))
         finally:
             self.subscriptions.unexpect(subscription.identifier)
-        granted = granted_seconds(lifetime, self.ceiling)
+        granted = granted_seconds(lifetime, self._longest)
         self.log.info("{scanner}: {client} subscribes for {seconds:g} s, to be told at {address}", seconds=granted,
                       scanner=self.scanner, client=request.client, address=subscription.notify_to.reference.address)
         return Answer(write_subscribe_response(
@@ -144,7 +153,7 @@ class EventSource:
         identifier = str(UUID(bytes=self.secret(16), version=4))
         return Subscription(
             identifier, self.scanner, request.client, f"{base}/{self.scanner}/subscriptions/{identifier}",
-            notify_to, end_to, wanted.filter, self.now() + granted_seconds(wanted.lifetime, self.ceiling),
+            notify_to, end_to, wanted.filter, self.now() + granted_seconds(wanted.lifetime, self._longest),
             wanted.panel, wanted.destinations), wanted.lifetime
 
     async def _make_room(self, subscription: Subscription) -> None:
@@ -224,7 +233,7 @@ class EventSource:
     async def _renew(self, request: EventingRequest, subscription: Subscription) -> Answer:
         now = self.wall()
         lifetime = read_renew(request.envelope, _time(now))
-        prolonged = renewed(subscription, lifetime, ceiling=self.ceiling, now=self.now())
+        prolonged = renewed(subscription, lifetime, ceiling=self._longest, now=self.now())
         self.subscribers.change(prolonged)
         try:
             await self.store.save(prolonged)
@@ -236,7 +245,7 @@ class EventSource:
             raise Refused(unable_to_renew(_NOT_STORED)) from None
         if self.subscriptions.find(subscription.identifier, self.now()) is None:
             raise Refused(UNKNOWN)  # it ended while this was written; that is written after it
-        return self._lives(request, "Renew", granted_seconds(lifetime, self.ceiling), lifetime.absolute, now)
+        return self._lives(request, "Renew", granted_seconds(lifetime, self._longest), lifetime.absolute, now)
 
     def _status(self, request: EventingRequest, subscription: Subscription) -> Answer:
         return self._lives(request, "GetStatus", subscription.expires_at - self.now(), False, self.wall())

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, GiveUp, QueuedEvent, Retry, is_refusal, is_success
 from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.config.sections import Events
 from wsdgateway.net.events.subscriptionend import SubscriptionEnds
 
 
@@ -33,7 +34,7 @@ Send = Callable[[Sink, bytes], "Deferred[int]"]
 
 
 class Notifier:
-    """The deliveries of one scanner. `queue` bounds each subscriber's events, `give_up_after` (seconds) its failures.
+    """The deliveries of one scanner. `events`, the configuration's section, bounds each subscriber's queue.
 
     `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that could not be reached for
     so long. `random` gives 0 to 1.
@@ -41,17 +42,15 @@ class Notifier:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], queue: int, give_up_after: float,
-                 counts: Counts, send: Send, on_give_up: Callable[[str], None],
-                 random: Callable[[], float]) -> None:
+    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, counts: Counts,
+                 send: Send, on_give_up: Callable[[str], None], random: Callable[[], float]) -> None:
         self.reactor = reactor
         self.scanner = scanner
         self.seconds = seconds
         self.counts = counts
         self.send = send
         self.on_give_up = on_give_up
-        self.queue = queue
-        self.give_up_after = give_up_after
+        self.events = events
         self._random = random
         self._recipients: dict[str, Recipient] = {}
         self.endings = SubscriptionEnds(reactor, scanner=scanner, send=send, settled=self.settled)
@@ -59,7 +58,8 @@ class Notifier:
 
     def open(self, identifier: str, sink: Sink) -> None:
         """Let events be sent to this subscriber from now on, at that sink."""
-        deliveries = DeliveryQueue(limit=self.queue, give_up_after=self.give_up_after, random=self._random)
+        deliveries = DeliveryQueue(limit=self.events.client_queue, give_up_after=self.events.client_retry,
+                                   random=self._random)
         self._recipients[identifier] = Recipient(self, identifier, sink, deliveries)
 
     def hand_over(self, old: str, new: str) -> None:

@@ -1,4 +1,4 @@
-"""Asks a scanner what it is: its metadata where its device endpoint is known, else its ScannerDescription.
+"""Reads what a scanner is: its metadata where its device endpoint is known, else its ScannerDescription.
 
 WS-Transfer 2004/09, section 3.1; WS-Scan, GetScannerElements.
 """
@@ -10,9 +10,9 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.discovery.identity import is_same, is_uuid
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
-from wsdgateway.net.events.eventingclient import SendRequest
-from wsdgateway.net.presence.standin import Described
+from wsdgateway.net.presence.description import Description
 from wsdgateway.net.scanners.address import reachable
+from wsdgateway.net.scanners.soapclient import SendRequest
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.scan.operations import GET_METADATA, GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_description, write_description_request
@@ -23,7 +23,7 @@ from wsdgateway.soap.parsing import Malformed
 MAX_METADATA = 131072  # four times what Windows takes
 
 
-async def read_metadata(own: SendRequest, url: str, new_id: Callable[[], str], endpoint: str | None = None,
+async def read_metadata(send: SendRequest, url: str, new_id: Callable[[], str], endpoint: str | None = None,
                         to: str | None = None) -> Envelope:
     """The answer of the device at that URL to WS-Transfer Get.
 
@@ -31,7 +31,7 @@ async def read_metadata(own: SendRequest, url: str, new_id: Callable[[], str], e
     Without it the request goes `to` the address that the URL tells. Raises `DeviceError`.
     """
     request = write_get(to=endpoint or to or endpoint_of(url), message_id=new_id())
-    reply = await own(url, GET_METADATA, request)
+    reply = await send(url, GET_METADATA, request)
     try:
         return _metadata_in(reply, url, endpoint)
     except DeviceError as error:
@@ -75,9 +75,9 @@ def _host_of(url: str) -> str | None:
         return None
 
 
-async def describe_scanner(own: SendRequest, url: str, new_id: Callable[[], str]) -> Described:
+async def describe_scanner(send: SendRequest, url: str, new_id: Callable[[], str]) -> Description:
     """What the scan service at that URL says of its scanner. Raises `DeviceError`."""
-    reply = await own(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
+    reply = await send(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
     try:
         found = read_description(_whole(url, reply).body)
         if found is None:
@@ -85,7 +85,7 @@ async def describe_scanner(own: SendRequest, url: str, new_id: Callable[[], str]
     except DeviceError as error:
         error.sent = True
         raise
-    return Described(None, *found)
+    return Description(None, *found)
 
 
 def _whole(url: str, reply: Reply) -> Envelope:

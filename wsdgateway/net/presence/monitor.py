@@ -1,89 +1,108 @@
-"""The lookout for one scanner: where its scan service is, whether it is there, and whether it has started again.
+"""Monitors one scanner: where its scan service is, whether it is there, and whether it has started again.
 
-WS-Discovery 2005/04, sections 4 to 6. What is heard of it goes to those who ask it, and what they find to the bridge.
+WS-Discovery 2005/04, sections 4 to 6. Announcements are passed on to those who ask the scanner, and what they find to
+the bridge. What is known of the scan service::
+
+    unknown ──found──► found ──found at another address──► found
+       │  ▲
+       └──┘ asked for: looked for, at most once in LOOK_SECONDS
 """
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from wsdgateway.bridge.discovery.sightings import News
+from wsdgateway.bridge.discovery.sightings import News, Sighting
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.discovery.identity import is_same
+from wsdgateway.http.urls import address_of, is_http
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.metadata.standin import find_metadata
-from wsdgateway.net.context import Context
+from wsdgateway.net.presence.description import Description
 from wsdgateway.net.presence.locator import Locator
-from wsdgateway.net.presence.metadata import describe_scanner, endpoint_of, read_metadata, uuid_of
+from wsdgateway.net.presence.metadata import describe_scanner, endpoint_of, read_metadata
 from wsdgateway.net.presence.reachability import Reachability
-from wsdgateway.net.presence.standin import Described, Guise, StandIn
-from wsdgateway.net.scanners.address import ServiceLocation, address_of, is_http
+from wsdgateway.net.presence.standin import StandIn
+from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.soap.parsing import Malformed
 
-LOOK_SECONDS = 1.0  # between looks for a scan service that clients ask for
+LOOK_SECONDS = 1.0  # between searches for a scan service that clients ask for
+
+
+@attrs.frozen
+class _Pending:
+    """What an announcement has told, and is to be acted on when the scanner has been found."""
+
+    started: bool = False
+    described: bool = False
 
 
 class Monitor:
-    """One scanner's. `came` is called once, when its scan service is known, with its address, which may change.
+    """Monitors one scanner, and has its `stand_in`. Of `options` it uses what never changes.
 
-    `ask_again` is called when the scanner may not know us any more; `stand_in` shows clients what is known of it. Of
-    `options` it uses what never changes: where the scanner is, and what it is called.
+    `version_of` gives the MetadataVersion for an endpoint and a digest; `search` looks for an endpoint on the scanners'
+    side. `on_found` is called once, when the scan service is known, with its address, which may change; `on_doubt` when
+    the scanner may have forgotten its subscriptions; `on_change` when it has come, gone or changed.
     """
 
     log = Logger()
 
-    def __init__(self, options: ScannerOptions, context: Context, bridge: ScannerBridge, device: DeviceClient,
-                 requests: SoapClient, *, came: Callable[[ServiceLocation], None],
-                 ask_again: Callable[[], None]) -> None:
-        self._options = options
-        self._context = context
+    def __init__(self, reactor: Any, options: ScannerOptions, bridge: ScannerBridge, device: DeviceClient,
+                 requests: SoapClient, *, seconds: Callable[[], float], new_id: Callable[[], str],
+                 version_of: Callable[[str, str], Deferred[int]], search: Callable[[str], None],
+                 on_change: Callable[[], None], on_found: Callable[[ServiceLocation], None],
+                 on_doubt: Callable[[], None]) -> None:
+        self._name = options.name
+        self._section = section = options.section
         self._bridge = bridge
         self._device = device
-        self._own = requests.own
-        self._came = came
-        self._ask_again = ask_again
-        guise = Guise(options.uuid or (uuid_of(options.device) if options.device is not None else None),
-                      options.device is not None, options.same_identity, options.suffix, options.announced,
-                      f"{options.name} {options.served}")
+        self._send = requests.send
+        self._seconds = seconds
+        self._new_id = new_id
+        self._search = search
+        self._on_change = on_change
+        self._on_found = on_found
+        self._on_doubt = on_doubt
         self.stand_in = StandIn(
-            context.reactor, scanner=options.name, guise=guise, describe=self._describe,
-            version_of=context.store.metadata_version, hosts=self._hosts,
-            is_here=self._is_here, new_id=context.new_id, on_change=self._stand_in_changed)
+            reactor, options, describe=self._describe, version_of=version_of, hosts=self._hosts,
+            is_here=self._is_here, new_id=new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
-            context.reactor, scanner=options.name, client=device, own=requests.own, elsewhere=requests.elsewhere,
-            new_id=context.new_id, endpoint=options.uuid, found=self._found)
-        self._reachability = Reachability(
-            context.reactor, seconds=context.seconds, device=device, check=self.stand_in.check)
+            reactor, scanner=options.name, client=device, send=requests.send, send_beside=requests.send_beside,
+            new_id=new_id, endpoint=section.uuid, found=self._found)
+        self._reachability = Reachability(reactor, seconds=seconds, device=device, check=self.stand_in.metadata.check)
         self._where: ServiceLocation | None = None
-        self._changes = (False, False)
+        self._pending = _Pending()
         self._looked_at = float("-inf")
         self._stopped = False
         self._stand_in_changed()
 
     def start(self) -> None:
         """Find the scan service, where that does not wait for the scanner to be seen."""
-        if self._options.scan is not None:
-            self._found(self._options.scan)
-        elif self._options.device is not None:
-            self._locator.look((self._options.device,))
+        if self._section.scan is not None:
+            self._found(self._section.scan)
+        elif self._section.device is not None:
+            self._locator.look((self._section.device,))
 
     def look(self) -> None:
         """Look for a scan service that is asked for and not known yet; at most once in `LOOK_SECONDS`."""
-        now = self._context.seconds()
+        now = self._seconds()
         if self._where is not None or self._stopped or now - self._looked_at < LOOK_SECONDS:
             return
         self._looked_at = now
-        if self._options.device is not None:
-            self._locator.look((self._options.device,))
-        elif self._reachability.sighting is not None:
+        if self._section.device is not None:
+            self._locator.look((self._section.device,))
+        elif self.sighting is not None:
             self._locator.look()
-        elif self._options.uuid is not None:
-            self._context.search(self._options.uuid)
+        elif self._section.uuid is not None:
+            self._search(self._section.uuid)
 
     def stop(self) -> None:
         """Look and ask no more."""
@@ -109,6 +128,16 @@ class Monitor:
         """Whether the scanner answered when it was last asked, and has not said Bye; None before that."""
         return self._reachability.reachable
 
+    @property
+    def sighting(self) -> Sighting | None:
+        """The last announcement or answer in discovery that is known to be the scanner's; None before that."""
+        return self._reachability.sighting
+
+    @property
+    def will_look_again(self) -> bool:
+        """Whether the scan service was not found, and is looked for again after a pause."""
+        return self._locator.is_waiting
+
     def silent_for(self) -> float:
         """The seconds since the scanner has answered or announced anything."""
         return self._reachability.silent_for()
@@ -116,103 +145,104 @@ class Monitor:
     @property
     def is_missing(self) -> bool:
         """Whether it has to be looked for on the scanners' side."""
-        return self._options.uuid is not None and (self._where is None or not self._is_here())
+        return self._section.uuid is not None and (self._where is None or not self._is_here())
 
     def _is_here(self) -> bool:
         return self._where is not None and self.reachable is not False
 
     def places(self) -> set[tuple[str, int]]:
         """Host and port of the scan service, by every host that the scanner is known by."""
-        url = self._bridge.device or self._options.scan
+        url = self._bridge.device or self._section.scan
         return set() if url is None else {(host, address_of(url).port) for host in self._hosts()}
 
     def _urls(self) -> set[str]:
         """Where the scanner is known to be."""
-        urls = (self._locator.device, self._options.device, self._options.scan, self._bridge.device)
+        urls = (self._locator.device, self._section.device, self._section.scan, self._bridge.device)
         return {url for url in urls if url}
 
     def _hosts(self) -> frozenset[str]:
         """Under what names and addresses the scanner's host is known."""
-        sighting = self._reachability.sighting
+        sighting = self.sighting
         urls = {*self._urls(), *filter(is_http, sighting.xaddrs if sighting is not None else ())}
         return frozenset({urlsplit(url).hostname or "" for url in urls} | self._device.peers)
 
-    # What it tells when it is asked.
+    # Its description.
 
-    async def _describe(self) -> Described:
-        device = self._locator.device or self._options.device
+    async def _describe(self) -> Description:
+        device = self._locator.device or self._section.device
         if device is not None:
             return await self._describe_device(device)
         if self._bridge.device is None:
-            raise Unavailable(self._options.name, "its address is not known yet")
-        return await describe_scanner(self._own, self._bridge.device, self._context.new_id)
+            raise Unavailable(self._name, "its address is not known yet")
+        return await describe_scanner(self._send, self._bridge.device, self._new_id)
 
-    async def _describe_device(self, url: str) -> Described:
+    async def _describe_device(self, url: str) -> Description:
         """The description of the device at that URL; metadata without a scan service is not one yet."""
-        own = self.stand_in.own_endpoint
-        to = own if own is not None and is_same(own, endpoint_of(url)) else None  # as the scanner spells it
-        envelope = await read_metadata(self._own, url, self._context.new_id, self._locator.endpoint, to)
+        to = self.endpoint  # as the scanner spells it
+        if to is not None and not is_same(to, endpoint_of(url)):
+            to = None
+        envelope = await read_metadata(self._send, url, self._new_id, self._locator.endpoint, to)
         try:
-            address = self._locator.told(url, envelope)
+            address = self._locator.metadata_read(url, envelope)
         except Malformed as error:
             raise BadDevice(url, f"its metadata can't be used: {error}") from None
         if self._where is None or self._where.address != address:
             self._found(address)
-        return Described(find_metadata(envelope.body))
+        return Description(find_metadata(envelope.body))
 
     def _stand_in_changed(self) -> None:
-        ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
+        ours, theirs = self.stand_in.endpoint, self.endpoint
         self._bridge.endpoints = (ours, theirs) if ours else None
-        self._context.on_presence(self._options.name)
+        self._on_change()
 
     def reachability_changed(self) -> None:
-        """It answers, and did not, or the other way round."""
+        """The scanner answers, and did not, or the other way round."""
         if self._device.reachable:
-            self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._options.name,
+            self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._name,
                           peers=", ".join(sorted(self._device.peers)))
-            self.stand_in.look_at_once()
+            self.stand_in.metadata.refresh_now()
         else:
-            self.log.warn("{scanner}: the scanner does not answer", scanner=self._options.name)
+            self.log.warn("{scanner}: the scanner does not answer", scanner=self._name)
             self._was_away()
-            self.stand_in.look()
-            if self._options.uuid is not None:
-                self._context.search(self._options.uuid)
-        self._context.on_presence(self._options.name)
+            self.stand_in.metadata.refresh()
+            if self._section.uuid is not None:
+                self._search(self._section.uuid)
+        self._on_change()
 
     def _was_away(self) -> None:
         """Nothing that is kept from before is shown until the scanner has been asked."""
         self._bridge.was_away()
-        self.stand_in.doubt()
+        self.stand_in.metadata.doubt()
 
     # What discovery tells of it.
 
     def sighted(self, news: News) -> None:
         """The scanner has announced itself, or answered."""
-        self._reachability.saw(news.sighting)
-        self.stand_in.called(news.sighting.endpoint)
+        self._reachability.sighted(news.sighting)
+        self.stand_in.announced_as(news.sighting.endpoint)
         self.stand_in.scoped(news.sighting.scopes)
         if news.started:
-            self.log.info("{scanner}: it has started again", scanner=self._options.name)
+            self.log.info("{scanner}: it has started again", scanner=self._name)
             self._bridge.rebooted()
-            self.stand_in.doubt()
+            self.stand_in.metadata.doubt()
         elif news.returned:
             self._was_away()
-        self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
-        if self._options.uuid is not None:  # where is it?
+        self._pending = _Pending(self._pending.started or news.started, self._pending.described or news.described)
+        if self._section.uuid is not None:  # it has to be found
             self._locator.sighted(news.sighting, changed=news.described)
         else:
             self._catch_up()
             if news.described:
                 self._locator.look()
             self.look()
-        self._context.on_presence(self._options.name)
+        self._on_change()
 
     def said_bye(self) -> None:
         """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
-        self.log.info("{scanner}: the scanner has said Bye", scanner=self._options.name)
+        self.log.info("{scanner}: the scanner has said Bye", scanner=self._name)
         if self._reachability.said_bye():
             self._was_away()
-        self._context.on_presence(self._options.name)
+        self._on_change()
 
     def _found(self, address: str) -> None:
         """The scan service is there."""
@@ -224,32 +254,32 @@ class Monitor:
             self._catch_up()
             return
         if self._locator.device is not None:
-            self.log.info("{scanner}: its scan service is {url}", scanner=self._options.name, url=address)
+            self.log.info("{scanner}: its scan service is {url}", scanner=self._name, url=address)
         self._bridge.device = address
-        self._where = ServiceLocation(address, follows=self._options.uuid is not None)
+        self._where = ServiceLocation(address, follows=self._section.uuid is not None)
         if self._device.reachable is False:
             self._device.moved()  # what failed while it was switched off says nothing of it any more
-        self.stand_in.look_at_once()
-        self._came(self._where)
-        self._context.on_presence(self._options.name)
+        self.stand_in.metadata.refresh_now()
+        self._on_found(self._where)
+        self._on_change()
 
     def _moved(self, where: ServiceLocation, address: str) -> None:
         """It has another address: what it holds for us it holds still, unless it has started again."""
-        self.log.info("{scanner}: its scan service is {url} now", scanner=self._options.name, url=address)
+        self.log.info("{scanner}: its scan service is {url} now", scanner=self._name, url=address)
         former, where.address = where.address, address
         self._bridge.device = address
         self._was_away()
         self._device.moved()
-        self._ask_again()
+        self._on_doubt()
         if address != former:
-            self.stand_in.moved()
+            self.stand_in.metadata.moved()
         else:
-            self.stand_in.check()
+            self.stand_in.metadata.check()
 
     def _catch_up(self) -> None:
         """Do what has to be done since the scanner has started again, or has other things to tell."""
-        (started, described), self._changes = self._changes, (False, False)
-        if started:
-            self._ask_again()
-        if described:
-            self.stand_in.forget()
+        pending, self._pending = self._pending, _Pending()
+        if pending.started:
+            self._on_doubt()
+        if pending.described:
+            self.stand_in.metadata.forget()

@@ -17,7 +17,10 @@ AGAIN_SECONDS = 10.0
 
 
 class Reachability:
-    """One scanner's. `check` asks the scanner whether it is there."""
+    """Whether one scanner can be reached. `check` asks the scanner whether it is there. Its announcements::
+
+        (none) ──Bye──► left ──the scanner answers, BYE_SECONDS after the Bye; or announces itself──► (none)
+    """
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], device: DeviceClient,
                  check: Callable[[], None]) -> None:
@@ -33,14 +36,14 @@ class Reachability:
     @property
     def reachable(self) -> bool | None:
         """Whether the scanner answered when it was last asked, and has not said Bye since; None before that."""
-        has_left = self._bye_at is not None and self._device.heard_at < self._bye_at + BYE_SECONDS
+        has_left = self._bye_at is not None and self._device.last_received < self._bye_at + BYE_SECONDS
         return False if has_left else self._device.reachable
 
     def silent_for(self) -> float:
         """The seconds since the scanner has answered or announced anything."""
-        return self._seconds() - max(self._device.heard_at, self._sighted_at)
+        return self._seconds() - max(self._device.last_received, self._sighted_at)
 
-    def saw(self, sighting: Sighting) -> None:
+    def sighted(self, sighting: Sighting) -> None:
         """It has announced itself, or answered in discovery."""
         self._bye_at = None
         self.sighting, self._sighted_at = sighting, self._seconds()

@@ -1,4 +1,4 @@
-"""The keys that devices show now: for somebody who compares them, or takes them as they are, and pins them.
+"""Reads the keys that devices show, for somebody who compares them, or pins them as they are.
 
 RFC 7469 section 2.4. Nothing but the handshake is said to a device before its key is known.
 """
@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsdgateway.net.scanners.address import Address
+from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.connector import CONNECT_ERRORS, endpoint_of
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.tls.files import pin_of
@@ -22,7 +22,7 @@ SECONDS = 10.0
 
 
 @implementer(IHandshakeListener)
-class _Look(Protocol):
+class _Handshake(Protocol):
     transport: Any
 
     def __init__(self) -> None:
@@ -41,11 +41,11 @@ class _Look(Protocol):
 
     def _end(self, outcome: str | Failure) -> None:
         if not self.shown.called:
-            self.shown.callback(outcome)  # a failure, too, goes the way that it should
+            self.shown.callback(outcome)  # callback() takes a failure, too
 
 
 class Pins:
-    """Looks at the key of each device once. `found` has the pins, by host and port."""
+    """Reads the key of each device once. `found` has the pins, by host and port."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -55,16 +55,16 @@ class Pins:
         """Trust in the key that the device shows now. Raises `DeviceError`."""
         place = address.host, address.port
         if place not in self.found:
-            self.found[place] = await self._look(address, zone)
+            self.found[place] = await self._read(address, zone)
         return Trust(pin=self.found[place])
 
-    async def _look(self, address: Address, zone: str) -> str:
+    async def _read(self, address: Address, zone: str) -> str:
         connecting: Deferred[Any] = endpoint_of(self._reactor, address, zone, SECONDS, Trust(insecure=True)).connect(
-            Factory.forProtocol(_Look))
-        looking: Deferred[str] = connecting.addCallback(lambda look: look.shown)
-        looking.addTimeout(SECONDS, self._reactor)
+            Factory.forProtocol(_Handshake))
+        shown: Deferred[str] = connecting.addCallback(lambda handshake: handshake.shown)
+        shown.addTimeout(SECONDS, self._reactor)
         try:
-            return await looking
+            return await shown
         except CONNECT_ERRORS as error:
             raise Unavailable(address.host, f"no connection ({error})") from None
         except TimedOut:

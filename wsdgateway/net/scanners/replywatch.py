@@ -1,7 +1,8 @@
 """Watches the body of a scanner's answer as it passes: document type declarations, images, the SOAP message, the end.
 
 No client gets a document type declaration: it is what attacks on XML readers are made of, and SOAP has none (SOAP 1.2
-part 1, section 5). It is looked for at the beginning of the body, and of each part of a multipart one.
+part 1, section 5). It is looked for at the beginning of the body, and of each part
+of a multipart one.
 """
 
 import re
@@ -20,7 +21,7 @@ MAX_ROOT = 65536  # of the SOAP message that is kept
 DOCUMENT_TYPE = "it holds a document type declaration, which SOAP does not allow"
 NO_BEGINNING = f"it holds a document that does not begin within {MAX_PROLOG} bytes"
 
-_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<!DOCTYPE\s++html[^>\[]*+>", re.IGNORECASE)
+HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<!DOCTYPE\s++html[^>\[]*+>", re.IGNORECASE)
 
 
 def check_document(peer: str, content_type: bytes, body: bytes) -> None:
@@ -31,7 +32,7 @@ def check_document(peer: str, content_type: bytes, body: bytes) -> None:
         if watch.problem:
             raise BadDevice(peer, watch.problem)
     elif encodings.holds_document_type(body, charset_of(content_type)) and (
-            media_type(content_type) != b"text/html" or _HTML.match(body) is None):
+            media_type(content_type) != b"text/html" or HTML.match(body) is None):
         raise BadDevice(peer, DOCUMENT_TYPE)
 
 
@@ -41,7 +42,7 @@ def _is_multipart(content_type: bytes) -> bool:
 
 
 class _Prolog:
-    """Looks for a document type declaration at the beginning of a document that comes in pieces."""
+    """The beginning of a document that comes in pieces, examined for a document type declaration."""
 
     def __init__(self, charset: str | None = None) -> None:
         self._charset = charset
@@ -57,7 +58,7 @@ class _Prolog:
 
 
 class ReplyWatch:
-    """Feed it a body that is relayed; `count` is told how many bytes of images pass.
+    """Watches one body that is relayed; `count` is called with the number of bytes of images that pass.
 
     `problem` says why the answer may not be passed on; `decided`: nothing is wrong with the first document. `root` is
     that document, of a multipart body the first part, as far as `MAX_ROOT` bytes.
@@ -88,7 +89,7 @@ class ReplyWatch:
     def see(self, data: bytes) -> None:
         """The next bytes."""
         if self._body is not None:
-            self._body = self._look(self._body, data)
+            self._body = self._examine(self._body, data)
         if self._reader is None:
             self._keep(data)
             self.decided = self.decided or self._body is None
@@ -123,14 +124,14 @@ class ReplyWatch:
         if self._parts == 1:
             self._keep(decoded)
         if self._document is not None:
-            self._document = self._look(self._document, decoded)
+            self._document = self._examine(self._document, decoded)
             self.decided = self.decided or self._document is None
 
     def _keep(self, data: bytes) -> None:
         self.root += data[:MAX_ROOT - len(self.root)]
 
-    def _look(self, prolog: _Prolog, data: bytes) -> _Prolog | None:
-        """The same while it is not decided."""
+    def _examine(self, prolog: _Prolog, data: bytes) -> _Prolog | None:
+        """Go on with the document's prolog; None once it is decided."""
         problem = prolog.see(data)
         self.problem = self.problem or problem or ""
         return prolog if problem is None else None

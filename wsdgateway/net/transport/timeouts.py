@@ -88,6 +88,10 @@ class Deadlines:
         self._live = 0
         self._timer: IDelayedCall | None = None
 
+    def __len__(self) -> int:
+        """How many are remembered: those that run, and some that were lifted."""
+        return len(self._queue)
+
     def begin(self, ended: Callable[[], None]) -> Deadline:
         """From now on; `ended` is called when the time is over, unless the limit is lifted before."""
         deadline = Deadline(self, self._reactor.seconds() + self._seconds, ended)

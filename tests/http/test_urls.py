@@ -1,0 +1,24 @@
+"""URLs as what a request needs."""
+
+import pytest
+
+from wsdgateway.http.urls import address_of
+
+
+@pytest.mark.parametrize(("url", "parts"), [
+    ("http://198.51.100.20:80/WDP/SCAN", ("198.51.100.20", 80, b"198.51.100.20:80", b"/WDP/SCAN")),
+    ("http://scanner/", ("scanner", 80, b"scanner", b"/")), ("http://x:8018?a=b", ("x", 8018, b"x:8018", b"/?a=b")),
+    ("http://[2001:db8::1]:5357/a", ("2001:db8::1", 5357, b"[2001:db8::1]:5357", b"/a")),
+    ("https://scanner/a", ("scanner", 443, b"scanner", b"/a")),
+    # what can't stand in a request line, from whoever says so
+    ("http://x/a b%20/\xe4?c d", ("x", 80, b"x", b"/a%20b%20/%C3%A4?c%20d"))])
+def test_addresses(url, parts):
+    address = address_of(url)
+    assert (address.host, address.port, address.authority, address.target) == parts
+    assert address.secure is url.startswith("https:")
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "urn:x", "http://", "", "http://x:port/", "http://x y/"])
+def test_what_is_no_address(url):
+    with pytest.raises(ValueError, match=r"neither an http nor|port|not a host"):
+        address_of(url)

@@ -1,0 +1,82 @@
+"""A device without a network: tests decide when it takes connections, answers and refuses."""
+
+from twisted.internet import error as neterror
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+
+from tests.options import scanner_options
+from wsdgateway.http.urls import address_of
+from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.ratelimit import RateLimit
+from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.scan.operations import CREATE_SCAN_JOB
+
+SCANNER = "http://198.51.100.20/scan"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class ManualDevice:
+    """A device that takes one connection at a time, by hand, and closes each after one answer."""
+
+    def __init__(self, *, timeout=60.0, max_connections=1):
+        self.reactor = MemoryReactorClock()
+        self.recovered = []
+        self.reachable = []
+        self.client = DeviceClient(
+            self.reactor, scanner_options(max_connections=max_connections, timeout=timeout, idle_timeout=5.0),
+            seconds=self.reactor.seconds, rate_limit=RateLimit(0.0), on_recovered=self.recovered.append,
+            on_reachable=lambda: self.reachable.append(self.client.reachable))
+        self.sent, self.failed, self.busy = [], [], []
+        self.calls = {}
+        self.made = 0
+
+    def ask(self, name, client="a", operation=CREATE_SCAN_JOB, *, limited=True, url=SCANNER, **more):
+        call = ScannerRequest(address_of(url), operation, b"<x/>", [], client=client,
+                    share_of=client if limited and client else None, **more)
+        call.on_sent = lambda: self.sent.append(name)
+        self.calls[name] = call
+        self.client.request(call).addErrback(lambda failure: self.failed.append((name, failure.value)))
+        return call
+
+    def connect(self):
+        """The device takes the next connection, and so has a request."""
+        factory = self.reactor.tcpClients[self.made][2]
+        self.made += 1
+        protocol = factory.buildProtocol(None)
+        transport = StringTransport(peerAddress=self.reactor.connectors[0].getDestination())
+        transport.setTcpNoDelay = lambda on: None
+        transport.abortConnection = transport.loseConnection = lambda: None
+        protocol.makeConnection(transport)
+        self.busy.append(protocol)
+
+    def connect_all(self):
+        """The device takes every connection that there is."""
+        while self.made < len(self.reactor.tcpClients):
+            self.connect()
+
+    def answer(self):
+        """The device answers the request that it has had longest, and closes."""
+        protocol = self.busy.pop(0)
+        protocol.dataReceived(ANSWER)
+        protocol.connectionLost(Failure(neterror.ConnectionDone()))
+
+    def refuse(self, problem=None):
+        """The next connection is not made."""
+        factory = self.reactor.tcpClients[self.made][2]
+        connector = self.reactor.connectors[self.made]
+        self.made += 1
+        factory.clientConnectionFailed(connector, Failure(problem or neterror.ConnectionRefusedError()))
+
+    def serve(self, number):
+        """So many requests, one after the other."""
+        for _ in range(number):
+            self.connect()
+            self.answer()
+
+    @property
+    def circuit_is_open(self):
+        before = len(self.failed)
+        probe = self.ask("probe", "probe")
+        refused = [value for name, value in self.failed[before:] if name == "probe"]
+        self.client.abandon(probe)
+        return bool(refused) and "does not take connections" in str(refused[0])

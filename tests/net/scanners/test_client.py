@@ -1,0 +1,152 @@
+"""What is sent to a device, when it fails, and what that says of the device."""
+
+import errno
+
+import pytest
+from twisted.internet import error as neterror
+from twisted.python.failure import Failure
+
+from tests.net.scanners.manualdevice import ManualDevice
+from wsdgateway.net.scanners.circuitbreaker import THRESHOLD
+from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for
+from wsdgateway.scan.operations import RETRIEVE_IMAGE
+
+
+def test_forty_that_wait_in_vain_say_nothing_about_the_device():
+    """Each has the whole time at the device, and a wait for its turn of the same length before."""
+    device = ManualDevice(timeout=5.0)
+    for number in range(40):
+        device.ask(f"a{number}", f"client-{number % 8}")
+    device.reactor.advance(4.0)
+    device.connect()
+    device.reactor.advance(0.9)
+    device.answer()  # 4.9 seconds after it was asked for, and the next one begins
+    device.reactor.advance(0.2)
+    assert len(device.failed) == 38
+    assert all(isinstance(error, Busy) and "waited 5 seconds" in str(error) for _, error in device.failed)
+    assert all(fault_for(error).reason.startswith("The scanner is busy") for _, error in device.failed)
+    device.reactor.advance(4.0)
+    device.connect()
+    device.answer()
+    assert (device.sent, device.client.reachable) == (["a0", "a1"], True)
+    assert not device.circuit_is_open
+
+
+def test_a_request_whose_turn_came_late_has_its_whole_time():
+    device = ManualDevice(timeout=5.0)
+    device.ask("a0")
+    device.ask("a1")
+    device.connect()
+    device.reactor.advance(4.9)
+    device.answer()
+    device.connect()
+    device.reactor.advance(4.9)
+    assert not device.failed
+    device.answer()
+    assert device.sent == ["a0", "a1"]
+
+
+def test_attempts_that_are_cancelled_before_their_time_do_not_open_the_circuit():
+    device = ManualDevice(timeout=5.0, max_connections=10)
+    for number in range(2 * THRESHOLD):
+        device.client.abandon(device.ask(f"a{number}"))
+    assert len(device.failed) == 2 * THRESHOLD
+    assert device.client.reachable is None
+    assert not device.circuit_is_open
+
+
+@pytest.mark.parametrize(("problem", "opens"), [
+    (neterror.ConnectionRefusedError(), True), (neterror.TimeoutError(), True), (neterror.NoRouteError(), True),
+    (neterror.DNSLookupError(), False), (neterror.ConnectError(osError=errno.EMFILE), False),
+    (neterror.ConnectError(osError=errno.EADDRNOTAVAIL), False)])
+def test_which_failures_open_the_circuit(problem, opens):
+    device = ManualDevice()
+    if "osError" in vars(problem):
+        problem.osError = vars(problem)["osError"]
+    for number in range(THRESHOLD):
+        device.ask(f"a{number}")
+        device.refuse(problem)
+    assert device.client.reachable is (False if opens else None)
+    assert device.circuit_is_open is opens
+
+
+def test_when_the_circuit_opens_all_who_wait_are_told():
+    device = ManualDevice()
+    for number in range(THRESHOLD + 5):
+        device.ask(f"a{number}")
+    for _ in range(THRESHOLD):
+        device.refuse()
+    assert len(device.failed) == THRESHOLD + 5
+    assert "does not take connections" in str(device.failed[-1][1])
+    assert not any(isinstance(error, Busy) for _, error in device.failed)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_an_attempt_without_an_answer_counts_unless_the_device_spoke_meanwhile(heard):
+    device = ManualDevice(max_connections=2, timeout=30.0)
+    device.ask("long", operation=RETRIEVE_IMAGE)
+    device.connect()
+    device.ask("a0")
+    device.reactor.advance(1.0)
+    if heard:
+        device.busy[0].dataReceived(b"HTTP/1.1 200 OK\r\n")
+    device.refuse(neterror.TimeoutError())
+    assert (device.client.reachable is False) is not heard
+    assert [name for name, _ in device.failed] == ([] if heard else ["a0"])
+
+
+def test_attempts_at_a_former_address_say_nothing_about_the_present_one():
+    device = ManualDevice(max_connections=10)
+    for number in range(THRESHOLD):
+        device.ask(f"a{number}")
+    device.client.moved()
+    for _ in range(THRESHOLD):
+        device.refuse(neterror.TimeoutError())
+    assert device.client.reachable is None
+    assert not device.circuit_is_open
+
+
+def test_a_trial_that_its_client_leaves_is_another_s():
+    device = ManualDevice()
+    for number in range(THRESHOLD):
+        device.ask(f"a{number}")
+        device.refuse()
+    device.reactor.advance(1.0)
+    device.client.abandon(device.ask("trial"))
+    device.made += 1
+    device.ask("next", "b")
+    device.serve(1)
+    assert device.sent == ["next"]
+    assert device.client.reachable
+
+
+def test_a_device_that_answers_others_is_not_away_for_one_that_hangs():
+    device = ManualDevice(timeout=5.0, max_connections=2)
+    device.ask("a0")
+    device.connect()
+    device.answer()
+    device.ask("hangs")
+    device.connect()
+    hanging = device.busy.pop()
+    device.reactor.advance(3.0)
+    device.ask("a1")
+    device.connect()
+    device.answer()
+    device.reactor.advance(2.5)
+    assert [name for name, _ in device.failed] == ["hangs"]
+    assert type(device.failed[0][1]) is Unavailable and "no complete answer" in str(device.failed[0][1])
+    assert device.client.reachable is True
+    hanging.connectionLost(Failure(neterror.ConnectionDone()))
+    device.ask("hangs too")
+    device.connect()
+    device.reactor.advance(5.5)
+    assert device.client.reachable is False
+
+
+def test_a_stop_says_nothing_about_the_device():
+    device = ManualDevice()
+    device.ask("a0")
+    device.ask("a1")
+    device.client.stop()
+    assert len(device.failed) == 2
+    assert device.reachable == []

@@ -1,0 +1,185 @@
+"""One connection to a device, state by state, on a transport in memory."""
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from tests.options import scanner_options
+from wsdgateway.http.urls import address_of
+from wsdgateway.net.scanners.connection import DeviceConnection, Insecure
+from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.transport.coalescing import WriteScheduler
+from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS
+from wsdgateway.tls.trust import Untrusted
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+
+
+class Transport(StringTransport):
+    """One that is closed at once when it is aborted."""
+
+    aborted = False
+
+    def setTcpNoDelay(self, on):
+        pass
+
+    def abortConnection(self):
+        self.aborted = True
+
+    def getHandle(self):
+        return None
+
+
+class Trusting:
+    """Judges the device as a test says."""
+
+    problem = None
+
+    def judge(self, handle, host):
+        if self.problem is not None:
+            raise self.problem
+
+
+class Owner:
+    """A client that notes what its connection tells it."""
+
+    def __init__(self, **options):
+        self.reactor, self.told = Clock(), []
+        self.post = WriteScheduler(self.reactor)
+        self.options = scanner_options(trust=Trusting(), **options)
+
+    def reached(self, peer):
+        self.told.append("reached")
+
+    def received(self):
+        self.told.append("received")
+
+    def answered(self):
+        self.told.append("answered")
+
+    def released(self, connection, *, reusable):
+        self.told.append(f"released {reusable}")
+
+    def closed(self, connection):
+        self.told.append("closed")
+
+    def resend(self, call):
+        self.told.append("resend")
+
+
+class Wire:
+    """A connection over http or https, with its owner and transport."""
+
+    def __init__(self, url="http://198.51.100.20/scan", **options):
+        self.owner, self.transport = Owner(**options), Transport()
+        self.connection = DeviceConnection(self.owner, address_of(url))
+        self.ready = []
+        self.connection.ready.addBoth(self.ready.append)
+        self.connection.makeConnection(self.transport)
+
+    def send(self, operation=GET_SCANNER_ELEMENTS):
+        """A request, and what comes of it in the end: a list of a body, or a failure."""
+        call = ScannerRequest(self.connection.address, operation, b"<x/>", [])
+        ended = []
+        call.answered.addCallback(lambda response: response.whole() if response.ended else response)
+        call.answered.addBoth(ended.append)
+        self.connection.send(call)
+        return call, ended
+
+    def lose(self, reason=None):
+        self.connection.connectionLost(Failure(reason or ConnectionDone()))
+
+
+def error_of(ended):
+    [failure] = ended
+    return failure.value
+
+
+def test_one_exchange_after_the_other():
+    wire = Wire()
+    assert wire.ready == [wire.connection] and wire.connection.call is None
+    for _ in range(2):
+        call, ended = wire.send()
+        assert wire.connection.call is call
+        wire.connection.dataReceived(HEAD + b"hello")
+        assert (ended, wire.connection.call) == ([b"hello"], None)
+    assert wire.connection.requests == 2
+    assert wire.owner.told == ["reached", *["received", "released True", "answered"] * 2]
+    assert wire.transport.value().count(b"POST /scan HTTP/1.1\r\nHost: 198.51.100.20\r\n") == 2
+    assert not wire.transport.aborted
+
+
+def test_an_idle_device_has_nothing_to_say():
+    wire = Wire()
+    wire.connection.dataReceived(HEAD)
+    assert wire.transport.aborted
+    assert wire.owner.told == ["reached", "received"]
+
+
+@pytest.mark.parametrize(("operation", "sent", "told"), [
+    (GET_SCANNER_ELEMENTS, b"", "resend"), (CREATE_SCAN_JOB, b"", None), (GET_SCANNER_ELEMENTS, b"HTTP/1.1 2", None)])
+def test_a_connection_that_breaks_before_a_head(operation, sent, told):
+    wire = Wire()
+    call, ended = wire.send(operation)
+    if sent:
+        wire.connection.dataReceived(sent)
+    wire.lose()
+    assert ("resend" in wire.owner.told, call.resent) == (told == "resend", told == "resend")
+    assert ended == [] if told else isinstance(error_of(ended), BadDevice)
+    assert wire.owner.told[-1] == "closed"
+
+
+def test_a_connection_that_breaks_in_a_body_fails_the_answer():
+    wire = Wire()
+    _, ended = wire.send()
+    wire.connection.dataReceived(HEAD + b"hel")
+    [response] = ended
+    failed = []
+    Deferred.fromCoroutine(response.collect()).addErrback(failed.append)
+    wire.lose()
+    assert isinstance(error_of(failed), BadDevice)
+
+
+def test_what_takes_too_long_is_not_sent_again():
+    wire = Wire()
+    call, ended = wire.send()
+    wire.connection.expire(Unavailable("x", "too long"))
+    assert wire.transport.aborted and not call.resent
+    assert str(error_of(ended)) and wire.connection.call is None
+    wire.lose()
+    assert wire.owner.told == ["reached", "closed"]
+
+
+def test_no_http_is_no_answer():
+    wire = Wire()
+    _, ended = wire.send()
+    wire.connection.dataReceived(b"SSH-2.0\r\n")
+    assert isinstance(error_of(ended), BadDevice) and wire.transport.aborted
+
+
+def test_with_tls_nothing_is_sent_before_the_device_was_judged():
+    wire = Wire("https://198.51.100.20/scan")
+    assert wire.ready == [] and wire.owner.told == []
+    wire.connection.handshakeCompleted()
+    assert wire.ready == [wire.connection] and wire.owner.told == ["reached"]
+    stranger = Wire("https://198.51.100.20/scan")
+    stranger.owner.options.trust.problem = Untrusted("it is another one")
+    stranger.connection.handshakeCompleted()
+    assert isinstance(error_of(stranger.ready), Insecure)
+    assert stranger.transport.aborted and stranger.owner.told == []
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_an_end_that_tls_does_not_announce_is_one_for_a_lenient_section_only(lenient):
+    wire = Wire("https://198.51.100.20/scan", lenient=lenient)
+    wire.connection.handshakeCompleted()
+    _, ended = wire.send()
+    wire.connection.dataReceived(b"HTTP/1.1 200 OK\r\n\r\nhello")
+    [response] = ended
+    wire.lose(ConnectionLost())
+    assert response.ended is lenient
+    assert lenient is False or response.whole() == b"hello"

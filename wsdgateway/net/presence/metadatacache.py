@@ -1,0 +1,138 @@
+"""Keeps what a scanner tells of itself: asks it once for all who wait, and again when that may have changed.
+
+What is known, and whether an answer still counts, `bridge.discovery.knowledge` decides and draws.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsdgateway.bridge.discovery.backoff import Backoff
+from wsdgateway.bridge.discovery.knowledge import Knowledge, Question
+from wsdgateway.net.transport.errors import DeviceError
+
+LONGEST_PAUSE = 60.0  # seconds
+
+Value = TypeVar("Value")
+
+
+class MetadataCache(Generic[Value]):
+    """What one scanner tells. `read` asks it, and may fail with a `DeviceError`; `last` is what was known last.
+
+    `is_eager`: it is asked before anybody wants it, and again until it answers, unless it `is_here` and known.
+    `on_change` is called when a question has ended that counts.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, *, scanner: str, read: Callable[[], Coroutine[Any, Any, Value]], is_eager: bool,
+                 is_here: Callable[[], bool], on_change: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._scanner = scanner
+        self._read = read
+        self._is_eager = is_eager
+        self._is_here = is_here
+        self._on_change = on_change
+        self._knowledge: Knowledge[Value] = Knowledge()
+        self.last: Value | None = None
+        self._waiting: list[Deferred[Value]] = []
+        self._backoff = Backoff(LONGEST_PAUSE)
+        self._timer: IDelayedCall | None = None
+        self._stopped = False
+
+    @property
+    def value(self) -> Value | None:
+        """What is known; None if the scanner has not been asked, or may have started again since."""
+        return self._knowledge.value
+
+    def get(self, *, afresh: bool = False) -> Deferred[Value]:
+        """What the scanner tells: what is kept, or `afresh`. It is asked once, however many wait or leave."""
+        value = self._knowledge.value
+        if value is not None and self._knowledge.is_certain and not afresh:
+            return succeed(value)
+        waiting: Deferred[Value] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        if not self._knowledge.is_asking:
+            self._ask()
+        return waiting
+
+    def forget(self) -> None:
+        """The scanner may have started again, with other things to tell."""
+        self._knowledge.forget()
+        self.refresh_now()
+
+    def doubt(self) -> None:
+        """The scanner was out of reach: it is asked before a client is told what it has said of itself."""
+        self._knowledge.doubt()
+
+    def moved(self) -> None:
+        """The scanner has another address: it is asked there, and an answer from the former one counts no more."""
+        if self._knowledge.is_asking and not self._stopped:
+            self._ask()
+        else:
+            self.check()
+
+    def check(self) -> None:
+        """Ask whether the scanner is still there, and the same."""
+        if not self._stopped:
+            self.get(afresh=True).addErrback(self._log_unexpected)
+
+    def refresh(self) -> None:
+        """Ask the scanner until it answers, if its description is to be at hand; nothing while a pause is on."""
+        if not self._is_eager or self._stopped or (self._timer is not None and self._timer.active()):
+            return
+        if self._knowledge.value is None or not self._is_here():
+            self.get(afresh=True).addCallbacks(self._refreshed, self._not_refreshed)
+
+    def refresh_now(self) -> None:
+        """The same, but a pause after former failures is over: the scanner answers, or may do so."""
+        self._backoff.reset()
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self.refresh()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _refreshed(self, _: Value) -> None:
+        self._backoff.reset()
+
+    def _not_refreshed(self, failure: Failure) -> None:
+        self._log_unexpected(failure)
+        if not self._stopped and (self._timer is None or not self._timer.active()):
+            answered = isinstance(failure.value, DeviceError) and failure.value.sent
+            self._timer = self._reactor.callLater(self._backoff.next(answered=answered), self.refresh)
+
+    def _log_unexpected(self, failure: Failure) -> None:
+        """Log a failure that is not the device's."""
+        if not failure.check(DeviceError, CancelledError):
+            self.log.failure("{scanner}: what it tells of itself", failure, scanner=self._scanner)
+
+    def _ask(self) -> None:
+        question = self._knowledge.ask()
+        Deferred.fromCoroutine(self._read()).addBoth(self._answered, question)
+
+    def _answered(self, answer: Value | Failure, question: Question) -> None:
+        if isinstance(answer, Failure):
+            verdict = self._knowledge.failed(question)
+        else:
+            verdict = self._knowledge.answered(question, answer)
+        if verdict == "superseded":
+            if isinstance(answer, Failure):
+                self._log_unexpected(answer)
+            return
+        if verdict == "current" and not isinstance(answer, Failure):
+            self.last = answer
+        waiting, self._waiting[:] = list(self._waiting), []
+        for one in waiting:
+            one.callback(answer)  # a failure, too, goes the way that it should
+        if verdict == "outdated":
+            self.refresh()
+        self._on_change()
