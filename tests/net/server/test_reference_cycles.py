@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from tests.net.test_parts import REQUEST, Door
+from tests.net.test_parts import REQUEST, MemoryServer
 from wsdgateway.http.requests import RequestReader
 from wsdgateway.http.responses import ResponseReader
 from wsdgateway.net.scanners.address import address_of
@@ -36,7 +36,7 @@ def test_what_read_a_clients_requests(data):
 
 
 def test_a_connection_that_is_lost_closes_its_reader():
-    protocol, _ = Door().connect()
+    protocol, _ = MemoryServer().connect()
     protocol.dataReceived(REQUEST)
     protocol.connectionLost()
     assert protocol._reader.finished
@@ -44,7 +44,7 @@ def test_a_connection_that_is_lost_closes_its_reader():
 
 @pytest.mark.parametrize("said", [b"", REQUEST, REQUEST[:10], b"nonsense\r\n\r\n"])
 def test_a_connection_that_is_lost(said):
-    protocol, transport = Door().connect()
+    protocol, transport = MemoryServer().connect()
     protocol.dataReceived(said)
     transport.producer = None  # as a real one does when it is lost
     protocol.connectionLost()

@@ -8,7 +8,7 @@ that it may be about are told: the scanner is asked for them.
 import attrs
 from lxml import etree
 
-from wsdgateway.bridge.frontends.wsscan import Rejected
+from wsdgateway.bridge.frontends.frontend import Rejected
 from wsdgateway.eventing.messages import SUBSCRIPTION_END
 from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, read_job_event, untold
 from wsdgateway.scan.jobstatus import JobStatus

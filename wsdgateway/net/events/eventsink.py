@@ -18,10 +18,11 @@ from twisted.logger import Logger
 from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.events.intake import Notification, Unread, read_notification, unread_of
 from wsdgateway.bridge.events.sinks import Network
-from wsdgateway.bridge.frontends.wsscan import Rejected
+from wsdgateway.bridge.frontends.frontend import Rejected
+from wsdgateway.bridge.frontends.wsscan import NOT_SOAP, soap_fault
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.messages import is_end
-from wsdgateway.http.messages import NOT_SOAP, charset_of, is_soap, media_type
+from wsdgateway.http.messages import charset_of, is_soap, media_type
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.subscribers import Subscribers
@@ -75,27 +76,27 @@ class EventSink:
         started = self._accounting.now()
         may_notify = self.may_notify(turn.client)
         if not may_notify and not self._may_be_read():
-            turn.refuse(self._not_from(turn.client), None, self._new_id())
+            turn.give(soap_fault(self._not_from(turn.client), None, self._new_id()))
             self._accounting.event(turn, "other", started, None, None)
             return
         content_type = turn.request.content_type
         notification = read_notification(turn.request.body, charset_of(content_type))
         if not is_soap(content_type) and (
                 isinstance(notification, Rejected) or media_type(content_type) not in _OTHER_TYPES):
-            turn.answer(415, NOT_SOAP, b"text/plain; charset=utf-8")
+            turn.give(NOT_SOAP)
             self._accounting.event(turn, "other", started, None, None)
             self._refused(subscription, turn, notification,
                           f"its Content-Type is {(content_type or b'missing')[:100].decode('latin-1')}")
             return
         if isinstance(notification, Rejected):
-            turn.refuse(notification.fault, notification.relates_to, self._new_id())
+            turn.give(soap_fault(notification.fault, notification.relates_to, self._new_id()))
             self._accounting.event(turn, "other", started, notification.envelope, None)
             self._refused(subscription, turn, notification, notification.fault.reason)
             return
         if not may_notify:
-            turn.refuse(self._not_from(turn.client), notification.message_id, self._new_id())
+            turn.give(soap_fault(self._not_from(turn.client), notification.message_id, self._new_id()))
         else:
-            turn.answer(202, b"", b"")
+            turn.answer(202, b"")
         status = notification.status
         self._accounting.event(turn, notification.event or "SubscriptionEnd", started, notification.envelope,
                              None if status is None else status.job_id)

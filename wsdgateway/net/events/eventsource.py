@@ -17,7 +17,7 @@ from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
 from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION, URN, Subscription, Subscriptions
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.bridge.frontends.wsscan import EventingRequest
+from wsdgateway.bridge.frontends.frontend import EventingRequest
 from wsdgateway.bridge.rewriting import related
 from wsdgateway.eventing.faults import invalid_message, unable_to_process, unable_to_renew
 from wsdgateway.eventing.source import (
