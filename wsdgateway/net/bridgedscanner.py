@@ -90,7 +90,7 @@ class BridgedScanner:
         authorization = Authorization(self.name, context.permission, accounting)
 
         def served(front_end: FrontEnd) -> Resource:
-            return Resource(front_end.check, Proxy(
+            return Resource(Proxy(
                 front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
                 accounting, authorization, seconds=context.seconds, written=self._reused.written,
                 on_missing=self.monitor.look).serve)

@@ -12,7 +12,7 @@ from tests.net.server import http_cases_connection, http_cases_framing, http_cas
 from tests.net.server.http_cases import POST
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
-from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
+from wsdgateway.bridge.frontends.wsscan import NOT_FOUND, check_soap
 from wsdgateway.http.layout import Splitter
 from wsdgateway.net.clients.discoveryendpoint import DiscoveryEndpoint
 from wsdgateway.net.clients.resource import Resource
@@ -30,9 +30,12 @@ class Application:
     def __init__(self):
         self.bodies = []
         self.hosts = []
-        self.resources = {b"scan": Resource(WSScan(Endpoint.SCAN, lambda: "urn:uuid:1").check, self.serve)}
+        self.resources = {b"scan": Resource(self.serve)}
 
     def serve(self, exchange, rest):
+        refusal = NOT_FOUND if rest else check_soap(exchange.request)
+        if refusal is not None:
+            return refusal
         self.bodies.append(exchange.request.body)
         self.hosts.append(exchange.request.host)
         exchange.answer(200, exchange.request.body)

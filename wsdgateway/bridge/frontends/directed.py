@@ -23,12 +23,11 @@ class DirectedFrontEnd:
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
 
-    def check(self, request: Request, rest: bytes) -> HTTPAnswer | None:
-        """404, 405 or 415 for what is no SOAP, or below the address."""
-        return NOT_FOUND if rest else check_soap(request)
-
-    def read(self, request: Request, rest: bytes, client: str) -> DeviceRequest | Rejected:
-        """The Probe or Resolve in a request's envelope."""
+    def read(self, request: Request, rest: bytes, client: str) -> DeviceRequest | Rejected | HTTPAnswer:
+        """The Probe or Resolve in a request's envelope; 404, 405 or 415 for what is no SOAP, or below the address."""
+        refusal = NOT_FOUND if rest else check_soap(request)
+        if refusal is not None:
+            return refusal
         try:
             envelope = read_addressed(request.body, charset_of(request.content_type))
         except Malformed as error:

@@ -67,11 +67,12 @@ ClientRequest = Question | EventingRequest | DeviceRequest
 class FrontEnd(Protocol):
     """A client protocol at one address of a scanner. `rest` is the path below it: empty, or with its slash."""
 
-    def check(self, request: Request, rest: bytes) -> HTTPAnswer | None:
-        """The answer to a request that is none of this protocol (path, method, media type); None if it is one."""
+    def read(self, request: Request, rest: bytes, client: str) -> ClientRequest | Rejected | HTTPAnswer:
+        """What a client at that IP address asks, or why it is refused.
 
-    def read(self, request: Request, rest: bytes, client: str) -> ClientRequest | Rejected:
-        """What a client at that IP address asks, or why it is refused."""
+        A request that is none of this protocol, by its path, method or media type, has its answer at once: it counts
+        as nobody's.
+        """
 
     def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:
         """The answer to what was read."""

@@ -63,20 +63,23 @@ class WSScan:
         self._has_rest = endpoint is Endpoint.SUBSCRIPTION
         self._new_id = new_id
 
-    def check(self, request: Request, rest: bytes) -> HTTPAnswer | None:
-        """404, 405 or 415 for what is no SOAP, or at no address of ours."""
-        if bool(rest) is not self._has_rest or (rest and not _names_one(rest)):
-            return NOT_FOUND
-        return check_soap(request)
-
-    def read(self, request: Request, rest: bytes, client: str) -> ClientRequest | Rejected:
-        """The question in a request's envelope."""
-        return route(request.body, self._endpoint, client=client, host=request.host, fields=request.headers,
-                     charset=charset_of(request.content_type), subscription=named_in(rest) if rest else None)
+    def read(self, request: Request, rest: bytes, client: str) -> ClientRequest | Rejected | HTTPAnswer:
+        """The question in a request's envelope; 404, 405 or 415 for what is no SOAP, or at no address of ours."""
+        subscription = None
+        if rest or self._has_rest:
+            if not (self._has_rest and _names_one(rest)):
+                return NOT_FOUND
+            subscription = named_in(rest)
+        return check_soap(request) or route(
+            request.body, self._endpoint, client=client, host=request.host, fields=request.headers,
+            charset=charset_of(request.content_type), subscription=subscription)
 
     def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:
         """An envelope, or a scanner's answer as it came."""
         if isinstance(decision, Answer):
+            if decision.content_type is CONTENT_TYPE:
+                # As HTTPAnswer(...) does it, without its Python.
+                return tuple.__new__(HTTPAnswer, (200, decision.body, _SOAP, None, None))
             return soap_answer(decision)
         if isinstance(decision, Pass):
             reply = decision.reply

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.decisions import Refuse
 from wsdgateway.bridge.frontends.directed import DirectedFrontEnd
-from wsdgateway.bridge.frontends.frontend import DeviceRequest, Rejected
+from wsdgateway.bridge.frontends.frontend import DeviceRequest, HTTPAnswer, Rejected
 from wsdgateway.metrics import REFUSED
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.discovery.directed import DirectedDiscovery
@@ -45,18 +45,21 @@ class DiscoveryEndpoint:
         self._permission = permission
         self._accounting = accounting
         self._front_end = DirectedFrontEnd(new_id)
-        self.resource = Resource(self._front_end.check, self.serve)
+        self.resource = Resource(self.serve)
 
-    def serve(self, exchange: Exchange, rest: bytes) -> None:
-        """Answer a request, now or later."""
+    def serve(self, exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
+        """Answer a request, now or later; what is no SOAP is left to the caller, with the answer to it."""
         started = self._accounting.now()
         asked = self._front_end.read(exchange.request, rest, exchange.client)
+        if isinstance(asked, HTTPAnswer):
+            return asked
         if isinstance(asked, Rejected):
             exchange.give(self._front_end.write(Refuse(asked.fault), asked))
             self._accounting.client(exchange, asked.operation, REFUSED, started, asked.envelope)
-            return
+            return None
         answering = Deferred.fromCoroutine(self._discover(exchange, asked, started))
         answering.addErrback(self._failed, exchange, started)
+        return None
 
     async def _discover(self, exchange: Exchange, asked: DeviceRequest, started: float) -> None:
         stand_ins = [scanner.stand_in for scanner in self._scanners()

@@ -6,7 +6,6 @@ scanner is asked for what it may have been about.
 
 from wsdgateway.bridge.frontends.frontend import NOT_FOUND, HTTPAnswer
 from wsdgateway.bridge.frontends.wsscan import check_post, named_in
-from wsdgateway.http.requests import Request
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.server.exchange import Exchange
@@ -15,13 +14,13 @@ from wsdgateway.net.server.exchange import Exchange
 def notifications(sink: EventSink) -> Resource:
     """The addresses of `sink`, each named by a secret."""
 
-    def check(request: Request, rest: bytes) -> HTTPAnswer | None:
-        return NOT_FOUND if sink.place(named_in(rest)) is None else check_post(request)
-
-    def serve(exchange: Exchange, rest: bytes) -> None:
+    def serve(exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
         take = sink.place(named_in(rest))
-        assert take is not None
+        refusal = NOT_FOUND if take is None else check_post(exchange.request)
+        if take is None or refusal is not None:
+            return refusal
         take(exchange)
+        return None
 
     def is_exempt(rest: bytes, client: str) -> bool:
         return sink.place(named_in(rest)) is not None and sink.may_notify(client)
@@ -29,4 +28,4 @@ def notifications(sink: EventSink) -> Resource:
     def unread(rest: bytes, client: str) -> None:
         sink.unread(named_in(rest), client)
 
-    return Resource(check, serve, is_exempt, unread)
+    return Resource(serve, is_exempt, unread)

@@ -12,7 +12,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure as TwistedFailure
 
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Pass, Question, Refuse, Reply
-from wsdgateway.bridge.frontends.frontend import ClientRequest, DeviceRequest, EventingRequest, FrontEnd, Rejected
+from wsdgateway.bridge.frontends.frontend import (
+    ClientRequest,
+    DeviceRequest,
+    EventingRequest,
+    FrontEnd,
+    HTTPAnswer,
+    Rejected,
+)
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.http.messages import FRAMING, end_to_end, first
 from wsdgateway.metrics import ASKED, DEVICE, KEPT, LOCAL, REFUSED, SHARED, Metrics
@@ -59,25 +66,23 @@ class Proxy:
         self._written = written
         self._on_missing = on_missing
 
-    def serve(self, exchange: Exchange, rest: bytes) -> None:
-        """Answer a request, now or later; `rest` is its path below the front end's address."""
+    def serve(self, exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
+        """Answer a request, now or later; `rest` is its path below the front end's address.
+
+        What is none of the front end's protocol is left to the caller, with the answer to it.
+        """
         started = self._seconds()
         front_end = self._front_end
         question = front_end.read(exchange.request, rest, exchange.client)
-        if isinstance(question, Rejected):
-            exchange.give(front_end.write(Refuse(question.fault), question))
-            self._accounting.client(exchange, question.operation, REFUSED, started, question.envelope)
-            return
+        if not isinstance(question, Question):
+            if isinstance(question, HTTPAnswer):
+                return question
+            self._serve_other(exchange, question, started)
+            return None
         if not self._authorization.admits(exchange, question, front_end, started):
-            return
-        if isinstance(question, DeviceRequest):
-            self._run(self._serve_device(exchange, question, started), exchange, started)
-            return
+            return None
         if self._bridge.device is None:
             self._on_missing()
-        if isinstance(question, EventingRequest):
-            self._run(self._serve_eventing(exchange, question, started), exchange, started)
-            return
         decision = self._bridge.ask(question, started)
         if question.operation.common and type(decision) in _COMMON:
             self._metrics.kept_answer(self._bridge.name, question.operation.name, _COMMON[type(decision)])
@@ -88,6 +93,21 @@ class Proxy:
             self._forward(exchange, decision, started)
         else:
             self._run(self._pursue(exchange, question, decision, started), exchange, started)
+        return None
+
+    def _serve_other(self, exchange: Exchange, request: EventingRequest | DeviceRequest | Rejected,
+                     started: float) -> None:
+        """Answer what is no question for the bridge."""
+        if isinstance(request, Rejected):
+            exchange.give(self._front_end.write(Refuse(request.fault), request))
+            self._accounting.client(exchange, request.operation, REFUSED, started, request.envelope)
+        elif self._authorization.admits(exchange, request, self._front_end, started):
+            if isinstance(request, DeviceRequest):
+                self._run(self._serve_device(exchange, request, started), exchange, started)
+                return
+            if self._bridge.device is None:
+                self._on_missing()
+            self._run(self._serve_eventing(exchange, request, started), exchange, started)
 
     def _run(self, coroutine: Coroutine[Any, Any, None], exchange: Exchange, started: float) -> None:
         running: Deferred[None] = Deferred.fromCoroutine(coroutine)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import attrs
 
 from wsdgateway.bridge.frontends.frontend import HTTPAnswer
-from wsdgateway.http.requests import Request
 from wsdgateway.net.server.exchange import Exchange
 
 
@@ -13,12 +12,11 @@ from wsdgateway.net.server.exchange import Exchange
 class Resource:
     """What answers at an address. Each function gets `rest`, the path below that address: empty, or with its slash.
 
-    `check` gives the answer to a request that is not served here, None if it is; `serve` answers it, now or later.
+    `serve` answers a request, now or later; one that is not served here it leaves to its caller, with the answer to it.
     `is_exempt` says whether a client's requests do not count against what it may ask. `unread` is told of a client's
     request that broke off, or was refused before anybody could read it.
     """
 
-    check: Callable[[Request, bytes], HTTPAnswer | None]
-    serve: Callable[[Exchange, bytes], None]
+    serve: Callable[[Exchange, bytes], HTTPAnswer | None]
     is_exempt: Callable[[bytes, str], bool] = lambda rest, client: False
     unread: Callable[[bytes, str], None] = lambda rest, client: None

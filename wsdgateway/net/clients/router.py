@@ -66,9 +66,8 @@ class Router:
             exchange.give(NOT_FOUND)
         else:
             resource, rest = found
-            refusal = resource.check(request, rest)
+            refusal = resource.serve(exchange, rest)
             if refusal is None:
-                resource.serve(exchange, rest)
                 return
             exchange.give(refusal)
             if request.body:

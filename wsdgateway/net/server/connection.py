@@ -106,7 +106,8 @@ class ClientConnection(TwistedProtocol):
         queue = self._queue
         requests = queue.requests
         while requests and not self._paused and (self.state is WAITING or self.state is ARRIVING):
-            self._step(WHOLE)
+            self.state, act = _STEPS[self.state][WHOLE]  # as in `_step`, for each request comes this way
+            act(self)
         if self.state is WAITING or self.state is ARRIVING:
             if queue.expected and not (requests or self._paused):
                 queue.expected = False
@@ -216,7 +217,8 @@ class ClientConnection(TwistedProtocol):
         """The answer is complete; read the next request, or close."""
         self._exchange = None
         if keep_alive and not self._read_closed and not self._server.draining:
-            self._step(states.ANSWERED_AMID if self._reader.reading else ANSWERED)
+            self.state, act = _STEPS[self.state][states.ANSWERED_AMID if self._reader.reading else ANSWERED]
+            act(self)
             self._perhaps_idle()
         else:
             self._step(states.ANSWERED_LAST)

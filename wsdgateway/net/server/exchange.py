@@ -24,7 +24,7 @@ class Channel(Protocol):
     """The connection that an exchange writes to."""
 
     client: str
-    peer: str  # with its port
+    peer: str
 
     def write(self, pieces: list[bytes | memoryview]) -> None:
         """Send bytes; dropped once the client is gone."""
@@ -69,16 +69,19 @@ def http_date(seconds: float) -> bytes:
 class Exchange:
     """One request and its answer. `on_gone` is called if the client leaves before the answer is complete.
 
+    `client` is the client's IP address, `peer` the same with its port.
     `status`, `fault` (its name) and `body` tell what was answered, as far as it was in one piece; `status` is None
     where there was no answer, or it broke off. `tape` records both as they are on the wire.
     """
 
-    __slots__ = ("_channel", "_chunked", "body", "fault", "gone", "on_gone", "producer", "request", "status", "tape",
-                 "written")
+    __slots__ = ("_channel", "_chunked", "body", "client", "fault", "gone", "on_gone", "peer", "producer", "request",
+                 "status", "tape", "written")
 
     def __init__(self, channel: Channel, request: Request, tape: Tape | None = None) -> None:
         self._channel = channel
         self._chunked = False
+        self.client = channel.client
+        self.peer = channel.peer
         self.request = request
         self.gone = False
         self.tape = tape
@@ -88,16 +91,6 @@ class Exchange:
         self.written = 0
         self.on_gone: Callable[[], None] | None = None
         self.producer: IPushProducer | None = None
-
-    @property
-    def client(self) -> str:
-        """The client's IP address."""
-        return self._channel.client
-
-    @property
-    def peer(self) -> str:
-        """The client's IP address and port."""
-        return self._channel.peer
 
     def base(self) -> str:
         """The URL, without a path, under which the client reached us, or what it is to be told instead."""
