@@ -4,8 +4,6 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from tests.httpserver import MemoryServer
-from wsdgateway.http.requests import Refusal
 from wsdgateway.net.presence.metadata import endpoint_of
 from wsdgateway.net.scanners.address import address_of, reachable
 from wsdgateway.net.scanners.circuitbreaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, CircuitBreaker
@@ -150,56 +148,3 @@ def test_an_outbox_on_another_transport_writes_at_once():
     outbox.write(b"a")
     outbox.write(b"b")
     assert transport.value() == b"ab"
-
-
-REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
-
-
-def test_a_date_is_told():
-    protocol, transport = MemoryServer().connect()
-    protocol.dataReceived(REQUEST)
-    assert b"\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n" in transport.value()
-
-
-def test_while_one_answer_is_awaited_the_next_request_waits_unread():
-    exchanges = []
-    protocol, transport = MemoryServer(exchanges.append).connect()
-    protocol.dataReceived(REQUEST * 3)
-    assert len(exchanges) == 1
-    assert transport.producerState == "paused"
-    for _ in range(3):
-        exchanges[-1].answer(200, b"x")
-    assert len(exchanges) == 3
-    assert transport.value().count(b"HTTP/1.1 200 OK") == 3
-    assert transport.producerState == "producing"
-
-
-def test_a_slow_body_ends_with_408_and_a_running_answer_is_not_hurried():
-    exchanges = []
-    server = MemoryServer(exchanges.append, header_timeout=5.0, keepalive_timeout=7.0)
-    slow, slow_transport = server.connect()
-    slow.dataReceived(REQUEST[:-1])
-    busy, busy_transport = server.connect()
-    busy.dataReceived(REQUEST)
-    server.reactor.pump([1.0] * 60)
-    assert slow_transport.value().startswith(b"HTTP/1.1 408 ")
-    assert server.refusals == [Refusal(408, "The request took too long.")]
-    assert not busy_transport.disconnecting
-    exchanges[0].answer(200, b"")
-    server.reactor.pump([1.0] * 8)
-    assert busy_transport.disconnecting
-
-
-def test_the_clock_of_a_new_request_begins_with_its_first_byte():
-    server = MemoryServer(header_timeout=5.0, keepalive_timeout=60.0)
-    protocol, transport = server.connect()
-    protocol.dataReceived(REQUEST)
-    server.reactor.pump([1.0] * 50)
-    protocol.dataReceived(REQUEST[:10])
-    server.reactor.pump([1.0] * 4)
-    assert not getattr(transport, "half", False)
-    server.reactor.pump([1.0] * 2)
-    assert b"HTTP/1.1 408 " in transport.value()
-    assert transport.half
-    server.reactor.pump([1.0] * 3)
-    assert transport.disconnecting or transport.disconnected

@@ -8,12 +8,14 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from tests.net.test_parts import REQUEST, MemoryServer
+from tests.httpserver import MemoryServer
+from tests.net.server.test_connection import REQUEST
 from wsdgateway.http.requests import RequestReader
 from wsdgateway.http.responses import ResponseReader
 from wsdgateway.net.scanners.address import address_of
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.server import connection
 from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
 
@@ -35,11 +37,14 @@ def test_what_read_a_clients_requests(data):
     assert part() is None
 
 
-def test_a_connection_that_is_lost_closes_its_reader():
+def test_a_connection_that_is_lost_closes_its_reader(monkeypatch):
+    made = []
+    monkeypatch.setattr(connection, "RequestReader", lambda most: made.append(RequestReader(most)) or made[0])
     protocol, _ = MemoryServer().connect()
     protocol.dataReceived(REQUEST)
     protocol.connectionLost()
-    assert protocol._reader.finished
+    [reader] = made
+    assert reader.finished
 
 
 @pytest.mark.parametrize("said", [b"", REQUEST, REQUEST[:10], b"nonsense\r\n\r\n"])

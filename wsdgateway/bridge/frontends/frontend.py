@@ -78,9 +78,10 @@ class FrontEnd(Protocol):
         """The answer to what was read."""
 
 
-def plain(status: int, text: str, *headers: tuple[bytes, bytes]) -> HTTPAnswer:
-    """A line for people."""
-    return HTTPAnswer(status, f"{text}\n".encode(), (*headers, (b"Content-Type", b"text/plain; charset=utf-8")))
+def plain(status: int, text: str, *headers: tuple[bytes, bytes], fault: str | None = None) -> HTTPAnswer:
+    """A line for people; `fault` is the name of the fault that it tells of, if it does."""
+    return HTTPAnswer(
+        status, f"{text}\n".encode(), (*headers, (b"Content-Type", b"text/plain; charset=utf-8")), fault)
 
 
 NOT_FOUND = plain(404, "Nothing answers at this address.")

@@ -3,7 +3,7 @@
 from twisted.internet.address import IPv4Address, IPv6Address
 
 from tests.httpserver import MemoryServer
-from tests.net.test_parts import REQUEST
+from tests.net.server.test_connection import REQUEST
 from wsdgateway.bridge.access.admission import MAX_REFUSED, Admission
 
 
