@@ -664,30 +664,6 @@ def test_without_message_id_nothing_is_a_resend(bridge):
 
 # Routing.
 
-@pytest.mark.parametrize("endpoint", list(Endpoint))
-@pytest.mark.parametrize("action", ["Subscribe", "Renew", "GetStatus", "Unsubscribe"])
-def test_eventing_is_answered_here_at_any_address(endpoint, action):
-    identifier = "<wse:Identifier> urn:uuid:5 </wse:Identifier>"
-    for raw in (envelope(f"{WSE}/{action}", headers=identifier),
-                envelope(f"{WSE}/{action}", f"<wse:{action}>{identifier}</wse:{action}>")):
-        request = route(raw, endpoint, client="192.0.2.7", host=b"", subscription="6")
-        assert (request.operation.name, request.client, request.named) == (action, "192.0.2.7", "urn:uuid:5")
-    assert route(envelope(f"{WSE}/{action}"), endpoint, client="x", host=b"", subscription="6").named == "6"
-    assert route(envelope(f"{WSE}/{action}"), endpoint, client="x", host=b"").named is None
-    long = envelope(f"{WSE}/{action}", headers=f"<wse:Identifier>{'x' * 300}</wse:Identifier>")
-    assert route(long, endpoint, client="x", host=b"").named is None
-
-
-@pytest.mark.parametrize(("raw", "endpoint", "code", "status"), [
-    (b"<", Endpoint.SCAN, "InvalidArgs", 400),
-    (envelope(None), Endpoint.SCAN, "MessageInformationHeaderRequired", 400),
-    (get_job_elements(), Endpoint.DEVICE, "ActionNotSupported", 400),
-])
-def test_what_is_refused_before_it_is_a_question(raw, endpoint, code, status):
-    rejected = route(raw, endpoint, client="x", host=b"")
-    assert (rejected.fault.subcode.partition(":")[2], rejected.fault.status) == (code, status)
-
-
 @pytest.mark.parametrize("endpoint", [Endpoint.SCAN, Endpoint.SUBSCRIPTION])
 @pytest.mark.parametrize("action", [f"{SCAN}/Vendor", "urn:anything", f"{SCAN}/RetrieveImage"])
 def test_operations_that_we_do_not_know_pass(bridge, endpoint, action):

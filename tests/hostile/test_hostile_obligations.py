@@ -9,7 +9,7 @@ import pytest_twisted
 from tests.hostile.house import DEVICE_PATH, DONE, EVENTS, HERE, MANAGER, PROBE, SCAN_PATH, Place
 from tests.messages import SCAN, envelope, get_job_elements, job_request, manage, status_event, subscribe
 from tests.wire import RESOLVE_1_1
-from wsdgateway.net.clients.router import STABLE
+from wsdgateway.net.clients.discoveryendpoint import STABLE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import SOAP, WSA, WSA_2005_08, WSD, WSD_1_1, WSE, WXF
 from wsdgateway.soap.obligations import MAX_NAMED

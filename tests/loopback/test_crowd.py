@@ -48,7 +48,7 @@ async def test_the_active_are_served_beside_a_thousand_idle_and_slow_ones(gatewa
         client.send(post(PATH, b"x" * 100)[:-50])
     active = await connect_all(ACTIVE, service.port)
     await until(lambda: len(service.server.connections) == IDLE + SLOW + ACTIVE)
-    assert len(service.server._idle) == IDLE
+    assert service.server.connections.idle == IDLE
 
     async def work(client):
         for number in range(ROUNDS):
@@ -68,7 +68,7 @@ async def test_the_active_are_served_beside_a_thousand_idle_and_slow_ones(gatewa
     try:
         await goes_away([*idle, *active])
         await until(lambda: not service.server.connections)
-        assert not service.server._idle
+        assert not service.server.connections.idle
         await until(lambda: not gone)
     finally:
         gc.enable()

@@ -1,4 +1,4 @@
-"""The front door, seen through a socket."""
+"""The HTTP server for clients, seen through a socket."""
 
 import pytest
 import pytest_twisted
@@ -7,7 +7,7 @@ from tests.messages import SCAN, envelope, get_job_elements, status_response
 from tests.peers import ask, connect, post
 from wsdgateway.http.messages import first
 from wsdgateway.http.requests import MAX_HEADER_BLOCK
-from wsdgateway.net.clients.router import STABLE
+from wsdgateway.net.clients.discoveryendpoint import STABLE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSD, WSE

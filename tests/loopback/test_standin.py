@@ -9,7 +9,7 @@ from tests.peers import ask
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.discovery.versions import VERSIONS, WS_2005_04
 from wsdgateway.metadata.messages import scan_service_addresses
-from wsdgateway.net.clients.router import STABLE
+from wsdgateway.net.clients.discoveryendpoint import STABLE
 from wsdgateway.net.presence import standin
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of

@@ -1,5 +1,6 @@
 """TLS to clients: what they are told there, who is let in, and certificates that change while they are connected."""
 
+import attrs
 import pytest
 import pytest_twisted
 from OpenSSL import SSL
@@ -112,10 +113,11 @@ async def test_old_versions_are_refused(secured, version):
 @pytest.mark.parametrize(("offered", "chosen"), [
     ([b"h2", b"http/1.1"], b"http/1.1"), ([b"http/1.1"], b"http/1.1"), ([b"h2"], b""), ([b"x"], b"")])
 @pytest_twisted.ensureDeferred
-async def test_what_is_spoken_is_agreed_on(secured, offered, chosen):
+async def test_what_is_spoken_is_agreed_on(secured, authority, offered, chosen):
     service = await secured(plain=False)
-    service.tls._context.set_alpn_protos(offered)
-    client = await connect(service.port, service.tls)
+    context = Trust(ca=authority.pem).context
+    context.set_alpn_protos(offered)
+    client = await connect(service.port, Caller(Own(context), "127.0.0.1"))
     client.send(post("/front-desk", GET))
     assert (await client.answer())[0].status == 200
     assert client.transport.getHandle().get_alpn_proto_negotiated() == chosen
@@ -134,9 +136,14 @@ async def test_ciphers_without_forward_secrecy_are_refused(secured):
 
 
 async def refused(service, context):
-    caller = Caller(Trust(insecure=True), "127.0.0.1")
-    caller._context = context
-    await ask(service.port, PATH, GET, tls=caller)
+    await ask(service.port, PATH, GET, tls=Caller(Own(context), "127.0.0.1"))
+
+
+@attrs.frozen
+class Own:
+    """In place of a Trust: a context of the test's own."""
+
+    context: SSL.Context
 
 
 @pytest_twisted.ensureDeferred
@@ -147,10 +154,9 @@ async def test_with_client_ca_only_its_clients_come_in(secured, authority, tmp_p
     known = Certified(tmp_path, "known", issuer=authority)
 
     def caller(one):
-        made = Caller(Trust(insecure=True), "127.0.0.1")
-        if one is not None:
-            made._context = CertificateOptions(privateKey=one.private, certificate=one.certificate).getContext()
-        return made
+        trust = Trust(insecure=True) if one is None else Own(
+            CertificateOptions(privateKey=one.private, certificate=one.certificate).getContext())
+        return Caller(trust, "127.0.0.1")
 
     for one in (None, stranger):
         with pytest.raises((SSL.Error, EOFError)):

@@ -66,7 +66,7 @@ async def test_who_makes_room_is_gone_though_it_never_says_so(secured, device):
 async def test_an_answer_arrives_whole_before_the_connection_closes(secured):
     body = b"x" * LARGE
     service = await secured()
-    service.server.respond = lambda turn: turn.answer(200, body)
+    service.server.respond = lambda exchange: exchange.answer(200, body)
     client = await connect(service.port, anybody())
     client.send(post(PATH, ELEMENTS, headers=b"Connection: close\r\n"))
     await client.until(bool)

@@ -34,13 +34,14 @@ from wsdgateway.config.sections import Config
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import RATE, Metrics
+from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import Context
 from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.discovery.targetservices import Voice
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
-from wsdgateway.net.server.connection import ClientConnection
+from wsdgateway.net.server.admission import Connection
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener
@@ -96,8 +97,7 @@ class GatewayService(MultiService):
         accounting = self._accounting = Accounting(None, self.metrics, log, seconds=seconds, wall=wall)
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**_quotas(config))
-        self.router = Router(accounting, new_id=new_id, directed=directed, permission=self._permission,
-                                    quotas=self._quotas)
+        self.router = Router(accounting, self._quotas)
         self._files = open_files()
         self._slices = TimeSlices(reactor, time.thread_time)
         self.deliveries = Deliveries(reactor, self._files // 2, self._slices)
@@ -105,6 +105,9 @@ class GatewayService(MultiService):
             reactor, config.events.client_networks, lambda: self._ports.own_addresses())
         self.bridged = BridgedScanners(reactor, config, self.metrics, self.router)
         self.scanners = self.bridged.scanners
+        discovery = DiscoveryEndpoint(lambda: self.scanners, directed, self._permission, accounting, new_id)
+        for path in (b"/", STABLE):
+            self.router.mount(path, discovery.resource)
         self.discovery = DiscoveryService(
             reactor, config, seconds=seconds, voice=Voice(
                 new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
@@ -119,10 +122,10 @@ class GatewayService(MultiService):
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.bridge(scanner)
-        self.server = HTTPServer(reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
-                               respond=self.router.respond, refused=self._refused,
-                               base=lambda host, port: self._ports.base(host, port), log=log,
-                               quotas=self._quotas, denied=self._denied, broken_off=self._unread)
+        self.server = HTTPServer(
+            reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
+            respond=self.router.respond, refused=self._refused, base=lambda host, port: self._ports.base(host, port),
+            log=log, quotas=self._quotas, denied=self._denied, broken_off=self._unread)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds, self._warnings)
@@ -282,13 +285,13 @@ class GatewayService(MultiService):
         else:
             self.metrics.refused(None, reason)  # the line is written by whoever says no
 
-    def _refused(self, connection: ClientConnection, refusal: Refusal) -> None:
+    def _refused(self, connection: Connection, refusal: Refusal) -> None:
         self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,
                          reason=refusal.reason)
         self.recording.refused(connection.peer, refusal.status, len(refusal.body))
         self._unread(connection)
 
-    def _unread(self, connection: ClientConnection) -> None:
+    def _unread(self, connection: Connection) -> None:
         """A request was refused before it was whole, or broke off."""
         self.router.unread(connection.client, connection.path)
 

@@ -10,8 +10,6 @@ from http import HTTPStatus
 
 Headers = list[tuple[bytes, bytes]]
 
-NOT_SOAP = b"Send SOAP 1.2 as application/soap+xml.\n"  # with 415
-
 # RFC 9110 section 7.6.1: these speak of one connection only and are never passed on.
 HOP_BY_HOP = frozenset((
     b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
@@ -27,7 +25,7 @@ _PERSISTENCE = frozenset((b"close", b"keep-alive"))
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
-def first(headers: Headers, name: bytes) -> bytes | None:
+def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The value of the first field with that lower-case name."""
     for key, value in headers:
         if key.lower() == name:

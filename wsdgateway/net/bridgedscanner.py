@@ -1,6 +1,6 @@
 """One bridged scanner at work: its bridge, its connections, its subscriptions, and those who listen to it.
 
-Requests of clients arrive in `serve`, events of the scanner in `sink`; `monitor` finds the scanner.
+Clients reach it at its `resources`, the scanner notifies `sink`, and `monitor` finds the scanner.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,10 +12,15 @@ from twisted.internet.interfaces import IDelayedCall
 
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.frontend import FrontEnd
+from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.net.clients.authorization import Authorization
+from wsdgateway.net.clients.forwarding import Forwarder
+from wsdgateway.net.clients.notifications import notifications
 from wsdgateway.net.clients.proxy import Proxy
+from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.reusedjobids import ReusedJobIds
 from wsdgateway.net.context import Context
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
@@ -76,12 +81,21 @@ class BridgedScanner:
             on_change=partial(context.on_presence, self.name), on_found=self._found, on_doubt=self._doubted)
         self.stand_in = self.monitor.stand_in
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
-        self._exchanges = Proxy(
-            self.bridge, self.device, self.source, self.stand_in, context.directed, context.metrics,
-            accounting, Authorization(self.name, context.permission, accounting, context.new_id),
-            seconds=context.seconds, new_id=context.new_id, after_learning=self._learnt, on_trouble=self._in_trouble,
-            written=self._reused.written, on_missing=self.monitor.look)
-        self.serve = self._exchanges.serve
+        forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
+                              after_learning=self._learnt, on_trouble=self._in_trouble)
+        authorization = Authorization(self.name, context.permission, accounting)
+
+        def served(front_end: FrontEnd) -> Resource:
+            return Resource(Proxy(
+                front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
+                accounting, authorization, seconds=context.seconds, written=self._reused.written,
+                on_missing=self.monitor.look).serve)
+
+        self.resources = {
+            b"": served(WSScan(Endpoint.DEVICE, context.new_id)),
+            b"scan": served(WSScan(Endpoint.SCAN, context.new_id)),
+            b"subscriptions": served(WSScan(Endpoint.SUBSCRIPTION, context.new_id)),
+            b"events": notifications(self.sink)}
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from wsdgateway.bridge.events.intake import read_notification
-from wsdgateway.bridge.frontends.wsscan import Rejected
+from wsdgateway.bridge.frontends.frontend import Rejected
 from wsdgateway.exchangelog.folder import NOBODY, Captured, CaptureError
 from wsdgateway.exchangelog.reading import WireMessage, read_message
 from wsdgateway.exchangelog.tape import CLIENT, EVENT

@@ -1,20 +1,11 @@
-"""Who may do what, and how much: rules and quotas, without a gateway around them."""
+"""Who may do what: rules, without a gateway around them."""
 
 from ipaddress import ip_network
 
 import pytest
 
 from wsdgateway.bridge.access.permission import Permission, Rule, not_allowed
-from wsdgateway.bridge.access.quotas import (
-    AFTER_IMAGE_SECONDS,
-    FORGOTTEN_SECONDS,
-    HANDSHAKE_COSTS,
-    MAX_JOBS,
-    Quotas,
-    client_of,
-)
 from wsdgateway.config.reading import ConfigError, make_config
-from wsdgateway.tokenbucket import MAX_SOURCES
 
 LAN, VLAN = ip_network("198.51.100.0/24"), ip_network("2001:db8:1::/48")
 
@@ -73,78 +64,3 @@ def test_a_rule_as_it_is_written():
     config = make_config({"listen": [{"endpoint": "tcp:1"}], "allow": [
         {"clients": ["198.51.100.0/24"], "scanners": ["a*"], "operations": ["Get", "other"], "deny": True}]}, "g.toml")
     assert config.allow[0].rule == Rule((LAN,), ("a*",), ("Get", "other"), deny=True)
-
-
-def quotas(**more):
-    return Quotas(**{"requests": 10.0, "connections": 2, "jobs": 2, "unlimited": [ip_network("127.0.0.0/8")], **more})
-
-
-def test_requests_of_one_client_are_bounded_and_come_back_with_time():
-    ours = quotas()
-    assert [ours.admits_request("10.0.0.1", 0.0) for _ in range(12)].count(True) == 10
-    assert ours.admits_request("10.0.0.2", 0.0)
-    assert [ours.admits_request("10.0.0.1", 0.5) for _ in range(12)].count(True) == 5
-    assert all(ours.admits_request("127.0.0.1", 0.0) for _ in range(100))
-    assert all(ours.admits_request("", 0.0) for _ in range(100))
-
-
-def test_a_handshake_costs_a_client_several_requests():
-    ours = quotas(requests=200.0)
-    assert [ours.admits_handshake("10.0.0.1", 0.0) for _ in range(40)].count(True) == 200 / HANDSHAKE_COSTS
-    assert not ours.admits_request("10.0.0.1", 0.0)
-    assert ours.admits_handshake("10.0.0.2", 0.0)
-    assert not ours.admits_handshake("10.0.0.1", 0.02)
-    assert ours.admits_handshake("10.0.0.1", 0.05)
-    assert all(ours.admits_handshake("127.0.0.1", 0.0) for _ in range(100))
-
-
-@pytest.mark.parametrize("requests", [1.0, 1.5, 2.0, 5.0, 10.0, 20.0])
-def test_however_few_requests_a_client_has_one_is_left_after_a_handshake(requests):
-    ours = quotas(requests=requests)
-    assert ours.admits_handshake("10.0.0.1", 0.0)
-    assert ours.admits_request("10.0.0.1", 0.0)
-
-
-def test_an_ipv6_client_is_its_network():
-    assert client_of("2001:db8::1") == client_of("2001:db8::2:3") != client_of("2001:db8:0:1::1")
-    assert client_of("fe80::1%eth0") == client_of("fe80::2%eth1")
-    assert client_of("::ffff:10.0.0.1") == client_of("10.0.0.1") == "10.0.0.1"
-
-
-def test_more_clients_than_are_remembered_are_bounded():
-    ours = quotas()
-    for number in range(MAX_SOURCES + 10):
-        ours.admits_request(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0.0)
-    assert len(ours._rate._left) == MAX_SOURCES
-
-
-def test_jobs_at_once():
-    ours = quotas()
-    for number in (1, 2):
-        assert ours.admits_job("10.0.0.1", 0.0)
-        ours.job_began("10.0.0.1", "a", str(number), 0.0)
-    assert not ours.admits_job("10.0.0.1", 1.0)
-    assert ours.admits_job("10.0.0.2", 1.0)
-    ours.job_ended("a", "1")
-    assert ours.admits_job("10.0.0.1", 1.0)
-    ours.job_ended("a", "never")
-
-
-def test_jobs_that_nobody_hears_of_any_more_do_not_count_for_ever():
-    ours = quotas()
-    for number in (1, 2):
-        ours.job_began("10.0.0.1", "a", str(number), 0.0)
-    assert not ours.admits_job("10.0.0.1", FORGOTTEN_SECONDS - 1)
-    assert ours.admits_job("10.0.0.1", FORGOTTEN_SECONDS)
-    for number in range(MAX_JOBS + 5):
-        ours.job_began("10.0.0.9", "c", str(number), 0.0)
-    assert len(ours._jobs) == MAX_JOBS
-
-
-def test_a_job_of_one_page_counts_no_longer_than_a_further_page_may_take():
-    ours = quotas(jobs=1)
-    ours.job_began("10.0.0.1", "a", "1", 0.0)
-    ours.image_fetched("a", "1", 10.0)
-    ours.image_fetched("a", "unknown", 10.0)
-    assert not ours.admits_job("10.0.0.1", 10.0 + AFTER_IMAGE_SECONDS - 1)
-    assert ours.admits_job("10.0.0.1", 10.0 + AFTER_IMAGE_SECONDS)

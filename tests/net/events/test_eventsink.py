@@ -49,11 +49,11 @@ class Message:
         self.status = self.fault = None
         self.method, self.headers = b"POST", []
 
-    def answer(self, status, body, content_type, headers=()):
+    def answer(self, status, body, headers=()):
         self.status = status
 
-    def refuse(self, fault, relates_to, message_id):
-        self.status, self.fault = fault.status, fault
+    def give(self, answer):
+        self.status, self.fault = answer.status, answer.body.decode()
 
 
 class Taken:
@@ -150,7 +150,7 @@ def test_what_others_send_has_no_effect(taken):
 
 def test_of_others_only_so_many_messages_are_read(taken):
     for _ in range(int(3 * MAX_UNKNOWN_SENDERS)):
-        assert "event_sources" in taken.take(status_event("7"), client=STRANGER).fault.reason
+        assert "event_sources" in taken.take(status_event("7"), client=STRANGER).fault
     assert taken.accounted.count("JobStatusEvent") <= MAX_UNKNOWN_SENDERS + 1
     assert taken.take(status_event("7"), client="203.0.113.5").status == 202
 

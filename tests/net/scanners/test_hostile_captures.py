@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from tests.doors import Door, answers
+from tests.httpserver import MemoryServer, answers
 from tests.net.server.http_cases import CHUNKED, HELLO, POST
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.requests import MAX_FRAMING_FACTOR, MAX_HEADER_BLOCK
@@ -34,7 +34,7 @@ class Captures:
 
 def open_door(respond=lambda turn: turn.answer(200, b"")):
     captures = Captures()
-    door = Door(respond, log=ExchangeLog(captures=captures))
+    door = MemoryServer(respond, log=ExchangeLog(captures=captures))
     protocol, transport = door.connect()
     return captures, protocol, transport
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 at the front door: each case of RFC 9110 and 9112 with what must come of it.
+"""HTTP/1.1 at the HTTP server: each case of RFC 9110 and 9112 with what must come of it.
 
 A case goes in whole, byte by byte, and with a valid request behind it, which is answered if and only if the connection
 goes on. Whatever comes back must be HTTP itself. Where the specification would rather have another answer than the 400
@@ -7,12 +7,15 @@ that is given (501 for a method that nobody knows, HTTP/1.2 taken as 1.1), what 
 
 import pytest
 
-from tests.doors import Door, answers, is_open
+from tests.httpserver import MemoryServer, answers, is_open
 from tests.net.server import http_cases_connection, http_cases_framing, http_cases_syntax
 from tests.net.server.http_cases import POST
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.frontends.wsscan import NOT_FOUND, check_soap
 from wsdgateway.http.layout import Splitter
+from wsdgateway.net.clients.discoveryendpoint import DiscoveryEndpoint
+from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
 
 NEXT = POST + b"Content-Length: 4\r\n\r\nnext"
@@ -27,11 +30,15 @@ class Application:
     def __init__(self):
         self.bodies = []
         self.hosts = []
+        self.resources = {b"scan": Resource(self.serve)}
 
-    def serve(self, turn, endpoint, subscription=None):
-        self.bodies.append(turn.request.body)
-        self.hosts.append(turn.request.host)
-        turn.answer(200, turn.request.body)
+    def serve(self, exchange, rest):
+        refusal = NOT_FOUND if rest else check_soap(exchange.request)
+        if refusal is not None:
+            return refusal
+        self.bodies.append(exchange.request.body)
+        self.hosts.append(exchange.request.host)
+        exchange.answer(200, exchange.request.body)
 
     def client(self, *exchange):
         """Nothing is counted here."""
@@ -43,10 +50,10 @@ class Application:
 def converse(pieces):
     """Everything that came back, the connection's transport, and the application."""
     application = Application()
-    reception = Router(application, new_id=lambda: "urn:uuid:1", directed=None, permission=Permission(),
-                          quotas=Quotas(requests=1e6, connections=1000, jobs=1, unlimited=()))
-    reception.add(application)
-    protocol, transport = Door(reception.respond, request_body=1000).connect()
+    router = Router(application, Quotas(requests=1e6, connections=1000, jobs=1, unlimited=()))
+    router.add(application)
+    router.mount(b"/", DiscoveryEndpoint(list, None, Permission(), application, lambda: "urn:uuid:1").resource)
+    protocol, transport = MemoryServer(router.respond, request_body=1000).connect()
     for piece in pieces:
         protocol.dataReceived(piece)
     return transport.value(), transport, application

@@ -8,7 +8,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from tests.net.test_parts import REQUEST, Door
+from tests.httpserver import MemoryServer
+from tests.net.server.test_connection import REQUEST
 from tests.options import scanner_options
 from wsdgateway.http.requests import RequestReader
 from wsdgateway.http.responses import ResponseReader
@@ -16,6 +17,7 @@ from wsdgateway.http.urls import address_of
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.server import connection
 from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
 
@@ -37,16 +39,19 @@ def test_what_read_a_clients_requests(data):
     assert part() is None
 
 
-def test_a_connection_that_is_lost_closes_its_reader():
-    protocol, _ = Door().connect()
+def test_a_connection_that_is_lost_closes_its_reader(monkeypatch):
+    made = []
+    monkeypatch.setattr(connection, "RequestReader", lambda most: made.append(RequestReader(most)) or made[0])
+    protocol, _ = MemoryServer().connect()
     protocol.dataReceived(REQUEST)
     protocol.connectionLost()
-    assert protocol._reader.finished
+    [reader] = made
+    assert reader.finished
 
 
 @pytest.mark.parametrize("said", [b"", REQUEST, REQUEST[:10], b"nonsense\r\n\r\n"])
 def test_a_connection_that_is_lost(said):
-    protocol, transport = Door().connect()
+    protocol, transport = MemoryServer().connect()
     protocol.dataReceived(said)
     transport.producer = None  # as a real one does when it is lost
     protocol.connectionLost()

@@ -14,7 +14,7 @@ import attrs
 from lxml import etree
 
 from wsdgateway.bridge.events.sinks import Network
-from wsdgateway.bridge.frontends.wsscan import Rejected
+from wsdgateway.bridge.frontends.frontend import Rejected
 from wsdgateway.eventing.messages import SUBSCRIPTION_END, is_end
 from wsdgateway.http.messages import charset_of, is_soap, media_type
 from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, read_job_event, untold

@@ -1,35 +1,47 @@
-"""Who answers a request: what it is, and where it was sent, decide.
+"""The front end for WS-Scan: SOAP 1.2 over HTTP, at a scanner's scan service, its device endpoint, its subscriptions.
 
-`interface.md` calls them addresses: the scan service of a scanner, its device endpoint, a
-subscription manager. WS-Eventing 2004/08, section 3; WS-Scan's operations.
+What a request is, and where it was sent, decides who answers it. WS-Eventing 2004/08, section 3; WS-Scan's operations;
+RFC 3902 for the media type.
 """
 
+from collections.abc import Callable
 from enum import Enum
 
-import attrs
-
 from wsdgateway.bridge.cache.coalescing import read_alike
-from wsdgateway.bridge.decisions import Question
+from wsdgateway.bridge.decisions import Answer, Pass, Question, Refuse
+from wsdgateway.bridge.frontends.frontend import (
+    NOT_FOUND,
+    ClientRequest,
+    DeviceRequest,
+    EventingRequest,
+    HTTPAnswer,
+    Rejected,
+    plain,
+)
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.eventing.source import identifier_of
-from wsdgateway.http.messages import Headers
+from wsdgateway.http.messages import Headers, charset_of, is_soap
+from wsdgateway.http.requests import Request
 from wsdgateway.scan.jobelements import read_request
 from wsdgateway.scan.operations import (
     EVENTING_OPERATIONS,
     GET_JOB_ELEMENTS,
     GET_METADATA,
     OTHER,
-    Operation,
     operation_in,
     operation_of,
 )
-from wsdgateway.soap.envelope import Envelope, read, readdressed
-from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, unreadable
+from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, read, readdressed
+from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, unreadable, write_fault
 from wsdgateway.soap.namespaces import WSA_2005_08
 from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
 
 NO_FIELDS: Headers = []
+POST_ONLY = plain(405, "SOAP is sent by POST.", (b"Allow", b"POST"))
+NOT_SOAP = plain(415, "Send SOAP 1.2 as application/soap+xml.")
+
+_SOAP = ((b"Content-Type", CONTENT_TYPE),)
 
 
 class Endpoint(Enum):
@@ -40,40 +52,77 @@ class Endpoint(Enum):
     SUBSCRIPTION = "subscription"
 
 
-@attrs.frozen(eq=False)
-class Rejected:
-    """A request that is refused before it is anybody's: the fault, what it relates to, and itself if it can be read."""
+class WSScan:
+    """WS-Scan at one address of a scanner, with WS-Eventing, WS-Transfer and WS-Discovery. `new_id` makes message ids.
 
-    fault: Fault
-    relates_to: str | None = None
-    operation: str = OTHER.name
-    envelope: Envelope | None = None
-
-
-@attrs.frozen(eq=False)
-class EventingRequest:
-    """Subscribe, or what a subscription's manager is asked: `named` is the identifier that it gives, if any.
-
-    `client` is the IP address of whoever asks.
+    At a subscription's address, the path below it names the subscription.
     """
 
-    envelope: Envelope
-    operation: Operation
-    client: str
-    named: str | None = None
+    def __init__(self, endpoint: Endpoint, new_id: Callable[[], str]) -> None:
+        self._endpoint = endpoint
+        self._has_rest = endpoint is Endpoint.SUBSCRIPTION
+        self._new_id = new_id
+
+    def read(self, request: Request, rest: bytes, client: str) -> ClientRequest | Rejected | HTTPAnswer:
+        """The question in a request's envelope; 404, 405 or 415 for what is no SOAP, or at no address of ours."""
+        subscription = None
+        if rest or self._has_rest:
+            if not (self._has_rest and _names_one(rest)):
+                return NOT_FOUND
+            subscription = named_in(rest)
+        return check_soap(request) or route(
+            request.body, self._endpoint, client=client, host=request.host, fields=request.headers,
+            charset=charset_of(request.content_type), subscription=subscription)
+
+    def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:
+        """An envelope, or a scanner's answer as it came."""
+        if isinstance(decision, Answer):
+            if decision.content_type is CONTENT_TYPE:
+                # As HTTPAnswer(...) does it, without its Python.
+                return tuple.__new__(HTTPAnswer, (200, decision.body, _SOAP, None, None))
+            return soap_answer(decision)
+        if isinstance(decision, Pass):
+            reply = decision.reply
+            return HTTPAnswer(reply.status, reply.body, reply.headers, reply.fault, reply.reason)
+        relates_to = request.relates_to if isinstance(request, Rejected) else request.envelope.message_id
+        return soap_fault(decision.fault, relates_to, self._new_id())
 
 
-@attrs.frozen(eq=False)
-class DeviceRequest:
-    """What the stand-in of a scanner's device endpoint is asked: Get, Probe or Resolve."""
+def _names_one(rest: bytes) -> bool:
+    return rest.count(b"/") == 1 and len(rest) > 1
 
-    envelope: Envelope
-    name: str
+
+def named_in(rest: bytes) -> str:
+    """What the path below an address names; empty if it names nothing, or more than one thing."""
+    return rest[1:].decode("latin-1") if _names_one(rest) else ""
+
+
+def check_post(request: Request) -> HTTPAnswer | None:
+    """405 unless it is a POST."""
+    return None if request.method == b"POST" else POST_ONLY
+
+
+def check_soap(request: Request) -> HTTPAnswer | None:
+    """405 or 415 for what is no SOAP by its method and media type."""
+    if request.method != b"POST":
+        return POST_ONLY
+    return None if is_soap(request.content_type) else NOT_SOAP
+
+
+def soap_answer(answer: Answer) -> HTTPAnswer:
+    """An envelope of the gateway's own, or one that it kept."""
+    content_type = answer.content_type
+    return HTTPAnswer(200, answer.body, _SOAP if content_type is CONTENT_TYPE else ((b"Content-Type", content_type),))
+
+
+def soap_fault(fault: Fault, relates_to: str | None, message_id: str) -> HTTPAnswer:
+    """A fault of the gateway's own."""
+    return HTTPAnswer(fault.status, write_fault(fault, relates_to=relates_to, message_id=message_id), _SOAP, fault.name)
 
 
 def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes, subscription: str | None = None,
           fields: Headers = NO_FIELDS,
-          charset: str | None = None) -> Question | EventingRequest | DeviceRequest | Rejected:
+          charset: str | None = None) -> ClientRequest | Rejected:
     """The question in a request's body, or why there is none to ask.
 
     `subscription` is what the path names at a subscription's address. It counts only where the message has no
@@ -94,17 +143,6 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes, subscript
     return routed
 
 
-def asked_for(question: Question | EventingRequest | DeviceRequest) -> tuple[str, ...]:
-    """The operations that a client has to be allowed: the one of the action, and what the Body asks for beside that.
-
-    A scanner may go by the Body where it does not know the action.
-    """
-    if isinstance(question, DeviceRequest):
-        return (question.name,)
-    promised = operation_in(question.envelope.body) if question.operation is OTHER else None
-    return (question.operation.name,) if promised is None else (question.operation.name, promised.name)
-
-
 def _envelope(raw: bytes, endpoint: Endpoint, charset: str | None) -> Envelope:
     """The message, by the WS-Addressing that it speaks. Raises `Malformed`."""
     envelope = read(raw, charset)
@@ -116,7 +154,7 @@ def _envelope(raw: bytes, endpoint: Endpoint, charset: str | None) -> Envelope:
 
 
 def _routed(envelope: Envelope, raw: bytes, endpoint: Endpoint, client: str, host: bytes,
-            subscription: str | None, fields: Headers) -> Question | EventingRequest | DeviceRequest | Rejected:
+            subscription: str | None, fields: Headers) -> ClientRequest | Rejected:
     action = envelope.action
     if action is None:
         return Rejected(action_missing(), envelope.message_id, envelope=envelope)

@@ -1,28 +1,29 @@
-"""Where a request is let through to a scanner, or not: the rules of `[[allow]]`."""
-
-from collections.abc import Callable
+"""Authorization of clients' requests by the rules of `[[allow]]`, before they reach a scanner."""
 
 from wsdgateway.bridge.access.permission import Permission, not_allowed
+from wsdgateway.bridge.decisions import Refuse
+from wsdgateway.bridge.frontends.frontend import ClientRequest, FrontEnd, asked_for
 from wsdgateway.metrics import REFUSED, RULE
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
-from wsdgateway.soap.envelope import Envelope
 
 
 class Authorization:
-    """That of one scanner."""
+    """The rules, for one scanner."""
 
-    def __init__(self, scanner: str, permission: Permission, accounting: Accounting, new_id: Callable[[], str]) -> None:
+    def __init__(self, scanner: str, permission: Permission, accounting: Accounting) -> None:
         self._scanner = scanner
         self._permission = permission
         self._accounting = accounting
-        self._new_id = new_id
 
-    def admits(self, turn: Exchange, operation: str, envelope: Envelope, started: float) -> bool:
-        """Whether the client may do that; if it may not, it has been told."""
-        if self._permission.allows(turn.client, self._scanner, operation):
-            return True
-        turn.refuse(not_allowed(turn.client, self._scanner, operation), envelope.message_id, self._new_id())
-        self._accounting.refused(RULE, turn.client, operation)
-        self._accounting.client(turn, operation, REFUSED, started, envelope)
-        return False
+    def admits(self, exchange: Exchange, request: ClientRequest, front_end: FrontEnd, started: float) -> bool:
+        """Whether the client may ask that; if it may not, it has been told."""
+        client = exchange.client
+        for operation in asked_for(request):
+            if not self._permission.allows(client, self._scanner, operation):
+                refuse = Refuse(not_allowed(client, self._scanner, operation))
+                exchange.give(front_end.write(refuse, request))
+                self._accounting.refused(RULE, client, operation)
+                self._accounting.client(exchange, operation, REFUSED, started, request.envelope)
+                return False
+        return True

@@ -1,6 +1,6 @@
 """A device's body to a client as it arrives, verbatim, at the speed of the slower side.
 
-What passes is watched (`answerwatch`): an answer with a document type declaration is not begun, and a multipart body
+What passes is watched (`replywatch`): an answer with a document type declaration is not begun, and a multipart body
 that is not closed is told from a whole one. Where a device frames its answer by closing, the client must not take the
 part for the whole; where HTTP says that the answer is complete, it is passed on so, and counts as broken.
 """
@@ -34,9 +34,9 @@ class _Relay:
     It waits for the beginning of its first document, for `HOLD_SECONDS` at most; then what stands before that goes out.
     """
 
-    def __init__(self, response: Response, turn: Exchange, count_image: Callable[[int], None]) -> None:
+    def __init__(self, response: Response, exchange: Exchange, count_image: Callable[[int], None]) -> None:
         self._response = response
-        self._turn = turn
+        self._exchange = exchange
         self.watch = ReplyWatch(first(response.head.headers, b"content-type") or b"", count_image)
         self._held: list[bytes] = []
         self._size = 0
@@ -53,7 +53,7 @@ class _Relay:
             self.refused = BadDevice(self._response.peer, self.watch.problem)
             self._response.give_up(self.refused)
         elif self._flows:
-            self._turn.write(data)
+            self._exchange.write(data)
         else:
             self._held.append(data)
             self._size += len(data)
@@ -81,29 +81,29 @@ class _Relay:
         if not self.begun:
             self.begun = True
             head = self._response.head
-            self._turn.stream(head.status, head.reason, end_to_end(head.headers, FRAMING), head.length)
+            self._exchange.stream(head.status, head.reason, end_to_end(head.headers, FRAMING), head.length)
 
     def _release(self) -> None:
         for data in self._held:
-            self._turn.write(data)
+            self._exchange.write(data)
         self._held.clear()
 
 
-async def relay(response: Response, turn: Exchange, count_image: Callable[[int], None]) -> Relayed:
+async def relay(response: Response, exchange: Exchange, count_image: Callable[[int], None]) -> Relayed:
     """Give the answer to the client; if it can't be completed, close the client's connection.
 
     An answer that is not `begun` when it turns out to be broken is the caller's to replace by a fault.
     """
     head = response.head
-    if turn.gone:
+    if exchange.gone:
         response.stopProducing()
         return Relayed(Unavailable(response.peer, "the client went away"))
-    passing = _Relay(response, turn, count_image)
-    turn.producer = response
-    turn.on_gone = response.stopProducing
+    passing = _Relay(response, exchange, count_image)
+    exchange.producer = response
+    exchange.on_gone = response.stopProducing
     holding = response.call_later(HOLD_SECONDS, passing.wait_no_more)
     try:
-        await response.relay(passing.take, turn.pending)
+        await response.relay(passing.take, exchange.pending)
         if passing.refused is not None:
             raise passing.refused
         passing.watch.end()
@@ -111,18 +111,18 @@ async def relay(response: Response, turn: Exchange, count_image: Callable[[int],
             raise BadDevice(response.peer, "it closed the connection in the middle of an image")
     except DeviceError as error:
         passing.flow()
-        if passing.begun and not turn.gone:
-            turn.abort()
+        if passing.begun and not exchange.gone:
+            exchange.abort()
         if not passing.begun:
-            turn.producer = None
+            exchange.producer = None
         return Relayed(error, begun=passing.begun)
     finally:
-        turn.on_gone = None
+        exchange.on_gone = None
         if holding.active():
             holding.cancel()
     passing.flow()
-    if not turn.gone:
-        turn.finish(head.length)
+    if not exchange.gone:
+        exchange.finish(head.length)
     if not passing.watch.whole:
         return Relayed(BadDevice(response.peer, "its multipart body ends without the closing delimiter"))
     return Relayed(None, bytes(passing.watch.root))

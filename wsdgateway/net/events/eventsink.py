@@ -25,8 +25,8 @@ from wsdgateway.bridge.events.intake import (
     unknown_sender,
     unread_of,
 )
+from wsdgateway.bridge.frontends.wsscan import NOT_SOAP, soap_fault
 from wsdgateway.bridge.scanner import ScannerBridge
-from wsdgateway.http.messages import NOT_SOAP
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.events.eventingclient import NotifiedSubscription
 from wsdgateway.net.events.subscribers import Subscribers
@@ -87,23 +87,23 @@ class EventSink:
         started = self._accounting.now()
         is_scanner = self.may_notify(exchange.client)
         if not is_scanner and not self._may_be_read():
-            exchange.refuse(self._unknown_sender(exchange.client), None, self._new_id())
+            exchange.give(soap_fault(self._unknown_sender(exchange.client), None, self._new_id()))
             self._accounting.event(exchange, "other", started, None, None)
             return
         found = examine(exchange.request.body, exchange.request.content_type)
         if isinstance(found, Refusal):
             if found.fault is None:
-                exchange.answer(415, NOT_SOAP, b"text/plain; charset=utf-8")
+                exchange.give(NOT_SOAP)
             else:
-                exchange.refuse(found.fault, found.relates_to, self._new_id())
+                exchange.give(soap_fault(found.fault, found.relates_to, self._new_id()))
             self._accounting.event(exchange, "other", started, None if found.fault is None else found.envelope, None)
             if is_scanner:
                 self._refused(subscription, found, exchange.request.body)
             return
         if not is_scanner:
-            exchange.refuse(self._unknown_sender(exchange.client), found.message_id, self._new_id())
+            exchange.give(soap_fault(self._unknown_sender(exchange.client), found.message_id, self._new_id()))
         else:
-            exchange.answer(202, b"", b"")
+            exchange.answer(202, b"")
         status = found.status
         self._accounting.event(exchange, found.event or "SubscriptionEnd", started, found.envelope,
                                None if status is None else status.job_id)

@@ -26,7 +26,7 @@ from wsdgateway.bridge.events.subscribing import (
 )
 from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.bridge.frontends.wsscan import EventingRequest
+from wsdgateway.bridge.frontends.frontend import EventingRequest
 from wsdgateway.bridge.rewriting import related
 from wsdgateway.eventing.faults import unable_to_process, unable_to_renew
 from wsdgateway.eventing.source import (

@@ -1,23 +1,20 @@
-"""What a client's connection finds at the door that it came in by: what it may use, and whom it tells of itself."""
+"""What a client's connection and its server need of each other: limits, and one interface each way."""
 
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import attrs
 from OpenSSL import SSL
 
+from wsdgateway.bridge.access.admission import Admission
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.server.requestqueue import Recorder
 from wsdgateway.net.transport.coalescing import WriteScheduler
 
-if TYPE_CHECKING:
-    from wsdgateway.net.server.connection import ClientConnection
-
 
 @attrs.frozen
 class Limits:
-    """What a client may use: bytes of a body, connections, seconds. The contract's `[limits]`."""
+    """What a client may use: bytes of a body, connections, seconds. The configuration's `[limits]`."""
 
     request_body: int = 1048576
     connections: int = 2000
@@ -25,33 +22,49 @@ class Limits:
     header_timeout: float = 15.0
 
 
-class Admission(Enum):
-    """How a connection is received: let in, told that there are too many, or hung up on without a word."""
+class Connection(Protocol):
+    """What a server needs of a client's connection. `client` is an IP address, `peer` the same with its port."""
 
-    LET_IN = "let in"
-    REFUSED = "refused"
-    HUNG_UP_ON = "hung up on"
+    client: str
+    peer: str
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is one with TLS."""
+
+    @property
+    def path(self) -> bytes:
+        """The path of the request that is being read, or was read last."""
+
+    def drain(self) -> None:
+        """Close now, or as soon as the request under way has been answered."""
+
+    def abort(self) -> None:
+        """Close so that the client can't take what it has for the whole."""
+
+    def can_make_room(self) -> bool:
+        """Whether it may end for another one: no answer is awaited or being taken."""
 
 
-class Door(Recorder, Protocol):
-    """What a connection needs of the listener that it came in by."""
+class Server(Recorder, Protocol):
+    """What a connection needs of the server that it belongs to."""
 
     reactor: Any
     limits: Limits
-    post: WriteScheduler
+    writes: WriteScheduler
     draining: bool
 
     def seconds(self) -> float:
         """A monotonic clock."""
 
-    def respond(self, turn: Exchange) -> None:
+    def respond(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
 
-    def refused(self, connection: "ClientConnection", refusal: Refusal) -> None:
-        """A connection's request is not answered, but refused."""
+    def refused(self, connection: Connection, refusal: Refusal) -> None:
+        """Record that a connection's request is refused, not answered."""
 
-    def broken_off(self, connection: "ClientConnection") -> None:
-        """A connection is gone in the middle of a request."""
+    def broken_off(self, connection: Connection) -> None:
+        """Record that a connection has gone in the middle of a request."""
 
     def base(self, host: str, port: int) -> str:
         """The URL for clients that have reached us at this address."""
@@ -59,17 +72,17 @@ class Door(Recorder, Protocol):
     def date(self) -> bytes:
         """The Date field for now."""
 
-    def arrived(self, connection: "ClientConnection") -> Admission:
-        """A connection is there."""
+    def arrived(self, connection: Connection) -> Admission:
+        """Count a new connection, and say how it is received."""
 
-    def not_secured(self, connection: "ClientConnection", error: SSL.Error) -> None:
-        """Its TLS handshake came to nothing."""
+    def not_secured(self, connection: Connection, error: SSL.Error) -> None:
+        """Record that its TLS handshake has failed."""
 
-    def left(self, connection: "ClientConnection") -> None:
-        """A connection is gone."""
+    def left(self, connection: Connection) -> None:
+        """Forget a connection that is gone."""
 
-    def idles(self, connection: "ClientConnection") -> None:
+    def idles(self, connection: Connection) -> None:
         """Record that a connection has been answered and waits for its next request."""
 
-    def works(self, connection: "ClientConnection") -> None:
-        """It does not wait for its next request any more, or is being closed."""
+    def works(self, connection: Connection) -> None:
+        """Record that it does not wait for its next request any more, or is being closed."""

@@ -1,37 +1,35 @@
-"""A client's turn: one request on its connection, and the writing of its answer.
+"""An exchange: one request on a client's connection, and the writing of its answer.
 
 RFC 9112 sections 6 and 9. An answer is written whole, or streamed with the framing that the client
 understands; once the client has gone, writing does nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 
+from wsdgateway.bridge.frontends.frontend import HTTPAnswer
 from wsdgateway.exchangelog.tape import CLIENT, Tape
 from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, first, response_head
-from wsdgateway.http.requests import Request
-from wsdgateway.soap.envelope import CONTENT_TYPE
-from wsdgateway.soap.faults import Fault, write_fault
-
-_SOAP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: " + CONTENT_TYPE + b"\r\n"
+from wsdgateway.http.requests import Refusal, Request
 
 # RFC 9112 section 6.3: these end with their head, and a length would be a lie (RFC 9110 section 8.6).
 _BODILESS = frozenset((204, 304))
 
 
 class Channel(Protocol):
-    """The connection that a turn writes to."""
+    """The connection that an exchange writes to."""
 
     client: str
-    peer: str  # with its port
+    peer: str
 
     def write(self, pieces: list[bytes | memoryview]) -> None:
         """Send bytes; dropped once the client is gone."""
 
-    def exchange_over(self, turn: "Exchange", keep_alive: bool) -> None:
+    def exchange_over(self, exchange: "Exchange", keep_alive: bool) -> None:
         """The answer is complete; read the next request, or close."""
 
     def abort(self) -> None:
@@ -50,6 +48,19 @@ class Channel(Protocol):
         """Whether the client has closed its side, which most do only when they go."""
 
 
+@lru_cache(maxsize=64)
+def _own_head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """The beginning of the head of an answer of our own; most answers have one of few."""
+    return response_head(status, headers)[:-2]
+
+
+def refusal_answer(refusal: Refusal, date: bytes) -> list[bytes | memoryview]:
+    """The last answer on a connection whose client has sent what can't be read; `date` is its Date field."""
+    return [response_head(refusal.status, [
+        (b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(refusal.body)),
+        (b"Connection", b"close")])[:-2], date, b"\r\n", refusal.body]
+
+
 def http_date(seconds: float) -> bytes:
     """Wall-clock seconds since 1970 as a Date field. RFC 9110 section 6.6.1."""
     return b"Date: %s\r\n" % formatdate(seconds, usegmt=True).encode()
@@ -58,16 +69,19 @@ def http_date(seconds: float) -> bytes:
 class Exchange:
     """One request and its answer. `on_gone` is called if the client leaves before the answer is complete.
 
+    `client` is the client's IP address, `peer` the same with its port.
     `status`, `fault` (its name) and `body` tell what was answered, as far as it was in one piece; `status` is None
     where there was no answer, or it broke off. `tape` records both as they are on the wire.
     """
 
-    __slots__ = ("_channel", "_chunked", "body", "fault", "gone", "on_gone", "producer", "request", "status", "tape",
-                 "written")
+    __slots__ = ("_channel", "_chunked", "body", "client", "fault", "gone", "on_gone", "peer", "producer", "request",
+                 "status", "tape", "written")
 
     def __init__(self, channel: Channel, request: Request, tape: Tape | None = None) -> None:
         self._channel = channel
         self._chunked = False
+        self.client = channel.client
+        self.peer = channel.peer
         self.request = request
         self.gone = False
         self.tape = tape
@@ -78,16 +92,6 @@ class Exchange:
         self.on_gone: Callable[[], None] | None = None
         self.producer: IPushProducer | None = None
 
-    @property
-    def client(self) -> str:
-        """The client's IP address."""
-        return self._channel.client
-
-    @property
-    def peer(self) -> str:
-        """The client's IP address and port."""
-        return self._channel.peer
-
     def base(self) -> str:
         """The URL, without a path, under which the client reached us, or what it is to be told instead."""
         return self._channel.base()
@@ -96,28 +100,19 @@ class Exchange:
         """Whether the client has closed at least its side of the connection."""
         return self.gone or self._channel.has_left()
 
-    def answer(self, status: int, body: bytes, content_type: bytes = CONTENT_TYPE,
-               headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        """An answer of our own, whole. An empty `content_type` is left out."""
-        if status == 200 and not headers and content_type is CONTENT_TYPE:
-            head = _SOAP_OK
+    def answer(self, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """An answer of our own, whole."""
+        self.give(HTTPAnswer(status, body, headers))
+
+    def give(self, answer: HTTPAnswer) -> None:
+        """Answer, whole; a scanner's answer keeps its own fields."""
+        self.status, body, headers, self.fault, reason = answer
+        if reason is None:
+            self._whole(_own_head(self.status, headers) + self._channel.date(), body)
         else:
-            fields = [*headers, (b"Content-Type", content_type)] if content_type else headers
-            head = response_head(status, fields)[:-2]
-        self.status = status
-        self._whole(head + self._channel.date(), body)
+            self._whole(self._passed(self.status, reason, headers), body)
 
-    def refuse(self, fault: Fault, relates_to: str | None, message_id: str) -> None:
-        """A fault of our own."""
-        self.fault = fault.name
-        self.answer(fault.status, write_fault(fault, relates_to=relates_to, message_id=message_id))
-
-    def pass_on(self, status: int, reason: bytes, headers: Headers, body: bytes) -> None:
-        """A device's answer, whole, with its own fields."""
-        self.status = status
-        self._whole(self._passed(status, reason, headers), body)
-
-    def _passed(self, status: int, reason: bytes, headers: Headers) -> bytes:
+    def _passed(self, status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The beginning of a device's head; where it has no Date, ours. RFC 9110 section 6.6.1."""
         head = response_head(status, headers, reason)[:-2]
         return head if first(headers, b"date") is not None else head + self._channel.date()

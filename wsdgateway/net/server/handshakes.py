@@ -1,6 +1,6 @@
-"""Clients' TLS handshakes that came to nothing: said in the log, once a minute for each client.
+"""Log lines for clients' TLS handshakes that fail, once a minute for each client.
 
-RFC 8446, section 6.2. Whoever looks for the reason sees on the client's side little more than that it failed.
+RFC 8446, section 6.2. On the client's side there is little more to see than that the handshake failed.
 """
 
 from OpenSSL import SSL
@@ -22,14 +22,14 @@ _MEANINGS = {
 
 
 def explain(error: SSL.Error) -> str:
-    """Why a client's handshake came to nothing, for people: OpenSSL's words, and what they mean where that is known."""
+    """Why a client's handshake failed, for people: OpenSSL's words, and what they mean where that is known."""
     words = ", ".join(words_of(error))
     meaning = next((meaning for part, meaning in _MEANINGS.items() if part in words), None)
     return f"no TLS connection ({words or 'no reason given'})" + (f": {meaning}" if meaning else "")
 
 
 class Handshakes:
-    """Those of all clients of a door."""
+    """The failed handshakes of all clients."""
 
     log = Logger()
 
@@ -37,6 +37,6 @@ class Handshakes:
         self._throttle = LogThrottle()
 
     def failed(self, client: str, error: SSL.Error, now: float) -> None:
-        """One came to nothing, at that time in seconds of a monotonic clock."""
+        """Log a failed handshake; `now` is the time in seconds on a monotonic clock."""
         if self._throttle.allows(client, now):
             self.log.info("{client}: {why} (said once a minute)", client=client, why=explain(error))

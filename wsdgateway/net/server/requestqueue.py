@@ -1,6 +1,6 @@
-"""What a client has said and nobody has answered so far: its requests, each with what its exchange is recorded on.
+"""The requests of one connection that wait to be answered, each with the tape that its exchange is recorded on.
 
-RFC 9112 section 9.3.2. A connection does not read on while a request waits, so what waits is what came in one read.
+RFC 9112 section 9.3.2. A connection does not read on while a request waits, so the queue holds what came in one read.
 """
 
 from collections import deque
@@ -12,21 +12,21 @@ from wsdgateway.http.requests import Refusal, Request, RequestReader
 
 
 class Recorder(Protocol):
-    """Says what exchanges are recorded on."""
+    """Gives the tapes that exchanges are recorded on."""
 
     @property
     def records(self) -> bool:
         """Whether exchanges are recorded as they are on the wire."""
 
     def tape(self) -> Tape | None:
-        """What an exchange that begins is recorded on, if it is."""
+        """The tape for an exchange that begins; None if it is not recorded."""
 
 
 class RequestQueue:
-    """Of one connection; `reader` knows how much of a request is here.
+    """The queue of one connection, filled by its `reader`.
 
-    `requests` are to be taken from the left; `refusal` is what follows them in place of another one. `expected`: the
-    client waits for a word from us before it sends a body (RFC 9110, section 10.1.1).
+    `requests` are to be taken from the left; `refusal` follows them where the next one can't be read. `expected`: the
+    client waits for 100 Continue before it sends a body (RFC 9110, section 10.1.1).
     """
 
     __slots__ = ("_reader", "_recorder", "_splitter", "expected", "refusal", "requests")
@@ -40,7 +40,7 @@ class RequestQueue:
         self.expected = False
 
     def take(self, data: bytes) -> None:
-        """What the client has said."""
+        """Read bytes from the client."""
         reader = self._reader
         if self._splitter is not None:
             self._splitter.feed(data)
@@ -59,7 +59,7 @@ class RequestQueue:
             self._splitter = None  # at most empty lines are left in it
 
     def _record(self, splitter: Splitter) -> Tape | None:
-        """What the exchange that a whole request begins is recorded on."""
+        """The tape of an exchange, with its request."""
         raw = splitter.take()
         tape = self._recorder.tape() if raw else None
         if tape is None:

@@ -1,6 +1,7 @@
-"""The door that all clients come in by: their connections, how many, and how they end.
+"""The HTTP server for all clients: their connections, how many, and how they end.
 
-RFC 9112 section 9. What happens on each of them is `net.server.connection`'s.
+RFC 9112 section 9. What happens on each connection is in `net.server.connection`; which of them are let in, and which
+make room for others, `bridge.access.admission` decides.
 """
 
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from wsdgateway.bridge.access.admission import Admission, OpenConnections
 from wsdgateway.bridge.access.quotas import Quotas, client_of
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Refusal
-from wsdgateway.metrics import CONNECTIONS, RATE, TLS
-from wsdgateway.net.server.admission import Admission, Limits
+from wsdgateway.metrics import TLS
+from wsdgateway.net.server.admission import Connection, Limits
 from wsdgateway.net.server.connection import ClientConnection
 from wsdgateway.net.server.exchange import Exchange, http_date
 from wsdgateway.net.server.handshakes import Handshakes
@@ -24,8 +26,6 @@ from wsdgateway.net.transport.coalescing import WriteScheduler
 from wsdgateway.net.transport.localaddress import authority
 
 Respond = Callable[[Exchange], None]
-
-MAX_REFUSED = 100  # connections beyond the bound that are told so; more than that are closed without a word
 
 
 class HTTPServer(Factory):
@@ -38,13 +38,11 @@ class HTTPServer(Factory):
     noisy = False
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
-                 respond: Respond, refused: Callable[[ClientConnection, Refusal], None],
+                 respond: Respond, refused: Callable[[Connection, Refusal], None],
                  base: Callable[[str, int], str], log: ExchangeLog, quotas: Quotas,
                  denied: Callable[[str, str], None],
-                 broken_off: Callable[[ClientConnection], None] = lambda connection: None) -> None:
-        self._quotas = quotas
+                 broken_off: Callable[[Connection], None] = lambda connection: None) -> None:
         self._denied = denied
-        self._of: dict[str, dict[ClientConnection, None]] = {}  # each client's, the oldest first
         self._handshakes = Handshakes()
         self.reactor = reactor
         self.seconds = seconds
@@ -53,9 +51,10 @@ class HTTPServer(Factory):
         self.refused = refused
         self.broken_off = broken_off
         self.base = base
-        self.connections: set[ClientConnection] = set()
-        self._idle: dict[ClientConnection, None] = {}  # the one that waits longest first
-        self.post = WriteScheduler(reactor)
+        self.connections: OpenConnections[Connection] = OpenConnections(quotas)
+        self.idles = self.connections.idles
+        self.works = self.connections.works
+        self.writes = WriteScheduler(reactor)
         self._wall = wall
         self._log = log
         self._date = (-1, b"")
@@ -82,62 +81,25 @@ class HTTPServer(Factory):
             self._date = (now, http_date(now))
         return self._date[1]
 
-    def idles(self, connection: ClientConnection) -> None:
-        """Record that a connection has been answered and waits for its next request."""
-        self._idle[connection] = None
+    def arrived(self, connection: Connection) -> Admission:
+        """Count a new connection, end another one if it makes room, and say how the new one is received."""
+        reception = self.connections.arrived(connection, self.limits.connections, self.seconds())
+        if reception.drained is not None:
+            reception.drained.drain()
+        if reception.aborted is not None:
+            reception.aborted.abort()
+        if reception.reason is not None:
+            self._denied(reception.reason, connection.client)
+        return reception.admission
 
-    def works(self, connection: ClientConnection) -> None:
-        """It does not wait for its next request any more, or is being closed."""
-        self._idle.pop(connection, None)
-
-    def arrived(self, connection: ClientConnection) -> Admission:
-        """A connection is there. Too many are its client's or everybody's, or its client shakes hands too often."""
-        self.connections.add(connection)
-        own = self._of.setdefault(client_of(connection.client), {})
-        own[connection] = None
-        # First of all: what is not let in must not make anybody go.
-        if connection.secure and not self._quotas.admits_handshake(connection.client, self.seconds()):
-            self._denied(RATE, connection.client)
-            return Admission.HUNG_UP_ON
-        beyond = self._quotas.connections_beyond(connection.client, len(own))
-        if beyond <= 0:
-            beyond = len(self.connections) - self.limits.connections
-            if beyond <= 0 or self._make_room(len(own)):
-                return Admission.LET_IN
-        self._denied(CONNECTIONS, connection.client)
-        return Admission.REFUSED if beyond <= MAX_REFUSED else Admission.HUNG_UP_ON
-
-    def _make_room(self, count: int) -> bool:
-        """End a connection for one of a client that has so many, with that one; False if there is none to end.
-
-        That is the one that has waited longest for its next request; else, of the client that has most, and more than
-        this one, the oldest that is not being answered: nobody keeps others out with requests that never become whole.
-        """
-        longest = next(iter(self._idle), None)
-        if longest is not None:
-            longest.drain()
-            return True
-        most = max(self._of.values(), key=len)
-        oldest = None if len(most) <= count else next((one for one in most if one.can_make_room()), None)
-        if oldest is None:
-            return False
-        oldest.abort()
-        return True
-
-    def not_secured(self, connection: ClientConnection, error: SSL.Error) -> None:
-        """Its TLS handshake came to nothing."""
+    def not_secured(self, connection: Connection, error: SSL.Error) -> None:
+        """Record that a TLS handshake has failed."""
         self._denied(TLS, connection.client)
         self._handshakes.failed(client_of(connection.client), error, self.seconds())
 
-    def left(self, connection: ClientConnection) -> None:
-        """A connection is gone."""
-        self.connections.discard(connection)
-        self.works(connection)
-        client = client_of(connection.client)
-        own = self._of[client]
-        del own[connection]
-        if not own:
-            del self._of[client]
+    def left(self, connection: Connection) -> None:
+        """Forget a connection that is gone."""
+        self.connections.left(connection)
         if not self.connections:
             waiting, self._waiting = self._waiting, []
             for empty in waiting:
@@ -155,11 +117,11 @@ class HTTPServer(Factory):
     def drain(self) -> None:
         """Close each connection as soon as it has no request to answer any more."""
         self.draining = True
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.drain()
 
     def close_all(self) -> Deferred[None]:
         """Abort every connection; fires when the last one is gone."""
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.abort()
         return self.empty()

@@ -1,9 +1,7 @@
-"""Where every exchange ends: counted, timed, and handed to the exchange log.
-
-The contract's sections on metrics and on the exchange log.
-"""
+"""Accounting of exchanges: each is counted, timed, and handed to the exchange log when it is over."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -12,8 +10,8 @@ from wsdgateway.exchangelog.entry import EVENT, OWN, Entry
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import EVENT as EVENT_SIDE
 from wsdgateway.exchangelog.tape import Tape
+from wsdgateway.http.requests import Request
 from wsdgateway.metrics import JOBS, RATE, RULE, Metrics
-from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.scan.jobs import job_id_of, people_of, read_created
 from wsdgateway.scan.operations import CREATE_SCAN_JOB
@@ -25,8 +23,32 @@ _WHY = {RULE: "[[allow]] does not let it do that", RATE: "it asks more often tha
         JOBS: "it has as many jobs running as [limits] client_jobs"}
 
 
+class AccountedExchange(Protocol):
+    """A client's exchange, as far as it is accounted for. `status` and `fault` are None where there is none.
+
+    `body` is the answer's as far as it was in one piece, `written` how many bytes of it went out; `gone` says that the
+    client has left. `tape` has both messages as they were on the wire, if they are recorded.
+    """
+
+    request: Request
+    status: int | None
+    fault: str | None
+    body: bytes
+    written: int
+    gone: bool
+    tape: Tape | None
+
+    @property
+    def client(self) -> str:
+        """The client's IP address."""
+
+    @property
+    def peer(self) -> str:
+        """The client's IP address and port."""
+
+
 class Accounting:
-    """Those of one scanner; None stands for what is no scanner's. `seconds` is monotonic, `wall` since 1970."""
+    """The accounts of one scanner, or of no scanner (None). `seconds` is monotonic, `wall` since 1970."""
 
     log = Logger()
 
@@ -47,13 +69,13 @@ class Accounting:
         """What an exchange of the gateway's own is recorded on, if it is."""
         return self._log.tape()
 
-    def client(self, turn: Exchange, operation: str, source: str, started: float, envelope: Envelope | None = None,
-               job_id: str | None = None) -> None:
-        """A client's request has been answered, from that source; or it is not going to be."""
+    def client(self, exchange: AccountedExchange, operation: str, source: str, started: float,
+               envelope: Envelope | None = None, job_id: str | None = None) -> None:
+        """Record that a client's request has been answered, from that source, or is not going to be."""
         elapsed = self._seconds() - started
         if self._scanner is not None:
             self._metrics.request(self._scanner, operation, source, elapsed)
-        self._add(turn, operation, source, elapsed, envelope, job_id)
+        self._add(exchange, operation, source, elapsed, envelope, job_id)
 
     def refused(self, reason: str, client: str, operation: str) -> None:
         """A client is refused what it asks for; `reason` is a name of `metrics`."""
@@ -62,29 +84,31 @@ class Accounting:
             self.log.warn("{scanner}: {operation} for {client} is refused: {why} (said once a minute)",
                           scanner=self._scanner or "gateway", operation=operation, client=client, why=_WHY[reason])
 
-    def event(self, turn: Exchange, event: str, started: float, envelope: Envelope | None, job_id: str | None) -> None:
-        """A scanner's notification has been answered."""
-        if turn.tape is not None:
-            turn.tape.incoming = EVENT_SIDE
-        self._add(turn, event, EVENT, self._seconds() - started, envelope, job_id)
+    def event(self, exchange: AccountedExchange, event: str, started: float, envelope: Envelope | None,
+              job_id: str | None) -> None:
+        """Record that a scanner's notification has been answered."""
+        if exchange.tape is not None:
+            exchange.tape.incoming = EVENT_SIDE
+        self._add(exchange, event, EVENT, self._seconds() - started, envelope, job_id)
 
-    def _add(self, turn: Exchange, operation: str, source: str, elapsed: float, envelope: Envelope | None,
-             job_id: str | None) -> None:
-        status = None if turn.gone else turn.status
+    def _add(self, exchange: AccountedExchange, operation: str, source: str, elapsed: float,
+             envelope: Envelope | None, job_id: str | None) -> None:
+        status = None if exchange.gone else exchange.status
         action = message_id = user = job_name = None
-        body = turn.request.body
+        body = exchange.request.body
         if envelope is not None:
             action, message_id = envelope.action, envelope.message_id
             if job_id is None:
                 job_id = job_id_of(envelope.body)
             if operation == CREATE_SCAN_JOB.name and status == 200:
-                job_id = _created(turn.body)
+                job_id = _created(exchange.body)
             if self._log.identify:
                 user, job_name = people_of(envelope.body)
         # As Entry(...) does it, without its Python: a microsecond of the thirty that a status read takes.
         self._log.add(tuple.__new__(Entry, (
-            self._wall() - elapsed, self._scanner, turn.peer, operation, action, message_id, job_id, source, status,
-            turn.fault, len(body), turn.written, elapsed, None, user, job_name)), body, turn.body, turn.tape)
+            self._wall() - elapsed, self._scanner, exchange.peer, operation, action, message_id, job_id, source, status,
+            exchange.fault, len(body), exchange.written, elapsed, None, user, job_name)), body, exchange.body,
+            exchange.tape)
 
     def own(self, operation: str, started: float, request: bytes, status: int | None, answer: bytes,
             tape: Tape | None) -> None:

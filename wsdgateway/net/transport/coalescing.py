@@ -1,8 +1,8 @@
-"""Answers are written together, once in a turn of the reactor, straight to their sockets.
+"""Coalesced writes: answers go out together, once in each iteration of the reactor, straight to their sockets.
 
 Twisted's `write` costs two changes of the epoll set and a second dispatch for every answer, a fifth of
-the time of one from the job table. Writing at once is no better: then the reactor finds one request a
-turn. So answers are gathered, and what a socket does not take goes the usual way from then on.
+the time of one from the job table. Writing at once is no better: then the reactor finds one request in
+each iteration. So answers are gathered, and what a socket does not take goes the usual way from then on.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ from twisted.internet.tcp import Connection
 
 
 class CoalescedWriter:
-    """The bytes of one connection that go out at the end of this turn."""
+    """The bytes of one connection that go out at the end of the reactor's iteration."""
 
-    __slots__ = ("_direct", "_post", "_transport", "_waiting")
+    __slots__ = ("_direct", "_scheduler", "_transport", "_waiting")
 
-    def __init__(self, transport: Any, post: "WriteScheduler") -> None:
+    def __init__(self, transport: Any, scheduler: "WriteScheduler") -> None:
         self._transport = transport
-        self._post = post
+        self._scheduler = scheduler
         self._waiting: list[bytes] = []
         self._direct = isinstance(transport, Connection)
 
@@ -27,7 +27,7 @@ class CoalescedWriter:
             self._transport.write(data)
             return
         if not self._waiting:
-            self._post.expect(self)
+            self._scheduler.expect(self)
         self._waiting.append(data)
 
     @property
@@ -52,14 +52,14 @@ class CoalescedWriter:
 
 
 class WriteScheduler:
-    """Flushes every outbox with something in it when the reactor's turn is over."""
+    """Flushes every writer that has bytes to send when the reactor's iteration is over."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._waiting: list[CoalescedWriter] = []
 
     def expect(self, writer: CoalescedWriter) -> None:
-        """This outbox has something to send."""
+        """Flush this writer, which has something to send, at the end of the iteration."""
         if not self._waiting:
             self._reactor.callLater(0, self._collect)
         self._waiting.append(writer)

@@ -1,4 +1,4 @@
-"""Many time limits of one length, for the price of one timer.
+"""Time limits: many of one length for the price of one timer, and one that moves with each request.
 
 A timer of its own for each exchange, made and cancelled, was a tenth of the time of a forwarded
 request. Limits of one length end in the order in which they began, so that a queue is enough.
@@ -29,7 +29,7 @@ class MovingDeadline:
         self.at: float | None = None
 
     def within(self, seconds: float) -> None:
-        """It is so many seconds from now."""
+        """Set it to so many seconds from now."""
         at = self.at = self._seconds() + seconds
         if self._timer is None:
             self._timer = self._reactor.callLater(seconds, self._look)
@@ -51,7 +51,7 @@ class MovingDeadline:
             self._reached()
 
     def stop(self) -> None:
-        """For good; whoever would have been called is let go of, too."""
+        """End it for good, and forget whom to call."""
         self._reached = None
         if self._timer is not None:
             self._timer.cancel()
@@ -62,7 +62,7 @@ SLACK = 64  # limits that were lifted and may still stand in the queue beside tw
 
 
 class Deadline:
-    """One limit. `lift` takes it away; what has been done when it ended can't be undone."""
+    """One limit; `lift` takes it away, unless it has ended before."""
 
     __slots__ = ("_deadlines", "at", "ended")
 
@@ -72,7 +72,7 @@ class Deadline:
         self.ended: Callable[[], None] | None = ended
 
     def lift(self) -> None:
-        """The limit is not needed any more; more than once does no harm."""
+        """Take the limit away; more than once does no harm."""
         if self.ended is not None:
             self.ended = None
             self._deadlines.lifted()
@@ -93,7 +93,7 @@ class Deadlines:
         return len(self._queue)
 
     def begin(self, ended: Callable[[], None]) -> Deadline:
-        """From now on; `ended` is called when the time is over, unless the limit is lifted before."""
+        """Begin a limit; `ended` is called when its time is over, unless it is lifted before."""
         deadline = Deadline(self, self._reactor.seconds() + self._seconds, ended)
         self._queue.append(deadline)
         self._live += 1
@@ -104,7 +104,7 @@ class Deadlines:
         return deadline
 
     def lifted(self) -> None:
-        """A limit was lifted. The timer goes on: the next limit will need it, and one look more costs nothing."""
+        """Count a limit that was lifted. The timer goes on: the next limit will need it, and one look costs nothing."""
         self._live -= 1
 
     def _look(self) -> None:
@@ -129,7 +129,7 @@ class Deadlines:
 
 
 async def within(reactor: Any, seconds: float, waits: list[Deferred[None]]) -> None:
-    """Until all of them have fired, or so many seconds have passed; those that have not are cancelled then."""
+    """Wait until all of them have fired, or so many seconds have passed; those that have not are cancelled then."""
     everything: Deferred[Any] = DeferredList(waits, consumeErrors=True)
     everything.addTimeout(seconds, reactor)
     await everything

@@ -1,4 +1,4 @@
-"""The front door in memory: what a client writes goes in, what it would read comes out, and time is a Clock."""
+"""The HTTP server in memory: what a client writes goes in, what it would read comes out, and time is a Clock."""
 
 import attrs
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -10,11 +10,11 @@ from wsdgateway.net.server.admission import Limits
 from wsdgateway.net.server.server import HTTPServer
 
 
-class Door:
-    """A front door in memory; `log` is the exchange log behind it."""
+class MemoryServer:
+    """An HTTP server in memory; `log` is the exchange log behind it."""
 
-    def __init__(self, respond=lambda turn: turn.answer(200, turn.request.body), *, log=None, client_connections=2000,
-                 **limits):
+    def __init__(self, respond=lambda exchange: exchange.answer(200, exchange.request.body), *, log=None,
+                 client_connections=2000, **limits):
         self.denied = []
         self.reactor = MemoryReactorClock()
         self.refusals = []

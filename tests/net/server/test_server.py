@@ -2,10 +2,9 @@
 
 from twisted.internet.address import IPv4Address, IPv6Address
 
-from tests.doors import Door
-from tests.net.test_parts import REQUEST
-from wsdgateway.net.server.admission import Admission
-from wsdgateway.net.server.server import MAX_REFUSED
+from tests.httpserver import MemoryServer
+from tests.net.server.test_connection import REQUEST
+from wsdgateway.bridge.access.admission import MAX_REFUSED, Admission
 
 
 def closed(transport):
@@ -16,132 +15,132 @@ def refused(transport):
     return transport.value().startswith(b"HTTP/1.1 503 ")
 
 
-def answered(door):
-    protocol, transport = door.connect()
+def answered(server):
+    protocol, transport = server.connect()
     protocol.dataReceived(REQUEST)
     assert transport.value().startswith(b"HTTP/1.1 200 ")
     return protocol, transport
 
 
 def test_the_connection_that_idles_longest_is_closed_for_a_new_one():
-    door = Door(connections=3)
-    first, second, third = (answered(door) for _ in range(3))
+    server = MemoryServer(connections=3)
+    first, second, third = (answered(server) for _ in range(3))
     first[0].dataReceived(REQUEST)  # now the second one waits longest
-    fourth = answered(door)
+    fourth = answered(server)
     assert [closed(transport) for _, transport in (first, second, third, fourth)] == [False, True, False, False]
-    fifth = answered(door)
+    fifth = answered(server)
     assert closed(third[1]) and not refused(fifth[1])
-    assert not door.refusals
+    assert not server.refusals
 
 
 def test_one_makes_room_for_each_of_many_that_come_at_once():
-    door = Door(connections=10)
-    idle = [answered(door) for _ in range(10)]
-    new = [door.connect() for _ in range(4)]
+    server = MemoryServer(connections=10)
+    idle = [answered(server) for _ in range(10)]
+    new = [server.connect() for _ in range(4)]
     assert [closed(transport) for _, transport in idle] == [True] * 4 + [False] * 6
     assert not any(refused(transport) for _, transport in new)
 
 
 def test_who_is_busy_asks_or_has_not_taken_its_answer_is_left_alone():
-    turns = []
-    door = Door(lambda turn: turns.append(turn) if turn.request.path == b"/slow" else turn.answer(200, b""),
-                connections=4)
-    busy, asking, reading, fresh = door.connect(), answered(door), answered(door), door.connect()
+    exchanges = []
+    server = MemoryServer(lambda exchange: exchanges.append(exchange) if exchange.request.path == b"/slow" else (
+        exchange.answer(200, b"")), connections=4)
+    busy, asking, reading, fresh = server.connect(), answered(server), answered(server), server.connect()
     busy[0].dataReceived(REQUEST.replace(b"/", b"/slow", 1))
     asking[0].dataReceived(REQUEST[:10])
     reading[0].pauseProducing()
     reading[0].dataReceived(REQUEST)
     everybody = (busy, asking, reading, fresh)
-    _, late = door.connect()
-    assert refused(late) and len(door.refusals) == 1
+    _, late = server.connect()
+    assert refused(late) and len(server.refusals) == 1
     assert not any(closed(transport) for _, transport in everybody)
-    turns[0].answer(200, b"")
-    assert not refused(door.connect()[1])
+    exchanges[0].answer(200, b"")
+    assert not refused(server.connect()[1])
     assert closed(busy[1]) and not any(closed(transport) for _, transport in everybody[1:])
 
 
 def test_a_client_that_has_taken_its_answer_idles():
-    door = Door(connections=1)
-    protocol, transport = answered(door)
+    server = MemoryServer(connections=1)
+    protocol, transport = answered(server)
     protocol.pauseProducing()
     protocol.dataReceived(REQUEST)
     protocol.resumeProducing()
-    assert not refused(door.connect()[1])
+    assert not refused(server.connect()[1])
     assert closed(transport)
 
 
 def test_what_was_closed_is_forgotten():
-    door = Door(connections=2)
-    for protocol, _ in [answered(door), answered(door)]:
+    server = MemoryServer(connections=2)
+    for protocol, _ in [answered(server), answered(server)]:
         protocol.connectionLost()
-    answered(door)
-    gone = answered(door)
-    door.factory.drain()
+    answered(server)
+    gone = answered(server)
+    server.factory.drain()
     assert closed(gone[1])
-    assert door.factory.arrived(door.factory.buildProtocol(None)) is Admission.REFUSED
+    assert server.factory.arrived(server.factory.buildProtocol(None)) is Admission.REFUSED
 
 
 def test_a_flood_is_not_told_one_by_one():
-    door = Door(connections=1)
-    door.connect()
-    late = [door.connect()[1] for _ in range(MAX_REFUSED + 20)]
+    server = MemoryServer(connections=1)
+    server.connect()
+    late = [server.connect()[1] for _ in range(MAX_REFUSED + 20)]
     assert [refused(transport) for transport in late] == [True] * MAX_REFUSED + [False] * 20
     assert all(transport.disconnected for transport in late[MAX_REFUSED:])
-    assert len(door.refusals) == MAX_REFUSED
+    assert len(server.refusals) == MAX_REFUSED
 
 
-def connections(door, address, count):
-    return [door.connect(IPv4Address("TCP", address, 50000)) for _ in range(count)]
+def connections(server, address, count):
+    return [server.connect(IPv4Address("TCP", address, 50000)) for _ in range(count)]
 
 
 def test_who_has_most_makes_room_when_nobody_idles():
-    door = Door(connections=6)
-    greedy = connections(door, "10.0.0.1", 4)
+    server = MemoryServer(connections=6)
+    greedy = connections(server, "10.0.0.1", 4)
     for protocol, _ in greedy:
         protocol.dataReceived(REQUEST[:10])
-    modest = connections(door, "10.0.0.2", 2)
-    [(_, late)] = connections(door, "10.0.0.3", 1)
-    [(_, other)] = connections(door, "10.0.0.2", 1)
-    assert not refused(late) and not refused(other) and not door.denied
+    modest = connections(server, "10.0.0.2", 2)
+    [(_, late)] = connections(server, "10.0.0.3", 1)
+    [(_, other)] = connections(server, "10.0.0.2", 1)
+    assert not refused(late) and not refused(other) and not server.denied
     assert [transport.disconnected for _, transport in greedy] == [True, True, False, False]
     assert not any(transport.disconnected for _, transport in modest)
 
 
 def test_nobody_gets_more_than_another_by_that():
-    door = Door(connections=6)
-    both = connections(door, "10.0.0.1", 3) + connections(door, "10.0.0.2", 3)
-    [(_, late)] = connections(door, "10.0.0.2", 1)
-    assert refused(late) and door.denied == ["connections"]
+    server = MemoryServer(connections=6)
+    both = connections(server, "10.0.0.1", 3) + connections(server, "10.0.0.2", 3)
+    [(_, late)] = connections(server, "10.0.0.2", 1)
+    assert refused(late) and server.denied == ["connections"]
     assert not any(transport.disconnected for _, transport in both)
 
 
 def test_who_is_being_answered_or_reads_makes_no_room():
-    turns = []
-    door = Door(turns.append, connections=3)
-    (busy, busy_transport), (reading, reading_transport), (_, waiting) = connections(door, "10.0.0.1", 3)
+    exchanges = []
+    server = MemoryServer(exchanges.append, connections=3)
+    (busy, busy_transport), (reading, reading_transport), (_, waiting) = connections(server, "10.0.0.1", 3)
     busy.dataReceived(REQUEST)
     reading_transport.dataBuffer = b"the end of an image"
     reading.dataReceived(REQUEST[:10])
-    late = [transport for _, transport in connections(door, "10.0.0.2", 1) + connections(door, "10.0.0.3", 1)]
+    late = [transport for _, transport in connections(server, "10.0.0.2", 1) + connections(server, "10.0.0.3", 1)]
     assert [refused(transport) for transport in late] == [False, True]
     assert waiting.disconnected and not (busy_transport.disconnected or reading_transport.disconnected)
 
 
 def test_a_client_has_a_bound_of_its_own():
-    door = Door(client_connections=2)
+    server = MemoryServer(client_connections=2)
     one, other = IPv4Address("TCP", "10.0.0.1", 50000), IPv4Address("TCP", "10.0.0.2", 50000)
-    mine = [door.connect(one) for _ in range(3)]
+    mine = [server.connect(one) for _ in range(3)]
     assert [refused(transport) for _, transport in mine] == [False, False, True]
     assert b"Too many connections" in mine[2][1].value()
-    assert not refused(door.connect(other)[1])
-    assert door.denied == ["connections"]
+    assert not refused(server.connect(other)[1])
+    assert server.denied == ["connections"]
     for protocol, _ in mine:
         protocol.connectionLost()
-    assert not refused(door.connect(one)[1])
-    assert len(door.factory._of) == 2
+    assert not refused(server.connect(one)[1])
+    assert server.factory.connections.clients == 2
 
 
 def test_an_ipv6_network_is_one_client():
-    door = Door(client_connections=1)
+    server = MemoryServer(client_connections=1)
     addresses = [IPv6Address("TCP", f"2001:db8::{number}", 50000) for number in (1, 2)]
-    assert [refused(door.connect(address)[1]) for address in addresses] == [False, True]
+    assert [refused(server.connect(address)[1]) for address in addresses] == [False, True]

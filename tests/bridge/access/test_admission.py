@@ -1,0 +1,118 @@
+"""Which connections are let in, and which make room: connections are values here, and time is a number."""
+
+from ipaddress import ip_network
+
+import attrs
+import pytest
+
+from wsdgateway.bridge.access.admission import MAX_REFUSED, TOO_MANY, TOO_OFTEN, Admission, OpenConnections, Reception
+from wsdgateway.bridge.access.quotas import Quotas
+
+LET_IN = Reception(Admission.LET_IN)
+REFUSED = Reception(Admission.REFUSED, TOO_MANY)
+
+
+@attrs.define(eq=False)
+class Connection:
+    client: str = "10.0.0.1"
+    secure: bool = False
+    is_needed: bool = False
+
+    def can_make_room(self):
+        return not self.is_needed
+
+
+class Place:
+    """Room for `limit` connections, of which one client may have `own`."""
+
+    def __init__(self, limit=4, own=100, requests=1e6):
+        self.limit = limit
+        self.open = OpenConnections(Quotas(requests=requests, connections=own, jobs=1, unlimited=[
+            ip_network("127.0.0.0/8")]))
+
+    def arrive(self, *clients, now=0.0, **more):
+        """A connection of each of these clients, and how the last one is received."""
+        there = [Connection(client, **more) for client in clients]
+        received = [self.open.arrived(one, self.limit, now) for one in there]
+        return there, received[-1]
+
+
+def test_up_to_the_bound_everybody_is_let_in():
+    place = Place(limit=2)
+    assert place.arrive("10.0.0.1")[1] == place.arrive("10.0.0.2")[1] == LET_IN
+    assert place.arrive("10.0.0.3")[1] == REFUSED
+    assert len(place.open) == place.open.clients == 3
+
+
+def test_the_one_that_idles_longest_is_drained():
+    place = Place(limit=3)
+    (first, second, third), _ = place.arrive("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    for one in (first, second, third):
+        place.open.idles(one)
+    place.open.works(first)
+    place.open.idles(first)  # now the second one waits longest
+    assert place.open.idle == 3
+    assert place.arrive("10.0.0.4")[1] == Reception(Admission.LET_IN, drained=second)
+
+
+@pytest.mark.parametrize(("there", "new", "aborted"), [
+    ("1111", "2", 0), ("1122", "3", 0), ("1122", "1", None), ("1222", "1", 1), ("1112", "2", 0), ("1234", "5", None),
+    ("1122", "2", None)])
+def test_without_idle_ones_the_client_with_most_gives_its_oldest(there, new, aborted):
+    place = Place()
+    connections, _ = place.arrive(*(f"10.0.0.{number}" for number in there))
+    _, received = place.arrive(f"10.0.0.{new}")
+    assert received == (REFUSED if aborted is None else Reception(Admission.LET_IN, aborted=connections[aborted]))
+
+
+def test_an_answer_that_is_awaited_is_never_broken_off():
+    place = Place()
+    (first, second, *rest), _ = place.arrive(*["10.0.0.1"] * 4)
+    first.is_needed = True
+    assert place.arrive("10.0.0.2")[1] == Reception(Admission.LET_IN, aborted=second)
+    for one in (second, *rest):
+        one.is_needed = True
+    assert place.arrive("10.0.0.3")[1] == REFUSED
+
+
+def test_a_client_has_a_bound_of_its_own_and_makes_nobody_go_for_more():
+    place = Place(limit=3, own=2)
+    (idle, *_), _ = place.arrive("10.0.0.2", "10.0.0.1", "10.0.0.1")
+    place.open.idles(idle)
+    assert place.arrive("10.0.0.1")[1] == REFUSED
+    assert place.arrive("127.0.0.1")[1].drained is idle
+    assert [place.arrive("127.0.0.1")[1].reason for _ in range(3)] == [None] * 3  # it is not limited
+
+
+def test_an_ipv6_network_is_one_client():
+    place = Place(own=1)
+    assert place.arrive("2001:db8::1")[1] == LET_IN
+    assert place.arrive("2001:db8::2")[1] == REFUSED
+    assert place.open.clients == 1
+
+
+def test_a_flood_is_not_told_one_by_one():
+    place = Place(limit=1, own=1000)
+    place.arrive("10.0.0.1")
+    received = [place.arrive("10.0.0.1")[1].admission for _ in range(MAX_REFUSED + 5)]
+    assert received == [Admission.REFUSED] * MAX_REFUSED + [Admission.HUNG_UP_ON] * 5
+
+
+def test_who_shakes_hands_too_often_makes_nobody_go():
+    place = Place(limit=2, requests=20.0)
+    (idle,), _ = place.arrive("10.0.0.2")
+    place.open.idles(idle)
+    received = [place.arrive("10.0.0.1", secure=True)[1] for _ in range(12)]
+    assert Reception(Admission.HUNG_UP_ON, TOO_OFTEN) == received[-1]
+    assert place.arrive("10.0.0.1")[1].reason != TOO_OFTEN  # without TLS there is no handshake
+    assert place.arrive("10.0.0.1", secure=True, now=60.0)[1].reason != TOO_OFTEN
+
+
+def test_what_has_gone_is_forgotten():
+    place = Place(limit=2)
+    connections, _ = place.arrive("10.0.0.1", "10.0.0.2")
+    for one in connections:
+        place.open.idles(one)
+        place.open.left(one)
+    assert (len(place.open), place.open.idle, place.open.clients, list(place.open)) == (0, 0, 0, [])
+    assert place.arrive("10.0.0.1", "10.0.0.1")[1] == LET_IN

@@ -1,0 +1,75 @@
+"""Directed discovery for every scanner at once: Probe and Resolve at the addresses that belong to no scanner.
+
+DPWS 2006/02, section 4; WS-Discovery 1.1, section 5.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsdgateway.bridge.access.permission import Permission
+from wsdgateway.bridge.decisions import Refuse
+from wsdgateway.bridge.frontends.directed import DirectedFrontEnd
+from wsdgateway.bridge.frontends.frontend import DeviceRequest, HTTPAnswer, Rejected
+from wsdgateway.metrics import REFUSED
+from wsdgateway.net.clients.resource import Resource
+from wsdgateway.net.discovery.directed import DirectedDiscovery
+from wsdgateway.net.presence.standin import StandIn
+from wsdgateway.net.server.exchange import Exchange
+from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.scan.operations import OTHER
+
+# Where a client looks for a discovery proxy of which it knows no more than its host.
+STABLE = b"/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
+
+
+class Scanner(Protocol):
+    """What is needed of a bridged scanner."""
+
+    name: str
+    stand_in: StandIn
+
+
+class DiscoveryEndpoint:
+    """Answers for all `scanners` that the client may look for."""
+
+    log = Logger()
+
+    def __init__(self, scanners: Callable[[], Iterable[Scanner]], directed: DirectedDiscovery, permission: Permission,
+                 accounting: Accounting, new_id: Callable[[], str]) -> None:
+        self._scanners = scanners
+        self._directed = directed
+        self._permission = permission
+        self._accounting = accounting
+        self._front_end = DirectedFrontEnd(new_id)
+        self.resource = Resource(self.serve)
+
+    def serve(self, exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
+        """Answer a request, now or later; what is no SOAP is left to the caller, with the answer to it."""
+        started = self._accounting.now()
+        asked = self._front_end.read(exchange.request, rest, exchange.client)
+        if isinstance(asked, HTTPAnswer):
+            return asked
+        if isinstance(asked, Rejected):
+            exchange.give(self._front_end.write(Refuse(asked.fault), asked))
+            self._accounting.client(exchange, asked.operation, REFUSED, started, asked.envelope)
+            return None
+        answering = Deferred.fromCoroutine(self._discover(exchange, asked, started))
+        answering.addErrback(self._failed, exchange, started)
+        return None
+
+    async def _discover(self, exchange: Exchange, asked: DeviceRequest, started: float) -> None:
+        stand_ins = [scanner.stand_in for scanner in self._scanners()
+                     if self._permission.allows(exchange.client, scanner.name, asked.name)]
+        decision, source = await self._directed.answer(stand_ins, asked.envelope, exchange.base())
+        exchange.give(self._front_end.write(decision, asked))
+        self._accounting.client(exchange, asked.name, source, started, asked.envelope)
+
+    def _failed(self, failure: Failure, exchange: Exchange, started: float) -> None:
+        self.log.failure("while answering {client}", failure, client=exchange.client)
+        if not exchange.gone:
+            exchange.abort()
+        self._accounting.client(exchange, OTHER.name, REFUSED, started)

@@ -1,0 +1,166 @@
+"""Clients' requests to one scanner: sent once for all who wait, and their answers collected or relayed, and counted.
+
+A request that has gone to the scanner runs to its end even if its client leaves, so that its answer is learnt from;
+only an image nobody wants is broken off.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wsdgateway.bridge.access.quotas import client_of
+from wsdgateway.bridge.decisions import Decision, Failure, Forward, Outcome, Reply
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.http.messages import FRAMING, actionless, end_to_end
+from wsdgateway.metrics import ERROR, FAULT, Metrics
+from wsdgateway.net.clients.relay import relay
+from wsdgateway.net.scanners.address import address_of
+from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.reply import Response, is_streamed, outcome_of, read_reply
+from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.server.exchange import Exchange
+from wsdgateway.net.transport.errors import Busy, DeviceError, fault_for
+from wsdgateway.net.transport.logthrottle import LogThrottle
+from wsdgateway.scan.operations import RETRIEVE_IMAGE
+
+# Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read, and what a request
+# is, its envelope says alone (SOAPAction is SOAP 1.1's).
+_NOT_FORWARDED = FRAMING | frozenset((b"host", b"expect", b"accept-encoding", b"soapaction"))
+
+
+class Forwarder:
+    """Asks the scanner for clients.
+
+    `after_learning` is called when jobs may have changed, `on_trouble` when the scanner failed a client.
+    """
+
+    log = Logger()
+
+    def __init__(self, bridge: ScannerBridge, device: DeviceClient, metrics: Metrics, *,
+                 seconds: Callable[[], float], after_learning: Callable[[], None],
+                 on_trouble: Callable[[], None]) -> None:
+        self._bridge = bridge
+        self._device = device
+        self._metrics = metrics
+        self._seconds = seconds
+        self._after_learning = after_learning
+        self._on_trouble = on_trouble
+        self._waiting: dict[Forward, list[Deferred[Outcome]]] = {}
+        self._requests: dict[Forward, ScannerRequest] = {}  # those that others may wait for
+        self._throttle = LogThrottle()
+
+    def request(self, forward: Forward, exchange: Exchange) -> ScannerRequest:
+        """What is sent for a client."""
+        address = self._bridge.device
+        assert address is not None
+        question = forward.question
+        operation = question.operation
+        request = ScannerRequest(address_of(address), operation, forward.body, actionless(
+            end_to_end(question.fields, _NOT_FORWARDED)))
+        request.tape, request.share_of = exchange.tape, self._bridge.share_of(forward)
+        request.client = client_of(exchange.client)
+        if forward.learns or operation is RETRIEVE_IMAGE:
+            request.on_sent = lambda: self._bridge.sent(forward, self._seconds())
+        return request
+
+    def begin(self, request: ScannerRequest) -> Deferred[Response]:
+        """Send it; fires with the head of the answer, or fails with a `DeviceError`."""
+        return self._device.request(request)
+
+    async def send(self, forward: Forward, exchange: Exchange) -> tuple[Outcome | None, bool]:
+        """What came of it, None if it was streamed to the client; and whether it reached the scanner at all."""
+        request = self.request(forward, exchange)
+        if forward.learns:
+            self._requests[forward] = request
+        if request.operation is RETRIEVE_IMAGE:
+            exchange.on_gone = lambda: self._device.abandon(request)
+        try:
+            return await self.receive(await self._device.request(request), forward, exchange), True
+        except DeviceError as error:
+            self.failed(request, exchange, error)
+            return Failure(fault_for(error)), request.sent
+        finally:
+            self._requests.pop(forward, None)
+            exchange.on_gone = None
+
+    async def receive(self, response: Response, forward: Forward, exchange: Exchange) -> Outcome | None:
+        """An answer whose head is here: collected, or relayed to the client (None)."""
+        request = response.call
+        if is_streamed(response, forward):
+            return await self._relay(response, forward, exchange)
+        try:
+            reply = await read_reply(response)
+        except DeviceError as error:
+            self.failed(request, exchange, error)
+            return Failure(fault_for(error))
+        outcome = outcome_of(reply.status, reply.fault)
+        self.count(request, outcome)
+        if request.operation is RETRIEVE_IMAGE and outcome == FAULT:
+            self._bridge.image_refused(forward.question, reply)
+        return reply
+
+    async def _relay(self, response: Response, forward: Forward, exchange: Exchange) -> Failure | None:
+        """Relay an answer, and learn from what went by; the fault that takes its place where it is not passed on."""
+        request, head = response.call, response.head
+        relayed = await relay(response, exchange, self._count_image)
+        if relayed.broken is not None:
+            outcome = outcome_of(head.status, None) if request.abandoned else ERROR
+            self.failed(request, exchange, relayed.broken, outcome)
+        else:
+            reply = Reply(head.status, b"", relayed.root)
+            exchange.fault = reply.fault
+            outcome = outcome_of(head.status, exchange.fault)
+            self.count(request, outcome)
+            if request.operation is RETRIEVE_IMAGE and outcome == FAULT:
+                self._bridge.image_refused(forward.question, reply)
+                return None
+        if request.operation is RETRIEVE_IMAGE:
+            self._bridge.image_ended(forward.question, self._seconds(), whole=relayed.broken is None)
+            self._after_learning()
+        if relayed.broken is not None and not relayed.begun and not exchange.gone:
+            return Failure(fault_for(relayed.broken))
+        return None
+
+    # Those who wait for another client's request.
+
+    def wait(self, forward: Forward, client: str) -> Deferred[Outcome]:
+        """Fires with what comes of a request that is under way."""
+        waiting: Deferred[Outcome] = Deferred()
+        self._waiting.setdefault(forward, []).append(waiting)
+        if forward in self._requests:
+            self._device.also_for(self._requests[forward], client_of(client))
+        return waiting
+
+    def learn(self, forward: Forward, outcome: Outcome) -> Decision:
+        """Learn from what came of a request, tell those who wait for it, and decide what its client gets."""
+        now = self._seconds()
+        if isinstance(outcome, Failure):
+            decision = self._bridge.fail(forward, outcome, now)
+        else:
+            decision = self._bridge.learn(forward, outcome, now)
+        self._after_learning()
+        for waiting in self._waiting.pop(forward, ()):
+            waiting.callback(outcome)
+        return decision
+
+    # The records.
+
+    def failed(self, request: ScannerRequest, exchange: Exchange, error: DeviceError, outcome: str = ERROR) -> None:
+        """A client's request has failed; whether that says anything about the scanner decides what follows."""
+        if request.sent:
+            self.count(request, outcome)
+        if isinstance(error, Busy):
+            if not self._throttle.allows((request.client, request.operation), self._seconds()):
+                return
+        elif not request.abandoned:
+            self._on_trouble()
+        self.log.warn("{scanner}: {operation} for {client} failed: {error}", scanner=self._bridge.name,
+                      operation=request.operation.name, client=exchange.client, error=str(error))
+
+    def count(self, request: ScannerRequest, outcome: str) -> None:
+        """Count a request to the scanner, which has been answered, or has failed."""
+        self._metrics.device_request(self._bridge.name, request.operation.name, outcome)
+
+    def _count_image(self, size: int) -> None:
+        self._metrics.image_bytes(self._bridge.name, size)

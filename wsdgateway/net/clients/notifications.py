@@ -1,0 +1,31 @@
+"""The resource at which one scanner notifies the gateway: an address of its own for each subscription.
+
+What comes there is the scanner's, not a client's: it counts against nobody's requests, and where it can't be read the
+scanner is asked for what it may have been about.
+"""
+
+from wsdgateway.bridge.frontends.frontend import NOT_FOUND, HTTPAnswer
+from wsdgateway.bridge.frontends.wsscan import check_post, named_in
+from wsdgateway.net.clients.resource import Resource
+from wsdgateway.net.events.eventsink import EventSink
+from wsdgateway.net.server.exchange import Exchange
+
+
+def notifications(sink: EventSink) -> Resource:
+    """The addresses of `sink`, each named by a secret."""
+
+    def serve(exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
+        take = sink.place(named_in(rest))
+        refusal = NOT_FOUND if take is None else check_post(exchange.request)
+        if take is None or refusal is not None:
+            return refusal
+        take(exchange)
+        return None
+
+    def is_exempt(rest: bytes, client: str) -> bool:
+        return sink.place(named_in(rest)) is not None and sink.may_notify(client)
+
+    def unread(rest: bytes, client: str) -> None:
+        sink.unread(named_in(rest), client)
+
+    return Resource(serve, is_exempt, unread)
