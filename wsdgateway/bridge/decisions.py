@@ -4,19 +4,45 @@ A `Question` leads to an `Answer`, a `Refuse`, a `Forward` or a `Join`; what cam
 `Reply` or a `Failure`, and leads to `Pass`, or to another decision. Only `net` acts on them.
 """
 
+from enum import Enum
 from math import inf
 
 import attrs
 
-from wsdgateway.bridge.cache.coalescing import Read
 from wsdgateway.http.messages import Headers, charset_of
 from wsdgateway.scan.jobelements import JobElementsRequest
+from wsdgateway.scan.jobstatus import JOB_LISTS
 from wsdgateway.scan.operations import Operation
+from wsdgateway.scan.scannerelements import SCANNER_STATUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope
 from wsdgateway.soap.faults import Fault, fault_in
 
 # How often one request goes to the device because its answer was overtaken by newer knowledge.
 MAX_ASKS = 4
+
+
+class Subject(Enum):
+    """A part of the scanner's state that answers describe; a change of it makes them outdated."""
+
+    ELEMENTS = "elements"
+    STATUS = "status"
+    JOBS = "jobs"
+
+
+@attrs.frozen
+class Read:
+    """A read that many clients send: the operation, and the names of the elements, sorted. Equal reads get one answer.
+    """
+
+    operation: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """The parts of the scanner's state that the answer describes."""
+        if self.operation in JOB_LISTS:
+            return (Subject.JOBS,)
+        return (Subject.ELEMENTS, Subject.STATUS) if SCANNER_STATUS in self.names else (Subject.ELEMENTS,)
 
 
 @attrs.frozen(eq=False)

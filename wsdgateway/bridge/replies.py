@@ -10,9 +10,8 @@ import attrs
 
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.cache.answercache import AnswerCache
-from wsdgateway.bridge.cache.coalescing import Subject
 from wsdgateway.bridge.cache.duplicates import is_success
-from wsdgateway.bridge.decisions import Failure, Forward, Outcome, Question, Reply, Sent
+from wsdgateway.bridge.decisions import Failure, Forward, Outcome, Question, Reply, Sent, Subject
 from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.bridge.jobs.outcomes import Outcomes

@@ -11,7 +11,6 @@ import attrs
 
 from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
 from wsdgateway.bridge.cache.answercache import AnswerCache, Lasting
-from wsdgateway.bridge.cache.coalescing import Subject
 from wsdgateway.bridge.cache.duplicates import Duplicates, is_success
 from wsdgateway.bridge.decisions import (
     MAX_ASKS,
@@ -25,6 +24,7 @@ from wsdgateway.bridge.decisions import (
     Question,
     Refuse,
     Reply,
+    Subject,
 )
 from wsdgateway.bridge.events.intake import Notification, Unread
 from wsdgateway.bridge.events.subscriptions import Subscriptions

@@ -12,6 +12,7 @@ import attrs
 from lxml import etree
 
 from wsdgateway.scan.jobstates import FINAL
+from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_HISTORY
 from wsdgateway.scan.reading import MAX_ID, child, identifier, number, tag
 from wsdgateway.soap.fragments import fits, write_fragment
 from wsdgateway.soap.namespaces import WSCN
@@ -20,6 +21,9 @@ from wsdgateway.soap.parsing import escape, text_of
 MAX_REASONS = 32
 MAX_VENDOR_ELEMENTS = 16
 MAX_VENDOR_SIZE = 4096  # characters, without namespace declarations
+
+# The element that holds the jobs in the answer to each operation.
+JOB_LISTS = {GET_ACTIVE_JOBS.name: "ActiveJobs", GET_JOB_HISTORY.name: "JobHistory"}
 
 _KNOWN = frozenset(map(tag, (
     "JobId", "JobState", "JobStateReasons", "ScansCompleted", "JobCreatedTime", "JobCompletedTime")))

@@ -21,13 +21,13 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from wsdgateway.bridge.cache.coalescing import LISTS, Read, Subject, is_whole
+from wsdgateway.bridge.cache.coalescing import is_whole
 from wsdgateway.bridge.cache.replytemplate import Copy, prepare
-from wsdgateway.bridge.decisions import Answer, Forward, Join, Question, Reply, Sent
+from wsdgateway.bridge.decisions import Answer, Forward, Join, Question, Read, Reply, Sent, Subject
 from wsdgateway.bridge.jobs.job import NEVER
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.http.messages import is_soap
-from wsdgateway.scan.jobstatus import read_summaries
+from wsdgateway.scan.jobstatus import JOB_LISTS, read_summaries
 from wsdgateway.scan.operations import (
     GET_ACTIVE_JOBS,
     SCANNER_ELEMENTS_CHANGE,
@@ -121,7 +121,7 @@ class AnswerCache:
 
     def _changed_at(self, read: Read) -> int:
         doubted = max(self._doubted[subject] for subject in read.subjects)
-        changed = self.table.changed if read.operation in LISTS else NEVER
+        changed = self.table.changed if read.operation in JOB_LISTS else NEVER
         return max(self._announced_at(read), doubted, changed)
 
     # Questions.
@@ -216,7 +216,7 @@ class AnswerCache:
         return True, revived
 
     def _learn_list(self, question: Question, envelope: Envelope, sent: Sent) -> tuple[bool, bool]:
-        listed = LISTS.get(question.operation.name)
+        listed = JOB_LISTS.get(question.operation.name)
         statuses = read_summaries(envelope.body, listed) if listed is not None and envelope.body is not None else None
         if statuses is None:
             return True, False

@@ -4,16 +4,14 @@ WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request that says m
 nobody else's, and goes to the scanner unchanged.
 """
 
-from enum import Enum
-
-import attrs
 from lxml import etree
 
+from wsdgateway.bridge.decisions import Read
 from wsdgateway.http.messages import Headers, plain_type
-from wsdgateway.scan.jobstatus import read_summaries
-from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS, Operation, action_of
+from wsdgateway.scan.jobstatus import JOB_LISTS, read_summaries
+from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS, Operation, action_of
 from wsdgateway.scan.reading import tag
-from wsdgateway.scan.scannerelements import SCANNER_STATUS, has_all, read_elements_request
+from wsdgateway.scan.scannerelements import has_all, read_elements_request
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.namespaces import WSA
 
@@ -24,31 +22,6 @@ _TYPES = (b"application/soap+xml", b"application/soap+xml; charset=utf-8")
 _FIELDS = frozenset((
     b"host", b"content-type", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"user-agent",
     b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"pragma", b"expect", b"date", b"soapaction"))
-
-LISTS = {GET_ACTIVE_JOBS.name: "ActiveJobs", GET_JOB_HISTORY.name: "JobHistory"}
-
-
-class Subject(Enum):
-    """What an answer speaks of; when that changes, the answer is outdated."""
-
-    ELEMENTS = "elements"
-    STATUS = "status"
-    JOBS = "jobs"
-
-
-@attrs.frozen
-class Read:
-    """What is asked: the operation, and the elements' names, sorted. Whoever asks the same is alike."""
-
-    operation: str
-    names: tuple[str, ...] = ()
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        """What the answer speaks of."""
-        if self.operation in LISTS:
-            return (Subject.JOBS,)
-        return (Subject.ELEMENTS, Subject.STATUS) if SCANNER_STATUS in self.names else (Subject.ELEMENTS,)
 
 
 def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
@@ -61,7 +34,7 @@ def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
         names = read_elements_request(body)
         return None if names is None else Read(operation.name, tuple(sorted(names)))
     is_plain = body.tag == tag(f"{operation.name}Request") and not len(body) and not body.attrib
-    return Read(operation.name) if is_plain and operation.name in LISTS else None
+    return Read(operation.name) if is_plain and operation.name in JOB_LISTS else None
 
 
 def is_usual(envelope: Envelope, fields: Headers) -> bool:
@@ -90,5 +63,5 @@ def is_whole(read: Read, envelope: Envelope) -> bool:
     if body is None or body.tag != tag(f"{read.operation}Response") or envelope.action not in (
             action, f"{action}Response"):
         return False
-    listed = LISTS.get(read.operation)
+    listed = JOB_LISTS.get(read.operation)
     return has_all(body, read.names) if listed is None else read_summaries(body, listed) is not None
