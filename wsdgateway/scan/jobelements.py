@@ -23,16 +23,16 @@ _BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
 
 @attrs.frozen
 class JobElementsRequest:
-    """What a client wants to know of a job. `wanted` is None where the gateway can't answer it:
+    """What a client wants to know of a job. `names` is None where the gateway can't answer it:
     a vendor's element, an unknown name, too many, or nothing at all."""
 
     job_id: str
-    wanted: tuple[str, ...] | None
+    names: tuple[str, ...] | None
 
     @property
     def status_only(self) -> bool:
         """Whether JobStatus is all that is asked."""
-        return self.wanted == (JOB_STATUS,)
+        return self.names == (JOB_STATUS,)
 
 
 @attrs.frozen

@@ -20,11 +20,11 @@ from tests.messages import (
     status_event,
     status_response,
 )
-from wsdgateway.bridge.cache.answercache import MAX_ANSWER, MAX_KEPT
+from wsdgateway.bridge.cache.answercache import MAX_ANSWER, MAX_KEPT, MAX_STATUS_ASKS
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.events.intake import read_notification
 from wsdgateway.bridge.frontends.wsscan import Endpoint, route
-from wsdgateway.bridge.scanner import MAX_STATUS_ASKS, ScannerBridge
+from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import temporary_error
 from wsdgateway.soap.namespaces import WSCN
@@ -254,10 +254,11 @@ def test_after_an_outage_nothing_is_shown_before_the_scanner_has_been_asked(brid
 
 def moved(bridge):
     """Another section of the same name, with another address."""
-    former = bridge.scanner
-    bridge.scanner = Bridge().scanner
-    bridge.scanner._kept._kept.update(former._kept._kept)
-    bridge.scanner.take_over(former, "http://elsewhere/scan")
+    heir = Bridge()
+    for names in (DESCRIPTION, BOTH):
+        heir.keep(names)
+    heir.scanner.take_over(bridge.scanner, "http://elsewhere/scan")
+    bridge.scanner = heir.scanner
 
 
 ELEMENTS_CHANGED = announcement("ScannerElementsChangeEvent")

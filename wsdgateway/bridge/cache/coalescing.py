@@ -1,7 +1,7 @@
-"""Reads that many clients may be given one answer to: which requests are alike, and which answers are whole.
+"""Recognises reads that one answer can serve for many clients, and answers that are complete.
 
-WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request that says more than the specification has is
-nobody else's, and goes to the scanner unchanged.
+WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request with more in it than the specification has is never
+shared, and goes to the scanner unchanged.
 """
 
 from lxml import etree
@@ -18,14 +18,14 @@ from wsdgateway.soap.namespaces import WSA
 _ENCODINGS = (None, "utf-8", "UTF-8", "ascii", "ASCII", "us-ascii", "US-ASCII")
 _HEADERS = frozenset(f"{{{WSA}}}{name}" for name in ("To", "Action", "MessageID", "ReplyTo", "FaultTo", "From"))
 _TYPES = (b"application/soap+xml", b"application/soap+xml; charset=utf-8")
-# Fields that no scanner answers otherwise for. Those that say how long and for whom are written anew on the way.
+# Fields on which no scanner's answer depends. The gateway writes the framing and Host anew on the way.
 _FIELDS = frozenset((
     b"host", b"content-type", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"user-agent",
     b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"pragma", b"expect", b"date", b"soapaction"))
 
 
-def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
-    """What a request asks, if another client's answer will do for it; None if the scanner must see the request."""
+def common_read(operation: Operation, envelope: Envelope) -> Read | None:
+    """The read in a request that another client's answer can serve; None if the scanner must see the request."""
     body = envelope.body
     if (body is None or envelope.obliges or envelope.action != action_of(operation.name)
             or next(body.itersiblings(etree.Element), None) is not None):
@@ -38,10 +38,10 @@ def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
 
 
 def is_usual(envelope: Envelope, fields: Headers) -> bool:
-    """Whether a scanner has no reason to answer this request otherwise than anybody else's that asks the same.
+    """Return whether a scanner answers this request as it answers everybody who asks the same.
 
-    One with credentials, a range, another charset or headers beyond WS-Addressing's may get a refusal, or what is meant
-    for its client alone: nobody else waits for that, nor is it kept.
+    A request with credentials, a range, another charset or headers beyond WS-Addressing's may get a refusal, or a reply
+    that is meant for its client alone: no other client waits for that, and it is not kept.
     """
     if envelope.header is None:
         return False
@@ -56,8 +56,8 @@ def is_usual(envelope: Envelope, fields: Headers) -> bool:
     return True
 
 
-def is_whole(read: Read, envelope: Envelope) -> bool:
-    """Whether an answer says all that was asked: a response, no fault, with every element in it, each of them valid."""
+def is_complete(read: Read, envelope: Envelope) -> bool:
+    """Return whether an answer holds all that was asked: a response, no fault, every element in it, and each valid."""
     body = envelope.body
     action = action_of(read.operation)
     if body is None or body.tag != tag(f"{read.operation}Response") or envelope.action not in (

@@ -50,16 +50,16 @@ class JobTable(JobRecords):
         """Whether events may be relied on: a subscription is held, and a JobStatusEvent came since the boot."""
         return self.events_seen and self.listening
 
-    def readable(self, job_id: str, now: float, at_least: int | None = None) -> JobStatus | None:
+    def readable(self, job_id: str, now: float, not_before: int | None = None) -> JobStatus | None:
         """The status that may be shown without asking the device; None if it must be asked.
 
-        With `at_least`, a status that counts from that moment or later is fresh whatever the clock says:
+        With `not_before`, a status that counts from that moment or later is fresh whatever the clock says:
         the device was asked just for this.
         """
         job = self.get(job_id)
         if job is None or job.status is None or job.as_of < job.needed:
             return None
-        if job.status.final or (at_least is not None and job.as_of >= at_least):
+        if job.status.final or (not_before is not None and job.as_of >= not_before):
             return job.status
         if self._unread.latest > job.asked and now - job.asked_at >= self._poll_interval and (
                 self._unread.since(job_id, job.asked)):
