@@ -27,6 +27,7 @@ from wsdgateway.bridge.cache.coalescing import is_complete
 from wsdgateway.bridge.cache.replytemplate import ReplyTemplate, make_template
 from wsdgateway.bridge.decisions import Answer, Forward, Join, Question, Read, Reply, Sent, Subject
 from wsdgateway.bridge.jobs.job import NEVER
+from wsdgateway.bridge.jobs.joblists import learn_list
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.http.messages import is_soap
 from wsdgateway.scan.jobstatus import JOB_LISTS, read_summaries
@@ -233,7 +234,7 @@ class AnswerCache:
         statuses = read_summaries(envelope.body, listed) if listed is not None and envelope.body is not None else None
         if statuses is None:
             return True, False
-        return self.table.listed(statuses, sent.moment, sent.at, complete=question.operation is GET_ACTIVE_JOBS)
+        return learn_list(self.table, statuses, sent.moment, sent.at, complete=question.operation is GET_ACTIVE_JOBS)
 
     def _keep(self, read: Read, kept: _Kept) -> None:
         self._kept[read] = kept

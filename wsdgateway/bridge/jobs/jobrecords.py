@@ -50,6 +50,14 @@ class JobRecords:
         job = self._jobs.get(job_id)
         return job if job is not None and job.boot == self.boot else None
 
+    def job_ids(self) -> set[str]:
+        """The JobIds of all records, those of earlier boots included."""
+        return set(self._jobs)
+
+    def current(self) -> list[Job]:
+        """The records of this boot, oldest first."""
+        return [job for job in self._jobs.values() if job.boot == self.boot]
+
     def jobs(self) -> list[Job]:
         """All jobs that were created or announced, oldest first, with those of re-used JobIds and of earlier boots."""
         return [job for job in (*self._former, *self._jobs.values()) if job.status is not None or job.by_answer]
