@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from wsdgateway.http.requests import HOST
+from wsdgateway.http.targets import HOST
 from wsdgateway.soap.addressing import EndpointReference
 
 MAX_ADDRESS = 2048

@@ -7,7 +7,7 @@ import attrs
 
 from wsdgateway.bridge.access.permission import plain_address
 from wsdgateway.bridge.discovery.sightings import Sighting
-from wsdgateway.http.requests import HOST
+from wsdgateway.http.targets import HOST
 
 PORTS = {"http": 80, "https": 443}
 
