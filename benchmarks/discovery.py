@@ -60,7 +60,7 @@ def start(namespace: str, core: str, *command: str, folder: str) -> subprocess.P
 
 
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """What a process has used so far."""
+    """The processor time that a process has used so far, in seconds."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -115,7 +115,7 @@ def listen(seconds: float) -> None:
 
 
 def ask(mode: str, seconds: float, folder: str) -> list[float]:
-    """What one of these prints, run among the clients."""
+    """Run one of these programs among the clients, and return what it prints."""
     done = subprocess.run(
         ["ip", "netns", "exec", CLIENTS, "taskset", "-c", LOAD_CORE, sys.executable, __file__, mode, str(seconds)],
         cwd=folder, check=True, capture_output=True, text=True)

@@ -77,7 +77,7 @@ def event(number: int, to: str, state: str = "Processing") -> bytes:
 
 
 async def storm(url: str, first: int, until: float, statuses: list[int]) -> None:
-    """One connection's share of the storm: an event, its answer, and the next in its time."""
+    """Send one connection's share of the events: each one after the answer to the last, and in its time."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
     due, number = time.perf_counter(), first
     while time.perf_counter() < until:

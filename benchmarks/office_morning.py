@@ -26,7 +26,7 @@ def message(action: str, body: str) -> bytes:
 
 
 async def ask(port: int, path: str, body: bytes) -> bytes:
-    """One request on a connection of its own; the whole answer."""
+    """Send one request on a connection of its own. Returns the whole answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"POST " + path.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -37,7 +37,7 @@ async def ask(port: int, path: str, body: bytes) -> bytes:
 
 
 async def poll(port: int, path: str, job_id: str, done: asyncio.Event, times: list[float]) -> None:
-    """One of the clients that only want to know."""
+    """Poll the job's status, as a client that only watches."""
     request = ("<wscn:GetJobElementsRequest><wscn:JobId>" + job_id + "</wscn:JobId><wscn:RequestedElements>"
                "<wscn:Name>wscn:JobStatus</wscn:Name></wscn:RequestedElements></wscn:GetJobElementsRequest>")
     while not done.is_set():

@@ -78,7 +78,7 @@ def running(command: list[str], port: int, core: str, **more: object) -> Iterato
 
 @contextlib.contextmanager
 def nginx(folder: Path, http: str, port: int, core: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One worker of nginx with this content of its http block."""
+    """Run one worker of nginx with this content of its http block."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "nginx.conf"
     file.write_text(
@@ -124,7 +124,7 @@ def gateway(folder: Path, port: int, scan: str, more: str = "", scanner: str = "
 
 @contextlib.contextmanager
 def script(name: str, port: int, core: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One of the peers written in Python beside this file."""
+    """Run one of the peers written in Python beside this file."""
     path = Path(__file__).with_name(name)
     with running([sys.executable, str(path), str(port), *arguments], port, core) as server:
         yield server
@@ -163,5 +163,5 @@ def peak_rss(pid: int) -> float:
 
 
 def cores() -> int:
-    """How many cores there are to run on."""
+    """The number of cores available."""
     return len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""The client's side of HTTP/1.1: a device's answer from its bytes.
+"""Reads a device's HTTP/1.1 answer from its bytes.
 
 RFC 9112 section 6: a body ends with its length, its last chunk, or the connection. Interim
 answers (1xx) are passed over. `lenient` switches on llhttp's tolerance for old devices, and that of `heads`; a last
@@ -24,7 +24,7 @@ _TO_SPACES = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 
 
 class BadAnswer(Exception):
-    """What the device sent is not an HTTP answer, or it broke off; the text says how."""
+    """Bytes from the device that are no HTTP answer, or an answer that broke off; the text says why."""
 
 
 @attrs.frozen(eq=False)
@@ -96,7 +96,7 @@ class ResponseReader:
         self.ended = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """What these bytes complete. Raises `BadAnswer`.
+        """The events that these bytes complete. Raises `BadAnswer`.
 
         Bytes after the end do no harm to the answer, but the connection is not used again.
         """
@@ -122,7 +122,7 @@ class ResponseReader:
             raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
         events, self._events = self._events, []
         if self.ended:
-            del self._parser  # it holds this, and this it: both would wait for a look for cycles
+            del self._parser  # the two refer to each other, and would wait for the garbage collector
         elif self._head is not None and self._head.length is not None:
             self._left = self._head.length - sum(len(event.data) for event in events if isinstance(event, Data))
         return events
@@ -136,7 +136,7 @@ class ResponseReader:
             if not self.ended:
                 if not (self._lenient and self._in_chunk_head):
                     raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
-                # A chunk that something else follows than content, whatever it is, is the last one.
+                # A chunk that is not followed by content is the last one, whatever its size.
                 self.on_message_complete()
             self._surplus = True
 
@@ -167,7 +167,7 @@ class ResponseReader:
         raise BadAnswer("the device broke off its answer" if self.started else "the device closed without an answer")
 
     def _complete(self) -> None:
-        """Take it for whole if nothing is missing but line breaks: of the head, or of the last chunk."""
+        """Treat the answer as whole if only line breaks are missing, after the head or the last chunk."""
         self._is_over = True
         try:
             self._parse(b"" if self._heads is None else self._heads.flush())
@@ -179,7 +179,7 @@ class ResponseReader:
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection may carry another exchange."""
+        """True if the connection may carry another exchange."""
         return (self.ended and not self._surplus and self._head is not None and self._head.framed
                 and self._head.keep_alive)
 
@@ -225,7 +225,7 @@ class ResponseReader:
                 length = int(value)
         if status in _BODILESS:
             length, codings = 0, []
-        elif codings and codings != [b"chunked"]:  # the client would get it without a word on how to read it
+        elif codings and codings != [b"chunked"]:  # the client could not tell how to read it
             raise BadAnswer("a transfer coding that is not chunked")
         chunked = bool(codings)
         # RFC 9112 section 6.1: in HTTP/1.0 the framing of a chunked answer is not to be relied on any further.

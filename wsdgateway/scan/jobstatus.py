@@ -1,4 +1,4 @@
-"""JobStatus and JobEndState.
+"""Reads and writes JobStatus and JobEndState, and reads lists of jobs.
 
 WS-Scan, JobStatus, JobState, JobStateReasons, JobEndState. Unknown states and reasons are kept as
 they are, and so are elements of vendors, as XML.
@@ -31,9 +31,9 @@ _KNOWN = frozenset(map(tag, (
 
 @attrs.frozen
 class JobStatus:
-    """What a device says of a job at one moment. Times are as the device wrote them.
+    """The status of a job as the device told it at one moment. Times are as the device wrote them.
 
-    `ended` is true once a JobEndStateEvent said so, whatever state that named.
+    `ended` is true once a JobEndStateEvent came, whatever state that named.
     """
 
     job_id: str
@@ -47,12 +47,12 @@ class JobStatus:
 
     @property
     def final(self) -> bool:
-        """Whether the job is over."""
+        """True if the job is over."""
         return self.ended or self.state in FINAL
 
 
 def compare_times(one: str, other: str) -> int | None:
-    """-1, 0 or 1 as the first JobCreatedTime is earlier, the same or later; None if that can't be told."""
+    """Compare two JobCreatedTimes: -1, 0 or 1 if the first is earlier, the same or later; None if that is unclear."""
     if one == other:
         return 0
     try:
@@ -81,7 +81,7 @@ def read_job_status(element: etree._Element) -> JobStatus | None:
 
 
 def _read_known(element: etree._Element) -> JobStatus | None:
-    """The same without the elements that the specification does not know."""
+    """The status without the elements that the specification does not know."""
     job_id, state = identifier(element, "JobId"), identifier(element, "JobState")
     if job_id is None or state is None:
         return None
@@ -108,7 +108,7 @@ def read_job_end_state(element: etree._Element) -> JobStatus | None:
 
 
 def write_job_status(status: JobStatus) -> str:
-    """The JobStatus element, in the specification's order, prefix `wscn` declared by whoever embeds it."""
+    """The JobStatus element in the specification's order; the caller declares the prefix `wscn`."""
     reasons = "".join(f"<wscn:JobStateReason>{escape(reason)}</wscn:JobStateReason>"
                       for reason in status.reasons or ("None",))
     parts = [
@@ -130,7 +130,7 @@ def write_job_status(status: JobStatus) -> str:
 def read_summaries(element: etree._Element, listed: str) -> tuple[JobStatus, ...] | None:
     """The jobs of a GetActiveJobs (`listed="ActiveJobs"`) or GetJobHistory (`"JobHistory"`) answer.
 
-    None where the list is missing, which is not the same as an empty one.
+    None if the list is missing, which is not the same as an empty one.
     """
     jobs = child(element, listed)
     if jobs is None:
