@@ -19,6 +19,7 @@ from tests.messages import (
     status_event,
     status_response,
 )
+from tests.options import scanner_options
 from wsdgateway.bridge.cache.duplicates import REMEMBERED_SECONDS
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.events.intake import Notification, read_notification
@@ -40,8 +41,8 @@ class Bridge:
     def __init__(self):
         self.now = 100.0
         ids = itertools.count()
-        self.scanner = ScannerBridge("front-desk", max_age=30.0, poll_interval=1.0, history=5,
-                                      new_id=lambda: f"urn:uuid:own-{next(ids)}")
+        self.scanner = ScannerBridge(scanner_options(max_age=30.0, poll_interval=1.0, history=5),
+                                     new_id=lambda: f"urn:uuid:own-{next(ids)}")
         self.scanner.device = "http://device/scan"
         self.scanner.table.listening = True
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import attrs
 
+from tests.options import scanner_options
 from wsdgateway.bridge.decisions import Answer, Forward, Question, Refuse, Reply
 from wsdgateway.bridge.events.fanout import prepare
 from wsdgateway.bridge.events.intake import Notification, read_notification
@@ -83,7 +84,7 @@ def envelope(data):
 
 
 def _bridge():
-    bridge = ScannerBridge("front-desk", max_age=30.0, poll_interval=1.0, history=2, new_id=lambda: ID)
+    bridge = ScannerBridge(scanner_options(max_age=30.0, poll_interval=1.0, history=2), new_id=lambda: ID)
     bridge.device = DEVICE
     bridge.endpoints = ("urn:uuid:ours", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
     return bridge

@@ -14,7 +14,7 @@ from wsdgateway.eventing.expiry import LONGEST, read_expires, write_expires
 from wsdgateway.eventing.filters import is_prefix
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.requests import Request, RequestReader
-from wsdgateway.net.scanners.address import address_of, is_http
+from wsdgateway.http.urls import address_of, is_http
 from wsdgateway.scan.jobstatus import compare_times
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)

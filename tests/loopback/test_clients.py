@@ -726,7 +726,7 @@ async def test_a_scanner_that_starts_again_unnoticed_is_found_out(bridged, sink)
 async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridged, sink):
     service = await bridged()
     granted = await subscribed(service, (await sink()).url, **PANEL)
-    own = service.scanner.requests.own
+    own = service.scanner.requests.send
 
     async def away(*request):
         raise Unavailable("the scanner", "it is away")

@@ -219,9 +219,9 @@ async def test_a_device_that_answers_without_reading_holds_nothing(gateway, devi
     huge = ELEMENTS.replace(b"<wscn:GetScannerElementsRequest/>", b"<wscn:X>" + b"x" * (7 << 20) + b"</wscn:X>")
     head, _ = await ask(service.port, PATH, huge)
     assert head.status == 413
-    assert not service.scanner.device._idle
+    assert service.scanner.device.connections.idle == 0
     await service.stopService()
-    assert not service.scanner.device._closing
+    assert not len(service.scanner.device.connections)
 
 
 @pytest_twisted.ensureDeferred
@@ -470,16 +470,18 @@ async def test_an_idle_connection_elsewhere_does_not_hold_up_the_queue(device):
     from twisted.internet import reactor
     from twisted.internet.defer import gatherResults
 
-    from wsdgateway.net.scanners.address import address_of
+    from tests.options import scanner_options
+    from wsdgateway.http.urls import address_of
     from wsdgateway.net.scanners.client import DeviceClient
+    from wsdgateway.net.scanners.ratelimit import RateLimit
     from wsdgateway.net.scanners.request import ScannerRequest
     from wsdgateway.scan.operations import GET_ACTIVE_JOBS
 
     other = Device()
     await other.start()
     other.handle = lambda asked: asked.answer(b"<b/>")
-    client = DeviceClient(reactor, seconds=reactor.seconds, max_connections=2, timeout=5.0, idle_timeout=5.0,
-                          lenient=False)
+    client = DeviceClient(reactor, scanner_options(timeout=5.0, idle_timeout=5.0), seconds=reactor.seconds,
+                          rate_limit=RateLimit(0.0))
 
     async def fetch(url):
         return await (await client.request(ScannerRequest(address_of(url), GET_ACTIVE_JOBS, b"<x/>", []))).collect()

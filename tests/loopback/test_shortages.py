@@ -70,9 +70,8 @@ async def test_a_device_is_not_blamed_for_descriptors_that_are_missing_here(gate
     assert (await ask(service.port, PATH, ELEMENTS))[0].status == 200
     client = await connect(service.port)
     scanner = service.scanner
-    while scanner.device._idle:
-        scanner.device._close(scanner.device._idle.longest())
-    await until(lambda: not scanner.device._closing)
+    scanner.device.connections.close_idle()
+    await until(lambda: not len(scanner.device.connections))
     boot = scanner.bridge.table.boot
     with no_descriptors():
         for _ in range(5):  # more than the circuit breaker takes

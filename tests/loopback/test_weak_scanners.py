@@ -214,7 +214,8 @@ async def test_both_can_be_changed_while_it_runs(gateway, device):
     scanner = service.scanner
     await until(lambda: sample(service, "wsdgateway_device_queue") == 2)
     device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
-    scanner.adjust(attrs.evolve(scanner.options, cache=True, max_rate=0.0))
+    section = attrs.evolve(scanner.options.section, cache=True, max_rate=0.0)
+    scanner.adjust(attrs.evolve(scanner.options, section=section))
     assert [(await client.answer())[0].status for client in clients] == [200] * 3
     for _ in range(3):
         await ask(service.port, PATH, DESCRIPTION)
@@ -228,7 +229,7 @@ async def test_both_can_be_changed_while_it_runs(gateway, device):
 async def test_what_the_gateway_asks_for_itself_counts(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "max_rate": 1})
     device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
-    await service.scanner.requests.own(device.url, GET_SCANNER_ELEMENTS, DESCRIPTION)
+    await service.scanner.requests.send(device.url, GET_SCANNER_ELEMENTS, DESCRIPTION)
     assert (await ask(service.port, PATH, ACTIVE))[0].status == 200
     assert sample(service, "wsdgateway_device_delayed_total") == 1
 

@@ -6,8 +6,9 @@ from twisted.internet.testing import StringTransport
 
 from tests.doors import Door
 from wsdgateway.http.requests import Refusal
+from wsdgateway.http.urls import address_of
 from wsdgateway.net.presence.metadata import endpoint_of
-from wsdgateway.net.scanners.address import address_of, reachable
+from wsdgateway.net.scanners.address import reachable
 from wsdgateway.net.scanners.circuitbreaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, CircuitBreaker
 from wsdgateway.net.transport.coalescing import CoalescedWriter, WriteScheduler
 from wsdgateway.net.transport.errors import BadDevice, Unavailable, fault_for

@@ -15,7 +15,7 @@ from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsdgateway.app.scanners import BridgedScanners, trust_of
+from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.bridge.discovery.adoption import (
     Adopted,
     Exclusion,
@@ -28,6 +28,7 @@ from wsdgateway.bridge.discovery.presence import STAND_IN, proxy_service
 from wsdgateway.bridge.discovery.sightings import Left, News
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.discovery.identity import identity_of, is_same
+from wsdgateway.http.urls import Address
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.discovery.adoption import Adoption
@@ -36,7 +37,6 @@ from wsdgateway.net.discovery.links import Discovery, Note
 from wsdgateway.net.discovery.multicast import Link
 from wsdgateway.net.discovery.targetservices import TargetServices, Voice
 from wsdgateway.net.presence.metadata import uuid_of
-from wsdgateway.net.scanners.address import Address
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.localaddress import addresses_of
 from wsdgateway.storage.store import IStore
@@ -253,13 +253,13 @@ class DiscoveryService(Service):
         """How a URL in `directed` is judged: like the scanner whose section has an address at the same host."""
         for section in self._config.scanner:
             if address.host in _hosts(section):
-                return trust_of(section, self._config.folder)
+                return section.trust(self._config.folder)
         return BY_THE_SYSTEM
 
     def _of(self, endpoint: str) -> list[BridgedScanner]:
         """Who is known by that endpoint address, or given by it."""
         return [scanner for scanner in self._scanners if any(
-            is_same(endpoint, own) for own in (scanner.monitor.endpoint, scanner.options.device) if own)]
+            is_same(endpoint, own) for own in (scanner.monitor.endpoint, scanner.options.section.device) if own)]
 
     def _missing(self) -> list[str]:
         return [one.options.uuid for one in self._scanners if one.options.uuid and one.monitor.is_missing]

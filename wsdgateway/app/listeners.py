@@ -13,8 +13,8 @@ from twisted.logger import Logger
 
 from wsdgateway.config.endpoints import Listening, identity_files, plain_endpoint
 from wsdgateway.config.sections import Config
+from wsdgateway.http.urls import address_of
 from wsdgateway.net.discovery.multicast import Link
-from wsdgateway.net.scanners.address import address_of
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.localaddress import ANY, OpenPort, base_url, local_address, local_base, url_of, zoned

@@ -1,7 +1,6 @@
 """The scanners that are bridged: how they come, go, and are exchanged while everything else runs on."""
 
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +16,6 @@ from wsdgateway.net.context import Context
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.tls.trust import Trust
 
 PATIENCE = 300.0  # seconds for an image that is on its way from a scanner that goes
 GONE = "This scanner is not bridged any more."
@@ -131,8 +129,7 @@ class BridgedScanners:
             if scanner.name in others:
                 self._replace(scanner, sections[scanner.name])
             else:
-                scanner.adjust(self._options(sections.get(scanner.name) or ScannerConfig(
-                    scanner.name, uuid=scanner.options.uuid)))
+                scanner.adjust(self._options(sections.get(scanner.name) or scanner.options.section))
         for section in changes.added:
             self._begin(self.bridge(section))
 
@@ -163,7 +160,7 @@ class BridgedScanners:
     def gone(self, names: set[str]) -> list[BridgedScanner]:
         """Scanners of these names that are bridged no longer: what earlier starts have left of them is to be ended."""
         known = {scanner.name for scanner in self.scanners}
-        gone = [BridgedScanner(ScannerOptions(name), self.context) for name in sorted(names - known)]
+        gone = [BridgedScanner(ScannerOptions(ScannerConfig(name)), self.context) for name in sorted(names - known)]
         self._dismissed += gone
         return gone
 
@@ -171,35 +168,12 @@ class BridgedScanners:
         """All that have to be stopped in the end."""
         return [*self.scanners, *self._dismissed]
 
-    def _options(self, scanner: ScannerConfig) -> ScannerOptions:
+    def _options(self, section: ScannerConfig) -> ScannerOptions:
         config = self._config
-        advertised = frozenset(
-            urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise)
         return ScannerOptions(
-            name=scanner.name, scan=scanner.scan, device=scanner.device, uuid=scanner.uuid,
-            same_identity=scanner.identity == "same", suffix=config.discovery.suffix,
-            announced=bool(config.discovery.client_interfaces),
+            section, config.cache, config.events, section.trust(config.folder),
+            announced=bool(config.discovery.client_interfaces), suffix=config.discovery.suffix,
+            authorities=frozenset(
+                urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise),
             served=" ".join(f"{listen.endpoint} {listen.advertise}" + (
-                " TLS" if listen.certificate else "") for listen in config.listen),
-            subscribe=scanner.events == "auto",
-            max_connections=scanner.max_connections, max_rate=scanner.max_rate, cache=scanner.cache,
-            timeout=scanner.timeout, idle_timeout=scanner.idle_timeout,
-            lenient=scanner.lenient, trust=trust_of(scanner, config.folder),
-            event_sources=scanner.event_sources, max_age=config.cache.max_age,
-            poll_interval=config.cache.poll_interval, elements=config.cache.elements, history=config.cache.history,
-            expires=config.events.expires,
-            client_expires=config.events.client_expires, scanner_rate=config.events.scanner_rate,
-            client_queue=config.events.client_queue,
-            client_retry=config.events.client_retry, max_subscriptions=config.events.max_subscriptions,
-            scanner_silence=config.events.scanner_silence, check=config.events.check, authorities=advertised)
-
-
-def trust_of(scanner: ScannerConfig, folder: Path) -> Trust:
-    """How the section says that its scanner is judged; `folder` is where relative paths start."""
-    return Trust(folder / scanner.ca if scanner.ca else None, scanner.pin, scanner.insecure, _is_tls_demanded(scanner))
-
-
-def _is_tls_demanded(scanner: ScannerConfig) -> bool:
-    """Whether the section says how it is judged, or where it is by TLS."""
-    address = scanner.scan or scanner.device or ""
-    return bool(scanner.ca or scanner.pin or scanner.insecure) or address.startswith("https:")
+                " TLS" if listen.certificate else "") for listen in config.listen))

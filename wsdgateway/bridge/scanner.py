@@ -31,6 +31,7 @@ from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.bridge.jobs.outcomes import Outcomes
 from wsdgateway.bridge.jobs.statusreads import StatusReads
+from wsdgateway.bridge.options import BridgeOptions, CacheSection
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.replies import ReplyObserver
 from wsdgateway.bridge.rewriting import related
@@ -47,27 +48,24 @@ class ScannerBridge:
     """Makes the gateway's decisions for one scanner. `new_id` makes message ids, `urn:uuid:…`.
 
     `device` is the scan service's address, None until it is known. `subscriptions` are the clients'; `off_panel` names
-    those that should be held at the scanner and are not at the moment. `max_age`, `poll_interval` and `elements` are in
-    seconds, `history` in finished jobs.
+    those that should be held at the scanner and are not at the moment.
     """
 
-    def __init__(self, name: str, *, max_age: float, poll_interval: float, history: int,
-                 new_id: Callable[[], str], authorities: frozenset[str] = frozenset(),
-                 max_subscriptions: int = 1000, elements: float = 300.0, cache: bool = True,
-                 quotas: Quotas | None = None) -> None:
+    def __init__(self, options: BridgeOptions, *, new_id: Callable[[], str], quotas: Quotas | None = None) -> None:
+        name, cache = options.section.name, options.cache
         self.name = name
         self.device: str | None = None
-        self.table = JobTable(max_age=max_age, poll_interval=poll_interval, history=history)
-        self.subscriptions = Subscriptions(max_subscriptions)
+        self.table = JobTable(max_age=cache.max_age, poll_interval=cache.poll_interval, history=cache.history)
+        self.subscriptions = Subscriptions(options.events.max_subscriptions)
         self.off_panel: set[str] = set()
         self._new_id = new_id
         self._quotas = quotas or no_quotas()
         self._answers = JobAnswers(self.table)
-        self._cache = AnswerCache(self.table, Lifetimes(elements, max_age, poll_interval), enabled=cache)
-        self._outcomes = Outcomes(poll_interval)
+        self._cache = AnswerCache(self.table, _lifetimes(cache), enabled=options.section.cache)
+        self._outcomes = Outcomes(cache.poll_interval)
         self._duplicates = Duplicates()
         self._seen = Seen()
-        self._outgoing = Outgoing(name, authorities, self.subscriptions, self.off_panel)
+        self._outgoing = Outgoing(name, options.authorities, self.subscriptions, self.off_panel)
         self._observer = ReplyObserver(name, self._outgoing, answers=self._answers, cache=self._cache,
                                        outcomes=self._outcomes, quotas=self._quotas)
         self._status_reads = StatusReads(self._answers, self._observer.sent_at)
@@ -90,13 +88,13 @@ class ScannerBridge:
     def suspects_reboot(self, suspects: bool) -> None:
         self._observer.suspects_reboot = suspects
 
-    def adjust(self, *, max_age: float, poll_interval: float, history: int, max_subscriptions: int,
-               elements: float = 300.0, cache: bool = True) -> None:
+    def adjust(self, options: BridgeOptions) -> None:
         """Change the bounds from now on; what is known stays."""
-        self.table.adjust(max_age=max_age, poll_interval=poll_interval, history=history)
-        self._cache.adjust(Lifetimes(elements, max_age, poll_interval), enabled=cache)
-        self._outcomes.lifetime = poll_interval
-        self.subscriptions.limit = max_subscriptions
+        cache = options.cache
+        self.table.adjust(max_age=cache.max_age, poll_interval=cache.poll_interval, history=cache.history)
+        self._cache.adjust(_lifetimes(cache), enabled=options.section.cache)
+        self._outcomes.lifetime = cache.poll_interval
+        self.subscriptions.limit = options.events.max_subscriptions
 
     def take_over(self, former: "ScannerBridge", device: str | None) -> None:
         """Begin with the jobs of another bridge. `device` is where the scanner is, if that is known.
@@ -289,3 +287,7 @@ class ScannerBridge:
         """
         self._cache.invalidate(*Subject)
         self.table.was_away()
+
+
+def _lifetimes(cache: CacheSection) -> Lifetimes:
+    return Lifetimes(cache.elements, cache.max_age, cache.poll_interval)

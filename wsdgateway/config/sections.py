@@ -17,6 +17,8 @@ from wsdgateway.bridge.access.permission import Rule
 from wsdgateway.bridge.discovery.adoption import Exclusion
 from wsdgateway.config import checks
 from wsdgateway.config.numbers import rate, seconds, whole
+from wsdgateway.scan.quirks import LENIENT, STRICT, Quirks
+from wsdgateway.tls.trust import Trust
 
 # Bounds of durations, in seconds.
 _SHORTEST, _HOUR, _DAY, _WEEK, _MONTH, _YEAR = 0.01, 3600.0, 86400.0, 604800.0, 2592000.0, 31536000.0
@@ -67,6 +69,34 @@ class ScannerConfig:
     pin: str | None = _key(checks.pin, None)
     insecure: bool = _key(checks.flag, False)
     event_sources: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
+
+    @property
+    def quirks(self) -> Quirks:
+        """What is tolerated of this scanner, and not of all."""
+        return LENIENT if self.lenient else STRICT
+
+    @property
+    def has_own_identity(self) -> bool:
+        """Whether clients see the scanner under its own uuid."""
+        return self.identity == "same"
+
+    @property
+    def is_subscribed_to(self) -> bool:
+        """Whether the gateway takes events of the scanner."""
+        return self.events == "auto"
+
+    def is_at_place_of(self, other: "ScannerConfig") -> bool:
+        """Whether both say in the same way where the scanner is."""
+        return (self.scan, self.device, self.uuid) == (other.scan, other.device, other.uuid)
+
+    def trust(self, folder: Path) -> Trust:
+        """How the scanner's certificate is judged; `folder` is where relative paths start.
+
+        TLS is demanded where a key says how it is judged, or the scanner's address is an https URL.
+        """
+        address = self.scan or self.device or ""
+        is_demanded = bool(self.ca or self.pin or self.insecure) or address.startswith("https:")
+        return Trust(folder / self.ca if self.ca else None, self.pin, self.insecure, is_demanded)
 
 
 @attrs.frozen

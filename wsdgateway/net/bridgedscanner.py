@@ -38,7 +38,6 @@ from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.operations import SUBSCRIBE
 
 
 class BridgedScanner:
@@ -48,36 +47,34 @@ class BridgedScanner:
         self.options = options
         self.name = options.name
         self._context = context
-        self.bridge = ScannerBridge(
-            options.name, max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
-            new_id=context.new_id, authorities=options.authorities, max_subscriptions=options.max_subscriptions,
-            elements=options.elements, cache=options.cache, quotas=context.quotas)
-        self._rate_limit = RateLimit(options.max_rate, context.metrics.delayed(self.name))
-        self.device = self._make_client(max_connections=options.max_connections, on_recovered=self._recovered,
-                                        on_reachable=lambda: self.monitor.reachability_changed())
+        self.bridge = ScannerBridge(options, new_id=context.new_id, quotas=context.quotas)
+        self.device = DeviceClient(
+            context.reactor, options, seconds=context.seconds,
+            rate_limit=RateLimit.of(options.section, context.metrics.delayed(self.name)),
+            on_recovered=self._recovered, on_reachable=lambda: self.monitor.reachability_changed())
         accounting = Accounting(self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
-            self.name, self.device, lambda: self._make_client(max_connections=1), context.metrics, accounting,
-            on_broken=self.bridge.was_away)
+            self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
         listed = DatedSubscriptions(context.store, context.subscription_clock)
         self.panel = ScanDestinations(context.reactor, self.bridge, listed, self.check)
         self.gauges = ScannerGauges(self.bridge, self.panel, self.device)
         self._orphans = Orphans(
-            context.reactor, make_client=requests.make_client, side=self._side,
-            ask=lambda *request: requests.ask(*request), see_off=self.panel.see_off)
+            context.reactor, make_client=self.device.beside, side=self._eventing_client,
+            ask=lambda *request: requests.send_by(*request), see_off=self.panel.see_off)
         self.subscribers = Subscribers(
             context.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
             store=listed, make_notifier=self._make_notifier, make_distribution=self._make_distribution,
-            now=context.subscription_clock, new_id=context.new_id,
-            silence=self._silence, max_silence=options.scanner_silence)
+            now=context.subscription_clock, new_id=context.new_id, silence=self._silence, events=options.events)
         self.source = EventSource(
             self.name, self.bridge.subscriptions, self.subscribers, self.panel, listed, context.policy,
-            options.client_expires, context.wall, context.subscription_clock, context.new_id, self._no_events)
+            options, context.wall, context.subscription_clock, context.new_id, self._no_events)
         self.sink = EventSink(
-            self.bridge, self.device, self.subscribers, context.metrics, accounting, sources=options.event_sources,
+            self.bridge, self.device, self.subscribers, context.metrics, accounting, options=options,
             seconds=context.seconds, new_id=context.new_id, after_learning=self._store_finished)
-        self.monitor = Monitor(options, context, self.bridge, self.device, requests, came=self._came,
-                               ask_again=self._ask_again)
+        self.monitor = Monitor(
+            context.reactor, options, self.bridge, self.device, requests, seconds=context.seconds,
+            new_id=context.new_id, version_of=context.store.metadata_version, search=context.search,
+            on_change=partial(context.on_presence, self.name), on_found=self._found, on_doubt=self._doubted)
         self.stand_in = self.monitor.stand_in
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
         self._exchanges = Proxy(
@@ -89,36 +86,28 @@ class BridgedScanner:
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
 
-    def _make_client(self, *, max_connections: int, on_recovered: Callable[[bool], None] = lambda was_open: None,
-                     on_reachable: Callable[[], None] = lambda: None) -> DeviceClient:
-        context, options = self._context, self.options
-        return DeviceClient(
-            context.reactor, seconds=context.seconds, max_connections=max_connections, timeout=options.timeout,
-            idle_timeout=options.idle_timeout, lenient=options.lenient, trust=options.trust,
-            rate_limit=self._rate_limit, on_recovered=on_recovered, on_reachable=on_reachable)
-
     def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
-        context, options = self._context, self.options
-        return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, queue=options.client_queue,
-                        give_up_after=options.client_retry, counts=context.metrics.deliveries(self.name),
+        context = self._context
+        return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
+                        counts=context.metrics.deliveries(self.name),
                         send=partial(context.deliveries.send, self.name), on_give_up=on_give_up)
 
     def _make_distribution(self, listeners: Callable[[str], list[Recipient]]) -> Distribution:
         context = self._context
         return Distribution(
-            context.reactor, scanner=self.name, seconds=context.seconds, rate=self.options.scanner_rate,
+            context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
             slices=context.slices, new_id=context.new_id, listeners=listeners,
             when_begun=partial(context.deliveries.when_begun, self.name), left_out=context.metrics.left_out(self.name))
 
     def _silence(self) -> float:
         """For how many seconds the scanner has said nothing; none if it has answered whatever it was asked."""
-        return 0.0 if self.device.reachable else self._context.seconds() - self.device.heard_at
+        return 0.0 if self.device.reachable else self._context.seconds() - self.device.last_received
 
     def _no_events(self) -> str | None:
         """Why clients can't be given events of this scanner, or None."""
-        if not self.options.subscribe:
+        if not self.options.section.is_subscribed_to:
             return 'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.'
-        if self._silence() >= self.options.scanner_silence:
+        if self._silence() >= self.options.events.scanner_silence:
             return f"The scanner has said nothing for {self._silence():.0f} seconds; switch it on, and subscribe then."
         if self.subscription is not None and self.subscription.refused:
             return "The scanner has no events to give; ask GetJobElements for a job's status."
@@ -148,13 +137,13 @@ class BridgedScanner:
         self.subscribers.restore(attrs.evolve(one, expires_at=clock.from_wall(one.expires_at)) for one in subscriptions)
         if self._checking is None:
             return []
-        self._recheck_sinks()
+        self.subscribers.recheck(self._context.policy, self._context.permission)
         restored = {one.identifier for one in subscriptions}
         return self._go_on_with([one for one in self.bridge.subscriptions.all() if one.identifier in restored])
 
     def _go_on_with(self, subscriptions: list[Subscription]) -> list[Deferred[None]]:
         """Renew what the scanner holds for these, and end whatever else it holds of earlier starts."""
-        if not self.options.subscribe:
+        if not self.options.section.is_subscribed_to:
             return self.dismiss("The gateway takes no events of this scanner any more.")
         for one in subscriptions:
             if one.panel:
@@ -167,12 +156,12 @@ class BridgedScanner:
         That is taken up as after a restart; clients are served at once where the address is known. To be called before
         `start`. The former ends what runs with it, and is stopped then.
         """
-        options, before = self.options, former.options
-        is_same = (options.scan, options.device, options.uuid) == (before.scan, before.device, before.uuid)
+        section = self.options.section
+        is_there = section.is_at_place_of(former.options.section)
         self.sink.addresses = former.sink.addresses
         self.subscribers.inherit(former.subscribers)
         self._orphans.restore(former.hand_off())
-        self.bridge.take_over(former.bridge, options.scan or (former.bridge.device if is_same else None))
+        self.bridge.take_over(former.bridge, section.scan or (former.bridge.device if is_there else None))
 
     def hand_off(self) -> list[Held]:
         """Another one goes on from here; what the scanner holds for us."""
@@ -183,61 +172,39 @@ class BridgedScanner:
         held = own.hand_off() if own is not None else None
         return [*([held] if held is not None else []), *self.panel.hand_off()]
 
-    def _recheck_sinks(self) -> None:
-        """What the configuration allowed at an earlier start it may forbid now."""
-        policy = self._context.policy
-        for one in self.bridge.subscriptions.all():
-            if one.end_to is not None and not policy.still_allows(one.end_to, one.client):
-                one = attrs.evolve(one, end_to=None)
-                self.bridge.subscriptions.put(one)
-            if not policy.still_allows(one.notify_to, one.client):
-                self.subscribers.end(one, SOURCE_CANCELING, "Notifications may not go there any more.")
-            elif not self._context.permission.allows(one.client, self.name, SUBSCRIBE.name):
-                self.subscribers.end(one, SOURCE_CANCELING, "This client may not listen to the scanner any more.")
-
     def adjust(self, options: ScannerOptions) -> None:
         """Other bounds, from now on; where the scanner is, and what it is called, must be the same.
 
         What it has been asked for stays until it is renewed, a client's queue as long as its subscription.
         """
         self.options = options
-        self.device.trust = options.trust  # the same, but its file may hold another authority by now
-        self._rate_limit.adjust(options.max_rate)
-        self.device.adjust(max_connections=options.max_connections, timeout=options.timeout,
-                           idle_timeout=options.idle_timeout, lenient=options.lenient)
-        self.bridge.adjust(max_age=options.max_age, poll_interval=options.poll_interval, history=options.history,
-                           max_subscriptions=options.max_subscriptions, elements=options.elements, cache=options.cache)
-        self.sink.sources = options.event_sources
-        self.source.ceiling = options.client_expires
-        self.subscribers.max_silence = options.scanner_silence
-        self.subscribers.distribution.queue.adjust(options.scanner_rate)
-        self.subscribers.notifier.queue = options.client_queue
-        self.subscribers.notifier.give_up_after = options.client_retry
-        self._recheck_sinks()
+        for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers):
+            consumer.adjust(options)
+        self.subscribers.recheck(self._context.policy, self._context.permission)
 
     def start(self) -> None:
         """Find the scan service, and subscribe."""
-        self._recheck_sinks()
+        self.subscribers.recheck(self._context.policy, self._context.permission)
         self.monitor.start()
 
-    def _side(self, where: ServiceLocation) -> EventingClient:
+    def _eventing_client(self, where: ServiceLocation) -> EventingClient:
         context = self._context
 
         async def notify_base() -> str:
             base = await context.events_base(where.address, self.device.zone)
             return f"{base}/{self.name}/events"
 
-        return EventingClient(context.reactor, self.name, where, self.options.expires, self.requests.own, notify_base,
+        return EventingClient(context.reactor, self.name, where, self.options.events, self.requests.send, notify_base,
                           context.seconds, context.wall, random.random, context.new_id, context.store,
                           self.sink.addresses, self._orphans.leave)
 
-    def _came(self, where: ServiceLocation) -> None:
-        """Its scan service is known now."""
-        self._checking = self._context.reactor.callLater(self.options.check, self._check_on)
-        if not self.options.subscribe:
+    def _found(self, where: ServiceLocation) -> None:
+        """The address of the scan service is known now: subscribe there."""
+        self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
+        if not self.options.section.is_subscribed_to:
             self._go_on_with([])
             return
-        self.panel.side = self._side(where)
+        self.panel.side = self._eventing_client(where)
         self.subscription = DeviceSubscription(self.panel.side, on_lost=self._lost, on_change=self.bridge.listens)
         held = self._orphans.take("")
         if held is not None:
@@ -246,8 +213,8 @@ class BridgedScanner:
             self.subscription.start()
         self._go_on_with(self.bridge.subscriptions.all())
 
-    def _ask_again(self) -> None:
-        """Does the scanner still know us?"""
+    def _doubted(self) -> None:
+        """The scanner may have forgotten its subscriptions: it is asked."""
         if self.subscription is not None:
             self.subscription.recovered(was_away=True)
         self.panel.recovered(was_away=True)
@@ -305,9 +272,9 @@ class BridgedScanner:
         """A scanner that has started again, or gone, tells nobody, and those who listen would wait for long."""
         if len(self.bridge.subscriptions):
             self.check(usual=True)
-        if self.options.announced and self.monitor.silent_for() > self.options.check:
+        if self.options.announced and self.monitor.silent_for() > self.options.events.check:
             self.stand_in.check()
-        self._checking = self._context.reactor.callLater(self.options.check, self._check_on)
+        self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
 
     async def stop(self) -> None:
         """Leave the device in peace: end the subscriptions there, close every connection."""

@@ -20,6 +20,7 @@ from tests.messages import (
     status_event,
     status_response,
 )
+from tests.options import scanner_options
 from wsdgateway.bridge.cache.answercache import MAX_ANSWER, MAX_KEPT, MAX_STATUS_ASKS
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.events.intake import read_notification
@@ -43,8 +44,8 @@ class Bridge:
     def __init__(self, **more):
         self.now = 100.0
         ids = itertools.count()
-        self.scanner = ScannerBridge("front-desk", max_age=30.0, poll_interval=1.0, history=5,
-                                      new_id=lambda: f"urn:uuid:own-{next(ids)}", **more)
+        self.scanner = ScannerBridge(scanner_options(max_age=30.0, poll_interval=1.0, history=5, **more),
+                                     new_id=lambda: f"urn:uuid:own-{next(ids)}")
         self.scanner.device = "http://device/scan"
         self.scanner.listens(True)
 
@@ -537,7 +538,7 @@ def test_switched_off_everybody_asks_the_scanner_and_nothing_is_kept():
 
 def test_it_can_be_switched_while_it_runs(bridge):
     def adjust(**more):
-        bridge.scanner.adjust(max_age=30.0, poll_interval=5.0, history=5, max_subscriptions=9, **more)
+        bridge.scanner.adjust(scanner_options(max_age=30.0, poll_interval=5.0, history=5, max_subscriptions=9, **more))
 
     bridge.keep()
     adjust(cache=False)

@@ -24,6 +24,7 @@ from tests.messages import (
     scanner_elements,
     status_event,
 )
+from tests.options import scanner_options
 from wsdgateway.bridge.cache.answercache import MAX_STATUS_ASKS
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.events.intake import read_notification
@@ -58,8 +59,8 @@ class Kept(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now, self.ids = 100.0, 0
-        self.bridge = ScannerBridge("front-desk", max_age=MAX_AGE, poll_interval=POLL, history=100, new_id=self.new_id,
-                                     elements=ELEMENTS)
+        self.bridge = ScannerBridge(
+            scanner_options(max_age=MAX_AGE, poll_interval=POLL, history=100, elements=ELEMENTS), new_id=self.new_id)
         self.bridge.device = "http://device/scan"
         self.bridge.listens(True)
         self.version = dict.fromkeys(("elements", "status", "jobs"), 0)

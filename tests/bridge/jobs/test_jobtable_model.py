@@ -22,6 +22,7 @@ from tests.messages import (
     status_event,
     status_response,
 )
+from tests.options import scanner_options
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.events.intake import read_notification, unread_of
 from wsdgateway.bridge.frontends.wsscan import Endpoint, Rejected, route
@@ -79,7 +80,8 @@ class Promises(RuleBasedStateMachine):
         self.answered = {}   # job id -> when the newest request was sent that was answered with its status
 
     def start(self):
-        self.bridge = ScannerBridge("front-desk", max_age=MAX_AGE, poll_interval=POLL, history=100, new_id=self.new_id)
+        self.bridge = ScannerBridge(scanner_options(max_age=MAX_AGE, poll_interval=POLL, history=100),
+                                    new_id=self.new_id)
         self.bridge.device = "http://device/scan"
         self.bridge.table.listening = True
         self.bridge.table.remember(self.stored.values())

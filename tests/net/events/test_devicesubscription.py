@@ -10,6 +10,7 @@ from tests.messages import SCAN, envelope, fault
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstream import NO_MANAGER
 from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, SETTLED
+from wsdgateway.config.sections import Events
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.scanners.address import ServiceLocation
@@ -101,7 +102,7 @@ class House:
 
         self.addresses = {}
         self.side = EventingClient(
-            self.clock, "front-desk", ServiceLocation(SCAN_URL), EXPIRES, own, base, self.clock.seconds,
+            self.clock, "front-desk", ServiceLocation(SCAN_URL), Events(expires=EXPIRES), own, base, self.clock.seconds,
             lambda: EPOCH + self.clock.seconds(), lambda: 0.5, self.new_id, self.store, self.addresses,
             self.left.append)
         self.subscription = DeviceSubscription(self.side, on_lost=self.on_lost)

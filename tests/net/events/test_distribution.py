@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 from wsdgateway.bridge.events.backlog import MAX_EVENTS
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.config.sections import Events
 from wsdgateway.net.events.delivery import DELIVERY_SECONDS, FRESH_SECONDS, MAX_FRESH, Deliveries
 from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.transport.timeslices import SLICE_SECONDS, TimeSlices
@@ -31,7 +32,8 @@ class Listening:
 
     def make(self, rate):
         return Distribution(
-            self.clock, scanner="s", seconds=self.clock.seconds, rate=rate, slices=self.slices, new_id=lambda: "urn:x",
+            self.clock, scanner="s", seconds=self.clock.seconds, events=Events(scanner_rate=rate),
+            slices=self.slices, new_id=lambda: "urn:x",
             when_begun=self.when_begun, listeners=lambda action: [self] * self.listeners, left_out=self.left_out)
 
     def left_out(self, count):

@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from tests.messages import SCAN, envelope, fault, manage, status_event, subscribe
+from tests.options import scanner_options
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import no_quotas
 from wsdgateway.bridge.decisions import Answer, Reply
@@ -23,7 +24,6 @@ from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.context import Context
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
-from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.scan.destinations import read_tokens
@@ -187,14 +187,15 @@ class Model(RuleBasedStateMachine):
         self.ids = 0
         policy = SinkPolicy(None, (), lambda: [("192.0.2.5", 5357)])
         self.scanner = BridgedScanner(
-            ScannerOptions("s", scan="http://192.0.2.20/scan", client_retry=GIVE_UP, expires=GRANT, client_queue=1000),
+            scanner_options("s", scan="http://192.0.2.20/scan", client_retry=GIVE_UP, expires=GRANT, client_queue=1000),
             Context(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
                          ExchangeLog(), self.store, Permission(), no_quotas(), policy, self, None, lambda name: None,
                          lambda uuid: None, self.base, lambda *_: None, lambda *_: succeed(None),
                          TimeSlices(self.clock, self.clock.seconds)))
         life = self.clock
         # What is left of a killed process does nothing any more.
-        self.scanner.requests.ask = lambda _, *request: self.device.own(*request) if life is self.clock else Deferred()
+        self.scanner.requests.send_by = lambda _, *request: (
+            self.device.own(*request) if life is self.clock else Deferred())
         self.scanner.device.peers = {"192.0.2.20"}
         self.scanner.restore(self.kept.subscriptions().result, self.kept.held().result)
         self.scanner.start()

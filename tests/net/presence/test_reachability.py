@@ -10,7 +10,7 @@ class Client:
     """A client that has heard the scanner, as far as that goes."""
 
     reachable = True
-    heard_at = 0.0
+    last_received = 0.0
 
 
 def test_a_bye_counts_until_the_scanner_answers_whoever_says_it_again():
@@ -18,7 +18,7 @@ def test_a_bye_counts_until_the_scanner_answers_whoever_says_it_again():
 
     def check():
         checks.append(clock.seconds())
-        client.heard_at = clock.seconds() + 0.1
+        client.last_received = clock.seconds() + 0.1
 
     attendance = Reachability(clock, seconds=clock.seconds, device=client, check=check)
     assert attendance.reachable is True

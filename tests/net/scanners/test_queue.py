@@ -7,11 +7,13 @@ from twisted.internet import error as neterror
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from wsdgateway.net.scanners.address import address_of
+from tests.options import scanner_options
+from wsdgateway.http.urls import address_of
 from wsdgateway.net.scanners.capacity import LEARNED_SECONDS
 from wsdgateway.net.scanners.circuitbreaker import THRESHOLD
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.queue import MAX_AHEAD, MAX_BESIDE, MAX_OF_CLIENT, MAX_QUEUE, MAX_URGENT
+from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for
 from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS, RENEW, RETRIEVE_IMAGE
@@ -26,12 +28,14 @@ class Office:
     def __init__(self, *, timeout=60.0, max_connections=1):
         self.reactor = MemoryReactorClock()
         self.recovered = []
-        self.client = DeviceClient(self.reactor, seconds=self.reactor.seconds, max_connections=max_connections,
-                                   timeout=timeout, idle_timeout=5.0, lenient=False,
-                                   on_recovered=self.recovered.append)
-        self.sent, self.failed, self._busy = [], [], []
+        self.reachable = []
+        self.client = DeviceClient(
+            self.reactor, scanner_options(max_connections=max_connections, timeout=timeout, idle_timeout=5.0),
+            seconds=self.reactor.seconds, rate_limit=RateLimit(0.0), on_recovered=self.recovered.append,
+            on_reachable=lambda: self.reachable.append(self.client.reachable))
+        self.sent, self.failed, self.busy = [], [], []
         self.calls = {}
-        self._next = 0
+        self.made = 0
 
     def ask(self, name, client="a", operation=CREATE_SCAN_JOB, *, limited=True, url=SCANNER, **more):
         call = ScannerRequest(address_of(url), operation, b"<x/>", [], client=client,
@@ -43,31 +47,31 @@ class Office:
 
     def connect(self):
         """The device takes the next connection, and so has a request."""
-        factory = self.reactor.tcpClients[self._next][2]
-        self._next += 1
+        factory = self.reactor.tcpClients[self.made][2]
+        self.made += 1
         protocol = factory.buildProtocol(None)
         transport = StringTransport(peerAddress=self.reactor.connectors[0].getDestination())
         transport.setTcpNoDelay = lambda on: None
         transport.abortConnection = transport.loseConnection = lambda: None
         protocol.makeConnection(transport)
-        self._busy.append(protocol)
+        self.busy.append(protocol)
 
     def connect_all(self):
         """The device takes every connection that there is."""
-        while self._next < len(self.reactor.tcpClients):
+        while self.made < len(self.reactor.tcpClients):
             self.connect()
 
     def answer(self):
         """The device answers the request that it has had longest, and closes."""
-        protocol = self._busy.pop(0)
+        protocol = self.busy.pop(0)
         protocol.dataReceived(ANSWER)
         protocol.connectionLost(Failure(neterror.ConnectionDone()))
 
     def refuse(self, problem=None):
         """The next connection is not made."""
-        factory = self.reactor.tcpClients[self._next][2]
-        connector = self.reactor.connectors[self._next]
-        self._next += 1
+        factory = self.reactor.tcpClients[self.made][2]
+        connector = self.reactor.connectors[self.made]
+        self.made += 1
         factory.clientConnectionFailed(connector, Failure(problem or neterror.ConnectionRefusedError()))
 
     def serve(self, number):
@@ -272,7 +276,7 @@ def test_a_device_that_refuses_a_second_connection_is_asked_when_it_is_free(oper
     for number in range(2 * THRESHOLD):
         office.ask(f"a{number}", f"client {number}", operation)
     office.refuse()
-    assert (office._next, len(office.reactor.tcpClients)) == (2, 2)  # no further attempt meanwhile
+    assert (office.made, len(office.reactor.tcpClients)) == (2, 2)  # no further attempt meanwhile
     assert not office.failed and office.client.reachable is not False
     office.answer()
     office.serve(2 * THRESHOLD)
@@ -310,7 +314,7 @@ def test_a_device_that_closes_a_second_connection_at_once_is_asked_when_it_is_fr
     office.connect()
     office.ask("read", operation=GET_SCANNER_ELEMENTS)
     office.connect()
-    office._busy.pop().connectionLost(Failure(neterror.ConnectionLost()))
+    office.busy.pop().connectionLost(Failure(neterror.ConnectionLost()))
     office.ask("job", "b")
     assert len(office.reactor.tcpClients) == 2
     office.answer()
@@ -327,7 +331,7 @@ def test_an_attempt_without_an_answer_counts_unless_the_device_spoke_meanwhile(h
     office.ask("a0")
     office.reactor.advance(1.0)
     if heard:
-        office._busy[0].dataReceived(b"HTTP/1.1 200 OK\r\n")
+        office.busy[0].dataReceived(b"HTTP/1.1 200 OK\r\n")
     office.refuse(neterror.TimeoutError())
     assert (office.client.reachable is False) is not heard
     assert [name for name, _ in office.failed] == ([] if heard else ["a0"])
@@ -351,7 +355,7 @@ def test_a_trial_that_its_client_leaves_is_another_s():
         office.refuse()
     office.reactor.advance(1.0)
     office.client.abandon(office.ask("trial"))
-    office._next += 1
+    office.made += 1
     office.ask("next", "b")
     office.serve(1)
     assert office.sent == ["next"]
@@ -365,7 +369,7 @@ def test_a_device_that_answers_others_is_not_away_for_one_that_hangs():
     office.answer()
     office.ask("hangs")
     office.connect()
-    hanging = office._busy.pop()
+    hanging = office.busy.pop()
     office.reactor.advance(3.0)
     office.ask("a1")
     office.connect()
@@ -382,11 +386,9 @@ def test_a_device_that_answers_others_is_not_away_for_one_that_hangs():
 
 
 def test_a_stop_says_nothing_about_the_device():
-    told = []
     office = Office()
-    office.client._on_reachable = lambda: told.append(office.client.reachable)
     office.ask("a0")
     office.ask("a1")
     office.client.stop()
     assert len(office.failed) == 2
-    assert told == []
+    assert office.reachable == []

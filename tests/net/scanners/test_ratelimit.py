@@ -3,7 +3,8 @@
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from wsdgateway.net.scanners.address import address_of
+from tests.options import scanner_options
+from wsdgateway.http.urls import address_of
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.queue import MAX_QUEUE
 from wsdgateway.net.scanners.ratelimit import DEFAULT_RATE, RateLimit
@@ -21,8 +22,9 @@ class Asking:
         self.reactor = MemoryReactorClock()
         self.waited = []
         self.rate_limit = rate_limit or RateLimit(rate, lambda: self.waited.append(self.reactor.seconds()))
-        self.client = DeviceClient(self.reactor, seconds=self.reactor.seconds, max_connections=max_connections,
-                                   timeout=timeout, idle_timeout=5.0, lenient=False, rate_limit=self.rate_limit)
+        self.options = {"max_rate": rate, "max_connections": max_connections, "timeout": timeout, "idle_timeout": 5.0}
+        self.client = DeviceClient(self.reactor, scanner_options(**self.options), seconds=self.reactor.seconds,
+                                   rate_limit=self.rate_limit)
         self.failed = []
 
     def ask(self, operation=CREATE_SCAN_JOB, url=SCANNER, number=1):
@@ -36,7 +38,8 @@ class Asking:
         return len(self.reactor.tcpClients)
 
     def adjust(self, **more):
-        self.client.adjust(**{"max_connections": 1000, "timeout": 60.0, "idle_timeout": 5.0, "lenient": False, **more})
+        self.options.update(more)
+        self.client.adjust(scanner_options(**self.options))
 
 
 def test_a_second_s_worth_goes_at_once_and_the_rest_in_its_time():
@@ -122,11 +125,9 @@ def test_several_clients_of_a_device_share_its_rate():
 def test_another_rate_is_for_those_who_wait_too():
     asking = Asking(1.0)
     asking.ask(number=5)
-    asking.rate_limit.adjust(1.0)
-    asking.adjust()
+    asking.adjust(max_rate=1.0)
     assert asking.opened == 1
-    asking.rate_limit.adjust(0.0)
-    asking.adjust()
+    asking.adjust(max_rate=0.0)
     assert asking.opened == 5
 
 

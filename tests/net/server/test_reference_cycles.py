@@ -9,10 +9,12 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from tests.net.test_parts import REQUEST, Door
+from tests.options import scanner_options
 from wsdgateway.http.requests import RequestReader
 from wsdgateway.http.responses import ResponseReader
-from wsdgateway.net.scanners.address import address_of
+from wsdgateway.http.urls import address_of
 from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
@@ -70,8 +72,8 @@ def test_a_devices_answer(answer, size):
 def test_a_call_whose_connection_stays():
     """Twisted's connectors live as long as the look for cycles lets them; what was asked does not."""
     reactor = MemoryReactorClock()
-    client = DeviceClient(reactor, seconds=reactor.seconds, max_connections=1, timeout=60.0, idle_timeout=60.0,
-                          lenient=False)
+    client = DeviceClient(reactor, scanner_options(max_connections=1), seconds=reactor.seconds,
+                          rate_limit=RateLimit(0.0))
     call = ScannerRequest(address_of("http://192.0.2.1/"), GET_JOB_ELEMENTS, b"<asked/>", [])
     ended = []
     client.request(call).addCallback(lambda response: ended.append(response.whole()))

@@ -16,13 +16,13 @@ from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join
 from wsdgateway.bridge.frontends.wsscan import DeviceRequest, Endpoint, EventingRequest, Rejected, asked_for, route
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.http.messages import FRAMING, actionless, charset_of, end_to_end, first
+from wsdgateway.http.urls import address_of
 from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, REFUSED, SHARED, Metrics
 from wsdgateway.net.clients.authorization import Authorization
 from wsdgateway.net.clients.relay import relay
 from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.events.eventsource import EventSource
 from wsdgateway.net.presence.standin import StandIn
-from wsdgateway.net.scanners.address import address_of
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.reply import Response, is_streamed, outcome_of, read_reply
 from wsdgateway.net.scanners.replywatch import check_document

@@ -15,11 +15,12 @@ from twisted.logger import Logger
 from wsdgateway.bridge.discovery.adoption import Adopted, Exclusion, excluding, has_no_uuid, may_be_scanner, name_for
 from wsdgateway.bridge.discovery.sightings import News, Sighting
 from wsdgateway.discovery.identity import identity_of, is_same
+from wsdgateway.http.urls import address_of, is_http
 from wsdgateway.metadata.messages import Labels, read_labels, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net.presence.locator import MOST_ADDRESSES
 from wsdgateway.net.presence.metadata import MAX_METADATA, scan_address
-from wsdgateway.net.scanners.address import address_of, is_http, usable
+from wsdgateway.net.scanners.address import usable
 from wsdgateway.net.scanners.oneshot import TrustIn, ask_once
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import DeviceError

@@ -20,12 +20,12 @@ from wsdgateway.bridge.discovery.presence import STAND_IN
 from wsdgateway.bridge.discovery.sightings import Left, News, Sighting
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.eventing.messages import read_granted, write_subscribe, write_unsubscribe
+from wsdgateway.http.urls import address_of
 from wsdgateway.net.discovery.adoption import Found, look_at
 from wsdgateway.net.discovery.client import DiscoveryClient
 from wsdgateway.net.discovery.links import Discovery
 from wsdgateway.net.discovery.targetservices import Voice
 from wsdgateway.net.events.eventingclient import managed_at
-from wsdgateway.net.scanners.address import address_of
 from wsdgateway.net.scanners.oneshot import TrustIn, ask_once
 from wsdgateway.net.scanners.pins import Pins
 from wsdgateway.net.transport.errors import DeviceError

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.events.backlog import EventQueue
 from wsdgateway.bridge.events.deliveryqueue import QueuedEvent
 from wsdgateway.bridge.events.fanout import Event
+from wsdgateway.config.sections import Events
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.timeslices import TimeSlices
 
@@ -29,7 +30,7 @@ class Recipient(Protocol):
 
 
 class Distribution:
-    """The events of one scanner on their way. `rate` is how many of them are told in a second, at most.
+    """The events of one scanner on their way. `events` bounds how many are told in a second.
 
     `listeners` gives those who want an event with an action. `when_begun` calls back, perhaps at once, when no delivery
     of this scanner waits to begin. `left_out` is told of how many events nobody is told.
@@ -37,7 +38,7 @@ class Distribution:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], rate: float, slices: TimeSlices,
+    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, slices: TimeSlices,
                  new_id: Callable[[], str], when_begun: Callable[[Callable[[], None]], None],
                  listeners: Callable[[str], Sequence[Recipient]], left_out: Callable[[int], None]) -> None:
         self._reactor = reactor
@@ -48,12 +49,16 @@ class Distribution:
         self._when_begun = when_begun
         self._left_out = left_out
         self.listeners = listeners
-        self.queue = EventQueue(rate)
+        self.queue = EventQueue(events.scanner_rate)
         self._throttle = LogThrottle()
         self._is_telling = False
         self._timer: IDelayedCall | None = None
         self._stopped = False
         self._idle: list[Deferred[None]] = []
+
+    def adjust(self, events: Events) -> None:
+        """Go by another section from now on."""
+        self.queue.adjust(events.scanner_rate)
 
     def idle(self) -> Deferred[None]:
         """Fires when every event has been told."""

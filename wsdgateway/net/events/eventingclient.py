@@ -14,6 +14,7 @@ import attrs
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.config.sections import Events
 from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.http.messages import first
 from wsdgateway.net.keeping import Keeping
@@ -52,7 +53,7 @@ class Said:
 
 @attrs.frozen(eq=False)
 class EventingClient:
-    """What all subscriptions at one scanner share. `where` is its scan service, `expires` in seconds is asked for.
+    """What all subscriptions at one scanner share. `where` is its scan service; `expires` of `events` is asked for.
 
     `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
     secret to the subscription that notifies there; `leave` ends what is held at an address of former times.
@@ -61,7 +62,7 @@ class EventingClient:
     reactor: Any
     scanner: str
     where: ServiceLocation
-    expires: float
+    events: Events
     own: Own
     notify_base: Callable[[], Awaitable[str]]
     seconds: Callable[[], float]
@@ -71,6 +72,11 @@ class EventingClient:
     store: Keeping
     addresses: dict[str, "DeviceSubscription"]
     leave: Callable[[Held], None]
+
+    @property
+    def expires(self) -> float:
+        """The seconds for which the scanner is asked to hold a subscription."""
+        return self.events.expires
 
     @property
     def address(self) -> str:

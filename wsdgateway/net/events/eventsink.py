@@ -17,7 +17,6 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.events.intake import Notification, Unread, read_notification, unread_of
-from wsdgateway.bridge.events.sinks import Network
 from wsdgateway.bridge.frontends.wsscan import Rejected
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.messages import is_end
@@ -26,6 +25,7 @@ from wsdgateway.metrics import Metrics
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.logthrottle import LogThrottle
@@ -44,20 +44,20 @@ class EventSink:
     """Takes a scanner's notifications. `after_learning` is called when jobs may have changed.
 
     `state` is the scanner's own, as it announced it last. `addresses` leads from each secret to the subscription that
-    it belongs to; `sources` are networks that may notify beside the scanner's own address.
+    it belongs to.
     """
 
     log = Logger()
 
     def __init__(self, bridge: ScannerBridge, device: DeviceClient, subscribers: Subscribers, metrics: Metrics,
-                 accounting: Accounting, *, sources: tuple[Network, ...], seconds: Callable[[], float],
+                 accounting: Accounting, *, options: ScannerOptions, seconds: Callable[[], float],
                  new_id: Callable[[], str], after_learning: Callable[[], None]) -> None:
         self._bridge = bridge
         self._device = device
         self._subscribers = subscribers
         self._metrics = metrics
         self._accounting = accounting
-        self.sources = sources
+        self._options = options
         self._seconds = seconds
         self._new_id = new_id
         self._after_learning = after_learning
@@ -65,6 +65,10 @@ class EventSink:
         self._strange = TokenBucket(MAX_STRANGE)
         self.addresses: dict[str, DeviceSubscription] = {}
         self.state: str | None = None
+
+    def adjust(self, options: ScannerOptions) -> None:
+        """Go by other options from now on."""
+        self._options = options
 
     def place(self, secret: str) -> Callable[[Exchange], None] | None:
         """What takes the notifications under this secret; None if it is nobody's."""
@@ -100,7 +104,7 @@ class EventSink:
         self._accounting.event(turn, notification.event or "SubscriptionEnd", started, notification.envelope,
                              None if status is None else status.job_id)
         if turn.status == 202:
-            self._device.heard_at = self._seconds()
+            self._device.received()
             subscription.heard()
             if subscription.identifier:
                 self._take_for_panel(subscription, notification)
@@ -190,5 +194,5 @@ class EventSink:
         mapped = getattr(address, "ipv4_mapped", None)
         if mapped is not None and str(mapped) in self._device.peers:
             return True
-        return any(candidate in network for network in self.sources
+        return any(candidate in network for network in self._options.section.event_sources
                    for candidate in (address, mapped) if candidate is not None)

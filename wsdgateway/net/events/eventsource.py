@@ -34,6 +34,7 @@ from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
 from wsdgateway.net.keeping import Listed
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import DeviceError, fault_for
 from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, read_destinations, write_tokens
 from wsdgateway.scan.operations import EVENT_SPELLINGS, GET_STATUS, RENEW, SUBSCRIBE
@@ -62,7 +63,7 @@ class _Declined(Exception):
 
 @attrs.define(eq=False)
 class EventSource:
-    """Answers what clients ask of one scanner's events. `ceiling` is the longest subscription, in seconds.
+    """Answers what clients ask of one scanner's events.
 
     `unavailable` says why the scanner has no events to give, or None; `wall` gives seconds since 1970, and `now` those
     that subscriptions last by.
@@ -74,12 +75,16 @@ class EventSource:
     panel: ScanDestinations
     store: Listed
     policy: SinkPolicy
-    ceiling: float
+    options: ScannerOptions
     wall: Callable[[], float]
     now: SubscriptionClock
     new_id: Callable[[], str]
     unavailable: Callable[[], str | None]
     log = Logger()
+
+    def adjust(self, options: ScannerOptions) -> None:
+        """Go by other options from now on."""
+        self.options = options
 
     async def answer(self, request: EventingRequest, base: str, is_gone: Callable[[], bool]) -> tuple[Decision, str]:
         """What the client gets, and where that came from. `base` is the URL under which it reached this gateway.
@@ -108,7 +113,8 @@ class EventSource:
             return Refuse(_FAILED), REFUSED
 
     def _granted(self, lifetime: Lifetime) -> float:
-        return self.ceiling if lifetime.seconds is None else min(lifetime.seconds, self.ceiling)
+        longest = self.options.events.client_expires
+        return longest if lifetime.seconds is None else min(lifetime.seconds, longest)
 
     def _named(self, request: EventingRequest) -> Subscription:
         found = self.subscriptions.find((request.named or "").removeprefix(URN), self.now())

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, GiveUp, QueuedEvent, Retry
 from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.config.sections import Events
 from wsdgateway.net.events.subscriptionend import SubscriptionEnds
 
 # Said by what stands before a sink that is not there at the moment, or too busy; anything else is about the event.
@@ -37,15 +38,15 @@ Send = Callable[[Sink, bytes], "Deferred[int]"]
 
 
 class Notifier:
-    """The deliveries of one scanner. `queue` bounds each subscriber's events, `give_up_after` (seconds) its failures.
+    """The deliveries of one scanner. `events`, the configuration's section, bounds each subscriber's queue.
 
     `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that none has reached so long.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], queue: int, give_up_after: float,
-                 counts: Counts, send: Send, on_give_up: Callable[[str], None],
+    def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, counts: Counts,
+                 send: Send, on_give_up: Callable[[str], None],
                  random: Callable[[], float] = random.random) -> None:
         self.reactor = reactor
         self.scanner = scanner
@@ -53,8 +54,7 @@ class Notifier:
         self.counts = counts
         self.send = send
         self.on_give_up = on_give_up
-        self.queue = queue
-        self.give_up_after = give_up_after
+        self.events = events
         self._random = random
         self._recipients: dict[str, Recipient] = {}
         self.endings = SubscriptionEnds(reactor, scanner=scanner, send=send, settled=self.settled)
@@ -62,7 +62,8 @@ class Notifier:
 
     def open(self, identifier: str, sink: Sink) -> None:
         """From now on events can be sent to this subscriber."""
-        deliveries = DeliveryQueue(limit=self.queue, give_up_after=self.give_up_after, random=self._random)
+        deliveries = DeliveryQueue(limit=self.events.client_queue, give_up_after=self.events.client_retry,
+                                   random=self._random)
         self._recipients[identifier] = Recipient(self, identifier, sink, deliveries)
 
     def hand_over(self, old: str, new: str) -> None:

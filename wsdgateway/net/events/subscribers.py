@@ -7,19 +7,25 @@ it, and what the scanner holds for it.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.events.deliveryqueue import QueuedEvent
 from wsdgateway.bridge.events.fanout import prepare
 from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions
+from wsdgateway.config.sections import Events
 from wsdgateway.eventing.source import DELIVERY_FAILURE, SOURCE_CANCELING, write_subscription_end
 from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.events.notifier import Notifier, Recipient
 from wsdgateway.net.events.scandestinations import ScanDestinations
+from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.keeping import Listed
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.operations import SUBSCRIBE
 from wsdgateway.soap.envelope import Envelope
 
 MAX_EVENT = 262144
@@ -30,8 +36,8 @@ MAX_EARLY = 64
 class Subscribers:
     """The clients' subscriptions to one scanner at work.
 
-    `silence` tells for how many seconds the scanner has said nothing at all; after `max_silence` every subscription
-    ends. `now` is the clock that subscriptions last by.
+    `silence` tells for how many seconds the scanner has said nothing at all; after `scanner_silence` of `events`, a
+    section of the configuration, every subscription ends. `now` is the clock that subscriptions last by.
     """
 
     log = Logger()
@@ -41,7 +47,7 @@ class Subscribers:
                  make_notifier: Callable[[Callable[[str], None]], Notifier],
                  make_distribution: Callable[[Callable[[str], list[Recipient]]], Distribution],
                  now: Callable[[], float], new_id: Callable[[], str], silence: Callable[[], float],
-                 max_silence: float) -> None:
+                 events: Events) -> None:
         self._reactor = reactor
         self._scanner = scanner
         self._subscriptions = subscriptions
@@ -50,13 +56,29 @@ class Subscribers:
         self._now = now
         self._new_id = new_id
         self._silence = silence
-        self.max_silence = max_silence
+        self._events = events
         self._timer: IDelayedCall | None = None
         self._running = True
         self._leaving: set[Deferred[None]] = set()
         self._early: dict[str, list[Envelope]] = {}
         self.notifier = make_notifier(self._gave_up)
         self.distribution = make_distribution(self._listeners)
+
+    def adjust(self, options: ScannerOptions) -> None:
+        """Go by other options from now on; a client's queue stays as it is as long as its subscription."""
+        self._events = self.notifier.events = options.events
+        self.distribution.adjust(options.events)
+
+    def recheck(self, policy: SinkPolicy, permission: Permission) -> None:
+        """End what the configuration allowed at an earlier start, and forbids now."""
+        for one in self._subscriptions.all():
+            if one.end_to is not None and not policy.still_allows(one.end_to, one.client):
+                one = attrs.evolve(one, end_to=None)
+                self._subscriptions.put(one)
+            if not policy.still_allows(one.notify_to, one.client):
+                self.end(one, SOURCE_CANCELING, "Notifications may not go there any more.")
+            elif not permission.allows(one.client, self._scanner, SUBSCRIBE.name):
+                self.end(one, SOURCE_CANCELING, "This client may not listen to the scanner any more.")
 
     # Coming and going.
 
@@ -75,7 +97,7 @@ class Subscribers:
             self._subscriptions.put(subscription)
         self.notifier, former.notifier = former.notifier, self.notifier
         self.notifier.on_give_up, former.notifier.on_give_up = self._gave_up, former._gave_up
-        self.notifier.queue, self.notifier.give_up_after = former.notifier.queue, former.notifier.give_up_after
+        self.notifier.events = former.notifier.events
         self.distribution, former.distribution = former.distribution, self.distribution
         self.distribution.queue.adjust(former.distribution.queue.rate)
         self.distribution.listeners, former.distribution.listeners = self._listeners, former._listeners
@@ -156,7 +178,7 @@ class Subscribers:
         self._forget_timer()
         expiry = self._subscriptions.next_expiry()
         if self._running and expiry is not None:
-            soonest = min(expiry - self._now(), self.max_silence - self._silence(), LOOK_SECONDS)
+            soonest = min(expiry - self._now(), self._events.scanner_silence - self._silence(), LOOK_SECONDS)
             self._timer = self._reactor.callLater(max(soonest, 0.0), self._look)
 
     def _forget_timer(self) -> None:
@@ -170,10 +192,10 @@ class Subscribers:
             self.log.info("{scanner}: the subscription of {client} at {address} has expired", scanner=self._scanner,
                           client=subscription.client, address=subscription.notify_to.reference.address)
             self._forgotten(self.leave(subscription))
-        if self._silence() >= self.max_silence:
+        if self._silence() >= self._events.scanner_silence:
             for subscription in self._subscriptions.all():
                 self.end(subscription, SOURCE_CANCELING,
-                         f"The scanner has said nothing for {self.max_silence:g} seconds.")
+                         f"The scanner has said nothing for {self._events.scanner_silence:g} seconds.")
         self._look_soon()
 
     # The way of an event.

@@ -14,11 +14,12 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.discovery.sightings import Sighting
 from wsdgateway.discovery.identity import is_same
+from wsdgateway.http.urls import is_ipv6, is_link_local
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses
 from wsdgateway.metadata.standin import find_metadata
 from wsdgateway.net.events.eventingclient import Own
 from wsdgateway.net.presence.metadata import read_metadata, scan_address
-from wsdgateway.net.scanners.address import is_ipv6, is_link_local, usable
+from wsdgateway.net.scanners.address import usable
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.transport.errors import DeviceError, Unavailable
 from wsdgateway.net.transport.logthrottle import LogThrottle

@@ -4,21 +4,23 @@ WS-Discovery 2005/04, sections 4 to 6. What is heard of it goes to those who ask
 """
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wsdgateway.bridge.discovery.sightings import News
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.discovery.identity import is_same
+from wsdgateway.http.urls import address_of, is_http
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.metadata.standin import find_metadata
-from wsdgateway.net.context import Context
 from wsdgateway.net.presence.locator import Locator
 from wsdgateway.net.presence.metadata import describe_scanner, endpoint_of, read_metadata, uuid_of
 from wsdgateway.net.presence.reachability import Reachability
 from wsdgateway.net.presence.standin import Described, Guise, StandIn
-from wsdgateway.net.scanners.address import ServiceLocation, address_of, is_http
+from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.soapclient import SoapClient
@@ -37,28 +39,32 @@ class Monitor:
 
     log = Logger()
 
-    def __init__(self, options: ScannerOptions, context: Context, bridge: ScannerBridge, device: DeviceClient,
-                 requests: SoapClient, *, came: Callable[[ServiceLocation], None],
-                 ask_again: Callable[[], None]) -> None:
-        self._options = options
-        self._context = context
+    def __init__(self, reactor: Any, options: ScannerOptions, bridge: ScannerBridge, device: DeviceClient,
+                 requests: SoapClient, *, seconds: Callable[[], float], new_id: Callable[[], str],
+                 version_of: Callable[[str, str], Deferred[int]], search: Callable[[str], None],
+                 on_change: Callable[[], None], on_found: Callable[[ServiceLocation], None],
+                 on_doubt: Callable[[], None]) -> None:
+        self._name = options.name
+        self._section = section = options.section
         self._bridge = bridge
         self._device = device
-        self._own = requests.own
-        self._came = came
-        self._ask_again = ask_again
-        guise = Guise(options.uuid or (uuid_of(options.device) if options.device is not None else None),
-                      options.device is not None, options.same_identity, options.suffix, options.announced,
+        self._send = requests.send
+        self._seconds = seconds
+        self._new_id = new_id
+        self._search = search
+        self._on_change = on_change
+        self._on_found = on_found
+        self._on_doubt = on_doubt
+        guise = Guise(section.uuid or (uuid_of(section.device) if section.device is not None else None),
+                      section.device is not None, section.has_own_identity, options.suffix, options.announced,
                       f"{options.name} {options.served}")
         self.stand_in = StandIn(
-            context.reactor, scanner=options.name, guise=guise, describe=self._describe,
-            version_of=context.store.metadata_version, hosts=self._hosts,
-            is_here=self._is_here, new_id=context.new_id, on_change=self._stand_in_changed)
+            reactor, scanner=options.name, guise=guise, describe=self._describe, version_of=version_of,
+            hosts=self._hosts, is_here=self._is_here, new_id=new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
-            context.reactor, scanner=options.name, client=device, own=requests.own, elsewhere=requests.elsewhere,
-            new_id=context.new_id, endpoint=options.uuid, found=self._found)
-        self._reachability = Reachability(
-            context.reactor, seconds=context.seconds, device=device, check=self.stand_in.check)
+            reactor, scanner=options.name, client=device, own=requests.send, elsewhere=requests.send_beside,
+            new_id=new_id, endpoint=section.uuid, found=self._found)
+        self._reachability = Reachability(reactor, seconds=seconds, device=device, check=self.stand_in.check)
         self._where: ServiceLocation | None = None
         self._changes = (False, False)
         self._looked_at = float("-inf")
@@ -67,23 +73,23 @@ class Monitor:
 
     def start(self) -> None:
         """Find the scan service, where that does not wait for the scanner to be seen."""
-        if self._options.scan is not None:
-            self._found(self._options.scan)
-        elif self._options.device is not None:
-            self._locator.look((self._options.device,))
+        if self._section.scan is not None:
+            self._found(self._section.scan)
+        elif self._section.device is not None:
+            self._locator.look((self._section.device,))
 
     def look(self) -> None:
         """Look for a scan service that is asked for and not known yet; at most once in `LOOK_SECONDS`."""
-        now = self._context.seconds()
+        now = self._seconds()
         if self._where is not None or self._stopped or now - self._looked_at < LOOK_SECONDS:
             return
         self._looked_at = now
-        if self._options.device is not None:
-            self._locator.look((self._options.device,))
+        if self._section.device is not None:
+            self._locator.look((self._section.device,))
         elif self._reachability.sighting is not None:
             self._locator.look()
-        elif self._options.uuid is not None:
-            self._context.search(self._options.uuid)
+        elif self._section.uuid is not None:
+            self._search(self._section.uuid)
 
     def stop(self) -> None:
         """Look and ask no more."""
@@ -116,19 +122,19 @@ class Monitor:
     @property
     def is_missing(self) -> bool:
         """Whether it has to be looked for on the scanners' side."""
-        return self._options.uuid is not None and (self._where is None or not self._is_here())
+        return self._section.uuid is not None and (self._where is None or not self._is_here())
 
     def _is_here(self) -> bool:
         return self._where is not None and self.reachable is not False
 
     def places(self) -> set[tuple[str, int]]:
         """Host and port of the scan service, by every host that the scanner is known by."""
-        url = self._bridge.device or self._options.scan
+        url = self._bridge.device or self._section.scan
         return set() if url is None else {(host, address_of(url).port) for host in self._hosts()}
 
     def _urls(self) -> set[str]:
         """Where the scanner is known to be."""
-        urls = (self._locator.device, self._options.device, self._options.scan, self._bridge.device)
+        urls = (self._locator.device, self._section.device, self._section.scan, self._bridge.device)
         return {url for url in urls if url}
 
     def _hosts(self) -> frozenset[str]:
@@ -140,18 +146,18 @@ class Monitor:
     # What it tells when it is asked.
 
     async def _describe(self) -> Described:
-        device = self._locator.device or self._options.device
+        device = self._locator.device or self._section.device
         if device is not None:
             return await self._describe_device(device)
         if self._bridge.device is None:
-            raise Unavailable(self._options.name, "its address is not known yet")
-        return await describe_scanner(self._own, self._bridge.device, self._context.new_id)
+            raise Unavailable(self._name, "its address is not known yet")
+        return await describe_scanner(self._send, self._bridge.device, self._new_id)
 
     async def _describe_device(self, url: str) -> Described:
         """The description of the device at that URL; metadata without a scan service is not one yet."""
         own = self.stand_in.own_endpoint
         to = own if own is not None and is_same(own, endpoint_of(url)) else None  # as the scanner spells it
-        envelope = await read_metadata(self._own, url, self._context.new_id, self._locator.endpoint, to)
+        envelope = await read_metadata(self._send, url, self._new_id, self._locator.endpoint, to)
         try:
             address = self._locator.told(url, envelope)
         except Malformed as error:
@@ -163,21 +169,21 @@ class Monitor:
     def _stand_in_changed(self) -> None:
         ours, theirs = self.stand_in.endpoint, self.stand_in.own_endpoint
         self._bridge.endpoints = (ours, theirs) if ours else None
-        self._context.on_presence(self._options.name)
+        self._on_change()
 
     def reachability_changed(self) -> None:
         """It answers, and did not, or the other way round."""
         if self._device.reachable:
-            self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._options.name,
+            self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._name,
                           peers=", ".join(sorted(self._device.peers)))
             self.stand_in.look_at_once()
         else:
-            self.log.warn("{scanner}: the scanner does not answer", scanner=self._options.name)
+            self.log.warn("{scanner}: the scanner does not answer", scanner=self._name)
             self._was_away()
             self.stand_in.look()
-            if self._options.uuid is not None:
-                self._context.search(self._options.uuid)
-        self._context.on_presence(self._options.name)
+            if self._section.uuid is not None:
+                self._search(self._section.uuid)
+        self._on_change()
 
     def _was_away(self) -> None:
         """Nothing that is kept from before is shown until the scanner has been asked."""
@@ -192,27 +198,27 @@ class Monitor:
         self.stand_in.called(news.sighting.endpoint)
         self.stand_in.scoped(news.sighting.scopes)
         if news.started:
-            self.log.info("{scanner}: it has started again", scanner=self._options.name)
+            self.log.info("{scanner}: it has started again", scanner=self._name)
             self._bridge.rebooted()
             self.stand_in.doubt()
         elif news.returned:
             self._was_away()
         self._changes = (self._changes[0] or news.started, self._changes[1] or news.described)
-        if self._options.uuid is not None:  # where is it?
+        if self._section.uuid is not None:  # where is it?
             self._locator.sighted(news.sighting, changed=news.described)
         else:
             self._catch_up()
             if news.described:
                 self._locator.look()
             self.look()
-        self._context.on_presence(self._options.name)
+        self._on_change()
 
     def said_bye(self) -> None:
         """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
-        self.log.info("{scanner}: the scanner has said Bye", scanner=self._options.name)
+        self.log.info("{scanner}: the scanner has said Bye", scanner=self._name)
         if self._reachability.said_bye():
             self._was_away()
-        self._context.on_presence(self._options.name)
+        self._on_change()
 
     def _found(self, address: str) -> None:
         """The scan service is there."""
@@ -224,23 +230,23 @@ class Monitor:
             self._catch_up()
             return
         if self._locator.device is not None:
-            self.log.info("{scanner}: its scan service is {url}", scanner=self._options.name, url=address)
+            self.log.info("{scanner}: its scan service is {url}", scanner=self._name, url=address)
         self._bridge.device = address
-        self._where = ServiceLocation(address, follows=self._options.uuid is not None)
+        self._where = ServiceLocation(address, follows=self._section.uuid is not None)
         if self._device.reachable is False:
             self._device.moved()  # what failed while it was switched off says nothing of it any more
         self.stand_in.look_at_once()
-        self._came(self._where)
-        self._context.on_presence(self._options.name)
+        self._on_found(self._where)
+        self._on_change()
 
     def _moved(self, where: ServiceLocation, address: str) -> None:
         """It has another address: what it holds for us it holds still, unless it has started again."""
-        self.log.info("{scanner}: its scan service is {url} now", scanner=self._options.name, url=address)
+        self.log.info("{scanner}: its scan service is {url} now", scanner=self._name, url=address)
         former, where.address = where.address, address
         self._bridge.device = address
         self._was_away()
         self._device.moved()
-        self._ask_again()
+        self._on_doubt()
         if address != former:
             self.stand_in.moved()
         else:
@@ -250,6 +256,6 @@ class Monitor:
         """Do what has to be done since the scanner has started again, or has other things to tell."""
         (started, described), self._changes = self._changes, (False, False)
         if started:
-            self._ask_again()
+            self._on_doubt()
         if described:
             self.stand_in.forget()

@@ -33,12 +33,12 @@ class Reachability:
     @property
     def reachable(self) -> bool | None:
         """Whether the scanner answered when it was last asked, and has not said Bye since; None before that."""
-        has_left = self._bye_at is not None and self._device.heard_at < self._bye_at + BYE_SECONDS
+        has_left = self._bye_at is not None and self._device.last_received < self._bye_at + BYE_SECONDS
         return False if has_left else self._device.reachable
 
     def silent_for(self) -> float:
         """The seconds since the scanner has answered or announced anything."""
-        return self._seconds() - max(self._device.heard_at, self._sighted_at)
+        return self._seconds() - max(self._device.last_received, self._sighted_at)
 
     def saw(self, sighting: Sighting) -> None:
         """It has announced itself, or answered in discovery."""

@@ -1,4 +1,4 @@
-"""A circuit breaker: a device that can't be reached is not knocked at for every request.
+"""A circuit breaker: a device that can't be reached is not tried for every request.
 
 After `THRESHOLD` connections in a row failed the circuit is open and requests fail at once; after a
 pause one request may try, and its failure makes the next pause longer::

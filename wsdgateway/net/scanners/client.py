@@ -1,7 +1,15 @@
 """Connections to one device: a bounded pool, a bounded queue, a bounded rate, time-outs.
 
 RFC 9112 section 9. Scanners take one or two connections at a time and hang when pressed, so all that
-goes to a device goes through here.
+goes to a device goes through here. What becomes of a request::
+
+    request ──► waiting ──► connecting ──► sent ──► answered
+       │           │            │  ▲         │
+       │           │            │  └─resend──┤  (repeatable, and its connection broke)
+       └───────────┴────────────┴────────────┴────► failed
+
+It waits in the queue while there is no connection for it, or its device's rate does not allow it; one that finds an
+idle connection skips "connecting". One that an occupied device takes no connection for goes back to "waiting".
 """
 
 from collections.abc import Callable
@@ -14,7 +22,8 @@ from twisted.python.failure import Failure
 from wsdgateway.net.scanners.capacity import Capacity
 from wsdgateway.net.scanners.connection import DeviceConnection
 from wsdgateway.net.scanners.connector import Attempts
-from wsdgateway.net.scanners.keepalive import IdleConnections
+from wsdgateway.net.scanners.options import ScannerOptions
+from wsdgateway.net.scanners.pool import ConnectionPool
 from wsdgateway.net.scanners.queue import ScannerQueue
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.reply import Response
@@ -22,55 +31,49 @@ from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.coalescing import WriteScheduler
 from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.timeouts import Deadlines
-from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
-
-LINGER_SECONDS = 1.0
 
 
 class DeviceClient:
     """Everything that goes to one device. Times are in seconds.
 
-    `timeout` bounds one exchange, from the moment at which the request goes to the device; before that, it bounds the
-    wait for a turn. So a request that is sent has the whole time, and one whose turn did not come says nothing about
-    the device.
+    The section's `timeout` bounds one exchange, from the moment at which the request goes to the device; before that,
+    it bounds the wait in the queue. So a request that is sent has the whole time, and one that has waited in vain says
+    nothing about the device.
 
     `on_recovered` is called when the device takes a connection after it did not; with True if it counted as
-    unreachable. `on_reachable` is called when it answers after it did not, or the other way round. `heard_at` is when
-    it last said something, or when we began to listen; `zone` the interface over which link-local addresses are
-    reached; `trust` judges a device that is asked by TLS; `rate_limit` bounds how often it is asked, several clients of
-    one device share it.
+    unreachable. `on_reachable` is called when it answers after it did not, or the other way round. `last_received` is
+    when it last sent anything, or when this client was made; `zone` the interface over which link-local addresses are
+    reached; `rate_limit` bounds how often it is asked, several clients of one device share it.
     """
 
-    def __init__(self, reactor: Any, *, seconds: Callable[[], float], max_connections: int, timeout: float,
-                 idle_timeout: float, lenient: bool, trust: Trust = BY_THE_SYSTEM, rate_limit: RateLimit | None = None,
+    def __init__(self, reactor: Any, options: ScannerOptions, *, seconds: Callable[[], float], rate_limit: RateLimit,
                  on_recovered: Callable[[bool], None] = lambda was_open: None,
                  on_reachable: Callable[[], None] = lambda: None) -> None:
         self.reactor = reactor
-        self.idle_timeout = idle_timeout
-        self.lenient = lenient
-        self.trust = trust
+        self.options = options
         self.peers: set[str] = set()
+        self.rate_limit = rate_limit
         self._seconds = seconds
-        self._limit = max_connections
         self._capacity = Capacity()
-        self._timeout = timeout
         self._on_recovered = on_recovered
         self._on_reachable = on_reachable
         self.zone = ""
         self.post = WriteScheduler(reactor)
         self._reachable: bool | None = None
-        self.heard_at = seconds()
-        self._line = ScannerQueue(reactor, seconds, rate_limit or RateLimit(0.0), self._next)
-        self._open: set[DeviceConnection] = set()
-        self._closing: set[DeviceConnection] = set()
-        self._idle = IdleConnections(reactor, self._close)
-        self._exchanges = Deadlines(reactor, timeout)
-        self._former: list[Deadlines] = []
+        self.last_received = seconds()
+        self._queue = ScannerQueue(reactor, seconds, rate_limit, self._next)
+        self.connections = ConnectionPool(reactor)
+        self._timeouts = Deadlines(reactor, options.section.timeout)
+        self._former_timeouts: list[Deadlines] = []  # of another length, which run on
         self._quiet: list[Deferred[None]] = []
-        self._lingering = Deadlines(reactor, LINGER_SECONDS)
         self._attempts = Attempts(self, seconds, connected=self._connected, not_connected=self._not_connected,
                                   is_occupied=self._is_occupied)
         self._stopped: Deferred[None] | None = None
+
+    def beside(self) -> "DeviceClient":
+        """Another client of the same device, with a connection of its own that does not wait for others."""
+        return DeviceClient(self.reactor, self.options.with_one_connection(), seconds=self._seconds,
+                            rate_limit=self.rate_limit)
 
     @property
     def reachable(self) -> bool | None:
@@ -80,19 +83,20 @@ class DeviceClient:
     @property
     def waiting(self) -> int:
         """How many requests wait."""
-        return len(self._line)
+        return len(self._queue)
 
-    def _found(self, reachable: bool) -> None:
+    def _set_reachable(self, reachable: bool) -> None:
         if self._reachable is not reachable:
             self._reachable = reachable
             self._on_reachable()
 
-    def adjust(self, *, max_connections: int, timeout: float, idle_timeout: float, lenient: bool) -> None:
+    def adjust(self, options: ScannerOptions) -> None:
         """Other bounds for what begins from now on."""
-        if timeout != self._timeout:
-            self._former.append(self._exchanges)
-            self._exchanges = Deadlines(self.reactor, timeout)
-        self._limit, self._timeout, self.idle_timeout, self.lenient = max_connections, timeout, idle_timeout, lenient
+        if options.section.timeout != self.options.section.timeout:
+            self._former_timeouts.append(self._timeouts)
+            self._timeouts = Deadlines(self.reactor, options.section.timeout)
+        self.options = options
+        self.rate_limit.adjust(options.section.max_rate)
         self._next()
 
     def quiet(self) -> Deferred[None]:
@@ -103,7 +107,7 @@ class DeviceClient:
         return quiet
 
     def moved(self) -> None:
-        """It is somewhere else from now on: what failed before says nothing of it."""
+        """The device is at another address from now on: what failed before says nothing of it."""
         self._attempts.moved()
         self._capacity.forget()
         self.peers = set()
@@ -113,13 +117,13 @@ class DeviceClient:
         if self._stopped is not None:
             call.fail(Unavailable(call.address.host, "the gateway is stopping"))
             return call.answered
-        if self.trust.demanded and not call.address.secure:
+        if self.options.trust.demanded and not call.address.secure:
             call.fail(Unavailable(call.address.host, "it is to be asked by TLS, and the address that it gives is http"))
             return call.answered
-        self._place(call)
+        self._dispatch_or_queue(call)
         return call.answered
 
-    def again(self, call: ScannerRequest) -> None:
+    def resend(self, call: ScannerRequest) -> None:
         """A repeatable request whose connection broke goes out once more.
 
         A connection that was made for it, and that the device closed beside another exchange, was one too many.
@@ -130,23 +134,23 @@ class DeviceClient:
         others = self._under_way()
         if others and isinstance(call.connection, DeviceConnection) and call.connection.requests == 1:
             self._capacity.refused(others, self._seconds())
-            call.taken_back = True
-        self._place(call)
+            call.refused = True
+        self._dispatch_or_queue(call)
 
-    def _place(self, call: ScannerRequest) -> None:
+    def _dispatch_or_queue(self, call: ScannerRequest) -> None:
         """Give the call a connection, a place in the queue, or an error."""
-        if not self._goes_now(call):
+        if not self._dispatch(call):
             call.lift_deadline()
-            call.deadline = self._exchanges.begin(lambda: self._waited(call))
-            self._line.join(call)
+            call.deadline = self._timeouts.begin(lambda: self._waited_too_long(call))
+            self._queue.add(call)
 
-    def _goes_now(self, call: ScannerRequest) -> bool:
+    def _dispatch(self, call: ScannerRequest) -> bool:
         """Give the call a connection, or an error, if it can have one now."""
-        if self._line.is_held(call):
+        if self._queue.must_wait(call):
             return False
         idle = self._take_idle(call)
         if idle is not None:
-            self._goes(call)
+            self._leaves_queue(call)
             idle.send(call)
         elif self._has_room(call):
             self._connect(call)
@@ -155,74 +159,59 @@ class DeviceClient:
         return True
 
     def also_for(self, call: ScannerRequest, client: str) -> None:
-        """Another client waits for the answer to the call, which may go in that client's turn, too."""
-        self._line.share(call, client)
+        """Another client waits for the answer to the call, which may be sent when it is that client's turn, too."""
+        self._queue.share(call, client)
 
-    def _goes(self, call: ScannerRequest) -> None:
-        """Start the time-out of a call whose turn has come."""
-        self._line.goes(call)
+    def _leaves_queue(self, call: ScannerRequest) -> None:
+        """Start the time-out of a call that goes to the device."""
+        self._queue.dispatched(call)
         call.lift_deadline()
-        call.went_at = self._seconds()
-        call.deadline = self._exchanges.begin(lambda: self._expired(call))
+        call.dispatched_at = self._seconds()
+        call.deadline = self._timeouts.begin(lambda: self._expired(call))
 
     def _has_room(self, call: ScannerRequest) -> bool:
-        """Whether a connection may be opened now; an urgent call may use one more.
-
-        An idle one is closed to make room; there is room once it is gone, for many a device counts it until then.
-        """
-        has_one_more = call.operation.urgent
-        if self._line.others_are_due and self._is_urgent_under_way():
-            has_one_more = not has_one_more  # the urgent ones keep to that one connection
-        limit = self._limit + (1 if has_one_more else 0)
-        if not call.operation.urgent:
-            limit = self._capacity.most(limit, self._seconds())
-        if len(self._open) + len(self._attempts) + len(self._closing) < limit:
+        """Whether a connection may be opened now; where there is no room for it, an idle one is closed to make some."""
+        limit = self._capacity.limit(
+            self.options.section.max_connections, self._seconds(), urgent=call.operation.urgent,
+            others_first=self._queue.others_are_due and self._is_urgent_under_way())
+        if len(self.connections) + len(self._attempts) < limit:
             return True
-        if self._idle and not self._closing:
-            self._close(self._idle.longest())
+        self.connections.make_room()
         return False
 
     def _under_way(self) -> int:
         """How many exchanges the device has taken, and not ended."""
-        return sum(connection.call is not None for connection in self._open)
+        return sum(1 for _ in self.connections.requests())
 
     def _is_occupied(self, call: ScannerRequest, failure: Failure) -> bool:
         """Whether the device did not take a connection for the call because it is serving another."""
         if not self._under_way():
             return False
         is_refused = failure.check(ConnectionRefusedError) is not None
-        return is_refused or (failure.check(TimeoutError) is not None and self.heard_at > call.went_at)
+        return is_refused or (
+            failure.check(TimeoutError) is not None and self.last_received > call.dispatched_at)
 
     def _is_urgent_under_way(self) -> bool:
-        under_way = (*self._attempts, *(connection.call for connection in self._open))
-        return any(call is not None and call.operation.urgent for call in under_way)
+        return any(call.operation.urgent for call in (*self._attempts, *self.connections.requests()))
 
     def _take_idle(self, call: ScannerRequest) -> DeviceConnection | None:
         """An idle connection to the call's address, if it is one that may go out on it."""
         if not call.operation.repeatable or call.resent:
             return None
-        return self._idle.take(call.address)
-
-    def _close(self, connection: DeviceConnection) -> None:
-        """Let go of a connection; its place is free when it is gone, `LINGER_SECONDS` from now at the latest."""
-        self._open.discard(connection)
-        if not connection.lost:
-            self._closing.add(connection)
-            connection.transport.loseConnection()
-            self._lingering.begin(connection.abort)
+        return self.connections.take(call.address)
 
     def _connect(self, call: ScannerRequest) -> None:
         if not self._attempts.circuit.admits(self._seconds()):
-            self._line.leave(call)
+            self._queue.remove(call)
             call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
             return
-        self._goes(call)
-        self._attempts.begin(call, self.zone, self._timeout)
+        self._leaves_queue(call)
+        self._attempts.begin(call, self.zone, self.options.section.timeout)
 
     def _connected(self, connection: DeviceConnection, call: ScannerRequest) -> None:
         was_open = self._attempts.circuit.is_open
         failures = self._attempts.circuit.succeeded()
-        self._open.add(connection)
+        self.connections.add(connection)
         if failures:
             # Before the request goes out: what is learnt of a recovery must not outdate the answer to it.
             self._on_recovered(was_open)
@@ -233,30 +222,30 @@ class DeviceClient:
 
     def _not_connected(self, call: ScannerRequest, error: Unavailable, is_to_blame: bool) -> None:
         if is_to_blame:
-            self._found(False)
+            self._set_reachable(False)
         others = self._under_way()
         if isinstance(error, Busy) and others and not call.operation.urgent and not call.answered.called:
             self._capacity.refused(others, self._seconds())
-            call.taken_back = True
-            self._place(call)
+            call.refused = True
+            self._dispatch_or_queue(call)
             return
         call.fail(error)
         if is_to_blame and self._attempts.circuit.is_open and self._stopped is None:
-            for other in self._line.disperse():
+            for other in self._queue.clear():
                 other.fail(Unavailable(other.address.host, "it does not take connections"))
         else:
             self._next()
 
-    def _waited(self, call: ScannerRequest) -> None:
-        """The call's turn has not come in time."""
-        self._line.leave(call)
-        call.fail(Busy(call.address.host, f"this request waited {self._timeout:g} seconds for its turn"))
+    def _waited_too_long(self, call: ScannerRequest) -> None:
+        self._queue.remove(call)
+        seconds = self.options.section.timeout
+        call.fail(Busy(call.address.host, f"this request waited {seconds:g} seconds for its turn"))
 
     def _expired(self, call: ScannerRequest) -> None:
-        """The time for the exchange is over. A device that has said anything meanwhile is busy, and not away."""
-        if self._reachable and call not in self._attempts and self.heard_at <= call.went_at:
-            self._found(False)
-        self._end(call, f"no complete answer within {self._timeout:g} seconds")
+        """The time for the exchange is over. A device that has sent anything meanwhile is busy, and not away."""
+        if self._reachable and call not in self._attempts and self.last_received <= call.dispatched_at:
+            self._set_reachable(False)
+        self._end(call, f"no complete answer within {self.options.section.timeout:g} seconds")
 
     def abandon(self, call: ScannerRequest) -> None:
         """Nobody wants the answer any more: close the connection that it would have come on."""
@@ -274,18 +263,18 @@ class DeviceClient:
             if connection.call is call:
                 connection.expire(error)
         else:
-            self._line.leave(call)
+            self._queue.remove(call)
         call.fail(error)
 
     # Called by connections.
 
-    def heard(self) -> None:
-        """The device has said something."""
-        self.heard_at = self._seconds()
+    def received(self) -> None:
+        """The device has sent something."""
+        self.last_received = self._seconds()
 
     def answered(self) -> None:
         """The head of an answer has come."""
-        self._found(True)
+        self._set_reachable(True)
 
     def reached(self, peer: str) -> None:
         """A connection was made to that IP address."""
@@ -293,29 +282,28 @@ class DeviceClient:
 
     def released(self, connection: DeviceConnection, *, reusable: bool) -> None:
         """An exchange is over; the connection is idle from now on, or closed: the one beyond the limit always is."""
-        if not reusable or self._stopped is not None or len(self._open) > self._limit:
-            self._close(connection)
-        elif connection in self._open:
-            self._idle.keep(connection)
+        is_one_too_many = self.connections.open > self.options.section.max_connections
+        if not reusable or self._stopped is not None or is_one_too_many:
+            self.connections.close(connection)
+        else:
+            self.connections.keep(connection)
         self._next()
 
     def closed(self, connection: DeviceConnection) -> None:
         """The connection is gone."""
-        self._open.discard(connection)
-        self._closing.discard(connection)
-        self._idle.discard(connection)
+        self.connections.gone(connection)
         self._next()
 
     def _next(self) -> None:
         if self._stopped is not None:
-            if not (self._open or self._closing or self._attempts or self._stopped.called):
+            if not (self.connections or self._attempts or self._stopped.called):
                 self._stopped.callback(None)
             return
-        while any(self._goes_now(call) for call in self._line.candidates()):
+        while any(self._dispatch(call) for call in self._queue.candidates()):
             pass
-        if self._line:
+        if self._queue:
             return
-        if self._quiet and not self._attempts and len(self._idle) == len(self._open):
+        if self._quiet and not self._attempts and self.connections.is_quiet:
             quiet, self._quiet = self._quiet, []
             for waiting in quiet:
                 waiting.callback(None)
@@ -324,20 +312,11 @@ class DeviceClient:
         """Close everything; what runs fails. Fires when the last connection is gone."""
         if self._stopped is None:
             self._stopped = Deferred()
-            for call in (*self._line.disperse(), *self._attempts):
+            for call in (*self._queue.clear(), *self._attempts):
                 self._end(call, "the gateway is stopping")
-            while self._idle:
-                self._close(self._idle.longest())
-            for connection in self._open:
-                if connection.call is not None:
-                    connection.call.lift_deadline()
-                connection.abort()
-            for connection in self._closing:
-                connection.abort()
-            self._line.stop()
-            self._lingering.stop()
-            for deadlines in (self._exchanges, *self._former):
-                deadlines.stop()
-            self._idle.stop()
+            self.connections.stop()
+            self._queue.stop()
+            for timeouts in (self._timeouts, *self._former_timeouts):
+                timeouts.stop()
             self._next()
         return self._stopped

@@ -1,10 +1,24 @@
 """One connection to a device: one exchange at a time.
 
-RFC 9112 section 9. What the connection is for, and when it is given up, its pool decides.
+RFC 9112 section 9. What the connection is for, and when it is given up, its owner decides. Its states are::
+
+    connecting ──TCP, or TLS and judged──► idle ──send──► exchanging ──end of the answer──► idle
+        │                                   │                 │
+        └─ the device is not to be trusted ─┴── it speaks ────┴─ it sends no HTTP, or closes, or time is up
+                                            unasked           │
+                                                              ▼
+                                                            broken ──connectionLost──► lost
+
+and an exchange in one of these::
+
+    asked ──head──► answering ──end──► over
+      │                 └──broken──► the answer fails
+      └──broken──► sent once more, if it is repeatable and nothing has come of an answer; else failed
 """
 
 from typing import Any, Protocol
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
@@ -16,12 +30,13 @@ from zope.interface import implementer
 from wsdgateway.exchangelog.tape import DEVICE
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
-from wsdgateway.net.scanners.address import Address
+from wsdgateway.http.urls import Address
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.coalescing import CoalescedWriter, WriteScheduler
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
-from wsdgateway.tls.trust import Trust, Untrusted, explain
+from wsdgateway.tls.trust import Untrusted, explain
 
 # Reading is by 64 KiB, as Twisted has it; for an image by more, which costs small answers a fifth of their speed.
 SMALL_READ, LARGE_READ = 65536, 524288
@@ -35,20 +50,18 @@ class Insecure(Exception):
         self.detail = problem.detail if isinstance(problem, Untrusted) else ""
 
 
-class Pool(Protocol):
-    """What a connection tells to whoever owns it."""
+class Owner(Protocol):
+    """The client that a connection belongs to, as far as the connection needs it."""
 
     reactor: Any
-    lenient: bool
-    idle_timeout: float
+    options: ScannerOptions
     post: WriteScheduler
-    trust: Trust
 
     def reached(self, peer: str) -> None:
         """A connection was made to that IP address."""
 
-    def heard(self) -> None:
-        """The device has said something."""
+    def received(self) -> None:
+        """The device has sent something."""
 
     def answered(self) -> None:
         """The head of an answer has come."""
@@ -59,8 +72,17 @@ class Pool(Protocol):
     def closed(self, connection: "DeviceConnection") -> None:
         """The connection is gone."""
 
-    def again(self, call: ScannerRequest) -> None:
+    def resend(self, call: ScannerRequest) -> None:
         """A repeatable request whose connection broke goes out once more."""
+
+
+@attrs.define(eq=False)
+class _Exchange:
+    """A request that was sent, and its answer: asked without a `response`, answering with it."""
+
+    call: ScannerRequest
+    reader: ResponseReader
+    response: Response | None = None
 
 
 @implementer(IHandshakeListener)
@@ -73,15 +95,20 @@ class DeviceConnection(TwistedProtocol):
 
     transport: Any
 
-    def __init__(self, owner: Pool, address: Address) -> None:
+    def __init__(self, owner: Owner, address: Address) -> None:
         self._owner = owner
         self.address = address
-        self.call: ScannerRequest | None = None
-        self._response: Response | None = None
-        self._reader: ResponseReader | None = None
+        self._exchange: _Exchange | None = None
         self.lost = False
         self.requests = 0
         self.ready: Deferred[DeviceConnection] = Deferred(lambda _: self.abort())
+
+    @property
+    def call(self) -> ScannerRequest | None:
+        """The request that is under way, if there is one."""
+        return None if self._exchange is None else self._exchange.call
+
+    # connecting
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -90,9 +117,9 @@ class DeviceConnection(TwistedProtocol):
             self._admitted()
 
     def handshakeCompleted(self) -> None:
-        """Who has answered? Nothing has been said so far."""
+        """Judge who has answered; nothing has been sent so far."""
         try:
-            self._owner.trust.judge(self.transport.getHandle(), self.address.host)
+            self._owner.options.trust.judge(self.transport.getHandle(), self.address.host)
         except Untrusted as problem:
             self._not_ready(problem)
         else:
@@ -108,14 +135,14 @@ class DeviceConnection(TwistedProtocol):
             self.ready.errback(Failure(Insecure(problem)))
         self.abort()
 
+    # idle, exchanging
+
     def send(self, call: ScannerRequest) -> None:
         """Write a request; its answer is read from here on."""
-        self.call = call
         call.connection = self
         call.sent = True
         self.requests += 1
-        self._reader = ResponseReader(self._owner.lenient)
-        self._response = None
+        self._exchange = _Exchange(call, ResponseReader(self._owner.options.section.quirks.loose_framing))
         self.transport.bufferSize = SMALL_READ
         call.on_sent()
         head = request_head(call.address.target, [
@@ -125,76 +152,78 @@ class DeviceConnection(TwistedProtocol):
         self._writer.write(head + call.body)
 
     def dataReceived(self, data: bytes) -> None:
-        self._owner.heard()
-        if self._reader is None:
+        self._owner.received()
+        exchange = self._exchange
+        if exchange is None:
             self.abort()  # an idle device has nothing to say
             return
-        if self.call is not None and self.call.tape is not None:
-            self.call.tape.response(DEVICE, data)
+        if exchange.call.tape is not None:
+            exchange.call.tape.response(DEVICE, data)
         try:
-            events = self._reader.feed(data)
+            events = exchange.reader.feed(data)
         except BadAnswer as problem:
             self._broken(BadDevice(self._peer(), str(problem)))
             return
-        self._pass_on(events)
+        self._pass_on(exchange, events)
 
-    def _pass_on(self, events: list[Head | Data | End]) -> None:
+    def _pass_on(self, exchange: _Exchange, events: list[Head | Data | End]) -> None:
         """Hand out what has come. A head waits for the pieces beside it: a whole answer is read without a pause."""
-        answered: ScannerRequest | None = None
+        answered: Response | None = None
         for event in events:
             if isinstance(event, Data):
-                assert self._response is not None
-                self._response.data(event.data)
+                assert exchange.response is not None
+                exchange.response.data(event.data)
             elif isinstance(event, Head):
-                assert self.call is not None
-                answered = self.call
-                self._response = Response(answered, event, self, self._owner.reactor, self._owner.idle_timeout)
-                if answered.answered.called:
+                answered = exchange.response = Response(exchange.call, event, self, self._owner.reactor,
+                                                        self._owner.options.section.idle_timeout)
+                if exchange.call.answered.called:
                     self.abort()
                     return
-                response = self._response
             else:
-                self._finished()
+                self._finished(exchange)
         if answered is not None:
             self._owner.answered()
-            answered.answered.callback(response)
+            exchange.call.answered.callback(answered)
 
-    def _finished(self) -> None:
-        response, reader = self._response, self._reader
-        assert response is not None and reader is not None
-        self.call = self._response = self._reader = None
+    def _finished(self, exchange: _Exchange) -> None:
+        assert exchange.response is not None
+        self._exchange = None
         self.resume()
         # The connection is given back first, so that whoever reads the end may ask the next at once. One whose
         # request the device has not taken to the end, having answered all the same, is of no more use.
-        self._owner.released(self, reusable=reader.reusable and not self.lost and not self._writer.pending)
-        response.end()
+        self._owner.released(
+            self, reusable=exchange.reader.reusable and not self.lost and not self._writer.pending)
+        exchange.response.end()
+
+    # broken, lost
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost = True
         self._not_ready(reason.value)
-        if (self._reader is not None and self.address.secure and not reason.check(ConnectionDone)
-                and not self._owner.lenient):
+        if (self._exchange is not None and self.address.secure and not reason.check(ConnectionDone)
+                and not self._owner.options.section.quirks.unannounced_end):
             # RFC 9112 section 9.8: an end that the device has not announced may be somebody else's doing.
             self._broken(BadDevice(self._peer(), "it broke off"))
-        if self._reader is not None:
+        if self._exchange is not None:
             try:
-                self._pass_on(self._reader.eof())
+                self._pass_on(self._exchange, self._exchange.reader.eof())
             except BadAnswer as problem:
                 self._broken(BadDevice(self._peer(), str(problem)))
         self._owner.closed(self)
 
     def _broken(self, error: DeviceError, retry: bool = True) -> None:
-        call, response, reader = self.call, self._response, self._reader
-        self.call = self._response = self._reader = None
+        exchange, self._exchange = self._exchange, None
         self.abort()
-        if response is not None:
-            response.fail(error)
-        elif call is not None and reader is not None:
-            if retry and not reader.started and call.operation.repeatable and not call.resent:
-                call.resent = True
-                self._owner.again(call)
-            else:
-                call.fail(error)
+        if exchange is None:
+            return
+        call = exchange.call
+        if exchange.response is not None:
+            exchange.response.fail(error)
+        elif retry and not exchange.reader.started and call.operation.repeatable and not call.resent:
+            call.resent = True
+            self._owner.resend(call)
+        else:
+            call.fail(error)
 
     def expire(self, error: Unavailable) -> None:
         """The exchange took too long."""
@@ -202,6 +231,8 @@ class DeviceConnection(TwistedProtocol):
 
     def _peer(self) -> str:
         return f"{self.address.host}:{self.address.port}"
+
+    # For whoever reads the answer.
 
     def abort(self) -> None:
         """Close at once."""

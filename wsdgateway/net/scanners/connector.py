@@ -1,6 +1,6 @@
 """Connections to a device in the making: where to, by TCP or TLS, and whether another attempt is worth it.
 
-RFC 9112 section 9. What a connection is for, its pool knows.
+RFC 9112 section 9. What a connection is for, its owner knows.
 """
 
 import errno
@@ -16,9 +16,9 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsdgateway.net.scanners.address import Address
+from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.circuitbreaker import CircuitBreaker
-from wsdgateway.net.scanners.connection import DeviceConnection, Insecure, Pool
+from wsdgateway.net.scanners.connection import DeviceConnection, Insecure, Owner
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.localaddress import zoned
@@ -68,11 +68,11 @@ class Attempts:
 
     log = Logger()
 
-    def __init__(self, pool: Pool, seconds: Callable[[], float], *,
+    def __init__(self, owner: Owner, seconds: Callable[[], float], *,
                  connected: Callable[[DeviceConnection, ScannerRequest], None],
                  not_connected: Callable[[ScannerRequest, Unavailable, bool], None],
                  is_occupied: Callable[[ScannerRequest, Failure], bool]) -> None:
-        self._pool = pool
+        self._owner = owner
         self._seconds = seconds
         self._connected = connected
         self._not_connected = not_connected
@@ -95,19 +95,19 @@ class Attempts:
 
     def begin(self, call: ScannerRequest, zone: str, timeout: float) -> None:
         """Connect for this call, within `timeout` seconds."""
-        pool, address = self._pool, call.address  # not the call: Twisted's connectors are cycles, and would keep it
+        owner, address = self._owner, call.address  # not the call: Twisted's connectors are cycles, and would keep it
         limit = CONNECT_SHARE * timeout
-        factory = Factory.forProtocol(lambda: DeviceConnection(pool, address))
+        factory = Factory.forProtocol(lambda: DeviceConnection(owner, address))
         factory.noisy = False
         try:
-            endpoint = endpoint_of(pool.reactor, address, zone, min(CONNECT_TIMEOUT, limit), pool.trust)
+            endpoint = endpoint_of(owner.reactor, address, zone, min(CONNECT_TIMEOUT, limit), owner.options.trust)
         except BadFile as bad:
             self.circuit.abandoned()
             call.fail(Unavailable(address.host, f"its ca has to be {bad}"))
             return
         attempt: Deferred[Any] = endpoint.connect(factory)
         attempt.addCallback(lambda connection: (
-            connection.ready.addTimeout(limit, pool.reactor, _no_handshake) if address.secure else connection.ready))
+            connection.ready.addTimeout(limit, owner.reactor, _no_handshake) if address.secure else connection.ready))
         self._under_way[call] = attempt
         attempt.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call, self.circuit))
         attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure, host=address.host))

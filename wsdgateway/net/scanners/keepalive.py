@@ -1,12 +1,12 @@
-"""Connections that are kept for the next request to a device, for a short while.
+"""Idle connections to a device, kept open for its next request for a short while.
 
-RFC 9112 section 9.3. One kept longer would take a place that the device could give to others.
+RFC 9112 section 9.3. One kept longer would take up a place that the device could give to others.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from wsdgateway.net.scanners.address import Address
+from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.connection import DeviceConnection
 from wsdgateway.net.transport.timeouts import Deadline, Deadlines
 
@@ -14,7 +14,7 @@ IDLE_SECONDS = 5.0
 
 
 class IdleConnections:
-    """Those of one device, which may answer in several places. `expired` gets those kept for `IDLE_SECONDS`."""
+    """The idle connections of one device, to one address or several. `expired` gets those kept for `IDLE_SECONDS`."""
 
     def __init__(self, reactor: Any, expired: Callable[[DeviceConnection], None]) -> None:
         self._expired = expired
@@ -25,11 +25,11 @@ class IdleConnections:
         return len(self._kept)
 
     def keep(self, connection: DeviceConnection) -> None:
-        """Nothing is under way on it."""
+        """Keep a connection on which nothing is under way."""
         self._kept[connection] = self._deadlines.begin(lambda: self._end(connection))
 
     def take(self, address: Address) -> DeviceConnection | None:
-        """The one to that place that was used last, if there is any; it is not kept any more."""
+        """The connection to that address that was used last, if there is any; it is not kept any more."""
         for connection in reversed(self._kept):
             if connection.address.is_same_place(address):
                 self.discard(connection)
@@ -37,13 +37,13 @@ class IdleConnections:
         return None
 
     def longest(self) -> DeviceConnection:
-        """The one that has been kept longest; it is not kept any more. There must be one."""
+        """The connection that has been idle longest; it is not kept any more. There must be one."""
         connection = next(iter(self._kept))
         self.discard(connection)
         return connection
 
     def discard(self, connection: DeviceConnection) -> None:
-        """It is gone, or in use; if it was kept."""
+        """Keep a connection no longer, if it was kept: it is gone, or in use."""
         deadline = self._kept.pop(connection, None)
         if deadline is not None:
             deadline.lift()
@@ -53,5 +53,5 @@ class IdleConnections:
         self._expired(connection)
 
     def stop(self) -> None:
-        """Wait for no time to end any more."""
+        """Call `expired` no more."""
         self._deadlines.stop()

@@ -1,18 +1,21 @@
-"""One question to a device that is no bridged scanner, or none yet: a connection of its own, and a bound for all."""
+"""One request to a device that is no bridged scanner, or not yet: by a connection of its own, in a bounded time."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wsdgateway.bridge.decisions import Reply
-from wsdgateway.net.scanners.address import Address, address_of
+from wsdgateway.config.sections import ScannerConfig
+from wsdgateway.http.urls import Address, address_of
 from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.options import ScannerOptions
+from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.reply import read_reply
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import BadDevice
 from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
-from wsdgateway.tls.trust import Trust
+from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 TrustIn = Callable[[Address, str], Awaitable[Trust]]
 
@@ -29,10 +32,10 @@ async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, li
         address = address_of(url)
     except ValueError as error:
         raise BadDevice(url, str(error)) from None
-    client = DeviceClient(reactor, seconds=reactor.seconds, max_connections=1, timeout=limit, idle_timeout=limit,
-                          lenient=True)
-    if trust_in is not None and address.secure:
-        client.trust = await trust_in(address, zone)
+    trust = await trust_in(address, zone) if trust_in is not None and address.secure else BY_THE_SYSTEM
+    section = ScannerConfig("", max_connections=1, timeout=limit, idle_timeout=limit, lenient=True)
+    client = DeviceClient(reactor, ScannerOptions(section, trust=trust), seconds=reactor.seconds,
+                          rate_limit=RateLimit(0.0))
     client.zone = zone
     call = ScannerRequest(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
     call.tape, started = (None, 0.0) if accounting is None else (accounting.tape(), accounting.now())

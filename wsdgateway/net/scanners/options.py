@@ -1,45 +1,43 @@
-"""What the configuration says of one scanner."""
+"""The options of one scanner: sections of the configuration as they are, and what is derived from others.
+
+Consumers take what they need from a section when they need it. A new key of one of these sections so is an attribute
+there and its use; nothing in between names it.
+"""
 
 import attrs
 
-from wsdgateway.bridge.events.sinks import Network
+from wsdgateway.config.sections import Cache, Events, ScannerConfig
 from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 
 @attrs.frozen
 class ScannerOptions:
-    """What the configuration says of one scanner. At most one of `scan`, `device` (URLs) and `uuid` is given.
+    """What the configuration says of one scanner: `section` is its `[[scanner]]`, `cache` and `events` are for all.
 
-    `served` tells one set of our own addresses from another.
+    `trust` judges its certificate. `announced`: clients find its stand-in by discovery, under its name with `suffix`.
+    `authorities` are the hosts and ports under which clients are told to reach the gateway; `served` tells one set of
+    the gateway's own addresses from another.
     """
 
-    name: str
-    scan: str | None = None
-    device: str | None = None
-    uuid: str | None = None
-    same_identity: bool = False
-    suffix: str = ""
-    announced: bool = False
-    served: str = ""
-    subscribe: bool = True
-    max_connections: int = 2
-    max_rate: float | None = None
-    cache: bool = True
-    timeout: float = 60.0
-    idle_timeout: float = 60.0
-    lenient: bool = False
+    section: ScannerConfig
+    cache: Cache = attrs.field(factory=Cache)
+    events: Events = attrs.field(factory=Events)
     trust: Trust = BY_THE_SYSTEM
-    event_sources: tuple[Network, ...] = ()
-    max_age: float = 30.0
-    poll_interval: float = 1.0
-    elements: float = 300.0
-    history: int = 1000
-    expires: float = 3600.0
-    client_expires: float = 86400.0
-    scanner_rate: float = 100.0
-    client_queue: int = 256
-    client_retry: float = 3600.0
-    max_subscriptions: int = 1000
-    scanner_silence: float = 86400.0
-    check: float = 60.0
+    announced: bool = False
+    suffix: str = ""
     authorities: frozenset[str] = frozenset()
+    served: str = ""
+
+    @property
+    def name(self) -> str:
+        """The scanner's name, a part of its path here."""
+        return self.section.name
+
+    @property
+    def uuid(self) -> str | None:
+        """The scanner's uuid, where it is given by that."""
+        return self.section.uuid
+
+    def with_one_connection(self) -> "ScannerOptions":
+        """The same, but for the number of connections."""
+        return attrs.evolve(self, section=attrs.evolve(self.section, max_connections=1))

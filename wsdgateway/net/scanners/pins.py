@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsdgateway.net.scanners.address import Address
+from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.connector import CONNECT_ERRORS, endpoint_of
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.tls.files import pin_of

@@ -1,4 +1,4 @@
-"""The requests that wait for one device: bounded, for a connection or for the device's rate, by turns of clients.
+"""The requests that wait for one device, for a connection or for its rate: a bounded queue, by turns of clients.
 
 Round robin: a client with a hundred requests delays another's first one by one request. CancelJob, Renew and
 Unsubscribe, and a request whose connection broke, which has waited before, go before all others. After `MAX_AHEAD` of
@@ -24,17 +24,17 @@ MAX_AHEAD = 8
 
 
 class ScannerQueue:
-    """The calls that wait. `go_on` is called when the device's `rate_limit` lets the next of them go."""
+    """The calls that wait. `on_due` is called when the device's `rate_limit` allows the next of them."""
 
     def __init__(self, reactor: Any, seconds: Callable[[], float], rate_limit: RateLimit,
-                 go_on: Callable[[], None]) -> None:
+                 on_due: Callable[[], None]) -> None:
         self._reactor = reactor
         self._seconds = seconds
         self._rate_limit = rate_limit
-        self._go_on = go_on
+        self._on_due = on_due
         self._urgent: RoundRobin[ScannerRequest] = RoundRobin()
         self._others: RoundRobin[ScannerRequest] = RoundRobin()
-        self._ahead = 0
+        self._urgent_in_a_row = 0
         self._timer: IDelayedCall | None = None
 
     def __len__(self) -> int:
@@ -43,33 +43,33 @@ class ScannerQueue:
     @property
     def others_are_due(self) -> bool:
         """Whether so many urgent calls have gone that one of the others must be next."""
-        return self._ahead >= MAX_AHEAD and bool(self._others)
+        return self._urgent_in_a_row >= MAX_AHEAD and bool(self._others)
 
     def candidates(self) -> Iterator[ScannerRequest]:
         """The calls of which the first that can go is to go: an urgent one, and one of the others."""
-        lines = (self._others, self._urgent) if self.others_are_due else (self._urgent, self._others)
-        return iter([line.first for line in lines if line])
+        queues = (self._others, self._urgent) if self.others_are_due else (self._urgent, self._others)
+        return iter([queue.first for queue in queues if queue])
 
-    def join(self, call: ScannerRequest) -> None:
-        """Wait. A call that finds no room fails; where its client has the fewest waiting, another's makes room."""
-        if _is_first(call):
+    def add(self, call: ScannerRequest) -> None:
+        """Let a call wait, or fail for want of room; where its client has the fewest waiting, another's makes room."""
+        if _has_priority(call):
             self._add(self._urgent, call, MAX_URGENT)
         elif call.share_of is not None and self._others.count(call.client) >= MAX_OF_CLIENT:
             call.fail(Busy(call.address.host, f"{MAX_OF_CLIENT} requests of this client are waiting for it already"))
         else:
             self._add(self._others, call, MAX_QUEUE + (MAX_BESIDE if call.own else 0))
 
-    def _add(self, line: RoundRobin[ScannerRequest], call: ScannerRequest, bound: int) -> None:
-        if len(line) < bound:
-            line.add(call.client, call)
+    def _add(self, queue: RoundRobin[ScannerRequest], call: ScannerRequest, bound: int) -> None:
+        if len(queue) < bound:
+            queue.add(call.client, call)
             return
-        loser = call
-        largest = line.largest()
-        if line.count(largest) > line.count(call.client) + 1:
-            loser = line.newest(largest)
-            line.remove(loser)
-            line.add(call.client, call)
-        loser.fail(Busy(call.address.host, f"{bound} requests are waiting for it already"))
+        rejected = call
+        largest = queue.largest()
+        if queue.count(largest) > queue.count(call.client) + 1:
+            rejected = queue.newest(largest)
+            queue.remove(rejected)
+            queue.add(call.client, call)
+        rejected.fail(Busy(call.address.host, f"{bound} requests are waiting for it already"))
 
     def share(self, call: ScannerRequest, client: str) -> None:
         """Another client waits for the answer to the call, too: it may go in that client's turn."""
@@ -77,48 +77,48 @@ class ScannerQueue:
                 self._others.count(client) < MAX_OF_CLIENT):
             self._others.add(client, call)
 
-    def leave(self, call: ScannerRequest) -> None:
-        """It waits no longer, if it did."""
+    def remove(self, call: ScannerRequest) -> None:
+        """Let a call wait no longer, if it did."""
         if not self._urgent.remove(call):
             self._others.remove(call)
 
-    def disperse(self) -> list[ScannerRequest]:
-        """Nobody waits any more; those who did."""
+    def clear(self) -> list[ScannerRequest]:
+        """Let no call wait any longer; those that did."""
         return [*self._urgent.clear(), *self._others.clear()]
 
-    def is_held(self, call: ScannerRequest) -> bool:
+    def must_wait(self, call: ScannerRequest) -> bool:
         """Whether the call has to wait for the device's rate, or behind one that does."""
-        if _is_first(call):
+        if _has_priority(call):
             return False
         wait = self._rate_limit.wait(call.address.host, self._seconds())
         if wait > 0 and self._timer is None:
-            self._timer = self._reactor.callLater(wait, self._next)
+            self._timer = self._reactor.callLater(wait, self._due)
         if wait > 0 and not call.delayed:
             call.delayed = True
             self._rate_limit.delayed()
         first = self._others.first if self._others else call
         return wait > 0 or (first is not call and first.delayed)
 
-    def goes(self, call: ScannerRequest) -> None:
+    def dispatched(self, call: ScannerRequest) -> None:
         """The call goes to the device, whether it has waited or not."""
         if call in self._urgent:
             self._urgent.serve(call)
-            self._ahead = self._ahead + 1 if self._others else 0
+            self._urgent_in_a_row = self._urgent_in_a_row + 1 if self._others else 0
         elif call in self._others:
             self._others.serve(call)
-            self._ahead = 0
+            self._urgent_in_a_row = 0
         self._rate_limit.spend(call.address.host, self._seconds())
 
-    def _next(self) -> None:
+    def _due(self) -> None:
         self._timer = None
-        self._go_on()
+        self._on_due()
 
     def stop(self) -> None:
-        """Call nobody any more."""
+        """Call `on_due` no more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
-def _is_first(call: ScannerRequest) -> bool:
-    return call.operation.urgent or (call.resent and not call.taken_back)  # that may have to wait for an image
+def _has_priority(call: ScannerRequest) -> bool:
+    return call.operation.urgent or (call.resent and not call.refused)  # that may have to wait for an image

@@ -1,4 +1,4 @@
-"""How often a device is asked: what exceeds its rate waits.
+"""Bounds how often a device is asked: what exceeds its rate waits.
 
 Scanners in the field stop answering, or start again by themselves, when they are asked too often. All that goes to one
 device counts, whoever asked and by whichever connection.
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address
 
+from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.tokenbucket import TokenBucket
 
 DEFAULT_RATE = 20.0  # requests a second
@@ -32,6 +33,11 @@ class RateLimit:
         self.delayed = delayed
         self._rate = rate
         self._bucket = TokenBucket(DEFAULT_RATE if rate is None else rate)
+
+    @classmethod
+    def of(cls, section: ScannerConfig, delayed: Callable[[], None]) -> "RateLimit":
+        """The rate limit that a scanner's section says."""
+        return cls(section.max_rate, delayed)
 
     def adjust(self, rate: float | None) -> None:
         """Another rate, from now on."""

@@ -24,9 +24,56 @@ from wsdgateway.soap.parsing import Malformed
 MAX_COLLECTED = 4 * 1024 * 1024
 
 
+class _Stall:
+    """Ends a relay that stands still: the device sends nothing, or the client takes nothing, for `seconds`.
+
+    `pending` tells how many bytes the client has not taken yet: while they become fewer, something moves.
+    """
+
+    def __init__(self, reactor: IReactorTime, seconds: float, pending: Callable[[], int],
+                 stalled: Callable[[bool], None]) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._pending = pending
+        self._stalled = stalled
+        self._last_pending = 0
+        self._timer = reactor.callLater(seconds, self._due)
+
+    def _due(self) -> None:
+        pending = self._pending()
+        if 0 < pending < self._last_pending:
+            self._last_pending = pending
+            self._timer = self._reactor.callLater(self._seconds, self._due)
+        else:
+            self._stalled(pending > 0)
+
+    def moved(self) -> None:
+        """Something was sent or taken."""
+        if self._timer.active():
+            self._timer.reset(self._seconds)
+
+    def paused(self) -> None:
+        """The client takes nothing for now; from here on it has to take some."""
+        self.moved()
+        self._last_pending = self._pending() + 1
+
+    def stop(self) -> None:
+        """The relay is over."""
+        if self._timer.active():
+            self._timer.cancel()
+
+
 @implementer(IPushProducer)
 class Response:
-    """An answer whose head is here. Exactly one of `collect` and `relay` takes its body."""
+    """An answer whose head is here. Exactly one of `collect` and `relay` takes its body::
+
+        held ──collect, relay──► taken ──end──► ended
+          │                        └───fail───► failed
+          ├──end──► ended (held until it is taken)
+          └──fail─► failed (who takes it then is told)
+
+    What comes after the end, or after a failure, changes nothing.
+    """
 
     def __init__(self, call: ScannerRequest, head: Head, connection: Connection, reactor: IReactorTime,
                  idle_timeout: float) -> None:
@@ -35,9 +82,7 @@ class Response:
         self._connection = connection
         self._reactor = reactor
         self._idle_timeout = idle_timeout
-        self._idle: IDelayedCall | None = None
-        self._pending: Callable[[], int] = lambda: 0
-        self._last_pending = 0
+        self._stall: _Stall | None = None
         self._take: Callable[[bytes], None] | None = None
         self._waiting: list[bytes] = []
         self._done: Deferred[None] = Deferred()
@@ -71,19 +116,17 @@ class Response:
         return self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
 
     async def relay(self, take: Callable[[bytes], None], pending: Callable[[], int]) -> None:
-        """Each piece to `take` as it comes; from now on only silence is bounded. Raises `DeviceError`.
+        """Each piece to `take` as it comes; from now on only standstill is bounded. Raises `DeviceError`.
 
-        `pending` tells how many bytes the client has not taken yet: while they become fewer, something moves.
+        `pending` tells how many bytes the client has not taken yet.
         """
-        self._pending = pending
         self._connection.read_large()
         self.call.lift_deadline()
-        self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
+        self._stall = _Stall(self._reactor, self._idle_timeout, pending, self._stalled)
         try:
             await self._start(take)
         finally:
-            if self._idle is not None and self._idle.active():
-                self._idle.cancel()
+            self._stall.stop()
 
     def _start(self, take: Callable[[bytes], None]) -> Deferred[None]:
         self._take = take
@@ -96,29 +139,22 @@ class Response:
             self._done.callback(None)
         return self._done
 
-    def _silent(self) -> None:
-        pending = self._pending()
-        if 0 < pending < self._last_pending:
-            self._last_pending = pending
-            self._idle = self._reactor.callLater(self._idle_timeout, self._silent)
-            return
-        self.call.abandoned = pending > 0
-        why = "the client took nothing" if pending > 0 else "nothing came"
+    def _stalled(self, by_client: bool) -> None:
+        self.call.abandoned = by_client
+        why = "the client took nothing" if by_client else "nothing came"
         self.fail(Unavailable(self.peer, f"{why} for {self._idle_timeout:g} seconds"))
         self._connection.abort()
-
-    def _still_alive(self) -> None:
-        if self._idle is not None and self._idle.active():
-            self._idle.reset(self._idle_timeout)
 
     # Called by the connection.
 
     def data(self, data: bytes) -> None:
         """A piece of the body."""
-        self._still_alive()
         if self._take is None:
             self._waiting.append(data)
-        elif self._error is None:
+            return
+        if self._stall is not None:
+            self._stall.moved()
+        if self._error is None:
             self._take(data)
 
     def end(self) -> None:
@@ -149,13 +185,14 @@ class Response:
     # IPushProducer, for the client's transport.
 
     def pauseProducing(self) -> None:
-        self._still_alive()
-        self._last_pending = self._pending() + 1
+        if self._stall is not None:
+            self._stall.paused()
         if not self.ended:
             self._connection.pause()
 
     def resumeProducing(self) -> None:
-        self._still_alive()
+        if self._stall is not None:
+            self._stall.moved()
         if not self.ended:
             self._connection.resume()
 

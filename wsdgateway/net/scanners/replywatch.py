@@ -20,7 +20,7 @@ MAX_ROOT = 65536  # of the SOAP message that is kept
 DOCUMENT_TYPE = "it holds a document type declaration, which SOAP does not allow"
 NO_BEGINNING = f"it holds a document that does not begin within {MAX_PROLOG} bytes"
 
-_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<!DOCTYPE\s++html[^>\[]*+>", re.IGNORECASE)
+HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<!DOCTYPE\s++html[^>\[]*+>", re.IGNORECASE)
 
 
 def check_document(peer: str, content_type: bytes, body: bytes) -> None:
@@ -31,7 +31,7 @@ def check_document(peer: str, content_type: bytes, body: bytes) -> None:
         if watch.problem:
             raise BadDevice(peer, watch.problem)
     elif encodings.holds_document_type(body, charset_of(content_type)) and (
-            media_type(content_type) != b"text/html" or _HTML.match(body) is None):
+            media_type(content_type) != b"text/html" or HTML.match(body) is None):
         raise BadDevice(peer, DOCUMENT_TYPE)
 
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.messages import Headers
-from wsdgateway.net.scanners.address import Address
+from wsdgateway.http.urls import Address
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.net.transport.timeouts import Deadline
 from wsdgateway.scan.operations import Operation
@@ -23,10 +23,10 @@ from wsdgateway.scan.operations import Operation
 class ScannerRequest:
     """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there.
 
-    `went_at`: when it last went to the device, in seconds. `delayed`: it had to wait for the device's rate. `own`: it
-    is the gateway's. `taken_back`: the device refused its connection, being occupied, and it waits again. `client` is
-    what its client is counted by, empty for the gateway; `share_of` the same where the client has no more than its
-    share of the waiting line.
+    `dispatched_at`: when it last went to the device, in seconds. `delayed`: it had to wait for the device's rate.
+    `own`: it is the gateway's. `refused`: the device refused its connection, being occupied, and it waits again.
+    `client` is what its client is counted by, empty for the gateway; `share_of` the same where the client has no more
+    than its share of the queue.
     """
 
     address: Address
@@ -36,9 +36,9 @@ class ScannerRequest:
     on_sent: Callable[[], None] = lambda: None
     answered: Deferred[Any] = attrs.field(factory=Deferred)
     deadline: Deadline | None = None
-    went_at: float = 0.0
+    dispatched_at: float = 0.0
     resent: bool = False
-    taken_back: bool = False
+    refused: bool = False
     sent: bool = False
     delayed: bool = False
     own: bool = False

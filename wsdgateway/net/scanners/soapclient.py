@@ -1,10 +1,11 @@
-"""Requests that the gateway makes of a scanner on its own account, and the clients that they go out by."""
+"""The gateway's own SOAP requests to a scanner, and the clients by which they are sent."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.http.urls import address_of
 from wsdgateway.metrics import ERROR, Metrics
-from wsdgateway.net.scanners.address import address_of
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.reply import outcome_of, read_reply
 from wsdgateway.net.scanners.request import ScannerRequest
@@ -14,40 +15,46 @@ from wsdgateway.scan.operations import Operation
 from wsdgateway.soap.envelope import CONTENT_TYPE
 
 
+class Send(Protocol):
+    """Sends one of the gateway's own requests to a scanner."""
+
+    def __call__(self, url: str, operation: Operation, body: bytes) -> Awaitable[Reply]:
+        """The whole answer. Raises `DeviceError`."""
+
+
 class SoapClient:
     """The gateway's own requests to one scanner. `device` is the client that clients' requests use, too.
 
     `on_broken` is called when the scanner took a request and gave no answer.
     """
 
-    def __init__(self, scanner: str, device: DeviceClient, make_client: Callable[[], DeviceClient],
-                 metrics: Metrics, accounting: Accounting, *, on_broken: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, scanner: str, device: DeviceClient, metrics: Metrics, accounting: Accounting, *,
+                 on_broken: Callable[[], None] = lambda: None) -> None:
         self._scanner = scanner
         self._device = device
         self._metrics = metrics
         self._accounting = accounting
         self._on_broken = on_broken
-        self.make_client = make_client
 
-    async def own(self, url: str, operation: Operation, body: bytes) -> Reply:
+    async def send(self, url: str, operation: Operation, body: bytes) -> Reply:
         """Send a request to the scanner. Raises `DeviceError`."""
         try:
-            return await self.ask(self._device, url, operation, body)
+            return await self.send_by(self._device, url, operation, body)
         except DeviceError as error:
             if error.sent:
                 self._on_broken()
             raise
 
-    async def elsewhere(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """The same, to where the scanner may be now, by a connection of its own. Raises `DeviceError`."""
-        client = self.make_client()
+    async def send_beside(self, url: str, operation: Operation, body: bytes) -> Reply:
+        """The same, to where the scanner may be now, by another connection. Raises `DeviceError`."""
+        client = self._device.beside()
         client.zone = self._device.zone
         try:
-            return await self.ask(client, url, operation, body)
+            return await self.send_by(client, url, operation, body)
         finally:
             await client.stop()
 
-    async def ask(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
+    async def send_by(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
         """The same, by that client. Raises `DeviceError`."""
         try:
             address = address_of(url)

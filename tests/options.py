@@ -1,0 +1,16 @@
+"""The options of a scanner for tests, from keys of the configuration, whatever section they are in."""
+
+import attrs
+
+from wsdgateway.config.sections import Cache, Events, ScannerConfig
+from wsdgateway.net.scanners.options import ScannerOptions
+
+_SECTIONS = {"section": ScannerConfig, "cache": Cache, "events": Events}
+
+
+def scanner_options(name="front-desk", **keys):
+    """Defaults but for these keys of [[scanner]], [cache] or [events], or attributes of `ScannerOptions`."""
+    given = {place: {key: keys.pop(key) for key in attrs.fields_dict(section) if key in keys}
+             for place, section in _SECTIONS.items()}
+    return ScannerOptions(ScannerConfig(name, **given["section"]), Cache(**given["cache"]), Events(**given["events"]),
+                          **keys)

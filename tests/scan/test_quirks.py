@@ -1,0 +1,28 @@
+"""The quirks of scanners: which of them a section switches on, and where the others are."""
+
+import re
+from importlib import import_module
+
+import pytest
+
+from wsdgateway.config.sections import ScannerConfig
+from wsdgateway.scan import quirks
+from wsdgateway.scan.quirks import LENIENT, STRICT, Quirks
+
+PLACES = re.findall(r"`wsdgateway\.([\w.]+)`", quirks.__doc__)
+
+
+@pytest.mark.parametrize(("lenient", "tolerated"), [(False, STRICT), (True, LENIENT)])
+def test_lenient_switches_on_every_tolerance(lenient, tolerated):
+    assert ScannerConfig("hall", lenient=lenient).quirks is tolerated
+    assert tolerated == Quirks(loose_framing=lenient, unannounced_end=lenient)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_tolerated_of_every_scanner_is_where_the_list_says(place):
+    module, _, name = place.rpartition(".")
+    assert hasattr(import_module(f"wsdgateway.{module}"), name)
+
+
+def test_the_list_has_something_to_say():
+    assert len(PLACES) > 10
