@@ -1,9 +1,9 @@
 """The bridge of one scanner: each promise of the job table by an example, and who gets which answer."""
 
-import itertools
 
 import pytest
 
+from tests.bridge.bridges import EARLY, FAILED, LATE, Bridge, shown
 from tests.messages import (
     SCAN,
     create_scan_job,
@@ -19,85 +19,15 @@ from tests.messages import (
     status_event,
     status_response,
 )
-from tests.options import scanner_options
 from wsdgateway.bridge.cache.duplicates import REMEMBERED_SECONDS
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
-from wsdgateway.bridge.events.intake import Notification, read_notification
+from wsdgateway.bridge.events.intake import read_notification
 from wsdgateway.bridge.frontends.wsscan import Endpoint, Rejected, route
-from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read
-from wsdgateway.soap.faults import fault_of, temporary_error
+from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSE
 from wsdgateway.soap.seen import MAX_REMEMBERED, Seen
-
-FAILED = Failure(temporary_error("unplugged"))
-EARLY, LATE = "2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z"
-
-
-class Bridge:
-    """A bridged scanner with a clock that is set by hand."""
-
-    def __init__(self):
-        self.now = 100.0
-        ids = itertools.count()
-        self.scanner = ScannerBridge(scanner_options(max_age=30.0, poll_interval=1.0, history=5),
-                                     new_id=lambda: f"urn:uuid:own-{next(ids)}")
-        self.scanner.device = "http://device/scan"
-        self.scanner.table.listening = True
-
-    def ask(self, raw, client="192.0.2.1"):
-        question = route(raw, Endpoint.SCAN, client=client, host=b"gateway.test:5357")
-        assert not isinstance(question, Rejected)
-        decision = self.scanner.ask(question, self.now)
-        if isinstance(decision, Forward):
-            self.scanner.sent(decision, self.now)
-        return decision
-
-    def learn(self, forward, body, status=200):
-        decision = self.scanner.learn(forward, Reply(status, b"application/soap+xml", body), self.now)
-        if isinstance(decision, Forward):
-            self.scanner.sent(decision, self.now)
-        return decision
-
-    def join(self, raw, forward, body, status=200):
-        """What a client gets that waited for another's request, after its answer."""
-        question = route(raw, Endpoint.SCAN, client="192.0.2.2", host=b"gateway.test:5357")
-        return self.scanner.joined(question, forward, Reply(status, b"application/soap+xml", body), self.now)
-
-    def tell(self, data):
-        notification = read_notification(data)
-        assert isinstance(notification, Notification)
-        return self.scanner.notified(notification, self.now)
-
-    def read(self, job_id="1"):
-        """What a client is shown from the table; None if the device is to be asked."""
-        decision = self.ask(get_job_elements(job_id))
-        if isinstance(decision, Answer):
-            status = shown(decision.body)
-            return status.state, status.scans_completed
-        assert isinstance(decision, Forward | Join)
-        if isinstance(decision, Forward):
-            self.scanner.fail(decision, FAILED, self.now)
-            self.scanner._outcomes.clear()
-        return None
-
-
-def shown(data):
-    return read_response(read(data).body).status
-
-
-@pytest.fixture
-def bridge():
-    return Bridge()
-
-
-@pytest.fixture
-def eventful(bridge):
-    """The device has sent JobStatusEvents since its boot."""
-    bridge.tell(status_event("99", "Processing", 0, message_id="urn:uuid:other"))
-    return bridge
-
 
 # Who answers.
 
@@ -254,7 +184,7 @@ def test_what_clients_make_us_remember_is_bounded(eventful):
     assert eventful.scanner.table.get("5") is None
     for number in range(50):
         eventful.learn(eventful.ask(get_job_elements(str(number))), b"x" * 100000, 404)
-    assert not eventful.scanner._outcomes._kept
+    assert all(isinstance(eventful.ask(get_job_elements(str(number))), Forward) for number in range(50))
 
 
 def test_a_job_that_is_no_longer_listed_is_asked_for(eventful):

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from tests.bridge.bridges import FAILED, SOAP_TYPE, Bridge
 from tests.messages import (
     SCAN,
     announcement,
@@ -22,50 +23,21 @@ from tests.messages import (
 )
 from tests.options import scanner_options
 from wsdgateway.bridge.cache.answercache import MAX_ANSWER, MAX_KEPT, MAX_STATUS_ASKS
-from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
-from wsdgateway.bridge.events.intake import read_notification
-from wsdgateway.bridge.frontends.wsscan import Endpoint, route
-from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.soap.envelope import read
-from wsdgateway.soap.faults import temporary_error
 from wsdgateway.soap.namespaces import WSCN
 
-FAILED = Failure(temporary_error("unplugged"))
 DESCRIPTION, STATUS = ("ScannerDescription",), ("ScannerStatus",)
 BOTH = ("ScannerConfiguration", "ScannerStatus")
 ACTIVE, HISTORY = ("GetActiveJobs", "ActiveJobs"), ("GetJobHistory", "JobHistory")
 STATUS_EVENTS = ("ScannerStatusSummaryEvent", "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent")
-SOAP_TYPE = b"application/soap+xml"
 
 
-class Bridge:
-    """A bridged scanner with a clock that is set by hand."""
-
-    def __init__(self, **more):
-        self.now = 100.0
-        ids = itertools.count()
-        self.scanner = ScannerBridge(scanner_options(max_age=30.0, poll_interval=1.0, history=5, **more),
-                                     new_id=lambda: f"urn:uuid:own-{next(ids)}")
-        self.scanner.device = "http://device/scan"
-        self.scanner.listens(True)
-
-    def question(self, raw):
-        return route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway.test:5357")
-
-    def ask(self, raw, *, send=True):
-        decision = self.scanner.ask(self.question(raw), self.now)
-        if isinstance(decision, Forward) and send:
-            self.scanner.sent(decision, self.now)
-        return decision
-
-    def learn(self, forward, body, status=200, content_type=SOAP_TYPE):
-        decision = self.scanner.learn(forward, Reply(status, content_type, body), self.now)
-        if isinstance(decision, Forward):
-            self.scanner.sent(decision, self.now)
-        return decision
+class CachingBridge(Bridge):
+    """A bridge whose answers are kept."""
 
     def tell(self, data):
-        assert self.scanner.notified(read_notification(data), self.now)
+        assert super().tell(data)
 
     def keep(self, names=DESCRIPTION, note="1"):
         """Let an answer be kept."""
@@ -90,7 +62,7 @@ def plain(operation, **more):
 
 @pytest.fixture
 def bridge():
-    return Bridge()
+    return CachingBridge()
 
 
 # Which requests are alike.
@@ -255,7 +227,7 @@ def test_after_an_outage_nothing_is_shown_before_the_scanner_has_been_asked(brid
 
 def moved(bridge):
     """Another section of the same name, with another address."""
-    heir = Bridge()
+    heir = CachingBridge()
     for names in (DESCRIPTION, BOTH):
         heir.keep(names)
     heir.scanner.take_over(bridge.scanner, "http://elsewhere/scan")
@@ -526,7 +498,7 @@ def test_a_list_from_before_a_reboot_is_nobodys(bridge):
 # Switched off.
 
 def test_switched_off_everybody_asks_the_scanner_and_nothing_is_kept():
-    bridge = Bridge(cache=False)
+    bridge = CachingBridge(cache=False)
     for raw, body in ((get_scanner_elements(*STATUS), scanner_elements(*STATUS)),
                       (plain("GetActiveJobs"), listing(*ACTIVE))):
         first, second = bridge.ask(raw), bridge.ask(raw)
