@@ -17,7 +17,6 @@ from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Forward, Join, Refuse,
 from wsdgateway.bridge.events.intake import read_notification
 from wsdgateway.bridge.frontends.wsscan import Endpoint, Rejected, route
 from wsdgateway.soap.envelope import read
-from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSE
 
 
@@ -176,7 +175,3 @@ def test_what_is_refused_before_it_is_a_question(raw, endpoint, code, status):
 def test_operations_that_we_do_not_know_pass(bridge, endpoint, action):
     question = route(envelope(action), endpoint, client="x", host=b"")
     assert isinstance(bridge.scanner.ask(question, 0.0), Forward)
-
-
-def test_fault_names_are_those_of_the_contract():
-    assert fault_of(read(fault("wscn:A"))) == "A"
