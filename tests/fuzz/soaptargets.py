@@ -14,6 +14,7 @@ from wsdgateway.bridge.events.fanout import prepare
 from wsdgateway.bridge.events.intake import Notification, read_notification
 from wsdgateway.bridge.events.sinks import BadSink, parse_sink
 from wsdgateway.bridge.frontends.wsscan import DeviceRequest, Endpoint, EventingRequest, Rejected, route
+from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.rewriting import REPLIES, names_gateway, related
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.discovery.matching import UnknownRule, check_rule, matches
@@ -201,8 +202,8 @@ def _is_told(bridge, job_id, now):
     known = bridge.table.readable(job_id, now)
     if known is None:
         return
-    written = bridge._answers.write(JobElementsRequest(job_id, ("JobStatus",)), relates_to="urn:uuid:1", message_id=ID,
-                                    now=now)
+    written = JobAnswers(bridge.table).write(
+        JobElementsRequest(job_id, ("JobStatus",)), relates_to="urn:uuid:1", message_id=ID, now=now)
     told = read_response(read(written).body).status
     assert told is not None, "the answer tells no status"
     assert (told.job_id, told.state, told.scans_completed, told.created, told.completed, len(told.vendor)) == (
