@@ -57,6 +57,8 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
             else:
                 relationship.remove(hosted)
     for element in list(copy.iter(etree.Element)):
+        if element.tail and named.search(element.tail):  # text of its parent, also behind an element of ours
+            element.tail = _without(element.tail, named)
         if element not in ours:
             _hide(element, named)
     return write_fragment(copy, defaults=True)
@@ -180,8 +182,6 @@ def _hide(element: etree._Element, named: _Hosts) -> None:
     for name, value in list(element.attrib.items()):
         if named.search(str(value)):
             del element.attrib[name]
-    if element.tail and named.search(element.tail):
-        element.tail = _without(element.tail, named)
     if element.text and named.search(element.text):
         element.text = _without(element.text, named)
         parent = element.getparent()
