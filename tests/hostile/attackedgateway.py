@@ -17,7 +17,7 @@ LOOPBACK = "tcp:0:interface=127.0.0.1"
 SCAN_PATH, DEVICE_PATH = "/front-desk/scan", "/front-desk"
 EVENTS, MANAGER = "events", "manager"  # in place of paths that are known only when the gateway runs
 OWN_REQUESTS = ("Subscribe", "Renew", "Unsubscribe", "Get")
-FOREIGN_TO = "urn:uuid:somebody"  # not the gateway's address, so that a forwarded message stays unchanged, byte for byte
+FOREIGN_TO = "urn:uuid:somebody"  # not the gateway's address, so that a forwarded message is not changed by a byte
 DONE = envelope(f"{SCAN}/AnyResponse", "<wscn:AnyResponse/>", message_id="urn:uuid:device-2")
 DESCRIPTION = envelope(
     f"{SCAN}/GetScannerElementsResponse",
