@@ -4,7 +4,7 @@ import pytest
 
 from tests.messages import SCAN, announcement, end_event, envelope, get_job_elements, job_status, status_event
 from tests.scan.elements import body
-from wsdgateway.scan.events import event_in, jobs_named, jobs_named_in, read_job_event, read_scanner_state, untold
+from wsdgateway.scan.events import event_in, jobs_named, jobs_named_in, other_jobs, read_job_event, read_scanner_state
 from wsdgateway.scan.operations import event_of
 from wsdgateway.soap.envelope import read
 
@@ -70,7 +70,7 @@ def test_an_event_that_contradicts_itself_is_not_read(event, around, state, valu
 ])
 def test_the_jobs_of_what_is_not_read_of_an_event(content, jobs):
     event = body(envelope("x", f"<wscn:JobStatusEvent>{job_status('7', 'Processing')}{content}</wscn:JobStatusEvent>"))
-    assert untold(read_job_event("JobStatusEvent", event), event.getparent()) == jobs
+    assert other_jobs(read_job_event("JobStatusEvent", event), event.getparent()) == jobs
 
 
 @pytest.mark.parametrize("state", ["Terminating", "VendorState", "Completed"])

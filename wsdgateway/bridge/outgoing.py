@@ -6,7 +6,7 @@ WS-Addressing 2004/08, section 3; WS-Scan, CreateScanJobRequest for DestinationT
 from wsdgateway.bridge.cache.coalescing import is_usual
 from wsdgateway.bridge.decisions import Question, Refuse
 from wsdgateway.bridge.events.subscriptions import Subscriptions
-from wsdgateway.bridge.rewriting import contradiction, forwarded, names_gateway
+from wsdgateway.bridge.rewriting import contradiction, names_gateway, rewrite_request
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import token_of
 from wsdgateway.scan.operations import CREATE_SCAN_JOB
@@ -37,8 +37,8 @@ class Outgoing:
         token = contradiction(question.envelope) or self._token(question)
         if isinstance(token, Refuse):
             return token
-        return forwarded(question.envelope, question.raw, scanner=self._scanner, hosts=self._hosts(question),
-                         device=device, endpoints=self.endpoints, token=token)
+        return rewrite_request(question.envelope, question.raw, scanner=self._scanner, hosts=self._hosts(question),
+                               device=device, endpoints=self.endpoints, token=token)
 
     def accepts_shared(self, question: Question) -> bool:
         """Return whether another client's answer can serve this one: the request is usual, and sent to the gateway."""

@@ -18,7 +18,7 @@ from wsdgateway.soap.encodings import bare
 from wsdgateway.soap.envelope import Envelope, read, write
 from wsdgateway.soap.faults import invalid_args
 from wsdgateway.soap.namespaces import WSA, WSA_2005_08
-from wsdgateway.soap.parsing import Malformed, say, text_of
+from wsdgateway.soap.parsing import Malformed, set_text, text_of
 
 _ADDRESS = f"{{{WSA}}}Address"
 REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
@@ -58,12 +58,12 @@ def make_anonymous(element: etree._Element) -> bool:
     if not addresses:
         element.text = None
         element.insert(0, etree.Element(_ADDRESS, nsmap={"wsa": WSA}))
-    say(addresses[0] if addresses else element[0], ANONYMOUS)
+    set_text(addresses[0] if addresses else element[0], ANONYMOUS)
     return True
 
 
-def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str,
-              endpoints: tuple[str, str | None] | None = None, token: str | None = None) -> bytes:
+def rewrite_request(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str,
+                    endpoints: tuple[str, str | None] | None = None, token: str | None = None) -> bytes:
     """The request as it goes to the device at that address, with `token` as DestinationToken if one is given.
 
     White space and NUL around the document are left out, since many XML readers reject them.
@@ -75,10 +75,10 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
     changed = False
     for header in envelope.header.iterchildren(tag=etree.Element):
         if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
-            say(header, device)
+            set_text(header, device)
             changed = True
         elif header.tag == f"{{{WSA}}}To" and endpoints is not None and is_same(envelope.to or "", endpoints[0]):
-            say(header, endpoints[1] or device)
+            set_text(header, endpoints[1] or device)
             changed = True
         elif header.tag in REPLIES:
             changed = make_anonymous(header) or changed
@@ -101,7 +101,7 @@ def contradiction(envelope: Envelope) -> Refuse | None:
     return None
 
 
-def related(body: bytes, message_id: str | None, charset: str | None = None) -> bytes:
+def relate_reply(body: bytes, message_id: str | None, charset: str | None = None) -> bytes:
     """The SOAP answer to another client with RelatesTo changed to name this client's request.
 
     `charset` is the one that the answer's Content-Type names.
@@ -113,5 +113,5 @@ def related(body: bytes, message_id: str | None, charset: str | None = None) -> 
     header = None if envelope.header is None else envelope.header.find(f"{{{WSA}}}RelatesTo")
     if header is None:
         return body
-    say(header, message_id)
+    set_text(header, message_id)
     return write(envelope.root)

@@ -34,7 +34,7 @@ from wsdgateway.bridge.jobs.statusreads import StatusReads
 from wsdgateway.bridge.options import BridgeOptions, CacheSection
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.replies import ReplyObserver
-from wsdgateway.bridge.rewriting import related
+from wsdgateway.bridge.rewriting import relate_reply
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, JOB_STATUS
 from wsdgateway.soap.faults import temporary_error
 from wsdgateway.soap.seen import Seen
@@ -202,7 +202,7 @@ class ScannerBridge:
             return Refuse(outcome.fault)
         if question.operation is CREATE_SCAN_JOB:
             return Pass(outcome)
-        return Pass(attrs.evolve(outcome, body=related(
+        return Pass(attrs.evolve(outcome, body=relate_reply(
             outcome.body, question.envelope.message_id, outcome.charset)))
 
     def learn(self, forward: Forward, reply: Reply, now: float) -> Decision:

@@ -14,7 +14,7 @@ from wsdgateway.metadata.messages import SCANNER_SERVICE_TYPE, offers
 from wsdgateway.metadata.names import name_of
 from wsdgateway.soap.fragments import write_fragment
 from wsdgateway.soap.namespaces import GATEWAY, PNPX, STAND_IN_TYPE, WSA, WSCN, WSDP, WSX
-from wsdgateway.soap.parsing import escape, parse, say, text_of
+from wsdgateway.soap.parsing import escape, parse, set_text, text_of
 
 COMPATIBLE = f"{WSCN}/{SCANNER_SERVICE_TYPE}"
 
@@ -121,7 +121,7 @@ def _point(service: etree._Element, address: str, service_id: str, named: _Hosts
         service.remove(other)
     found = first.find(f"{_WSA}Address")
     element = found if found is not None else etree.SubElement(first, f"{_WSA}Address")
-    say(element, address)
+    set_text(element, address)
     identifier = service.find(f"{_WSDP}ServiceId")
     if identifier is None or not named.search(text_of(identifier) or ""):
         return {element}
@@ -138,7 +138,7 @@ def _name(metadata: etree._Element, name: str, suffix: str, named: _Hosts) -> se
     found = set(metadata.iter(f"{_WSDP}FriendlyName"))
     models = [visible(element) for element in metadata.iter(f"{_WSDP}ModelName")]
     for friendly in found:
-        say(friendly, (visible(friendly) or next(filter(None, models), name)) + suffix)
+        set_text(friendly, (visible(friendly) or next(filter(None, models), name)) + suffix)
     return found
 
 

@@ -102,7 +102,7 @@ def jobs_named(body: etree._Element | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def untold(status: JobStatus, body: etree._Element) -> tuple[str, ...] | None:
+def other_jobs(status: JobStatus, body: etree._Element) -> tuple[str, ...] | None:
     """The jobs that an event may be about beside `status`, which was read of it; empty if any, None if none.
 
     `body` is the SOAP Body. A job whose state occurs in it more than once is one of them, too.

@@ -100,7 +100,7 @@ def text_of(element: etree._Element | None) -> str | None:
     return (text.strip() or None) if text else None
 
 
-def say(element: etree._Element, text: str | None) -> None:
+def set_text(element: etree._Element, text: str | None) -> None:
     """Replace the element's content with that text."""
     for inside in list(element):
         element.remove(inside)

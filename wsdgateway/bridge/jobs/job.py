@@ -48,7 +48,7 @@ class Job:
         return self.status is not None and self.status.final
 
 
-def traced(job: Job) -> Job:
+def with_timeline(job: Job) -> Job:
     """The record with its current state added to the timeline."""
     if job.status is None or len(job.timeline) >= MAX_STATES or (
             job.timeline and job.timeline[-1][1] == job.status.state):

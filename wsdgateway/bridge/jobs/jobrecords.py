@@ -7,7 +7,7 @@ A record of an earlier boot is listed and never read. Finished jobs of earlier b
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 
-from wsdgateway.bridge.jobs.job import NEVER, Job, traced
+from wsdgateway.bridge.jobs.job import NEVER, Job, with_timeline
 from wsdgateway.bridge.jobs.pastjobs import PastJobs
 from wsdgateway.scan.jobstatus import JobStatus
 
@@ -97,7 +97,7 @@ class JobRecords:
             self._former.append(old)
         self._finished.pop(job.job_id, None)
         self.changed = self.moment()
-        job = self._jobs[job.job_id] = traced(job)
+        job = self._jobs[job.job_id] = with_timeline(job)
         self._settle(job, was_final=was_final or (old is not None and old.status == job.status))
 
     def _store(self, job: Job) -> None:
@@ -105,7 +105,7 @@ class JobRecords:
         was_final = old.final
         if job.status != old.status or job.needed != old.needed:
             self.changed = self.moment()
-        job = self._jobs[job.job_id] = traced(job)
+        job = self._jobs[job.job_id] = with_timeline(job)
         self._settle(job, was_final=was_final)
 
     def _settle(self, job: Job, *, was_final: bool) -> None:

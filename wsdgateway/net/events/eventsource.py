@@ -18,7 +18,7 @@ from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
 from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION, URN, Subscription, Subscriptions
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.wsscan import EventingRequest
-from wsdgateway.bridge.rewriting import related
+from wsdgateway.bridge.rewriting import relate_reply
 from wsdgateway.eventing.faults import invalid_message, unable_to_process, unable_to_renew
 from wsdgateway.eventing.source import (
     Lifetime,
@@ -106,7 +106,7 @@ class EventSource:
         except DeviceError as error:
             return Refuse(fault_for(error)), DEVICE if error.sent else REFUSED
         except _Declined as declined:
-            body = related(declined.reply.body, request.envelope.message_id)
+            body = relate_reply(declined.reply.body, request.envelope.message_id)
             return Pass(attrs.evolve(declined.reply, body=body)), DEVICE
         except Exception:
             self.log.failure("{scanner}: {operation}", scanner=self.scanner, operation=request.operation.name)
