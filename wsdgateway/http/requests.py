@@ -21,7 +21,7 @@ import httptools
 
 from wsdgateway.http.messages import Headers
 from wsdgateway.http.requestlines import RequestLines, Stage
-from wsdgateway.http.targets import BadTarget, host_of, path_of, split_target
+from wsdgateway.http.targets import BadTarget, path_of, resolve
 
 MAX_HEADER_BLOCK = 16384
 MAX_HEADERS = 100
@@ -233,7 +233,10 @@ class RequestReader:
                     if expectation != b"100-continue":
                         self._fail(417, "Only Expect: 100-continue can be met.")
                     expects = not self._http10
-        self._check_target(hosts)
+        try:
+            self._path, self._host = resolve(self._method, self._url, hosts, self._http10)
+        except BadTarget as error:
+            self._fail(400, str(error))
         self._check_codings(codings)
         self._content_type = content_type
         if expects:
@@ -241,16 +244,6 @@ class RequestReader:
 
     def _too_large(self) -> None:
         self._fail(413, f"The request is larger than {self._max_body} bytes.")
-
-    def _check_target(self, hosts: list[bytes]) -> None:
-        """RFC 9112 section 3.2: the authority of an absolute target replaces Host."""
-        try:
-            self._host = host_of(hosts, required=not self._http10)
-            self._path, authority = split_target(self._method, self._url)
-        except BadTarget as error:
-            self._fail(400, str(error))
-        if authority is not None:
-            self._host = authority
 
     def _check_codings(self, codings: list[bytes]) -> None:
         """RFC 9112 section 6.1: one Transfer-Encoding, chunked and nothing else, and only in HTTP/1.1."""

@@ -24,25 +24,25 @@ def path_of(target: bytes) -> bytes:
     return target.partition(b"?")[0] if absolute is None else absolute[2] or b"/"
 
 
-def host_of(fields: list[bytes], *, required: bool) -> bytes:
-    """The value of the one Host field; empty if there is none and `required` is false. Raises `BadTarget`."""
-    if len(fields) > 1 or (not fields and required):
+def resolve(method: bytes, target: bytes, hosts: list[bytes], http10: bool) -> tuple[bytes, bytes]:
+    """The path and the host that a request asks for; `hosts` are the values of its Host fields.
+
+    There must be exactly one Host, even if an absolute target overrides it; HTTP/1.0 may do without, then the host is
+    empty. Raises `BadTarget`.
+    """
+    if len(hosts) > 1 or (not hosts and not http10):
         raise BadTarget("A request carries exactly one Host field.")
-    if fields and not HOST.fullmatch(fields[0]):
+    if hosts and not HOST.fullmatch(hosts[0]):
         raise BadTarget("The Host field is not a host.")
-    return fields[0] if fields else b""
-
-
-def split_target(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
-    """The path of a target, and its authority if it is in absolute form. Raises `BadTarget`."""
+    host = hosts[0] if hosts else b""
     if method == b"CONNECT":
-        return target, None
+        return target, host
     if b"#" in target:
         raise BadTarget("A request target has no fragment.")
     if target[:1] == b"/":
-        return target.partition(b"?")[0], None
+        return target.partition(b"?")[0], host
     if target == b"*" and method == b"OPTIONS":
-        return target, None
+        return target, host
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise BadTarget("The request target is neither a path nor an http URL.")
