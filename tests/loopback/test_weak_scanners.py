@@ -58,7 +58,7 @@ async def restarted(service, scanner):
     table = service.scanner.bridge.table
     boot = table.boot
     scanner.device.forget()
-    service.scanner.subscription._machine._core.asked_at -= 60.0  # as if it had been renewed a minute ago
+    service.clock.advance(60.0)
     service.scanner.check()
     await until(lambda: table.boot > boot and table.listening)
 

@@ -75,19 +75,19 @@ class Refusal:
 
 
 class Effect(Enum):
-    """What a notification has as its effect, beside what the job table learns of it."""
+    """The effect of a notification, beside what the job table learns of it."""
 
     ENDED = "the scanner holds the subscription no more"
     PUBLISHED = "every subscriber that wants the event gets it"
     PASSED_ON = "the client whose name was chosen on the panel gets it"
-    NONE = "nobody gets it"
+    NONE = "no client gets it"
 
 
 def effect_of(event: str | None, *, is_panel: bool) -> Effect:
     """The effect of an event, None for SubscriptionEnd. `is_panel`: the subscription is for a client's names.
 
     A ScanAvailableEvent is for one client, so it counts at that client's subscription only; there, any other event is
-    for nobody, since the gateway's subscription brings it, too.
+    for no client, since the gateway's subscription brings it, too.
     """
     if event is None:
         return Effect.ENDED
@@ -156,7 +156,7 @@ def read_notification(data: bytes, charset: str | None = None) -> Notification |
 
 
 def _unread(event: str, in_body: str | None, status: JobStatus | None, envelope: Envelope) -> Unread | None:
-    """What an event tells of jobs beside the status that was read of it; None if nothing.
+    """The part of an event about jobs that could not be read beside its status; None if there is none.
 
     Some devices put more into one message than one event of one job.
     """

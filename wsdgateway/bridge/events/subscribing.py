@@ -30,7 +30,7 @@ TOO_MANY_NAMES = invalid_message(f"A Subscribe may hold at most {MAX_DESTINATION
 
 @attrs.frozen
 class Wanted:
-    """What a Subscribe asks for. With `panel`, also for ScanAvailableEvent, where `destinations` are the names."""
+    """A client's wishes in a Subscribe. `panel`: also for ScanAvailableEvent, with `destinations` as its names."""
 
     notify_to: EndpointReference
     end_to: EndpointReference | None
@@ -41,7 +41,7 @@ class Wanted:
 
 
 def read_wanted(envelope: Envelope, now: datetime, *, unavailable: str | None, has_panel: bool) -> Wanted:
-    """What a Subscribe asks for. Raises `Refused`. `now` is the time on the wall clock.
+    """Read a client's wishes in a Subscribe. Raises `Refused`. `now` is the time on the wall clock.
 
     `unavailable` says why the scanner has no events to give, or is None; clients can register for its panel all the
     same if it `has_panel`. Whether the gateway may notify the sinks is not decided here: that takes a name look-up.
@@ -86,7 +86,7 @@ def makes_room(subscriptions: Subscriptions) -> Subscription | None:
     """The subscription that must end to make room for another one; None if there is room. Raises `Refused`.
 
     A client that subscribes again and again, and never unsubscribes, must not keep the others out: the first of its
-    subscriptions ends that it has repeated since. Nobody else's makes room.
+    subscriptions ends that it has repeated since. No other one makes room.
     """
     if not subscriptions.full:
         return None
@@ -105,7 +105,7 @@ class Succession:
 
 
 def succession(former: Subscription, subscription: Subscription) -> Succession:
-    """What becomes of two registrations of the same names by the same client for the same sink.
+    """Decide about two registrations of the same names by the same client for the same sink.
 
     The new one gets the tokens of the former one. Asking the scanner again would make another entry on its panel, and
     end the validity of the tokens that the client has. The former one keeps what it was for beside the panel; if there

@@ -90,11 +90,11 @@ class Upstream:
         return self._inputs.start()
 
     def once(self) -> Subscribe:
-        """What to ask for, where somebody else than this machine asks: `adopted` tells it of the success."""
+        """The Subscribe for a caller that sends it outside of this machine, and reports a success by `adopted`."""
         return Subscribe(self._core.filters[0])
 
     def adopted(self, granted: Granted, now: float) -> list[Command]:
-        """A Subscribe that was not this machine's was granted: it is kept from now on."""
+        """A Subscribe from outside of this machine was granted: keep the subscription from now on."""
         return self._inputs.adopted(granted, now)
 
     def resumed(self, manager: EndpointReference, expires_at: float, now: float) -> list[Command]:

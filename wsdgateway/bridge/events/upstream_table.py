@@ -68,7 +68,7 @@ from wsdgateway.soap.addressing import EndpointReference
 
 
 class Inputs(Protocol):
-    """What can happen; each gives what should be done."""
+    """The inputs of the machine; each returns the commands that follow."""
 
     def start(self) -> list[Command]: ...
     def adopted(self, granted: Granted, now: float) -> list[Command]: ...

@@ -29,7 +29,7 @@ class UpstreamAnswer:
 
 
 def read_answer(reply: Reply, wall: float) -> UpstreamAnswer:
-    """What a reply says; `wall` in seconds since 1970, for grants of a scanner that does not tell its own time."""
+    """Read a reply; `wall` in seconds since 1970, for grants of a scanner that does not tell its own time."""
     is_success = reply.status < 300
     try:
         envelope = read(reply.body, reply.charset)

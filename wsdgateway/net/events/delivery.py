@@ -143,7 +143,7 @@ class Deliveries:
 class _Delivery(ClientFactory):
     """One delivery; `status` fires with the answer's, or fails.
 
-    It is open from `start` until its connection is gone, even if nobody waits for it any more::
+    It is open from `start` until its connection is gone, even if its status is not awaited any more::
 
         waiting ──start──► connecting ──────► sent ──────► closing ──────► gone
                                                   answer,          closed

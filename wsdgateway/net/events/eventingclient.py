@@ -47,11 +47,12 @@ class NotifiedSubscription(Protocol):
 
 @attrs.frozen(eq=False)
 class EventingClient:
-    """What all subscriptions at one scanner share. `where` is its scan service; `expires` of `events` is asked for.
+    """Requests, clocks and store for all subscriptions at one scanner. `where` is its scan service.
 
-    `notify_base` gives the URL under which the scanner reaches us, without the secret; `addresses` leads from each
-    secret to the subscription that notifies there; `end_elsewhere` ends what is held at a former address of the
-    scanner. `random` gives 0 to 1, `secret` that many random bytes.
+    `events` is the configuration's section, with the `expires` to ask for; `notify_base` gives the URL under which the
+    scanner reaches us, without the secret; `addresses` leads from each secret to the subscription that notifies there;
+    `end_elsewhere` ends what is held at a former address of the scanner. `random` gives 0 to 1, `secret` that many
+    random bytes.
     """
 
     log = Logger()

@@ -48,7 +48,7 @@ class Orphans:
         return self._held.pop(identifier, None)
 
     def end_all(self) -> list[Deferred[None]]:
-        """End what the scanner still holds for clients that have gone, or for nobody any more.
+        """End what the scanner still holds for clients that have gone, or for no client any more.
 
         Each fires when that has been tried once.
         """
