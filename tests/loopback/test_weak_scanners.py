@@ -11,6 +11,7 @@ from tests.loopback.clients import until
 from tests.loopback.gateways import sample
 from tests.messages import (
     SCAN,
+    announcement,
     create_scan_job,
     created_job,
     envelope,
@@ -22,6 +23,7 @@ from tests.messages import (
     status_response,
 )
 from tests.peers import ask, connect, post
+from wsdgateway.bridge.events.intake import read_notification
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_elements
@@ -277,7 +279,7 @@ async def test_a_scanner_that_announces_faster_than_it_answers_is_believed_in_th
     reading = ensureDeferred(ask(service.port, PATH, STATUS))
     for _ in range(2):
         asked_now = await device.next()
-        service.scanner.bridge._kept.notified("ScannerStatusSummaryEvent")
+        service.scanner.bridge.overheard(read_notification(announcement("ScannerStatusSummaryEvent")), 0.0)
         asked_now.answer(scanner_elements("ScannerStatus"))
     assert (await reading)[0].status == 200
     assert len(device.requests) == 2
