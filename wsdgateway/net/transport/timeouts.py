@@ -100,7 +100,7 @@ class Deadlines:
         return deadline
 
     def lifted(self) -> None:
-        """Count a limit that was lifted. The timer goes on: the next limit will need it, and one look more costs nothing."""
+        """Count a limit that was lifted. The timer goes on: the next limit will need it, and one look costs nothing."""
         self._live -= 1
 
     def _look(self) -> None:
