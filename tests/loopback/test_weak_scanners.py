@@ -343,7 +343,7 @@ async def test_those_whose_turn_does_not_come_are_told_that_the_scanner_is_busy_
     service = await gateway(device.url, scanner={**OFF, "cache": False, "max_connections": 1, "timeout": 0.5})
     device.handle = lambda request: request.answer(status_response("0"))
     assert (await ask(service.port, PATH, job("first")))[0].status == 200
-    troubles, service.scanner._exchanges._on_trouble = [], lambda: troubles.append(1)
+    troubles, service.scanner.check = [], lambda **_: troubles.append(1)  # it follows each trouble
     held = []
     device.handle = held.append
     scanning = await connect(service.port)
@@ -372,7 +372,7 @@ async def test_those_whose_turn_does_not_come_are_told_that_the_scanner_is_busy_
 @pytest_twisted.ensureDeferred
 async def test_an_image_that_its_client_leaves_is_no_failure_of_the_scanner(gateway, device):
     service = await gateway(device.url, scanner=OFF)
-    troubles, service.scanner._exchanges._on_trouble = [], lambda: troubles.append(1)
+    troubles, service.scanner.check = [], lambda **_: troubles.append(1)  # it follows each trouble
     scanning = await connect(service.port)
     scanning.send(post(PATH, job_request("RetrieveImage", "5")))
     asked_now = await device.next()
