@@ -1,6 +1,6 @@
 """Clients that mean harm, at the HTTP server: each gets its answer, costs a bounded amount, and leaves no trace.
 
-RFC 9112 sections 2.2, 7.1, 8 and 9.5; the answers are those of the contract.
+RFC 9112 sections 2.2, 7.1, 8 and 9.5; a refusal has the status that its clause asks for.
 """
 
 import tracemalloc

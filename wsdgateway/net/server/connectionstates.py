@@ -2,20 +2,22 @@
 
 RFC 9112, section 9. One request at a time is answered; pipelined ones wait::
 
-                       some                      whole                     pending
-    connected ─► waiting ───────► arriving ─────────────────► beginning ────────────► answering
-                  │ ▲   whole                                     ▲ │                       │
-                  │ └─────────────────────────────────────────────┼─┴───── answered ────────┤
-                  └───────────────────────────────────────────────┘                         │
-                                     arriving ◄─── answered amid the next ──────────────────┤
-                                                                                            │
-                        drain, half closed                              answered last       │
-    waiting, arriving ──────────────────────────► closing ◄─────────────────────────────────┘
-           │ refused, late, overdue                  │ overdue
-           └────────────────────────────────────► lingering
+                some               whole               pending
+    waiting ──────────► arriving ─────────► beginning ──────────► answering
+     ▲   │                 ▲                 ▲     │                 │
+     │   └─────────────────┼───── whole ─────┘     └────────┬────────┘
+     │                     │    answered amid the next      │
+     │                     └────────────────────────────────┤
+     │                         answered                     │
+     └──────────────────────────────────────────────────────┤
+                                                            │ answered last
+                          drain, half closed                ▼
+    waiting, arriving ─────────────────────────────────► closing
+          │                                                 │ overdue
+          │               refused, late, overdue            ▼        overdue, abort
+          └─────────────────────────────────────────────► lingering ────────────────► aborted
 
-    abort: from any of them ─► aborted; lost: from any of them ─► gone.
-    too much and overdue: lingering ─► aborted.
+    abort: from any other state, too, to aborted. lost: from any state to gone.
 
 - `waiting`: nothing of a request is here. `arriving`: bytes have come that may become one.
 - `beginning`: a request is handed over. What answers it before that returns needs no stack of its own, however many
