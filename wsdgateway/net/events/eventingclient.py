@@ -16,7 +16,6 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.http.messages import first
-from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.scanners.address import ServiceLocation, reachable
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
@@ -24,6 +23,7 @@ from wsdgateway.soap.addressing import EndpointReference, is_placeless
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
+from wsdgateway.storage.store import IStore
 
 if TYPE_CHECKING:
     from wsdgateway.net.events.devicesubscription import DeviceSubscription
@@ -68,7 +68,7 @@ class EventingClient:
     wall: Callable[[], float]
     random: Callable[[], float]
     new_id: Callable[[], str]
-    store: Keeping
+    store: IStore
     addresses: dict[str, "DeviceSubscription"]
     leave: Callable[[Held], None]
 

@@ -33,12 +33,12 @@ from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
-from wsdgateway.net.keeping import Listed
 from wsdgateway.net.transport.errors import DeviceError, fault_for
 from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, read_destinations, write_tokens
 from wsdgateway.scan.operations import EVENT_SPELLINGS, GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused, temporary_error
 from wsdgateway.soap.fragments import fits
+from wsdgateway.storage.store import IClientSubscriptions
 
 _UNKNOWN = invalid_message(
     "There is no such subscription here, or it has ended; send Subscribe to the scan service anew.")
@@ -72,7 +72,7 @@ class EventSource:
     subscriptions: Subscriptions
     subscribers: Subscribers
     panel: ScanDestinations
-    store: Listed
+    store: IClientSubscriptions
     policy: SinkPolicy
     ceiling: float
     wall: Callable[[], float]

@@ -20,12 +20,12 @@ from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient
-from wsdgateway.net.keeping import Listed
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.scan.destinations import read_tokens, write_responses
 from wsdgateway.scan.operations import SUBSCRIBE, Operation
 from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.storage.store import IClientSubscriptions
 
 TOKEN_BYTES = 8
 
@@ -48,7 +48,8 @@ class ScanDestinations:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, bridge: ScannerBridge, store: Listed, on_lost: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, bridge: ScannerBridge, store: IClientSubscriptions,
+                 on_lost: Callable[[], None]) -> None:
         self._bridge = bridge
         self._on_lost = on_lost
         self._store = store

@@ -18,9 +18,9 @@ from wsdgateway.eventing.source import DELIVERY_FAILURE, SOURCE_CANCELING, write
 from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.events.notifier import Notifier, Recipient
 from wsdgateway.net.events.scandestinations import ScanDestinations
-from wsdgateway.net.keeping import Listed
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.envelope import Envelope
+from wsdgateway.storage.store import IClientSubscriptions
 
 MAX_EVENT = 262144
 LOOK_SECONDS = 60.0
@@ -37,7 +37,7 @@ class Subscribers:
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, subscriptions: Subscriptions, panel: ScanDestinations,
-                 store: Listed,
+                 store: IClientSubscriptions,
                  make_notifier: Callable[[Callable[[str], None]], Notifier],
                  make_distribution: Callable[[Callable[[str], list[Recipient]]], Distribution],
                  now: Callable[[], float], new_id: Callable[[], str], silence: Callable[[], float],
