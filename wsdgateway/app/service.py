@@ -47,9 +47,8 @@ from wsdgateway.net.transport.resolver import Resolver
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.storage.fallback import FallbackStore
-from wsdgateway.storage.memory import MemoryStore
-from wsdgateway.storage.store import Content, FinishedJob, IStore
+from wsdgateway.storage.opening import open_store
+from wsdgateway.storage.store import Content, FinishedJob
 
 TAKE_UP_SECONDS = 15.0  # for subscriptions at scanners to be ended, before the store that lists them is written to
 
@@ -85,7 +84,8 @@ class GatewayService(MultiService):
         self.config = config
         self.wall = wall
         self.metrics = Metrics()
-        self.store: IStore = self._open_store()
+        self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
+                                take_up=self._take_up, on_return=self._recall)
         self.instance_id = int(wall())
         self._messages = count(1)
         directed = DirectedDiscovery(self._sequence, new_id)
@@ -138,14 +138,6 @@ class GatewayService(MultiService):
     def _sequence(self) -> Sequence:
         """For the next discovery message. WS-Discovery 2005/04, section 7: a later start has a larger InstanceId."""
         return Sequence(self.instance_id, next(self._messages))
-
-    def _open_store(self) -> IStore:
-        kind, _, where = self.config.gateway.state.partition(":")
-        if kind == "sqlite":
-            store = FallbackStore(self.reactor, self.config.folder / where, self.config.cache.history, self.wall)
-            store.take_up_with(self._take_up, self._recall)
-            return store
-        return MemoryStore(self.config.cache.history)
 
     def _warnings(self) -> list[str]:
         """Problems for people to read, in spite of which clients are served."""

@@ -10,7 +10,7 @@ from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
 from wsdgateway.bridge.discovery.adoption import Exclusion, read_exclusion
-from wsdgateway.config.endpoints import MAX_PORT, BadEndpoint, is_ssl, problem_of, read_ssl
+from wsdgateway.config.endpoints import BadEndpoint, is_ssl, problem_of, read_ssl
 from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.discovery.identity import identity_of, is_uuid
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
@@ -19,7 +19,6 @@ from wsdgateway.tls.files import PIN
 # What a client may ask a scanner for, as `[[allow]]` and the metrics call it.
 OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), "Probe", "Resolve",
               OTHER.name)
-MAX_DATABASE = 16383  # Redis numbers its databases from 0; its own default is 16 of them
 NAME = re.compile(r"[a-z0-9-]{1,63}")
 _LIKE_UUID = re.compile(r"\s*(urn:)?uuid:", re.IGNORECASE)
 
@@ -93,18 +92,19 @@ def endpoint(value: Any) -> str:
 
 def state(value: Any) -> str:
     """Where the store is. Raises `Wrong`."""
-    what = "sqlite:FILE, memory: or redis://HOST:PORT/DB"
+    what = "sqlite:FILE or memory:"
     if not isinstance(value, str):
         raise Wrong(what)
-    if value == "memory:" or re.fullmatch(r"sqlite:.+", value):
-        return value
-    redis = re.fullmatch(r"redis://[^/\s]+?(?::(\d+))?(?:/(\d+))?", value)
-    if redis is None:
+    if re.match(r"redis[a-z+]*:", value):
+        raise Wrong(f"{what}; Redis is not supported yet")
+    if value != "memory:" and not re.fullmatch(r"sqlite:.+", value):
         raise Wrong(what)
-    port, database = int((redis[1] or "6379")[:9]), int((redis[2] or "0")[:9])
-    if not 1 <= port <= MAX_PORT or database > MAX_DATABASE:
-        raise Wrong(f"{what}, with a port between 1 and {MAX_PORT} and a DB between 0 and {MAX_DATABASE}")
     return value
+
+
+def without_password(value: Any) -> Any:
+    """A value as messages may show it: a URL without the user and password in it."""
+    return re.sub(r"://.*@", "://…@", value, flags=re.DOTALL) if isinstance(value, str) else value
 
 
 def event_mode(value: Any) -> str:

@@ -72,8 +72,8 @@ class _Reading:
             try:
                 values[key] = fields[key].metadata["check"](value)
             except Wrong as wrong:
-                shown = "…" if fields[key].metadata.get("secret") else value
-                self.wrong(section, key, shown, str(wrong))
+                show = fields[key].metadata.get("show")
+                self.wrong(section, key, show(value) if show else value, str(wrong))
         for name, field in fields.items():
             if field.default is attrs.NOTHING and name not in table:
                 self.missing(section, name, _wanted(field.metadata["check"]))

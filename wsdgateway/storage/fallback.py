@@ -74,9 +74,14 @@ class FallbackStore:
     def warning(self) -> str | None:
         return self._recovery.warning()
 
-    def retry(self) -> None:
+    @property
+    def file(self) -> SqliteStore | None:
+        """The store in the file, while that is in use."""
+        return self._recovery.file
+
+    def retry(self) -> Deferred[None]:
         """Try the file again now, if it is not in use."""
-        self._recovery.retry()
+        return self._recovery.retry()
 
     def close(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._recovery.close())

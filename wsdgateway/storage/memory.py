@@ -120,8 +120,8 @@ class MemoryStore:
     def adopted(self) -> Deferred[list[Adopted]]:
         return done(list(self._adopted.values()))
 
-    def retry(self) -> None:
-        """Nothing can be wrong with it."""
+    def retry(self) -> Deferred[None]:
+        return done(None)
 
     def warning(self) -> str | None:
         return None

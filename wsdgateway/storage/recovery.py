@@ -92,14 +92,18 @@ class Recovery:
             self._timer = self._reactor.callLater(self._pause, self.retry)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    def retry(self) -> None:
-        """Try the file again now, if it is not in use."""
-        if self.file is not None or self._reopening is not None or self._stopped:
-            return
-        self._forget_timer()
-        self._reopening = Deferred.fromCoroutine(self._reopen())
-        self._reopening.addErrback(self._failed)
-        self._reopening.addBoth(self._tried)
+    def retry(self) -> Deferred[None]:
+        """Try the file again now, if it is not in use; fires when that has been tried."""
+        if self._reopening is None and self.file is None and not self._stopped:
+            self._forget_timer()
+            self._reopening = Deferred.fromCoroutine(self._reopen())
+            self._reopening.addErrback(self._failed)
+            self._reopening.addBoth(self._tried)
+        tried: Deferred[None] = Deferred()
+        if self._reopening is None:
+            return succeed(None)
+        self._reopening.chainDeferred(tried)
+        return tried
 
     def _forget_timer(self) -> None:
         if self._timer is not None and self._timer.active():

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import attrs
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import succeed as done
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -177,8 +178,8 @@ class SqliteStore:
     def adopted(self) -> Deferred[list[Adopted]]:
         return self._all(lambda row: Adopted(*row), _ADOPTED)
 
-    def retry(self) -> None:
-        """`FallbackStore` knows when."""
+    def retry(self) -> Deferred[None]:
+        return done(None)  # FallbackStore opens the file again
 
     def warning(self) -> str | None:
         return None
