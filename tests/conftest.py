@@ -30,6 +30,21 @@ def _nothing_logged_as_failed(request):
 
 
 @pytest.fixture
+def said():
+    """The lines of the log, as they come."""
+    from twisted.logger import formatEvent, globalLogPublisher
+
+    lines = []
+
+    def observe(event):
+        lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
 def certified(tmp_path):
     """A certificate of this host that it signed itself, in the files server.pem and server.key."""
     return Certified(tmp_path, "server", "127.0.0.1")

@@ -8,7 +8,6 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
-from twisted.logger import globalLogPublisher
 
 from tests.certificates import Certified
 from tests.loopback.clients import until
@@ -168,19 +167,6 @@ def echo(device):
     """A device that answers every request with the same status."""
     device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
     return device
-
-
-@pytest.fixture
-def said():
-    """What the log says."""
-    lines = []
-
-    def observe(event):
-        lines.append(str(event.get("log_format", "")).format(**{"problems": "", "line": "", **event}))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
 
 
 @pytest.fixture

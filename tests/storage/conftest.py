@@ -2,7 +2,6 @@
 
 import pytest
 import pytest_twisted
-from twisted.logger import globalLogPublisher
 
 from tests.storage.stores import STORES
 
@@ -19,15 +18,3 @@ def store(request, tmp_path):
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "s.sqlite"
-
-
-@pytest.fixture
-def said():
-    lines = []
-
-    def observe(event):
-        lines.append(event["log_format"].format(**event) if "log_format" in event else "")
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
