@@ -10,13 +10,16 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
 
 from tests.certificates import Certified
+from tests.loopback.announcing import LO
 from tests.loopback.clients import until
 from tests.loopback.gateways import LOOPBACK, File
-from tests.loopback.scanners import Subscribed
+from tests.loopback.scanners import UUID, Subscribed
 from tests.messages import status_response
 from tests.peers import Device, Sink
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
+from wsdgateway.discovery.messages import read_message
+from wsdgateway.net.discovery.multicast import Link
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
 
@@ -172,3 +175,36 @@ def echo(device):
 @pytest.fixture
 def file(tmp_path, running):
     return File(tmp_path / "g.toml", running)
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Retransmissions follow at once, and scanners may be asked again at once."""
+    monkeypatch.setattr("wsdgateway.discovery.schedule.MAX_DELAY", 0.05)
+    monkeypatch.setattr("wsdgateway.bridge.events.upstream.RECHECK", 0.1)
+
+
+@pytest.fixture
+def ear():
+    """A link on loopback of the test's own: what it hears is in `ear.heard`."""
+    from twisted.internet import reactor
+
+    heard = []
+    made = Link(reactor, LO, 4, has_own_port=True,
+                on_datagram=lambda link, data, host, port, answer: heard.append(read_message(data)))
+    made.heard = heard
+    yield made
+    pytest_twisted.blockon(made.close())
+
+
+@pytest.fixture
+def finding(gateway):
+    """A gateway that finds its scanner by uuid: `await finding(uuid, **discovery)`."""
+
+    async def start(uuid=UUID, *, scanner=None, more=None, **discovery):
+        service = await gateway(None, scanner={"uuid": uuid, **(scanner or {})}, discovery={
+            "search": 0.5, "announce_rate": 10000, **discovery}, **(more or {}))
+        service.found = lambda: service.scanner.bridge.table.listening
+        return service
+
+    return start
