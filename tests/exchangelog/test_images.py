@@ -2,7 +2,8 @@
 
 import pytest
 
-from wsdgateway.exchangelog.images import Sieve
+from tests.replay.folders import IMAGE
+from wsdgateway.exchangelog.images import Sieve, read_note
 
 
 def test_what_comes_before_the_answer_is_no_image():
@@ -23,3 +24,10 @@ def test_what_is_an_image_does_not_depend_on_the_first_piece(body, is_image):
             sieve.feed(raw[at:at + size])
         assert (b"<image left out: 4 bytes" in sieve.kept()) is is_image
         assert sieve.leaves_out is is_image
+
+
+@pytest.mark.parametrize("note", [
+    IMAGE.note().replace(b"JPEG", b"FOO"), IMAGE.note().replace(b"40x30", b"40x100000000"),
+    IMAGE.note().replace(b"5000", b"9" * 5000), IMAGE.note().replace(b"SHA-256 0", b"SHA-256 g"), b""])
+def test_notes_that_are_none(note):
+    assert read_note(note) is None

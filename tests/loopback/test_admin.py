@@ -245,9 +245,9 @@ async def test_one_that_takes_nothing_loses_its_place(gateway, monkeypatch):
         for _ in range(100):
             service.recording.log.add(entry)
         await deferLater(service.reactor, 0.02)
-        if not service.site._stream._listeners:
+        if not service.site.stream.listening:
             break
-    assert not service.site._stream._listeners
+    assert not service.site.stream.listening
     listening.client.transport.abortConnection()
 
 

@@ -3,14 +3,10 @@
 import pytest
 
 from tests.messages import SCAN, announcement, end_event, envelope, get_job_elements, job_status, status_event
+from tests.scan.elements import body
 from wsdgateway.scan.events import event_in, jobs_named, jobs_named_in, read_job_event, read_scanner_state, untold
 from wsdgateway.scan.operations import event_of
 from wsdgateway.soap.envelope import read
-
-
-def body(data):
-    return read(data).body
-
 
 OF_7 = "<wscn:JobId>7</wscn:JobId>"
 STATE, COMPLETED_STATE = "<wscn:JobState>{}</wscn:JobState>", "<wscn:JobCompletedState>{}</wscn:JobCompletedState>"
@@ -130,3 +126,11 @@ def test_the_jobs_that_a_body_names(xml, named):
     ("<JobId>7</JobId>".encode("utf-16"), ()), (b"<x:JobId>" * 100000, ()), (b"<JobId>" + b"7 " * 500000, ())])
 def test_the_jobs_that_broken_bytes_name(data, named):
     assert jobs_named_in(data) == named
+
+
+def test_status_events():
+    assert read_job_event("JobStatusEvent", body(status_event("7", "Processing", 3))).scans_completed == 3
+    assert read_job_event("ScannerStatusSummaryEvent", body(envelope(
+        "x", "<wscn:ScannerStatusSummaryEvent/>"))) is None
+    assert read_job_event("JobStatusEvent", body(envelope("x", "<wscn:JobStatusEvent/>"))) is None
+    assert read_job_event("JobStatusEvent", None) is None

@@ -90,6 +90,11 @@ class Stream(Resource):
         self._told: dict[int, tuple[bytes, int]] = {}
         self._stopped = False
 
+    @property
+    def listening(self) -> int:
+        """The number of clients that follow the stream."""
+        return len(self._listeners)
+
     def render(self, request: Request) -> int | bytes:
         if request.method != b"GET":
             request.setResponseCode(405)
