@@ -45,6 +45,13 @@ def said():
 
 
 @pytest.fixture
+def cwd(tmp_path, monkeypatch):
+    """The working directory of the test: an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def certified(tmp_path):
     """A certificate of this host that it signed itself, in the files server.pem and server.key."""
     return Certified(tmp_path, "server", "127.0.0.1")

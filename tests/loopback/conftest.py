@@ -12,10 +12,10 @@ from twisted.internet.task import deferLater
 from tests.certificates import Certified
 from tests.loopback.announcing import LO
 from tests.loopback.clients import until
-from tests.loopback.gateways import LOOPBACK, File
+from tests.loopback.gateways import LOOPBACK, PATH, File
 from tests.loopback.scanners import UUID, Subscribed
-from tests.messages import status_response
-from tests.peers import Device, Sink
+from tests.messages import get_job_elements, status_event, status_response
+from tests.peers import Device, Sink, ask
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.discovery.messages import read_message
@@ -207,4 +207,18 @@ def finding(gateway):
         service.found = lambda: service.scanner.bridge.table.listening
         return service
 
+    return start
+
+
+@pytest.fixture
+def told(gateway, device):
+    """A gateway whose scanner has told it of a job, with a hostile name."""
+    async def start(**sections):
+        events = Subscribed(device)
+        service = await gateway(device.url, **sections)
+        await until(lambda: service.scanner.bridge.table.listening)
+        for state in ("Pending", "Processing"):
+            await ask(service.port, events.path, status_event("&lt;script&gt;7", state, message_id=f"urn:{state}"))
+        await ask(service.port, PATH, get_job_elements("&lt;script&gt;7"))
+        return service
     return start

@@ -8,6 +8,7 @@ from wsdgateway.config.reading import read_config
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 TOKEN = "0123456789abcdef"
+PATH = "/front-desk/scan"
 
 
 def with_token(**more):
