@@ -87,7 +87,7 @@ async def test_a_token_that_is_taken_back_ends_the_stream(gateway):
 
 @pytest_twisted.ensureDeferred
 async def test_one_that_takes_nothing_loses_its_place(gateway, monkeypatch):
-    monkeypatch.setattr(stream_module, "PATIENCE", 0.5)
+    monkeypatch.setattr(stream_module, "STALLED_SECONDS", 0.5)
     monkeypatch.setattr(stream_module, "LOOK_SECONDS", 0.02)
     service = await gateway(None)
     listening = await listen(service.admin_port)

@@ -47,7 +47,7 @@ async def listed(file):
     return found
 
 
-class TakingUp:
+class Restoring:
     """Takes down what is to be taken up; what the file lists then stands in `listed`."""
 
     def __init__(self, file):

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 import pytest_twisted
 
-from tests.storage.files import LARGE, TakingUp, damage, filled, listed, start
+from tests.storage.files import LARGE, Restoring, damage, filled, listed, start
 from tests.storage.stores import held, job, limit_pages, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage.fallback import MAX_ENDED
@@ -68,8 +68,8 @@ async def test_what_can_not_be_used_at_the_start_is_left_alone_and_everything_is
 async def test_a_full_folder_while_it_runs_costs_nothing(file, said):
     await filled(file)
     store = start(file)
-    taking_up = TakingUp(file)
-    store.take_up_with(taking_up)
+    restoring = Restoring(file)
+    store.set_callbacks(restoring)
     await limit_pages(store.file, 0)
     await store.save(subscription("large", **LARGE))
     assert "is full; make room" in store.warning()
@@ -81,7 +81,7 @@ async def test_a_full_folder_while_it_runs_costs_nothing(file, said):
     await store.release("front-desk", "", "http://gw/front-desk/events/own")
     await store.hold(held("", notify_to="http://gw/front-desk/events/next"))
     await store.retry()  # SQLite asks the disk anew
-    assert store.warning() is None and taking_up.found == []
+    assert store.warning() is None and restoring.found == []
     await store.close()
     subscriptions, at_scanners, adopted, jobs = await listed(file)
     assert [one.identifier for one in subscriptions] == ["b", "large"]

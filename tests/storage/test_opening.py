@@ -11,10 +11,10 @@ from wsdgateway.storage.opening import open_store
 def opened(state, folder):
     from twisted.internet import reactor
 
-    async def take_up(content):
+    async def restore(content):
         raise AssertionError
 
-    return open_store(reactor, state, folder, history=3, wall=lambda: 1.8e9, take_up=take_up, on_return=lambda: None)
+    return open_store(reactor, state, folder, history=3, wall=lambda: 1.8e9, restore=restore, on_return=lambda: None)
 
 
 def test_memory(tmp_path):

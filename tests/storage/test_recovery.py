@@ -7,7 +7,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from tests.storage.files import LARGE, TakingUp, damage, filled, listed, start
+from tests.storage.files import LARGE, Restoring, damage, filled, listed, start
 from tests.storage.stores import PLAIN, held, job, limit_pages, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage.merging import LEFT
@@ -43,8 +43,8 @@ async def test_what_a_repaired_file_lists_is_taken_up_before_anything_is_written
     shutil.copy(file, good)
     damage(file)
     store = start(file)
-    taking_up = TakingUp(file)
-    store.take_up_with(taking_up)
+    restoring = Restoring(file)
+    store.set_callbacks(restoring)
     await store.hold(held("", notify_to="http://gw/front-desk/events/new"))
     await store.adopt(Adopted("urn:uuid:3", "one"))
     await store.metadata_version("front-desk", "b")
@@ -52,16 +52,16 @@ async def test_what_a_repaired_file_lists_is_taken_up_before_anything_is_written
     await store.save(again)  # the client of b, whose Renew was refused
     await store.add(job(2))
     shutil.copy(good, file)
-    taking_up.wait = Deferred()
+    restoring.wait = Deferred()
     store.retry()
-    while not taking_up.found:
+    while not restoring.found:
         await sleep()
     await store.save(subscription("during", client="192.0.2.10"))
-    taking_up.wait.callback(None)
+    restoring.wait.callback(None)
     while store.warning() is not None:
         await sleep()
-    assert sorted(taking_up.listed) == ["http://gw/front-desk/events/a", "http://gw/front-desk/events/own"]
-    [content] = taking_up.found
+    assert sorted(restoring.listed) == ["http://gw/front-desk/events/a", "http://gw/front-desk/events/own"]
+    [content] = restoring.found
     assert [one.identifier for one in content.subscriptions] == ["a"]
     assert {one.identifier: one.notify_to for one in content.held} == {
         "a": "http://gw/front-desk/events/a", f"{LEFT}own": "http://gw/front-desk/events/own"}
@@ -119,7 +119,7 @@ async def test_it_is_told_when_the_file_is_used_again(file):
     returned = []
     damage(file)
     store = start(file)
-    store.take_up_with(TakingUp(file), lambda: returned.append(1))
+    store.set_callbacks(Restoring(file), lambda: returned.append(1))
     file.unlink()
     await store.retry()
     assert returned == [1]
@@ -178,7 +178,7 @@ async def test_it_is_tried_again_by_itself_after_pauses_that_grow(file, monkeypa
 
 @pytest.mark.logs_failure
 @pytest_twisted.ensureDeferred
-async def test_a_mistake_while_taking_up_keeps_nothing_from_being_written(file):
+async def test_a_mistake_while_restoring_keeps_nothing_from_being_written(file):
     await filled(file)
     good = file.with_name("good")
     shutil.copy(file, good)
@@ -188,7 +188,7 @@ async def test_a_mistake_while_taking_up_keeps_nothing_from_being_written(file):
     async def fail(content):
         raise RuntimeError
 
-    store.take_up_with(fail)
+    store.set_callbacks(fail)
     shutil.copy(good, file)
     await store.retry()
     assert store.warning() is None

@@ -66,7 +66,7 @@ class GatewayService(MultiService):
         self.wall = wall
         self.metrics = Metrics()
         self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
-                                take_up=lambda content: self._stored_state.add(content),
+                                restore=lambda content: self._stored_state.add(content),
                                 on_return=lambda: self._stored_state.read_jobs())
         self.message_ids = MessageIds()
         new_id = self.message_ids.new_id

@@ -108,7 +108,7 @@ def without_password(value: Any) -> Any:
 
 
 def event_mode(value: Any) -> str:
-    """How a scanner's events are taken. Raises `Wrong`."""
+    """Whether a scanner's events are subscribed to. Raises `Wrong`."""
     if value not in ("auto", "off"):
         raise Wrong('"auto" or "off"')
     return str(value)
@@ -129,7 +129,7 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """IPv4 in IPv6's clothes as itself: that is how clients are looked at."""
+    """An IPv4-mapped IPv6 network as an IPv4 network, the form that clients' addresses are compared in."""
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     if mapped is None or network.prefixlen < 96:
         return network
@@ -152,7 +152,7 @@ def scanner_patterns(value: Any) -> tuple[str, ...]:
 
 
 def operations(value: Any) -> tuple[str, ...]:
-    """A list of what clients may ask for. Raises `Wrong`."""
+    """A list of operations. Raises `Wrong`."""
     if not isinstance(value, list) or not value or not all(item in OPERATIONS for item in value):
         raise Wrong(f"a list of {', '.join(OPERATIONS)}; leave the key out for everything")
     return tuple(value)
@@ -175,7 +175,7 @@ def host_names(value: Any) -> tuple[str, ...]:
 
 
 def pin(value: Any) -> str:
-    """The digest that a scanner's key is recognized by. Raises `Wrong`."""
+    """The digest of a scanner's key. Raises `Wrong`."""
     what = 'what wsdgateway discover --pin prints, "sha256/" and 44 characters of base64'
     if not isinstance(value, str) or not value.startswith(PIN):
         raise Wrong(what)
@@ -189,7 +189,7 @@ def pin(value: Any) -> str:
 
 
 def identity(value: Any) -> str:
-    """Whose uuid a stand-in has. Raises `Wrong`."""
+    """Where a stand-in's uuid comes from. Raises `Wrong`."""
     if value not in ("derived", "same"):
         raise Wrong('"derived" or "same"')
     return str(value)

@@ -6,17 +6,17 @@ from typing import Any
 
 from wsdgateway.storage.fallback import FallbackStore
 from wsdgateway.storage.memory import MemoryStore
-from wsdgateway.storage.recovery import TakeUp
+from wsdgateway.storage.recovery import Restore
 from wsdgateway.storage.store import IStore
 
 
-def open_store(reactor: Any, state: str, folder: Path, *, history: int, wall: Callable[[], float], take_up: TakeUp,
+def open_store(reactor: Any, state: str, folder: Path, *, history: int, wall: Callable[[], float], restore: Restore,
                on_return: Callable[[], None]) -> IStore:
     """The store. Raises `NotOurs` if the gateway must not start with it.
 
     A relative FILE starts at `folder`. `history` is the number of finished jobs kept for each scanner, `wall` gives
-    seconds since 1970. `take_up` and `on_return` are for a file that can be used only later: see
-    `FallbackStore.take_up_with`.
+    seconds since 1970. `restore` and `on_return` are for a file that can be used only later: see
+    `FallbackStore.set_callbacks`.
     """
     kind, _, where = state.partition(":")
     if kind == "memory":
@@ -24,5 +24,5 @@ def open_store(reactor: Any, state: str, folder: Path, *, history: int, wall: Ca
     if kind != "sqlite":
         raise ValueError(f"{state!r} is not checked: must be memory: or sqlite:FILE")
     store = FallbackStore(reactor, folder / where, history, wall)
-    store.take_up_with(take_up, on_return)
+    store.set_callbacks(restore, on_return)
     return store

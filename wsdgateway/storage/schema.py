@@ -47,7 +47,7 @@ def prepare(path: Path, read: Callable[[sqlite3.Connection], object] = lambda co
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection by which nothing is changed, not even made."""
+    """A connection that neither changes a file nor makes one."""
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
 
 
