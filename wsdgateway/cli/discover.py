@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import random
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,6 +108,7 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
         found = await survey(
             reactor, interfaces=interfaces, addresses=addresses, seconds=seconds,
             new_id=lambda: mark + str(uuid.uuid4())[-12:], is_own=lambda message_id: message_id.startswith(mark),
+            random=random.random,
             on_count=lambda count: status.update(f"{text}: {count} device(s) so far"),
             on_failure=lambda url, why: progress.print(printable(f"{url} does not answer: {why}"), markup=False,
                                                        soft_wrap=True), pins=pins)

@@ -4,7 +4,6 @@ WS-Discovery 2005/04, sections 5 and 6; WS-Eventing 2004/08, section 3. The one 
 is for JobStatusEvent: it shows nothing on a panel.
 """
 
-import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -98,11 +97,12 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
 
 
 async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[str, ...], seconds: float,
-                 new_id: Callable[[], str], is_own: Callable[[str], bool],
+                 new_id: Callable[[], str], is_own: Callable[[str], bool], random: Callable[[], float],
                  on_count: Callable[[int], None], on_failure: Callable[[str, str], None],
                  pins: Pins | None = None) -> list[Surveyed]:
     """The scanners that answer within so many seconds on these interfaces, and by directed Probe at these URLs.
 
+    `new_id` makes message ids, which `is_own` knows again; `random` gives numbers from 0 to 1.
     `on_count` is called with the number of devices so far, `on_failure` with each URL that does not answer, and why.
     With `pins` devices with TLS are asked whatever key they have, and the pin is given; without, only those whose
     certificate the system's authorities have signed.
@@ -114,7 +114,7 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
         if isinstance(news, News) and not news.resolved:
             client.resolve(news.sighting.endpoint)
 
-    parameters = MessageParameters(new_id, lambda: Sequence(0, 0), random.random, RATE)
+    parameters = MessageParameters(new_id, lambda: Sequence(0, 0), random, RATE)
     client = DiscoveryClient(
         reactor, parameters, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
         missing=lambda: (), on_unanswered=lambda endpoint: None, on_address_change=lambda: None, on_news=on_news,
