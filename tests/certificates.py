@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+PIN = "sha256/" + "A" * 43 + "="  # a pin that no key has
+
 
 class Certified:
     """A key, its certificate, and the files that hold them."""

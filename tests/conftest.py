@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.certificates import Certified
+
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("here")
 
@@ -25,3 +27,31 @@ def _nothing_logged_as_failed(request):
         assert failures
     else:
         assert not failures, failures[0].getTraceback()
+
+
+@pytest.fixture
+def said():
+    """The lines of the log, as they come."""
+    from twisted.logger import formatEvent, globalLogPublisher
+
+    lines = []
+
+    def observe(event):
+        lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def cwd(tmp_path, monkeypatch):
+    """The working directory of the test: an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def certified(tmp_path):
+    """A certificate of this host that it signed itself, in the files server.pem and server.key."""
+    return Certified(tmp_path, "server", "127.0.0.1")

@@ -10,8 +10,9 @@ from wsdgateway.bridge.discovery.presence import TYPES
 from wsdgateway.discovery.messages import Sequence, TargetService, read_message
 from wsdgateway.net.discovery import links as discovery_module
 from wsdgateway.net.discovery.client import DiscoveryClient
-from wsdgateway.net.discovery.links import Discovery
-from wsdgateway.net.discovery.targetservices import TargetServices, Voice
+from wsdgateway.net.discovery.links import DiscoveryLinks
+from wsdgateway.net.discovery.messageparameters import MessageParameters
+from wsdgateway.net.discovery.targetservices import TargetServices
 from wsdgateway.net.transport.interfaces import Interface
 from wsdgateway.net.transport.localaddress import OpenPort, local_base, url_of
 
@@ -22,15 +23,16 @@ VLAN = Interface("vlan", 3, (ip_interface("198.51.100.5/24"),))
 class FakeLink:
     """A link that takes down what is sent: (kind, message, host, port)."""
 
-    def __init__(self, reactor, interface, version, *, asks, heard):
-        self.interface, self.version, self.asks, self.heard = interface, version, asks, heard
-        self.sent, self.troubled, self.problem, self.closed = [], False, "no", False
+    def __init__(self, reactor, interface, version, *, has_own_port, on_datagram):
+        self.interface, self.version, self.has_own_port, self.on_datagram = (
+            interface, version, has_own_port, on_datagram)
+        self.sent, self.failed, self.problem, self.closed = [], False, "no", False
 
     def announce(self, data):
         self.sent.append(("all", read_message(data)))
 
     def ask(self, data):
-        assert self.asks
+        assert self.has_own_port
         self.sent.append(("ask", read_message(data)))
 
     def answer(self, data, host, port):
@@ -62,25 +64,25 @@ class World:
                  directed=(), allows=lambda *asked: True):
         self.clock = Clock()
         self.interfaces = {"lan": LAN, "vlan": VLAN}
-        self.dropped, self.counted, self.told, self.overdue, self.links = [], [], [], [], {}
+        self.dropped, self.counted, self.told, self.unanswered, self.links = [], [], [], [], {}
         self.numbers = iter(range(1, 1000000))
         self.missing = list(missing)
-        self.doors = [OpenPort("::", 5357)]
+        self.open_ports = [OpenPort("::", 5357)]
         monkeypatch.setattr(discovery_module, "Link", self.link)
-        voice = Voice(lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: Sequence(9, next(self.numbers)),
-                      lambda: 0.5, rate)
-        self.targets = TargetServices(self.clock, voice, seconds=self.clock.seconds, answer_rate=20.0,
-                                      base_on=self.base_on,
-                               proxy=proxy, dropped=self.dropped.append, allows=allows)
-        self.search = DiscoveryClient(
-            self.clock, voice, seconds=self.clock.seconds, period=60.0, directed=directed,
-            is_own=self.is_own, missing=lambda: self.missing,
-            overdue=self.overdue.append, readdressed=lambda: self.told.append("readdressed"),
-            tell=self.told.append, dropped=self.dropped.append)
-        self.discovery = Discovery(
-            self.clock, clients=clients, devices=devices, targets=self.targets, search=self.search, is_own=self.is_own,
-            count=lambda side, name: self.counted.append((side, name)), dropped=self.dropped.append,
-            read=lambda: self.interfaces)
+        parameters = MessageParameters(
+            lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: Sequence(9, next(self.numbers)), lambda: 0.5, rate)
+        self.targets = TargetServices(
+            self.clock, parameters, seconds=self.clock.seconds, answer_rate=20.0, base_on=self.base_on, proxy=proxy,
+            on_dropped=self.dropped.append, allows=allows)
+        self.client = DiscoveryClient(
+            self.clock, parameters, seconds=self.clock.seconds, period=60.0, directed=directed,
+            is_own=self.is_own, missing=lambda: self.missing, on_unanswered=self.unanswered.append,
+            on_address_change=lambda: self.told.append("address change"), on_news=self.told.append,
+            on_dropped=self.dropped.append)
+        self.discovery = DiscoveryLinks(
+            self.clock, client_interfaces=clients, device_interfaces=devices, targets=self.targets, client=self.client,
+            is_own=self.is_own, count=lambda side, name: self.counted.append((side, name)),
+            on_dropped=self.dropped.append, read=lambda: self.interfaces)
 
     def is_own(self, message_id):
         return message_id.startswith("urn:uuid:own-")
@@ -92,7 +94,7 @@ class World:
 
     def base_on(self, link, client):
         client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
-        found = local_base(link.interface.addresses, client, self.doors)
+        found = local_base(link.interface.addresses, client, self.open_ports)
         return None if found is None else url_of(found.interface, found.port, secure=found.secure)
 
     def start(self):
@@ -105,7 +107,7 @@ class World:
     def say(self, where, data, host=None, port=50000, answer=False, version=4):
         host = host or {"lan": "192.0.2.77", "vlan": "198.51.100.20"}[where]
         link = self.links[where, version]
-        link.heard(link, data, host, port, answer)
+        link.on_datagram(link, data, host, port, answer)
 
     def answers(self, where="lan", version=4):
         return [(whom, message) for whom, message in self.links[where, version].sent if isinstance(whom, tuple)]

@@ -1,16 +1,20 @@
-"""How much each source may have in a second: a bucket of tokens that holds what a second gives.
+"""Token buckets: a rate limit, alone and for each source of requests.
 
-Whoever asks in another's name must not make us flood him; whoever is weak must not be flooded by us.
+A bucket holds as many tokens as one second gives. Limits for each source keep a forged sender address from turning
+this gateway into an amplifier; a limit alone keeps a weak scanner from being flooded.
 """
 
 from collections import OrderedDict
 
 MAX_SOURCES = 4096
-_ALMOST = 1.0 - 1e-6  # a token, for whoever waited just as long as he was told
+_ALMOST = 1.0 - 1e-6  # counts as a token: rounding must not refuse a caller that waited for exactly `wait` seconds
 
 
 class TokenBucket:
-    """`rate` tokens a second, full at first: at least one. `now` is in seconds, of a clock that only goes forward."""
+    """A bucket that gains `rate` tokens a second and holds one second's worth, but one token at least.
+
+    It is full at first. `now` is in seconds, on a clock that only goes forward.
+    """
 
     __slots__ = ("_at", "_full", "_left", "_rate")
 
@@ -20,24 +24,24 @@ class TokenBucket:
         self._at = float("-inf")
 
     def left(self, now: float) -> float:
-        """How many tokens there are now; less than none where some were spent that were not there."""
+        """The number of tokens now. It is negative after more were spent than there were."""
         return min(self._full, self._left + (now - self._at) * self._rate)
 
     def wait(self, now: float) -> float:
-        """The seconds until there is one."""
+        """The seconds until there is a token."""
         left = self.left(now)
         return 0.0 if left >= _ALMOST else (1.0 - left) / self._rate
 
     def spend(self, now: float, count: float = 1.0) -> None:
-        """Take so many, whether they are there or not; no more is owed than a second gives."""
+        """Take `count` tokens, also below zero; the debt is at most one second's worth."""
         self._left = max(-self._full, self.left(now) - count)
         self._at = now
 
 
 class SourceLimit:
-    """At most `rate` answers a second for each source, one token an answer.
+    """At most `rate` answers a second for each source; an answer costs a token.
 
-    The sources that have been quiet longest are forgotten first, when there are more than `MAX_SOURCES`.
+    Beyond `MAX_SOURCES` sources the one that has been quiet longest is forgotten.
     """
 
     def __init__(self, rate: float) -> None:
@@ -45,15 +49,15 @@ class SourceLimit:
         self._left: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def left(self, source: str, now: float) -> float:
-        """How many answers it may have now."""
+        """The number of answers that the source may get now."""
         return (self._left.get(source) or TokenBucket(self._rate)).left(now)
 
     def allows(self, source: str, now: float) -> bool:
-        """Whether it may be given an answer now."""
+        """Whether the source may get an answer now."""
         return self.left(source, now) >= 1.0
 
     def spend(self, source: str, now: float, count: float = 1.0) -> bool:
-        """Give it an answer, if it may have one; or something that costs as much as `count` of them."""
+        """Take the tokens for an answer that costs `count`; False, and nothing taken, if there are too few."""
         if self.left(source, now) < count:
             return False
         bucket = self._left.setdefault(source, TokenBucket(self._rate))

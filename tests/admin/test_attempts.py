@@ -46,12 +46,30 @@ def test_all_together_have_a_bound_that_does_not_hold_for_those_that_have_the_to
     assert attempts.wait("192.0.2.7", 0.0) == TOTAL_SECONDS
 
 
-def test_clients_that_are_remembered_are_bounded():
+def many_clients(count):
+    return [f"10.0.{number // 256}.{number % 256}" for number in range(count)]
+
+
+def test_clients_that_are_remembered_with_wrong_tokens_are_bounded():
     attempts = Attempts()
-    for number in range(MAX_CLIENTS + 10):
-        attempts.failed(f"10.0.{number // 256}.{number % 256}", number * TOTAL_SECONDS)
-        attempts.succeeded(f"10.1.{number // 256}.{number % 256}")
-    assert len(attempts._wrong) == len(attempts._known) == MAX_CLIENTS
+    for client in ("192.0.2.7", "192.0.2.8"):
+        fail(attempts, client, CLIENT_BURST)
+    for client in many_clients(MAX_CLIENTS - 1):  # one more than there is room for
+        attempts.failed(client, 0.0)
+    for client in ("192.0.2.7", "192.0.2.8"):
+        attempts.succeeded(client)  # so that its own attempts alone count
+    assert attempts.wait("192.0.2.7", 0.0) == 0.0
+    assert attempts.wait("192.0.2.8", 0.0) == CLIENT_SECONDS
+
+
+def test_clients_that_are_remembered_with_the_token_are_bounded():
+    attempts = Attempts()
+    for client in many_clients(TOTAL_BURST):
+        attempts.failed(client, 0.0)
+    for client in ("192.0.2.7", "192.0.2.8", *many_clients(MAX_CLIENTS - 1)):
+        attempts.succeeded(client)
+    assert attempts.wait("192.0.2.7", 0.0) == TOTAL_SECONDS
+    assert attempts.wait("192.0.2.8", 0.0) == 0.0
 
 
 @pytest.mark.parametrize("authorization", [None, b"", b"Bearer", b"Bearer ", b"Basic eDp5", b"nonsense"])

@@ -2,9 +2,8 @@
 
 import pytest
 
+from tests.wire import UUID
 from wsdgateway.discovery.identity import identity_of, is_same, is_uuid
-
-UUID = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
 
 
 @pytest.mark.parametrize("spelled", [

@@ -1,72 +1,28 @@
-"""The event source's messages: filters, requests, answers and faults, as tables."""
-
-from datetime import UTC, datetime
+"""The event source's messages: requests, answers and the end of a subscription."""
 
 import pytest
 
-from tests.messages import SCAN, envelope, manage, subscribe
+from tests.eventing.requests import NOW, SINK, asked
+from tests.messages import envelope, manage, subscribe
 from wsdgateway.eventing.expiry import read_expires, write_expires
-from wsdgateway.eventing.faults import destination_unreachable, unable_to_process, unable_to_renew
-from wsdgateway.eventing.filters import ActionFilter, is_prefix
+from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.eventing.messages import PUSH
 from wsdgateway.eventing.source import (
     DELIVERY_FAILURE,
     Lifetime,
     identifier_of,
     read_renew,
-    read_subscribe,
     write_lifetime_response,
     write_subscribe_response,
     write_subscription_end,
     write_unsubscribe_response,
 )
-from wsdgateway.scan.operations import EVENT_SPELLINGS, EVENTS
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import Refused, fault_of, write_fault
 from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSDP, WSE
 
-NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
-SINK = "http://192.0.2.7:5357/events"
 W, A = f"{{{WSE}}}", f"{{{WSA}}}"
-ALL = frozenset(f"{SCAN}/{event}" for event in EVENTS)
-
-
-def asked(message):
-    return read_subscribe(read(message), NOW, EVENT_SPELLINGS)
-
-
-def matched(message):
-    wanted = asked(message).filter
-    return {event for event in EVENTS if wanted.matches(f"{SCAN}/{event}")}
-
-
-@pytest.mark.parametrize(("message", "events"), [
-    (subscribe(SINK), set(EVENTS)),
-    (subscribe(SINK, events=["JobStatusEvent", "JobEndStateEvent"]), {"JobStatusEvent", "JobEndStateEvent"}),
-    (subscribe(SINK, events=["JobStatusEvent", "urn:unknown"]), {"JobStatusEvent"}),
-    (subscribe(SINK, events=[SCAN]), set(EVENTS)),
-    (subscribe(SINK, events=[f"{SCAN}/"]), set(EVENTS)),
-    (subscribe(SINK, events=["http://Schemas.Microsoft.com/windows"]), set(EVENTS)),
-    (subscribe(SINK, events=["ScanAvailableEvent"], dialect=None), {"ScanAvailableEvent"}),
-    (subscribe(SINK, events=["wscn:JobStatusEvent"], dialect=None), {"JobStatusEvent"}),
-    (subscribe(SINK, events=["JobStatusEvent"], dialect=f" {WSDP}/Action "), {"JobStatusEvent"}),
-    (subscribe(SINK, events=["http://schemas.microsoft.com/windows/2006/01/wdp/scan/JobStatusEvent"]),
-     {"JobStatusEvent"}),
-])
-def test_what_a_filter_matches(message, events):
-    assert matched(message) == events
-
-
-@pytest.mark.parametrize(("prefix", "uri", "is_one"), [
-    ("http://a/b", "http://a/b", True), ("http://a/b", "http://a/b/c", True), ("http://a/b/", "http://a/b/c", True),
-    ("http://A/b", "http://a/b/c", True), ("http://a", "http://a/b", True), ("http://a/b", "http://a/bc", False),
-    ("http://a/b/c", "http://a/b", False), ("http://a/B", "http://a/b/c", False),
-    ("https://a/b", "http://a/b/c", False),
-    ("http://x/b", "http://a/b/c", False), ("http", "http://a/b", False), ("", "http://a/b", False),
-    ("http://[bad", "http://a/b", False), ("http://a/b?x", "http://a/b/c", False), ("urn:a", "urn:a:b", False)])
-def test_prefixes_go_by_segments(prefix, uri, is_one):
-    assert is_prefix(prefix, uri) is is_one
 
 
 @pytest.mark.parametrize(("message", "code"), [
@@ -98,16 +54,6 @@ def test_what_a_subscribe_is_refused_for(message, code):
     if "Requested" in code:
         [detail] = written.body.find(f"{{{SOAP}}}Detail")
         assert detail.text in (PUSH, f"{WSDP}/Action")
-
-
-@pytest.mark.parametrize(("fault", "code", "subcode"), [
-    (unable_to_renew("r"), "Receiver", "UnableToRenew"),
-    (destination_unreachable("r"), "Sender", "DestinationUnreachable"),
-    (unable_to_process("r"), "Receiver", "EventSourceUnableToProcess")])
-def test_other_faults(fault, code, subcode):
-    written = read(write_fault(fault, relates_to=None, message_id="urn:uuid:2"))
-    assert fault_of(written) == subcode
-    assert written.body.findtext(f"{{{SOAP}}}Code/{{{SOAP}}}Value") == f"soap:{code}"
 
 
 def test_where_to_and_how():

@@ -210,7 +210,7 @@ def test_it_is_dropped_without_a_word(here, where, data, reason):
     here.say(where, data)
     here.pass_time(3)
     assert (here.dropped, here.counted, here.said()) == ([reason], [], [])
-    assert here.search.sightings.all() == []
+    assert here.client.sightings.all() == []
 
 
 @pytest.mark.parametrize(("data", "reason"), UNANSWERED.values(), ids=UNANSWERED)
@@ -218,7 +218,7 @@ def test_it_is_not_answered(here, data, reason):
     here.say("lan", data)
     here.pass_time(3)
     assert (here.dropped, here.said()) == ([] if reason is None else [reason], [])
-    assert here.search.sightings.all() == []
+    assert here.client.sightings.all() == []
 
 
 @pytest.mark.parametrize(("data", "reason", "known"), HELLOS.values(), ids=HELLOS)
@@ -227,7 +227,7 @@ def test_what_a_forger_makes_known_is_bounded(here, data, reason, known):
     here.pass_time(3)
     assert here.dropped == ([] if reason is None else [reason])
     assert here.said() == []
-    sightings = here.search.sightings.all()
+    sightings = here.client.sightings.all()
     assert len(sightings) == (known is not None)
     for name, value in (known or {}).items():
         assert getattr(sightings[0], name) == value
@@ -262,7 +262,7 @@ def test_the_same_question_a_thousand_times_is_answered_once(here):
 def test_a_flood_of_devices_is_bounded(here):
     for number in range(MAX_SIGHTINGS + 200):
         here.say("vlan", announced(endpoint=f"urn:uuid:{number}").replace(b"forged-1", b"forged-%d" % number))
-    assert len(here.search.sightings.all()) == MAX_SIGHTINGS
+    assert len(here.client.sightings.all()) == MAX_SIGHTINGS
 
 
 def test_forged_starts_and_byes_of_a_known_device_are_taken_once_in_a_while(here):
@@ -305,5 +305,5 @@ def test_bytes_around_a_message_are_skipped(here, made):
     here.say("vlan", made(announced()))
     here.pass_time(3)
     assert (here.dropped, len(here.answers())) == ([], 2)
-    [seen] = here.search.sightings.all()
+    [seen] = here.client.sightings.all()
     assert seen.endpoint == "urn:uuid:forged"

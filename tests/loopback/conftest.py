@@ -8,16 +8,18 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
-from twisted.logger import globalLogPublisher
 
 from tests.certificates import Certified
+from tests.loopback.announcing import LO
 from tests.loopback.clients import until
-from tests.loopback.gateways import LOOPBACK, File, SteadyClock
-from tests.loopback.scanners import Subscribed
-from tests.messages import status_response
-from tests.peers import Device, Sink
+from tests.loopback.gateways import LOOPBACK, PATH, File, SteadyClock
+from tests.loopback.scanners import UUID, Subscribed
+from tests.messages import get_job_elements, status_event, status_response
+from tests.peers import Device, Sink, ask
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
+from wsdgateway.discovery.messages import read_message
+from wsdgateway.net.discovery.multicast import Link
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
 
@@ -187,18 +189,52 @@ def echo(device):
 
 
 @pytest.fixture
-def said():
-    """What the log says."""
-    lines = []
-
-    def observe(event):
-        lines.append(str(event.get("log_format", "")).format(**{"problems": "", "line": "", **event}))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
+def file(tmp_path, running):
+    return File(tmp_path / "g.toml", running)
 
 
 @pytest.fixture
-def file(tmp_path, running):
-    return File(tmp_path / "g.toml", running)
+def soon(monkeypatch):
+    """Retransmissions follow at once, and scanners may be asked again at once."""
+    monkeypatch.setattr("wsdgateway.discovery.schedule.MAX_DELAY", 0.05)
+    monkeypatch.setattr("wsdgateway.bridge.events.upstream.RECHECK", 0.1)
+
+
+@pytest.fixture
+def ear():
+    """A link on loopback of the test's own: what it hears is in `ear.heard`."""
+    from twisted.internet import reactor
+
+    heard = []
+    made = Link(reactor, LO, 4, has_own_port=True,
+                on_datagram=lambda link, data, host, port, answer: heard.append(read_message(data)))
+    made.heard = heard
+    yield made
+    pytest_twisted.blockon(made.close())
+
+
+@pytest.fixture
+def finding(gateway):
+    """A gateway that finds its scanner by uuid: `await finding(uuid, **discovery)`."""
+
+    async def start(uuid=UUID, *, scanner=None, more=None, **discovery):
+        service = await gateway(None, scanner={"uuid": uuid, **(scanner or {})}, discovery={
+            "search": 0.5, "announce_rate": 10000, **discovery}, **(more or {}))
+        service.found = lambda: service.scanner.bridge.table.listening
+        return service
+
+    return start
+
+
+@pytest.fixture
+def told(gateway, device):
+    """A gateway whose scanner has told it of a job, with a hostile name."""
+    async def start(**sections):
+        events = Subscribed(device)
+        service = await gateway(device.url, **sections)
+        await until(lambda: service.scanner.bridge.table.listening)
+        for state in ("Pending", "Processing"):
+            await ask(service.port, events.path, status_event("&lt;script&gt;7", state, message_id=f"urn:{state}"))
+        await ask(service.port, PATH, get_job_elements("&lt;script&gt;7"))
+        return service
+    return start

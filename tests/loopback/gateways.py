@@ -10,6 +10,7 @@ from wsdgateway.config.reading import read_config
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 TOKEN = "0123456789abcdef"
+PATH = "/front-desk/scan"
 
 
 class SteadyClock:

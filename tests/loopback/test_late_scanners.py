@@ -113,7 +113,8 @@ async def sighted(late):
     """The device says where it is, though it can't be asked yet."""
     from twisted.internet import reactor
 
-    link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, asks=True, heard=lambda *said: None)
+    link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, has_own_port=True,
+                on_datagram=lambda *said: None)
     link.announce(write_hello(TargetService(UUID, (), (), (late.device_url,), 1), sequence=Sequence(1, 1),
                               message_id="urn:uuid:late-1"))
     await link.close()
@@ -139,8 +140,8 @@ async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway,
     for name in ("location.LONGEST_PAUSE", "backoff.LONGEST_AWAY"):
         monkeypatch.setattr(f"wsdgateway.bridge.discovery.{name}", 0.1)
     told = []
-    ear = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, asks=False,
-               heard=lambda link, data, host, port, answer: told.append((
+    ear = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, has_own_port=False,
+               on_datagram=lambda link, data, host, port, answer: told.append((
                    read_message(data), service.scanner.bridge.device)))
     try:
         late.scan = late.url if is_ready else None

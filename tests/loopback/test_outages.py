@@ -167,7 +167,8 @@ async def test_metadata_from_before_an_outage_is_asked_for_again(gateway, scanne
 async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, scanners, happens):
     from twisted.internet import reactor
 
-    link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, asks=False, heard=lambda *said: None)
+    link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, has_own_port=False,
+                on_datagram=lambda *said: None)
     scanner = await scanners()
     service = await gateway(None, scanner={"uuid": UUID, "events": "off"}, cache=LONG, discovery={
         "device_interfaces": ["lo"], "search": 60})

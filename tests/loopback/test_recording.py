@@ -36,10 +36,7 @@ PATH = "/front-desk/scan"
 CONFIGURED = {"path": "x.jsonl", "capture": "captures"}
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("cwd")
 
 
 def lines(path="x.jsonl"):
@@ -293,8 +290,8 @@ async def test_a_capture_opens_in_other_tools(virtual, gateway, har_problems):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_disk_that_is_gone_stops_nobody(recorded, folder):
-    (folder / "file").write_text("")
+async def test_a_disk_that_is_gone_stops_nobody(recorded, cwd):
+    (cwd / "file").write_text("")
     service = await recorded(path="file/x.jsonl", capture="file/captures")
     for _ in range(3):
         head, _ = await ask(service.port, PATH, b"no xml")

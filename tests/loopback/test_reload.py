@@ -9,8 +9,6 @@ from tests.loopback.gateways import LOOPBACK, section
 from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
 from tests.peers import ask, connect, post
-from wsdgateway.config.changes import compare
-from wsdgateway.config.reading import make_config
 
 PATH = "/front-desk/scan"
 
@@ -181,6 +179,11 @@ async def test_a_mistake_is_said_and_nothing_changes(file, device, said):
     assert service.config is before and len(service.scanners) == 1
     wrong = next(line for line in said if "stays as it was" in line)
     assert "connections = 0" in wrong and "nonsense" in wrong
+    file.path.write_text(f'[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "{LOOPBACK}"\n')
+    service.reload()
+    await until(lambda: service.reloading is None)
+    assert service.config is before
+    assert any("stays as it was" in line and "Redis is not supported yet" in line for line in said)
     file.path.unlink()
     service.reload()
     await until(lambda: service.reloading is None)
@@ -228,16 +231,3 @@ async def test_a_file_that_logrotate_moved_is_opened_anew(file, tmp_path):
     statuses = [json.loads(line)["status"] for name in ("a.jsonl.old", "a.jsonl")
                 for line in (tmp_path / name).read_text().splitlines()]
     assert statuses == [404, 404]
-
-
-def test_what_makes_another_scanner_of_it():
-    def config(**scanner):
-        return make_config({"listen": [{"endpoint": "tcp:1"}], "scanner": [
-            {"name": "a", "scan": "http://192.0.2.1/", **scanner}]}, "g.toml")
-
-    assert compare(config(), config()).changed == ()
-    assert compare(config(), config(timeout=5, lenient=True, max_connections=1)).changed == ()
-    for change in ({"scan": "http://192.0.2.2/"}, {"events": "off"}):
-        assert [one.name for one in compare(config(), config(**change)).changed] == ["a"]
-    assert compare(config(), config(bridge=False)).removed == ("a",)
-    assert [one.name for one in compare(config(bridge=False), config()).added] == ["a"]

@@ -25,7 +25,7 @@ from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04
 from wsdgateway.discovery.writing import write_matches
 from wsdgateway.http.requests import Request
-from wsdgateway.net.discovery.adoption import look_at
+from wsdgateway.net.discovery.adoption import read_device
 from wsdgateway.net.scanners.pins import Pins
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
@@ -261,7 +261,7 @@ async def test_whose_metadata_is_believed_at_an_https_address(shows, tmp_path, e
     device = await shows(Certified(tmp_path, "scanner", "somewhere.else"))
     Metadata(device, told.format(url=device.url))
     sighting = Sighting(endpoint.format(url=device.url), (), (), (device.url,), 1, None, "lo", 0.0)
-    looking = look_at(reactor, sighting, lambda: "urn:uuid:n", trust_in=Pins(reactor).trust)
+    looking = read_device(reactor, sighting, lambda: "urn:uuid:n", trust_in=Pins(reactor).trust)
     if is_it:
         assert (await looking).device == device.url
     else:
@@ -297,14 +297,14 @@ async def test_a_directed_probe_is_judged_by_the_section_with_that_host(gateway,
     service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin} if has_section else None,
                             discovery={"directed": [scanner.base]})
     search = service.discovery.client
-    await until(lambda: search.sightings.get(scanner.device_url) if has_section else search.silent)
+    await until(lambda: search.sightings.get(scanner.device_url) if has_section else search.failed)
     assert scanner.soap.asked["Probe"] == has_section
-    assert has_section or "nobody that is trusted" in search.silent[scanner.base]
+    assert has_section or "nobody that is trusted" in search.failed[scanner.base]
 
 
 @pytest_twisted.ensureDeferred
 async def test_another_pin_does_not_wait_for_the_next_search(running, shows, device, tmp_path, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.discovery.client.FIRST_ROUNDS", ())  # one search, the next in a minute
+    monkeypatch.setattr("wsdgateway.net.discovery.client.FIRST_PAUSES", ())  # one search, the next in a minute
     certified = Certified(tmp_path, "scanner", "somewhere.else")
     scanner = await shows(certified)
     Metadata(scanner)

@@ -4,18 +4,9 @@ import attrs
 import pytest
 import pytest_twisted
 
-from tests.storage.test_store import job, subscription
+from tests.storage.stores import job, limit_pages, subscription
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import StoreError
-
-
-def pages(store, most):
-    """SQLite may use so many more pages: what a full disk is, without one."""
-    def run(transaction):
-        used = transaction.execute("PRAGMA page_count").fetchone()[0]
-        transaction.execute(f"PRAGMA max_page_count = {used + most}")
-
-    return store._pool.runInteraction(run)
 
 
 async def fill(store):
@@ -30,7 +21,7 @@ async def test_what_is_there_stays_and_writing_goes_on_when_there_is_room(tmp_pa
     store = SqliteStore(reactor, tmp_path / "s.sqlite", 10)
     before = subscription("before")
     await store.save(before)
-    await pages(store, 0)
+    await limit_pages(store, 0)
     with pytest.raises(StoreError, match=r"the folder .* is full; make room"):
         await fill(store)
     kept = [one.identifier for one in await store.subscriptions()]
@@ -38,7 +29,7 @@ async def test_what_is_there_stays_and_writing_goes_on_when_there_is_room(tmp_pa
     with pytest.raises(StoreError):
         await store.add(attrs.evolve(job(1), reasons=("x" * 10000,)))
     assert await store.finished("front-desk") == []
-    await pages(store, 10000)
+    await limit_pages(store, 10000)
     await store.save(subscription("after"))
     store.add(job(2))
     assert [one.job_id for one in await store.finished("front-desk")] == ["2"]

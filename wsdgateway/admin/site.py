@@ -81,7 +81,7 @@ class AdminSite(Site):
         self.room = Room(reactor, limits, overview.seconds)
         self._throttle = LogThrottle()
         self._lines = Burst(MAX_LINES, QUIET_SECONDS / MAX_LINES)
-        self._stream = Stream(reactor, overview.log, instance, self._may_go_on)
+        self.stream = Stream(reactor, overview.log, instance, self._may_go_on)
         self._missing = self._problem(404, "Nothing is at this address; the overview is at /.")
         super().__init__(self._tree(), requestFactory=BoundedRequest, timeout=None)
 
@@ -109,7 +109,7 @@ class AdminSite(Site):
             (api, b"jobs", Made(_JSON, self._jobs)),
             (api, b"subscriptions", Made(_JSON, self._of(overview.describe_subscriptions))),
             (api, b"exchanges", Made(_JSON, self._exchanges)),
-            (api, b"stream", self._stream),
+            (api, b"stream", self.stream),
         ):
             folder.putChild(path, resource)
         return root
@@ -257,7 +257,7 @@ class AdminSite(Site):
 
     def stop(self) -> None:
         """Send those away who listen to the stream, and close what waits for a request."""
-        self._stream.stop()
+        self.stream.stop()
         self.room.close_all()
 
     def log(self, request: Any) -> None:

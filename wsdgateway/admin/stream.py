@@ -1,6 +1,6 @@
 """`/api/stream`: exchanges as they end, as server-sent events.
 
-HTML, section 9.2. Who takes them too slowly, or comes back after a break, is told how many were missed.
+HTML, section 9.2. A client that is too slow, or comes back after a break, is told how many exchanges it has missed.
 """
 
 from collections.abc import Callable
@@ -20,30 +20,30 @@ MAX_AT_ONCE = 500  # events a look, of no more than so many bytes but for the fi
 MAX_BYTES_AT_ONCE = 262144
 LOOK_SECONDS = 0.25
 BEAT_SECONDS = 15.0
-PATIENCE = 30.0  # with one that takes nothing
+STALLED_SECONDS = 30.0  # after which a client that takes nothing is dropped
 
 
 @implementer(IPushProducer)
 class _Listener:
-    """One that listens: `position` is the last exchange that it was told of."""
+    """A client of the stream; `position` is the number of the last exchange that it was sent."""
 
     def __init__(self, request: Any, position: int, may_listen: Callable[[], bool],
-                 left: Callable[["_Listener"], None]) -> None:
+                 on_gone: Callable[["_Listener"], None]) -> None:
         self._request = request
         self.position = position
         self.may_listen = may_listen
         self.paused_for = 0.0
         self._paused = False
         self._quiet = 0.0
-        request.notifyFinish().addErrback(lambda _: left(self))
+        request.notifyFinish().addErrback(lambda _: on_gone(self))
         request.registerProducer(self, True)
 
-    def look(self, told: Callable[[int], tuple[bytes, int]]) -> None:
-        """Write what there is since the last time."""
+    def send(self, events: Callable[[int], tuple[bytes, int]]) -> None:
+        """Send the exchanges since the last call."""
         if self._paused:
             self.paused_for += LOOK_SECONDS
             return
-        text, self.position = told(self.position)
+        text, self.position = events(self.position)
         self._quiet = 0.0 if text else self._quiet + LOOK_SECONDS
         if self._quiet >= BEAT_SECONDS:
             self._quiet = 0.0
@@ -52,7 +52,7 @@ class _Listener:
             self._request.write(text)
 
     def end(self) -> None:
-        """Send no more."""
+        """End the response."""
         if self._paused:
             self._request.channel.forceAbortClient()
         else:
@@ -67,14 +67,14 @@ class _Listener:
         self.paused_for = 0.0
 
     def stopProducing(self) -> None:
-        """The connection is gone; `notifyFinish` tells so, too."""
+        """Do nothing: `notifyFinish` reports a closed connection."""
 
 
 class Stream(Resource):
-    """Begins with what ends from now on; with `?last=N` N exchanges earlier, with Last-Event-ID after that one.
+    """Begins with the next exchange; with `?last=N` N exchanges earlier, with Last-Event-ID after that one.
 
-    It looks at the log from time to time, for all at once: an exchange costs nothing for who listens. `may_listen` is
-    asked each time, since a token may be taken back.
+    It polls the log for all clients together, so that they cost nothing for each exchange. `may_listen` is asked each
+    time, since a token may be revoked.
     """
 
     isLeaf = True
@@ -87,8 +87,13 @@ class Stream(Resource):
         self._may_listen = may_listen
         self._listeners: set[_Listener] = set()
         self._timer: IDelayedCall | None = None
-        self._told: dict[int, tuple[bytes, int]] = {}
+        self._written: dict[int, tuple[bytes, int]] = {}
         self._stopped = False
+
+    @property
+    def listening(self) -> int:
+        """The number of clients that follow the stream."""
+        return len(self._listeners)
 
     def render(self, request: Request) -> int | bytes:
         if request.method != b"GET":
@@ -110,7 +115,7 @@ class Stream(Resource):
         return NOT_DONE_YET
 
     def _begin(self, request: Any) -> int:
-        """After which exchange to begin."""
+        """The number of the exchange after which to begin."""
         instance, _, number = (request.getHeader(b"last-event-id") or b"").decode("latin-1").rpartition("-")
         if number.isascii() and number.isdigit() and len(number) < 18:
             if instance == self._instance:
@@ -121,20 +126,20 @@ class Stream(Resource):
 
     def _look(self) -> None:
         self._timer = self._reactor.callLater(LOOK_SECONDS, self._look) if self._listeners else None
-        self._told.clear()
+        self._written.clear()
         for listener in list(self._listeners):
-            if listener.paused_for >= PATIENCE or not listener.may_listen():
+            if listener.paused_for >= STALLED_SECONDS or not listener.may_listen():
                 self._listeners.discard(listener)
                 listener.end()
             else:
-                listener.look(self._tell)
+                listener.send(self._since)
 
-    def _tell(self, position: int) -> tuple[bytes, int]:
-        """What there is after that exchange, and how far that goes; written once for all who are there."""
-        told = self._told.get(position)
-        if told is None:
-            told = self._told[position] = self._write(position)
-        return told
+    def _since(self, position: int) -> tuple[bytes, int]:
+        """The events after that exchange, and the number of the last one; written once for all clients."""
+        events = self._written.get(position)
+        if events is None:
+            events = self._written[position] = self._write(position)
+        return events
 
     def _write(self, position: int) -> tuple[bytes, int]:
         entries = self._log.since(position)[:MAX_AT_ONCE]
@@ -154,7 +159,7 @@ class Stream(Resource):
         return "".join(written).encode(), position
 
     def stop(self) -> None:
-        """Send everybody away."""
+        """End every stream."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()

@@ -1,1 +1,1 @@
-"""Puts the gateway together: from the configuration's values to the services that twistd runs."""
+"""The composition of the gateway: from the configuration's values to the services that twistd runs."""

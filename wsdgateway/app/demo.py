@@ -19,7 +19,7 @@ LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 
 class Demo(MultiService):
-    """Starts the scanner, then the gateway, then says where everything is."""
+    """Starts the scanner, then the gateway, and prints their URLs."""
 
     logger = Logger()
 
@@ -42,10 +42,10 @@ class Demo(MultiService):
         self.gateway = GatewayService(self._reactor, config)
         self.gateway.setServiceParent(self)
         opened = gatherResults([listener.opened for listener in (*self.gateway.listeners, self.gateway.admin)])
-        opened.addCallback(lambda _: self._say())
+        opened.addCallback(lambda _: self._print_urls())
         opened.addErrback(lambda failure: self.logger.failure("the demo can't say where it is", failure))
 
-    def _say(self) -> None:
+    def _print_urls(self) -> None:
         assert self.gateway is not None
         (host, port), (admin_host, admin_port) = (
             listener.address or ("", 0) for listener in (self.gateway.listeners[0], self.gateway.admin))

@@ -1,6 +1,6 @@
-"""The exchange log put together: the configuration's `[exchange_log]`, its file, its captures.
+"""The exchange log put together from the configuration's `[exchange_log]`: its file and its captures.
 
-What no scanner's account tells, it takes itself: requests that could not be read, and discovery messages.
+It also writes the entries that belong to no exchange with a scanner: unreadable requests, and discovery messages.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from wsdgateway.metrics import REFUSED, Metrics
 
 
 class ExchangeLogging:
-    """`log` is the same for as long as the process lives; where it writes may change. `wall` is seconds since 1970."""
+    """Gives `log`, which stays the same object, the places to write to. `wall` gives seconds since 1970."""
 
     logger = Logger()
 
@@ -37,7 +37,7 @@ class ExchangeLogging:
         self.log = ExchangeLog()
 
     def use(self, config: Config) -> None:
-        """From now on it is written where this configuration says."""
+        """Write to the places that this configuration names from now on."""
         wanted = config.exchange_log
         if wanted == self._used:
             return
@@ -72,20 +72,20 @@ class ExchangeLogging:
         self._ending.discard(ending)
 
     def reopen(self) -> None:
-        """Another program may have moved the file."""
+        """Open the log's file anew: another program may have moved it."""
         if self.log.writer is not None:
             self.log.writer.reopen()
 
     def refused(self, client: str, status: int, size: int) -> None:
-        """A request could not be read, or was not to be; `size` is that of the answer's body."""
+        """Log a request that was refused unread; `size` is that of the answer's body, in bytes."""
         self.log.add(Entry(self._wall(), None, client, "other", None, None, None, REFUSED, status, None, 0, size, 0.0))
 
     def discovery(self, name: str, action: str, message_id: str | None, client: str, data: bytes) -> None:
-        """A discovery message came in by multicast, or as an answer to ours."""
+        """Log a discovery message that came by multicast, or as an answer to one of this gateway."""
         self.log.add(Entry(
             self._wall(), None, client, name, action, message_id, None, DISCOVERY, None, None, len(data), 0, 0.0), data)
 
     async def stop(self) -> None:
-        """Write what is there."""
+        """Finish writing."""
         self._end()
         await gatherResults(list(self._ending))

@@ -1,7 +1,7 @@
-"""Where the gateway is reached: its listeners, their certificates, and the URLs that others are told for them.
+"""The gateway's listeners: their ports, their certificates, and the URLs under which they are announced.
 
-The configuration's `[[listen]]`, `[admin] endpoint` and `[events] address`. On each network clients and scanners are
-told our own address there, for Windows takes no other.
+The configuration's `[[listen]]`, `[admin] endpoint` and `[events] address`. Clients and scanners are given the address
+that this host has on their own network, for Windows takes no other.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ from wsdgateway.tls.identity import CurrentIdentity
 
 
 class Listeners:
-    """The ports of one gateway. `tried` is called when a listener has been opened, or could not be."""
+    """The listeners of one gateway. `tried` is called when one of them has been opened, or could not be."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, config: Config, door: IProtocolFactory, site: IProtocolFactory,
+    def __init__(self, reactor: Any, config: Config, server: IProtocolFactory, site: IProtocolFactory,
                  wall: Callable[[], float], tried: Callable[[], None]) -> None:
         self._reactor = reactor
         self._config = config
         self._wall = wall
-        self.listeners = [self._listener(listen, door, tried) for listen in config.listen]
+        self.listeners = [self._listener(listen, server, tried) for listen in config.listen]
         self.admin = self._listener(config.admin, site, lambda: None)
 
     def _listener(self, section: Listening, factory: IProtocolFactory, tried: Callable[[], None]) -> Listener:
@@ -50,7 +50,7 @@ class Listeners:
             self.log.warn("the certificate of {endpoint} {remark}", endpoint=listener.endpoint, remark=remark)
 
     def configure(self, config: Config) -> None:
-        """Read the certificates again, which may be in other files; connections that there are go on with the old."""
+        """Read the certificates again, perhaps from other files; open connections keep the former ones."""
         self._config = config
         sections: list[Listening] = [*config.listen, config.admin]
         for section, listener in zip(sections, (*self.listeners, self.admin), strict=True):
@@ -64,14 +64,14 @@ class Listeners:
                                endpoint=listener.endpoint, what=str(bad))
             self._remark(listener)
 
-    def doors(self) -> list[OpenPort]:
-        """Those for clients and scanners that are open."""
+    def open_ports(self) -> list[OpenPort]:
+        """The open ports for clients and scanners."""
         return [OpenPort(*listener.address, listener.identity is not None,
                      listener.identity is not None and listener.identity.asks_for_certificate)
                 for listener in self.listeners if listener.address is not None]
 
     def base(self, host: str, port: int) -> str:
-        """The URL for clients that have reached us at this address of ours."""
+        """The base URL for clients that have reached this gateway at that address and port of its own."""
         for listen, listener in zip(self._config.listen, self.listeners, strict=True):
             address = listener.address
             if address is not None and address[1] == port and (address[0] == host or address[0] in ANY):
@@ -79,20 +79,22 @@ class Listeners:
         return url_of(host, port)
 
     def base_on(self, link: Link, client: str | None) -> str | None:
-        """The URL for a client, or anybody, on a link."""
+        """The base URL for a client on a link, or for all of them; None if no listener is reachable there."""
         client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
-        found = local_base(link.interface.addresses, client, self.doors())
+        found = local_base(link.interface.addresses, client, self.open_ports())
         return None if found is None else self.base(found.interface, found.port)
 
     def own_addresses(self) -> list[tuple[str, int]]:
-        """Where this gateway listens, as it knows itself and as others are told: nobody is notified there."""
-        told = [*(listen.advertise for listen in self._config.listen), self._config.events.address]
-        advertised = [address_of(url) for url in told if url]
+        """Host and port where this gateway listens, and as it is announced: no notification may be sent there."""
+        announced = [*(listen.advertise for listen in self._config.listen), self._config.events.address]
+        advertised = [address_of(url) for url in announced if url]
         return [*(listener.address for listener in (*self.listeners, self.admin) if listener.address is not None),
                 *((address.host, address.port) for address in advertised)]
 
     async def events_base(self, device: str, zone: str) -> str:
-        """The URL under which the device at that URL reaches us; `zone` is the interface of a link-local address.
+        """The base URL at which the device at a URL reaches this gateway.
+
+        `zone` is the interface of a link-local address.
 
         Raises `DeviceError`.
         """
@@ -100,7 +102,7 @@ class Listeners:
             return self._config.events.address
         address = address_of(device)
         local = await local_address(self._reactor, zoned(address.host, zone), address.port)
-        url = base_url(local, self.doors())
+        url = base_url(local, self.open_ports())
         if url is None:
             raise Unavailable(address.host, "no listener is open where it could reach us")
         return url

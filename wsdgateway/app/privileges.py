@@ -1,7 +1,8 @@
-"""Root starts the gateway and an ordinary user runs it: what is read and made before twistd switches, is as that user.
+"""Privileges at the start: root starts the gateway, and an ordinary user runs it.
 
-So whatever SIGHUP will need later is found missing at the start. `twistd --uid` makes the service and opens its log as
-root, and switches between `privilegedStartService` and `startService`.
+`twistd --uid` makes the service and opens its log as root, and switches between `privilegedStartService` and
+`startService`. Files are read and made as the later user before that, so that a missing permission shows at the start
+and not at the first SIGHUP.
 """
 
 import os
@@ -17,12 +18,12 @@ LOG = "twistd.log"  # in the working directory: twistd's own choice for a daemon
 
 
 class NoSuchUser(Exception):
-    """twistd is to become somebody who does not exist; the text says what to do."""
+    """`--uid` names a user who does not exist; the text says what to do."""
 
 
 @attrs.frozen
 class ServiceUser:
-    """Whom twistd will switch to."""
+    """The user that twistd will switch to."""
 
     name: str
     uid: int
@@ -30,7 +31,7 @@ class ServiceUser:
 
 
 def user_of(options: Mapping[str, Any]) -> ServiceUser | None:
-    """The user in twistd's own options; None if it stays who it is. Raises `NoSuchUser`."""
+    """The user in twistd's own options; None if it does not switch. Raises `NoSuchUser`."""
     uid, gid = options.get("uid"), options.get("gid")
     if uid is None or os.geteuid() != 0:
         return None
@@ -44,7 +45,7 @@ def user_of(options: Mapping[str, Any]) -> ServiceUser | None:
 
 @contextmanager
 def acting_as(user: ServiceUser | None) -> Iterator[None]:
-    """What is opened inside must be open to that user, and what is made inside is theirs."""
+    """A context in which files are opened and made with that user's permissions."""
     if user is None:
         yield
         return
@@ -61,7 +62,10 @@ def acting_as(user: ServiceUser | None) -> Iterator[None]:
 
 
 def make_log(options: Mapping[str, Any], user: ServiceUser) -> str | None:
-    """Make twistd's log before root does, whose file could never be rotated; what to do where it can't be made."""
+    """Make twistd's log file as the later user, since one made by root could never be rotated.
+
+    Returns what to do about it if the file can't be made; None if all is well.
+    """
     name = options.get("logfile") or (None if options.get("nodaemon") else LOG)
     if name in (None, "-") or options.get("syslog") or options.get("logger"):
         return None

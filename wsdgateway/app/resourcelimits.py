@@ -1,6 +1,6 @@
-"""The files that this process may have open, and how many of them each kind of client may take at most.
+"""Limits on open files (RLIMIT_NOFILE, which counts sockets, too), and the share that each kind of connection gets.
 
-RLIMIT_NOFILE bounds sockets, too. No kind of connection may use it up, so that something is left for the others.
+No kind of connection may use all of them, so that some are left for the others.
 """
 
 import resource
@@ -20,7 +20,7 @@ _log = Logger()
 
 
 def open_files() -> int:
-    """The number of files that may be open at once, after raising the limit to what the system allows."""
+    """Raise the limit as far as the system allows, and return the number of files that may be open at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -28,7 +28,7 @@ def open_files() -> int:
 
 
 def client_limits(config: Config, files: int) -> Limits:
-    """Limits of the front door: as configured, and no more connections than their share of `files`."""
+    """Limits of the HTTP server: as configured, and no more connections than their share of `files`."""
     limits = config.limits
     most = _bounded("[limits] connections", limits.connections, CLIENTS_SHARE, files)
     return Limits(limits.request_body, most, limits.keepalive_timeout, limits.header_timeout)

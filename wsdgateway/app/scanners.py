@@ -1,4 +1,4 @@
-"""The scanners that are bridged: how they come, go, and are exchanged while everything else runs on."""
+"""The bridged scanners: added, removed and replaced while everything else runs on."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -17,15 +17,15 @@ from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
 
-PATIENCE = 300.0  # seconds for an image that is on its way from a scanner that goes
-GONE = "This scanner is not bridged any more."
+LAST_EXCHANGE_SECONDS = 300.0  # for an image that is under way from a scanner that is removed
+NOT_BRIDGED = "This scanner is not bridged any more."
 
 
 class BridgedScanners:
-    """`scanners` are those that are bridged. `context` is set before the first of them.
+    """Holds the scanners that are bridged, in `scanners`. `context` must be set before the first one is added.
 
-    `on_bridged` is called with each that comes, `on_started` when it has been started while others were, `on_parted`
-    with each that goes.
+    `on_added` is called with each one that is added, `on_started` with each one that is started after `start`,
+    `on_removed` with each one that is removed or replaced.
     """
 
     log = Logger()
@@ -36,9 +36,9 @@ class BridgedScanners:
         self._metrics = metrics
         self._router = router
         self.context: Context
-        self.on_bridged: Callable[[BridgedScanner], None] = lambda scanner: None
+        self.on_added: Callable[[BridgedScanner], None] = lambda scanner: None
         self.on_started: Callable[[BridgedScanner], None] = lambda scanner: None
-        self.on_parted: Callable[[BridgedScanner], None] = lambda scanner: None
+        self.on_removed: Callable[[BridgedScanner], None] = lambda scanner: None
         self.scanners: list[BridgedScanner] = []
         self._dismissed: list[BridgedScanner] = []
         self._ending: set[Deferred[None]] = set()
@@ -47,24 +47,24 @@ class BridgedScanners:
         self._past_jobs: Callable[[str], Deferred[list[JobStatus]]] | None = None
 
     def start(self) -> None:
-        """Scanners may be subscribed to from now on."""
+        """Start all scanners, and every one that is added from now on: it is known where they reach this gateway."""
         self._started = True
         for scanner in list(self.scanners):
             scanner.start()
 
     def bridge(self, section: ScannerConfig) -> BridgedScanner:
-        """From now on it is bridged, and answers at its addresses."""
+        """Add a scanner, which answers at its addresses from now on."""
         scanner = BridgedScanner(self._options(section), self.context)
         self.scanners.append(scanner)
         self._metrics.scanners.append(scanner.gauges)
         self._router.add(scanner)
-        self.on_bridged(scanner)
+        self.on_added(scanner)
         if self._past_jobs is not None:
             self._run(self._remember(scanner, self._past_jobs), f"reading the finished jobs of {scanner.name}")
         return scanner
 
     async def remember(self, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
-        """Give every scanner, and those that come later, the finished jobs of earlier starts, by the scanner's name."""
+        """Give each scanner the finished jobs of earlier starts, and each one that is added later."""
         self._past_jobs = past_jobs
         for scanner in list(self.scanners):
             try:
@@ -75,16 +75,16 @@ class BridgedScanners:
     async def _remember(self, scanner: BridgedScanner, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
         scanner.remember(await past_jobs(scanner.name))
 
-    def part(self, scanner: BridgedScanner, reason: str) -> None:
-        """It is bridged no more, and those who listen to it are told why."""
-        self._take_away(scanner)
-        self._run(self._see_off(scanner, reason), f"parting with {scanner.name}")
+    def remove(self, scanner: BridgedScanner, reason: str) -> None:
+        """Stop bridging a scanner; its subscribers are told the reason."""
+        self._withdraw(scanner)
+        self._run(self._end(scanner, reason), f"parting with {scanner.name}")
 
-    def _take_away(self, scanner: BridgedScanner) -> None:
+    def _withdraw(self, scanner: BridgedScanner) -> None:
         self.scanners.remove(scanner)
         self._metrics.scanners.remove(scanner.gauges)
         self._router.remove(scanner)
-        self.on_parted(scanner)
+        self.on_removed(scanner)
 
     def _run(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
         running = Deferred.fromCoroutine(coroutine)
@@ -92,12 +92,15 @@ class BridgedScanners:
         running.addErrback(lambda failure: self.log.failure("while {what}", failure, what=what))
         running.addBoth(lambda _: self._ending.discard(running))
 
-    async def _see_off(self, scanner: BridgedScanner, reason: str | None) -> None:
-        """Let end what runs; without a reason nobody is told that it is over, for another one goes on."""
+    async def _end(self, scanner: BridgedScanner, reason: str | None) -> None:
+        """Wait for exchanges and events under way, then stop the scanner.
+
+        Without a reason its subscribers are told nothing: another object goes on for them.
+        """
         if reason is not None:
             scanner.dismiss(reason)
         leaving = Deferred.fromCoroutine(within(
-            self._reactor, PATIENCE, [scanner.device.quiet(), scanner.subscribers.idle()]))
+            self._reactor, LAST_EXCHANGE_SECONDS, [scanner.device.quiet(), scanner.subscribers.idle()]))
         self._leaving.add(leaving)
         try:
             await leaving
@@ -107,21 +110,21 @@ class BridgedScanners:
             self._leaving.discard(leaving)
         await scanner.stop()
 
-    def hurry(self) -> None:
-        """Wait no longer for what runs with scanners that go."""
+    def stop_waiting(self) -> None:
+        """Wait no longer for the exchanges and events of scanners that are removed."""
         for leaving in list(self._leaving):
             leaving.cancel()
 
-    # Another configuration.
+    # When the configuration is read again.
 
     def apply(self, changes: Changes, configured: Callable[[Config], None]) -> None:
-        """Let the scanners be those of another configuration; `configured` is called when those that go have gone.
+        """Carry out the changes of the configuration; `configured` is called between removals and the rest.
 
-        What has not changed goes on without noticing.
+        A scanner whose section has not changed goes on undisturbed.
         """
         config = self._config = changes.config
         for scanner in [one for one in self.scanners if one.name in changes.removed]:
-            self.part(scanner, GONE)
+            self.remove(scanner, NOT_BRIDGED)
         configured(config)
         sections = {section.name: section for section in config.scanner}
         others = {section.name for section in changes.changed}
@@ -131,41 +134,42 @@ class BridgedScanners:
             else:
                 scanner.adjust(self._options(sections.get(scanner.name) or scanner.options.section))
         for section in changes.added:
-            self._begin(self.bridge(section))
+            self.start_one(self.bridge(section))
 
     def _replace(self, former: BridgedScanner, section: ScannerConfig) -> None:
-        """Another one under the same name; clients' subscriptions stay, what runs with the former one ends there."""
-        self._take_away(former)
+        """Put another scanner under the same name, which takes over the subscriptions of clients."""
+        self._withdraw(former)
         scanner = self.bridge(section)
         scanner.succeed(former)
-        self._begin(scanner)
-        self._run(self._see_off(former, None), f"replacing {section.name}")
+        self.start_one(scanner)
+        self._run(self._end(former, None), f"replacing {section.name}")
 
-    def _begin(self, scanner: BridgedScanner) -> None:
+    def start_one(self, scanner: BridgedScanner) -> None:
+        """Start a scanner that was added, if the others have been started."""
         if self._started:
             scanner.start()
             self.on_started(scanner)
 
     @property
     def is_settled(self) -> bool:
-        """Whether those that were to go have gone."""
+        """Whether every scanner that was removed has ended."""
         return not self._ending
 
     async def settled(self) -> None:
-        """Until they have."""
+        """Wait until every scanner that was removed has ended."""
         await gatherResults(list(self._ending))
 
-    # The beginning and the end.
+    # At the start and the end of the process.
 
-    def gone(self, names: set[str]) -> list[BridgedScanner]:
-        """Scanners of these names that are bridged no longer: what earlier starts have left of them is to be ended."""
+    def no_longer_bridged(self, names: set[str]) -> list[BridgedScanner]:
+        """Scanners of these names that are bridged no longer, to end what earlier starts have left at them."""
         known = {scanner.name for scanner in self.scanners}
         gone = [BridgedScanner(ScannerOptions(ScannerConfig(name)), self.context) for name in sorted(names - known)]
         self._dismissed += gone
         return gone
 
-    def everyone(self) -> list[BridgedScanner]:
-        """All that have to be stopped in the end."""
+    def all_to_stop(self) -> list[BridgedScanner]:
+        """All scanners that have to be stopped, those that are bridged no longer included."""
         return [*self.scanners, *self._dismissed]
 
     def _options(self, section: ScannerConfig) -> ScannerOptions:

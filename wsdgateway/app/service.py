@@ -1,12 +1,9 @@
-"""From a configuration's values to the tree of services that twistd runs."""
+"""The gateway as a service of twistd: makes its parts from a configuration, and starts, reloads and stops them."""
 
-import os
 import random
 import secrets
 import time
-import uuid
 from collections.abc import Callable
-from collections.abc import Sequence as Several
 from itertools import count
 from typing import Any
 
@@ -21,12 +18,12 @@ from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.discovery import DiscoveryService
 from wsdgateway.app.exchangelog import ExchangeLogging
 from wsdgateway.app.listeners import Listeners
+from wsdgateway.app.messageids import MessageIds
 from wsdgateway.app.resourcelimits import admin_limits, client_limits, open_files
-from wsdgateway.app.scanners import GONE, BridgedScanners
+from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
-from wsdgateway.bridge.events.subscriptions import Subscription
-from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import compare
 from wsdgateway.config.reading import ConfigError, read_config
@@ -38,7 +35,7 @@ from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import Context
 from wsdgateway.net.discovery.directed import DirectedDiscovery
-from wsdgateway.net.discovery.targetservices import Voice
+from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.server.admission import Connection
@@ -48,25 +45,8 @@ from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.resolver import Resolver
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
-from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.storage.fallback import FallbackStore
-from wsdgateway.storage.memory import MemoryStore
-from wsdgateway.storage.store import Content, FinishedJob, IStore
-
-TAKE_UP_SECONDS = 15.0  # for subscriptions at scanners to be ended, before the store that lists them is written to
-
-_process = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
-_ids = count(int.from_bytes(os.urandom(4)))
-
-
-def new_id() -> str:
-    """A message id: random for this process, counted in its last part. WS-Addressing 2004/08, section 3."""
-    return f"{_process}{next(_ids):012x}"
-
-
-def is_own_id(message_id: str) -> bool:
-    """Whether a message is one of this process'."""
-    return message_id.startswith(_process)
+from wsdgateway.storage.opening import open_store
+from wsdgateway.storage.store import FinishedJob
 
 
 def _quotas(config: Config) -> dict[str, Any]:
@@ -87,7 +67,11 @@ class GatewayService(MultiService):
         self.config = config
         self.wall = wall
         self.metrics = Metrics()
-        self.store: IStore = self._open_store()
+        self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
+                                restore=lambda content: self._stored_state.add(content),
+                                on_return=lambda: self._stored_state.read_jobs())
+        self.message_ids = MessageIds()
+        new_id = self.message_ids.new_id
         self.instance_id = int(wall())
         self._messages = count(1)
         directed = DirectedDiscovery(self._sequence, new_id)
@@ -109,9 +93,9 @@ class GatewayService(MultiService):
         for path in (b"/", STABLE):
             self.router.mount(path, discovery.resource)
         self.discovery = DiscoveryService(
-            reactor, config, seconds=seconds, voice=Voice(
-                new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=is_own_id,
-            note=self.recording.discovery, accounting=accounting, metrics=self.metrics, store=self.store,
+            reactor, config, seconds=seconds, parameters=MessageParameters(
+                new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=self.message_ids.is_own,
+            on_message=self.recording.discovery, accounting=accounting, metrics=self.metrics, store=self.store,
             allows=lambda *asked: self._permission.allows(*asked),
             base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged)
         self.bridged.context = Context(
@@ -122,6 +106,7 @@ class GatewayService(MultiService):
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.bridge(scanner)
+        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery)
         self.server = HTTPServer(
             reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
             respond=self.router.respond, refused=self._refused, base=lambda host, port: self._ports.base(host, port),
@@ -130,7 +115,7 @@ class GatewayService(MultiService):
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds, self._warnings)
         access = Access(config.admin.token, config.admin.hosts, seconds)
-        self.site = AdminSite(reactor, overview, access, _process[9:17], admin_limits(config, self._files))
+        self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, config, self.server, self.site, wall, self._tried)
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
@@ -140,19 +125,14 @@ class GatewayService(MultiService):
         self.reloading: Deferred[None] | None = None
 
     def _sequence(self) -> Sequence:
-        """For the next discovery message. WS-Discovery 2005/04, section 7: a later start has a larger InstanceId."""
+        """The AppSequence of the next discovery message: the InstanceId grows with each start.
+
+        WS-Discovery 2005/04, section 7.
+        """
         return Sequence(self.instance_id, next(self._messages))
 
-    def _open_store(self) -> IStore:
-        kind, _, where = self.config.gateway.state.partition(":")
-        if kind == "sqlite":
-            store = FallbackStore(self.reactor, self.config.folder / where, self.config.cache.history, self.wall)
-            store.take_up_with(self._take_up, self._recall)
-            return store
-        return MemoryStore(self.config.cache.history)
-
     def _warnings(self) -> list[str]:
-        """Problems for people to read, in spite of which clients are served."""
+        """Problems that the admin site shows, and in spite of which clients are served."""
         warning = self.store.warning()
         return [] if warning is None else [warning]
 
@@ -170,45 +150,20 @@ class GatewayService(MultiService):
         self._loading.addErrback(self._not_loaded)
 
     async def _load(self) -> None:
-        """What the store has, before anybody can ask for it; then the doors open."""
+        """Restore what the store lists, then open the listeners."""
         self.instance_id = await self.store.next_instance(int(self.wall()))
-        await self.discovery.load()
-        self._restore(await self.store.subscriptions(), await self.store.held())
-        await self.bridged.remember(self._past_jobs)
+        await self._stored_state.load()
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
 
-    def _restore(self, subscriptions: Several[Subscription], held: Several[Held]) -> list[Deferred[None]]:
-        """Hand each scanner what the store lists of it.
-
-        Each fires when a subscription that nobody goes on with has been ended at its scanner, or that was tried.
-        """
-        names = {one.scanner for one in subscriptions} | {one.scanner for one in held}
-        dismissed = self.bridged.gone(names)
-        endings = [ending for scanner in (*self.scanners, *dismissed) for ending in scanner.restore(
-            [one for one in subscriptions if one.scanner == scanner.name],
-            [one for one in held if one.scanner == scanner.name])]
-        for scanner in dismissed:
-            endings.extend(scanner.dismiss(GONE))
-        return endings
-
-    async def _take_up(self, content: Content) -> None:
-        """The store can be read, which it could not at the start: go on with what it lists, and end the rest."""
-        await self.discovery.take_up(content.adopted)
-        await within(self.reactor, TAKE_UP_SECONDS, self._restore(content.subscriptions, content.held))
-
-    def _recall(self) -> None:
-        """The store is used again: finished jobs that could not be read at the start are known from now on."""
-        recalling = Deferred.fromCoroutine(self.bridged.remember(self._past_jobs))
-        recalling.addErrback(lambda failure: self.logger.failure("while finished jobs are read", failure))
-
-    # The configuration, read again.
+    # Reading the configuration again.
 
     def reload(self) -> None:
-        """Carry out SIGHUP: the exchange log's file opened anew, the store tried, the configuration read again.
+        """Carry out SIGHUP: open the exchange log's file anew, try the store, read the configuration again.
 
-        A mistake is said, and nothing changes. It waits for scanners that are still ending since the last time.
+        A configuration with mistakes changes nothing, and they are logged. Scanners that the last reload removed must
+        have ended first.
         """
         self.recording.reopen()
         self.store.retry()
@@ -255,7 +210,7 @@ class GatewayService(MultiService):
         self.reactor.callLater(0, self.reactor.stop)
 
     def _tried(self) -> None:
-        """Scanners are subscribed to once it is known which ports they can reach us at."""
+        """Start the scanners once it is known at which ports they can reach this gateway."""
         if not self._started and all(listener.tried for listener in self.listeners) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
@@ -272,18 +227,12 @@ class GatewayService(MultiService):
         adding.addErrback(lambda failure: self.logger.failure(
             "a finished job of {scanner} could not be stored", failure, scanner=scanner))
 
-    def _past_jobs(self, scanner: str) -> Deferred[list[JobStatus]]:
-        """The last status of each JobId of a scanner whose job was over in an earlier start, and that has no other."""
-        stored = self.store.finished(scanner)
-        return stored.addCallback(lambda jobs: [
-            job.status for job in {job.job_id: job for job in jobs}.values() if not job.superseded])
-
     def _denied(self, reason: str, client: str) -> None:
-        """A connection is one too many, of a client's or of all, or came too often, or to nothing."""
+        """Count a connection that was refused: too many of one client or of all, too fast, or without a request."""
         if reason == RATE:
             self._accounting.refused(RATE, client, "a TLS handshake")
         else:
-            self.metrics.refused(None, reason)  # the line is written by whoever says no
+            self.metrics.refused(None, reason)  # whatever refused it has logged it
 
     def _refused(self, connection: Connection, refusal: Refusal) -> None:
         self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,
@@ -292,7 +241,7 @@ class GatewayService(MultiService):
         self._unread(connection)
 
     def _unread(self, connection: Connection) -> None:
-        """A request was refused before it was whole, or broke off."""
+        """A request was refused before it was read as a whole, or broke off."""
         self.router.unread(connection.client, connection.path)
 
     async def _stop(self) -> None:
@@ -302,11 +251,11 @@ class GatewayService(MultiService):
             await self.discovery.stopService()
         for listener in self.listeners:
             await listener.stopService()
-        scanners = self.bridged.everyone()
+        scanners = self.bridged.all_to_stop()
         self.logger.info("stopping: up to {seconds:g} s for what is running, then leaving {count} scanner(s)",
                          seconds=self.config.limits.stop_timeout, count=len(self.scanners))
         self.server.drain()
-        self.bridged.hurry()
+        self.bridged.stop_waiting()
         await within(self.reactor, self.config.limits.stop_timeout, [
             self.server.empty(), *(scanner.subscribers.idle() for scanner in scanners)])
         await gatherResults([Deferred.fromCoroutine(self.bridged.settled()),

@@ -1,12 +1,15 @@
-"""Asking the admin site of a running gateway, with its token where it wants one."""
+"""A client of a running gateway's admin site, which gives its token if the site asks for one."""
 
 import json
 import os
+from argparse import ArgumentParser
 from http.client import HTTPException, HTTPResponse
 from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
+
+from wsdgateway.cli.errors import CommandError
 
 TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
@@ -16,8 +19,14 @@ _NOT_BELIEVED = "name the file of the authority that signed its certificate in S
 _HINT = "give the URL of the gateway's admin site, as [admin] endpoint has it"
 
 
-class AdminError(Exception):
+class AdminError(CommandError):
     """The gateway can't be asked; the text says why and what to do."""
+
+
+def add_url(parser: ArgumentParser) -> None:
+    """Add the argument that names the admin site."""
+    parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=(
+        f"its admin site; default: {DEFAULT}. Its token, if it has one, is taken from {TOKEN_VARIABLE}"))
 
 
 def open_admin(base: str, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:

@@ -1,16 +1,36 @@
-"""`wsdgateway capture export`: captured exchanges as a HAR file."""
+"""The subcommand `wsdgateway capture export`: captured exchanges as a HAR file."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
+from wsdgateway.cli.errors import CommandError
 from wsdgateway.exchangelog.folder import Captured, CaptureError, read_folder
 from wsdgateway.exchangelog.har import write_har
 
 
-class ExportError(Exception):
+class ExportError(CommandError):
     """The captures can't be exported; the text says why."""
+
+
+def add_command(commands: Any) -> None:
+    """Add the subcommand to the subparsers of an `argparse` parser."""
+    parser = commands.add_parser("capture", help="what can be done with captures")
+    actions = parser.add_subparsers(dest="deed", required=True, metavar="DEED")
+    exporting = actions.add_parser("export", help="write captures in a form that other tools open")
+    exporting.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
+    exporting.add_argument("--har", metavar="FILE", nargs="?", const="-", required=True,
+                           help="as HTTP Archive 1.2 into a file, or to the standard output")
+    exporting.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the HAR file. Raises `ExportError`."""
+    export(options.folder, options.har)
+    return 0
 
 
 def export(folder: str, har: str) -> None:

@@ -1,6 +1,8 @@
-"""`wsdgateway discover`: the scanners in this host's networks, and the section of the configuration for each."""
+"""The subcommand `wsdgateway discover`: the scanners in this host's networks, and a `[[scanner]]` section for each."""
 
+import argparse
 import json
+import random
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from wsdgateway.bridge.discovery.adoption import name_for
-from wsdgateway.cli.printing import printable
+from wsdgateway.cli.arguments import between
+from wsdgateway.cli.errors import CommandError
+from wsdgateway.cli.printing import printable, stdout_console
 from wsdgateway.config.checks import device_uuid, hosts
 from wsdgateway.config.wrong import Wrong
 from wsdgateway.net.discovery.survey import Surveyed, survey
@@ -23,8 +27,31 @@ MAX_SHOWN = 200
 _NOTIFIES = {True: "yes", False: "no", None: "not known"}
 
 
-class DiscoverError(Exception):
-    """There is nothing that could be searched; the text says why and what to do."""
+class DiscoverError(CommandError):
+    """There is no network or address to search; the text says why and what to do."""
+
+
+def add_command(commands: Any) -> None:
+    """Add the subcommand to the subparsers of an `argparse` parser."""
+    parser = commands.add_parser("discover", help="list the scanners that can be found")
+    parser.add_argument("--interface", metavar="NAME", action="append",
+                        help="search there; again for more. Default: everywhere but on loopback")
+    parser.add_argument("--address", metavar="ADDRESS", action="append", default=[],
+                        help="ask a host, or a URL, by directed Probe: for scanners that ignore multicast")
+    parser.add_argument("--seconds", type=between(float, 0.1, 600, "number of seconds"), default=5.0,
+                        help="how long; default: 5")
+    parser.add_argument("--pin", action="store_true",
+                        help="ask scanners with TLS whatever key they have, and print its pin for the configuration: "
+                             "compare it with what the scanner's panel or its own page says")
+    parser.add_argument("--toml", action="store_true", help="print the sections for the configuration")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search, and print what was found. Raises `DiscoverError`."""
+    discover(options.interface, options.address, seconds=options.seconds, toml=options.toml, pin=options.pin,
+             console=stdout_console(), progress=Console(stderr=True))
+    return 0
 
 
 def choose_interfaces(wanted: list[str] | None) -> tuple[str, ...]:
@@ -57,13 +84,13 @@ def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: flo
     urls = choose_addresses(addresses)
     names = choose_interfaces(interfaces) if interfaces or not urls else ()
 
-    async def run(reactor: Any) -> None:
+    async def search_and_show(reactor: Any) -> None:
         pins = Pins(reactor) if pin else None
         found = await search(reactor, names, urls, seconds=seconds, progress=progress, pins=pins)
         show(found, toml=toml, pin=pin, console=console, progress=progress)
 
     try:
-        react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+        react(lambda reactor: Deferred.fromCoroutine(search_and_show(reactor)))
     except SystemExit as end:
         if end.code:
             raise
@@ -81,9 +108,10 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
         found = await survey(
             reactor, interfaces=interfaces, addresses=addresses, seconds=seconds,
             new_id=lambda: mark + str(uuid.uuid4())[-12:], is_own=lambda message_id: message_id.startswith(mark),
-            heard=lambda count: status.update(f"{text}: {count} device(s) so far"),
-            silent=lambda url, why: progress.print(printable(f"{url} does not answer: {why}"), markup=False,
-                                                   soft_wrap=True), pins=pins)
+            random=random.random,
+            on_count=lambda count: status.update(f"{text}: {count} device(s) so far"),
+            on_failure=lambda url, why: progress.print(printable(f"{url} does not answer: {why}"), markup=False,
+                                                       soft_wrap=True), pins=pins)
     return found
 
 
@@ -114,7 +142,7 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
 
 
 def _plain(text: str) -> Text:
-    """Names come from the network: no markup, no control characters, no novels."""
+    """A text from the network, without markup and control characters, cut after `MAX_SHOWN` characters."""
     return Text(printable(text[:MAX_SHOWN]))
 
 

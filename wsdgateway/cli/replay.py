@@ -1,5 +1,6 @@
-"""`wsdgateway replay`: a captured scanner as a virtual device, until Ctrl-C."""
+"""The subcommand `wsdgateway replay`: a captured scanner as a virtual device, until Ctrl-C."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,35 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from wsdgateway.cli.arguments import between, server_endpoint
+from wsdgateway.cli.errors import CommandError
+from wsdgateway.cli.printing import printable
 from wsdgateway.exchangelog.folder import CaptureError, read_folder
 from wsdgateway.replay.recording import Recording, read_recording
-from wsdgateway.replay.service import ReplayedScanner
+from wsdgateway.replay.service import LOOPBACK, ReplayedScanner
 
 
-class ReplayError(Exception):
+class ReplayError(CommandError):
     """The folder can't be replayed; the text says why."""
+
+
+def add_command(commands: Any) -> None:
+    """Add the subcommand to the subparsers of an `argparse` parser."""
+    parser = commands.add_parser("replay", help="serve a captured scanner as a virtual device")
+    parser.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
+    parser.add_argument("--scanner", metavar="NAME", help="which one, if there are captures of several")
+    parser.add_argument("--speed", type=between(float, 0.01, 10000, "factor"), default=1.0, metavar="FACTOR",
+                        help="times faster than it was recorded; default: 1")
+    parser.add_argument("--endpoint", type=server_endpoint, default=LOOPBACK, metavar="ENDPOINT",
+                        help=f"where it listens; default: {LOOPBACK}")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the captured scanner until Ctrl-C. Raises `ReplayError`."""
+    replay(options.folder, scanner=options.scanner, endpoint=options.endpoint, speed=options.speed,
+           say=lambda line: print(printable(line), flush=True))
+    return 0
 
 
 def _read(folder: str, scanner: str | None) -> Recording:

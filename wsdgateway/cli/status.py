@@ -1,5 +1,6 @@
-"""`wsdgateway status`: scanners, jobs and subscriptions of a running gateway as tables, from its admin site."""
+"""The subcommand `wsdgateway status`: tables of a running gateway's scanners, jobs and subscriptions."""
 
+import argparse
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,13 +12,27 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from wsdgateway.cli.adminclient import AdminError, fetch_list
-from wsdgateway.cli.printing import printable
+from wsdgateway.cli.adminclient import AdminError, add_url, fetch_list
+from wsdgateway.cli.printing import printable, stdout_console
 
 MAX_JOBS = 20
 PAUSE = 2.0
 
 _REACHABLE = {True: "yes", False: "no", None: "not tried yet"}
+
+
+def add_command(commands: Any) -> None:
+    """Add the subcommand to the subparsers of an `argparse` parser."""
+    parser = commands.add_parser("status", help="scanners, jobs and subscriptions of a running gateway")
+    add_url(parser)
+    parser.add_argument("--watch", action="store_true", help="show them again every two seconds, until Ctrl-C")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the tables. Raises `AdminError`."""
+    status(options.url, watch=options.watch, console=stdout_console())
+    return 0
 
 
 def _table(title: str, *columns: str) -> Table:

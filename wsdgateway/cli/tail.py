@@ -1,8 +1,9 @@
-"""`wsdgateway tail`: exchanges as they end, a line each, from the live stream of a running gateway.
+"""The subcommand `wsdgateway tail`: exchanges as they end, a line each, from the live stream of a running gateway.
 
 HTML, section 9.2 (server-sent events).
 """
 
+import argparse
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,27 +14,65 @@ import attrs
 from rich.console import Console
 from rich.text import Text
 
-from wsdgateway.cli.adminclient import AdminError, open_admin
-from wsdgateway.cli.printing import printable
+from wsdgateway.cli.adminclient import AdminError, add_url, open_admin
+from wsdgateway.cli.arguments import between
+from wsdgateway.cli.printing import printable, stdout_console
+from wsdgateway.discovery.versions import NAMES as DISCOVERY
 from wsdgateway.exchangelog.entry import duration, is_failed
+from wsdgateway.exchangelog.log import KEPT
+from wsdgateway.scan.operations import NAMES
 
 SILENCE = 60.0  # seconds; the stream shows every 15 that it lives
 PAUSE = 2.0
 MAX_LINE = 65536
 _COLORS = {"local": "green", "device": "cyan", "refused": "yellow", "event": "magenta", "discovery": "blue",
            "own": "dim"}
+OPERATIONS = (*NAMES, "SubscriptionEnd", *DISCOVERY, "other")
+
+
+def add_command(commands: Any) -> None:
+    """Add the subcommand to the subparsers of an `argparse` parser."""
+    parser = commands.add_parser("tail", help="exchanges of a running gateway as they end, until Ctrl-C")
+    add_url(parser)
+    parser.add_argument("--scanner", metavar="NAME", help="only those with this scanner")
+    parser.add_argument("--operation", metavar="OPERATION", type=_operation,
+                        help="only these, like CreateScanJob or JobStatusEvent")
+    parser.add_argument("--failed", action="store_true", help="only what ended in a fault, an error, or not at all")
+    parser.add_argument("--json", action="store_true", help="as the exchange log has them, a JSON object a line")
+    parser.add_argument("--last", type=between(int, 0, KEPT, "number"), default=10, metavar="N",
+                        help=f"begin with the last N exchanges; default: 10, at most {KEPT}")
+    parser.set_defaults(run=run)
+
+
+def _operation(text: str) -> str:
+    known = {name.lower(): name for name in OPERATIONS}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be one of {', '.join(OPERATIONS)}")
+    return known[text.lower()]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print exchanges until Ctrl-C. Raises `AdminError`."""
+    errors = Console(stderr=True)
+    try:
+        tail(options.url, Wanted(options.scanner, options.operation, options.failed), as_json=options.json,
+             last=options.last, console=stdout_console(),
+             say=lambda line: errors.print(printable(line), markup=False, highlight=False, soft_wrap=True))
+    except KeyboardInterrupt:
+        pass  # the usual way to end it
+    return 0
 
 
 @attrs.frozen
 class Wanted:
-    """Which exchanges are shown."""
+    """A filter of exchanges: the scanner and operation that they must have, and whether they must have failed."""
 
     scanner: str | None = None
     operation: str | None = None
     failed: bool = False
 
     def holds(self, exchange: dict[str, Any]) -> bool:
-        """Whether this one is."""
+        """Whether the exchange is shown."""
         return (self.scanner in (None, exchange.get("scanner")) and self.operation in (None, exchange.get("operation"))
                 and (not self.failed or _has_failed(exchange)))
 

@@ -1,4 +1,4 @@
-"""What a configuration says of certificates, checked against the files that it names."""
+"""Checks of a configuration's certificates against the files that it names."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from wsdgateway.tls.identity import BadIdentity, read_identity
 
 
 class Wrong(Protocol):
-    """Takes down a mistake: section, key, value, and what it must be."""
+    """Records a mistake: section, key, value, and what it must be."""
 
     def __call__(self, section: str, key: str, value: Any, wanted: str) -> None: ...
 
@@ -20,7 +20,7 @@ _Problem = tuple[str, Any, str]
 
 
 def check_tls(values: dict[str, Any], folder: Path, wrong: Wrong) -> None:
-    """Look at every section that has to do with TLS; None stands for one with mistakes of other kinds."""
+    """Check every section that has to do with TLS; None stands for one with mistakes of other kinds."""
     sections: list[tuple[str, Any, Callable[[Any, Path], Iterator[_Problem]]]] = [
         *((f"[[listen]] {position}", one, _listen) for position, one in enumerate(values.get("listen", ()), 1)),
         ("[admin]", values.get("admin"), _listening),

@@ -1,20 +1,20 @@
-"""What a configuration that is read again changes: which scanners come, go, or become others; what needs a restart."""
+"""Changes between two configurations: scanners that are added, changed or removed, and what needs a restart."""
 
 import attrs
 
 from wsdgateway.config.sections import Admin, Config, Listen, ScannerConfig
 
-# What a scanner keeps its identity, its subscriptions and its jobs with. Another of these makes it another scanner.
+# A scanner's identity, subscriptions and jobs depend on these keys. With another value it is another scanner.
 _SAME = ("scan", "device", "uuid", "identity", "events", "ca", "pin", "insecure")
 _FILES = ("certificate", "key", "client_ca")
 
 
 @attrs.frozen
 class Changes:
-    """`config` is what holds from now on: the new one, but for what needs a restart, for which `later` has a line each.
+    """What to change. `config` is the new configuration, with former values where a change needs a restart.
 
-    `removed` are names. Scanners that are in none of these have other bounds at most. `sections` are those in which
-    anything is another now.
+    `later` has a line for each change that needs a restart. `removed` are names. Scanners that are in none of the three
+    have other limits at most. `sections` are the sections with any difference.
     """
 
     config: Config
@@ -26,7 +26,7 @@ class Changes:
 
 
 def compare(old: Config, new: Config) -> Changes:
-    """What is to be done to get from one to the other."""
+    """The changes that lead from one configuration to the other."""
     before = {section.name: section for section in old.scanner if section.bridge}
     after = {section.name: section for section in new.scanner if section.bridge}
     added = tuple(section for name, section in after.items() if name not in before)
@@ -49,7 +49,7 @@ def compare(old: Config, new: Config) -> Changes:
 
 
 def _port(section: Listen | Admin) -> tuple[str, str | None, bool]:
-    """What can't be changed while it is open."""
+    """The part of a listener's section that can't be changed while it is open."""
     advertise = section.advertise if isinstance(section, Listen) else None
     return section.endpoint, advertise, section.certificate is not None
 

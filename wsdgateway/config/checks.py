@@ -10,7 +10,7 @@ from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
 from wsdgateway.bridge.discovery.adoption import Exclusion, read_exclusion
-from wsdgateway.config.endpoints import MAX_PORT, BadEndpoint, is_ssl, problem_of, read_ssl
+from wsdgateway.config.endpoints import BadEndpoint, is_ssl, problem_of, read_ssl
 from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.discovery.identity import identity_of, is_uuid
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
@@ -19,7 +19,6 @@ from wsdgateway.tls.files import PIN
 # What a client may ask a scanner for, as `[[allow]]` and the metrics call it.
 OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), "Probe", "Resolve",
               OTHER.name)
-MAX_DATABASE = 16383  # Redis numbers its databases from 0; its own default is 16 of them
 NAME = re.compile(r"[a-z0-9-]{1,63}")
 _LIKE_UUID = re.compile(r"\s*(urn:)?uuid:", re.IGNORECASE)
 
@@ -93,22 +92,23 @@ def endpoint(value: Any) -> str:
 
 def state(value: Any) -> str:
     """Where the store is. Raises `Wrong`."""
-    what = "sqlite:FILE, memory: or redis://HOST:PORT/DB"
+    what = "sqlite:FILE or memory:"
     if not isinstance(value, str):
         raise Wrong(what)
-    if value == "memory:" or re.fullmatch(r"sqlite:.+", value):
-        return value
-    redis = re.fullmatch(r"redis://[^/\s]+?(?::(\d+))?(?:/(\d+))?", value)
-    if redis is None:
+    if re.match(r"redis[a-z+]*:", value):
+        raise Wrong(f"{what}; Redis is not supported yet")
+    if value != "memory:" and not re.fullmatch(r"sqlite:.+", value):
         raise Wrong(what)
-    port, database = int((redis[1] or "6379")[:9]), int((redis[2] or "0")[:9])
-    if not 1 <= port <= MAX_PORT or database > MAX_DATABASE:
-        raise Wrong(f"{what}, with a port between 1 and {MAX_PORT} and a DB between 0 and {MAX_DATABASE}")
     return value
 
 
+def without_password(value: Any) -> Any:
+    """A value as messages may show it: a URL without the user and password in it."""
+    return re.sub(r"://.*@", "://…@", value, flags=re.DOTALL) if isinstance(value, str) else value
+
+
 def event_mode(value: Any) -> str:
-    """How a scanner's events are taken. Raises `Wrong`."""
+    """Whether a scanner's events are subscribed to. Raises `Wrong`."""
     if value not in ("auto", "off"):
         raise Wrong('"auto" or "off"')
     return str(value)
@@ -129,7 +129,7 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """IPv4 in IPv6's clothes as itself: that is how clients are looked at."""
+    """An IPv4-mapped IPv6 network as an IPv4 network, the form that clients' addresses are compared in."""
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     if mapped is None or network.prefixlen < 96:
         return network
@@ -152,7 +152,7 @@ def scanner_patterns(value: Any) -> tuple[str, ...]:
 
 
 def operations(value: Any) -> tuple[str, ...]:
-    """A list of what clients may ask for. Raises `Wrong`."""
+    """A list of operations. Raises `Wrong`."""
     if not isinstance(value, list) or not value or not all(item in OPERATIONS for item in value):
         raise Wrong(f"a list of {', '.join(OPERATIONS)}; leave the key out for everything")
     return tuple(value)
@@ -175,7 +175,7 @@ def host_names(value: Any) -> tuple[str, ...]:
 
 
 def pin(value: Any) -> str:
-    """The digest that a scanner's key is recognized by. Raises `Wrong`."""
+    """The digest of a scanner's key. Raises `Wrong`."""
     what = 'what wsdgateway discover --pin prints, "sha256/" and 44 characters of base64'
     if not isinstance(value, str) or not value.startswith(PIN):
         raise Wrong(what)
@@ -189,7 +189,7 @@ def pin(value: Any) -> str:
 
 
 def identity(value: Any) -> str:
-    """Whose uuid a stand-in has. Raises `Wrong`."""
+    """Where a stand-in's uuid comes from. Raises `Wrong`."""
     if value not in ("derived", "same"):
         raise Wrong('"derived" or "same"')
     return str(value)

@@ -28,7 +28,7 @@ from wsdgateway.discovery.identity import identity_of
 
 
 class ConfigError(Exception):
-    """What is wrong with a configuration: `problems` holds a line for each mistake."""
+    """A configuration with mistakes: `problems` has a line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -72,8 +72,8 @@ class _Reading:
             try:
                 values[key] = fields[key].metadata["check"](value)
             except Wrong as wrong:
-                shown = "…" if fields[key].metadata.get("secret") else value
-                self.wrong(section, key, shown, str(wrong))
+                show = fields[key].metadata.get("show")
+                self.wrong(section, key, show(value) if show else value, str(wrong))
         for name, field in fields.items():
             if field.default is attrs.NOTHING and name not in table:
                 self.missing(section, name, _wanted(field.metadata["check"]))
@@ -132,7 +132,7 @@ def _label(entry: Any, position: int) -> str:
 
 
 def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
-    """What no single value shows: one address a scanner, names and endpoints once."""
+    """Check values against each other: one address for each scanner, no name, uuid or endpoint twice."""
     for array, key in (("scanner", "name"), ("scanner", "uuid"), ("listen", "endpoint")):
         seen: set[str] = set()
         entries = data.get(array)
@@ -171,7 +171,7 @@ def find_config() -> str:
         try:
             Path(candidate).stat()
         except PermissionError:
-            return candidate  # it may be there, and reading it says what is wrong
+            return candidate  # it may exist, and reading it tells what is wrong
         except OSError:
             continue
         return candidate

@@ -25,8 +25,9 @@ _SHORTEST, _HOUR, _DAY, _WEEK, _MONTH, _YEAR = 0.01, 3600.0, 86400.0, 604800.0, 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
-def _key(check: Callable[[Any], Any], default: Any = attrs.NOTHING) -> Any:
-    return attrs.field(default=default, metadata={"check": check})
+def _key(check: Callable[[Any], Any], default: Any = attrs.NOTHING, **more: Any) -> Any:
+    """A key: `check` gives its value or raises `Wrong`; `show` gives a wrong value as messages may show it."""
+    return attrs.field(default=default, metadata={"check": check, **more})
 
 
 @attrs.frozen
@@ -34,7 +35,7 @@ class Gateway:
     """`[gateway]`"""
 
     name: str = _key(checks.text, attrs.Factory(socket.gethostname))
-    state: str = _key(checks.state, "sqlite:gateway.sqlite")
+    state: str = _key(checks.state, "sqlite:gateway.sqlite", show=checks.without_password)
 
 
 @attrs.frozen
@@ -198,7 +199,8 @@ class Admin:
     certificate: str | None = _key(checks.text, None)
     key: str | None = _key(checks.text, None)
     client_ca: str | None = _key(checks.text, None)
-    token: str | None = attrs.field(default=None, repr=False, metadata={"check": checks.token, "secret": True})
+    token: str | None = attrs.field(default=None, repr=False, metadata={
+        "check": checks.token, "show": lambda value: "…"})
     hosts: tuple[str, ...] = _key(checks.host_names, ())
     connections: int = _key(whole(1, 10000), 200)
 
@@ -230,10 +232,8 @@ class Config:
     file: str = ""
 
     def remarks(self) -> list[str]:
-        """What is switched on and does nothing, for it does not exist yet or needs another key: a line for each."""
-        lines = []
-        if self.gateway.state.startswith("redis:"):
-            lines.append("[gateway] state: Redis is not built yet; jobs and subscriptions are kept in memory")
+        """Settings that are risky, or have no effect without another key: a line for each."""
+        lines: list[str] = []
         lines.extend(
             f"[[scanner]] {scanner.name}: insecure = true: whoever stands between the two can read all pages, "
             "and answer in its place; give its pin instead (wsdgateway discover --pin)"

@@ -5,7 +5,7 @@ from typing import Any
 
 
 class Wrong(Exception):
-    """A value that its key does not take; the text completes "must be"."""
+    """A wrong value; the text completes "must be"."""
 
 
 def shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Announcements one after the other: however many there are to be made, a link carries only so many in a second.
+"""Pacing of announcements: a link carries only so many datagrams a second, however many wait.
 
 Each is sent once, and its repeat as soon as it is due and there is room. SOAP-over-UDP 2004/09, Appendix I.
 """
@@ -12,7 +12,10 @@ MAX_WAITING = 10000
 
 
 class Pacing:
-    """What is to be sent on one link, at most `rate` datagrams a second. `now` is in seconds; `random` from 0 to 1."""
+    """The datagrams that wait for one link, of which `rate` are sent a second.
+
+    `now` is in seconds; `random` gives numbers from 0 to 1.
+    """
 
     def __init__(self, rate: float, random: Callable[[], float]) -> None:
         self._rate = rate
@@ -21,26 +24,26 @@ class Pacing:
         self._repeats: deque[tuple[float, bytes]] = deque()
         self._free_at = 0.0
 
-    def put(self, about: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
-        """Send what `write` gives when it is its turn, in place of what waits about the same. False: no room."""
-        if about not in self._new and len(self._new) >= MAX_WAITING:
+    def put(self, key: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
+        """Send what `write` gives when the rate allows, instead of what waits under `key`. False: too many wait."""
+        if key not in self._new and len(self._new) >= MAX_WAITING:
             return False
-        self._new[about] = write
+        self._new[key] = write
         if first:
-            self._new.move_to_end(about, last=False)
+            self._new.move_to_end(key, last=False)
         return True
 
     def hurry(self, seconds: float) -> None:
-        """Be done with everything in about that time."""
+        """Raise the rate, so that everything is sent in about so many seconds."""
         self._rate = max(self._rate, (2 * len(self._new) + len(self._repeats)) / seconds)
 
     def clear(self) -> None:
-        """Forget what was not sent yet."""
+        """Drop what has not been sent yet."""
         self._new.clear()
         self._repeats.clear()
 
     def take(self, now: float) -> bytes | None:
-        """What is to be sent now."""
+        """The datagram to send now; None if there is none."""
         if now < self._free_at:
             return None
         if self._repeats and self._repeats[0][0] <= now:
@@ -55,7 +58,7 @@ class Pacing:
         return data
 
     def wait(self, now: float) -> float | None:
-        """The seconds until something is to be sent; None if there is nothing."""
+        """The seconds until the next datagram is to be sent; None if none waits."""
         if not self._new and not self._repeats:
             return None
         due = now if self._new else self._repeats[0][0]

@@ -1,4 +1,4 @@
-"""When a datagram is sent: once after a delay, and once more, since UDP loses some.
+"""The times at which a datagram is sent: once after a delay, and once more, since UDP loses some.
 
 SOAP-over-UDP 2004/09, Appendix I, with DPWS' 2006/02 values: each message goes 1 + 1 times, the repeat after a random
 50 to 250 ms; were there more repeats, each would wait twice as long, 500 ms at most. WS-Discovery 2005/04, section 2.4:

@@ -1,4 +1,4 @@
-"""Exchanges to files as they were on the wire: `exchangelog.tape` has the messages, `exchangelog.folder` the files."""
+"""Captures: exchanges as they were on the wire, recorded by `exchangelog.tape` into files of `exchangelog.folder`."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from wsdgateway.exchangelog.background import Background
+from wsdgateway.exchangelog.background import MAX_QUEUED, Background
 from wsdgateway.exchangelog.folder import CaptureFolder, capture_name
 from wsdgateway.exchangelog.masking import Masks
 from wsdgateway.exchangelog.tape import Tape
@@ -16,17 +16,18 @@ from wsdgateway.exchangelog.tape import Tape
 class Captures:
     """All captures of this run. `count(outcome, number)` is told what became of each.
 
-    `numbers` are given to exchanges; `is_first`: what an earlier run has left half is removed.
+    `numbers` are given to exchanges; `is_first`: unfinished files of an earlier run are removed. At most `most` bytes
+    wait to be written.
     """
 
     def __init__(self, reactor: Any, folder: Path, *, masks: Masks, images: bool, budget: int,
-                 count: Callable[[str, int], None], numbers: Iterator[int], is_first: bool) -> None:
+                 count: Callable[[str, int], None], numbers: Iterator[int], is_first: bool,
+                 most: int = MAX_QUEUED) -> None:
         self._masks = masks
         self._images = images
         self._numbers = numbers
         self._folder = CaptureFolder(folder, budget, is_first=is_first)
-        self._background = Background(
-            reactor, f"[exchange_log] capture = {folder}", count)
+        self._background = Background(reactor, f"[exchange_log] capture = {folder}", count, most)
 
     def begin(self) -> Tape:
         """An exchange begins."""

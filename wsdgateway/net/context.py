@@ -15,8 +15,8 @@ from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
-from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.transport.timeslices import TimeSlices
+from wsdgateway.storage.store import IStore
 
 
 @attrs.frozen
@@ -37,7 +37,7 @@ class Context:
     new_id: Callable[[], str]
     metrics: Metrics
     log: ExchangeLog
-    store: Keeping
+    store: IStore
     permission: Permission
     quotas: Quotas
     policy: SinkPolicy

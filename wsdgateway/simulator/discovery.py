@@ -11,9 +11,10 @@ from typing import Any
 from wsdgateway.bridge.discovery.presence import asked_for
 from wsdgateway.discovery.messages import Sequence, TargetService, message_in
 from wsdgateway.discovery.writing import write_matches
-from wsdgateway.net.discovery.links import Discovery
+from wsdgateway.net.discovery.links import DiscoveryLinks
+from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.discovery.multicast import Link
-from wsdgateway.net.discovery.targetservices import TargetServices, Voice
+from wsdgateway.net.discovery.targetservices import TargetServices
 from wsdgateway.net.transport.localaddress import OpenPort, local_base, url_of
 from wsdgateway.simulator.description import device_path, target_service
 from wsdgateway.simulator.settings import Settings
@@ -57,14 +58,15 @@ class VirtualTarget:
         return write_matches(f"{message.name}Matches", matches, version=message.version, sequence=self._sequence(),
                              relates_to=message.message_id, message_id=self._new_id())
 
-    def discovery(self, reactor: Any) -> Discovery:
+    def discovery(self, reactor: Any) -> DiscoveryLinks:
         """Its part in multicast discovery, as a service."""
         self._targets = TargetServices(
-            reactor, Voice(self._new_id, self._sequence, random.random, RATE), seconds=reactor.seconds,
-            answer_rate=RATE, base_on=self._base_on, proxy=None, dropped=lambda why: None)
+            reactor, MessageParameters(self._new_id, self._sequence, random.random, RATE), seconds=reactor.seconds,
+            answer_rate=RATE, base_on=self._base_on, proxy=None, on_dropped=lambda reason: None)
         self._targets.add("scanner", self)
-        return Discovery(reactor, clients=self._settings.interfaces, devices=(), targets=self._targets,
-                         is_own=lambda message_id: False, count=lambda side, name: None, dropped=lambda why: None)
+        return DiscoveryLinks(
+            reactor, client_interfaces=self._settings.interfaces, device_interfaces=(), targets=self._targets,
+            is_own=lambda message_id: False, count=lambda side, name: None, on_dropped=lambda reason: None)
 
     def _base_on(self, link: Link, client: str | None) -> str | None:
         client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)

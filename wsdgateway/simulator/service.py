@@ -162,6 +162,11 @@ class VirtualScanner(Service):
         address: Any = self._port.getHost()
         return OpenPort(address.host, address.port, bool(self.settings.certificate))
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it listens."""
+        return self._port is not None
+
     def _listen(self) -> None:
         self._booting = None
         listening = serverFromString(self._reactor, self._endpoint).listen(self._factory)

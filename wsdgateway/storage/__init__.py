@@ -1,1 +1,1 @@
-"""What outlives the process, finished jobs and subscriptions: memory or SQLite, behind one small interface."""
+"""The store of what outlives the process, finished jobs and subscriptions: memory or SQLite, behind one interface."""

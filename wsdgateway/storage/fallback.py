@@ -20,7 +20,7 @@ from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.storage.memory import MemoryStore
-from wsdgateway.storage.recovery import Recovery, TakeUp
+from wsdgateway.storage.recovery import Recovery, Restore
 from wsdgateway.storage.sqlite import SqliteStore, open_file, read_finished, read_only
 from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
 
@@ -33,7 +33,7 @@ Write = Callable[[IStore], Deferred[Any]]
 
 @implementer(IStore)
 class FallbackStore:
-    """Raises `NotOurs` for a file that is named by mistake, or that another gateway uses.
+    """The store that works without its file, too. Raises `NotOurs` for a file that another gateway or program uses.
 
     `history` is the number of finished jobs kept for each scanner, also of those that wait in memory to be written;
     `wall` gives seconds since 1970.
@@ -64,19 +64,24 @@ class FallbackStore:
         self._recovery = Recovery(reactor, path, history, self._memory, self._ended, self._superseded, file,
                                   problem)
 
-    def take_up_with(self, take_up: TakeUp, on_return: Callable[[], None] = lambda: None) -> None:
-        """Call `take_up` with what a file lists that could not be read before, `on_return` when the file is used again.
+    def set_callbacks(self, restore: Restore, on_return: Callable[[], None] = lambda: None) -> None:
+        """Call `restore` with what a file lists that could not be read before, `on_return` when the file is used again.
 
-        `take_up` should return when the subscriptions at scanners have been renewed or ended, or that was tried.
+        `restore` should return when the subscriptions at scanners have been renewed or ended, or that was tried.
         """
-        self._recovery.take_up, self._recovery.on_return = take_up, on_return
+        self._recovery.restore, self._recovery.on_return = restore, on_return
 
     def warning(self) -> str | None:
         return self._recovery.warning()
 
-    def retry(self) -> None:
+    @property
+    def file(self) -> SqliteStore | None:
+        """The store in the file, while that is in use."""
+        return self._recovery.file
+
+    def retry(self) -> Deferred[None]:
         """Try the file again now, if it is not in use."""
-        self._recovery.retry()
+        return self._recovery.retry()
 
     def close(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._recovery.close())
@@ -84,7 +89,7 @@ class FallbackStore:
     # Writing.
 
     def _write(self, write: Write) -> Deferred[Any]:
-        """Keep it in memory, which knows at once, and in the file; memory's answer counts."""
+        """Write to memory, which has it at once, and to the file. The result is memory's."""
         return write(self._memory).addCallback(lambda result: self._write_file(write, result))
 
     def _write_file(self, write: Write, result: Any) -> Any:
@@ -155,14 +160,15 @@ class FallbackStore:
         return self._write(lambda store: store.abandon(uuid))
 
     def _has_ended(self, name: str) -> None:
-        """A client's subscription, one at a scanner by the address where it notified us, or a scanner by its uuid."""
+        """Remember what has ended: a client's subscription by its identifier, one at a scanner by the address that it
+        notified, or an adopted scanner by its uuid."""
         self._ended[name] = None
         self._ended.move_to_end(name)
         if len(self._ended) > MAX_ENDED:
             self._ended.popitem(last=False)
 
     def _warn(self, subscription: Subscription) -> None:
-        """Say that a client's subscription is in memory only: once for each client and scanner."""
+        """Log that a client's subscription is in memory only, once for each client and scanner."""
         problem, client = self._recovery.problem, (subscription.scanner, subscription.client)
         if problem is None:
             self._warned.clear()
@@ -197,7 +203,7 @@ class FallbackStore:
         return []
 
     def _with_waiting(self, kept: list[FinishedJob], scanner: str) -> Deferred[list[FinishedJob]]:
-        """Beside those of the file, those that wait to be written there."""
+        """The jobs of the file, and those that wait to be written there."""
         marked = [attrs.evolve(job, superseded=job.superseded or (scanner, job.job_id) in self._superseded)
                   for job in kept]
         return self._memory.finished(scanner).addCallback(lambda waiting: [*marked, *waiting][-self._history:])

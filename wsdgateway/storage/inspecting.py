@@ -1,4 +1,4 @@
-"""Looks at a store as a start would, and changes nothing: for `wsdgateway check`."""
+"""Checks of a store that change nothing, for `wsdgateway check`."""
 
 import os
 import sqlite3
@@ -14,7 +14,7 @@ _UNFINISHED = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVER
 
 
 def problem_with(path: Path) -> StoreError | None:
-    """Why a start could not use the store, as far as whoever asks can tell; None if it could."""
+    """Why a start could not use the store, as far as the user who asks can tell; None if it could."""
     folder = path.parent
     try:
         if not folder.exists():

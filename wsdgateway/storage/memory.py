@@ -17,9 +17,9 @@ _NOTHING = Content()
 
 @implementer(IStore)
 class MemoryStore:
-    """`history` is the number of jobs kept for each scanner; `content` what it begins with.
+    """A store that begins with `content`, and keeps `history` finished jobs of each scanner.
 
-    `first_version` is the MetadataVersion of a stand-in that is not in it.
+    `first_version` is the MetadataVersion of a stand-in that is not in `content`.
     """
 
     def __init__(self, history: int, content: Content = _NOTHING, first_version: int = 1) -> None:
@@ -41,7 +41,7 @@ class MemoryStore:
             tuple((endpoint, *known) for endpoint, known in self._versions.items()), self._instance)
 
     def list_instead(self, content: Content) -> None:
-        """Everything but the finished jobs is this from now on."""
+        """Replace everything but the finished jobs."""
         self._subscriptions = {one.identifier: one for one in content.subscriptions}
         self._held = {(one.scanner, one.identifier): one for one in content.held}
         self._versions = {endpoint: (digest, version) for endpoint, digest, version in content.versions}
@@ -49,7 +49,7 @@ class MemoryStore:
         self._instance = content.instance
 
     def take_jobs(self) -> list[FinishedJob]:
-        """The finished jobs, each scanner's oldest first, which are kept here no longer."""
+        """Remove and return the finished jobs, each scanner's oldest first."""
         jobs, self._jobs = self._jobs, {}
         return [job for kept in jobs.values() for job in kept]
 
@@ -120,8 +120,8 @@ class MemoryStore:
     def adopted(self) -> Deferred[list[Adopted]]:
         return done(list(self._adopted.values()))
 
-    def retry(self) -> None:
-        """Nothing can be wrong with it."""
+    def retry(self) -> Deferred[None]:
+        return done(None)
 
     def warning(self) -> str | None:
         return None

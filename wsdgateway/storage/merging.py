@@ -1,7 +1,7 @@
-"""Puts together what a store that can be used again lists and what memory has, which is newer.
+"""Merges the content of a store's file that can be read again with that of memory, which is newer.
 
-What was in memory stays. What the file lists beside it is of an earlier start, and not known to this one, unless it has
-ended since: it is to be taken up.
+What is in memory stays. What the file lists beside it is of an earlier start and not known to this one; unless it has
+ended since, it has to be restored.
 """
 
 from collections.abc import Container
@@ -11,11 +11,11 @@ import attrs
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.storage.store import Content
 
-LEFT = "left "  # begins the identifier of what was held at a scanner for nobody who is there any more
+LEFT = "left "  # prefix of the identifier of a subscription at a scanner whose client's subscription is gone
 
 
 def merge(known: Content, listed: Content, ended: Container[str]) -> tuple[Content, Content]:
-    """All of both, and what is to be taken up of what the file listed.
+    """Both contents merged, and the part of the file's that has to be restored.
 
     `ended` has the identifiers of clients' subscriptions that have ended, and the addresses where scanners notified us
     for those that have. A client that has subscribed again meanwhile keeps its new subscription alone. What is held at
@@ -45,7 +45,7 @@ def _left(held: Held) -> Held:
 
 
 def _versions(known: Content, listed: Content) -> tuple[tuple[str, str, int], ...]:
-    """A stand-in's MetadataVersion never goes back, and is another one where its metadata has changed."""
+    """The MetadataVersions of both: none goes back, and each grows where the metadata has changed."""
     versions = {endpoint: (digest, version) for endpoint, digest, version in listed.versions}
     for endpoint, digest, version in known.versions:
         former, last = versions.get(endpoint, (digest, version))

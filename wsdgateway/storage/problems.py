@@ -1,4 +1,4 @@
-"""Why a store can't be used, for people: the cause that SQLite or the system names, and what to do about it."""
+"""Explanations of why a store can't be used: the cause that SQLite or the system names, and what to do about it."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""When a store's file is used, when not, and how it is used again.
+"""Recovery of the store: decides when its file is used, and brings it up to date before it is used again.
 
 A file that can't be used is left as it is, and tried again after pauses that grow up to `LONGEST_PAUSE`::
 
@@ -6,8 +6,8 @@ A file that can't be used is left as it is, and tried again after pauses that gr
        in use ──────────────────► in memory ◄────┐
           ▲                         │      │     │ can't be used
           │ written as a whole      │      └─────┘
-          └──── taking up ◄─────────┘ pause
-                what the file lists and this start does not know, is renewed or ended before anything is written
+          └──── restoring ◄─────────┘ pause
+                what the file lists and this start does not know is renewed or ended before anything is written
 """
 
 from collections.abc import Callable, Container, Coroutine
@@ -29,18 +29,18 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 30.0
 IN_MEMORY = ("The gateway works from memory meanwhile: subscriptions and finished jobs are lost if it ends. It tries "
              "the store again by itself")
 
-TakeUp = Callable[[Content], Coroutine[Any, Any, None]]
+Restore = Callable[[Content], Coroutine[Any, Any, None]]
 
 
 async def _nothing(content: Content) -> None:
-    """Nobody takes up anything."""
+    """The default of `restore`: do nothing."""
 
 
 class Recovery:
-    """`file` is what is written to, None while it can't be: `problem` says why then.
+    """Holds the store's `file` while it can be written to; else `file` is None, and `problem` says why.
 
     `memory` has what the file should list, and the finished jobs that wait to be written; `ended` what has ended since
-    the start; `superseded` the scanners and JobIds whose jobs in the file are to be marked. `take_up` renews or ends
+    the start; `superseded` the scanners and JobIds whose jobs in the file are to be marked. `restore` renews or ends
     what a file lists that could not be read before; `on_return` is called when the file is used again.
     """
 
@@ -56,24 +56,24 @@ class Recovery:
         self._superseded = superseded
         self.file = file
         self.problem: StoreError | None = None
-        self.take_up: TakeUp = _nothing
+        self.restore: Restore = _nothing
         self.on_return: Callable[[], None] = lambda: None
         self._closing: Deferred[None] = succeed(None)
         self._timer: IDelayedCall | None = None
         self._pause = FIRST_PAUSE
         self._returned_at = float("-inf")
         self._reopening: Deferred[None] | None = None
-        self._taking_up: Deferred[None] | None = None
+        self._restoring: Deferred[None] | None = None
         self._stopped = False
         if problem is not None:
             self._wait(problem)
 
     def warning(self) -> str | None:
-        """The problem, and what it means, for people."""
+        """The problem and its consequences, as text for people; None if there is none."""
         return None if self.problem is None else f"{self.problem}. {IN_MEMORY}."
 
     def missed(self, file: SqliteStore, failure: Failure) -> None:
-        """The file did not take a write, or can't be read. A mistake of this program is raised again."""
+        """Stop using a file that did not take a write or can't be read. Other errors are raised again."""
         failure.trap(StoreError)
         if file is self.file:
             self.file = None
@@ -83,7 +83,7 @@ class Recovery:
             self._wait(failure.value)
 
     def _wait(self, problem: Any) -> None:
-        """The file can't be used: say so where that is news, and try again later."""
+        """Log why the file can't be used, unless it was logged before, and try it again later."""
         is_news = self.problem is None or str(problem) != str(self.problem)
         self.problem = problem
         if is_news:
@@ -92,14 +92,18 @@ class Recovery:
             self._timer = self._reactor.callLater(self._pause, self.retry)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    def retry(self) -> None:
-        """Try the file again now, if it is not in use."""
-        if self.file is not None or self._reopening is not None or self._stopped:
-            return
-        self._forget_timer()
-        self._reopening = Deferred.fromCoroutine(self._reopen())
-        self._reopening.addErrback(self._failed)
-        self._reopening.addBoth(self._tried)
+    def retry(self) -> Deferred[None]:
+        """Try the file again now, if it is not in use; fires when that has been tried."""
+        if self._reopening is None and self.file is None and not self._stopped:
+            self._forget_timer()
+            self._reopening = Deferred.fromCoroutine(self._reopen())
+            self._reopening.addErrback(self._failed)
+            self._reopening.addBoth(self._tried)
+        tried: Deferred[None] = Deferred()
+        if self._reopening is None:
+            return succeed(None)
+        self._reopening.chainDeferred(tried)
+        return tried
 
     def _forget_timer(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -119,7 +123,7 @@ class Recovery:
         if opened is None:
             return
         try:
-            await self._take_up(opened.content)
+            await self._restore(opened.content)
         except Exception:
             opened.claim.close()
             raise
@@ -136,8 +140,8 @@ class Recovery:
             self._wait(problem)
             return None
 
-    async def _take_up(self, listed: Content) -> None:
-        """Have renewed or ended what the file lists and this start does not know; the rest of it is out of date."""
+    async def _restore(self, listed: Content) -> None:
+        """Renew or end what the file lists and this start does not know; the rest of it is out of date."""
         merged, found = merge(self._memory.content, listed, self._ended)
         self._memory.list_instead(merged)
         if found.is_empty:
@@ -145,18 +149,18 @@ class Recovery:
         self.log.info("{path}: the store can be read: {subscriptions} subscription(s) of clients, {held} at scanners "
                       "and {adopted} adopted scanner(s) of an earlier start are taken up", path=self._path,
                       subscriptions=len(found.subscriptions), held=len(found.held), adopted=len(found.adopted))
-        self._taking_up = Deferred.fromCoroutine(self.take_up(found))
+        self._restoring = Deferred.fromCoroutine(self.restore(found))
         try:
-            await self._taking_up
+            await self._restoring
         except CancelledError:
             pass  # the gateway stops
         except Exception:  # whatever went wrong, it is in memory, and will be in the store
             self.log.failure("while what the store lists is taken up")
         finally:
-            self._taking_up = None
+            self._restoring = None
 
     async def _use(self, opened: Opened) -> None:
-        """Write what memory has, and go on with the file."""
+        """Write memory's content to the file, and use it from now on."""
         file = SqliteStore(self._reactor, self._path, self._history, opened)
         content, jobs, superseded = self._memory.content, self._memory.take_jobs(), tuple(self._superseded)
         self.file = file  # what is written from now on comes after that
@@ -178,11 +182,11 @@ class Recovery:
                 self.on_return()
 
     async def close(self) -> None:
-        """Finish what is being written; where that was not possible, try once more."""
+        """Finish pending writes; if the file is not in use, try once more to write memory's content."""
         self._stopped = True
         self._forget_timer()
-        if self._taking_up is not None:
-            self._taking_up.cancel()
+        if self._restoring is not None:
+            self._restoring.cancel()
         if self._reopening is not None:
             await self._reopening
         if self.file is not None:
@@ -195,7 +199,7 @@ class Recovery:
         await self._closing
 
     async def _try_once_more(self) -> None:
-        """Write what is in memory, unless the file lists what would have to be renewed or ended before."""
+        """Write memory's content, unless the file lists what would have to be renewed or ended before."""
         opened = await self._open()
         if opened is not None:
             merged, found = merge(self._memory.content, opened.content, self._ended)

@@ -21,8 +21,8 @@ OURS = 0x57534447  # "WSDG"; schema 1 did not set it
 _FIRST_TABLE = "finished_job"
 
 
-def _steps() -> list[str]:
-    """The steps in their order; the first makes schema 1."""
+def steps() -> list[str]:
+    """The SQL scripts of the schema in their order; the first makes schema 1."""
     found = sorted((file for file in files("wsdgateway.storage").iterdir() if file.name.endswith(".sql")),
                    key=lambda file: file.name)
     return [file.read_text("utf-8") for file in found]
@@ -41,19 +41,19 @@ def prepare(path: Path, read: Callable[[sqlite3.Connection], object] = lambda co
     """
     try:
         with closing(sqlite3.connect(path)) as connection:
-            _bring_up(connection, path, _steps(), read)
+            _bring_up(connection, path, steps(), read)
     except (sqlite3.Error, OSError) as error:
         raise unusable(path, error, look=True) from None
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection by which nothing is changed, not even made."""
+    """A connection that neither changes a file nor makes one."""
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
 
 
 def verify(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether a file is whole and up to date; an older one, or an empty one, is not. Raises `StoreError`."""
-    return _verified(connection, path, len(_steps())) == len(_steps())
+    return _verified(connection, path, len(steps())) == len(steps())
 
 
 def _verified(connection: sqlite3.Connection, path: Path, newest: int) -> int:

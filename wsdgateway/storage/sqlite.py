@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import attrs
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import succeed as done
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -81,7 +82,7 @@ class SqliteStore:
         return self._explained(self._pool.runInteraction(run))
 
     def _explained(self, running: Deferred[Any]) -> Deferred[Any]:
-        """The same, with what SQLite says as a `StoreError`."""
+        """The same Deferred, with SQLite's errors as `StoreError`."""
         return running.addErrback(self._explain)
 
     def _explain(self, failure: Failure) -> Failure:
@@ -114,7 +115,7 @@ class SqliteStore:
 
     def bring_up_to_date(self, listed: Content, content: Content, jobs: Iterable[FinishedJob],
                          superseded: Iterable[tuple[str, str]]) -> Deferred[None]:
-        """Let it list that content instead of what is listed, and add these finished jobs: all at once, or nothing.
+        """Replace the content `listed` by `content`, and add these finished jobs, in one transaction.
 
         Before that the jobs of the `superseded` scanners and JobIds are marked. Only what differs is written: a folder
         that was full has little room.
@@ -177,14 +178,14 @@ class SqliteStore:
     def adopted(self) -> Deferred[list[Adopted]]:
         return self._all(lambda row: Adopted(*row), _ADOPTED)
 
-    def retry(self) -> None:
-        """`FallbackStore` knows when."""
+    def retry(self) -> Deferred[None]:
+        return done(None)  # FallbackStore opens the file again
 
     def warning(self) -> str | None:
         return None
 
     def written(self) -> Deferred[None]:
-        """Fires when everything that was begun before has been written, or could not be: there is one thread."""
+        """Fires when all writes that were begun before have succeeded or failed; they share one thread."""
         last: Deferred[Any] = self._pool.runQuery("SELECT 1")
         return last.addBoth(lambda _: None)
 
@@ -197,7 +198,7 @@ class SqliteStore:
 
 
 def _read_whatever_is_there(connection: sqlite3.Connection) -> None:
-    """A finished job whose text is no UTF-8 any more is shown as it is; nothing else is read while it runs."""
+    """Let text that is not UTF-8 be read, with replacement characters. Only finished jobs are read while it runs."""
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
 
 
@@ -232,13 +233,13 @@ def _lock(path: Path, file: Any) -> None:
 
 
 def _check_unclaimed(path: Path) -> None:
-    """Whether another gateway has a file that this one may not write to. Raises `NotOurs`."""
+    """Check a file that can't be written to. Raises `NotOurs` if another gateway has it."""
     with suppress(OSError), path.open("rb") as file:
         _lock(path, file)
 
 
 def _read_all(connection: sqlite3.Connection, path: Path) -> Content:
-    """Everything but the finished jobs. Raises `StoreError`: better now than when nobody listens any more."""
+    """The content of a file. Raises `StoreError`: at the start, and not when clients depend on it."""
     connection.text_factory = _text
     try:
         return _content(connection)

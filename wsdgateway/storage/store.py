@@ -1,7 +1,7 @@
-"""What outlives the process: finished jobs, clients' subscriptions, and those held at scanners.
+"""The interface of the store, and its values: finished jobs, clients' subscriptions and those held at scanners.
 
-One small interface; `memory`, `sqlite` and `fallback` implement it. The store stands behind the tables in memory: no
-status read ever waits for what is written here.
+`memory`, `sqlite` and `fallback` implement it; `opening` chooses one. The store stands behind the tables in memory: no
+status read waits for a write. `IClientSubscriptions` is the part that the code for clients' subscriptions uses.
 """
 
 import attrs
@@ -19,7 +19,7 @@ class StoreError(Exception):
 
 
 class Unreadable(StoreError):
-    """A file that is damaged, or newer than this program: nothing of it is used, and it is left as it is."""
+    """A file that is damaged, or newer than this program. None of it is used, and it is left as it is."""
 
 
 class NotOurs(StoreError):
@@ -55,7 +55,7 @@ class FinishedJob:
 
 @attrs.frozen
 class Content:
-    """A store's content but its finished jobs. `versions`: endpoint, digest and MetadataVersion of stand-ins."""
+    """The content of a store, without its finished jobs. `versions`: endpoint, digest, MetadataVersion of stand-ins."""
 
     subscriptions: tuple[Subscription, ...] = ()
     held: tuple[Held, ...] = ()
@@ -69,59 +69,69 @@ class Content:
         return not (self.subscriptions or self.held or self.adopted)
 
 
-class IStore(Interface):
-    """Writes happen in the order in which they are asked for; their Deferreds fire when they are kept, or fail."""
+class IClientSubscriptions(Interface):
+    """Clients' subscriptions in the store.
 
-    def add(job: FinishedJob) -> Deferred[None]:
-        """Keep a job, and the last ones of its scanner."""
-
-    def supersede(scanner: str, job_id: str) -> Deferred[None]:
-        """The scanner gives this JobId again: mark the kept jobs that have it."""
-
-    def finished(scanner: str) -> Deferred[list[FinishedJob]]:
-        """The kept jobs of a scanner, oldest first."""
+    Writes happen in the order in which they are asked for. Their Deferreds fire when the store has the value, or fail.
+    """
 
     def save(subscription: Subscription, held: Held | None = None) -> Deferred[None]:
-        """Keep a client's subscription, in the place of its former self; together with what is held for it."""
+        """Write a client's subscription in place of its former version, together with what is held for it."""
 
     def succeed(heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
-        """Another subscription takes a former one's place, all at once: the heir, what is held for it, what is left."""
+        """Replace the subscription `former` in one transaction: write `heir`, what is held for it, and what is `left`.
+
+        `left` is the former subscription as it stays; None deletes it.
+        """
 
     def forget(identifier: str) -> Deferred[None]:
-        """A client's subscription is over."""
+        """Delete a client's subscription."""
+
+
+class IStore(IClientSubscriptions):
+    """The whole store. The order of writes and the meaning of their Deferreds are those of `IClientSubscriptions`."""
+
+    def add(job: FinishedJob) -> Deferred[None]:
+        """Write a finished job, and delete the oldest ones of its scanner beyond the configured history."""
+
+    def supersede(scanner: str, job_id: str) -> Deferred[None]:
+        """Mark the finished jobs with this JobId as superseded: the scanner has given it to a new job."""
+
+    def finished(scanner: str) -> Deferred[list[FinishedJob]]:
+        """The finished jobs of a scanner, oldest first."""
 
     def subscriptions() -> Deferred[list[Subscription]]:
-        """Every client's subscription, oldest first."""
+        """All clients' subscriptions, oldest first."""
 
     def hold(held: Held) -> Deferred[None]:
-        """Keep what is held at a scanner, in the place of its former self."""
+        """Write a subscription that is held at a scanner, in place of its former version."""
 
     def release(scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
-        """What notifies us there is held no more; one that has been made since then stays."""
+        """Delete a subscription held at a scanner, if it notifies that address; a newer one stays."""
 
     def held() -> Deferred[list[Held]]:
-        """Everything that is held at scanners."""
+        """All subscriptions that are held at scanners."""
 
     def next_instance(now: int) -> Deferred[int]:
-        """The InstanceId of this start: `now`, in seconds since 1970, or one more than the last one, if larger."""
+        """The InstanceId of this start: `now`, in seconds since 1970, or the last one plus one, whichever is larger."""
 
     def metadata_version(endpoint: str, digest: str) -> Deferred[int]:
-        """The MetadataVersion of a stand-in whose metadata has this digest: one more than before if it has changed."""
+        """The MetadataVersion of a stand-in whose metadata has this digest; it grows by one when the digest changes."""
 
     def adopt(adopted: Adopted) -> Deferred[None]:
-        """Keep the name of a scanner that was found, in the place of its former one."""
+        """Write the name of an adopted scanner, in place of its former name."""
 
     def abandon(uuid: str) -> Deferred[None]:
-        """A scanner that was adopted is none of ours any more."""
+        """Delete an adopted scanner."""
 
     def adopted() -> Deferred[list[Adopted]]:
-        """Every scanner that was ever adopted, oldest first."""
+        """All adopted scanners, oldest first."""
 
-    def retry() -> None:
-        """Try now what could not be used, if there is anything."""
+    def retry() -> Deferred[None]:
+        """Try now to use a file again that could not be used; fires when that has been tried."""
 
     def warning() -> str | None:
-        """The problem with the store and what to do, for people; None if there is none."""
+        """The problem with the store and what to do about it, as text for people; None if there is none."""
 
     def close() -> Deferred[None]:
-        """Finish what is being written."""
+        """Finish pending writes and close the store."""

@@ -1,58 +1,11 @@
-"""What is made of discovery: stand-ins and their announcements, what is new of a device, who is adopted as what."""
+"""What a discovery message changes in what is known of a device."""
 
 import attrs
-import pytest
 
-from wsdgateway.bridge.discovery.adoption import excluding, has_no_uuid, may_be_scanner, name_for, read_exclusion
-from wsdgateway.bridge.discovery.presence import (
-    PROXY_TYPES,
-    STAND_IN,
-    TYPES,
-    Bye,
-    Hello,
-    Presence,
-    derived_endpoint,
-    is_meant,
-    proxy_service,
-    stand_in_service,
-)
+from tests.bridge.discovery.services import ONE
 from wsdgateway.bridge.discovery.sightings import CHANGE_SECONDS, LATE_SECONDS, MAX_SIGHTINGS, Left, Sighting, Sightings
-from wsdgateway.discovery.messages import Message, Probe, Sequence, TargetService
+from wsdgateway.discovery.messages import Message, Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04
-from wsdgateway.soap.namespaces import WSCN, WSDP
-
-OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
-ONE = TargetService("urn:uuid:A", ((WSDP, "Device"),), ("http://floor/3",), ("http://198.51.100.20/x",), 1)
-
-
-def test_who_a_stand_in_is():
-    assert derived_endpoint("urn:uuid:5") == derived_endpoint("URN:UUID:5") != derived_endpoint("urn:uuid:6")
-    assert derived_endpoint("uuid:5") == derived_endpoint("urn:uuid:5")
-    assert derived_endpoint("front-desk").startswith("urn:uuid:")
-    service = stand_in_service("urn:uuid:5", ("http://a/b",), 3)
-    assert is_meant(Probe(TYPES[1:]), service)
-    assert is_meant(Probe((), ("http://a",)), service)
-    assert not is_meant(Probe(((WSDP, "Printer"),)), service)
-    assert not is_meant(Probe((), ("http://b",)), service)
-    proxy = proxy_service("gw")
-    assert all(is_meant(Probe((kind,)), proxy) for kind in PROXY_TYPES)
-    assert not is_meant(Probe(((WSDP, "Device"),)), proxy)
-
-
-def test_what_is_announced():
-    presence = Presence()
-    assert presence.update(None) == []
-    assert presence.update(ONE) == [Hello(ONE)]
-    assert presence.update(ONE) == []
-    newer = TargetService(ONE.endpoint, ONE.types, ONE.scopes, ONE.xaddrs, 2)
-    assert presence.update(newer) == [Hello(newer)]
-    spelled = attrs.evolve(newer, endpoint="uuid:a")  # the same to clients that compare uuids: no Bye for it
-    assert presence.update(spelled) == [Hello(spelled)]
-    assert presence.update(newer) == [Hello(newer)]
-    other = TargetService("urn:uuid:B")
-    assert presence.update(other) == [Bye(ONE.endpoint), Hello(other)]
-    assert presence.update(None) == [Bye("urn:uuid:B")]
-    assert presence.update(None) == []
 
 
 def heard(table, name, service=ONE, sequence=(5, 1), now=0.0, via="eth1"):
@@ -130,45 +83,3 @@ def test_sightings_are_bounded():
     assert len(table.all()) == MAX_SIGHTINGS
     assert table.get("urn:uuid:0") is None
     assert table.get("URN:UUID:1").endpoint == "urn:uuid:1"
-
-
-@pytest.mark.parametrize(("types", "looked_at"), [
-    ((), True), (((WSDP, "Device"),), True), (((WSCN, "ScanDeviceType"),), True), (TYPES, False), ((STAND_IN,), False),
-    (((WSDP, "Device"), ("urn:p", "PrintDeviceType")), True),
-    (((WSDP, "Device"), ("http://schemas.microsoft.com/windows/pub/2005/07", "Computer")), False)])
-def test_who_may_be_a_scanner(types, looked_at):
-    for spelled in (OTHER.upper(), OTHER.removeprefix("urn:"), f"urn:uuid:{{{OTHER.removeprefix('urn:uuid:')}}}"):
-        assert may_be_scanner(spelled, types) is looked_at
-    assert not may_be_scanner("urn:uuid:desk", types)
-    assert not may_be_scanner(f"{OTHER}0", types)
-    assert not may_be_scanner("https://192.0.2.1/d", types)
-    assert has_no_uuid("https://192.0.2.1/d", types) is looked_at
-    assert not has_no_uuid(OTHER, types) and not has_no_uuid("http://192.0.2.1/d", types)
-
-
-SEEN = Sighting("urn:uuid:37F86D35-e6ac-4241-964f-1d9ae46fb366", (), (), (), 1, None, "eth1", 0.0)
-
-
-@pytest.mark.parametrize(("rule", "excluded"), [
-    ("urn:uuid:37f86d35-E6AC-4241-964f-1d9ae46fb366", True), ("uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", True),
-    ("{37F86D35-e6ac-4241-964f-1d9ae46fb366}", True), ("uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366", False),
-    ("urn:uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366", False),
-    ("198.51.100.20", True), ("198.51.100.16/28", True), ("198.51.100.32/28", False), ("fe80::/10", True),
-    ("laserjet*", True), ("HP LaserJet 4?0", True), ("Copy room", True), ("LaserJet", False), ("*jet", False)])
-def test_exclusions(rule, excluded):
-    rules = [read_exclusion(rule)]
-    for seen in (SEEN, attrs.evolve(SEEN, endpoint=SEEN.endpoint.removeprefix("urn:"))):
-        found = excluding(rules, seen, hosts=["198.51.100.20", "fe80::1%eth1", "name.example"],
-                          models=("LaserJet 400", "HP LaserJet 400", "Copy Room", ""))
-        assert (found is not None) is excluded
-
-
-@pytest.mark.parametrize(("friendly", "taken", "name"), [
-    ("Front Desk", (), "front-desk"), ("  HP LaserJet (Büro 3) ", (), "hp-laserjet-buro-3"), ("扫描仪", (), "scanner"),
-    ("", (), "scanner"), ("x" * 100, (), "x" * 40), ("Front Desk", ("front-desk",), "front-desk-37f8"),
-    ("Front Desk", ("front-desk", "front-desk-37f8"), "front-desk-37f86d35"),
-    ("Front Desk", ("front-desk", "front-desk-37f8", "front-desk-37f86d35", "front-desk-2"), "front-desk-3")])
-def test_names(friendly, taken, name):
-    assert name_for(friendly, SEEN.endpoint, taken) == name
-    assert name_for(friendly, SEEN.endpoint.removeprefix("urn:"), taken) == name
-    assert len(name) <= 63

@@ -22,10 +22,7 @@ def image(kind="JPEG", size=(100, 200), **more):
 JPEG, PNG = image(), image("PNG")
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("cwd")
 
 
 class Scanned:
@@ -46,8 +43,8 @@ class Scanned:
             pages.finish(whole=whole)
 
 
-def there(folder):
-    return sorted(os.listdir(folder))
+def there(cwd):
+    return sorted(os.listdir(cwd))
 
 
 @pytest.mark.parametrize(("output", "wanted", "target"), [
@@ -67,70 +64,70 @@ def test_names_say_what_the_scan_becomes(output, wanted, target):
     ("a-%d-%d.jpg", None, "one field"), ("a-%3d.jpg", None, "one field"), ("a-%d%%.jpg", None, "one field"),
     ("a-%.jpg", None, "one field"), ("none/a.pdf", None, "does not exist"), ("a.pdf", "xps", "--format xps"),
     ("folder.pdf", None, "is a folder")])
-def test_a_wrong_name_is_told_before_anything_is_scanned(folder, output, wanted, said):
-    (folder / "folder.pdf").mkdir()
+def test_a_wrong_name_is_told_before_anything_is_scanned(cwd, output, wanted, said):
+    (cwd / "folder.pdf").mkdir()
     with pytest.raises(ScanError, match=said) as caught:
         read_target(output, wanted)
     assert caught.value.status == WRONG
 
 
-def test_numbers_start_at_one_and_have_the_width_asked_for(folder):
+def test_numbers_start_at_one_and_have_the_width_asked_for(cwd):
     assert Scanned("p-%03d.jpg", JPEG, JPEG).written == ["p-001.jpg", "p-002.jpg"]
     assert Scanned("q%d.jpg", JPEG).written == ["q1.jpg"]
-    assert there(folder) == ["p-001.jpg", "p-002.jpg", "q1.jpg"]
-    assert (folder / "p-001.jpg").read_bytes() == JPEG
+    assert there(cwd) == ["p-001.jpg", "p-002.jpg", "q1.jpg"]
+    assert (cwd / "p-001.jpg").read_bytes() == JPEG
     mask = os.umask(0)
     os.umask(mask)
-    assert (folder / "p-001.jpg").stat().st_mode & 0o777 == 0o666 & ~mask
+    assert (cwd / "p-001.jpg").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
-def test_a_former_scan_under_the_same_numbers_is_not_mixed_with_this_one(folder):
-    (folder / "p-007.jpg").write_text("former")
+def test_a_former_scan_under_the_same_numbers_is_not_mixed_with_this_one(cwd):
+    (cwd / "p-007.jpg").write_text("former")
     with pytest.raises(ScanError, match=r"p-007\.jpg is there already"):
         read_target("p-%03d.jpg", None)
     with Pages(read_target("q-%d.jpg", None), written=lambda _: None, say=lambda _: None) as pages:
-        (folder / "q-1.jpg").write_text("of somebody else, meanwhile")
+        (cwd / "q-1.jpg").write_text("of somebody else, meanwhile")
         pages.begin()
         pages.write(memoryview(JPEG))
         pages.end()
-    assert (folder / "q-1.jpg").read_text() == "of somebody else, meanwhile"
-    assert (folder / "q-1-2.jpg").read_bytes() == JPEG
+    assert (cwd / "q-1.jpg").read_text() == "of somebody else, meanwhile"
+    assert (cwd / "q-1-2.jpg").read_bytes() == JPEG
 
 
-def test_further_pages_of_one_file_are_numbered(folder):
-    (folder / "p-2.jpg").write_text("former")
+def test_further_pages_of_one_file_are_numbered(cwd):
+    (cwd / "p-2.jpg").write_text("former")
     scanned = Scanned("p.jpg", JPEG, JPEG, JPEG)
     assert scanned.written == ["p.jpg", "p-3.jpg", "p-4.jpg"]
-    assert (folder / "p-2.jpg").read_text() == "former"
+    assert (cwd / "p-2.jpg").read_text() == "former"
 
 
-def test_a_named_file_is_replaced_and_that_is_said(folder):
+def test_a_named_file_is_replaced_and_that_is_said(cwd):
     for name, data in (("p.jpg", JPEG), ("p.pdf", JPEG)):
-        (folder / name).write_text("former")
+        (cwd / name).write_text("former")
         assert Scanned(name, data).said == [f"{name}: the file that was there is replaced"]
-        assert (folder / name).read_bytes() != b"former"
+        assert (cwd / name).read_bytes() != b"former"
 
 
-def test_a_file_that_was_not_named_replaces_none(folder):
+def test_a_file_that_was_not_named_replaces_none(cwd):
     assert [Scanned(None, JPEG).written for _ in range(3)] == [["scan.pdf"], ["scan-2.pdf"], ["scan-3.pdf"]]
     assert Scanned(None, JPEG, JPEG, format="jpeg").written == ["scan.jpg", "scan-2.jpg"]
 
 
-def test_a_page_that_broke_off_leaves_nothing(folder):
+def test_a_page_that_broke_off_leaves_nothing(cwd):
     Scanned("p.jpg", half=JPEG[:50])
-    assert there(folder) == []
+    assert there(cwd) == []
     assert Scanned("p-%d.jpg", JPEG, half=JPEG[:50], whole=False).written == ["p-1.jpg"]
-    assert there(folder) == ["p-1.jpg"]
+    assert there(cwd) == ["p-1.jpg"]
 
 
-def test_the_whole_pages_of_a_broken_scan_make_a_pdf_that_replaces_none(folder):
-    (folder / "p.pdf").write_text("former")
+def test_the_whole_pages_of_a_broken_scan_make_a_pdf_that_replaces_none(cwd):
+    (cwd / "p.pdf").write_text("former")
     assert Scanned("p.pdf", JPEG, PNG, half=JPEG[:50], whole=False).written == ["p-2.pdf"]
-    assert (folder / "p.pdf").read_text() == "former"
+    assert (cwd / "p.pdf").read_text() == "former"
     with pikepdf.open("p-2.pdf") as pdf:
         assert len(pdf.pages) == 2
     Scanned("q.pdf", half=JPEG[:50], whole=False)
-    assert there(folder) == ["p-2.pdf", "p.pdf"]
+    assert there(cwd) == ["p-2.pdf", "p.pdf"]
 
 
 @pytest.mark.parametrize(("data", "dots", "inches"), [
@@ -141,47 +138,47 @@ def test_a_page_of_a_pdf_is_as_large_as_the_paper(data, dots, inches):
         assert [float(value) / 72 for value in pdf.pages[0].MediaBox][2:] == pytest.approx(inches, abs=0.01)
 
 
-def test_images_that_no_pdf_can_hold_are_kept_as_they_are(folder):
+def test_images_that_no_pdf_can_hold_are_kept_as_they_are(cwd):
     with pytest.raises(ScanError, match="kept as images") as caught:
         Scanned("p.pdf", JPEG, b"\xff\xd8\xff and nothing more", b"?")
     assert caught.value.status == FAILED
-    assert there(folder) == ["p-001.jpg", "p-002.jpg", "p-003.image"]
-    assert (folder / "p-001.jpg").read_bytes() == JPEG
+    assert there(cwd) == ["p-001.jpg", "p-002.jpg", "p-003.image"]
+    assert (cwd / "p-001.jpg").read_bytes() == JPEG
 
 
-def test_a_pdf_that_was_interrupted_leaves_its_images(folder, monkeypatch):
+def test_a_pdf_that_was_interrupted_leaves_its_images(cwd, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("wsdgateway.cli.scan.pages.write_pdf", interrupt)
     with pytest.raises(KeyboardInterrupt):
         Scanned("p.pdf", JPEG, JPEG)
-    assert there(folder) == ["p-001.jpg", "p-002.jpg"]
+    assert there(cwd) == ["p-001.jpg", "p-002.jpg"]
 
 
-def test_an_image_of_another_kind_gets_a_name_of_its_own(folder):
-    (folder / "p.jpg").write_text("former")
+def test_an_image_of_another_kind_gets_a_name_of_its_own(cwd):
+    (cwd / "p.jpg").write_text("former")
     scanned = Scanned("p.jpg", PNG)
     assert scanned.written == ["p.png"]
     assert scanned.pages.surprises == {"png"}
-    assert (folder / "p.jpg").read_text() == "former"
+    assert (cwd / "p.jpg").read_text() == "former"
 
 
-def test_where_no_hard_links_are_a_page_still_gets_its_name(folder, monkeypatch):
+def test_where_no_hard_links_are_a_page_still_gets_its_name(cwd, monkeypatch):
     def link(*_):
         raise PermissionError
 
     monkeypatch.setattr("os.link", link)
-    (folder / "p-2.jpg").write_text("former")
+    (cwd / "p-2.jpg").write_text("former")
     assert Scanned("p.jpg", JPEG, JPEG).written == ["p.jpg", "p-3.jpg"]
 
 
-def test_pages_that_can_be_given_no_name_stay_where_they_are(folder, monkeypatch):
+def test_pages_that_can_be_given_no_name_stay_where_they_are(cwd, monkeypatch):
     def replace(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", replace)
     with pytest.raises(ScanError, match=r"No space left.*the whole pages are in"):
         Scanned("p.jpg", JPEG)
-    [kept] = folder.glob(".p.jpg.*/*")
+    [kept] = cwd.glob(".p.jpg.*/*")
     assert kept.read_bytes() == JPEG

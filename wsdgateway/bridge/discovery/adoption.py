@@ -5,7 +5,7 @@ The configuration's `[discovery] adopt` and `exclude`.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -117,3 +117,60 @@ class Adopted:
 
     uuid: str
     name: str
+
+
+@attrs.frozen
+class Restoring:
+    """What to do with scanners that earlier starts have adopted: uuids to delete in the store, entries to write there.
+
+    `bridge` are those to bridge, under names that no other scanner has. The store's changes come first, in that order.
+    """
+
+    bridge: tuple[Adopted, ...]
+    delete: tuple[str, ...]
+    write: tuple[Adopted, ...]
+
+
+def plan_restoring(stored: Iterable[Adopted], *, configured: Collection[str | None], rules: Iterable[Exclusion],
+                   names: Collection[str]) -> Restoring:
+    """Which of the stored scanners are bridged again, and as what.
+
+    Left out are those that a section has by its uuid (`configured`, as `identity_of` spells them) or that a rule
+    excludes. `names` are those of other scanners; one that has such a name gets another.
+    """
+    excluded = {rule.uuid for rule in rules}
+    kept: dict[str, Adopted] = {}
+    stored = tuple(stored)
+    for one in stored:
+        uuid = identity_of(one.uuid)
+        if uuid not in configured and uuid not in excluded:
+            kept.setdefault(uuid, one)
+    own_names = {one.name for one in kept.values()}
+    taken = set(names)
+    bridge = []
+    for uuid, one in kept.items():
+        name = name_for(one.name, uuid, taken | own_names) if one.name in taken else one.name
+        taken.add(name)
+        bridge.append(Adopted(uuid, name))
+    return Restoring(tuple(bridge), tuple(one.uuid for one in stored if one.uuid not in kept),
+                     tuple(one for one in bridge if one not in stored))
+
+
+@attrs.frozen
+class Bridged:
+    """A scanner that is bridged: its endpoint address, if that is known, and host and port of its scan service."""
+
+    endpoint: str | None
+    places: Collection[tuple[str, int]]
+
+
+def duplicates(adopted: Iterable[Bridged], configured: Iterable[Bridged]) -> list[str]:
+    """The endpoints of adopted scanners that are configured, too: by their uuid, or by an address alone.
+
+    The address of a scanner whose uuid is known says nothing, for another scanner may have it by now.
+    """
+    configured = tuple(configured)
+    identities = {identity_of(one.endpoint) for one in configured if one.endpoint is not None}
+    places = {place for one in configured if one.endpoint is None for place in one.places}
+    return [one.endpoint for one in adopted if one.endpoint is not None and (
+        identity_of(one.endpoint) in identities or not places.isdisjoint(one.places))]

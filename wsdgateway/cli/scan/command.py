@@ -1,4 +1,4 @@
-"""The options of `wsdgateway scan`, and its run with them: files on stdout, a line each, all else on stderr."""
+"""The subcommand `wsdgateway scan`: its options; the names of files go to stdout, everything else to stderr."""
 
 import argparse
 import signal
@@ -29,8 +29,8 @@ was there already is replaced by -o FILE when the new one is whole, and that is
 said; a file that wsdgateway names by itself replaces none."""
 
 
-def add_scan(commands: Any) -> None:
-    """Add the subcommand to those of an `argparse` parser."""
+def add_command(commands: Any) -> None:
+    """Add the subcommand to the subparsers of an `argparse` parser."""
     statuses = "\n".join(f"  {status:<4} {meaning}" for status, meaning in MEANINGS.items())
     parser = commands.add_parser(
         "scan", help="scan into a PDF or image files", formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -49,14 +49,16 @@ def add_scan(commands: Any) -> None:
     parser.add_argument("--wait", type=between(float, 0, 3600, "number of seconds"), default=30.0, metavar="SECONDS",
                         help="how long a busy scanner is asked again; default: 30")
     add_judgement(parser)
+    parser.set_defaults(run=run)
 
 
-def run_scan(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Scan as the options say. Raises `ScanError`, and KeyboardInterrupt for a signal."""
     order = Order(options.url, options.output, options.source, options.resolution, options.color, options.format,
                   options.wait, Judgement(options.ca, options.pin, options.insecure))
     with _signals_interrupt():
         scan(order, Progress(Console(stderr=True), sys.stdout))
+    return 0
 
 
 @contextmanager

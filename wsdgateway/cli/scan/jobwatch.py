@@ -1,4 +1,4 @@
-"""Watches a job while its images come, for whoever looks on: JobStatus by GetJobElements, once a second at most.
+"""Watches a job's status while its images come, to show it: GetJobElements once a second at most.
 
 WS-Scan, GetJobElementsRequest, JobStatus. The scan itself never waits for it.
 """
@@ -13,7 +13,7 @@ MAX_FAILURES = 3  # in a row; then the scanner is left in peace
 
 
 class JobWatch:
-    """Asks in a thread of its own between `with` and its end. `tell` is called there, never after the end."""
+    """Asks in a thread of its own as long as its `with` block runs. `tell` is called there, never after the end."""
 
     def __init__(self, ask: Callable[[], JobStatus | None], tell: Callable[[JobStatus], None], *,
                  interval: float = INTERVAL) -> None:
@@ -31,6 +31,10 @@ class JobWatch:
     def __exit__(self, *_: object) -> None:
         with self._telling:
             self._ended.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait until its thread has ended, for `timeout` seconds at most."""
+        self._thread.join(timeout)
 
     def _watch(self) -> None:
         failures = 0

@@ -1,10 +1,11 @@
-"""How `wsdgateway scan` ends: an exit status for each way, the error that carries it, and words fit to be shown."""
+"""How `wsdgateway scan` ends: the exit statuses and their meanings, and the error that carries one."""
 
+from wsdgateway.cli.errors import WRONG, CommandError
 from wsdgateway.cli.printing import printable
 
 MAX_SAID = 200
 
-WRONG, UNREACHABLE, BUSY, NO_PAPER, FAILED, INTERRUPTED = 2, 3, 4, 5, 6, 130
+UNREACHABLE, BUSY, NO_PAPER, FAILED, INTERRUPTED = 3, 4, 5, 6, 130
 
 MEANINGS = {
     0: "done",
@@ -17,14 +18,18 @@ MEANINGS = {
 }
 
 
-class ScanError(Exception):
+class ScanError(CommandError):
     """The scan did not end as it should; the text says why and what to do, `status` is the exit status."""
 
     def __init__(self, text: str, status: int = FAILED) -> None:
         super().__init__(text)
         self.status = status
 
+    def line(self) -> str:
+        """The text without control characters: scanners have their say in it."""
+        return printable(str(self))
+
 
 def plain(text: object) -> str:
-    """What came from the network, made fit to be shown: one line, no control characters, no novels."""
+    """A text from the network as one line, without control characters, cut after `MAX_SAID` characters."""
     return printable(" ".join(str(text)[:MAX_SAID].split()))

@@ -1,7 +1,7 @@
-"""The scanners' side of discovery: asks for devices, and hears what they announce.
+"""The scanners' side of discovery, a WS-Discovery client: searches for devices, and receives their announcements.
 
 WS-Discovery 2005/04, sections 4 to 6; DPWS 2006/02, section 4 (directed Probe over HTTP, for devices that ignore
-multicast). What a device says is taken from announcements, and from answers to what was asked here.
+multicast). Only Hello, Bye, and matches for this client's own Probes and Resolves are used.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,9 +19,9 @@ from wsdgateway.discovery.messages import MAX_ENVELOPE, Message, read_message
 from wsdgateway.discovery.pacing import Pacing
 from wsdgateway.discovery.writing import write_probe, write_resolve
 from wsdgateway.discovery.xaddrs import placed
+from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.discovery.multicast import Link
-from wsdgateway.net.discovery.retransmission import PacedSending
-from wsdgateway.net.discovery.targetservices import Voice
+from wsdgateway.net.discovery.retransmission import PacedSender
 from wsdgateway.net.scanners.oneshot import TrustIn, ask_once
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import DeviceError
@@ -32,9 +32,9 @@ from wsdgateway.soap.namespaces import WSDP
 from wsdgateway.soap.parsing import Malformed
 from wsdgateway.soap.seen import Seen
 
-FIRST_ROUNDS = (2.0, 4.0, 8.0, 16.0)  # seconds between the first rounds, while somebody is missing
+FIRST_PAUSES = (2.0, 4.0, 8.0, 16.0)  # seconds between the first searches, while a scanner is missing
 ANSWER_SECONDS = 5.0
-REPEATS_SECONDS = 10.0  # a device's repeats are here by then; some give each message the same MessageID
+REPEATS_SECONDS = 10.0  # retransmissions have arrived by then; some devices give each message the same MessageID
 DIRECTED_SECONDS = 10.0
 STABLE = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
 DEVICE = ((WSDP, "Device"),)  # a scanner may announce itself as nothing more
@@ -44,7 +44,7 @@ ANSWERS = frozenset(("ProbeMatches", "ResolveMatches"))
 
 
 def probe_url(url: str) -> str:
-    """Where a device takes a directed Probe: the URL, or its usual place where that has no path."""
+    """The URL for a directed Probe: the one that is given, with the path of the specification if it has none."""
     return url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + STABLE
 
 
@@ -52,7 +52,7 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
                          accounting: Accounting | None = None, trust_in: TrustIn | None = None) -> Message:
     """The answer to a directed Probe. Raises `DeviceError` or `Malformed`.
 
-    In its addresses the one that has answered takes the place of host names other than that of `url`.
+    In its XAddrs the address that has answered replaces host names other than that of `url`.
     """
     peers: set[str] = set()
     request = write_probe(DEVICE, message_id=new_id(), directed=True)
@@ -67,42 +67,44 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
 
 
 def _plain(host: str) -> str:
-    """A sender's IP address as URLs have it: without a scope, an IPv4 one in IPv6 notation as itself."""
+    """A sender's IP address as in URLs: without a zone, and IPv4 addresses in IPv4 notation."""
     return str(plain_address(host) or "")
 
 
 class DiscoveryClient:
-    """Looks for devices every `period` seconds. `missing` gives the endpoints that are looked for and not found yet.
+    """Searches for devices every `period` seconds, by multicast and at the URLs in `directed`.
 
-    `is_own` tells whether a MessageID is one of ours; `tell` gets what is new, `overdue` the endpoint of a device that
-    did not answer in a round; `readdressed` is called when our own addresses have changed.
+    `missing` gives the endpoints that have not been found yet, `is_own` whether a MessageID is one of this process.
+    `on_news` is called with what is new, `on_unanswered` with the endpoint of a device that did not answer a search,
+    `on_address_change` when this host's addresses have changed, `on_dropped` with the reason for a dropped message.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, voice: Voice, *, seconds: Callable[[], float], period: float,
+    def __init__(self, reactor: Any, parameters: MessageParameters, *, seconds: Callable[[], float], period: float,
                  directed: tuple[str, ...], is_own: Callable[[str], bool], missing: Callable[[], Iterable[str]],
-                 overdue: Callable[[str], None], readdressed: Callable[[], None], tell: Callable[[News | Left], None],
-                 dropped: Callable[[str], None], accounting: Accounting | None = None,
+                 on_unanswered: Callable[[str], None], on_address_change: Callable[[], None],
+                 on_news: Callable[[News | Left], None], on_dropped: Callable[[str], None],
+                 accounting: Accounting | None = None,
                  trust_in: TrustIn | None = None) -> None:
         self._reactor = reactor
         self._trust_in = trust_in
         self._accounting = accounting
-        self._voice = voice
+        self._parameters = parameters
         self._seconds = seconds
         self._period = period
         self._directed = directed
         self._is_own = is_own
         self._missing = missing
-        self._overdue = overdue
-        self._readdressed = readdressed
-        self._tell = tell
-        self._dropped = dropped
-        self._links: dict[Link, PacedSending] = {}
-        self._round: IDelayedCall | None = None
-        self._review: IDelayedCall | None = None
-        self.silent: dict[str, str] = {}
-        self._rounds = 0
+        self._on_unanswered = on_unanswered
+        self._on_address_change = on_address_change
+        self._on_news = on_news
+        self._on_dropped = on_dropped
+        self._links: dict[Link, PacedSender] = {}
+        self._next_search: IDelayedCall | None = None
+        self._next_check: IDelayedCall | None = None
+        self.failed: dict[str, str] = {}  # URLs in `directed` that gave no answer, and why
+        self._searches = 0
         self._serial = SerialQueue(reactor)
         self._running = Tasks("while asking by directed Probe")
         self._stopped = False
@@ -110,104 +112,105 @@ class DiscoveryClient:
         self.sightings = Sightings()
 
     def start(self) -> None:
-        """Begin to ask."""
-        self._ask()
+        """Begin to search."""
+        self._search()
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Search no more."""
         self._stopped = True
-        for timer in (self._round, self._review):
+        for timer in (self._next_search, self._next_check):
             if timer is not None and timer.active():
                 timer.cancel()
         for link in list(self._links):
-            self.unlinked(link)
+            self.link_closed(link)
         self._running.cancel()
 
-    def linked(self, link: Link) -> None:
-        """There is a link, or it has other addresses: who is there?"""
+    def link_opened(self, link: Link) -> None:
+        """Use a link that was opened or has other addresses: search on it."""
         if link in self._links:
-            self._readdressed()
+            self._on_address_change()
         else:
-            self._links[link] = PacedSending(self._reactor, Pacing(self._voice.rate, self._voice.random), link.ask)
-        self._ask_on(self._links[link])
+            pacing = Pacing(self._parameters.announce_rate, self._parameters.random)
+            self._links[link] = PacedSender(self._reactor, pacing, link.ask)
+        self._search_on(self._links[link])
 
-    def unlinked(self, link: Link) -> None:
-        """The link is gone."""
-        sending = self._links.pop(link, None)
-        if sending is not None:
-            sending.stop()
+    def link_closed(self, link: Link) -> None:
+        """Stop using a link that was closed."""
+        sender = self._links.pop(link, None)
+        if sender is not None:
+            sender.stop()
 
-    def _ask(self) -> None:
-        for sending in self._links.values():
-            self._ask_on(sending)
-        for url in self._directed if not self._serial.waiting else ():  # those of the last round
-            self._running.run(self._serial.run(partial(self._ask_directly, url)))
+    def _search(self) -> None:
+        for sender in self._links.values():
+            self._search_on(sender)
+        for url in self._directed if not self._serial.waiting else ():  # Probes of the last search are still waiting
+            self._running.run(self._serial.run(partial(self._probe_directly, url)))
         missing = list(self._missing())
         pause = self._period
-        if missing and self._rounds < len(FIRST_ROUNDS):
-            pause = min(FIRST_ROUNDS[self._rounds], self._period)
-        elif self._rounds == len(FIRST_ROUNDS):
+        if missing and self._searches < len(FIRST_PAUSES):
+            pause = min(FIRST_PAUSES[self._searches], self._period)
+        elif self._searches == len(FIRST_PAUSES):
             for endpoint in (one for one in missing if self.sightings.get(one) is None):
                 self.log.warn("{endpoint}: nobody answers to it on the scanners' side; it is searched for every "
                               "{seconds:g} s. Is it switched on, and in that network?", endpoint=endpoint,
                               seconds=self._period)
-        self._rounds += 1
-        self._round = self._reactor.callLater(pause, self._ask)
-        self._review = self._reactor.callLater(min(ANSWER_SECONDS, pause / 2), self._look_back, self._seconds())
+        self._searches += 1
+        self._next_search = self._reactor.callLater(pause, self._search)
+        self._next_check = self._reactor.callLater(min(ANSWER_SECONDS, pause / 2), self._check_answers, self._seconds())
 
-    def _look_back(self, asked_at: float) -> None:
-        """Who has not answered in this round?"""
+    def _check_answers(self, searched_at: float) -> None:
+        """Report the devices that have not answered since a search began."""
         for sighting in self.sightings.all():
-            if sighting.at < asked_at:
-                self._overdue(sighting.endpoint)
+            if sighting.at < searched_at:
+                self._on_unanswered(sighting.endpoint)
 
-    def _ask_on(self, sending: PacedSending) -> None:
-        sending.put("", lambda: write_probe(DEVICE, message_id=self._voice.new_id()), first=True)
+    def _search_on(self, sender: PacedSender) -> None:
+        sender.put("", lambda: write_probe(DEVICE, message_id=self._parameters.new_id()), first=True)
         for endpoint in self._missing():
-            self._resolve_on(sending, endpoint)
+            self._resolve_on(sender, endpoint)
 
-    def _resolve_on(self, sending: PacedSending, endpoint: str) -> None:
+    def _resolve_on(self, sender: PacedSender, endpoint: str) -> None:
         known = self.sightings.get(endpoint)
-        spelled = endpoint if known is None else known.endpoint  # some compare it as text
-        sending.put(identity_of(endpoint), lambda: write_resolve(spelled, message_id=self._voice.new_id()))
+        spelled = endpoint if known is None else known.endpoint  # some devices compare it as text
+        sender.put(identity_of(endpoint), lambda: write_resolve(spelled, message_id=self._parameters.new_id()))
 
     def resolve(self, endpoint: str) -> None:
-        """Where is that endpoint now?"""
-        for sending in self._links.values():
-            self._resolve_on(sending, endpoint)
+        """Send a Resolve for the endpoint on every link."""
+        for sender in self._links.values():
+            self._resolve_on(sender, endpoint)
 
-    async def _ask_directly(self, url: str) -> None:
+    async def _probe_directly(self, url: str) -> None:
         try:
-            message = await probe_directly(self._reactor, url, self._voice.new_id, DIRECTED_SECONDS,
+            message = await probe_directly(self._reactor, url, self._parameters.new_id, DIRECTED_SECONDS,
                                            self._accounting, self._trust_in)
         except (DeviceError, Malformed) as problem:
-            if self.silent.get(url) is None:
+            if self.failed.get(url) is None:
                 self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=str(problem))
-            self.silent[url] = str(problem)
+            self.failed[url] = str(problem)
             return
-        self.silent.pop(url, None)
-        self._take(message, "")
+        self.failed.pop(url, None)
+        self._process(message, "")
 
-    def heard(self, link: Link, message: Message, host: str, *, answer: bool) -> None:
-        """Takes what a device on the link, at the address `host`, says; `answer`: at the port that questions go out by.
+    def receive(self, link: Link, message: Message, host: str, *, answer: bool) -> None:
+        """Take a message of a device at the address `host`; `answer`: it came to the port that requests are sent from.
 
-        A message without RelatesTo that comes there is an answer, for nothing else is ever sent to that port.
+        A message without RelatesTo that comes to that port is an answer, for nothing else is ever sent there.
         """
-        asked = message.relates_to, message.message_id  # some answer with the question's MessageID as their own
-        is_related = any(self._is_own(one or "") for one in asked) or (answer and not message.relates_to)
+        ids = message.relates_to, message.message_id  # some devices answer with the request's MessageID as their own
+        is_related = any(self._is_own(one or "") for one in ids) or (answer and not message.relates_to)
         if message.name in ANSWERS and not is_related:
-            self._dropped("unasked")
-        elif message.message_id is None or self._seen.is_new(self._mark(link, message, host)):
-            self._take(placed(message, _plain(host)), link.interface.name)
+            self._on_dropped("unasked")
+        elif message.message_id is None or self._seen.is_new(self._key(link, message, host)):
+            self._process(placed(message, _plain(host)), link.interface.name)
 
-    def _mark(self, link: Link, message: Message, host: str) -> str:
-        """The key that a message shares with its repeats; many devices may answer with the same MessageID."""
+    def _key(self, link: Link, message: Message, host: str) -> str:
+        """The key that a message shares with its retransmissions; many devices may answer with one MessageID."""
         services = message.content if isinstance(message.content, tuple) else ()
         endpoints = hash(tuple(service.endpoint for service in services))
         return f"{link} {host} {message.name} {endpoints} {self._seconds() // REPEATS_SECONDS} {message.message_id}"
 
-    def _take(self, message: Message, via: str) -> None:
+    def _process(self, message: Message, via: str) -> None:
         if self._stopped:
             return
         for news in self.sightings.hear(message, via, self._seconds()):
-            self._tell(news)
+            self._on_news(news)

@@ -24,14 +24,14 @@ MATCHING_RULE_NOT_SUPPORTED = Fault(
 
 
 class DirectedDiscovery:
-    """Answers in the gateway's name."""
+    """Answers directed Probes and Resolves for the stand-ins that it is given."""
 
     def __init__(self, sequence: Callable[[], Sequence], new_id: Callable[[], str]) -> None:
         self._sequence = sequence
         self._new_id = new_id
 
     async def answer(self, stand_ins: Iterable[StandIn], envelope: Envelope, base: str) -> tuple[Answer | Refuse, str]:
-        """What a client gets that has reached us under `base`, and where that came from."""
+        """The answer for a client that reached this gateway at the base URL `base`, and its source for the metrics."""
         try:
             message = message_in(envelope)
         except Malformed as problem:

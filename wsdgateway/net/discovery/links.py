@@ -1,7 +1,7 @@
-"""WS-Discovery on the links of this host: what comes in goes to the clients' side, the scanners' side, or nowhere.
+"""The links of this host that discovery uses: opens them, and passes datagrams to target services or the client.
 
-WS-Discovery 2005/04, sections 2 and 3. Announcements go only to the interfaces with clients, questions only to those
-with scanners; what is malformed, oversize or too much is dropped and counted.
+WS-Discovery 2005/04, sections 2 and 3. Announcements are sent only on interfaces with clients, Probes and Resolves only
+on those with scanners. Datagrams that are malformed, oversize or too many are dropped and counted.
 """
 
 from collections.abc import Callable
@@ -20,52 +20,53 @@ from wsdgateway.net.transport.interfaces import Interface, InterfaceWatch, read_
 from wsdgateway.net.transport.localaddress import authority
 from wsdgateway.soap.parsing import Malformed
 
-LONGEST_PAUSE = 32  # looks at the interfaces
+LONGEST_PAUSE = 32  # in looks at the interfaces, between attempts to send on a link where that failed
 WARN_PAUSE = 4
-Note = Callable[[str, str, str | None, str, bytes], None]
-QUESTIONS = frozenset(("Probe", "Resolve"))
-EVERYTHING = frozenset(NAMES)
+OnMessage = Callable[[str, str, str | None, str, bytes], None]
+REQUESTS = frozenset(("Probe", "Resolve"))
+ALL_NAMES = frozenset(NAMES)
 
 
-class Discovery(Service):
-    """Keeps a link open for each interface that is there. Opens no socket where there are no interfaces.
+class DiscoveryLinks(Service):
+    """Keeps a link open on each of the interfaces as long as it exists; opens no socket where none are given.
 
-    `is_own` tells whether a MessageID is one of ours; `count(side, name)` is told of each message that came in,
-    `dropped(why)` of each that was of no use; `note(name, action, message_id, client, data)` of what it said.
+    `is_own` tells whether a MessageID is one of this process. For each message that is received `count(side, name)` and
+    `on_message(name, action, message_id, client, data)` are called, for each that is dropped `on_dropped(reason)`.
     """
 
     logger = Logger()
 
-    def __init__(self, reactor: Any, *, clients: tuple[str, ...], devices: tuple[str, ...],
-                 is_own: Callable[[str], bool], count: Callable[[str, str], None], dropped: Callable[[str], None],
-                 note: Note = lambda *said: None, targets: TargetServices | None = None,
-                 search: DiscoveryClient | None = None,
+    def __init__(self, reactor: Any, *, client_interfaces: tuple[str, ...], device_interfaces: tuple[str, ...],
+                 is_own: Callable[[str], bool], count: Callable[[str, str], None], on_dropped: Callable[[str], None],
+                 on_message: OnMessage = lambda *message: None, targets: TargetServices | None = None,
+                 client: DiscoveryClient | None = None,
                  read: Callable[[], dict[str, Interface]] = read_interfaces) -> None:
         self._reactor = reactor
-        self._clients = frozenset(clients)
-        self._devices = frozenset(devices)
+        self._client_interfaces = frozenset(client_interfaces)
+        self._device_interfaces = frozenset(device_interfaces)
         self._targets = targets
-        self._search = search
+        self._client = client
         self._is_own = is_own
         self._count = count
-        self._dropped = dropped
-        self._note = note
+        self._on_dropped = on_dropped
+        self._on_message = on_message
         self._links: dict[tuple[str, int], Link] = {}
-        self._troubled: dict[tuple[str, int], str] = {}
+        self._open_problems: dict[tuple[str, int], str] = {}
         self._pauses: dict[tuple[str, int], tuple[int, int]] = {}
-        self._watch = InterfaceWatch(reactor, tuple(dict.fromkeys((*clients, *devices))), self._reconcile, read)
+        self._watch = InterfaceWatch(reactor, tuple(dict.fromkeys((*client_interfaces, *device_interfaces))),
+                                     self._reconcile, read)
         self._missing: frozenset[str] = frozenset()
 
     def startService(self) -> None:
         super().startService()
-        if self._search is not None:
-            self._search.start()
-        if self._clients or self._devices:
+        if self._client is not None:
+            self._client.start()
+        if self._client_interfaces or self._device_interfaces:
             self._watch.start()
 
     def _reconcile(self, current: dict[str, Interface]) -> None:
-        """Let the links be those of the interfaces as they are now."""
-        missing = (self._clients | self._devices) - set(current)
+        """Open and close links until they are those of the current interfaces."""
+        missing = (self._client_interfaces | self._device_interfaces) - set(current)
         for name in sorted(missing - self._missing):
             self.logger.warn("[discovery] {name}: there is no such interface with an address; it is used once it is "
                              "there. There are {others}", name=name, others=", ".join(self._watch.all) or "none")
@@ -82,14 +83,14 @@ class Discovery(Service):
             elif known.interface != interface:
                 known.interface = interface
                 self._pauses.pop(key, None)
-                self._linked(known)
-            elif known.troubled:
-                self._once_more(key, known)
+                self._use(known)
+            elif known.failed:
+                self._send_again(key, known)
         if self._targets is not None:
             self._targets.review()
 
-    def _once_more(self, key: tuple[str, int], link: Link) -> None:
-        """What could not be sent is sent again, after longer and longer pauses."""
+    def _send_again(self, key: tuple[str, int], link: Link) -> None:
+        """Announce and search again on a link where sending failed, after pauses that grow."""
         tried, pause = self._pauses.get(key, (0, 1))
         if tried + 1 < pause:
             self._pauses[key] = (tried + 1, pause)
@@ -97,78 +98,81 @@ class Discovery(Service):
         self._pauses[key] = (0, min(pause * 2, LONGEST_PAUSE))
         if pause == WARN_PAUSE:
             self.logger.warn("[discovery] {link}: nothing can be sent: {error}", link=str(link), error=link.problem)
-        link.troubled = False
-        self._linked(link)
+        link.failed = False
+        self._use(link)
 
     def _open(self, key: tuple[str, int], interface: Interface) -> None:
         name, version = key
         try:
-            link = Link(self._reactor, interface, version, asks=name in self._devices, heard=self._heard)
+            link = Link(self._reactor, interface, version, has_own_port=name in self._device_interfaces,
+                        on_datagram=self._receive)
         except OSError as error:
-            if self._troubled.get(key) != str(error):
+            if self._open_problems.get(key) != str(error):
                 self.logger.error("[discovery] {name} (IPv{version}): {error}; tried again every few seconds",
                                   name=name, version=version, error=str(error))
-            self._troubled[key] = str(error)
+            self._open_problems[key] = str(error)
             return
-        self._troubled.pop(key, None)
+        self._open_problems.pop(key, None)
         self._links[key] = link
         self.logger.info("discovery on {link}", link=str(link))
-        self._linked(link)
+        self._use(link)
 
-    def _linked(self, link: Link) -> None:
-        if self._targets is not None and link.interface.name in self._clients:
-            self._targets.linked(link)
-        if self._search is not None and link.interface.name in self._devices:
-            self._search.linked(link)
+    def _use(self, link: Link) -> None:
+        if self._targets is not None and link.interface.name in self._client_interfaces:
+            self._targets.link_opened(link)
+        if self._client is not None and link.interface.name in self._device_interfaces:
+            self._client.link_opened(link)
 
     def _close(self, key: tuple[str, int]) -> Deferred[Any]:
         link = self._links.pop(key)
         self._pauses.pop(key, None)
         if self._targets is not None:
-            self._targets.unlinked(link)
-        if self._search is not None:
-            self._search.unlinked(link)
+            self._targets.link_closed(link)
+        if self._client is not None:
+            self._client.link_closed(link)
         self.logger.info("no discovery on {link} any more", link=str(link))
         return link.close()
 
-    def _heard(self, link: Link, data: bytes, host: str, port: int, answer: bool) -> None:
-        """A datagram."""
-        with_clients, with_devices = link.interface.name in self._clients, link.interface.name in self._devices
+    def _receive(self, link: Link, data: bytes, host: str, port: int, answer: bool) -> None:
+        """Pass a datagram on, or drop it; `answer`: it came to the port that requests are sent from."""
+        with_clients = link.interface.name in self._client_interfaces
+        with_devices = link.interface.name in self._device_interfaces
         if not link.interface.holds(host):
-            self._dropped("foreign")
+            self._on_dropped("foreign")
             return
         if len(data) > MAX_ENVELOPE:
-            self._dropped("oversize")
+            self._on_dropped("oversize")
             return
         if not with_devices and self._targets is not None and not self._targets.may_answer(host):
-            self._dropped("rate")
+            self._on_dropped("rate")
             return
         try:
-            message = read_message(data, EVERYTHING if with_devices else QUESTIONS)
+            message = read_message(data, ALL_NAMES if with_devices else REQUESTS)
         except Malformed:
-            self._dropped("malformed")
+            self._on_dropped("malformed")
             return
-        except Exception:  # what one datagram brings about must not end the others
-            self._dropped("malformed")
+        except Exception:  # one datagram must not keep others from being read
+            self._on_dropped("malformed")
             self.logger.failure("a datagram from {host}", host=host)
             return
         if message is None:
-            return  # announced or answered where clients are: nothing of ours
+            return  # another device's announcement or answer, on an interface with clients only
         if message.name not in ANSWERS and self._is_own(message.message_id or ""):
-            return  # what we have said to everybody; devices answer a Probe with its own MessageID at times
-        side = "device" if answer or (with_devices and message.name not in QUESTIONS) else "client"
+            return  # this process's own multicast; but some devices answer a Probe with its own MessageID
+        side = "device" if answer or (with_devices and message.name not in REQUESTS) else "client"
         self._count(side, message.name)
-        self._note(message.name, message.version.action(message.name), message.message_id, authority(host, port), data)
-        if message.name in QUESTIONS:
+        self._on_message(message.name, message.version.action(message.name), message.message_id,
+                         authority(host, port), data)
+        if message.name in REQUESTS:
             if self._targets is not None and with_clients and not answer:
-                self._targets.heard(link, message, host, port)
-        elif with_devices and self._search is not None:
-            self._search.heard(link, message, host, answer=answer)
+                self._targets.receive(link, message, host, port)
+        elif with_devices and self._client is not None:
+            self._client.receive(link, message, host, answer=answer)
 
     async def _stop(self) -> None:
         self._watch.stop()
-        if self._search is not None:
-            self._search.stop()
+        if self._client is not None:
+            self._client.stop()
         if self._targets is not None:
             await self._targets.stop()
         for key in list(self._links):

@@ -1,8 +1,8 @@
 """UDP port 3702 on the links of this host: a socket for each interface and version of IP, shared with other programs.
 
 WS-Discovery 2005/04, section 2.4 (239.255.255.250 and ff02::c); SOAP-over-UDP. A socket is bound to the group's
-address, so that it takes no datagram that another daemon on this host waits for, and to its interface, so that it is
-known where a question came from. What we ask goes out from a port of its own, to which the answers come.
+address, so that it takes no datagram meant for another daemon on this host, and to its interface, so that it is known
+where a request came from. Probes and Resolves are sent from a port of their own, to which the answers come.
 """
 
 import socket
@@ -19,13 +19,13 @@ from wsdgateway.net.transport.interfaces import Interface
 PORT = 3702
 GROUPS = {4: "239.255.255.250", 6: "ff02::c"}
 MAX_DATAGRAM = 65536
-SEND_BUFFER = 1 << 20  # answers to hosts that are not there wait in it until that is known
+SEND_BUFFER = 1 << 20  # holds answers to hosts that do not exist until their address resolution fails
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def _open(interface: Interface, version: int, *, group: bool) -> socket.socket:
-    """A socket that lives on that interface: at the group's port, or at one of its own. Raises `OSError`."""
+def open_socket(interface: Interface, version: int, *, group: bool) -> socket.socket:
+    """A socket on that interface, bound to the group and its port, or to a port of its own. Raises `OSError`."""
     made = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
@@ -54,24 +54,24 @@ def _open(interface: Interface, version: int, *, group: bool) -> socket.socket:
 
 
 class Link:
-    """One interface, by one version of IP. `heard(link, data, host, port, answer)` is called for each datagram.
+    """One interface, by one version of IP. `on_datagram(link, data, host, port, answer)` is called for each datagram.
 
-    `answer`: it came to the port that we ask from; such a port it has if it `asks`. `troubled` is set where something
-    could not be sent to everybody, with the `problem`: an address may be new, and not usable yet.
+    `answer`: it came to the link's own port, from which it sends requests; it has one if `has_own_port`. `failed` is
+    set when a multicast could not be sent, with the `problem`: an address may be new, and not usable yet.
     """
 
-    def __init__(self, reactor: Any, interface: Interface, version: int, *, asks: bool,
-                 heard: Callable[["Link", bytes, str, int, bool], None]) -> None:
+    def __init__(self, reactor: Any, interface: Interface, version: int, *, has_own_port: bool,
+                 on_datagram: Callable[["Link", bytes, str, int, bool], None]) -> None:
         self.interface = interface
         self.version = version
-        self._group, self._asker = _Port(self, heard, False), _Port(self, heard, True)
+        self._group, self._own = _Port(self, on_datagram, False), _Port(self, on_datagram, True)
         self._ports: list[IListeningPort] = []
-        self.troubled = False
+        self.failed = False
         self.problem = ""
         try:
-            for wanted, port, group in ((True, self._group, True), (asks, self._asker, False)):
+            for wanted, port, group in ((True, self._group, True), (has_own_port, self._own, False)):
                 if wanted:
-                    with _open(interface, version, group=group) as made:
+                    with open_socket(interface, version, group=group) as made:
                         self._ports.append(reactor.adoptDatagramPort(
                             made.fileno(), _FAMILIES[version], port, MAX_DATAGRAM))
         except OSError:
@@ -82,24 +82,24 @@ class Link:
         return f"{self.interface.name} (IPv{self.version})"
 
     def announce(self, data: bytes) -> None:
-        """Tell everybody on the link."""
+        """Multicast from the group's port: Hello and Bye."""
         self._write(self._group, data, GROUPS[self.version], PORT)
 
     def ask(self, data: bytes) -> None:
-        """Ask everybody on the link; the answers come to this link's own port."""
-        self._write(self._asker, data, GROUPS[self.version], PORT)
+        """Multicast from the link's own port, to which the answers come: Probe and Resolve."""
+        self._write(self._own, data, GROUPS[self.version], PORT)
 
     def answer(self, data: bytes, host: str, port: int) -> None:
-        """Tell one who has asked."""
+        """Send to one client, from the group's port: ProbeMatches and ResolveMatches."""
         self._write(self._group, data, host, port)
 
     def _write(self, port: "_Port", data: bytes, host: str, number: int) -> None:
         try:
             if port.transport is not None:
                 port.transport.write(data, (host, number))
-        except Exception as error:  # whatever the system, or Twisted, has against it at the moment
+        except Exception as error:  # the system, or Twisted, may refuse it for the moment
             if host == GROUPS[self.version]:
-                self.troubled, self.problem = True, str(error)
+                self.failed, self.problem = True, str(error)
 
     def close(self) -> Deferred[Any]:
         """Close the sockets; fires when they are."""
@@ -111,10 +111,10 @@ class _Port(DatagramProtocol):
     noisy = False
     transport: Any = None
 
-    def __init__(self, link: Link, heard: Callable[[Link, bytes, str, int, bool], None], answer: bool) -> None:
+    def __init__(self, link: Link, on_datagram: Callable[[Link, bytes, str, int, bool], None], answer: bool) -> None:
         self._link = link
-        self._heard = heard
+        self._on_datagram = on_datagram
         self._answer = answer
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        self._heard(self._link, datagram, str(addr[0]), int(addr[1]), self._answer)
+        self._on_datagram(self._link, datagram, str(addr[0]), int(addr[1]), self._answer)

@@ -1,4 +1,4 @@
-"""Datagrams that wait: for their random delay, for their repeat, for their turn on a link.
+"""Datagrams that wait: for their random delay, for their retransmission, or for the rate limit of a link.
 
 SOAP-over-UDP 2004/09, Appendix I.
 """
@@ -15,14 +15,14 @@ MAX_PENDING = 4096
 
 
 class Retransmission:
-    """Answers on their way, at most `MAX_PENDING`."""
+    """Sends answers after a delay, and again; at most `MAX_PENDING` wait."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._timers: set[IDelayedCall] = set()
 
     def send(self, write: Callable[[], bytes], out: Callable[[bytes], None], times: list[float]) -> bool:
-        """Send at these times, in seconds from now, what `write` gives at the first. False if too much waits."""
+        """Send by `out`, at `times` in seconds from now, what `write` gives at the first. False if too many wait."""
         if len(self._timers) >= MAX_PENDING:
             return False
         self._after(times[0], lambda: self._first(write, out, times))
@@ -43,14 +43,14 @@ class Retransmission:
         self._timers.add(timer)
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Send no more datagrams."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
 
 
-class PacedSending:
-    """Carries out a `Pacing`: sends by `out` what it says, when it says so."""
+class PacedSender:
+    """Carries out a `Pacing` on a clock: sends its datagrams by `out`."""
 
     def __init__(self, reactor: Any, pacing: Pacing, out: Callable[[bytes], None]) -> None:
         self._reactor = reactor
@@ -59,9 +59,9 @@ class PacedSending:
         self._timer: IDelayedCall | None = None
         self._done: Deferred[None] | None = None
 
-    def put(self, about: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
-        """Send what `write` gives when it is its turn, in place of what waits about the same. False: no room."""
-        if not self._pacing.put(about, write, first=first):
+    def put(self, key: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
+        """Send what `write` gives when the rate allows, instead of what waits under `key`. False: too many wait."""
+        if not self._pacing.put(key, write, first=first):
             return False
         self._wait()
         return True
@@ -82,11 +82,11 @@ class PacedSending:
         self._wait()
 
     def clear(self) -> None:
-        """Forget what was not sent yet."""
+        """Drop what has not been sent yet."""
         self._pacing.clear()
 
     def finish(self, seconds: float) -> Deferred[None]:
-        """Send what is left within about that time; fires then."""
+        """Send what waits within about so many seconds; fires then."""
         self._pacing.hurry(seconds)
         self._done = Deferred()
         if self._timer is not None:
@@ -96,7 +96,7 @@ class PacedSending:
         return self._done
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Send no more datagrams."""
         self._pacing.clear()
         if self._timer is not None:
             self._timer.cancel()

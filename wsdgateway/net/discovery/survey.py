@@ -4,7 +4,6 @@ WS-Discovery 2005/04, sections 5 and 6; WS-Eventing 2004/08, section 3. The one 
 is for JobStatusEvent: it shows nothing on a panel.
 """
 
-import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +20,10 @@ from wsdgateway.bridge.discovery.sightings import Left, News, Sighting
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.eventing.messages import read_granted, write_subscribe, write_unsubscribe
 from wsdgateway.http.urls import address_of
-from wsdgateway.net.discovery.adoption import Found, look_at
+from wsdgateway.net.discovery.adoption import ScanDevice, read_device
 from wsdgateway.net.discovery.client import DiscoveryClient
-from wsdgateway.net.discovery.links import Discovery
-from wsdgateway.net.discovery.targetservices import Voice
+from wsdgateway.net.discovery.links import DiscoveryLinks
+from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.events.eventingclient import managed_at
 from wsdgateway.net.scanners.oneshot import TrustIn, ask_once
 from wsdgateway.net.scanners.pins import Pins
@@ -38,18 +37,18 @@ from wsdgateway.soap.parsing import Malformed
 RATE = 1000.0
 EXPIRES = 60.0
 ASK_SECONDS = 10.0
-LANES = 8  # devices that are asked at once
+MAX_CONCURRENT = 8  # devices that are asked at once
 
 
 @attrs.frozen
 class Surveyed:
-    """A scanner: how it was seen, what it says of itself, and whether it notifies (None: it could not be asked).
+    """A scanner: its announcement, its metadata, and whether it notifies (None: it could not be asked).
 
-    `pin` is what its key is recognized by, where it was looked at.
+    `pin` is that of its key, if pins were asked for.
     """
 
     sighting: Sighting
-    found: Found
+    found: ScanDevice
     notifies: bool | None
     pin: str | None = None
 
@@ -60,7 +59,7 @@ class Surveyed:
 
 
 class _Sink(Protocol):
-    """Takes whatever a scanner has to say between Subscribe and Unsubscribe."""
+    """Accepts notifications between Subscribe and Unsubscribe."""
 
     transport: Any
 
@@ -98,55 +97,56 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
 
 
 async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[str, ...], seconds: float,
-                 new_id: Callable[[], str], is_own: Callable[[str], bool],
-                 heard: Callable[[int], None], silent: Callable[[str, str], None],
+                 new_id: Callable[[], str], is_own: Callable[[str], bool], random: Callable[[], float],
+                 on_count: Callable[[int], None], on_failure: Callable[[str, str], None],
                  pins: Pins | None = None) -> list[Surveyed]:
     """The scanners that answer within so many seconds on these interfaces, and by directed Probe at these URLs.
 
-    `heard` is told of how many devices there are so far, `silent` of each URL that does not answer, and why. With
-    `pins` devices with TLS are asked whatever key they have, and it is told; without, only those that the system's
-    authorities vouch for.
+    `new_id` makes message ids, which `is_own` knows again; `random` gives numbers from 0 to 1.
+    `on_count` is called with the number of devices so far, `on_failure` with each URL that does not answer, and why.
+    With `pins` devices with TLS are asked whatever key they have, and the pin is given; without, only those whose
+    certificate the system's authorities have signed.
     """
     trust_in = None if pins is None else pins.trust
 
-    def tell(news: News | Left) -> None:
-        heard(len(search.sightings.all()))
+    def on_news(news: News | Left) -> None:
+        on_count(len(client.sightings.all()))
         if isinstance(news, News) and not news.resolved:
-            search.resolve(news.sighting.endpoint)
+            client.resolve(news.sighting.endpoint)
 
-    voice = Voice(new_id, lambda: Sequence(0, 0), random.random, RATE)
-    search = DiscoveryClient(
-        reactor, voice, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
-        missing=lambda: (), overdue=lambda endpoint: None, readdressed=lambda: None, tell=tell,
-        dropped=lambda why: None, trust_in=trust_in)
-    discovery = Discovery(reactor, clients=(), devices=interfaces, search=search, is_own=is_own,
-                          count=lambda side, name: None, dropped=lambda why: None)
-    discovery.startService()
+    parameters = MessageParameters(new_id, lambda: Sequence(0, 0), random, RATE)
+    client = DiscoveryClient(
+        reactor, parameters, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
+        missing=lambda: (), on_unanswered=lambda endpoint: None, on_address_change=lambda: None, on_news=on_news,
+        on_dropped=lambda reason: None, trust_in=trust_in)
+    links = DiscoveryLinks(reactor, client_interfaces=(), device_interfaces=interfaces, client=client, is_own=is_own,
+                           count=lambda side, name: None, on_dropped=lambda reason: None)
+    links.startService()
     try:
         await deferLater(reactor, seconds, lambda: None)
     finally:
-        await discovery.stopService()
-    for url, why in search.silent.items():
-        silent(url, why)
-    lanes = [SerialQueue(reactor) for _ in range(LANES)]
+        await links.stopService()
+    for url, why in client.failed.items():
+        on_failure(url, why)
+    queues = [SerialQueue(reactor) for _ in range(MAX_CONCURRENT)]
 
-    async def look(number: int, sighting: Sighting) -> Surveyed | None:
-        return await lanes[number % LANES].run(lambda: _look(reactor, sighting, new_id, silent, pins))
+    async def read_one(number: int, sighting: Sighting) -> Surveyed | None:
+        return await queues[number % MAX_CONCURRENT].run(lambda: _read_one(reactor, sighting, new_id, on_failure, pins))
 
     found = await gatherResults([
-        Deferred.fromCoroutine(look(number, sighting)) for number, sighting in enumerate(search.sightings.all())])
+        Deferred.fromCoroutine(read_one(number, sighting)) for number, sighting in enumerate(client.sightings.all())])
     return [one for one in found if one is not None]
 
 
-async def _look(reactor: Any, sighting: Sighting, new_id: Callable[[], str], silent: Callable[[str, str], None],
+async def _read_one(reactor: Any, sighting: Sighting, new_id: Callable[[], str], on_failure: Callable[[str, str], None],
                 pins: Pins | None) -> Surveyed | None:
     trust_in = None if pins is None else pins.trust
     try:
-        found = await look_at(reactor, sighting, new_id, trust_in=trust_in)
+        found = await read_device(reactor, sighting, new_id, trust_in=trust_in)
     except (DeviceError, Malformed) as problem:
         secure = [url for url in sighting.xaddrs if url.startswith("https:")]
         if secure:
-            silent(secure[0], str(problem))
+            on_failure(secure[0], str(problem))
         return None
     if found is None:
         return None

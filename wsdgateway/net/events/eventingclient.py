@@ -18,13 +18,13 @@ from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.config.sections import Events
 from wsdgateway.eventing.messages import write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.net.events.outstanding import Outstanding
-from wsdgateway.net.keeping import Keeping
 from wsdgateway.net.scanners.address import ServiceLocation, reachable
 from wsdgateway.net.scanners.soapclient import SendRequest
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
 from wsdgateway.soap.addressing import EndpointReference, is_placeless
 from wsdgateway.soap.seen import Seen
+from wsdgateway.storage.store import IStore
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # a URI's scheme. RFC 3986, section 3.1
 
@@ -68,7 +68,7 @@ class EventingClient:
     random: Callable[[], float]
     secret: Callable[[int], bytes]
     new_id: Callable[[], str]
-    store: Keeping
+    store: IStore
     addresses: dict[str, NotifiedSubscription]
     end_elsewhere: Callable[[Held], None]
 

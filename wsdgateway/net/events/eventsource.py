@@ -41,12 +41,12 @@ from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
-from wsdgateway.net.keeping import Listed
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import DeviceError, fault_for
 from wsdgateway.scan.destinations import write_tokens
 from wsdgateway.scan.operations import GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused, temporary_error
+from wsdgateway.storage.store import IClientSubscriptions
 
 _NOT_STORED = "The gateway can't write it down at the moment, and its log says why; try again in a minute."
 _FAILED = unable_to_process("The gateway made a mistake, and its log says which; tell its makers.")
@@ -75,7 +75,7 @@ class EventSource:
     subscriptions: Subscriptions
     subscribers: Subscribers
     panel: ScanDestinations
-    store: Listed
+    store: IClientSubscriptions
     policy: SinkPolicy
     options: ScannerOptions
     wall: Callable[[], float]

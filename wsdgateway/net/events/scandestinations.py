@@ -19,12 +19,12 @@ from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.unsubscribing import Unsubscribing
-from wsdgateway.net.keeping import Listed
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.scan.destinations import read_tokens, write_responses
 from wsdgateway.scan.operations import SUBSCRIBE, Operation
 from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.storage.store import IClientSubscriptions
 
 TOKEN_BYTES = 8
 
@@ -55,7 +55,7 @@ class ScanDestinations:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, bridge: ScannerBridge, store: Listed, secret: Callable[[int], bytes],
+    def __init__(self, reactor: Any, bridge: ScannerBridge, store: IClientSubscriptions, secret: Callable[[int], bytes],
                  on_lost: Callable[[], None]) -> None:
         self._bridge = bridge
         self._on_lost = on_lost

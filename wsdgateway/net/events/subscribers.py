@@ -22,11 +22,11 @@ from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.events.notifier import Notifier, Recipient
 from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
-from wsdgateway.net.keeping import Listed
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import SUBSCRIBE
 from wsdgateway.soap.envelope import Envelope
+from wsdgateway.storage.store import IClientSubscriptions
 
 MAX_EVENT = 262144
 LOOK_SECONDS = 60.0
@@ -43,7 +43,7 @@ class Subscribers:
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, subscriptions: Subscriptions, panel: ScanDestinations,
-                 store: Listed,
+                 store: IClientSubscriptions,
                  make_notifier: Callable[[Callable[[str], None]], Notifier],
                  make_distribution: Callable[[Callable[[str], list[Recipient]]], Distribution],
                  now: Callable[[], float], new_id: Callable[[], str], silence: Callable[[], float],

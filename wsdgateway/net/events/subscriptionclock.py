@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import Deferred
+from zope.interface import implementer
 
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.net.keeping import Listed
+from wsdgateway.storage.store import IClientSubscriptions
 
 DRIFT = 1.0  # seconds that clocks differ by without having been set
 
@@ -41,10 +42,11 @@ class SubscriptionClock:
         return moment - self._set_by()
 
 
+@implementer(IClientSubscriptions)
 class WallTimeStore:
     """The store of clients' subscriptions, in which they end by the wall clock."""
 
-    def __init__(self, store: Listed, subscription_clock: SubscriptionClock) -> None:
+    def __init__(self, store: IClientSubscriptions, subscription_clock: SubscriptionClock) -> None:
         self._store = store
         self._subscription_clock = subscription_clock
 
@@ -52,13 +54,10 @@ class WallTimeStore:
         return attrs.evolve(subscription, expires_at=self._subscription_clock.on_wall(subscription.expires_at))
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
-        """Keep a client's subscription, in the place of its former self; together with what is held for it."""
         return self._store.save(self._by_wall(subscription), held)
 
     def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
-        """Another subscription takes a former one's place, all at once: the heir, what is held for it, what is left."""
         return self._store.succeed(self._by_wall(heir), held, former, None if left is None else self._by_wall(left))
 
     def forget(self, identifier: str) -> Deferred[None]:
-        """A client's subscription is over."""
         return self._store.forget(identifier)

@@ -17,6 +17,11 @@ class Tasks:
         self._what = what
         self._running: set[Deferred[Any]] = set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs."""
+        return not self._running
+
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Let a coroutine run to its end."""
         running = Deferred.fromCoroutine(coroutine)

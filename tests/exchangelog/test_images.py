@@ -1,15 +1,9 @@
-"""Captured messages as values, whatever a file holds."""
+"""Which parts of an answer are images."""
 
 import pytest
 
-from wsdgateway.exchangelog.images import Sieve
-from wsdgateway.exchangelog.reading import read_message
-
-
-@pytest.mark.parametrize(("line", "status"), [
-    (b"HTTP/1.1 404 Not Found", 404), (b"HTTP/1.1 \xb2\xb3\xb9 X", 0), (b"HTTP/1.1 20", 0), (b"HTTP/1.1", 0), (b"", 0)])
-def test_the_status_of_a_capture(line, status):
-    assert read_message(line + b"\r\n\r\n", request=False).status == status
+from tests.replay.folders import IMAGE
+from wsdgateway.exchangelog.images import Sieve, read_note
 
 
 def test_what_comes_before_the_answer_is_no_image():
@@ -30,3 +24,10 @@ def test_what_is_an_image_does_not_depend_on_the_first_piece(body, is_image):
             sieve.feed(raw[at:at + size])
         assert (b"<image left out: 4 bytes" in sieve.kept()) is is_image
         assert sieve.leaves_out is is_image
+
+
+@pytest.mark.parametrize("note", [
+    IMAGE.note().replace(b"JPEG", b"FOO"), IMAGE.note().replace(b"40x30", b"40x100000000"),
+    IMAGE.note().replace(b"5000", b"9" * 5000), IMAGE.note().replace(b"SHA-256 0", b"SHA-256 g"), b""])
+def test_notes_that_are_none(note):
+    assert read_note(note) is None

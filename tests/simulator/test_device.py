@@ -1,30 +1,19 @@
-"""The virtual scanner without a network: tickets, pages, jobs, operations and their faults."""
+"""The virtual scanner without a network: tickets, jobs, operations and their faults."""
 
 import re
-from io import BytesIO
 
-import attrs
 import pytest
 from lxml import etree
-from PIL import Image
 from twisted.internet.task import Clock
 
 from tests.messages import SCAN, create_scan_job, envelope, get_job_elements
-from wsdgateway.config.numbers import Number
-from wsdgateway.discovery.messages import message_in
-from wsdgateway.discovery.writing import write_probe, write_resolve
-from wsdgateway.metadata.messages import scan_service_addresses
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.scan.jobstatus import read_summaries
-from wsdgateway.simulator.description import metadata
 from wsdgateway.simulator.device import Page, VirtualDevice
-from wsdgateway.simulator.discovery import VirtualTarget
-from wsdgateway.simulator.pages import PageFormat, draw_page
-from wsdgateway.simulator.settings import Settings, SettingsError, make_settings, read_settings
+from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import Refused
-from wsdgateway.soap.namespaces import PNPX, WSCN, WSDP, WSX
 
 
 class Told:
@@ -205,71 +194,3 @@ def test_elements_are_asked_for_by_name():
     assert answer.findtext(".//{*}ScannerState") == "Idle"
     assert answer.find(".//{*}ADFSupportsDuplex") is not None
     assert answer.find(".//{*}ScannerDescription") is None
-
-
-def test_metadata_names_the_scan_service():
-    text = metadata(Settings(), "http://127.0.0.1:1")
-    declared = "".join(f" xmlns:{prefix}='{uri}'" for prefix, uri in
-                       {"wsx": WSX, "wsdp": WSDP, "pnpx": PNPX, "wscn": WSCN}.items())
-    message = read(envelope("x", text.replace("<wsx:Metadata>", f"<wsx:Metadata{declared}>", 1)))
-    assert scan_service_addresses(message) == ("http://127.0.0.1:1/WDP/SCAN",)
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_metadata_and_discovery_tell_the_same_endpoint(scheme):
-    base, settings = f"{scheme}://127.0.0.1:1", Settings()
-    target = VirtualTarget(settings, wall=lambda: 1e9, new_id=lambda: "urn:uuid:n", listener=lambda: None)
-    endpoint = {"http": f"urn:uuid:{settings.uuid}", "https": f"{base}/{settings.uuid}"}[scheme]
-    for asked in (write_probe((), message_id="urn:uuid:q"), write_resolve(endpoint, message_id="urn:uuid:q")):
-        [match] = message_in(read(target.answer(read(asked), base))).content
-        assert (match.endpoint, match.xaddrs) == (endpoint, (f"{base}/{settings.uuid}",))
-    assert f"<wsa:Address>{endpoint}</wsa:Address></wsa:EndpointReference><wsdp:Types>wscn:ScanDeviceType" in (
-        metadata(settings, base))
-
-
-@pytest.mark.parametrize(("color", "mode"), [("RGB24", "RGB"), ("Grayscale8", "L"), ("BlackAndWhite1", "1")])
-@pytest.mark.parametrize("kind", ["jfif", "png"])
-def test_pages_are_what_the_ticket_says(color, mode, kind):
-    page = PageFormat(1000, 2000, 75, color, kind)
-    image = Image.open(BytesIO(draw_page(page, 1, "Platen", "now")))
-    assert image.size == page.size == (75, 150)
-    assert image.mode == ("L" if (mode, kind) == ("1", "jfif") else mode)
-
-
-def test_pages_are_the_same_for_the_same_arguments_and_differ_by_number():
-    page = PageFormat(2000, 2000, 75)
-    assert draw_page(page, 1, "ADF", "x") == draw_page(page, 1, "ADF", "x") != draw_page(page, 2, "ADF", "x")
-
-
-@pytest.mark.parametrize(("table", "message"), [
-    ({"colour": 1}, "must be one of the keys"), ({"feeder_pages": "x"}, "between 0 and 100000"),
-    ({"page_seconds": -1}, r"between 0\.001 and 3600, or 0 for no wait"), ({"events": "some"}, "one of"),
-    ({"refill": 1}, "true or false"), ({"feeder_pages": True}, "whole number"), ({"uuid": "x"}, "without urn:uuid:"),
-    ({"endpoint": "tcp:99999"}, "between 0 and 65535"), ({"scopes": "x"}, "list of texts"),
-    ({"endpoint": "ssl:1:privateKey=none.pem"}, "No such file"), ({"name": 5}, "must be a text of 1 to 127"),
-    ({"name": ""}, "1 to 127 characters"), ({"name": "x" * 128}, "1 to 127 characters"),
-    ({"connections": int("f" * 5000, 16)}, r"= \.\.\.: must be a whole number")])
-def test_settings_are_checked(table, message):
-    with pytest.raises(SettingsError, match=message):
-        make_settings(table, "s.toml")
-
-
-@pytest.mark.parametrize("field", [field for field in attrs.fields(Settings) if field.type in (int, float)],
-                         ids=lambda field: field.name)
-def test_every_number_of_the_settings_has_bounds(field):
-    check = field.metadata["check"]
-    assert isinstance(check, Number) and 0 <= check.lowest < check.highest <= 2**32
-    for bad in (1e12, 1e-300, -1, True, float("nan"), float("inf"), check.highest + 1):
-        with pytest.raises(SettingsError, match=rf"s\.toml: \[scanner\] {field.name} = .*: must be .* between "):
-            make_settings({field.name: bad}, "s.toml")
-
-
-def test_settings_from_a_file(tmp_path):
-    file = tmp_path / "s.toml"
-    file.write_text("[scanner]\nname = 'x'\npage_seconds = 1\n")
-    assert read_settings(str(file)) == Settings(name="x", page_seconds=1)
-    file.write_text("[other]\n")
-    with pytest.raises(SettingsError, match="the only section"):
-        read_settings(str(file))
-    with pytest.raises(SettingsError, match="can't be read"):
-        read_settings(str(tmp_path / "none"))

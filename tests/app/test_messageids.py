@@ -1,0 +1,14 @@
+"""Message ids of a process."""
+
+from uuid import UUID
+
+from wsdgateway.app.messageids import MessageIds
+
+
+def test_each_message_has_its_own_and_all_are_known_for_ours():
+    ids, others = MessageIds(), MessageIds()
+    made = [ids.new_id() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert all(UUID(one.removeprefix("urn:uuid:")) for one in made)
+    assert all(ids.is_own(one) and not others.is_own(one) for one in made)
+    assert ids.instance != others.instance and made[0].startswith(f"urn:uuid:{ids.instance}")

@@ -1,0 +1,51 @@
+"""The options of `wsdgateway scan`, and its exit statuses."""
+
+import pytest
+
+from wsdgateway.cli.main import main
+from wsdgateway.cli.scan import command
+from wsdgateway.cli.scan.outcomes import BUSY, MEANINGS, ScanError
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["scan"], "URL"), (["scan", "http://h/x", "--source", "film"], "invalid choice"),
+    (["scan", "http://h/x", "--resolution", "0"], "number of dots an inch"),
+    (["scan", "http://h/x", "--wait", "-1"], "must be a number of seconds between 0 and 3600"),
+    (["scan", "http://h/x", "--wait", "nan"], "number of seconds"),
+    (["scan", "http://h/x", "--color", "pink"], "invalid choice"),
+    (["scan", "http://h/x", "--format", "xps"], "invalid choice")])
+def test_a_wrong_option_ends_with_status_2_and_a_line(capsys, arguments, said):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+@pytest.mark.parametrize("url", ["ftp://h/x", "http://", "http://h:0/", "http://h:99999/", "http://[/", "h", "",
+                                 "http://h/\x1b[2J", "http://h/ä", "http://h/a b"])
+def test_a_wrong_url_ends_with_status_2_and_a_line(capsys, url):
+    assert main(["scan", url]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "must be the http:// or https:// URL" in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(("error", "status"), [(ScanError("x\x1b", BUSY), BUSY), (KeyboardInterrupt(), 130), (None, 0)])
+def test_the_exit_status_is_that_of_the_scan(monkeypatch, capsys, error, status):
+    def scan(order, progress):
+        assert (order.url, order.output, order.source, order.wait) == ("http://h/x", None, "duplex", 7)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(command, "scan", scan)
+    assert main(["scan", "http://h/x", "--source", "duplex", "--wait", "7"]) == status
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_every_exit_status_is_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["scan", "--help"])
+    text = capsys.readouterr().out
+    assert all(f"  {status:<4} {meaning}" in text for status, meaning in MEANINGS.items())
+    assert "%d or %03d" in text

@@ -1,0 +1,59 @@
+"""A job's status, asked for while its images come."""
+
+import threading
+
+from wsdgateway.cli.scan.client import Refusal
+from wsdgateway.cli.scan.jobwatch import MAX_FAILURES, JobWatch
+from wsdgateway.cli.scan.outcomes import ScanError
+from wsdgateway.scan.jobstatus import JobStatus
+
+
+def test_a_job_is_watched_until_it_is_final():
+    answers = [OSError(), None, JobStatus("1", "Processing"), ScanError("x"), JobStatus("1", "Completed")]
+    told, done = [], threading.Event()
+
+    def ask():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def tell(status):
+        told.append(status.state)
+        if status.final:
+            done.set()
+
+    with JobWatch(ask, tell, interval=0.001):
+        assert done.wait(10)
+    assert told == ["Processing", "Completed"]
+    assert answers == []
+
+
+def test_a_scanner_that_can_not_be_watched_is_left_in_peace_and_nothing_is_told_after_the_end():
+    asked, enough = [], threading.Event()
+
+    def refuse():
+        asked.append(1)
+        if len(asked) == MAX_FAILURES:
+            enough.set()
+        raise Refusal("ActionNotSupported", "")
+
+    watch = JobWatch(refuse, asked.append, interval=0.001)
+    with watch:
+        assert enough.wait(10)
+        watch.join(10)
+    assert len(asked) == MAX_FAILURES
+
+    asking, answer, told = threading.Event(), threading.Event(), []
+
+    def late():
+        asking.set()
+        answer.wait(10)
+        return JobStatus("1", "Completed")
+
+    watch = JobWatch(late, told.append, interval=0.001)
+    with watch:
+        assert asking.wait(10)
+    answer.set()
+    watch.join(10)
+    assert told == []

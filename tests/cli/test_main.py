@@ -1,0 +1,13 @@
+"""The console script's arguments."""
+
+import pytest
+
+from wsdgateway.cli.main import main
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["scan"], ["scan", "u", "-o", "x", "--resolution", "a"]])
+def test_bad_arguments_end_with_status_2_and_a_line(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,18 @@
+"""Answers that wait for their random delay and their retransmission."""
+
+from twisted.internet.task import Clock
+
+from wsdgateway.net.discovery.retransmission import MAX_PENDING, Retransmission
+
+
+def test_what_waits_to_be_answered_is_bounded():
+    clock = Clock()
+    waiting = Retransmission(clock)
+    sent = []
+    assert all(waiting.send(lambda: b"x", sent.append, [0.5, 0.6]) for _ in range(MAX_PENDING))
+    assert not waiting.send(lambda: b"x", sent.append, [0.5, 0.6])
+    clock.pump([1, 1])
+    assert len(sent) == 2 * MAX_PENDING
+    assert waiting.send(lambda: b"x", sent.append, [0.5, 0.6])
+    waiting.stop()
+    assert clock.getDelayedCalls() == []

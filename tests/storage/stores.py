@@ -1,0 +1,72 @@
+"""The stores that the contract runs for, and values that they keep."""
+
+import sqlite3
+from contextlib import closing
+
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.subscriptions import Subscription, Token
+from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.scan.destinations import Destinations
+from wsdgateway.soap.addressing import EndpointReference
+from wsdgateway.storage import schema
+from wsdgateway.storage.fallback import FallbackStore
+from wsdgateway.storage.memory import MemoryStore
+from wsdgateway.storage.sqlite import SqliteStore
+from wsdgateway.storage.store import FinishedJob
+
+
+def job(number, scanner="front-desk"):
+    return FinishedJob(scanner, str(number), "Completed", ("None", "x"), number, None, "2026-11-22T10:00:00Z", 1.5)
+
+
+def without_file(reactor, file):
+    file.write_bytes(b"nonsense" * 100)
+    return FallbackStore(reactor, file, 3, lambda: 0.0)
+
+
+# The stores that the contract in test_store.py runs for: name, and what makes one that keeps three finished jobs.
+STORES = {
+    "memory": lambda reactor, file: MemoryStore(3),
+    "sqlite": lambda reactor, file: SqliteStore(reactor, file, 3),
+    "fallback": lambda reactor, file: FallbackStore(reactor, file, 3, lambda: 0.0),
+    "without-file": without_file,
+}
+
+
+def subscription(identifier, **more):
+    return Subscription(**{
+        "identifier": identifier, "scanner": "front-desk", "client": "192.0.2.7", "manager": f"http://gw/{identifier}",
+        "notify_to": Sink(EndpointReference("http://192.0.2.7/e", ("<a/>", "<b>ü</b>")), "192.0.2.7"),
+        "end_to": Sink(EndpointReference("http://192.0.2.7/end"), "192.0.2.7"),
+        "filter": ActionFilter(("urn:a", "urn:b")), "expires_at": 1800000000.25, "panel": True,
+        "destinations": Destinations("<d>x</d>", (("ctx", "Näme"), ("", ""))),
+        "tokens": (Token("ctx", "t1", "t9"), Token("", "t2", "t2")), **more})
+
+
+PLAIN = {"end_to": None, "filter": ActionFilter(), "panel": False, "destinations": None, "tokens": ()}
+
+
+def held(identifier, **more):
+    return Held(**{"scanner": "front-desk", "identifier": identifier, "address": "http://d/scan",
+                   "notify_to": "http://gw/front-desk/events/s",
+                   "manager": EndpointReference("http://d/m", ("<i>7</i>",)), "expires_at": 1800000000.5, **more})
+
+
+def old_file(file):
+    """A store as the first schema had it, with one job."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(schema.steps()[0] + "PRAGMA user_version = 1;")
+        connection.execute("INSERT INTO finished_job VALUES (1, 'front-desk', '1', 'Completed', 'None x', 1, NULL, "
+                           "'2026-11-22T10:00:00Z', 1.5)")
+        connection.commit()
+
+
+def limit_pages(store, more):
+    """Let the file of a SqliteStore grow by so many pages at most: what a full disk is, without one."""
+    def run(transaction):
+        used = transaction.execute("PRAGMA page_count").fetchone()[0]
+        transaction.execute(f"PRAGMA max_page_count = {used + more}")
+
+    # The limit holds for SQLite's one connection only, which is the store's own.
+    return store._pool.runInteraction(run)

@@ -1,0 +1,39 @@
+"""What a file lists and what memory has, put together."""
+
+import attrs
+
+from tests.storage.stores import held, subscription
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.storage import recovery
+from wsdgateway.storage.merging import LEFT, merge
+from wsdgateway.storage.store import Content
+
+
+def content(**more):
+    return Content(**{name: tuple(value) if isinstance(value, list) else value for name, value in more.items()})
+
+
+def test_merging_keeps_what_memory_has_and_takes_up_the_rest():
+    known = content(subscriptions=[subscription("a")], held=[held("a", notify_to="u/1"), held("", notify_to="u/2")],
+                    instance=5, versions=[("x", "new", 3), ("y", "same", 2)])
+    before = content(
+        subscriptions=[subscription("a", expires_at=0.0), subscription("ended"), subscription("b", client="b")],
+        held=[held("a", notify_to="u/1"), held("", notify_to="u/ended"), held("", notify_to="u/3"),
+              held("b", notify_to="u/4"), held("c", notify_to="u/5")],
+        adopted=[Adopted("urn:uuid:1", "one"), Adopted("urn:uuid:2", "two")], instance=9,
+        versions=[("x", "old", 7), ("y", "same", 4), ("z", "z", 1)])
+    merged, found = merge(known, before, {"ended", "u/ended", "urn:uuid:2"})
+    b = subscription("b", client="b")
+    left = [attrs.evolve(held("", notify_to="u/3"), identifier=f"{LEFT}3"), held("b", notify_to="u/4"),
+            attrs.evolve(held("c", notify_to="u/5"), identifier=f"{LEFT}5")]
+    assert found == content(subscriptions=[b], held=left, adopted=[Adopted("urn:uuid:1", "one")])
+    assert merged == content(
+        subscriptions=[subscription("a"), b], held=[*known.held, *left], adopted=[Adopted("urn:uuid:1", "one")],
+        instance=9, versions=[("x", "new", 8), ("y", "same", 4), ("z", "z", 1)])
+    assert merge(merged, before, {"ended", "u/ended", "urn:uuid:2"})[1].is_empty
+
+
+def test_nothing_is_taken_up_of_what_this_start_has_written():
+    known = content(subscriptions=[subscription("a")], held=[held("a")], instance=1)
+    assert merge(known, known, ())[1].is_empty
+    assert recovery.IN_MEMORY

@@ -1,0 +1,31 @@
+"""A listener's own certificate: what fits together, and reading it again."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.certificates import Certified
+from wsdgateway.tls.identity import BadIdentity, CurrentIdentity, IdentityFiles, read_identity
+
+
+def test_a_key_of_another_certificate_is_found_out(tmp_path, certified):
+    other = Certified(tmp_path, "other")
+    with pytest.raises(BadIdentity, match="key of the certificate") as caught:
+        read_identity(IdentityFiles(certified.pem, other.key))
+    assert caught.value.key == "key"
+
+
+@pytest.mark.parametrize(("days", "said"), [(-1, "expired at"), (3, "expires at"), (30, None)])
+def test_a_certificate_that_ends_soon_is_remarked(tmp_path, days, said):
+    made = Certified(tmp_path, "short", days=days)
+    remark = read_identity(IdentityFiles(made.pem, made.key)).remark(datetime.now(UTC) + timedelta(seconds=1))
+    assert (remark is None) if said is None else remark.startswith(said)
+
+
+def test_a_reload_that_fails_changes_nothing(tmp_path, certified):
+    current = CurrentIdentity(IdentityFiles(certified.pem, certified.key))
+    before = current.identity
+    certified.pem.write_text("nonsense")
+    with pytest.raises(BadIdentity):
+        current.reload(IdentityFiles(certified.pem, certified.key))
+    assert current.identity is before

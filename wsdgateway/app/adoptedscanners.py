@@ -1,0 +1,195 @@
+"""Adopted scanners: bridged when they are found, bridged again after a restart, and given up for a section or a rule.
+
+The configuration's `[discovery] adopt` and `exclude`. `net.discovery.adoption` looks at the devices that are found.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.bridge.discovery.adoption import (
+    Adopted,
+    Bridged,
+    Exclusion,
+    duplicates,
+    host_exclusion,
+    plan_restoring,
+    read_exclusion,
+)
+from wsdgateway.config.sections import Config, ScannerConfig
+from wsdgateway.discovery.identity import identity_of
+from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.discovery.adoption import Adoption
+from wsdgateway.net.presence.metadata import uuid_of
+from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.localaddress import addresses_of
+from wsdgateway.storage.store import IStore
+
+LOOK_UP_SECONDS = 5.0
+DUPLICATE = "This scanner is bridged under another name."
+
+
+class AdoptedScanners:
+    """Bridges what `adoption` adopts, and keeps the store in step."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, config: Config, *, accounting: Accounting, new_id: Callable[[], str],
+                 store: IStore, bridged: BridgedScanners) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._store = store
+        self._bridged = bridged
+        self._known: dict[str, tuple[str | None, str | None]] = {}
+        self._stopped = False
+        self.adoption = Adoption(
+            reactor, accounting, rules=_exclusions(config), new_id=new_id, names=self._names,
+            bridged=self._places, adopt=self._adopt, dismiss=self._remove)
+
+    def stop(self) -> None:
+        """Adopt no more scanners."""
+        self._stopped = True
+        self.adoption.stop()
+
+    def configure(self, config: Config) -> None:
+        """Use other sections and rules; adopted scanners that a section names by name or uuid are given up for it."""
+        self._config = config
+        self.adoption.rules = _exclusions(config)
+        names = {section.name for section in config.scanner}
+        uuids = {_identity(section) for section in config.scanner}
+        for scanner in [one for one in self._bridged.scanners if self.adoption.has_adopted(one.options.uuid or "")]:
+            if scanner.name in names or scanner.options.uuid in uuids:
+                self._remove(scanner.options.uuid or "", DUPLICATE)
+
+    def _names(self) -> set[str]:
+        """The names that are taken, if only by a section that is not bridged."""
+        return {one.name for one in self._bridged.scanners} | {section.name for section in self._config.scanner}
+
+    def _places(self) -> set[tuple[str, int]]:
+        """Host and port of scan services that are known by their address alone.
+
+        Others are known by their uuid, and may have left their address to another scanner.
+        """
+        return {place for scanner in self._bridged.scanners if scanner.monitor.endpoint is None
+                for place in scanner.monitor.places()}
+
+    # From the store.
+
+    async def load(self) -> None:
+        """Bridge the scanners that earlier starts have adopted."""
+        if self._config.discovery.adopt:
+            await self._look_up_excluded_hosts()
+            await self._restore(await self._store.adopted())
+
+    async def add_stored(self, stored: Iterable[Adopted]) -> None:
+        """Bridge scanners that earlier starts have adopted, and that the store could not list at the start."""
+        if self._config.discovery.adopt:
+            for scanner in await self._restore(stored):
+                self._bridged.start_one(scanner)
+
+    async def _look_up_excluded_hosts(self) -> None:
+        """Exclude the addresses of hosts in sections that are not to be bridged: scanners are found by address."""
+        hosts = {host for section in self._config.scanner if not section.bridge for host in hosts_of(section)}
+        found = gatherResults([Deferred.fromCoroutine(addresses_of(self._reactor, host)) for host in sorted(hosts)])
+        found.addTimeout(LOOK_UP_SECONDS, self._reactor)
+        try:
+            addresses = await found
+        except TimedOut:
+            self.log.warn("[[scanner]] bridge = false: {hosts} can't be looked up; give IP addresses, or uuids",
+                          hosts=", ".join(sorted(hosts)))
+            return
+        self.adoption.rules += tuple(host_exclusion(address) for listed in addresses for address in listed)
+
+    async def _restore(self, stored: Iterable[Adopted]) -> list[BridgedScanner]:
+        plan = plan_restoring(
+            stored, configured={_identity(section) for section in self._config.scanner if section.bridge},
+            rules=self.adoption.rules, names=self._names())
+        for uuid in plan.delete:
+            await self._store.abandon(uuid)
+        for adopted in plan.write:
+            await self._store.adopt(adopted)
+        return [self._bridge(adopted) for adopted in plan.bridge]
+
+    def _bridge(self, adopted: Adopted) -> BridgedScanner:
+        self.adoption.restore(adopted.uuid)
+        return self._bridged.bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
+
+    # As scanners are found.
+
+    def _adopt(self, adopted: Adopted) -> None:
+        """Bridge a scanner that was found, as soon as the store has its name: it has the same one after a restart."""
+        writing = self._store.adopt(adopted)
+        writing.addCallbacks(lambda _: self.adoption.stored(adopted), partial(self._not_stored, adopted))
+        writing.addCallback(lambda _: self._begin(adopted))
+        writing.addErrback(lambda failure: self.log.failure("while adopting {uuid}", failure, uuid=adopted.uuid))
+
+    def _not_stored(self, adopted: Adopted, failure: Failure) -> Failure:
+        self.adoption.not_stored(adopted)
+        return failure
+
+    def _begin(self, adopted: Adopted) -> None:
+        if not self._stopped and self.adoption.has_adopted(adopted.uuid):
+            scanner = self._bridge(adopted)
+            self.log.info("{uuid} is bridged as {name}", uuid=adopted.uuid, name=adopted.name)
+            self._bridged.start_one(scanner)
+
+    def _remove(self, uuid: str, reason: str) -> None:
+        """Give an adopted scanner up; its clients are told why."""
+        for scanner in [one for one in self._bridged.scanners if one.options.uuid == uuid]:
+            self._bridged.remove(scanner, reason)
+        self.adoption.forget(uuid)
+        self._store.abandon(uuid).addErrback(lambda failure: self.log.failure(
+            "{uuid} stays in the store", failure, uuid=uuid))
+
+    # As more is known of them.
+
+    def removed(self, name: str) -> None:
+        """A scanner is bridged no longer, or is replaced."""
+        self._known.pop(name, None)
+
+    def changed(self, name: str) -> None:
+        """More is known of a scanner: give adopted ones up that turn out to have a section."""
+        sections = {section.name for section in self._config.scanner}
+        changed = next((one for one in self._bridged.scanners if one.name == name), None)
+        if changed is None or not self._config.discovery.adopt:
+            return
+        known = (changed.monitor.endpoint, changed.bridge.device)
+        if self._known.get(name) == known:
+            return
+        self._known[name] = known
+        configured = [one for one in self._bridged.scanners if one.name in sections]
+        adopted = [one for one in self._bridged.scanners if one.name not in sections]
+        compared = (adopted, [changed]) if name in sections else ([changed], configured)
+        for uuid in duplicates((Bridged(one.options.uuid, one.monitor.places()) for one in compared[0]),
+                               (Bridged(one.monitor.endpoint, one.monitor.places()) for one in compared[1])):
+            self._remove(uuid, DUPLICATE)
+
+
+def _exclusions(config: Config) -> tuple[Exclusion, ...]:
+    """What is not adopted: by the rules, and because a section says that it is not to be bridged."""
+    rules = list(config.discovery.exclude)
+    for section in config.scanner:
+        if not section.bridge:
+            identity = _identity(section)
+            if identity is not None:
+                rules.append(read_exclusion(identity))
+            rules.extend(host_exclusion(host) for host in hosts_of(section))
+    return tuple(rules)
+
+
+def _identity(section: ScannerConfig) -> str | None:
+    """The identity of a scanner whose section tells its uuid, by itself or in its device address."""
+    uuid = section.uuid or uuid_of(section.device or "")
+    return None if uuid is None else identity_of(uuid)
+
+
+def hosts_of(section: ScannerConfig) -> list[str]:
+    """The host of a scanner that is given by an address."""
+    return [urlsplit(url).hostname or "" for url in (section.device, section.scan) if url]

@@ -1,0 +1,23 @@
+"""Message ids: random for a process, and counted in their last part. WS-Addressing 2004/08, section 3."""
+
+import os
+import uuid
+from itertools import count
+
+
+class MessageIds:
+    """The message ids of one gateway, `urn:uuid:…`. `instance` is a short text that differs from start to start."""
+
+    def __init__(self) -> None:
+        process = str(uuid.uuid4())
+        self.instance = process[:8]
+        self._prefix = f"urn:uuid:{process[:-12]}"
+        self._numbers = count(int.from_bytes(os.urandom(4)))
+
+    def new_id(self) -> str:
+        """A message id that no other message has."""
+        return f"{self._prefix}{next(self._numbers):012x}"
+
+    def is_own(self, message_id: str) -> bool:
+        """Whether `new_id` has made this message id."""
+        return message_id.startswith(self._prefix)

@@ -1,0 +1,65 @@
+"""The subcommand `wsdgateway check`: reads a configuration, and says what is wrong with it or will be."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from wsdgateway.cli.errors import WRONG
+from wsdgateway.config.endpoints import Listening, identity_files
+from wsdgateway.config.reading import ConfigError, read_config
+from wsdgateway.config.sections import Config
+from wsdgateway.storage.inspecting import problem_with
+from wsdgateway.tls.identity import read_identity
+
+
+def add_command(commands: Any) -> None:
+    """Add the subcommand to the subparsers of an `argparse` parser."""
+    parser = commands.add_parser("check", help="read a configuration and say what is wrong with it")
+    parser.add_argument("file", metavar="FILE")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the mistakes, or the remarks and a summary. Returns the exit status."""
+    try:
+        config = read_config(options.file)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    for line in (*config.remarks(), *_expiring(config), *_unusable_store(config), *_unwritable(config)):
+        print(line)
+    print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
+    return 0
+
+
+def _expiring(config: Config) -> Iterator[str]:
+    """A line for each certificate that has expired, or will soon."""
+    sections: list[Listening] = [*config.listen, config.admin]
+    for section in sections:
+        files = identity_files(section, config.folder)
+        remark = None if files is None else read_identity(files).remark(datetime.now(UTC))
+        if files is not None and remark is not None:
+            yield f"{section.endpoint}: the certificate in {files.certificate} {remark}"
+
+
+def _unusable_store(config: Config) -> Iterator[str]:
+    """A line if a gateway could not use the store."""
+    kind, _, where = config.gateway.state.partition(":")
+    problem = problem_with(config.folder / where) if kind == "sqlite" else None
+    if problem is not None:
+        yield f"[gateway] state = {config.gateway.state}: {problem}"
+
+
+def _unwritable(config: Config) -> Iterator[str]:
+    """Lines for the places of the exchange log that the user who checks could not write to."""
+    for key, name in (("path", config.exchange_log.path), ("capture", config.exchange_log.capture)):
+        if name is not None:
+            wanted = config.folder / name
+            there = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
+            if not os.access(there, os.W_OK) or (there != wanted and not there.is_dir()):
+                yield f"[exchange_log] {key} = {name}: {there} can't be written to by whoever runs this check"
+            elif there not in (wanted, wanted.parent):
+                yield f"[exchange_log] {key} = {name}: the folder {wanted.parent} does not exist, and will be made"

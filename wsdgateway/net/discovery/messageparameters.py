@@ -1,0 +1,17 @@
+"""What every discovery message of this gateway needs beside its content."""
+
+from collections.abc import Callable
+
+import attrs
+
+from wsdgateway.discovery.messages import Sequence
+
+
+@attrs.frozen(eq=False)
+class MessageParameters:
+    """Sources of message ids, AppSequences and random numbers from 0 to 1; announcements a second on each link."""
+
+    new_id: Callable[[], str]
+    sequence: Callable[[], Sequence]
+    random: Callable[[], float]
+    announce_rate: float

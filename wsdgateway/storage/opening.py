@@ -1,0 +1,28 @@
+"""Opens the store that `[gateway] state` names: `memory:`, or `sqlite:FILE` with memory beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wsdgateway.storage.fallback import FallbackStore
+from wsdgateway.storage.memory import MemoryStore
+from wsdgateway.storage.recovery import Restore
+from wsdgateway.storage.store import IStore
+
+
+def open_store(reactor: Any, state: str, folder: Path, *, history: int, wall: Callable[[], float], restore: Restore,
+               on_return: Callable[[], None]) -> IStore:
+    """The store. Raises `NotOurs` if the gateway must not start with it.
+
+    A relative FILE starts at `folder`. `history` is the number of finished jobs kept for each scanner, `wall` gives
+    seconds since 1970. `restore` and `on_return` are for a file that can be used only later: see
+    `FallbackStore.set_callbacks`.
+    """
+    kind, _, where = state.partition(":")
+    if kind == "memory":
+        return MemoryStore(history)
+    if kind != "sqlite":
+        raise ValueError(f"{state!r} is not checked: must be memory: or sqlite:FILE")
+    store = FallbackStore(reactor, folder / where, history, wall)
+    store.set_callbacks(restore, on_return)
+    return store
