@@ -80,7 +80,7 @@ class BridgedScanner:
             self.bridge, self.device, self.source, self.stand_in, context.directed, context.metrics,
             accounting, Authorization(self.name, context.permission, accounting, context.new_id),
             seconds=context.seconds, new_id=context.new_id, after_learning=self._learnt, on_trouble=self._in_trouble,
-            written=self._reused.written, on_missing=self.monitor.look)
+            written=self._reused.written, on_missing=self.monitor.locate)
         self.serve = self._exchanges.serve
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
@@ -289,10 +289,3 @@ class BridgedScanner:
             leaving.append(self.subscription.stop())
         await gatherResults(leaving)
         await gatherResults([client.stop() for client in (self.device, self._orphans.client) if client is not None])
-
-    # For the admin site.
-
-    @property
-    def state(self) -> str | None:
-        """Its own state, as it announced it last; None where it did not, or may have started again since."""
-        return self.sink.state

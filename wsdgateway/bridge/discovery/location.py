@@ -29,7 +29,7 @@ class Next(Enum):
     NOTHING = "nothing"
     STAY = "stay"  # it is where it was: no further try is needed
     WAIT = "wait"  # for a better address, for `LINK_LOCAL_SECONDS`; then search
-    LOOK = "look"  # search now
+    SEARCH = "search"  # search now
 
 
 class Location:
@@ -50,7 +50,7 @@ class Location:
     # A search.
 
     def name(self, urls: tuple[str, ...]) -> bool:
-        """Look at these addresses from now on, unless there are none; whether they are others than before."""
+        """Search at these addresses from now on, unless there are none; whether they are others than before."""
         if not urls or urls == self.urls:
             return False
         self.urls = urls
@@ -114,7 +114,7 @@ class Location:
             self.urls = urls
             return Next.WAIT
         self.name(urls)
-        return Next.LOOK
+        return Next.SEARCH
 
     def _may_have_moved(self, urls: tuple[str, ...], via: str, reachable: bool | None) -> bool:
         """Whether the scanner has to be looked for at these addresses.

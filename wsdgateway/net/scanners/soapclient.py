@@ -62,7 +62,7 @@ class SoapClient:
             raise BadDevice(url, str(error)) from None
         call = ScannerRequest(address, operation, body, [
             (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
-        call.tape, call.own = self._accounting.tape(), True
+        call.tape, call.from_gateway = self._accounting.tape(), True
         started = self._accounting.now()
         try:
             reply = await read_reply(await device.request(call))
