@@ -245,7 +245,7 @@ class Sink:
 
     def __init__(self):
         self.device = Device()
-        self.device.handle = self._take
+        self.device.handle = self.take
         self.status = b"202 Accepted"
         self.told = []
         self.times = []
@@ -254,7 +254,8 @@ class Sink:
         await self.device.start(port)
         self.url = f"http://127.0.0.1:{self.device.port}/events"
 
-    def _take(self, asked):
+    def take(self, asked):
+        """Answer a notification with `status`."""
         if not isinstance(asked.request, Request):
             raise AssertionError(asked.request)
         if self.status is not None:

@@ -12,7 +12,7 @@ from twisted.logger import globalLogPublisher
 
 from tests.certificates import Certified
 from tests.loopback.clients import until
-from tests.loopback.gateways import LOOPBACK, File
+from tests.loopback.gateways import LOOPBACK, File, SteadyClock
 from tests.loopback.scanners import Subscribed
 from tests.messages import status_response
 from tests.peers import Device, Sink
@@ -82,7 +82,9 @@ def gateway(running):
             **sections}, "test.toml")
         from twisted.internet import reactor
 
-        service = GatewayService(reactor, config)
+        clock = SteadyClock()
+        service = GatewayService(reactor, config, seconds=clock)
+        service.clock = clock
         await running(service)
         await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
         service.port = service.listeners[0].address[1]
@@ -107,6 +109,20 @@ def virtual(running):
         await running(scanner)
         await scanner.listening
         return scanner
+
+    return start
+
+
+@pytest.fixture
+def bridged(gateway, virtual):
+    """A gateway that has subscribed at a virtual scanner: `await bridged(**sections)`."""
+
+    async def start(scanner=None, **sections):
+        device = await virtual(**(scanner or {}))
+        service = await gateway(device.scan_url, **sections)
+        await until(lambda: service.scanner.bridge.table.listening)
+        service.device = device
+        return service
 
     return start
 

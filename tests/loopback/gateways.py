@@ -1,4 +1,6 @@
-"""A gateway's configuration file, its admin token and its metrics."""
+"""A gateway's configuration file, its clock, its admin token and its metrics."""
+
+import time
 
 from twisted.internet.defer import gatherResults
 
@@ -8,6 +10,18 @@ from wsdgateway.config.reading import read_config
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 TOKEN = "0123456789abcdef"
+
+
+class SteadyClock:
+    """The monotonic clock, which a test may put forward."""
+
+    ahead = 0.0
+
+    def __call__(self):
+        return time.monotonic() + self.ahead
+
+    def advance(self, seconds):
+        self.ahead += seconds
 
 
 def with_token(**more):

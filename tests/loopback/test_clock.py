@@ -65,10 +65,7 @@ async def test_what_is_short_goes_by_a_clock_that_nobody_sets(at, device, sink, 
     identifier = read(body).body.findtext(f".//{W}Identifier")
 
     wall.set_by = jump
-    audience = service.scanners[0].subscribers
-    looking = audience._timer
-    looking.reset(0)
-    await until(lambda: audience._timer is not looking)
+    service.scanners[0].subscribers.look()
     assert 3500 < await left(service, identifier) <= 3600
     asked = len(device.requests)
     head, body = await ask(service.port, PATH, get_job_elements("7"))

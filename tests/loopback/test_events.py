@@ -252,7 +252,7 @@ async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
     scanner = await virtual()
     service = await gateway(scanner.scan_url, scanner={"timeout": 2.0})
     await until(lambda: service.scanner.bridge.table.listening)
-    service.scanner.subscription._machine._core.asked_at -= 60.0
+    service.clock.advance(60.0)
     _, answer = await ask(service.port, PATH, create_scan_job())
     job_id = read_created(read(answer).body).job_id
     await until(lambda: service.scanner.bridge.table.get(job_id).status is not None)
@@ -260,7 +260,7 @@ async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
     scanner.reboot(0.5)
     elements = envelope(f"{SCAN}/GetScannerElements", "<wscn:X/>")
     assert (await ask(service.port, PATH, elements))[0].status == 500
-    await until(lambda: scanner._port is not None)
+    await until(lambda: scanner._port is not None)  # a connection would make the gateway notice the reboot
     assert (await ask(service.port, PATH, elements))[0].status == 200
     await until(lambda: service.scanner.bridge.table.boot > boot)
     await until(lambda: service.scanner.bridge.table.listening)
@@ -319,7 +319,7 @@ async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, de
     message = read(asked.request.body)
     assert (message.action, message.to) == (f"{WXF}/Get", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
     asked.answer(b"busy", b"503 Busy", b"text/plain")
-    await until(lambda: service.scanners[0].monitor._locator._timer is not None)
+    await until(lambda: service.scanners[0].monitor._locator._timer is not None)  # the pause has no other sign
     head, answer = await ask(service.listeners[0].address[1], PATH, get_job_elements())
     assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
     await device.next()

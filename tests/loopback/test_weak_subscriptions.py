@@ -7,6 +7,7 @@ from tests.loopback.clients import shown, until
 from tests.loopback.scanners import Subscribed
 from tests.messages import envelope, get_job_elements, job_elements, job_status, status_event, subscribe
 from tests.peers import ask
+from wsdgateway.bridge.events.upstream_core import RECHECK
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import read
@@ -38,7 +39,7 @@ async def test_seventy_prefixes_are_no_burden(gateway, device, sink):
     device.handle = handle
     service = await gateway(device.url)
     await until(lambda: service.scanner.bridge.table.listening)
-    service.scanner.subscription._machine._core.asked_at -= 60.0
+    service.clock.advance(60.0)
     service.scanner.check()
     await until(lambda: "Renew" in scanner.actions)
     listener = await sink()
@@ -139,12 +140,12 @@ async def test_a_scanner_that_refuses_every_renew_holds_one_subscription(gateway
     own = service.scanner.subscription
     await until(lambda: own.listening)
     for _ in range(4):
-        own._machine._core.asked_at -= 60.0
+        service.clock.advance(RECHECK)
         service.scanner.check()
         await until(lambda: own.state == "subscribed")
         assert len(subscribers.held) == 1
     assert scanner.soap.asked["Subscribe"] == 2
     assert scanner.soap.asked["Unsubscribe"] == 1
-    assert own._machine.renews is False
+    assert own.renews is False
     subscribers.publish("JobStatusEvent", f"<wscn:JobStatusEvent>{job_status('7')}</wscn:JobStatusEvent>")
     await until(lambda: service.scanner.bridge.table.get("7") is not None)

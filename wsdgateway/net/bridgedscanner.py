@@ -27,7 +27,7 @@ from wsdgateway.net.events.notifier import Notifier, Recipient
 from wsdgateway.net.events.orphans import Orphans
 from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.subscribers import Subscribers
-from wsdgateway.net.events.subscriptionclock import DatedSubscriptions
+from wsdgateway.net.events.subscriptionclock import WallTimeStore
 from wsdgateway.net.gauges import ScannerGauges
 from wsdgateway.net.presence.monitor import Monitor
 from wsdgateway.net.scanners.address import ServiceLocation
@@ -54,7 +54,7 @@ class BridgedScanner:
         accounting = Accounting(self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
-        listed = DatedSubscriptions(context.store, context.subscription_clock)
+        listed = WallTimeStore(context.store, context.subscription_clock)
         self.panel = ScanDestinations(context.reactor, self.bridge, listed, context.secret, self.check)
         self.gauges = ScannerGauges(self.bridge, self.panel, self.device)
         self._orphans = Orphans(

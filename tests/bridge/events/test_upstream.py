@@ -386,7 +386,7 @@ def test_an_event_shows_that_a_scanner_that_refuses_everything_cannot_renew(subs
     subscribed.due()
     subscribed.refused("OperationFailed", 71.0)
     assert subscribed.is_uncertain
-    [wake] = subscribed.heard(75.0)
+    [wake] = subscribed.notified(75.0)
     assert 200.0 < wake.after < 400.0
     assert subscribed.renews is False
     assert not subscribed.is_uncertain
@@ -499,15 +499,15 @@ def test_a_scanner_that_was_away_is_asked_again_sooner(unconfirmed):
 
 
 def test_an_event_proves_that_it_was_granted(unconfirmed):
-    assert unconfirmed.heard(610.0) == [Wake(3000.0)]
+    assert unconfirmed.notified(610.0) == [Wake(3000.0)]
     assert unconfirmed.listening
     assert unconfirmed.manager == NO_MANAGER
-    assert unconfirmed.heard(620.0) == unconfirmed.doubted(620.0) == unconfirmed.recovered(620.0) == []
+    assert unconfirmed.notified(620.0) == unconfirmed.doubted(620.0) == unconfirmed.recovered(620.0) == []
     assert unconfirmed.due() == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]
 
 
 def test_what_was_proved_and_has_ended_is_lost(unconfirmed):
-    unconfirmed.heard(610.0)
+    unconfirmed.notified(610.0)
     assert unconfirmed.recovered(700.0, was_away=True)[0] == Lost(forgotten=True)
     assert unconfirmed.state == "waiting"
 
@@ -518,7 +518,7 @@ def test_what_an_earlier_start_had_proved_is_waited_for(upstream):
     assert upstream.due() == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]
 
 
-@pytest.mark.parametrize("prepare", [lambda machine: None, lambda machine: machine.heard(20.0)])
+@pytest.mark.parametrize("prepare", [lambda machine: None, lambda machine: machine.notified(20.0)])
 def test_without_a_manager_there_is_nothing_to_end(unconfirmed, prepare):
     prepare(unconfirmed)
     assert unconfirmed.stop() == []

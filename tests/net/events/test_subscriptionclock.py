@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.eventing.filters import ActionFilter
-from wsdgateway.net.events.subscriptionclock import DRIFT, DatedSubscriptions, SubscriptionClock
+from wsdgateway.net.events.subscriptionclock import DRIFT, SubscriptionClock, WallTimeStore
 from wsdgateway.net.transport.clock import keep_time
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.storage.memory import MemoryStore
@@ -54,7 +54,7 @@ def test_what_clocks_differ_by_anyway_is_no_jump(clocks):
 def test_the_store_has_the_time_on_the_wall(clocks, jump):
     """Another start knows no other."""
     stored = MemoryStore(10)
-    dated = DatedSubscriptions(stored, clocks.subscription_clock)
+    dated = WallTimeStore(stored, clocks.subscription_clock)
     clocks.set_by = jump
     dated.save(subscription("a", NOW + 100))
     dated.save(subscription("b", NOW + 200))

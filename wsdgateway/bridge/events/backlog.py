@@ -1,7 +1,7 @@
-"""Events that wait, oldest first, and which of them is left out where there is no room for all.
+"""Keeps events that wait, oldest first, and decides which of them is dropped where there is no room for all.
 
-First a JobStatusEvent whose job has told a newer state since; then an event that tells no job's state, the oldest of
-them; then the oldest state of a job. JobEndStateEvents, final states and ScanAvailableEvents go last of all. So the
+First a JobStatusEvent whose job has had a newer state since; then the oldest event that has no job's state in it; then
+the oldest state of a job. JobEndStateEvents, final states and ScanAvailableEvents are dropped last of all. So the
 newest state of a job is lost only where more jobs and ends wait than there is room for.
 """
 
@@ -13,13 +13,13 @@ import attrs
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.tokenbucket import TokenBucket
 
-MAX_EVENTS = 1000  # of one scanner that wait to be told
+MAX_EVENTS = 1000  # of one scanner that wait to be distributed
 MAX_BYTES = 4 * 1024 * 1024  # of all of these
-MAX_LAG = 2.0  # seconds that an outdated state may wait, and still be told
+MAX_LAG = 2.0  # seconds that an outdated state may wait, and still be distributed
 
 
 class HasEvent(Protocol):
-    """The waiting events."""
+    """An item that waits."""
 
     @property
     def event(self) -> Event:
@@ -38,7 +38,7 @@ class Backlog(Generic[Item]):
         self._items: deque[Item] = deque()
         self._newest: dict[str, Item] = {}  # the newest state of each job that has not ended
         self._outdated = 0
-        self._plain = 0  # those that tell no job's state, and no end
+        self._plain = 0  # those with neither a job's state nor an end
 
     def __len__(self) -> int:
         return len(self._items)
@@ -49,7 +49,7 @@ class Backlog(Generic[Item]):
         return self._items[0]
 
     def append(self, item: Item) -> None:
-        """One more, the newest."""
+        """Add an item, the newest."""
         self._items.append(item)
         event = item.event
         if event.job is not None:
@@ -60,7 +60,7 @@ class Backlog(Generic[Item]):
             self._plain += 1
 
     def put_back(self, item: Item) -> None:
-        """One that was taken is the oldest again."""
+        """Add an item again that was taken, as the oldest."""
         self._items.appendleft(item)
         event = item.event
         if event.job is not None and not event.ends:
@@ -72,18 +72,18 @@ class Backlog(Generic[Item]):
             self._plain += 1
 
     def take(self) -> Item:
-        """The oldest, which waits no longer. Raises `IndexError` if there is none."""
+        """Remove the oldest, and return it. Raises `IndexError` if there is none."""
         item = self._items.popleft()
         self._forget(item)
         return item
 
     def is_outdated(self, item: Item) -> bool:
-        """Whether it tells a job's state, and a newer one waits."""
+        """Whether an item has a job's state, and a newer one waits."""
         event = item.event
         return event.job is not None and not event.ends and self._newest.get(event.job) is not item
 
     def drop(self) -> Item:
-        """Leave one out. Raises `IndexError` if there is none."""
+        """Remove the item that is needed least, and return it. Raises `IndexError` if there is none."""
         position = self._least()
         item = self._items[position]
         del self._items[position]
@@ -91,7 +91,7 @@ class Backlog(Generic[Item]):
         return item
 
     def clear(self) -> None:
-        """Nothing waits any more."""
+        """Remove all of them."""
         self._items.clear()
         self._newest.clear()
         self._outdated = self._plain = 0
@@ -127,10 +127,10 @@ class _Waiting:
 
 
 class EventQueue:
-    """The events of one scanner that wait to be told to its listeners. Times are in seconds.
+    """The events of one scanner that wait to be distributed. Times are in seconds.
 
-    At most `rate` a second are told, and a second's worth at once. What waits is bounded by `MAX_EVENTS` and
-    `MAX_BYTES`; a state that has waited longer than `MAX_LAG` is left out if the same job has told a newer one.
+    At most `rate` a second are distributed, and a second's worth at once. What waits is bounded by `MAX_EVENTS` and
+    `MAX_BYTES`; a state that has waited longer than `MAX_LAG` is dropped if a newer one of the same job waits.
     """
 
     def __init__(self, rate: float) -> None:
@@ -143,12 +143,12 @@ class EventQueue:
         return len(self._waiting)
 
     def adjust(self, rate: float) -> None:
-        """Another rate, from now on."""
+        """Use another rate from now on."""
         if rate != self.rate:
             self.rate, self._bucket = rate, TokenBucket(rate)
 
     def put(self, event: Event, now: float) -> int:
-        """One more; how many are left out for it."""
+        """Add an event; returns how many are dropped for it."""
         self._waiting.append(_Waiting(event, now))
         self._bytes += event.size
         lost = 0
@@ -158,11 +158,11 @@ class EventQueue:
         return lost
 
     def wait(self, now: float) -> float | None:
-        """The seconds until the next may be told; None if none waits."""
+        """The seconds until the next may be distributed; None if none waits."""
         return self._bucket.wait(now) if self._waiting else None
 
     def take(self, now: float) -> tuple[Event, int]:
-        """The next to tell, and how many outdated ones are left out for it. There must be one."""
+        """The next to distribute, and how many outdated ones are dropped before it. There must be one."""
         lost = 0
         while self._waiting.is_outdated(self._waiting.first) and now - self._waiting.first.since > MAX_LAG:
             self._bytes -= self._waiting.take().event.size
@@ -173,7 +173,7 @@ class EventQueue:
         return event, lost
 
     def clear(self) -> int:
-        """Nothing is told any more; how many are lost."""
+        """Drop all of them; returns how many."""
         lost = len(self._waiting)
         self._waiting.clear()
         self._bytes = 0

@@ -7,8 +7,8 @@ WS-Eventing 2004/08, section 3.5 (DeliveryFailure). One event is sent at a time,
                         ▲                  │ failed
                         └────── due ── waiting ──────► over, when nothing was delivered for `give_up_after`
 
-A sink that can't be reached is tried until then. One that answers and refuses an event is asked `MAX_REFUSALS` times,
-then the event is skipped, so that what it can't read does not keep the next ones from it; that is no delivery, though.
+A sink that can't be reached is tried until then. To one that answers and refuses an event it is sent `MAX_REFUSALS`
+times, then skipped, so that the next events arrive; that does not count as a delivery, though.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ LONGEST_PAUSE = 60.0
 
 @attrs.frozen(eq=False)
 class QueuedEvent:
-    """An event on its way to one subscriber."""
+    """An event for one subscriber."""
 
     event: Event
     message_id: str
@@ -67,8 +67,10 @@ def is_refusal(status: int) -> bool:
 
 
 class DeliveryQueue:
-    """Holds at most `limit` events; which of them makes room, `bridge.events.backlog` says. `give_up_after` is in
-    seconds, `random` gives 0 to 1."""
+    """The events for one subscriber, at most `limit`; `bridge.events.backlog` decides which of them makes room.
+
+    `give_up_after` is in seconds, `random` gives 0 to 1.
+    """
 
     def __init__(self, *, limit: int, give_up_after: float, random: Callable[[], float]) -> None:
         self._limit = limit
@@ -84,7 +86,7 @@ class DeliveryQueue:
         return len(self._waiting) + (self._sending is not None)
 
     def put(self, queued: QueuedEvent) -> bool:
-        """Whether there was room; else one that is not on its way is lost for it."""
+        """Add an event; False if there was no room, and one that is not being sent was dropped for it."""
         if len(self) < self._limit:
             self._waiting.append(queued)
             return True
@@ -95,19 +97,19 @@ class DeliveryQueue:
         return False
 
     def take(self) -> QueuedEvent | None:
-        """The next to send; None if there is none, or one is on its way."""
+        """The next to send; None if there is none, or one is being sent."""
         if self._sending is not None or not self._waiting:
             return None
         self._sending = self._waiting.take()
         return self._sending
 
     def delivered(self) -> None:
-        """It has arrived."""
+        """The event that was being sent has arrived."""
         self._sending = None
         self._refusals = self.failures = 0
 
     def failed(self, now: float, *, refused: bool) -> Retry | Skip | GiveUp:
-        """It has not: the sink `refused` it, or could not be reached. `now` in seconds."""
+        """It has not arrived: the sink `refused` it, or could not be reached. `now` in seconds."""
         assert self._sending is not None
         queued, self._sending = self._sending, None
         if not self.failures:
@@ -124,5 +126,5 @@ class DeliveryQueue:
         if self._refusals >= MAX_REFUSALS:
             self._refusals = 0
             return Skip(pause)
-        self._waiting.put_back(queued)  # there is room: it counted while it was on its way
+        self._waiting.put_back(queued)  # there is room: it counted while it was being sent
         return Retry(pause)

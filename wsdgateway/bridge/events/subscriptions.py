@@ -1,8 +1,8 @@
-"""Who listens here, to what, until when: the clients' subscriptions to one scanner.
+"""The table of clients' subscriptions to one scanner: their sinks, filters, ends and DestinationTokens.
 
 WS-Eventing 2004/08, section 3; WS-Scan, DestinationToken. Times are seconds since 1970, by a clock that is not set.
-A token that a client was given once goes on working: where the scanner has given another for it since, that one is
-put in its place, and no two clients are ever given the same.
+A token that a client was given keeps working: where the scanner has replaced it since, the gateway puts the scanner's
+new one in its place. No two clients are ever given the same.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ class Subscription:
         return URN + self.identifier
 
     def wants(self, action: str) -> bool:
-        """Whether an event that the scanner tells everybody goes to this subscriber."""
+        """Whether an event for all subscribers goes to this one."""
         return action != SCAN_AVAILABLE_ACTION and self.filter.matches(action)
 
     def repeats(self, other: "Subscription") -> bool:
@@ -62,7 +62,7 @@ class Subscription:
 
     @property
     def likeness(self) -> tuple[object, ...]:
-        """What two subscriptions share of which the later one will do."""
+        """What two subscriptions have in common where the later one makes the earlier one superfluous."""
         return self.client, self.notify_to, self.filter, self.destinations
 
 
@@ -97,7 +97,7 @@ class Subscriptions:
         self._expected.add(identifier)
 
     def unexpect(self, identifier: str) -> None:
-        """It has its place, or will not come."""
+        """Give the place up: the subscription is in the table, or will not come."""
         self._expected.discard(identifier)
 
     def all(self) -> list[Subscription]:
@@ -105,14 +105,14 @@ class Subscriptions:
         return list(self._held.values())
 
     def put(self, subscription: Subscription) -> None:
-        """Hold a new one, or a changed one in its place."""
+        """Add a subscription, or replace its former self."""
         self._disown(subscription.identifier)
         self._held[subscription.identifier] = subscription
         for token in subscription.tokens:
             self._owners[token.given] = subscription.identifier
 
     def remove(self, identifier: str) -> Subscription | None:
-        """Let go of one; None if it was not held."""
+        """Remove a subscription, and return it; None if it is not in the table."""
         self._disown(identifier)
         return self._held.pop(identifier, None)
 
@@ -123,7 +123,7 @@ class Subscriptions:
                 del self._owners[token.given]
 
     def get(self, identifier: str) -> Subscription | None:
-        """The subscription of that identifier, if its end has not been seen to."""
+        """The subscription of that identifier, even if its time is over but its end not yet handled."""
         return self._held.get(identifier)
 
     def find(self, identifier: str | None, now: float) -> Subscription | None:
@@ -140,7 +140,7 @@ class Subscriptions:
         return min((held.expires_at for held in self._held.values()), default=None)
 
     def listening(self, action: str, now: float) -> list[Subscription]:
-        """Who is told of an event with that action."""
+        """The live subscriptions that want an event with that action."""
         return [held for held in self._held.values() if held.expires_at > now and held.wants(action)]
 
     def repeated(self, subscription: Subscription) -> Subscription | None:
@@ -158,13 +158,13 @@ class Subscriptions:
         return found
 
     def tokens_for(self, fresh: Iterable[tuple[str, str]], new_token: Iterable[str]) -> tuple[Token, ...]:
-        """The scanner's new tokens, made ready to be given away: one that another client has is given as a new one."""
+        """The scanner's new tokens for a client, with other names where another client has the same ones."""
         names = iter(new_token)
         return tuple(Token(context, next(names) if token in self._owners else token, token)
                      for context, token in fresh)
 
     def token(self, given: str) -> tuple[Subscription, Token] | None:
-        """The subscription that was given this DestinationToken, and what stands behind it."""
+        """The subscription that was given this DestinationToken, and the token with its current value."""
         held = self._held.get(self._owners.get(given, ""))
         if held is None:
             return None

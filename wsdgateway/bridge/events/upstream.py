@@ -193,13 +193,13 @@ class Upstream:
             core.forget_evidence()
         return self._inputs.lost(now) if forgotten else self._inputs.replaced(now)
 
-    def heard(self, now: float) -> list[Command]:
+    def notified(self, now: float) -> list[Command]:
         """The device notified us: it holds our subscription, and cannot do what it refused."""
         core = self._core
         if core.suspect and self.state == "subscribed":
             core.renews, core.suspect, core.spared = False, False, max(core.spared, SETTLED)
             return [core.half_time(core.expires_at - now)]
-        return self._inputs.heard(now)
+        return self._inputs.notified(now)
 
     def ended(self, now: float) -> list[Command]:
         """The device sent SubscriptionEnd. Where that has been asked for, the answer is yet to come."""

@@ -27,7 +27,7 @@ In `unconfirmed` a Subscribe was answered with a success that cannot be read. Th
 may hold a subscription, so the next Subscribe waits until that is probably over. An event proves that it does: then it
 is `unmanaged`, held without a way to renew or to end it::
 
-                   unreadable                 heard
+                   unreadable               notified
     subscribing ◄─────────────► unconfirmed ───────► unmanaged ─── due ─► subscribing
                    due, recovered     │ lost              │ lost
                                       └───► waiting ◄─────┘
@@ -81,7 +81,7 @@ class Inputs(Protocol):
     def unsupported(self) -> list[Command]: ...
     def unreachable(self) -> list[Command]: ...
     def unreadable(self, now: float) -> list[Command]: ...
-    def heard(self, now: float) -> list[Command]: ...
+    def notified(self, now: float) -> list[Command]: ...
     def spared(self, now: float) -> list[Command]: ...
     def replace(self) -> list[Command]: ...
     def replaced(self, now: float) -> list[Command]: ...
@@ -202,7 +202,7 @@ def _build() -> Callable[[Core], Inputs]:
         (subscribing, Inputs.stop, leaving, nothing),
         (unconfirmed, Inputs.due, subscribing, outlived),
         (unconfirmed, Inputs.recovered, subscribing, outlived),
-        (unconfirmed, Inputs.heard, unmanaged, outlive),
+        (unconfirmed, Inputs.notified, unmanaged, outlive),
         (unconfirmed, Inputs.lost, waiting, lose),
         (unconfirmed, Inputs.stop, stopped, nothing),
         (unmanaged, Inputs.due, subscribing, outlived),
@@ -259,7 +259,7 @@ def _entering(state: str, act: Callable[..., list[Command]]) -> Callable[..., li
 
 
 _INPUTS = (Inputs.start, Inputs.adopted, Inputs.resumed, Inputs.superseded, Inputs.unconfirmed_before, Inputs.granted,
-           Inputs.refused_long, Inputs.refused, Inputs.unsupported, Inputs.unreachable, Inputs.unreadable, Inputs.heard,
-           Inputs.spared, Inputs.replace, Inputs.replaced, Inputs.lost, Inputs.due, Inputs.recovered, Inputs.rebooted,
-           Inputs.stop)
+           Inputs.refused_long, Inputs.refused, Inputs.unsupported, Inputs.unreachable, Inputs.unreadable,
+           Inputs.notified, Inputs.spared, Inputs.replace, Inputs.replaced, Inputs.lost, Inputs.due, Inputs.recovered,
+           Inputs.rebooted, Inputs.stop)
 machine = _build()

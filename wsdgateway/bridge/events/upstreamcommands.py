@@ -1,7 +1,7 @@
-"""A subscription at a scanner as values: what to do for it, and what the store keeps of it.
+"""The commands for a subscription at a scanner, and what the store keeps of it.
 
-WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4. `bridge.events.upstream` says what to do;
-`net.events.devicesubscription` does it.
+WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4. `bridge.events.upstream` gives the commands;
+`net.events.devicesubscription` carries them out.
 """
 
 import attrs
@@ -32,7 +32,7 @@ class Replace:
 
 @attrs.frozen
 class Unsubscribe:
-    """Tell the manager that we leave."""
+    """Tell the manager that the subscription ends, and send nothing more."""
 
     manager: EndpointReference
 

@@ -171,7 +171,7 @@ class DeviceSubscription:
     def notified(self) -> None:
         """The scanner has notified us at the address of this subscription."""
         if self._machine.is_uncertain:
-            self._do(self._machine.heard(self._client.seconds()))
+            self._do(self._machine.notified(self._client.seconds()))
             self._client.hold(self.held)
 
     def doubted(self) -> None:

@@ -1,4 +1,4 @@
-"""Requests that a stop waits for, but not for ever."""
+"""Keeps count of requests that a stop waits for, up to a time limit."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 
 class Outstanding:
-    """Deferreds that are under way; `failed` is called with a coroutine's failure."""
+    """Deferreds that have not fired; `failed` is called with a coroutine's failure."""
 
     def __init__(self, reactor: Any, failed: Callable[[Failure], None]) -> None:
         self._reactor = reactor
@@ -29,7 +29,7 @@ class Outstanding:
         running.addBoth(lambda _: self.discard(running))
 
     def add(self, running: Deferred[Any]) -> None:
-        """Something else runs until `discard`."""
+        """Count a Deferred until `discard`."""
         self._running.add(running)
 
     def discard(self, running: Deferred[Any]) -> None:
@@ -40,7 +40,7 @@ class Outstanding:
             self._settled.callback(None)
 
     def settled(self, seconds: float) -> Deferred[None]:
-        """Fires when nothing runs any more, `seconds` from now at the latest."""
+        """Fires when none is outstanding any more, `seconds` from now at the latest."""
         self._settled = Deferred()
         if self._running:
             self._limit = self._reactor.callLater(seconds, self._settled.callback, None)

@@ -1,7 +1,7 @@
-"""Those who listen to one scanner: they come, are told of its events, and go, each in its own time.
+"""Keeps the clients' subscriptions to one scanner: they begin, get its events, and end.
 
-WS-Eventing 2004/08, sections 3.4 and 3.5. What a subscription's end takes with it: its row in the store, what waits for
-it, and what the scanner holds for it.
+WS-Eventing 2004/08, sections 3.4 and 3.5. With a subscription end its row in the store, the events that wait for it,
+and what the scanner holds for it.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,9 +34,9 @@ MAX_EARLY = 64
 
 
 class Subscribers:
-    """The clients' subscriptions to one scanner at work.
+    """The clients' subscriptions to one scanner.
 
-    `silence` tells for how many seconds the scanner has said nothing at all; after `scanner_silence` of `events`, a
+    `silence` gives the seconds since the scanner has sent anything at all; after `scanner_silence` of `events`, a
     section of the configuration, every subscription ends. `now` is the clock that subscriptions last by.
     """
 
@@ -64,6 +64,11 @@ class Subscribers:
         self.notifier = make_notifier(self._gave_up)
         self.distribution = make_distribution(self._listeners)
 
+    @property
+    def early(self) -> int:
+        """How many ScanAvailableEvents wait for the Subscribe of their client to be answered."""
+        return sum(map(len, self._early.values()))
+
     def adjust(self, options: ScannerOptions) -> None:
         """Go by other options from now on; a client's queue stays as it is as long as its subscription."""
         self._events = self.notifier.events = options.events
@@ -80,18 +85,17 @@ class Subscribers:
             elif not permission.allows(one.client, self._scanner, SUBSCRIBE.name):
                 self.end(one, SOURCE_CANCELING, "This client may not listen to the scanner any more.")
 
-    # Coming and going.
+    # Subscriptions that begin and end.
 
     def restore(self, subscriptions: Iterable[Subscription]) -> None:
-        """Those of an earlier start."""
+        """Add those of an earlier start."""
         for subscription in subscriptions:
             self._subscriptions.put(subscription)
             self.notifier.open(subscription.identifier, subscription.notify_to)
-        self._forget_timer()
-        self._look()
+        self.look()
 
     def inherit(self, former: "Subscribers") -> None:
-        """Those of another one, with the events that wait for them; it has nobody any more."""
+        """Take over another object's subscriptions, with the events that wait for them; it has none any more."""
         for subscription in former._subscriptions.all():
             former._subscriptions.remove(subscription.identifier)
             self._subscriptions.put(subscription)
@@ -105,7 +109,7 @@ class Subscribers:
         self._look_soon()
 
     def join(self, subscription: Subscription) -> None:
-        """One more, from now on."""
+        """Add a subscription."""
         self._subscriptions.put(subscription)
         self.notifier.open(subscription.identifier, subscription.notify_to)
         self._look_soon()
@@ -113,7 +117,7 @@ class Subscribers:
             self._send(subscription.identifier, early)
 
     def succeed(self, heir: Subscription, former: str, left: Subscription | None) -> None:
-        """One takes a former one's place, with the events that wait for it; or beside what is `left` of it."""
+        """Let a subscription take a former one's place, with the events that wait for it, or beside what is `left`."""
         if left is None:
             self._subscriptions.remove(former)
             self.notifier.hand_over(former, heir.identifier)
@@ -124,7 +128,7 @@ class Subscribers:
         self._look_soon()
 
     def withdraw(self, heir: str, former: Subscription, left: Subscription | None) -> None:
-        """Undo that, since it could not be written down."""
+        """Undo a succession that the store could not keep."""
         if left is None:
             self.succeed(former, heir, None)
         else:
@@ -133,19 +137,19 @@ class Subscribers:
             self.change(former)
 
     def change(self, subscription: Subscription) -> None:
-        """The same in another form."""
+        """Replace a subscription by its changed self."""
         self._subscriptions.put(subscription)
         self._look_soon()
 
     def leave(self, subscription: Subscription) -> Deferred[None]:
-        """It is over, at once; fires when that is written down."""
+        """End a subscription at once; fires when the store has forgotten it."""
         self._subscriptions.remove(subscription.identifier)
         self.notifier.close(subscription.identifier)
         self.off_panel(subscription.identifier)
         return self._store.forget(subscription.identifier)
 
     def off_panel(self, identifier: str) -> None:
-        """Take a client's names from the panel, if they are there; a stop waits for that."""
+        """Remove a client's names from the panel, if they are there; a stop waits for that."""
         self._early.pop(identifier, None)
         leaving = self._panel.drop(identifier)
         if leaving is not None:
@@ -153,7 +157,7 @@ class Subscribers:
             leaving.addBoth(lambda _: self._leaving.discard(leaving))
 
     def end(self, subscription: Subscription, status: str, reason: str) -> None:
-        """End one before its time, and tell its EndTo why. `status` is a URI of WS-Eventing's."""
+        """End a subscription before its time, and tell its EndTo why. `status` is a URI of WS-Eventing's."""
         self.log.warn("{scanner}: the subscription of {client} at {address} is over: {reason}", scanner=self._scanner,
                       client=subscription.client, address=subscription.notify_to.reference.address, reason=reason)
         self._forgotten(self.leave(subscription))
@@ -174,20 +178,25 @@ class Subscribers:
     # Time.
 
     def _look_soon(self) -> None:
-        """Look again when the first of them expires, and now and then."""
+        """Look again when the first subscription expires, and at least every `LOOK_SECONDS`."""
         self._forget_timer()
         expiry = self._subscriptions.next_expiry()
         if self._running and expiry is not None:
             soonest = min(expiry - self._now(), self._events.scanner_silence - self._silence(), LOOK_SECONDS)
-            self._timer = self._reactor.callLater(max(soonest, 0.0), self._look)
+            self._timer = self._reactor.callLater(max(soonest, 0.0), self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self.look()
 
     def _forget_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self) -> None:
-        self._timer = None
+    def look(self) -> None:
+        """End the subscriptions whose time is over, and all of them if the scanner has been silent for too long."""
+        self._forget_timer()
         for subscription in self._subscriptions.expired(self._now()):
             self.log.info("{scanner}: the subscription of {client} at {address} has expired", scanner=self._scanner,
                           client=subscription.client, address=subscription.notify_to.reference.address)
@@ -198,10 +207,10 @@ class Subscribers:
                          f"The scanner has said nothing for {self._events.scanner_silence:g} seconds.")
         self._look_soon()
 
-    # The way of an event.
+    # Events.
 
     def publish(self, envelope: Envelope, status: JobStatus | None) -> None:
-        """Tell everybody who wants this event, whose envelope is used up by that; `status` is the job's in it."""
+        """Send an event to every subscriber that wants it. Changes the envelope; `status` is the job's in it."""
         if not len(self._subscriptions):
             return
         event = prepare(envelope, status)
@@ -221,15 +230,15 @@ class Subscribers:
         self.notifier.counts.dropped(listeners)
 
     def publish_to(self, identifier: str, envelope: Envelope) -> None:
-        """Tell the one whose name on the panel was chosen; it may be so before its Subscribe has been answered."""
+        """Send an event to the client whose name was chosen, perhaps before its Subscribe has been answered."""
         subscription = self._subscriptions.find(identifier, self._now())
         if subscription is not None:
             self._send(identifier, envelope)
-        elif sum(map(len, self._early.values())) < MAX_EARLY:
+        elif self.early < MAX_EARLY:
             self._early.setdefault(identifier, []).append(envelope)
 
     def _send(self, identifier: str, envelope: Envelope) -> None:
-        """Tell one, at once: a person stands at the panel."""
+        """Send an event to one client, at once: a person stands at the panel."""
         event, recipient = prepare(envelope), self.notifier.recipient(identifier)
         if event.size > MAX_EVENT:
             self._too_large(1)
@@ -237,11 +246,11 @@ class Subscribers:
             recipient.post(QueuedEvent(event, self._new_id()))
 
     def idle(self) -> Deferred[None]:
-        """Fires when every event has been told, and sent as far as that goes without a pause. Can be cancelled."""
+        """Fires when every event has been sent, as far as that goes without a pause. Can be cancelled."""
         return self.distribution.idle().addCallback(lambda _: self.notifier.idle())
 
     async def stop(self) -> None:
-        """Go on with nothing; the subscriptions stay in the store."""
+        """Send nothing more; the subscriptions stay in the store."""
         self._running = False
         self._look_soon()
         self.distribution.stop()

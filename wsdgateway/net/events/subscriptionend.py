@@ -1,4 +1,4 @@
-"""Tells subscribers that their subscription is over: a few tries, and nobody waits for them.
+"""Sends SubscriptionEnd to subscribers: a few tries, for which nothing waits.
 
 WS-Eventing 2004/08, section 3.5.
 """
@@ -17,7 +17,7 @@ MAX_ENDINGS = 10000
 
 
 class SubscriptionEnds:
-    """The SubscriptionEnds of one scanner under way. `settled` is called when one has been tried."""
+    """The SubscriptionEnds of one scanner that are being sent. `settled` is called when one has been tried once."""
 
     log = Logger()
 

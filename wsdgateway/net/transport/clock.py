@@ -5,8 +5,8 @@ from typing import Any
 
 
 def keep_time(reactor: Any) -> None:
-    """Let a reactor's timers go by the monotonic clock; Twisted's go by the one on the wall.
+    """Let a reactor's timers go by the monotonic clock; Twisted's go by the wall clock.
 
-    To be called before anything is planned.
+    To be called before the first timer is set.
     """
     reactor.seconds = time.monotonic

@@ -1,7 +1,7 @@
-"""One at a time: things to do that wait for each other, for however many there are, by turns of their owners.
+"""Runs coroutines one at a time, by turns of their owners.
 
-Not Twisted's semaphore, whose release runs the next one at once: where each fails at once, a hundred of them are a
-recursion of a hundred.
+Not with Twisted's DeferredSemaphore, whose release runs the next one at once: where each fails at once, a hundred of
+them are a recursion of a hundred.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 class SerialQueue:
-    """Runs what it is given: each owner's in the order in which it comes, and the owners by turns."""
+    """Runs each owner's coroutines in the order in which they come, and the owners' by turns."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -24,18 +24,18 @@ class SerialQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """How many coroutines wait."""
         return len(self._waiting)
 
     async def run(self, act: Callable[[], Awaitable[_T]], owner: Hashable = None) -> _T:
-        """What `act` gives, when it is its turn."""
+        """The result of `act`, which is called when all before it have ended. Can be cancelled while it waits."""
         if self._busy:
-            turn: Deferred[None] = Deferred()
-            self._waiting.add(owner, turn)
+            waiting: Deferred[None] = Deferred()
+            self._waiting.add(owner, waiting)
             try:
-                await turn
-            except CancelledError:  # whoever waits no longer must not keep the turn
-                if not self._waiting.remove(turn):
+                await waiting
+            except CancelledError:  # the next one must not wait for one that has been given up
+                if not self._waiting.remove(waiting):
                     self._next()
                 raise
         self._busy = True
@@ -46,8 +46,8 @@ class SerialQueue:
 
     def _next(self) -> None:
         if self._waiting:
-            turn = self._waiting.first
-            self._waiting.serve(turn)
-            self._reactor.callLater(0, turn.callback, None)
+            waiting = self._waiting.first
+            self._waiting.serve(waiting)
+            self._reactor.callLater(0, waiting.callback, None)
         else:
             self._busy = False

@@ -1,4 +1,4 @@
-"""Coroutines that nobody waits for: what goes wrong in them is logged, and a stop cancels those that still run."""
+"""Runs coroutines in the background: logs their failures, and cancels those that still run at a stop."""
 
 from collections.abc import Coroutine
 from typing import Any
@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 
 class Tasks:
-    """What runs at the moment; `what` stands before a failure in the log."""
+    """The coroutines that run at the moment; `what` names them in the log."""
 
     log = Logger()
 
@@ -18,7 +18,7 @@ class Tasks:
         self._running: set[Deferred[Any]] = set()
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Let it run to its end."""
+        """Let a coroutine run to its end."""
         running = Deferred.fromCoroutine(coroutine)
         self._running.add(running)
         running.addErrback(self._failed)
@@ -29,6 +29,6 @@ class Tasks:
             self.log.failure("{what}", failure, what=self._what)
 
     def cancel(self) -> None:
-        """Break off what runs."""
+        """Cancel all of them."""
         for running in list(self._running):
             running.cancel()

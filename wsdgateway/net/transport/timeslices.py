@@ -1,7 +1,7 @@
-"""Long work in small steps: tasks take turns, and get no more than a slice of each turn of the reactor.
+"""Runs long work in small steps: tasks take turns, and get no more than a slice of each turn of the reactor.
 
-What is done between two slices is everything else: clients' requests, answers of devices, other timers. Work that goes
-on for longer than `SPRINT` slices in a row gets fewer of them, so that what it leads to does not fill the time between.
+Everything else happens between two slices: clients' requests, answers of scanners, other timers. Work that goes on for
+longer than `SPRINT` slices in a row gets fewer of them, so that what it leads to does not fill the time between them.
 """
 
 from collections import deque
@@ -68,7 +68,7 @@ class TimeSlices:
             self._in_a_row = 0
 
     def stop(self) -> None:
-        """Take no step any more."""
+        """Drop all tasks."""
         self._tasks.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,0 +1,165 @@
+"""Notifications as they are answered and passed on, without sockets."""
+
+from ipaddress import ip_network
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.messages import SCAN, envelope, status_event
+from tests.options import scanner_options
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.exchangelog.log import ExchangeLog
+from wsdgateway.metrics import Metrics
+from wsdgateway.net.events.eventsink import MAX_UNKNOWN_SENDERS, EventSink
+from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.soap.namespaces import WSE
+from wsdgateway.soap.seen import Seen
+
+SCANNER, STRANGER = "192.0.2.20", "198.51.100.9"
+SUMMARY = envelope(f"{SCAN}/ScannerStatusSummaryEvent", (
+    "<wscn:ScannerStatusSummaryEvent><wscn:StatusSummary><wscn:ScannerState>Idle</wscn:ScannerState>"
+    "</wscn:StatusSummary></wscn:ScannerStatusSummaryEvent>"), message_id="urn:uuid:summary")
+AVAILABLE = envelope(f"{SCAN}/ScanAvailableEvent", "<wscn:ScanAvailableEvent/>", message_id="urn:uuid:available")
+END = envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>", message_id="urn:uuid:end")
+
+
+class Held:
+    """A subscription at the scanner; `calls` says what it was told."""
+
+    def __init__(self, identifier=""):
+        self.identifier, self.seen, self.calls = identifier, Seen(), []
+
+    def notified(self):
+        self.calls.append("notified")
+
+    def ended(self):
+        self.calls.append("ended")
+
+    def doubted(self):
+        self.calls.append("doubted")
+
+
+class Message:
+    """A message of a client, as its exchange and as its request."""
+
+    def __init__(self, body, client, content_type):
+        self.request, self.body, self.client, self.content_type = self, body, client, content_type
+        self.peer, self.tape, self.written, self.path, self.base = f"{client}:1", None, 0, b"/", "http://g"
+        self.status = self.fault = None
+        self.method, self.headers = b"POST", []
+
+    def answer(self, status, body, content_type, headers=()):
+        self.status = status
+
+    def refuse(self, fault, relates_to, message_id):
+        self.status, self.fault = fault.status, fault
+
+
+class Taken:
+    """An event sink with its surroundings; `published` and `passed_on` are what subscribers get."""
+
+    def __init__(self):
+        self.clock, self.last_received, self.peers = Clock(), 0.0, {SCANNER}
+        self.published, self.passed_on, self.learnt = [], [], 0
+        options = scanner_options("s", max_age=60.0, poll_interval=1.0, history=10,
+                                  event_sources=(ip_network("203.0.113.0/24"),))
+        self.bridge = ScannerBridge(options, new_id=lambda: "urn:x")
+        self.unread, self.bridge.unread = [], lambda unread, now: self.unread.append(unread.jobs)
+        metrics = Metrics()
+        accounting = Accounting("s", metrics, ExchangeLog(), seconds=self.clock.seconds, wall=self.clock.seconds)
+        self.accounted, accounting.event = [], lambda exchange, event, *_: self.accounted.append(event)
+        self.sink = EventSink(
+            self.bridge, self, self, metrics, accounting, options=options, seconds=self.clock.seconds,
+            new_id=lambda: "urn:x", after_learning=self.learn)
+        self.own, self.panel = Held(), Held("client")
+        self.sink.addresses = {"own": self.own, "panel": self.panel}
+
+    def received(self):
+        self.last_received = self.clock.seconds()
+
+    def learn(self):
+        self.learnt += 1
+
+    def publish(self, envelope, status):
+        self.published.append(envelope.action.rpartition("/")[2])
+
+    def publish_to(self, identifier, envelope):
+        self.passed_on.append((identifier, envelope.action.rpartition("/")[2]))
+
+    def take(self, message, *, at="own", client=SCANNER, content_type=b"application/soap+xml"):
+        exchange = Message(message, client, content_type)
+        self.sink.place(at)(exchange)
+        return exchange
+
+
+@pytest.fixture
+def taken():
+    return Taken()
+
+
+def test_no_subscription_no_place(taken):
+    assert taken.sink.place("other") is None
+
+
+def test_an_event_is_learnt_and_published(taken):
+    assert taken.take(status_event("7")).status == 202
+    assert (taken.published, taken.learnt, taken.own.calls) == (["JobStatusEvent"], 1, ["notified"])
+    assert taken.bridge.table.get("7") is not None
+    assert taken.accounted == ["JobStatusEvent"]
+    assert taken.take(status_event("7")).status == 202  # once more
+    assert taken.published == ["JobStatusEvent"]
+
+
+def test_the_state_of_the_scanner_is_kept(taken):
+    taken.take(SUMMARY)
+    assert (taken.sink.state, taken.published) == ("Idle", ["ScannerStatusSummaryEvent"])
+
+
+def test_at_the_subscription_of_a_client_only_its_event_is_passed_on(taken):
+    for message in (AVAILABLE, status_event("7"), AVAILABLE):
+        assert taken.take(message, at="panel").status == 202
+    assert (taken.passed_on, taken.published) == ([("client", "ScanAvailableEvent")], [])
+    assert taken.bridge.table.get("7") is not None
+    assert taken.learnt == 1
+
+
+@pytest.mark.parametrize("at", ["own", "panel"])
+def test_the_end_of_a_subscription_is_its_own(taken, at):
+    taken.take(END, at=at)
+    held, other = (taken.own, taken.panel) if at == "own" else (taken.panel, taken.own)
+    assert (held.calls, other.calls) == (["notified", "ended"], [])
+
+
+def test_the_button_is_no_event_for_all(taken):
+    taken.take(AVAILABLE)
+    assert (taken.published, taken.passed_on) == ([], [])
+
+
+@pytest.mark.parametrize(("message", "content_type", "status", "jobs", "calls"), [
+    (b"no XML", b"application/soap+xml", 400, (), []), (status_event("7"), b"text/plain", 415, ("7",), []),
+    (END.replace(b"/SubscriptionEnd<", b"/Odd<"), b"application/soap+xml", 400, (), ["doubted"])])
+def test_what_the_scanner_sends_and_is_refused_makes_the_gateway_ask(taken, message, content_type, status, jobs, calls):
+    assert taken.take(message, content_type=content_type).status == status
+    assert (taken.unread, taken.own.calls, taken.accounted) == ([jobs], calls, ["other"])
+
+
+def test_what_others_send_has_no_effect(taken):
+    for message in (status_event("7"), b"no XML"):
+        exchange = taken.take(message, client=STRANGER)
+        assert exchange.status == 400
+    assert (taken.unread, taken.own.calls, taken.published, taken.learnt) == ([], [], [], 0)
+    assert taken.bridge.table.get("7") is None
+
+
+def test_of_others_only_so_many_messages_are_read(taken):
+    for _ in range(int(3 * MAX_UNKNOWN_SENDERS)):
+        assert "event_sources" in taken.take(status_event("7"), client=STRANGER).fault.reason
+    assert taken.accounted.count("JobStatusEvent") <= MAX_UNKNOWN_SENDERS + 1
+    assert taken.take(status_event("7"), client="203.0.113.5").status == 202
+
+
+@pytest.mark.parametrize(("secret", "client", "unread"), [
+    ("own", SCANNER, [()]), ("own", STRANGER, []), ("other", SCANNER, [])])
+def test_a_message_that_breaks_off_may_have_been_an_event(taken, secret, client, unread):
+    taken.sink.unread(secret, client)
+    assert taken.unread == unread

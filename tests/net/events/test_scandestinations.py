@@ -1,0 +1,134 @@
+"""Clients' names on the panel of a scanner without sockets: registered, kept, handed over, removed."""
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from tests.options import scanner_options
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION, Subscription
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.net.events.scandestinations import ScanDestinations
+from wsdgateway.net.transport.errors import DeviceError, Unavailable
+from wsdgateway.scan.destinations import Destinations
+from wsdgateway.soap.addressing import EndpointReference
+
+
+def subscription(identifier):
+    return Subscription(identifier, "front-desk", "192.0.2.7", f"http://gw/{identifier}",
+                        Sink(EndpointReference("http://192.0.2.7/e"), "192.0.2.7"), None,
+                        ActionFilter((SCAN_AVAILABLE_ACTION,)), 1e12, True, Destinations("", (("ctx", "Name"),)))
+
+
+@pytest.fixture
+def bridge(house):
+    return ScannerBridge(scanner_options(max_age=60.0, poll_interval=1.0, history=10), new_id=house.new_id)
+
+
+@pytest.fixture
+def panel(house, bridge):
+    made = ScanDestinations(house.clock, bridge, house.store, bytes, lambda: None)
+    made.client = house.client
+    yield made
+    made.hand_off()
+    for one in made.ending:
+        one.give_up()
+
+
+def register(panel, identifier="c1"):
+    return Deferred.fromCoroutine(panel.register(subscription(identifier)))
+
+
+def error_of(registering):
+    failures = []
+    registering.addErrback(failures.append)
+    return failures[0].value
+
+
+def test_nobody_registers_before_the_address_is_known_nor_after_a_stop(house, panel):
+    panel.client = None
+    assert "not known" in str(error_of(register(panel)))
+    panel.client = house.client
+    panel.hand_off()
+    assert "stopping" in str(error_of(register(panel)))
+
+
+def test_a_registration_begins_is_held_and_ends(house, scanner, panel):
+    scanner.gate = gate = Deferred()
+    registering = register(panel)
+    assert (panel.beginning, panel.held, panel.state("c1")) == (1, [], None)
+    scanner.gate = None
+    gate.callback(None)
+    assert registering.result.subscription.identifier == "c1"
+    assert (panel.beginning, len(panel), panel.state("c1")) == (0, 1, "subscribed")
+    assert panel.held_for("c1") == registering.result.held
+    assert panel.drop("c1").called
+    house.pass_time(1.0)
+    assert (len(panel), panel.held, panel.ending, panel.state("c1"), scanner.held) == (0, [], [], None, {})
+    assert panel.drop("c1") is None
+
+
+def test_a_refusal_is_the_scanner_s_and_leaves_nothing(scanner, panel):
+    scanner.refuses = {"Subscribe"}
+    registering = register(panel)
+    assert isinstance(registering.result, Reply)
+    assert (panel.beginning, panel.held) == (0, [])
+
+
+def test_a_success_without_grant_is_the_scanner_s_fault(scanner, panel):
+    scanner.answers["Subscribe"] = (202, b"", b"")
+    error = error_of(register(panel))
+    assert isinstance(error, DeviceError) and error.sent
+
+
+def test_one_subscribe_goes_out_at_a_time(house, scanner, panel):
+    scanner.gate = gate = Deferred()
+    first, second = register(panel, "c1"), register(panel, "c2")
+    assert scanner.operations() == ["Subscribe"]
+    scanner.gate = None
+    gate.callback(None)
+    house.pass_time(1.0)
+    assert first.called and second.called
+    assert scanner.operations() == ["Subscribe"] * 2
+
+
+def test_what_is_lost_is_off_the_panel_until_it_is_subscribed_to_anew(house, scanner, panel, bridge):
+    register(panel)
+    scanner.held.clear()
+    scanner.fails["Subscribe"] = Unavailable("192.0.2.20", "it is away")
+    [held] = panel.held
+    held.ended()
+    house.pass_time(1.0)
+    assert (bridge.off_panel, len(panel)) == ({"c1"}, 0)
+    scanner.fails.clear()
+    house.pass_time(60.0)
+    assert (bridge.off_panel, len(panel)) == (set(), 1)
+
+
+def test_another_subscription_of_the_client_takes_it_over(panel, bridge):
+    register(panel)
+    [held] = panel.held
+    panel.hand_over("c1", "c2")
+    assert (panel.state("c1"), panel.held_for("c1"), held.identifier) == (None, None, "c2")
+    assert panel.held_for("c2").identifier == "c2"
+    assert not bridge.off_panel
+
+
+def test_what_could_not_be_ended_is_ended_when_the_scanner_is_back(house, scanner, panel):
+    register(panel)
+    scanner.fails["Unsubscribe"] = Unavailable("192.0.2.20", "it is away")
+    panel.drop("c1")
+    [ending] = panel.ending
+    assert ending.waits
+    scanner.fails.clear()
+    panel.recovered(was_away=False)
+    house.pass_time(1.0)
+    assert (panel.ending, scanner.held) == ([], {})
+    assert house.store.held().result == []
+
+
+def test_what_is_handed_off_stays_at_the_scanner(scanner, panel):
+    registering = register(panel)
+    assert panel.hand_off() == [registering.result.held]
+    assert len(scanner.held) == 1
