@@ -194,8 +194,7 @@ async def test_many_names_and_a_scanner_that_is_away(bridged, sink):
 
     service.device.reboot(1000.0)
     service.clock.advance(60.0)
-    service.scanner.bridge.rebooted()
-    service.scanner.panel.doubt()
+    service.scanner.subscription_lost()
     service.scanner.subscription.doubted()
     await until(lambda: {one.state for one in holding} <= {"subscribed", "waiting"})
     service.device._booting.reset(0)  # the virtual scanner can't be told to end its start early

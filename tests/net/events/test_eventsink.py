@@ -6,11 +6,12 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.messages import SCAN, envelope, status_event
-from tests.options import scanner_options
 from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.events.eventsink import MAX_UNKNOWN_SENDERS, EventSink
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.soap.namespaces import WSE
 from wsdgateway.soap.seen import Seen
@@ -59,23 +60,19 @@ class Taken:
     """An event sink with its surroundings; `published` and `passed_on` are what subscribers get."""
 
     def __init__(self):
-        self.clock, self.last_received, self.peers = Clock(), 0.0, {SCANNER}
+        self.clock, self.peers, self.received = Clock(), {SCANNER}, lambda: None
+        options = ScannerOptions(ScannerConfig("s", event_sources=(ip_network("203.0.113.0/24"),)))
         self.published, self.passed_on, self.learnt = [], [], 0
-        options = scanner_options("s", max_age=60.0, poll_interval=1.0, history=10,
-                                  event_sources=(ip_network("203.0.113.0/24"),))
         self.bridge = ScannerBridge(options, new_id=lambda: "urn:x")
         self.unread, self.bridge.unread = [], lambda unread, now: self.unread.append(unread.jobs)
         metrics = Metrics()
         accounting = Accounting("s", metrics, ExchangeLog(), seconds=self.clock.seconds, wall=self.clock.seconds)
         self.accounted, accounting.event = [], lambda exchange, event, *_: self.accounted.append(event)
         self.sink = EventSink(
-            self.bridge, self, self, metrics, accounting, options=options, seconds=self.clock.seconds,
-            new_id=lambda: "urn:x", after_learning=self.learn)
+            self.bridge, self, self, metrics, accounting, options=options,
+            seconds=self.clock.seconds, new_id=lambda: "urn:x", after_learning=self.learn)
         self.own, self.panel = Held(), Held("client")
         self.sink.addresses = {"own": self.own, "panel": self.panel}
-
-    def received(self):
-        self.last_received = self.clock.seconds()
 
     def learn(self):
         self.learnt += 1

@@ -23,8 +23,8 @@ class Clients:
         self.counts = {"delivered": 0, "retried": 0, "dropped": 0}
         self.given_up = []
         self.notifier = Notifier(
-            self.clock, scanner="s", seconds=self.clock.seconds, counts=self,
-            events=Events(client_queue=queue, client_retry=give_up_after), send=self.send,
+            self.clock, scanner="s", seconds=self.clock.seconds,
+            events=Events(client_queue=queue, client_retry=give_up_after), counts=self, send=self.send,
             on_give_up=self.give_up, random=lambda: 1.0)
 
     def send(self, sink, message):

@@ -3,13 +3,14 @@
 import pytest
 from twisted.internet.defer import Deferred
 
-from tests.options import scanner_options
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION, Subscription
 from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.net.events.scandestinations import ScanDestinations
+from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import DeviceError, Unavailable
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
@@ -23,7 +24,7 @@ def subscription(identifier):
 
 @pytest.fixture
 def bridge(house):
-    return ScannerBridge(scanner_options(max_age=60.0, poll_interval=1.0, history=10), new_id=house.new_id)
+    return ScannerBridge(ScannerOptions(ScannerConfig("front-desk")), new_id=house.new_id)
 
 
 @pytest.fixture
