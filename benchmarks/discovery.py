@@ -36,12 +36,12 @@ PROBE = ('<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http:
 
 
 def ip(*arguments: str) -> None:
-    """The command of that name."""
+    """The path of the command with that name."""
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
 def network() -> None:
-    """The two namespaces, on one link."""
+    """Set up the two network namespaces on one link."""
     for name in (CLIENTS, SERVER):
         ip("netns", "add", name)
         ip("-n", name, "link", "set", "lo", "up")
@@ -54,19 +54,19 @@ def network() -> None:
 
 
 def start(namespace: str, core: str, *command: str, folder: str) -> subprocess.Popen[bytes]:
-    """A process in a namespace, pinned to a core."""
+    """Start a process in a namespace, pinned to a core."""
     return subprocess.Popen(["ip", "netns", "exec", namespace, "taskset", "-c", core, *command], cwd=folder,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """What a process has used so far."""
+    """The processor time that a process has used so far, in seconds."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def load(seconds: float) -> None:
-    """The sources; prints how many Probes were sent and answered, and the seconds to the first answer."""
+    """Send Probes; print how many were sent and answered, and the seconds to the first answer."""
     sockets = []
     for source in range(SOURCES):
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -97,7 +97,7 @@ def load(seconds: float) -> None:
 
 
 def listen(seconds: float) -> None:
-    """Whoever hears announcements; prints the time of each, in seconds."""
+    """Listen for announcements; print the time of each, in seconds."""
     ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
@@ -115,7 +115,7 @@ def listen(seconds: float) -> None:
 
 
 def ask(mode: str, seconds: float, folder: str) -> list[float]:
-    """What one of these prints, run among the clients."""
+    """Run one of these programs among the clients, and return what it prints."""
     done = subprocess.run(
         ["ip", "netns", "exec", CLIENTS, "taskset", "-c", LOAD_CORE, sys.executable, __file__, mode, str(seconds)],
         cwd=folder, check=True, capture_output=True, text=True)
@@ -123,7 +123,7 @@ def ask(mode: str, seconds: float, folder: str) -> list[float]:
 
 
 def gateway(folder: str, scanners: int) -> subprocess.Popen[bytes]:
-    """A gateway with so many scanners, all of them the virtual one under names of their own."""
+    """Start a gateway with so many scanners, all of them the same virtual one under different names."""
     sections = "".join(f'[[scanner]]\nname = "s{number}"\nscan = "http://127.0.0.1:8018/WDP/SCAN"\nevents = "off"\n'
                        for number in range(scanners))
     Path(folder, "gateway.toml").write_text(
@@ -134,7 +134,7 @@ def gateway(folder: str, scanners: int) -> subprocess.Popen[bytes]:
 
 
 def measure(name: str, process: subprocess.Popen[bytes], folder: str) -> float:
-    """Probe it; its share of a core."""
+    """Send Probes to the gateway. Returns its share of a core."""
     time.sleep(8)
     before = processor_seconds(process)
     sent, answered, *delays = ask("load", SECONDS, folder)
@@ -151,7 +151,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def announce(folder: str) -> None:
-    """Start a gateway with many scanners, and hear it."""
+    """Start a gateway with many scanners, and listen to its announcements."""
     listener = subprocess.Popen(
         ["ip", "netns", "exec", CLIENTS, sys.executable, __file__, "listen", "45"], stdout=subprocess.PIPE, text=True)
     process = gateway(folder, SCANNERS)
@@ -169,7 +169,7 @@ def announce(folder: str) -> None:
 
 
 def main() -> None:
-    """All of it."""
+    """Run the benchmark."""
     if os.geteuid() != 0:
         sys.exit("needs root, to make network namespaces")
     folder = tempfile.mkdtemp()

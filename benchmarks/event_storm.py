@@ -28,7 +28,7 @@ EVENT = SOAP.format(
 
 
 class Listeners(asyncio.Protocol):
-    """Every listener: takes a message, answers 202, and notes who has the job's last state."""
+    """All subscribers: take a message, answer 202, and note who has the job's last state."""
 
     told = 0
     knowing: set[bytes]
@@ -50,7 +50,7 @@ class Listeners(asyncio.Protocol):
 
 
 class Quiet(asyncio.Protocol):
-    """A scanner without events, whose job is over."""
+    """A scanner without events, whose job is finished."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport, self.data = transport, b""
@@ -71,13 +71,13 @@ def request(url: str, body: bytes) -> bytes:
 
 
 def event(number: int, to: str, state: str = "Processing") -> bytes:
-    """A JobStatusEvent that was not there before."""
+    """A JobStatusEvent with a MessageID of its own."""
     made = EVENT.format(to=to, state=state, scans=number).encode()
     return made.replace(b"37f86d35-e6ac-4241-964f-1d9ae46fb366", f"{time.time_ns():024x}{number:08x}".encode())
 
 
 async def storm(url: str, first: int, until: float, statuses: list[int]) -> None:
-    """One connection's share of the storm: an event, its answer, and the next in its time."""
+    """Send one connection's share of the events: each one after the answer to the last, and in its time."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
     due, number = time.perf_counter(), first
     while time.perf_counter() < until:
@@ -94,7 +94,7 @@ async def storm(url: str, first: int, until: float, statuses: list[int]) -> None
 
 
 def read_for(port: int, seconds: float) -> list[float]:
-    """The milliseconds of each status read at the quiet scanner, over a new connection each."""
+    """Read the status at the quiet scanner, over a new connection each. Returns the milliseconds of each read."""
     message = request("http://127.0.0.1/quiet/scan", GET_JOB_ELEMENTS.encode()).replace(
         b"Host: ", b"Connection: close\r\nHost: ", 1)
     times, until = [], time.perf_counter() + seconds
@@ -113,7 +113,7 @@ def read_for(port: int, seconds: float) -> list[float]:
 
 
 async def reads(port: int, seconds: float) -> list[float]:
-    """The same by a process of its own, which the listeners of this one do not slow down."""
+    """Read the status from a process of its own, which the subscribers in this one do not slow down."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "read", str(port), str(seconds), stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
@@ -121,7 +121,7 @@ async def reads(port: int, seconds: float) -> list[float]:
 
 
 def show(what: str, times: list[float], rest: list[float] | None = None) -> None:
-    """A line for one phase."""
+    """Print the line of one phase."""
     ratio = "" if rest is None else (
         f"; {statistics.median(times) / statistics.median(rest):.1f} x and {max(times) / max(rest):.1f} x")
     print(f"{what:18} {len(times):5} reads: median {statistics.median(times):7.1f} ms, "
@@ -129,7 +129,7 @@ def show(what: str, times: list[float], rest: list[float] | None = None) -> None
 
 
 async def measure(port: int, device: int, quiet: int, sinks: int, pid: int) -> None:
-    """At rest, in the storm, and after it."""
+    """Measure at rest, during the storm, and after it."""
     loop = asyncio.get_running_loop()
     servers = [await loop.create_server(Device, "127.0.0.1", device),
                await loop.create_server(Quiet, "127.0.0.1", quiet),

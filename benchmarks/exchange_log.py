@@ -1,4 +1,4 @@
-"""What the exchange log costs: status reads answered here, with it and without, at full speed and at 2,000 a second.
+"""Measures the cost of the exchange log: local status reads with and without it, at full speed and 2,000 a second.
 
 The same gateway three times on one core, in one run: without a log, with its file, with its file and captures.
 """
@@ -18,13 +18,13 @@ KINDS = {"without": "", "log": '[exchange_log]\npath = "x.jsonl"\n',
 
 
 def processor(pid: int) -> float:
-    """Seconds of processor time that a process has used, in all its threads."""
+    """The processor time that a process has used in all its threads, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def paced(port: int, seconds: float) -> int:
-    """Ask so many times a second; how many were answered."""
+    """Send so many requests a second. Returns the number of answers."""
     answered = [0] * CONNECTIONS
 
     def ask(number: int) -> None:
@@ -49,7 +49,7 @@ def paced(port: int, seconds: float) -> int:
 
 
 def measure(seconds: int, rounds: int) -> None:
-    """Print what was found: for full speed the best round of each kind, rounds interleaved."""
+    """Print the results: for full speed the best round of each kind, rounds interleaved."""
     device = free_port()
     ports = {kind: free_port() for kind in KINDS}
     with tempfile.TemporaryDirectory() as name:

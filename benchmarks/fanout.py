@@ -27,7 +27,7 @@ GRANT = SOAP.format(
 
 
 def subscribe(to: str) -> bytes:
-    """A Subscribe for everything, told at this address."""
+    """A Subscribe for all events, to this address."""
     message = SOAP.format(to="http://127.0.0.1/", action="", related="", body=(
         f'<wse:Subscribe xmlns:wse="{WSE}"><wse:Delivery><wse:NotifyTo><wsa:Address>{to}</wsa:Address></wse:NotifyTo>'
         "</wse:Delivery></wse:Subscribe>"))
@@ -35,7 +35,7 @@ def subscribe(to: str) -> bytes:
 
 
 class Sinks(asyncio.Protocol):
-    """Every subscriber: takes a message, answers 202, notes when it was whole."""
+    """All subscribers: take a message, answer 202, and note when it was complete."""
 
     arrived: list[float]
     all_here: asyncio.Event
@@ -54,7 +54,7 @@ class Sinks(asyncio.Protocol):
 
 
 class Device(asyncio.Protocol):
-    """A scanner that grants every Subscribe; `notify_to` is where it is to tell its events."""
+    """A scanner that grants every Subscribe; `notify_to` is the address for its events."""
 
     notify_to = ""
     subscribed = asyncio.Event()
@@ -86,13 +86,13 @@ async def post(url: str, body: bytes) -> int:
 
 
 def event(number: int, to: str) -> bytes:
-    """A JobStatusEvent that was not there before."""
+    """A JobStatusEvent with a MessageID of its own."""
     return EVENT.replace("{to}", to).encode().replace(b"37f86d35-e6ac-4241-964f-1d9ae46fb366",
                                                       f"{time.time_ns():024x}{number:08x}".encode())
 
 
 async def until_all_are_told(url: str, number: int) -> float:
-    """Milliseconds from the event on its way in until the last subscriber has it."""
+    """The milliseconds from sending the event until the last subscriber has it."""
     Sinks.arrived, Sinks.all_here = [], asyncio.Event()
     began = time.perf_counter()
     status = await post(url, event(number, url))
@@ -103,7 +103,7 @@ async def until_all_are_told(url: str, number: int) -> float:
 
 
 async def measure(port: int, peer: int, device: int, sinks: int, pid: int) -> None:
-    """Both ways in turns, then the dead."""
+    """Measure both ways alternately, then with unreachable subscribers."""
     loop = asyncio.get_running_loop()
     scanner = await loop.create_server(Device, "127.0.0.1", device)
     listening = await loop.create_server(Sinks, "127.0.0.1", sinks, backlog=4096)

@@ -19,7 +19,7 @@ from peers import (
 
 
 def measure(seconds: int, rounds: int, device_core: str) -> dict[str, float]:
-    """Requests a second: the best round of each, rounds interleaved."""
+    """Print requests a second: the best round of each, rounds interleaved."""
     device, proxy, default, ours, web = (free_port() for _ in range(5))
     plain = f"server {{ listen 127.0.0.1:{default}; location / {{ proxy_pass http://127.0.0.1:{device}; }} }}"
     found: dict[str, float] = {}

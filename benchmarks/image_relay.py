@@ -24,7 +24,7 @@ def write_image(path: Path) -> None:
 
 
 def fetch(url: str, request: Path) -> float:
-    """Seconds for one image."""
+    """The seconds for one image."""
     began = time.perf_counter()
     subprocess.run(
         ["taskset", "-c", LOAD_CORE, "curl", "-sf", "-o", "/dev/null", "-H", "Content-Type: application/soap+xml",
@@ -33,7 +33,7 @@ def fetch(url: str, request: Path) -> float:
 
 
 def measure(rounds: int) -> dict[str, tuple[float, float]]:
-    """MiB/s in the best round, and peak MiB of memory, for each."""
+    """Print MiB/s in the best round and peak MiB of memory for each."""
     device, proxy, ours = (free_port() for _ in range(3))
     found: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:

@@ -22,7 +22,7 @@ from peers import (
 
 
 def measure(seconds: int, rounds: int, device_core: str) -> dict[str, float]:
-    """Answers a second: the best round of each, rounds interleaved."""
+    """Print answers a second: the best round of each, rounds interleaved."""
     device, proxy, ours, web = (free_port() for _ in range(4))
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -26,7 +26,7 @@ def message(action: str, body: str) -> bytes:
 
 
 async def ask(port: int, path: str, body: bytes) -> bytes:
-    """One request on a connection of its own; the whole answer."""
+    """Send one request on a connection of its own. Returns the whole answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"POST " + path.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -37,7 +37,7 @@ async def ask(port: int, path: str, body: bytes) -> bytes:
 
 
 async def poll(port: int, path: str, job_id: str, done: asyncio.Event, times: list[float]) -> None:
-    """One of the clients that only want to know."""
+    """Poll the job's status, as a client that only watches."""
     request = ("<wscn:GetJobElementsRequest><wscn:JobId>" + job_id + "</wscn:JobId><wscn:RequestedElements>"
                "<wscn:Name>wscn:JobStatus</wscn:Name></wscn:RequestedElements></wscn:GetJobElementsRequest>")
     while not done.is_set():
@@ -50,7 +50,7 @@ async def poll(port: int, path: str, job_id: str, done: asyncio.Event, times: li
 
 
 async def scan(port: int, path: str) -> tuple[float, list[float]]:
-    """The 40 pages, and the 50 others: seconds of the job, seconds of each status read."""
+    """Scan 40 pages while 50 clients poll. Returns the seconds of the job and of each status read."""
     began = time.perf_counter()
     answer = await ask(port, path, message("CreateScanJob", (
         "<wscn:CreateScanJobRequest><wscn:ScanTicket><wscn:DocumentParameters><wscn:InputSource>ADF</wscn:InputSource>"
@@ -72,7 +72,7 @@ async def scan(port: int, path: str) -> tuple[float, list[float]]:
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """For each way to the scanner: status reads that it saw, seconds of the job, milliseconds of a read."""
+    """Print for each way to the scanner its status reads, the seconds of the job, and the milliseconds of a read."""
     found = {}
     twistd = str(Path(sys.executable).with_name("twistd"))
     for way in ("direct", "nginx", "gateway"):

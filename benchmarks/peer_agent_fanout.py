@@ -1,4 +1,4 @@
-"""A fan-out in the plain way: what is posted here, a twisted.web Agent sends to every sink at once."""
+"""A plain fan-out: a twisted.web Agent sends each request that is posted here to all sinks at once."""
 
 import sys
 from io import BytesIO
@@ -13,7 +13,7 @@ PORT, SINKS, COUNT = (int(argument) for argument in sys.argv[1:4])
 
 
 class FanOut(Resource):
-    """Answers 202, and tells everybody."""
+    """Answers 202, and sends the request to all sinks."""
 
     isLeaf = True
     agent = Agent(reactor, pool=HTTPConnectionPool(reactor, persistent=False))

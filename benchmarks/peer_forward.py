@@ -1,4 +1,4 @@
-"""A peer for benchmark (b): forwarding with twisted.web and its Agent, connections kept."""
+"""A peer for benchmark (b): forwards with twisted.web and its Agent, over persistent connections."""
 
 import sys
 from io import BytesIO
@@ -11,7 +11,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 
 class Forward(Resource):
-    """Sends everything on, and what comes back, back."""
+    """Forwards each request, and returns the answer."""
 
     isLeaf = True
 

@@ -1,4 +1,4 @@
-"""A peer for benchmark (a): twisted.web answering a constant SOAP body."""
+"""A peer for benchmark (a): twisted.web answers with a constant SOAP body."""
 
 import sys
 
@@ -9,7 +9,7 @@ from twisted.web.server import Site
 
 
 class Constant(Resource):
-    """The same for everybody."""
+    """Answers every request with the same body."""
 
     isLeaf = True
     body = JOB_STATUS.encode()

@@ -47,14 +47,14 @@ JOB_STATUS = SOAP.format(
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """A port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_for(port: int, seconds: float = 15.0) -> None:
-    """Until somebody listens there."""
+    """Wait until a server listens on the port."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -65,7 +65,7 @@ def wait_for(port: int, seconds: float = 15.0) -> None:
 
 @contextlib.contextmanager
 def running(command: list[str], port: int, core: str, **more: object) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process, from the moment it listens until it has ended."""
+    """Run a server process; the block is entered once it listens."""
     process = subprocess.Popen(["taskset", "-c", core, *command], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, **more)  # type: ignore[call-overload]
     try:
@@ -78,7 +78,7 @@ def running(command: list[str], port: int, core: str, **more: object) -> Iterato
 
 @contextlib.contextmanager
 def nginx(folder: Path, http: str, port: int, core: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One worker of nginx with this content of its http block."""
+    """Run one worker of nginx with this content of its http block."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "nginx.conf"
     file.write_text(
@@ -93,14 +93,14 @@ def nginx(folder: Path, http: str, port: int, core: str) -> Iterator[subprocess.
 
 
 def answering(port: int, body: str) -> str:
-    """An http block: a device that says the same to everybody."""
+    """An http block: a device that answers every request alike."""
     quoted = body.replace("'", "\\'")
     return (f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ default_type application/soap+xml; "
             f"return 200 '{quoted}'; }} }}")
 
 
 def proxying(port: int, device: int, connections: int = 32) -> str:
-    """An http block: a reverse proxy that keeps connections to the device."""
+    """An http block: a reverse proxy with persistent connections to the device."""
     return (f"upstream device {{ server 127.0.0.1:{device}; keepalive {connections}; keepalive_requests 100000000; }}\n"
             f"server {{ listen 127.0.0.1:{port} backlog=4096; client_max_body_size 0; location / {{ "
             "proxy_pass http://device; proxy_http_version 1.1; proxy_set_header Connection ''; } }")
@@ -108,7 +108,7 @@ def proxying(port: int, device: int, connections: int = 32) -> str:
 
 @contextlib.contextmanager
 def gateway(folder: Path, port: int, scan: str, more: str = "", scanner: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """The gateway in front of one scanner, `front-desk`."""
+    """Run the gateway in front of one scanner, `front-desk`."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "gateway.toml"
     file.write_text(
@@ -124,14 +124,14 @@ def gateway(folder: Path, port: int, scan: str, more: str = "", scanner: str = "
 
 @contextlib.contextmanager
 def script(name: str, port: int, core: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One of the peers written in Python beside this file."""
+    """Run one of the peers written in Python beside this file."""
     path = Path(__file__).with_name(name)
     with running([sys.executable, str(path), str(port), *arguments], port, core) as server:
         yield server
 
 
 def wrk(url: str, body: str, *, seconds: int, close: bool = False, connections: int = 32) -> float:
-    """Answers a second. Any answer that is not 200 ends the benchmark."""
+    """The number of answers a second. Any answer that is not 200 ends the benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         lua = Path(folder) / "post.lua"
         lua.write_text(
@@ -163,5 +163,5 @@ def peak_rss(pid: int) -> float:
 
 
 def cores() -> int:
-    """How many cores there are to run on."""
+    """The number of cores available."""
     return len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""The metrics of the gateway, for Prometheus.
+"""Defines the gateway's metrics for Prometheus.
 
 Names and labels are those of the contract; label values come from closed lists, so that nothing a
 client sends can make a new series.
@@ -26,7 +26,7 @@ disable_created_metrics()  # a second series for each, which the contract does n
 
 
 class Gauged(Protocol):
-    """A bridged scanner, as far as gauges go."""
+    """A bridged scanner as the gauges see it."""
 
     name: str
 
@@ -64,7 +64,7 @@ class _Gauges(Collector):
 
 
 class Metrics:
-    """One registry with everything that is counted."""
+    """The registry with all metrics of the gateway."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
@@ -138,7 +138,7 @@ class Metrics:
         counter.inc()
 
     def delayed(self, scanner: str) -> Callable[[], None]:
-        """What counts a scanner's requests that wait for its rate."""
+        """The counter of a scanner's requests that wait for its rate limit."""
         return self._delayed.labels(scanner).inc
 
     def image_bytes(self, scanner: str, size: int) -> None:
@@ -158,7 +158,7 @@ class Metrics:
         self._discovery.labels(side, message).inc()
 
     def discovery_dropped(self, reason: str) -> None:
-        """One was of no use, or could not be answered."""
+        """Count a discovery message that was useless, or could not be answered."""
         self._discovery_dropped.labels(reason).inc()
 
     def log_lines(self, outcome: str, count: int) -> None:
@@ -170,7 +170,7 @@ class Metrics:
         self._captures.labels(outcome).inc(count)
 
     def deliveries(self, scanner: str) -> "Deliveries":
-        """What is counted of one scanner's deliveries to clients."""
+        """The counters of one scanner's deliveries to clients."""
         return Deliveries(self._deliveries, scanner)
 
     def status_reads(self) -> dict[str, tuple[int, int]]:
@@ -184,7 +184,7 @@ class Metrics:
         return reads
 
     def render(self) -> bytes:
-        """Everything in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
@@ -196,11 +196,11 @@ class Deliveries:
             counter.labels(scanner, outcome) for outcome in ("ok", "retried", "dropped"))
 
     def delivered(self) -> None:
-        """One has arrived."""
+        """Count a notification that has arrived."""
         self._ok.inc()
 
     def retried(self) -> None:
-        """One has not, and is tried again."""
+        """Count a notification that has failed, and is tried again."""
         self._retried.inc()
 
     def dropped(self, count: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 from lxml import etree
 
 from tests.messages import envelope, fault
-from wsdgateway.bridge.rewriting import forwarded, names_gateway, related
+from wsdgateway.bridge.rewriting import names_gateway, relate_reply, rewrite_request
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSA
@@ -14,7 +14,7 @@ HOSTS = frozenset(("192.0.2.5:5357", "scan.example.org:5357"))
 
 
 def forward(data):
-    return forwarded(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE)
+    return rewrite_request(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE)
 
 
 @pytest.mark.parametrize(("address", "ours"), [
@@ -38,10 +38,10 @@ def test_to_becomes_the_devices():
                                 "uuid:4509A320-00a0-008f-00b6-002507510eca"])
 def test_to_the_stand_ins_uuid_becomes_the_devices_as_it_spells_it(to):
     data = envelope("a", to=to)
-    written = forwarded(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
+    written = rewrite_request(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
         "urn:uuid:4509a320-00a0-008f-00b6-002507510eca", "uuid:37F86D35-E6AC-4241-964F-1D9AE46FB366"))
     assert read(written).to == "uuid:37F86D35-E6AC-4241-964F-1D9AE46FB366"
-    written = forwarded(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
+    written = rewrite_request(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
         "urn:uuid:4509a320-00a0-008f-00b6-002507510eca", None))
     assert read(written).to == DEVICE
 
@@ -98,7 +98,7 @@ def test_an_encoding_stays_with_its_declaration():
 
 
 def test_an_answer_is_made_anothers():
-    assert read(related(fault("wscn:X", relates_to="urn:uuid:1"), "urn:uuid:2")).relates_to == "urn:uuid:2"
-    assert related(b"not found", "urn:uuid:2") == b"not found"
+    assert read(relate_reply(fault("wscn:X", relates_to="urn:uuid:1"), "urn:uuid:2")).relates_to == "urn:uuid:2"
+    assert relate_reply(b"not found", "urn:uuid:2") == b"not found"
     plain = envelope("a")
-    assert related(plain, "urn:uuid:2") == plain
+    assert relate_reply(plain, "urn:uuid:2") == plain

@@ -14,7 +14,8 @@ from wsdgateway.bridge.events.fanout import prepare
 from wsdgateway.bridge.events.intake import Notification, read_notification
 from wsdgateway.bridge.events.sinks import BadSink, parse_sink
 from wsdgateway.bridge.frontends.wsscan import DeviceRequest, Endpoint, EventingRequest, Rejected, route
-from wsdgateway.bridge.rewriting import REPLIES, names_gateway, related
+from wsdgateway.bridge.jobs.answers import JobAnswers
+from wsdgateway.bridge.rewriting import REPLIES, names_gateway, relate_reply
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.discovery.matching import UnknownRule, check_rule, matches
 from wsdgateway.discovery.messages import Message, Probe, Resolve, Sequence, message_in, read_message
@@ -76,7 +77,7 @@ def envelope(data):
     assert _headers(again) == _headers(first) and _same(first.root, again.root), "it says something else when written"
     fault_of(first), reason_of(first), people_of(first.body), asked_for(first)
     _is_fault(invalid_args(first.to or ""), first.message_id)
-    shared = read(related(data, ID))
+    shared = read(relate_reply(data, ID))
     assert shared.relates_to in (ID, first.relates_to)
     played = read(renewed(to_listener(first, ("here",)), message_id=ID, relates_to=None, hosts=frozenset(),
                           base="http://here:1", jobs={"1": "2"}))
@@ -201,8 +202,8 @@ def _is_told(bridge, job_id, now):
     known = bridge.table.readable(job_id, now)
     if known is None:
         return
-    written = bridge._answers.write(JobElementsRequest(job_id, ("JobStatus",)), relates_to="urn:uuid:1", message_id=ID,
-                                    now=now)
+    written = JobAnswers(bridge.table).write(
+        JobElementsRequest(job_id, ("JobStatus",)), relates_to="urn:uuid:1", message_id=ID, now=now)
     told = read_response(read(written).body).status
     assert told is not None, "the answer tells no status"
     assert (told.job_id, told.state, told.scans_completed, told.created, told.completed, len(told.vendor)) == (

@@ -1,24 +1,24 @@
-"""One gateway for all cases of a module: what one leaves behind would show in the next."""
+"""One gateway for all cases of a module: a change that one case leaves behind would show in the next."""
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
-from tests.hostile.house import House
+from tests.hostile.attackedgateway import AttackedGateway
 
 
 @pytest.fixture(scope="module")
-def house():
+def gateway():
     """A gateway with a scanner and a subscriber."""
-    made = House()
+    made = AttackedGateway()
     pytest_twisted.blockon(ensureDeferred(made.start()))
     yield made
     pytest_twisted.blockon(ensureDeferred(made.stop()))
 
 
 @pytest.fixture
-def kept(house):
-    """The house, which must be as it was when the case is over."""
-    trace = house.trace()
-    yield house
-    pytest_twisted.blockon(ensureDeferred(house.check(trace)))
+def attacked(gateway):
+    """The gateway, which must be in the same state when the case is over."""
+    state = gateway.state()
+    yield gateway
+    pytest_twisted.blockon(ensureDeferred(gateway.check(state)))

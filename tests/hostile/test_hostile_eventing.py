@@ -3,7 +3,7 @@
 import pytest
 import pytest_twisted
 
-from tests.hostile.house import DEVICE_PATH, MANAGER, SCAN_PATH
+from tests.hostile.attackedgateway import DEVICE_PATH, MANAGER, SCAN_PATH
 from tests.messages import SCAN, envelope, manage, subscribe
 from wsdgateway.eventing.expiry import LONGEST
 from wsdgateway.eventing.filters import MAX_ITEMS
@@ -113,42 +113,42 @@ FORMS = {
 
 @pytest.mark.parametrize(("expires", "code"), TIMES.values(), ids=TIMES)
 @pytest_twisted.ensureDeferred
-async def test_times_that_are_none_or_over(kept, expires, code):
-    await kept.refuses(SCAN_PATH, subscribe(SINK, expires=expires), code)
-    await kept.refuses(MANAGER, manage("Renew", expires=expires), code)
+async def test_times_that_are_none_or_over(attacked, expires, code):
+    await attacked.refuses(SCAN_PATH, subscribe(SINK, expires=expires), code)
+    await attacked.refuses(MANAGER, manage("Renew", expires=expires), code)
 
 
 @pytest.mark.parametrize("expires", LONG_TIMES)
 @pytest_twisted.ensureDeferred
-async def test_times_within_or_beyond_all_bounds_are_granted_up_to_the_ceiling(kept, expires):
-    before = kept.scanner.bridge.subscriptions.all()
-    outcome = await kept.send(SCAN_PATH, subscribe(SINK, expires=expires))
+async def test_times_within_or_beyond_all_bounds_are_granted_up_to_the_ceiling(attacked, expires):
+    before = attacked.scanner.bridge.subscriptions.all()
+    outcome = await attacked.send(SCAN_PATH, subscribe(SINK, expires=expires))
     assert (outcome.status, outcome.code) == (200, None)
-    [made] = set(kept.scanner.bridge.subscriptions.all()) - set(before)
-    ceiling = kept.service.config.events.client_expires
-    assert made.expires_at <= kept.service.wall() + min(ceiling, LONGEST)
-    assert (await kept.send(SCAN_PATH, manage("Unsubscribe", made.urn))).status == 200
+    [made] = set(attacked.scanner.bridge.subscriptions.all()) - set(before)
+    ceiling = attacked.service.config.events.client_expires
+    assert made.expires_at <= attacked.service.wall() + min(ceiling, LONGEST)
+    assert (await attacked.send(SCAN_PATH, manage("Unsubscribe", made.urn))).status == 200
 
 
 @pytest.mark.parametrize(("attributes", "content", "code"), FILTERS.values(), ids=FILTERS)
 @pytest_twisted.ensureDeferred
-async def test_filters(kept, attributes, content, code):
+async def test_filters(attacked, attributes, content, code):
     message = subscribe(SINK).replace(
         b"</wse:Subscribe>", f"<wse:Filter {attributes}>{content}</wse:Filter></wse:Subscribe>".encode()
     )
-    await kept.refuses(SCAN_PATH, message, code)
+    await attacked.refuses(SCAN_PATH, message, code)
 
 
 @pytest.mark.parametrize("mode", [f"{WSE}/DeliveryModes/Pull", "x" * 100000, "file:///x", "push"])
 @pytest_twisted.ensureDeferred
-async def test_modes(kept, mode):
-    await kept.refuses(DEVICE_PATH, subscribe(SINK, mode=mode), "DeliveryModeRequestedUnavailable")
+async def test_modes(attacked, mode):
+    await attacked.refuses(DEVICE_PATH, subscribe(SINK, mode=mode), "DeliveryModeRequestedUnavailable")
 
 
 @pytest.mark.parametrize("message", FORMS.values(), ids=FORMS)
 @pytest_twisted.ensureDeferred
-async def test_forms(kept, message):
-    await kept.refuses(SCAN_PATH, message, "InvalidMessage")
+async def test_forms(attacked, message):
+    await attacked.refuses(SCAN_PATH, message, "InvalidMessage")
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ async def test_forms(kept, message):
 )
 @pytest.mark.parametrize("action", ["Renew", "GetStatus", "Unsubscribe"])
 @pytest_twisted.ensureDeferred
-async def test_subscriptions_of_nobody(kept, action, identifier):
-    await kept.refuses(SCAN_PATH, manage(action, identifier), "InvalidMessage")
+async def test_subscriptions_of_nobody(attacked, action, identifier):
+    await attacked.refuses(SCAN_PATH, manage(action, identifier), "InvalidMessage")
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ async def test_subscriptions_of_nobody(kept, action, identifier):
     ["/front-desk/subscriptions/x", "/front-desk/subscriptions/%2e%2e", "/front-desk/subscriptions/" + "x" * 3000],
 )
 @pytest_twisted.ensureDeferred
-async def test_managers_of_nobody(kept, path):
-    await kept.refuses(path, manage("Unsubscribe"), "InvalidMessage")
+async def test_managers_of_nobody(attacked, path):
+    await attacked.refuses(path, manage("Unsubscribe"), "InvalidMessage")
 
 
 @pytest.mark.parametrize(
@@ -199,11 +199,11 @@ async def test_managers_of_nobody(kept, path):
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_paths_of_nobody(kept, path):
-    assert (await kept.send(path, manage("Unsubscribe"))).status == 404
+async def test_paths_of_nobody(attacked, path):
+    assert (await attacked.send(path, manage("Unsubscribe"))).status == 404
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_identifier_goes_before_the_path_whoever_sends_it(kept):
-    outcome = await kept.send(MANAGER, manage("Unsubscribe", "urn:uuid:00000000-0000-4000-8000-000000000000"))
+async def test_an_identifier_goes_before_the_path_whoever_sends_it(attacked):
+    outcome = await attacked.send(MANAGER, manage("Unsubscribe", "urn:uuid:00000000-0000-4000-8000-000000000000"))
     assert (outcome.status, outcome.code) == (400, "InvalidMessage")

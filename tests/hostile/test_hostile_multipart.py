@@ -10,7 +10,7 @@ import re
 import pytest
 import pytest_twisted
 
-from tests.hostile.house import DONE, EVENTS, HERE, SCAN_PATH
+from tests.hostile.attackedgateway import DONE, EVENTS, FOREIGN_TO, SCAN_PATH
 from tests.messages import (
     SCAN,
     created_job,
@@ -22,6 +22,7 @@ from tests.messages import (
     status_event,
 )
 from tests.peers import connect, post
+from tests.waiting import until
 from wsdgateway.mtom.multipart import MAX_BOUNDARY, MAX_PART_HEAD
 from wsdgateway.soap.parsing import MAX_DEPTH
 
@@ -138,7 +139,7 @@ TYPED = {  # documents that declare a type: no client gets them
     "untyped": (b"", DOCTYPE),
 }
 FRAMINGS = ["length", "chunked", "close"]
-RETRIEVE = job_request("RetrieveImage", "1", to=HERE)
+RETRIEVE = job_request("RetrieveImage", "1", to=FOREIGN_TO)
 
 
 def framed(framing, content_type, data):
@@ -158,7 +159,7 @@ def framed(framing, content_type, data):
 
 
 @pytest.fixture
-def answering(kept):
+def answering(attacked):
     """`answering(data, closes)`: what the scanner answers next."""
 
     def with_(data, closes=False):
@@ -167,17 +168,17 @@ def answering(kept):
             if closes:
                 asked.close()
 
-        kept.answer = answer
-        return kept
+        attacked.answer = answer
+        return attacked
 
     yield with_
-    kept.answer = lambda asked: asked.answer(DONE)
+    attacked.answer = lambda asked: asked.answer(DONE)
 
 
-def counted(house):
+def counted(gateway):
     """How many bytes of images have been counted."""
     found = re.search(
-        rb'wsdgateway_image_bytes_total\{scanner="front-desk"\} ([\d.e+]+)', house.service.metrics.render()
+        rb'wsdgateway_image_bytes_total\{scanner="front-desk"\} ([\d.e+]+)', gateway.service.metrics.render()
     )
     return float(found[1]) if found else 0.0
 
@@ -186,27 +187,27 @@ def counted(house):
 @pytest.mark.parametrize(("content_type", "data"), WHOLE.values(), ids=WHOLE)
 @pytest_twisted.ensureDeferred
 async def test_an_image_passes_byte_for_byte(answering, framing, content_type, data):
-    house = answering(framed(framing, content_type, data))
-    before = counted(house)
-    outcome = await house.send(SCAN_PATH, RETRIEVE)
+    gateway = answering(framed(framing, content_type, data))
+    before = counted(gateway)
+    outcome = await gateway.send(SCAN_PATH, RETRIEVE)
     assert (outcome.status, outcome.body) == (200, data)
-    assert 0 <= counted(house) - before <= len(data)
+    assert 0 <= counted(gateway) - before <= len(data)
     assert [request.body for request in outcome.reached] == [RETRIEVE]
 
 
 @pytest_twisted.ensureDeferred
 async def test_bytes_of_the_image_alone_are_counted(answering):
-    house = answering(framed("chunked", *WHOLE["usual"]))
-    before = counted(house)
-    await house.send(SCAN_PATH, RETRIEVE)
-    assert counted(house) - before == len(IMAGE)
+    gateway = answering(framed("chunked", *WHOLE["usual"]))
+    before = counted(gateway)
+    await gateway.send(SCAN_PATH, RETRIEVE)
+    assert counted(gateway) - before == len(IMAGE)
 
 
 @pytest.mark.parametrize("data", CUT.values(), ids=CUT)
 @pytest_twisted.ensureDeferred
 async def test_what_does_not_end_can_not_be_taken_for_whole(answering, data):
-    house = answering(framed("close", B, data), closes=True)
-    client = await connect(house.port)
+    gateway = answering(framed("close", B, data), closes=True)
+    client = await connect(gateway.port)
     client.send(post(SCAN_PATH, RETRIEVE))
     received = await client.end()
     assert received.startswith(b"HTTP/1.1 200 ")
@@ -217,8 +218,8 @@ async def test_what_does_not_end_can_not_be_taken_for_whole(answering, data):
                                   "glued-end", "no-line-behind-the-end"])
 @pytest_twisted.ensureDeferred
 async def test_what_ends_is_whole_without_framing(answering, name):
-    house = answering(framed("close", *WHOLE[name]), closes=True)
-    outcome = await house.send(SCAN_PATH, RETRIEVE)
+    gateway = answering(framed("close", *WHOLE[name]), closes=True)
+    outcome = await gateway.send(SCAN_PATH, RETRIEVE)
     assert (outcome.status, outcome.body) == (200, WHOLE[name][1])
 
 
@@ -226,8 +227,8 @@ async def test_what_ends_is_whole_without_framing(answering, name):
 @pytest.mark.parametrize("data", [WHOLE["usual"][1], WHOLE["ten-thousand-parts"][1]])
 @pytest_twisted.ensureDeferred
 async def test_a_promise_of_more_that_is_broken_breaks_off(answering, framing, data):
-    house = answering(framed(framing, B, data)[:-6], closes=True)
-    client = await connect(house.port)
+    gateway = answering(framed(framing, B, data)[:-6], closes=True)
+    client = await connect(gateway.port)
     client.send(post(SCAN_PATH, RETRIEVE))
     received = await client.end()
     assert received.startswith(b"HTTP/1.1 200 ")
@@ -238,8 +239,8 @@ async def test_a_promise_of_more_that_is_broken_breaks_off(answering, framing, d
 @pytest.mark.parametrize(("content_type", "data"), TYPED.values(), ids=TYPED)
 @pytest_twisted.ensureDeferred
 async def test_an_image_with_a_document_type_is_a_fault(answering, framing, content_type, data):
-    house = answering(framed(framing, content_type, data), closes=framing == "close")
-    outcome = await house.send(SCAN_PATH, RETRIEVE)
+    gateway = answering(framed(framing, content_type, data), closes=framing == "close")
+    outcome = await gateway.send(SCAN_PATH, RETRIEVE)
     assert (outcome.status, outcome.code) == (500, "ServerErrorInternalError")
     assert b"DOCTYPE" not in outcome.body
 
@@ -250,11 +251,11 @@ async def test_a_document_type_that_comes_late_breaks_the_answer_off(answering):
     whole = framed("length", typed(b"b", b'; start="<s>"'), body(
         PART, b"Content-Type: application/xop+xml\r\nContent-Id: <s>\r\n\r\n" + DOCTYPE))
     root = whole.index(b"Content-Type: application")
-    house, asked = answering(b""), []
-    house.answer = asked.append
-    client = await connect(house.port)
+    gateway, asked = answering(b""), []
+    gateway.answer = asked.append
+    client = await connect(gateway.port)
     client.send(post(SCAN_PATH, RETRIEVE))
-    await house.until(lambda: asked)
+    await until(lambda: asked)
     asked[0].write(whole[:root])
     await client.until(lambda data: IMAGE[-100:-50] in data)
     asked[0].write(whole[root:])
@@ -292,12 +293,12 @@ ANSWERS = {  # to a question about a job: they pass, and nothing is known of tha
 async def test_other_answers_teach_nothing_that_was_not_asked(answering, request, answer):
     job_id = f"job {request.node.callspec.id}"
     answer = answer.replace(b">asked<", f">{job_id}<".encode())
-    house = answering(
+    gateway = answering(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer
     )
-    outcome = await house.send(SCAN_PATH, get_job_elements(job_id, to=HERE))
+    outcome = await gateway.send(SCAN_PATH, get_job_elements(job_id, to=FOREIGN_TO))
     assert (outcome.status, outcome.body) == (200, answer)
-    job = house.scanner.bridge.table.get(job_id)
+    job = gateway.scanner.bridge.table.get(job_id)
     assert job is None or job.status is None
 
 
@@ -306,14 +307,14 @@ async def test_other_answers_teach_nothing_that_was_not_asked(answering, request
 async def test_status_in_other_wrappings_is_passed_on_and_not_learnt(answering, content_type):
     job_id = f"job in {content_type.decode()}"
     data = body(b"\r\n" + job_elements(("JobStatus", job_status(job_id))))
-    house = answering(framed("chunked", content_type, data))
-    outcome = await house.send(SCAN_PATH, get_job_elements(job_id, to=HERE))
+    gateway = answering(framed("chunked", content_type, data))
+    outcome = await gateway.send(SCAN_PATH, get_job_elements(job_id, to=FOREIGN_TO))
     assert (outcome.status, outcome.body) == (200, data)
-    assert house.scanner.bridge.table.get(job_id) is None
+    assert gateway.scanner.bridge.table.get(job_id) is None
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_notification_is_no_answer(kept):
-    outcome = await kept.send(EVENTS, created_job("77"))
+async def test_a_notification_is_no_answer(attacked):
+    outcome = await attacked.send(EVENTS, created_job("77"))
     assert (outcome.status, outcome.code) == (400, "ActionNotSupported")
-    assert kept.scanner.bridge.table.get("77") is None
+    assert attacked.scanner.bridge.table.get("77") is None

@@ -3,7 +3,7 @@
 import pytest
 import pytest_twisted
 
-from tests.hostile.house import EVENTS
+from tests.hostile.attackedgateway import EVENTS
 from tests.messages import SCAN, end_event, envelope, get_job_elements, job_status, status_event
 from wsdgateway.bridge.jobs.jobrecords import MAX_ACTIVE
 from wsdgateway.scan.jobstatus import MAX_REASONS, MAX_VENDOR_ELEMENTS, MAX_VENDOR_SIZE
@@ -111,49 +111,49 @@ CONTRADICTING = {
 
 @pytest.mark.parametrize("message", IGNORED.values(), ids=IGNORED)
 @pytest_twisted.ensureDeferred
-async def test_what_says_nothing_new_changes_nothing(kept, message):
-    outcome = await kept.send(EVENTS, message)
+async def test_what_says_nothing_new_changes_nothing(attacked, message):
+    outcome = await attacked.send(EVENTS, message)
     assert (outcome.status, outcome.body, outcome.reached) == (202, b"", ())
 
 
 @pytest.mark.parametrize(("xml", "learnt"), LEARNT.values(), ids=LEARNT)
 @pytest_twisted.ensureDeferred
-async def test_what_is_learnt_of_an_unknown_job_is_bounded_and_of_this_job(house, request, xml, learnt):
+async def test_what_is_learnt_of_an_unknown_job_is_bounded_and_of_this_job(gateway, request, xml, learnt):
     job_id = f"job {request.node.callspec.id}"
-    before = house.trace()
-    outcome = await house.send(EVENTS, event(xml.replace("{id}", job_id)))
+    before = gateway.state()
+    outcome = await gateway.send(EVENTS, event(xml.replace("{id}", job_id)))
     assert (outcome.status, outcome.body) == (202, b"")
-    status = house.scanner.bridge.table.get(job_id).status
+    status = gateway.scanner.bridge.table.get(job_id).status
     assert (status.state, status.scans_completed, status.reasons, status.created) == learnt
-    answer = await house.send("/front-desk/scan", get_job_elements(job_id))
+    answer = await gateway.send("/front-desk/scan", get_job_elements(job_id))
     assert (answer.status, answer.code, answer.reached) == (200, None, ())
-    jobs, *others = house.trace()
+    jobs, *others = gateway.state()
     assert (jobs.pop(job_id), [jobs, *others]) == (status, list(before))
-    await house.check(house.trace())
+    await gateway.check(gateway.state())
 
 
 @pytest.mark.parametrize("xml", CONTRADICTING.values(), ids=CONTRADICTING)
 @pytest_twisted.ensureDeferred
-async def test_of_two_states_the_first_is_learnt_and_the_scanner_is_asked(house, request, xml):
+async def test_of_two_states_the_first_is_learnt_and_the_scanner_is_asked(gateway, request, xml):
     job_id = f"job {request.node.callspec.id}"
-    assert (await house.send(EVENTS, event(xml.replace("{id}", job_id)))).status == 202
-    assert house.scanner.bridge.table.get(job_id).status.state == "Pending"
-    answer = await house.send("/front-desk/scan", get_job_elements(job_id))
+    assert (await gateway.send(EVENTS, event(xml.replace("{id}", job_id)))).status == 202
+    assert gateway.scanner.bridge.table.get(job_id).status.state == "Pending"
+    answer = await gateway.send("/front-desk/scan", get_job_elements(job_id))
     assert [job_id.encode() in asked.body for asked in answer.reached] == [True]
-    await house.check(house.trace())
+    await gateway.check(gateway.state())
 
 
 @pytest_twisted.ensureDeferred
-async def test_vendor_elements_are_kept_within_bounds(house):
+async def test_vendor_elements_are_kept_within_bounds(gateway):
     vendor = "".join(f"<wse:x n='{n}'/>" for n in range(5000))
     for job_id, extra, kept in (
         ("v1", vendor, MAX_VENDOR_ELEMENTS),
         ("v2", f"<v:x xmlns:v='urn:v'>{'x' * MAX_VENDOR_SIZE}</v:x>", 0),
     ):
         message = event(job_status(job_id).replace("</wscn:JobStatus>", f"{extra}</wscn:JobStatus>"))
-        assert (await house.send(EVENTS, message)).status == 202
-        assert len(house.scanner.bridge.table.get(job_id).status.vendor) == kept
-    await house.check(house.trace())
+        assert (await gateway.send(EVENTS, message)).status == 202
+        assert len(gateway.scanner.bridge.table.get(job_id).status.vendor) == kept
+    await gateway.check(gateway.state())
 
 
 @pytest.mark.parametrize(
@@ -169,9 +169,9 @@ async def test_vendor_elements_are_kept_within_bounds(house):
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_other_actions_are_no_notifications(kept, name):
+async def test_other_actions_are_no_notifications(attacked, name):
     message = status_event("1").replace(b"scan/JobStatusEvent<", f"scan/{name}<".encode())
-    outcome = await kept.send(EVENTS, message)
+    outcome = await attacked.send(EVENTS, message)
     assert (outcome.status, outcome.code) == (400, "ActionNotSupported")
 
 
@@ -179,26 +179,26 @@ async def test_other_actions_are_no_notifications(kept, name):
     ("content_type", "status"), [(b"text/plain", 415), (b"application/json", 415), (b"multipart/related", 415)]
 )
 @pytest_twisted.ensureDeferred
-async def test_other_media_are_no_notifications(kept, content_type, status):
-    assert (await kept.send(EVENTS, status_event("1"), content_type=content_type)).status == status
+async def test_other_media_are_no_notifications(attacked, content_type, status):
+    assert (await attacked.send(EVENTS, status_event("1"), content_type=content_type)).status == status
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_end_that_names_nothing_final_ends_the_job_for_good(house):
-    assert (await house.send(EVENTS, end_event("e1", "Terminating", 1))).status == 202
-    assert (await house.send(EVENTS, status_event("e1", "Processing", 9, message_id=None))).status == 202
-    assert house.scanner.bridge.table.get("e1").status.final
-    await house.check(house.trace())
+async def test_an_end_that_names_nothing_final_ends_the_job_for_good(gateway):
+    assert (await gateway.send(EVENTS, end_event("e1", "Terminating", 1))).status == 202
+    assert (await gateway.send(EVENTS, status_event("e1", "Processing", 9, message_id=None))).status == 202
+    assert gateway.scanner.bridge.table.get("e1").status.final
+    await gateway.check(gateway.state())
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_flood_of_jobs_is_bounded(house):
-    table = house.scanner.bridge.table
+async def test_a_flood_of_jobs_is_bounded(gateway):
+    table = gateway.scanner.bridge.table
     from wsdgateway.bridge.events.intake import read_notification
 
     for number in range(MAX_ACTIVE + 100):
         notification = read_notification(status_event(f"flood {number}", message_id=None))
-        house.scanner.bridge.notified(notification, 0.0)
+        gateway.scanner.bridge.notified(notification, 0.0)
     assert len([job for job in table.jobs() if not job.final]) <= MAX_ACTIVE
     assert table.get("1").final
-    await house.check(house.trace())
+    await gateway.check(gateway.state())

@@ -6,7 +6,16 @@ SOAP 1.2 part 1, sections 2.2, 2.4 and 5.4.8.
 import pytest
 import pytest_twisted
 
-from tests.hostile.house import DEVICE_PATH, DONE, EVENTS, HERE, MANAGER, PROBE, SCAN_PATH, Place
+from tests.hostile.attackedgateway import (
+    DEVICE_PATH,
+    DONE,
+    EVENTS,
+    FOREIGN_TO,
+    MANAGER,
+    PROBE,
+    SCAN_PATH,
+    LocalEndpoint,
+)
 from tests.messages import SCAN, envelope, get_job_elements, job_request, manage, status_event, subscribe
 from tests.wire import RESOLVE_1_1
 from wsdgateway.net.clients.router import STABLE
@@ -23,29 +32,29 @@ RESOLVE = (
 
 
 OURS = {
-    "probe": Place(DEVICE_PATH, PROBE),
-    "resolve": Place(DEVICE_PATH, envelope(f"{WSD}/Resolve", RESOLVE)),
-    "get": Place(DEVICE_PATH, envelope(f"{WXF}/Get")),
-    "probe-all": Place("/", PROBE),
-    "resolve-all": Place("/", envelope(f"{WSD}/Resolve", RESOLVE)),
-    "probe-stable": Place(STABLE.decode(), PROBE),
-    "resolve-1.1": Place("/", RESOLVE_1_1),
-    "resolve-1.1-device": Place(DEVICE_PATH, RESOLVE_1_1),
-    "get-status": Place(MANAGER, manage("GetStatus")),
-    "event": Place(EVENTS, status_event("1", "Completed", 2, message_id=ID), 202),
+    "probe": LocalEndpoint(DEVICE_PATH, PROBE),
+    "resolve": LocalEndpoint(DEVICE_PATH, envelope(f"{WSD}/Resolve", RESOLVE)),
+    "get": LocalEndpoint(DEVICE_PATH, envelope(f"{WXF}/Get")),
+    "probe-all": LocalEndpoint("/", PROBE),
+    "resolve-all": LocalEndpoint("/", envelope(f"{WSD}/Resolve", RESOLVE)),
+    "probe-stable": LocalEndpoint(STABLE.decode(), PROBE),
+    "resolve-1.1": LocalEndpoint("/", RESOLVE_1_1),
+    "resolve-1.1-device": LocalEndpoint(DEVICE_PATH, RESOLVE_1_1),
+    "get-status": LocalEndpoint(MANAGER, manage("GetStatus")),
+    "event": LocalEndpoint(EVENTS, status_event("1", "Completed", 2, message_id=ID), 202),
 }
 # What they would change if they were carried out; and what is refused anyway, but not for that reason.
 OURS_TO_REFUSE = {
     **OURS,
-    "subscribe": Place(SCAN_PATH, subscribe("http://127.0.0.1:9/x")),
-    "subscribe-device": Place(DEVICE_PATH, subscribe("http://127.0.0.1:9/x")),
-    "renew": Place(MANAGER, manage("Renew", expires="PT1S")),
-    "unsubscribe": Place(MANAGER, manage("Unsubscribe")),
-    "end": Place(EVENTS, envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>")),
-    "unknown-action": Place(DEVICE_PATH, envelope("urn:x/y")),
-    "no-action": Place(SCAN_PATH, envelope(None)),
-    "unknown-at-root": Place("/", envelope("urn:x/y")),
-    "no-action-at-root": Place("/", envelope(None)),
+    "subscribe": LocalEndpoint(SCAN_PATH, subscribe("http://127.0.0.1:9/x")),
+    "subscribe-device": LocalEndpoint(DEVICE_PATH, subscribe("http://127.0.0.1:9/x")),
+    "renew": LocalEndpoint(MANAGER, manage("Renew", expires="PT1S")),
+    "unsubscribe": LocalEndpoint(MANAGER, manage("Unsubscribe")),
+    "end": LocalEndpoint(EVENTS, envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>")),
+    "unknown-action": LocalEndpoint(DEVICE_PATH, envelope("urn:x/y")),
+    "no-action": LocalEndpoint(SCAN_PATH, envelope(None)),
+    "unknown-at-root": LocalEndpoint("/", envelope("urn:x/y")),
+    "no-action-at-root": LocalEndpoint("/", envelope(None)),
 }
 
 
@@ -83,8 +92,8 @@ UNDERSTOOD = {
 @pytest.mark.parametrize("headers", OBLIGES.values(), ids=OBLIGES)
 @pytest.mark.parametrize("place", OURS_TO_REFUSE.values(), ids=OURS_TO_REFUSE)
 @pytest_twisted.ensureDeferred
-async def test_what_must_be_understood_and_is_not(kept, place, headers):
-    outcome = await kept.send(place.path, place.with_headers(headers))
+async def test_what_must_be_understood_and_is_not(attacked, place, headers):
+    outcome = await attacked.send(place.path, place.with_headers(headers))
     assert (outcome.status, outcome.code, outcome.reached) == (500, "MustUnderstand", ())
     answer = read(outcome.body)
     assert answer.relates_to == ("urn:uuid:r" if place.message is RESOLVE_1_1 else ID)
@@ -102,32 +111,32 @@ async def test_what_must_be_understood_and_is_not(kept, place, headers):
 @pytest.mark.parametrize("headers", UNDERSTOOD.values(), ids=UNDERSTOOD)
 @pytest.mark.parametrize("place", OURS.values(), ids=OURS)
 @pytest_twisted.ensureDeferred
-async def test_what_need_not_be_understood_or_is(kept, place, headers):
-    outcome = await kept.send(place.path, place.with_headers(headers))
+async def test_what_need_not_be_understood_or_is(attacked, place, headers):
+    outcome = await attacked.send(place.path, place.with_headers(headers))
     assert (outcome.status, outcome.code, outcome.reached) == (place.status, None, ())
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_identifier_of_a_subscription_is_understood(kept):
-    obliged = manage("GetStatus", kept.subscription.urn).replace(
+async def test_the_identifier_of_a_subscription_is_understood(attacked):
+    obliged = manage("GetStatus", attacked.subscription.urn).replace(
         b"<wse:Identifier>", b'<wse:Identifier soap:mustUnderstand="1">'
     )
-    outcome = await kept.send(SCAN_PATH, obliged)
+    outcome = await attacked.send(SCAN_PATH, obliged)
     assert (outcome.status, outcome.code) == (200, None)
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        get_job_elements("1", headers=OBLIGES["1"], to=HERE),
-        job_request("RetrieveImage", headers=OBLIGES["next"], to=HERE),
-        envelope(f"{SCAN}/GetScannerElements", headers=OBLIGES["true"], to=HERE),
-        envelope("urn:x/y", headers=OBLIGES["1"], to=HERE),
+        get_job_elements("1", headers=OBLIGES["1"], to=FOREIGN_TO),
+        job_request("RetrieveImage", headers=OBLIGES["next"], to=FOREIGN_TO),
+        envelope(f"{SCAN}/GetScannerElements", headers=OBLIGES["true"], to=FOREIGN_TO),
+        envelope("urn:x/y", headers=OBLIGES["1"], to=FOREIGN_TO),
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_what_is_the_scanners_to_answer_is_its_to_judge(kept, message):
-    outcome = await kept.send(SCAN_PATH, message)
+async def test_what_is_the_scanners_to_answer_is_its_to_judge(attacked, message):
+    outcome = await attacked.send(SCAN_PATH, message)
     assert (outcome.status, outcome.body) == (200, DONE)
     assert [request.body for request in outcome.reached] == [message]
 
@@ -145,8 +154,8 @@ async def test_what_is_the_scanners_to_answer_is_its_to_judge(kept, message):
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_the_fault_names_a_bounded_number_of_headers(kept, headers, named):
-    outcome = await kept.send("/", OURS["probe-all"].with_headers(headers))
+async def test_the_fault_names_a_bounded_number_of_headers(attacked, headers, named):
+    outcome = await attacked.send("/", OURS["probe-all"].with_headers(headers))
     assert (outcome.status, outcome.code) == (500, "MustUnderstand")
     assert len(list(read(outcome.body).header.iterchildren(f"{{{SOAP}}}NotUnderstood"))) == named
     assert len(outcome.body) < 30000

@@ -8,7 +8,7 @@ import socket
 import pytest
 import pytest_twisted
 
-from tests.hostile.house import DEVICE_PATH, EVENTS, SCAN_PATH
+from tests.hostile.attackedgateway import DEVICE_PATH, EVENTS, SCAN_PATH
 from tests.messages import manage, subscribe
 from wsdgateway.soap.addressing import MAX_PARAMETER, MAX_PARAMETERS
 from wsdgateway.soap.envelope import read
@@ -109,44 +109,44 @@ PARAMETERS = {
     "http://www.w3.org/2005/08/addressing/none", "urn:uuid:5", "mailto:a@example.org", "ftp://example.org/", "/events",
     "http://name.invalid/", "http://example.org:0/"])
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_place_is_refused_without_a_look_up(kept, monkeypatch, address):
+async def test_what_is_no_place_is_refused_without_a_look_up(attacked, monkeypatch, address):
     looked_up = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **named: looked_up.append(host) or [])
-    await kept.refuses(SCAN_PATH, subscribe(address), "DestinationUnreachable")
-    await kept.refuses(SCAN_PATH, subscribe("http://name.example/", end_to=address), "DestinationUnreachable")
+    await attacked.refuses(SCAN_PATH, subscribe(address), "DestinationUnreachable")
+    await attacked.refuses(SCAN_PATH, subscribe("http://name.example/", end_to=address), "DestinationUnreachable")
     assert not looked_up
 
 
 @pytest.mark.parametrize("address", SINKS, ids=lambda address: repr(address[:40]))
 @pytest_twisted.ensureDeferred
-async def test_sinks_that_nobody_may_name(kept, address):
-    address = address.format(port=kept.port, admin=kept.admin_port)
+async def test_sinks_that_nobody_may_name(attacked, address):
+    address = address.format(port=attacked.port, admin=attacked.admin_port)
     code = "DestinationUnreachable" if address.strip() else "InvalidMessage"
-    await kept.refuses(SCAN_PATH, subscribe(address), code)
-    await kept.refuses(DEVICE_PATH, subscribe(SINK, end_to=address or " "), code)
+    await attacked.refuses(SCAN_PATH, subscribe(address), code)
+    await attacked.refuses(DEVICE_PATH, subscribe(SINK, end_to=address or " "), code)
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_address_of_notifications_is_no_sink(kept):
-    address = f"http://127.0.0.1:{kept.port}{kept.paths[EVENTS]}"
-    await kept.refuses(SCAN_PATH, subscribe(address), "DestinationUnreachable")
+async def test_the_address_of_notifications_is_no_sink(attacked):
+    address = f"http://127.0.0.1:{attacked.port}{attacked.paths[EVENTS]}"
+    await attacked.refuses(SCAN_PATH, subscribe(address), "DestinationUnreachable")
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=PARAMETERS)
 @pytest_twisted.ensureDeferred
-async def test_reference_parameters(kept, parameters):
+async def test_reference_parameters(attacked, parameters):
     message = subscribe(SINK, parameters=parameters)
-    if len(message) > kept.service.config.limits.request_body:
-        assert (await kept.send(SCAN_PATH, message)).status == 413
+    if len(message) > attacked.service.config.limits.request_body:
+        assert (await attacked.send(SCAN_PATH, message)).status == 413
         return
-    await kept.refuses(SCAN_PATH, message, "InvalidMessage")
-    await kept.refuses(SCAN_PATH, message.replace(b"ReferenceParameters", b"ReferenceProperties"), "InvalidMessage")
+    await attacked.refuses(SCAN_PATH, message, "InvalidMessage")
+    await attacked.refuses(SCAN_PATH, message.replace(b"ReferenceParameters", b"ReferenceProperties"), "InvalidMessage")
 
 
 @pytest_twisted.ensureDeferred
-async def test_headers_of_a_sink_stay_in_their_place(kept):
+async def test_headers_of_a_sink_stay_in_their_place(attacked):
     parameter = "<v:p xmlns:v='urn:v' xmlns:wsa='urn:not-addressing' wsa:x='&lt;/soap:Header&gt;'>&lt;wsa:To&gt;</v:p>"
-    outcome = await kept.send(SCAN_PATH, subscribe(SINK, parameters=parameter))
+    outcome = await attacked.send(SCAN_PATH, subscribe(SINK, parameters=parameter))
     made = read(outcome.body).body.find(f"{W}SubscriptionManager")
     identifier = made.findtext(f"{{{WSA}}}ReferenceParameters/{W}Identifier")
-    assert (await kept.send(SCAN_PATH, manage("Unsubscribe", identifier))).status == 200
+    assert (await attacked.send(SCAN_PATH, manage("Unsubscribe", identifier))).status == 200

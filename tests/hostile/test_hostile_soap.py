@@ -6,7 +6,7 @@ SOAP 1.2 part 1, section 5.1; WS-Addressing 2004/08, sections 3 and 4.1.
 import pytest
 import pytest_twisted
 
-from tests.hostile.house import DEVICE_PATH, EVENTS, MANAGER, PROBE, SCAN_PATH, Place
+from tests.hostile.attackedgateway import DEVICE_PATH, EVENTS, MANAGER, PROBE, SCAN_PATH, LocalEndpoint
 from tests.messages import (
     SCAN,
     create_scan_job,
@@ -26,14 +26,14 @@ RESOLVE = (
     "</wsa:EndpointReference></wsd:Resolve>"
 )
 PLACES = {
-    "probe": Place(DEVICE_PATH, PROBE),
-    "probe-all": Place("/", PROBE),
-    "get-status": Place(MANAGER, manage("GetStatus")),
-    "subscribe": Place(SCAN_PATH, subscribe("http://127.0.0.1:9/x")),
-    "event": Place(EVENTS, status_event("1", "Completed", 2), 202),
-    "create": Place(SCAN_PATH, create_scan_job()),
-    "status": Place(SCAN_PATH, get_job_elements("1")),
-    "unknown": Place(SCAN_PATH, envelope("urn:x/y")),
+    "probe": LocalEndpoint(DEVICE_PATH, PROBE),
+    "probe-all": LocalEndpoint("/", PROBE),
+    "get-status": LocalEndpoint(MANAGER, manage("GetStatus")),
+    "subscribe": LocalEndpoint(SCAN_PATH, subscribe("http://127.0.0.1:9/x")),
+    "event": LocalEndpoint(EVENTS, status_event("1", "Completed", 2), 202),
+    "create": LocalEndpoint(SCAN_PATH, create_scan_job()),
+    "status": LocalEndpoint(SCAN_PATH, get_job_elements("1")),
+    "unknown": LocalEndpoint(SCAN_PATH, envelope("urn:x/y")),
 }
 DOUBLED = {
     "action": "<wsa:Action>urn:other</wsa:Action>",
@@ -51,8 +51,8 @@ DOUBLED = {
 @pytest.mark.parametrize("headers", DOUBLED.values(), ids=DOUBLED)
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest_twisted.ensureDeferred
-async def test_headers_that_stand_twice(kept, place, headers):
-    outcome = await kept.send(place.path, place.with_headers(headers))
+async def test_headers_that_stand_twice(attacked, place, headers):
+    outcome = await attacked.send(place.path, place.with_headers(headers))
     assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidMessageInformationHeader", ())
     assert (read(outcome.body).relates_to is None) is ("MessageID" in headers)
 
@@ -60,8 +60,9 @@ async def test_headers_that_stand_twice(kept, place, headers):
 @pytest.mark.parametrize("path", ["/", DEVICE_PATH])
 @pytest.mark.parametrize("name", ["Action", "MessageID", "To"])
 @pytest_twisted.ensureDeferred
-async def test_headers_of_the_newer_addressing_that_stand_twice(kept, path, name):
-    outcome = await kept.send(path, RESOLVE_1_1.replace(b"<s:Header>", f"<s:Header><a:{name}>x</a:{name}>".encode()))
+async def test_headers_of_the_newer_addressing_that_stand_twice(attacked, path, name):
+    message = RESOLVE_1_1.replace(b"<s:Header>", f"<s:Header><a:{name}>x</a:{name}>".encode())
+    outcome = await attacked.send(path, message)
     assert (outcome.status, outcome.code) == (400, "InvalidMessageInformationHeader")
 
 
@@ -105,8 +106,8 @@ STRUCTURES = {
 @pytest.mark.parametrize("made", STRUCTURES.values(), ids=STRUCTURES)
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest_twisted.ensureDeferred
-async def test_parts_that_are_missing_doubled_or_in_disorder(kept, place, made):
-    outcome = await kept.send(place.path, made(place.message))
+async def test_parts_that_are_missing_doubled_or_in_disorder(attacked, place, made):
+    outcome = await attacked.send(place.path, made(place.message))
     assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
 
 
@@ -128,8 +129,8 @@ CONTRADICTIONS = {
 @pytest.mark.parametrize("message", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
 @pytest.mark.parametrize("path", [SCAN_PATH, MANAGER])
 @pytest_twisted.ensureDeferred
-async def test_an_action_that_the_body_contradicts_does_not_reach_the_scanner(kept, path, message):
-    outcome = await kept.send(path, message)
+async def test_an_action_that_the_body_contradicts_does_not_reach_the_scanner(attacked, path, message):
+    outcome = await attacked.send(path, message)
     assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
 
 
@@ -155,8 +156,8 @@ async def test_an_action_that_the_body_contradicts_does_not_reach_the_scanner(ke
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_what_is_asked_of_the_wrong_one(kept, path, message, code):
-    outcome = await kept.send(path, message)
+async def test_what_is_asked_of_the_wrong_one(attacked, path, message, code):
+    outcome = await attacked.send(path, message)
     assert (outcome.status, outcome.code, outcome.reached) == (400, code, ())
     assert len(outcome.body) < 3000
 
@@ -174,9 +175,9 @@ async def test_what_is_asked_of_the_wrong_one(kept, path, message, code):
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_what_may_be_sloppy_is_answered_on_the_connection(kept, headers):
+async def test_what_may_be_sloppy_is_answered_on_the_connection(attacked, headers):
     for place in (PLACES["probe"], PLACES["get-status"], PLACES["status"]):
-        outcome = await kept.send(place.path, place.with_headers(headers))
+        outcome = await attacked.send(place.path, place.with_headers(headers))
         assert (outcome.status, outcome.code, outcome.reached) == (200, None, ())
 
 
@@ -184,8 +185,8 @@ async def test_what_may_be_sloppy_is_answered_on_the_connection(kept, headers):
     "message_id", ["x" * 500000, "&lt;/wsa:RelatesTo&gt;", "\u202e", "urn:uuid:<!-- -->1", "&#13;&#10;Set: x"]
 )
 @pytest_twisted.ensureDeferred
-async def test_whatever_the_message_is_called_the_answer_relates_to_it(kept, message_id):
+async def test_whatever_the_message_is_called_the_answer_relates_to_it(attacked, message_id):
     message = get_job_elements("1", message_id=message_id)
-    outcome = await kept.send(SCAN_PATH, message)
+    outcome = await attacked.send(SCAN_PATH, message)
     assert (outcome.status, outcome.code) == (200, None)
     assert read(outcome.body).relates_to == read(message).message_id

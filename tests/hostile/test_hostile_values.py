@@ -3,7 +3,7 @@
 import pytest
 import pytest_twisted
 
-from tests.hostile.house import DONE, HERE, MANAGER, NO_SUCH_JOB, SCAN_PATH
+from tests.hostile.attackedgateway import DONE, FOREIGN_TO, MANAGER, NO_SUCH_JOB, SCAN_PATH
 from tests.messages import SCAN, envelope, get_job_elements, job_request
 from wsdgateway.scan.jobelements import MAX_NAMES
 from wsdgateway.soap.parsing import MAX_NAMESPACES
@@ -43,7 +43,7 @@ OPERATIONS = ("GetJobElements", "CancelJob", "RetrieveImage")
 
 def operation(name, content="", suffix="Request"):
     """A request of that operation, not addressed to the gateway by its own address."""
-    return envelope(f"{SCAN}/{name}", f"<wscn:{name}{suffix}>{content}</wscn:{name}{suffix}>", to=HERE)
+    return envelope(f"{SCAN}/{name}", f"<wscn:{name}{suffix}>{content}</wscn:{name}{suffix}>", to=FOREIGN_TO)
 
 
 def names(*listed, around=""):
@@ -74,9 +74,9 @@ REQUESTS = {
     "names-missing": operation("GetJobElements", "<wscn:JobId>1</wscn:JobId>"),
     "no-job": operation("GetJobElements"),
     "job-of-nobody": operation("GetJobElements", "<JobId>1</JobId>"),
-    "no-body": envelope(f"{SCAN}/GetJobElements", to=HERE),
-    "text-body": envelope(f"{SCAN}/GetJobElements", "job 1", to=HERE),
-    "body-of-vendor": envelope(f"{SCAN}/GetJobElements", "<v:x xmlns:v='urn:v'/>", to=HERE),
+    "no-body": envelope(f"{SCAN}/GetJobElements", to=FOREIGN_TO),
+    "text-body": envelope(f"{SCAN}/GetJobElements", "job 1", to=FOREIGN_TO),
+    "body-of-vendor": envelope(f"{SCAN}/GetJobElements", "<v:x xmlns:v='urn:v'/>", to=FOREIGN_TO),
     "scanner-names-flood": operation(
         "GetScannerElements",
         "<wscn:RequestedElements>" + "<wscn:Name>wscn:X</wscn:Name>" * 20000 + "</wscn:RequestedElements>",
@@ -158,16 +158,16 @@ TICKETS = {
 
 
 @pytest.fixture
-def judging(kept):
+def judging(attacked):
     """The scanner finds everything wrong."""
-    kept.answer = lambda asked: asked.answer(NO_SUCH_JOB, b"500 No")
-    yield kept
-    kept.answer = lambda asked: asked.answer(DONE)
+    attacked.answer = lambda asked: asked.answer(NO_SUCH_JOB, b"500 No")
+    yield attacked
+    attacked.answer = lambda asked: asked.answer(DONE)
 
 
-async def unchanged(house, path, message):
+async def unchanged(gateway, path, message):
     """The message reached the scanner as it was, and the scanner's answer came back as it was."""
-    outcome = await house.send(path, message)
+    outcome = await gateway.send(path, message)
     assert [request.body for request in outcome.reached] == [message]
     assert (outcome.status, outcome.body) == (500, NO_SUCH_JOB)
 
@@ -176,7 +176,8 @@ async def unchanged(house, path, message):
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest_twisted.ensureDeferred
 async def test_job_ids(judging, name, job_id):
-    message = get_job_elements(job_id, to=HERE) if name == "GetJobElements" else job_request(name, job_id, to=HERE)
+    is_read = name == "GetJobElements"
+    message = get_job_elements(job_id, to=FOREIGN_TO) if is_read else job_request(name, job_id, to=FOREIGN_TO)
     await unchanged(judging, SCAN_PATH, message)
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 import pytest_twisted
 
-from tests.hostile.house import DEVICE_PATH, EVENTS, PROBE, SCAN_PATH
+from tests.hostile.attackedgateway import DEVICE_PATH, EVENTS, PROBE, SCAN_PATH
 from tests.messages import get_job_elements, status_event
 from wsdgateway.soap import parsing
 from wsdgateway.soap.namespaces import SOAP
@@ -299,9 +299,9 @@ CUTS = sorted(
 
 @pytest.mark.parametrize("made", REFUSED.values(), ids=REFUSED)
 @pytest_twisted.ensureDeferred
-async def test_it_is_refused_at_every_address(kept, made):
+async def test_it_is_refused_at_every_address(attacked, made):
     for path, message, _ in PLACES:
-        outcome = await kept.send(path, made(message))
+        outcome = await attacked.send(path, made(message))
         assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
         assert b"passwd" not in outcome.body
         assert len(outcome.body) < 2000
@@ -309,9 +309,9 @@ async def test_it_is_refused_at_every_address(kept, made):
 
 @pytest.mark.parametrize("made", READ.values(), ids=READ)
 @pytest_twisted.ensureDeferred
-async def test_it_is_read_at_every_address(kept, made):
+async def test_it_is_read_at_every_address(attacked, made):
     for path, message, status in PLACES:
-        outcome = await kept.send(path, made(message))
+        outcome = await attacked.send(path, made(message))
         assert (outcome.status, outcome.code, outcome.reached) == (status, None, ())
         assert b"root:" not in outcome.body
 
@@ -349,24 +349,24 @@ CHARSETS = {
 
 @pytest.mark.parametrize(("charset", "made", "is_read"), CHARSETS.values(), ids=CHARSETS)
 @pytest_twisted.ensureDeferred
-async def test_the_charset_of_content_type_decides(kept, charset, made, is_read):
+async def test_the_charset_of_content_type_decides(attacked, charset, made, is_read):
     """RFC 7303, section 3; but for what the bytes can't be otherwise, and for encodings that could hide something."""
     for path, message, status in PLACES:
-        outcome = await kept.send(path, made(message), content_type=(SOAP_IN + charset).encode())
+        outcome = await attacked.send(path, made(message), content_type=(SOAP_IN + charset).encode())
         expected = (status, None) if is_read else (400, "InvalidArgs")
         assert (outcome.status, outcome.code, outcome.reached) == (*expected, ())
 
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest_twisted.ensureDeferred
-async def test_a_fragment_is_refused(kept, cut):
-    outcome = await kept.send(SCAN_PATH, WHOLE[:cut])
+async def test_a_fragment_is_refused(attacked, cut):
+    outcome = await attacked.send(SCAN_PATH, WHOLE[:cut])
     assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_too_large_is_refused_before_it_is_read(kept):
-    outcome = await kept.send(SCAN_PATH, b"<" * (kept.service.config.limits.request_body + 1))
+async def test_what_is_too_large_is_refused_before_it_is_read(attacked):
+    outcome = await attacked.send(SCAN_PATH, b"<" * (attacked.service.config.limits.request_body + 1))
     assert (outcome.status, outcome.code, outcome.reached) == (413, None, ())
 
 

@@ -6,34 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdgateway.http.messages import chunk, end_to_end, is_soap
-from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
+from tests.http.answers import BYTES, TWO, WHOLE, body, bytes_of, ends_early, read
+from wsdgateway.http.responses import BadAnswer, End, Head, ResponseReader
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 10\r\n\r\n0123456789"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n012\r\n7\r\n3456789\r\n0\r\n\r\n"
 UNFRAMED = b"HTTP/1.0 200 OK\r\n\r\n0123456789"
 BARE_LF = b"HTTP/1.1 200 OK\nContent-Length: 10\n\n0123456789"
-
-
-def read(pieces, *, eof=False, lenient=False):
-    reader = ResponseReader(lenient)
-    events = [event for piece in pieces for event in reader.feed(piece)]
-    if eof:
-        events += reader.eof()
-    return reader, events
-
-
-def body(events):
-    return b"".join(event.data for event in events if isinstance(event, Data))
-
-
-def bytes_of(data):
-    return [data[i:i + 1] for i in range(len(data))]
-
-
-def ends_early(data, lenient, cut):
-    """Whether a lenient reader ends before the final line break is there, which costs the connection."""
-    return lenient and data.endswith(b"\n0\r\n\r\n") and cut is bytes_of
 
 
 @pytest.mark.parametrize(("data", "eof", "lenient", "reusable"), [
@@ -126,56 +105,6 @@ def test_control_characters_go_no_further():
     assert head.headers[0] == (b"X", b"a b\tc")
 
 
-WHOLE, BYTES, TWO = (lambda d: [d]), bytes_of, (lambda d: [d[:30], d[30:]])
-
-
-@pytest.mark.parametrize("framing", [
-    b"Content-Length : 5\r\n\r\nhello", b"Content-Length\t \t:5\r\n\r\nhello",
-    b"Transfer-Encoding : chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
-@pytest.mark.parametrize("lenient", [False, True])
-@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 100 Continue\r\nX : interim\r\n\r\n", b"\r\n"])
-@pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
-def test_a_blank_before_a_colon_is_removed(framing, lenient, before, cut):
-    """RFC 9112 section 5.1: a recipient of an answer takes it away, whatever the field is."""
-    reader, events = read(cut(before + b"HTTP/1.1 200 OK\r\nServer : x : y\r\nX-A\t: b\r\nY: c :d\r\n" + framing),
-                          lenient=lenient)
-    assert events[0].headers[:3] == [(b"Server", b"x : y"), (b"X-A", b"b"), (b"Y", b"c :d")]
-    assert events[0].headers[3][0] in (b"Content-Length", b"Transfer-Encoding")
-    assert (body(events), reader.reusable) == (b"hello", not ends_early(framing, lenient, cut))
-
-
-@pytest.mark.parametrize("field", [b"Ser ver : x", b" : x", b"Server x", b"X(y) : z", b"X: y\r\n Z : folded"])
-def test_what_is_no_field_stays_none(field):
-    with pytest.raises(BadAnswer):
-        read([b"HTTP/1.1 200 OK\r\n" + field + b"\r\nContent-Length: 0\r\n\r\n"])
-
-
-@pytest.mark.parametrize("framing", [
-    b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", b"Content-Length: 5, 5\r\n\r\nhello",
-    b"content-length : 5\r\nContent-Length: 05 ,5,\t5\r\n\r\nhello",
-    b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello",
-    b"Transfer-Encoding : Identity\r\n\r\nhello", b"Transfer-Encoding: identity\r\n\r\nhello",
-    b"Transfer-Encoding: identity, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
-@pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
-def test_lenient_takes_lengths_that_agree_and_a_coding_that_is_none(framing, cut):
-    data = b"HTTP/1.1 200 OK\r\nX: y\r\n" + framing
-    _, events = read(cut(data), eof=True, lenient=True)
-    assert body(events) == b"hello"
-    assert [name.lower() for name, _ in events[0].headers].count(b"content-length") <= 1
-    with pytest.raises(BadAnswer):
-        read(cut(data), eof=True)
-
-
-@pytest.mark.parametrize("framing", [
-    b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", b"Content-Length: 5, 6\r\n\r\nhello",
-    b"Content-Length: 5,\r\n\r\nhello", b"Content-Length: 5, x\r\n\r\nhello", b"Content-Length: -5, -5\r\n\r\nhello",
-    b"Transfer-Encoding: gzip\r\n\r\nhello", b"Transfer-Encoding: identity, gzip\r\n\r\nhello"])
-@pytest.mark.parametrize("lenient", [False, True])
-def test_lengths_that_do_not_agree_are_an_error_all_the_same(framing, lenient):
-    with pytest.raises(BadAnswer):
-        read([b"HTTP/1.1 200 OK\r\n" + framing], eof=True, lenient=lenient)
-
-
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 
 
@@ -240,21 +169,3 @@ def test_bytes_raise_nothing_else(data, lenient):
         reader.eof()
     except BadAnswer:
         pass
-
-
-def test_hop_by_hop_fields_stay_behind():
-    fields = [(b"Connection", b"close, X-Own"), (b"x-own", b"1"), (b"Keep-Alive", b"5"), (b"TE", b"t"), (b"A", b"b"),
-              (b"Content-Length", b"5")]
-    assert end_to_end(fields, frozenset((b"content-length",))) == [(b"A", b"b")]
-
-
-@pytest.mark.parametrize(("value", "soap"), [
-    (b"application/soap+xml", True), (b"Application/SOAP+XML ; charset=utf-8", True), (b"text/xml", False),
-    (None, False), (b"application/soap+xmlx", False),
-])
-def test_soap_content_types(value, soap):
-    assert is_soap(value) is soap
-
-
-def test_chunks():
-    assert b"".join(chunk(b"x" * 26)) == b"1a\r\n" + b"x" * 26 + b"\r\n"

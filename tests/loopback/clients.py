@@ -3,11 +3,11 @@
 import io
 
 from rich.console import Console
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from tests.messages import envelope
 from tests.peers import ask, connect
+from tests.waiting import until as until
 from wsdgateway.cli.scan.outcomes import ScanError
 from wsdgateway.cli.scan.progress import Progress
 from wsdgateway.cli.scan.run import Order, scan
@@ -45,17 +45,6 @@ class Granted:
         self.identifier = manager.findtext(f"{A}ReferenceParameters/{W}Identifier")
         self.expires = response.findtext(f"{W}Expires")
         self.tokens = dict(read_tokens(response))
-
-
-async def until(condition, seconds=10.0):
-    """Wait for something that other parts of the process bring about."""
-    from twisted.internet import reactor
-
-    for _ in range(int(seconds / 0.01)):
-        if condition():
-            return
-        await deferLater(reactor, 0.01)
-    raise AssertionError("it did not happen")
 
 
 def shown(body):

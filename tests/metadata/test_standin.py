@@ -174,6 +174,14 @@ def test_a_friendly_name_that_says_more_keeps_it():
     assert named(names, suffix=" (gateway)") == ["Hall (gateway)", "Halle (gateway)"]
 
 
+def test_an_address_behind_an_element_of_ours_is_hidden():
+    metadata = parse(METADATA.replace("</dp:ThisModel>", (
+        "<dp:FriendlyName>MFP</dp:FriendlyName>at http://198.51.100.20/ now</dp:ThisModel>")).encode())
+    told = parse(stand_in(metadata, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset(), suffix=" (x)").encode())
+    name = told.find(f".//{W}FriendlyName")
+    assert (name.text, name.tail.strip()) == ("MFP (x)", "at now")
+
+
 def test_a_word_that_names_the_host_stays_where_it_means_something_else():
     metadata = parse(f"""<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}" xmlns:p="{PNPX}" xmlns:v="vendor">
 <d:ThisModel><d:Manufacturer>EPSON</d:Manufacturer><d:ModelName>Epson WF-1</d:ModelName>

@@ -3,14 +3,10 @@
 import pytest
 
 from tests.messages import SCAN, announcement, end_event, envelope, get_job_elements, job_status, status_event
-from wsdgateway.scan.events import event_in, jobs_named, jobs_named_in, read_job_event, read_scanner_state, untold
+from tests.scan.elements import body
+from wsdgateway.scan.events import event_in, jobs_named, jobs_named_in, other_jobs, read_job_event, read_scanner_state
 from wsdgateway.scan.operations import event_of
 from wsdgateway.soap.envelope import read
-
-
-def body(data):
-    return read(data).body
-
 
 OF_7 = "<wscn:JobId>7</wscn:JobId>"
 STATE, COMPLETED_STATE = "<wscn:JobState>{}</wscn:JobState>", "<wscn:JobCompletedState>{}</wscn:JobCompletedState>"
@@ -74,7 +70,7 @@ def test_an_event_that_contradicts_itself_is_not_read(event, around, state, valu
 ])
 def test_the_jobs_of_what_is_not_read_of_an_event(content, jobs):
     event = body(envelope("x", f"<wscn:JobStatusEvent>{job_status('7', 'Processing')}{content}</wscn:JobStatusEvent>"))
-    assert untold(read_job_event("JobStatusEvent", event), event.getparent()) == jobs
+    assert other_jobs(read_job_event("JobStatusEvent", event), event.getparent()) == jobs
 
 
 @pytest.mark.parametrize("state", ["Terminating", "VendorState", "Completed"])
@@ -130,3 +126,11 @@ def test_the_jobs_that_a_body_names(xml, named):
     ("<JobId>7</JobId>".encode("utf-16"), ()), (b"<x:JobId>" * 100000, ()), (b"<JobId>" + b"7 " * 500000, ())])
 def test_the_jobs_that_broken_bytes_name(data, named):
     assert jobs_named_in(data) == named
+
+
+def test_status_events():
+    assert read_job_event("JobStatusEvent", body(status_event("7", "Processing", 3))).scans_completed == 3
+    assert read_job_event("ScannerStatusSummaryEvent", body(envelope(
+        "x", "<wscn:ScannerStatusSummaryEvent/>"))) is None
+    assert read_job_event("JobStatusEvent", body(envelope("x", "<wscn:JobStatusEvent/>"))) is None
+    assert read_job_event("JobStatusEvent", None) is None

@@ -1,4 +1,4 @@
-"""A client's connection for the soak: SOAP out, whole answers in, kept alive as long as the gateway lets it."""
+"""A client's connection for the soak: sends SOAP, reads whole answers, and stays open as long as possible."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ _ids = count(1)
 
 
 class Broken(Exception):
-    """No whole answer came."""
+    """The connection broke before a whole answer came."""
 
 
 class Client:
-    """One connection at a time to a port on loopback, made anew when it is gone."""
+    """One connection at a time to a port on loopback, made anew when it is closed."""
 
     def __init__(self, port):
         self._port = port
@@ -28,14 +28,14 @@ class Client:
         return self._streams
 
     def close(self):
-        """Hang up."""
+        """Close the connection."""
         streams, self._streams = self._streams, None
         if streams is not None:
             streams[1].transport.abort()
 
     @property
     def is_open(self):
-        """Whether the other side has not closed the connection, as far as that is known."""
+        """True if the other side has not closed the connection, as far as is known."""
         return self._streams is not None and not self._streams[0].at_eof() and not self._streams[1].is_closing()
 
     async def send(self, path, body, method="POST"):
@@ -86,7 +86,7 @@ def message(operation, body="", **more):
 
 
 async def pause(stop, seconds):
-    """Wait so long, or until everything ends."""
+    """Wait so many seconds, or until the soak ends."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()

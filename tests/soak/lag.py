@@ -1,4 +1,4 @@
-"""How late this process and the gateway run, so that the soak does not blame the program for a machine under load."""
+"""Measures how late this process and the gateway run, so that load on the machine does not count as a failure."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ KEPT_SECONDS = 30.0
 
 
 def waited(pid):
-    """The seconds that a process was ready to run and had no processor; 0 where the system does not tell."""
+    """The seconds that a process was ready to run and had no processor; 0 if the system does not tell."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
@@ -21,7 +21,7 @@ class Lag:
     """Measures how long this event loop oversleeps, how long the gateway waits for a processor, and how busy it is.
 
     `gateway` returns the seconds that the gateway has waited since it started. `answered` takes the time of a request
-    that needs no scanner: so long may the gateway have had a request ready before it wrote it.
+    that needs no scanner: the gateway may delay the writing of a request as long.
     """
 
     def __init__(self, gateway, moment=time.monotonic):
@@ -45,11 +45,11 @@ class Lag:
             self._samples.popleft()
 
     def answered(self, seconds):
-        """The gateway has taken so long for an answer that needs no scanner."""
+        """Record the seconds that the gateway took for an answer that needs no scanner."""
         self._answers.append((self._moment(), seconds))
 
     def since(self, moment):
-        """By how many seconds two requests since then may seem closer together here than the gateway sent them."""
+        """The seconds by which two requests since then may seem closer together here than the gateway sent them."""
         recent = [sample for sample in self._samples if sample[0] >= moment]
         going_on = self._moment() - self._began - STEP
         own = max([0.0, going_on, *(late for _, late, _ in recent)])

@@ -1,11 +1,12 @@
-"""An hour of everything at once: clients, scanners that fail, a machine that runs out of things; and the promises hold.
+"""Runs a gateway for an hour with many clients and faults at once, and checks the promises of the job table.
 
     python tests/soak/soak.py [--minutes 60] [--seed N]
 
 Starts the gateway and four virtual scanners as processes; a thousand clients idle, a hundred work, some are slow, and
-faults come from the seed. Every answer is held against the promises of the job table (`promises`); two clients of a
-healthy scanner must never be failed by the others' trouble. A line every ten seconds, a summary, and exit status 1 with
-the evidence if anything was not as promised. As root, with `faketime` installed, every kind of fault can be had.
+the seed decides on faults of scanners, network and machine. `checks` compares every answer with the promises of the job
+table; requests to a healthy scanner must never fail because of the other scanners' faults. Prints a line every ten
+seconds and a summary; the exit status is 1, with the evidence, if a promise was broken. Some faults need root, and
+`faketime`.
 """
 
 import argparse
@@ -17,13 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from crowd import KINDS, Crowd  # noqa: E402
+from checks import RateChecker, StatusChecker  # noqa: E402
+from clients import KINDS, Clients  # noqa: E402
 from faults import Faults  # noqa: E402
 from lag import Lag, waited  # noqa: E402
-from premises import POLL_INTERVAL, Site, level  # noqa: E402
-from promises import Ledger, RateLimit  # noqa: E402
+from testbed import POLL_INTERVAL, Testbed, level  # noqa: E402
 
 LINE_SECONDS = 10.0
 MIB = 1 << 20
@@ -34,8 +35,8 @@ DESCRIPTORS_SHARE, DESCRIPTORS = 0.05, 30
 LOG_LINES = 400  # of the gateway's log, where something was not as promised
 LEFT_OPEN = 16  # descriptors more than before the first client came, once the last has gone
 GONE_SECONDS = 30.0
-KEPT_SECONDS = 300.0  # jobs that ended before that are not held against anything any more
-# What a full disk and exhausted descriptors may say in the gateway's log; any other traceback is a mistake. Twisted
+KEPT_SECONDS = 300.0  # jobs that ended longer ago are not checked any more
+# Errors that a full disk and exhausted descriptors may log; any other traceback is a bug. Twisted
 # keeps a descriptor of /dev/null in reserve for accept(), and logs that it could not open it again.
 EXPECTED = (*(f"sqlite3.OperationalError: {why}" for why in (
     "database or disk is full", "unable to open database file", "disk I/O error")),
@@ -43,16 +44,16 @@ EXPECTED = (*(f"sqlite3.OperationalError: {why}" for why in (
 
 
 class Watch:
-    """Memory and descriptors of the gateway over the time, and whether they stay as they were."""
+    """Measures memory and descriptors of the gateway over time, and checks that they do not grow."""
 
-    def __init__(self, site, seconds):
-        self._site, self._seconds, self._began = site, seconds, time.monotonic()
-        self.base = site.descriptors()
+    def __init__(self, testbed, seconds):
+        self._testbed, self._seconds, self._began = testbed, seconds, time.monotonic()
+        self.base = testbed.descriptors()
         self._samples = []
 
-    def look(self):
-        """Measure once: MiB, descriptors."""
-        sample = self._site.memory() / MIB, self._site.descriptors()
+    def measure(self):
+        """Take a sample: MiB, descriptors."""
+        sample = self._testbed.memory() / MIB, self._testbed.descriptors()
         self._samples.append((time.monotonic() - self._began, *sample))
         return sample
 
@@ -61,7 +62,7 @@ class Watch:
                       if start <= one[0] / self._seconds < start + WINDOW])
 
     def compare(self):
-        """Before and after, for memory and for descriptors; each with whether it is flat."""
+        """The first and the last level of memory and descriptors, each with whether it is flat."""
         for column, what, share, more in ((1, "MiB of memory", MEMORY_SHARE, MEMORY_MIB),
                                           (2, "descriptors", DESCRIPTORS_SHARE, DESCRIPTORS)):
             first, last = self._window(WARM_UP, column), self._window(1 - WINDOW, column)
@@ -69,73 +70,74 @@ class Watch:
 
 
 def tracebacks(said):
-    """The last lines of the tracebacks in a log that no fault explains."""
+    """The last lines of the tracebacks in a log that the faults do not explain."""
     lasts = [re.split(r"\n(?=\d{4}-\d\d-\d\dT)", part, maxsplit=1)[0].strip().rpartition("\n")[2].strip()
              for part in said.split("Traceback (most recent call last):")[1:]]
     return [last for last in lasts if not last.startswith(EXPECTED)]
 
 
-async def soak(site, minutes, seed, idle):
-    """The whole of it; what is not as promised, in words."""
+async def soak(testbed, minutes, seed, idle):
+    """Run the soak. Returns what was not as promised, in words."""
     seconds = minutes * 60
-    await site.start()
-    ledger = Ledger()
-    lag = Lag(lambda: waited(site.gateway.pid))
+    await testbed.start()
+    checker = StatusChecker()
+    lag = Lag(lambda: waited(testbed.gateway.pid))
     measuring = asyncio.create_task(lag.run())
-    pace = site.scanners["cellar"].tap.rate_limit = RateLimit(ledger, POLL_INTERVAL, lag)
-    watch = Watch(site, seconds)
-    crowd = Crowd(site, ledger, seed, lag)
-    await crowd.start(idle)
-    faults = Faults(site, crowd, seed)
+    rate = testbed.scanners["cellar"].proxy.rate_checker = RateChecker(checker, POLL_INTERVAL, lag)
+    watch = Watch(testbed, seconds)
+    clients = Clients(testbed, checker, seed, lag)
+    await clients.start(idle)
+    faults = Faults(testbed, clients, seed)
     failing = asyncio.create_task(faults.run())
     began, told = time.monotonic(), 0
-    while (passed := time.monotonic() - began) < seconds and site.gateway.poll() is None and not failing.done():
+    while (passed := time.monotonic() - began) < seconds and testbed.gateway.poll() is None and not failing.done():
         await asyncio.sleep(min(LINE_SECONDS, seconds - passed))
-        if site.gateway.poll() is not None:
+        if testbed.gateway.poll() is not None:
             break
-        memory, descriptors = watch.look()
-        ledger.prune(KEPT_SECONDS)
-        done, found = crowd.done, [*ledger.broken, *crowd.failures]
-        print(f"{time.monotonic() - began:6.0f} s  {memory:6.1f} MiB  {descriptors:5} files  {crowd.idle:5} idle  "
+        memory, descriptors = watch.measure()
+        checker.prune(KEPT_SECONDS)
+        done, found = clients.done, [*checker.violations, *clients.failures]
+        print(f"{time.monotonic() - began:6.0f} s  {memory:6.1f} MiB  {descriptors:5} files  {clients.idle:5} idle  "
               f"{done['status reads']:7} reads  {done['jobs']:5} jobs  {done['events']:6} events  "
               f"{sum(faults.happened.values()):4} faults  {len(found)} wrong  {faults.now}", *found[told:],
               sep="\n    ", flush=True)
         told = len(found)
-    wrong = [*ledger.broken, *crowd.failures]
-    if site.gateway.poll() is not None:
-        return [*wrong, f"the gateway has ended: {site.said()[-2000:]}"]
-    crowd.stop.set()
+    wrong = [*checker.violations, *clients.failures]
+    if testbed.gateway.poll() is not None:
+        return [*wrong, f"the gateway has ended: {testbed.said()[-2000:]}"]
+    clients.stop.set()
     measuring.cancel()
     await asyncio.gather(failing, measuring, return_exceptions=True)
-    await crowd.leave()
+    await clients.leave()
     if failing.exception() is not None:
         wrong.append(f"the soak's own faults ended: {failing.exception()!r}")
-    wrong += await recovered(site, watch)
-    took = await site.stop()
-    wrong += [f"a traceback in the gateway's log: {line}" for line in tracebacks(site.said())]
+    wrong += await recovered(testbed, watch)
+    took = await testbed.stop()
+    wrong += [f"a traceback in the gateway's log: {line}" for line in tracebacks(testbed.said())]
     for what, first, last, flat in watch.compare():
         said = f"{what}: {first:.1f} after the warm-up, {last:.1f} in the end"
         print(said)
         if not flat:
             wrong.append(f"not flat: {said}")
-    print(f"ended within {took:.1f} s; held against the promises: {ledger.checked} statuses read, {ledger.events} by "
-          f"event; scanner without events asked for a status {pace.requests} times, {pace.unjudged} of them not judged")
-    for title, counted in (("clients", crowd.done), ("faults", faults.happened)):
+    print(f"ended within {took:.1f} s; checked against the promises: {checker.checked} statuses read, {checker.events} "
+          f"by event; scanner without events asked for a status {rate.requests} times, {rate.not_comparable} of them "
+          "not judged")
+    for title, counted in (("clients", clients.done), ("faults", faults.happened)):
         print(f"{title}: " + ", ".join(f"{count} {what}" for what, count in sorted(counted.items())))
     return wrong
 
 
-async def recovered(site, watch):
-    """When everybody has gone, and nothing fails any more: every scanner is asked once, and nothing is left open."""
-    wrong, crowd = [], Crowd(site, Ledger(), 0)
-    for scanner in site.faulty:
+async def recovered(testbed, watch):
+    """Check that every scanner works without faults, and that no descriptors stay open after the last client."""
+    wrong, clients = [], Clients(testbed, StatusChecker(), 0)
+    for scanner in testbed.faulty:
         await scanner.control("clear")
-        await scanner.tap.heal()
-    for name in site.scanners:
-        if not await crowd.works(name, GONE_SECONDS):
+        await scanner.proxy.restore()
+    for name in testbed.scanners:
+        if not await clients.works(name, GONE_SECONDS):
             wrong.append(f"{name} is not served any more after the faults")
     end = time.monotonic() + GONE_SECONDS
-    while (left := site.descriptors()) > watch.base + LEFT_OPEN and time.monotonic() < end:  # noqa: ASYNC110
+    while (left := testbed.descriptors()) > watch.base + LEFT_OPEN and time.monotonic() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.5)
     print(f"descriptors: {watch.base} before the first client, {left} after the last")
     if left > watch.base + LEFT_OPEN:
@@ -154,14 +156,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before its time"))
     print(f"seed {chosen.seed}; {chosen.idle} clients idle, {sum(KINDS.values())} work, for {chosen.minutes:g} minutes")
     with tempfile.TemporaryDirectory(prefix="soak") as folder:
-        site = Site(Path(folder), sets_clock=not chosen.no_clock)
+        testbed = Testbed(Path(folder), sets_clock=not chosen.no_clock)
         try:
-            wrong = asyncio.run(soak(site, chosen.minutes, chosen.seed, chosen.idle))
+            wrong = asyncio.run(soak(testbed, chosen.minutes, chosen.seed, chosen.idle))
         finally:
-            site.end()
+            testbed.end()
         if wrong:
-            print("the end of the gateway's log:", *site.said().splitlines()[-LOG_LINES:], sep="\n    ")
-    for line in (*site.remarks, *wrong):
+            print("the end of the gateway's log:", *testbed.said().splitlines()[-LOG_LINES:], sep="\n    ")
+    for line in (*testbed.remarks, *wrong):
         print(line)
     print("everything was as promised" if not wrong else f"{len(wrong)} things were not as promised")
     return 1 if wrong else 0

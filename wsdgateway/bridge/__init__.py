@@ -1,1 +1,1 @@
-"""One bridged scanner: everything that the gateway decides, without clock, socket or reactor."""
+"""Everything that the gateway decides for one scanner, without clock, socket or reactor."""

@@ -1,29 +1,55 @@
-"""The plain values that go in and out of a bridged scanner's decisions.
+"""Defines the values that go in and out of the decisions for one scanner.
 
-A `Question` leads to an `Answer`, a `Refuse`, a `Forward` or a `Join`; what came of a `Forward` is a
-`Reply` or a `Failure`, and leads to `Pass`, or to another decision. Only `net` acts on them.
+A `Question` leads to a decision: `Answer`, `Refuse`, `Forward`, `Join` or `Pass`. The outcome of a `Forward` is a
+`Reply` or a `Failure`, and leads to another decision. Only `net` acts on decisions.
 """
 
+from enum import Enum
 from math import inf
 
 import attrs
 
-from wsdgateway.bridge.cache.coalescing import Read
 from wsdgateway.http.messages import Headers, charset_of
 from wsdgateway.scan.jobelements import JobElementsRequest
+from wsdgateway.scan.jobstatus import JOB_LISTS
 from wsdgateway.scan.operations import Operation
+from wsdgateway.scan.scannerelements import SCANNER_STATUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope
 from wsdgateway.soap.faults import Fault, fault_in
 
-# How often one request goes to the device because its answer was overtaken by newer knowledge.
+# How often one request goes to the device because newer knowledge overtook its answer.
 MAX_ASKS = 4
+
+
+class Subject(Enum):
+    """A part of the scanner's state that answers describe; a change of it makes them outdated."""
+
+    ELEMENTS = "elements"
+    STATUS = "status"
+    JOBS = "jobs"
+
+
+@attrs.frozen
+class Read:
+    """A read that many clients send: the operation, and the names of the elements, sorted. Equal reads get one answer.
+    """
+
+    operation: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """The parts of the scanner's state that the answer describes."""
+        if self.operation in JOB_LISTS:
+            return (Subject.JOBS,)
+        return (Subject.ELEMENTS, Subject.STATUS) if SCANNER_STATUS in self.names else (Subject.ELEMENTS,)
 
 
 @attrs.frozen(eq=False)
 class Question:
-    """A client's request. `client` is its IP address, `fields` HTTP's; `wanted` is read from a GetJobElements.
+    """A client's request. `client` is the client's IP address, `fields` are those of the HTTP head.
 
-    `read` says what it asks, where another client's answer would do for it.
+    `wanted` is what a GetJobElements asks for. `read` is set where another client's answer can serve this one, too.
     """
 
     envelope: Envelope
@@ -38,7 +64,7 @@ class Question:
 
 @attrs.frozen(eq=False)
 class Answer:
-    """The gateway's own answer, or one of the scanner's that it kept."""
+    """Answer the client with this body: the gateway's own, or an answer of the scanner's that it kept."""
 
     body: bytes
     content_type: bytes = CONTENT_TYPE
@@ -46,7 +72,7 @@ class Answer:
 
 @attrs.frozen(eq=False)
 class Refuse:
-    """A fault of the gateway's own; `limit` names the bound of a client's that it is about, if it is."""
+    """Answer the client with a fault. `limit` names the client's bound that was reached, if that is the reason."""
 
     fault: Fault
     limit: str | None = None
@@ -56,7 +82,7 @@ class Refuse:
 class Forward:
     """Send `body` to the device. `asks` counts how often this question has gone there.
 
-    `shared`: others may wait for its answer, and it may be kept.
+    With `shared` other clients may wait for its answer, and the answer may be kept.
     """
 
     question: Question
@@ -66,13 +92,13 @@ class Forward:
 
     @property
     def learns(self) -> bool:
-        """Whether its answer is held back until it has been learnt from."""
+        """True if the answer is held back until the bridge has learnt from it."""
         return self.shared or self.question.operation.learns
 
 
 @attrs.frozen(eq=False)
 class Sent:
-    """When a forward went to the device: the moment, and the time in seconds; and when it was answered, or failed."""
+    """The moment and the time (in seconds) at which a request went to the device, and the time of its outcome."""
 
     moment: int
     at: float
@@ -81,7 +107,7 @@ class Sent:
 
 @attrs.frozen(eq=False)
 class Join:
-    """Wait for what comes of another client's request, then ask the bridge again."""
+    """Wait for the outcome of another client's request, then ask the bridge again."""
 
     forward: Forward
 
@@ -95,7 +121,7 @@ class Pass:
 
 @attrs.frozen(eq=False)
 class Reply:
-    """A device's whole answer, whatever it says."""
+    """A whole answer of the device, a success or not."""
 
     status: int
     content_type: bytes
@@ -105,18 +131,18 @@ class Reply:
 
     @property
     def charset(self) -> str | None:
-        """The charset that its Content-Type names."""
+        """The charset that the Content-Type names."""
         return charset_of(self.content_type)
 
     @property
     def fault(self) -> str | None:
-        """The name of the fault that it holds, with whatever status; None where it holds none."""
+        """The name of the fault in the body, with whatever status; None if there is none."""
         return fault_in(self.body, self.charset)
 
 
 @attrs.frozen(eq=False)
 class Failure:
-    """The device gave no usable answer."""
+    """No usable answer came from the device; `fault` says why."""
 
     fault: Fault
 

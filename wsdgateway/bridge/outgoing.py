@@ -1,4 +1,4 @@
-"""How a client's question is written for its scanner, and whether what the scanner says to it may be another's, too.
+"""Writes clients' requests for their scanner, and decides which replies may be shared between clients.
 
 WS-Addressing 2004/08, section 3; WS-Scan, CreateScanJobRequest for DestinationToken.
 """
@@ -6,7 +6,7 @@ WS-Addressing 2004/08, section 3; WS-Scan, CreateScanJobRequest for DestinationT
 from wsdgateway.bridge.cache.coalescing import is_usual
 from wsdgateway.bridge.decisions import Question, Refuse
 from wsdgateway.bridge.events.subscriptions import Subscriptions
-from wsdgateway.bridge.rewriting import contradiction, forwarded, names_gateway
+from wsdgateway.bridge.rewriting import contradiction, names_gateway, rewrite_request
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import token_of
 from wsdgateway.scan.operations import CREATE_SCAN_JOB
@@ -17,10 +17,11 @@ _NOT_ON_PANEL_YET = temporary_error(
 
 
 class Outgoing:
-    """Writes for one scanner. `authorities` are the gateway's own, `off_panel` names some of the subscriptions.
+    """Writes the requests to one scanner. `authorities` are the gateway's own.
 
-    A job for one that is named there would have a DestinationToken that the scanner does not know. `endpoints` are the
-    stand-in's endpoint address and the device's own (None where it does not tell it), None until they are known.
+    `off_panel` names the subscriptions that the scanner does not hold at the moment: a job for one of these would have
+    a DestinationToken that the scanner does not know. `endpoints` are the stand-in's endpoint address and the device's
+    own (None where it does not tell it), None until they are known.
     """
 
     def __init__(self, scanner: str, authorities: frozenset[str], subscriptions: Subscriptions,
@@ -32,34 +33,34 @@ class Outgoing:
         self.endpoints: tuple[str, str | None] | None = None
 
     def write(self, question: Question, device: str) -> bytes | Refuse:
-        """The request as the device at that address gets it, or why it does not."""
+        """The request as the device at that address gets it, or the refusal."""
         token = contradiction(question.envelope) or self._token(question)
         if isinstance(token, Refuse):
             return token
-        return forwarded(question.envelope, question.raw, scanner=self._scanner, hosts=self._hosts(question),
-                         device=device, endpoints=self.endpoints, token=token)
+        return rewrite_request(question.envelope, question.raw, scanner=self._scanner, hosts=self._hosts(question),
+                               device=device, endpoints=self.endpoints, token=token)
 
-    def is_alike(self, question: Question) -> bool:
-        """Whether another's answer will do: the request is usual, and sent to us."""
+    def accepts_shared(self, question: Question) -> bool:
+        """Return whether another client's answer can serve this one: the request is usual, and sent to the gateway."""
         to = question.envelope.to or ""
         return is_usual(question.envelope, question.fields) and (
             names_gateway(to, self._scanner, self._hosts(question))
             or (self.endpoints is not None and is_same(to, self.endpoints[0])))
 
     def may_share(self, question: Question) -> bool:
-        """Whether what the scanner answers to this may be anybody's who asks the same.
+        """Return whether the scanner's answer to this request can serve all clients that ask the same.
 
         Without a MessageID, which WS-Addressing wants of every request, it may be a fault.
         """
-        return question.envelope.message_id is not None and self.is_alike(question)
+        return question.envelope.message_id is not None and self.accepts_shared(question)
 
     def _hosts(self, question: Question) -> frozenset[str]:
-        """The authorities that we are known by to whoever asks."""
+        """The authorities under which this client knows the gateway."""
         host = question.host.decode("latin-1").lower()
         return self._authorities | {host} if host else self._authorities
 
     def _token(self, question: Question) -> str | Refuse | None:
-        """The DestinationToken that the scanner knows for the client's, where it is another one by now."""
+        """The scanner's current DestinationToken for the client's, if it has changed; None to leave it unchanged."""
         given = token_of(question.envelope.body) if question.operation is CREATE_SCAN_JOB else None
         found = self._subscriptions.token(given) if given is not None else None
         if found is None:

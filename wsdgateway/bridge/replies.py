@@ -1,7 +1,7 @@
-"""What is learnt of a scanner by its replies: each counts from the moment its request was sent.
+"""Learns from the outcomes of one scanner's requests: which jobs began, ended or changed, and what may be shared.
 
-WS-Scan, the responses to CreateScanJob, CancelJob, RetrieveImage and GetJobElements; `kept` reads those that many
-clients share.
+WS-Scan, the responses to CreateScanJob, CancelJob, RetrieveImage and GetJobElements. A reply counts from the moment its
+request was sent. `cache.answercache` reads the replies that many clients share.
 """
 
 from weakref import WeakKeyDictionary
@@ -10,9 +10,8 @@ import attrs
 
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.cache.answercache import AnswerCache
-from wsdgateway.bridge.cache.coalescing import Subject
 from wsdgateway.bridge.cache.duplicates import is_success
-from wsdgateway.bridge.decisions import Failure, Forward, Outcome, Question, Reply, Sent
+from wsdgateway.bridge.decisions import Failure, Forward, Outcome, Question, Reply, Sent, Subject
 from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.bridge.jobs.outcomes import Outcomes
@@ -25,27 +24,27 @@ from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
-# RetrieveImage: the job is over. Others say that the client asked wrongly, or that the device is busy.
+# Faults of RetrieveImage that mean that the job is over; others say that the client asked wrongly, or that the device
+# is busy. Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
 _NO_MORE = ("ClientErrorNoImagesAvailable", JOB_NOT_FOUND, "ClientErrorJobCanceled", "ClientErrorJobCancelled")
-# Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
 
-# What a scanner does one of these for shows in its ScannerStatus, and clients ask for that right afterwards.
-_AT_WORK = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB)
+# While a scanner carries these out its ScannerStatus changes, and clients ask for that right afterwards.
+_CHANGE_STATUS = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB)
 
 
 class ReplyObserver:
-    """Takes what came of one scanner's requests to where it is known; `scanner` is its name.
+    """Records in the job table, the answer cache and the quotas what replies tell; `scanner` is the scanner's name.
 
-    `suspects_reboot` is set when the device forgot an active job or used a JobId again.
+    `suspects_reboot` is set when the device forgot an active job or used a JobId again. A CreateScanJob that is under
+    way, or that broke off, may have made any job that is not known yet.
     """
 
-    def __init__(self, scanner: str, outgoing: Outgoing, *, table: JobTable, answers: JobAnswers, kept: AnswerCache,
+    def __init__(self, scanner: str, outgoing: Outgoing, *, answers: JobAnswers, cache: AnswerCache,
                  outcomes: Outcomes, quotas: Quotas) -> None:
         self._scanner = scanner
         self._outgoing = outgoing
-        self._table = table
         self._answers = answers
-        self._kept = kept
+        self._cache = cache
         self._outcomes = outcomes
         self._quotas = quotas
         self._sent: WeakKeyDictionary[Forward, Sent] = WeakKeyDictionary()
@@ -53,40 +52,40 @@ class ReplyObserver:
         self._lost_creates = False
         self.suspects_reboot = False
 
-    def take_over(self, table: JobTable, answers: JobAnswers) -> None:
-        """Write into this table from now on."""
-        self._table, self._answers = table, answers
+    @property
+    def _table(self) -> JobTable:
+        return self._answers.table
 
-    # The request's way.
+    # Requests under way.
 
     def creating(self, forward: Forward) -> None:
-        """A CreateScanJob is on its way: until it ends, nobody can tell whose a new job is."""
+        """Record that a CreateScanJob is under way: until it ends, a new job may be its own or another client's."""
         self._creating.add(forward)
 
     def sent(self, forward: Forward, now: float) -> None:
-        """The request is going to the device now, or again on another connection."""
+        """Record that the request is going to the device now, or again on another connection."""
         sent = self._sent[forward] = Sent(self._table.moment(), now)
-        if forward.question.operation in _AT_WORK:
-            self._kept.doubt(Subject.STATUS)
-        self._kept.sent(forward, sent.moment)
+        if forward.question.operation in _CHANGE_STATUS:
+            self._cache.invalidate(Subject.STATUS)
+        self._cache.sent(forward, sent.moment)
 
     def sent_at(self, forward: Forward) -> Sent | None:
-        """When it went last; None if it never did."""
+        """The time at which the request was sent last; None if it never was."""
         return self._sent.get(forward)
 
     def ended(self, forward: Forward, now: float) -> Sent:
-        """It was answered, or failed. When it went, or now if it never did."""
+        """Record that the request was answered, or failed. Returns when it was sent, or now if it never was."""
         self._creating.discard(forward)
         self._quotas.job_ended(self._scanner, forward)
-        self._kept.ended(forward)
-        if forward.question.operation in _AT_WORK:
-            self._kept.doubt(Subject.STATUS)
+        self._cache.ended(forward)
+        if forward.question.operation in _CHANGE_STATUS:
+            self._cache.invalidate(Subject.STATUS)
         return attrs.evolve(self._sent.get(forward) or Sent(self._table.moment(), now), over=now)
 
-    # What came of it.
+    # Outcomes.
 
     def failed(self, forward: Forward, sent: Sent, failure: Failure) -> None:
-        """No usable answer: the device may have done it all the same."""
+        """Record that no usable answer came: the device may have carried out the request all the same."""
         operation = forward.question.operation
         job_id = _job_id(forward)
         if operation is CREATE_SCAN_JOB:
@@ -98,7 +97,7 @@ class ReplyObserver:
             self._keep(forward, sent, failure)
 
     def answered(self, forward: Forward, sent: Sent, reply: Reply) -> bool:
-        """Whether the reply may be shown: False if something newer is known."""
+        """Learn from a reply. Returns False if something newer is known, so that it must not be shown."""
         operation = forward.question.operation
         job_id = _job_id(forward)
         if operation is CANCEL_JOB:
@@ -112,7 +111,7 @@ class ReplyObserver:
         except Malformed:
             envelope = None
         if operation is GET_JOB_ELEMENTS and job_id is not None:
-            return self._learn_job(job_id, forward, sent, reply, envelope)
+            return self._learn_elements(job_id, forward, sent, reply, envelope)
         if envelope is None or envelope.body is None:
             return True
         if operation is CREATE_SCAN_JOB:
@@ -120,7 +119,7 @@ class ReplyObserver:
             if created is not None:
                 self._learn_created(created.job_id, forward, sent)
             return True
-        current, revived = self._kept.learn(forward, envelope, reply, sent)
+        current, revived = self._cache.learn(forward, envelope, reply, sent)
         self.suspects_reboot = self.suspects_reboot or revived
         return current
 
@@ -138,7 +137,8 @@ class ReplyObserver:
         if self._table.created(job_id, sent.moment, alone=not self._creating and not self._lost_creates):
             self._outcomes.drop(job_id)
 
-    def _learn_job(self, job_id: str, forward: Forward, sent: Sent, reply: Reply, envelope: Envelope | None) -> bool:
+    def _learn_elements(self, job_id: str, forward: Forward, sent: Sent, reply: Reply,
+                        envelope: Envelope | None) -> bool:
         elements = None if envelope is None else read_response(envelope.body)
         if elements is None:
             known = self._table.get(job_id)
@@ -165,28 +165,31 @@ class ReplyObserver:
         return current
 
     def _keep(self, forward: Forward, sent: Sent, outcome: Outcome) -> None:
-        """No status came of this; it will do for whoever asks the same, for a while."""
+        """Keep an outcome without a status for a while, for all clients that ask the same."""
         if self._outgoing.may_share(forward.question):
             self._outcomes.keep(forward.question.wanted, sent.at, outcome)
 
     def rebooted(self) -> None:
-        """The device started again, or may have."""
+        """Record that the device started again, or may have."""
         self._outcomes.clear()
-        self._kept.rebooted()
+        self._cache.rebooted()
         self._lost_creates = bool(self._creating)
         self._table.rebooted()
 
-    # Images, whose bytes go by.
+    # Images.
 
     def image_refused(self, question: Question, reply: Reply) -> None:
-        """The device gave no image of this job, most often for there are no more."""
+        """Record that the device gave no image of this job, most often because there are no more."""
         job_id = job_id_of(question.envelope.body)
         if job_id is not None and _is_over(reply):
             self._quotas.job_ended(self._scanner, job_id)
 
     def image_ended(self, question: Question, now: float, *, whole: bool) -> None:
-        """An image of this job went by, or broke off. If none of its events came before, does the device know us?"""
-        self._kept.doubt(Subject.STATUS)
+        """Record that an image of this job was relayed whole, or broke off.
+
+        If no event of the job came before, the device may have lost the subscription in a reboot.
+        """
+        self._cache.invalidate(Subject.STATUS)
         if not whole:
             return
         job_id = job_id_of(question.envelope.body)
@@ -203,11 +206,11 @@ def _job_id(forward: Forward) -> str | None:
 
 
 def _asks_for_status(forward: Forward) -> bool:
-    """Whether a GetJobElements that the gateway could answer asks for JobStatus."""
+    """Return whether this is a GetJobElements that the gateway can answer and that asks for JobStatus."""
     wanted = forward.question.wanted
-    return wanted is not None and wanted.wanted is not None and JOB_STATUS in wanted.wanted
+    return wanted is not None and wanted.names is not None and JOB_STATUS in wanted.names
 
 
 def _is_over(reply: Reply) -> bool:
-    """Whether a refusal says that there is no such job any more, or nothing of it to come."""
+    """Return whether a refusal says that the job does not exist any more, or that no more images of it will come."""
     return reply.status == 404 or reply.fault in _NO_MORE

@@ -1,8 +1,8 @@
-"""Our addresses and the device's: what changes in a request on its way through.
+"""Rewrites the addresses in requests and answers that pass through the gateway.
 
-WS-Addressing 2004/08, section 3. `wsa:To` becomes the device's address where it named the gateway;
-ReplyTo and FaultTo become the anonymous address, since answers go back on the connection. Where
-nothing must change, the bytes stay as they came.
+WS-Addressing 2004/08, section 3. `wsa:To` becomes the device's address where it named the gateway; ReplyTo and FaultTo
+become the anonymous address, since answers go back on the connection. Where nothing must change, the bytes stay as they
+came.
 """
 
 from functools import lru_cache
@@ -18,19 +18,18 @@ from wsdgateway.soap.encodings import bare
 from wsdgateway.soap.envelope import Envelope, read, write
 from wsdgateway.soap.faults import invalid_args
 from wsdgateway.soap.namespaces import WSA, WSA_2005_08
-from wsdgateway.soap.parsing import Malformed, say, text_of
+from wsdgateway.soap.parsing import Malformed, set_text, text_of
 
 _ADDRESS = f"{{{WSA}}}Address"
 REPLIES = (f"{{{WSA}}}ReplyTo", f"{{{WSA}}}FaultTo")
-
 
 MAX_ADDRESS = 2048
 
 
 def names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
-    """Whether an address is one of the gateway's for that scanner: by one of our authorities, or by its path.
+    """Return whether an address is one of the gateway's for that scanner, by one of its authorities or by its path.
 
-    The path alone is enough, since a client behind NAT knows us by an authority that we do not.
+    The path alone is enough, since a client behind NAT uses an authority that the gateway does not know.
     """
     return len(address) <= MAX_ADDRESS and _names_gateway(address, scanner, hosts)
 
@@ -50,24 +49,24 @@ def _names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
 
 
 def make_anonymous(element: etree._Element) -> bool:
-    """Let a reference name the anonymous address; whether it had to be changed."""
+    """Make a reference name the anonymous address. Returns whether it had to be changed."""
     addresses = element.findall(_ADDRESS)
     if [text_of(address) for address in addresses] == [ANONYMOUS]:
         return False
-    for other in addresses[1:]:  # of which the device might take any
+    for other in addresses[1:]:  # the device might use any of them
         element.remove(other)
     if not addresses:
         element.text = None
         element.insert(0, etree.Element(_ADDRESS, nsmap={"wsa": WSA}))
-    say(addresses[0] if addresses else element[0], ANONYMOUS)
+    set_text(addresses[0] if addresses else element[0], ANONYMOUS)
     return True
 
 
-def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str,
-              endpoints: tuple[str, str | None] | None = None, token: str | None = None) -> bytes:
-    """The request as it goes to the device at that address; with another DestinationToken, if one is given.
+def rewrite_request(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str,
+                    endpoints: tuple[str, str | None] | None = None, token: str | None = None) -> bytes:
+    """The request as it goes to the device at that address, with `token` as DestinationToken if one is given.
 
-    White space and NUL around the document stay behind, since many XML readers stumble over them.
+    White space and NUL around the document are left out, since many XML readers reject them.
 
     `endpoints` are the stand-in's endpoint address and the device's own, None where the device does not tell it.
     """
@@ -76,10 +75,10 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
     changed = False
     for header in envelope.header.iterchildren(tag=etree.Element):
         if header.tag == f"{{{WSA}}}To" and envelope.to and names_gateway(envelope.to, scanner, hosts):
-            say(header, device)
+            set_text(header, device)
             changed = True
         elif header.tag == f"{{{WSA}}}To" and endpoints is not None and is_same(envelope.to or "", endpoints[0]):
-            say(header, endpoints[1] or device)
+            set_text(header, endpoints[1] or device)
             changed = True
         elif header.tag in REPLIES:
             changed = make_anonymous(header) or changed
@@ -90,7 +89,7 @@ def forwarded(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[
 
 
 def contradiction(envelope: Envelope) -> Refuse | None:
-    """The refusal of a message that a scanner may read otherwise than our rules have; None if it is no such message.
+    """The refusal of a message that a scanner may read otherwise than the gateway's rules do; None for any other.
 
     SOAP 1.2 part 1, section 5.3 has several elements in a Body; WS-Scan never has. WS-Addressing has one Action.
     """
@@ -102,10 +101,10 @@ def contradiction(envelope: Envelope) -> Refuse | None:
     return None
 
 
-def related(body: bytes, message_id: str | None, charset: str | None = None) -> bytes:
-    """Another client's SOAP answer made one to this client: RelatesTo names its own request.
+def relate_reply(body: bytes, message_id: str | None, charset: str | None = None) -> bytes:
+    """The SOAP answer to another client with RelatesTo changed to name this client's request.
 
-    `charset` is what its Content-Type names.
+    `charset` is the one that the answer's Content-Type names.
     """
     try:
         envelope = read(body, charset)
@@ -114,5 +113,5 @@ def related(body: bytes, message_id: str | None, charset: str | None = None) -> 
     header = None if envelope.header is None else envelope.header.find(f"{{{WSA}}}RelatesTo")
     if header is None:
         return body
-    say(header, message_id)
+    set_text(header, message_id)
     return write(envelope.root)

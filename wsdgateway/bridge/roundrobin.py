@@ -1,4 +1,4 @@
-"""Items that wait for a resource which serves one at a time: their owners take turns (round robin).
+"""Queues items for a resource that serves one at a time, and lets their owners take turns (round robin).
 
 One owner with a hundred items delays another's first item by one item, not by a hundred.
 """

@@ -1,4 +1,4 @@
-"""Expires: a duration or a point in time.
+"""Reads and writes Expires: a duration or a point in time.
 
 WS-Eventing 2004/08, section 3.1; the lexical forms are those of XML Schema part 2, 3.2.6 and 3.2.7.
 """
@@ -20,7 +20,7 @@ LONGEST = 10 * _YEAR
 
 
 def read_expires(text: str, now: datetime) -> float | None:
-    """How many seconds from `now` an Expires means, at most `LONGEST`; None if it can't be read.
+    """The seconds from `now` until an Expires, at most `LONGEST`; None if it can't be read.
 
     A point in time that has passed gives a negative number, at least -`LONGEST`. Without a zone it is UTC.
     """
@@ -39,7 +39,7 @@ def read_expires(text: str, now: datetime) -> float | None:
 def _until(text: str, now: datetime) -> float | None:
     """Seconds from `now` to a point in time; None if it can't be read."""
     far = _FAR.fullmatch(text)
-    if far is not None:  # all but the year is looked at as that of another, of a leap year
+    if far is not None:  # all but the year is checked as in 2000, a leap year
         return None if _until(f"2000{far[2]}", now) is None else -math.inf if far[1][0] in "-0" else math.inf
     midnight = _MIDNIGHT.search(text)
     try:
@@ -52,7 +52,7 @@ def _until(text: str, now: datetime) -> float | None:
 
 
 def write_expires(seconds: float, absolute: bool, now: datetime) -> str:
-    """Seconds from `now` as a duration or a point in time, to the millisecond and never longer than they are."""
+    """Seconds from `now` as a duration or a point in time, to the millisecond and never rounded up."""
     whole = math.floor(seconds * 1000) / 1000
     if absolute:
         moment = (now + timedelta(seconds=seconds)).astimezone(UTC)  # isoformat cuts off what is below a millisecond

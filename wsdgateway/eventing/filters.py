@@ -1,4 +1,4 @@
-"""Which notifications a subscriber wants: the Action filter of DPWS.
+"""Reads and applies a subscriber's filter: the Action filter of DPWS.
 
 WS-Eventing 2004/08, section 3.1 (Filter); DPWS 2006/02, section 6.1.1 (filtering by Action): a list of URIs, of
 which one must be the action or a prefix of it, segment by segment as in WS-Discovery 2005/04, section 5.1.
@@ -22,16 +22,16 @@ ACTION_FILTER = f"{WSDP}/Action"
 
 @attrs.frozen
 class ActionFilter:
-    """What is wanted: URIs, each an action or the beginning of some; None for everything."""
+    """The wanted actions: URIs, each of an action or the beginning of several; None for all."""
 
     wanted: tuple[str, ...] | None = None
 
     def matches(self, action: str) -> bool:
-        """Whether a notification with this action is wanted."""
+        """Return whether a notification with this action is wanted."""
         return self.wanted is None or _matches(self.wanted, action)
 
     def names(self, action: str) -> bool:
-        """Whether this very action is in the list."""
+        """Return whether the list names exactly this action."""
         return self.wanted is not None and action in self.wanted
 
 
@@ -41,10 +41,10 @@ def _matches(wanted: tuple[str, ...], action: str) -> bool:
 
 
 def is_prefix(prefix: str, uri: str) -> bool:
-    """Whether a URI is another's beginning, segment by segment, or the same."""
+    """Return whether a URI is the beginning of another, segment by segment, or equal to it."""
     if prefix == uri:
         return True
-    if not uri.startswith(prefix[:4]):  # cheap, and decides nearly always between different schemes
+    if not uri.startswith(prefix[:4]):  # cheap, and rules out nearly all URIs of other schemes
         return False
     try:
         first, second = urlsplit(prefix), urlsplit(uri)
@@ -63,7 +63,7 @@ def _segments(uri: SplitResult) -> list[str]:
 
 
 def read_filter(element: etree._Element | None, spellings: Mapping[str, str]) -> ActionFilter:
-    """The filter in a Filter element, or one for everything where there is none.
+    """The filter in a Filter element, or one for all events if there is none.
 
     `spellings` leads from every way to write an event, its bare name too, to its action. Raises `Refused` for another
     dialect, and for a list that none of these events matches.

@@ -1,4 +1,4 @@
-"""The messages of a subscriber: Subscribe, Renew, Unsubscribe, and what comes back.
+"""Writes a subscriber's messages (Subscribe, Renew, Unsubscribe), and reads the answers.
 
 WS-Eventing 2004/08, sections 3.1 to 3.5, with the Action filter of DPWS 2006/02, section 6.1.1.
 """
@@ -59,7 +59,7 @@ def write_renew(*, manager: EndpointReference, message_id: str, expires: float) 
 
 
 def write_unsubscribe(*, manager: EndpointReference, message_id: str) -> bytes:
-    """The Unsubscribe that a polite subscriber leaves with."""
+    """An Unsubscribe of the subscription that `manager` stands for."""
     return _to_manager("Unsubscribe", manager, message_id, "<wse:Unsubscribe/>")
 
 
@@ -70,7 +70,7 @@ def read_granted(envelope: Envelope, now: datetime) -> Granted | None:
     """
     body = envelope.body
     if body is None and envelope.action == f"{WSE}/RenewResponse":
-        return Granted(None, None)  # what was asked for
+        return Granted(None, None)  # as requested
     if body is None or body.tag not in (_WSE + "SubscribeResponse", _WSE + "RenewResponse"):
         return None
     expires = text_of(body.find(_WSE + "Expires"))
@@ -79,7 +79,7 @@ def read_granted(envelope: Envelope, now: datetime) -> Granted | None:
 
 
 def is_end(body: etree._Element | None) -> bool:
-    """Whether the element in a Body says that a subscription has ended, whatever the action says."""
+    """Return whether the element in a Body is a SubscriptionEnd, whatever the action says."""
     return body is not None and body.tag == f"{_WSE}SubscriptionEnd"
 
 

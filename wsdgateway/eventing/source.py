@@ -1,4 +1,4 @@
-"""The messages of an event source and its subscription managers: what clients ask, and what they are told.
+"""Reads clients' requests to an event source and its subscription managers, and writes the answers.
 
 WS-Eventing 2004/08, sections 3.1 to 3.5.
 """
@@ -35,7 +35,7 @@ SOURCE_CANCELING = f"{WSE}/SourceCanceling"
 
 @attrs.frozen
 class Lifetime:
-    """How long a subscription is asked for: seconds, None if the source decides; in the form that was asked in."""
+    """The requested lifetime of a subscription: seconds, None if the source decides; and the form of the request."""
 
     seconds: float | None = None
     absolute: bool = False
@@ -43,7 +43,7 @@ class Lifetime:
 
 @attrs.frozen
 class SubscribeRequest:
-    """What a Subscribe asks for."""
+    """The content of a Subscribe."""
 
     notify_to: EndpointReference
     end_to: EndpointReference | None
@@ -68,7 +68,7 @@ def read_subscribe(envelope: Envelope, now: datetime, spellings: Mapping[str, st
 
 
 def read_renew(envelope: Envelope, now: datetime) -> Lifetime:
-    """How much longer a Renew asks for. Raises `Refused`."""
+    """The lifetime that a Renew asks for. Raises `Refused`."""
     return _lifetime(_body(envelope, "Renew"), now)
 
 
@@ -135,7 +135,7 @@ def write_subscribe_response(*, manager: str, identifier: str, expires: float, a
 
 def write_lifetime_response(name: str, *, expires: float, absolute: bool, now: datetime, relates_to: str | None,
                             message_id: str) -> bytes:
-    """The answer to a `Renew` or `GetStatus`: the subscription lives for so many seconds more."""
+    """The answer to a `Renew` or `GetStatus`: the subscription lasts for another `expires` seconds."""
     return _answer(f"{name}Response", (
         f"<wse:{name}Response><wse:Expires>{write_expires(expires, absolute, now)}</wse:Expires></wse:{name}Response>"),
         relates_to, message_id)
@@ -148,7 +148,7 @@ def write_unsubscribe_response(*, relates_to: str | None, message_id: str) -> by
 
 def write_subscription_end(*, to: EndpointReference, manager: str, identifier: str, status: str, reason: str,
                            message_id: str) -> bytes:
-    """What a subscriber is told whose subscription ends before its time; `status` is a URI of section 3.5."""
+    """The SubscriptionEnd for a subscription that ends before its time; `status` is a URI of section 3.5."""
     return compose(
         action=SUBSCRIPTION_END, message_id=message_id, to=to.address, headers=to.headers, namespaces={"wse": WSE},
         body=(f"<wse:SubscriptionEnd><wse:SubscriptionManager>{write_manager(manager, identifier)}"

@@ -1,4 +1,4 @@
-"""Prepares a scanner's answer for the parser: mends what RFC 9112 has a recipient mend, and what `lenient` tolerates.
+"""Repairs the heads of scanners' answers for the parser, as RFC 9112 tells a recipient to, and as `lenient` allows.
 
 RFC 9112 section 5.1: white space between a field's name and the colon is removed. With `lenient`, for old devices:
 equal Content-Length fields, or equal members of one, count once (section 6.3), and the transfer coding `identity` of
@@ -14,17 +14,17 @@ MAX_STATUS = 16  # bytes of a status line that tell whether it is an interim ans
 
 
 def is_clean(data: bytes) -> bool:
-    """Whether an answer begins with its whole final head, which needs no mending: nearly all answers do."""
+    """Return whether an answer begins with its whole final head, and that needs no repair; nearly all do."""
     end = data.find(b"\r\n\r\n")
     return (end > 0 and data.find(b" :", 0, end) < 0 and data.find(b"\t:", 0, end) < 0
             and not data.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1", b"\r", b"\n")))
 
 
 class Heads:
-    """Prepares the heads of one answer, interim ones included: bytes in, bytes to parse out.
+    """Filters the bytes of one answer for its parser; interim answers have heads of their own.
 
-    A field line is held back until it is whole, the status line is not. `passed`: the head is over, and what follows
-    needs no preparing.
+    A field line is held back until it is whole, the status line is not. `passed`: the head is complete, and further
+    bytes need not be fed here.
     """
 
     def __init__(self, lenient: bool) -> None:

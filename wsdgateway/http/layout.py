@@ -1,4 +1,4 @@
-"""Where a message on the wire ends, and which of its bytes are content: for copies of it that stay as they were.
+"""Locates the head, content and end of an HTTP message in its bytes, for captures that keep the bytes as they were.
 
 RFC 9112 sections 2.1, 6 and 7.1.
 """
@@ -7,7 +7,7 @@ import re
 
 import attrs
 
-# Two line breaks; of old devices a lone CR counts as one, too.
+# Two line breaks; a lone CR counts as one, too, as old devices write it.
 _HEAD_END = re.compile(rb"(?>\r\n|\n|\r(?!\Z)){2}")
 _LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*0*(\d{1,15})(?:[ \t]*,[ \t]*0*\1)*[ \t]*\r?$")
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding[ \t]*:.*chunked[ \t]*\r?$")
@@ -17,9 +17,9 @@ _SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,15}")
 
 @attrs.frozen
 class Layout:
-    """Offsets into a message: where its head begins and ends, each piece of its content, where it ends.
+    """Offsets into a message: `start` and `head` are the ends of its head, `pieces` its content.
 
-    `end` is None where the message is not whole, or lasts until its connection is closed.
+    `end` is None if the message is not whole, or lasts until its connection is closed.
     """
 
     start: int
@@ -33,9 +33,9 @@ class Layout:
 
 
 def layout(raw: bytes, *, request: bool) -> Layout:
-    """How the message that these bytes begin with is laid out; interim answers before an answer are passed over.
+    """Locate the parts of the message that these bytes begin with; interim answers before an answer are skipped.
 
-    Nothing is judged here: what is broken counts as not whole.
+    This never fails: a broken message counts as not whole.
     """
     start = len(raw) - len(raw.lstrip(b"\r\n"))
     while True:
@@ -81,17 +81,17 @@ def _after_trailer(raw: bytes, at: int) -> int | None:
 
 
 class Splitter:
-    """Requests of one connection, each as it stood on the wire. Whoever parses them says when one is whole."""
+    """Splits the bytes of one connection into its requests. The caller, who parses them, says when one is whole."""
 
     def __init__(self) -> None:
         self._raw = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """The next bytes of the connection."""
+        """Take the next bytes of the connection."""
         self._raw += data
 
     def take(self) -> bytes:
-        """The first request, which is whole."""
+        """Remove and return the first request, which must be whole."""
         raw = bytes(self._raw)
         end = layout(raw, request=True).end
         first = raw if end is None else raw[:end]

@@ -1,4 +1,4 @@
-"""Header fields, and writing the heads of requests and answers.
+"""Reads and filters header fields, and writes the heads of requests and answers.
 
 RFC 9110 section 5 and RFC 9112 sections 2 to 4.
 """
@@ -18,8 +18,8 @@ HOP_BY_HOP = frozenset((
     b"proxy-authenticate", b"proxy-authorization", b"http2-settings",
 ))
 
-# What says how long a body is: written anew for each connection, where the body itself is passed on. With "_" it is
-# another field, except to programs that take their fields from environment variables, as small servers do.
+# Fields that tell the length of a body: written anew for each connection on which the body is passed on. A name with
+# "_" is another field, except to programs that take their fields from environment variables, as small servers do.
 FRAMING = frozenset((b"content-length", b"content_length", b"transfer_encoding"))
 
 _PERSISTENCE = frozenset((b"close", b"keep-alive"))
@@ -56,7 +56,7 @@ _CHARSET = re.compile(rb"""["']?([A-Za-z0-9._:-]{1,40})["']?""")
 
 
 def _charset(value: bytes) -> bytes | None:
-    """The charset of a Content-Type; what stands in another parameter's quotes is none."""
+    """The charset of a Content-Type; text in another parameter's quotes does not count."""
     for name, given in _PARAMETER.findall(value):
         if name.lower() == b"charset":
             found = _CHARSET.fullmatch(given)
@@ -65,7 +65,7 @@ def _charset(value: bytes) -> bytes | None:
 
 
 def plain_type(value: bytes) -> bytes:
-    """A Content-Type with nothing but its charset, written anew: none that names an action, RFC 3902 section 2."""
+    """A Content-Type reduced to media type and charset, without an action (RFC 3902 section 2)."""
     charset = _charset(value)
     return media_type(value) + (b"; charset=" + charset if charset else b"")
 
@@ -78,7 +78,7 @@ def charset_of(value: bytes | None) -> str | None:
 
 
 def actionless(headers: Headers) -> Headers:
-    """The same, Content-Type without the action that may be named there."""
+    """The fields with any action removed from Content-Type."""
     if not any(b"action" in value.lower() for name, value in headers if name.lower() == b"content-type"):
         return headers
     return [(name, plain_type(value) if name.lower() == b"content-type" else value) for name, value in headers]
@@ -91,7 +91,7 @@ def media_type(value: bytes | None) -> bytes:
 
 @lru_cache(maxsize=64)
 def is_soap(value: bytes | None) -> bool:
-    """Whether a Content-Type is one that SOAP 1.2 travels with."""
+    """Return whether a Content-Type is that of SOAP 1.2."""
     return media_type(value) == b"application/soap+xml"
 
 
@@ -111,7 +111,7 @@ def request_head(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes
 
 
 def chunk(data: bytes | memoryview) -> list[bytes | memoryview]:
-    """A chunk of a chunked body, in pieces that need not be joined. RFC 9112 section 7.1."""
+    """One chunk of a chunked body, as pieces that need not be joined. RFC 9112 section 7.1."""
     return [b"%x\r\n" % len(data), data, b"\r\n"]
 
 

@@ -1,39 +1,39 @@
-"""The server's side of HTTP/1.1: bytes in, whole requests or one refusal out.
+"""Reads the requests of one HTTP/1.1 connection: bytes in, whole requests or one refusal out.
 
-RFC 9112. llhttp parses strictly; what it lets through and this program must refuse (missing or
-repeated Host, two Transfer-Encoding fields, chunked in HTTP/1.0, HTTP/0.9, unbounded header
-blocks, more than single blanks in the request line) is refused here. After a refusal, a close or
-an ignored upgrade nothing more is read.
+RFC 9112. llhttp parses strictly; what it accepts and this program must refuse (missing or repeated Host, two
+Transfer-Encoding fields, chunked in HTTP/1.0, HTTP/0.9, unbounded header blocks, more than single blanks in the request
+line) is refused here. What the reader expects next::
+
+             first byte           end of the head          end of the body
+    BETWEEN ────────────► HEAD ─────────────────► BODY ─────────────────────► BETWEEN
+       │                   │                       │ ▲                           │
+       │ not HTTP          │ refused, too large    │ └─ an upgrade is ignored:   │ close, or an ignored upgrade
+       ▼                   ▼                       ▼    the body is read         ▼
+    ─────────────────────────── finished: nothing more is read ──────────────────────
+
+Trailers belong to BODY. A reader that is finished keeps its stage, so that a refused request counts as being read.
 """
 
-import re
 from typing import NoReturn
 
 import attrs
 import httptools
 
 from wsdgateway.http.messages import Headers
-from wsdgateway.http.requestlines import RequestLines
+from wsdgateway.http.requestlines import RequestLines, Stage
+from wsdgateway.http.targets import BadTarget, path_of, resolve
 
 MAX_HEADER_BLOCK = 16384
 MAX_HEADERS = 100
 # A body in chunks of one byte takes six bytes a byte on the wire; more framing than this is an attack.
 MAX_FRAMING_FACTOR = 8
 
-# RFC 3986 section 3.2.2, as far as RFC 9112 section 3.2 lets it stand in Host: no user, and a zone however it is
-# written. Nothing is tried twice (++, *+), or sixteen kilobytes of it could take minutes.
-_AUTHORITY = (rb"(?:\[(?:(?=[0-9A-Fa-f.]*:)[0-9A-Fa-f:.]++(?:%[A-Za-z0-9._~%-]++)?"
-              rb"|[vV][0-9A-Fa-f]++\.[A-Za-z0-9._~!$&'()*+,;=:-]++)\]"
-              rb"|(?:[A-Za-z0-9._~!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})*+)(?::[0-9]*+)?")
-HOST = re.compile(_AUTHORITY)
-_ABSOLUTE = re.compile(rb"https?://(?![/?:])(" + _AUTHORITY + rb")(/[^?]*)?(?:\?.*)?", re.IGNORECASE | re.DOTALL)
-
 
 @attrs.frozen(eq=False)
 class Request:
     """A whole request. `path` is without the query; `keep_alive` says whether the connection may be used again.
 
-    `host` is whom the client meant: the authority of an absolute target, or else the Host field.
+    `host` is the authority that the client asked: that of an absolute target, or else the Host field.
     """
 
     method: bytes
@@ -48,14 +48,15 @@ class Request:
 
 @attrs.frozen
 class Refusal:
-    """What can't be read: the status to answer with before the connection closes, and why."""
+    """The refusal of bytes that are no valid request: the status to answer with before the connection closes, and why.
+    """
 
     status: int
     reason: str
 
     @property
     def body(self) -> bytes:
-        """What the client is told."""
+        """The body of the answer."""
         return f"{self.reason}\n".encode()
 
 
@@ -67,6 +68,9 @@ class Continue:
 Event = Request | Refusal | Continue
 
 
+_BETWEEN, _HEAD, _BODY = Stage.BETWEEN, Stage.HEAD, Stage.BODY
+
+
 class _Refused(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
@@ -74,7 +78,7 @@ class _Refused(Exception):
 
 
 class RequestReader:
-    """Reads the requests of one connection. `max_body` is in bytes."""
+    """Reads the requests of one connection. `max_body` is in bytes. Once `finished` it reads nothing more."""
 
     def __init__(self, max_body: int) -> None:
         self._max_body = max_body
@@ -83,17 +87,16 @@ class RequestReader:
         self._refusal: Refusal | None = None
         self._raw = 0
         self._unseen = 0  # bytes fed since the head or the last piece of the body; httptools copies a line as it grows
+        self._stage = _BETWEEN
         self._line = RequestLines()
         self._ignoring_upgrade = False
         self.finished = False
-        self.reading = False
-        self._forget()
+        self._begin()
 
-    def _forget(self) -> None:
+    def _begin(self) -> None:
         self._url = b""
         self._chunked = False
         self._headers: Headers = []
-        self._in_head = True
         self._block = 0
         self._body: bytes | bytearray = b""
 
@@ -103,9 +106,9 @@ class RequestReader:
             return []
         self._raw += len(data)
         self._unseen += len(data)
-        self._line.feed(data, self.reading, self._in_head)
+        self._line.feed(data, self._stage)
         self._consume(data)
-        if not self.reading:
+        if self._stage is _BETWEEN:
             self._line.clear()
         elif not self.finished:
             self._check_bounds()
@@ -113,15 +116,19 @@ class RequestReader:
         return events
 
     @property
+    def reading(self) -> bool:
+        """True while a request has begun and is not complete, also if it was refused."""
+        return self._stage is not _BETWEEN
+
+    @property
     def path(self) -> bytes:
-        """The path of the request that is being read, or was read last, as far as its target is there."""
-        absolute = _ABSOLUTE.fullmatch(self._url)
-        return self._url.partition(b"?")[0] if absolute is None else absolute[2] or b"/"
+        """The path of the request that is being read, or was read last, as far as its target has come."""
+        return path_of(self._url)
 
     def close(self) -> None:
-        """The connection is gone.
+        """Finish, and release the parser: the connection is closed.
 
-        Parser and reader hold each other. Of a connection that lived long Python would notice hours later.
+        Parser and reader refer to each other. For a long connection the garbage collector would find that hours later.
         """
         self.finished = True
         del self._parser
@@ -138,7 +145,7 @@ class RequestReader:
                 self._refuse(self._refusal or Refusal(400, f"Bad request: {error}"))
 
     def _check_bounds(self) -> None:
-        if self._in_head and self._raw > MAX_HEADER_BLOCK:
+        if self._stage is _HEAD and self._raw > MAX_HEADER_BLOCK:
             self._refuse(Refusal(431, f"The header block is larger than {MAX_HEADER_BLOCK} bytes."))
         elif (self._unseen > 2 * MAX_HEADER_BLOCK
               or self._raw > MAX_FRAMING_FACTOR * self._max_body + 2 * MAX_HEADER_BLOCK):
@@ -149,31 +156,31 @@ class RequestReader:
         self._events.append(refusal)
 
     def _ignore_upgrade(self) -> None:
-        """Get ready to read the body that llhttp left unread, as if no other protocol had been asked for."""
+        """Prepare for the body that llhttp left unread, as if the client had not asked for another protocol."""
         self._ignoring_upgrade = True
         self._parser = httptools.HttpRequestParser(self)
         self._consume(b"POST / HTTP/1.1\r\n" + b"".join(
             b"%s: %s\r\n" % (name, value) for name, value in self._headers
             if name.lower() in (b"host", b"content-length", b"transfer-encoding")) + b"\r\n")
 
-    # llhttp's callbacks. An exception in one ends feed_data with HttpParserCallbackError.
+    # Callbacks of llhttp. An exception in one ends feed_data with HttpParserCallbackError.
 
     def on_message_begin(self) -> None:
         if self.finished:
             raise _Refused(Refusal(400, "Data after the last request."))
-        self.reading = True
         if not self._ignoring_upgrade:
+            self._stage = _HEAD
             if self._line.ended:
                 self._line.begin_behind()
-            self._forget()
+            self._begin()
 
     def on_url(self, url: bytes) -> None:
-        if self._in_head:
+        if self._stage is _HEAD:
             self._grow(len(url))
             self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
+        if self._stage is not _HEAD:
             self._grow(len(name) + len(value) + 4)
             return
         if len(self._headers) >= MAX_HEADERS:
@@ -191,7 +198,7 @@ class RequestReader:
         raise _Refused(self._refusal)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._stage = _BODY
         self._unseen = 0
         if self._ignoring_upgrade:
             return
@@ -219,15 +226,17 @@ class RequestReader:
             elif size == 17 and name.lower() == b"transfer-encoding":
                 codings.append(value)
             elif size == 10 and self._http10 and name.lower() == b"connection":
-                if b"close" in _members(value):  # whatever else stands there; RFC 9112 section 9.3
+                if b"close" in _members(value):  # whatever else is in it; RFC 9112 section 9.3
                     self._keep_alive = False
             elif size == 6 and name.lower() == b"expect":
                 for expectation in _members(value):
                     if expectation != b"100-continue":
                         self._fail(417, "Only Expect: 100-continue can be met.")
                     expects = not self._http10
-        self._check_host(hosts)
-        self._path = self._check_target()
+        try:
+            self._path, self._host = resolve(self._method, self._url, hosts, self._http10)
+        except BadTarget as error:
+            self._fail(400, str(error))
         self._check_codings(codings)
         self._content_type = content_type
         if expects:
@@ -235,31 +244,6 @@ class RequestReader:
 
     def _too_large(self) -> None:
         self._fail(413, f"The request is larger than {self._max_body} bytes.")
-
-    def _check_host(self, hosts: list[bytes]) -> None:
-        """RFC 9112 section 3.2: exactly one Host, a valid one; HTTP/1.0 may do without."""
-        if len(hosts) > 1 or (not hosts and not self._http10):
-            self._fail(400, "A request carries exactly one Host field.")
-        if hosts and not HOST.fullmatch(hosts[0]):
-            self._fail(400, "The Host field is not a host.")
-        self._host = hosts[0] if hosts else b""
-
-    def _check_target(self) -> bytes:
-        """RFC 9112 section 3.2: the path of the target, in the form that goes with the method."""
-        target = self._url
-        if self._method == b"CONNECT":
-            return target
-        if b"#" in target:
-            self._fail(400, "A request target has no fragment.")
-        if target[:1] == b"/":
-            return target.partition(b"?")[0]
-        if target == b"*" and self._method == b"OPTIONS":
-            return target
-        absolute = _ABSOLUTE.fullmatch(target)
-        if absolute is None:
-            self._fail(400, "The request target is neither a path nor an http URL.")
-        self._host = absolute[1]
-        return absolute[2] or b"/"
 
     def _check_codings(self, codings: list[bytes]) -> None:
         """RFC 9112 section 6.1: one Transfer-Encoding, chunked and nothing else, and only in HTTP/1.1."""
@@ -291,9 +275,9 @@ class RequestReader:
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade() and not self._ignoring_upgrade:
             return
-        # A close among the trailers counts too, since llhttp reads nothing after it.
+        # A close among the trailers counts, too, since llhttp reads nothing after it.
         keep_alive = self._keep_alive and not self._ignoring_upgrade and self._parser.should_keep_alive()
-        self.reading = False
+        self._stage = _BETWEEN
         self._line.ended, self._line.chunked = True, self._chunked
         self.finished = not keep_alive
         self._events.append(Request(

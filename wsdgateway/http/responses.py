@@ -1,4 +1,4 @@
-"""Reads HTTP/1.1 answers of devices from their bytes.
+"""Reads a device's HTTP/1.1 answer from its bytes.
 
 RFC 9112 section 6: a body ends with its length, its last chunk, or the connection. Interim
 answers (1xx) are skipped. `lenient` is for old devices, `loose_framing` of `scan.quirks`: it switches on llhttp's
@@ -25,7 +25,7 @@ _TO_SPACES = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 
 
 class BadAnswer(Exception):
-    """The device sent something that is not an HTTP answer, or broke off; the text says how."""
+    """Bytes from the device that are no HTTP answer, or an answer that broke off; the text says why."""
 
 
 @attrs.frozen(eq=False)
@@ -123,7 +123,7 @@ class ResponseReader:
             raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
         events, self._events = self._events, []
         if self.ended:
-            del self._parser  # each holds the other: both would stay until the garbage collector runs
+            del self._parser  # the two refer to each other, and would wait for the garbage collector
         elif self._head is not None and self._head.length is not None:
             self._left = self._head.length - sum(len(event.data) for event in events if isinstance(event, Data))
         return events
@@ -137,7 +137,7 @@ class ResponseReader:
             if not self.ended:
                 if not (self._lenient and self._in_chunk_head):
                     raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
-                # A chunk that something else follows than content, whatever it is, is the last one.
+                # A chunk that is not followed by content is the last one, whatever its size.
                 self.on_message_complete()
             self._surplus = True
 
@@ -168,7 +168,7 @@ class ResponseReader:
         raise BadAnswer("the device broke off its answer" if self.started else "the device closed without an answer")
 
     def _complete(self) -> None:
-        """Count the answer as complete if only line breaks are missing: of the head, or of the last chunk."""
+        """Treat the answer as whole if only line breaks are missing, after the head or the last chunk."""
         self._is_over = True
         try:
             self._parse(b"" if self._heads is None else self._heads.flush())
@@ -180,7 +180,7 @@ class ResponseReader:
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection may carry another exchange."""
+        """True if the connection may carry another exchange."""
         return (self.ended and not self._surplus and self._head is not None and self._head.framed
                 and self._head.keep_alive)
 
@@ -226,7 +226,7 @@ class ResponseReader:
                 length = int(value)
         if status in _BODILESS:
             length, codings = 0, []
-        elif codings and codings != [b"chunked"]:  # the client would get it without a word on how to read it
+        elif codings and codings != [b"chunked"]:  # the client could not tell how to read it
             raise BadAnswer("a transfer coding that is not chunked")
         chunked = bool(codings)
         # RFC 9112 section 6.1: in HTTP/1.0 the framing of a chunked answer is not to be relied on any further.

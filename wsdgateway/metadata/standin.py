@@ -14,7 +14,7 @@ from wsdgateway.metadata.messages import SCANNER_SERVICE_TYPE, offers
 from wsdgateway.metadata.names import name_of
 from wsdgateway.soap.fragments import write_fragment
 from wsdgateway.soap.namespaces import GATEWAY, PNPX, STAND_IN_TYPE, WSA, WSCN, WSDP, WSX
-from wsdgateway.soap.parsing import escape, parse, say, text_of
+from wsdgateway.soap.parsing import escape, parse, set_text, text_of
 
 COMPATIBLE = f"{WSCN}/{SCANNER_SERVICE_TYPE}"
 
@@ -57,6 +57,8 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
             else:
                 relationship.remove(hosted)
     for element in list(copy.iter(etree.Element)):
+        if element.tail and named.search(element.tail):  # text of its parent, also behind an element of ours
+            element.tail = _without(element.tail, named)
         if element not in ours:
             _hide(element, named)
     return write_fragment(copy, defaults=True)
@@ -119,7 +121,7 @@ def _point(service: etree._Element, address: str, service_id: str, named: _Hosts
         service.remove(other)
     found = first.find(f"{_WSA}Address")
     element = found if found is not None else etree.SubElement(first, f"{_WSA}Address")
-    say(element, address)
+    set_text(element, address)
     identifier = service.find(f"{_WSDP}ServiceId")
     if identifier is None or not named.search(text_of(identifier) or ""):
         return {element}
@@ -136,7 +138,7 @@ def _name(metadata: etree._Element, name: str, suffix: str, named: _Hosts) -> se
     found = set(metadata.iter(f"{_WSDP}FriendlyName"))
     models = [visible(element) for element in metadata.iter(f"{_WSDP}ModelName")]
     for friendly in found:
-        say(friendly, (visible(friendly) or next(filter(None, models), name)) + suffix)
+        set_text(friendly, (visible(friendly) or next(filter(None, models), name)) + suffix)
     return found
 
 
@@ -180,8 +182,6 @@ def _hide(element: etree._Element, named: _Hosts) -> None:
     for name, value in list(element.attrib.items()):
         if named.search(str(value)):
             del element.attrib[name]
-    if element.tail and named.search(element.tail):
-        element.tail = _without(element.tail, named)
     if element.text and named.search(element.text):
         element.text = _without(element.text, named)
         parent = element.getparent()

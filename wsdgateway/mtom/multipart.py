@@ -1,10 +1,15 @@
-"""Watches a multipart/related body go by and says where its parts begin and end.
+"""Finds the parts of a multipart/related body while its bytes pass.
 
-RFC 2046 section 5.1 and RFC 2387. Parts are handed out as views of the bytes that were fed;
-only what may be the beginning of a delimiter is held back, at most `MAX_PART_HEAD` bytes.
+RFC 2046 section 5.1 and RFC 2387. Parts are handed out as views of the bytes that were fed; only bytes that may begin a
+delimiter are held back, at most `MAX_PART_HEAD`. The states, each a method of `MultipartReader`::
 
-A Xerox WorkCentre 3025 writes its delimiters without the line break that belongs before them. Such a one counts where a
-MIME header follows it, and, with its closing dashes, where the body ends behind it: anywhere else it is content.
+    _preamble ── delimiter ──► _after_delimiter ── line break ──► _head ── blank line / PartBegin ──► _content
+                                 │          ▲                                                            │
+                                 │          └────────────────── delimiter / PartEnd ─────────────────────┘
+                                 └── "--" / Closed ──► closed
+
+A Xerox WorkCentre 3025 writes its delimiters without the line break that belongs before them. Such a delimiter counts
+if a MIME header follows it, or, with its closing dashes, if the body ends behind it: anywhere else it is content.
 """
 
 import re
@@ -13,7 +18,7 @@ import attrs
 
 MAX_BOUNDARY = 70  # RFC 2046 section 5.1.1
 MAX_PART_HEAD = 16384
-MAX_EPILOGUE = 256  # white space behind a closing delimiter without a line break before it
+MAX_EPILOGUE = 256  # bytes of white space behind a closing delimiter without a line break before it
 LARGE = 4096
 
 _BOUNDARY = re.compile(rb';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
@@ -67,7 +72,7 @@ def boundary_of(content_type: bytes) -> bytes | None:
 
 
 class MultipartReader:
-    """Feed it the body as it passes. `closed` tells whether the closing delimiter was seen."""
+    """Reads one body, which is fed to it as it passes. `closed` is true once the closing delimiter has come."""
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"--" + boundary
@@ -78,7 +83,7 @@ class MultipartReader:
         self.closed = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """What these bytes bring. Raises `BadMultipart`."""
+        """The events that these bytes complete. Raises `BadMultipart`."""
         if self.closed:
             return []
         events: list[Event] = []
@@ -93,8 +98,7 @@ class MultipartReader:
         return events
 
     def end(self) -> list[Event]:
-        """The body is over. Without this a closing delimiter that has no line break before it is not told from content.
-        """
+        """Finish the body. Only then is a closing delimiter without a line break before it known not to be content."""
         if self.closed or self._undecided is None or not _LAST.fullmatch(self._held, len(self._delimiter)):
             return []
         self.closed = True
@@ -105,7 +109,7 @@ class MultipartReader:
         return self._state == self._content
 
     def _pass_by(self, data: bytes, events: list[Event]) -> bool:
-        """A large piece with no delimiter in it or across its beginning is handed out without copying it."""
+        """Hand out a large piece without copying it, unless a delimiter is in it or across its beginning."""
         if self._delimiter in data or self._delimiter in self._held + data[:len(self._delimiter) + 2]:
             return False
         safe = self._safe_end(data, 0)
@@ -118,9 +122,10 @@ class MultipartReader:
         self._held = data[start:]
 
     def _find(self, data: bytes, start: int) -> tuple[int, int] | None:
-        """The start of the line break before a delimiter, and the end of the delimiter.
+        """The start of the line break before a delimiter, and the end of the delimiter; None if there is none.
 
-        None, too, where one has no line break before it and what follows does not tell yet: `_undecided` is its place.
+        None, too, if a delimiter has no line break before it and the bytes behind it do not decide yet: `_undecided` is
+        its position.
         """
         found = data.find(self._delimiter, start)
         while found >= 0:
@@ -141,7 +146,7 @@ class MultipartReader:
         return None
 
     def _counts(self, data: bytes, end: int) -> bool | None:
-        """Whether a delimiter that ends there and has no line break before it is one; None: more of the body tells."""
+        """Return whether a delimiter that ends there, without a line break before it, counts; None if that is open."""
         if _LAST.fullmatch(data, end) or data[end:] == b"-":
             return None
         line = _LINE_END.match(data, end)
@@ -152,7 +157,7 @@ class MultipartReader:
             data) else False
 
     def _safe_end(self, data: bytes, start: int) -> int:
-        """How far the bytes can't be part of a delimiter that is still to come."""
+        """The position up to which the bytes can't belong to a delimiter that is still incomplete."""
         return max(start, len(data) - len(self._delimiter) - 2)
 
     def _preamble(self, data: bytes, start: int, events: list[Event]) -> int | None:

@@ -1,4 +1,4 @@
-"""The names that a client puts on the scanner's panel, and the tokens that the scanner gives for them.
+"""Reads and writes the destinations that a client shows on the scanner's panel, and the scanner's tokens for them.
 
 WS-Scan: ScanDestinations in a Subscribe, DestinationResponses in its answer, DestinationToken in CreateScanJob.
 """
@@ -28,9 +28,9 @@ class Destinations:
 
 
 def read_destinations(subscribe: etree._Element) -> Destinations | None:
-    """The ScanDestinations in a Subscribe, None where there are none.
+    """The ScanDestinations in a Subscribe, None if there are none.
 
-    Those in the namespace that some clients copied from the specification's pages count, too, and stay in it.
+    Destinations in the namespace that some clients copied from the specification's pages count, too, and stay in it.
     """
     for uri in (WSCN, WSCN_2006_01):
         element = next(subscribe.iterchildren(f"{{{uri}}}ScanDestinations"), None)

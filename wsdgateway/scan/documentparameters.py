@@ -1,4 +1,4 @@
-"""What a page is to be scanned with, or was: the heart of every scan ticket.
+"""Reads and writes the parameters that a page is scanned with: the main part of every scan ticket.
 
 WS-Scan, ScanTicket, DefaultScanTicket, DocumentParameters, DocumentFinalParameters.
 """
@@ -13,9 +13,10 @@ from wsdgateway.soap.parsing import escape
 
 @attrs.frozen
 class DocumentParameters:
-    """What is None is left to the scanner. `images` 0 means all there are; `size` is in thousandths of an inch.
+    """The parameters of a document; None leaves a choice to the scanner.
 
-    `auto_detect` leaves the size to the scanner's own eyes, and then `size` has no say.
+    `images` 0 means all pages; `size` is in thousandths of an inch. With `auto_detect` the scanner detects the size,
+    and `size` is ignored.
     """
 
     format: str | None = None
@@ -82,7 +83,7 @@ def _side(wanted: DocumentParameters) -> str:
     """The content of MediaFront, and of MediaBack."""
     region = ""
     if wanted.size is not None and not wanted.auto_detect:
-        # Every client in the field sends it beside InputSize, so scanners look at either.
+        # Every client in the field sends it beside InputSize, and scanners use either.
         region = ("<wscn:ScanRegion><wscn:ScanRegionXOffset>0</wscn:ScanRegionXOffset>"
                   "<wscn:ScanRegionYOffset>0</wscn:ScanRegionYOffset>"
                   f"<wscn:ScanRegionWidth>{wanted.size[0]}</wscn:ScanRegionWidth>"

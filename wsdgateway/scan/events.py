@@ -1,4 +1,4 @@
-"""The events of WS-Scan that speak of jobs, or of the scanner's state.
+"""Reads the events of WS-Scan about jobs and about the scanner's state.
 
 WS-Scan, JobStatusEvent, JobEndStateEvent and ScannerStatusSummaryEvent. Devices write the two job events in other
 shapes than the specification's: without JobStatus or JobEndState around the elements, with JobState in a JobEndState,
@@ -21,7 +21,7 @@ from wsdgateway.soap.parsing import text_of
 JOB_EVENTS = (JOB_STATUS, JOB_END_STATE)
 SCANNER_STATES = ("Idle", "Processing", "Stopped")
 MAX_REASON = 64
-MAX_NAMED = 16  # jobs that one event names; with more it might mean any
+MAX_NAMED = 16  # jobs that one event names; with more it may be about any job
 
 _STATUS, _END = "JobStatus", "JobEndState"
 # The event that an element in the Body belongs to. Some devices leave the outer one off.
@@ -66,12 +66,12 @@ def _first_status(body: etree._Element) -> JobStatus | None:
 
 
 def _certain(status: JobStatus | None) -> JobStatus | None:
-    """The status of an event that contradicts itself: only an end is believed, since a finished job has no other."""
+    """The status of an event that contradicts itself: only an end is accepted, since a finished job has no other."""
     return status if status is not None and status.state in FINAL else None
 
 
 def _in_current_namespace(body: etree._Element) -> etree._Element:
-    """The same element, or a copy without the namespace that some devices took from the specification's pages."""
+    """The element, or a copy without the namespace that some devices took from the specification's pages."""
     former = f"{{{WSCN_2006_01}}}"
     if next(body.iter(f"{former}*"), None) is None:
         return body
@@ -102,10 +102,10 @@ def jobs_named(body: etree._Element | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def untold(status: JobStatus, body: etree._Element) -> tuple[str, ...] | None:
+def other_jobs(status: JobStatus, body: etree._Element) -> tuple[str, ...] | None:
     """The jobs that an event may be about beside `status`, which was read of it; empty if any, None if none.
 
-    `body` is the SOAP Body. A job whose state stands in it more than once is one of them, too.
+    `body` is the SOAP Body. A job whose state occurs in it more than once is one of them, too.
     """
     tellers = [state.getparent() for state in body.iter(*_STATES)]
     named = jobs_named(body)
@@ -119,7 +119,7 @@ def untold(status: JobStatus, body: etree._Element) -> tuple[str, ...] | None:
 
 
 def jobs_named_in(data: bytes) -> tuple[str, ...]:
-    """The JobIds in a message that is no XML, as far as they can be told; empty as above."""
+    """The JobIds in a message that is no XML, as far as they can be found; empty as for `jobs_named`."""
     found: dict[str, None] = {}
     for match in _JOB_ID_IN_BYTES.finditer(data):
         try:
@@ -132,7 +132,7 @@ def jobs_named_in(data: bytes) -> tuple[str, ...]:
 
 
 def read_scanner_state(body: etree._Element | None) -> str | None:
-    """The scanner's state in a ScannerStatusSummaryEvent, with the first of its reasons; None where it tells none."""
+    """The scanner's state in a ScannerStatusSummaryEvent, with the first of its reasons; None if there is none."""
     summary = None if body is None else child(_in_current_namespace(body), "StatusSummary")
     state = None if summary is None else text(summary, "ScannerState")
     if summary is None or state not in SCANNER_STATES:

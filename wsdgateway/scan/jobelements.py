@@ -1,4 +1,4 @@
-"""GetJobElements: the request read, the answer read and written.
+"""Reads GetJobElements requests, and reads and writes the answers.
 
 WS-Scan, GetJobElementsRequest, GetJobElementsResponse, RequestedElements, ElementData.
 """
@@ -15,7 +15,7 @@ JOB_STATUS = "JobStatus"
 SCAN_TICKET = "ScanTicket"
 DOCUMENTS = "Documents"
 ELEMENTS = frozenset((JOB_STATUS, SCAN_TICKET, DOCUMENTS))
-MAX_NAMES = 16  # of a request; to find out what a prefix stands for costs time for each name
+MAX_NAMES = 16  # of a request; resolving a prefix costs time for each name
 
 _NAME = tag("Name")
 _BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
@@ -23,16 +23,19 @@ _BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
 
 @attrs.frozen
 class JobElementsRequest:
-    """What a client wants to know of a job. `wanted` is None where the gateway can't answer it:
-    a vendor's element, an unknown name, too many, or nothing at all."""
+    """The elements of a job that a client asks for.
+
+    `names` is None if the gateway can't answer the request: it names a vendor's element, an unknown name, too many, or
+    nothing at all.
+    """
 
     job_id: str
-    wanted: tuple[str, ...] | None
+    names: tuple[str, ...] | None
 
     @property
     def status_only(self) -> bool:
-        """Whether JobStatus is all that is asked."""
-        return self.wanted == (JOB_STATUS,)
+        """True if the request asks for JobStatus alone."""
+        return self.names == (JOB_STATUS,)
 
 
 @attrs.frozen
@@ -97,7 +100,7 @@ def write_status_request(job_id: str) -> str:
 
 
 def write_element_data(name: str, content: str | None, qualified: bool) -> str:
-    """One ElementData, its attributes written the way this scanner writes them; without content it is not valid."""
+    """Write one ElementData with attributes as this scanner writes them; without content it is marked as not valid."""
     prefix = "wscn:" if qualified else ""
     valid = "false" if content is None else "true"
     return (f'<wscn:ElementData {prefix}Name="wscn:{name}" {prefix}Valid="{valid}">{content or ""}'

@@ -1,4 +1,4 @@
-"""The job that other operations speak of: CreateScanJob's answer, the JobId in a request, and a client's requests.
+"""Reads the jobs in requests and in the answer to CreateScanJob, and writes a client's requests about jobs.
 
 WS-Scan, CreateScanJobRequest, CreateScanJobResponse, CancelJobRequest, RetrieveImageRequest.
 """
@@ -12,7 +12,7 @@ from wsdgateway.soap.parsing import escape, text_of
 
 @attrs.frozen
 class CreatedJob:
-    """What CreateScanJobResponse says: the new job, and the token that its images are fetched with."""
+    """The content of CreateScanJobResponse: the new job, and the token that its images are fetched with."""
 
     job_id: str
     job_token: str | None
@@ -32,7 +32,7 @@ def job_id_of(body: etree._Element | None) -> str | None:
 
 
 def people_of(body: etree._Element | None) -> tuple[str | None, str | None]:
-    """The JobOriginatingUserName and JobName in a message, wherever they stand; None for what is missing."""
+    """The JobOriginatingUserName and JobName in a message, wherever they occur; None for one that is missing."""
     if body is None:
         return None, None
     user, name = (next(body.iter(tag(element)), None) for element in ("JobOriginatingUserName", "JobName"))

@@ -1,4 +1,4 @@
-"""JobStatus and JobEndState.
+"""Reads and writes JobStatus and JobEndState, and reads lists of jobs.
 
 WS-Scan, JobStatus, JobState, JobStateReasons, JobEndState. Unknown states and reasons are kept as
 they are, and so are elements of vendors, as XML.
@@ -12,6 +12,7 @@ import attrs
 from lxml import etree
 
 from wsdgateway.scan.jobstates import FINAL
+from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_HISTORY
 from wsdgateway.scan.reading import MAX_ID, child, identifier, number, tag
 from wsdgateway.soap.fragments import fits, write_fragment
 from wsdgateway.soap.namespaces import WSCN
@@ -21,15 +22,18 @@ MAX_REASONS = 32
 MAX_VENDOR_ELEMENTS = 16
 MAX_VENDOR_SIZE = 4096  # characters, without namespace declarations
 
+# The element that holds the jobs in the answer to each operation.
+JOB_LISTS = {GET_ACTIVE_JOBS.name: "ActiveJobs", GET_JOB_HISTORY.name: "JobHistory"}
+
 _KNOWN = frozenset(map(tag, (
     "JobId", "JobState", "JobStateReasons", "ScansCompleted", "JobCreatedTime", "JobCompletedTime")))
 
 
 @attrs.frozen
 class JobStatus:
-    """What a device says of a job at one moment. Times are as the device wrote them.
+    """The status of a job as the device told it at one moment. Times are as the device wrote them.
 
-    `ended` is true once a JobEndStateEvent said so, whatever state that named.
+    `ended` is true once a JobEndStateEvent came, whatever state that named.
     """
 
     job_id: str
@@ -43,12 +47,12 @@ class JobStatus:
 
     @property
     def final(self) -> bool:
-        """Whether the job is over."""
+        """True if the job is over."""
         return self.ended or self.state in FINAL
 
 
 def compare_times(one: str, other: str) -> int | None:
-    """-1, 0 or 1 as the first JobCreatedTime is earlier, the same or later; None if that can't be told."""
+    """Compare two JobCreatedTimes: -1, 0 or 1 if the first is earlier, the same or later; None if that is unclear."""
     if one == other:
         return 0
     try:
@@ -77,7 +81,7 @@ def read_job_status(element: etree._Element) -> JobStatus | None:
 
 
 def _read_known(element: etree._Element) -> JobStatus | None:
-    """The same without the elements that the specification does not know."""
+    """The status without the elements that the specification does not know."""
     job_id, state = identifier(element, "JobId"), identifier(element, "JobState")
     if job_id is None or state is None:
         return None
@@ -104,7 +108,7 @@ def read_job_end_state(element: etree._Element) -> JobStatus | None:
 
 
 def write_job_status(status: JobStatus) -> str:
-    """The JobStatus element, in the specification's order, prefix `wscn` declared by whoever embeds it."""
+    """The JobStatus element in the specification's order; the caller declares the prefix `wscn`."""
     reasons = "".join(f"<wscn:JobStateReason>{escape(reason)}</wscn:JobStateReason>"
                       for reason in status.reasons or ("None",))
     parts = [
@@ -126,7 +130,7 @@ def write_job_status(status: JobStatus) -> str:
 def read_summaries(element: etree._Element, listed: str) -> tuple[JobStatus, ...] | None:
     """The jobs of a GetActiveJobs (`listed="ActiveJobs"`) or GetJobHistory (`"JobHistory"`) answer.
 
-    None where the list is missing, which is not the same as an empty one.
+    None if the list is missing, which is not the same as an empty one.
     """
     jobs = child(element, listed)
     if jobs is None:

@@ -1,4 +1,4 @@
-"""The operations and events of WS-Scan, and what a gateway may do with each.
+"""Defines the operations and events of WS-Scan, and what a gateway may do with each.
 
 WS-Scan, "WSD Scan Service Operation Elements"; WS-Eventing's requests are listed beside them
 since they travel to the same address.
@@ -12,12 +12,11 @@ from wsdgateway.soap.namespaces import WSCN, WSE, WXF
 
 @attrs.frozen
 class Operation:
-    """What is known of an operation before its body is read.
+    """An operation and the properties that decide on its way through the gateway.
 
-    `repeatable`: sending it twice is as good as once, so it may use an idle connection and be sent
-    again if that breaks. `urgent`: it must not wait behind a running image. `learns`: its answer
-    says something about jobs and is held back until it has been learnt from. `common`: many clients ask the same, and
-    may be given one answer.
+    `repeatable`: it is idempotent, so it may use an idle connection and be sent again if that breaks. `urgent`: it must
+    not wait behind a running image. `learns`: its answer tells about jobs, and is held back until the bridge has learnt
+    from it. `common`: many clients send the same request, and may be given one answer.
     """
 
     name: str
@@ -67,7 +66,7 @@ SCANNER_ELEMENTS_CHANGE = "ScannerElementsChangeEvent"
 SCANNER_STATUS_SUMMARY = "ScannerStatusSummaryEvent"
 SCANNER_STATUS_EVENTS = (SCANNER_STATUS_SUMMARY, "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent")
 EVENTS = (JOB_STATUS, JOB_END_STATE, SCANNER_ELEMENTS_CHANGE, *SCANNER_STATUS_EVENTS, SCAN_AVAILABLE)
-# What an exchange may be called, as far as WS-Scan goes.
+# The names of exchanges that belong to WS-Scan.
 NAMES = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), *EVENTS)
 # Every way in which clients write an event in a Filter, and its action.
 EVENT_SPELLINGS = {spelling: f"{WSCN}/{event}" for event in EVENTS
@@ -75,7 +74,7 @@ EVENT_SPELLINGS = {spelling: f"{WSCN}/{event}" for event in EVENTS
 
 
 def operation_of(action: str) -> Operation:
-    """The operation that an action names; `OTHER` for one that we do not know."""
+    """The operation that an action names; `OTHER` for an unknown one."""
     return _BY_ACTION.get(action, OTHER)
 
 

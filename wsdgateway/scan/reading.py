@@ -1,4 +1,4 @@
-"""Reading WS-Scan elements liberally: any prefix, white space, attributes with and without one.
+"""Reads WS-Scan elements liberally: any prefix, white space, attributes with and without prefix.
 
 WS-Scan, "WSD Scan Service Job and Document Elements".
 """
@@ -23,7 +23,7 @@ def child(element: etree._Element, name: str) -> etree._Element | None:
 
 
 def text(element: etree._Element, name: str) -> str | None:
-    """The trimmed text of a child; None where it is missing or empty."""
+    """The trimmed text of a child; None if it is missing or empty."""
     return text_of(next(element.iterchildren(_WSCN + name), None))
 
 
@@ -37,7 +37,7 @@ def identifier(element: etree._Element, name: str) -> str | None:
 
 
 def number(element: etree._Element, name: str) -> int | None:
-    """A child's value as a count; None where it is missing or not a number of at most nine digits."""
+    """A child's value as a count; None if it is missing or not a number of at most nine digits."""
     value = text(element, name)
     if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
         return None
@@ -53,12 +53,12 @@ def attribute(element: etree._Element, name: str) -> str | None:
 
 
 def is_qualified(element: etree._Element, name: str) -> bool:
-    """Whether the attribute is written with a prefix."""
+    """Return whether the attribute is written with a prefix."""
     return element.get(name) is None and element.get(_WSCN + name) is not None
 
 
 def wanted_name(element: etree._Element, value: str) -> str | None:
-    """The WS-Scan name in a QName that stands in text; None if it is a vendor's.
+    """The WS-Scan name in a QName in text; None if it is a vendor's.
 
     A name without prefix counts as WS-Scan's own, since some clients leave it off.
     """

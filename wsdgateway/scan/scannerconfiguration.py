@@ -1,4 +1,4 @@
-"""What a scanner can do: its sources, resolutions, colours and formats.
+"""Reads a scanner's capabilities: its sources, resolutions, colours and formats.
 
 WS-Scan, ScannerConfiguration, DeviceSettings, Platen, ADF, ADFFront, ADFBack.
 """
@@ -17,9 +17,9 @@ PLATEN, ADF, ADF_DUPLEX = "Platen", "ADF", "ADFDuplex"
 
 @attrs.frozen
 class SourceOffer:
-    """What one InputSource offers; what is empty or None the scanner does not say.
+    """The capabilities of one InputSource; those that the scanner does not tell are empty or None.
 
-    Resolutions in dots an inch, those that both directions have; `maximum` in thousandths of an inch.
+    `resolutions` are in dots per inch and hold in both directions; `maximum` is in thousandths of an inch.
     """
 
     resolutions: tuple[int, ...] = ()
@@ -29,7 +29,7 @@ class SourceOffer:
 
 @attrs.frozen
 class ScannerConfiguration:
-    """The formats, and the offer of each InputSource by its name. `auto_detect`: it sees a page's size itself."""
+    """The formats, and the offer of each InputSource by name. `auto_detect`: the scanner can detect a page's size."""
 
     formats: tuple[str, ...]
     sources: dict[str, SourceOffer]
@@ -37,7 +37,7 @@ class ScannerConfiguration:
 
 
 def read_configuration(element: etree._Element) -> ScannerConfiguration:
-    """The capabilities in a ScannerConfiguration element; sources without one of their own are not there."""
+    """The capabilities in a ScannerConfiguration element; sources that the scanner does not have are left out."""
     settings = child(element, "DeviceSettings")
     sources: dict[str, SourceOffer] = {}
     platen, feeder = child(element, "Platen"), child(element, "ADF")
@@ -65,7 +65,7 @@ def _values(element: etree._Element | None, listed: str, name: str) -> tuple[str
 
 
 def _offer(part: etree._Element | None, prefix: str) -> SourceOffer:
-    """The elements of one source carry its name as a prefix."""
+    """Read the offer of one source, whose elements have its name as a prefix."""
     if part is None:
         return SourceOffer()
     dots, largest = child(part, f"{prefix}Resolutions"), child(part, f"{prefix}MaximumSize")
@@ -80,7 +80,7 @@ def _offer(part: etree._Element | None, prefix: str) -> SourceOffer:
 
 
 def _both(front: SourceOffer, back: SourceOffer) -> SourceOffer:
-    """What the front and the back of a page have in common; a side that says nothing offers what the other does."""
+    """The common offer of the front and the back of a page; a side that tells nothing offers the same as the other."""
     if not back.resolutions and not back.colors:
         return front
     return SourceOffer(

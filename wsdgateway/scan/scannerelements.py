@@ -1,4 +1,4 @@
-"""GetScannerElements: the request written, the answer taken apart.
+"""Reads and writes GetScannerElements requests, and reads the answers.
 
 WS-Scan, GetScannerElementsRequest, GetScannerElementsResponse, ElementData, ScannerDescription.
 """
@@ -23,7 +23,7 @@ def write_elements_request(*names: str) -> str:
 
 
 def read_elements_request(body: etree._Element | None) -> tuple[str, ...] | None:
-    """The names in a request for elements of the specification, in order; None for one that says anything else, too."""
+    """The names in a request for elements of the specification, in order; None if it holds anything else, too."""
     requested = None if body is None or body.tag != tag("GetScannerElementsRequest") or body.attrib else list(
         body.iterchildren(tag=etree.Element))
     if not requested or len(requested) > 1 or requested[0].tag != tag("RequestedElements") or requested[0].attrib:
@@ -39,14 +39,14 @@ def read_elements_request(body: etree._Element | None) -> tuple[str, ...] | None
 
 
 def has_all(body: etree._Element | None, names: tuple[str, ...]) -> bool:
-    """Whether a GetScannerElementsResponse holds each of those elements, and none of its elements is marked invalid."""
+    """Return whether a GetScannerElementsResponse holds all those elements, and marks no element as invalid."""
     if body is None or any(attribute(data, "Valid") in ("0", "false") for data in body.iter(tag("ElementData"))):
         return False
     return set(names) <= read_elements(body).keys()
 
 
 def read_elements(body: etree._Element | None) -> dict[str, etree._Element]:
-    """The valid elements in a GetScannerElementsResponse, by name; none where it is another message."""
+    """The valid elements in a GetScannerElementsResponse, by name; empty for another message."""
     if body is None or body.tag != tag("GetScannerElementsResponse"):
         return {}
     return {etree.QName(element).localname: element for data in body.iter(tag("ElementData"))

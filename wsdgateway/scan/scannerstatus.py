@@ -1,4 +1,4 @@
-"""How a scanner is: its state, and what is wrong with it.
+"""Reads a scanner's status: its state, and the reasons and conditions behind it.
 
 WS-Scan, ScannerStatus, ScannerState, ScannerStateReasons, ActiveConditions, DeviceCondition.
 """
@@ -15,7 +15,10 @@ INPUT_TRAY_EMPTY = "InputTrayEmpty"
 
 @attrs.frozen
 class ScannerStatus:
-    """`reasons` are those of the state, then the names of the active conditions, each once; `None` is left out."""
+    """A scanner's state. `reasons` are those of the state, then the names of the active conditions, each once.
+
+    The reason `None` is left out.
+    """
 
     state: str | None
     reasons: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Endpoint references and the anonymous address.
+"""Reads and writes endpoint references, and knows the anonymous address.
 
 WS-Addressing 2004/08, section 2: reference parameters and the older reference properties of an
 endpoint reference come back as SOAP headers in every message to it.
@@ -11,7 +11,7 @@ from wsdgateway.soap.fragments import fits, write_fragment
 from wsdgateway.soap.namespaces import SOAP, WSA, WSA_2005_08
 from wsdgateway.soap.parsing import Malformed, escape, text_of
 
-MAX_MESSAGE_ID = 1024  # a longer MessageID is nobody's, and is not kept
+MAX_MESSAGE_ID = 1024  # characters; a longer MessageID counts as none
 MAX_PARAMETERS = 16
 MAX_PARAMETER = 8192  # characters, without namespace declarations
 ANONYMOUS = f"{WSA}/role/anonymous"
@@ -20,7 +20,7 @@ _PLACELESS = frozenset((ANONYMOUS, f"{WSA_2005_08}/anonymous", f"{WSA_2005_08}/n
 
 
 def is_placeless(address: str) -> bool:
-    """Whether an address is one of WS-Addressing's own, to which no message can be sent: anonymous, or none."""
+    """Return whether an address is WS-Addressing's anonymous or none, to which no message can be sent."""
     return address in _PLACELESS
 
 
@@ -31,7 +31,7 @@ def anonymous(addressing: str) -> str:
 
 @attrs.frozen
 class EndpointReference:
-    """Where a message goes: an address, and the headers that it must carry, as XML."""
+    """The destination of messages: an address, and the headers that they must carry, as XML."""
 
     address: str
     parameters: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """Finds the XML document in a message's bytes, the encoding that it is read in, and a document type declaration in it.
 
 RFC 7303, section 3: a byte order mark decides on the encoding, then the charset of Content-Type, then the document's
-own declaration. Before all of them stands what the bytes can't be otherwise (XML 1.0, appendix F): a document in UTF-16
-has a NUL behind its first "<", and no other document has one.
+own declaration. Evidence in the bytes overrides all of them (XML 1.0, appendix F): a document in UTF-16 has a NUL
+behind its first "<", and no other document has one.
 
 Embedded senders put white space, NUL and byte order marks around the document, which XML does not allow before a
 declaration; they are left out.
@@ -19,12 +19,12 @@ _AROUND = re.compile(rb"(?:[ \t\r\n\x00]|\xef\xbb\xbf)*+")
 _AROUND_WIDE = re.compile(rb"[ \t\r\n\x00\xff\xfe]*+")
 _PADDING = re.compile(rb"[ \t\r\n\x00\xff\xfe\xef\xbb\xbf]*+")
 _DECLARED = re.compile(rb"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([^"'>]*)""")
-# How nearly all begin.
+# The beginnings of nearly all documents.
 _USUAL = (b'<?xml version="1.0" encoding="utf-8"', b'<?xml version="1.0" encoding="UTF-8"', b"<s", b"<S", b"<e", b"<E")
 _EBCDIC = b"\x4c\x6f\xa7\x94"  # "<?xm"
 _EBCDIC_DOCTYPE = "DOCTYPE".encode("cp037")  # letters are the same in all its code pages
-# Encodings in which ASCII is written as itself. In others, UTF-7 among them, markup can be written as what looks like
-# text, a document type declaration, too, and libxml2 reads it as markup.
+# Encodings in which ASCII is written as itself. In others, as UTF-7, markup can be disguised as text, a document type
+# declaration, too, and libxml2 reads it as markup.
 _ASCII_KIN = re.compile(
     r"utf-?8|(us-)?ascii|iso[-_]?8859[-_]\d{1,2}|latin-?\d{1,2}|(windows-|cp)125\d|koi8-[ru]|tis-620|gb2312|gbk|"
     r"gb18030|big5|shift[-_]?jis|sjis|euc-(jp|kr|tw|cn)", re.IGNORECASE)
@@ -46,27 +46,27 @@ class UnreadEncoding(Exception):
 
 @attrs.frozen
 class Document:
-    """A document without what stands around it. `encoding` is to be believed; None: the one that it declares."""
+    """A document without the bytes around it. `encoding` overrides its declaration; None: the declaration holds."""
 
     data: bytes
     encoding: str | None = None
 
 
 def is_usual(document: bytes, charset: str | None) -> bool:
-    """Whether a document begins as nearly all do, in UTF-8: of such a one nothing more has to be found out."""
+    """Return whether a document begins as nearly all do, in UTF-8, so that no further checks are needed."""
     return document.startswith(_USUAL) and (charset is None or _IN_UTF_8.fullmatch(charset) is not None)
 
 
 def is_read(encoding: str | None) -> bool:
-    """Whether the parser may have read a document in that encoding: no markup is hidden in it."""
+    """Return whether the parser may read documents in that encoding, in which no markup can be disguised."""
     return encoding is None or (_ASCII_KIN.fullmatch(encoding) or _WIDE.fullmatch(encoding)) is not None
 
 
 def extract(data: bytes, charset: str | None = None) -> Document:
     """The document in a message, whose Content-Type may name a charset.
 
-    One in UTF-16 comes as UTF-16LE without its mark. What is no document is given back as it is, for the parser to say
-    so. Raises `UnreadEncoding`.
+    A document in UTF-16 is returned as UTF-16LE without its mark. Bytes that are no document are returned unchanged, so
+    that the parser refuses them. Raises `UnreadEncoding`.
     """
     start, end = data.find(b"<"), data.rfind(b">")
     if _is_ebcdic(data):
@@ -85,7 +85,7 @@ def extract(data: bytes, charset: str | None = None) -> Document:
 
 
 def span(data: bytes) -> tuple[int, int]:
-    """Start and end of a document that may have bytes around it; of the whole where there is none, or UTF-16."""
+    """Start and end of the document among bytes that may surround it; of all bytes if there is none, or in UTF-16."""
     start, end = data.find(b"<"), data.rfind(b">") + 1
     if start < 0 or data.startswith(b"\x00", start + 1) or not (
             _AROUND.fullmatch(data, 0, start) and _AROUND.fullmatch(data, end)):
@@ -94,7 +94,7 @@ def span(data: bytes) -> tuple[int, int]:
 
 
 def bare(data: bytes) -> bytes:
-    """The message with nothing around its document but what XML allows: a mark before it, and white space behind it."""
+    """The message without bytes around its document but those that XML allows: a mark before, white space behind it."""
     if data.startswith(b"<") and data.endswith(b">"):
         return data
     start, end = data.find(b"<"), data.rfind(b">")
@@ -114,7 +114,7 @@ def _is_ebcdic(data: bytes) -> bool:
 
 
 def _wide(data: bytes, start: int, end: int) -> Document:
-    """A document in UTF-16: its mark says which; without one the place of the first "<" does."""
+    """A document in UTF-16. The mark tells the byte order, or else the position of the first "<"."""
     before = data[:start]
     if not _AROUND_WIDE.fullmatch(before):
         return Document(data)
@@ -131,11 +131,11 @@ def _wide(data: bytes, start: int, end: int) -> Document:
 
 
 def _encoding(document: bytes, is_marked: bool, charset: str | None) -> str | None:
-    """The encoding of a document that has one byte for "<"; None stands for the declared one, or UTF-8."""
+    """The encoding of a document that has one byte for "<"; None means the declared one, or UTF-8."""
     if charset is not None and not _ASCII_KIN.fullmatch(charset):
         if not _WIDE.fullmatch(charset):
             raise UnreadEncoding(charset)
-        charset = None  # which it can't be
+        charset = None  # the document can't be in it
     found = _DECLARED.match(document)
     declared = None if found is None else found[1].decode("ascii", "replace")
     if declared is not None and not _ASCII_KIN.fullmatch(declared) and not (
@@ -163,9 +163,9 @@ def _is_utf_8(document: bytes) -> bool:
 
 
 def document_type(data: bytes, charset: str | None = None) -> bool | None:
-    """Whether a document type declaration stands before the root element; None: so short a beginning does not tell.
+    """Return whether a document type declaration precedes the root element; None if there are too few bytes to tell.
 
-    False for what is no XML. Documents in an encoding that is not read here are looked at, too.
+    False for bytes that are no XML. Documents in an encoding that is not read here are examined, too.
     """
     if _is_ebcdic(data):
         return _EBCDIC_DOCTYPE in data or None
@@ -177,7 +177,7 @@ def document_type(data: bytes, charset: str | None = None) -> bool | None:
     if not _PADDING.fullmatch(data[:start]):
         return False
     if data.startswith(b"\x00", start + 1):
-        # Of UTF-16 and UTF-32, whose markup is ASCII with NULs in between: other characters do not matter here.
+        # In UTF-16 and UTF-32 markup is ASCII with NULs in between; other characters do not matter here.
         return _after_prolog(data[start:].replace(b"\x00", b"").decode("latin-1"))
     found = _DECLARED.match(data, start)
     is_utf_7 = found is not None and _UTF_7.fullmatch(found[1].decode("ascii", "replace"))
@@ -185,7 +185,7 @@ def document_type(data: bytes, charset: str | None = None) -> bool | None:
 
 
 def holds_document_type(data: bytes, charset: str | None = None) -> bool:
-    """Whether a whole message holds a document type declaration, in whatever encoding."""
+    """Return whether a whole message holds a document type declaration, in whatever encoding."""
     if is_usual(data, charset) and b"<!DOCTYPE" not in data:
         return False
     return document_type(data, charset) is True

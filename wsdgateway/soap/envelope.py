@@ -1,6 +1,6 @@
-"""Bytes to Envelope and back; what we do not know is kept as it is.
+"""Reads SOAP envelopes from bytes, and writes them; unknown content is kept as it is.
 
-SOAP 1.2 part 1, section 5; the headers of WS-Addressing 2004/08 are read beside it.
+SOAP 1.2 part 1, section 5, and the headers of WS-Addressing 2004/08.
 """
 
 import attrs
@@ -27,15 +27,15 @@ _ADDRESSING = _READ | {_WSA + name for name in ("From", "ReplyTo", "FaultTo")}
 
 
 class DoubledHeader(Malformed):
-    """A header that decides a message's way stands in it twice: whoever reads on might read the other one."""
+    """A header that routes the message occurs twice: another reader might use the other one."""
 
 
 @attrs.frozen(eq=False)
 class Envelope:
-    """A SOAP message: its tree, and the addressing headers that decide its way.
+    """A SOAP message: its tree, and the addressing headers that route it.
 
-    `body` is the first element in the Body, or None. `obliges` is true where a header outside
-    WS-Addressing carries `mustUnderstand`: such a message is for its receiver to judge (`soap.obligations`).
+    `body` is the first element in the Body, or None. `obliges` is true if a header outside WS-Addressing carries
+    `mustUnderstand`: the receiver of such a message must judge it (`soap.obligations`).
     """
 
     root: etree._Element
@@ -83,7 +83,7 @@ def read(data: bytes, charset: str | None = None) -> Envelope:
 
 
 def is_obligatory(header: etree._Element) -> bool:
-    """Whether a header carries `mustUnderstand`. SOAP 1.2 part 1, section 5.2.3: an xs:boolean."""
+    """Return whether a header carries `mustUnderstand`. SOAP 1.2 part 1, section 5.2.3: an xs:boolean."""
     return header.get(_MUST_UNDERSTAND, "").strip() in ("1", "true")
 
 
@@ -93,7 +93,7 @@ def _doubled(tag: str, message_id: str | None) -> DoubledHeader:
 
 
 def readdressed(envelope: Envelope, addressing: str) -> Envelope:
-    """The same message, its headers read as those of another version of WS-Addressing, by its namespace.
+    """The same message with its headers read as those of another version of WS-Addressing, given by its namespace.
 
     Raises `DoubledHeader`.
     """
@@ -126,10 +126,11 @@ def compose(
     addressing: str = WSA,
     is_request: bool = False,
 ) -> bytes:
-    """A message of our own. `headers` and `body` are XML with prefixes of `namespaces`; those that occur are declared.
+    """Write a message of the gateway's own.
 
-    `soap` and `wsa` always are; `addressing` is the namespace of the latter. A request names the anonymous address as
-    its ReplyTo, since some scanners refuse one without (WS-Addressing 2004/08, section 3).
+    `headers` and `body` are XML with prefixes of `namespaces`; those that occur are declared, `soap` and `wsa` always.
+    `addressing` is the namespace of `wsa`. A request names the anonymous address as its ReplyTo, since some scanners
+    refuse one without (WS-Addressing 2004/08, section 3).
     """
     declared = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items()
                        if f"{prefix}:" in body or f"{prefix}:" in headers)

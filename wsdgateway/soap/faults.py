@@ -1,4 +1,4 @@
-"""SOAP 1.2 faults, written and read.
+"""Defines the gateway's SOAP faults, writes them, and reads those of others.
 
 SOAP 1.2 part 1, section 5.4; the codes are those of WS-Addressing, WS-Eventing and WS-Scan.
 """
@@ -13,7 +13,7 @@ from wsdgateway.soap.parsing import Malformed, escape, text_of
 
 @attrs.frozen
 class Fault:
-    """A fault and the HTTP status that it travels with.
+    """A fault and the HTTP status that it is sent with.
 
     `code` is `Sender`, `Receiver` or `MustUnderstand`; `subcode` a name with one of our prefixes, `wscn:InvalidArgs`,
     or empty; `detail` is XML with the same prefix, `headers` XML that declares its own.
@@ -28,12 +28,12 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """The local name of its most telling code, as `fault_of` reads it."""
+        """The local name of the most specific code, as `fault_of` reads it."""
         return self.subcode.rpartition(":")[2] or self.code
 
 
 class Refused(Exception):
-    """What was asked for ends in a fault."""
+    """The request is refused with a fault."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.reason)
@@ -41,12 +41,14 @@ class Refused(Exception):
 
 
 def invalid_args(reason: str) -> Fault:
-    """What was sent can't be read, or its values are out of range."""
+    """The fault for a message that can't be read, or whose values are out of range."""
     return Fault("Sender", "wscn:InvalidArgs", reason, 400)
 
 
 def unreadable(message: str, problem: Malformed) -> Fault:
-    """A message, "request" or "notification", that is no SOAP, or whose headers contradict each other.
+    """The fault for a message that is no SOAP, or whose headers contradict each other.
+
+    `message` is "request" or "notification".
 
     WS-Addressing 2004/08, section 4.1, has a fault of its own for the latter.
     """
@@ -57,30 +59,30 @@ def unreadable(message: str, problem: Malformed) -> Fault:
 
 
 def action_missing() -> Fault:
-    """WS-Addressing 2004/08, section 4.2: a required message information header is missing."""
+    """The fault for a message without wsa:Action. WS-Addressing 2004/08, section 4.2."""
     return Fault("Sender", "wsa:MessageInformationHeaderRequired",
                  "The header wsa:Action is missing; send it with the operation's URI.", 400)
 
 
 def message_id_missing() -> Fault:
-    """WS-Addressing 2004/08, section 4.2: whoever expects an answer has to send a MessageID (section 3.1)."""
+    """The fault for a request without MessageID. WS-Addressing 2004/08, sections 3.1 and 4.2."""
     return Fault("Sender", "wsa:MessageInformationHeaderRequired",
                  "The header wsa:MessageID is missing; send one with each Probe and Resolve.", 400)
 
 
 def action_not_supported(action: str) -> Fault:
-    """WS-Addressing 2004/08, section 4.4."""
+    """The fault for an action that is not served at this address. WS-Addressing 2004/08, section 4.4."""
     return Fault("Sender", "wsa:ActionNotSupported",
                  f"The action {action[:200]} is not served at this address; send it to the scan service.", 400)
 
 
 def temporary_error(reason: str) -> Fault:
-    """The scanner can't be asked now; the same request may succeed later."""
+    """The fault if the scanner can't be asked now; the same request may succeed later."""
     return Fault("Receiver", "wscn:ServerErrorTemporaryError", reason)
 
 
 def internal_error(reason: str) -> Fault:
-    """The scanner's answer is of no use; the same request will probably fail again."""
+    """The fault if the scanner's answer is unusable; the same request will probably fail again."""
     return Fault("Receiver", "wscn:ServerErrorInternalError", reason)
 
 
@@ -105,9 +107,9 @@ def reason_of(envelope: Envelope) -> str:
 
 
 def fault_in(data: bytes, charset: str | None = None) -> str | None:
-    """The same of a message's bytes, whose Content-Type may name a charset; None, too, for what can't be read.
+    """The name of the fault in a message's bytes, as `fault_of`; None, too, for bytes that can't be read.
 
-    It costs no more than a look where the message holds nothing that could be one.
+    `charset` is the one that the Content-Type names. Bytes that can hold no fault are not parsed.
     """
     if b"Fault" not in data and b"\x00" not in data:
         return None
@@ -118,9 +120,9 @@ def fault_in(data: bytes, charset: str | None = None) -> str | None:
 
 
 def fault_of(envelope: Envelope) -> str | None:
-    """The local name of a fault's most telling code; None where the body is no fault.
+    """The local name of a fault's most specific code; None if the body is no fault.
 
-    That is the innermost Subcode, else the Code: `ClientErrorJobIdNotFound`, `Sender`.
+    This is the innermost Subcode, else the Code: `ClientErrorJobIdNotFound`, `Sender`.
     """
     body = envelope.body
     if body is None or body.tag != f"{{{SOAP}}}Fault":

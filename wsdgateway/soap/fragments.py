@@ -1,4 +1,4 @@
-"""Writes an element of one message as text for another: it means the same there, and declares only what it needs.
+"""Writes an element of one message as text for another, with the namespace declarations that it needs and no others.
 
 Namespaces in XML 1.0, sections 5 and 6. Some scanners refuse messages that declare prefixes which nothing in them uses,
 and others put dozens into the scope of all that they write. A declaration stays if an element's or attribute's name
@@ -61,6 +61,6 @@ def _canonical(copy: etree._Element, prefixes: set[str]) -> str | None:
 
 
 def fits(fragment: str, limit: int) -> bool:
-    """Whether a fragment has at most `limit` characters, its namespace declarations (at most as many again) aside."""
+    """Return whether a fragment has at most `limit` characters, not counting as many of namespace declarations."""
     return len(fragment) <= limit or (
         len(fragment) <= 2 * limit and len(_DECLARATION.sub("", fragment)) <= limit)

@@ -1,7 +1,7 @@
-"""Headers that must be understood: whether we do, and the fault for those that we don't.
+"""Checks the headers that the receiver must understand, and makes the fault for those that the gateway does not.
 
-SOAP 1.2 part 1, sections 2.2 (roles), 2.4 and 5.4.8. They bind whoever answers a message; of one that goes on to a
-scanner the scanner is the judge.
+SOAP 1.2 part 1, sections 2.2 (roles), 2.4 and 5.4.8. They bind the receiver that answers a
+message; for a message that goes on to a scanner the scanner decides.
 """
 
 from wsdgateway.soap.envelope import Envelope, is_obligatory
@@ -13,7 +13,7 @@ MAX_NAMED = 16  # headers that a fault names, of names no longer than
 MAX_NAME = 1024
 
 _ROLE = f"{{{SOAP}}}role"
-# Without a role a header is for whoever answers; so is one for the next node, which we are, too.
+# Headers for the node that answers, and those for the next node: the gateway is both.
 _OUR_ROLES = frozenset(("", f"{SOAP}/role/next", f"{SOAP}/role/ultimateReceiver"))
 _ADDRESSING = ("To", "From", "ReplyTo", "FaultTo", "Action", "MessageID", "RelatesTo")
 _UNDERSTOOD = frozenset((
@@ -23,9 +23,9 @@ _UNDERSTOOD = frozenset((
 
 
 def not_understood(envelope: Envelope) -> Fault | None:
-    """The fault for a message that is ours to answer and holds obligations that we can't meet; None if it holds none.
+    """The fault for a message that the gateway answers itself, if it does not understand a mandatory header; else None.
 
-    SOAP 1.2 part 2, table 20: it travels with status 500.
+    SOAP 1.2 part 2, table 20: it is sent with status 500.
     """
     if not envelope.obliges or envelope.header is None:
         return None

@@ -1,4 +1,4 @@
-"""The one hardened XML parser, through which everything from the network goes.
+"""Parses all XML from the network with one hardened parser.
 
 SOAP 1.2 part 1, section 5: a message must hold no document type declaration and no
 processing instruction that matters. No DTD, no entities, no network; elements nest at most
@@ -34,7 +34,7 @@ class Malformed(Exception):
 
 
 def _make_parser(encoding: str | None) -> etree.XMLParser:
-    """A parser that believes in that encoding, whatever a document declares; None: in the declaration."""
+    """A parser that assumes that encoding, whatever a document declares; with None the declaration holds."""
     return etree.XMLParser(
         encoding=encoding,
         resolve_entities=False,
@@ -74,7 +74,7 @@ def parse(data: bytes, charset: str | None = None) -> etree._Element:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         raise Malformed(f"not well-formed XML: {str(error)[:200]}") from None
-    # lxml passes over a prefix that nobody declared, if a relative namespace, which it only warns of, comes after it.
+    # lxml accepts an undeclared prefix if a relative namespace, of which it only warns, comes after it.
     for problem in parser.error_log:
         if problem.level != etree.ErrorLevels.WARNING:
             raise Malformed(f"not well-formed XML: {problem.message[:200]}")
@@ -93,24 +93,24 @@ _whole_text = etree.XPath("string()", smart_strings=False)
 
 
 def text_of(element: etree._Element | None) -> str | None:
-    """The element's text without the white space around it; None for nothing."""
+    """The element's text without the white space around it; None if that is empty."""
     if element is None:
         return None
     text = _whole_text(element) if len(element) else element.text
     return (text.strip() or None) if text else None
 
 
-def say(element: etree._Element, text: str | None) -> None:
-    """Let an element hold that text and nothing else."""
+def set_text(element: etree._Element, text: str | None) -> None:
+    """Replace the element's content with that text."""
     for inside in list(element):
         element.remove(inside)
     element.text = text
 
 
 def escape(text: str) -> str:
-    """Text made fit to stand between tags and in double-quoted attributes."""
+    """Escape text for use between tags and in double-quoted attributes."""
     if "&" in text or "<" in text or ">" in text or '"' in text:
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
     if "\r" in text:
-        text = text.replace("\r", "&#13;")  # which is read as a line feed when it stands there as it is
+        text = text.replace("\r", "&#13;")  # unescaped it would be read as a line feed
     return text

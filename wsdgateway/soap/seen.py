@@ -1,4 +1,4 @@
-"""Which messages were here before, by their MessageID. WS-Addressing 2004/08, section 3."""
+"""Recognises messages that came before, by their MessageID. WS-Addressing 2004/08, section 3."""
 
 from collections import OrderedDict
 
@@ -8,14 +8,14 @@ MAX_REMEMBERED = 1024
 
 
 class Seen:
-    """The MessageIDs of the last `limit` messages: one that comes again counts once."""
+    """The MessageIDs of the last `limit` messages."""
 
     def __init__(self, limit: int = MAX_REMEMBERED) -> None:
         self._limit = limit
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def is_new(self, message_id: str | None) -> bool:
-        """Whether no message with this MessageID was here before; remembers it. One without always is new."""
+        """Remember a MessageID. Returns False if it came before; a message without one is always new."""
         if message_id is None or len(message_id) > MAX_MESSAGE_ID:
             return True
         if message_id in self._ids:

@@ -1,16 +1,16 @@
-"""What many clients are told alike: which requests and answers, how long it holds, and what ends it."""
+"""Answers that are kept for many clients: their lifetimes, what ends them, and who waits for which request."""
 
 import itertools
 
 import pytest
 
+from tests.bridge.bridges import FAILED, SOAP_TYPE
+from tests.bridge.cache.caching import ACTIVE, BOTH, DESCRIPTION, HISTORY, STATUS, CachingBridge, plain
 from tests.messages import (
-    SCAN,
     announcement,
     create_scan_job,
     created_job,
     end_event,
-    envelope,
     fault,
     get_job_elements,
     get_scanner_elements,
@@ -21,118 +21,11 @@ from tests.messages import (
     status_response,
 )
 from tests.options import scanner_options
-from wsdgateway.bridge.cache.answercache import MAX_ANSWER, MAX_KEPT
-from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Pass, Refuse, Reply
-from wsdgateway.bridge.events.intake import read_notification
-from wsdgateway.bridge.frontends.wsscan import Endpoint, route
-from wsdgateway.bridge.scanner import MAX_STATUS_ASKS, ScannerBridge
+from wsdgateway.bridge.cache.answercache import MAX_KEPT, MAX_STATUS_ASKS
+from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.soap.envelope import read
-from wsdgateway.soap.faults import temporary_error
-from wsdgateway.soap.namespaces import WSCN
 
-FAILED = Failure(temporary_error("unplugged"))
-DESCRIPTION, STATUS = ("ScannerDescription",), ("ScannerStatus",)
-BOTH = ("ScannerConfiguration", "ScannerStatus")
-ACTIVE, HISTORY = ("GetActiveJobs", "ActiveJobs"), ("GetJobHistory", "JobHistory")
 STATUS_EVENTS = ("ScannerStatusSummaryEvent", "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent")
-SOAP_TYPE = b"application/soap+xml"
-
-
-class Bridge:
-    """A bridged scanner with a clock that is set by hand."""
-
-    def __init__(self, **more):
-        self.now = 100.0
-        ids = itertools.count()
-        self.scanner = ScannerBridge(scanner_options(max_age=30.0, poll_interval=1.0, history=5, **more),
-                                     new_id=lambda: f"urn:uuid:own-{next(ids)}")
-        self.scanner.device = "http://device/scan"
-        self.scanner.listens(True)
-
-    def question(self, raw):
-        return route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway.test:5357")
-
-    def ask(self, raw, *, send=True):
-        decision = self.scanner.ask(self.question(raw), self.now)
-        if isinstance(decision, Forward) and send:
-            self.scanner.sent(decision, self.now)
-        return decision
-
-    def learn(self, forward, body, status=200, content_type=SOAP_TYPE):
-        decision = self.scanner.learn(forward, Reply(status, content_type, body), self.now)
-        if isinstance(decision, Forward):
-            self.scanner.sent(decision, self.now)
-        return decision
-
-    def tell(self, data):
-        assert self.scanner.notified(read_notification(data), self.now)
-
-    def keep(self, names=DESCRIPTION, note="1"):
-        """Let an answer be kept."""
-        forward = self.ask(get_scanner_elements(*names))
-        assert isinstance(self.learn(forward, scanner_elements(*names, note=note)), Pass)
-
-    def keep_list(self, which=ACTIVE, *jobs):
-        forward = self.ask(plain(which[0]))
-        assert isinstance(self.learn(forward, listing(*which, *jobs)), Pass)
-
-    def is_kept(self, raw):
-        """Whether this is answered; what goes out to the device is broken off."""
-        decision = self.ask(raw)
-        if isinstance(decision, Forward):
-            self.scanner.fail(decision, FAILED, self.now)
-        return isinstance(decision, Answer)
-
-
-def plain(operation, **more):
-    return envelope(f"{SCAN}/{operation}", f"<wscn:{operation}Request/>", **more)
-
-
-@pytest.fixture
-def bridge():
-    return Bridge()
-
-
-# Which requests are alike.
-
-@pytest.mark.parametrize("raw", [
-    get_scanner_elements("ScannerDescription"), get_scanner_elements("wscn:ScannerDescription"),
-    get_scanner_elements("ScannerDescription").replace(b"wscn:ScannerDescription", b"\n ScannerDescription "),
-    get_scanner_elements("ScannerDescription").replace(b"wscn", b"s"),
-    get_scanner_elements("ScannerDescription").replace(b"<wscn:Name>", b"<!-- why --><wscn:Name>")])
-def test_requests_for_the_same_are_alike(bridge, raw):
-    bridge.keep()
-    assert isinstance(bridge.ask(raw), Answer)
-
-
-@pytest.mark.parametrize("raw", [
-    get_scanner_elements("ScannerDescription", headers="<v:x xmlns:v='u:v'/>"),
-    get_scanner_elements("v:Thing", headers="<v:x xmlns:v='u:v'/>"), get_scanner_elements("wse:ScannerDescription"),
-    get_scanner_elements("ScannerDescription", "Unknown"), get_scanner_elements(),
-    get_scanner_elements("ScannerDescription", "ScannerDescription"),
-    envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>"),
-    envelope(f"{SCAN}/GetScannerElements", ""),
-    get_scanner_elements("ScannerDescription").replace(b"<wscn:Requested", b"<v:x xmlns:v='u:v'/><wscn:Requested"),
-    get_scanner_elements("ScannerDescription").replace(b"</wscn:Requested", b"<v:x xmlns:v='u:v'/></wscn:Requested"),
-    get_scanner_elements("ScannerDescription").replace(b"<wscn:Name>", b"<wscn:Name x='1'>"),
-    get_scanner_elements("ScannerDescription", headers="<v:x xmlns:v='u:v' soap:mustUnderstand='1'/>"),
-    get_scanner_elements("ScannerDescription").replace(WSCN.encode(), WSCN.replace("2006/08", "2006/01").encode()),
-    get_scanner_elements("ScannerDescription").replace(b"2006/08/wdp/scan/Get", b"2006/01/wdp/scan/Get"),
-    envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest><v:x xmlns:v='u:v'/></wscn:GetActiveJobsRequest>"),
-    plain("GetJobHistory", headers="<v:x xmlns:v='u:v' soap:mustUnderstand='1'/>")])
-def test_what_says_anything_else_goes_to_the_scanner_unchanged(bridge, raw):
-    bridge.keep()
-    bridge.keep_list()
-    forward = bridge.ask(raw)
-    assert isinstance(forward, Forward) and not forward.shared
-    assert isinstance(bridge.ask(raw), Forward)
-
-
-def test_other_names_are_another_question_and_another_order_is_none(bridge):
-    bridge.keep(BOTH)
-    assert bridge.is_kept(get_scanner_elements(*BOTH))
-    assert bridge.is_kept(get_scanner_elements(*reversed(BOTH)))
-    assert not bridge.is_kept(get_scanner_elements(BOTH[0]))
 
 
 # What is answered.
@@ -152,31 +45,6 @@ def test_everybody_gets_the_scanners_own_words_with_ids_of_their_own(bridge):
 def test_a_client_without_a_message_id_gets_no_invented_one(bridge):
     bridge.keep()
     assert b"<wsa:RelatesTo></wsa:RelatesTo>" in bridge.ask(get_scanner_elements(*DESCRIPTION, message_id=None)).body
-
-
-@pytest.mark.parametrize(("body", "status", "content_type"), [
-    (scanner_elements(*DESCRIPTION), 500, SOAP_TYPE), (scanner_elements(*DESCRIPTION), 200, b"text/xml"),
-    (scanner_elements(*DESCRIPTION, valid="false"), 200, SOAP_TYPE),
-    (scanner_elements(*DESCRIPTION, valid="0"), 200, SOAP_TYPE),
-    (scanner_elements(), 200, SOAP_TYPE), (scanner_elements("ScannerStatus"), 200, SOAP_TYPE),
-    (fault("wscn:ServerErrorTemporaryError", code="Receiver"), 500, SOAP_TYPE),
-    (fault("wscn:ServerErrorTemporaryError"), 200, SOAP_TYPE), (b"", 503, b"text/plain"), (b"<html>", 200, SOAP_TYPE),
-    (scanner_elements(*DESCRIPTION, note="x" * MAX_ANSWER), 200, SOAP_TYPE),
-    (scanner_elements(*DESCRIPTION).replace(b"/GetScannerElementsResponse<", b"/Other<"), 200, SOAP_TYPE)])
-def test_what_is_no_whole_answer_is_passed_on_shared_and_not_kept(bridge, body, status, content_type):
-    raw = get_scanner_elements(*DESCRIPTION)
-    forward, waiting = bridge.ask(raw), bridge.ask(raw)
-    reply = Reply(status, content_type, body)
-    assert bridge.scanner.learn(forward, reply, bridge.now).reply is reply
-    shared = bridge.scanner.joined(bridge.question(raw), waiting.forward, reply, bridge.now)
-    assert isinstance(shared, Pass | Answer)
-    assert not bridge.is_kept(raw)
-
-
-def test_the_action_of_an_answer_may_be_that_of_the_request(bridge):
-    forward = bridge.ask(get_scanner_elements(*DESCRIPTION))
-    bridge.learn(forward, scanner_elements(*DESCRIPTION).replace(b"ElementsResponse</wsa:", b"Elements</wsa:"))
-    assert bridge.is_kept(get_scanner_elements(*DESCRIPTION))
 
 
 def test_a_failure_is_shared_and_not_kept(bridge):
@@ -255,10 +123,11 @@ def test_after_an_outage_nothing_is_shown_before_the_scanner_has_been_asked(brid
 
 def moved(bridge):
     """Another section of the same name, with another address."""
-    former = bridge.scanner
-    bridge.scanner = Bridge().scanner
-    bridge.scanner._kept._kept.update(former._kept._kept)
-    bridge.scanner.take_over(former, "http://elsewhere/scan")
+    heir = CachingBridge()
+    for names in (DESCRIPTION, BOTH):
+        heir.keep(names)
+    heir.scanner.take_over(bridge.scanner, "http://elsewhere/scan")
+    bridge.scanner = heir.scanner
 
 
 ELEMENTS_CHANGED = announcement("ScannerElementsChangeEvent")
@@ -525,7 +394,7 @@ def test_a_list_from_before_a_reboot_is_nobodys(bridge):
 # Switched off.
 
 def test_switched_off_everybody_asks_the_scanner_and_nothing_is_kept():
-    bridge = Bridge(cache=False)
+    bridge = CachingBridge(cache=False)
     for raw, body in ((get_scanner_elements(*STATUS), scanner_elements(*STATUS)),
                       (plain("GetActiveJobs"), listing(*ACTIVE))):
         first, second = bridge.ask(raw), bridge.ask(raw)

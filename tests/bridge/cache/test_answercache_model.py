@@ -25,10 +25,11 @@ from tests.messages import (
     status_event,
 )
 from tests.options import scanner_options
+from wsdgateway.bridge.cache.answercache import MAX_STATUS_ASKS
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.events.intake import read_notification
 from wsdgateway.bridge.frontends.wsscan import Endpoint, route
-from wsdgateway.bridge.scanner import MAX_STATUS_ASKS, ScannerBridge
+from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.soap.faults import temporary_error
 
 ELEMENTS, MAX_AGE, POLL = 300.0, 30.0, 1.0

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.messages import SCAN, scanner_elements
-from wsdgateway.bridge.cache.replytemplate import prepare
+from wsdgateway.bridge.cache.replytemplate import make_template
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import SOAP, WSA
 
@@ -19,7 +19,7 @@ ODD = (f"<?xml version='1.0' encoding='UTF-8'?>\r\n<SOAP-ENV:Envelope xmlns:SOAP
 
 
 def prepared(body):
-    return prepare(read(body), body, TYPE)
+    return make_template(read(body), body, TYPE)
 
 
 @pytest.mark.parametrize(("body", "ids"), [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bridge.test_scanner import EARLY, FAILED, LATE, Bridge, shown
+from tests.bridge.bridges import EARLY, FAILED, LATE, Bridge, shown
 from tests.messages import (
     create_scan_job,
     created_job,

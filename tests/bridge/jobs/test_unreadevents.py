@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.bridge.test_scanner import Bridge, shown
+from tests.bridge.bridges import Bridge, shown
 from tests.messages import (
     SCAN,
     announcement,

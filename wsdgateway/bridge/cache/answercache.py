@@ -1,17 +1,19 @@
-"""What many clients are told alike: the scanner's last answers, how long they hold, and who waits for which request.
+"""Keeps the scanner's last answers for many clients, with their lifetimes, and lets clients wait for one request.
 
 WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory; ScannerElementsChangeEvent and the events of ScannerStatus.
-An answer counts from the moment its request was sent, an event from its arrival; moments are those of the job table::
+An answer counts from the moment its request was sent, an event from its arrival; moments are those of the job table.
+The life of an answer::
 
-    asked ──► sent ──► answered ──► kept ──► an event, a reboot, its time: asked again
-                 └── an event: outdated; clients that wait are asked for again, new ones do not join
+    requested ──► sent ──► received ──► kept ──► dropped by an event, a reboot, or at the end of its lifetime
+                    │
+                    └─ an event ──► outdated: the gateway asks again for clients that wait; new ones do not join
 
 An outdated answer is never kept and never shared. A scanner whose elements change faster than it answers is asked
-`scanner.MAX_STATUS_ASKS` times for the client that waited; that client alone then gets the last answer as it came
-(`give_up`).
+`MAX_STATUS_ASKS` times for the client that waited; that client alone then gets the last answer as it came
+(`show_outdated`).
 
-Lists of jobs are the scanner's own, too: a JobSummary holds names that events do not carry. What it has said stays true
-until the table learns of a change; a list is never written anew from the table.
+Lists of jobs are kept, too, and not written from the job table: a JobSummary holds names that events do not carry. A
+list holds until the table learns of a change.
 """
 
 from collections import OrderedDict
@@ -21,15 +23,17 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from wsdgateway.bridge.cache.coalescing import LISTS, Read, Subject, is_whole
-from wsdgateway.bridge.cache.replytemplate import Copy, prepare
-from wsdgateway.bridge.decisions import Answer, Forward, Join, Question, Reply, Sent
+from wsdgateway.bridge.cache.coalescing import is_complete
+from wsdgateway.bridge.cache.replytemplate import ReplyTemplate, make_template
+from wsdgateway.bridge.decisions import Answer, Forward, Join, Question, Read, Reply, Sent, Subject
 from wsdgateway.bridge.jobs.job import NEVER
+from wsdgateway.bridge.jobs.joblists import learn_list
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.http.messages import is_soap
-from wsdgateway.scan.jobstatus import read_summaries
+from wsdgateway.scan.jobstatus import JOB_LISTS, read_summaries
 from wsdgateway.scan.operations import (
     GET_ACTIVE_JOBS,
+    GET_SCANNER_ELEMENTS,
     SCANNER_ELEMENTS_CHANGE,
     SCANNER_STATUS_EVENTS,
     SCANNER_STATUS_SUMMARY,
@@ -38,11 +42,17 @@ from wsdgateway.soap.envelope import Envelope
 
 MAX_KEPT = 16  # answers to different questions
 MAX_ANSWER = 262144
+# How often one client's GetScannerElements goes to a scanner whose elements change before its answers arrive. Then the
+# client gets the last answer as it came: a fault would end its scan, and the state is for people to look at.
+MAX_STATUS_ASKS = 2
 
 
 @attrs.frozen
-class Lasting:
-    """For how many seconds an answer holds: about the scanner's elements; about what events tell of; about the rest."""
+class Lifetimes:
+    """The lifetimes of answers in seconds.
+
+    `elements` is for the scanner's elements, `max_age` for what events announce, `poll_interval` for everything else.
+    """
 
     elements: float
     max_age: float
@@ -51,67 +61,70 @@ class Lasting:
 
 @attrs.frozen(eq=False)
 class _Kept:
-    """An answer that held at the moment `since`, and was asked for `at` that time in seconds."""
+    """An answer that held at the moment `since`, and was requested at the time `at`, in seconds."""
 
-    copy: Copy
+    template: ReplyTemplate
     since: int
     at: float
 
 
 @attrs.define(eq=False)
 class _Running:
-    """A request under way; `sent` is its moment, None while it waits."""
+    """A request under way; `sent` is the moment at which it went to the scanner, None while it waits."""
 
     forward: Forward
     sent: int | None = None
 
 
 class AnswerCache:
-    """Those of one scanner. With `enabled` False everybody's request goes to the scanner, and nothing is kept."""
+    """The answers of one scanner. With `enabled` False every request goes to the scanner, and nothing is kept."""
 
-    def __init__(self, table: JobTable, lasting: Lasting, *, enabled: bool) -> None:
+    def __init__(self, table: JobTable, lifetimes: Lifetimes, *, enabled: bool) -> None:
         self.table = table
-        self.lasting = lasting
+        self.lifetimes = lifetimes
         self.enabled = enabled
         self._status_events = False
         self._kept: OrderedDict[Read, _Kept] = OrderedDict()
         self._running: dict[Read, _Running] = {}
         self._announced = dict.fromkeys(Subject, NEVER)
-        self._doubted = dict.fromkeys(Subject, NEVER)
+        self._invalidated = dict.fromkeys(Subject, NEVER)
         self._unread = dict.fromkeys(Subject, -inf)  # in seconds, when an event came last that could not be read
         self._unread_at = -inf
-        # When the newest answer was asked for, of at most as many questions as four names have orders.
+        # The moment at which the newest answer that was shown was requested; as many reads as the names combine to.
         self._shown: dict[Read, int] = {}
-        # What came of a request: the answer for everybody who waited for it; None if it was outdated by then.
-        self._came: WeakKeyDictionary[Forward, Copy | None] = WeakKeyDictionary()
+        # The answer for all clients that waited for a request; None if it was outdated when it came.
+        self._results: WeakKeyDictionary[Forward, ReplyTemplate | None] = WeakKeyDictionary()
 
-    def adjust(self, lasting: Lasting, *, enabled: bool) -> None:
-        """Other bounds, from now on; what is switched off is forgotten."""
-        self.lasting, self.enabled = lasting, enabled
+    def adjust(self, lifetimes: Lifetimes, *, enabled: bool) -> None:
+        """Change the lifetimes from now on; disabled, the cache forgets its answers."""
+        self.lifetimes, self.enabled = lifetimes, enabled
         if not enabled:
             self._kept.clear()
 
-    # When something changes.
+    # Changes.
 
     def notified(self, event: str | None) -> None:
-        """The scanner sent that event."""
+        """Record that the scanner sent that event."""
         if event == SCANNER_ELEMENTS_CHANGE:
             self._announced[Subject.ELEMENTS] = self.table.moment()
         elif event in SCANNER_STATUS_EVENTS:
             self._announced[Subject.STATUS] = self.table.moment()
             self._status_events = self._status_events or event == SCANNER_STATUS_SUMMARY
 
-    def doubt(self, *subjects: Subject) -> None:
+    def invalidate(self, *subjects: Subject) -> None:
         """Record that these may have changed without an announcement, as while the scanner was out of reach."""
-        self._doubted.update(dict.fromkeys(subjects, self.table.moment()))
+        self._invalidated.update(dict.fromkeys(subjects, self.table.moment()))
 
     def unread(self, now: float, *subjects: Subject) -> None:
-        """An event that may be about them could not be read: what was asked for before holds for `poll_interval`."""
+        """Record that an event that may be about these could not be read.
+
+        Answers that were requested before hold for no longer than `poll_interval`.
+        """
         self._unread.update(dict.fromkeys(subjects, now))
         self._unread_at = now
 
     def rebooted(self) -> None:
-        """The scanner started again, or may have."""
+        """Record that the scanner started again, or may have."""
         self._status_events = False
         self._announced = dict.fromkeys(Subject, self.table.moment())
         self._kept.clear()
@@ -120,18 +133,18 @@ class AnswerCache:
         return max(self._announced[subject] for subject in read.subjects)
 
     def _changed_at(self, read: Read) -> int:
-        doubted = max(self._doubted[subject] for subject in read.subjects)
-        changed = self.table.changed if read.operation in LISTS else NEVER
-        return max(self._announced_at(read), doubted, changed)
+        invalidated = max(self._invalidated[subject] for subject in read.subjects)
+        changed = self.table.changed if read.operation in JOB_LISTS else NEVER
+        return max(self._announced_at(read), invalidated, changed)
 
     # Questions.
 
     def find(self, question: Question, new_id: Callable[[], str], now: float) -> Answer | Join | None:
-        """The answer that is kept, or the request under way that will do; None if the scanner has to be asked."""
+        """The kept answer, or else a request under way to wait for; None if the scanner must be asked."""
         read = question.read
         if read is None or not self.enabled:
             return None
-        kept = self.kept(question, new_id, now)
+        kept = self.cached(question, new_id, now)
         if kept is not None:
             return kept
         running = self._running.get(read)
@@ -139,17 +152,17 @@ class AnswerCache:
             return Join(running.forward)
         return None
 
-    def kept(self, question: Question, new_id: Callable[[], str], now: float) -> Answer | None:
+    def cached(self, question: Question, new_id: Callable[[], str], now: float) -> Answer | None:
         """The kept answer to this question, if it still holds at `now`, in seconds."""
         read = question.read
         kept = None if read is None else self._kept.get(read)
         if read is None or kept is None or kept.since <= self._changed_at(read) or (
-                now - kept.at >= self._lasts(read, kept.at)):
+                now - kept.at >= self._lifetime(read, kept.at)):
             return None
         self._kept.move_to_end(read)
-        return kept.copy.answer(question.envelope.message_id, new_id())
+        return kept.template.answer(question.envelope.message_id, new_id())
 
-    def give_up(self, forward: Forward) -> None:
+    def show_outdated(self, forward: Forward) -> None:
         """Record that an outdated answer goes to its own client: it may tell of changes up to this moment.
 
         Only answers that are asked for from now on are certainly no older than what that client is shown.
@@ -159,29 +172,29 @@ class AnswerCache:
             self._kept.pop(read, None)
             self._shown[read] = self.table.moment()
 
-    def _lasts(self, read: Read, asked_at: float) -> float:
-        """For how many seconds an answer that was asked for at that time holds."""
-        lasts = self._lasts_undoubted(read)
+    def _lifetime(self, read: Read, asked_at: float) -> float:
+        """The lifetime in seconds of an answer that was requested at that time."""
+        lifetime = self._usual_lifetime(read)
         if asked_at <= self._unread_at and asked_at <= max(self._unread[subject] for subject in read.subjects):
-            return min(lasts, self.lasting.poll_interval)
-        return lasts
+            return min(lifetime, self.lifetimes.poll_interval)
+        return lifetime
 
-    def _lasts_undoubted(self, read: Read) -> float:
-        lasting = self.lasting
+    def _usual_lifetime(self, read: Read) -> float:
+        lifetimes = self.lifetimes
         if Subject.JOBS in read.subjects:
-            return lasting.max_age if self.table.eventful else lasting.poll_interval
+            return lifetimes.max_age if self.table.eventful else lifetimes.poll_interval
         if Subject.STATUS in read.subjects:
             is_told = self._status_events and self.table.listening
-            return min(lasting.max_age if is_told else lasting.poll_interval, lasting.elements)
-        return lasting.elements
+            return min(lifetimes.max_age if is_told else lifetimes.poll_interval, lifetimes.elements)
+        return lifetimes.elements
 
     def asked(self, forward: Forward) -> None:
-        """This request goes to the scanner, for everybody who asks the same."""
+        """Record that the request goes to the scanner for all clients that ask the same."""
         if forward.question.read is not None:
             self._running[forward.question.read] = _Running(forward)
 
     def sent(self, forward: Forward, moment: int) -> None:
-        """It is on its way now, or once more."""
+        """Record that the request is being sent at this moment, or sent again."""
         running = self._running.get(forward.question.read) if forward.question.read is not None else None
         if running is not None and running.forward is forward:
             running.sent = moment
@@ -189,38 +202,39 @@ class AnswerCache:
     # Answers.
 
     def ended(self, forward: Forward) -> None:
-        """It was answered, or failed."""
+        """Record that the request was answered, or failed."""
         read = forward.question.read
         if read is not None and read in self._running and self._running[read].forward is forward:
             del self._running[read]
 
     def learn(self, forward: Forward, envelope: Envelope, reply: Reply, sent: Sent) -> tuple[bool, bool]:
-        """The answer that came. Whether it may be shown; and whether it lists a finished job as active."""
+        """Learn from an answer. Returns whether it may be shown, and whether it lists a finished job as active."""
         question = forward.question
         read = question.read if forward.shared else None
         is_new = read is not None and sent.moment > self._changed_at(read)
         current, revived = self._learn_list(question, envelope, sent)
-        whole = read is not None and reply.status == 200 and is_soap(reply.content_type) and is_whole(read, envelope)
-        if read is not None and whole:
+        complete = (read is not None and reply.status == 200 and is_soap(reply.content_type)
+                    and is_complete(read, envelope))
+        if read is not None and complete:
             current = current and sent.moment > max(self._announced_at(read), self._shown.get(read, NEVER))
         if not current:
-            self._came[forward] = None
-        if read is None or not whole or not current:
+            self._results[forward] = None
+        if read is None or not complete or not current:
             return current, revived
         self._shown[read] = sent.moment
-        copy = prepare(envelope, reply.body, reply.content_type)
-        if copy is not None:
-            self._came[forward] = copy
+        template = make_template(envelope, reply.body, reply.content_type)
+        if template is not None:
+            self._results[forward] = template
             if is_new and len(reply.body) <= MAX_ANSWER:
-                self._keep(read, _Kept(copy, self.table.moment(), sent.at))
+                self._keep(read, _Kept(template, self.table.moment(), sent.at))
         return True, revived
 
     def _learn_list(self, question: Question, envelope: Envelope, sent: Sent) -> tuple[bool, bool]:
-        listed = LISTS.get(question.operation.name)
+        listed = JOB_LISTS.get(question.operation.name)
         statuses = read_summaries(envelope.body, listed) if listed is not None and envelope.body is not None else None
         if statuses is None:
             return True, False
-        return self.table.listed(statuses, sent.moment, sent.at, complete=question.operation is GET_ACTIVE_JOBS)
+        return learn_list(self.table, statuses, sent.moment, sent.at, complete=question.operation is GET_ACTIVE_JOBS)
 
     def _keep(self, read: Read, kept: _Kept) -> None:
         self._kept[read] = kept
@@ -229,10 +243,22 @@ class AnswerCache:
             self._kept.popitem(last=False)
 
     def is_outdated(self, forward: Forward) -> bool:
-        """Whether what came of it was outdated when it came."""
-        return forward in self._came and self._came[forward] is None
+        """Return whether the answer to the request was outdated when it came."""
+        return forward in self._results and self._results[forward] is None
+
+    def may_ask_again(self, forward: Forward) -> bool:
+        """Return whether the request, whose answer was outdated, may be sent once more for its client."""
+        return forward.asks < MAX_STATUS_ASKS or forward.question.operation is not GET_SCANNER_ELEMENTS
+
+    def asks_after(self, forward: Forward) -> int:
+        """The number of asks that count for a client that waited for another's outdated answer.
+
+        GetScannerElements always leaves it one of its own, so that it ends with an answer and not with a fault.
+        """
+        is_of_elements = forward.question.operation is GET_SCANNER_ELEMENTS
+        return min(forward.asks, MAX_STATUS_ASKS - 1) if is_of_elements else forward.asks
 
     def share(self, question: Question, forward: Forward, new_id: Callable[[], str]) -> Answer | None:
-        """What came of another client's request, for this one; None if that is no answer that was whole."""
-        copy = self._came.get(forward)
-        return None if copy is None else copy.answer(question.envelope.message_id, new_id())
+        """The answer to another client's request, written for this one; None if it was not a complete answer."""
+        template = self._results.get(forward)
+        return None if template is None else template.answer(question.envelope.message_id, new_id())

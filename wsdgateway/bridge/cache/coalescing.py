@@ -1,58 +1,31 @@
-"""Reads that many clients may be given one answer to: which requests are alike, and which answers are whole.
+"""Recognises reads that one answer can serve for many clients, and answers that are complete.
 
-WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request that says more than the specification has is
-nobody else's, and goes to the scanner unchanged.
+WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request with more in it than the specification has is never
+shared, and goes to the scanner unchanged.
 """
 
-from enum import Enum
-
-import attrs
 from lxml import etree
 
+from wsdgateway.bridge.decisions import Read
 from wsdgateway.http.messages import Headers, plain_type
-from wsdgateway.scan.jobstatus import read_summaries
-from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS, Operation, action_of
+from wsdgateway.scan.jobstatus import JOB_LISTS, read_summaries
+from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS, Operation, action_of
 from wsdgateway.scan.reading import tag
-from wsdgateway.scan.scannerelements import SCANNER_STATUS, has_all, read_elements_request
+from wsdgateway.scan.scannerelements import has_all, read_elements_request
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.namespaces import WSA
 
 _ENCODINGS = (None, "utf-8", "UTF-8", "ascii", "ASCII", "us-ascii", "US-ASCII")
 _HEADERS = frozenset(f"{{{WSA}}}{name}" for name in ("To", "Action", "MessageID", "ReplyTo", "FaultTo", "From"))
 _TYPES = (b"application/soap+xml", b"application/soap+xml; charset=utf-8")
-# Fields that no scanner answers otherwise for. Those that say how long and for whom are written anew on the way.
+# Fields on which no scanner's answer depends. The gateway writes the framing and Host anew on the way.
 _FIELDS = frozenset((
     b"host", b"content-type", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"user-agent",
     b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"pragma", b"expect", b"date", b"soapaction"))
 
-LISTS = {GET_ACTIVE_JOBS.name: "ActiveJobs", GET_JOB_HISTORY.name: "JobHistory"}
 
-
-class Subject(Enum):
-    """What an answer speaks of; when that changes, the answer is outdated."""
-
-    ELEMENTS = "elements"
-    STATUS = "status"
-    JOBS = "jobs"
-
-
-@attrs.frozen
-class Read:
-    """What is asked: the operation, and the elements' names, sorted. Whoever asks the same is alike."""
-
-    operation: str
-    names: tuple[str, ...] = ()
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        """What the answer speaks of."""
-        if self.operation in LISTS:
-            return (Subject.JOBS,)
-        return (Subject.ELEMENTS, Subject.STATUS) if SCANNER_STATUS in self.names else (Subject.ELEMENTS,)
-
-
-def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
-    """What a request asks, if another client's answer will do for it; None if the scanner must see the request."""
+def common_read(operation: Operation, envelope: Envelope) -> Read | None:
+    """The read in a request that another client's answer can serve; None if the scanner must see the request."""
     body = envelope.body
     if (body is None or envelope.obliges or envelope.action != action_of(operation.name)
             or next(body.itersiblings(etree.Element), None) is not None):
@@ -61,14 +34,14 @@ def read_alike(operation: Operation, envelope: Envelope) -> Read | None:
         names = read_elements_request(body)
         return None if names is None else Read(operation.name, tuple(sorted(names)))
     is_plain = body.tag == tag(f"{operation.name}Request") and not len(body) and not body.attrib
-    return Read(operation.name) if is_plain and operation.name in LISTS else None
+    return Read(operation.name) if is_plain and operation.name in JOB_LISTS else None
 
 
 def is_usual(envelope: Envelope, fields: Headers) -> bool:
-    """Whether a scanner has no reason to answer this request otherwise than anybody else's that asks the same.
+    """Return whether a scanner answers this request as it answers everybody who asks the same.
 
-    One with credentials, a range, another charset or headers beyond WS-Addressing's may get a refusal, or what is meant
-    for its client alone: nobody else waits for that, nor is it kept.
+    A request with credentials, a range, another charset or headers beyond WS-Addressing's may get a refusal, or a reply
+    that is meant for its client alone: no other client waits for that, and it is not kept.
     """
     if envelope.header is None:
         return False
@@ -83,12 +56,12 @@ def is_usual(envelope: Envelope, fields: Headers) -> bool:
     return True
 
 
-def is_whole(read: Read, envelope: Envelope) -> bool:
-    """Whether an answer says all that was asked: a response, no fault, with every element in it, each of them valid."""
+def is_complete(read: Read, envelope: Envelope) -> bool:
+    """Return whether an answer holds all that was asked: a response, no fault, every element in it, and each valid."""
     body = envelope.body
     action = action_of(read.operation)
     if body is None or body.tag != tag(f"{read.operation}Response") or envelope.action not in (
             action, f"{action}Response"):
         return False
-    listed = LISTS.get(read.operation)
+    listed = JOB_LISTS.get(read.operation)
     return has_all(body, read.names) if listed is None else read_summaries(body, listed) is not None

@@ -1,7 +1,8 @@
-"""One press makes one job: a CreateScanJob that comes again joins or repeats the first's answer.
+"""Recognises a CreateScanJob that a client sends again, so that one press of a button makes one job.
 
-Clients in the field send the same bytes again, MessageID included, when an answer takes longer than
-their time-out of two seconds. A fault is never remembered, since devices ask to be asked again.
+Clients in the field send the same bytes again, MessageID included, when an answer takes longer than their time-out of
+two seconds. The repetition waits for the first answer, or gets a copy of it. A fault is never remembered, since devices
+ask to be asked again.
 """
 
 import hashlib
@@ -39,13 +40,13 @@ class Duplicates:
         return self._done[key][1] if key in self._done else None
 
     def started(self, forward: Forward) -> None:
-        """This CreateScanJob is on its way to the device."""
+        """Record that this CreateScanJob goes to the device."""
         key = _key(forward.question)
         if key is not None:
             self._running[key] = forward
 
     def ended(self, forward: Forward, reply: Reply | None, now: float) -> None:
-        """It was answered, or failed (None)."""
+        """Record that the request was answered, or failed (None)."""
         key = _key(forward.question)
         if key is None or self._running.pop(key, None) is None:
             return
@@ -63,7 +64,7 @@ def _key(question: Question) -> _Key | None:
 
 
 def is_success(reply: Reply) -> bool:
-    """Whether the device did what it was asked: a 200 with SOAP that is no fault."""
+    """Return whether the device carried out the request: a 200 with SOAP that is no fault."""
     if reply.status != 200:
         return False
     try:

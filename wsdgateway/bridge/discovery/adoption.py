@@ -1,4 +1,4 @@
-"""Which of the scanners that were found are bridged without being configured, and what they are called.
+"""Selects the scanners that are bridged because discovery found them, and names them.
 
 The configuration's `[discovery] adopt` and `exclude`.
 """
@@ -25,7 +25,7 @@ _COMPUTER = "Computer"
 
 @attrs.frozen
 class Exclusion:
-    """A rule by which a scanner is left alone, as its text has it; one of the others is given.
+    """A rule that excludes scanners, as written in the configuration; exactly one of the other fields is set.
 
     `model` is a pattern with `*` and `?`.
     """
@@ -49,21 +49,21 @@ def read_exclusion(text: str) -> Exclusion:
 
 
 def host_exclusion(host: str) -> Exclusion:
-    """The rule that leaves alone what is at that host, an IP address or a name."""
+    """The rule that excludes the scanners at that host, an IP address or a name."""
     return read_exclusion(host) if _ip(host) is not None else Exclusion(host, host=host.lower())
 
 
 def may_be_scanner(endpoint: str, types: Iterable[QName]) -> bool:
-    """Whether a device of these types is worth a look at its metadata: no stand-in of a gateway's, and no computer.
+    """Return whether a device of these types may be a scanner: no gateway's stand-in, and no computer.
 
-    Many devices with a scanner announce themselves as devices or printers only. Its endpoint must be a uuid, since that
-    is what it is known by from then on.
+    Many devices with a scanner announce themselves as devices or printers only, so their metadata must decide. The
+    endpoint must be a uuid, since that identifies the scanner from then on.
     """
     return is_uuid(endpoint) and _scans(types)
 
 
 def has_no_uuid(endpoint: str, types: Iterable[QName]) -> bool:
-    """Whether it may be a scanner, but is known by an https address, as Windows demands of devices with TLS."""
+    """Return whether the device may be a scanner but has an https address as endpoint, as Windows demands with TLS."""
     return endpoint.lower().startswith("https:") and _scans(types)
 
 
@@ -75,7 +75,7 @@ def _scans(types: Iterable[QName]) -> bool:
 
 def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable[str],
               models: Iterable[str]) -> Exclusion | None:
-    """The first of the rules that leaves it alone. `hosts` are its IP addresses, `models` what it calls itself."""
+    """The first rule that excludes a device. `hosts` are its IP addresses, `models` the names that it gives itself."""
     hosts = list(hosts)
     addresses = [address for address in map(_ip, hosts) if address is not None]
     names = [name.lower() for name in models if name]
@@ -99,7 +99,7 @@ def _ip(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def name_for(friendly: str, endpoint: str, taken: Iterable[str]) -> str:
-    """A readable name that is a part of a path, from a FriendlyName; with a part of the uuid where it is taken."""
+    """A readable name for use in paths, made from a FriendlyName; with a part of the uuid if it is taken."""
     plain = unicodedata.normalize("NFKD", friendly).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].strip("-") or "scanner"
     others = set(taken)
@@ -110,9 +110,9 @@ def name_for(friendly: str, endpoint: str, taken: Iterable[str]) -> str:
 
 @attrs.frozen
 class Adopted:
-    """A scanner that is bridged because it was found: its uuid, and the name that it was given then and keeps.
+    """A scanner that is bridged because discovery found it, with the name that it was given then and keeps.
 
-    The uuid is spelled as `identity_of` has it.
+    The uuid is spelled as by `identity_of`.
     """
 
     uuid: str

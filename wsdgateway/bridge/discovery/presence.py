@@ -1,6 +1,6 @@
-"""What a scanner's stand-in tells of itself: whether a Probe means it, what it is called, when it says Hello and Bye.
+"""Describes the stand-in of a scanner for discovery: its endpoint, the Probes that it matches, its Hello and Bye.
 
-WS-Discovery 2005/04, sections 4 to 6. Its endpoint is a uuid derived from the scanner's, so that a client that can see
+WS-Discovery 2005/04, sections 4 to 6. The endpoint is a uuid derived from the scanner's, so that a client that can see
 both keeps them apart; it stays the same over restarts and moves.
 """
 
@@ -14,7 +14,7 @@ from wsdgateway.discovery.matching import matches
 from wsdgateway.discovery.messages import Message, Probe, Resolve, TargetService
 from wsdgateway.soap.namespaces import GATEWAY, STAND_IN_TYPE, WSCN, WSD_1_1, WSD_CD1, WSDP
 
-# A gateway that finds another's stand-in knows by this type that it is none to be bridged once more.
+# By this type a gateway recognises the stand-in of another, and does not bridge it once more.
 STAND_IN = (GATEWAY, STAND_IN_TYPE)
 TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"), (WSCN, "ScannerServiceType"), STAND_IN)
 PROXY_TYPES = ((WSD_CD1, "DiscoveryProxy"), (WSD_1_1, "DiscoveryProxy"))
@@ -28,7 +28,7 @@ def derived_endpoint(scanner: str) -> str:
 
 
 def stand_in_service(endpoint: str, scopes: tuple[str, ...], metadata_version: int) -> TargetService:
-    """A stand-in as a target service, without the addresses, which depend on who asks."""
+    """A stand-in as a target service without addresses, which depend on the client that asks."""
     return TargetService(endpoint, TYPES, scopes, (), metadata_version)
 
 
@@ -47,20 +47,20 @@ def proxy_service(gateway: str) -> TargetService:
 
 
 def is_meant(probe: Probe, service: TargetService) -> bool:
-    """Whether a Probe looks for such a service. Raises `UnknownRule`."""
+    """Return whether the service matches a Probe. Raises `UnknownRule`."""
     return matches(probe.types, probe.scopes, probe.match_by, offered_types=service.types,
                    offered_scopes=service.scopes)
 
 
 def is_asked_for(message: Message, service: TargetService) -> bool:
-    """Whether a Probe or Resolve is one for this service. Raises `UnknownRule`."""
+    """Return whether the service matches a Probe or Resolve. Raises `UnknownRule`."""
     if isinstance(message.content, Probe):
         return is_meant(message.content, service)
     return isinstance(message.content, Resolve) and is_same(service.endpoint, message.content.endpoint)
 
 
 def asked_for(message: Message, services: Mapping[str, TargetService], base: str) -> list[TargetService]:
-    """Those of the services, by their paths, that a Probe or Resolve means, for clients that reach us under `base`.
+    """The services, by their paths, that match a Probe or Resolve, with addresses under `base`.
 
     A Resolve may name an endpoint that is an address, or the uuid that it had over http. Raises `UnknownRule`.
     """
@@ -77,31 +77,31 @@ def asked_for(message: Message, services: Mapping[str, TargetService], base: str
 
 @attrs.frozen
 class Hello:
-    """Say that the service is here, or has changed."""
+    """Announce that the service is present, or has changed."""
 
     service: TargetService
 
 
 @attrs.frozen
 class Bye:
-    """Say that the service leaves."""
+    """Announce that the service leaves."""
 
     endpoint: str
 
 
 class Presence:
-    """What the clients' side has been told of one stand-in, and what it must be told next.
+    """Tracks what clients have been told of one stand-in, and decides on the next Hello or Bye::
 
-        gone ──here──► announced ──changed──► announced (Hello again)
-         ▲                 │
-         └───────gone──────┘ (Bye)
+        absent ── present / Hello ──► announced ── changed / Hello ──► announced
+           ▲                              │
+           └──────── gone / Bye ──────────┘
     """
 
     def __init__(self) -> None:
         self.announced: TargetService | None = None
 
     def update(self, service: TargetService | None) -> list[Hello | Bye]:
-        """The stand-in is like this now; None: the scanner is gone, or not known yet."""
+        """Set what the stand-in is now (None: the scanner is gone, or not known yet). Returns the messages to send."""
         former, self.announced = self.announced, service
         if former == service:
             return []

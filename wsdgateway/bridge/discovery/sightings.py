@@ -1,8 +1,8 @@
-"""What is known of the devices on the scanners' side from what they announce and answer, and what is new in it.
+"""Remembers the devices on the scanners' side by their discovery messages, and finds what is new in each message.
 
-WS-Discovery 2005/04, section 4 and Appendix I (AppSequence): a message that is older than one that was here says
-nothing. A device's InstanceId grows when it starts; some devices begin again from a lower one, so what comes long after
-the last message is new whatever its number.
+WS-Discovery 2005/04, section 4 and Appendix I (AppSequence): a message that is older than one that came before is
+ignored. A device's InstanceId grows when it starts; some devices begin again from a lower one, so a message that comes
+long after the last one is new whatever its number.
 """
 
 from collections import OrderedDict
@@ -21,7 +21,7 @@ RETURN_SECONDS = 1.0  # a Hello comes over each link, and a flood of them must n
 
 @attrs.frozen
 class Sighting:
-    """A device: what it said of itself, over which interface, and its sequence.
+    """A device as it described itself, the interface that it was heard over, and its sequence.
 
     `at`, in seconds, is when it was heard last, `changed_at` when it was last taken for started or described anew,
     `left_at` for gone, `returned_at` for come back.
@@ -42,9 +42,12 @@ class Sighting:
 
 @attrs.frozen
 class News:
-    """What a message changed. `started`: the device has started again; `described`: it has new metadata, or may have;
-    `resolved`: it said its addresses; without them it has to be asked. `returned`: a device that was known said Hello,
-    as it does when it joins the network, so it may have been away; some start with the same InstanceId each time."""
+    """The changes that a message told of.
+
+    `started`: the device has started again. `described`: it has new metadata, or may have. `resolved`: it gave its
+    addresses; without them it has to be asked. `returned`: a known device said Hello, as it does when it joins the
+    network, so it may have been away; some devices start with the same InstanceId each time.
+    """
 
     sighting: Sighting
     started: bool = False
@@ -70,15 +73,15 @@ class Sightings:
         self._known: OrderedDict[str, Sighting] = OrderedDict()
 
     def get(self, endpoint: str) -> Sighting | None:
-        """What is known of a device."""
+        """The sighting of a device, or None."""
         return self._known.get(identity_of(endpoint))
 
     def all(self) -> list[Sighting]:
-        """Every device that is known."""
+        """The sightings of all devices."""
         return list(self._known.values())
 
     def hear(self, message: Message, via: str, now: float) -> list[News | Left]:
-        """A Hello, Bye, ProbeMatches or ResolveMatches came over an interface."""
+        """Take a Hello, Bye, ProbeMatches or ResolveMatches that came over an interface. Returns what is new in it."""
         if not isinstance(message.content, tuple):
             return []
         heard: list[News | Left] = []

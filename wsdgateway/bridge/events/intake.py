@@ -17,7 +17,7 @@ from wsdgateway.bridge.events.sinks import Network
 from wsdgateway.bridge.frontends.wsscan import Rejected
 from wsdgateway.eventing.messages import SUBSCRIPTION_END, is_end
 from wsdgateway.http.messages import charset_of, is_soap, media_type
-from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, read_job_event, untold
+from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, other_jobs, read_job_event
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import SCAN_AVAILABLE, action_of, event_of
 from wsdgateway.soap.envelope import Envelope, read
@@ -168,7 +168,7 @@ def _unread(event: str, in_body: str | None, status: JobStatus | None, envelope:
     others = [event_in(element) for element in first.itersiblings(tag=etree.Element)]
     job_event = not any(other is not None and other not in JOB_EVENTS for other in others)
     if status is not None:
-        jobs = untold(status, body)
+        jobs = other_jobs(status, body)
         return None if jobs is None and job_event else Unread(jobs or (), job_event)
     named = jobs_named(body)
     if event in JOB_EVENTS or in_body in JOB_EVENTS:

@@ -8,7 +8,7 @@ from enum import Enum
 
 import attrs
 
-from wsdgateway.bridge.cache.coalescing import read_alike
+from wsdgateway.bridge.cache.coalescing import common_read
 from wsdgateway.bridge.decisions import Question
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.eventing.source import identifier_of
@@ -136,5 +136,5 @@ def _routed(envelope: Envelope, raw: bytes, endpoint: Endpoint, client: str, hos
     wanted = None
     if operation is GET_JOB_ELEMENTS and not envelope.obliges:
         wanted = read_request(envelope.body)
-    read_of_many = read_alike(operation, envelope) if operation.common else None
+    read_of_many = common_read(operation, envelope) if operation.common else None
     return Question(envelope, raw, operation, client, host, wanted, read_of_many, fields)

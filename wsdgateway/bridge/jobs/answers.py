@@ -1,4 +1,4 @@
-"""Replies made from the job table.
+"""Writes GetJobElements answers from the job table.
 
 WS-Scan, GetJobElementsResponse; WS-Addressing 2004/08, section 3.2 for RelatesTo.
 """
@@ -12,7 +12,7 @@ from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.namespaces import SOAP, WSA, WSCN
 from wsdgateway.soap.parsing import escape
 
-# Written out, not composed: this is the answer that the gateway exists to give often.
+# Written as text and not built as XML: this is the answer that the gateway gives most often.
 _BEFORE_ID = (
     '<?xml version="1.0" encoding="utf-8"?>\n'
     f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}" xmlns:wscn="{WSCN}"><soap:Header>'
@@ -21,46 +21,56 @@ _BEFORE_ID = (
 
 
 class JobAnswers:
-    """Writes GetJobElements answers; keeps the last body written for each job, since a hundred clients ask the same."""
+    """Writes GetJobElements answers from `table`.
+
+    It keeps the last body written for each job, since a hundred clients ask the same. `qualified` says whether the
+    scanner writes the attributes of ElementData with a prefix.
+    """
 
     def __init__(self, table: JobTable) -> None:
-        self._table = table
+        self.table = table
         self._written: dict[str, tuple[JobStatus, bool, str]] = {}
         self.qualified = False
 
     def write(self, request: JobElementsRequest, *, relates_to: str | None, message_id: str, now: float,
-              at_least: int | None = None) -> bytes | None:
-        """The answer, if every wanted element is known and fresh; None if the device must be asked."""
-        body = self._body(request, now, at_least)
+              not_before: int | None = None) -> bytes | None:
+        """The answer, if every wanted element is known and fresh; None if the device must be asked.
+
+        `not_before` is as in `JobTable.readable`.
+        """
+        body = self._body(request, now, not_before)
         if body is None:
             return None
         related = f"</wsa:MessageID><wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to \
             else "</wsa:MessageID>"
         return f"{_BEFORE_ID}{message_id}{related}</soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>".encode()
 
-    def will_do(self, asked: JobElementsRequest | None, request: JobElementsRequest) -> bool:
-        """Whether the answer to what is being asked will do for this request: its status, and a ticket beside it."""
-        assert request.wanted is not None
-        job = self._table.get(request.job_id)
-        known = {JOB_STATUS, *(name for name, _ in job.extras)} if job is not None else {JOB_STATUS}
-        coming = {SCAN_TICKET} & set(asked.wanted or ()) if asked is not None else set()
-        return set(request.wanted) <= known | coming
+    def covers(self, asked: JobElementsRequest | None, request: JobElementsRequest) -> bool:
+        """Return whether the answer to `asked`, which is under way, will hold what `request` wants.
 
-    def _body(self, request: JobElementsRequest, now: float, at_least: int | None) -> str | None:
-        assert request.wanted is not None
+        A JobStatus is taken for granted; a ScanTicket may come with it, or be known already.
+        """
+        assert request.names is not None
+        job = self.table.get(request.job_id)
+        known = {JOB_STATUS, *(name for name, _ in job.extras)} if job is not None else {JOB_STATUS}
+        coming = {SCAN_TICKET} & set(asked.names or ()) if asked is not None else set()
+        return set(request.names) <= known | coming
+
+    def _body(self, request: JobElementsRequest, now: float, not_before: int | None) -> str | None:
+        assert request.names is not None
         status: JobStatus | None = None
-        if JOB_STATUS in request.wanted:
-            status = self._table.readable(request.job_id, now, at_least)
+        if JOB_STATUS in request.names:
+            status = self.table.readable(request.job_id, now, not_before)
             if status is None:
-                past = self._table.forgotten(request.job_id, now)
+                past = self.table.forgotten(request.job_id, now)
                 return None if past is None else self._past_body(request, past)
         if request.status_only:
             assert status is not None
             return self._status_body(status)
-        job = self._table.get(request.job_id)
+        job = self.table.get(request.job_id)
         extras = dict(job.extras) if job is not None else {}
         parts = []
-        for name in request.wanted:
+        for name in request.names:
             content = write_job_status(status) if name == JOB_STATUS and status else extras.get(name)
             if content is None:
                 return None
@@ -68,13 +78,13 @@ class JobAnswers:
         return write_response("".join(parts))
 
     def _past_body(self, request: JobElementsRequest, job: Job) -> str:
-        """Of a job that the scanner has forgotten: what is not known here is marked as not valid."""
-        assert request.wanted is not None and job.status is not None
+        """The body for a job that the scanner has forgotten, with unknown elements marked as not valid."""
+        assert request.names is not None and job.status is not None
         if request.status_only:
             return self._status_body(job.status)
         known = {**dict(job.extras), JOB_STATUS: write_job_status(job.status)}
         return write_response("".join(
-            write_element_data(name, known.get(name), self.qualified) for name in request.wanted))
+            write_element_data(name, known.get(name), self.qualified) for name in request.names))
 
     def _status_body(self, status: JobStatus) -> str:
         kept = self._written.get(status.job_id)

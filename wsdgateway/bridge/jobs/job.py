@@ -1,4 +1,4 @@
-"""What the job table holds of one job.
+"""Defines the job table's record of one job.
 
 WS-Scan, JobStatus.
 """
@@ -15,14 +15,15 @@ NEVER = -1  # a moment before all others
 
 @attrs.frozen
 class Job:
-    """One job. A status may be shown if it counts from `needed` or later; `since` is the record's first moment.
+    """The record of one job. All integers but `boot` are moments of the job table; times are seconds on one clock.
 
-    Answers to requests from before `floor` speak of a former job with this JobId; `reused` says that there was one,
-    `by_answer` that CreateScanJob's answer began the record.
-    `asked` is the moment of the newest request that was answered with a status, `asked_at` the same in seconds; events
-    from before `asked` that could not be read are settled.
-    `confirmed` is in seconds on the caller's clock. `extras` are ScanTicket and Documents as XML. `timeline` has each
-    state that became known, and when, in seconds on the same clock.
+    `since` is the record's first moment. `status` counts from the moment `as_of`, and may be shown if that is not
+    before `needed`; it was last confirmed at the time `confirmed`.
+    Answers to requests from before `floor` are about a former job with this JobId; `reused` says that there was one,
+    `former_created` is its JobCreatedTime, and `by_answer` says that CreateScanJob's answer began the record.
+    `asked` is the moment of the newest request that was answered with a status, `asked_at` its time; events from before
+    `asked` that could not be read are settled.
+    `extras` are ScanTicket and Documents as XML. `timeline` has each state that became known, with its time.
     """
 
     job_id: str
@@ -43,12 +44,12 @@ class Job:
 
     @property
     def final(self) -> bool:
-        """Whether the job is known to be over."""
+        """True if the job is known to be over."""
         return self.status is not None and self.status.final
 
 
-def traced(job: Job) -> Job:
-    """The same, its state in its timeline."""
+def with_timeline(job: Job) -> Job:
+    """The record with its current state added to the timeline."""
     if job.status is None or len(job.timeline) >= MAX_STATES or (
             job.timeline and job.timeline[-1][1] == job.status.state):
         return job

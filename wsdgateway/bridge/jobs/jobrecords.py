@@ -7,7 +7,7 @@ A record of an earlier boot is listed and never read. Finished jobs of earlier b
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 
-from wsdgateway.bridge.jobs.job import NEVER, Job, traced
+from wsdgateway.bridge.jobs.job import NEVER, Job, with_timeline
 from wsdgateway.bridge.jobs.pastjobs import PastJobs
 from wsdgateway.scan.jobstatus import JobStatus
 
@@ -17,8 +17,8 @@ MAX_ACTIVE = 1000
 class JobRecords:
     """The records; `history` is the number of finished jobs.
 
-    `changed` is the moment since when nothing has changed that a list of jobs tells, as far as is known here.
-    `newly_finished` and `reused` (JobIds that another, finished job had) are for whoever stores them to empty.
+    `changed` is the moment of the last change that a list of jobs would show, as far as is known here.
+    `newly_finished` and `reused` (JobIds that another, finished job had) are emptied by the caller that stores them.
     """
 
     def __init__(self, history: int) -> None:
@@ -35,7 +35,7 @@ class JobRecords:
         self.reused: list[str] = []
 
     def limit(self, history: int) -> None:
-        """Another number of finished jobs, from now on."""
+        """Change the number of finished jobs from now on."""
         self._history = history
         self._former = deque(self._former, maxlen=history)
         self._past.adjust(history)
@@ -50,22 +50,30 @@ class JobRecords:
         job = self._jobs.get(job_id)
         return job if job is not None and job.boot == self.boot else None
 
+    def job_ids(self) -> set[str]:
+        """The JobIds of all records, those of earlier boots included."""
+        return set(self._jobs)
+
+    def current(self) -> list[Job]:
+        """The records of this boot, oldest first."""
+        return [job for job in self._jobs.values() if job.boot == self.boot]
+
     def jobs(self) -> list[Job]:
-        """Every job that was created or announced, oldest first; those of re-used JobIds and earlier boots, too."""
+        """All jobs that were created or announced, oldest first, with those of re-used JobIds and of earlier boots."""
         return [job for job in (*self._former, *self._jobs.values()) if job.status is not None or job.by_answer]
 
     def is_lost(self, job: Job) -> bool:
-        """Whether a reboot took the job before its end."""
+        """Return whether a reboot took the job before its end."""
         return job.boot != self.boot and not job.final
 
     def remember(self, statuses: Iterable[JobStatus]) -> None:
-        """Jobs that finished in earlier starts of the gateway, oldest first, one for each JobId."""
+        """Add jobs that finished in earlier starts of the gateway, oldest first, one for each JobId."""
         for status in statuses:
             if status.job_id not in self._jobs:
                 self._past.add(Job(status.job_id, self.boot, since=NEVER, status=status))
 
     def rebooted(self) -> None:
-        """The device started again, or may have: what is over is past, all else is of an earlier boot."""
+        """Record that the device started again, or may have: finished jobs become past, all are of an earlier boot."""
         for job in self._jobs.values():
             if job.final and job.boot == self.boot:
                 self._past.add(job)
@@ -73,12 +81,12 @@ class JobRecords:
         self._booted = self.changed = self.moment()
 
     def _begin(self, job: Job) -> None:
-        """A job that was not known."""
+        """Add the record of a job that was not known."""
         self._reused(job.job_id)
         self._replace(job)
 
     def _reused(self, job_id: str) -> None:
-        """The device has given this JobId to a job: one that had it before is not answered for any more."""
+        """Record that the device gave this JobId to another job: the one that had it before is answered for no more."""
         old = self._jobs.get(job_id)
         if self._past.drop(job_id) is not None or (old is not None and old.final):
             self.reused.append(job_id)
@@ -89,7 +97,7 @@ class JobRecords:
             self._former.append(old)
         self._finished.pop(job.job_id, None)
         self.changed = self.moment()
-        job = self._jobs[job.job_id] = traced(job)
+        job = self._jobs[job.job_id] = with_timeline(job)
         self._settle(job, was_final=was_final or (old is not None and old.status == job.status))
 
     def _store(self, job: Job) -> None:
@@ -97,7 +105,7 @@ class JobRecords:
         was_final = old.final
         if job.status != old.status or job.needed != old.needed:
             self.changed = self.moment()
-        job = self._jobs[job.job_id] = traced(job)
+        job = self._jobs[job.job_id] = with_timeline(job)
         self._settle(job, was_final=was_final)
 
     def _settle(self, job: Job, *, was_final: bool) -> None:

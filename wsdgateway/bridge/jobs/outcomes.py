@@ -1,6 +1,6 @@
-"""Reads of a status that came to nothing, shared for a while by everybody who asks for the same job.
+"""Keeps the outcomes of status reads that brought no status, for all clients that ask for the same job.
 
-WS-Scan, GetJobElements: a device that has no answer is asked no more often for that.
+WS-Scan, GetJobElements: a device without an answer is asked no more often than one that has one.
 """
 
 from collections import OrderedDict
@@ -13,27 +13,27 @@ MAX_OUTCOME = 16384
 
 
 class Outcomes:
-    """What came of asking for each job's status alone, for `lasting` seconds."""
+    """The last outcome without a status of each job's read of JobStatus alone, for `lifetime` seconds."""
 
-    def __init__(self, lasting: float) -> None:
-        self.lasting = lasting
+    def __init__(self, lifetime: float) -> None:
+        self.lifetime = lifetime
         self._kept: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
 
     def recent(self, job_id: str, now: float) -> Outcome | None:
-        """What came of it last, if that is not too long ago."""
+        """The kept outcome for this job, if it is not older than `lifetime`."""
         known = self._kept.get(job_id)
-        return known[1] if known is not None and now - known[0] < self.lasting else None
+        return known[1] if known is not None and now - known[0] < self.lifetime else None
 
     def is_kept(self, job_id: str, outcome: Outcome) -> bool:
-        """Whether this very outcome is the one that everybody shares."""
+        """Return whether this very outcome is kept for the job."""
         known = self._kept.get(job_id)
         return known is not None and known[1] is outcome
 
     def keep(self, wanted: JobElementsRequest | None, asked_at: float, outcome: Outcome) -> None:
-        """No status came of this request, sent at that time; one for more than the status is nobody else's."""
+        """Keep the outcome of a request sent at that time, if it asked for JobStatus alone and is not too large."""
         if wanted is None or not wanted.status_only:
             return
-        while self._kept and asked_at - next(iter(self._kept.values()))[0] >= self.lasting:
+        while self._kept and asked_at - next(iter(self._kept.values()))[0] >= self.lifetime:
             self._kept.popitem(last=False)
         if isinstance(outcome, Reply) and len(outcome.body) > MAX_OUTCOME:
             return
@@ -42,9 +42,9 @@ class Outcomes:
             self._kept.popitem(last=False)
 
     def drop(self, job_id: str) -> None:
-        """More is known of the job now."""
+        """Forget the outcome for a job of which more is known now."""
         self._kept.pop(job_id, None)
 
     def clear(self) -> None:
-        """Nothing of it holds any more."""
+        """Forget all outcomes."""
         self._kept.clear()

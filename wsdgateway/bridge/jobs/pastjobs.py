@@ -20,12 +20,12 @@ class PastJobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
     def adjust(self, limit: int) -> None:
-        """Another limit, from now on."""
+        """Change the limit from now on."""
         self._limit = limit
         self._trim()
 
     def add(self, job: Job) -> None:
-        """A finished job, in place of an earlier one with its JobId."""
+        """Add a finished job in place of an earlier one with its JobId."""
         self._jobs.pop(job.job_id, None)
         self._jobs[job.job_id] = attrs.evolve(job, confirmed=-inf)
         self._trim()
@@ -35,20 +35,20 @@ class PastJobs:
             self._jobs.popitem(last=False)
 
     def get(self, job_id: str) -> Job | None:
-        """The job that had this JobId last."""
+        """The last job with this JobId."""
         return self._jobs.get(job_id)
 
     def drop(self, job_id: str) -> Job | None:
-        """The JobId has another job: the one that had it last counts no more."""
+        """Remove and return the last job with this JobId, which belongs to another job now."""
         return self._jobs.pop(job_id, None)
 
     def forgotten(self, job_id: str, now: float) -> None:
-        """The scanner says that it knows no job with this JobId; `now` in seconds."""
+        """Record that the scanner says that it knows no job with this JobId; `now` in seconds."""
         job = self._jobs.get(job_id)
         if job is not None:
             self._jobs[job_id] = attrs.evolve(job, confirmed=now)
 
-    def readable(self, job_id: str, now: float, lasting: float) -> Job | None:
-        """The job, if the scanner said at most `lasting` seconds ago that it does not know it."""
+    def readable(self, job_id: str, now: float, lifetime: float) -> Job | None:
+        """The job, if the scanner said at most `lifetime` seconds ago that it does not know it."""
         job = self._jobs.get(job_id)
-        return job if job is not None and now - job.confirmed <= lasting else None
+        return job if job is not None and now - job.confirmed <= lifetime else None

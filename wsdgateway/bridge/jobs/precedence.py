@@ -1,7 +1,7 @@
-"""Which of two statuses of one job is the newer, where no clock tells.
+"""Compares two statuses of one job: which one is newer, where no clock can tell.
 
-WS-Scan, JobState and JobStatus: a finished job stays finished, states have an order, ScansCompleted
-grows. Where these do not decide, arrival does; where even that may mislead, the device is asked.
+WS-Scan, JobState and JobStatus: a finished job stays finished, states have an order, ScansCompleted grows. Where these
+do not decide, the order of arrival does; where even that may mislead, the device is asked.
 """
 
 from enum import Enum
@@ -13,7 +13,7 @@ from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
 
 class Verdict(Enum):
-    """What a status that arrives later is, compared with the known one."""
+    """The result of comparing a status that arrives later with the known one."""
 
     NEWER = "newer"
     OLDER = "older"
@@ -21,19 +21,19 @@ class Verdict(Enum):
 
 
 def is_other_job(known: JobStatus, status: JobStatus) -> bool:
-    """Whether the two speak of different jobs with one JobId, by their JobCreatedTime."""
+    """Return whether the two belong to different jobs with one JobId, by their JobCreatedTime."""
     return bool(known.created and status.created and compare_times(known.created, status.created) != 0)
 
 
 def is_same_end(known: JobStatus, status: JobStatus) -> bool:
-    """Whether two statuses of one JobId tell one job's end, as far as their times say."""
+    """Return whether two statuses of one JobId tell the same job's end, as far as their times say."""
     return (known.final and status.final and known.state == status.state and not is_other_job(known, status)
             and (not known.completed or not status.completed
                  or compare_times(known.completed, status.completed) in (0, None)))
 
 
 def compare(known: JobStatus, status: JobStatus) -> Verdict:
-    """What an arriving status is beside the known one of the same job."""
+    """Compare an arriving status with the known one of the same job."""
     if known.final:
         return _after_the_end(known, status)
     if status.final:
@@ -57,7 +57,7 @@ def _after_the_end(known: JobStatus, status: JobStatus) -> Verdict:
 
 
 def _by_scans(known: JobStatus, status: JobStatus) -> Verdict:
-    """Fewer scans than before are either old news or a correction."""
+    """Compare by ScansCompleted: fewer scans than before are either late news or a correction."""
     if (known.scans_completed is not None and status.scans_completed is not None
             and status.scans_completed < known.scans_completed):
         return Verdict.UNSURE

@@ -9,7 +9,7 @@ MAX_NAMED = 1000  # jobs; with more, every active job is in doubt
 
 
 class UnreadEvents:
-    """Unread events of one scanner. `latest` is the moment of the last one."""
+    """The unread events of one scanner. `latest` is the moment of the last one."""
 
     def __init__(self) -> None:
         self._of_any = NEVER
@@ -17,7 +17,7 @@ class UnreadEvents:
         self.latest = NEVER
 
     def add(self, jobs: tuple[str, ...], moment: int) -> None:
-        """One came that names these jobs; without any it may be about every active job."""
+        """Record an event that names these jobs; without jobs it may be about every active one."""
         self.latest = moment
         if not jobs or len(self._of) + len(jobs) > MAX_NAMED:
             self._of.clear()
@@ -25,18 +25,18 @@ class UnreadEvents:
         self._of.update(dict.fromkeys(jobs, moment))
 
     def since(self, job_id: str, moment: int) -> bool:
-        """Whether one has come since that moment that may be about this job."""
+        """Return whether an event that may be about this job has come since that moment."""
         return self._of_any > moment or self._of.get(job_id, NEVER) > moment
 
     def names(self, job_id: str) -> bool:
-        """Whether one names this job, and the scanner has not been asked for it since."""
+        """Return whether an event names this job and the scanner has not been asked for the job since."""
         return job_id in self._of
 
     def settle(self, job_id: str, sent: int) -> None:
-        """The scanner has told the job's status in answer to a request sent at that moment."""
+        """Record that the scanner has told the job's status in answer to a request sent at that moment."""
         if self._of.get(job_id, sent) < sent:
             del self._of[job_id]
 
     def clear(self) -> None:
-        """The scanner started again: every job will be asked for."""
+        """Forget the named jobs: the scanner started again, and every job will be asked for."""
         self._of.clear()

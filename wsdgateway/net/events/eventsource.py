@@ -27,7 +27,7 @@ from wsdgateway.bridge.events.subscribing import (
 from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.wsscan import EventingRequest
-from wsdgateway.bridge.rewriting import related
+from wsdgateway.bridge.rewriting import relate_reply
 from wsdgateway.eventing.faults import unable_to_process, unable_to_renew
 from wsdgateway.eventing.source import (
     Lifetime,
@@ -113,7 +113,7 @@ class EventSource:
         except DeviceError as error:
             return Refuse(fault_for(error)), DEVICE if error.sent else REFUSED
         except _Declined as declined:
-            body = related(declined.reply.body, request.envelope.message_id)
+            body = relate_reply(declined.reply.body, request.envelope.message_id)
             return Pass(attrs.evolve(declined.reply, body=body)), DEVICE
         except Exception:
             self.log.failure("{scanner}: {operation}", scanner=self.scanner, operation=request.operation.name)

@@ -1,20 +1,14 @@
-"""What a scanner offers, what is asked of it and how it is, read and written."""
+"""A scanner's capabilities, and those of the virtual scanner with its status and default ticket."""
 
 import pytest
 
-from tests.messages import envelope
-from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters, write_scan_ticket
+from tests.scan.elements import element
+from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer, read_configuration
-from wsdgateway.scan.scannerelements import read_elements, write_elements_request
 from wsdgateway.scan.scannerstatus import ScannerStatus, read_status
 from wsdgateway.simulator.conditions import Condition
 from wsdgateway.simulator.description import scanner_elements
 from wsdgateway.simulator.settings import Settings
-from wsdgateway.soap.envelope import read
-
-
-def element(xml):
-    return read(envelope("x", xml)).body
 
 
 def part(prefix, widths=(), heights=(), colors=(), size=None):
@@ -76,31 +70,3 @@ def test_lists_are_bounded():
     offered = configuration(f"<wscn:DeviceSettings><wscn:FormatsSupported>{formats}</wscn:FormatsSupported>"
                             "</wscn:DeviceSettings>")
     assert offered.formats == ("a",) * 256
-
-
-@pytest.mark.parametrize("wanted", [
-    DocumentParameters("jfif", "Platen", 1, "RGB24", 300, (8500, 11700)),
-    DocumentParameters("x<&>", "ADF", 0, "y", None, None, True), DocumentParameters("png")])
-def test_a_ticket_is_read_as_it_was_written(wanted):
-    ticket = element(write_scan_ticket(wanted, job_name="a&b", user="u"))
-    assert ticket.findtext("{*}JobDescription/{*}JobName") == "a&b"
-    assert read_parameters(ticket.find("{*}DocumentParameters")) == wanted
-    assert ticket.find(".//{*}MediaBack") is None
-
-
-def test_the_back_of_a_page_is_scanned_as_its_front():
-    ticket = element(write_scan_ticket(DocumentParameters("jfif", "ADFDuplex", 0, "RGB24", 300, (1, 2)),
-                                       job_name="n", user="u"))
-    front, back = (ticket.find(f".//{{*}}{side}") for side in ("MediaFront", "MediaBack"))
-    assert [part.tag for part in front.iter()][1:] == [part.tag for part in back.iter()][1:]
-    assert [part.text for part in front.iter()] == [part.text for part in back.iter()]
-
-
-def test_elements_that_are_not_valid_are_not_there():
-    assert "<wscn:Name>wscn:A</wscn:Name><wscn:Name>wscn:B</wscn:Name>" in write_elements_request("A", "B")
-    data = ("<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData wscn:Valid='0'><wscn:A/>"
-            "</wscn:ElementData><wscn:ElementData Valid='true'><wscn:B/></wscn:ElementData></wscn:ScannerElements>"
-            "</wscn:GetScannerElementsResponse>")
-    assert list(read_elements(element(data))) == ["B"]
-    assert read_elements(None) == {}
-    assert read_elements(element("<wscn:Other/>")) == {}

@@ -1,5 +1,7 @@
-"""What the soak runs: the gateway and its scanners as processes, with a configuration, a small disk and a name server
-that says nothing; and what it can see of them from outside."""
+"""Runs the gateway and its scanners as processes, on a small disk and with a name server that never answers.
+
+It also measures them from outside: memory, descriptors, log, metrics.
+"""
 
 import asyncio
 import contextlib
@@ -16,12 +18,12 @@ from pathlib import Path
 from statistics import median
 
 from http_client import Broken, Client
-from tap import Tap
+from proxy import FaultProxy
 
 FAULTY = {"desk": "all", "hall": "jobs", "cellar": "none"}  # what events each of them has
 POLL_INTERVAL = 1.0
 DISK = 24 << 20
-RESOLVER = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"  # each soak has its own
+RESOLVER = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"  # of this process alone
 LOST = "scanner.lost.example"
 FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 ROOT = str(Path(__file__).parents[2])
@@ -29,42 +31,42 @@ PROGRAM = str(Path(sys.executable).with_name("twistd"))
 
 
 def free_port():
-    """A port that nobody listens on at the moment."""
+    """A port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 class Scanner:
-    """A virtual scanner, its port behind a tap, and its control interface, which is not."""
+    """A virtual scanner: its port behind a fault proxy, and its control interface, which is reached directly."""
 
-    def __init__(self, site, name, events):
-        self.name, self.events, self._site = name, events, site
+    def __init__(self, testbed, name, events):
+        self.name, self.events, self._testbed = name, events, testbed
         self.port = free_port()
-        self.tap = Tap(self.port)
+        self.proxy = FaultProxy(self.port)
 
     async def start(self):
-        (self._site.folder / f"{self.name}.toml").write_text(
+        (self._testbed.folder / f"{self.name}.toml").write_text(
             f'[scanner]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\nname = "{self.name}"\nuuid = '
             f'"4509a320-00a0-008f-00b6-{sum(map(ord, self.name)):012x}"\npage_seconds = 0.2\nevents = "{self.events}"\n'
             f'subscription_expires = 120.0\njob_timeout = 10.0\nstamp = "soak"\n')
-        self._site.run(self.name, self.port, [
+        self._testbed.run(self.name, self.port, [
             PROGRAM, "-n", "--pidfile=", "wsdscanner", "--config", f"{self.name}.toml"])
-        await self.tap.start()
+        await self.proxy.start()
 
-    async def control(self, deed="", method="POST"):
-        """Do something to it; None if it can't be told."""
+    async def control(self, command="", method="POST"):
+        """Send a command to the control interface. None if that fails."""
         control = Client(self.port)
         try:
-            return json.loads((await control.ask(f"/control/{deed}", b"", 10.0, method))[1])
+            return json.loads((await control.ask(f"/control/{command}", b"", 10.0, method))[1])
         except (Broken, ValueError):
             return None
         finally:
             control.close()
 
 
-class Site:
-    """Everything together. `remarks` says what could not be had here."""
+class Testbed:
+    """The gateway and the scanners. `remarks` names the faults that are not possible on this machine."""
 
     def __init__(self, folder, *, sets_clock=True):
         self.folder = folder
@@ -106,9 +108,9 @@ class Site:
         raise SystemExit(f"{name} does not listen: {(self.folder / f'{name}.log').read_text()[-2000:]}")
 
     def write(self):
-        """The gateway's configuration, as it is to be now."""
+        """Write the gateway's configuration."""
         sections = "".join(
-            f'[[scanner]]\nname = "{one.name}"\nscan = "http://127.0.0.1:{one.tap.port}/WDP/SCAN"\ntimeout = 10.0\n'
+            f'[[scanner]]\nname = "{one.name}"\nscan = "http://127.0.0.1:{one.proxy.port}/WDP/SCAN"\ntimeout = 10.0\n'
             f"idle_timeout = {self.settings}\n" for one in self.scanners.values())
         if self.has_extra:
             sections += f'[[scanner]]\nname = "extra"\nscan = "http://127.0.0.1:{self.healthy.port}/WDP/SCAN"\n'
@@ -122,11 +124,11 @@ class Site:
             f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
 
     def reload(self):
-        """SIGHUP."""
+        """Write the configuration and send SIGHUP."""
         self.write()
         self.gateway.send_signal(signal.SIGHUP)
 
-    # What a machine must have for some faults.
+    # Facilities of the machine for some faults.
 
     def _mount(self):
         self.disk.mkdir()
@@ -136,7 +138,7 @@ class Site:
             self.remarks.append("no full disk: that needs root, to mount a small one")
 
     def _hanging_names(self):
-        """What starts the gateway where the name server never answers."""
+        """The command prefix that starts the gateway with a name server that never answers."""
         self._dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         (self.folder / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
         command = ["unshare", "--mount", "sh", "-c", f"mount --bind '{self.folder}/resolv.conf' /etc/resolv.conf "
@@ -163,29 +165,29 @@ class Site:
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
 
     def set_clock(self, seconds):
-        """The gateway's wall clock, so far ahead of this process'."""
+        """Set the gateway's wall clock so many seconds ahead of this process'."""
         self.clock.write_text(f"{seconds:+d}\n")
 
-    # What can be seen of the gateway.
+    # Measurements of the gateway.
 
     @property
     def _proc(self):
         return Path(f"/proc/{self.gateway.pid}")
 
     def memory(self):
-        """Resident, in bytes."""
+        """Resident memory in bytes."""
         return int((self._proc / "statm").read_text().split()[1]) * resource.getpagesize()
 
     def descriptors(self):
-        """How many are open."""
+        """The number of open descriptors."""
         return len(os.listdir(self._proc / "fd"))
 
     def said(self):
-        """Everything in its log."""
+        """The text of its log."""
         return (self.folder / "gateway.log").read_text(errors="replace")
 
     async def metrics(self):
-        """What Prometheus would read; empty while it can't be had."""
+        """The metrics in Prometheus' format; empty while they can't be read."""
         admin = Client(self.admin)
         try:
             return (await admin.ask("/metrics", b"", 10.0, "GET"))[1].decode()
@@ -195,7 +197,7 @@ class Site:
             admin.close()
 
     async def stop(self):
-        """End everything; the seconds that the gateway took."""
+        """Stop everything. Returns the seconds that the gateway took."""
         began = time.monotonic()
         self.gateway.terminate()
         try:
@@ -207,13 +209,13 @@ class Site:
         return took
 
     def end(self):
-        """End every process that was started, and give the disk back."""
+        """Kill every process that still runs, and unmount the disk."""
         for process in self._processes.values():
             if process.poll() is None:
                 process.kill()
             process.wait()
         for scanner in self.scanners.values():
-            scanner.tap.stop()
+            scanner.proxy.stop()
         if self.has_disk:
             subprocess.run(["umount", str(self.disk)], capture_output=True)
             self.has_disk = False
@@ -222,5 +224,5 @@ class Site:
 
 
 def level(samples):
-    """The middle of some measurements."""
+    """The median of some measurements."""
     return median(samples) if samples else 0

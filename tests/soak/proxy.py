@@ -1,18 +1,18 @@
-"""Between the gateway and a scanner: counts what the scanner is asked, and can refuse, hang and break off."""
+"""A proxy between the gateway and a scanner: reports requests to a checker; can refuse, hang and cut connections."""
 
 import asyncio
 import re
 import time
 
-from promises import RateLimit
+from checks import RateChecker
 
 _JOB = re.compile(rb"JobId>\s*([^<\s]+)\s*</")
 _OPERATION = re.compile(rb"wdp/scan/(\w+)</")
 PIECE = 65536
 
 
-class Tap:
-    """A port on loopback that leads to the scanner's. Requests of the gateway are one at a time on a connection."""
+class FaultProxy:
+    """A port on loopback that leads to the scanner's. The gateway sends one request at a time on a connection."""
 
     def __init__(self, port):
         self._target = port
@@ -21,7 +21,7 @@ class Tap:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._writers = set()
-        self.rate_limit: RateLimit | None = None
+        self.rate_checker: RateChecker | None = None
 
     async def start(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port or 0)
@@ -38,40 +38,40 @@ class Tap:
     # Faults.
 
     def refuse(self):
-        """No connection is taken any more, and those that are open are gone."""
+        """Refuse new connections, and cut the open ones."""
         self._server.close()
         self._server = None
         self.cut()
 
     def hang(self):
-        """Nothing passes any more."""
+        """Let nothing pass."""
         self._flowing.clear()
 
     def cut(self):
-        """Every connection breaks off."""
-        self._doubt()
+        """Cut all connections."""
+        self._invalidate()
         for writer in list(self._writers):
             writer.transport.abort()
 
-    async def heal(self):
-        """Everything passes again; what hung is lost."""
+    async def restore(self):
+        """Let everything pass again, on new connections."""
         if not self._flowing.is_set():
             self.cut()
         self._flowing.set()
         if self._server is None:
             await self.start()
 
-    def _doubt(self):
-        if self.rate_limit is not None:
-            self.rate_limit.once_more()
+    def _invalidate(self):
+        if self.rate_checker is not None:
+            self.rate_checker.invalidate()
 
-    # What passes.
+    # Connections.
 
     async def _serve(self, reader, writer):
         try:
             there = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
-            self._doubt()
+            self._invalidate()
             writer.transport.abort()
             return
         asked = []
@@ -88,35 +88,35 @@ class Tap:
             while data := await reader.read(PIECE):
                 if not self._flowing.is_set():
                     await self._flowing.wait()
-                    self._doubt()  # what has waited here was asked at another time
+                    self._invalidate()  # the data was sent at another time
                 look(data)
                 writer.write(data)
                 await writer.drain()
             writer.close()
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
-            self._doubt()
+            self._invalidate()
 
     def _asked(self, data, asked):
-        """A request is small, and comes in one piece here."""
+        """Look at a request, which is small and comes in one piece here."""
         operation, job = _OPERATION.search(data), _JOB.search(data)
-        if self.rate_limit is None or operation is None or not data.startswith(b"POST "):
+        if self.rate_checker is None or operation is None or not data.startswith(b"POST "):
             return
         name, job_id = operation[1].decode(), job[1].decode() if job else None
         if name == "GetJobElements" and job_id is not None:
-            self.rate_limit.asked(job_id)
+            self.rate_checker.asked(job_id)
             asked[:] = [(job_id, time.monotonic())]
             return
         asked.clear()
         if name == "CancelJob":
-            self.rate_limit.once_more(job_id)
+            self.rate_checker.invalidate(job_id)
         elif name == "CreateScanJob":
-            self._doubt()
+            self._invalidate()
 
     def _answered(self, data, asked):
-        if self.rate_limit is None:
+        if self.rate_checker is None:
             return
         if asked and data.startswith(b"HTTP/1.1 200 "):
-            self.rate_limit.answered(*asked.pop())
+            self.rate_checker.answered(*asked.pop())
         elif b"CancelJobResponse" in data or b"CreateScanJobResponse" in data:
-            self._doubt()
+            self._invalidate()

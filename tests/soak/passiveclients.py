@@ -1,39 +1,39 @@
-"""Those who do little, and two that must never fail: the idle, the slow, the probes."""
+"""Clients that do little: idle and slow ones, and two probes whose requests must never fail."""
 
 import asyncio
 import math
 import time
 
-from acts import Acts, fault_name
+from actions import ClientActions, fault_name
 from http_client import Broken, Client, message, pause
 
 from tests.messages import get_job_elements
 
-MOST_SECONDS = 15.0  # what a client that must not fail waits
-MOST_LAG = 5.0  # seconds of those in which nothing ran, with which nobody can be answered in time
+MOST_SECONDS = 15.0  # within which a probe must be answered
+MOST_LAG = 5.0  # seconds of those without processor; with more no answer can come in time
 
 
-class Bystanders(Acts):
-    """Clients that do little, and the probes of the healthy scanner.
+class PassiveClients(ClientActions):
+    """Idle and slow clients, and the probes of the healthy scanner.
 
-    `lag` measures how late everything runs on a machine with other load.
+    `lag` measures the delays on a machine with other load.
     """
 
-    def __init__(self, site, ledger, seed, lag=None):
-        super().__init__(site, ledger, seed)
+    def __init__(self, testbed, checker, seed, lag=None):
+        super().__init__(testbed, checker, seed)
         self._lag = lag
-        self._excused_until = {}
+        self._tolerated_until = {}
         self.idle = 0
 
-    def excuse(self, kind, seconds=math.inf):
-        """A fault may affect these probes from now on, for so many seconds: `device`, `local`."""
-        self._excused_until[kind] = time.monotonic() + seconds
+    def tolerate(self, kind, seconds=math.inf):
+        """Tolerate failures of probes of that kind (`device`, `local`) from now on, for so many seconds."""
+        self._tolerated_until[kind] = time.monotonic() + seconds
 
-    def _is_excused(self, kind, began):
-        return self._excused_until.get(kind, -math.inf) >= began
+    def _is_tolerated(self, kind, began):
+        return self._tolerated_until.get(kind, -math.inf) >= began
 
     async def _idler(self, chance):
-        client = Client(self.site.port)
+        client = Client(self.testbed.port)
         await pause(self.stop, chance.uniform(0.0, 8.0))
         while not self.stop.is_set():
             status, _ = await self.ask(client, "steady", b"<idle/>", 60.0)
@@ -46,10 +46,10 @@ class Bystanders(Acts):
         client.close()
 
     async def _slow(self, chance):
-        """Slowloris: a byte now and then, until the gateway has enough of it."""
+        """Slowloris: send a byte now and then, until the gateway closes the connection."""
         while not self.stop.is_set():
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.site.port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.testbed.port)
             except OSError:
                 await pause(self.stop, 1.0)
                 continue
@@ -68,8 +68,8 @@ class Bystanders(Acts):
                 await sent_away
 
     async def _probe(self):
-        """Asks the healthy scanner what it can do, without a pause."""
-        client = Client(self.site.port)
+        """Ask the healthy scanner for its status all the time."""
+        client = Client(self.testbed.port)
         while not self.stop.is_set():
             body = message("GetScannerElements", (
                 "<wscn:GetScannerElementsRequest><wscn:RequestedElements><wscn:Name>wscn:ScannerStatus</wscn:Name>"
@@ -79,8 +79,8 @@ class Bystanders(Acts):
         client.close()
 
     async def _local_probe(self):
-        """Reads the status of a finished job of the healthy scanner, on a connection that it keeps."""
-        client = Client(self.site.port)
+        """Read the status of a finished job of the healthy scanner, on one connection."""
+        client = Client(self.testbed.port)
         job_id = None
         while not self.stop.is_set():
             if job_id is None:
@@ -104,14 +104,14 @@ class Bystanders(Acts):
             self._lag.answered(time.monotonic() - began)
         if why and self._lag.since(began) > MOST_LAG:
             self.done[f"{kind} probes not judged"] += 1
-        elif why and not self._is_excused(kind, began):
+        elif why and not self._is_tolerated(kind, began):
             took = time.monotonic() - began
             self.failures.append(f"{time.strftime('%H:%M:%S')} {kind} probe after {took:.2f} s: {why}")
 
 
 async def _closed(reader):
-    """Until the other side has hung up."""
+    """Wait until the other side has closed the connection."""
     try:
         await reader.read()
     except OSError:
-        pass  # with a reset
+        pass  # it was reset

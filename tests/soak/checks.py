@@ -1,7 +1,7 @@
-"""The promises of the job table as clients can see them: what everybody was shown, and whether it may be so.
+"""Checks the statuses that clients are shown against the promises of the job table.
 
-A read counts from when it was sent to when its answer was there: of two that overlap neither is the later one. What an
-event told a subscriber was shown, too. A job is told apart by scanner, JobId and JobCreatedTime.
+A read lasts from when it was sent until its answer came: of two that overlap neither is the later one. The status in an
+event to a subscriber counts as shown, too. A job is identified by scanner, JobId and JobCreatedTime.
 """
 
 import time
@@ -19,7 +19,7 @@ MOST_EVIDENCE = 20
 
 @attrs.frozen
 class Shown:
-    """What somebody was shown, from `moment` on."""
+    """A status that a client was shown at `moment`."""
 
     moment: float
     rank: tuple[int, int]
@@ -40,46 +40,46 @@ def seconds_of(text):
     return datetime.fromisoformat(text).timestamp()
 
 
-class Ledger:
-    """Takes what was asked and shown; `broken` says in words which promise did not hold, with the evidence."""
+class StatusChecker:
+    """Takes what clients ask and are shown; `violations` says which promise was broken, with the evidence."""
 
     def __init__(self, moment=time.monotonic):
         self.moment = moment
         self.reads = self.events = self.checked = 0
-        self.broken = []
+        self.violations = []
         self._ids = {}
         self._attempts = {}
 
-    def accuse(self, promise, evidence):
-        """A promise is broken."""
-        if len(self.broken) < MOST_EVIDENCE:
-            self.broken.append(f"promise {promise}: {evidence}")
+    def violated(self, promise, evidence):
+        """Record that a promise was broken."""
+        if len(self.violations) < MOST_EVIDENCE:
+            self.violations.append(f"promise {promise}: {evidence}")
 
     def _id(self, scanner, job_id):
         return self._ids.setdefault((scanner, job_id), _Id())
 
-    # What clients do.
+    # Requests.
 
     def creating(self, scanner):
-        """Somebody sends CreateScanJob."""
+        """Record that a client sends CreateScanJob."""
         self._attempts.setdefault(scanner, []).append(time.time())
 
     def created(self, scanner, job_id, sent):
-        """It was answered with that JobId; `sent` in seconds since 1970."""
+        """Record that CreateScanJob was answered with that JobId; `sent` in seconds since 1970."""
         self._id(scanner, job_id).created.append((sent, self.moment()))
 
     def canceled(self, scanner, job_id, created):
-        """A CancelJob for the job of that JobCreatedTime was answered, and the scanner did it."""
+        """Record that the scanner accepted a CancelJob for the job of that JobCreatedTime."""
         self._id(scanner, job_id).canceled.setdefault(created, self.moment())
 
-    # What they are shown.
+    # Statuses.
 
     def read(self, scanner, asked, status, sent):
-        """A JobStatus in an answer to a request for the job `asked`, sent at that moment."""
+        """Check a JobStatus in the answer to a request for the job `asked`, sent at that moment."""
         self.reads += 1
         where = f"{scanner}, job {asked}, at {time.time():.3f}"
         if status is None or status.job_id != asked or status.state not in PHASES or status.created is None:
-            self.accuse(6, f"{where}: an answer that the scanner can't have given: {status}")
+            self.violated(6, f"{where}: an answer that the scanner can't have given: {status}")
             return
         known = self._id(scanner, asked)
         self._is_real(scanner, status, where)
@@ -87,39 +87,39 @@ class Ledger:
         self._is_no_older(known, status, sent, where)
         canceled = known.canceled.get(status.created)
         if canceled is not None and canceled < sent and PHASES[status.state] < 4:
-            self.accuse(4, f"{where}: {status.state}, {sent - canceled:.3f} s after its CancelJob was answered")
+            self.violated(4, f"{where}: {status.state}, {sent - canceled:.3f} s after its CancelJob was answered")
         self.checked += 1
         self._show(known, status)
 
     def event(self, scanner, status):
-        """A JobStatusEvent that a subscriber was told."""
+        """Take the status in a JobStatusEvent to a subscriber."""
         self.events += 1
         if status is not None and status.created is not None and status.state in PHASES:
             self._show(self._id(scanner, status.job_id), status)
 
     def answered_unknown(self, scanner, job_id, body):
-        """A status came for a job that nobody has ever made."""
-        self.accuse(6, f"{scanner}: job {job_id} never was, and has a status: {body[:300]!r}")
+        """Record that a status came for a job that never existed."""
+        self.violated(6, f"{scanner}: job {job_id} never was, and has a status: {body[:300]!r}")
 
-    # Whether that may be so.
+    # Checks.
 
     def _is_real(self, scanner, status, where):
-        """Each job was made by one of us."""
+        """Promise 6: the job was created after one of these clients asked for one."""
         made = seconds_of(status.created)
         if not any(began - CLOCK_SLACK <= made for began in self._attempts.get(scanner, ())):
-            self.accuse(6, f"{where}: created {status.created}, before anybody asked for a job")
+            self.violated(6, f"{where}: created {status.created}, before anybody asked for a job")
 
     def _is_current(self, known, status, sent, where):
         """Promise 2: a JobId that is used again is a new job."""
         made = seconds_of(status.created)
         for began, answered in known.created:
             if answered < sent and made < began - CLOCK_SLACK:
-                self.accuse(2, f"{where}: of the job created {status.created}, but one asked for at {began:.3f} has "
+                self.violated(2, f"{where}: of the job created {status.created}, but one asked for at {began:.3f} has "
                                "that JobId since then")
                 return
         for created, shown in known.jobs.items():
             if seconds_of(created) > made and shown[0].moment < sent:
-                self.accuse(2, f"{where}: of the job created {status.created}, after one created {created} was shown")
+                self.violated(2, f"{where}: of the job created {status.created}, after one created {created} was shown")
                 return
 
     def _is_no_older(self, known, status, sent, where):
@@ -129,14 +129,14 @@ class Ledger:
             if shown.moment >= sent:
                 continue
             if rank < shown.rank:
-                self.accuse(1, f"{where}: {status.state} {rank}, {sent - shown.moment:.3f} s after {shown.state} "
+                self.violated(1, f"{where}: {status.state} {rank}, {sent - shown.moment:.3f} s after {shown.state} "
                                f"{shown.rank} had been shown")
             elif shown.rank[0] == FINAL and status.state != shown.state:
-                self.accuse(2, f"{where}: {status.state} after {shown.state}")
+                self.violated(2, f"{where}: {status.state} after {shown.state}")
             return
 
     def _show(self, known, status):
-        """What counts is the furthest that was shown up to each moment."""
+        """Remember the furthest status that was shown up to each moment."""
         shown = known.jobs.setdefault(status.created, [])
         rank = _rank(status)
         if not shown or rank > shown[-1].rank:
@@ -144,7 +144,7 @@ class Ledger:
             del shown[:-KEPT_MOMENTS]
 
     def prune(self, seconds):
-        """Forget the jobs that ended so long ago that nobody asks for them any more."""
+        """Forget jobs that were shown last so many seconds ago."""
         before = self.moment() - seconds
         for key, known in list(self._ids.items()):
             for created, shown in list(known.jobs.items()):
@@ -160,48 +160,48 @@ def _rank(status):
     return PHASES[status.state], status.scans_completed or 0
 
 
-class RateLimit:
-    """Promise 5, seen from a scanner without events: how often it is asked for one job's status.
+class RateChecker:
+    """Checks promise 5: how often a scanner without events is asked for one job's status.
 
     `lag` measures by how much two requests may seem closer together here than the gateway sent them, on a machine with
-    other load. `unjudged` counts requests for which that leaves nothing to compare.
+    other load. `not_comparable` counts requests for which that leaves nothing to check.
     """
 
-    SLACK = 0.1  # seconds: between the gateway's clock and the wire's stand two schedulers
-    BACKLOG = 1.0  # for how many seconds a busy gateway may have left unread what has passed here
+    SLACK = 0.1  # seconds: two schedulers are between the gateway's clock and this one
+    BACKLOG = 1.0  # seconds that a busy gateway may leave an answer unread after it passed here
 
-    def __init__(self, ledger, poll_interval, lag):
-        self._ledger = ledger
+    def __init__(self, checker, poll_interval, lag):
+        self._checker = checker
         self._interval = poll_interval
         self._lag = lag
-        self._asked, self._doubted = {}, {}
-        self.requests = self.unjudged = 0
+        self._asked, self._invalidated = {}, {}
+        self.requests = self.not_comparable = 0
 
-    def once_more(self, job_id=None):
-        """A CancelJob, a new job or a fault: what was known of the job counts no more; without an id, of any."""
-        self._doubted[job_id] = self._ledger.moment()
+    def invalidate(self, job_id=None):
+        """Forget what was known of the job, or of all jobs, after a CancelJob, a new job or a fault."""
+        self._invalidated[job_id] = self._checker.moment()
         if job_id is None:
             self._asked.clear()
         else:
             self._asked.pop(job_id, None)
 
     def asked(self, job_id):
-        """The scanner is asked for that job's status."""
-        now = self._ledger.moment()
+        """Check a request to the scanner for that job's status."""
+        now = self._checker.moment()
         self.requests += 1
         before = self._asked.get(job_id)
         least = 0.0 if before is None else self._interval - self.SLACK - self._lag.since(before - self._interval)
         if before is not None and least <= 0.0:
-            self.unjudged += 1
+            self.not_comparable += 1
         elif before is not None and now - before < least:
-            self._ledger.accuse(5, f"job {job_id}: asked again {now - before:.3f} s after it had been, of "
+            self._checker.violated(5, f"job {job_id}: asked again {now - before:.3f} s after it had been, of "
                                    f"{self._interval:g} s")
         self._asked.pop(job_id, None)
 
     def answered(self, job_id, sent):
-        """It answered with a status to the request of that moment; one that is in doubt since then counts no more.
+        """Record that the scanner answered the request of that moment with a status, unless invalidated since.
 
-        Nor does one that was sent just after: what has passed here the gateway may not have read yet.
+        Nor does a request count that was sent just after that: the gateway may not have read yet what passed here.
         """
-        if sent > max(self._doubted.get(job_id, 0.0), self._doubted.get(None, 0.0)) + self.BACKLOG:
+        if sent > max(self._invalidated.get(job_id, 0.0), self._invalidated.get(None, 0.0)) + self.BACKLOG:
             self._asked[job_id] = sent

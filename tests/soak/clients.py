@@ -1,15 +1,15 @@
-"""The clients of the soak: a hundred that work, and those beside them who do little or must never fail.
+"""The clients of the soak: a hundred active ones, and the passive ones beside them.
 
-Each active client takes part in everything at random, so that any two things happen at once sooner or later.
+Each active client acts at random times, so that any two actions coincide sooner or later.
 """
 
 import asyncio
 import random
 import re
 
-from acts import fault_name
-from bystanders import Bystanders
+from actions import fault_name
 from http_client import Client, message, pause
+from passiveclients import PassiveClients
 
 from tests.messages import get_job_elements, manage, subscribe
 from wsdgateway.scan.destinations import read_tokens
@@ -24,34 +24,34 @@ KINDS = {"poller": 60, "scanner": 12, "canceler": 8, "subscriber": 12, "pusher":
 _W = f"{{{WSE}}}"
 
 
-class Crowd(Bystanders):
-    """Everybody. `ledger` hears what they ask and are shown; `done` counts what they did, `failures` of the probes."""
+class Clients(PassiveClients):
+    """All clients. `checker` is told what they ask and are shown, `done` counts it, `failures` lists failed probes."""
 
-    def __init__(self, site, ledger, seed, lag=None):
-        super().__init__(site, ledger, seed, lag)
+    def __init__(self, testbed, checker, seed, lag=None):
+        super().__init__(testbed, checker, seed, lag)
         self._tasks, self._sinks, self._server = [], {}, None
 
     async def start(self, idle=1000, slow=50):
-        self._server = await asyncio.start_server(self._told, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._receive_event, "127.0.0.1", 0)
         self._events = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         jobs = [getattr(self, f"_{kind}")(random.Random(f"{self.seed} {kind} {number}"))
                 for kind, count in KINDS.items() for number in range(count)]
         jobs += [self._idler(random.Random(f"{self.seed} idler {number}")) for number in range(idle)]
         jobs += [self._slow(random.Random(f"{self.seed} slow {number}")) for number in range(slow)]
         jobs += [self._probe(), self._local_probe()]
-        self._tasks = [asyncio.create_task(self._on_and_on(job)) for job in jobs]
+        self._tasks = [asyncio.create_task(self._run(job)) for job in jobs]
 
-    async def _on_and_on(self, job):
-        """A client whose own code fails ends the soak, rather than to be missing in silence."""
+    async def _run(self, job):
+        """Run a client; report an error in its own code, so that it is not missing unnoticed."""
         try:
             await job
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            self.ledger.accuse("of the soak itself", f"a client ended with {type(error).__name__}: {error}")
+            self.checker.violated("of the soak itself", f"a client ended with {type(error).__name__}: {error}")
 
     async def leave(self):
-        """Everybody goes."""
+        """Stop all clients."""
         self.stop.set()
         await asyncio.sleep(1.0)
         for task in self._tasks:
@@ -59,13 +59,13 @@ class Crowd(Bystanders):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._server.close()
 
-    # The active ones.
+    # Polling, scanning, cancelling.
 
     def _somewhere(self, chance):
-        return chance.choice([one.name for one in self.site.faulty])
+        return chance.choice([one.name for one in self.testbed.faulty])
 
     async def _poller(self, chance):
-        client = Client(self.site.port)
+        client = Client(self.testbed.port)
         while not self.stop.is_set():
             scanner = self._somewhere(chance)
             if chance.random() < 0.02:
@@ -73,7 +73,7 @@ class Crowd(Bystanders):
             elif chance.random() < 0.02:
                 status, answer = await self.ask(client, scanner, get_job_elements("987654321"))
                 if status == 200:
-                    self.ledger.answered_unknown(scanner, "987654321", answer)
+                    self.checker.answered_unknown(scanner, "987654321", answer)
             elif self.recent[scanner]:
                 await self.read_status(client, scanner, chance.choice(self.recent[scanner]))
             await pause(self.stop, chance.uniform(0.1, 1.2))
@@ -82,7 +82,7 @@ class Crowd(Bystanders):
         client.close()
 
     async def _scanner(self, chance):
-        client = Client(self.site.port)
+        client = Client(self.testbed.port)
         while not self.stop.is_set():
             scanner = self._somewhere(chance)
             job = await self.create(client, scanner)
@@ -93,7 +93,7 @@ class Crowd(Bystanders):
         client.close()
 
     async def _canceler(self, chance):
-        client, other = Client(self.site.port), Client(self.site.port)
+        client, other = Client(self.testbed.port), Client(self.testbed.port)
         while not self.stop.is_set():
             scanner = self._somewhere(chance)
             job = await self.create(client, scanner)
@@ -104,7 +104,7 @@ class Crowd(Bystanders):
                 status, _ = await self.ask(other, scanner, message("CancelJob", write_cancel(job[0])))
                 if status == 200 and before is not None:
                     self.done["cancels"] += 1
-                    self.ledger.canceled(scanner, job[0], before.created)
+                    self.checker.canceled(scanner, job[0], before.created)
                     await self.read_status(other, scanner, job[0])
                 await fetching
             await pause(self.stop, chance.uniform(1.0, 6.0))
@@ -112,8 +112,8 @@ class Crowd(Bystanders):
         other.close()
 
     async def _vanisher(self, chance):
-        """Asks, and hangs up before it is answered, or in the middle of an image."""
-        client = Client(self.site.port)
+        """Send requests, and close the connection before the answer comes, or in the middle of an image."""
+        client = Client(self.testbed.port)
         while not self.stop.is_set():
             scanner = self._somewhere(chance)
             job = await self.create(client, scanner) if chance.random() < 0.3 else None
@@ -133,10 +133,10 @@ class Crowd(Bystanders):
             self.done["vanished"] += 1
             await pause(self.stop, chance.uniform(0.5, 3.0))
 
-    # Those who listen.
+    # Events.
 
-    async def _told(self, reader, writer):
-        """An event sink: takes what comes."""
+    async def _receive_event(self, reader, writer):
+        """Take an event, as an event sink."""
         try:
             async with asyncio.timeout(30):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -148,7 +148,7 @@ class Crowd(Bystanders):
             self.done["events"] += 1
             event = (envelope.action or "").rpartition("/")[2]
             if event == "JobStatusEvent":
-                self.ledger.event(scanner, read_job_event(JOB_STATUS, envelope.body))
+                self.checker.event(scanner, read_job_event(JOB_STATUS, envelope.body))
             elif event == "ScanAvailableEvent" and number in self._sinks:
                 self._sinks[number].put_nowait(envelope)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, Malformed):
@@ -162,9 +162,9 @@ class Crowd(Bystanders):
         return read(answer).body if status == 200 else None
 
     async def _subscriber(self, chance):
-        client = Client(self.site.port)
+        client = Client(self.testbed.port)
         while not self.stop.is_set():
-            scanner = chance.choice([*self.site.scanners])
+            scanner = chance.choice([*self.testbed.scanners])
             granted = await self._subscription(client, scanner, chance.randrange(10**9))
             identifier = None if granted is None else granted.findtext(f".//{_W}Identifier")
             while identifier is not None and not self.stop.is_set() and chance.random() < 0.9:
@@ -181,10 +181,10 @@ class Crowd(Bystanders):
         client.close()
 
     async def _pusher(self, chance):
-        """Its name is on a panel; somebody presses it, and it scans."""
-        client = Client(self.site.port)
+        """Register a destination, have its button pressed, and scan."""
+        client = Client(self.testbed.port)
         while not self.stop.is_set():
-            scanner = self.site.scanners["desk"]
+            scanner = self.testbed.scanners["desk"]
             number, context = str(chance.randrange(10**9)), f"ctx-{chance.randrange(10**9)}"
             granted = await self._subscription(client, scanner.name, number, events=["ScanAvailableEvent"],
                                                destinations=[(context, "Soak")])
@@ -197,7 +197,7 @@ class Crowd(Bystanders):
                         async with asyncio.timeout(5):
                             event = await told.get()
                     except TimeoutError:
-                        continue  # whoever restarts has forgotten the button
+                        continue  # a scanner that restarts loses its destinations
                     identifier = event.body.findtext("{*}ScanIdentifier")
                     job = await self.create(client, scanner.name, (
                         f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier><wscn:DestinationToken>{token}"

@@ -1,11 +1,11 @@
-"""A gateway and a scanner behind it, for messages that nobody should send: what they get, what they leave behind."""
+"""Runs a gateway with a scanner and a subscriber, and checks what hostile messages get and leave behind."""
 
 import attrs
 from twisted.internet.defer import gatherResults
-from twisted.internet.task import deferLater
 
 from tests.messages import SCAN, envelope, fault, get_job_elements, manage, status_event, subscribe
 from tests.peers import Device, Sink, ask, connect, post
+from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.soap.envelope import read
@@ -15,9 +15,9 @@ from wsdgateway.soap.parsing import Malformed
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 SCAN_PATH, DEVICE_PATH = "/front-desk/scan", "/front-desk"
-EVENTS, MANAGER = "events", "manager"  # stand for addresses that are known when the gateway runs
+EVENTS, MANAGER = "events", "manager"  # in place of paths that are known only when the gateway runs
 OWN_REQUESTS = ("Subscribe", "Renew", "Unsubscribe", "Get")
-HERE = "urn:uuid:somebody"  # not the gateway's, so that a forwarded message stays as it is, byte for byte
+FOREIGN_TO = "urn:uuid:somebody"  # not the gateway's address, so that a forwarded message is not changed by a byte
 DONE = envelope(f"{SCAN}/AnyResponse", "<wscn:AnyResponse/>", message_id="urn:uuid:device-2")
 DESCRIPTION = envelope(
     f"{SCAN}/GetScannerElementsResponse",
@@ -39,7 +39,7 @@ PROBE = envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>')
 
 @attrs.frozen
 class Outcome:
-    """What came of a message: the status, the fault's code, the whole answer, what reached the scanner of it."""
+    """The answer to a message (status, code of the fault, body), and the requests that reached the scanner."""
 
     status: int
     code: str | None
@@ -48,28 +48,28 @@ class Outcome:
 
 
 @attrs.frozen
-class Place:
-    """Where messages are ours to answer: the address, and a message to it without further headers."""
+class LocalEndpoint:
+    """An address at which the gateway answers itself, and a message to it without further headers."""
 
     path: str
     message: bytes
     status: int = 200
 
     def with_headers(self, headers):
-        """The message with more headers."""
+        """The message with these headers added."""
         end = b"</a:MessageID>" if b"</a:MessageID>" in self.message else b"</soap:Header>"
         more = headers.encode()
         return self.message.replace(end, end + more if end.startswith(b"</a") else more + end)
 
 
-class House:
-    """The gateway, its scanner and a subscriber. The scanner answers WS-Scan's operations with `answer`."""
+class AttackedGateway:
+    """A gateway, its scanner and a subscriber. The scanner answers WS-Scan's operations with `answer`."""
 
     async def start(self):
         from twisted.internet import reactor
 
         self.device, self.sink = Device(), Sink()
-        self.device.handle = self.take
+        self.device.handle = self.serve
         self.answer = lambda asked: asked.answer(DONE)
         self.scan_requests = []
         await self.device.start()
@@ -91,7 +91,7 @@ class House:
         self.port = self.service.listeners[0].address[1]
         self.admin_port = self.service.admin.address[1]
         [self.scanner] = self.service.scanners
-        await self.until(lambda: self.scanner.bridge.table.listening)
+        await until(lambda: self.scanner.bridge.table.listening)
         [secret] = self.scanner.sink.addresses
         self.paths = {EVENTS: f"/front-desk/events/{secret}"}
         assert (await self.send(EVENTS, status_event("1", "Completed", 2))).status == 202
@@ -106,18 +106,8 @@ class House:
         await self.sink.stop()
         await self.device.stop()
 
-    async def until(self, condition):
-        """Wait for something that the gateway does by itself."""
-        from twisted.internet import reactor
-
-        for _ in range(1000):
-            if condition():
-                return
-            await deferLater(reactor, 0.005)
-        raise AssertionError("it did not happen")
-
-    def take(self, asked):
-        """The scanner's part."""
+    def serve(self, asked):
+        """Answer a request as the scanner."""
         name = (read(asked.request.body).action or "").rpartition("/")[2]
         if name == "Subscribe":
             asked.answer(GRANT)
@@ -130,7 +120,7 @@ class House:
             self.answer(asked)
 
     async def send(self, path, body, **more):
-        """One message on a connection of its own."""
+        """Send one message on a connection of its own."""
         before = len(self.scan_requests)
         head, answer = await ask(self.port, self.paths.get(path, path), body, **more)
         try:
@@ -140,15 +130,15 @@ class House:
         return Outcome(head.status, code, answer, tuple(self.scan_requests[before:]))
 
     async def refuses(self, path, message, code):
-        """It is refused with that code, and the scanner hears nothing of it."""
+        """Check that the message is refused with that code, and that nothing of it reaches the scanner."""
         before = len(self.device.requests)
         outcome = await self.send(path, message)
         assert (outcome.status, outcome.code, outcome.reached) == (400, code, ())
         assert len(self.device.requests) == before
         assert len(outcome.body) < 4000
 
-    def trace(self):
-        """What is known, and who listens."""
+    def state(self):
+        """The known jobs, subscriptions and addresses."""
         bridge = self.scanner.bridge
         return (
             {job.job_id: job.status for job in bridge.table.jobs()},
@@ -157,10 +147,10 @@ class House:
             bridge.table.listening,
         )
 
-    async def check(self, trace):
-        """Nothing was left behind, and who asks as usual is answered as usual, all on one connection."""
-        await self.until(lambda: not self.service.server.connections)
-        assert self.trace() == trace
+    async def check(self, state):
+        """Check that the state is as before, and that usual requests get usual answers, all on one connection."""
+        await until(lambda: not self.service.server.connections)
+        assert self.state() == state
         client = await connect(self.port)
         before = len(self.scan_requests)
         client.send(post(SCAN_PATH, get_job_elements("1")))
@@ -168,7 +158,7 @@ class House:
         assert (head.status, fault_of(read(answer))) == (200, None)
         assert b">Completed<" in answer
         assert len(self.scan_requests) == before
-        usual = envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>", to=HERE)
+        usual = envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>", to=FOREIGN_TO)
         former, self.answer = self.answer, lambda asked: asked.answer(DONE)
         client.send(post(SCAN_PATH, usual))
         head, answer = await client.answer()

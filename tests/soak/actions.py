@@ -1,4 +1,4 @@
-"""What a client of the soak does: asks, and tells the ledger what it was shown."""
+"""Requests of the soak's clients, which report every status that they are shown to the checker."""
 
 import asyncio
 import time
@@ -25,24 +25,24 @@ _TICKET = (
 
 
 def fault_name(answer):
-    """The name of a fault, or how an answer that is none begins."""
+    """The name of the fault in an answer, or else the beginning of the answer."""
     try:
         return fault_of(read(answer)) or ""
     except Malformed:
         return answer[:30].decode("latin-1").strip()
 
 
-class Acts:
-    """What clients do. `ledger` hears of it; `done` counts it, `failures` are of those that must not fail."""
+class ClientActions:
+    """What clients do. `checker` is told of it, `done` counts it, and `failures` lists requests that must not fail."""
 
-    def __init__(self, site, ledger, seed):
-        self.site, self.ledger, self.seed = site, ledger, seed
-        self.recent = {name: deque(maxlen=RECENT) for name in site.scanners}
+    def __init__(self, testbed, checker, seed):
+        self.testbed, self.checker, self.seed = testbed, checker, seed
+        self.recent = {name: deque(maxlen=RECENT) for name in testbed.scanners}
         self.stop = asyncio.Event()
         self.done, self.failures = Counter(), []
 
     async def ask(self, client, scanner, body, seconds=30.0, path="scan"):
-        """Status and body; None if there was no answer, which is nobody's fault while something is broken."""
+        """Status and body; None as status if no answer came, which is expected during faults."""
         try:
             status, answer = await client.ask(f"/{scanner}/{path}", body, seconds)
         except Broken:
@@ -53,43 +53,43 @@ class Acts:
         return status, answer
 
     async def read_status(self, client, scanner, job_id):
-        sent = self.ledger.moment()
+        sent = self.checker.moment()
         status, answer = await self.ask(client, scanner, get_job_elements(job_id))
         if status != 200:
             return None
         self.done["status reads"] += 1
         found = read_response(read(answer).body)
-        self.ledger.read(scanner, job_id, found and found.status, sent)
+        self.checker.read(scanner, job_id, found and found.status, sent)
         return found and found.status
 
     async def create(self, client, scanner, more=""):
-        """JobId, JobToken; None while the scanner has another job, or is not there."""
+        """JobId and JobToken; None while the scanner has another job, or is out of reach."""
         sent = time.time()
-        self.ledger.creating(scanner)
+        self.checker.creating(scanner)
         status, answer = await self.ask(client, scanner, message("CreateScanJob", write_create(more + _TICKET)))
         created = read_created(read(answer).body) if status == 200 else None
         if created is None:
             return None
         self.done["jobs"] += 1
-        self.ledger.created(scanner, created.job_id, sent)
+        self.checker.created(scanner, created.job_id, sent)
         self.recent[scanner].append(created.job_id)
         return created.job_id, created.job_token
 
     async def fetch(self, client, scanner, job_id, token):
-        """Every page; how many there were."""
+        """Fetch all pages. Returns their number."""
         for page in range(10):
             status, answer = await self.ask(client, scanner, message(
                 "RetrieveImage", write_retrieve(CreatedJob(job_id, token), "p")))
             if status != 200:
                 return page
             if not answer.rstrip().endswith(b"--"):
-                self.ledger.accuse(6, f"{scanner}, job {job_id}: a part of an image was given as the whole")
+                self.checker.violated(6, f"{scanner}, job {job_id}: a part of an image was given as the whole")
             self.done["pages"] += 1
         return 10
 
     async def works(self, scanner, seconds):
-        """Whether a scan of a page goes through within so many seconds, a try now and then."""
-        client, end = Client(self.site.port), time.monotonic() + seconds
+        """Return whether a scan succeeds within so many seconds, with repeated attempts."""
+        client, end = Client(self.testbed.port), time.monotonic() + seconds
         try:
             while time.monotonic() < end:
                 job = await self.create(client, scanner)

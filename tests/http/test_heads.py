@@ -1,0 +1,54 @@
+"""Heads of answers that need repair, and what `lenient` tolerates in them."""
+
+
+import pytest
+
+from tests.http.answers import BYTES, TWO, WHOLE, body, ends_early, read
+from wsdgateway.http.responses import BadAnswer
+
+
+@pytest.mark.parametrize("framing", [
+    b"Content-Length : 5\r\n\r\nhello", b"Content-Length\t \t:5\r\n\r\nhello",
+    b"Transfer-Encoding : chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("lenient", [False, True])
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 100 Continue\r\nX : interim\r\n\r\n", b"\r\n"])
+@pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
+def test_a_blank_before_a_colon_is_removed(framing, lenient, before, cut):
+    """RFC 9112 section 5.1: a recipient of an answer takes it away, whatever the field is."""
+    reader, events = read(cut(before + b"HTTP/1.1 200 OK\r\nServer : x : y\r\nX-A\t: b\r\nY: c :d\r\n" + framing),
+                          lenient=lenient)
+    assert events[0].headers[:3] == [(b"Server", b"x : y"), (b"X-A", b"b"), (b"Y", b"c :d")]
+    assert events[0].headers[3][0] in (b"Content-Length", b"Transfer-Encoding")
+    assert (body(events), reader.reusable) == (b"hello", not ends_early(framing, lenient, cut))
+
+
+@pytest.mark.parametrize("field", [b"Ser ver : x", b" : x", b"Server x", b"X(y) : z", b"X: y\r\n Z : folded"])
+def test_what_is_no_field_stays_none(field):
+    with pytest.raises(BadAnswer):
+        read([b"HTTP/1.1 200 OK\r\n" + field + b"\r\nContent-Length: 0\r\n\r\n"])
+
+
+@pytest.mark.parametrize("framing", [
+    b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", b"Content-Length: 5, 5\r\n\r\nhello",
+    b"content-length : 5\r\nContent-Length: 05 ,5,\t5\r\n\r\nhello",
+    b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello",
+    b"Transfer-Encoding : Identity\r\n\r\nhello", b"Transfer-Encoding: identity\r\n\r\nhello",
+    b"Transfer-Encoding: identity, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
+def test_lenient_takes_lengths_that_agree_and_a_coding_that_is_none(framing, cut):
+    data = b"HTTP/1.1 200 OK\r\nX: y\r\n" + framing
+    _, events = read(cut(data), eof=True, lenient=True)
+    assert body(events) == b"hello"
+    assert [name.lower() for name, _ in events[0].headers].count(b"content-length") <= 1
+    with pytest.raises(BadAnswer):
+        read(cut(data), eof=True)
+
+
+@pytest.mark.parametrize("framing", [
+    b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", b"Content-Length: 5, 6\r\n\r\nhello",
+    b"Content-Length: 5,\r\n\r\nhello", b"Content-Length: 5, x\r\n\r\nhello", b"Content-Length: -5, -5\r\n\r\nhello",
+    b"Transfer-Encoding: gzip\r\n\r\nhello", b"Transfer-Encoding: identity, gzip\r\n\r\nhello"])
+@pytest.mark.parametrize("lenient", [False, True])
+def test_lengths_that_do_not_agree_are_an_error_all_the_same(framing, lenient):
+    with pytest.raises(BadAnswer):
+        read([b"HTTP/1.1 200 OK\r\n" + framing], eof=True, lenient=lenient)

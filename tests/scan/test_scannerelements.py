@@ -1,0 +1,15 @@
+"""GetScannerElements: which elements are asked for, and which are valid."""
+
+
+from tests.scan.elements import element
+from wsdgateway.scan.scannerelements import read_elements, write_elements_request
+
+
+def test_elements_that_are_not_valid_are_not_there():
+    assert "<wscn:Name>wscn:A</wscn:Name><wscn:Name>wscn:B</wscn:Name>" in write_elements_request("A", "B")
+    data = ("<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData wscn:Valid='0'><wscn:A/>"
+            "</wscn:ElementData><wscn:ElementData Valid='true'><wscn:B/></wscn:ElementData></wscn:ScannerElements>"
+            "</wscn:GetScannerElementsResponse>")
+    assert list(read_elements(element(data))) == ["B"]
+    assert read_elements(None) == {}
+    assert read_elements(element("<wscn:Other/>")) == {}

@@ -1,0 +1,49 @@
+"""Checks request targets and Host fields, and takes path and authority from a target.
+
+RFC 9112 sections 3.2 and 3.3; RFC 3986 section 3.2.2.
+"""
+
+import re
+
+# RFC 3986 section 3.2.2, as far as RFC 9112 section 3.2 allows it in Host: no user, and a zone however it is written.
+# Nothing is tried twice (++, *+), or sixteen kilobytes of it could take minutes.
+_AUTHORITY = (rb"(?:\[(?:(?=[0-9A-Fa-f.]*:)[0-9A-Fa-f:.]++(?:%[A-Za-z0-9._~%-]++)?"
+              rb"|[vV][0-9A-Fa-f]++\.[A-Za-z0-9._~!$&'()*+,;=:-]++)\]"
+              rb"|(?:[A-Za-z0-9._~!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})*+)(?::[0-9]*+)?")
+HOST = re.compile(_AUTHORITY)
+_ABSOLUTE = re.compile(rb"https?://(?![/?:])(" + _AUTHORITY + rb")(/[^?]*)?(?:\?.*)?", re.IGNORECASE | re.DOTALL)
+
+
+class BadTarget(Exception):
+    """The request target or Host is not valid; the text says why."""
+
+
+def path_of(target: bytes) -> bytes:
+    """The path of a target without its query, as far as the target can be read."""
+    absolute = _ABSOLUTE.fullmatch(target)
+    return target.partition(b"?")[0] if absolute is None else absolute[2] or b"/"
+
+
+def resolve(method: bytes, target: bytes, hosts: list[bytes], http10: bool) -> tuple[bytes, bytes]:
+    """The path and the host that a request asks for; `hosts` are the values of its Host fields.
+
+    There must be exactly one Host, even if an absolute target overrides it; HTTP/1.0 may do without, then the host is
+    empty. Raises `BadTarget`.
+    """
+    if len(hosts) > 1 or (not hosts and not http10):
+        raise BadTarget("A request carries exactly one Host field.")
+    if hosts and not HOST.fullmatch(hosts[0]):
+        raise BadTarget("The Host field is not a host.")
+    host = hosts[0] if hosts else b""
+    if method == b"CONNECT":
+        return target, host
+    if b"#" in target:
+        raise BadTarget("A request target has no fragment.")
+    if target[:1] == b"/":
+        return target.partition(b"?")[0], host
+    if target == b"*" and method == b"OPTIONS":
+        return target, host
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise BadTarget("The request target is neither a path nor an http URL.")
+    return absolute[2] or b"/", absolute[1]
