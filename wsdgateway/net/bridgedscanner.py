@@ -1,4 +1,4 @@
-"""One bridged scanner at work: its bridge, its connections, its subscriptions, and those who listen to it.
+"""One bridged scanner: its bridge, its connections, its subscriptions, and the clients that subscribe to it.
 
 Requests of clients arrive in `serve`, events of the scanner in `sink`; `monitor` finds the scanner.
 """
@@ -164,7 +164,7 @@ class BridgedScanner:
         self.bridge.take_over(former.bridge, section.scan or (former.bridge.device if is_there else None))
 
     def hand_off(self) -> list[Held]:
-        """Another one goes on from here; what the scanner holds for us."""
+        """End without ending the subscriptions at the scanner, and return them for another object that goes on."""
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()

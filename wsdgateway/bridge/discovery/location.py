@@ -66,7 +66,7 @@ class Location:
         return self.urls
 
     def is_current(self, urls: tuple[str, ...]) -> bool:
-        """Whether a search at these addresses still is to the point; the scanner may have been sighted elsewhere."""
+        """Return whether these are still the addresses to search; the scanner may have been sighted elsewhere."""
         return urls == self.urls
 
     def found(self, url: str) -> None:
@@ -83,7 +83,7 @@ class Location:
         return self._searching != self.urls
 
     def is_still_at_former(self, *, reachable: bool | None) -> bool:
-        """Whether it does not matter that the scanner was not found: it answers elsewhere, where it was before."""
+        """Return whether a search in vain does not matter, as the scanner answers where it was before."""
         return self.device is not None and self.device not in self.urls and bool(reachable)
 
     # A sighting.
@@ -117,7 +117,7 @@ class Location:
         return Next.SEARCH
 
     def _may_have_moved(self, urls: tuple[str, ...], via: str, reachable: bool | None) -> bool:
-        """Whether the scanner has to be looked for at these addresses.
+        """Return whether the scanner has to be looked for at these addresses.
 
         One that is reached stays where it is, though it has addresses on other links, or of the other version of IP;
         but not at a link-local one, since it would have to notify the gateway at such a one, which it can't tell from

@@ -39,7 +39,7 @@ LOCATE_SECONDS = 1.0  # between searches for a scan service that clients ask for
 
 @attrs.frozen
 class _Pending:
-    """What an announcement has told, and is to be acted on when the scanner has been found."""
+    """News of an announcement that are acted on once the scanner has been found."""
 
     started: bool = False
     described: bool = False
@@ -120,7 +120,7 @@ class Monitor:
 
     @property
     def labels(self) -> Labels:
-        """What the scanner calls itself, as far as it has been asked."""
+        """The names that the scanner gives itself, as far as it has been asked."""
         return self.stand_in.labels or self._locator.labels or Labels()
 
     @property
@@ -264,7 +264,7 @@ class Monitor:
         self._on_change()
 
     def _moved(self, where: ServiceLocation, address: str) -> None:
-        """It has another address: what it holds for us it holds still, unless it has started again."""
+        """The scanner has another address: it still holds its subscriptions, unless it has started again."""
         self.log.info("{scanner}: its scan service is {url} now", scanner=self._name, url=address)
         former, where.address = where.address, address
         self._bridge.device = address

@@ -87,7 +87,7 @@ class ScannerQueue:
         return [*self._urgent.clear(), *self._others.clear()]
 
     def must_wait(self, call: ScannerRequest) -> bool:
-        """Whether the call has to wait for the device's rate, or behind one that does."""
+        """Return whether the call has to wait for the device's rate, or behind one that does."""
         if _has_priority(call):
             return False
         wait = self._rate_limit.wait(call.address.host, self._seconds())

@@ -61,7 +61,7 @@ class ScannerRequest:
 
 
 class Connection(Protocol):
-    """What an answer needs of the connection that it arrives on."""
+    """The connection that an answer arrives on, as far as the answer needs it."""
 
     def abort(self) -> None:
         """Close at once; the answer is lost."""

@@ -46,7 +46,7 @@ class SoapClient:
             raise
 
     async def send_beside(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """The same, to where the scanner may be now, by another connection. Raises `DeviceError`."""
+        """Send a request to where the scanner may be now, by another connection. Raises `DeviceError`."""
         client = self._device.beside()
         client.zone = self._device.zone
         try:
@@ -55,7 +55,7 @@ class SoapClient:
             await client.stop()
 
     async def send_by(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
-        """The same, by that client. Raises `DeviceError`."""
+        """Send a request to the scanner by that client. Raises `DeviceError`."""
         try:
             address = address_of(url)
         except ValueError as error:
