@@ -69,7 +69,7 @@ def patience(monkeypatch):
 
 async def tried(service):
     """Until the first look at the scanner has come to nothing."""
-    await until(lambda: service.scanner.monitor.will_look_again)
+    await until(lambda: service.scanner.monitor.will_search_again)
 
 
 @pytest_twisted.ensureDeferred
@@ -92,7 +92,7 @@ async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, 
 @pytest.mark.parametrize("message", [DESCRIPTION, subscribe("http://127.0.0.1:1/", events=["JobStatusEvent"])])
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience, monkeypatch, by, message):
-    monkeypatch.setattr("wsdgateway.net.presence.monitor.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("wsdgateway.net.presence.monitor.LOCATE_SECONDS", 0.0)
     discovery = {"device_interfaces": ["lo"], "search": 60} if by == "uuid" else {}
     service = await gateway(None, discovery=discovery, scanner={
         **({"uuid": UUID} if by == "uuid" else {"device": late.device_url}), "events": "off"})

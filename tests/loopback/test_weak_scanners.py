@@ -24,6 +24,7 @@ from tests.messages import (
 )
 from tests.peers import ask, connect, post
 from wsdgateway.bridge.events.intake import read_notification
+from wsdgateway.bridge.events.upstream_core import RECHECK
 from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_elements
@@ -58,7 +59,7 @@ async def restarted(service, scanner):
     table = service.scanner.bridge.table
     boot = table.boot
     scanner.device.forget()
-    service.clock.advance(60.0)
+    service.clock.advance(RECHECK)
     service.scanner.check()
     await until(lambda: table.boot > boot and table.listening)
 

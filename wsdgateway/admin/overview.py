@@ -65,7 +65,7 @@ class Overview:
             "friendly_name": (labels.name or scanner.name) if labels != Labels() else None,
             "model": " ".join(filter(None, (labels.manufacturer, labels.model))) or None,
             "firmware": labels.firmware or None,
-            "state": scanner.state,
+            "state": scanner.sink.state,
             "status_reads": {"here": here, "there": there},
             "jobs": len(table.jobs()),
             "active_jobs": sum(1 for job in table.jobs() if not job.final and not table.is_lost(job)),

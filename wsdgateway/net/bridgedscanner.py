@@ -1,4 +1,4 @@
-"""One bridged scanner at work: its bridge, its connections, its subscriptions, and those who listen to it.
+"""One bridged scanner: its bridge, its connections, its subscriptions, and the clients that subscribe to it.
 
 Clients reach it at its `resources`, the scanner notifies `sink`, and `monitor` finds the scanner.
 """
@@ -89,7 +89,7 @@ class BridgedScanner:
             return Resource(Proxy(
                 front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
                 accounting, authorization, seconds=context.seconds, written=self._reused.written,
-                on_missing=self.monitor.look).serve)
+                on_missing=self.monitor.locate).serve)
 
         self.resources = {
             b"": served(WSScan(Endpoint.DEVICE, context.new_id)),
@@ -178,7 +178,7 @@ class BridgedScanner:
         self.bridge.take_over(former.bridge, section.scan or (former.bridge.device if is_there else None))
 
     def hand_off(self) -> list[Held]:
-        """Another one goes on from here; what the scanner holds for us."""
+        """End without ending the subscriptions at the scanner, and return them for another object that goes on."""
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
@@ -303,10 +303,3 @@ class BridgedScanner:
             leaving.append(self.subscription.stop())
         await gatherResults(leaving)
         await gatherResults([client.stop() for client in (self.device, self._orphans.client) if client is not None])
-
-    # For the admin site.
-
-    @property
-    def state(self) -> str | None:
-        """Its own state, as it announced it last; None where it did not, or may have started again since."""
-        return self.sink.state

@@ -23,42 +23,43 @@ def sight(location, *urls, via="eth1", changed=False, reachable=True, is_waiting
 
 
 @pytest.mark.parametrize(("device", "urls", "more", "then"), [
-    (None, (V4,), {}, Next.LOOK), (None, (), {}, Next.NOTHING), (None, (V4, LINK), {}, Next.LOOK),
+    (None, (V4,), {}, Next.SEARCH), (None, (), {}, Next.NOTHING), (None, (V4, LINK), {}, Next.SEARCH),
     # a link-local address waits for a better one, once
-    (None, (LINK,), {}, Next.WAIT), (None, (LINK,), {"is_waiting": True}, Next.LOOK),
+    (None, (LINK,), {}, Next.WAIT), (None, (LINK,), {"is_waiting": True}, Next.SEARCH),
     # it is where it was
-    (V4, (V4,), {}, Next.NOTHING), (V4, (V4, V4_NEW), {}, Next.STAY), (V4, (), {"changed": True}, Next.LOOK),
+    (V4, (V4,), {}, Next.NOTHING), (V4, (V4, V4_NEW), {}, Next.STAY), (V4, (), {"changed": True}, Next.SEARCH),
     # it tells something else there
-    (V4, (V4,), {"changed": True}, Next.LOOK), (V4, (LINK,), {"changed": True}, Next.LOOK),
+    (V4, (V4,), {"changed": True}, Next.SEARCH), (V4, (LINK,), {"changed": True}, Next.SEARCH),
     # it has another address: on the same link, of the same version of IP
-    (V4, (V4_NEW,), {}, Next.LOOK), (V4, (V4_NEW,), {"via": "eth2"}, Next.NOTHING), (V4, (V6_NEW,), {}, Next.NOTHING),
+    (V4, (V4_NEW,), {}, Next.SEARCH), (V4, (V4_NEW,), {"via": "eth2"}, Next.NOTHING), (V4, (V6_NEW,), {}, Next.NOTHING),
     (V4, (LINK,), {}, Next.NOTHING),
     # whatever it has, where it does not answer
-    (V4, (V4_NEW,), {"via": "eth2", "reachable": False}, Next.LOOK), (V4, (V6_NEW,), {"reachable": False}, Next.LOOK),
+    (V4, (V4_NEW,), {"via": "eth2", "reachable": False}, Next.SEARCH),
+    (V4, (V6_NEW,), {"reachable": False}, Next.SEARCH),
     (V4, (V4_NEW,), {"via": "eth2", "reachable": None}, Next.NOTHING),
     # a link-local one is left for a better one
-    (LINK, (V4,), {"via": "eth2"}, Next.LOOK), (LINK, (LINK_NEW,), {"via": "eth2"}, Next.NOTHING),
-    (LINK, (LINK_NEW,), {}, Next.LOOK)])
+    (LINK, (V4,), {"via": "eth2"}, Next.SEARCH), (LINK, (LINK_NEW,), {"via": "eth2"}, Next.NOTHING),
+    (LINK, (LINK_NEW,), {}, Next.SEARCH)])
 def test_what_a_sighting_leads_to(device, urls, more, then):
     assert sight(located(device), *urls, **more) is then
 
 
 def test_the_same_addresses_are_not_looked_at_while_the_next_try_is_waited_for():
     location = located(None)
-    assert sight(location, V4) is Next.LOOK
+    assert sight(location, V4) is Next.SEARCH
     assert sight(location, V4, is_waiting=True) is Next.NOTHING
-    assert sight(location, V4, changed=True, is_waiting=True) is Next.LOOK
-    assert sight(location, V4_NEW, is_waiting=True) is Next.LOOK
+    assert sight(location, V4, changed=True, is_waiting=True) is Next.SEARCH
+    assert sight(location, V4_NEW, is_waiting=True) is Next.SEARCH
 
 
 def test_where_it_is_known_is_asked_first_and_the_number_of_addresses_is_bounded():
     location = located(V4)
-    assert sight(location, V4_NEW, V4, changed=True) is Next.LOOK
+    assert sight(location, V4_NEW, V4, changed=True) is Next.SEARCH
     assert location.urls == (V4, V4_NEW)
-    assert sight(location, LINK, changed=True) is Next.LOOK
+    assert sight(location, LINK, changed=True) is Next.SEARCH
     assert (location.urls, location.via) == ((V4, LINK), "eth1")
     assert sight(location, *(f"http://198.51.100.{number}/d" for number in range(100)), via="eth2",
-                 reachable=False) is Next.LOOK
+                 reachable=False) is Next.SEARCH
     assert (len(location.urls), location.via) == (MOST_ADDRESSES, "eth2")
 
 

@@ -22,7 +22,7 @@ def test_three_clients_and_the_gateway_take_turns():
     for number in range(3):
         for client in ("a", "b", "c"):
             device.ask(f"{client}{number}", client)
-        device.ask(f"own{number}", "", own=True)
+        device.ask(f"own{number}", "", from_gateway=True)
     device.serve(12)
     assert device.sent == [f"{who}{number}" for number in range(3) for who in ("a", "b", "c", "own")]
 
@@ -67,7 +67,7 @@ def test_the_gateway_s_own_requests_have_room_beside_a_full_line():
     for number in range(MAX_QUEUE + 1):
         device.ask(f"a{number}", limited=False)
     for number in range(MAX_BESIDE):
-        device.ask(f"own{number}", "", own=True)
+        device.ask(f"own{number}", "", from_gateway=True)
     assert not device.failed
     assert device.client.waiting == MAX_QUEUE + MAX_BESIDE
 
@@ -80,7 +80,7 @@ def test_what_is_urgent_goes_before_all_turns_by_its_own_connection():
     device.ask("cancel", "b", CANCEL_JOB)
     device.connect()
     assert device.sent == ["a0", "cancel"]
-    device.ask("renew", "", RENEW, own=True)
+    device.ask("renew", "", RENEW, from_gateway=True)
     device.ask("again", "a", CANCEL_JOB)
     device.answer()
     device.serve(2)

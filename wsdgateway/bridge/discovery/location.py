@@ -29,7 +29,7 @@ class Next(Enum):
     NOTHING = "nothing"
     STAY = "stay"  # it is where it was: no further try is needed
     WAIT = "wait"  # for a better address, for `LINK_LOCAL_SECONDS`; then search
-    LOOK = "look"  # search now
+    SEARCH = "search"  # search now
 
 
 class Location:
@@ -50,7 +50,7 @@ class Location:
     # A search.
 
     def name(self, urls: tuple[str, ...]) -> bool:
-        """Look at these addresses from now on, unless there are none; whether they are others than before."""
+        """Search at these addresses from now on, unless there are none; whether they are others than before."""
         if not urls or urls == self.urls:
             return False
         self.urls = urls
@@ -66,7 +66,7 @@ class Location:
         return self.urls
 
     def is_current(self, urls: tuple[str, ...]) -> bool:
-        """Whether a search at these addresses still is to the point; the scanner may have been sighted elsewhere."""
+        """Return whether these are still the addresses to search; the scanner may have been sighted elsewhere."""
         return urls == self.urls
 
     def found(self, url: str) -> None:
@@ -83,7 +83,7 @@ class Location:
         return self._searching != self.urls
 
     def is_still_at_former(self, *, reachable: bool | None) -> bool:
-        """Whether it does not matter that the scanner was not found: it answers elsewhere, where it was before."""
+        """Return whether a search in vain does not matter, as the scanner answers where it was before."""
         return self.device is not None and self.device not in self.urls and bool(reachable)
 
     # A sighting.
@@ -114,10 +114,10 @@ class Location:
             self.urls = urls
             return Next.WAIT
         self.name(urls)
-        return Next.LOOK
+        return Next.SEARCH
 
     def _may_have_moved(self, urls: tuple[str, ...], via: str, reachable: bool | None) -> bool:
-        """Whether the scanner has to be looked for at these addresses.
+        """Return whether the scanner has to be looked for at these addresses.
 
         One that is reached stays where it is, though it has addresses on other links, or of the other version of IP;
         but not at a link-local one, since it would have to notify the gateway at such a one, which it can't tell from

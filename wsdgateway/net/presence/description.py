@@ -1,4 +1,4 @@
-"""What a scanner has told of itself."""
+"""The description of a scanner, as the scanner gives it."""
 
 import hashlib
 
@@ -10,13 +10,13 @@ from wsdgateway.metadata.standin import digest
 
 @attrs.frozen(eq=False)
 class Description:
-    """What a scanner has told of itself: its metadata, or where it has none, a name and something about it."""
+    """The description of a scanner: its metadata, or where it has none, a name and something about it."""
 
     metadata: etree._Element | None
     name: str = ""
     info: str = ""
 
     def digest(self) -> str:
-        """What two equal descriptions have in common."""
+        """A hash that equal descriptions have in common."""
         told = digest(self.metadata) if self.metadata is not None else f"{self.name}\n{self.info}".encode()
         return hashlib.sha256(told).hexdigest()

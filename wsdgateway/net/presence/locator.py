@@ -66,16 +66,16 @@ class Locator:
         """Whether the scanner is looked for after a pause."""
         return self._timer is not None
 
-    def look(self, urls: tuple[str, ...] = ()) -> None:
-        """Look for the scan service at these addresses, or once more at those that are known."""
+    def search(self, urls: tuple[str, ...] = ()) -> None:
+        """Search for the scan service at these addresses, or once more at those that are known."""
         self._location.name(urls)
         if self._stopped:
             return
-        search = self._location.begin()
-        if search is not None:
+        begun = self._location.begin()
+        if begun is not None:
             self.cancel()
-            looking: Deferred[None] = Deferred.fromCoroutine(self._search(search))
-            looking.addErrback(lambda failure: self.log.failure("{scanner}: metadata", failure, scanner=self._scanner))
+            reading: Deferred[None] = Deferred.fromCoroutine(self._read_at(begun))
+            reading.addErrback(lambda failure: self.log.failure("{scanner}: metadata", failure, scanner=self._scanner))
 
     def sighted(self, sighting: Sighting, *, changed: bool) -> None:
         """The scanner has announced where it is; `changed`: it may tell something else there than it did."""
@@ -91,9 +91,9 @@ class Locator:
         elif what is not Next.NOTHING:
             self._client.zone = sighting.via
             if what is Next.WAIT:
-                self._timer = self._reactor.callLater(LINK_LOCAL_SECONDS, self.look)
+                self._timer = self._reactor.callLater(LINK_LOCAL_SECONDS, self.search)
             else:
-                self.look()
+                self.search()
 
     def _log_unusable(self, xaddrs: tuple[str, ...]) -> None:
         """Log once that a scanner which is looked for gives no address that can be used."""
@@ -103,7 +103,7 @@ class Locator:
                 self.log.warn("{scanner}: it announces no address that can be used, only {xaddrs}; give it by its "
                               "address, as device or scan", scanner=self._scanner, xaddrs=" ".join(xaddrs)[:MAX_LOGGED])
 
-    async def _search(self, urls: tuple[str, ...]) -> None:
+    async def _read_at(self, urls: tuple[str, ...]) -> None:
         location = self._location
         problems: list[str] = []
         has_answered = False
@@ -119,11 +119,11 @@ class Locator:
                     return
         finally:
             if location.end(urls):
-                self.look()
+                self.search()
         self._not_found("; ".join(problems), has_answered)
 
     def _not_found(self, why: str, has_answered: bool) -> None:
-        """Log why the scan service is not known, at most once a minute for each reason, and look again later."""
+        """Log why the scan service is not known, at most once a minute for each reason, and search again later."""
         location = self._location
         if location.is_still_at_former(reachable=self._client.reachable):
             self.log.warn("{scanner}: it is said to be elsewhere, and is not: {why}", scanner=self._scanner, why=why)
@@ -132,7 +132,7 @@ class Locator:
             self.log.warn("{scanner}: the scan service is not known: {why}; it is looked for again within {seconds:g} "
                           "s", scanner=self._scanner, why=why, seconds=location.backoff.bound(answered=has_answered))
         self.cancel()
-        self._timer = self._reactor.callLater(location.backoff.next(answered=has_answered), self.look)
+        self._timer = self._reactor.callLater(location.backoff.next(answered=has_answered), self.search)
 
     async def _try(self, url: str, problems: list[str]) -> tuple[str | None, bool]:
         """The scan service's address in the metadata at a URL, None if there is none; and whether anybody answered."""
@@ -182,6 +182,6 @@ class Locator:
         self._timer = None
 
     def stop(self) -> None:
-        """Look no more."""
+        """Search no more."""
         self._stopped = True
         self.cancel()

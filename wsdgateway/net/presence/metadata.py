@@ -76,7 +76,7 @@ def _host_of(url: str) -> str | None:
 
 
 async def describe_scanner(send: SendRequest, url: str, new_id: Callable[[], str]) -> Description:
-    """What the scan service at that URL says of its scanner. Raises `DeviceError`."""
+    """The description that the scan service at that URL gives of its scanner. Raises `DeviceError`."""
     reply = await send(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
     try:
         found = read_description(_whole(url, reply).body)

@@ -1,4 +1,4 @@
-"""Keeps what a scanner tells of itself: asks it once for all who wait, and again when that may have changed.
+"""Keeps the description of a scanner: asks it once for all who wait, and again when that may have changed.
 
 What is known, and whether an answer still counts, `bridge.discovery.knowledge` decides and draws.
 """
@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 
 class MetadataCache(Generic[Value]):
-    """What one scanner tells. `read` asks it, and may fail with a `DeviceError`; `last` is what was known last.
+    """Keeps the description of one scanner. `read` asks for it, or fails with a `DeviceError`; `last` was known last.
 
     `is_eager`: it is asked before anybody wants it, and again until it answers, unless it `is_here` and known.
     `on_change` is called when a question has ended that counts.
@@ -46,11 +46,11 @@ class MetadataCache(Generic[Value]):
 
     @property
     def value(self) -> Value | None:
-        """What is known; None if the scanner has not been asked, or may have started again since."""
+        """The description; None if the scanner has not been asked, or may have started again since."""
         return self._knowledge.value
 
     def get(self, *, afresh: bool = False) -> Deferred[Value]:
-        """What the scanner tells: what is kept, or `afresh`. It is asked once, however many wait or leave."""
+        """The description that is kept, or one read `afresh`. The scanner is asked once, however many wait or leave."""
         value = self._knowledge.value
         if value is not None and self._knowledge.is_certain and not afresh:
             return succeed(value)
@@ -89,7 +89,7 @@ class MetadataCache(Generic[Value]):
             self.get(afresh=True).addCallbacks(self._refreshed, self._not_refreshed)
 
     def refresh_now(self) -> None:
-        """The same, but a pause after former failures is over: the scanner answers, or may do so."""
+        """Ask the scanner at once, without the pause that follows failures: it answers, or may do so."""
         self._backoff.reset()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()

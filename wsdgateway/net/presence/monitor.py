@@ -5,7 +5,7 @@ the bridge. What is known of the scan service::
 
     unknown ──found──► found ──found at another address──► found
        │  ▲
-       └──┘ asked for: looked for, at most once in LOOK_SECONDS
+       └──┘ asked for: looked for, at most once in LOCATE_SECONDS
 """
 
 from collections.abc import Callable
@@ -34,12 +34,12 @@ from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.soap.parsing import Malformed
 
-LOOK_SECONDS = 1.0  # between searches for a scan service that clients ask for
+LOCATE_SECONDS = 1.0  # between searches for a scan service that clients ask for
 
 
 @attrs.frozen
 class _Pending:
-    """What an announcement has told, and is to be acted on when the scanner has been found."""
+    """News of an announcement that are acted on once the scanner has been found."""
 
     started: bool = False
     described: bool = False
@@ -80,7 +80,7 @@ class Monitor:
         self._reachability = Reachability(reactor, seconds=seconds, device=device, check=self.stand_in.metadata.check)
         self._where: ServiceLocation | None = None
         self._pending = _Pending()
-        self._looked_at = float("-inf")
+        self._located_at = float("-inf")
         self._stopped = False
         self._stand_in_changed()
 
@@ -89,23 +89,23 @@ class Monitor:
         if self._section.scan is not None:
             self._found(self._section.scan)
         elif self._section.device is not None:
-            self._locator.look((self._section.device,))
+            self._locator.search((self._section.device,))
 
-    def look(self) -> None:
-        """Look for a scan service that is asked for and not known yet; at most once in `LOOK_SECONDS`."""
+    def locate(self) -> None:
+        """Look for a scan service that is asked for and not known yet; at most once in `LOCATE_SECONDS`."""
         now = self._seconds()
-        if self._where is not None or self._stopped or now - self._looked_at < LOOK_SECONDS:
+        if self._where is not None or self._stopped or now - self._located_at < LOCATE_SECONDS:
             return
-        self._looked_at = now
+        self._located_at = now
         if self._section.device is not None:
-            self._locator.look((self._section.device,))
+            self._locator.search((self._section.device,))
         elif self.sighting is not None:
-            self._locator.look()
+            self._locator.search()
         elif self._section.uuid is not None:
             self._search(self._section.uuid)
 
     def stop(self) -> None:
-        """Look and ask no more."""
+        """Search and ask no more."""
         self._stopped = True
         self._locator.stop()
         self.stand_in.stop()
@@ -120,7 +120,7 @@ class Monitor:
 
     @property
     def labels(self) -> Labels:
-        """What the scanner calls itself, as far as it has been asked."""
+        """The names that the scanner gives itself, as far as it has been asked."""
         return self.stand_in.labels or self._locator.labels or Labels()
 
     @property
@@ -134,7 +134,7 @@ class Monitor:
         return self._reachability.sighting
 
     @property
-    def will_look_again(self) -> bool:
+    def will_search_again(self) -> bool:
         """Whether the scan service was not found, and is looked for again after a pause."""
         return self._locator.is_waiting
 
@@ -233,8 +233,8 @@ class Monitor:
         else:
             self._catch_up()
             if news.described:
-                self._locator.look()
-            self.look()
+                self._locator.search()
+            self.locate()
         self._on_change()
 
     def said_bye(self) -> None:
@@ -264,7 +264,7 @@ class Monitor:
         self._on_change()
 
     def _moved(self, where: ServiceLocation, address: str) -> None:
-        """It has another address: what it holds for us it holds still, unless it has started again."""
+        """The scanner has another address: it still holds its subscriptions, unless it has started again."""
         self.log.info("{scanner}: its scan service is {url} now", scanner=self._name, url=address)
         former, where.address = where.address, address
         self._bridge.device = address

@@ -1,4 +1,4 @@
-"""Whether a scanner is there, as its answers and its announcements tell.
+"""Tells whether a scanner is there, from its answers and its announcements.
 
 WS-Discovery 2005/04, section 4. A Bye counts until the scanner says something; it is asked soon after, since anybody
 can say Bye in its name.
@@ -17,7 +17,7 @@ AGAIN_SECONDS = 10.0
 
 
 class Reachability:
-    """Whether one scanner can be reached. `check` asks the scanner whether it is there. Its announcements::
+    """The reachability of one scanner. `check` asks the scanner whether it is there. Its announcements::
 
         (none) ──Bye──► left ──the scanner answers, BYE_SECONDS after the Bye; or announces itself──► (none)
     """
@@ -44,7 +44,7 @@ class Reachability:
         return self._seconds() - max(self._device.last_received, self._sighted_at)
 
     def sighted(self, sighting: Sighting) -> None:
-        """It has announced itself, or answered in discovery."""
+        """Take note that the scanner has announced itself, or answered in discovery."""
         self._bye_at = None
         self.sighting, self._sighted_at = sighting, self._seconds()
 

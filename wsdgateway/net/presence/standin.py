@@ -126,7 +126,7 @@ class StandIn:
 
     @property
     def labels(self) -> Labels | None:
-        """What the scanner calls itself, as far as it is known."""
+        """The names that the scanner gives itself; None while they are not known."""
         known = self.metadata.value
         if known is None:
             return None
@@ -148,7 +148,7 @@ class StandIn:
 
     @property
     def service(self) -> TargetService | None:
-        """What clients are told without being asked to wait; None while the scanner is gone, or not known yet."""
+        """The target service that is announced to clients; None while the scanner is gone, or not known yet."""
         endpoint, version = self.endpoint, self._version
         if endpoint is None or version is None or not self._is_here():
             return None
@@ -159,7 +159,7 @@ class StandIn:
         return f"/{self._scanner}"
 
     async def match(self) -> TargetService | None:
-        """What a client is told that asks for it, but for the address; None while the scanner is gone."""
+        """The target service for a client that asks for it, without addresses; None while the scanner is gone."""
         if self.metadata.value is None or not self._is_here():
             observer = self.metadata.get(afresh=True)
             observer.addTimeout(PATIENCE, self._reactor)
@@ -173,7 +173,7 @@ class StandIn:
         return stand_in_service(endpoint, self._scopes, self._version or 1)
 
     async def answer_get(self, envelope: Envelope, base: str) -> tuple[Answer | Refuse, str]:
-        """What a client gets for a WS-Transfer Get that was sent under `base`, and where that came from."""
+        """The answer to a WS-Transfer Get that was sent under `base`, and its source for the metrics."""
         try:
             known = await self.metadata.get()
         except DeviceError as error:

@@ -19,7 +19,7 @@ def usable(sighting: Sighting) -> list[str]:
 
 
 def _is_of_another_host(host: str) -> bool:
-    """Whether that is the IP address of another host."""
+    """Return whether a host is the IP address of another host."""
     address = plain_address(host)
     return address is not None and not (
         address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)

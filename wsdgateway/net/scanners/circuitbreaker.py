@@ -27,7 +27,7 @@ class CircuitBreaker:
         return self._failures >= THRESHOLD
 
     def admits(self, now: float) -> bool:
-        """Whether a connection may be tried now; if the circuit is open, saying yes starts the one trial."""
+        """Return whether a connection may be tried now; if the circuit is open, saying yes starts the one trial."""
         if not self.is_open:
             return True
         if self._trying or now < self._until:

@@ -170,7 +170,7 @@ class DeviceClient:
         call.deadline = self._timeouts.begin(lambda: self._expired(call))
 
     def _has_room(self, call: ScannerRequest) -> bool:
-        """Whether a connection may be opened now; where there is no room for it, an idle one is closed to make some."""
+        """Return whether a connection may be opened now; if there is no room, an idle one is closed to make some."""
         limit = self._capacity.limit(
             self.options.section.max_connections, self._seconds(), urgent=call.operation.urgent,
             others_first=self._queue.others_are_due and self._is_urgent_under_way())
@@ -184,7 +184,7 @@ class DeviceClient:
         return sum(1 for _ in self.connections.requests())
 
     def _is_occupied(self, call: ScannerRequest, failure: Failure) -> bool:
-        """Whether the device did not take a connection for the call because it is serving another."""
+        """Return whether the device did not take a connection for the call because it is serving another."""
         if not self._under_way():
             return False
         is_refused = failure.check(ConnectionRefusedError) is not None

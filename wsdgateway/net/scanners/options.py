@@ -12,7 +12,7 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 @attrs.frozen
 class ScannerOptions:
-    """What the configuration says of one scanner: `section` is its `[[scanner]]`, `cache` and `events` are for all.
+    """The options of one scanner: `section` is its `[[scanner]]`, `cache` and `events` are for all.
 
     `trust` judges its certificate. `announced`: clients find its stand-in by discovery, under its name with `suffix`.
     `authorities` are the hosts and ports under which clients are told to reach the gateway; `served` tells one set of
@@ -39,5 +39,5 @@ class ScannerOptions:
         return self.section.uuid
 
     def with_one_connection(self) -> "ScannerOptions":
-        """The same, but for the number of connections."""
+        """These options with a single connection."""
         return attrs.evolve(self, section=attrs.evolve(self.section, max_connections=1))

@@ -57,7 +57,7 @@ class ScannerQueue:
         elif call.share_of is not None and self._others.count(call.client) >= MAX_OF_CLIENT:
             call.fail(Busy(call.address.host, f"{MAX_OF_CLIENT} requests of this client are waiting for it already"))
         else:
-            self._add(self._others, call, MAX_QUEUE + (MAX_BESIDE if call.own else 0))
+            self._add(self._others, call, MAX_QUEUE + (MAX_BESIDE if call.from_gateway else 0))
 
     def _add(self, queue: RoundRobin[ScannerRequest], call: ScannerRequest, bound: int) -> None:
         if len(queue) < bound:
@@ -87,7 +87,7 @@ class ScannerQueue:
         return [*self._urgent.clear(), *self._others.clear()]
 
     def must_wait(self, call: ScannerRequest) -> bool:
-        """Whether the call has to wait for the device's rate, or behind one that does."""
+        """Return whether the call has to wait for the device's rate, or behind one that does."""
         if _has_priority(call):
             return False
         wait = self._rate_limit.wait(call.address.host, self._seconds())

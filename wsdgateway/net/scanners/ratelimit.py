@@ -40,7 +40,7 @@ class RateLimit:
         return cls(section.max_rate, delayed)
 
     def adjust(self, rate: float | None) -> None:
-        """Another rate, from now on."""
+        """Go by another rate from now on."""
         if rate != self._rate:
             self._rate = rate
             self._bucket = TokenBucket(DEFAULT_RATE if rate is None else rate)
@@ -53,6 +53,6 @@ class RateLimit:
         return self._bucket.wait(now) if self._is_bounded(host) else 0.0
 
     def spend(self, host: str, now: float) -> None:
-        """It is being asked."""
+        """Count a request that goes to the device at that host."""
         if self._is_bounded(host):
             self._bucket.spend(now)

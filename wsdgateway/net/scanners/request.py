@@ -24,9 +24,9 @@ class ScannerRequest:
     """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there.
 
     `dispatched_at`: when it last went to the device, in seconds. `delayed`: it had to wait for the device's rate.
-    `own`: it is the gateway's. `refused`: the device refused its connection, being occupied, and it waits again.
-    `client` is what its client is counted by, empty for the gateway; `share_of` the same where the client has no more
-    than its share of the queue.
+    `from_gateway`: it is the gateway's own. `refused`: the device refused its connection, being occupied, and it waits
+    again. `client` is what its client is counted by, empty for the gateway; `share_of` the same where the client has no
+    more than its share of the queue.
     """
 
     address: Address
@@ -41,7 +41,7 @@ class ScannerRequest:
     refused: bool = False
     sent: bool = False
     delayed: bool = False
-    own: bool = False
+    from_gateway: bool = False
     client: str = ""
     share_of: str | None = None
     abandoned: bool = False
@@ -61,7 +61,7 @@ class ScannerRequest:
 
 
 class Connection(Protocol):
-    """What an answer needs of the connection that it arrives on."""
+    """The connection that an answer arrives on, as far as the answer needs it."""
 
     def abort(self) -> None:
         """Close at once; the answer is lost."""

@@ -46,7 +46,7 @@ class SoapClient:
             raise
 
     async def send_beside(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """The same, to where the scanner may be now, by another connection. Raises `DeviceError`."""
+        """Send a request to where the scanner may be now, by another connection. Raises `DeviceError`."""
         client = self._device.beside()
         client.zone = self._device.zone
         try:
@@ -55,14 +55,14 @@ class SoapClient:
             await client.stop()
 
     async def send_by(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
-        """The same, by that client. Raises `DeviceError`."""
+        """Send a request to the scanner by that client. Raises `DeviceError`."""
         try:
             address = address_of(url)
         except ValueError as error:
             raise BadDevice(url, str(error)) from None
         call = ScannerRequest(address, operation, body, [
             (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
-        call.tape, call.own = self._accounting.tape(), True
+        call.tape, call.from_gateway = self._accounting.tape(), True
         started = self._accounting.now()
         try:
             reply = await read_reply(await device.request(call))
