@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 
+from wsdgateway.bridge.events.subscribing import events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.frontend import FrontEnd
@@ -114,18 +115,14 @@ class BridgedScanner:
             when_begun=partial(context.deliveries.when_begun, self.name), left_out=context.metrics.left_out(self.name))
 
     def _silence(self) -> float:
-        """For how many seconds the scanner has said nothing; none if it has answered whatever it was asked."""
+        """The seconds for which the scanner has not answered; 0 if it answered its last request."""
         return 0.0 if self.device.reachable else self._context.seconds() - self.device.last_received
 
     def _no_events(self) -> str | None:
-        """Why clients can't be given events of this scanner, or None."""
-        if not self.options.section.is_subscribed_to:
-            return 'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.'
-        if self._silence() >= self.options.events.scanner_silence:
-            return f"The scanner has said nothing for {self._silence():.0f} seconds; switch it on, and subscribe then."
-        if self.subscription is not None and self.subscription.refused:
-            return "The scanner has no events to give; ask GetJobElements for a job's status."
-        return None
+        return events_unavailable(
+            is_subscribed_to=self.options.section.is_subscribed_to, silence=self._silence(),
+            max_silence=self.options.events.scanner_silence,
+            is_refused=self.subscription is not None and self.subscription.refused)
 
     def _store_finished(self) -> None:
         given, finished = self.bridge.table.reused, self.bridge.table.newly_finished
@@ -134,17 +131,15 @@ class BridgedScanner:
         while finished:
             self._context.on_finished(self.name, finished.pop(0))
 
-    # The life of it.
-
     def remember(self, jobs: Iterable[JobStatus]) -> None:
-        """The jobs that finished in earlier starts, oldest first; the scanner is asked before one is shown."""
+        """Add jobs that finished before this start, oldest first; the scanner is asked before a client is shown one."""
         self.bridge.table.remember(jobs)
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
-        """Take over what an earlier start has left of this scanner in the store, which may be read late.
+        """Restore this scanner's subscriptions of an earlier start from the store, which may be read late.
 
-        Each fires when a subscription at the scanner that nobody goes on with has been ended, or that was tried. Until
-        its scan service is known nothing can be done.
+        Each Deferred fires when a subscription at the scanner that no client uses any more has been ended, or an
+        attempt was made. Before the scan service is known, nothing can be ended.
         """
         self._orphans.restore(held)
         clock = self._context.subscription_clock
@@ -156,7 +151,7 @@ class BridgedScanner:
         return self._go_on_with([one for one in self.bridge.subscriptions.all() if one.identifier in restored])
 
     def _go_on_with(self, subscriptions: list[Subscription]) -> list[Deferred[None]]:
-        """Renew what the scanner holds for these, and end whatever else it holds of earlier starts."""
+        """Renew what the scanner holds for these clients, and end everything else that it holds of earlier starts."""
         if not self.options.section.is_subscribed_to:
             return self.dismiss("The gateway takes no events of this scanner any more.")
         for one in subscriptions:
@@ -165,10 +160,10 @@ class BridgedScanner:
         return self._orphans.end_all()
 
     def succeed(self, former: "BridgedScanner") -> None:
-        """Take the place of another one: its jobs, its listeners with what waits for them, what is held for us.
+        """Replace another object: take its jobs, its subscribers with their queues, and the scanner's subscriptions.
 
-        That is taken up as after a restart; clients are served at once where the address is known. To be called before
-        `start`. The former ends what runs with it, and is stopped then.
+        They are restored as after a restart; clients are served at once if the address is known. Call it before
+        `start`. The former object finishes the requests that run, and is stopped then.
         """
         section = self.options.section
         is_there = section.is_at_place_of(former.options.section)
@@ -178,7 +173,7 @@ class BridgedScanner:
         self.bridge.take_over(former.bridge, section.scan or (former.bridge.device if is_there else None))
 
     def hand_off(self) -> list[Held]:
-        """End without ending the subscriptions at the scanner, and return them for another object that goes on."""
+        """Stop without ending the subscriptions at the scanner, and return them for its replacement."""
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
@@ -187,9 +182,9 @@ class BridgedScanner:
         return [*([held] if held is not None else []), *self.panel.hand_off()]
 
     def adjust(self, options: ScannerOptions) -> None:
-        """Go by other options from now on; where the scanner is, and what it is called, must be the same.
+        """Apply other options; the scanner's address and name must be the same.
 
-        What it has been asked for stays until it is renewed, a client's queue as long as its subscription.
+        The scanner's subscriptions keep their duration until they are renewed, a client's queue its size.
         """
         self.options = options
         for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers):
@@ -197,7 +192,7 @@ class BridgedScanner:
         self.subscribers.recheck(self._context.policy, self._context.permission)
 
     def start(self) -> None:
-        """Find the scan service, and subscribe."""
+        """Find the scan service, and subscribe to its events."""
         self.subscribers.recheck(self._context.policy, self._context.permission)
         self.monitor.start()
 
@@ -229,7 +224,7 @@ class BridgedScanner:
         self._go_on_with(self.bridge.subscriptions.all())
 
     def _doubted(self) -> None:
-        """The scanner may have forgotten its subscriptions: it is asked."""
+        """Ask the scanner whether it still holds its subscriptions."""
         if self.subscription is not None:
             self.subscription.recovered(was_away=True)
         self.panel.recovered(was_away=True)
@@ -237,21 +232,21 @@ class BridgedScanner:
     def dismiss(self, reason: str) -> list[Deferred[None]]:
         """End every subscription of clients, telling them the reason, and what the scanner holds for them.
 
-        Each fires when that has been tried once.
+        Each Deferred fires after the first attempt.
         """
         for subscription in self.bridge.subscriptions.all():
             self.subscribers.end(subscription, SOURCE_CANCELING, reason)
         return self._orphans.end_all()
 
     def subscription_lost(self) -> None:
-        """The scanner has forgotten our subscription; those for the panel may be gone, too."""
+        """The scanner has lost the gateway's subscription; those for the panel may be lost, too."""
         self.bridge.rebooted()
         self.sink.state = None
         self.stand_in.metadata.forget()
         self.panel.doubt()
 
     def recovered(self, was_open: bool) -> None:
-        """The device was away. A subscription tells whether it forgot us; without one it may have started again."""
+        """The scanner answers again. Its subscription tells whether it has rebooted; without one, assume so."""
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
         if was_open:
@@ -267,14 +262,14 @@ class BridgedScanner:
             self.check()
 
     def _in_trouble(self) -> None:
-        """The device failed a client: it broke off, or can't be reached, and may be starting again."""
+        """A request of a client failed at the scanner, which may be rebooting."""
         self.bridge.was_away()
         self.check()
 
     def check(self, *, usual: bool = False) -> None:
-        """See whether the device still holds our subscription, and reaches us; by itself, clients may all have gone.
+        """Check that the scanner still holds the gateway's subscription and can reach the gateway.
 
-        `usual`: the time for that has come, and nothing has given reason to doubt it.
+        `usual`: a periodic check, without a reason to doubt it.
         """
         if self.subscription is None or not self.subscription.listening:
             self.panel.probe(usual=usual)
@@ -284,7 +279,7 @@ class BridgedScanner:
             self.subscription.doubted()
 
     def _check_on(self) -> None:
-        """A scanner that has started again, or gone, tells nobody, and those who listen would wait for long."""
+        """Check periodically: a scanner that reboots or is switched off announces neither."""
         if len(self.bridge.subscriptions):
             self.check(usual=True)
         if self.options.announced and self.monitor.silent_for() > self.options.events.check:
@@ -292,7 +287,7 @@ class BridgedScanner:
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
 
     async def stop(self) -> None:
-        """End the subscriptions at the device, and close every connection."""
+        """End the subscriptions at the scanner, and close every connection."""
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()

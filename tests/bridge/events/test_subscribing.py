@@ -11,6 +11,7 @@ from wsdgateway.bridge.events.subscribing import (
     FULL,
     UNKNOWN,
     Succession,
+    events_unavailable,
     find_named,
     granted_seconds,
     makes_room,
@@ -182,3 +183,16 @@ def test_what_the_former_one_was_for_beside_the_panel_stays_with_it(former, new)
     found = succession(former, new)
     assert found.heir == attrs.evolve(new, tokens=TOKENS)
     assert found.left == attrs.evolve(former, panel=False, destinations=None, tokens=())
+
+
+@pytest.mark.parametrize(("is_subscribed_to", "silence", "is_refused", "reason"), [
+    (True, 0.0, False, None),
+    (True, 99.9, False, None),
+    (True, 100.0, False, "The scanner has said nothing for 100 seconds; switch it on, and subscribe then."),
+    (True, 0.0, True, "The scanner has no events to give; ask GetJobElements for a job's status."),
+    (True, 250.4, True, "The scanner has said nothing for 250 seconds; switch it on, and subscribe then."),
+    (False, 250.4, True,
+     'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.')])
+def test_why_a_scanner_has_no_events_for_clients(is_subscribed_to, silence, is_refused, reason):
+    assert events_unavailable(is_subscribed_to=is_subscribed_to, silence=silence, max_silence=100.0,
+                              is_refused=is_refused) == reason

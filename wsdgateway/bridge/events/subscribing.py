@@ -28,6 +28,21 @@ FULL = unable_to_process("The scanner has as many subscribers as the gateway tak
 TOO_MANY_NAMES = invalid_message(f"A Subscribe may hold at most {MAX_DESTINATIONS} ScanDestinations; send fewer.")
 
 
+def events_unavailable(*, is_subscribed_to: bool, silence: float, max_silence: float, is_refused: bool) -> str | None:
+    """Tells why clients cannot be given a scanner's events, or returns None.
+
+    `silence` is for how many seconds the scanner has not answered, at most `max_silence` is accepted; `is_refused`: it
+    has refused the gateway's own subscription.
+    """
+    if not is_subscribed_to:
+        return 'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.'
+    if silence >= max_silence:
+        return f"The scanner has said nothing for {silence:.0f} seconds; switch it on, and subscribe then."
+    if is_refused:
+        return "The scanner has no events to give; ask GetJobElements for a job's status."
+    return None
+
+
 @attrs.frozen
 class Wanted:
     """A client's wishes in a Subscribe. `panel`: also for ScanAvailableEvent, with `destinations` as its names."""
