@@ -6,7 +6,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.layout import layout
-from wsdgateway.net.server.admission import Limits
+from wsdgateway.net.server.protocols import Limits
 from wsdgateway.net.server.server import HTTPServer
 
 

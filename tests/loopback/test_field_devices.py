@@ -15,7 +15,7 @@ from tests.loopback.clients import Granted, until
 from tests.messages import SCAN, envelope, get_scanner_elements, subscribe
 from tests.peers import ask
 from tests.schema import checked
-from wsdgateway.cli.scan.client import Refusal, ScanService
+from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
 from wsdgateway.config.reading import make_config
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import is_stand_in
@@ -275,7 +275,7 @@ async def test_our_own_client_scans_and_asks_what_is_right_by_the_schema(field, 
         try:
             while service.retrieve(job, "1", lambda piece: None):
                 pages += 1
-        except Refusal as ended:
+        except ScannerRefusal as ended:
             service.cancel(job)
             return pages, ended
 

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from wsdgateway.admin.connections import AdminLimits
 from wsdgateway.config.sections import Config
-from wsdgateway.net.server.admission import Limits
+from wsdgateway.net.server.protocols import Limits
 
 NOFILE = 65536
 # The rest is for notifications, devices, the store and the log.

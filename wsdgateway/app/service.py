@@ -38,7 +38,7 @@ from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
-from wsdgateway.net.server.admission import Connection
+from wsdgateway.net.server.protocols import Connection
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener

@@ -10,7 +10,7 @@ from wsdgateway.tls.files import BadFile, read_certificates
 from wsdgateway.tls.identity import BadIdentity, read_identity
 
 
-class Wrong(Protocol):
+class ReportMistake(Protocol):
     """Records a mistake: section, key, value, and what it must be."""
 
     def __call__(self, section: str, key: str, value: Any, wanted: str) -> None: ...
@@ -19,7 +19,7 @@ class Wrong(Protocol):
 _Problem = tuple[str, Any, str]
 
 
-def check_tls(values: dict[str, Any], folder: Path, wrong: Wrong) -> None:
+def check_tls(values: dict[str, Any], folder: Path, wrong: ReportMistake) -> None:
     """Check every section that has to do with TLS; None stands for one with mistakes of other kinds."""
     sections: list[tuple[str, Any, Callable[[Any, Path], Iterator[_Problem]]]] = [
         *((f"[[listen]] {position}", one, _listen) for position, one in enumerate(values.get("listen", ()), 1)),

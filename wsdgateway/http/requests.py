@@ -21,7 +21,7 @@ import httptools
 
 from wsdgateway.http.messages import Headers
 from wsdgateway.http.requestlines import RequestLines, Stage
-from wsdgateway.http.targets import BadTarget, path_of, resolve
+from wsdgateway.http.requesttargets import BadTarget, path_of, resolve
 
 MAX_HEADER_BLOCK = 16384
 MAX_HEADERS = 100

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
-from wsdgateway.http.targets import HOST
+from wsdgateway.http.requesttargets import HOST
 
 PORTS = {"http": 80, "https": 443}
 _IN_PATH = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and escapes that are there already

@@ -1,4 +1,7 @@
-"""Defines the gateway's SOAP faults, writes them, and reads those of others.
+"""Defines SOAP faults: the general ones of the gateway, writing them, and reading those of others.
+
+The faults of WS-Eventing are in `eventing.faults`; the fault of a rule or limit stands beside its check. A fault with
+another prefix needs an entry in `namespaces.PREFIXES`.
 
 SOAP 1.2 part 1, section 5.4; the codes are those of WS-Addressing, WS-Eventing and WS-Scan.
 """

@@ -8,7 +8,7 @@ from tests.messages import SCAN, envelope, status_event
 from wsdgateway.bridge.events.intake import (
     Effect,
     Notification,
-    Refusal,
+    RefusedNotification,
     Unread,
     effect_of,
     examine,
@@ -63,7 +63,7 @@ def test_a_notification_is_taken_whatever_kind_of_xml_it_is_called(content_type)
     (envelope(f"{SCAN}/Odd", "<wscn:Odd/>"), SOAP_TYPE, "ActionNotSupported", "")])
 def test_what_is_refused_and_why(data, content_type, subcode, reason):
     refusal = examine(data, content_type)
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, RefusedNotification)
     assert refusal.reason.startswith(reason)
     if subcode is None:
         assert refusal.fault is None

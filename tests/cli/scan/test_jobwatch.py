@@ -2,7 +2,7 @@
 
 import threading
 
-from wsdgateway.cli.scan.client import Refusal
+from wsdgateway.cli.scan.client import ScannerRefusal
 from wsdgateway.cli.scan.jobwatch import MAX_FAILURES, JobWatch
 from wsdgateway.cli.scan.outcomes import ScanError
 from wsdgateway.scan.jobstatus import JobStatus
@@ -36,7 +36,7 @@ def test_a_scanner_that_can_not_be_watched_is_left_in_peace_and_nothing_is_told_
         asked.append(1)
         if len(asked) == MAX_FAILURES:
             enough.set()
-        raise Refusal("ActionNotSupported", "")
+        raise ScannerRefusal("ActionNotSupported", "")
 
     watch = JobWatch(refuse, asked.append, interval=0.001)
     with watch:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from wsdgateway.net.scanners.address import reachable
+from tests.wire import UUID
+from wsdgateway.bridge.discovery.sightings import Sighting
+from wsdgateway.net.scanners.address import reachable, usable
 
 
 @pytest.mark.parametrize(("given", "url"), [
@@ -11,3 +13,13 @@ from wsdgateway.net.scanners.address import reachable
     ("urn:uuid:5", "http://198.51.100.20:80/scan"), ("", "http://198.51.100.20:80/scan")])
 def test_a_devices_addresses_are_reached_where_it_is_known(given, url):
     assert reachable(given, "http://198.51.100.20:80/scan") == url
+
+
+@pytest.mark.parametrize(("via", "xaddrs", "usable_ones"), [
+    ("eth1", ("http://198.51.100.20/x", "https://198.51.100.20/x", "http://[fe80::20]/x"),
+     ["http://198.51.100.20/x", "https://198.51.100.20/x", "http://[fe80::20]/x"]),
+    ("eth1", ("http://127.0.0.1:8357/", "http://[::1]/", "http://localhost/", "http://0.0.0.0/", "http://2130706433/",
+              "http://[::ffff:127.0.0.1]/", "http://239.255.255.250/", "http://scanner.example/", "http://[x"), []),
+    ("", ("http://scanner.example/",), ["http://scanner.example/"])])
+def test_where_a_device_may_send_us(via, xaddrs, usable_ones):
+    assert usable(Sighting(UUID, (), (), xaddrs, 1, None, via, 0.0)) == usable_ones

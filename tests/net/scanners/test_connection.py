@@ -11,8 +11,8 @@ from tests.options import scanner_options
 from wsdgateway.http.urls import address_of
 from wsdgateway.net.scanners.connection import DeviceConnection, Insecure
 from wsdgateway.net.scanners.request import ScannerRequest
-from wsdgateway.net.transport.coalescing import WriteScheduler
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS
 from wsdgateway.tls.trust import Untrusted
 

@@ -25,7 +25,7 @@ Verdict = Literal["current", "outdated", "superseded"]
 
 
 @attrs.frozen
-class Question:
+class Inquiry:
     """A question that is under way: its number, and how often the value had been forgotten when it was asked."""
 
     number: int
@@ -38,7 +38,7 @@ class Knowledge(Generic[Value]):
     def __init__(self) -> None:
         self.value: Value | None = None
         self.is_certain = False
-        self._asking: Question | None = None
+        self._asking: Inquiry | None = None
         self._asked = 0
         self._forgotten = 0
 
@@ -56,20 +56,20 @@ class Knowledge(Generic[Value]):
         """What is known has to be asked for before it is used."""
         self.is_certain = False
 
-    def ask(self) -> Question:
+    def ask(self) -> Inquiry:
         """Begin a question; the one before, if it is under way, counts no more."""
         self._asked += 1
-        self._asking = Question(self._asked, self._forgotten)
+        self._asking = Inquiry(self._asked, self._forgotten)
         return self._asking
 
-    def answered(self, question: Question, value: Value) -> Verdict:
+    def answered(self, question: Inquiry, value: Value) -> Verdict:
         """Take an answer; it is kept if it is current."""
         verdict = self.failed(question)
         if verdict == "current":
             self.value, self.is_certain = value, True
         return verdict
 
-    def failed(self, question: Question) -> Verdict:
+    def failed(self, question: Inquiry) -> Verdict:
         """Take note that a question got no answer."""
         if question != self._asking:
             return "superseded"

@@ -57,7 +57,7 @@ class Notification:
 
 
 @attrs.frozen(eq=False)
-class Refusal:
+class RefusedNotification:
     """A message that is not taken as a notification: the fault to answer with, and the reason for the log.
 
     Without a `fault`, its media type is none of SOAP's, and the answer is 415.
@@ -120,14 +120,14 @@ def unknown_sender(client: str) -> Fault:
         f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
 
 
-def examine(data: bytes, content_type: bytes | None) -> Notification | Refusal:
+def examine(data: bytes, content_type: bytes | None) -> Notification | RefusedNotification:
     """The notification in a message, or why it is refused, whoever has sent it."""
     found = read_notification(data, charset_of(content_type))
     if not is_soap(content_type) and (isinstance(found, Rejected) or media_type(content_type) not in _OTHER_TYPES):
-        return Refusal(None, None, found.envelope,
+        return RefusedNotification(None, None, found.envelope,
                        f"its Content-Type is {(content_type or b'missing')[:100].decode('latin-1')}")
     if isinstance(found, Rejected):
-        return Refusal(found.fault, found.relates_to, found.envelope, found.fault.reason)
+        return RefusedNotification(found.fault, found.relates_to, found.envelope, found.fault.reason)
     return found
 
 
@@ -176,6 +176,6 @@ def _unread(event: str, in_body: str | None, status: JobStatus | None, envelope:
     return Unread(named) if named or any(others) else None
 
 
-def unread_of(refused: Notification | Rejected | Refusal, data: bytes) -> Unread:
+def unread_of(refused: Notification | Rejected | RefusedNotification, data: bytes) -> Unread:
     """The jobs that the event in a refused message may be about."""
     return Unread(jobs_named_in(data) if refused.envelope is None else jobs_named(refused.envelope.body))

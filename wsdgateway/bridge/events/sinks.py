@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from wsdgateway.eventing.faults import destination_unreachable
-from wsdgateway.http.targets import HOST
+from wsdgateway.http.requesttargets import HOST
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.faults import Refused
 

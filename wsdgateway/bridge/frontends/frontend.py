@@ -2,7 +2,8 @@
 
 A front end is one protocol at one address. It sees a request's method, path, fields and body, and says what it asks of
 the scanner; what the bridge decides, it writes down as status, fields and body. It neither waits nor sends: the router
-of `net.clients` brings it requests, and the proxy there carries out what the bridge decides.
+of `net.clients` brings it requests, and the proxy there carries out what the bridge decides. The proxy relays the body
+of a RetrieveImage as it arrives, for every front end: a protocol whose images look otherwise serves stored pages.
 """
 
 from typing import NamedTuple, Protocol

@@ -50,7 +50,7 @@ _OF_GATEWAY = "The scanner can't be asked now: "
 _NOT_FOUND = "The scanner's address is not known yet"
 
 
-class Refusal(Exception):
+class ScannerRefusal(Exception):
     """The scanner answered with a fault, or with a bare HTTP status: `code` names it.
 
     `temporary`: it may be asked again; `over`: there are no images any more; `unknown`: nor is there such a job;
@@ -66,10 +66,10 @@ class Refusal(Exception):
         self.unreachable = self.temporary and reason.startswith((_NOT_FOUND, _OF_GATEWAY))
 
 
-def refusal_of(envelope: Envelope) -> Refusal | None:
+def refusal_of(envelope: Envelope) -> ScannerRefusal | None:
     """The fault in a message, if it is one."""
     fault = fault_of(envelope)
-    return None if fault is None else Refusal(fault or "a fault", reason_of(envelope))
+    return None if fault is None else ScannerRefusal(fault or "a fault", reason_of(envelope))
 
 
 def _content_type(response: HTTPResponse) -> bytes:
@@ -77,7 +77,7 @@ def _content_type(response: HTTPResponse) -> bytes:
 
 
 class ScanService:
-    """The scan service at a URL. What it can't be asked raises `ScanError`, what it refuses `Refusal`."""
+    """The scan service at a URL. What it can't be asked raises `ScanError`, what it refuses `ScannerRefusal`."""
 
     def __init__(self, address: str, judgement: Judgement = BY_THE_SYSTEM) -> None:
         try:
@@ -194,7 +194,7 @@ class ScanService:
         return ScanError(f"{self.address} does not answer: {plain(error) or type(error).__name__}", status)
 
     def _envelope(self, response: HTTPResponse, end: float) -> Envelope:
-        """The message in an answer. Raises `Refusal` where it is a fault."""
+        """The message in an answer. Raises `ScannerRefusal` where it is a fault."""
         answer = bytearray()
         try:
             while len(answer) <= MAX_ANSWER and time.monotonic() < end and (piece := response.read1(PIECE)):
@@ -203,7 +203,7 @@ class ScanService:
         except (Malformed, OSError, HTTPException):
             if response.status >= 400:
                 hint = "; is this the address of a scan service?" if response.status in (404, 405) else ""
-                raise Refusal(f"HTTP {response.status}", f"{plain(response.reason)}{hint}") from None
+                raise ScannerRefusal(f"HTTP {response.status}", f"{plain(response.reason)}{hint}") from None
             raise ScanError(f"{self.address} answered {response.status} {plain(response.reason)} and no SOAP; is this "
                             "the address of a scan service?") from None
         refusal = refusal_of(envelope)

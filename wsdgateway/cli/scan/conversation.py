@@ -11,7 +11,7 @@ from typing import TypeVar
 import attrs
 from lxml import etree
 
-from wsdgateway.cli.scan.client import Refusal, ScanService
+from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
 from wsdgateway.cli.scan.creating import created
 from wsdgateway.cli.scan.diagnosis import Diagnosis
 from wsdgateway.cli.scan.jobwatch import JobWatch
@@ -49,7 +49,7 @@ class Conversation:
         told: dict[str, etree._Element] = {}
         try:
             told = self._patiently(lambda: self._service.elements("ScannerConfiguration", "DefaultScanTicket"))
-        except Refusal as refusal:
+        except ScannerRefusal as refusal:
             if refusal.temporary:
                 raise self._diagnosis.error_for(refusal) from None
         configuration, ticket = told.get("ScannerConfiguration"), told.get("DefaultScanTicket")
@@ -78,7 +78,7 @@ class Conversation:
             try:
                 job, final = self._patiently(lambda: created(self._service, ticket, self._cancel),  # noqa: B023
                                              self._diagnosis.check_paper)
-            except Refusal as refusal:
+            except ScannerRefusal as refusal:
                 if refusal.code in _FORMAT_FAULTS and waiting:
                     continue
                 if refusal.code == "InvalidArgs" and ticket.images == 0:
@@ -106,7 +106,7 @@ class Conversation:
             while pages.count < MAX_PAGES:
                 try:
                     self._patiently(lambda: self._page(job, pages))
-                except Refusal as refusal:
+                except ScannerRefusal as refusal:
                     self._judge(job, pages, refusal)
                     return
                 if not self._feeder:
@@ -128,7 +128,7 @@ class Conversation:
         pages.end()
         self._progress.kept(page, size)
 
-    def _judge(self, job: CreatedJob, pages: Pages, refusal: Refusal) -> None:
+    def _judge(self, job: CreatedJob, pages: Pages, refusal: ScannerRefusal) -> None:
         """No image came: was that the end of the job, or did something break it off?"""
         status = self._diagnosis.last_status(job)
         # A CancelJob for a job that it does not know has killed a scanner.
@@ -143,7 +143,7 @@ class Conversation:
         while True:
             try:
                 return ask()
-            except Refusal as refusal:
+            except ScannerRefusal as refusal:
                 if not refusal.temporary:
                     raise
                 now = self._clock()
@@ -161,7 +161,7 @@ class Conversation:
         for _ in range(2):
             try:
                 self._service.cancel(job)
-            except Refusal:
+            except ScannerRefusal:
                 return
             except ScanError:
                 self._service.hang_up()

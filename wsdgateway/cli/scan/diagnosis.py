@@ -6,7 +6,7 @@ WS-Scan, "Common WSD Scan Service operation error codes", JobState, ScannerStatu
 from collections.abc import Callable
 from contextlib import suppress
 
-from wsdgateway.cli.scan.client import Refusal, ScanService
+from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
 from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
@@ -33,13 +33,13 @@ class Diagnosis:
                 self._pause()
             try:
                 status = self._service.status(job)
-            except (ScanError, Refusal):
+            except (ScanError, ScannerRefusal):
                 return None
             if status is None or status.final:
                 break
         return status
 
-    def judge(self, status: JobStatus | None, refusal: Refusal, pages: int) -> None:
+    def judge(self, status: JobStatus | None, refusal: ScannerRefusal, pages: int) -> None:
         """Nothing, if the job has ended well by that refusal after so many pages. Raises `ScanError` otherwise."""
         if status is not None and status.state in (ABORTED, CANCELED):
             if not pages:
@@ -52,7 +52,7 @@ class Diagnosis:
 
     def _conditions(self) -> tuple[str, ...]:
         """What the scanner says is wrong with it."""
-        with suppress(ScanError, Refusal):
+        with suppress(ScanError, ScannerRefusal):
             status = self._service.elements("ScannerStatus").get("ScannerStatus")
             return () if status is None else read_status(status).reasons
         return ()
@@ -62,7 +62,7 @@ class Diagnosis:
         if self._feeder and INPUT_TRAY_EMPTY in self._conditions():
             raise ScanError("The feeder is empty", NO_PAPER)
 
-    def error_for(self, refusal: Refusal, pages: int = 0) -> ScanError:
+    def error_for(self, refusal: ScannerRefusal, pages: int = 0) -> ScanError:
         """The error that a refusal is in the end, after so many pages."""
         if refusal.unreachable:
             return ScanError(str(refusal), UNREACHABLE)

@@ -21,10 +21,10 @@ from wsdgateway.bridge.events.deliverylimits import DeliveryLimits
 from wsdgateway.bridge.events.sinks import Sink, SinkAddress, parse_sink
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Head, ResponseReader
-from wsdgateway.net.transport.coalescing import CoalescedWriter, WriteScheduler
 from wsdgateway.net.transport.errors import DeliveryError
 from wsdgateway.net.transport.timeouts import Deadline, Deadlines
 from wsdgateway.net.transport.timeslices import TimeSlices
+from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteScheduler
 from wsdgateway.soap.envelope import CONTENT_TYPE
 
 DELIVERY_SECONDS = 10.0

@@ -17,7 +17,7 @@ from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.events.intake import (
     Effect,
     Notification,
-    Refusal,
+    RefusedNotification,
     Unread,
     effect_of,
     examine,
@@ -91,7 +91,7 @@ class EventSink:
             self._accounting.event(exchange, "other", started, None, None)
             return
         found = examine(exchange.request.body, exchange.request.content_type)
-        if isinstance(found, Refusal):
+        if isinstance(found, RefusedNotification):
             if found.fault is None:
                 exchange.give(NOT_SOAP)
             else:
@@ -130,7 +130,7 @@ class EventSink:
                           scanner=self._bridge.name, client=client.removeprefix("::ffff:"))
         return unknown_sender(client)
 
-    def _refused(self, subscription: NotifiedSubscription, refusal: Refusal, data: bytes) -> None:
+    def _refused(self, subscription: NotifiedSubscription, refusal: RefusedNotification, data: bytes) -> None:
         """A message of the scanner's was refused: ask for the jobs that it may be about.
 
         It may be about the subscription's end, too: then the scanner is asked whether it still holds it.

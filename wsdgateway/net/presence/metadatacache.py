@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.discovery.backoff import Backoff
-from wsdgateway.bridge.discovery.knowledge import Knowledge, Question
+from wsdgateway.bridge.discovery.knowledge import Inquiry, Knowledge
 from wsdgateway.net.transport.errors import DeviceError
 
 LONGEST_PAUSE = 60.0  # seconds
@@ -119,7 +119,7 @@ class MetadataCache(Generic[Value]):
         question = self._knowledge.ask()
         Deferred.fromCoroutine(self._read()).addBoth(self._answered, question)
 
-    def _answered(self, answer: Value | Failure, question: Question) -> None:
+    def _answered(self, answer: Value | Failure, question: Inquiry) -> None:
         if isinstance(answer, Failure):
             verdict = self._knowledge.failed(question)
         else:

@@ -28,9 +28,9 @@ from wsdgateway.net.scanners.queue import ScannerQueue
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.scanners.request import ScannerRequest
-from wsdgateway.net.transport.coalescing import WriteScheduler
 from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.timeouts import Deadlines
+from wsdgateway.net.transport.writebatching import WriteScheduler
 
 
 class DeviceClient:
@@ -96,7 +96,7 @@ class DeviceClient:
             self._former_timeouts.append(self._timeouts)
             self._timeouts = Deadlines(self.reactor, options.section.timeout)
         self.options = options
-        self.rate_limit.adjust(options.section.max_rate)
+        self.rate_limit.adjust(options.section)
         self._next()
 
     def quiet(self) -> Deferred[None]:
@@ -146,7 +146,7 @@ class DeviceClient:
 
     def _dispatch(self, call: ScannerRequest) -> bool:
         """Give the call a connection, or an error, if it can have one now."""
-        if self._queue.must_wait(call):
+        if self._queue.hold_for_rate(call):
             return False
         idle = self._take_idle(call)
         if idle is not None:

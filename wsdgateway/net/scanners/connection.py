@@ -34,8 +34,8 @@ from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.scanners.request import ScannerRequest
-from wsdgateway.net.transport.coalescing import CoalescedWriter, WriteScheduler
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
+from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteScheduler
 from wsdgateway.tls.trust import Untrusted, explain
 
 # Reading is by 64 KiB, as Twisted has it; for an image by more, which costs small answers a fifth of their speed.

@@ -86,8 +86,11 @@ class ScannerQueue:
         """Let no call wait any longer; those that did."""
         return [*self._urgent.clear(), *self._others.clear()]
 
-    def must_wait(self, call: ScannerRequest) -> bool:
-        """Return whether the call has to wait for the device's rate, or behind one that does."""
+    def hold_for_rate(self, call: ScannerRequest) -> bool:
+        """Return whether a request waits for the scanner's rate limit, or behind one that does.
+
+        If it does, `on_due` is called when the rate allows the next one, and the request counts as delayed, once.
+        """
         if _has_priority(call):
             return False
         wait = self._rate_limit.wait(call.address.host, self._seconds())

@@ -1,7 +1,7 @@
-"""Bounds how often a device is asked: what exceeds its rate waits.
+"""Bounds the rate of requests to one scanner; requests beyond it wait.
 
-Scanners in the field stop answering, or start again by themselves, when they are asked too often. All that goes to one
-device counts, whoever asked and by whichever connection.
+Scanners in the field stop answering, or reboot, when they are asked too often. Every request to the scanner counts,
+of any client and over any connection.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ def _is_on_this_host(host: str) -> bool:
 
 
 class RateLimit:
-    """At most `rate` requests a second, and a second's worth at once; 0 sets no bound.
+    """Allows `rate` requests a second, and as many at once; 0 sets no bound.
 
-    None is `DEFAULT_RATE`, but for what is on this host: a virtual scanner, not a weak one. `delayed` is called for
-    each request that has to wait.
+    None stands for `DEFAULT_RATE`, or no bound for a scanner on this host, which is a virtual one. `delayed` is called
+    for each request that has to wait.
     """
 
     def __init__(self, rate: float | None, delayed: Callable[[], None] = lambda: None) -> None:
@@ -36,11 +36,12 @@ class RateLimit:
 
     @classmethod
     def of(cls, section: ScannerConfig, delayed: Callable[[], None]) -> "RateLimit":
-        """The rate limit that a scanner's section says."""
+        """Makes the rate limit that a scanner's section configures."""
         return cls(section.max_rate, delayed)
 
-    def adjust(self, rate: float | None) -> None:
-        """Go by another rate from now on."""
+    def adjust(self, section: ScannerConfig) -> None:
+        """Apply another configuration of the scanner."""
+        rate = section.max_rate
         if rate != self._rate:
             self._rate = rate
             self._bucket = TokenBucket(DEFAULT_RATE if rate is None else rate)

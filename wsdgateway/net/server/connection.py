@@ -17,12 +17,12 @@ from zope.interface import implementer
 from wsdgateway.bridge.access.admission import Admission
 from wsdgateway.http.requests import Refusal, RequestReader
 from wsdgateway.net.server import connectionstates as states
-from wsdgateway.net.server.admission import Server
 from wsdgateway.net.server.connectionstates import ANSWERED, ARRIVING, BEGINNING, GONE, PENDING, SOME, WAITING, WHOLE
 from wsdgateway.net.server.exchange import Exchange, refusal_answer
+from wsdgateway.net.server.protocols import Server
 from wsdgateway.net.server.requestqueue import RequestQueue
-from wsdgateway.net.transport.coalescing import CoalescedWriter
 from wsdgateway.net.transport.timeouts import MovingDeadline
+from wsdgateway.net.transport.writebatching import CoalescedWriter
 
 LINGER_SECONDS = 2.0
 MAX_LINGER_BYTES = 8 * 1024 * 1024

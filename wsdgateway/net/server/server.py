@@ -18,12 +18,12 @@ from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import TLS
-from wsdgateway.net.server.admission import Connection, Limits
 from wsdgateway.net.server.connection import ClientConnection
 from wsdgateway.net.server.exchange import Exchange, http_date
 from wsdgateway.net.server.handshakes import Handshakes
-from wsdgateway.net.transport.coalescing import WriteScheduler
+from wsdgateway.net.server.protocols import Connection, Limits
 from wsdgateway.net.transport.localaddress import authority
+from wsdgateway.net.transport.writebatching import WriteScheduler
 
 Respond = Callable[[Exchange], None]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsdgateway.http.targets import BadTarget, path_of, resolve
+from wsdgateway.http.requesttargets import BadTarget, path_of, resolve
 
 
 @pytest.mark.parametrize(("target", "path", "host"), [

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from wsdgateway.net.transport.coalescing import CoalescedWriter, WriteScheduler
+from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteScheduler
 
 
 def test_an_outbox_on_another_transport_writes_at_once():

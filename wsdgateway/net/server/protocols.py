@@ -9,7 +9,7 @@ from wsdgateway.bridge.access.admission import Admission
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.server.requestqueue import Recorder
-from wsdgateway.net.transport.coalescing import WriteScheduler
+from wsdgateway.net.transport.writebatching import WriteScheduler
 
 
 @attrs.frozen
