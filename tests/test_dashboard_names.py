@@ -47,11 +47,13 @@ def samples():
     metrics.refused(SCANNER, RULE)
     metrics.image_bytes(SCANNER, 1)
     metrics.event(SCANNER, "other")
+    metrics.left_out(SCANNER)(1)
     metrics.deliveries(SCANNER)
     metrics.discovery("client", "Probe")
     metrics.discovery_dropped("rate")
     found = {}
     for family in text_string_to_metric_families(metrics.render().decode()):
+        assert family.samples, f"{family.name}: nothing above counts it, so that no panel is demanded"
         for sample in family.samples:
             found.setdefault(sample.name, []).append(sample.labels)
     return found

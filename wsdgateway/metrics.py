@@ -1,7 +1,7 @@
 """Defines the gateway's metrics for Prometheus.
 
-Names and labels are those of the contract; label values come from closed lists, so that nothing a
-client sends can make a new series.
+Label values come from closed lists, so that nothing that a client sends can make a new series. The dashboard in
+`config/grafana-dashboard.json` must show each metric.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ KEPT, SHARED, ASKED = "kept", "shared", "asked"
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
-disable_created_metrics()  # a second series for each, which the contract does not have
+disable_created_metrics()  # a second series for each
 
 
 class Gauged(Protocol):

@@ -1,6 +1,7 @@
 """The sections of a configuration as frozen values, each key with its check and its default.
 
-The keys are those of the contract; `config/gateway.toml` shows each of them.
+`config/gateway.toml` shows each key. A key of `[[scanner]]` whose change makes it another scanner is listed in
+`config.changes`; a key that `bridge` uses is declared in `bridge.options`, too.
 """
 
 import re

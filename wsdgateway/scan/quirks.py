@@ -5,7 +5,7 @@ new one is a field here, a key of that section, and its consumer.
 
 What is tolerated of every scanner, since it harms nobody, and where:
 
-- a blank before the colon of a header field: `wsdgateway.http.heads.is_clean`
+- a blank before the colon of a header field: `wsdgateway.http.heads.Heads`
 - a body after status 204 or 304: `wsdgateway.http.responses.ResponseReader`
 - a fault with status 200: `wsdgateway.net.scanners.reply.outcome_of`
 - a web page, with the document type declaration of HTML, instead of SOAP: `wsdgateway.net.scanners.replywatch.HTML`

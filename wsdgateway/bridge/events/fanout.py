@@ -22,8 +22,8 @@ _REPLACED = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
 class Event:
     """A scanner's event, ready to be sent to many subscribers; all messages share its bytes.
 
-    `job` is the JobId of the job whose state it announces. `ends`: it announces a job's end, or that a button was
-    pressed.
+    `job` is the JobId of the job whose state it announces. `ends`: it is left out last of all, since it
+    announces a job's end or that a button was pressed.
     """
 
     action: str

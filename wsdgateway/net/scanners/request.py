@@ -1,7 +1,7 @@
-"""One request to a device, and its answer while it arrives.
+"""One request to a scanner on its way: its content, its client, and how far it has come.
 
-RFC 9110 section 9.2.2 on what may be repeated. The head fires a Deferred; the body is then either
-collected, bounded, or relayed piece by piece.
+RFC 9110, section 9.2.2, on what may be sent again. The head of the reply, `net.scanners.reply.Response`, fires
+`answered`.
 """
 
 from collections.abc import Callable
