@@ -1,1 +1,1 @@
-"""The only room that opens sockets for the data plane, on Twisted's transports."""
+"""The sockets of clients and scanners, on Twisted's transports."""

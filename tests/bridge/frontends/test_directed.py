@@ -6,8 +6,9 @@ from tests.messages import envelope, get_job_elements
 from tests.wire import RESOLVE_1_1
 from wsdgateway.bridge.decisions import Answer, Refuse
 from wsdgateway.bridge.frontends.directed import DirectedFrontEnd
-from wsdgateway.bridge.frontends.frontend import NOT_FOUND, DeviceRequest, HTTPAnswer, Rejected
-from wsdgateway.bridge.frontends.wsscan import NOT_SOAP, POST_ONLY
+from wsdgateway.bridge.frontends.frontend import DeviceRequest, Rejected
+from wsdgateway.bridge.frontends.soaphttp import NOT_SOAP, POST_ONLY
+from wsdgateway.http.answers import NOT_FOUND, HTTPAnswer
 from wsdgateway.http.requests import Request
 from wsdgateway.soap.envelope import CONTENT_TYPE, read
 from wsdgateway.soap.namespaces import SOAP, WSD

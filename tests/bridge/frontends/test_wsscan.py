@@ -6,15 +6,10 @@ import pytest
 
 from tests.messages import envelope, fault, get_job_elements, subscribe
 from wsdgateway.bridge.decisions import Answer, Pass, Question, Refuse, Reply
-from wsdgateway.bridge.frontends.frontend import (
-    NOT_FOUND,
-    DeviceRequest,
-    EventingRequest,
-    HTTPAnswer,
-    Rejected,
-    asked_for,
-)
-from wsdgateway.bridge.frontends.wsscan import NOT_SOAP, POST_ONLY, Endpoint, WSScan, route
+from wsdgateway.bridge.frontends.frontend import DeviceRequest, EventingRequest, Rejected, asked_for
+from wsdgateway.bridge.frontends.soaphttp import NOT_SOAP, POST_ONLY
+from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan, route
+from wsdgateway.http.answers import NOT_FOUND, HTTPAnswer
 from wsdgateway.http.requests import Request
 from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 from wsdgateway.soap.envelope import CONTENT_TYPE, read

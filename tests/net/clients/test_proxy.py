@@ -14,10 +14,11 @@ from tests.options import scanner_options
 from wsdgateway.bridge.access.permission import Permission, Rule
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.decisions import Answer, Pass, Question
-from wsdgateway.bridge.frontends.frontend import NOT_FOUND, Rejected, plain
+from wsdgateway.bridge.frontends.frontend import Rejected
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.exchangelog.log import ExchangeLog
+from wsdgateway.http.answers import NOT_FOUND, plain
 from wsdgateway.http.responses import Head
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.clients.authorization import Authorization

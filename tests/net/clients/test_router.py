@@ -4,7 +4,7 @@ import pytest
 
 from tests.httpserver import MemoryServer, answers
 from wsdgateway.bridge.access.quotas import Quotas
-from wsdgateway.bridge.frontends.frontend import plain
+from wsdgateway.http.answers import plain
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
 
@@ -39,7 +39,7 @@ class Accounts:
     def refused(self, reason, client, operation):
         self.refused_for.append(reason)
 
-    def client(self, exchange, operation, source, started):
+    def unread(self, exchange):
         self.unserved.append(exchange.status)
 
 

@@ -1,1 +1,1 @@
-"""Decides which clients may do what, and how much of it."""
+"""Decides which clients may do what, how much of it, and which connections are admitted."""

@@ -6,10 +6,11 @@ DPWS 2006/02, section 4; WS-Discovery 1.1, section 5, for clients of a discovery
 from collections.abc import Callable
 
 from wsdgateway.bridge.decisions import Answer, Refuse
-from wsdgateway.bridge.frontends.frontend import NOT_FOUND, DeviceRequest, HTTPAnswer, Rejected
-from wsdgateway.bridge.frontends.wsscan import check_soap, soap_answer, soap_fault
+from wsdgateway.bridge.frontends.frontend import DeviceRequest, Rejected
+from wsdgateway.bridge.frontends.soaphttp import check_soap, soap_answer, soap_fault
 from wsdgateway.discovery.messages import read_addressed
 from wsdgateway.discovery.versions import discovery_request
+from wsdgateway.http.answers import NOT_FOUND, HTTPAnswer
 from wsdgateway.http.messages import charset_of
 from wsdgateway.http.requests import Request
 from wsdgateway.soap.faults import action_missing, action_not_supported, unreadable

@@ -6,34 +6,24 @@ of `net.clients` brings it requests, and the proxy there carries out what the br
 of a RetrieveImage as it arrives, for every front end: a protocol whose images look otherwise serves stored pages.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import attrs
 
 from wsdgateway.bridge.decisions import Answer, Pass, Question, Refuse
+from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.http.requests import Request
 from wsdgateway.scan.operations import OTHER, Operation, operation_in
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import Fault
 
 
-class HTTPAnswer(NamedTuple):
-    """A whole answer to a client.
-
-    `fault` is the name of the fault that it tells of, for the records. `reason` is the phrase of a scanner's answer
-    that is passed on with its own fields, None for an answer of the gateway's.
-    """
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    fault: str | None = None
-    reason: bytes | None = None
-
-
 @attrs.frozen(eq=False)
 class Rejected:
-    """A request that is refused before it is anybody's: the fault, what it relates to, and itself if it can be read."""
+    """A request that is refused before it is answered or forwarded.
+
+    `relates_to` is its message id, `envelope` the request itself, if they can be read.
+    """
 
     fault: Fault
     relates_to: str | None = None
@@ -43,9 +33,9 @@ class Rejected:
 
 @attrs.frozen(eq=False)
 class EventingRequest:
-    """Subscribe, or what a subscription's manager is asked: `named` is the identifier that it gives, if any.
+    """A request of WS-Eventing: Subscribe, or one to a subscription's manager.
 
-    `client` is the IP address of whoever asks.
+    `client` is the client's IP address, `named` the identifier of the subscription, if the request has one.
     """
 
     envelope: Envelope
@@ -56,7 +46,7 @@ class EventingRequest:
 
 @attrs.frozen(eq=False)
 class DeviceRequest:
-    """What the stand-in of a scanner's device endpoint is asked: Get, Probe or Resolve."""
+    """A request to the stand-in for a scanner's device endpoint: Get, Probe or Resolve."""
 
     envelope: Envelope
     name: str
@@ -66,30 +56,25 @@ ClientRequest = Question | EventingRequest | DeviceRequest
 
 
 class FrontEnd(Protocol):
-    """A client protocol at one address of a scanner. `rest` is the path below it: empty, or with its slash."""
+    """A client protocol at one address of a scanner. `rest` is the path below it: empty, or with its slash.
+
+    The bridge speaks WS-Scan: a `Question` holds an envelope of WS-Scan, a `Rejected` a SOAP fault, so another protocol
+    is translated to and from these.
+    """
 
     def read(self, request: Request, rest: bytes, client: str) -> ClientRequest | Rejected | HTTPAnswer:
-        """What a client at that IP address asks, or why it is refused.
+        """Read the request of a client at that IP address.
 
-        A request that is none of this protocol, by its path, method or media type, has its answer at once: it counts
-        as nobody's.
+        A request that does not belong to this protocol, by its path, method or media type, has its answer at once, and
+        is not counted for the scanner.
         """
 
     def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:
-        """The answer to what was read."""
-
-
-def plain(status: int, text: str, *headers: tuple[bytes, bytes], fault: str | None = None) -> HTTPAnswer:
-    """A line for people; `fault` is the name of the fault that it tells of, if it does."""
-    return HTTPAnswer(
-        status, f"{text}\n".encode(), (*headers, (b"Content-Type", b"text/plain; charset=utf-8")), fault)
-
-
-NOT_FOUND = plain(404, "Nothing answers at this address.")
+        """Write the answer to a request that `read` has returned."""
 
 
 def asked_for(request: ClientRequest) -> tuple[str, ...]:
-    """The operations that a client has to be allowed: the one of the action, and what the Body asks for beside that.
+    """The operations that a client must be allowed: the one of the action, and another one that the Body requests.
 
     A scanner may go by the Body where it does not know the action.
     """
@@ -97,3 +82,13 @@ def asked_for(request: ClientRequest) -> tuple[str, ...]:
         return (request.name,)
     promised = operation_in(request.envelope.body) if request.operation is OTHER else None
     return (request.operation.name,) if promised is None else (request.operation.name, promised.name)
+
+
+def names_one(rest: bytes) -> bool:
+    """True if the path below an address has exactly one segment, which is not empty."""
+    return rest.count(b"/") == 1 and len(rest) > 1
+
+
+def named_in(rest: bytes) -> str:
+    """The one segment of the path below an address; empty if it has none, or more."""
+    return rest[1:].decode("latin-1") if names_one(rest) else ""

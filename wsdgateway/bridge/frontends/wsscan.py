@@ -10,17 +10,18 @@ from enum import Enum
 from wsdgateway.bridge.cache.coalescing import common_read
 from wsdgateway.bridge.decisions import Answer, Pass, Question, Refuse
 from wsdgateway.bridge.frontends.frontend import (
-    NOT_FOUND,
     ClientRequest,
     DeviceRequest,
     EventingRequest,
-    HTTPAnswer,
     Rejected,
-    plain,
+    named_in,
+    names_one,
 )
+from wsdgateway.bridge.frontends.soaphttp import SOAP_FIELDS, check_soap, soap_answer, soap_fault
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.eventing.source import identifier_of
-from wsdgateway.http.messages import Headers, charset_of, is_soap
+from wsdgateway.http.answers import NOT_FOUND, HTTPAnswer
+from wsdgateway.http.messages import Headers, charset_of
 from wsdgateway.http.requests import Request
 from wsdgateway.scan.jobelements import read_request
 from wsdgateway.scan.operations import (
@@ -32,16 +33,12 @@ from wsdgateway.scan.operations import (
     operation_of,
 )
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, read, readdressed
-from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, unreadable, write_fault
+from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args, unreadable
 from wsdgateway.soap.namespaces import WSA_2005_08
 from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
 
 NO_FIELDS: Headers = []
-POST_ONLY = plain(405, "SOAP is sent by POST.", (b"Allow", b"POST"))
-NOT_SOAP = plain(415, "Send SOAP 1.2 as application/soap+xml.")
-
-_SOAP = ((b"Content-Type", CONTENT_TYPE),)
 
 
 class Endpoint(Enum):
@@ -67,7 +64,7 @@ class WSScan:
         """The question in a request's envelope; 404, 405 or 415 for what is no SOAP, or at no address of ours."""
         subscription = None
         if rest or self._has_rest:
-            if not (self._has_rest and _names_one(rest)):
+            if not (self._has_rest and names_one(rest)):
                 return NOT_FOUND
             subscription = named_in(rest)
         return check_soap(request) or route(
@@ -79,45 +76,13 @@ class WSScan:
         if isinstance(decision, Answer):
             if decision.content_type is CONTENT_TYPE:
                 # As HTTPAnswer(...) does it, without its Python.
-                return tuple.__new__(HTTPAnswer, (200, decision.body, _SOAP, None, None))
+                return tuple.__new__(HTTPAnswer, (200, decision.body, SOAP_FIELDS, None, None))
             return soap_answer(decision)
         if isinstance(decision, Pass):
             reply = decision.reply
             return HTTPAnswer(reply.status, reply.body, reply.headers, reply.fault, reply.reason)
         relates_to = request.relates_to if isinstance(request, Rejected) else request.envelope.message_id
         return soap_fault(decision.fault, relates_to, self._new_id())
-
-
-def _names_one(rest: bytes) -> bool:
-    return rest.count(b"/") == 1 and len(rest) > 1
-
-
-def named_in(rest: bytes) -> str:
-    """What the path below an address names; empty if it names nothing, or more than one thing."""
-    return rest[1:].decode("latin-1") if _names_one(rest) else ""
-
-
-def check_post(request: Request) -> HTTPAnswer | None:
-    """405 unless it is a POST."""
-    return None if request.method == b"POST" else POST_ONLY
-
-
-def check_soap(request: Request) -> HTTPAnswer | None:
-    """405 or 415 for what is no SOAP by its method and media type."""
-    if request.method != b"POST":
-        return POST_ONLY
-    return None if is_soap(request.content_type) else NOT_SOAP
-
-
-def soap_answer(answer: Answer) -> HTTPAnswer:
-    """An envelope of the gateway's own, or one that it kept."""
-    content_type = answer.content_type
-    return HTTPAnswer(200, answer.body, _SOAP if content_type is CONTENT_TYPE else ((b"Content-Type", content_type),))
-
-
-def soap_fault(fault: Fault, relates_to: str | None, message_id: str) -> HTTPAnswer:
-    """A fault of the gateway's own."""
-    return HTTPAnswer(fault.status, write_fault(fault, relates_to=relates_to, message_id=message_id), _SOAP, fault.name)
 
 
 def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes, subscription: str | None = None,

@@ -13,14 +13,14 @@ from twisted.python.failure import Failure
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.decisions import Refuse
 from wsdgateway.bridge.frontends.directed import DirectedFrontEnd
-from wsdgateway.bridge.frontends.frontend import DeviceRequest, HTTPAnswer, Rejected
+from wsdgateway.bridge.frontends.frontend import DeviceRequest, Rejected
+from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.metrics import REFUSED
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.presence.standin import StandIn
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
-from wsdgateway.scan.operations import OTHER
 
 # Where a client looks for a discovery proxy of which it knows no more than its host.
 STABLE = b"/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
@@ -72,4 +72,4 @@ class DiscoveryEndpoint:
         self.log.failure("while answering {client}", failure, client=exchange.client)
         if not exchange.gone:
             exchange.abort()
-        self._accounting.client(exchange, OTHER.name, REFUSED, started)
+        self._accounting.unread(exchange, started)

@@ -4,8 +4,9 @@ What comes there is the scanner's, not a client's: it counts against nobody's re
 scanner is asked for what it may have been about.
 """
 
-from wsdgateway.bridge.frontends.frontend import NOT_FOUND, HTTPAnswer
-from wsdgateway.bridge.frontends.wsscan import check_post, named_in
+from wsdgateway.bridge.frontends.frontend import named_in
+from wsdgateway.bridge.frontends.soaphttp import check_post
+from wsdgateway.http.answers import NOT_FOUND, HTTPAnswer
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.server.exchange import Exchange

@@ -12,15 +12,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure as TwistedFailure
 
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Pass, Question, Refuse, Reply
-from wsdgateway.bridge.frontends.frontend import (
-    ClientRequest,
-    DeviceRequest,
-    EventingRequest,
-    FrontEnd,
-    HTTPAnswer,
-    Rejected,
-)
+from wsdgateway.bridge.frontends.frontend import ClientRequest, DeviceRequest, EventingRequest, FrontEnd, Rejected
 from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.http.messages import FRAMING, end_to_end, first
 from wsdgateway.metrics import ASKED, DEVICE, KEPT, LOCAL, REFUSED, SHARED, Metrics
 from wsdgateway.net.clients.authorization import Authorization
@@ -34,7 +28,7 @@ from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, fault_for
-from wsdgateway.scan.operations import CREATE_SCAN_JOB, OTHER, RETRIEVE_IMAGE
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
 
 # What a decision says of a read that many clients make.
 _COMMON: dict[type, str] = {Answer: KEPT, Join: SHARED, Forward: ASKED}
@@ -177,7 +171,7 @@ class Proxy:
         self.log.failure("while answering {client}", failure, client=exchange.client)
         if not exchange.gone:
             exchange.abort()
-        self._accounting.client(exchange, OTHER.name, REFUSED, started)
+        self._accounting.unread(exchange, started)
 
     async def _pursue(self, exchange: Exchange, question: Question, decision: Decision, started: float) -> None:
         source = LOCAL

@@ -1,20 +1,20 @@
-"""A resource: what answers at one address of the gateway, and below it."""
+"""Resources: the functions that serve the requests at one address of the gateway, and below it."""
 
 from collections.abc import Callable
 
 import attrs
 
-from wsdgateway.bridge.frontends.frontend import HTTPAnswer
+from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.net.server.exchange import Exchange
 
 
 @attrs.frozen(eq=False)
 class Resource:
-    """What answers at an address. Each function gets `rest`, the path below that address: empty, or with its slash.
+    """Serves the requests at one address. Each function gets `rest`, the path below it: empty, or with its slash.
 
-    `serve` answers a request, now or later; one that is not served here it leaves to its caller, with the answer to it.
-    `is_exempt` says whether a client's requests do not count against what it may ask. `unread` is told of a client's
-    request that broke off, or was refused before anybody could read it.
+    `serve` answers a request, now or later, and returns None; or it returns the answer that its caller has to give to a
+    request which is not for this resource. `is_exempt` is true for a client whose requests do not count against its
+    quota. `unread` is called with the client of a request that broke off or was refused before it was read.
     """
 
     serve: Callable[[Exchange, bytes], HTTPAnswer | None]

@@ -1,34 +1,33 @@
-"""The router: which resource answers at which path, and whether a client may ask now.
+"""Routes each request to the resource at its path, after a check of the client's quota.
 
-A scanner's resources are at `/NAME`, `/NAME/PREFIX` and below the latter. What a request must be, the resource says.
+A scanner's resources are at `/NAME`, `/NAME/PREFIX` and below the latter. The resource checks method and contents.
 """
 
 from collections.abc import Mapping
 from typing import Protocol
 
 from wsdgateway.bridge.access.quotas import Quotas
-from wsdgateway.bridge.frontends.frontend import NOT_FOUND, plain
-from wsdgateway.metrics import RATE, REFUSED
+from wsdgateway.http.answers import NOT_FOUND, plain
+from wsdgateway.metrics import RATE
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
-from wsdgateway.scan.operations import OTHER
 
 _TOO_OFTEN = plain(429, "This client asks too often; wait a second.", (b"Retry-After", b"1"))
 
 
 class Scanner(Protocol):
-    """What the router needs of a bridged scanner."""
+    """A bridged scanner as the router sees it."""
 
     name: str
 
     @property
     def resources(self) -> Mapping[bytes, Resource]:
-        """What answers at the scanner's addresses, by their prefix; that of `/NAME` itself is empty."""
+        """The resources at the scanner's addresses, by prefix; the prefix of `/NAME` itself is empty."""
 
 
 class Router:
-    """Sends each request to the resource at its path."""
+    """Routes requests to the resources that are mounted at their paths."""
 
     def __init__(self, accounting: Accounting, quotas: Quotas) -> None:
         self._accounting = accounting
@@ -37,11 +36,11 @@ class Router:
         self._below: dict[tuple[bytes, bytes], Resource] = {}
 
     def mount(self, path: bytes, resource: Resource) -> None:
-        """From now on the resource answers at that path, and at none below it."""
+        """Mount a resource at a path, not at those below it."""
         self._exact[path] = resource, b""
 
     def add(self, scanner: Scanner) -> None:
-        """From now on the scanner answers at its addresses."""
+        """Mount the resources of a scanner at its addresses."""
         name = scanner.name.encode()
         for prefix, resource in scanner.resources.items():
             self.mount(_path(name, prefix), resource)
@@ -49,14 +48,14 @@ class Router:
                 self._below[name, prefix] = resource
 
     def remove(self, scanner: Scanner) -> None:
-        """The scanner is not bridged any more."""
+        """Unmount the resources of a scanner."""
         name = scanner.name.encode()
         for prefix in scanner.resources:
             del self._exact[_path(name, prefix)]
             self._below.pop((name, prefix), None)
 
     def respond(self, exchange: Exchange) -> None:
-        """Answer a request, now or later."""
+        """Have a request answered, now or later."""
         request = exchange.request
         found = self._exact.get(request.path) or self._find(request.path)
         if self._quotas.is_limited(exchange.client) and not self._is_admitted(exchange, found):
@@ -72,22 +71,22 @@ class Router:
             exchange.give(refusal)
             if request.body:
                 resource.unread(rest, exchange.client)
-        self._accounting.client(exchange, OTHER.name, REFUSED, self._accounting.now())
+        self._accounting.unread(exchange)
 
     def _is_admitted(self, exchange: Exchange, found: tuple[Resource, bytes] | None) -> bool:
-        """Whether the client may ask now."""
+        """True if the client's quota allows the request, or the resource exempts it."""
         if found is not None and found[0].is_exempt(found[1], exchange.client):
             return True
         return self._quotas.admits_request(exchange.client, self._accounting.now())
 
     def unread(self, client: str, path: bytes) -> None:
-        """A request to that path broke off, or was refused before it was whole."""
+        """Tell the resource at a path of a request that broke off, or was refused before it was complete."""
         found = self._exact.get(path) or self._find(path)
         if found is not None:
             found[0].unread(found[1], client)
 
     def _find(self, path: bytes) -> tuple[Resource, bytes] | None:
-        """The resource at a path below that of its prefix."""
+        """Find the resource whose prefix a path begins with, and the rest of the path."""
         parts = path.split(b"/", 3)
         if len(parts) < 4 or parts[0]:
             return None

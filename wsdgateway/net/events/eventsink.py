@@ -25,7 +25,7 @@ from wsdgateway.bridge.events.intake import (
     unknown_sender,
     unread_of,
 )
-from wsdgateway.bridge.frontends.wsscan import NOT_SOAP, soap_fault
+from wsdgateway.bridge.frontends.soaphttp import NOT_SOAP, soap_fault
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.events.eventingclient import NotifiedSubscription

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 
-from wsdgateway.bridge.frontends.frontend import HTTPAnswer
 from wsdgateway.exchangelog.tape import CLIENT, Tape
+from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, first, response_head
 from wsdgateway.http.requests import Refusal, Request
 

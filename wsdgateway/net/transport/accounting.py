@@ -11,10 +11,10 @@ from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import EVENT as EVENT_SIDE
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Request
-from wsdgateway.metrics import JOBS, RATE, RULE, Metrics
+from wsdgateway.metrics import JOBS, RATE, REFUSED, RULE, Metrics
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.scan.jobs import job_id_of, people_of, read_created
-from wsdgateway.scan.operations import CREATE_SCAN_JOB
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, OTHER
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_in
 from wsdgateway.soap.parsing import Malformed
@@ -77,6 +77,10 @@ class Accounting:
             self._metrics.request(self._scanner, operation, source, elapsed)
         self._add(exchange, operation, source, elapsed, envelope, job_id)
 
+    def unread(self, exchange: AccountedExchange, started: float | None = None) -> None:
+        """Record a request that was refused or failed before its operation was known; `started` defaults to now."""
+        self.client(exchange, OTHER.name, REFUSED, self.now() if started is None else started)
+
     def refused(self, reason: str, client: str, operation: str) -> None:
         """A client is refused what it asks for; `reason` is a name of `metrics`."""
         self._metrics.refused(self._scanner, reason)
@@ -99,9 +103,8 @@ class Accounting:
         if envelope is not None:
             action, message_id = envelope.action, envelope.message_id
             if job_id is None:
-                job_id = job_id_of(envelope.body)
-            if operation == CREATE_SCAN_JOB.name and status == 200:
-                job_id = _created(exchange.body)
+                is_created = operation == CREATE_SCAN_JOB.name and status == 200
+                job_id = _created(exchange.body) if is_created else job_id_of(envelope.body)
             if self._log.identify:
                 user, job_name = people_of(envelope.body)
         # As Entry(...) does it, without its Python: a microsecond of the thirty that a status read takes.
