@@ -54,6 +54,21 @@ def test_an_exchange_is_counted_timed_and_recorded():
     assert b'operation="GetJobElements",scanner="front-desk",source="local"' in accounts.metrics.render()
 
 
+def test_a_request_that_was_not_read_is_recorded_as_refused():
+    accounts = Accounts()
+    accounts.accounting.unread(exchange(b"<", status=429))
+    accounts.accounting.unread(exchange(b"<<", status=400), accounts.now - 2.0)
+    assert [(one.entry.operation, one.entry.source, one.entry.status, one.entry.seconds) for one in
+            accounts.log.since(0)] == [("other", "refused", 429, 0.0), ("other", "refused", 400, 2.0)]
+
+
+def test_a_job_that_the_caller_knows_is_not_read_from_the_answer():
+    accounts = Accounts()
+    raw = create_scan_job()
+    accounts.accounting.client(exchange(raw, body=b"no SOAP"), "CreateScanJob", "device", 10.0, read(raw), "7")
+    assert accounts.entry().job_id == "7"
+
+
 def test_what_is_no_scanners_is_recorded_and_not_counted():
     accounts = Accounts(None)
     accounts.accounting.client(exchange(status=404), "other", "refused", 10.0)

@@ -70,7 +70,7 @@ class _Sink(Protocol):
 
 async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str],
                     trust_in: TrustIn | None) -> bool | None:
-    """Whether the scan service at that URL takes a subscription."""
+    """True if the scan service at a URL accepts a subscription, None if it cannot be asked."""
     try:
         address = address_of(url)
         local = await local_address(reactor, zoned(address.host, zone), address.port)
@@ -82,7 +82,9 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
         reply = await ask_once(reactor, url, SUBSCRIBE, write_subscribe(
             to=url, message_id=new_id(), notify_to=f"{url_of(local, port.getHost().port)}/", expires=EXPIRES,
             actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone, trust_in=trust_in)
-        granted = read_granted(read(reply.body, reply.charset), datetime.now(UTC)) if reply.status < 400 else None
+        # Its expiry does not matter, so any moment will do.
+        granted = read_granted(read(reply.body, reply.charset), datetime.fromtimestamp(0, UTC)) if (
+            reply.status < 400) else None
         if granted is not None and granted.manager is not None:
             where, manager = managed_at(granted.manager, url)
             await ask_once(reactor, where, UNSUBSCRIBE, write_unsubscribe(
@@ -100,7 +102,7 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
                  new_id: Callable[[], str], is_own: Callable[[str], bool], random: Callable[[], float],
                  on_count: Callable[[int], None], on_failure: Callable[[str, str], None],
                  pins: Pins | None = None) -> list[Surveyed]:
-    """The scanners that answer within so many seconds on these interfaces, and by directed Probe at these URLs.
+    """Searches for scanners for so many seconds, on these interfaces and by directed Probe at these URLs.
 
     `new_id` makes message ids, which `is_own` knows again; `random` gives numbers from 0 to 1.
     `on_count` is called with the number of devices so far, `on_failure` with each URL that does not answer, and why.
