@@ -142,7 +142,7 @@ class Metrics:
         return self._delayed.labels(scanner).inc
 
     def image_bytes(self, scanner: str, size: int) -> None:
-        """So many bytes of an image went by."""
+        """Count bytes of an image that was relayed."""
         self._image_bytes.labels(scanner).inc(size)
 
     def event(self, scanner: str, event: str) -> None:
@@ -162,11 +162,11 @@ class Metrics:
         self._discovery_dropped.labels(reason).inc()
 
     def log_lines(self, outcome: str, count: int) -> None:
-        """So many lines of the exchange log were `written`, or `dropped`."""
+        """Count lines of the exchange log that were `written` or `dropped`."""
         self._lines.labels(outcome).inc(count)
 
     def captures(self, outcome: str, count: int) -> None:
-        """So many exchanges were captured, or were to be."""
+        """Count exchanges whose captures were `written` or `dropped`."""
         self._captures.labels(outcome).inc(count)
 
     def deliveries(self, scanner: str) -> "Deliveries":
@@ -204,5 +204,5 @@ class Deliveries:
         self._retried.inc()
 
     def dropped(self, count: int) -> None:
-        """So many never will."""
+        """Count events that will never be delivered."""
         self._dropped.inc(count)

@@ -173,7 +173,7 @@ class AdoptedScanners:
 
 
 def _exclusions(config: Config) -> tuple[Exclusion, ...]:
-    """What is not adopted: by the rules, and because a section says that it is not to be bridged."""
+    """The exclusions from adoption: the configured rules, and the sections with `bridge = false`."""
     rules = list(config.discovery.exclude)
     for section in config.scanner:
         if not section.bridge:

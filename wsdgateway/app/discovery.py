@@ -104,7 +104,7 @@ class DiscoveryService(Service):
     # The scanners' side.
 
     async def _trust_in(self, address: Address, zone: str) -> Trust:
-        """How a URL in `directed` is judged: like the scanner whose section has an address at the same host."""
+        """The trust in a URL of `directed`: that of the scanner whose section has an address at the same host."""
         for section in self._config.scanner:
             if address.host in hosts_of(section):
                 return section.trust(self._config.folder)

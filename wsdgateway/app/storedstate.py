@@ -1,4 +1,4 @@
-"""What the store lists of earlier starts, handed to the scanners: subscriptions, adopted scanners, finished jobs."""
+"""Restores the state of earlier starts from the store: subscriptions, adopted scanners, finished jobs."""
 
 from collections.abc import Sequence
 from typing import Any

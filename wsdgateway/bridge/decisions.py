@@ -142,7 +142,7 @@ class Reply:
 
 @attrs.frozen(eq=False)
 class Failure:
-    """No usable answer came from the device; `fault` says why."""
+    """The outcome of a request without a usable reply from the scanner; `fault` says why."""
 
     fault: Fault
 

@@ -1,10 +1,10 @@
-"""What the configuration has to say for one scanner's bridge, wherever it comes from. Durations are in seconds."""
+"""The options of one scanner's bridge as interfaces, which the configuration's sections implement. In seconds."""
 
 from typing import Protocol
 
 
 class ScannerSection(Protocol):
-    """What belongs to this scanner."""
+    """The options of this scanner alone."""
 
     @property
     def name(self) -> str:
@@ -16,7 +16,7 @@ class ScannerSection(Protocol):
 
 
 class CacheSection(Protocol):
-    """For how long answers hold, and how many finished jobs are kept."""
+    """The lifetimes of kept answers, and the number of finished jobs that are kept."""
 
     @property
     def max_age(self) -> float:
@@ -28,7 +28,7 @@ class CacheSection(Protocol):
 
     @property
     def elements(self) -> float:
-        """What the scanner says of itself holds so long."""
+        """The scanner's elements are kept for this time."""
 
     @property
     def history(self) -> int:
@@ -52,11 +52,11 @@ class BridgeOptions(Protocol):
 
     @property
     def cache(self) -> CacheSection:
-        """That of kept answers."""
+        """The options of kept answers."""
 
     @property
     def events(self) -> EventsSection:
-        """That of events."""
+        """The options of events."""
 
     @property
     def authorities(self) -> frozenset[str]:

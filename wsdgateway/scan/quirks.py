@@ -26,7 +26,7 @@ import attrs
 
 @attrs.frozen
 class Quirks:
-    """What is tolerated of one scanner beyond that.
+    """The tolerances that are switched on for one scanner.
 
     `loose_framing`: HTTP/1.1 answers that a strict reader refuses, as old and small servers send them: lines that end
     with LF or CR alone; white space around chunk sizes; several equal Content-Length fields, and the transfer coding

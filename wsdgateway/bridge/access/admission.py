@@ -1,4 +1,4 @@
-"""How a new connection is received, and which other one ends to make room for it.
+"""Decides whether a new connection is admitted, and which other one ends to make room for it.
 
 RFC 9112, sections 9.3 and 9.5. The configuration's `[limits] connections` bounds all connections together,
 `client_connections` those of one client; a TLS handshake counts as several of a client's requests.
@@ -18,7 +18,7 @@ TOO_MANY, TOO_OFTEN = "connections", "rate"  # as the metrics call them
 
 
 class Admission(Enum):
-    """How a connection is received: let in, told that there are too many, or hung up on without a word."""
+    """The reception of a connection: admitted, refused with an answer, or closed without one."""
 
     LET_IN = "let in"
     REFUSED = "refused"
@@ -43,7 +43,7 @@ C = TypeVar("C", bound=Connection)
 
 @attrs.frozen
 class Reception(Generic[C]):
-    """What follows from an arrival.
+    """The consequences of a new connection.
 
     `reason` is the bound that the connection is refused for, None if it is let in. `drained` is a connection that
     waits for its next request and is to be closed for this one, `aborted` one that is to be broken off.
@@ -72,12 +72,12 @@ class OpenConnections(Generic[C]):
 
     @property
     def idle(self) -> int:
-        """How many have been answered and wait for their next request."""
+        """The number of connections that wait for their next request."""
         return len(self._idle)
 
     @property
     def clients(self) -> int:
-        """How many clients have connections here."""
+        """The number of clients that have connections."""
         return len(self._of)
 
     def arrived(self, connection: C, limit: int, now: float) -> Reception[C]:
@@ -105,7 +105,7 @@ class OpenConnections(Generic[C]):
         return Reception(Admission.REFUSED if beyond <= MAX_REFUSED else Admission.HUNG_UP_ON, TOO_MANY)
 
     def _oldest_of_another(self, count: int) -> C | None:
-        """Of the client that has most connections, if more than `count`, the oldest that can make room.
+        """The oldest connection that can make room, of the client with most connections if it has more than `count`.
 
         So nobody keeps others out with requests that never become whole.
         """

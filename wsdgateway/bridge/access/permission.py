@@ -1,4 +1,4 @@
-"""Who may do what: rules by a client's network, the scanner, and the operation.
+"""Decides by rules which clients may use which operations of which scanners.
 
 The configuration's `[[allow]]`: the first rule that fits decides; where none does, clients of private networks may do
 everything, others nothing.
@@ -42,7 +42,7 @@ class Rule:
 
 
 class Permission:
-    """What the rules say. Clients are IP addresses as sockets tell them."""
+    """The rules of `[[allow]]`, applied in order. Clients are IP addresses as sockets tell them."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self.change(rules)
@@ -72,7 +72,7 @@ def plain_address(client: str) -> IPv4Address | IPv6Address | None:
 
 
 def not_allowed(client: str, scanner: str, operation: str) -> Fault:
-    """What a client is told that may not do that. WS-Scan has no subcode for it, so it is one of our own."""
+    """The fault for a client that is not allowed an operation. Its subcode is the gateway's, WS-Scan has none."""
     return Fault("Sender", "gateway:NotAllowed", (
         f"{plain_address(client) or client} may not use {operation} of {scanner} here; ask the administrator of this "
         "gateway for a rule in [[allow]]."), 403)

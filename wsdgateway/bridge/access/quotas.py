@@ -1,4 +1,4 @@
-"""How much one client may ask of the gateway: requests a second, and jobs at once.
+"""Limits one client's use of the gateway: requests a second, connections, and jobs at once.
 
 The configuration's `[limits] client_…`. A client is an IP address, or for IPv6 a network of 64 bits, for whoever has
 one address there has all of them.
@@ -25,7 +25,7 @@ FORGOTTEN_SECONDS, AFTER_IMAGE_SECONDS = 120.0, 15.0
 
 @lru_cache(maxsize=8192)
 def client_of(address: str) -> str:
-    """What a client is counted by."""
+    """The key that a client is counted by."""
     plain = plain_address(address)
     if plain is None or plain.version == 4:
         return address if plain is None else str(plain)
@@ -56,7 +56,7 @@ class Quotas:
         self.is_limited = lru_cache(maxsize=8192)(is_limited)
 
     def share_of(self, client: str) -> str | None:
-        """What the client is counted by where it has no more than its share; None if it is not limited."""
+        """The key of a client that is limited to its share, None if it is not limited."""
         return client_of(client) if self.is_limited(client) else None
 
     def admits_request(self, client: str, now: float) -> bool:
@@ -68,7 +68,7 @@ class Quotas:
         return not self.is_limited(client) or self._rate.spend(client_of(client), now, self._handshake)
 
     def connections_beyond(self, client: str, count: int) -> int:
-        """By how many that is too many connections of one client, 0 or less if it is not."""
+        """The number of connections beyond a client's limit; 0 or less if it is within it."""
         return count - self._connections if self.is_limited(client) else 0
 
     # Jobs. One is known by the scanner's name and its JobId.
@@ -98,12 +98,12 @@ class Quotas:
 
 
 def no_quotas() -> Quotas:
-    """For whoever has no clients to tell apart: nobody is limited."""
+    """Makes quotas that limit no client."""
     return Quotas(requests=1.0, connections=1, jobs=1, unlimited=(ip_network("0.0.0.0/0"), ip_network("::/0")))
 
 
 def too_many_jobs(most: int) -> Fault:
-    """What a client is told that has so many jobs running."""
+    """The fault for a client that has the maximum number of jobs running."""
     return Fault("Receiver", "wscn:ServerErrorTemporaryError", (
         f"This client has {most} jobs running through this gateway, as many as one may have; let one of them end, or "
         "cancel it, and try again."))

@@ -42,7 +42,7 @@ NO_FIELDS: Headers = []
 
 
 class Endpoint(Enum):
-    """What answers at an address of a scanner."""
+    """The kinds of addresses of a scanner."""
 
     DEVICE = "device"
     SCAN = "scan"

@@ -27,7 +27,7 @@ STABLE = b"/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
 
 
 class Scanner(Protocol):
-    """What is needed of a bridged scanner."""
+    """A bridged scanner as directed discovery sees it."""
 
     name: str
     stand_in: StandIn

@@ -51,7 +51,7 @@ class Forwarder:
         self._throttle = LogThrottle()
 
     def request(self, forward: Forward, exchange: Exchange) -> ScannerRequest:
-        """What is sent for a client."""
+        """Make the request to the scanner for a client's question."""
         address = self._bridge.device
         assert address is not None
         question = forward.question
@@ -69,7 +69,7 @@ class Forwarder:
         return self._device.request(request)
 
     async def send(self, forward: Forward, exchange: Exchange) -> tuple[Outcome | None, bool]:
-        """What came of it, None if it was streamed to the client; and whether it reached the scanner at all."""
+        """Send a request; its outcome, None if it was streamed to the client, and whether it reached the scanner."""
         request = self.request(forward, exchange)
         if forward.learns:
             self._requests[forward] = request

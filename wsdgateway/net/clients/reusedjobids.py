@@ -37,6 +37,6 @@ class ReusedJobIds:
             self._last = None
 
     async def written(self) -> None:
-        """Until the store has all of them, or has been waited for long enough."""
+        """Wait until the store has written all of them, `STORE_SECONDS` at most."""
         if self._last is not None:
             await self._last

@@ -67,11 +67,11 @@ def http_date(seconds: float) -> bytes:
 
 
 class Exchange:
-    """One request and its answer. `on_gone` is called if the client leaves before the answer is complete.
+    """An exchange with a client: a request and its answer.
 
-    `client` is the client's IP address, `peer` the same with its port.
-    `status`, `fault` (its name) and `body` tell what was answered, as far as it was in one piece; `status` is None
-    where there was no answer, or it broke off. `tape` records both as they are on the wire.
+    `on_gone` is called if the client leaves before the answer is complete. `client` is the client's IP address, `peer`
+    the same with its port. `status`, `fault` (its name) and `body` hold what was answered, as far as it was in one
+    piece; `status` is None where there was no answer, or it broke off. `tape` records both as they are on the wire.
     """
 
     __slots__ = ("_channel", "_chunked", "body", "client", "fault", "gone", "on_gone", "peer", "producer", "request",

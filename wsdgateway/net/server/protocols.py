@@ -1,4 +1,4 @@
-"""What a client's connection and its server need of each other: limits, and one interface each way."""
+"""The interfaces between a client's connection and its server, and the limits of both."""
 
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from wsdgateway.net.transport.writebatching import WriteScheduler
 
 @attrs.frozen
 class Limits:
-    """What a client may use: bytes of a body, connections, seconds. The configuration's `[limits]`."""
+    """The limits of clients: bytes of a body, connections, seconds. The configuration's `[limits]`."""
 
     request_body: int = 1048576
     connections: int = 2000
@@ -23,7 +23,7 @@ class Limits:
 
 
 class Connection(Protocol):
-    """What a server needs of a client's connection. `client` is an IP address, `peer` the same with its port."""
+    """A client's connection as its server sees it. `client` is an IP address, `peer` the same with its port."""
 
     client: str
     peer: str
@@ -47,7 +47,7 @@ class Connection(Protocol):
 
 
 class Server(Recorder, Protocol):
-    """What a connection needs of the server that it belongs to."""
+    """The server as its connections see it."""
 
     reactor: Any
     limits: Limits

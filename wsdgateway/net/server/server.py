@@ -71,7 +71,7 @@ class HTTPServer(Factory):
         return self._log.captures is not None
 
     def tape(self) -> Tape | None:
-        """What an exchange that begins is recorded on, if it is."""
+        """A new tape for an exchange that begins, None if exchanges are not captured."""
         return self._log.tape()
 
     def date(self) -> bytes:

@@ -1,1 +1,1 @@
-"""What the other packages of `net` share: listeners, time limits, name lookups, clocks, accounting."""
+"""The shared parts of the other packages of `net`: listeners, time limits, name lookups, clocks, accounting."""

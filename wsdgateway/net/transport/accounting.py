@@ -62,11 +62,11 @@ class Accounting:
         self._throttle = LogThrottle()
 
     def now(self) -> float:
-        """When something begins; to be given back when it ends."""
+        """The current time, to be passed as `started` when an exchange ends."""
         return self._seconds()
 
     def tape(self) -> Tape | None:
-        """What an exchange of the gateway's own is recorded on, if it is."""
+        """A new tape for a request of the gateway itself, None if exchanges are not captured."""
         return self._log.tape()
 
     def client(self, exchange: AccountedExchange, operation: str, source: str, started: float,

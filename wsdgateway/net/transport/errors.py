@@ -9,7 +9,7 @@ BUSY = "The scanner is busy with other requests"
 
 
 class DeviceError(Exception):
-    """No usable answer came from the scanner at `peer`; `what` says why. `sent`: the request had reached it."""
+    """The scanner at `peer` gave no usable reply; `what` says why. `sent`: the request had reached it."""
 
     def __init__(self, peer: str, what: str) -> None:
         super().__init__(f"{peer}: {what}")

@@ -24,7 +24,7 @@ class SerialQueue:
 
     @property
     def waiting(self) -> int:
-        """How many coroutines wait."""
+        """The number of coroutines that wait."""
         return len(self._waiting)
 
     async def run(self, act: Callable[[], Awaitable[_T]], owner: Hashable = None) -> _T:

@@ -62,7 +62,7 @@ SLACK = 64  # limits that were lifted and may still stand in the queue beside tw
 
 
 class Deadline:
-    """One limit; `lift` takes it away, unless it has ended before."""
+    """A time limit; `lift` removes it, unless it has ended before."""
 
     __slots__ = ("_deadlines", "at", "ended")
 
@@ -89,7 +89,7 @@ class Deadlines:
         self._timer: IDelayedCall | None = None
 
     def __len__(self) -> int:
-        """How many are remembered: those that run, and some that were lifted."""
+        """The number of limits in memory: those that run, and some that were lifted."""
         return len(self._queue)
 
     def begin(self, ended: Callable[[], None]) -> Deadline:
