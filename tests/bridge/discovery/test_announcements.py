@@ -62,7 +62,7 @@ def test_what_news_cast_doubt_on(news, doubt):
 @pytest.mark.parametrize("first", [Pending(), Pending(started=True), Pending(described=True), Pending(True, True)])
 @pytest.mark.parametrize("news", [{}, {"started": True}, {"described": True}, {"returned": True}])
 def test_pending_news_are_none_forgotten(first, news):
-    both = first.and_(News(SEEN, **news))
+    both = first.with_news(News(SEEN, **news))
     assert both.started is (first.started or "started" in news)
     assert both.described is (first.described or "described" in news)
 

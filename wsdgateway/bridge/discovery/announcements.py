@@ -72,7 +72,7 @@ class Pending:
     started: bool = False
     described: bool = False
 
-    def and_(self, news: News) -> "Pending":
+    def with_news(self, news: News) -> "Pending":
         """These news and further ones."""
         return Pending(self.started or news.started, self.described or news.described)
 

@@ -130,11 +130,6 @@ class Monitor:
         """The last announcement or answer in discovery that is known to be the scanner's; None before that."""
         return self._reachability.sighting
 
-    @property
-    def will_search_again(self) -> bool:
-        """Whether the scan service was not found, and is looked for again after a pause."""
-        return self._locator.is_waiting
-
     def silent_for(self) -> float:
         """The seconds since the scanner has answered or announced anything."""
         return self._reachability.silent_for()
@@ -225,7 +220,7 @@ class Monitor:
             self.stand_in.metadata.doubt()
         elif doubt is Doubt.AWAY:
             self._was_away()
-        self._pending = self._pending.and_(news)
+        self._pending = self._pending.with_news(news)
         if self.options.uuid is not None:  # it has to be found
             self._locator.sighted(news.sighting, changed=news.described)
         else:
