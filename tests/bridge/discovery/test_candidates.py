@@ -13,6 +13,7 @@ from wsdgateway.bridge.discovery.candidates import (
     NotAdopted,
     ScanDevice,
     Step,
+    is_same_device,
     places,
 )
 from wsdgateway.bridge.discovery.presence import STAND_IN
@@ -162,3 +163,11 @@ def test_the_places_of_a_scanner():
     sighting = seen(ONE, "http://192.0.2.20/d", "http://[2001:db8::5]:3702/d", "soap.udp://x")
     assert places(scanner(scan="http://printer:5357/scan"), sighting) == {
         ("192.0.2.20", 5357), ("2001:db8::5", 5357), ("printer", 5357)}
+
+
+@pytest.mark.parametrize(("told", "endpoint", "url", "is_same"), [
+    (ONE, ONE, HERE, True), (ONE.removeprefix("urn:").upper(), ONE, HERE, True), (uuid(2), ONE, HERE, False),
+    (ONE, SECURE, SECURE, True), (ONE, SECURE.replace("/d", "/D"), SECURE, True),
+    (ONE, SECURE, "https://192.0.2.21/d", False), (ONE, HERE, HERE, False), (uuid(2), ONE, SECURE, False)])
+def test_the_device_that_answers_is_the_one_that_was_seen(told, endpoint, url, is_same):
+    assert is_same_device(told, seen(endpoint), url) is is_same

@@ -21,7 +21,7 @@ import attrs
 
 from wsdgateway.bridge.discovery.adoption import Adopted, Exclusion, excluding, has_no_uuid, may_be_scanner, name_for
 from wsdgateway.bridge.discovery.sightings import News, Sighting
-from wsdgateway.discovery.identity import identity_of
+from wsdgateway.discovery.identity import identity_of, is_same
 from wsdgateway.http.urls import address_of, is_http
 from wsdgateway.metadata.messages import Labels
 
@@ -43,6 +43,16 @@ def places(found: ScanDevice, sighting: Sighting) -> set[tuple[str, int]]:
     """Host and port of the scan service, by every host that the device is known by."""
     hosts = {urlsplit(url).hostname or "" for url in filter(is_http, (*sighting.xaddrs, found.scan))}
     return {(host, address_of(found.scan).port) for host in hosts}
+
+
+def is_same_device(told: str, sighting: Sighting, url: str) -> bool:
+    """Whether what calls itself `told` at that URL is the device that was seen.
+
+    An endpoint that is an https address proves itself: the device that answers there with a trusted certificate is the
+    right one, even though some devices give a uuid in their metadata.
+    """
+    return is_same(told, sighting.endpoint) or (
+        url.startswith("https:") and sighting.endpoint.lower() == url.lower())
 
 
 class Step(Enum):

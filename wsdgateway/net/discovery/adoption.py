@@ -10,10 +10,18 @@ from typing import Any
 from twisted.logger import Logger
 
 from wsdgateway.bridge.discovery.adoption import Adopted, Exclusion
-from wsdgateway.bridge.discovery.candidates import MAX_ADOPTED, Candidates, Excluded, NotAdopted, ScanDevice, Step
+from wsdgateway.bridge.discovery.candidates import (
+    MAX_ADOPTED,
+    Candidates,
+    Excluded,
+    NotAdopted,
+    ScanDevice,
+    Step,
+    is_same_device,
+)
 from wsdgateway.bridge.discovery.location import MOST_ADDRESSES
 from wsdgateway.bridge.discovery.sightings import News, Sighting
-from wsdgateway.discovery.identity import identity_of, is_same
+from wsdgateway.discovery.identity import identity_of
 from wsdgateway.metadata.messages import read_labels, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
 from wsdgateway.net.presence.metadata import MAX_METADATA, scan_address
@@ -53,7 +61,7 @@ async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str
             told = None if metadata is None else host_endpoint(metadata)
             if metadata is not None and is_stand_in(metadata):
                 return None
-            if metadata is None or (told is not None and not _is_it(told, sighting, url)):
+            if metadata is None or (told is not None and not is_same_device(told, sighting, url)):
                 raise Malformed(f"{url}: that is another device, or no metadata")
             scan = scan_address(envelope, url)
             return None if scan is None else ScanDevice(read_labels(metadata), url, scan)
@@ -62,16 +70,6 @@ async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str
         if reactor.seconds() >= end:
             break
     raise problem
-
-
-def _is_it(told: str, sighting: Sighting, url: str) -> bool:
-    """Whether what calls itself `told` at that URL is the device that was seen.
-
-    An endpoint that is an https address proves itself: the device that answers there with a trusted certificate is the
-    right one, even though some devices give a uuid in their metadata.
-    """
-    return is_same(told, sighting.endpoint) or (
-        url.startswith("https:") and sighting.endpoint.lower() == url.lower())
 
 
 class Adoption:
