@@ -125,7 +125,7 @@ def test_one_that_takes_no_answer_is_aborted(request_):
     gateway.ask(client, request_)
     gateway.clock.advance(60.0)
     gateway.clock.advance(CLOSING_SECONDS)
-    assert client.aborting and len(gateway.site.room) == 0
+    assert client.aborting and len(gateway.site.connections) == 0
 
 
 def test_the_one_that_has_waited_longest_for_a_request_makes_room():
@@ -136,14 +136,14 @@ def test_the_one_that_has_waited_longest_for_a_request_makes_room():
     fourth = gateway.connect()
     assert [one.connected for one in (first, second, third, fourth)] == [True, False, True, True]
     assert b"200 OK" in gateway.ask(fourth)
-    assert len(gateway.site.room) == 3
+    assert len(gateway.site.connections) == 3
 
 
 def test_a_flood_of_silent_connections_takes_no_more_than_the_bound():
     gateway = Gateway(connections=10)
     clients = [gateway.connect() for _ in range(1100)]
     assert [client.connected for client in clients] == [False] * 1090 + [True] * 10
-    assert len(gateway.site.room) == 10
+    assert len(gateway.site.connections) == 10
     late = gateway.connect()
     assert b"200 OK" in gateway.ask(late)
 
@@ -163,7 +163,7 @@ def test_where_all_are_being_answered_a_new_one_is_closed_at_once():
 def test_a_lower_bound_holds_for_those_that_come():
     gateway = Gateway(connections=10)
     clients = [gateway.connect() for _ in range(10)]
-    gateway.site.room.limits = AdminLimits(2)
+    gateway.site.connections.limits = AdminLimits(2)
     assert all(client.connected for client in clients)
     late = gateway.connect()
     assert late.connected and sum(client.connected for client in clients) == 1

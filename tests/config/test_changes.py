@@ -1,8 +1,13 @@
 """What a configuration that is read again changes."""
 
+import attrs
+import pytest
+
+from tests.certificates import PIN
 from tests.config.configurations import LISTEN, SCANNER
 from wsdgateway.config.changes import compare
 from wsdgateway.config.reading import make_config
+from wsdgateway.config.sections import ScannerConfig
 
 
 def test_what_makes_another_scanner_of_it():
@@ -16,6 +21,27 @@ def test_what_makes_another_scanner_of_it():
         assert [one.name for one in compare(config(), config(**change)).changed] == ["a"]
     assert compare(config(), config(bridge=False)).removed == ("a",)
     assert [one.name for one in compare(config(bridge=False), config()).added] == ["a"]
+
+
+VALUES = {
+    "name": None, "bridge": None,  # with another name, or without a bridge, one is removed and another added
+    "scan": "http://192.0.2.2/", "device": "http://192.0.2.2/", "uuid": "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366",
+    "identity": "same", "events": "off", "ca": "ca.pem", "pin": PIN, "insecure": True,
+    "max_connections": 1, "max_rate": 5, "cache": False, "timeout": 5, "idle_timeout": 5, "lenient": True,
+    "event_sources": ["192.0.2.0/24"]}
+
+
+@pytest.mark.parametrize("key", [key for key, value in VALUES.items() if value is not None])
+def test_each_key_of_a_scanner_makes_another_of_it_or_is_adjusted(key):
+    assert set(VALUES) == {field.name for field in attrs.fields(ScannerConfig)}
+    field = attrs.fields_dict(ScannerConfig)[key]
+    old = ScannerConfig("a", scan="http://192.0.2.1/")
+    new = attrs.evolve(old, **{key: field.metadata["check"](VALUES[key])})
+    base = make_config({"listen": [LISTEN]}, "g.toml")
+    changes = compare(attrs.evolve(base, scanner=(old,)), attrs.evolve(base, scanner=(new,)))
+    is_other = key in ("scan", "device", "uuid", "identity", "events", "ca", "pin", "insecure")
+    assert changes.changed == ((new,) if is_other else ())
+    assert (changes.added, changes.removed, changes.sections) == ((), (), ("scanner",))
 
 
 def with_sections(**sections):

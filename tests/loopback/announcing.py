@@ -20,5 +20,12 @@ def hello(ear, device, instance=1, number=1, version=1, xaddrs=None, endpoint=UU
                              message_id=f"urn:uuid:test-{instance}-{number}"))
 
 
+def has_asked_for_adoption(service):
+    """Whether the gateway has asked a device that it found, by a Get for none of its scanners, and has decided."""
+    return service.discovery.adoption.is_idle and any(
+        (one.entry.source, one.entry.operation, one.entry.scanner) == ("own", "Get", None)
+        for one in service.recording.log.since(0))
+
+
 SPELLED = [UUID.removeprefix("urn:"), UUID.upper(), f"uuid:{UUID[9:].upper()}", f"urn:uuid:{{{UUID[9:]}}}"]
 ADOPT = {"discovery": {"adopt": True, "search": 0.5, "device_interfaces": ["lo"]}}

@@ -88,19 +88,19 @@ async def test_a_handshake_that_never_ends_is_ended(gateway, tmp_path, authority
     for client in clients:
         client.send(beginning)
         await client.end()
-    await until(lambda: len(service.site.room) == 0)
+    await until(lambda: len(service.site.connections) == 0)
 
 
 @pytest_twisted.ensureDeferred
 async def test_other_bounds_hold_after_a_reload(tmp_path, running):
     file = File(tmp_path / "g.toml", running)
     service = await file.start("")
-    assert service.site.room.limits.connections == 200
+    assert service.site.connections.limits.connections == 200
     await file.reload('connections = 3\n[limits]\nheader_timeout = 0.2\nkeepalive_timeout = 0.3')
-    limits = service.site.room.limits
+    limits = service.site.connections.limits
     assert (limits.connections, limits.header_timeout, limits.keepalive_timeout) == (3, 0.2, 0.3)
     clients = [await connect(service.admin_port) for _ in range(5)]
-    await until(lambda: len(service.site.room) == 3)
+    await until(lambda: len(service.site.connections) == 3)
     for client in clients:
         assert await client.end() == b""
 
@@ -112,4 +112,4 @@ async def test_the_site_never_takes_every_descriptor(gateway, monkeypatch, files
 
     monkeypatch.setattr(resource, "getrlimit", lambda which: (files, files))
     service = await gateway(None)
-    assert service.site.room.limits.connections == connections
+    assert service.site.connections.limits.connections == connections

@@ -3,7 +3,7 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.announcing import ADOPT, GET, OTHER, SPELLED, hello
+from tests.loopback.announcing import ADOPT, GET, OTHER, SPELLED, has_asked_for_adoption, hello
 from tests.loopback.clients import until
 from tests.loopback.scanners import UUID, Metadata
 from tests.peers import ask
@@ -144,7 +144,7 @@ async def test_what_is_not_to_be_bridged_is_not_adopted_whatever_it_is_called(ga
     scanner = await virtual(interfaces=("lo",), name="Copy Room")
     service = await gateway(None, scanner={
         "name": "copy-room", "bridge": False, "device": url.format(port=scanner.base.rpartition(":")[2])}, **ADOPT)
-    await until(lambda: service.discovery.adoption.has_looked_at(UUID) and service.discovery.adoption.is_idle)
+    await until(lambda: has_asked_for_adoption(service))
     assert service.scanners == []
 
 

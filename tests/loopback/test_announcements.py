@@ -58,7 +58,7 @@ async def test_a_stand_in_that_seemed_gone_asks_before_it_is_silent(gateway, vir
 
 @pytest_twisted.ensureDeferred
 async def test_a_bye_counts_until_the_scanner_says_something(finding, virtual, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.presence.reachability.BYE_SECONDS", 0.0)
+    monkeypatch.setattr("wsdgateway.bridge.discovery.announcements.BYE_SECONDS", 0.0)
     scanner = await virtual()
     service = await finding(directed=[scanner.base], search=60)
     await until(service.found)
@@ -91,7 +91,7 @@ async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypa
 
 @pytest_twisted.ensureDeferred
 async def test_a_forged_bye_silences_for_a_moment_only(finding, device, ear, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.presence.reachability.BYE_SECONDS", 0.2)
+    monkeypatch.setattr("wsdgateway.bridge.discovery.announcements.BYE_SECONDS", 0.2)
     Metadata(device)
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], scanner={"events": "off"}, search=60)
     hello(ear, device)

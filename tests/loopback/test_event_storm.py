@@ -10,7 +10,7 @@ from tests.loopback.gateways import sample, section
 from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, end_event, envelope, get_job_elements, status_event, status_response, subscribe
 from tests.peers import ask, connect, post
-from wsdgateway.net.events.eventsink import MAX_UNKNOWN_SENDERS
+from wsdgateway.bridge.events.intake import MAX_UNKNOWN_SENDERS
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSCN

@@ -67,15 +67,15 @@ def patience(monkeypatch):
     monkeypatch.setattr("wsdgateway.net.presence.metadatacache.LONGEST_PAUSE", 60.0)
 
 
-async def tried(service):
+async def tried(said):
     """Until the first look at the scanner has come to nothing."""
-    await until(lambda: service.scanner.monitor.will_search_again)
+    await until(lambda: any("the scan service is not known" in line for line in said))
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, late, patience):
+async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, late, patience, said):
     service = await gateway(None, scanner={"device": late.device_url, "events": "off"})
-    await tried(service)
+    await tried(said)
     assert await found(service, "/", probe()) == []
     head, body = await ask(service.port, "/front-desk", GET)
     assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")
@@ -91,14 +91,14 @@ async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, 
 @pytest.mark.parametrize("by", ["device", "uuid"])
 @pytest.mark.parametrize("message", [DESCRIPTION, subscribe("http://127.0.0.1:1/", events=["JobStatusEvent"])])
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience, monkeypatch, by, message):
+async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience, monkeypatch, by, message, said):
     monkeypatch.setattr("wsdgateway.net.presence.monitor.LOCATE_SECONDS", 0.0)
     discovery = {"device_interfaces": ["lo"], "search": 60} if by == "uuid" else {}
     service = await gateway(None, discovery=discovery, scanner={
         **({"uuid": UUID} if by == "uuid" else {"device": late.device_url}), "events": "off"})
     if by == "uuid":
         await sighted(late)
-    await tried(service)
+    await tried(said)
     head, body = await ask(service.port, SCAN, DESCRIPTION)
     assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")
     await late.start(late.port)
@@ -121,9 +121,9 @@ async def sighted(late):
 
 
 @pytest_twisted.ensureDeferred
-async def test_clients_that_ask_often_do_not_make_it_look_as_often(gateway, late, patience):
+async def test_clients_that_ask_often_do_not_make_it_look_as_often(gateway, late, patience, said):
     service = await gateway(None, scanner={"device": late.device_url, "events": "off"})
-    await tried(service)
+    await tried(said)
     late.handle = lambda asked: asked.answer(b"", b"503 Busy")
     await late.start(late.port)
     for _ in range(20):
@@ -134,7 +134,7 @@ async def test_clients_that_ask_often_do_not_make_it_look_as_often(gateway, late
 
 @pytest.mark.parametrize("is_ready", [True, False])
 @pytest_twisted.ensureDeferred
-async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway, late, monkeypatch, is_ready):
+async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway, late, monkeypatch, is_ready, said):
     from twisted.internet import reactor
 
     for name in ("location.LONGEST_PAUSE", "backoff.LONGEST_AWAY"):
@@ -147,7 +147,7 @@ async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway,
         late.scan = late.url if is_ready else None
         service = await gateway(None, scanner={"device": late.device_url, "events": "off"}, discovery={
             "client_interfaces": ["lo"], "announce_rate": 10000})
-        await tried(service)
+        await tried(said)
         await late.start(late.port)
         if not is_ready:  # it answers, and is no scanner yet
             await until(lambda: len(late.requests) >= 3)

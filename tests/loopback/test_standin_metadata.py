@@ -5,7 +5,7 @@ import json
 import pytest
 import pytest_twisted
 
-from tests.loopback.announcing import ADOPT, GET, OTHER, hello
+from tests.loopback.announcing import ADOPT, GET, OTHER, has_asked_for_adoption, hello
 from tests.loopback.clients import found, get, probe, until
 from tests.loopback.scanners import UUID, Metadata
 from tests.messages import envelope
@@ -100,7 +100,7 @@ async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gate
     second = await gateway(None, discovery={**ADOPT["discovery"], "search": 60})
     ear.announce(write_hello(TargetService(OTHER, (), (), (f"http://127.0.0.1:{service.port}/front-desk",), 1),
                              sequence=Sequence(1, 1), message_id="urn:uuid:test-other"))
-    await until(lambda: second.discovery.adoption.has_looked_at(OTHER) and second.discovery.adoption.is_idle)
+    await until(lambda: has_asked_for_adoption(second))
     assert second.scanners == []
     hello(ear, device, number=2, version=2)
     await until(lambda: [one.name for one in second.scanners] == ["acme-3000"])
@@ -153,6 +153,6 @@ async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, ear
         ear.announce(write_hello(TargetService(endpoint, (), (), (stand_in,), 1), sequence=Sequence(1, 1),
                                  message_id=f"urn:uuid:test-{number}"))
     await until(lambda: any("a gateway's stand-in is there" in line and "looked for again" in line for line in said))
-    await until(lambda: second.discovery.adoption.has_looked_at(OTHER) and second.discovery.adoption.is_idle)
+    await until(lambda: has_asked_for_adoption(second))
     assert second.scanner.bridge.device is None
     assert len(second.scanners) == 1

@@ -8,13 +8,13 @@ from tests.loopback.announcing import OTHER
 from tests.loopback.scanners import UUID
 from tests.messages import envelope
 from tests.peers import ask
+from wsdgateway.bridge.discovery.candidates import ScanDevice
 from wsdgateway.bridge.discovery.sightings import Sighting
 from wsdgateway.cli.discover import search, show
 from wsdgateway.discovery.messages import MAX_ENVELOPE, Sequence, TargetService, message_in
 from wsdgateway.discovery.versions import WS_2005_04
 from wsdgateway.discovery.writing import write_matches, write_probe
 from wsdgateway.metadata.messages import Labels
-from wsdgateway.net.discovery.adoption import ScanDevice
 from wsdgateway.net.discovery.client import probe_directly
 from wsdgateway.net.discovery.survey import Surveyed
 from wsdgateway.soap.envelope import read

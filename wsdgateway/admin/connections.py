@@ -11,6 +11,8 @@ connection out that is silent; here a deadline bounds each whole request, body i
 
     header_timeout while arriving, from the connection or the first byte; keepalive_timeout while waiting; from any of
     them to closing, after which a connection whose client takes nothing more is aborted.
+
+`bridge.access.admission` decides which connections make room for a new one.
 """
 
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from wsdgateway.bridge.access.admission import SharedConnections
 from wsdgateway.http.messages import response_head
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.timeouts import MovingDeadline
@@ -38,8 +41,8 @@ class AdminLimits:
     keepalive_timeout: float = 60.0
 
 
-class Room:
-    """The connections of an admin site, and which of them makes room for one more. `seconds` is a monotonic clock."""
+class AdminConnections:
+    """The connections of an admin site, and their limits. `seconds` is a monotonic clock."""
 
     log = Logger()
 
@@ -47,65 +50,44 @@ class Room:
         self.reactor = reactor
         self.limits = limits
         self.seconds = seconds
-        self._open: set[AdminChannel] = set()
-        # The one that has waited longest first.
-        self._waiting: dict[AdminChannel, None] = {}
-        self._arriving: dict[AdminChannel, None] = {}
+        self._open: SharedConnections[AdminChannel] = SharedConnections()
+        self.arrives = self._open.arrives
+        self.answers = self._open.answers
+        self.waits = self._open.waits
+        self.left = self._open.left
         self._throttle = LogThrottle()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admits(self, channel: "AdminChannel") -> bool:
-        """Whether a new connection may stay; one that has waited longest for a request may be closed for it."""
-        while len(self._open) >= self.limits.connections:
-            if self._throttle.allows("", self.seconds()):
-                self.log.warn("[admin] connections = {most}: there are so many; for more, those that wait longest for "
-                              "a request are closed (said once a minute)", most=self.limits.connections)
-            longest = next(iter(self._waiting or self._arriving), None)
-            if longest is None:
-                return False
-            longest.give_way()
-        self._open.add(channel)
-        return True
-
-    def arrives(self, channel: "AdminChannel") -> None:
-        """A request is arriving on it, or the first one is waited for."""
-        self._waiting.pop(channel, None)
-        self._arriving.setdefault(channel)
-
-    def answers(self, channel: "AdminChannel") -> None:
-        """A whole request is there, and is being answered."""
-        self._waiting.pop(channel, None)
-        self._arriving.pop(channel, None)
-
-    def waits(self, channel: "AdminChannel") -> None:
-        """Record that a connection has been answered and waits for its next request."""
-        self._waiting[channel] = None
+        """Whether a new connection may stay; others that wait for a request are closed for it."""
+        closed, is_admitted = self._open.arrived(channel, self.limits.connections)
+        if (closed or not is_admitted) and self._throttle.allows("", self.seconds()):
+            self.log.warn("[admin] connections = {most}: there are so many; for more, those that wait longest for "
+                          "a request are closed (said once a minute)", most=self.limits.connections)
+        for longest in closed:
+            longest.close_unanswered()
+        return is_admitted
 
     def close_all(self) -> None:
         """Close each connection that nothing is being answered on."""
-        for channel in (*self._waiting, *self._arriving):
-            channel.give_way()
-
-    def leaves(self, channel: "AdminChannel") -> None:
-        """Record that a connection is being closed, or is gone."""
-        self._open.discard(channel)
-        self.answers(channel)
+        for channel in self._open.unanswered:
+            channel.close_unanswered()
 
 
 class AdminChannel(HTTPChannel):
-    """One connection. `room` is set by the site."""
+    """One connection. `connections`, all of the site's, is set by the site."""
 
-    room: Room
+    connections: AdminConnections
     transport: Any
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self._state = "arriving"
         self._heard = False
-        self._deadline = MovingDeadline(self.room.reactor, self.room.seconds, self._late)
-        if not self.room.admits(self):
+        self._deadline = MovingDeadline(self.connections.reactor, self.connections.seconds, self._late)
+        if not self.connections.admits(self):
             self._state = "closing"
             self.transport.abortConnection()
             return
@@ -113,8 +95,8 @@ class AdminChannel(HTTPChannel):
 
     def _arrive(self) -> None:
         self._state = "arriving"
-        self._deadline.within(self.room.limits.header_timeout)
-        self.room.arrives(self)
+        self._deadline.within(self.connections.limits.header_timeout)
+        self.connections.arrives(self)
 
     def dataReceived(self, data: bytes) -> None:
         if self._state == "closing":
@@ -135,7 +117,7 @@ class AdminChannel(HTTPChannel):
             return  # refused for its size
         self._state = "answering"
         self._deadline.at = None
-        self.room.answers(self)
+        self.connections.answers(self)
         super().allContentReceived()
 
     def requestDone(self, request: Any) -> None:
@@ -145,8 +127,8 @@ class AdminChannel(HTTPChannel):
                 self._arrive()
             else:
                 self._state = "waiting"
-                self._deadline.within(self.room.limits.keepalive_timeout)
-                self.room.waits(self)
+                self._deadline.within(self.connections.limits.keepalive_timeout)
+                self.connections.waits(self)
         super().requestDone(request)
 
     def _late(self) -> None:
@@ -156,9 +138,9 @@ class AdminChannel(HTTPChannel):
         if self._state == "arriving" and self._heard:
             self.refuse(408, b"The request has taken too long to arrive.\n")
         else:
-            self.give_way()
+            self.close_unanswered()
 
-    def give_way(self) -> None:
+    def close_unanswered(self) -> None:
         """Close it, although it waits for a request: an answer has had its time to be taken."""
         self._state = "arriving"
         self.loseConnection()
@@ -176,12 +158,12 @@ class AdminChannel(HTTPChannel):
             return
         is_answered = self._state in ("answering", "waiting")
         self._state = "closing"
-        self.room.leaves(self)
-        self._deadline.within(self.room.limits.keepalive_timeout if is_answered else CLOSING_SECONDS)
+        self.connections.left(self)
+        self._deadline.within(self.connections.limits.keepalive_timeout if is_answered else CLOSING_SECONDS)
         super().loseConnection()
 
     def connectionLost(self, reason: Failure = Failure(ConnectionLost())) -> None:  # noqa: B008
         self._state = "closing"
         self._deadline.stop()
-        self.room.leaves(self)
+        self.connections.left(self)
         super().connectionLost(reason)

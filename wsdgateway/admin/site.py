@@ -16,7 +16,7 @@ from twisted.web.server import Site
 
 from wsdgateway.admin.access import COOKIE, Access, Denied
 from wsdgateway.admin.attempts import LOCAL_SOCKET, Burst
-from wsdgateway.admin.connections import AdminChannel, AdminLimits, Room
+from wsdgateway.admin.connections import AdminChannel, AdminConnections, AdminLimits
 from wsdgateway.admin.messages import show
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import write_exchange, write_login, write_overview, write_problem
@@ -78,7 +78,7 @@ class AdminSite(Site):
     def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str, limits: AdminLimits) -> None:
         self._overview = overview
         self.access = access
-        self.room = Room(reactor, limits, overview.seconds)
+        self.connections = AdminConnections(reactor, limits, overview.seconds)
         self._throttle = LogThrottle()
         self._lines = Burst(MAX_LINES, QUIET_SECONDS / MAX_LINES)
         self.stream = Stream(reactor, overview.log, instance, self._may_go_on)
@@ -88,7 +88,7 @@ class AdminSite(Site):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection, whose time and number are bounded."""
         channel: Any = super().buildProtocol(addr)
-        channel.room = self.room
+        channel.connections = self.connections
         return channel
 
     def _tree(self) -> Resource:
@@ -258,7 +258,7 @@ class AdminSite(Site):
     def stop(self) -> None:
         """Send those away who listen to the stream, and close what waits for a request."""
         self.stream.stop()
-        self.room.close_all()
+        self.connections.close_all()
 
     def log(self, request: Any) -> None:
         """Monitoring asks every few seconds; that is no news."""

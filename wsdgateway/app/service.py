@@ -195,7 +195,7 @@ class GatewayService(MultiService):
         self._permission.change(allow.rule for allow in config.allow)
         self._quotas.change(**_quotas(config))
         self.sink_policy.networks = config.events.client_networks
-        self.site.room.limits = admin_limits(config, self._files)
+        self.site.connections.limits = admin_limits(config, self._files)
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
         self.bridged.apply(changes, self.discovery.configure)

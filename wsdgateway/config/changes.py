@@ -4,8 +4,7 @@ import attrs
 
 from wsdgateway.config.sections import Admin, Config, Listen, ScannerConfig
 
-# A scanner's identity, subscriptions and jobs depend on these keys. With another value it is another scanner.
-_SAME = ("scan", "device", "uuid", "identity", "events", "ca", "pin", "insecure")
+_IDENTIFYING = tuple(field.name for field in attrs.fields(ScannerConfig) if field.metadata.get("identifies"))
 _FILES = ("certificate", "key", "client_ca")
 
 
@@ -55,4 +54,4 @@ def _port(section: Listen | Admin) -> tuple[str, str | None, bool]:
 
 
 def _is_other(old: ScannerConfig, new: ScannerConfig) -> bool:
-    return any(getattr(old, key) != getattr(new, key) for key in _SAME)
+    return any(getattr(old, key) != getattr(new, key) for key in _IDENTIFYING)

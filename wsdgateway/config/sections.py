@@ -1,7 +1,7 @@
 """The sections of a configuration as frozen values, each key with its check and its default.
 
-`config/gateway.toml` shows each key. A key of `[[scanner]]` whose change makes it another scanner is listed in
-`config.changes`; a key that `bridge` uses is declared in `bridge.options`, too.
+`config/gateway.toml` shows each key. With another value of a key of `[[scanner]]` that has `identifies=True`, it is
+another scanner: `config.changes` has it replaced. A key that `bridge` uses is declared in `bridge.options`, too.
 """
 
 import re
@@ -27,7 +27,11 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 def _key(check: Callable[[Any], Any], default: Any = attrs.NOTHING, **more: Any) -> Any:
-    """A key: `check` gives its value or raises `Wrong`; `show` gives a wrong value as messages may show it."""
+    """A key: `check` gives its value or raises `Wrong`.
+
+    Of `more`, `show` gives a wrong value as messages may show it; `identifies` is true of a key of `[[scanner]]` that a
+    scanner's identity, subscriptions or jobs depend on.
+    """
     return attrs.field(default=default, metadata={"check": check, **more})
 
 
@@ -55,21 +59,21 @@ class ScannerConfig:
     """`[[scanner]]`"""
 
     name: str = _key(checks.scanner_name)
-    scan: str | None = _key(checks.http_url, None)
-    device: str | None = _key(checks.http_url, None)
-    uuid: str | None = _key(checks.device_uuid, None)
+    scan: str | None = _key(checks.http_url, None, identifies=True)
+    device: str | None = _key(checks.http_url, None, identifies=True)
+    uuid: str | None = _key(checks.device_uuid, None, identifies=True)
     bridge: bool = _key(checks.flag, True)
-    identity: str = _key(checks.identity, "derived")
-    events: str = _key(checks.event_mode, "auto")
+    identity: str = _key(checks.identity, "derived", identifies=True)
+    events: str = _key(checks.event_mode, "auto", identifies=True)
     max_connections: int = _key(whole(1, 1000), 2)
     max_rate: float | None = _key(rate(0.1, 10000, "no bound"), None)
     cache: bool = _key(checks.flag, True)
     timeout: float = _key(seconds(_SHORTEST, _HOUR), 60.0)
     idle_timeout: float = _key(seconds(_SHORTEST, _HOUR), 60.0)
     lenient: bool = _key(checks.flag, False)
-    ca: str | None = _key(checks.text, None)
-    pin: str | None = _key(checks.pin, None)
-    insecure: bool = _key(checks.flag, False)
+    ca: str | None = _key(checks.text, None, identifies=True)
+    pin: str | None = _key(checks.pin, None, identifies=True)
+    insecure: bool = _key(checks.flag, False, identifies=True)
     event_sources: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
 
     @property

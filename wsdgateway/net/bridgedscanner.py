@@ -187,7 +187,7 @@ class BridgedScanner:
         The scanner's subscriptions keep their duration until they are renewed, a client's queue its size.
         """
         self.options = options
-        for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers):
+        for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers, self.monitor):
             consumer.adjust(options)
         self.subscribers.recheck(self._context.policy, self._context.permission)
 

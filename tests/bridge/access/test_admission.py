@@ -5,7 +5,15 @@ from ipaddress import ip_network
 import attrs
 import pytest
 
-from wsdgateway.bridge.access.admission import MAX_REFUSED, TOO_MANY, TOO_OFTEN, Admission, OpenConnections, Reception
+from wsdgateway.bridge.access.admission import (
+    MAX_REFUSED,
+    TOO_MANY,
+    TOO_OFTEN,
+    Admission,
+    OpenConnections,
+    Reception,
+    SharedConnections,
+)
 from wsdgateway.bridge.access.quotas import Quotas
 
 LET_IN = Reception(Admission.LET_IN)
@@ -116,3 +124,47 @@ def test_what_has_gone_is_forgotten():
         place.open.left(one)
     assert (len(place.open), place.open.idle, place.open.clients, list(place.open)) == (0, 0, 0, [])
     assert place.arrive("10.0.0.1", "10.0.0.1")[1] == LET_IN
+
+
+def shared(*, waiting="", arriving="", answering=""):
+    connections = SharedConnections()
+    for one in (*waiting, *arriving, *answering):
+        assert connections.arrived(one, 100) == ([], True)
+        connections.arrives(one)
+    for one in (*waiting, *answering):
+        connections.answers(one)
+    for one in waiting:
+        connections.waits(one)
+    return connections
+
+
+@pytest.mark.parametrize(("there", "limit", "closed", "is_admitted"), [
+    ({}, 1, "", True), ({"arriving": "ab"}, 3, "", True),
+    ({"waiting": "ba", "arriving": "c"}, 3, "b", True),  # the one that has been answered, and waits longest
+    ({"arriving": "ba", "answering": "c"}, 3, "b", True),
+    ({"answering": "abc"}, 3, "", False), ({"answering": "ab", "waiting": "c"}, 2, "c", False),
+    ({"waiting": "a", "arriving": "bc", "answering": "d"}, 2, "abc", True)])  # the limit is lower now
+def test_where_clients_are_not_told_apart_those_that_wait_longest_make_room(there, limit, closed, is_admitted):
+    assert shared(**there).arrived("new", limit) == (list(closed), is_admitted)
+
+
+def test_what_is_let_in_counts_until_it_leaves():
+    connections = shared(answering="ab")
+    assert connections.arrived("c", 2) == ([], False)
+    assert len(connections) == 2
+    connections.left("a")
+    assert connections.arrived("c", 2) == ([], True)
+    connections.arrives("c")
+    assert connections.unanswered == ["c"]
+    connections.left("c")
+    assert (connections.unanswered, len(connections)) == ([], 1)
+
+
+def test_a_connection_waits_from_its_last_answer_on():
+    connections = shared(waiting="ab")
+    connections.arrives("a")
+    assert connections.unanswered == ["b", "a"]
+    connections.answers("a")
+    assert connections.unanswered == ["b"]
+    connections.waits("a")
+    assert connections.arrived("c", 2) == (["b"], True)

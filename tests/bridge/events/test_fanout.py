@@ -3,7 +3,7 @@
 import pytest
 
 from tests.messages import SCAN, envelope, status_event
-from wsdgateway.bridge.events.fanout import prepare
+from wsdgateway.bridge.events.fanout import MAX_EVENT, Event, prepare
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import SOAP, WSA
@@ -61,3 +61,9 @@ def test_nothing_that_precedes_the_headers_is_taken_for_their_place(where, place
 def test_the_same_event_is_prepared_alike_each_time():
     first, second = (prepare(read(status_event())) for _ in range(2))
     assert (first.before, first.after) == (second.before, second.after)
+
+
+@pytest.mark.parametrize(("before", "after", "is_too_large"), [
+    (0, 0, False), (MAX_EVENT, 0, False), (1, MAX_EVENT - 1, False), (MAX_EVENT, 1, True), (0, MAX_EVENT + 1, True)])
+def test_an_event_may_be_too_large_to_be_passed_on(before, after, is_too_large):
+    assert Event(STATUS, b"x" * before, b"x" * after).is_too_large is is_too_large

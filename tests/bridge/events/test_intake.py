@@ -6,9 +6,11 @@ import pytest
 
 from tests.messages import SCAN, envelope, status_event
 from wsdgateway.bridge.events.intake import (
+    MAX_UNKNOWN_SENDERS,
     Effect,
     Notification,
     RefusedNotification,
+    UnknownSenders,
     Unread,
     effect_of,
     examine,
@@ -44,6 +46,14 @@ def test_an_unknown_sender_is_told_which_setting_would_admit_it():
     fault = unknown_sender("192.0.2.9")
     assert "192.0.2.9" in fault.reason
     assert "event_sources" in fault.reason
+
+
+def test_of_unknown_senders_together_only_so_many_messages_a_second_are_read():
+    senders = UnknownSenders()
+    at_once = [senders.may_be_read(10.0) for _ in range(3 * int(MAX_UNKNOWN_SENDERS))]
+    assert at_once == [True] * int(MAX_UNKNOWN_SENDERS) + [False] * 2 * int(MAX_UNKNOWN_SENDERS)
+    assert [senders.may_be_read(10.0 + 1.0 / MAX_UNKNOWN_SENDERS) for _ in range(2)] == [True, False]
+    assert sum(senders.may_be_read(1000.0) for _ in range(100)) == MAX_UNKNOWN_SENDERS
 
 
 @pytest.mark.parametrize("content_type", [

@@ -5,7 +5,20 @@ from ipaddress import ip_address, ip_network
 import attrs
 import pytest
 
-from wsdgateway.bridge.events.sinks import BadSink, admit, is_listener, literal, parse_sink
+from wsdgateway.bridge.events.sinks import (
+    MAX_CLIENT_LOOKUPS,
+    MAX_LOOKUPS,
+    BadSink,
+    Lookups,
+    Sink,
+    admit,
+    is_listener,
+    literal,
+    parse_sink,
+    refuse_listener,
+    still_admits,
+)
+from wsdgateway.soap.addressing import EndpointReference
 
 
 @pytest.mark.parametrize(("url", "parts"), [
@@ -71,3 +84,57 @@ def test_what_is_no_ip_address():
     ("192.0.2.5", 80, [("::ffff:192.0.2.5", 80)], False, True), ("192.0.2.5", 80, [], True, False)])
 def test_which_addresses_are_the_gateway_s_own(address, port, listeners, local, expected):
     assert is_listener(ip_address(address), port, listeners=listeners, is_local=lambda ip: local) is expected
+
+
+@pytest.mark.parametrize(("url", "is_refused"), [
+    ("http://gateway:5357/", True), ("http://GATEWAY:5357/", True), ("http://gateway:5358/", False),
+    ("http://gateway/", False), ("http://192.0.2.5/", True), ("http://[::]:5357/", False)])
+def test_a_listener_of_the_gateway_is_no_sink_by_its_name_either(url, is_refused):
+    listeners = [("gateway", 5357), ("192.0.2.5", 80)]
+    if is_refused:
+        with pytest.raises(BadSink, match="is this gateway itself; send another address"):
+            refuse_listener(parse_sink(url), listeners)
+    else:
+        refuse_listener(parse_sink(url), listeners)
+
+
+def test_of_one_client_two_names_at_once_are_looked_up():
+    lookups = Lookups()
+    for _ in range(MAX_CLIENT_LOOKUPS):
+        lookups.check("name", "192.0.2.7")
+        lookups.begun("192.0.2.7")
+    with pytest.raises(BadSink, match="to look up name, too; send an IP address"):
+        lookups.check("name", "192.0.2.7")
+    lookups.check("name", "192.0.2.8")
+    lookups.ended("192.0.2.7")
+    lookups.check("name", "192.0.2.7")
+
+
+def test_of_all_clients_sixteen_names_at_once_are_looked_up():
+    lookups = Lookups()
+    for number in range(MAX_LOOKUPS):
+        lookups.check("name", str(number))
+        lookups.begun(str(number))
+    with pytest.raises(BadSink):
+        lookups.check("name", "another")
+    assert len(lookups) == MAX_LOOKUPS
+    for number in range(MAX_LOOKUPS):
+        lookups.ended(str(number))
+    lookups.check("name", "another")
+    assert len(lookups) == 0
+
+
+SINK = Sink(EndpointReference("http://name:5357/e"), "198.51.100.9")
+
+
+@pytest.mark.parametrize(("networks", "is_own", "admits"), [
+    (["198.51.100.0/24"], False, True), ([], False, False), (["198.51.100.0/24"], True, False),
+    (["198.51.100.0/24"], OSError("no descriptor is left"), True)])
+def test_a_sink_of_an_earlier_start(networks, is_own, admits):
+    def answer(ip, port):
+        if isinstance(is_own, OSError):
+            raise is_own
+        return is_own
+
+    assert still_admits(SINK, client="192.0.2.7", networks=[ip_network(n) for n in networks],
+                        is_own=answer) is admits

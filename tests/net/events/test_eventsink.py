@@ -6,11 +6,12 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.messages import SCAN, envelope, status_event
+from wsdgateway.bridge.events.intake import MAX_UNKNOWN_SENDERS
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
-from wsdgateway.net.events.eventsink import MAX_UNKNOWN_SENDERS, EventSink
+from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.soap.namespaces import WSE

@@ -2,8 +2,9 @@
 
 from twisted.internet.task import Clock
 
+from wsdgateway.bridge.discovery.announcements import AGAIN_SECONDS, BYE_SECONDS
 from wsdgateway.bridge.discovery.sightings import Sighting
-from wsdgateway.net.presence.reachability import AGAIN_SECONDS, BYE_SECONDS, Reachability
+from wsdgateway.net.presence.reachability import Reachability
 
 
 class Client:

@@ -118,3 +118,16 @@ def test_what_is_announced_is_asked_again_soon_if_it_is_not_there(world, sent, l
     here.stand_in.metadata.refresh_now()
     assert len(here.asked) == before + 2
     here.answer(-1, "Hall")
+
+
+def test_other_options_hold_from_then_on(world):
+    here = world()
+    here.stand_in.metadata.refresh()
+    assert here.asked == []  # nobody finds it by discovery
+    here.stand_in.adjust(scanner_options(announced=True, suffix=" (2nd floor)"))
+    here.stand_in.metadata.refresh()
+    here.answer(0, "Hall")
+    assert b">Hall (2nd floor)<" in here.get()[0].body
+    here.stand_in.adjust(scanner_options(suffix=" (gateway)"))
+    assert b">Hall (gateway)<" in here.get()[0].body
+    assert len(here.asked) == 1

@@ -2,9 +2,14 @@
 
 RFC 9112, sections 9.3 and 9.5. The configuration's `[limits] connections` bounds all connections together,
 `client_connections` those of one client; a TLS handshake counts as several of a client's requests.
+
+The admin site, with `[admin] connections`, has a rule of its own, `SharedConnections`: whoever looks after the gateway
+often has one address for all, that of this host or of a reverse proxy, and must get in although silent connections from
+the same address take all the places. The rule for clients refuses a new connection then, since it would let one client
+end the requests of others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
@@ -129,3 +134,58 @@ class OpenConnections(Generic[C]):
         del own[connection]
         if not own:
             del self._of[client]
+
+
+T = TypeVar("T", bound=Hashable)
+
+
+class SharedConnections(Generic[T]):
+    """The open connections of a site whose clients are not told apart, and those of them that wait for a request."""
+
+    def __init__(self) -> None:
+        self._open: set[T] = set()
+        # The one that has waited longest first.
+        self._waiting: dict[T, None] = {}
+        self._arriving: dict[T, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def unanswered(self) -> list[T]:
+        """Those on which nothing is being answered, in the order in which they make room.
+
+        First come those that have been answered, and wait for their next request, then those whose request is arriving.
+        """
+        return [*self._waiting, *self._arriving]
+
+    def arrived(self, connection: T, limit: int) -> tuple[list[T], bool]:
+        """The connections to close where `limit` may be open, and whether the new one is let in; then it is counted.
+
+        What is being answered makes no room.
+        """
+        surplus = len(self._open) - limit + 1
+        closed = self.unanswered[:surplus] if surplus > 0 else []
+        is_admitted = len(closed) >= surplus
+        if is_admitted:
+            self._open.add(connection)
+        return closed, is_admitted
+
+    def arrives(self, connection: T) -> None:
+        """Record that a request is arriving on a connection, or the first one is waited for."""
+        self._waiting.pop(connection, None)
+        self._arriving.setdefault(connection)
+
+    def answers(self, connection: T) -> None:
+        """Record that a whole request is there, and is being answered."""
+        self._waiting.pop(connection, None)
+        self._arriving.pop(connection, None)
+
+    def waits(self, connection: T) -> None:
+        """Record that a connection has been answered and waits for its next request."""
+        self._waiting[connection] = None
+
+    def left(self, connection: T) -> None:
+        """Forget a connection that is being closed, or is gone."""
+        self._open.discard(connection)
+        self.answers(connection)

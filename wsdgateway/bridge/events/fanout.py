@@ -15,6 +15,8 @@ from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.namespaces import WSA
 from wsdgateway.soap.parsing import escape
 
+MAX_EVENT = 262144  # bytes of an event that is passed on, without what is written for each subscriber
+
 _REPLACED = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
 
 
@@ -36,6 +38,11 @@ class Event:
     def size(self) -> int:
         """The size in bytes, without the parts that are written for each subscriber."""
         return len(self.before) + len(self.after)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it is passed on to nobody."""
+        return self.size > MAX_EVENT
 
     def to(self, reference: EndpointReference, message_id: str) -> bytes:
         """The message to the subscriber with that NotifyTo."""

@@ -1,8 +1,9 @@
 """Decides about a scanner's notifications: who may send them, what is read of them, and what follows.
 
 WS-Eventing 2004/08, sections 3.5 and 4; WS-Scan's events. Each subscription at the scanner has an unguessable address,
-and only the scanner's own addresses, and those of `event_sources`, may notify there. Where an event of a job cannot be
-read, or is refused, the result names the jobs that it may be about, so that the scanner is asked for them.
+and only the scanner's own addresses, and those of `event_sources`, may notify there. Messages of others are read, too,
+as far as `UnknownSenders` allows, so that the exchange log names their events. Where an event of a job cannot be read,
+or is refused, the result names the jobs that it may be about, so that the scanner is asked for them.
 """
 
 from collections.abc import Collection, Iterable
@@ -24,6 +25,9 @@ from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import Fault, action_missing, action_not_supported, invalid_args, unreadable
 from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
+from wsdgateway.tokenbucket import TokenBucket
+
+MAX_UNKNOWN_SENDERS = 20.0  # messages a second
 
 # What some scanners call a notification; it is taken if an event can be read in it.
 _OTHER_TYPES = (b"text/xml", b"application/xml", b"")
@@ -118,6 +122,23 @@ def unknown_sender(client: str) -> Fault:
     """The fault for a client that may not notify."""
     return invalid_args(
         f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
+
+
+class UnknownSenders:
+    """Bounds the messages that are read of all unknown senders of one scanner: `MAX_UNKNOWN_SENDERS` a second.
+
+    The rest of a storm is refused unread, since reading takes more than an answer.
+    """
+
+    def __init__(self) -> None:
+        self._bucket = TokenBucket(MAX_UNKNOWN_SENDERS)
+
+    def may_be_read(self, now: float) -> bool:
+        """Whether another message may be read; if so it is counted."""
+        if self._bucket.wait(now) > 0.0:
+            return False
+        self._bucket.spend(now)
+        return True
 
 
 def examine(data: bytes, content_type: bytes | None) -> Notification | RefusedNotification:

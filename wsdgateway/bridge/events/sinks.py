@@ -1,10 +1,12 @@
 """Decides where notifications may go: a client that hands in an address has the gateway send requests there.
 
 WS-Addressing 2004/08, section 4.3. Allowed is http or https; the subscriber's own IP address always is, others are in
-the networks of the configuration; one of the gateway's own listeners never is.
+the networks of the configuration; one of the gateway's own listeners never is. A name has to be looked up, which is
+bounded by `Lookups`, since a name server may be slow.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.faults import Refused
 
 MAX_ADDRESS = 2048
+MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2  # at once, of all clients and of one
 # What WS-Addressing calls "on this connection" and "nowhere" (2004/08, section 2.1; 1.0, section 2.1), in each of its
 # versions: names, and no places that anything could be sent to.
 _NO_PLACE = re.compile(r"/(?:[^/]+/)*addressing/(?:role/)?(?:anonymous|none|reply|unspecified)/*", re.IGNORECASE)
@@ -123,6 +126,55 @@ def admit(found: Iterable[str], address: SinkAddress, *, client: str, networks: 
             return str(ip)
     raise BadSink(f"{named} is not the subscriber's own address {client}; send that one, or have the network of "
                   "the other added to client_networks in the gateway's [events]")
+
+
+def still_admits(sink: Sink, *, client: str, networks: Iterable[Network],
+                 is_own: Callable[[IPAddress, int], bool]) -> bool:
+    """Whether a sink that was checked at an earlier start would be admitted now, too.
+
+    `is_own` raises `OSError` where it can't tell; then the sink, which was admitted, still is.
+    """
+    try:
+        admit([sink.ip], sink.address, client=client, networks=networks, is_own=is_own)
+    except BadSink:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def refuse_listener(address: SinkAddress, listeners: Iterable[tuple[str, int]]) -> None:
+    """Raise `BadSink` if the address names one of the gateway's own listeners, interface and port of each, as it is.
+
+    So no name has to be looked up that can be no sink.
+    """
+    if (address.host, address.port) in listeners:
+        raise BadSink(f"{address.host}:{address.port} is this gateway itself; send another address")
+
+
+class Lookups:
+    """Counts the look-ups of sinks' names that are under way for each client, as clients are counted by."""
+
+    def __init__(self) -> None:
+        self._of: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self._of.total()
+
+    def check(self, host: str, client: str) -> None:
+        """Raise `BadSink` if no further name may be looked up for the client now."""
+        if len(self) >= MAX_LOOKUPS or self._of[client] >= MAX_CLIENT_LOOKUPS:
+            raise BadSink(f"too many names are being looked up to look up {host}, too; send an IP address")
+
+    def begun(self, client: str) -> None:
+        """Count a look-up for the client."""
+        self._of[client] += 1
+
+    def ended(self, client: str) -> None:
+        """A look-up for the client is over."""
+        self._of[client] -= 1
+        if not self._of[client]:
+            del self._of[client]
 
 
 def is_listener(ip: IPAddress, port: int, *, listeners: Iterable[tuple[str, int]],

@@ -15,12 +15,13 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
+from wsdgateway.bridge.discovery.candidates import ScanDevice
 from wsdgateway.bridge.discovery.presence import STAND_IN
 from wsdgateway.bridge.discovery.sightings import Left, News, Sighting
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.eventing.messages import read_granted, write_subscribe, write_unsubscribe
 from wsdgateway.http.urls import address_of
-from wsdgateway.net.discovery.adoption import ScanDevice, read_device
+from wsdgateway.net.discovery.adoption import read_device
 from wsdgateway.net.discovery.client import DiscoveryClient
 from wsdgateway.net.discovery.links import DiscoveryLinks
 from wsdgateway.net.discovery.messageparameters import MessageParameters

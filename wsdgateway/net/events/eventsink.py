@@ -2,10 +2,11 @@
 
 WS-Eventing 2004/08, sections 3 and 3.5. Each subscription at the scanner has an unguessable address of its own.
 Media type, envelope and action are checked, then the sender, then 202 goes out; the rest follows. The job table learns
-every event at once, which takes some 60 microseconds; what subscribers are sent of a storm of events,
-`net.events.distribution` bounds. A notification of the scanner's that cannot be read, or is refused, makes the gateway
-ask for the jobs that it may be about. Of a storm from an address that is not the scanner's, at most
-`MAX_UNKNOWN_SENDERS` messages a second are read. `bridge.events.intake` decides all of that.
+every event at once, which takes some 60 microseconds. A notification of the scanner's that cannot be read, or is
+refused, makes the gateway ask for the jobs that it may be about.
+
+`bridge.events.intake` decides who may notify, how many messages of others are read, what a message is taken for, and
+what follows from it; `net.events.distribution` bounds what subscribers are sent of a storm of events.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from wsdgateway.bridge.events.intake import (
     Effect,
     Notification,
     RefusedNotification,
+    UnknownSenders,
     Unread,
     effect_of,
     examine,
@@ -38,9 +40,6 @@ from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.scan.events import read_scanner_state
 from wsdgateway.scan.operations import SCANNER_STATUS_SUMMARY
 from wsdgateway.soap.faults import Fault
-from wsdgateway.tokenbucket import TokenBucket
-
-MAX_UNKNOWN_SENDERS = 20.0
 
 
 class EventSink:
@@ -65,7 +64,7 @@ class EventSink:
         self._new_id = new_id
         self._after_learning = after_learning
         self._throttle = LogThrottle()
-        self._unknown_senders = TokenBucket(MAX_UNKNOWN_SENDERS)
+        self._unknown_senders = UnknownSenders()
         self.addresses: dict[str, NotifiedSubscription] = {}
         self.state: str | None = None
 
@@ -86,7 +85,7 @@ class EventSink:
     def _notify(self, subscription: NotifiedSubscription, exchange: Exchange) -> None:
         started = self._accounting.now()
         is_scanner = self.may_notify(exchange.client)
-        if not is_scanner and not self._may_be_read():
+        if not is_scanner and not self._unknown_senders.may_be_read(self._seconds()):
             exchange.give(soap_fault(self._unknown_sender(exchange.client), None, self._new_id()))
             self._accounting.event(exchange, "other", started, None, None)
             return
@@ -114,14 +113,6 @@ class EventSink:
                 self._take_for_panel(subscription, found)
             else:
                 self._take(subscription, found)
-
-    def _may_be_read(self) -> bool:
-        """Whether a message of an unknown sender may be looked at; if so it is counted."""
-        now = self._seconds()
-        if self._unknown_senders.wait(now) > 0.0:
-            return False
-        self._unknown_senders.spend(now)
-        return True
 
     def _unknown_sender(self, client: str) -> Fault:
         if self._throttle.allows(client_of(client), self._seconds()):

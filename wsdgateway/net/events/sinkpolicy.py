@@ -1,11 +1,10 @@
 """Checks where clients want their notifications: looks names up, and finds out which addresses are this machine's.
 
-`bridge.events.sinks` has the rules.
+`bridge.events.sinks` decides which sinks are allowed, and how many names are looked up at once.
 """
 
 import socket
 import threading
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -17,36 +16,37 @@ from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.events.sinks import (
     BadSink,
     IPAddress,
+    Lookups,
     Network,
     Sink,
     admit,
     is_listener,
     literal,
     parse_sink,
+    refuse_listener,
     sink_refused,
+    still_admits,
 )
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.faults import Refused, temporary_error
 
 LOOKUP_SECONDS = 5.0
-MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2
 
 
 @attrs.define(eq=False)
 class SinkPolicy:
-    """Which sinks may be sent notifications. `listeners` gives interface and port of each of the gateway's."""
+    """The sinks that may be sent notifications. `listeners` gives interface and port of each of the gateway's."""
 
     reactor: Any
     networks: tuple[Network, ...]
     listeners: Callable[[], list[tuple[str, int]]]
-    lookups: Counter[str] = attrs.field(factory=Counter)
+    lookups: Lookups = attrs.field(factory=Lookups)
 
     async def check(self, name: str, reference: EndpointReference, client: str) -> Sink:
         """The sink behind a NotifyTo or EndTo (`name`) of the subscriber at that IP address. Raises `Refused`."""
         try:
             address = parse_sink(reference.address)
-            if (address.host, address.port) in self.listeners():
-                raise BadSink(f"{address.host}:{address.port} is this gateway itself; send another address")
+            refuse_listener(address, self.listeners())
             found = [address.host] if literal(address.host) is not None else (
                 await self._look_up(address.host, client))
             return Sink(reference, admit(found, address, client=client, networks=self.networks, is_own=self._is_own))
@@ -58,14 +58,13 @@ class SinkPolicy:
     async def _look_up(self, host: str, client: str) -> list[str]:
         """A name's addresses. The threads are daemons and few for each client: a name server may be slow."""
         client = client_of(client)
-        if self.lookups.total() >= MAX_LOOKUPS or self.lookups[client] >= MAX_CLIENT_LOOKUPS:
-            raise BadSink(f"too many names are being looked up to look up {host}, too; send an IP address")
+        self.lookups.check(host, client)
         looking: Deferred[list[str]] = Deferred()
         try:
             threading.Thread(target=self._ask, args=(host, client, looking), daemon=True).start()
         except RuntimeError:
             raise BadSink(f"there is no room to look up {host} now; send an IP address, or try again later") from None
-        self.lookups[client] += 1
+        self.lookups.begun(client)
         looking.addTimeout(LOOKUP_SECONDS, self.reactor)
         try:
             return await looking
@@ -82,9 +81,7 @@ class SinkPolicy:
         self.reactor.callFromThread(self._asked, client, looking, found)
 
     def _asked(self, client: str, looking: Deferred[list[str]], found: list[str] | Exception) -> None:
-        self.lookups[client] -= 1
-        if not self.lookups[client]:
-            del self.lookups[client]
+        self.lookups.ended(client)
         if looking.called:
             return
         if isinstance(found, Exception):
@@ -94,13 +91,7 @@ class SinkPolicy:
 
     def still_allows(self, sink: Sink, client: str) -> bool:
         """Whether a sink that was checked at an earlier start would be taken now, too."""
-        try:
-            admit([sink.ip], sink.address, client=client, networks=self.networks, is_own=self._is_own)
-        except BadSink:
-            return False
-        except OSError:  # it can't be checked now, and was allowed
-            pass
-        return True
+        return still_admits(sink, client=client, networks=self.networks, is_own=self._is_own)
 
     def _is_own(self, ip: IPAddress, port: int) -> bool:
         return is_listener(ip, port, listeners=self.listeners(), is_local=_is_local)

@@ -1,20 +1,21 @@
 """Keeps the clients' subscriptions to one scanner: they begin, get its events, and end.
 
 WS-Eventing 2004/08, sections 3.4 and 3.5. With a subscription end its row in the store, the events that wait for it,
-and what the scanner holds for it.
+and what the scanner holds for it. `bridge.events.lifetimes` decides when one ends.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.events.deliveryqueue import QueuedEvent
-from wsdgateway.bridge.events.fanout import prepare
+from wsdgateway.bridge.events.earlyevents import EarlyEvents
+from wsdgateway.bridge.events.fanout import MAX_EVENT, prepare
+from wsdgateway.bridge.events.lifetimes import endings, recheck, seconds_to_next_check
 from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions
 from wsdgateway.config.sections import Events
 from wsdgateway.eventing.source import DELIVERY_FAILURE, SOURCE_CANCELING, write_subscription_end
@@ -27,10 +28,6 @@ from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import SUBSCRIBE
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.storage.store import IClientSubscriptions
-
-MAX_EVENT = 262144
-LOOK_SECONDS = 60.0
-MAX_EARLY = 64
 
 
 class Subscribers:
@@ -60,14 +57,14 @@ class Subscribers:
         self._timer: IDelayedCall | None = None
         self._running = True
         self._leaving: set[Deferred[None]] = set()
-        self._early: dict[str, list[Envelope]] = {}
+        self._early = EarlyEvents()
         self.notifier = make_notifier(self._gave_up)
         self.distribution = make_distribution(self._listeners)
 
     @property
     def early(self) -> int:
         """How many ScanAvailableEvents wait for the Subscribe of their client to be answered."""
-        return sum(map(len, self._early.values()))
+        return len(self._early)
 
     def adjust(self, options: ScannerOptions) -> None:
         """Go by other options from now on; a client's queue stays as it is as long as its subscription."""
@@ -77,13 +74,12 @@ class Subscribers:
     def recheck(self, policy: SinkPolicy, permission: Permission) -> None:
         """End what the configuration allowed at an earlier start, and forbids now."""
         for one in self._subscriptions.all():
-            if one.end_to is not None and not policy.still_allows(one.end_to, one.client):
-                one = attrs.evolve(one, end_to=None)
-                self._subscriptions.put(one)
-            if not policy.still_allows(one.notify_to, one.client):
-                self.end(one, SOURCE_CANCELING, "Notifications may not go there any more.")
-            elif not permission.allows(one.client, self._scanner, SUBSCRIBE.name):
-                self.end(one, SOURCE_CANCELING, "This client may not listen to the scanner any more.")
+            checked = recheck(one, may_send=policy.still_allows,
+                              may_listen=permission.allows(one.client, self._scanner, SUBSCRIBE.name))
+            if checked.subscription is not one:
+                self._subscriptions.put(checked.subscription)
+            if checked.reason is not None:
+                self.end(checked.subscription, SOURCE_CANCELING, checked.reason)
 
     # Subscriptions that begin and end.
 
@@ -113,7 +109,7 @@ class Subscribers:
         self._subscriptions.put(subscription)
         self.notifier.open(subscription.identifier, subscription.notify_to)
         self._look_soon()
-        for early in self._early.pop(subscription.identifier, ()):
+        for early in self._early.take(subscription.identifier):
             self._send(subscription.identifier, early)
 
     def succeed(self, heir: Subscription, former: str, left: Subscription | None) -> None:
@@ -150,7 +146,7 @@ class Subscribers:
 
     def off_panel(self, identifier: str) -> None:
         """Remove a client's names from the panel, if they are there; a stop waits for that."""
-        self._early.pop(identifier, None)
+        self._early.take(identifier)
         leaving = self._panel.drop(identifier)
         if leaving is not None:
             self._leaving.add(leaving)
@@ -178,12 +174,12 @@ class Subscribers:
     # Time.
 
     def _look_soon(self) -> None:
-        """Look again when the first subscription expires, and at least every `LOOK_SECONDS`."""
+        """Look again when a subscription may end."""
         self._forget_timer()
-        expiry = self._subscriptions.next_expiry()
-        if self._running and expiry is not None:
-            soonest = min(expiry - self._now(), self._events.scanner_silence - self._silence(), LOOK_SECONDS)
-            self._timer = self._reactor.callLater(max(soonest, 0.0), self._due)
+        pause = seconds_to_next_check(self._subscriptions, now=self._now(), silence=self._silence(),
+                                      max_silence=self._events.scanner_silence)
+        if self._running and pause is not None:
+            self._timer = self._reactor.callLater(pause, self._due)
 
     def _due(self) -> None:
         self._timer = None
@@ -197,15 +193,18 @@ class Subscribers:
     def look(self) -> None:
         """End the subscriptions whose time is over, and all of them if the scanner has been silent for too long."""
         self._forget_timer()
-        for subscription in self._subscriptions.expired(self._now()):
-            self.log.info("{scanner}: the subscription of {client} at {address} has expired", scanner=self._scanner,
-                          client=subscription.client, address=subscription.notify_to.reference.address)
-            self._forgotten(self.leave(subscription))
-        if self._silence() >= self._events.scanner_silence:
-            for subscription in self._subscriptions.all():
-                self.end(subscription, SOURCE_CANCELING,
-                         f"The scanner has said nothing for {self._events.scanner_silence:g} seconds.")
+        for one in endings(self._subscriptions, now=self._now(), silence=self._silence(),
+                           max_silence=self._events.scanner_silence):
+            if one.reason is None:
+                self._expire(one.subscription)
+            else:
+                self.end(one.subscription, SOURCE_CANCELING, one.reason)
         self._look_soon()
+
+    def _expire(self, subscription: Subscription) -> None:
+        self.log.info("{scanner}: the subscription of {client} at {address} has expired", scanner=self._scanner,
+                      client=subscription.client, address=subscription.notify_to.reference.address)
+        self._forgotten(self.leave(subscription))
 
     # Events.
 
@@ -214,7 +213,7 @@ class Subscribers:
         if not len(self._subscriptions):
             return
         event = prepare(envelope, status)
-        if event.size > MAX_EVENT:
+        if event.is_too_large:
             self._too_large(len(self._subscriptions.listening(event.action, self._now())))
         else:
             self.distribution.publish(event)
@@ -234,13 +233,13 @@ class Subscribers:
         subscription = self._subscriptions.find(identifier, self._now())
         if subscription is not None:
             self._send(identifier, envelope)
-        elif self.early < MAX_EARLY:
-            self._early.setdefault(identifier, []).append(envelope)
+        else:
+            self._early.add(identifier, envelope)
 
     def _send(self, identifier: str, envelope: Envelope) -> None:
         """Send an event to one client, at once: a person stands at the panel."""
         event, recipient = prepare(envelope), self.notifier.recipient(identifier)
-        if event.size > MAX_EVENT:
+        if event.is_too_large:
             self._too_large(1)
         elif recipient is not None:
             recipient.post(QueuedEvent(event, self._new_id()))

@@ -34,7 +34,7 @@ class MetadataCache(Generic[Value]):
         self._reactor = reactor
         self._scanner = scanner
         self._read = read
-        self._is_eager = is_eager
+        self.is_eager = is_eager
         self._is_here = is_here
         self._on_change = on_change
         self._knowledge: Knowledge[Value] = Knowledge()
@@ -83,7 +83,7 @@ class MetadataCache(Generic[Value]):
 
     def refresh(self) -> None:
         """Ask the scanner until it answers, if its description is to be at hand; nothing while a pause is on."""
-        if not self._is_eager or self._stopped or (self._timer is not None and self._timer.active()):
+        if not self.is_eager or self._stopped or (self._timer is not None and self._timer.active()):
             return
         if self._knowledge.value is None or not self._is_here():
             self.get(afresh=True).addCallbacks(self._refreshed, self._not_refreshed)

@@ -1,7 +1,7 @@
 """Monitors one scanner: where its scan service is, whether it is there, and whether it has started again.
 
 WS-Discovery 2005/04, sections 4 to 6. Announcements are passed on to those who ask the scanner, and what they find to
-the bridge. What is known of the scan service::
+the bridge; `bridge.discovery.announcements` decides what an announcement means. What is known of the scan service::
 
     unknown ──found──► found ──found at another address──► found
        │  ▲
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsdgateway.bridge.discovery.announcements import Doubt, Pending, doubt_of, has_moved
 from wsdgateway.bridge.discovery.sightings import News, Sighting
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.discovery.identity import is_same
@@ -37,16 +37,8 @@ from wsdgateway.soap.parsing import Malformed
 LOCATE_SECONDS = 1.0  # between searches for a scan service that clients ask for
 
 
-@attrs.frozen
-class _Pending:
-    """News of an announcement that are acted on once the scanner has been found."""
-
-    started: bool = False
-    described: bool = False
-
-
 class Monitor:
-    """Monitors one scanner, and has its `stand_in`. Of `options` it uses what never changes.
+    """Monitors one scanner, and has its `stand_in`.
 
     `version_of` gives the MetadataVersion for an endpoint and a digest; `search` looks for an endpoint on the scanners'
     side. `on_found` is called once, when the scan service is known, with its address, which may change; `on_doubt` when
@@ -61,7 +53,7 @@ class Monitor:
                  on_change: Callable[[], None], on_found: Callable[[ServiceLocation], None],
                  on_doubt: Callable[[], None]) -> None:
         self._name = options.name
-        self._section = section = options.section
+        self.options = options
         self._bridge = bridge
         self._device = device
         self._send = requests.send
@@ -76,20 +68,25 @@ class Monitor:
             is_here=self._is_here, new_id=new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
             reactor, scanner=options.name, client=device, send=requests.send, send_beside=requests.send_beside,
-            new_id=new_id, endpoint=section.uuid, found=self._found)
+            new_id=new_id, endpoint=options.uuid, found=self._found)
         self._reachability = Reachability(reactor, seconds=seconds, device=device, check=self.stand_in.metadata.check)
         self._where: ServiceLocation | None = None
-        self._pending = _Pending()
+        self._pending = Pending()
         self._located_at = float("-inf")
         self._stopped = False
         self._stand_in_changed()
 
+    def adjust(self, options: ScannerOptions) -> None:
+        """Go by other options from now on; they must give the same scanner, at the same place."""
+        self.options = options
+        self.stand_in.adjust(options)
+
     def start(self) -> None:
         """Find the scan service, where that does not wait for the scanner to be seen."""
-        if self._section.scan is not None:
-            self._found(self._section.scan)
-        elif self._section.device is not None:
-            self._locator.search((self._section.device,))
+        if self.options.section.scan is not None:
+            self._found(self.options.section.scan)
+        elif self.options.section.device is not None:
+            self._locator.search((self.options.section.device,))
 
     def locate(self) -> None:
         """Look for a scan service that is asked for and not known yet; at most once in `LOCATE_SECONDS`."""
@@ -97,12 +94,12 @@ class Monitor:
         if self._where is not None or self._stopped or now - self._located_at < LOCATE_SECONDS:
             return
         self._located_at = now
-        if self._section.device is not None:
-            self._locator.search((self._section.device,))
+        if self.options.section.device is not None:
+            self._locator.search((self.options.section.device,))
         elif self.sighting is not None:
             self._locator.search()
-        elif self._section.uuid is not None:
-            self._search(self._section.uuid)
+        elif self.options.uuid is not None:
+            self._search(self.options.uuid)
 
     def stop(self) -> None:
         """Search and ask no more."""
@@ -133,11 +130,6 @@ class Monitor:
         """The last announcement or answer in discovery that is known to be the scanner's; None before that."""
         return self._reachability.sighting
 
-    @property
-    def will_search_again(self) -> bool:
-        """Whether the scan service was not found, and is looked for again after a pause."""
-        return self._locator.is_waiting
-
     def silent_for(self) -> float:
         """The seconds since the scanner has answered or announced anything."""
         return self._reachability.silent_for()
@@ -145,19 +137,19 @@ class Monitor:
     @property
     def is_missing(self) -> bool:
         """Whether it has to be looked for on the scanners' side."""
-        return self._section.uuid is not None and (self._where is None or not self._is_here())
+        return self.options.uuid is not None and (self._where is None or not self._is_here())
 
     def _is_here(self) -> bool:
         return self._where is not None and self.reachable is not False
 
     def places(self) -> set[tuple[str, int]]:
         """Host and port of the scan service, by every host that the scanner is known by."""
-        url = self._bridge.device or self._section.scan
+        url = self._bridge.device or self.options.section.scan
         return set() if url is None else {(host, address_of(url).port) for host in self._hosts()}
 
     def _urls(self) -> set[str]:
         """Where the scanner is known to be."""
-        urls = (self._locator.device, self._section.device, self._section.scan, self._bridge.device)
+        urls = (self._locator.device, self.options.section.device, self.options.section.scan, self._bridge.device)
         return {url for url in urls if url}
 
     def _hosts(self) -> frozenset[str]:
@@ -169,7 +161,7 @@ class Monitor:
     # Its description.
 
     async def _describe(self) -> Description:
-        device = self._locator.device or self._section.device
+        device = self._locator.device or self.options.section.device
         if device is not None:
             return await self._describe_device(device)
         if self._bridge.device is None:
@@ -205,8 +197,8 @@ class Monitor:
             self.log.warn("{scanner}: the scanner does not answer", scanner=self._name)
             self._was_away()
             self.stand_in.metadata.refresh()
-            if self._section.uuid is not None:
-                self._search(self._section.uuid)
+            if self.options.uuid is not None:
+                self._search(self.options.uuid)
         self._on_change()
 
     def _was_away(self) -> None:
@@ -221,14 +213,15 @@ class Monitor:
         self._reachability.sighted(news.sighting)
         self.stand_in.announced_as(news.sighting.endpoint)
         self.stand_in.scoped(news.sighting.scopes)
-        if news.started:
+        doubt = doubt_of(news)
+        if doubt is Doubt.RESTARTED:
             self.log.info("{scanner}: it has started again", scanner=self._name)
             self._bridge.rebooted()
             self.stand_in.metadata.doubt()
-        elif news.returned:
+        elif doubt is Doubt.AWAY:
             self._was_away()
-        self._pending = _Pending(self._pending.started or news.started, self._pending.described or news.described)
-        if self._section.uuid is not None:  # it has to be found
+        self._pending = self._pending.with_news(news)
+        if self.options.uuid is not None:  # it has to be found
             self._locator.sighted(news.sighting, changed=news.described)
         else:
             self._catch_up()
@@ -249,14 +242,14 @@ class Monitor:
         if self._stopped:
             return
         if self._where is not None:
-            if self._where.address != address or self._device.reachable is False:
+            if has_moved(self._where.address, address, reachable=self._device.reachable):
                 self._moved(self._where, address)
             self._catch_up()
             return
         if self._locator.device is not None:
             self.log.info("{scanner}: its scan service is {url}", scanner=self._name, url=address)
         self._bridge.device = address
-        self._where = ServiceLocation(address, follows=self._section.uuid is not None)
+        self._where = ServiceLocation(address, follows=self.options.uuid is not None)
         if self._device.reachable is False:
             self._device.moved()  # what failed while it was switched off says nothing of it any more
         self.stand_in.metadata.refresh_now()
@@ -278,7 +271,7 @@ class Monitor:
 
     def _catch_up(self) -> None:
         """Do what has to be done since the scanner has started again, or has other things to tell."""
-        pending, self._pending = self._pending, _Pending()
+        pending, self._pending = self._pending, Pending()
         if pending.started:
             self._on_doubt()
         if pending.described:

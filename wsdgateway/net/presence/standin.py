@@ -61,23 +61,24 @@ class StandIn:
                  version_of: Callable[[str, str], Deferred[int]], hosts: Callable[[], frozenset[str]],
                  is_here: Callable[[], bool], new_id: Callable[[], str], on_change: Callable[[], None]) -> None:
         self._reactor = reactor
-        section = options.section
         self._scanner = options.name
-        self._has_own_identity = section.has_own_identity
-        self._has_device = section.device is not None
-        self._suffix = options.suffix
-        self._served = options.served
+        self.options = options
         self._describe = describe
         self._version_of = version_of
         self._hosts = hosts
         self._is_here = is_here
         self._new_id = new_id
         self._on_change = on_change
-        self._endpoint_name = EndpointName(section.uuid or uuid_of(section.device or ""))
+        self._endpoint_name = EndpointName(options.uuid or uuid_of(options.section.device or ""))
         self._scopes: tuple[str, ...] = ()
         self.metadata: MetadataCache[_Versioned] = MetadataCache(
             reactor, scanner=self._scanner, read=self._read, is_eager=options.announced, is_here=is_here,
             on_change=on_change)
+
+    def adjust(self, options: ScannerOptions) -> None:
+        """Go by other options from now on; they must give the same scanner, at the same place."""
+        self.options = options
+        self.metadata.is_eager = options.announced
 
     # What is known of the scanner.
 
@@ -99,12 +100,12 @@ class StandIn:
 
     async def _read(self) -> _Versioned:
         description = await self._describe()
-        told = description.digest()
+        told, options = description.digest(), self.options
         try:
             if description.metadata is not None:
                 self._endpoint_name.read_in_metadata(host_endpoint(description.metadata))
             endpoint = identity_of(self.endpoint or derived_endpoint(self._scanner))
-            version = await self._version_of(endpoint, f"{told} {self._suffix} {self._scanner} {self._served}")
+            version = await self._version_of(endpoint, f"{told} {options.suffix} {self._scanner} {options.served}")
         except Exception:  # a store that can't be written to must not hide the scanner
             self.log.failure("{scanner}: the store does not keep the version of its metadata", scanner=self._scanner)
             last = self.metadata.last
@@ -142,8 +143,8 @@ class StandIn:
         Where the scanner's metadata does not tell it, it is derived from the scanner's name here.
         """
         if self.own_endpoint is not None:
-            return self.own_endpoint if self._has_own_identity else derived_endpoint(self.own_endpoint)
-        has_to_ask = self._has_device and self._version is None
+            return self.own_endpoint if self.options.section.has_own_identity else derived_endpoint(self.own_endpoint)
+        has_to_ask = self.options.section.device is not None and self._version is None
         return None if has_to_ask else derived_endpoint(self._scanner)
 
     @property
@@ -186,7 +187,7 @@ class StandIn:
         here = base + self.path()
         endpoint = located(stand_in_service(self.endpoint or derived_endpoint(self._scanner), (), 1), here).endpoint
         scan = f"{here}/scan"
-        suffix = self._suffix
+        suffix = self.options.suffix
         if described.metadata is None:
             return make_metadata(endpoint=endpoint, info=described.info, scan=scan,
                                  name=f"{name_of(described.name, described.info, self._scanner)}{suffix}")

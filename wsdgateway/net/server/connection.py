@@ -213,7 +213,7 @@ class ClientConnection(TwistedProtocol):
         """Bytes that the client has not taken yet."""
         return self._writer.pending
 
-    def exchange_over(self, exchange: Exchange, keep_alive: bool) -> None:
+    def exchange_over(self, keep_alive: bool) -> None:
         """The answer is complete; read the next request, or close."""
         self._exchange = None
         if keep_alive and not self._read_closed and not self._server.draining:

@@ -29,7 +29,7 @@ class Channel(Protocol):
     def write(self, pieces: list[bytes | memoryview]) -> None:
         """Send bytes; dropped once the client is gone."""
 
-    def exchange_over(self, exchange: "Exchange", keep_alive: bool) -> None:
+    def exchange_over(self, keep_alive: bool) -> None:
         """The answer is complete; read the next request, or close."""
 
     def abort(self) -> None:
@@ -123,7 +123,7 @@ class Exchange:
         self._write([head, b"" if self.status in _BODILESS else b"Content-Length: %d\r\n" % len(body),
                              self._persistence(self.request.keep_alive),
                              b"\r\n", b"" if self.request.method == b"HEAD" else body])
-        self._channel.exchange_over(self, self.request.keep_alive)
+        self._channel.exchange_over(self.request.keep_alive)
 
     def _persistence(self, keep_alive: bool) -> bytes:
         if not keep_alive:
@@ -154,7 +154,7 @@ class Exchange:
         self.producer = None
         if self._chunked:
             self._write([LAST_CHUNK])
-        self._channel.exchange_over(self, self.request.keep_alive and (length is not None or self._chunked))
+        self._channel.exchange_over(self.request.keep_alive and (length is not None or self._chunked))
 
     def abort(self) -> None:
         """The body will not be completed: close, so that a part is not taken for the whole."""

@@ -1,0 +1,31 @@
+"""Keeps events for clients whose Subscribe has not been answered yet.
+
+WS-Scan, ScanAvailableEvent. The scanner shows a client's name as soon as it holds the subscription, so a person may
+choose it before the gateway has written the subscription down, and answered.
+"""
+
+from wsdgateway.soap.envelope import Envelope
+
+MAX_EARLY = 64
+
+
+class EarlyEvents:
+    """Events by the identifier of the subscription that is being set up, `MAX_EARLY` of them at most.
+
+    One that comes when there are so many is dropped: those before it were for a person who has waited longer.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[Envelope]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kept.values()))
+
+    def add(self, identifier: str, event: Envelope) -> None:
+        """Keep an event, unless there are too many."""
+        if len(self) < MAX_EARLY:
+            self._kept.setdefault(identifier, []).append(event)
+
+    def take(self, identifier: str) -> list[Envelope]:
+        """Remove a subscription's events, and return them, oldest first."""
+        return self._kept.pop(identifier, [])
