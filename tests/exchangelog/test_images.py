@@ -31,3 +31,36 @@ def test_what_is_an_image_does_not_depend_on_the_first_piece(body, is_image):
     IMAGE.note().replace(b"5000", b"9" * 5000), IMAGE.note().replace(b"SHA-256 0", b"SHA-256 g"), b""])
 def test_notes_that_are_none(note):
     assert read_note(note) is None
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n\r\n"
+XML, JPEG, MULTIPART = HEAD % b"text/xml", HEAD % b"image/jpeg", HEAD % b"multipart/related; boundary=b"
+PART = b"--b\r\nContent-Type: text/xml\r\n\r\n"
+
+
+@pytest.mark.parametrize(("steps", "end"), [
+    # as is: no images, or they can't be read, or nobody can tell yet
+    ([(XML[:20], False), (XML[20:], False), (b"<a/>", False)], b"<a/>"),
+    ([(JPEG, False), (b"\r\n", False), (b"<a/>", False)], b"<a/>"),
+    ([(JPEG, False), (b"\r\n", False)], b"\r\n"),
+    ([(b"nonsense", False), (JPEG, False)], JPEG),
+    ([(b"HTTP/1.1", False)], b"HTTP/1.1"),
+    # an image
+    ([(JPEG, False), (b"\xff", False), (b"\xd8\xff\xe0", True), (b"\0" * 6, True)], b"transfer coding>\r\n"),
+    ([(JPEG.replace(b"Content-T", b"Content-Length: 9\r\nContent-T"), False), (b"\xff\xd8\xff\xe0", True)],
+     b"broken off>\r\n"),
+    # parts
+    ([(MULTIPART, True), (PART + b"<a/>\r\n", True), (b"--b--", True)], b"transfer coding>\r\n"),
+    ([(MULTIPART, True), (PART, True)], b"broken off>\r\n"),
+    ([(MULTIPART, True), (b"--b\r\n" + b"x" * 20000, True), (b"--b--", True)], b"broken off>\r\n"),
+])
+def test_from_when_on_an_answer_carries_images_and_how_it_ends(steps, end):
+    sieve = Sieve()
+    for data, leaves_out in steps:
+        sieve.feed(data)
+        assert sieve.leaves_out is leaves_out
+    kept = sieve.kept()
+    assert kept.endswith(end) and sieve.leaves_out is leaves_out
+    assert leaves_out or kept == b"".join(data for data, _ in steps)
+    sieve.feed(b"more")
+    assert sieve.kept() == kept + (b"" if leaves_out else b"more")

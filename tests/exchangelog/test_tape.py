@@ -195,3 +195,23 @@ def test_an_event_is_told_from_a_clients_request():
     made.incoming = EVENT
     made.request(CLIENT, REQUEST % b"us")
     assert set(kept(made)) == {"event.request.http"}
+
+
+@pytest.mark.parametrize(("steps", "spilled"), [
+    ([(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n", 1), (b"<a/>", 1), (b" " * SPILL, 1)], False),
+    ([(b"nonsense", 1), (b" " * SPILL, 1)], False),
+    ([(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", 1), (b" " * 10, 1), (b"\xff\xd8\xff\xe0", 1),
+      (b"\0" * SPILL, 0), (b"\0", 0)], True),
+    ([(answer(multipart()).partition(SOAP)[0], 1), (b"\0" * SPILL, 1), (b"\r\n--b\r\n", 0), (b"\0", 0)], True),
+])
+def test_where_the_bytes_of_an_answer_go(steps, spilled):
+    """After each step: whether all of it is in memory (1), or on disk (0)."""
+    made, fed = tape(images=True), 0
+    for data, in_memory in steps:
+        made.response(CLIENT, data)
+        fed += len(data)
+        assert made.size == fed * in_memory
+    [message] = made.messages()
+    assert message.spilled is spilled
+    whole = kept(made)["client.response.http"]  # an envelope that can't be read is masked, byte by byte
+    assert len(whole) == fed and whole.startswith(steps[0][0][:20]) and whole.endswith(steps[-1][0])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.http.answers import BYTES, TWO, WHOLE, body, bytes_of, ends_early, read
-from wsdgateway.http.responses import BadAnswer, End, Head, ResponseReader
+from wsdgateway.http.responses import AnswerStage, BadAnswer, End, Head, ResponseReader
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 10\r\n\r\n0123456789"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n012\r\n7\r\n3456789\r\n0\r\n\r\n"
@@ -169,3 +169,57 @@ def test_bytes_raise_nothing_else(data, lenient):
         reader.eof()
     except BadAnswer:
         pass
+
+
+FIRST, HEAD, BODY, CHUNK, COUNTED, ENDED = AnswerStage
+COUNTS = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+CHUNKS_FOLLOW = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(("steps", "closed"), [
+    ([], None),
+    ([(b"H", HEAD), (b"TTP/1.1 100 Continue\r\n\r\n", HEAD), (b"HTTP/1.1 200 OK\r\n", HEAD)], None),
+    ([(COUNTS, COUNTED), (b"1", COUNTED), (b"2", ENDED), (b"more", ENDED)], ENDED),
+    ([(COUNTS + b"1", COUNTED), (b"2 and more", ENDED)], ENDED),
+    ([(COUNTS, COUNTED)], None),
+    ([(COUNTS + b"12", ENDED)], ENDED),
+    ([(b"HTTP/1.1 204 No Content\r\n\r\n", ENDED)], ENDED),
+    ([(b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", ENDED)], ENDED),
+    ([(b"HTTP/1.0 200 OK\r\n\r\n", BODY), (b"12", BODY)], ENDED),
+    ([(CHUNKS_FOLLOW, BODY), (b"2", BODY), (b"\r\n", CHUNK), (b"1", BODY), (b"2", BODY), (b"\r\n", BODY),
+      (b"0\r\n", CHUNK), (b"X: y\r\n", CHUNK), (b"\r\n", ENDED)], ENDED),
+    ([(CHUNKS_FOLLOW, BODY), (b"2\r\n", CHUNK)], None),
+])
+def test_the_stages_of_an_answer(steps, closed):
+    """After each piece; `closed` is the stage after the device has closed, None if that is an error."""
+    reader = ResponseReader()
+    assert (reader.stage, reader.started, reader.ended) == (FIRST, False, False)
+    for data, stage in steps:
+        reader.feed(data)
+        assert (reader.stage, reader.started, reader.ended) == (stage, True, stage is ENDED)
+    if closed is None:
+        with pytest.raises(BadAnswer):
+            reader.eof()
+    else:
+        reader.eof()
+        assert reader.stage is closed
+
+
+@pytest.mark.parametrize(("steps", "closed"), [
+    ([(CHUNKS_FOLLOW, BODY), (b"0\r\n", ENDED)], ENDED),
+    ([(CHUNKS_FOLLOW, BODY), (b"0", BODY)], ENDED),
+    ([(CHUNKS_FOLLOW, BODY), (b"2\r\n", CHUNK)], None),
+    ([(b"HTTP/1.1 199 Soon\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n", CHUNK)], None),
+    ([(b"HTTP/1.1 199 Soon\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", HEAD), (COUNTS, COUNTED)], None),
+])
+def test_the_stages_of_an_answer_that_is_read_leniently(steps, closed):
+    reader = ResponseReader(lenient=True)
+    for data, stage in steps:
+        reader.feed(data)
+        assert reader.stage is stage
+    if closed is None:
+        with pytest.raises(BadAnswer):
+            reader.eof()
+    else:
+        reader.eof()
+        assert reader.stage is closed

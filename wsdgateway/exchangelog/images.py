@@ -6,6 +6,7 @@ note in each image's place, and a line that says so; in a multipart body that is
 
 import hashlib
 import re
+from enum import Enum
 from io import BytesIO
 
 import attrs
@@ -121,32 +122,56 @@ class _Measure:
             return bare
 
 
+class _State(Enum):
+    """What is done with the bytes of an answer."""
+
+    HEAD = "kept until the head is here"
+    DECIDING = "kept until the content shows what it is"
+    AS_IS = "kept as they are"
+    IMAGE = "measured as one image"
+    PARTS = "kept or measured, part by part"
+    ENDED = "nothing"
+
+
+_HEAD, _DECIDING, _AS_IS, _IMAGE, _PARTS, _ENDED = _State
+
+
 class Sieve:
-    """Feed it an answer's bytes as on the wire; `kept` is what remains. Anything but images stays as it was."""
+    """Feed it an answer's bytes as on the wire; `kept` is what remains. Anything but images stays as it was::
+
+        head ───────► deciding ──it is an image──► image ──┐
+         │ multipart     │                                 ├──over, or can't be read any more──► ended
+         ├───────────────┼───────────────────────► parts ──┘
+         │               │
+         └───────────────┴──no images, can't be read, or over before that is decided──► as is
+    """
 
     def __init__(self) -> None:
-        self._reader: ResponseReader | None = ResponseReader(lenient=True)
+        self._state = _HEAD
+        self._reader = ResponseReader(lenient=True)
         self._raw = bytearray()
-        self._head: Head | None = None
-        self._images: bool | None = None
+        self._head: Head  # from deciding on
         self._begin = b""
-        self._parts: MultipartReader | None = None
+        self._parts: MultipartReader  # parts
         self._delimiter = b""
         self._number = 0
-        self._measure: _Measure | None = None
+        self._measure: _Measure | None = None  # image; parts, but for the first one
         self._kept: list[bytes] = []
         self._size = 0
 
     def feed(self, data: bytes) -> None:
         """The next bytes."""
-        if not self._images:
+        if self._state is _ENDED:
+            return
+        if not self.leaves_out:
             self._raw += data
-        if self._reader is None:
+        if self._state is _AS_IS:
             return
         try:
             for event in self._reader.feed(data):
                 if isinstance(event, Head):
                     self._head = event
+                    self._state = _DECIDING
                     self._decide()
                 elif isinstance(event, Data):
                     self._data(event.data)
@@ -154,20 +179,22 @@ class Sieve:
             self._end(readable=False)
 
     def _data(self, data: bytes) -> None:
-        if self._images is None:
+        if self._state is _DECIDING:
             self._begin = data = self._begin + data
             self._decide()
-        if self._images:
-            self._content(data)
+        if self._state is _IMAGE:
+            assert self._measure is not None
+            self._measure.see(data)
+        elif self._state is _PARTS:
+            self._see(self._parts.feed(data))
 
     def _decide(self) -> None:
         head = self._head
-        assert head is not None
-        self._images = carries_images(head, self._begin)
-        if self._images is None:
+        has_images = carries_images(head, self._begin)
+        if has_images is None:
             return
-        if not self._images:
-            self._reader = None
+        if not has_images:
+            self._state = _AS_IS
             return
         raw = bytes(self._raw)
         found = layout(raw, request=False)
@@ -175,17 +202,12 @@ class Sieve:
         self._raw.clear()
         boundary = boundary_of(first(head.headers, b"content-type") or b"")
         if boundary is not None:
+            self._state = _PARTS
             self._parts = MultipartReader(boundary)
             self._delimiter = b"--" + boundary
         else:
+            self._state = _IMAGE
             self._measure = _Measure()
-
-    def _content(self, data: bytes) -> None:
-        if self._parts is None:
-            assert self._measure is not None
-            self._measure.see(data)
-            return
-        self._see(self._parts.feed(data))
 
     def _see(self, events: list[Event]) -> None:
         for event in events:
@@ -216,18 +238,18 @@ class Sieve:
 
     def _end(self, *, readable: bool = True) -> None:
         """The answer is over, or what comes can't be read any more."""
-        reader, self._reader = self._reader, None
-        if reader is None or not self._images:
+        state, self._state = self._state, _ENDED if self.leaves_out else _AS_IS
+        if state is not _IMAGE and state is not _PARTS:
             return
-        if self._parts is not None and readable:
+        if state is _PARTS and readable:
             self._see(self._parts.end())
         try:
-            reader.eof()
-            whole = readable and (self._parts is None or self._parts.closed)
+            self._reader.eof()
+            whole = readable and (state is _IMAGE or self._parts.closed)
         except BadAnswer:
             whole = False
         self._end_image()
-        if self._parts is not None and not self._parts.closed:
+        if state is _PARTS and not self._parts.closed:
             self._keep(b"\r\n" + self._delimiter + b"--")
         self._kept.append(b"\r\n<end of capture, without transfer coding%b>\r\n" % (b"" if whole else b", broken off"))
 
@@ -239,9 +261,9 @@ class Sieve:
     @property
     def leaves_out(self) -> bool:
         """Whether the answer carries images, and has lost its transfer coding with them."""
-        return bool(self._images)
+        return self._state is _IMAGE or self._state is _PARTS or self._state is _ENDED
 
     def kept(self) -> bytes:
         """What remains of the answer, up to here."""
         self._end()
-        return b"".join(self._kept) if self._images else bytes(self._raw)
+        return b"".join(self._kept) if self.leaves_out else bytes(self._raw)

@@ -5,6 +5,7 @@ pass, or are left out.
 """
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Protocol
 
 import attrs
@@ -42,7 +43,8 @@ def suffix_of(side: str, is_request: bool) -> str:
 
 
 class _Answer(Protocol):
-    spilled: bool
+    @property
+    def spilled(self) -> bool: ...
 
     @property
     def size(self) -> int: ...
@@ -52,53 +54,73 @@ class _Answer(Protocol):
     def kept(self) -> bytes: ...
 
 
+class _State(Enum):
+    """Where the bytes of an answer go."""
+
+    LOOKING = "to memory, until its beginning shows whether there are images in it"
+    HELD = "to memory"
+    IMAGES = "to memory, until there is all that may have to be masked"
+    SPILLED = "to disk"
+
+
+_LOOKING, _HELD, _IMAGES, _SPILLED = _State
+
+
 class _Whole:
-    """An answer with its images: one that has any goes to disk as it comes."""
+    """An answer with its images: one that has any goes to disk as it comes::
+
+        looking ──there are images──► images ──more than SPILL, and past the envelope──► spilled
+           │
+           └──there are none, or it can't be read──► held
+    """
 
     def __init__(self, masks: Masks, spill: Callable[[bytes], None]) -> None:
         self._masks = masks
         self._spill = spill
+        self._state = _LOOKING
         self._held = bytearray()
-        self._reader: ResponseReader | None = ResponseReader(lenient=True)
-        self._head: Head | None = None
-        self._images: bool | None = None
+        self._reader = ResponseReader(lenient=True)
+        self._head: Head  # images
         self._begin = b""
-        self.spilled = False
+
+    @property
+    def spilled(self) -> bool:
+        return self._state is _SPILLED
 
     @property
     def size(self) -> int:
         return len(self._held)
 
     def feed(self, data: bytes) -> None:
-        if self.spilled:
+        if self._state is _SPILLED:
             self._spill(data)
             return
         self._held += data
-        if self._reader is not None:
-            self._look(self._reader, data)
-        if self._images and len(self._held) > SPILL and self._is_past_envelope():
-            self.spilled = True
+        if self._state is _LOOKING:
+            self._look(data)
+        if self._state is _IMAGES and len(self._held) > SPILL and self._is_past_envelope():
+            self._state = _SPILLED
             self._spill(self._masks.message(bytes(self._held), request=False))
             self._held.clear()
 
-    def _look(self, reader: ResponseReader, data: bytes) -> None:
-        """Are there images in it?"""
+    def _look(self, data: bytes) -> None:
+        """Look for images in it."""
         try:
-            for event in reader.feed(data):
+            for event in self._reader.feed(data):
                 if isinstance(event, Head):
                     self._head = event
-                elif isinstance(event, Data) and self._images is None:
+                elif isinstance(event, Data):
                     self._begin += event.data
-                if self._head is not None and self._images is None:
-                    self._images = carries_images(self._head, self._begin)
+                has_images = carries_images(self._head, self._begin)
+                if has_images is not None:
+                    self._state = _IMAGES if has_images else _HELD
+                    return
         except BadAnswer:
-            self._reader = None
-        if self._images is not None:
-            self._reader = None
+            self._state = _HELD
 
     def _is_past_envelope(self) -> bool:
         """Whether what is held has all that may have to be masked."""
-        boundary = None if self._head is None else boundary_of(first(self._head.headers, b"content-type") or b"")
+        boundary = boundary_of(first(self._head.headers, b"content-type") or b"")
         return boundary is None or self._held.count(b"--" + boundary) > 1 or len(self._held) > MAX_ENVELOPE
 
     def kept(self) -> bytes:

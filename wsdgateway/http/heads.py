@@ -24,7 +24,11 @@ class Heads:
     """Filters the bytes of one answer for its parser; interim answers have heads of their own.
 
     A field line is held back until it is whole, the status line is not. `passed`: the head is complete, and further
-    bytes need not be fed here.
+    bytes need not be fed here::
+
+        status line ──► fields ──the empty line of a final head──► passed
+             ▲            │
+             └────────────┘ that of an interim answer's
     """
 
     def __init__(self, lenient: bool) -> None:

@@ -4,10 +4,26 @@ RFC 9112 section 6: a body ends with its length, its last chunk, or the connecti
 answers (1xx) are skipped. `lenient` is for old devices, `loose_framing` of `scan.quirks`: it switches on llhttp's
 tolerance, and that of `heads`; a last chunk then ends an answer as soon as its size line is whole, since some devices
 keep the connection open and never send the final line break. It ends one without any line break, too, if the connection
-closes, or something else follows.
+closes, or something else follows. What the reader expects next::
+
+    FIRST ──first byte──► HEAD ──final head──► BODY ──size of a chunk──► CHUNK
+                          ▲  │                ▲ │ │                       │ │
+                          └──┘                └─┼─┼──content, or its end──┘ │
+                     interim answer             │ │                         │
+                                   known length │ │ last chunk, no body,    │ lenient: it is the last chunk,
+                                                ▼ │ close of an unframed    │ and nothing else follows
+                                          COUNTED │ body                    │
+                                      last byte │ │                         │
+                                                ▼ ▼                         │
+                                               ENDED ◄──────────────────────┘
+
+What follows in ENDED does no harm, and costs the connection. In every other stage, bytes that are no HTTP and a close
+that comes too early raise `BadAnswer`. COUNTED begins with the read after the one in which the head ends: the parser
+has read the rest of that one.
 """
 
 import re
+from enum import Enum
 
 import attrs
 import httptools
@@ -22,6 +38,20 @@ _BODILESS = (204, 304)  # RFC 9112 section 6.3: whatever their fields say
 # RFC 9110 section 5.5: whatever else a field or a reason holds, it is not passed on as a control character.
 _CONTROLS = bytes(byte for byte in range(32) if byte != 9) + b"\x7f"
 _TO_SPACES = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+
+
+class AnswerStage(Enum):
+    """The part of an answer that its reader expects next."""
+
+    FIRST = "the first byte"
+    HEAD = "the head"
+    BODY = "the body, the size of a chunk, or trailers"
+    CHUNK = "the content of a chunk, or the trailers after the last one"
+    COUNTED = "the rest of a body of known length"
+    ENDED = "nothing"
+
+
+_FIRST, _HEAD, _BODY, _CHUNK, _COUNTED, _ENDED = AnswerStage
 
 
 class BadAnswer(Exception):
@@ -73,7 +103,10 @@ _LENIENT = {
 
 
 class ResponseReader:
-    """Reads one answer. A body of known length goes past llhttp untouched, since an image is megabytes."""
+    """Reads one answer. A body of known length goes past llhttp untouched, since an image is megabytes.
+
+    `stage` is what it expects next.
+    """
 
     def __init__(self, lenient: bool = False) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -87,45 +120,56 @@ class ResponseReader:
         self._unseen = 0  # bytes fed since the last head or piece of body
         self._surplus = False
         self._interim = 0
-        self._left: int | None = None
+        self._left = 0  # bytes of the body that are still to come, if they are counted
         self._head: Head | None = None
         self._heads: Heads | None = None  # None before the first bytes, and where nothing has to be done to them
         self._tail = b""  # the last bytes of the connection
-        self._in_chunk_head = False  # a chunk's size was read, and nothing of its content
-        self._is_over = False
-        self.started = False
-        self.ended = False
+        self._closed = False
+        self.stage = _FIRST
+
+    @property
+    def started(self) -> bool:
+        """True if any byte has come."""
+        return self.stage is not _FIRST
+
+    @property
+    def ended(self) -> bool:
+        """True if the answer is complete."""
+        return self.stage is _ENDED
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete. Raises `BadAnswer`.
 
         Bytes after the end do no harm to the answer, but the connection is not used again.
         """
-        if not self.started:
-            self.started = True
-            self._heads = None if not self._lenient and is_clean(data) else Heads(self._lenient)
-        if self.ended:
+        stage = self.stage
+        if stage is _COUNTED:
+            return self._feed_counted(data)
+        if stage is _ENDED:
             self._surplus = True
             return []
-        if self._left is not None:
-            return self._feed_counted(data)
+        if stage is _FIRST:
+            self.stage = _HEAD
+            self._heads = None if not self._lenient and is_clean(data) else Heads(self._lenient)
         self._unseen += len(data)
         self._parse(data if self._heads is None or self._heads.passed else self._heads.feed(data))
         if self._lenient:
             self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
-            if not self.ended and self._in_chunk_head and _LAST_CHUNK_LINE.search(self._tail):
+            if self.stage is _CHUNK and _LAST_CHUNK_LINE.search(self._tail):
                 self._surplus = True  # the line break may still come
                 self.on_message_complete()
-        if self._head is not None and self._head.status in _BODILESS and not self.ended:
-            self._surplus = self.ended = True  # it speaks of a body, and llhttp waits for that
-            self._events.append(End())
         if self._unseen > 2 * MAX_HEADER_BLOCK:
             raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
+        head = self._head
+        if head is not None and head.status in _BODILESS and self.stage is not _ENDED:
+            self._surplus = True  # it speaks of a body, and llhttp waits for that
+            self._end()
         events, self._events = self._events, []
-        if self.ended:
+        if self.stage is _ENDED:
             del self._parser  # the two refer to each other, and would wait for the garbage collector
-        elif self._head is not None and self._head.length is not None:
-            self._left = self._head.length - sum(len(event.data) for event in events if isinstance(event, Data))
+        elif head is not None and head.length is not None:
+            self.stage = _COUNTED
+            self._left = head.length - sum(len(event.data) for event in events if isinstance(event, Data))
         return events
 
     def _parse(self, data: bytes) -> None:
@@ -134,45 +178,43 @@ class ResponseReader:
         except httptools.HttpParserUpgrade:
             raise BadAnswer("the device switched protocols unasked") from None
         except httptools.HttpParserError as error:
-            if not self.ended:
-                if not (self._lenient and self._in_chunk_head):
+            if self.stage is not _ENDED:
+                if not (self._lenient and self.stage is _CHUNK):
                     raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
                 # A chunk that is not followed by content is the last one, whatever its size.
                 self.on_message_complete()
             self._surplus = True
 
     def _feed_counted(self, data: bytes) -> list[Event]:
-        assert self._left is not None
         if len(data) > self._left:
             self._surplus = True
             data = data[:self._left]
         self._left -= len(data)
         if self._left:
             return [Data(data)]
-        self.ended = True
+        self.stage = _ENDED
         del self._parser
         return [Data(data), End()]
 
     def eof(self) -> list[Event]:
         """The device closed the connection. Raises `BadAnswer` unless that ends the answer."""
-        if self.ended:
+        if self.stage is _ENDED:
             return []
         if self._lenient:
             self._complete()
+        if self.stage is not _ENDED and self._head is not None and not self._head.framed:
+            self._end()
         events, self._events = self._events, []
-        if not self.ended and self._head is not None and not self._head.framed:
-            self.ended = True
-            events.append(End())
-        if self.ended:
+        if self.stage is _ENDED:
             return events
         raise BadAnswer("the device broke off its answer" if self.started else "the device closed without an answer")
 
     def _complete(self) -> None:
         """Treat the answer as whole if only line breaks are missing, after the head or the last chunk."""
-        self._is_over = True
+        self._closed = True
         try:
             self._parse(b"" if self._heads is None else self._heads.flush())
-            if self._head is not None and (self._in_chunk_head or _LAST_CHUNK.search(self._tail)):
+            if self._head is not None and (self.stage is _CHUNK or _LAST_CHUNK.search(self._tail)):
                 self._parse((b"\n" if self._tail.endswith(b"\r") else b"") + b"\r\n\r\n")
         except BadAnswer:
             pass  # it is broken off
@@ -181,8 +223,14 @@ class ResponseReader:
     @property
     def reusable(self) -> bool:
         """True if the connection may carry another exchange."""
-        return (self.ended and not self._surplus and self._head is not None and self._head.framed
+        return (self.stage is _ENDED and not self._surplus and self._head is not None and self._head.framed
                 and self._head.keep_alive)
+
+    def _end(self) -> None:
+        self.stage = _ENDED
+        self._events.append(End())
+
+    # Callbacks of llhttp. An exception in one ends feed_data with HttpParserCallbackError.
 
     def on_message_begin(self) -> None:
         if self._head is not None:
@@ -233,18 +281,19 @@ class ResponseReader:
         keep_alive = self._parser.should_keep_alive() and not (chunked and version == "1.0")
         self._head = Head(status, self._reason.translate(_TO_SPACES), self._headers, None if chunked else length,
                           chunked or length is not None, keep_alive)
+        self.stage = _BODY
         self._unseen = 0
         self._events.append(self._head)
 
     def on_chunk_header(self) -> None:
-        self._in_chunk_head = True
+        self.stage = _CHUNK
 
     def on_chunk_complete(self) -> None:
-        self._in_chunk_head = False
+        self.stage = _HEAD if self._head is None else _BODY  # an interim answer has no chunks, and may send some
 
     def on_body(self, data: bytes) -> None:
-        self._in_chunk_head = False
-        if self._is_over:
+        self.stage = _BODY
+        if self._closed:
             raise BadAnswer("the device broke off in a chunk")
         if self._head is None:
             raise BadAnswer("an interim answer with a body")
@@ -256,5 +305,4 @@ class ResponseReader:
 
     def on_message_complete(self) -> None:
         if self._head is not None:
-            self.ended = True
-            self._events.append(End())
+            self._end()

@@ -106,7 +106,13 @@ class _Connections(WrappingFactory):
 
 
 class VirtualScanner(Service):
-    """A virtual scanner that listens while it runs."""
+    """A virtual scanner that listens while it runs::
+
+        off ──start──► opening ──► on ──reboot──► booting ──the time is over──► opening
+                         └─failed──► waiting ──RETRY_SECONDS──► opening
+
+        stop: from each of them to off
+    """
 
     logger = Logger()
 

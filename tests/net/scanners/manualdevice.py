@@ -27,16 +27,16 @@ class ManualDevice:
             seconds=self.reactor.seconds, rate_limit=RateLimit(0.0), on_recovered=self.recovered.append,
             on_reachable=lambda: self.reachable.append(self.client.reachable))
         self.sent, self.failed, self.busy = [], [], []
-        self.calls = {}
+        self.requests = {}
         self.made = 0
 
     def ask(self, name, client="a", operation=CREATE_SCAN_JOB, *, limited=True, url=SCANNER, **more):
-        call = ScannerRequest(address_of(url), operation, b"<x/>", [], client=client,
+        request = ScannerRequest(address_of(url), operation, b"<x/>", [], client=client,
                     share_of=client if limited and client else None, **more)
-        call.on_sent = lambda: self.sent.append(name)
-        self.calls[name] = call
-        self.client.request(call).addErrback(lambda failure: self.failed.append((name, failure.value)))
-        return call
+        request.on_sent = lambda: self.sent.append(name)
+        self.requests[name] = request
+        self.client.request(request).addErrback(lambda failure: self.failed.append((name, failure.value)))
+        return request
 
     def connect(self):
         """The device takes the next connection, and so has a request."""

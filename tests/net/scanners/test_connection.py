@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from tests.options import scanner_options
 from wsdgateway.http.urls import address_of
 from wsdgateway.net.scanners.connection import DeviceConnection, Insecure
-from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.scanners.request import FAILED, WAITING, ScannerRequest
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS
@@ -67,7 +67,7 @@ class Owner:
     def closed(self, connection):
         self.told.append("closed")
 
-    def resend(self, call):
+    def resend(self, request):
         self.told.append("resend")
 
 
@@ -83,12 +83,12 @@ class Wire:
 
     def send(self, operation=GET_SCANNER_ELEMENTS):
         """A request, and what comes of it in the end: a list of a body, or a failure."""
-        call = ScannerRequest(self.connection.address, operation, b"<x/>", [])
+        request = ScannerRequest(self.connection.address, operation, b"<x/>", [])
         ended = []
-        call.answered.addCallback(lambda response: response.whole() if response.ended else response)
-        call.answered.addBoth(ended.append)
-        self.connection.send(call)
-        return call, ended
+        request.answered.addCallback(lambda response: response.whole() if response.ended else response)
+        request.answered.addBoth(ended.append)
+        self.connection.send(request)
+        return request, ended
 
     def lose(self, reason=None):
         self.connection.connectionLost(Failure(reason or ConnectionDone()))
@@ -101,12 +101,12 @@ def error_of(ended):
 
 def test_one_exchange_after_the_other():
     wire = Wire()
-    assert wire.ready == [wire.connection] and wire.connection.call is None
+    assert wire.ready == [wire.connection] and wire.connection.request is None
     for _ in range(2):
-        call, ended = wire.send()
-        assert wire.connection.call is call
+        request, ended = wire.send()
+        assert wire.connection.request is request
         wire.connection.dataReceived(HEAD + b"hello")
-        assert (ended, wire.connection.call) == ([b"hello"], None)
+        assert (ended, wire.connection.request) == ([b"hello"], None)
     assert wire.connection.requests == 2
     assert wire.owner.told == ["reached", *["received", "released True", "answered"] * 2]
     assert wire.transport.value().count(b"POST /scan HTTP/1.1\r\nHost: 198.51.100.20\r\n") == 2
@@ -124,11 +124,11 @@ def test_an_idle_device_has_nothing_to_say():
     (GET_SCANNER_ELEMENTS, b"", "resend"), (CREATE_SCAN_JOB, b"", None), (GET_SCANNER_ELEMENTS, b"HTTP/1.1 2", None)])
 def test_a_connection_that_breaks_before_a_head(operation, sent, told):
     wire = Wire()
-    call, ended = wire.send(operation)
+    request, ended = wire.send(operation)
     if sent:
         wire.connection.dataReceived(sent)
     wire.lose()
-    assert ("resend" in wire.owner.told, call.resent) == (told == "resend", told == "resend")
+    assert ("resend" in wire.owner.told, request.state is WAITING) == (told == "resend", told == "resend")
     assert ended == [] if told else isinstance(error_of(ended), BadDevice)
     assert wire.owner.told[-1] == "closed"
 
@@ -146,10 +146,10 @@ def test_a_connection_that_breaks_in_a_body_fails_the_answer():
 
 def test_what_takes_too_long_is_not_sent_again():
     wire = Wire()
-    call, ended = wire.send()
+    request, ended = wire.send()
     wire.connection.expire(Unavailable("x", "too long"))
-    assert wire.transport.aborted and not call.resent
-    assert str(error_of(ended)) and wire.connection.call is None
+    assert wire.transport.aborted and request.state is FAILED
+    assert str(error_of(ended)) and wire.connection.request is None
     wire.lose()
     assert wire.owner.told == ["reached", "closed"]
 

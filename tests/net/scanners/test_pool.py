@@ -12,7 +12,7 @@ ADDRESS = address_of("http://198.51.100.20/scan")
 class Connection:
     """A connection that the device does not close by itself."""
 
-    address, call, lost = ADDRESS, None, False
+    address, request, lost = ADDRESS, None, False
 
     def __init__(self):
         self.transport, self.asked = self, []

@@ -29,8 +29,8 @@ class Asking:
 
     def ask(self, operation=CREATE_SCAN_JOB, url=SCANNER, number=1):
         for _ in range(number):
-            call = ScannerRequest(address_of(url), operation, b"<x/>", [])
-            self.client.request(call).addErrback(lambda failure: self.failed.append(failure.value))
+            request = ScannerRequest(address_of(url), operation, b"<x/>", [])
+            self.client.request(request).addErrback(lambda failure: self.failed.append(failure.value))
 
     @property
     def opened(self):

@@ -38,9 +38,9 @@ class Answer:
 
     def __init__(self):
         self.clock, self.connection, self.taken, self.ended, self.pending = Clock(), Connection(), [], [], 0
-        self.call = ScannerRequest(address_of("http://198.51.100.20/scan"), RETRIEVE_IMAGE, b"<x/>", [])
+        self.request = ScannerRequest(address_of("http://198.51.100.20/scan"), RETRIEVE_IMAGE, b"<x/>", [])
         head = Head(200, b"OK", [], None, True, True)
-        self.response = Response(self.call, head, self.connection, self.clock, SILENCE)
+        self.response = Response(self.request, head, self.connection, self.clock, SILENCE)
 
     def collect(self):
         Deferred.fromCoroutine(self.response.collect()).addBoth(self.ended.append)
@@ -103,7 +103,7 @@ def test_a_relay_in_which_nothing_comes_ends():
     assert answer.ended == [] and answer.taken == [b"a"]
     answer.clock.advance(1)
     assert "nothing came" in str(answer.ended[0].value)
-    assert answer.connection.done == ["read large", "abort"] and not answer.call.abandoned
+    assert answer.connection.done == ["read large", "abort"] and not answer.request.abandoned
 
 
 def test_a_client_that_takes_slowly_is_waited_for_and_one_that_takes_nothing_is_not():
@@ -116,7 +116,7 @@ def test_a_client_that_takes_slowly_is_waited_for_and_one_that_takes_nothing_is_
     answer.clock.advance(SILENCE)
     assert answer.ended == []
     answer.clock.advance(SILENCE)
-    assert "the client took nothing" in str(answer.ended[0].value) and answer.call.abandoned
+    assert "the client took nothing" in str(answer.ended[0].value) and answer.request.abandoned
     assert answer.connection.done == ["read large", "pause", "abort"]
     assert answer.clock.getDelayedCalls() == []
 
@@ -135,4 +135,4 @@ def test_a_client_that_leaves_ends_the_answer():
     answer = Answer()
     answer.relay()
     answer.response.stopProducing()
-    assert "the client went away" in str(answer.ended[0].value) and answer.call.abandoned
+    assert "the client went away" in str(answer.ended[0].value) and answer.request.abandoned

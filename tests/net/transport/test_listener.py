@@ -3,11 +3,13 @@
 import errno
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
-from wsdgateway.net.transport.listener import RETRY_SECONDS, Listener, is_privileged
+from wsdgateway.net.transport import listener as listeners
+from wsdgateway.net.transport.listener import RETRY_SECONDS, Listener, ListenerState, is_privileged
 
 
 @pytest.mark.parametrize(("endpoint", "privileged"), [
@@ -102,3 +104,61 @@ def test_a_key_that_can_not_be_read_is_tried_again(tmp_path):
     assert "key.pem" in listener.problem and listener.tried
     listener.stopService()
     assert not reactor.getDelayedCalls()
+
+
+CLOSED, RESERVED, OPENING, WAITING, LISTENING = ListenerState
+
+
+class Endpoint:
+    """An endpoint whose port opens, or fails to, when the test says so."""
+
+    def __init__(self):
+        self.attempts, self.ports, self.reactor = [], [], MemoryReactorClock()
+
+    def __call__(self, reactor, description):
+        return self
+
+    def listen(self, factory):
+        self.attempts.append(Deferred())
+        return self.attempts[-1]
+
+    def opens(self):
+        self.ports.append(Port(0))
+        self.attempts[-1].callback(self.ports[-1])
+
+    def fails(self):
+        self.attempts[-1].errback(OSError("no such address"))
+
+    def time_passes(self):
+        self.reactor.advance(RETRY_SECONDS)
+
+
+PRIVILEGED, START, STOP = Listener.privilegedStartService, Listener.startService, Listener.stopService
+OPENS, FAILS, TIME = Endpoint.opens, Endpoint.fails, Endpoint.time_passes
+
+
+@pytest.mark.parametrize(("port", "steps"), [
+    (5357, [(PRIVILEGED, CLOSED), (START, OPENING), (OPENS, LISTENING), (STOP, CLOSED)]),
+    (5357, [(START, OPENING), (FAILS, WAITING), (TIME, OPENING), (OPENS, LISTENING), (STOP, CLOSED)]),
+    (5357, [(START, OPENING), (STOP, CLOSED)]),
+    (5357, [(START, OPENING), (FAILS, WAITING), (STOP, CLOSED)]),
+    (5357, [(START, OPENING), (FAILS, WAITING), (STOP, CLOSED), (STOP, CLOSED), (START, OPENING), (OPENS, LISTENING),
+            (STOP, CLOSED)]),
+    (80, [(PRIVILEGED, RESERVED), (PRIVILEGED, RESERVED), (OPENS, RESERVED), (START, LISTENING), (STOP, CLOSED)]),
+    (80, [(PRIVILEGED, RESERVED), (START, OPENING), (OPENS, LISTENING), (STOP, CLOSED)]),
+    (80, [(PRIVILEGED, RESERVED), (FAILS, RESERVED), (START, OPENING), (FAILS, WAITING), (STOP, CLOSED)]),
+    (80, [(PRIVILEGED, RESERVED), (OPENS, RESERVED), (STOP, CLOSED)]),
+    (80, [(PRIVILEGED, RESERVED), (FAILS, RESERVED), (STOP, CLOSED)]),
+])
+def test_the_states_of_a_listener(port, steps, monkeypatch, said):
+    endpoint = Endpoint()
+    monkeypatch.setattr(listeners, "serverFromString", endpoint)
+    listener = Listener(endpoint.reactor, f"tcp:{port}", Factory())
+    tried = False
+    for step, state in steps:
+        step(listener if step in (PRIVILEGED, START, STOP) else endpoint)
+        tried = tried or state in (WAITING, LISTENING)
+        assert (listener.state, listener.tried) == (state, tried)
+        assert (listener.port is not None) is (state is LISTENING)
+    assert all(port.stopped for port in endpoint.ports)
+    assert not endpoint.reactor.getDelayedCalls()

@@ -86,7 +86,7 @@ class Forwarder:
 
     async def receive(self, response: Response, forward: Forward, exchange: Exchange) -> Outcome | None:
         """An answer whose head is here: collected, or relayed to the client (None)."""
-        request = response.call
+        request = response.request
         if is_streamed(response, forward):
             return await self._relay(response, forward, exchange)
         try:
@@ -102,7 +102,7 @@ class Forwarder:
 
     async def _relay(self, response: Response, forward: Forward, exchange: Exchange) -> Failure | None:
         """Relay an answer, and learn from what went by; the fault that takes its place where it is not passed on."""
-        request, head = response.call, response.head
+        request, head = response.request, response.head
         relayed = await relay(response, exchange, self._count_image)
         if relayed.broken is not None:
             outcome = outcome_of(head.status, None) if request.abandoned else ERROR

@@ -140,11 +140,11 @@ class Proxy:
         try:
             check_document(response.peer, content_type, body)
         except BadDevice as error:
-            self._refuse(exchange, response.call, error, forward, started)
+            self._refuse(exchange, response.request, error, forward, started)
             return None
         reply = Reply(head.status, content_type, body, head.reason, tuple(end_to_end(head.headers, FRAMING)))
         answer = self._front_end.write(Pass(reply), forward.question)
-        self._forwarder.count(response.call, outcome_of(head.status, answer.fault))
+        self._forwarder.count(response.request, outcome_of(head.status, answer.fault))
         exchange.give(answer)
         self._account(exchange, forward.question, DEVICE, started)
         return None

@@ -6,6 +6,7 @@ part for the whole; where HTTP says that the answer is complete, it is passed on
 """
 
 from collections.abc import Callable
+from enum import Enum
 
 import attrs
 
@@ -28,10 +29,31 @@ class Relayed:
     begun: bool = True
 
 
-class _Relay:
-    """One answer on its way.
+class _State(Enum):
+    """What a client gets of an answer that is relayed to it."""
 
-    It waits for the beginning of its first document, for `HOLD_SECONDS` at most; then what stands before that goes out.
+    HELD = "nothing yet"
+    BEGUN = "the head, and what stands before the first document"
+    FLOWING = "everything as it comes"
+    REPLACED = "a fault instead"
+    BROKEN = "nothing more"
+
+
+_HELD, _BEGUN, _FLOWING, _REPLACED, _BROKEN = _State
+
+
+class _Relay:
+    """One answer on its way to a client::
+
+             HOLD_SECONDS            the first document is harmless, or MAX_HELD
+        held ────────────► begun ───────────────────────────────────────────────► flowing
+         │ │                │                                                      ▲   │
+         │ └────────────────┼──────────────────────────────────────────────────────┘   │
+         │ a document that  │ the same                                        the same │
+         ▼ is refused       ▼                                                          │
+        replaced           broken ◄────────────────────────────────────────────────────┘
+
+    The end of the answer leads from held and begun to flowing, too. `refused` tells why it is replaced or broken.
     """
 
     def __init__(self, response: Response, exchange: Exchange, count_image: Callable[[int], None]) -> None:
@@ -40,9 +62,13 @@ class _Relay:
         self.watch = ReplyWatch(first(response.head.headers, b"content-type") or b"", count_image)
         self._held: list[bytes] = []
         self._size = 0
-        self._waits, self._flows = True, False
-        self.begun = False
+        self._state = _HELD
         self.refused: DeviceError | None = None
+
+    @property
+    def begun(self) -> bool:
+        """True if the client has received any of the answer."""
+        return self._state is not _HELD and self._state is not _REPLACED
 
     def take(self, data: bytes) -> None:
         """The next piece of the body."""
@@ -50,38 +76,41 @@ class _Relay:
             return
         self.watch.see(data)
         if self.watch.problem:
-            self.refused = BadDevice(self._response.peer, self.watch.problem)
-            self._response.give_up(self.refused)
-        elif self._flows:
+            self._refuse(BadDevice(self._response.peer, self.watch.problem))
+        elif self._state is _FLOWING:
             self._exchange.write(data)
         else:
             self._held.append(data)
             self._size += len(data)
             if self.watch.decided or self._size > MAX_HELD:
                 self.flow()
-            elif not self._waits and not self.watch.looking:
+            elif self._state is _BEGUN and not self.watch.looking:
                 self._release()
+
+    def _refuse(self, error: DeviceError) -> None:
+        self._state = _BROKEN if self.begun else _REPLACED
+        self.refused = error
+        self._response.give_up(error)
 
     def wait_no_more(self) -> None:
         """The client gets the head now, and what came before the first document."""
-        self._waits = False
-        if self.refused is None:
+        if self._state is _HELD:
             self._begin()
+            self._state = _BEGUN
             if not self.watch.looking:
                 self._release()
 
     def flow(self) -> None:
         """The client gets everything, from now on as it comes."""
         if self.refused is None:
-            self._begin()
-            self._flows = True
+            if self._state is _HELD:
+                self._begin()
+            self._state = _FLOWING
             self._release()
 
     def _begin(self) -> None:
-        if not self.begun:
-            self.begun = True
-            head = self._response.head
-            self._exchange.stream(head.status, head.reason, end_to_end(head.headers, FRAMING), head.length)
+        head = self._response.head
+        self._exchange.stream(head.status, head.reason, end_to_end(head.headers, FRAMING), head.length)
 
     def _release(self) -> None:
         for data in self._held:

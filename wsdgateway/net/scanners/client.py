@@ -1,15 +1,7 @@
 """Connections to one device: a bounded pool, a bounded queue, a bounded rate, time-outs.
 
-RFC 9112 section 9. Scanners take one or two connections at a time and hang when pressed, so all that
-goes to a device goes through here. What becomes of a request::
-
-    request ──► waiting ──► connecting ──► sent ──► answered
-       │           │            │  ▲         │
-       │           │            │  └─resend──┤  (repeatable, and its connection broke)
-       └───────────┴────────────┴────────────┴────► failed
-
-It waits in the queue while there is no connection for it, or its device's rate does not allow it; one that finds an
-idle connection skips "connecting". One that an occupied device takes no connection for goes back to "waiting".
+RFC 9112 section 9. Scanners take one or two connections at a time and hang when pressed, so all that goes to a device
+goes through here. What becomes of a request is drawn in `net.scanners.request`.
 """
 
 from collections.abc import Callable
@@ -27,7 +19,16 @@ from wsdgateway.net.scanners.pool import ConnectionPool
 from wsdgateway.net.scanners.queue import ScannerQueue
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.reply import Response
-from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.scanners.request import (
+    ABANDONED,
+    ANSWERED,
+    CONNECTING,
+    FAILED,
+    SENT,
+    WAITING,
+    RequestState,
+    ScannerRequest,
+)
 from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.timeouts import Deadlines
 from wsdgateway.net.transport.writebatching import WriteScheduler
@@ -112,67 +113,68 @@ class DeviceClient:
         self._capacity.forget()
         self.peers = set()
 
-    def request(self, call: ScannerRequest) -> Deferred[Response]:
+    def request(self, request: ScannerRequest) -> Deferred[Response]:
         """Send a request. Fires with its `Response`, or fails with a `DeviceError`."""
         if self._stopped is not None:
-            call.fail(Unavailable(call.address.host, "the gateway is stopping"))
-            return call.answered
-        if self.options.trust.demanded and not call.address.secure:
-            call.fail(Unavailable(call.address.host, "it is to be asked by TLS, and the address that it gives is http"))
-            return call.answered
-        self._dispatch_or_queue(call)
-        return call.answered
+            request.fail(Unavailable(request.address.host, "the gateway is stopping"))
+            return request.answered
+        if self.options.trust.demanded and not request.address.secure:
+            request.fail(Unavailable(
+                request.address.host, "it is to be asked by TLS, and the address that it gives is http"))
+            return request.answered
+        self._dispatch_or_queue(request)
+        return request.answered
 
-    def resend(self, call: ScannerRequest) -> None:
+    def resend(self, request: ScannerRequest) -> None:
         """A repeatable request whose connection broke goes out once more.
 
         A connection that was made for it, and that the device closed beside another exchange, was one too many.
         """
         if self._stopped is not None:
-            call.fail(Unavailable(call.address.host, "the gateway is stopping"))
+            request.fail(Unavailable(request.address.host, "the gateway is stopping"))
             return
         others = self._under_way()
-        if others and isinstance(call.connection, DeviceConnection) and call.connection.requests == 1:
+        if others and isinstance(request.connection, DeviceConnection) and request.connection.requests == 1:
             self._capacity.refused(others, self._seconds())
-            call.refused = True
-        self._dispatch_or_queue(call)
+            request.refused = True
+        self._dispatch_or_queue(request)
 
-    def _dispatch_or_queue(self, call: ScannerRequest) -> None:
-        """Give the call a connection, a place in the queue, or an error."""
-        if not self._dispatch(call):
-            call.lift_deadline()
-            call.deadline = self._timeouts.begin(lambda: self._waited_too_long(call))
-            self._queue.add(call)
+    def _dispatch_or_queue(self, request: ScannerRequest) -> None:
+        """Give the request a connection, a place in the queue, or an error."""
+        if not self._dispatch(request):
+            request.lift_deadline()
+            request.deadline = self._timeouts.begin(lambda: self._waited_too_long(request))
+            self._queue.add(request)
 
-    def _dispatch(self, call: ScannerRequest) -> bool:
-        """Give the call a connection, or an error, if it can have one now."""
-        if self._queue.hold_for_rate(call):
+    def _dispatch(self, request: ScannerRequest) -> bool:
+        """Give the request a connection, or an error, if it can have one now."""
+        if self._queue.hold_for_rate(request):
             return False
-        idle = self._take_idle(call)
+        idle = self._take_idle(request)
         if idle is not None:
-            self._leaves_queue(call)
-            idle.send(call)
-        elif self._has_room(call):
-            self._connect(call)
+            self._leaves_queue(request)
+            idle.send(request)
+        elif self._has_room(request):
+            self._connect(request)
         else:
             return False
         return True
 
-    def also_for(self, call: ScannerRequest, client: str) -> None:
-        """Another client waits for the answer to the call, which may be sent when it is that client's turn, too."""
-        self._queue.share(call, client)
+    def also_for(self, request: ScannerRequest, client: str) -> None:
+        """Another client waits for the answer to the request, which may be sent when it is that client's turn, too."""
+        self._queue.share(request, client)
 
-    def _leaves_queue(self, call: ScannerRequest) -> None:
-        """Start the time-out of a call that goes to the device."""
-        self._queue.dispatched(call)
-        call.lift_deadline()
-        call.dispatched_at = self._seconds()
-        call.deadline = self._timeouts.begin(lambda: self._expired(call))
+    def _leaves_queue(self, request: ScannerRequest) -> None:
+        """Start the time-out of a request that goes to the device."""
+        self._queue.dispatched(request)
+        request.lift_deadline()
+        request.dispatched_at = self._seconds()
+        request.deadline = self._timeouts.begin(lambda: self._expired(request))
 
-    def _has_room(self, call: ScannerRequest) -> bool:
+    def _has_room(self, request: ScannerRequest) -> bool:
         """Return whether a connection may be opened now; if there is no room, an idle one is closed to make some."""
         limit = self._capacity.limit(
-            self.options.section.max_connections, self._seconds(), urgent=call.operation.urgent,
+            self.options.section.max_connections, self._seconds(), urgent=request.operation.urgent,
             others_first=self._queue.others_are_due and self._is_urgent_under_way())
         if len(self.connections) + len(self._attempts) < limit:
             return True
@@ -183,88 +185,91 @@ class DeviceClient:
         """How many exchanges the device has taken, and not ended."""
         return sum(1 for _ in self.connections.requests())
 
-    def _is_occupied(self, call: ScannerRequest, failure: Failure) -> bool:
-        """Return whether the device did not take a connection for the call because it is serving another."""
+    def _is_occupied(self, request: ScannerRequest, failure: Failure) -> bool:
+        """Return whether the device did not take a connection for the request because it is serving another."""
         if not self._under_way():
             return False
         is_refused = failure.check(ConnectionRefusedError) is not None
         return is_refused or (
-            failure.check(TimeoutError) is not None and self.last_received > call.dispatched_at)
+            failure.check(TimeoutError) is not None and self.last_received > request.dispatched_at)
 
     def _is_urgent_under_way(self) -> bool:
-        return any(call.operation.urgent for call in (*self._attempts, *self.connections.requests()))
+        return any(request.operation.urgent for request in (*self._attempts, *self.connections.requests()))
 
-    def _take_idle(self, call: ScannerRequest) -> DeviceConnection | None:
-        """An idle connection to the call's address, if it is one that may go out on it."""
-        if not call.operation.repeatable or call.resent:
+    def _take_idle(self, request: ScannerRequest) -> DeviceConnection | None:
+        """An idle connection to the request's address, if it is one that may go out on it."""
+        if not request.operation.repeatable or request.times_sent:
             return None
-        return self.connections.take(call.address)
+        return self.connections.take(request.address)
 
-    def _connect(self, call: ScannerRequest) -> None:
+    def _connect(self, request: ScannerRequest) -> None:
         if not self._attempts.circuit.admits(self._seconds()):
-            self._queue.remove(call)
-            call.fail(Unavailable(call.address.host, "it does not take connections; the next try is within 5 seconds"))
+            self._queue.remove(request)
+            request.fail(Unavailable(
+                request.address.host, "it does not take connections; the next try is within 5 seconds"))
             return
-        self._leaves_queue(call)
-        self._attempts.begin(call, self.zone, self.options.section.timeout)
+        self._leaves_queue(request)
+        request.state = CONNECTING
+        self._attempts.begin(request, self.zone, self.options.section.timeout)
 
-    def _connected(self, connection: DeviceConnection, call: ScannerRequest) -> None:
+    def _connected(self, connection: DeviceConnection, request: ScannerRequest) -> None:
         was_open = self._attempts.circuit.is_open
         failures = self._attempts.circuit.succeeded()
         self.connections.add(connection)
         if failures:
             # Before the request goes out: what is learnt of a recovery must not outdate the answer to it.
             self._on_recovered(was_open)
-        if call.answered.called:
+        if request.answered.called:
             self.released(connection, reusable=True)
         else:
-            connection.send(call)
+            connection.send(request)
 
-    def _not_connected(self, call: ScannerRequest, error: Unavailable, is_to_blame: bool) -> None:
+    def _not_connected(self, request: ScannerRequest, error: Unavailable, is_to_blame: bool) -> None:
         if is_to_blame:
             self._set_reachable(False)
         others = self._under_way()
-        if isinstance(error, Busy) and others and not call.operation.urgent and not call.answered.called:
+        if isinstance(error, Busy) and others and not request.operation.urgent and not request.answered.called:
             self._capacity.refused(others, self._seconds())
-            call.refused = True
-            self._dispatch_or_queue(call)
+            request.refused = True
+            request.state = WAITING
+            self._dispatch_or_queue(request)
             return
-        call.fail(error)
+        request.fail(error)
         if is_to_blame and self._attempts.circuit.is_open and self._stopped is None:
             for other in self._queue.clear():
                 other.fail(Unavailable(other.address.host, "it does not take connections"))
         else:
             self._next()
 
-    def _waited_too_long(self, call: ScannerRequest) -> None:
-        self._queue.remove(call)
+    def _waited_too_long(self, request: ScannerRequest) -> None:
+        self._queue.remove(request)
         seconds = self.options.section.timeout
-        call.fail(Busy(call.address.host, f"this request waited {seconds:g} seconds for its turn"))
+        request.fail(Busy(request.address.host, f"this request waited {seconds:g} seconds for its turn"))
 
-    def _expired(self, call: ScannerRequest) -> None:
+    def _expired(self, request: ScannerRequest) -> None:
         """The time for the exchange is over. A device that has sent anything meanwhile is busy, and not away."""
-        if self._reachable and call not in self._attempts and self.last_received <= call.dispatched_at:
+        if self._reachable and request.state is not CONNECTING and self.last_received <= request.dispatched_at:
             self._set_reachable(False)
-        self._end(call, f"no complete answer within {self.options.section.timeout:g} seconds")
+        self._end(request, f"no complete answer within {self.options.section.timeout:g} seconds")
 
-    def abandon(self, call: ScannerRequest) -> None:
+    def abandon(self, request: ScannerRequest) -> None:
         """Nobody wants the answer any more: close the connection that it would have come on."""
-        call.abandoned = True
-        self._end(call, "the client went away")
+        self._end(request, "the client went away", ABANDONED)
 
-    def _end(self, call: ScannerRequest, why: str) -> None:
-        error = Unavailable(call.address.host, why)
-        call.lift_deadline()
-        if call in self._attempts:
-            self._attempts.cancel(call)
-        elif call.connection is not None:
-            connection = call.connection
+    def _end(self, request: ScannerRequest, why: str, state: RequestState = FAILED) -> None:
+        error = Unavailable(request.address.host, why)
+        request.lift_deadline()
+        former, request.state = request.state, state
+        if former is WAITING:
+            self._queue.remove(request)
+        elif former is CONNECTING:
+            self._attempts.cancel(request)
+        elif former is SENT or former is ANSWERED:
+            connection = request.connection
             assert isinstance(connection, DeviceConnection)
-            if connection.call is call:
+            if connection.request is request:
                 connection.expire(error)
-        else:
-            self._queue.remove(call)
-        call.fail(error)
+        request.fail(error)
 
     # Called by connections.
 
@@ -299,7 +304,7 @@ class DeviceClient:
             if not (self.connections or self._attempts or self._stopped.called):
                 self._stopped.callback(None)
             return
-        while any(self._dispatch(call) for call in self._queue.candidates()):
+        while any(self._dispatch(request) for request in self._queue.candidates()):
             pass
         if self._queue:
             return
@@ -312,8 +317,8 @@ class DeviceClient:
         """Close everything; what runs fails. Fires when the last connection is gone."""
         if self._stopped is None:
             self._stopped = Deferred()
-            for call in (*self._queue.clear(), *self._attempts):
-                self._end(call, "the gateway is stopping")
+            for request in (*self._queue.clear(), *self._attempts):
+                self._end(request, "the gateway is stopping")
             self.connections.stop()
             self._queue.stop()
             for timeouts in (self._timeouts, *self._former_timeouts):

@@ -33,7 +33,7 @@ from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.reply import Response
-from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.scanners.request import ANSWERED, SENT, WAITING, ScannerRequest
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteScheduler
 from wsdgateway.tls.trust import Untrusted, explain
@@ -72,7 +72,7 @@ class Owner(Protocol):
     def closed(self, connection: "DeviceConnection") -> None:
         """The connection is gone."""
 
-    def resend(self, call: ScannerRequest) -> None:
+    def resend(self, request: ScannerRequest) -> None:
         """A repeatable request whose connection broke goes out once more."""
 
 
@@ -80,7 +80,7 @@ class Owner(Protocol):
 class _Exchange:
     """A request that was sent, and its answer: asked without a `response`, answering with it."""
 
-    call: ScannerRequest
+    request: ScannerRequest
     reader: ResponseReader
     response: Response | None = None
 
@@ -104,9 +104,9 @@ class DeviceConnection(TwistedProtocol):
         self.ready: Deferred[DeviceConnection] = Deferred(lambda _: self.abort())
 
     @property
-    def call(self) -> ScannerRequest | None:
+    def request(self) -> ScannerRequest | None:
         """The request that is under way, if there is one."""
-        return None if self._exchange is None else self._exchange.call
+        return None if self._exchange is None else self._exchange.request
 
     # connecting
 
@@ -137,19 +137,20 @@ class DeviceConnection(TwistedProtocol):
 
     # idle, exchanging
 
-    def send(self, call: ScannerRequest) -> None:
+    def send(self, request: ScannerRequest) -> None:
         """Write a request; its answer is read from here on."""
-        call.connection = self
-        call.sent = True
+        request.connection = self
+        request.state = SENT
+        request.times_sent += 1
         self.requests += 1
-        self._exchange = _Exchange(call, ResponseReader(self._owner.options.section.quirks.loose_framing))
+        self._exchange = _Exchange(request, ResponseReader(self._owner.options.section.quirks.loose_framing))
         self.transport.bufferSize = SMALL_READ
-        call.on_sent()
-        head = request_head(call.address.target, [
-            (b"Host", call.address.authority), *call.headers, (b"Content-Length", b"%d" % len(call.body))])
-        if call.tape is not None:
-            call.tape.request(DEVICE, head + call.body)
-        self._writer.write(head + call.body)
+        request.on_sent()
+        head = request_head(request.address.target, [
+            (b"Host", request.address.authority), *request.headers, (b"Content-Length", b"%d" % len(request.body))])
+        if request.tape is not None:
+            request.tape.request(DEVICE, head + request.body)
+        self._writer.write(head + request.body)
 
     def dataReceived(self, data: bytes) -> None:
         self._owner.received()
@@ -157,8 +158,8 @@ class DeviceConnection(TwistedProtocol):
         if exchange is None:
             self.abort()  # an idle device has nothing to say
             return
-        if exchange.call.tape is not None:
-            exchange.call.tape.response(DEVICE, data)
+        if exchange.request.tape is not None:
+            exchange.request.tape.response(DEVICE, data)
         try:
             events = exchange.reader.feed(data)
         except BadAnswer as problem:
@@ -174,16 +175,17 @@ class DeviceConnection(TwistedProtocol):
                 assert exchange.response is not None
                 exchange.response.data(event.data)
             elif isinstance(event, Head):
-                answered = exchange.response = Response(exchange.call, event, self, self._owner.reactor,
+                answered = exchange.response = Response(exchange.request, event, self, self._owner.reactor,
                                                         self._owner.options.section.idle_timeout)
-                if exchange.call.answered.called:
+                if exchange.request.answered.called:
                     self.abort()
                     return
             else:
                 self._finished(exchange)
         if answered is not None:
             self._owner.answered()
-            exchange.call.answered.callback(answered)
+            exchange.request.state = ANSWERED
+            exchange.request.answered.callback(answered)
 
     def _finished(self, exchange: _Exchange) -> None:
         assert exchange.response is not None
@@ -216,14 +218,14 @@ class DeviceConnection(TwistedProtocol):
         self.abort()
         if exchange is None:
             return
-        call = exchange.call
+        request = exchange.request
         if exchange.response is not None:
             exchange.response.fail(error)
-        elif retry and not exchange.reader.started and call.operation.repeatable and not call.resent:
-            call.resent = True
-            self._owner.resend(call)
+        elif retry and not exchange.reader.started and request.operation.repeatable and request.times_sent == 1:
+            request.state = WAITING
+            self._owner.resend(request)
         else:
-            call.fail(error)
+            request.fail(error)
 
     def expire(self, error: Unavailable) -> None:
         """The exchange took too long."""

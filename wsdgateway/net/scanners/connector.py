@@ -55,15 +55,15 @@ def _no_handshake(result: object, seconds: float) -> Failure:
 
 
 class Attempts:
-    """The attempts to connect to one device that are under way, each for a call. `circuit` counts those that failed.
+    """The attempts to connect to one device that are under way, each for a request. `circuit` counts those that failed.
 
     Only an attempt that had its time counts in the circuit: one that the device refused, or did not answer within the
     connect timeout. One that was cancelled, whose host name was not found, or that failed for want of resources here
     says nothing about the device; nor does one to an address where the device is no more, nor one that the device did
     not take because `is_occupied` with another exchange; that one fails as `Busy`.
 
-    `connected` is called with a connection that may be used. `not_connected` is called with the error for the call,
-    and whether the device is to blame; not for an attempt that could not even begin, whose call has failed already.
+    `connected` is called with a connection that may be used. `not_connected` is called with the error for the request,
+    and whether the device is to blame; not for an attempt that could not even begin, whose request has failed already.
     """
 
     log = Logger()
@@ -90,12 +90,10 @@ class Attempts:
     def __iter__(self) -> Iterator[ScannerRequest]:
         return iter(self._under_way)
 
-    def __contains__(self, call: ScannerRequest) -> bool:
-        return call in self._under_way
-
-    def begin(self, call: ScannerRequest, zone: str, timeout: float) -> None:
-        """Connect for this call, within `timeout` seconds."""
-        owner, address = self._owner, call.address  # not the call: Twisted's connectors are cycles, and would keep it
+    def begin(self, request: ScannerRequest, zone: str, timeout: float) -> None:
+        """Connect for this request, within `timeout` seconds."""
+        # Not the request: Twisted's connectors are cycles, and would keep it.
+        owner, address = self._owner, request.address
         limit = CONNECT_SHARE * timeout
         factory = Factory.forProtocol(lambda: DeviceConnection(owner, address))
         factory.noisy = False
@@ -103,38 +101,40 @@ class Attempts:
             endpoint = endpoint_of(owner.reactor, address, zone, min(CONNECT_TIMEOUT, limit), owner.options.trust)
         except BadFile as bad:
             self.circuit.abandoned()
-            call.fail(Unavailable(address.host, f"its ca has to be {bad}"))
+            request.fail(Unavailable(address.host, f"its ca has to be {bad}"))
             return
         attempt: Deferred[Any] = endpoint.connect(factory)
         attempt.addCallback(lambda connection: (
             connection.ready.addTimeout(limit, owner.reactor, _no_handshake) if address.secure else connection.ready))
-        self._under_way[call] = attempt
-        attempt.addCallbacks(self._succeeded, self._failed, callbackArgs=(call,), errbackArgs=(call, self.circuit))
+        self._under_way[request] = attempt
+        attempt.addCallbacks(
+            self._succeeded, self._failed, callbackArgs=(request,), errbackArgs=(request, self.circuit))
         attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure, host=address.host))
 
-    def cancel(self, call: ScannerRequest) -> None:
-        """Make no connection for this call."""
-        self._under_way[call].cancel()
+    def cancel(self, request: ScannerRequest) -> None:
+        """Make no connection for this request, if none was made yet."""
+        if request in self._under_way:
+            self._under_way[request].cancel()
 
-    def _succeeded(self, connection: DeviceConnection, call: ScannerRequest) -> None:
-        self._under_way.pop(call, None)
-        self._connected(connection, call)
+    def _succeeded(self, connection: DeviceConnection, request: ScannerRequest) -> None:
+        self._under_way.pop(request, None)
+        self._connected(connection, request)
 
-    def _failed(self, failure: Failure, call: ScannerRequest, circuit: CircuitBreaker) -> None:
-        self._under_way.pop(call, None)
+    def _failed(self, failure: Failure, request: ScannerRequest, circuit: CircuitBreaker) -> None:
+        self._under_way.pop(request, None)
         if failure.check(*CONNECT_ERRORS) is None:
-            self.log.failure("while connecting to {host}", failure, host=call.address.host)
+            self.log.failure("while connecting to {host}", failure, host=request.address.host)
         if isinstance(failure.value, Insecure) and failure.value.detail:
-            self.log.warn("{host}: {detail}", host=call.address.host, detail=failure.value.detail)
-        is_occupied = circuit is self.circuit and self._is_occupied(call, failure)
+            self.log.warn("{host}: {detail}", host=request.address.host, detail=failure.value.detail)
+        is_occupied = circuit is self.circuit and self._is_occupied(request, failure)
         is_to_blame = (circuit is self.circuit and not is_occupied and failure.check(*_NOT_ITS_FAULT) is None
                        and getattr(failure.value, "osError", None) not in _OURS)
         if is_to_blame:
             circuit.failed(self._seconds())
         else:
             circuit.abandoned()
-        peer = f"{call.address.host}:{call.address.port}"
+        peer = f"{request.address.host}:{request.address.port}"
         why = failure.getErrorMessage() or "it says nothing"
         error = Busy(peer, "it takes no other connection now") if is_occupied else (
             Unavailable(peer, f"no connection ({why})"))
-        self._not_connected(call, error, is_to_blame)
+        self._not_connected(request, error, is_to_blame)

@@ -37,16 +37,17 @@ async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, li
     client = DeviceClient(reactor, ScannerOptions(section, trust=trust), seconds=reactor.seconds,
                           rate_limit=RateLimit(0.0))
     client.zone = zone
-    call = ScannerRequest(address, operation, body, [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
-    call.tape, started = (None, 0.0) if accounting is None else (accounting.tape(), accounting.now())
+    request = ScannerRequest(address, operation, body, [
+        (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
+    request.tape, started = (None, 0.0) if accounting is None else (accounting.tape(), accounting.now())
     reply: Reply | None = None
     try:
-        reply = await read_reply(await client.request(call))
+        reply = await read_reply(await client.request(request))
         if peers is not None:
             peers |= client.peers
         return reply
     finally:
         if accounting is not None:
             status, answer = (None, b"") if reply is None else (reply.status, reply.body)
-            accounting.own(operation.name, started, body, status, answer, call.tape)
+            accounting.own(operation.name, started, body, status, answer, request.tape)
         await client.stop()

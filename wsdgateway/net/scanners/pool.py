@@ -51,7 +51,7 @@ class ConnectionPool:
 
     def requests(self) -> Iterator[ScannerRequest]:
         """The requests that the device has taken, and not answered to the end."""
-        return (connection.call for connection in self._open if connection.call is not None)
+        return (connection.request for connection in self._open if connection.request is not None)
 
     def add(self, connection: DeviceConnection) -> None:
         """Take a connection that has been made; it is in use."""
@@ -94,8 +94,8 @@ class ConnectionPool:
         """Close every connection at once; what runs on them ends without an answer."""
         self.close_idle()
         for connection in list(self._open):
-            if connection.call is not None:
-                connection.call.lift_deadline()
+            if connection.request is not None:
+                connection.request.lift_deadline()
             connection.abort()
         for connection in list(self._closing):
             connection.abort()

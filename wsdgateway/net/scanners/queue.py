@@ -24,7 +24,7 @@ MAX_AHEAD = 8
 
 
 class ScannerQueue:
-    """The calls that wait. `on_due` is called when the device's `rate_limit` allows the next of them."""
+    """The requests that wait. `on_due` is called when the device's `rate_limit` allows the next of them."""
 
     def __init__(self, reactor: Any, seconds: Callable[[], float], rate_limit: RateLimit,
                  on_due: Callable[[], None]) -> None:
@@ -42,75 +42,79 @@ class ScannerQueue:
 
     @property
     def others_are_due(self) -> bool:
-        """Whether so many urgent calls have gone that one of the others must be next."""
+        """Whether so many urgent requests have gone that one of the others must be next."""
         return self._urgent_in_a_row >= MAX_AHEAD and bool(self._others)
 
     def candidates(self) -> Iterator[ScannerRequest]:
-        """The calls of which the first that can go is to go: an urgent one, and one of the others."""
+        """The requests of which the first that can go is to go: an urgent one, and one of the others."""
         queues = (self._others, self._urgent) if self.others_are_due else (self._urgent, self._others)
         return iter([queue.first for queue in queues if queue])
 
-    def add(self, call: ScannerRequest) -> None:
-        """Let a call wait, or fail for want of room; where its client has the fewest waiting, another's makes room."""
-        if _has_priority(call):
-            self._add(self._urgent, call, MAX_URGENT)
-        elif call.share_of is not None and self._others.count(call.client) >= MAX_OF_CLIENT:
-            call.fail(Busy(call.address.host, f"{MAX_OF_CLIENT} requests of this client are waiting for it already"))
-        else:
-            self._add(self._others, call, MAX_QUEUE + (MAX_BESIDE if call.from_gateway else 0))
+    def add(self, request: ScannerRequest) -> None:
+        """Let a request wait, or fail for want of room.
 
-    def _add(self, queue: RoundRobin[ScannerRequest], call: ScannerRequest, bound: int) -> None:
+        Where its client has the fewest waiting, another client's request makes room.
+        """
+        if _has_priority(request):
+            self._add(self._urgent, request, MAX_URGENT)
+        elif request.share_of is not None and self._others.count(request.client) >= MAX_OF_CLIENT:
+            request.fail(Busy(
+                request.address.host, f"{MAX_OF_CLIENT} requests of this client are waiting for it already"))
+        else:
+            self._add(self._others, request, MAX_QUEUE + (MAX_BESIDE if request.from_gateway else 0))
+
+    def _add(self, queue: RoundRobin[ScannerRequest], request: ScannerRequest, bound: int) -> None:
         if len(queue) < bound:
-            queue.add(call.client, call)
+            queue.add(request.client, request)
             return
-        rejected = call
+        rejected = request
         largest = queue.largest()
-        if queue.count(largest) > queue.count(call.client) + 1:
+        if queue.count(largest) > queue.count(request.client) + 1:
             rejected = queue.newest(largest)
             queue.remove(rejected)
-            queue.add(call.client, call)
-        rejected.fail(Busy(call.address.host, f"{bound} requests are waiting for it already"))
+            queue.add(request.client, request)
+        rejected.fail(Busy(request.address.host, f"{bound} requests are waiting for it already"))
 
-    def share(self, call: ScannerRequest, client: str) -> None:
-        """Another client waits for the answer to the call, too: it may go in that client's turn."""
-        if call in self._others and client not in self._others.owners(call) and (
+    def share(self, request: ScannerRequest, client: str) -> None:
+        """Another client waits for the answer to the request, too: it may go in that client's turn."""
+        if request in self._others and client not in self._others.owners(request) and (
                 self._others.count(client) < MAX_OF_CLIENT):
-            self._others.add(client, call)
+            self._others.add(client, request)
 
-    def remove(self, call: ScannerRequest) -> None:
-        """Let a call wait no longer, if it did."""
-        if not self._urgent.remove(call):
-            self._others.remove(call)
+    def remove(self, request: ScannerRequest) -> None:
+        """Let a request wait no longer, if it did."""
+        if not self._urgent.remove(request):
+            self._others.remove(request)
 
     def clear(self) -> list[ScannerRequest]:
-        """Let no call wait any longer; those that did."""
+        """Let no request wait any longer; those that did."""
         return [*self._urgent.clear(), *self._others.clear()]
 
-    def hold_for_rate(self, call: ScannerRequest) -> bool:
+    def hold_for_rate(self, request: ScannerRequest) -> bool:
         """Return whether a request waits for the scanner's rate limit, or behind one that does.
 
         If it does, `on_due` is called when the rate allows the next one, and the request counts as delayed, once.
         """
-        if _has_priority(call):
+        if _has_priority(request):
             return False
-        wait = self._rate_limit.wait(call.address.host, self._seconds())
+        wait = self._rate_limit.wait(request.address.host, self._seconds())
         if wait > 0 and self._timer is None:
             self._timer = self._reactor.callLater(wait, self._due)
-        if wait > 0 and not call.delayed:
-            call.delayed = True
+        if wait > 0 and not request.delayed:
+            request.delayed = True
             self._rate_limit.delayed()
-        first = self._others.first if self._others else call
-        return wait > 0 or (first is not call and first.delayed)
+        first = self._others.first if self._others else request
+        return wait > 0 or (first is not request and first.delayed)
 
-    def dispatched(self, call: ScannerRequest) -> None:
-        """The call goes to the device, whether it has waited or not."""
-        if call in self._urgent:
-            self._urgent.serve(call)
+    def dispatched(self, request: ScannerRequest) -> None:
+        """The request goes to the device, whether it has waited or not."""
+        if request in self._urgent:
+            self._urgent.serve(request)
             self._urgent_in_a_row = self._urgent_in_a_row + 1 if self._others else 0
-        elif call in self._others:
-            self._others.serve(call)
+        elif request in self._others:
+            self._others.serve(request)
             self._urgent_in_a_row = 0
-        self._rate_limit.spend(call.address.host, self._seconds())
+        self._rate_limit.spend(request.address.host, self._seconds())
 
     def _due(self) -> None:
         self._timer = None
@@ -123,5 +127,6 @@ class ScannerQueue:
             self._timer = None
 
 
-def _has_priority(call: ScannerRequest) -> bool:
-    return call.operation.urgent or (call.resent and not call.refused)  # that may have to wait for an image
+def _has_priority(request: ScannerRequest) -> bool:
+    # One that is sent again has waited before; after a refusal it may have to wait for an image.
+    return request.operation.urgent or (request.times_sent > 0 and not request.refused)

@@ -15,7 +15,7 @@ from wsdgateway.http.messages import FRAMING, charset_of, end_to_end, first, is_
 from wsdgateway.http.responses import Head
 from wsdgateway.metrics import FAULT, OK
 from wsdgateway.net.scanners.replywatch import check_document
-from wsdgateway.net.scanners.request import Connection, ScannerRequest
+from wsdgateway.net.scanners.request import ABANDONED, Connection, ScannerRequest
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import read
@@ -75,9 +75,9 @@ class Response:
     What comes after the end, or after a failure, changes nothing.
     """
 
-    def __init__(self, call: ScannerRequest, head: Head, connection: Connection, reactor: IReactorTime,
+    def __init__(self, request: ScannerRequest, head: Head, connection: Connection, reactor: IReactorTime,
                  idle_timeout: float) -> None:
-        self.call = call
+        self.request = request
         self.head = head
         self._connection = connection
         self._reactor = reactor
@@ -92,7 +92,7 @@ class Response:
     @property
     def peer(self) -> str:
         """The device, as messages name it."""
-        return f"{self.call.address.host}:{self.call.address.port}"
+        return f"{self.request.address.host}:{self.request.address.port}"
 
     async def collect(self) -> bytes:
         """The whole body. Raises `DeviceError`; a body over `MAX_COLLECTED` bytes is one."""
@@ -107,12 +107,12 @@ class Response:
         if self.ended:
             return self.whole()
         await self._start(take)
-        self.call.lift_deadline()
+        self.request.lift_deadline()
         return bytes(body)
 
     def whole(self) -> bytes:
         """The body of an answer that has `ended` before anybody took it: it came with its head, in one read."""
-        self.call.lift_deadline()
+        self.request.lift_deadline()
         return self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
 
     async def relay(self, take: Callable[[bytes], None], pending: Callable[[], int]) -> None:
@@ -121,7 +121,7 @@ class Response:
         `pending` tells how many bytes the client has not taken yet.
         """
         self._connection.read_large()
-        self.call.lift_deadline()
+        self.request.lift_deadline()
         self._stall = _Stall(self._reactor, self._idle_timeout, pending, self._stalled)
         try:
             await self._start(take)
@@ -140,7 +140,8 @@ class Response:
         return self._done
 
     def _stalled(self, by_client: bool) -> None:
-        self.call.abandoned = by_client
+        if by_client:
+            self.request.state = ABANDONED
         why = "the client took nothing" if by_client else "nothing came"
         self.fail(Unavailable(self.peer, f"{why} for {self._idle_timeout:g} seconds"))
         self._connection.abort()
@@ -168,7 +169,7 @@ class Response:
         if self.ended or self._error is not None:
             return
         self._error = error
-        self.call.lift_deadline()
+        self.request.lift_deadline()
         if self._take is not None and not self._done.called:
             self._done.errback(Failure(error))
 
@@ -199,7 +200,7 @@ class Response:
     def stopProducing(self) -> None:
         """Nobody wants the rest."""
         if not self.ended:
-            self.call.abandoned = True
+            self.request.state = ABANDONED
             self.fail(Unavailable(self.peer, "the client went away"))
             self._connection.abort()
 
@@ -214,7 +215,7 @@ def is_streamed(response: Response, forward: Forward) -> bool:
     if forward.learns:
         return False
     media = media_type(first(response.head.headers, b"content-type"))
-    if response.call.operation is RETRIEVE_IMAGE:
+    if response.request.operation is RETRIEVE_IMAGE:
         return not media.endswith((b"+xml", b"/xml")) and not media.startswith(b"text/")
     return media.startswith((b"multipart/", b"image/")) or media == b"application/octet-stream"
 

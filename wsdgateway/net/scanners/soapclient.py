@@ -60,18 +60,18 @@ class SoapClient:
             address = address_of(url)
         except ValueError as error:
             raise BadDevice(url, str(error)) from None
-        call = ScannerRequest(address, operation, body, [
+        request = ScannerRequest(address, operation, body, [
             (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
-        call.tape, call.from_gateway = self._accounting.tape(), True
+        request.tape, request.from_gateway = self._accounting.tape(), True
         started = self._accounting.now()
         try:
-            reply = await read_reply(await device.request(call))
+            reply = await read_reply(await device.request(request))
         except DeviceError as error:
-            error.sent = call.sent
-            self._accounting.own(operation.name, started, body, None, b"", call.tape)
-            if call.sent:
+            error.sent = request.sent
+            self._accounting.own(operation.name, started, body, None, b"", request.tape)
+            if request.sent:
                 self._metrics.device_request(self._scanner, operation.name, ERROR)
             raise
-        self._accounting.own(operation.name, started, body, reply.status, reply.body, call.tape)
+        self._accounting.own(operation.name, started, body, reply.status, reply.body, request.tape)
         self._metrics.device_request(self._scanner, operation.name, outcome_of(reply.status, reply.fault))
         return reply

@@ -1,12 +1,25 @@
 """Listens on a port while the service runs, with or without TLS; tries again if the port cannot be opened.
 
 An interface may get its address after the gateway has started, so a failure is logged and not final. A privileged port
-is opened before twistd drops root (`--uid`); connections wait in its backlog until the service runs.
+is opened before twistd drops root (`--uid`); connections wait in its backlog until the service runs::
+
+               start                     the port is open
+    closed ──────────────────► opening ─────────────────────► listening
+     ▲ │                        ▲ ▲ │                             │
+     │ │                        │ │ └────failed────► waiting      │
+     │ │                        │ │                   │ │         │
+     │ │                  start │ └──RETRY_SECONDS────┘ │         │
+     │ └─root's port─► reserved─┘                       │         │
+     │                     │                            │         │
+     └─────────stop────────┴────────────────────────────┴─────────┘
+
+It can be stopped while it is opening, too.
 """
 
 import errno
 import re
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from twisted.application.service import Service
@@ -37,10 +50,24 @@ def _stop_reading(port: Any) -> Any:
     return port
 
 
+class ListenerState(Enum):
+    """What a listener does."""
+
+    CLOSED = "closed"
+    RESERVED = "the port is open, or could not be opened, and nothing is read"
+    OPENING = "opening"
+    WAITING = "waiting for the next try"
+    LISTENING = "listening"
+
+
+_CLOSED, _RESERVED, _OPENING, _WAITING, _LISTENING = ListenerState
+
+
 class Listener(Service):
     """Listens at a Twisted server endpoint, with TLS if it has an `identity`.
 
-    `on_try` is called after each attempt, also a failed one.
+    `on_try` is called after each attempt, also a failed one. `tried`: there has been one. `port` is the open port while
+    it is listening, else None.
     """
 
     logger = Logger()
@@ -52,9 +79,9 @@ class Listener(Service):
         self.identity = identity
         self._factory = factory if identity is None else TLSMemoryBIOFactory(identity, False, factory)
         self._on_try = on_try
-        self._privileged: Deferred[Any] | None = None
-        self._attempt: Deferred[IListeningPort] | None = None
-        self._retry: IDelayedCall | None = None
+        self._attempt: Deferred[Any]  # reserved, opening
+        self._retry: IDelayedCall  # waiting
+        self.state = _CLOSED
         self.port: IListeningPort | None = None
         self.problem = "not open yet"
         self.opened: Deferred[None] = Deferred()
@@ -70,10 +97,11 @@ class Listener(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        if is_privileged(self.endpoint) and self._privileged is None:
-            self._privileged = self._listen()
+        if is_privileged(self.endpoint) and self.state is _CLOSED:
+            self.state = _RESERVED
+            self._attempt = self._listen()
             # A failure is tried again, and logged, when the service starts.
-            self._privileged.addCallbacks(_stop_reading, lambda _: None)
+            self._attempt.addCallbacks(_stop_reading, lambda _: None)
 
     def startService(self) -> None:
         super().startService()
@@ -84,9 +112,8 @@ class Listener(Service):
         return maybeDeferred(lambda: serverFromString(self._reactor, self.endpoint).listen(self._factory))
 
     def _open(self) -> None:
-        self._retry = None
-        early, self._privileged = self._privileged, None
-        self._attempt = self._listen() if early is None else early.addCallback(self._start_reading)
+        self._attempt = self._attempt.addCallback(self._start_reading) if self.state is _RESERVED else self._listen()
+        self.state = _OPENING
         self._attempt.addCallbacks(self._opened, self._failed)
 
     def _start_reading(self, port: Any) -> Any:
@@ -96,7 +123,7 @@ class Listener(Service):
         return port
 
     def _opened(self, port: IListeningPort) -> None:
-        self._attempt = None
+        self.state = _LISTENING
         self.port = port
         self.problem = ""
         self.tried = True
@@ -105,7 +132,6 @@ class Listener(Service):
             self.opened.callback(None)
 
     def _failed(self, failure: Failure) -> None:
-        self._attempt = None
         if failure.check(CancelledError):
             return
         self.problem = failure.getErrorMessage()
@@ -114,19 +140,20 @@ class Listener(Service):
             self.problem += f" ({NOT_ALLOWED})"
         self.logger.error("can't listen at {endpoint}: {problem}; next try in {seconds:g} s", endpoint=self.endpoint,
                           problem=self.problem, seconds=RETRY_SECONDS)
+        self.state = _WAITING
         self._retry = self._reactor.callLater(RETRY_SECONDS, self._open)
         self.tried = True
         self._on_try()
 
     async def _close(self) -> None:
-        early, self._privileged = self._privileged, None
-        if early is not None:
-            early.addCallback(lambda port: None if port is None else port.stopListening())
-            await early
-        if self._retry is not None:
+        state, self.state = self.state, _CLOSED
+        if state is _RESERVED:
+            await self._attempt.addCallback(lambda port: None if port is None else port.stopListening())
+        elif state is _WAITING:
             self._retry.cancel()
-        if self._attempt is not None:
+        elif state is _OPENING:
             self._attempt.cancel()
+            self.state = _CLOSED  # an endpoint may give its port even so
         port, self.port = self.port, None
         if port is not None:
             await maybeDeferred(port.stopListening)
