@@ -4,7 +4,7 @@ import attrs
 import pytest_twisted
 
 from tests.loopback.clients import until
-from tests.loopback.subscribers import PANEL, PATH, S, W, notify, subscribed
+from tests.loopback.events.subscribers import PANEL, PATH, S, W, notify, subscribed
 from tests.messages import SCAN, manage, status_event
 from tests.peers import ask
 from wsdgateway.bridge.events import deliveryqueue

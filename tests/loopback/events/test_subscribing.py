@@ -9,7 +9,7 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, fail
 
 from tests.loopback.clients import get, until
-from tests.loopback.subscribers import PANEL, PATH, W, notify, refused, subscribed
+from tests.loopback.events.subscribers import PANEL, PATH, W, notify, refused, subscribed
 from tests.messages import (
     SCAN,
     create_scan_job,

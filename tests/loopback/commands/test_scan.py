@@ -7,7 +7,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import Ran, scanned, until
-from tests.loopback.scans import pages_of, there
+from tests.loopback.commands.scans import pages_of, there
 from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG
 
 pytestmark = pytest.mark.usefixtures("cwd")

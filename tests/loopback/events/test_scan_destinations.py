@@ -6,8 +6,8 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, ensureDeferred
 
 from tests.loopback.clients import until
+from tests.loopback.events.subscribers import PANEL, PATH, S, W, notify, pressed, push_scan, refused, subscribed
 from tests.loopback.scanners import Subscribed
-from tests.loopback.subscribers import PANEL, PATH, S, W, notify, pressed, push_scan, refused, subscribed
 from tests.messages import SCAN, create_scan_job, envelope, manage, status_event, subscribe
 from tests.peers import ask, connect, post
 from wsdgateway.bridge.events.upstream_core import RECHECK

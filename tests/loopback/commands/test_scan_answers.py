@@ -11,7 +11,7 @@ from PIL import Image
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import Ran, scanned, until
-from tests.loopback.scans import pages_of, there
+from tests.loopback.commands.scans import pages_of, there
 from tests.messages import SCAN, created_job, envelope, fault, status_response
 from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG
 from wsdgateway.soap.envelope import read
