@@ -6,7 +6,8 @@ from tests.messages import get_job_elements
 from tests.options import scanner_options
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Reply
 from wsdgateway.bridge.events.intake import Notification, read_notification
-from wsdgateway.bridge.frontends.wsscan import Endpoint, Rejected, route
+from wsdgateway.bridge.frontends.frontend import Rejected
+from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read

@@ -15,7 +15,8 @@ from tests.messages import (
 )
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Forward, Join, Refuse, Reply
 from wsdgateway.bridge.events.intake import read_notification
-from wsdgateway.bridge.frontends.wsscan import Endpoint, Rejected, route
+from wsdgateway.bridge.frontends.frontend import Rejected
+from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
 

@@ -5,14 +5,8 @@ import pytest
 from tests.eventing.requests import NOW
 from tests.messages import envelope
 from wsdgateway.eventing.expiry import LONGEST
-from wsdgateway.eventing.messages import (
-    ACTION_FILTER,
-    Granted,
-    read_granted,
-    write_renew,
-    write_subscribe,
-    write_unsubscribe,
-)
+from wsdgateway.eventing.filters import ACTION_FILTER
+from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE

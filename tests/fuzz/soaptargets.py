@@ -13,7 +13,8 @@ from wsdgateway.bridge.decisions import Answer, Forward, Question, Refuse, Reply
 from wsdgateway.bridge.events.fanout import prepare
 from wsdgateway.bridge.events.intake import Notification, read_notification
 from wsdgateway.bridge.events.sinks import BadSink, parse_sink
-from wsdgateway.bridge.frontends.wsscan import DeviceRequest, Endpoint, EventingRequest, Rejected, route
+from wsdgateway.bridge.frontends.frontend import DeviceRequest, EventingRequest, Rejected
+from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.rewriting import REPLIES, names_gateway, relate_reply
 from wsdgateway.bridge.scanner import ScannerBridge

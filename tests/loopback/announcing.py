@@ -3,14 +3,11 @@
 from ipaddress import ip_interface
 
 from tests.loopback.scanners import UUID
-from tests.messages import envelope
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.writing import write_hello
 from wsdgateway.net.transport.interfaces import Interface
-from wsdgateway.soap.namespaces import WXF
 
 OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
-GET = envelope(f"{WXF}/Get")
 LO = Interface("lo", 1, (ip_interface("127.0.0.1/8"),))
 
 

@@ -7,7 +7,6 @@ from twisted.internet.threads import deferToThread
 
 from tests.messages import envelope
 from tests.peers import ask, connect
-from tests.waiting import until as until
 from wsdgateway.cli.scan.outcomes import ScanError
 from wsdgateway.cli.scan.progress import Progress
 from wsdgateway.cli.scan.run import Order, scan

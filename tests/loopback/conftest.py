@@ -11,11 +11,11 @@ from twisted.internet.task import deferLater
 
 from tests.certificates import Certified
 from tests.loopback.announcing import LO
-from tests.loopback.clients import until
 from tests.loopback.gateways import LOOPBACK, PATH, File, SteadyClock
 from tests.loopback.scanners import UUID, Subscribed
 from tests.messages import get_job_elements, status_event, status_response
 from tests.peers import Device, Sink, ask
+from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.discovery.messages import read_message

@@ -4,7 +4,7 @@ import time
 
 from twisted.internet.defer import gatherResults
 
-from tests.loopback.clients import until
+from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import read_config
 

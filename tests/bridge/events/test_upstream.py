@@ -2,8 +2,8 @@
 
 import pytest
 
-from wsdgateway.bridge.events.upstream import ALL_EVENTS, JOB_EVENTS, NO_MANAGER, TEMPORARY, Upstream
-from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, RECHECK, SETTLED, UNSUPPORTED_PAUSE
+from wsdgateway.bridge.events.upstream import ALL_EVENTS, JOB_EVENTS, TEMPORARY, Upstream
+from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, NO_MANAGER, RECHECK, SETTLED, UNSUPPORTED_PAUSE
 from wsdgateway.bridge.events.upstreamcommands import Lost, Renew, Replace, Subscribe, Unsubscribe, Wake
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.soap.addressing import EndpointReference

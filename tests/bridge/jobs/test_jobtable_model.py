@@ -25,7 +25,8 @@ from tests.messages import (
 from tests.options import scanner_options
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Refuse, Reply
 from wsdgateway.bridge.events.intake import read_notification, unread_of
-from wsdgateway.bridge.frontends.wsscan import Endpoint, Rejected, route
+from wsdgateway.bridge.frontends.frontend import Rejected
+from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.scan.jobstates import FINAL
 from wsdgateway.soap.faults import temporary_error

@@ -22,7 +22,8 @@ from tests.messages import (
 )
 from wsdgateway.bridge.decisions import Answer, Forward, Join, Pass
 from wsdgateway.bridge.events.intake import Unread, read_notification, unread_of
-from wsdgateway.bridge.frontends.wsscan import Endpoint, Rejected, route
+from wsdgateway.bridge.frontends.frontend import Rejected
+from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.bridge.jobs.unreadevents import MAX_NAMED
 
 OF_1 = re.sub(rb"<wscn:JobCompletedState>.*</wscn:JobCompletedState>", b"", end_event("1", message_id=None))

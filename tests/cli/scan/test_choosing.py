@@ -2,8 +2,9 @@
 
 import pytest
 
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.choosing import Wishes, choose
-from wsdgateway.cli.scan.outcomes import WRONG, ScanError
+from wsdgateway.cli.scan.outcomes import ScanError
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer
 

@@ -8,7 +8,8 @@ import pikepdf
 import pytest
 from PIL import Image
 
-from wsdgateway.cli.scan.outcomes import FAILED, WRONG, ScanError
+from wsdgateway.cli.errors import WRONG
+from wsdgateway.cli.scan.outcomes import FAILED, ScanError
 from wsdgateway.cli.scan.pages import Pages
 from wsdgateway.cli.scan.targets import Target, read_target
 

@@ -5,9 +5,10 @@ import pytest_twisted
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
 from tests.certificates import Certified
-from tests.loopback.clients import request, until
+from tests.loopback.clients import request
 from tests.loopback.gateways import LOOPBACK, TOKEN, File, with_token
 from tests.peers import Raw, ask, connect
+from tests.waiting import until
 from wsdgateway.admin.attempts import CLIENT_BURST
 from wsdgateway.app.resourcelimits import ADMIN_SHARE
 

@@ -6,9 +6,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.clients import request, until
+from tests.loopback.clients import request
 from tests.loopback.gateways import LOOPBACK, PATH, TOKEN, with_token
 from tests.peers import ask, connect
+from tests.waiting import until
 from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, fetch_list
 
 

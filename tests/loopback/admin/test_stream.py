@@ -6,10 +6,11 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import deferLater
 
-from tests.loopback.clients import request, until
+from tests.loopback.clients import request
 from tests.loopback.gateways import PATH, TOKEN, with_token
 from tests.messages import get_job_elements
 from tests.peers import ask, connect
+from tests.waiting import until
 from wsdgateway.admin import stream as stream_module
 from wsdgateway.admin.stream import MAX_STREAMS
 from wsdgateway.exchangelog.entry import Entry

@@ -6,9 +6,11 @@ from PIL import Image
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.clients import Ran, scanned, until
+from tests.loopback.clients import Ran, scanned
 from tests.loopback.commands.scans import pages_of, there
-from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG
+from tests.waiting import until
+from wsdgateway.cli.errors import WRONG
+from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE
 
 pytestmark = pytest.mark.usefixtures("cwd")
 

@@ -10,10 +10,12 @@ import pytest_twisted
 from PIL import Image
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.clients import Ran, scanned, until
+from tests.loopback.clients import Ran, scanned
 from tests.loopback.commands.scans import pages_of, there
 from tests.messages import SCAN, created_job, envelope, fault, status_response
-from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, WRONG
+from tests.waiting import until
+from wsdgateway.cli.errors import WRONG
+from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE
 from wsdgateway.soap.envelope import read
 
 pytestmark = pytest.mark.usefixtures("cwd")

@@ -11,10 +11,11 @@ from twisted.internet.threads import deferToThread
 
 from tests.fielddevices import FieldDevice, page, unused_prefixes
 from tests.fieldstyles import BROTHER, EPSON, KYOCERA, LINK_LOCAL, NOWHERE, SAMSUNG, STYLES, UUID
-from tests.loopback.clients import Granted, until
+from tests.loopback.clients import Granted
 from tests.messages import SCAN, envelope, get_scanner_elements, subscribe
 from tests.peers import ask
 from tests.schema import checked
+from tests.waiting import until
 from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
 from wsdgateway.config.reading import make_config
 from wsdgateway.metadata.messages import scan_service_addresses, write_get

@@ -6,7 +6,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, fail
 
-from tests.loopback.clients import get, shown, until
+from tests.loopback.clients import get, shown
 from tests.loopback.gateways import File, section
 from tests.loopback.scanners import Subscribed
 from tests.messages import (
@@ -19,6 +19,7 @@ from tests.messages import (
     status_response,
 )
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of

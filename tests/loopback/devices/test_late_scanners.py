@@ -6,9 +6,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
-from tests.loopback.clients import found, probe, until
+from tests.loopback.clients import found, probe
 from tests.messages import envelope, get_scanner_elements, scanner_elements, subscribe
 from tests.peers import Device, ask
+from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.discovery.messages import Sequence, TargetService, read_message
 from wsdgateway.discovery.writing import write_hello

@@ -8,7 +8,6 @@ import json
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import until
 from tests.loopback.gateways import sample
 from tests.messages import (
     SCAN,
@@ -23,6 +22,7 @@ from tests.messages import (
     status_response,
 )
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSE, WXF

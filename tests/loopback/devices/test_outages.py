@@ -7,7 +7,6 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 
-from tests.loopback.clients import until
 from tests.messages import (
     envelope,
     get_job_elements,
@@ -17,6 +16,7 @@ from tests.messages import (
     status_response,
 )
 from tests.peers import Device, ask, connect, post
+from tests.waiting import until
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.writing import write_bye, write_hello
 from wsdgateway.net.discovery.multicast import Link

@@ -7,7 +7,6 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from tests.loopback.clients import until
 from tests.loopback.gateways import sample
 from tests.messages import (
     SCAN,
@@ -23,6 +22,7 @@ from tests.messages import (
     status_response,
 )
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.bridge.events.intake import read_notification
 from wsdgateway.bridge.events.upstream_core import RECHECK
 from wsdgateway.scan.jobstatus import read_summaries

@@ -3,10 +3,11 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.announcing import ADOPT, GET, OTHER, SPELLED, hello
-from tests.loopback.clients import until
+from tests.loopback.announcing import ADOPT, OTHER, SPELLED, hello
+from tests.loopback.clients import GET
 from tests.loopback.scanners import UUID, Metadata
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.bridge.discovery.adoption import Adopted
 
 pytestmark = pytest.mark.usefixtures("soon")

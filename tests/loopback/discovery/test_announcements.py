@@ -4,8 +4,9 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.announcing import hello
-from tests.loopback.clients import found, probe, until
+from tests.loopback.clients import found, probe
 from tests.loopback.scanners import UUID, Metadata
+from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.discovery.writing import write_bye

@@ -5,11 +5,12 @@ import socket
 import pytest
 import pytest_twisted
 
-from tests.loopback.announcing import GET, OTHER, SPELLED, hello
-from tests.loopback.clients import found, probe, resolve, until
+from tests.loopback.announcing import OTHER, SPELLED, hello
+from tests.loopback.clients import GET, found, probe, resolve
 from tests.loopback.scanners import UUID, Metadata
 from tests.messages import envelope
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04

@@ -3,9 +3,10 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import GET, Granted, found, probe, resolve, until
+from tests.loopback.clients import GET, Granted, found, probe, resolve
 from tests.messages import envelope, subscribe
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.discovery.versions import VERSIONS, WS_2005_04
 from wsdgateway.metadata.messages import scan_service_addresses

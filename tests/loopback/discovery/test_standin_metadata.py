@@ -5,11 +5,12 @@ import json
 import pytest
 import pytest_twisted
 
-from tests.loopback.announcing import ADOPT, GET, OTHER, hello
-from tests.loopback.clients import found, get, probe, until
+from tests.loopback.announcing import ADOPT, OTHER, hello
+from tests.loopback.clients import GET, found, get, probe
 from tests.loopback.scanners import UUID, Metadata
 from tests.messages import envelope
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint, proxy_service
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2008_09

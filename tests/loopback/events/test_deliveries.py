@@ -3,10 +3,10 @@
 import attrs
 import pytest_twisted
 
-from tests.loopback.clients import until
 from tests.loopback.events.subscribers import PANEL, PATH, S, W, notify, subscribed
 from tests.messages import SCAN, manage, status_event
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.bridge.events import deliveryqueue
 from wsdgateway.soap.namespaces import WSE
 

@@ -5,11 +5,12 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
-from tests.loopback.clients import shown, until
+from tests.loopback.clients import shown
 from tests.loopback.gateways import sample, section
 from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, end_event, envelope, get_job_elements, status_event, status_response, subscribe
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.net.events.eventsink import MAX_UNKNOWN_SENDERS
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of

@@ -6,7 +6,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import deferLater
 
-from tests.loopback.clients import get, shown, until
+from tests.loopback.clients import get, shown
 from tests.loopback.scanners import GRANT, grant
 from tests.messages import (
     SCAN,
@@ -19,6 +19,7 @@ from tests.messages import (
     status_event,
 )
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.net.events.devicesubscription import SECRET_BYTES
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.scan.jobs import read_created

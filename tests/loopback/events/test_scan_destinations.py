@@ -5,11 +5,11 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from tests.loopback.clients import until
 from tests.loopback.events.subscribers import PANEL, PATH, S, W, notify, pressed, push_scan, refused, subscribed
 from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, create_scan_job, envelope, manage, status_event, subscribe
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.bridge.events.upstream_core import RECHECK
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.soap.envelope import read

@@ -8,7 +8,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, fail
 
-from tests.loopback.clients import get, until
+from tests.loopback.clients import get
 from tests.loopback.events.subscribers import PANEL, PATH, W, notify, refused, subscribed
 from tests.messages import (
     SCAN,
@@ -19,6 +19,7 @@ from tests.messages import (
     subscribe,
 )
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.net.events import eventsource
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read

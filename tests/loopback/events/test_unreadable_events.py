@@ -3,11 +3,12 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import shown, until
+from tests.loopback.clients import shown
 from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, end_event, envelope, fault, get_job_elements, job_status, status_event, status_response
 from tests.messages import subscribe as subscribe_to
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
 

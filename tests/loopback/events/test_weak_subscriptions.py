@@ -3,10 +3,11 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import shown, until
+from tests.loopback.clients import shown
 from tests.loopback.scanners import Subscribed
 from tests.messages import envelope, get_job_elements, job_elements, job_status, status_event, subscribe
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.bridge.events.upstream_core import RECHECK
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.addressing import ANONYMOUS

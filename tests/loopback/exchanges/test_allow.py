@@ -8,7 +8,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.logger import globalLogPublisher
 
-from tests.loopback.clients import GET, Granted, found, probe, request, until
+from tests.loopback.clients import GET, Granted, found, probe, request
 from tests.loopback.gateways import File
 from tests.loopback.scanners import Subscribed
 from tests.messages import (
@@ -23,6 +23,7 @@ from tests.messages import (
     subscribe,
 )
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.net.scanners.queue import MAX_OF_CLIENT
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.envelope import read

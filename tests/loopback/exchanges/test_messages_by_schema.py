@@ -10,10 +10,10 @@ from itertools import count
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import until
 from tests.messages import SCAN, envelope, get_job_elements, get_scanner_elements, job_request, manage, subscribe
 from tests.peers import ask
 from tests.schema import checked
+from tests.waiting import until
 from wsdgateway.discovery.versions import VERSIONS
 from wsdgateway.discovery.writing import write_probe, write_resolve
 from wsdgateway.metadata.messages import write_get

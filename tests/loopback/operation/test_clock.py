@@ -8,11 +8,12 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import gatherResults
 
-from tests.loopback.clients import request, shown, until
+from tests.loopback.clients import request, shown
 from tests.loopback.gateways import LOOPBACK
 from tests.loopback.scanners import Subscribed
 from tests.messages import get_job_elements, manage, status_event, subscribe
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.http.messages import first

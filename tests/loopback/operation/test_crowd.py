@@ -8,9 +8,9 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from tests.loopback.clients import until
 from tests.messages import SCAN, envelope, get_job_elements, status_response
 from tests.peers import connect, post
+from tests.waiting import until
 
 IDLE, ACTIVE, SLOW, ROUNDS = 1000, 100, 50, 10
 PATH = "/front-desk/scan"

@@ -8,7 +8,6 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.clients import until
 from tests.loopback.gateways import LOOPBACK
 from tests.loopback.scanners import Subscribed
 from tests.messages import (
@@ -22,6 +21,7 @@ from tests.messages import (
     status_response,
 )
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.cli.capture import ExportError, export
 from wsdgateway.exchangelog.folder import read_folder
 from wsdgateway.http.layout import layout

@@ -4,11 +4,12 @@ import json
 
 import pytest_twisted
 
-from tests.loopback.clients import request, until
+from tests.loopback.clients import request
 from tests.loopback.gateways import LOOPBACK, section
 from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
 from tests.peers import ask, connect, post
+from tests.waiting import until
 
 PATH = "/front-desk/scan"
 

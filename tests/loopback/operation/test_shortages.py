@@ -11,9 +11,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
-from tests.loopback.clients import request, until
+from tests.loopback.clients import request
 from tests.messages import SCAN, envelope, get_job_elements, status_response, subscribe
 from tests.peers import TIMEOUT, ask, connect, post
+from tests.waiting import until
 from wsdgateway.app.resourcelimits import CLIENTS_SHARE
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.net.events import sinkpolicy

@@ -6,10 +6,11 @@ import time
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import request, until
+from tests.loopback.clients import request
 from tests.loopback.scanners import Subscribed
 from tests.messages import fault, get_job_elements, manage, subscribe
 from tests.peers import ask
+from tests.waiting import until
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription

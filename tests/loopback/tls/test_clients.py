@@ -9,10 +9,11 @@ from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, tr
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, readBody
 
 from tests.certificates import Certified
-from tests.loopback.clients import GET, Granted, found, probe, resolve, until
+from tests.loopback.clients import GET, Granted, found, probe, resolve
 from tests.loopback.gateways import LOOPBACK, File
 from tests.messages import envelope, get_job_elements, subscribe
 from tests.peers import ask, connect, post
+from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.scan.documentparameters import DocumentParameters, write_scan_ticket
 from wsdgateway.scan.jobs import read_created, write_create, write_retrieve

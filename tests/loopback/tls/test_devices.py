@@ -13,11 +13,12 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import globalLogPublisher
 
 from tests.certificates import Certified
-from tests.loopback.clients import GET, scanned, until
+from tests.loopback.clients import GET, scanned
 from tests.loopback.gateways import LOOPBACK, File
 from tests.loopback.scanners import UUID, Metadata, grant
 from tests.messages import get_job_elements, job_request, status_event, status_response
 from tests.peers import Device, ask
+from tests.waiting import until
 from wsdgateway.bridge.discovery.sightings import Sighting
 from wsdgateway.cli.discover import search, show
 from wsdgateway.cli.scan.securing import Judgement

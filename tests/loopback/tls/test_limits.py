@@ -5,9 +5,9 @@ import pytest_twisted
 from twisted.logger import capturedLogs
 
 from tests.certificates import Certified
-from tests.loopback.clients import until
 from tests.messages import SCAN, envelope, scanner_elements
 from tests.peers import connect, post
+from tests.waiting import until
 from wsdgateway.bridge.access.quotas import HANDSHAKE_COSTS
 from wsdgateway.metrics import RATE, TLS
 from wsdgateway.tls.trust import Caller, Trust

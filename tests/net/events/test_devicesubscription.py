@@ -7,8 +7,7 @@ from twisted.internet.defer import Deferred
 
 from tests.messages import SCAN, envelope
 from tests.net.events.eventsource import EPOCH, EXPIRES, SCAN_URL
-from wsdgateway.bridge.events.upstream import NO_MANAGER
-from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, SETTLED
+from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, NO_MANAGER, SETTLED
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.scan.operations import SCAN_AVAILABLE

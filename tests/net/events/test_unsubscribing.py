@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from tests.net.events.eventsource import EPOCH, EXPIRES, SCAN_URL
-from wsdgateway.bridge.events.upstream import NO_MANAGER
+from wsdgateway.bridge.events.upstream_core import NO_MANAGER
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.events.orphans import Orphans

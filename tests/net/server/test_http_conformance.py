@@ -12,7 +12,8 @@ from tests.net.server import http_cases_connection, http_cases_framing, http_cas
 from tests.net.server.http_cases import POST
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
-from wsdgateway.bridge.frontends.wsscan import NOT_FOUND, check_soap
+from wsdgateway.bridge.frontends.frontend import NOT_FOUND
+from wsdgateway.bridge.frontends.wsscan import check_soap
 from wsdgateway.http.layout import Splitter
 from wsdgateway.net.clients.discoveryendpoint import DiscoveryEndpoint
 from wsdgateway.net.clients.resource import Resource
