@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from tests.certificates import Certified
-from tests.e2e.conftest import free_port, program
+from tests.e2e.conftest import program
+from tests.ports import free_port
 
 
 @pytest.fixture

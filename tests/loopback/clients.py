@@ -5,7 +5,6 @@ import io
 from rich.console import Console
 from twisted.internet.threads import deferToThread
 
-from tests.messages import envelope
 from tests.peers import ask, connect
 from wsdgateway.cli.scan.outcomes import ScanError
 from wsdgateway.cli.scan.progress import Progress
@@ -16,7 +15,7 @@ from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import compose, read
 from wsdgateway.soap.faults import fault_of, reason_of
-from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE, WXF
+from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE
 
 A, W = f"{{{WSA}}}", f"{{{WSE}}}"
 
@@ -97,7 +96,6 @@ async def scanned(url, output=None, **more):
     return ran
 
 
-GET = envelope(f"{WXF}/Get")
 
 
 def asking(version, name, content):

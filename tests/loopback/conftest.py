@@ -145,19 +145,24 @@ def device():
 
 
 @pytest.fixture
-def sink():
-    """Starts event sinks: `await sink()`."""
-    started = []
+def started():
+    """Starts devices and event sinks, and stops them at the end: `await started(peer, *arguments of its start)`."""
+    peers = []
 
-    async def start(port=0):
-        made = Sink()
-        await made.start(port)
-        started.append(made)
-        return made
+    async def start(peer, *arguments):
+        await peer.start(*arguments)
+        peers.append(peer)
+        return peer
 
     yield start
-    for made in started:
-        pytest_twisted.blockon(ensureDeferred(made.stop()))
+    for peer in peers:
+        pytest_twisted.blockon(ensureDeferred(peer.stop()))
+
+
+@pytest.fixture
+def sink(started):
+    """Starts event sinks: `await sink()`."""
+    return lambda port=0: started(Sink(), port)
 
 
 @pytest.fixture

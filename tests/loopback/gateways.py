@@ -29,6 +29,11 @@ def with_token(**more):
     return {"admin": {"endpoint": LOOPBACK, "token": TOKEN, **more}}
 
 
+def tls_listener(certified, **more):
+    """A `[[listen]]` section on loopback that shows this certificate."""
+    return {"endpoint": LOOPBACK, "certificate": str(certified.pem), "key": str(certified.key), **more}
+
+
 class File:
     """A configuration file, and the gateway that runs on it."""
 

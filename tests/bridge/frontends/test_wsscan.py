@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.messages import envelope, fault, get_job_elements, subscribe
+from tests.messages import GET, PROBE, envelope, fault, get_job_elements, subscribe
 from wsdgateway.bridge.decisions import Answer, Pass, Question, Refuse, Reply
 from wsdgateway.bridge.frontends.frontend import (
     NOT_FOUND,
@@ -19,10 +19,7 @@ from wsdgateway.http.requests import Request
 from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 from wsdgateway.soap.envelope import CONTENT_TYPE, read
 from wsdgateway.soap.faults import action_missing, fault_of
-from wsdgateway.soap.namespaces import WSD, WSE, WXF
-
-GET = envelope(f"{WXF}/Get")
-PROBE = envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>')
+from wsdgateway.soap.namespaces import WSE
 
 
 def request(body=b"", method=b"POST", content_type=b"application/soap+xml"):

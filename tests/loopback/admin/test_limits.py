@@ -6,7 +6,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
 from tests.certificates import Certified
 from tests.loopback.clients import request
-from tests.loopback.gateways import LOOPBACK, TOKEN, File, with_token
+from tests.loopback.gateways import LOOPBACK, TOKEN, File, tls_listener, with_token
 from tests.peers import Raw, ask, connect
 from tests.waiting import until
 from wsdgateway.admin.attempts import CLIENT_BURST
@@ -83,8 +83,7 @@ async def test_a_request_that_never_becomes_whole_is_ended_and_so_is_silence(gat
 @pytest_twisted.ensureDeferred
 async def test_a_handshake_that_never_ends_is_ended(gateway, tmp_path, authority, beginning):
     server = Certified(tmp_path, "server", "127.0.0.1", issuer=authority)
-    service = await gateway(None, limits={"header_timeout": 0.2}, admin={
-        "endpoint": LOOPBACK, "certificate": str(server.pem), "key": str(server.key), "connections": 2})
+    service = await gateway(None, limits={"header_timeout": 0.2}, admin=tls_listener(server, connections=2))
     clients = [await connect(service.admin_port) for _ in range(4)]
     for client in clients:
         client.send(beginning)

@@ -7,7 +7,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import Ran, scanned
-from tests.loopback.commands.scans import pages_of, there
+from tests.scannedfiles import names_in, pages_of
 from tests.waiting import until
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE
@@ -40,7 +40,7 @@ async def test_a_page_from_the_platen(both, cwd):
         assert "page 1: " in ran.said
         with Image.open(f"{place}.jpg") as image:
             assert (image.mode, image.info["dpi"]) == ("L", (100, 100))
-    assert there(cwd) == ["0.jpg", "1.jpg"]
+    assert names_in(cwd) == ["0.jpg", "1.jpg"]
     assert (cwd / "0.jpg").read_bytes() == (cwd / "1.jpg").read_bytes()
     assert device.soap.asked["RetrieveImage"] == 2
     assert "CancelJob" not in device.soap.asked
@@ -78,7 +78,7 @@ async def test_an_empty_feeder_has_a_status_of_its_own(both, cwd):
     for url in device.urls:
         ran = await scanned(url, "out.pdf", source="adf")
         assert (ran.status, str(ran.error)) == (NO_PAPER, "The feeder is empty")
-    assert there(cwd) == []
+    assert names_in(cwd) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -93,7 +93,7 @@ async def test_a_busy_scanner_is_asked_again_for_as_long_as_the_user_waits(both,
         assert "MediaJam" in str(ran.error)
         assert ran.said.count("Not now") == 1
         assert (await scanned(url, "out.pdf", wait=0)).slept == 0
-    assert there(cwd) == []
+    assert names_in(cwd) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -102,7 +102,7 @@ async def test_nobody_there(both, gateway, cwd):
     await device.stopService()
     for url in device.urls:
         assert (await scanned(url, "out.pdf", wait=1)).status == UNREACHABLE
-    assert there(cwd) == []
+    assert names_in(cwd) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -112,7 +112,7 @@ async def test_what_is_not_offered_makes_no_job(both, cwd):
         ran = await scanned(device.urls[0], None, **more)
         assert ran.status == WRONG
     assert "CreateScanJob" not in device.soap.asked
-    assert there(cwd) == []
+    assert names_in(cwd) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -130,7 +130,7 @@ async def test_an_image_that_breaks_off_leaves_the_whole_pages_and_no_job(both, 
         assert pages_of(f"{place}.pdf") == 1
         assert not device.device.jobs.active()
     assert device.soap.asked["CancelJob"] == 2
-    assert there(cwd) == ["0.pdf", "1.pdf"]
+    assert names_in(cwd) == ["0.pdf", "1.pdf"]
 
 
 @pytest_twisted.ensureDeferred
@@ -152,7 +152,7 @@ async def test_an_interrupted_scan_cancels_its_job_and_keeps_the_whole_pages(bot
             assert "Interrupted: one page is whole and kept" in ran.said
             assert device.device.jobs.finished()[-1].status.state == "Canceled"
         assert pages_of(f"{place}.pdf") == 1
-    assert there(cwd) == ["0-1.jpg", "0.pdf", "1-1.jpg", "1.pdf"]
+    assert names_in(cwd) == ["0-1.jpg", "0.pdf", "1-1.jpg", "1.pdf"]
 
 
 @pytest_twisted.ensureDeferred

@@ -11,8 +11,8 @@ from PIL import Image
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import Ran, scanned
-from tests.loopback.commands.scans import pages_of, there
 from tests.messages import SCAN, created_job, envelope, fault, status_response
+from tests.scannedfiles import names_in, pages_of
 from tests.waiting import until
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE
@@ -125,7 +125,7 @@ async def test_a_base64_image_that_is_none_leaves_no_file(plays, cwd, content, s
     device = plays(CreateScanJob=[created_job()], CancelJob=[b"<x/>"], RetrieveImage=[
         related((XOP, b"<x/>"), (JPEG + b"\r\nContent-Transfer-Encoding: base64", content))])
     ran = await scanned(device.url, "out.jpg")
-    assert (ran.status, there(cwd)) == (FAILED, [])
+    assert (ran.status, names_in(cwd)) == (FAILED, [])
     assert said in str(ran.error)
 
 
@@ -134,7 +134,7 @@ async def test_the_end_of_a_feeder_in_a_root_part_with_status_200_is_one(plays, 
     device = plays(CreateScanJob=[created_job()], RetrieveImage=[
         related((XOP, b"<x/>"), (JPEG, DATA)), related((XOP, b"\0\r\n" + NO_IMAGES + b"\0"))])
     ran = await scanned(device.url, "out.pdf", source="adf")
-    assert (ran.status, there(cwd)) == (0, ["out.pdf"]), ran.error
+    assert (ran.status, names_in(cwd)) == (0, ["out.pdf"]), ran.error
 
 
 @pytest_twisted.ensureDeferred
@@ -183,7 +183,7 @@ async def test_how_a_feeders_job_ends(plays, cwd, answers, status, cancelled):
     assert ran.status == status, ran.error
     assert len(device.bodies.get("CancelJob", [])) == cancelled
     pages = len([answer for answer in answers.get("RetrieveImage", ()) if answer == PAGE])
-    assert there(cwd) == (["out.pdf"] if pages else [])
+    assert names_in(cwd) == (["out.pdf"] if pages else [])
     if pages:
         assert pages_of("out.pdf") == pages
 
@@ -224,7 +224,7 @@ async def test_what_the_scanner_decides_otherwise_is_said_without_its_control_ch
 async def test_an_image_of_another_kind_is_kept_and_is_no_success(plays, cwd):
     device = plays(CreateScanJob=[created_job()], RetrieveImage=[PAGE])
     ran = await scanned(device.url, "out.png")
-    assert (ran.status, there(cwd)) == (FAILED, ["out.jpg"])
+    assert (ran.status, names_in(cwd)) == (FAILED, ["out.jpg"])
 
 
 @pytest_twisted.ensureDeferred

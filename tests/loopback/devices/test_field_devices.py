@@ -32,19 +32,9 @@ CONTEXTS = ("Scan", "ScanToPrint", "ScanToEmail", "ScanToFax", "ScanToOCR")
 
 
 @pytest.fixture
-def field():
+def field(started):
     """Starts devices of a style: `await field(BROTHER)`."""
-    started = []
-
-    async def start(style, **more):
-        made = FieldDevice(style, **more)
-        await made.start()
-        started.append(made)
-        return made
-
-    yield start
-    for made in started:
-        pytest_twisted.blockon(ensureDeferred(made.stop()))
+    return lambda style, **more: started(FieldDevice(style, **more))
 
 
 @pytest.fixture

@@ -6,7 +6,14 @@ RFC 9112 sections 4 to 8; what becomes of it is in the contract's section on err
 import pytest
 import pytest_twisted
 
-from tests.messages import SCAN, create_scan_job, envelope, fault, get_job_elements, job_request, status_response
+from tests.messages import (
+    ELEMENTS,
+    create_scan_job,
+    fault,
+    get_job_elements,
+    job_request,
+    status_response,
+)
 from tests.peers import ask, connect, post
 from wsdgateway.http.messages import first
 from wsdgateway.http.responses import MAX_HEADER_BLOCK, MAX_INTERIM
@@ -16,7 +23,6 @@ from wsdgateway.soap.faults import fault_of
 
 OFF = {"events": "off"}
 PATH = "/front-desk/scan"
-ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")
 ASKED = {"forwarded": ELEMENTS, "learnt from": get_job_elements("1"), "a job": create_scan_job(),
          "an image": job_request("RetrieveImage")}
 SOAP = b"Content-Type: application/soap+xml\r\n"

@@ -7,7 +7,7 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
 from tests.loopback.clients import found, probe
-from tests.messages import envelope, get_scanner_elements, scanner_elements, subscribe
+from tests.messages import GET, envelope, get_scanner_elements, scanner_elements, subscribe
 from tests.peers import Device, ask
 from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint
@@ -20,7 +20,6 @@ from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSDP, WSX, WXF
 
 UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
-GET = envelope(f"{WXF}/Get")
 DESCRIPTION = get_scanner_elements("ScannerDescription")
 SCAN = "/front-desk/scan"
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import pytest_twisted
+from twisted.logger import capturedLogs
 
 from tests.loopback.gateways import sample
 from tests.messages import (
@@ -290,17 +291,11 @@ async def test_an_image_that_is_framed_to_its_end_and_does_not_end_counts_as_bro
     raw = {"length": head + b"Content-Length: %d\r\n\r\n" % len(body) + body,
            "chunked": head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"}[framing]
     device.handle = lambda asked: asked.write(raw)
-    said = []
-    from twisted.logger import globalLogPublisher
-
-    globalLogPublisher.addObserver(said.append)
-    try:
+    with capturedLogs() as events:
         head, answer = await ask(service.port, PATH, IMAGE)
-    finally:
-        globalLogPublisher.removeObserver(said.append)
     assert (head.status, answer) == (200, body)
     assert outcomes(service, "RetrieveImage") == {"error": 1}
-    [warning] = [event for event in said if event.get("operation") == "RetrieveImage" and "error" in event]
+    [warning] = [event for event in events if event.get("operation") == "RetrieveImage" and "error" in event]
     assert "closing delimiter" in warning["error"]
 
 

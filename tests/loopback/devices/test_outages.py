@@ -8,6 +8,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 
 from tests.messages import (
+    GET,
     envelope,
     get_job_elements,
     get_scanner_elements,
@@ -27,7 +28,6 @@ from wsdgateway.soap.namespaces import WSDP, WSX, WXF
 
 UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
 SCAN = "/front-desk/scan"
-GET = envelope(f"{WXF}/Get")
 ELEMENTS = get_scanner_elements("ScannerConfiguration")
 LONG = {"poll_interval": 600.0, "elements": 600.0, "max_age": 600.0}
 

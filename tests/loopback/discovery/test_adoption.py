@@ -4,8 +4,8 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.announcing import ADOPT, OTHER, SPELLED, hello
-from tests.loopback.clients import GET
 from tests.loopback.scanners import UUID, Metadata
+from tests.messages import GET
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.bridge.discovery.adoption import Adopted

@@ -3,8 +3,8 @@
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import GET, Granted, found, probe, resolve
-from tests.messages import envelope, subscribe
+from tests.loopback.clients import Granted, found, probe, resolve
+from tests.messages import GET, envelope, subscribe
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint

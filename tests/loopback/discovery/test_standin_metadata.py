@@ -6,9 +6,9 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.announcing import ADOPT, OTHER, hello
-from tests.loopback.clients import GET, found, get, probe
+from tests.loopback.clients import found, get, probe
 from tests.loopback.scanners import UUID, Metadata
-from tests.messages import envelope
+from tests.messages import GET, envelope
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint, proxy_service

@@ -5,6 +5,7 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
 from tests.messages import (
+    ELEMENTS,
     SCAN,
     create_scan_job,
     created_job,
@@ -21,7 +22,6 @@ from wsdgateway.soap.faults import fault_of
 
 OFF = {"events": "off"}
 PATH = "/front-desk/scan"
-ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")
 IMAGE = job_request("RetrieveImage")
 BOUNDARY = b"b-o-u-n-d-a-r-y"
 MTOM = b'multipart/related; type="application/xop+xml"; boundary="b-o-u-n-d-a-r-y"; start="<0>"'

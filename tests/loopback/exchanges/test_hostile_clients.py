@@ -7,13 +7,12 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from tests.messages import SCAN, envelope, get_job_elements, status_response
+from tests.messages import ELEMENTS, get_job_elements, status_response
 from tests.peers import TIMEOUT, ask, connect, post
 from wsdgateway.net.server.connection import ClientConnection
 
 OFF = {"events": "off"}
 PATH = "/front-desk/scan"
-ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")
 ANSWER = status_response("1", "Completed", 1)
 WHOLE = post(PATH, get_job_elements("1"))
 

@@ -8,13 +8,12 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from tests.messages import SCAN, envelope, get_job_elements, status_response
+from tests.messages import ELEMENTS, get_job_elements, status_response
 from tests.peers import connect, post
 from tests.waiting import until
 
 IDLE, ACTIVE, SLOW, ROUNDS = 1000, 100, 50, 10
 PATH = "/front-desk/scan"
-ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")
 
 
 async def connect_all(count, port):

@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import request
-from tests.messages import SCAN, envelope, get_job_elements, status_response, subscribe
+from tests.messages import ELEMENTS, get_job_elements, status_response, subscribe
 from tests.peers import TIMEOUT, ask, connect, post
 from tests.waiting import until
 from wsdgateway.app.resourcelimits import CLIENTS_SHARE
@@ -22,7 +22,6 @@ from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 
 PATH = "/front-desk/scan"
-ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, tr
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, readBody
 
 from tests.certificates import Certified
-from tests.loopback.clients import GET, Granted, found, probe, resolve
-from tests.loopback.gateways import LOOPBACK, File
-from tests.messages import envelope, get_job_elements, subscribe
+from tests.loopback.clients import Granted, found, probe, resolve
+from tests.loopback.gateways import LOOPBACK, File, tls_listener
+from tests.messages import GET, envelope, get_job_elements, subscribe
 from tests.peers import ask, connect, post
 from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint
@@ -39,8 +39,7 @@ def secured(gateway, virtual, server, authority):
     async def start(plain=True, scanner=None, **tls):
         device = await virtual(name="Copy room")
         service = await gateway(None, scanner={"device": device.device_url, **(scanner or {})}, listen=[
-            {"endpoint": LOOPBACK, "certificate": str(server.pem), "key": str(server.key), **tls},
-            *([{"endpoint": "tcp:0:interface=127.0.0.1:backlog=9"}] if plain else [])])
+            tls_listener(server, **tls), *([{"endpoint": "tcp:0:interface=127.0.0.1:backlog=9"}] if plain else [])])
         await until(lambda: service.scanner.bridge.table.listening)
         service.virtual = device
         service.tls = Caller(Trust(ca=authority.pem), "127.0.0.1")
@@ -191,8 +190,7 @@ async def test_a_refusal_arrives_and_the_connection_ends(secured):
 
 @pytest_twisted.ensureDeferred
 async def test_whoever_never_ends_the_handshake_is_hung_up_on(gateway, server):
-    service = await gateway(None, listen=[{"endpoint": LOOPBACK, "certificate": str(server.pem),
-                                           "key": str(server.key)}], limits={"header_timeout": 0.1})
+    service = await gateway(None, listen=[tls_listener(server)], limits={"header_timeout": 0.1})
     client = await connect(service.port)
     client.send(b"\x16\x03\x01")
     await client.end()

@@ -9,14 +9,12 @@ import pytest
 import pytest_twisted
 from OpenSSL import SSL
 from rich.console import Console
-from twisted.internet.defer import ensureDeferred
-from twisted.logger import globalLogPublisher
 
 from tests.certificates import Certified
-from tests.loopback.clients import GET, scanned
-from tests.loopback.gateways import LOOPBACK, File
+from tests.loopback.clients import scanned
+from tests.loopback.gateways import File, tls_listener
 from tests.loopback.scanners import UUID, Metadata, grant
-from tests.messages import get_job_elements, job_request, status_event, status_response
+from tests.messages import GET, get_job_elements, job_request, status_event, status_response
 from tests.peers import Device, ask
 from tests.waiting import until
 from wsdgateway.bridge.discovery.sightings import Sighting
@@ -39,34 +37,15 @@ PATH = "/front-desk/scan"
 
 
 @pytest.fixture
-def shows():
+def shows(started):
     """A device that shows a certificate: `await shows(certified)`."""
-    started = []
 
     async def start(certified, port=0):
         made = Device()
         made.identity = CurrentIdentity(IdentityFiles(certified.pem, certified.key))
-        await made.start(port, made.identity)
-        started.append(made)
-        return made
+        return await started(made, port, made.identity)
 
-    yield start
-    for made in started:
-        pytest_twisted.blockon(ensureDeferred(made.stop()))
-
-
-@pytest.fixture
-def said():
-    """What the log says of adoption."""
-    lines = []
-
-    def observe(event):
-        if "adopted" in event.get("log_format", ""):
-            lines.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
+    return start
 
 
 def answering(device):
@@ -150,7 +129,7 @@ async def test_a_short_key_is_good_enough_where_it_is_pinned(gateway, shows, tmp
 async def test_where_a_scanner_with_tls_notifies(gateway, shows, authority, tmp_path, plain, scheme):
     certified = Certified(tmp_path, "scanner", "127.0.0.1", issuer=authority)
     device = await shows(certified)
-    secure = {"endpoint": LOOPBACK, "certificate": str(certified.pem), "key": str(certified.key)}
+    secure = tls_listener(certified)
     service = await gateway(device.url, scanner={"ca": str(authority.pem)}, listen=[
         secure, *([{"endpoint": "tcp:0:interface=127.0.0.1:backlog=9"}] if plain else [])])
     asked = await device.next()
@@ -283,7 +262,7 @@ async def test_a_scanner_without_a_uuid_is_not_adopted_and_that_is_said_once(gat
     first = seen(service).at
     await until(lambda: seen(service).at > first)
     assert service.scanners == []
-    assert len([line for line in said if f'device = "{scanner.device_url}"' in line]) == 1
+    assert len([line for line in said if "adopted" in line and f'device = "{scanner.device_url}"' in line]) == 1
     said.clear()
     service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin}, **found)
     await until(lambda: service.scanner.monitor.sighting)  # its announcements are known to be its own

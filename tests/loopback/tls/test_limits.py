@@ -5,7 +5,8 @@ import pytest_twisted
 from twisted.logger import capturedLogs
 
 from tests.certificates import Certified
-from tests.messages import SCAN, envelope, scanner_elements
+from tests.loopback.gateways import tls_listener
+from tests.messages import ELEMENTS, scanner_elements
 from tests.peers import connect, post
 from tests.waiting import until
 from wsdgateway.bridge.access.quotas import HANDSHAKE_COSTS
@@ -13,7 +14,6 @@ from wsdgateway.metrics import RATE, TLS
 from wsdgateway.tls.trust import Caller, Trust
 
 PATH = "/front-desk/scan"
-ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")
 LARGE = 12_000_000  # more than the system keeps for a connection
 
 
@@ -24,8 +24,7 @@ def secured(gateway, device, tmp_path):
 
     async def start(tls=None, **limits):
         return await gateway(device.url, scanner={"events": "off"}, limits=limits, listen=[
-            {"endpoint": "tcp:0:interface=127.0.0.1", "certificate": str(server.pem), "key": str(server.key),
-             **(tls or {})}])
+            tls_listener(server, **(tls or {}))])
 
     return start
 
