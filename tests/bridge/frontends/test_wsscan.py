@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from tests.messages import GET, PROBE, envelope, fault, get_job_elements, subscribe
-from wsdgateway.bridge.decisions import Answer, Pass, Question, Refuse, Reply
+from tests.messages import GET, PROBE, SCAN, envelope, fault, get_job_elements, subscribe
+from wsdgateway.bridge.decisions import Answer, Forward, Pass, Question, Refuse, Reply
 from wsdgateway.bridge.frontends.frontend import (
     NOT_FOUND,
     DeviceRequest,
@@ -128,3 +128,10 @@ def test_eventing_is_answered_here_at_any_address(endpoint, action):
 def test_what_is_refused_before_it_is_a_question(raw, endpoint, code, status):
     rejected = route(raw, endpoint, client="x", host=b"")
     assert (rejected.fault.subcode.partition(":")[2], rejected.fault.status) == (code, status)
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint.SCAN, Endpoint.SUBSCRIPTION])
+@pytest.mark.parametrize("action", [f"{SCAN}/Vendor", "urn:anything", f"{SCAN}/RetrieveImage"])
+def test_operations_that_we_do_not_know_pass(bridge, endpoint, action):
+    question = route(envelope(action), endpoint, client="x", host=b"")
+    assert isinstance(bridge.scanner.ask(question, 0.0), Forward)

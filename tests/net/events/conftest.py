@@ -15,3 +15,12 @@ def house():
 @pytest.fixture
 def scanner(house):
     return house.scanner
+
+
+@pytest.fixture
+def held(house):
+    """A subscription that the scanner and the store hold, and nobody goes on with."""
+    house.subscription.start()
+    found = house.subscription.hand_off()
+    assert house.store.held().result == [found]
+    return found
