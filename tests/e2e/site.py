@@ -34,12 +34,12 @@ class Listener:
     """An event sink in a thread: what it was told, by path."""
 
     def __init__(self):
-        told = self.told = {}
+        received = self.received = {}
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                told.setdefault(self.path, []).append(read(body))
+                received.setdefault(self.path, []).append(read(body))
                 self.send_response(202)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -53,7 +53,7 @@ class Listener:
 
     def identifiers(self, path):
         """The ScanIdentifier of every ScanAvailableEvent told there."""
-        return [one.body.findtext(f"{S}ScanIdentifier") for one in self.told.get(path, ())
+        return [one.body.findtext(f"{S}ScanIdentifier") for one in self.received.get(path, ())
                 if one.action.endswith("/ScanAvailableEvent")]
 
 

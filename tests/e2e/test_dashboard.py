@@ -91,7 +91,7 @@ class Office:
         return time.time()
 
     def ended(self):
-        return [one for one in self.listener.told.get("/told", ()) if one.action.endswith("/JobEndStateEvent")]
+        return [one for one in self.listener.received.get("/told", ()) if one.action.endswith("/JobEndStateEvent")]
 
 
 class Prometheus:

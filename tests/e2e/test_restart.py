@@ -66,7 +66,7 @@ def test_killed_at_random_moments_nothing_that_was_answered_is_lost(site, listen
         for identifier in ended:
             assert fault_of(read(site.ask(manage("GetStatus", identifier))[1])) == "InvalidMessage"
         a_scan_works(site, listener, until, token)
-    assert "/end" not in listener.told
+    assert "/end" not in listener.received
     asked = site.control()["asked"]
     assert asked["Subscribe"] == 2, "the scanner's subscriptions were made anew"
     assert site.control()["subscriptions"] == 2
@@ -85,7 +85,7 @@ def test_a_stop_and_a_start_are_not_noticed(site, listener, until):
             assert site.ask(manage("Renew", identifier))[0] == 200
         until(lambda: site.control()["subscriptions"] == 2)
         a_scan_works(site, listener, until, token)
-    until(lambda: any(one.action.endswith("/JobEndStateEvent") for one in listener.told.get("/other", ())))
+    until(lambda: any(one.action.endswith("/JobEndStateEvent") for one in listener.received.get("/other", ())))
 
 
 def test_a_running_scan_is_finished_before_the_end(site, listener, until):
@@ -109,7 +109,7 @@ def test_a_scanner_that_is_taken_from_the_configuration_leaves_nobody_waiting(si
     text = (tmp_path / "gateway.toml").read_text()
     (tmp_path / "gateway.toml").write_text(text.replace('"front-desk"', '"other-desk"'))
     site.start()
-    ends = until(lambda: len(listener.told.get("/end", ())) == 2 and listener.told["/end"])
+    ends = until(lambda: len(listener.received.get("/end", ())) == 2 and listener.received["/end"])
     assert {one.body.findtext(f"{W}Status") for one in ends} == {f"{WSE}/SourceCanceling"}
     until(lambda: site.control()["subscriptions"] == 1)  # the other desk's own
     assert [one["side"] for one in site.api("subscriptions")] == ["device"]

@@ -117,6 +117,6 @@ async def found(service, path, message, version=WS_2005_04, tls=None):
     """Endpoint and XAddrs of each match."""
     head, body = await ask(service.port, path, message, tls=tls)
     assert head.status == 200, fault_of(read(body))
-    told = read_message(body)
-    assert (told.relates_to, told.version) == ("urn:uuid:q", version)
-    return [(match.endpoint, " ".join(match.xaddrs)) for match in told.content]
+    envelope = read_message(body)
+    assert (envelope.relates_to, envelope.version) == ("urn:uuid:q", version)
+    return [(match.endpoint, " ".join(match.xaddrs)) for match in envelope.content]

@@ -206,14 +206,14 @@ def soon(monkeypatch):
 
 
 @pytest.fixture
-def ear():
-    """A link on loopback of the test's own: what it hears is in `ear.heard`."""
+def own_link():
+    """A link on loopback of the test's own: the messages that it receives are in `own_link.received`."""
     from twisted.internet import reactor
 
-    heard = []
+    received = []
     made = Link(reactor, LO, 4, has_own_port=True,
-                on_datagram=lambda link, data, host, port, answer: heard.append(read_message(data)))
-    made.heard = heard
+                on_datagram=lambda link, data, host, port, answer: received.append(read_message(data)))
+    made.received = received
     yield made
     pytest_twisted.blockon(made.close())
 
@@ -232,7 +232,7 @@ def finding(gateway):
 
 
 @pytest.fixture
-def told(gateway, device):
+def gateway_with_job(gateway, device):
     """A gateway whose scanner has told it of a job, with a hostile name."""
     async def start(**sections):
         events = Subscribed(device)

@@ -83,8 +83,8 @@ async def test_a_large_form_is_not_read(gateway):
 
 
 @pytest_twisted.ensureDeferred
-async def test_nothing_else_is_taken(told):
-    service = await told()
+async def test_nothing_else_is_taken(gateway_with_job):
+    service = await gateway_with_job()
     for method in (b"POST", b"PUT", b"DELETE", b"OPTIONS"):
         for path in (b"/", b"/api/jobs", b"/api/stream", b"/static/live.js"):
             assert (await request(service.admin_port, path, method=method))[0] == 405
@@ -93,8 +93,8 @@ async def test_nothing_else_is_taken(told):
 
 
 @pytest_twisted.ensureDeferred
-async def test_pages_escape_and_hold_no_scripts_of_their_own(told):
-    service = await told()
+async def test_pages_escape_and_hold_no_scripts_of_their_own(gateway_with_job):
+    service = await gateway_with_job()
     html = b"Accept: text/html\r\n"
     for path in (b"/", b"/?scanner=%3Cscript%3E&operation=%22%3E%3Cscript%3E&failed=1",
                  b"/exchanges/%d" % service.recording.log.last, b"/nothing/%3Cscript%3E"):
@@ -110,8 +110,8 @@ async def test_pages_escape_and_hold_no_scripts_of_their_own(told):
 
 
 @pytest_twisted.ensureDeferred
-async def test_exchanges_are_filtered_and_shown(told):
-    service = await told()
+async def test_exchanges_are_filtered_and_shown(gateway_with_job):
+    service = await gateway_with_job()
     _, _, body = await request(service.admin_port, b"/api/exchanges?operation=JobStatusEvent")
     assert [one["operation"] for one in json.loads(body)] == ["JobStatusEvent"] * 2
     await ask(service.port, PATH, b"no xml")

@@ -43,8 +43,8 @@ async def listen(port, *, query=b"", headers=b""):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_stream_tells_what_ends_and_goes_on_after_a_break(told):
-    service = await told()
+async def test_the_stream_tells_what_ends_and_goes_on_after_a_break(gateway_with_job):
+    service = await gateway_with_job()
     first = await listen(service.admin_port)
     await ask(service.port, PATH, b"no xml")
     await until(first.events)
@@ -66,8 +66,8 @@ async def test_the_stream_tells_what_ends_and_goes_on_after_a_break(told):
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_comes_back_too_late_is_told_what_is_missing(told):
-    service = await told()
+async def test_who_comes_back_too_late_is_told_what_is_missing(gateway_with_job):
+    service = await gateway_with_job()
     listening = await listen(service.admin_port)
     entry = service.recording.log.since(0)[-1].entry
     for _ in range(KEPT + 100):

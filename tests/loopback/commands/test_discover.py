@@ -44,11 +44,11 @@ async def test_a_survey_by_multicast_and_by_address(virtual, capsys):
     toml = capsys.readouterr().out
     assert f'name = "copy-red-room"\nuuid = "{UUID}"' in toml
     assert f'name = "silent"\ndevice = "{silent.device_url}"' in toml
-    told = ScanDevice(Labels("198.51.100.20", "Acme", "3000"), "http://198.51.100.20/d", "http://198.51.100.20/scan")
-    spelled = Surveyed(Sighting(f"uuid:{OTHER[9:].upper()}", (), (), (), 1, None, "eth1", 0.0), told, True)
+    device = ScanDevice(Labels("198.51.100.20", "Acme", "3000"), "http://198.51.100.20/d", "http://198.51.100.20/scan")
+    spelled = Surveyed(Sighting(f"uuid:{OTHER[9:].upper()}", (), (), (), 1, None, "eth1", 0.0), device, True)
     show([spelled], toml=True, console=Console(width=300), progress=quiet)
     assert f'# 3000, Acme 3000, 198.51.100.20\n[[scanner]]\nname = "3000"\nuuid = "{OTHER}"' in capsys.readouterr().out
-    nameless = attrs.evolve(spelled, found=attrs.evolve(told, labels=Labels()))
+    nameless = attrs.evolve(spelled, found=attrs.evolve(device, labels=Labels()))
     show([nameless], toml=True, console=Console(width=300), progress=quiet)
     assert "# 198.51.100.20\n[[scanner]]" in capsys.readouterr().out
     show([], toml=True, console=Console(width=300), progress=quiet)

@@ -115,15 +115,15 @@ async def test_its_metadata_leads_to_the_gateway_and_shows_no_address_of_its_own
 async def leads_to_the_gateway(service, device):
     head, answer = await metadata_of(service)
     assert head.status == 200
-    told = read(answer)
-    assert set(scan_service_addresses(told)) == {f"http://127.0.0.1:{service.port}{PATH}"}
+    message = read(answer)
+    assert set(scan_service_addresses(message)) == {f"http://127.0.0.1:{service.port}{PATH}"}
     for address in (f"127.0.0.1:{device.device.port}", LINK_LOCAL, NOWHERE):
         assert address.encode() not in answer
-    for types in told.body.iter(f"{{{WSDP}}}Types"):
+    for types in message.body.iter(f"{{{WSDP}}}Types"):
         assert all(name.partition(":")[0] in types.nsmap for name in types.text.split())
-    assert {types.nsmap[name.partition(":")[0]] for types in told.body.iter(f"{{{WSDP}}}Types")
+    assert {types.nsmap[name.partition(":")[0]] for types in message.body.iter(f"{{{WSDP}}}Types")
             for name in types.text.split() if name.endswith("ScannerServiceType")} == {WSCN}
-    assert "hall" in told.body.findtext(f".//{{{WSDP}}}FriendlyName")
+    assert "hall" in message.body.findtext(f".//{{{WSDP}}}FriendlyName")
     assert (await scanned(service, device))[0] == device.sheets
 
 
@@ -174,10 +174,10 @@ async def panel(service, listener, contexts):
 
 async def pressed(listener, device, context):
     """Press the button: the ScanIdentifier that the client is told."""
-    before = len(listener.told)
+    before = len(listener.received)
     assert await device.press(context) == [202]
-    await until(lambda: len(listener.told) > before)
-    body = listener.told[-1].body
+    await until(lambda: len(listener.received) > before)
+    body = listener.received[-1].body
     assert body.findtext(tag("ClientContext")) == context
     return body.findtext(tag("ScanIdentifier"))
 
@@ -282,9 +282,9 @@ async def test_our_own_client_scans_and_asks_what_is_right_by_the_schema(field, 
 async def test_a_device_without_a_host_leads_to_the_gateway_as_others_do(behind):
     service, device = await behind(KYOCERA)
     await leads_to_the_gateway(service, device)
-    told = read((await metadata_of(service))[1])
-    assert told.body.find(f".//{{{WSDP}}}Host//{{{WSA}}}Address") is not None
-    assert is_stand_in(told.body)
+    message = read((await metadata_of(service))[1])
+    assert message.body.find(f".//{{{WSDP}}}Host//{{{WSA}}}Address") is not None
+    assert is_stand_in(message.body)
 
 
 @pytest_twisted.ensureDeferred

@@ -139,9 +139,9 @@ async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway,
 
     for name in ("location.LONGEST_PAUSE", "backoff.LONGEST_AWAY"):
         monkeypatch.setattr(f"wsdgateway.bridge.discovery.{name}", 0.1)
-    told = []
-    ear = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, has_own_port=False,
-               on_datagram=lambda link, data, host, port, answer: told.append((
+    received = []
+    own_link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, has_own_port=False,
+               on_datagram=lambda link, data, host, port, answer: received.append((
                    read_message(data), service.scanner.bridge.device)))
     try:
         late.scan = late.url if is_ready else None
@@ -154,15 +154,15 @@ async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway,
             head, _ = await ask(service.port, "/front-desk", GET)
             assert head.status == 500
             assert await found(service, "/", probe()) == []
-            assert told == []
+            assert received == []
             late.scan = late.url
-        await until(lambda: told)
-        message, where = told[0]
+        await until(lambda: received)
+        message, where = received[0]
         assert (message.name, message.content[0].endpoint, where) == ("Hello", derived_endpoint(UUID), late.url)
         head, _ = await ask(service.port, SCAN, DESCRIPTION)
         assert head.status == 200
     finally:
-        await ear.close()
+        await own_link.close()
 
 
 @pytest_twisted.ensureDeferred

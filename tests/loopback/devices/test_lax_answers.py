@@ -118,10 +118,10 @@ async def test_a_document_type_is_not_passed_on(gateway, device, answer, status)
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.answer(answer, status)
     for body in ASKED.values():
-        head, told = await ask(service.port, PATH, body)
-        assert (head.status, fault_of(read(told))) == (500, "ServerErrorInternalError")
-        assert read(told).relates_to == read(body).message_id
-        assert b"DOCTYPE" not in told
+        head, answered = await ask(service.port, PATH, body)
+        assert (head.status, fault_of(read(answered))) == (500, "ServerErrorInternalError")
+        assert read(answered).relates_to == read(body).message_id
+        assert b"DOCTYPE" not in answered
     assert outcomes(service, "GetJobElements") == {"error": 1}
 
 
@@ -130,8 +130,8 @@ async def test_a_document_type_in_metadata_is_not_passed_on(gateway, device):
     service = await gateway(None, scanner={"device": device.url, "events": "off"})
     device.handle = lambda asked: asked.answer(
         b"<!DOCTYPE a>" + envelope(f"{WXF}/GetResponse", "<x/>").partition(b"?>")[2])
-    head, told = await ask(service.port, "/front-desk", envelope(f"{WXF}/Get"))
-    assert (head.status, fault_of(read(told))) == (500, "ServerErrorInternalError")
+    head, answered = await ask(service.port, "/front-desk", envelope(f"{WXF}/Get"))
+    assert (head.status, fault_of(read(answered))) == (500, "ServerErrorInternalError")
 
 
 @pytest.mark.parametrize(("status", "answer", "content_type"), [
@@ -144,8 +144,8 @@ async def test_a_document_type_in_metadata_is_not_passed_on(gateway, device):
 async def test_a_web_page_is_passed_on(gateway, device, status, answer, content_type, body):
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.answer(answer, status, content_type)
-    head, told = await ask(service.port, PATH, body)
-    assert (head.status, told) == (int(status[:3]), answer)
+    head, answered = await ask(service.port, PATH, body)
+    assert (head.status, answered) == (int(status[:3]), answer)
 
 
 AROUND = [(b"", b"\0"), (b"\r\n\r\n", b"\r\n"), (b"\xef\xbb\xbf", b"\0\0"),
@@ -159,8 +159,8 @@ async def test_what_stands_around_an_answer_is_passed_on_and_no_obstacle(gateway
     done = before + status_response("1", "Completed", 1) + after
     device.handle = lambda asked: asked.answer(done)
     assert (await ask(service.port, PATH, get_job_elements("1")))[1] == done
-    told = (await ask(service.port, PATH, get_job_elements("1")))[1]
-    assert b">Completed<" in told and len(device.requests) == 1
+    answered = (await ask(service.port, PATH, get_job_elements("1")))[1]
+    assert b">Completed<" in answered and len(device.requests) == 1
     elements = before + scanner_elements("ScannerDescription") + after
     device.handle = lambda asked: asked.answer(elements)
     for number in (1, 2):
@@ -216,8 +216,8 @@ async def test_a_fault_instead_of_an_image_frees_what_a_fault_frees(gateway, dev
     assert (await ask(service.port, PATH, create_scan_job("urn:uuid:first")))[0].status == 200
     assert (await ask(service.port, PATH, create_scan_job("urn:uuid:second")))[0].status == 500
     device.handle = lambda asked: asked.answer(answer, status, content_type)
-    head, told = await ask(service.port, PATH, job_request("RetrieveImage", "7"))
-    assert (head.status, told) == (int(status[:3]), answer)
+    head, answered = await ask(service.port, PATH, job_request("RetrieveImage", "7"))
+    assert (head.status, answered) == (int(status[:3]), answer)
     assert outcomes(service, "RetrieveImage") == {"fault": 1}
     device.handle = lambda asked: asked.answer(created_job("8"))
     assert (await ask(service.port, PATH, create_scan_job("urn:uuid:third")))[0].status == 200
@@ -234,8 +234,8 @@ async def test_a_fault_counts_as_one_with_whatever_status(gateway, device, statu
     device.handle = lambda asked: asked.answer(refused, status)
     for _ in range(2):  # nothing of it is kept, a CreateScanJob that comes again included
         for body in ASKED.values():
-            head, told = await ask(service.port, PATH, body)
-            assert (head.status, told) == (int(status[:3]), refused)
+            head, answered = await ask(service.port, PATH, body)
+            assert (head.status, answered) == (int(status[:3]), refused)
     for operation in ("ValidateScanTicket", "other", "GetScannerElements", "CreateScanJob", "RetrieveImage",
                       "CancelJob"):
         assert outcomes(service, operation) == {"fault": 2}

@@ -108,8 +108,8 @@ async def test_after_an_outage_that_the_gateway_saw_the_scanner_is_asked(gateway
                          "it is broken": lambda asked: asked.write(b"what?\r\n\r\n")}[outage]
     head, _ = await ask(service.port, SCAN, get_job_elements("7"))  # what tells the gateway
     assert head.status == 500
-    status, told = await configuration(service)
-    assert (status, told) == (500, None)  # what can't be asked
+    status, answered = await configuration(service)
+    assert (status, answered) == (500, None)  # what can't be asked
     scanner.note, scanner.fails = "after", None
     if outage == "it refuses connections":
         await scanner.start(scanner.port)
@@ -190,9 +190,9 @@ async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, sc
             await until(lambda: service.scanner.bridge.device == scanner.url)
         elif happens == "Hello":  # it was switched off and on, and begins with the same InstanceId
             scanner.note = "after"
-            told = service.discovery.client.sightings
+            sightings = service.discovery.client.sightings
             hello(2, scanner.device_url)
-            await until(lambda: told.get(UUID).sequence.message_number == 2)
+            await until(lambda: sightings.get(UUID).sequence.message_number == 2)
         else:
             scanner.note = "after"
             link.announce(write_bye(UUID.removeprefix("urn:") if "spelling" in happens else UUID,

@@ -48,7 +48,7 @@ async def listening(service):
     await until(lambda: service.scanner.bridge.table.listening)
 
 
-async def told(service, scanner, event):
+async def notify(service, scanner, event):
     """Let the scanner announce something, until the gateway has heard it."""
     scanner.device.subscribers.publish(event, f"<wscn:{event}/>")
     await until(lambda: sample(service, "wsdgateway_events_total", event=event))
@@ -104,7 +104,7 @@ async def test_what_may_have_changed_is_asked_for_again(gateway, virtual, raw, h
     if happens == "a reboot":
         await restarted(service, scanner)
     else:
-        await told(service, scanner, happens)
+        await notify(service, scanner, happens)
     for _ in range(3):
         assert (await ask(service.port, PATH, raw))[0].status == 200
     assert asked(service, operation) == before + 2

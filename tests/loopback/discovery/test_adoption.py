@@ -41,8 +41,8 @@ async def test_adopted_once_and_kept_over_a_restart(gateway, virtual, tmp_path):
 @pytest.mark.parametrize("stored", [UUID, UUID.upper(), f"uuid:{UUID[9:]}"])
 @pytest_twisted.ensureDeferred
 async def test_an_adopted_scanner_is_the_same_after_a_restart_however_it_is_spelled(
-        gateway, device, ear, tmp_path, stored):
-    told = Metadata(device, endpoint=f"uuid:{UUID[9:]}")
+        gateway, device, own_link, tmp_path, stored):
+    metadata = Metadata(device, endpoint=f"uuid:{UUID[9:]}")
     kept = {"discovery": {**ADOPT["discovery"], "search": 60}, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
     service = await gateway(None, **kept)
     await service.store.adopt(Adopted(stored, "from-of-old"))
@@ -51,7 +51,7 @@ async def test_an_adopted_scanner_is_the_same_after_a_restart_however_it_is_spel
     again = await gateway(None, **kept)
     assert [one.name for one in again.scanners] == ["from-of-old"]
     assert await again.store.adopted() == [Adopted(UUID, "from-of-old")]
-    hello(ear, device, endpoint=told.endpoint)
+    hello(own_link, device, endpoint=metadata.endpoint)
     await until(lambda: again.scanners[0].bridge.device == device.url)
     await again.stopService()
     by_section = await gateway(None, scanner={"name": "desk", "uuid": f"uuid:{UUID[9:].upper()}"}, **kept)
@@ -61,20 +61,20 @@ async def test_an_adopted_scanner_is_the_same_after_a_restart_however_it_is_spel
 
 @pytest.mark.parametrize("spelled", SPELLED)
 @pytest_twisted.ensureDeferred
-async def test_adopted_and_excluded_in_any_spelling(gateway, device, ear, spelled):
-    told = Metadata(device, endpoint=spelled)
+async def test_adopted_and_excluded_in_any_spelling(gateway, device, own_link, spelled):
+    metadata = Metadata(device, endpoint=spelled)
     discovery = {**ADOPT["discovery"], "search": 60}
     service = await gateway(None, discovery=discovery)
     excluding = await gateway(None, discovery={**discovery, "exclude": [f"uuid:{UUID[9:]}"]})
-    hello(ear, device, endpoint=spelled)
+    hello(own_link, device, endpoint=spelled)
     await until(lambda: [one.name for one in service.scanners] == ["copy-room"])
     assert service.scanners[0].options.uuid == UUID
-    await until(lambda: told.asked >= 2 and excluding.discovery.adoption.is_idle)
+    await until(lambda: metadata.asked >= 2 and excluding.discovery.adoption.is_idle)
     assert excluding.scanners == []
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_configured_or_is_a_stand_in_is_not_adopted(gateway, virtual, ear):
+async def test_what_is_configured_or_is_a_stand_in_is_not_adopted(gateway, virtual, own_link):
     scanner = await virtual(interfaces=("lo",))
     other = await virtual(interfaces=("lo",), uuid=OTHER.removeprefix("urn:uuid:"))
     service = await gateway(scanner.scan_url, discovery={
@@ -82,7 +82,7 @@ async def test_what_is_configured_or_is_a_stand_in_is_not_adopted(gateway, virtu
     second = await gateway(None, **ADOPT)  # sees the stand-in, too
     await until(lambda: len(second.scanners) == 2)
     await until(lambda: other.soap.asked["Get"] >= 2)
-    await until(lambda: [one for one in ear.heard if one.name == "Probe"])
+    await until(lambda: [one for one in own_link.received if one.name == "Probe"])
     assert len(service.scanners) == 1
     assert {one.options.uuid for one in second.scanners} == {UUID, OTHER}
 

@@ -29,21 +29,21 @@ async def test_with_discovery_off_there_is_no_udp_socket(gateway, virtual, monke
 
 @pytest.mark.parametrize("events", ["auto", "off"])
 @pytest_twisted.ensureDeferred
-async def test_clients_are_told_of_a_scanner_that_has_gone_without_a_word(gateway, virtual, ear, events):
+async def test_clients_are_told_of_a_scanner_that_has_gone_without_a_word(gateway, virtual, own_link, events):
     scanner = await virtual()
     service = await gateway(scanner.scan_url, scanner={"events": events}, events={"check": 0.2}, discovery={
         "client_interfaces": ["lo"], "announce_rate": 10000})
     ours = derived_endpoint("front-desk")
 
-    def told(name):
-        return [one for one in ear.heard if one.name == name and one.content[0].endpoint == ours]
+    def announced(name):
+        return [one for one in own_link.received if one.name == name and one.content[0].endpoint == ours]
 
-    await until(lambda: told("Hello"))
+    await until(lambda: announced("Hello"))
     scanner.reboot(1.0)
-    await until(lambda: told("Bye"))
+    await until(lambda: announced("Bye"))
     assert await found(service, "/", probe()) == []
-    ear.heard.clear()
-    await until(lambda: told("Hello"))
+    own_link.received.clear()
+    await until(lambda: announced("Hello"))
 
 
 @pytest_twisted.ensureDeferred
@@ -91,18 +91,18 @@ async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypa
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_forged_bye_silences_for_a_moment_only(finding, device, ear, monkeypatch):
+async def test_a_forged_bye_silences_for_a_moment_only(finding, device, own_link, monkeypatch):
     monkeypatch.setattr("wsdgateway.net.presence.reachability.BYE_SECONDS", 0.2)
     Metadata(device)
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], scanner={"events": "off"}, search=60)
-    hello(ear, device)
+    hello(own_link, device)
     ours = derived_endpoint(UUID)
-    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours])
-    first = next(one.message_id for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours)
-    ear.announce(write_bye(UUID, sequence=Sequence(1 << 40, 1), message_id="urn:uuid:test-bye"))
-    await until(lambda: [one for one in ear.heard if one.name == "Bye" and one.content[0].endpoint == ours])
+    await until(lambda: [one for one in own_link.received if one.name == "Hello" and one.content[0].endpoint == ours])
+    first = next(one.message_id for one in own_link.received if one.name == "Hello" and one.content[0].endpoint == ours)
+    own_link.announce(write_bye(UUID, sequence=Sequence(1 << 40, 1), message_id="urn:uuid:test-bye"))
+    await until(lambda: [one for one in own_link.received if one.name == "Bye" and one.content[0].endpoint == ours])
     assert service.scanner.monitor.reachable is False
-    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours
+    await until(lambda: [one for one in own_link.received if one.name == "Hello" and one.content[0].endpoint == ours
                          and one.message_id != first])
     assert service.scanner.monitor.reachable is True
     assert len(await found(service, "/", probe())) == 1

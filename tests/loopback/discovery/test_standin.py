@@ -47,15 +47,15 @@ async def test_from_an_address_to_a_subscription(bridged, sink, by):
         assert await found(service, path, resolve("urn:uuid:other")) == []
         assert await found(service, path, probe(types="wsdp:Printer")) == []
     _, body = await ask(service.port, xaddrs.removeprefix(base), GET)
-    told = read(body)
-    assert (told.action, told.body.tag) == (f"{WXF}/GetResponse", f"{{{WSX}}}Metadata")
-    assert told.body.findtext(f".//{W}Host/{A}EndpointReference/{A}Address") == endpoint
+    message = read(body)
+    assert (message.action, message.body.tag) == (f"{WXF}/GetResponse", f"{{{WSX}}}Metadata")
+    assert message.body.findtext(f".//{W}Host/{A}EndpointReference/{A}Address") == endpoint
     assert endpoint == derived_endpoint(
         f"urn:uuid:{service.device.settings.uuid}" if by == "device" else "front-desk")
-    assert told.body.findtext(f".//{W}FriendlyName") == "Copy room"
-    assert told.body.find(f".//{{{PNPX}}}HardwareId") is not None
+    assert message.body.findtext(f".//{W}FriendlyName") == "Copy room"
+    assert message.body.find(f".//{{{PNPX}}}HardwareId") is not None
     assert b"/control/" not in body
-    [scan] = scan_service_addresses(told)
+    [scan] = scan_service_addresses(message)
     assert scan == f"{base}/front-desk/scan"
     granted = Granted(*await ask(service.port, scan.removeprefix(base), subscribe((await sink()).url)))
     assert granted.manager.startswith(base)

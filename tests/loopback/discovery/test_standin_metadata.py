@@ -25,44 +25,44 @@ pytestmark = pytest.mark.usefixtures("soon")
 
 
 @pytest_twisted.ensureDeferred
-async def test_new_metadata_raises_the_version_that_clients_are_told(finding, device, ear):
-    told = Metadata(device)
+async def test_new_metadata_raises_the_version_that_clients_are_told(finding, device, own_link):
+    metadata = Metadata(device)
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], suffix=" (gateway)", search=60)
-    hello(ear, device)
+    hello(own_link, device)
     await until(lambda: service.scanner.stand_in.service)
     assert service.scanner.stand_in.service.metadata_version == 1
     _, body = await ask(service.port, "/front-desk", GET)
     assert b">Copy Room (gateway)<" in body
-    told.name = "Hall"
-    ear.heard.clear()
-    hello(ear, device, number=2, version=2)
+    metadata.name = "Hall"
+    own_link.received.clear()
+    hello(own_link, device, number=2, version=2)
     await until(lambda: service.scanner.stand_in.service.metadata_version == 2)
     _, body = await ask(service.port, "/front-desk", GET)
     assert b">Hall (gateway)<" in body
     ours = derived_endpoint(UUID)
-    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours
+    await until(lambda: [one for one in own_link.received if one.name == "Hello" and one.content[0].endpoint == ours
                          and one.content[0].metadata_version == 2])
-    asked = told.asked
-    hello(ear, device, number=3, version=2)  # nothing new
-    await until(lambda: [one for one in ear.heard if one.message_id == "urn:uuid:test-1-3"])
-    assert told.asked == asked
+    asked = metadata.asked
+    hello(own_link, device, number=3, version=2)  # nothing new
+    await until(lambda: [one for one in own_link.received if one.message_id == "urn:uuid:test-1-3"])
+    assert metadata.asked == asked
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_scanners_own_uuid_on_request(finding, device, ear):
+async def test_the_scanners_own_uuid_on_request(finding, device, own_link):
     Metadata(device)
     service = await finding(device_interfaces=["lo"], scanner={"identity": "same"}, search=60)
-    hello(ear, device)
+    hello(own_link, device)
     await until(lambda: service.scanner.bridge.device)
     _, body = await ask(service.port, "/front-desk", GET)
     assert read(body).body.findtext(f".//{{{WSDP}}}Host/{{{WSA}}}EndpointReference/{{{WSA}}}Address") == UUID
 
 
 @pytest_twisted.ensureDeferred
-async def test_to_the_stand_ins_uuid_becomes_the_scanners(finding, device, ear):
+async def test_to_the_stand_ins_uuid_becomes_the_scanners(finding, device, own_link):
     Metadata(device)
     service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60)
-    hello(ear, device)
+    hello(own_link, device)
     await until(lambda: service.scanner.bridge.device)
     for to, expected in ((derived_endpoint(UUID).upper(), UUID), ("urn:uuid:x", "urn:uuid:x")):
         await ask(service.port, "/front-desk/scan", envelope("urn:vendor/Op", "<wscn:X/>", to=to))
@@ -82,28 +82,28 @@ async def test_the_api_has_the_name_that_clients_are_told(gateway, device, frien
 
 @pytest.mark.parametrize("by", ["device", "uuid"])
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gateway, device, ear, by):
+async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gateway, device, own_link, by):
     Metadata(device, name="198.51.100.20", has_host=False)
     service = await gateway(None, scanner={"events": "off", **(
         {"uuid": UUID} if by == "uuid" else {"device": f"http://127.0.0.1:{device.port}/wsd"})}, discovery={
             "client_interfaces": ["lo"], "device_interfaces": ["lo"], "announce_rate": 10000, "search": 60})
     if by == "uuid":
-        hello(ear, device)
+        hello(own_link, device)
     ours = derived_endpoint(UUID if by == "uuid" else "front-desk")
-    await until(lambda: [one for one in ear.heard if one.name == "Hello" and one.content[0].endpoint == ours])
+    await until(lambda: [one for one in own_link.received if one.name == "Hello" and one.content[0].endpoint == ours])
     for path in ("/", "/front-desk"):
         [(endpoint, _)] = await found(service, path, probe())
         assert endpoint == ours
     _, body = await ask(service.port, "/front-desk", GET)
-    told = find_metadata(read(body).body)
-    assert (host_endpoint(told), is_stand_in(told)) == (ours, True)
+    metadata = find_metadata(read(body).body)
+    assert (host_endpoint(metadata), is_stand_in(metadata)) == (ours, True)
     assert b">Acme 3000<" in body and b"198.51.100.20" not in body
     second = await gateway(None, discovery={**ADOPT["discovery"], "search": 60})
-    ear.announce(write_hello(TargetService(OTHER, (), (), (f"http://127.0.0.1:{service.port}/front-desk",), 1),
+    own_link.announce(write_hello(TargetService(OTHER, (), (), (f"http://127.0.0.1:{service.port}/front-desk",), 1),
                              sequence=Sequence(1, 1), message_id="urn:uuid:test-other"))
     await until(lambda: second.discovery.adoption.has_looked_at(OTHER) and second.discovery.adoption.is_idle)
     assert second.scanners == []
-    hello(ear, device, number=2, version=2)
+    hello(own_link, device, number=2, version=2)
     await until(lambda: [one.name for one in second.scanners] == ["acme-3000"])
     await until(lambda: second.scanners[0].bridge.device == device.url)
     await ask(second.port, "/acme-3000", GET)
@@ -112,15 +112,15 @@ async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gate
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_proxy_answers_over_http_for_every_scanner(finding, virtual, ear):
+async def test_a_proxy_answers_over_http_for_every_scanner(finding, virtual, own_link):
     scanner = await virtual()
     service = await finding(directed=[scanner.base], client_interfaces=["lo"], proxy=True, more={
         "gateway": {"state": "memory:", "name": "gw"}})
     await until(service.found)
     proxy = proxy_service("gw")
-    ear.ask(write_probe(proxy.types[:1], message_id="urn:uuid:test-9"))
-    await until(lambda: [one for one in ear.heard if one.relates_to == "urn:uuid:test-9"])
-    [match] = next(one.content for one in ear.heard if one.relates_to == "urn:uuid:test-9")
+    own_link.ask(write_probe(proxy.types[:1], message_id="urn:uuid:test-9"))
+    await until(lambda: [one for one in own_link.received if one.relates_to == "urn:uuid:test-9"])
+    [match] = next(one.content for one in own_link.received if one.relates_to == "urn:uuid:test-9")
     assert (match.endpoint, match.xaddrs) == (proxy.endpoint, (f"http://127.0.0.1:{service.port}/",))
     [(endpoint, xaddrs)] = await found(service, "/", probe(WS_2008_09), WS_2008_09)
     _, body = await ask(service.port, xaddrs.removeprefix(f"http://127.0.0.1:{service.port}"), GET)
@@ -143,7 +143,7 @@ async def test_a_store_that_fails_hides_no_scanner(gateway, virtual, monkeypatch
 
 
 @pytest_twisted.ensureDeferred
-async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, ear, said):
+async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, own_link, said):
     scanner = await virtual()
     first = await gateway(None, scanner={"device": scanner.device_url, "identity": "same"})
     await until(lambda: first.scanner.bridge.table.listening)
@@ -151,7 +151,7 @@ async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, ear
         "device_interfaces": ["lo"], "adopt": True, "search": 60})
     stand_in = f"http://127.0.0.1:{first.port}/front-desk"
     for number, endpoint in enumerate((UUID, OTHER)):
-        ear.announce(write_hello(TargetService(endpoint, (), (), (stand_in,), 1), sequence=Sequence(1, 1),
+        own_link.announce(write_hello(TargetService(endpoint, (), (), (stand_in,), 1), sequence=Sequence(1, 1),
                                  message_id=f"urn:uuid:test-{number}"))
     await until(lambda: any("a gateway's stand-in is there" in line and "looked for again" in line for line in said))
     await until(lambda: second.discovery.adoption.has_looked_at(OTHER) and second.discovery.adoption.is_idle)

@@ -48,6 +48,6 @@ async def push_scan(service, token, identifier):
 
 def pressed(listener):
     """ClientContext and ScanIdentifier of the last ScanAvailableEvent."""
-    event = listener.told[-1].body
+    event = listener.received[-1].body
     assert event.tag == f"{S}ScanAvailableEvent"
     return event.findtext(f"{S}ClientContext"), event.findtext(f"{S}ScanIdentifier")

@@ -19,15 +19,15 @@ async def test_an_event_reaches_who_wants_it_with_its_own_headers(bridged, sink)
     await subscribed(service, jobs.url, events=["JobStatusEvent"], path="/front-desk")
     await subscribed(service, nothing.url, events=["ScannerStatusSummaryEvent"])
     await notify(service, status_event("7", "Processing", 4))
-    await until(lambda: everything.told and jobs.told)
-    [told] = everything.told
-    assert told.to == everything.url
-    assert told.action == f"{SCAN}/JobStatusEvent"
-    assert told.header.findtext("{urn:x}Id") == "a&b"
-    assert told.header.findtext("Plain") == "7"
-    assert told.body.findtext(f"{S}JobStatus/{S}ScansCompleted") == "4"
-    assert told.message_id not in (None, "urn:uuid:event-1", jobs.told[0].message_id)
-    assert nothing.told == []
+    await until(lambda: everything.received and jobs.received)
+    [message] = everything.received
+    assert message.to == everything.url
+    assert message.action == f"{SCAN}/JobStatusEvent"
+    assert message.header.findtext("{urn:x}Id") == "a&b"
+    assert message.header.findtext("Plain") == "7"
+    assert message.body.findtext(f"{S}JobStatus/{S}ScansCompleted") == "4"
+    assert message.message_id not in (None, "urn:uuid:event-1", jobs.received[0].message_id)
+    assert nothing.received == []
     assert service.device.soap.asked["Subscribe"] == 1
     assert b'wsdgateway_subscriptions{scanner="front-desk",side="client"} 3.0' in service.metrics.render()
     await until(lambda: b'deliveries_total{outcome="ok",scanner="front-desk"} 2.0' in service.metrics.render())
@@ -41,8 +41,8 @@ async def test_after_unsubscribe_nothing_comes(bridged, sink):
     await subscribed(service, other.url)
     await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
     await notify(service, status_event("7"))
-    await until(lambda: other.told)
-    assert not listener.told
+    await until(lambda: other.received)
+    assert not listener.received
 
 
 @pytest_twisted.ensureDeferred
@@ -57,8 +57,8 @@ async def test_a_sink_that_comes_back_gets_what_it_missed_in_order(bridged, sink
     await until(lambda: service.scanner.subscribers.notifier.state(
         service.scanner.bridge.subscriptions.all()[0].identifier)[1] > 0)
     back = await sink(port)
-    await until(lambda: len(back.told) == 5)
-    assert [told.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for told in back.told] == list("01234")
+    await until(lambda: len(back.received) == 5)
+    assert [message.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for message in back.received] == list("01234")
     text = service.metrics.render().decode()
     assert 'outcome="retried",scanner="front-desk"} 0.0' not in text
     assert 'wsdgateway_deliveries_total{outcome="dropped",scanner="front-desk"} 0.0' in text
@@ -73,12 +73,12 @@ async def test_a_dead_sink_loses_its_subscription_and_its_name_on_the_panel(brid
     assert len(service.device.device.subscribers.held) == 2
     await dead.stop()
     await notify(service, status_event("7"))
-    await until(lambda: ends.told)
-    [told] = ends.told
-    assert told.action == f"{WSE}/SubscriptionEnd"
-    assert told.header.findtext("Id") == "5"
-    assert told.body.findtext(f".//{W}Identifier") == granted.identifier
-    assert told.body.findtext(f"{W}Status") == f"{WSE}/DeliveryFailure"
+    await until(lambda: ends.received)
+    [message] = ends.received
+    assert message.action == f"{WSE}/SubscriptionEnd"
+    assert message.header.findtext("Id") == "5"
+    assert message.body.findtext(f".//{W}Identifier") == granted.identifier
+    assert message.body.findtext(f"{W}Status") == f"{WSE}/DeliveryFailure"
     assert len(service.scanner.bridge.subscriptions) == 0
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     text = service.metrics.render().decode()
@@ -99,8 +99,8 @@ async def test_a_refused_event_is_skipped_after_some_tries(bridged, sink, monkey
         await until(lambda failures=failures: service.scanner.subscribers.notifier.state(
             subscription.identifier)[1] == failures)
     listener.status = b"200 OK"
-    await until(lambda: listener.told)
-    assert [told.body.findtext(f"{S}JobStatus/{S}JobId") for told in listener.told] == ["8"]
+    await until(lambda: listener.received)
+    assert [message.body.findtext(f"{S}JobStatus/{S}JobId") for message in listener.received] == ["8"]
 
 
 @pytest_twisted.ensureDeferred
@@ -108,8 +108,8 @@ async def test_a_silent_scanner_loses_its_subscribers_and_they_are_told(gateway,
     ends = await sink()
     service = await gateway("http://127.0.0.1:1/scan", events={"scanner_silence": 0.2})
     await subscribed(service, ends.url, end_to=ends.url, expires="PT0.4S")
-    await until(lambda: ends.told)
-    assert ends.told[0].body.findtext(f"{W}Status") == f"{WSE}/SourceCanceling"
+    await until(lambda: ends.received)
+    assert ends.received[0].body.findtext(f"{W}Status") == f"{WSE}/SourceCanceling"
 
 
 @pytest_twisted.ensureDeferred
@@ -126,16 +126,17 @@ async def test_two_hundred_sinks_of_which_twenty_are_dead_and_twenty_slow(bridge
         await one.stop()
     for scans in range(10):
         await notify(service, status_event("7", "Processing", scans, message_id=f"urn:uuid:{scans}"))
-    await until(lambda: all(len(one.told) == 10 for one in good))
+    await until(lambda: all(len(one.received) == 10 for one in good))
     for one in good:
-        assert [told.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for told in one.told] == list("0123456789")
+        assert [message.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for message in one.received] == list(
+            "0123456789")
     assert len(held) == 20  # one each, unanswered
     for one in slow:
         one.device.handle = one.take
     for asked in held:
         asked.answer(b"", b"202 Accepted")
         asked.close()
-    await until(lambda: all(len(one.told) == 9 for one in slow))
+    await until(lambda: all(len(one.received) == 9 for one in slow))
     assert len(service.scanner.bridge.subscriptions) == 200
     notifier = service.scanner.subscribers.notifier
 
@@ -154,6 +155,6 @@ async def test_one_who_can_not_be_sent_to_keeps_nothing_from_the_others(bridged,
     service.scanner.subscribers.notifier.open(broken.identifier, attrs.evolve(
         broken.notify_to, ip="fe80::1%nowhere0"))
     await notify(service, status_event("7"))
-    await until(lambda: listeners[0].told and listeners[2].told)
+    await until(lambda: listeners[0].received and listeners[2].received)
     await until(lambda: service.scanner.subscribers.notifier.state(broken.identifier) == (1, 1))
     assert service.deliveries.open == 0

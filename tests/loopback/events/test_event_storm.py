@@ -46,9 +46,9 @@ async def notify(service, events, messages):
     await client.end()
 
 
-def scans(told):
+def scans(messages):
     """How far the job was, in each of the events."""
-    found = [one.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for one in told]
+    found = [one.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for one in messages]
     return [int(number) for number in found if number is not None]
 
 
@@ -62,10 +62,10 @@ async def test_the_newest_state_and_every_end_are_told_and_the_job_table_knows_e
     await notify(service, events, storm)
     _, answer = await ask(service.port, PATH, get_job_elements("7"))
     assert shown(answer) == ("Processing", STORM - 1)
-    await until(lambda: all(one.told and scans(one.told)[-1:] == [STORM - 1] for one in sinks))
+    await until(lambda: all(one.received and scans(one.received)[-1:] == [STORM - 1] for one in sinks))
     for one in sinks:
         assert one.events.count("JobEndStateEvent") == 50
-        assert scans(one.told) == sorted(scans(one.told)) and len(scans(one.told)) < STORM / 2
+        assert scans(one.received) == sorted(scans(one.received)) and len(scans(one.received)) < STORM / 2
     assert sample(service, "wsdgateway_events_left_out_total") > STORM / 2
     assert sample(service, "wsdgateway_events_total", event="JobStatusEvent") == STORM
 
@@ -76,8 +76,8 @@ async def test_what_a_scan_brings_is_told_in_full(gateway, events, sink):
     await notify(service, events, [
         *(status_event("7", "Processing", number, message_id=f"urn:uuid:{number}") for number in range(80)),
         status_event("7", "Completed", 80, message_id="urn:uuid:80"), end_event("7", scans=80)])
-    await until(lambda: len(one.told) == 82)
-    assert scans(one.told) == list(range(81))
+    await until(lambda: len(one.received) == 82)
+    assert scans(one.received) == list(range(81))
     assert one.events[-1] == "JobEndStateEvent"
     assert sample(service, "wsdgateway_events_left_out_total") == 0
 
@@ -109,7 +109,7 @@ async def test_others_are_told_and_answered_beside_a_storm(gateway, events, sink
     for _ in range(20):
         _, answer = await ask(service.port, "/other/scan", get_job_elements("1"))
         assert shown(answer) == ("Completed", 1)
-    await until(lambda: quiet.told)
+    await until(lambda: quiet.received)
     for client in storming:
         for _ in range(STORM // 4):
             assert (await client.answer())[0].status == 202
@@ -138,7 +138,7 @@ async def test_a_storm_from_elsewhere_is_hardly_read_and_logged_once(gateway, ev
     await client.end()
     assert MAX_UNKNOWN_SENDERS <= len(read_messages) < 200
     assert len([line for line in said if "none of the scanner" in line]) == 1
-    assert service.scanner.bridge.table.get("7") is None and not one.told
+    assert service.scanner.bridge.table.get("7") is None and not one.received
 
 
 @pytest_twisted.ensureDeferred
@@ -162,11 +162,11 @@ async def test_events_that_wait_to_be_told_go_over_to_another_section_and_are_to
     await ask(service.port, PATH, subscribe(one.url))
     for number in range(4):
         await ask(service.port, events.path, end_event(str(number), message_id=f"urn:uuid:{number}"))
-    await until(lambda: one.told)
+    await until(lambda: one.received)
     await file.reload(section("front-desk", device.url + "/moved") + rate)
-    assert len(one.told) < 4
+    assert len(one.received) < 4
     await service.stopService()
-    assert len(one.told) == 4
+    assert len(one.received) == 4
 
 
 @pytest_twisted.ensureDeferred

@@ -261,7 +261,7 @@ async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
     scanner.reboot(0.5)
     elements = envelope(f"{SCAN}/GetScannerElements", "<wscn:X/>")
     assert (await ask(service.port, PATH, elements))[0].status == 500
-    await until(lambda: scanner._port is not None)  # a connection would make the gateway notice the reboot
+    await until(lambda: scanner.is_on)  # a connection would make the gateway notice the reboot
     assert (await ask(service.port, PATH, elements))[0].status == 200
     await until(lambda: service.scanner.bridge.table.boot > boot)
     await until(lambda: service.scanner.bridge.table.listening)

@@ -30,11 +30,11 @@ async def test_a_scan_from_the_panel(bridged, sink):
     one = panel[0]
     service.device.device.subscribers.held = {one.identifier: one}
     service.device.device.press()
-    await until(lambda: mine.told)
+    await until(lambda: mine.received)
     context, identifier = pressed(mine)
     assert context == "ctx"
     await push_scan(service, granted.tokens["ctx"], identifier)
-    assert not other.told
+    assert not other.received
 
 
 @pytest_twisted.ensureDeferred
@@ -62,7 +62,7 @@ async def test_after_a_reboot_the_old_token_works(bridged, sink):
     [token] = [token for one in held.values() for token in one.destinations.values()]
     assert token != granted.tokens["ctx"]
     service.device.device.press()
-    await until(lambda: listener.told)
+    await until(lambda: listener.received)
     await push_scan(service, granted.tokens["ctx"], pressed(listener)[1])
 
 
@@ -73,7 +73,7 @@ async def test_a_mixed_filter_is_split_and_the_client_sees_one(bridged, sink):
     granted = await subscribed(service, listener.url, events=["ScanAvailableEvent", "JobStatusEvent"],
                                destinations=PANEL["destinations"])
     service.device.device.press()
-    await until(lambda: listener.told)
+    await until(lambda: listener.received)
     await push_scan(service, granted.tokens["ctx"], pressed(listener)[1])
     await until(lambda: "JobStatusEvent" in listener.events)
     assert listener.events[0] == "ScanAvailableEvent"
@@ -92,13 +92,13 @@ async def test_who_registers_the_same_names_again_gets_the_same_tokens_and_no_se
     assert second.identifier != first.identifier
     assert service.device.soap.asked["Subscribe"] == 2
     service.device.device.press()
-    await until(lambda: listener.told)
+    await until(lambda: listener.received)
     await push_scan(service, second.tokens["ctx"], pressed(listener)[1])
     assert await refused(service, manage("Renew", first.identifier)) == "InvalidMessage"
     assert len(service.device.device.subscribers.held) == 2
     await ask(service.port, PATH, manage("Unsubscribe", second.identifier))
     await until(lambda: len(service.device.device.subscribers.held) == 1)
-    assert len(listener.told) == 1
+    assert len(listener.received) == 1
     assert await service.store.subscriptions() == []
     await until(lambda: [held.identifier for held in service.store.held().result] == [""])
 
@@ -112,7 +112,7 @@ async def test_what_a_former_registration_was_for_beside_the_panel_stays_with_it
     second = await subscribed(service, listener.url, **PANEL)
     assert second.tokens == first.tokens
     await notify(service, status_event("7"))
-    await until(lambda: listener.told)
+    await until(lambda: listener.received)
     assert listener.events == ["JobStatusEvent"]
     stored = await service.store.subscriptions()
     assert [(one.urn, one.panel, len(one.tokens)) for one in stored] == [
@@ -218,7 +218,7 @@ async def test_a_scanner_that_starts_again_unnoticed_is_found_out(bridged, sink)
     held = service.device.device.subscribers.held
     await until(lambda: len(held) == 2 and not service.scanner.bridge.off_panel)
     service.device.device.press()
-    await until(lambda: listener.told)
+    await until(lambda: listener.received)
 
 
 @pytest_twisted.ensureDeferred
@@ -262,7 +262,7 @@ async def test_the_button_may_be_pressed_before_the_subscribe_is_answered(bridge
     await save(*arguments)
     waiting.callback(None)
     assert (await asking)[0].status == 200
-    await until(lambda: len(listener.told) == 2)
+    await until(lambda: len(listener.received) == 2)
 
 
 @pytest_twisted.ensureDeferred

@@ -102,8 +102,8 @@ async def test_networks_of_the_configuration_and_names_of_the_subscriber_may_be_
     await subscribed(service, "http://127.0.0.2:9/x")
     assert await refused(service, subscribe("http://127.0.0.9:9/x")) == "DestinationUnreachable"
     await notify(service, status_event("7"))
-    await until(lambda: listener.told)
-    assert listener.told[0].to == listener.url.replace("127.0.0.1", "localhost")
+    await until(lambda: listener.received)
+    assert listener.received[0].to == listener.url.replace("127.0.0.1", "localhost")
 
 
 @pytest_twisted.ensureDeferred
@@ -197,8 +197,8 @@ async def test_what_has_expired_is_over(bridged, sink):
     await subscribed(service, other.url)
     await until(lambda: len(service.scanner.bridge.subscriptions) == 1)
     await notify(service, status_event("7"))
-    await until(lambda: other.told)
-    assert not listener.told
+    await until(lambda: other.received)
+    assert not listener.received
     assert await refused(service, manage("Renew", short.identifier)) == "InvalidMessage"
 
 
@@ -224,7 +224,7 @@ async def test_what_can_not_be_written_down_is_not_promised(bridged, sink, monke
         assert await refused(service, subscribe(listener.url, **again)) == "EventSourceUnableToProcess"
     await until(lambda: len(service.device.device.subscribers.held) == 3)
     service.device.device.press()
-    await until(lambda: len(listener.told) == 2)  # both former ones go on as they were
+    await until(lambda: len(listener.received) == 2)  # both former ones go on as they were
     assert {one.urn for one in service.scanner.bridge.subscriptions.all()} == {
         one.identifier for one in (granted, pure, both)}
     assert await refused(service, manage("Renew", granted.identifier, expires="PT2H")) == "UnableToRenew"

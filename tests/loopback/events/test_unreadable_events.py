@@ -284,9 +284,9 @@ async def test_listeners_are_told_an_event_of_another_namespace_as_it_is(watched
     await ask(service.port, PATH, subscribe_to(listener.url, events=["JobEndStateEvent"]))
     copied = END.replace(b"2006/08/wdp/scan", b"2006/01/wdp/scan")
     await ask(service.port, scanner.path, copied)
-    await until(lambda: listener.told)
-    assert listener.told[0].action == f"{SCAN}/JobEndStateEvent".replace("2006/08", "2006/01")
-    assert "2006/01" in listener.told[0].body.tag
+    await until(lambda: listener.received)
+    assert listener.received[0].action == f"{SCAN}/JobEndStateEvent".replace("2006/08", "2006/01")
+    assert "2006/01" in listener.received[0].body.tag
 
 
 @pytest.mark.parametrize("body", ["", "<wse:SubscriptionEnd/>", "<wscn:X/>"])

@@ -49,10 +49,10 @@ async def test_seventy_prefixes_are_no_burden(gateway, device, sink):
     assert head.status == 200
     assert prefixes(body) == 0
     await ask(service.port, scanner.path, status_event("7"))
-    await until(lambda: listener.told)
-    [told] = listener.device.requests
-    assert prefixes(told.request.body) == 2
-    number = listener.told[0].header.find("{http://makers.example/ws/setting/number_5}Number")
+    await until(lambda: listener.received)
+    [message] = listener.device.requests
+    assert prefixes(message.request.body) == 2
+    number = listener.received[0].header.find("{http://makers.example/ws/setting/number_5}Number")
     assert (number.text, number.nsmap["km6"]) == ("km6:five", "http://makers.example/ws/setting/number_6")
     await service.scanner.stop()
     assert scanner.actions[-1] == "Unsubscribe"

@@ -46,10 +46,10 @@ async def test_a_refused_request_gets_a_fault_that_says_so_and_a_line(gateway, d
     for message, operation in ((job_request("RetrieveImage"), "RetrieveImage"), (envelope(f"{SCAN}/Vendor"), "other"),
                                (subscribe("http://127.0.0.1:9/"), "Subscribe")):
         head, body = await ask(service.port, PATH, message)
-        told = read(body)
-        assert (head.status, fault_of(told)) == (403, "NotAllowed")
-        assert f"may not use {operation} of front-desk" in reason_of(told)
-        assert told.relates_to == read(message).message_id
+        answer = read(body)
+        assert (head.status, fault_of(answer)) == (403, "NotAllowed")
+        assert f"may not use {operation} of front-desk" in reason_of(answer)
+        assert answer.relates_to == read(message).message_id
         await ask(service.port, PATH, message)
     assert (await ask(service.port, "/front-desk", GET))[0].status == 403
     assert device.requests == []

@@ -68,8 +68,8 @@ async def test_hundreds_of_slow_ones_hold_nobody_up_and_are_let_go(gateway, devi
                   b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"]
     slow = await gatherResults([begin(service.port, beginning) for beginning in beginnings for _ in range(40)])
     await served(service, device)
-    told = await gatherResults([ensureDeferred(client.end()) for client in slow])
-    assert [answer[:13] for answer in told] == [b""] * 40 + [b"HTTP/1.1 408 "] * 160
+    received = await gatherResults([ensureDeferred(client.end()) for client in slow])
+    assert [answer[:13] for answer in received] == [b""] * 40 + [b"HTTP/1.1 408 "] * 160
     await all_gone(service)
     await served(service, device)
 
@@ -92,7 +92,7 @@ async def test_hundreds_that_break_off_leave_nothing_behind(gateway, device):
 async def test_hundreds_that_speak_nonsense_are_told_so(gateway, device, nonsense):
     service = await gateway(device.url, scanner=OFF)
     clients = await gatherResults([begin(service.port, nonsense) for _ in range(100)])
-    told = await gatherResults([ensureDeferred(client.end()) for client in clients])
-    assert {answer[:13] for answer in told} <= {b"HTTP/1.1 400 ", b"HTTP/1.1 431 "}
+    received = await gatherResults([ensureDeferred(client.end()) for client in clients])
+    assert {answer[:13] for answer in received} <= {b"HTTP/1.1 400 ", b"HTTP/1.1 431 "}
     await all_gone(service)
     await served(service, device)

@@ -114,8 +114,8 @@ def names_in(envelope):
 async def test_the_elements_of_the_scanner(client, settings):
     made = await client(**settings)
     for wanted in (*((name,) for name in ELEMENTS), ELEMENTS):
-        told = names_in(await made.ask(get_scanner_elements(*wanted)))
-        assert told == [(f"wscn:{name}", "true") for name in wanted]
+        message = names_in(await made.ask(get_scanner_elements(*wanted)))
+        assert message == [(f"wscn:{name}", "true") for name in wanted]
 
 
 @pytest.mark.parametrize("trouble", [
@@ -200,9 +200,9 @@ async def test_the_ticket_of_a_job_is_right_whatever_the_client_sent(client):
            "</wscn:Format></wscn:DocumentParameters><wscn:JobDescription><wscn:JobName>" + "n" * 300
            + "</wscn:JobName></wscn:JobDescription></wscn:ScanTicket>")
     job = (await made.ask(request("CreateScanJob", odd))).body.findtext(tag("JobId"))
-    told = await made.ask(get_job_elements(job, names=("wscn:ScanTicket", "wscn:Documents")))
-    assert told.body.findtext(f".//{tag('Format')}") == "png"
-    assert told.body.findtext(f".//{tag('JobName')}") == "n" * 255
+    message = await made.ask(get_job_elements(job, names=("wscn:ScanTicket", "wscn:Documents")))
+    assert message.body.findtext(f".//{tag('Format')}") == "png"
+    assert message.body.findtext(f".//{tag('JobName')}") == "n" * 255
     made.scanner.device.stop()
 
 
@@ -212,9 +212,9 @@ async def test_the_ticket_of_a_job_is_right_whatever_the_client_sent(client):
 @pytest_twisted.ensureDeferred
 async def test_an_invalid_ticket_is_answered_with_a_valid_one(client, wrong, right):
     made = await client()
-    told = (await made.ask(request("ValidateScanTicket", ticket(**wrong)))).body
-    assert told.findtext(f".//{tag('ValidTicket')}") == "false"
-    instead = next(told.iter(tag("ValidScanTicket")))
+    message = (await made.ask(request("ValidateScanTicket", ticket(**wrong)))).body
+    assert message.findtext(f".//{tag('ValidTicket')}") == "false"
+    instead = next(message.iter(tag("ValidScanTicket")))
     assert tuple(instead.findtext(f".//{tag(name)}") for name in ("Format", "ColorProcessing", "Width")) == (
         right[0], right[1], "1000")  # the first Width is that of the media
     assert instead.findtext(f".//{tag('Resolution')}/{tag('Width')}") == right[2]
@@ -330,5 +330,5 @@ async def test_metadata_that_the_gateway_makes_up(gateway, virtual):
     scanner = await virtual(name="Ünï <&>")
     service = await gateway(scanner.scan_url)
     made = Client(service.port, "/front-desk/scan", "/front-desk")
-    told = await made.ask(write_get(to="urn:uuid:x", message_id="urn:uuid:1"), path="device")
-    assert told.body.findtext(".//{*}FriendlyName").startswith("Ünï <&>")
+    message = await made.ask(write_get(to="urn:uuid:x", message_id="urn:uuid:1"), path="device")
+    assert message.body.findtext(".//{*}FriendlyName").startswith("Ünï <&>")

@@ -72,11 +72,11 @@ async def test_what_is_short_goes_by_a_clock_that_nobody_sets(at, device, sink, 
     head, body = await ask(service.port, PATH, get_job_elements("7"))
     assert shown(body) == ("Processing", 0) and len(device.requests) == asked, "what is known counts on"
     await ask(service.port, scanner.path, status_event("7", "Processing", 1, message_id="urn:2"))
-    await until(lambda: listening.told)
+    await until(lambda: listening.received)
     assert service.scanners[0].bridge.table.listening
 
-    told = parsedate_to_datetime(first(head.headers, b"date").decode())
-    assert abs((told - datetime.now(UTC)).total_seconds() - jump) < 60, "Date is the clock's"
+    date = parsedate_to_datetime(first(head.headers, b"date").decode())
+    assert abs((date - datetime.now(UTC)).total_seconds() - jump) < 60, "Date is the clock's"
     listed = (await request(service.admin_port, b"/api/subscriptions"))[2]
     assert datetime.fromtimestamp(wall() + 3600, UTC).strftime("%Y-%m-%d").encode() in listed
 

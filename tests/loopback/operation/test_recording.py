@@ -93,12 +93,12 @@ async def test_a_line_for_each_exchange(recorded, device):
     await ask(service.port, PATH, get_job_elements("253"))
     await ask(service.port, PATH, b"no xml")
     await ask(service.port, "/nowhere", b"")
-    subscribe, told, status, unread, nowhere = await logged(5)
+    subscribe, event_line, status, unread, nowhere = await logged(5)
     assert (subscribe["source"], subscribe["operation"], subscribe["client"]) == ("own", "Subscribe", None)
     assert (subscribe["scanner"], subscribe["status"]) == ("front-desk", 200)
-    assert (told["source"], told["operation"]) == ("event", "JobStatusEvent")
-    assert (told["job_id"], told["status"]) == ("253", 202)
-    assert told["request_bytes"] == len(event) and told["client"].startswith("127.0.0.1:")
+    assert (event_line["source"], event_line["operation"]) == ("event", "JobStatusEvent")
+    assert (event_line["job_id"], event_line["status"]) == ("253", 202)
+    assert event_line["request_bytes"] == len(event) and event_line["client"].startswith("127.0.0.1:")
     assert (status["source"], status["operation"], status["job_id"], status["status"]) == (
         "local", "GetJobElements", "253", 200)
     assert status["action"] == f"{SCAN}/GetJobElements"

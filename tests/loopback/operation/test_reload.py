@@ -53,8 +53,8 @@ async def test_a_scanner_that_moved_keeps_those_who_listen(file, virtual, sink):
     await until(lambda: service.scanners[0].bridge.table.listening)
     assert not first.device.subscribers.held and len(second.device.subscribers.held) == 1
     second.device.subscribers.publish("ScannerStatusSummaryEvent", "<wscn:ScannerStatusSummaryEvent/>")
-    await until(lambda: listening.told)
-    assert [told.action.rpartition("/")[2] for told in listening.told] == ["ScannerStatusSummaryEvent"]
+    await until(lambda: listening.received)
+    assert [message.action.rpartition("/")[2] for message in listening.received] == ["ScannerStatusSummaryEvent"]
 
 
 @pytest_twisted.ensureDeferred
@@ -101,8 +101,8 @@ async def test_what_a_scanner_holds_goes_over_to_another_section(file, virtual, 
     assert "Unsubscribe" not in scanner.soap.asked
     assert len(await service.store.subscriptions()) == len(await service.store.held()) == 1
     scanner.device.subscribers.publish("ScannerStatusSummaryEvent", "<wscn:ScannerStatusSummaryEvent/>")
-    await until(lambda: listening.told)
-    assert len(listening.told) == 1
+    await until(lambda: listening.received)
+    assert len(listening.received) == 1
 
 
 @pytest_twisted.ensureDeferred
@@ -119,7 +119,7 @@ async def test_events_that_wait_for_a_client_go_over_too(file, device, sink):
     await file.reload(section("front-desk", device.url + "/moved"))
     assert service.scanners[0].subscribers.notifier.state(identifier) == (1, 1)
     listening.status = b"202 Accepted"
-    await until(lambda: listening.told)
+    await until(lambda: listening.received)
     assert [subscription.identifier for subscription in await service.store.subscriptions()] == [identifier]
 
 
@@ -142,8 +142,8 @@ async def test_those_who_listen_to_a_scanner_that_goes_are_told(file, virtual, s
     await until(lambda: service.scanners[0].bridge.table.listening)
     await ask(service.port, PATH, subscribe(listening.url, end_to=listening.url))
     await file.reload("")
-    await until(lambda: listening.told)
-    assert listening.told[0].action.endswith("/SubscriptionEnd")
+    await until(lambda: listening.received)
+    assert listening.received[0].action.endswith("/SubscriptionEnd")
 
 
 @pytest_twisted.ensureDeferred

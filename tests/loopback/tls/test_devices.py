@@ -231,15 +231,15 @@ async def test_discover_shows_a_scanner_whose_endpoint_is_its_address(by_tls):
     assert f'name = "copy-room"\ndevice = "{scanner.device_url}"\npin = "{pin}"\n' in printed.getvalue()
 
 
-@pytest.mark.parametrize(("endpoint", "told", "is_it"), [
+@pytest.mark.parametrize(("endpoint", "metadata_endpoint", "is_it"), [
     ("{url}", UUID, True), ("{url}", "https://192.0.2.1/", True), ("{url}/other", UUID, False), (UUID, UUID, True),
     (UUID, "{url}", False)])
 @pytest_twisted.ensureDeferred
-async def test_whose_metadata_is_believed_at_an_https_address(shows, tmp_path, endpoint, told, is_it):
+async def test_whose_metadata_is_believed_at_an_https_address(shows, tmp_path, endpoint, metadata_endpoint, is_it):
     from twisted.internet import reactor
 
     device = await shows(Certified(tmp_path, "scanner", "somewhere.else"))
-    Metadata(device, told.format(url=device.url))
+    Metadata(device, metadata_endpoint.format(url=device.url))
     sighting = Sighting(endpoint.format(url=device.url), (), (), (device.url,), 1, None, "lo", 0.0)
     looking = read_device(reactor, sighting, lambda: "urn:uuid:n", trust_in=Pins(reactor).trust)
     if is_it:
@@ -349,11 +349,11 @@ async def test_nothing_that_a_scanner_says_leads_around_tls(gateway, device, sho
 @pytest.mark.parametrize("section", [{"pin": "sha256/" + "A" * 43 + "="}, {"insecure": True}])
 @pytest_twisted.ensureDeferred
 async def test_who_is_found_at_an_http_address_is_not_asked_where_tls_is_demanded(gateway, device, section):
-    told = Metadata(device)
-    service = await gateway(None, scanner={"uuid": told.endpoint, **section}, discovery={
+    metadata = Metadata(device)
+    service = await gateway(None, scanner={"uuid": metadata.endpoint, **section}, discovery={
         "directed": [f"http://127.0.0.1:{device.port}"], "search": 0.1})
     await until(lambda: len(device.requests) > 2)  # Probes, which are asked in nobody's name
-    assert told.asked == 0 and service.scanner.bridge.device is None
+    assert metadata.asked == 0 and service.scanner.bridge.device is None
 
 
 @pytest_twisted.ensureDeferred

@@ -11,14 +11,14 @@ AWAY = Unavailable("192.0.2.20", "it is away")
 
 
 @pytest.fixture
-def orphans(house):
+def orphans(subscriber):
     endings = []
 
     async def request(client, url, operation, body):
-        return await house.scanner.send(url, operation, body)
+        return await subscriber.scanner.send(url, operation, body)
 
-    made = Orphans(house.clock, make_client=object, request=request,
-                   eventing_client=lambda where: attrs.evolve(house.client, where=where), on_ending=endings.append)
+    made = Orphans(subscriber.clock, make_client=object, request=request,
+                   eventing_client=lambda where: attrs.evolve(subscriber.client, where=where), on_ending=endings.append)
     made.endings = endings
     yield made
     for one in endings:
@@ -33,17 +33,17 @@ def test_what_is_taken_up_is_no_orphan_any_more(orphans, held):
     assert orphans.client is None
 
 
-def test_orphans_are_ended_at_the_address_that_they_were_held_at(house, scanner, orphans, held):
+def test_orphans_are_ended_at_the_address_that_they_were_held_at(subscriber, scanner, orphans, held):
     scanner.manager = None
     former = attrs.evolve(held, address="http://192.0.2.99/scan", manager=attrs.evolve(held.manager, address=""))
     orphans.restore([former])
     [tried] = orphans.end_all()
     assert tried.called
     assert scanner.requests[-1][1:3] == ("http://192.0.2.99/scan", "Unsubscribe")
-    assert house.client.address == SCAN_URL
+    assert subscriber.client.address == SCAN_URL
 
 
-def test_each_is_tried_once_before_it_counts_as_tried(house, scanner, orphans, held):
+def test_each_is_tried_once_before_it_counts_as_tried(subscriber, scanner, orphans, held):
     scanner.fails["Unsubscribe"] = AWAY
     orphans.restore([held])
     [tried] = orphans.end_all()

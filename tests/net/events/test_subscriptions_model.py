@@ -131,8 +131,8 @@ class Device:
         return Reply(200, b"application/soap+xml", reply if self.readable else b"")
 
 
-class Turn:
-    """A notification of the device's."""
+class NotificationExchange:
+    """The exchange of a notification that the device sends."""
 
     client, peer = "192.0.2.20", "192.0.2.20:1"
     gone, fault, tape, written, content_type = False, None, None, 0, b"application/soap+xml"
@@ -175,13 +175,13 @@ class Model(RuleBasedStateMachine):
         self.clients, self.slow, self.events, self.now = [], [], 0, 0.0
         self.stored = set()
         self.secrets = 0
-        self.graves = []  # what a killed process has left must not wake up when it is collected
+        self.killed = []  # what a killed process has left must not wake up when it is collected
         self.boot()
 
     # The process.
 
     def boot(self):
-        self.graves.append(vars(self).get("scanner"))
+        self.killed.append(vars(self).get("scanner"))
         self.clock = Clock()
         self.clock.rightNow = self.now
         self.store = Store(self.kept)
@@ -226,18 +226,18 @@ class Model(RuleBasedStateMachine):
 
     def send(self, scanner, sink, message):
         """Stands in for the connections to sinks."""
-        told = read(message)
+        envelope = read(message)
         client = self.clients[int(sink.reference.address.rpartition("/")[2])]
-        assert told.header.findtext("Number") == str(client.number)
-        assert told.to == sink.reference.address
+        assert envelope.header.findtext("Number") == str(client.number)
+        assert envelope.to == sink.reference.address
         sending = Deferred()
-        if told.action.endswith("SubscriptionEnd"):
+        if envelope.action.endswith("SubscriptionEnd"):
             assert client.state in ("over", "unsure") or self.wall() - client.failing_since >= GIVE_UP
             sending.callback(202)
             return sending
         assert client.state not in ("over",), "told after its end"
         assert client.state == "unsure" or client.state == "asking" or client.expires_at > self.wall()
-        event = next(element.text for element in told.body.iter(f"{S}JobId", f"{S}ScanIdentifier"))
+        event = next(element.text for element in envelope.body.iter(f"{S}JobId", f"{S}ScanIdentifier"))
         if client.sink == "ok":
             self.arrive(client, event, sending)
         elif client.sink == "dead":
@@ -385,9 +385,9 @@ class Model(RuleBasedStateMachine):
         place = self.scanner.sink.place(notify_to.rpartition("/")[2])
         if place is None:
             return False
-        turn = Turn(message)
-        place(turn)
-        assert turn.status == 202
+        exchange = NotificationExchange(message)
+        place(exchange)
+        assert exchange.status == 202
         return True
 
     @rule(event=st.sampled_from(["JobStatusEvent", "ScannerStatusSummaryEvent"]))
@@ -463,7 +463,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def process_is_killed(self):
-        self.graves.append((self.store, self.device.queue))
+        self.killed.append((self.store, self.device.queue))
         self.device.queue = []
         kept = {held.notify_to for held in self.kept.held().result}
         for identifier, (notify_to, _, _) in list(self.device.held.items()):
