@@ -1,4 +1,4 @@
-"""What a configuration that is read again changes."""
+"""Changes that a configuration makes when it is read again."""
 
 from tests.config.configurations import LISTEN, SCANNER
 from wsdgateway.config.changes import compare

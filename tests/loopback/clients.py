@@ -1,4 +1,4 @@
-"""What clients say to the gateway, and what they read of its answers."""
+"""Requests of clients to the gateway, and readers of its answers."""
 
 import io
 

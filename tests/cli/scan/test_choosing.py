@@ -1,4 +1,4 @@
-"""What `wsdgateway scan` asks of a scanner, and what it refuses to ask."""
+"""Choices of `wsdgateway scan`: what it asks of a scanner, and what it refuses to ask."""
 
 import pytest
 

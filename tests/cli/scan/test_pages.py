@@ -1,4 +1,4 @@
-"""Where `wsdgateway scan` puts pages: nothing half, nothing lost, nothing replaced in silence."""
+"""Pages of `wsdgateway scan`: no part of one, none lost, none that silently replaces a file."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""What stand-ins tell of themselves: their metadata, names and endpoints."""
+"""Metadata of stand-ins: their names and endpoints."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What clients that listen do: subscribe, register names on the panel, fetch a scan from there."""
+"""Clients that subscribe, register names on the panel and fetch a scan from there."""
 
 from tests.loopback.clients import Granted
 from tests.messages import create_scan_job, job_request, subscribe

@@ -1,4 +1,4 @@
-"""Who is let through to a scanner, what others are told, and what stays away from the scanner."""
+"""Permissions of clients: the faults that others get, and the requests that never reach the scanner."""
 
 import json
 from urllib.parse import urlsplit

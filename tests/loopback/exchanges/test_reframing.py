@@ -1,4 +1,4 @@
-"""However a client frames its request, the scanner gets one that the gateway has framed, and that alone.
+"""Framing of requests: however a client does it, the scanner gets one that the gateway has framed, and that alone.
 
 RFC 9110 section 7.6.1, RFC 9112 sections 3.2.2, 6.3 and 11.2.
 """

@@ -1,4 +1,4 @@
-"""The clock on the wall is set while the gateway runs: by a day, forwards or backwards."""
+"""The wall clock is set while the gateway runs: by a day, forwards or backwards."""
 
 import time
 from datetime import UTC, datetime

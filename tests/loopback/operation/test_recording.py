@@ -1,4 +1,4 @@
-"""What is written down: a line for each exchange, its bytes on the wire; and a recorded scanner that is played."""
+"""Records of exchanges: a line for each, its bytes on the wire; and a recorded scanner that is played."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Where a scanner is looked for, and when, on a Clock."""
+"""The locator: where a scanner is looked for, and when, on a Clock."""
 
 import pytest
 from twisted.internet.task import Clock

@@ -1,4 +1,4 @@
-"""What a stand-in asks its scanner, and when, on a Clock."""
+"""A stand-in's questions to its scanner, on a Clock."""
 
 import pytest
 from twisted.internet.defer import Deferred, succeed

@@ -1,4 +1,4 @@
-"""What is captured of clients that mean harm: whole requests, and nothing of what they send besides.
+"""Captures of clients that mean harm: whole requests, and nothing of what they send besides.
 
 The contract's section on the exchange log; RFC 9112 sections 2.2 and 9.6.
 """

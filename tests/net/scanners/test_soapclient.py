@@ -1,4 +1,4 @@
-"""The requests that the gateway makes on its own account: they declare what they use, and name where answers go."""
+"""Requests that the gateway makes for itself: they declare the prefixes that they use, and name where answers go."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""One at a time, however many there are and however they end."""
+"""The serial queue: one coroutine at a time, however many there are and however they end."""
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.task import Clock
