@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.certificates import Certified
+from tests.logs import logged
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("here")
@@ -12,17 +13,8 @@ settings.load_profile("here")
 @pytest.fixture(autouse=True)
 def _nothing_logged_as_failed(request):
     """A failure that somebody only logged fails the test."""
-    from twisted.logger import globalLogPublisher
-
-    failures = []
-
-    def observe(event):
-        if "log_failure" in event:
-            failures.append(event["log_failure"])
-
-    globalLogPublisher.addObserver(observe)
-    yield
-    globalLogPublisher.removeObserver(observe)
+    with logged(lambda event: event.get("log_failure")) as failures:
+        yield
     if request.node.get_closest_marker("logs_failure"):
         assert failures
     else:
@@ -32,16 +24,8 @@ def _nothing_logged_as_failed(request):
 @pytest.fixture
 def said():
     """The lines of the log, as they come."""
-    from twisted.logger import formatEvent, globalLogPublisher
-
-    lines = []
-
-    def observe(event):
-        lines.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
+    with logged() as lines:
+        yield lines
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ class FieldDevice:
 
     async def press(self, context):
         """Tell everybody who listens under that context that a page is there; the HTTP status of each answer."""
-        told = []
+        received = []
         for listener in list(self.listeners.values()):
             if context in listener.tokens:
                 _, _, authority, path = listener.notify_to.split("/", 3)
@@ -84,8 +84,8 @@ class FieldDevice:
                     "<n:ScanAvailableEvent><n:ClientContext>" + context + "</n:ClientContext><n:ScanIdentifier>press-"
                     + self._number("{}") + "</n:ScanIdentifier><n:InputSource>ADF</n:InputSource>"
                     "</n:ScanAvailableEvent>"), to=listener.notify_to)
-                told.append((await ask(int(authority.rpartition(":")[2]), f"/{path}", event))[0].status)
-        return told
+                received.append((await ask(int(authority.rpartition(":")[2]), f"/{path}", event))[0].status)
+        return received
 
     # What it answers.
 

@@ -41,7 +41,7 @@ def is_open(transport):
 
 
 @attrs.frozen
-class Told:
+class ReadAnswer:
     """An answer as the client reads it; names of fields in lower case."""
 
     status: int
@@ -65,6 +65,6 @@ def answers(raw, *, to_head=False):
         fields = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
         size = 0 if to_head or status < 200 else (layout(raw, request=False).end or 0) - len(raw) + len(rest)
         assert 0 <= size <= len(rest), raw
-        found.append(Told(status, fields, rest[:size]))
+        found.append(ReadAnswer(status, fields, rest[:size]))
         raw = rest[size:]
     return found

@@ -57,14 +57,14 @@ class StandIn:
         return f"/{self.name}"
 
 
-class World:
+class DiscoverySetup:
     """One gateway's discovery with fake links, on a Clock."""
 
     def __init__(self, monkeypatch, *, clients=("lan",), devices=("vlan",), rate=1000.0, proxy=None, missing=(),
                  directed=(), allows=lambda *asked: True):
         self.clock = Clock()
         self.interfaces = {"lan": LAN, "vlan": VLAN}
-        self.dropped, self.counted, self.told, self.unanswered, self.links = [], [], [], [], {}
+        self.dropped, self.counted, self.news, self.unanswered, self.links = [], [], [], [], {}
         self.numbers = iter(range(1, 1000000))
         self.missing = list(missing)
         self.open_ports = [OpenPort("::", 5357)]
@@ -77,7 +77,7 @@ class World:
         self.client = DiscoveryClient(
             self.clock, parameters, seconds=self.clock.seconds, period=60.0, directed=directed,
             is_own=self.is_own, missing=lambda: self.missing, on_unanswered=self.unanswered.append,
-            on_address_change=lambda: self.told.append("address change"), on_news=self.told.append,
+            on_address_change=lambda: self.news.append("address change"), on_news=self.news.append,
             on_dropped=self.dropped.append)
         self.discovery = DiscoveryLinks(
             self.clock, client_interfaces=clients, device_interfaces=devices, targets=self.targets, client=self.client,

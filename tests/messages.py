@@ -1,6 +1,6 @@
 """Messages for tests, written by hand after the specification."""
 
-from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSDP, WSE
+from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSD, WSDP, WSE, WXF
 
 SCAN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 GATEWAY = "http://gateway.test:5357/front-desk/scan"
@@ -16,6 +16,11 @@ def envelope(action, body="", *, message_id="urn:uuid:00000000-0000-4000-8000-00
     return (f'{prolog}<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}" xmlns:wscn="{WSCN}" xmlns:wse="{WSE}">'
             f"<soap:Header>{to}{action}{message_id}{relates}{headers}</soap:Header><soap:Body>{body}</soap:Body>"
             "</soap:Envelope>").encode()
+
+
+GET = envelope(f"{WXF}/Get")
+PROBE = envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>')
+ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")
 
 
 def get_job_elements(job_id="1", names=("wscn:JobStatus",), **more):

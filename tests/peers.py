@@ -238,7 +238,7 @@ class Device:
 
 
 class Sink:
-    """A client's event sink on loopback: takes every notification with `status`; `told` holds their envelopes.
+    """A client's event sink on loopback: takes every notification with `status`; `received` holds their envelopes.
 
     `status` None says nothing at all; `handle` can be set to answer by hand.
     """
@@ -247,7 +247,7 @@ class Sink:
         self.device = Device()
         self.device.handle = self.take
         self.status = b"202 Accepted"
-        self.told = []
+        self.received = []
         self.times = []
 
     async def start(self, port=0):
@@ -260,14 +260,14 @@ class Sink:
             raise AssertionError(asked.request)
         if self.status is not None:
             if self.status.startswith(b"2"):
-                self.told.append(read(asked.request.body))
+                self.received.append(read(asked.request.body))
             asked.write(b"HTTP/1.1 " + self.status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             asked.close()
 
     @property
     def events(self):
         """The last part of each action."""
-        return [envelope.action.rpartition("/")[2] for envelope in self.told]
+        return [envelope.action.rpartition("/")[2] for envelope in self.received]
 
     async def stop(self):
         await self.device.stop()

@@ -64,15 +64,15 @@ def _header(header, content):
 
 
 def _action(header, content):
-    told = header.findtext(f"{{{WSA}}}Action") or header.findtext(f"{{{WSA_2005_08}}}Action")
+    action = header.findtext(f"{{{WSA}}}Action") or header.findtext(f"{{{WSA_2005_08}}}Action")
     if content is None:
         expected = {f"{WSE}/UnsubscribeResponse", f"{WXF}/Get"}
     else:
         name = etree.QName(content)
         expected = {{f"{{{SOAP}}}Fault": f"{WSA}/fault", f"{{{WSX}}}Metadata": f"{WXF}/GetResponse"}.get(
             content.tag, f"{name.namespace}/{name.localname.removesuffix('Request')}")}
-    if told not in expected:
-        yield f"the Action is {told}, and must be one of {expected}"
+    if action not in expected:
+        yield f"the Action is {action}, and must be one of {expected}"
 
 
 def _inside(root):

@@ -1,6 +1,6 @@
 """The schema of the messages has teeth: a message with one thing wrong fails. The messages that are written pass it.
 
-Answers of whole operations are checked in `loopback/test_messages_by_schema.py`.
+Answers of whole operations are checked in `loopback/exchanges/test_messages_by_schema.py`.
 """
 
 import pytest

@@ -62,19 +62,19 @@ def asked(operation, content):
                    namespaces={"wscn": WSCN})
 
 
-def told(name, body):
+def event_message(name, body):
     return compose(action=f"{SCAN}/{name}", message_id=ID, to="http://192.0.2.1/sink", body=body,
                    namespaces={"wscn": WSCN})
 
 
-class Told:
+class FakeSubscribers:
     """Stands in for the subscribers: keeps the bodies of events."""
 
     def __init__(self):
         self.events, self.held = [], {}
 
     def publish(self, event, body):
-        self.events.append(told(event, body))
+        self.events.append(event_message(event, body))
 
     def forget(self):
         """Nothing is held."""
@@ -82,7 +82,7 @@ class Told:
 
 def scanner_messages():
     """One message of each kind that the virtual scanner writes, by name."""
-    clock, subscribers = Clock(), Told()
+    clock, subscribers = Clock(), FakeSubscribers()
     device = VirtualDevice(Settings(), subscribers, later=clock.callLater, wall=lambda: 1e9)
     device.feeder = 0
     names = ("ScannerDescription", "ScannerConfiguration", "ScannerStatus", "DefaultScanTicket")
@@ -105,7 +105,7 @@ def scanner_messages():
     do("CancelJob", "<wscn:JobId>1</wscn:JobId>")
     do("GetJobHistory")
     found["JobStatusEvent"], found["JobEndStateEvent"] = subscribers.events[0], subscribers.events[-1]
-    found["ScanAvailableEvent"] = told("ScanAvailableEvent", (
+    found["ScanAvailableEvent"] = event_message("ScanAvailableEvent", (
         "<wscn:ScanAvailableEvent><wscn:ClientContext>c</wscn:ClientContext><wscn:ScanIdentifier>i"
         "</wscn:ScanIdentifier><wscn:InputSource>Platen</wscn:InputSource></wscn:ScanAvailableEvent>"))
     found["Get"] = compose(

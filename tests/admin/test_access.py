@@ -1,4 +1,4 @@
-"""Who may look at the admin site, and under which names."""
+"""Access to the admin site: tokens, and the names under which the site is reached."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How often tokens can be guessed."""
+"""The limit on attempts to guess tokens."""
 
 import pytest
 

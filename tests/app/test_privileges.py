@@ -1,4 +1,4 @@
-"""Whom twistd will become, as its options say; becoming it is tested with twistd itself."""
+"""The user that twistd will become, by its options; becoming it is tested with twistd itself."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What changes in a forwarded request, and that nothing else does."""
+"""Rewriting of forwarded requests: what changes, and that nothing else does."""
 
 import pytest
 from lxml import etree

@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from wsdgateway.bridge.roundrobin import RoundRobin
 
 
-def served(turns):
+def served(queue):
     """Everything, in the order in which it is served."""
     found = []
-    while turns:
-        found.append(turns.first)
-        turns.serve(turns.first)
+    while queue:
+        found.append(queue.first)
+        queue.serve(queue.first)
     return found
 
 
 def filled(**items):
-    turns = RoundRobin()
+    queue = RoundRobin()
     for owner, names in items.items():
         for name in names:
-            turns.add(owner, name)
-    return turns
+            queue.add(owner, name)
+    return queue
 
 
 def test_owners_take_turns_and_each_one_s_items_keep_their_order():
@@ -29,61 +29,61 @@ def test_owners_take_turns_and_each_one_s_items_keep_their_order():
 
 
 def test_a_newcomer_is_served_after_one_item_of_an_owner_with_a_hundred():
-    turns = filled(a=range(100))
-    turns.serve(turns.first)
-    turns.add("b", "b1")
-    assert served(turns)[:3] == [1, "b1", 2]
+    queue = filled(a=range(100))
+    queue.serve(queue.first)
+    queue.add("b", "b1")
+    assert served(queue)[:3] == [1, "b1", 2]
 
 
 def test_who_is_gone_has_no_turn_and_comes_back_behind_the_others():
-    turns = filled(a=["a1"], b=["b1", "b2"])
-    assert turns.remove("a1")
-    assert not turns.remove("a1")
-    turns.add("a", "a2")
-    assert served(turns) == ["b1", "a2", "b2"]
+    queue = filled(a=["a1"], b=["b1", "b2"])
+    assert queue.remove("a1")
+    assert not queue.remove("a1")
+    queue.add("a", "a2")
+    assert served(queue) == ["b1", "a2", "b2"]
 
 
 def test_an_item_of_several_owners_is_served_in_the_earliest_turn_and_once():
-    turns = filled(a=["a1", "a2", "both"], b=["b1"])
-    turns.add("c", "both")
-    assert turns.owners("both") == ("a", "c")
-    assert served(turns) == ["a1", "b1", "both", "a2"]
-    assert (len(turns), turns.owners("both")) == (0, ())
+    queue = filled(a=["a1", "a2", "both"], b=["b1"])
+    queue.add("c", "both")
+    assert queue.owners("both") == ("a", "c")
+    assert served(queue) == ["a1", "b1", "both", "a2"]
+    assert (len(queue), queue.owners("both")) == (0, ())
 
 
 def test_what_is_served_before_its_turn_costs_its_owner_that_turn():
-    turns = filled(a=["a1"], b=["b1", "b2"], c=["c1"])
-    assert list(turns.firsts()) == ["a1", "b1", "c1"]
-    turns.serve("b1")
-    assert served(turns) == ["a1", "c1", "b2"]
+    queue = filled(a=["a1"], b=["b1", "b2"], c=["c1"])
+    assert list(queue.firsts()) == ["a1", "b1", "c1"]
+    queue.serve("b1")
+    assert served(queue) == ["a1", "c1", "b2"]
 
 
 def test_who_has_most():
-    turns = filled(a=["a1"], b=["b1", "b2"])
-    assert (turns.largest(), turns.newest("b"), turns.count("b"), turns.count("x")) == ("b", "b2", 2, 0)
-    assert turns.clear() == ["a1", "b1", "b2"]
+    queue = filled(a=["a1"], b=["b1", "b2"])
+    assert (queue.largest(), queue.newest("b"), queue.count("b"), queue.count("x")) == ("b", "b2", 2, 0)
+    assert queue.clear() == ["a1", "b1", "b2"]
     with pytest.raises(ValueError):
-        turns.largest()
+        queue.largest()
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=60))
 def test_nobody_waits_for_more_than_one_item_of_each_other_owner(steps):
     """While an owner waits, each other is served at most once more than that owner is."""
-    turns, number, since = RoundRobin(), 0, {}
+    queue, number, since = RoundRobin(), 0, {}
     for owner, serves in steps:
         if not serves:
             number += 1
-            turns.add(owner, (owner, number))
+            queue.add(owner, (owner, number))
             since.setdefault(owner, {})
             continue
-        if not turns:
+        if not queue:
             continue
-        served_owner, _ = item = turns.first
-        turns.serve(item)
+        served_owner, _ = item = queue.first
+        queue.serve(item)
         for waiting in [one for one in since if one != served_owner]:
             since[waiting][served_owner] = since[waiting].get(served_owner, 0) + 1
             assert since[waiting][served_owner] <= 1
-        if turns.count(served_owner):
+        if queue.count(served_owner):
             since[served_owner] = {}
         else:
             del since[served_owner]

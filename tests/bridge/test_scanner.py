@@ -4,8 +4,6 @@ import pytest
 
 from tests.bridge.bridges import Bridge, shown
 from tests.messages import (
-    SCAN,
-    envelope,
     fault,
     get_job_elements,
     job_elements,
@@ -14,11 +12,8 @@ from tests.messages import (
     status_response,
 )
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Forward, Join, Refuse, Reply
-from wsdgateway.bridge.events.intake import read_notification
-from wsdgateway.bridge.frontends.frontend import Rejected
 from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.soap.envelope import read
-from wsdgateway.soap.namespaces import WSE
 
 
 def test_an_unknown_job_is_asked_of_the_device(bridge):
@@ -119,36 +114,6 @@ class TestUnusualRequests:
         assert isinstance(bridge.join(unusual, running, refusal, 400), Forward)
 
 
-# Notifications.
-
 def test_the_same_notification_counts_once(bridge):
     assert bridge.tell(status_event("1", "Processing", 2))
     assert not bridge.tell(status_event("1", "Processing", 2))
-
-
-@pytest.mark.parametrize(("data", "code"), [
-    (b"<a", "InvalidArgs"), (envelope(None), "MessageInformationHeaderRequired"),
-    (envelope(f"{SCAN}/GetJobElements"), "ActionNotSupported"), (envelope("urn:x"), "ActionNotSupported")])
-def test_what_is_no_notification(data, code):
-    refused = read_notification(data)
-    assert isinstance(refused, Rejected)
-    assert (refused.fault.subcode.partition(":")[2], refused.fault.status) == (code, 400)
-    assert (refused.relates_to is not None) is (b"MessageID" in data)
-
-
-def test_other_notifications():
-    end = envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>", message_id="m")
-    for message, event, message_id in (
-            (end, None, "m"), (envelope(f"{SCAN}/ScannerStatusSummaryEvent", message_id=None),
-                               "ScannerStatusSummaryEvent", None)):
-        notification = read_notification(message)
-        assert (notification.event, notification.message_id, notification.status) == (event, message_id, None)
-
-
-# Routing.
-
-@pytest.mark.parametrize("endpoint", [Endpoint.SCAN, Endpoint.SUBSCRIPTION])
-@pytest.mark.parametrize("action", [f"{SCAN}/Vendor", "urn:anything", f"{SCAN}/RetrieveImage"])
-def test_operations_that_we_do_not_know_pass(bridge, endpoint, action):
-    question = route(envelope(action), endpoint, client="x", host=b"")
-    assert isinstance(bridge.scanner.ask(question, 0.0), Forward)

@@ -29,7 +29,7 @@ def site():
     """An admin site: what it tells can be changed."""
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = json.dumps(told[self.path.rpartition("/")[2]]).encode()
+            body = json.dumps(answers[self.path.rpartition("/")[2]]).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -38,10 +38,10 @@ def site():
         def log_message(self, *arguments):
             """Say nothing."""
 
-    told = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT]}
+    answers = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT]}
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.told, server.url = told, f"http://127.0.0.1:{server.server_address[1]}"
+    server.answers, server.url = answers, f"http://127.0.0.1:{server.server_address[1]}"
     yield server
     server.shutdown()
     server.server_close()
@@ -64,7 +64,7 @@ def test_three_tables(site):
 
 
 def test_the_last_jobs_are_shown(site):
-    site.told["jobs"] = [{**JOB, "job_id": f"job-{number}"} for number in range(MAX_JOBS + 5)]
+    site.answers["jobs"] = [{**JOB, "job_id": f"job-{number}"} for number in range(MAX_JOBS + 5)]
     text = shown(site.url)
     assert "job-4 " not in text
     assert f"job-{MAX_JOBS + 4}" in text
@@ -79,7 +79,7 @@ def test_who_is_no_gateway(url):
 
 
 def test_another_site(site):
-    site.told["scanners"] = {"not": "a list"}
+    site.answers["scanners"] = {"not": "a list"}
     with pytest.raises(AdminError, match="not the admin site"):
         shown(site.url)
 
@@ -90,9 +90,9 @@ def test_watching_goes_on_over_a_failure(site):
     def sleep(seconds):
         rounds.append(seconds)
         if len(rounds) == 1:
-            site.told["scanners"] = None
+            site.answers["scanners"] = None
         elif len(rounds) == 2:
-            site.told["scanners"] = [{**SCANNER, "name": "cellar"}]
+            site.answers["scanners"] = [{**SCANNER, "name": "cellar"}]
         else:
             raise KeyboardInterrupt
 

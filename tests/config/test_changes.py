@@ -1,4 +1,4 @@
-"""What a configuration that is read again changes."""
+"""Changes that a configuration makes when it is read again."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""Which spellings of an endpoint address name the same device."""
+"""Spellings of an endpoint address that name the same device."""
 
 import pytest
 

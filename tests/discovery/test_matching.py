@@ -1,4 +1,4 @@
-"""Whether a Probe's types and scopes match a target service."""
+"""Matching of a Probe's types and scopes with a target service."""
 
 import pytest
 

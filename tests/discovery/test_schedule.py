@@ -1,4 +1,4 @@
-"""When a datagram is sent, and sent again."""
+"""The schedule by which datagrams are sent, and sent again."""
 
 from itertools import pairwise
 

@@ -40,6 +40,6 @@ def test_what_has_no_addresses_stays_as_it_is():
     question = Message(WS_2005_04, "Probe", "m", None, None, Probe())
     assert placed(question, HERE) is question
     services = (TargetService("a", xaddrs=("http://acme/x",)), TargetService("b"))
-    told = Message(WS_2005_04, "ProbeMatches", "m", None, None, services)
-    assert [one.xaddrs for one in placed(told, HERE).content] == [("http://198.51.100.20/x",), ()]
-    assert placed(told, "") is told
+    message = Message(WS_2005_04, "ProbeMatches", "m", None, None, services)
+    assert [one.xaddrs for one in placed(message, HERE).content] == [("http://198.51.100.20/x",), ()]
+    assert placed(message, "") is message

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.site import Listener, Site
+
 USER, GROUP = "nobody", "nogroup"  # for tests in which an ordinary user runs the gateway
 REQUIRED = os.environ.get("WSDGATEWAY_E2E") == "required"
 PATIENCE = 60.0  # seconds for what another process does; on a loaded machine one needs over 15 to start
@@ -34,12 +36,6 @@ def lack(why):
     if REQUIRED:
         pytest.fail(why)
     pytest.skip(why)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for_port(port, process):
@@ -101,6 +97,21 @@ def folder():
     with tempfile.TemporaryDirectory(prefix="wsdgateway-") as name:
         shutil.chown(name, USER, GROUP)
         yield Path(name)
+
+
+@pytest.fixture
+def listener():
+    made = Listener()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture
+def site(twistd, tmp_path, until):
+    made = Site(twistd, tmp_path)
+    until(lambda: made.control()["subscriptions"] == 1)
+    return made
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.dashboards import CONFIG, RULES, alerts, dashboard, filled, panels
-from tests.e2e.conftest import REQUIRED, free_port, program, wait_for_port
-from tests.e2e.test_restart import Listener, post
+from tests.e2e.conftest import REQUIRED, program, wait_for_port
+from tests.e2e.site import Listener, post
 from tests.messages import get_job_elements, job_request, subscribe
+from tests.ports import free_port
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 
@@ -90,7 +91,7 @@ class Office:
         return time.time()
 
     def ended(self):
-        return [one for one in self.listener.told.get("/told", ()) if one.action.endswith("/JobEndStateEvent")]
+        return [one for one in self.listener.received.get("/told", ()) if one.action.endswith("/JobEndStateEvent")]
 
 
 class Prometheus:

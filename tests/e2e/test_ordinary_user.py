@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Certified
-from tests.e2e.conftest import GROUP, USER, free_port, lack, program, readable
+from tests.e2e.conftest import GROUP, USER, lack, program, readable
+from tests.e2e.site import post
 from tests.e2e.subnets import GATEWAY, Network, missing
-from tests.e2e.test_restart import post
 from tests.messages import get_job_elements
+from tests.ports import free_port
 
 PATH = "/front-desk/scan"
 LOW = range(1023, 600, -1)

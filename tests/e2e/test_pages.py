@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import REQUIRED, free_port, program
-from tests.e2e.test_restart import post
+from tests.e2e.conftest import REQUIRED, program
+from tests.e2e.site import post
 from tests.messages import envelope, status_event
+from tests.ports import free_port
 
 SCAN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 TOKEN = "0123456789abcdef-a-token"

@@ -11,9 +11,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.e2e.conftest import REQUIRED, free_port, program, wait_for_port
-from tests.e2e.test_restart import post
+from tests.e2e.conftest import REQUIRED, program, wait_for_port
+from tests.e2e.site import post
 from tests.messages import get_job_elements
+from tests.ports import free_port
 
 PATH = "/front-desk/scan"
 

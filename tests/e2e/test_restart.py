@@ -1,165 +1,20 @@
 """The process is killed, or stopped, and started again: clients notice nothing but a refused connection."""
 
-import http.client
-import json
 import random
 import signal
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import pytest
-
-from tests.e2e.conftest import free_port
-from tests.messages import create_scan_job, get_job_elements, job_request, manage, subscribe
+from tests.e2e.site import PANEL, a_scan_works, press, push_scan
+from tests.messages import create_scan_job, get_job_elements, job_request, manage
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
-from wsdgateway.soap.namespaces import WSCN, WSE
+from wsdgateway.soap.namespaces import WSE
 
 KILLS = 20
-PATH = "/front-desk/scan"
-W, S = f"{{{WSE}}}", f"{{{WSCN}}}"
-
-
-def post(port, path, message):
-    """Status and body; an `OSError` where nobody answers to the end."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("POST", path, message, {"Content-Type": "application/soap+xml"})
-        response = connection.getresponse()
-        return response.status, response.read()
-    except http.client.HTTPException as error:
-        raise OSError(str(error)) from error
-    finally:
-        connection.close()
-
-
-class Listener:
-    """An event sink in a thread: what it was told, by path."""
-
-    def __init__(self):
-        told = self.told = {}
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                told.setdefault(self.path, []).append(read(body))
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments):
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def identifiers(self, path):
-        """The ScanIdentifier of every ScanAvailableEvent told there."""
-        return [one.body.findtext(f"{S}ScanIdentifier") for one in self.told.get(path, ())
-                if one.action.endswith("/ScanAvailableEvent")]
-
-
-@pytest.fixture
-def listener():
-    made = Listener()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-class Site:
-    """A virtual scanner and a gateway that can be ended and started again."""
-
-    def __init__(self, twistd, folder, more=""):
-        self.twistd = twistd
-        self.scanner, self.port, self.admin = free_port(), free_port(), free_port()
-        (folder / "scanner.toml").write_text(
-            f'[scanner]\nendpoint = "tcp:{self.scanner}:interface=127.0.0.1"\nstamp = "the same"\npage_seconds = 0.2\n'
-            "job_timeout = 1.0\n")
-        (folder / "gateway.toml").write_text(
-            f'[[listen]]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n'
-            f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{self.scanner}/WDP/SCAN"\n'
-            f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n{more}')
-        self.device = twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
-        self.start()
-
-    def start(self):
-        self.process = self.twistd(self.port, "wsdgateway", "--config", "gateway.toml")
-
-    def end(self, how):
-        self.process.send_signal(how)
-        self.process.wait(20)
-
-    def ask(self, message, path=PATH):
-        return post(self.port, path, message)
-
-    def control(self, deed="", method="GET"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.scanner, timeout=10)
-        connection.request(method, f"/control/{deed}")
-        answer = json.loads(connection.getresponse().read())
-        connection.close()
-        return answer
-
-    def subscribe(self, url, **more):
-        """The SubscribeResponse and its identifier."""
-        status, body = self.ask(subscribe(url, **more))
-        message = read(body)
-        assert status == 200, fault_of(message)
-        return message, message.body.findtext(f".//{W}Identifier")
-
-    def api(self, name):
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
-        connection.request("GET", f"/api/{name}")
-        answer = json.loads(connection.getresponse().read())
-        connection.close()
-        return answer
-
-
-@pytest.fixture
-def site(twistd, tmp_path, until):
-    made = Site(twistd, tmp_path)
-    until(lambda: made.control()["subscriptions"] == 1)
-    return made
-
-
-def scan_job(identifier, token):
-    return create_scan_job(f"urn:uuid:{identifier}").replace(b"<wscn:ScanTicket>", (
-        f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier><wscn:DestinationToken>{token}"
-        "</wscn:DestinationToken><wscn:ScanTicket>").encode())
-
-
-def push_scan(site, identifier, token):
-    """What a client does after the button; the image's bytes."""
-    status, body = site.ask(scan_job(identifier, token))
-    if status != 200:
-        return None
-    job = read_created(read(body).body)
-    status, body = site.ask(job_request("RetrieveImage", job.job_id).replace(
-        b"</wscn:JobId>", f"</wscn:JobId><wscn:JobToken>{job.job_token}</wscn:JobToken>".encode()))
-    return body if status == 200 else None
-
-
-def press(site, listener, until, path):
-    """Somebody presses the button; the ScanIdentifier that the client is told."""
-    before = len(listener.identifiers(path))
-    assert site.control("press", "POST")["result"] == 1
-    until(lambda: len(listener.identifiers(path)) > before)
-    return listener.identifiers(path)[-1]
-
-
-def a_scan_works(site, listener, until, token):
-    """A whole scan from the panel; a job that was broken off before may keep the scanner busy for a second."""
-    def scan():
-        return push_scan(site, press(site, listener, until, "/panel"), token)
-
-    assert b"\xff\xd8\xff" in until(scan, 30.0)
-
-
-PANEL = {"events": ["ScanAvailableEvent"], "destinations": [("ctx", "Scan to me")]}
+W = f"{{{WSE}}}"
 
 
 def test_killed_at_random_moments_nothing_that_was_answered_is_lost(site, listener, until):
@@ -211,7 +66,7 @@ def test_killed_at_random_moments_nothing_that_was_answered_is_lost(site, listen
         for identifier in ended:
             assert fault_of(read(site.ask(manage("GetStatus", identifier))[1])) == "InvalidMessage"
         a_scan_works(site, listener, until, token)
-    assert "/end" not in listener.told
+    assert "/end" not in listener.received
     asked = site.control()["asked"]
     assert asked["Subscribe"] == 2, "the scanner's subscriptions were made anew"
     assert site.control()["subscriptions"] == 2
@@ -230,7 +85,7 @@ def test_a_stop_and_a_start_are_not_noticed(site, listener, until):
             assert site.ask(manage("Renew", identifier))[0] == 200
         until(lambda: site.control()["subscriptions"] == 2)
         a_scan_works(site, listener, until, token)
-    until(lambda: any(one.action.endswith("/JobEndStateEvent") for one in listener.told.get("/other", ())))
+    until(lambda: any(one.action.endswith("/JobEndStateEvent") for one in listener.received.get("/other", ())))
 
 
 def test_a_running_scan_is_finished_before_the_end(site, listener, until):
@@ -254,7 +109,7 @@ def test_a_scanner_that_is_taken_from_the_configuration_leaves_nobody_waiting(si
     text = (tmp_path / "gateway.toml").read_text()
     (tmp_path / "gateway.toml").write_text(text.replace('"front-desk"', '"other-desk"'))
     site.start()
-    ends = until(lambda: len(listener.told.get("/end", ())) == 2 and listener.told["/end"])
+    ends = until(lambda: len(listener.received.get("/end", ())) == 2 and listener.received["/end"])
     assert {one.body.findtext(f"{W}Status") for one in ends} == {f"{WSE}/SourceCanceling"}
     until(lambda: site.control()["subscriptions"] == 1)  # the other desk's own
     assert [one["side"] for one in site.api("subscriptions")] == ["device"]

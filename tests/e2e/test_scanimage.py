@@ -12,7 +12,8 @@ from urllib.request import Request, urlopen
 import pikepdf
 import pytest
 
-from tests.e2e.conftest import free_port, program
+from tests.e2e.conftest import program
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from tests.certificates import Certified
-from tests.e2e.conftest import free_port, program
+from tests.e2e.conftest import program
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -23,11 +24,11 @@ def secured(twistd, tmp_path):
         'stamp = "the same"\npage_seconds = 0.1\n')
     twistd(scanner, "wsdscanner", "--config", "scanner.toml")
     url = f"https://127.0.0.1:{scanner}/4509a320-00a0-008f-00b6-002507510eca"
-    told = subprocess.run([program("wsdgateway"), "discover", "--pin", "--toml", "--seconds", "1", "--address", url],
-                          capture_output=True, text=True, timeout=60)
-    assert told.returncode == 0, told.stderr
-    section = re.sub(r'(?m)^name = .*$', 'name = "front-desk"', told.stdout[told.stdout.index("[[scanner]]"):])
-    assert re.search(r'(?m)^pin = "sha256/[A-Za-z0-9+/]{43}="$', section), told.stdout
+    found = subprocess.run([program("wsdgateway"), "discover", "--pin", "--toml", "--seconds", "1", "--address", url],
+                           capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr
+    section = re.sub(r'(?m)^name = .*$', 'name = "front-desk"', found.stdout[found.stdout.index("[[scanner]]"):])
+    assert re.search(r'(?m)^pin = "sha256/[A-Za-z0-9+/]{43}="$', section), found.stdout
     (tmp_path / "gateway.toml").write_text(
         f'[[listen]]\nendpoint = "ssl:{gateway}:interface=127.0.0.1:certKey=server.pem:privateKey=server.key"\n'
         f'[[listen]]\nendpoint = "tcp:{free_port()}:interface=127.0.0.1"\n'

@@ -14,27 +14,13 @@ from contextlib import closing
 import pytest
 
 from tests.e2e.conftest import lack, program
-from tests.e2e.test_restart import PANEL, PATH, Listener, Site, a_scan_works
-from tests.e2e.test_restart import post as ask
+from tests.e2e.site import PANEL, PATH, Site, a_scan_works
+from tests.e2e.site import post as ask
 from tests.messages import create_scan_job, manage
+from tests.storage.files import make_newer
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
-
-
-@pytest.fixture
-def listener():
-    made = Listener()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-@pytest.fixture
-def site(twistd, tmp_path, until):
-    made = Site(twistd, tmp_path)
-    until(lambda: made.control()["subscriptions"] == 1)
-    return made
 
 
 def get(site, path, accept="*/*"):
@@ -91,11 +77,6 @@ def overwrite_the_middle(file):
     data = bytearray(file.read_bytes())
     data[5000:9000] = b"\xff" * 4000
     file.write_bytes(data)
-
-
-def make_newer(file):
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA user_version = 99")
 
 
 @pytest.mark.parametrize(("harm", "words"), [

@@ -72,8 +72,8 @@ def airscan(network, tmp_path):
 
 def scanners(network):
     """What the gateway says of its scanners."""
-    told = network.curl(GATEWAY, f"{ADMIN}/api/scanners")
-    return json.loads(told) if told.startswith("[") else []
+    body = network.curl(GATEWAY, f"{ADMIN}/api/scanners")
+    return json.loads(body) if body.startswith("[") else []
 
 
 def found(airscan):

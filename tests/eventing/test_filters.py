@@ -1,4 +1,4 @@
-"""What a subscription's filter matches."""
+"""Filters of subscriptions."""
 
 import pytest
 

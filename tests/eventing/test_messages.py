@@ -5,14 +5,8 @@ import pytest
 from tests.eventing.requests import NOW
 from tests.messages import envelope
 from wsdgateway.eventing.expiry import LONGEST
-from wsdgateway.eventing.messages import (
-    ACTION_FILTER,
-    Granted,
-    read_granted,
-    write_renew,
-    write_subscribe,
-    write_unsubscribe,
-)
+from wsdgateway.eventing.filters import ACTION_FILTER
+from wsdgateway.eventing.messages import Granted, read_granted, write_renew, write_subscribe, write_unsubscribe
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
@@ -41,11 +35,11 @@ def test_a_manager_gets_its_reference_parameters_back():
         assert envelope_.header.findtext("{u:x}id") == "5"
 
 
-@pytest.mark.parametrize(("told", "seconds"), [
+@pytest.mark.parametrize(("expires", "seconds"), [
     ("PT99999999999S", LONGEST), ("P9999Y", LONGEST), ("99999-01-01T00:00:00Z", LONGEST), ("-PT1H", -3600)])
-def test_what_is_granted_for_ever_is_bounded(told, seconds):
+def test_what_is_granted_for_ever_is_bounded(expires, seconds):
     granted = read_granted(read(envelope("x", (
-        f"<wse:SubscribeResponse><wse:Expires>{told}</wse:Expires></wse:SubscribeResponse>"))), NOW)
+        f"<wse:SubscribeResponse><wse:Expires>{expires}</wse:Expires></wse:SubscribeResponse>"))), NOW)
     assert granted.expires == seconds
 
 

@@ -63,10 +63,10 @@ def test_where_to_and_how():
     assert request.notify_to.address == SINK
     assert request.end_to.address == "http://192.0.2.7/end"
     assert len(request.notify_to.parameters) == 2
-    told = read(envelope("urn:x", headers=request.notify_to.headers).replace(b"<soap:Header>",
+    answer = read(envelope("urn:x", headers=request.notify_to.headers).replace(b"<soap:Header>",
                                                                              b'<soap:Header xmlns="urn:other">'))
-    assert told.header.find("{urn:a}a") is not None
-    assert told.header.find("b/c") is not None  # no namespace takes it on
+    assert answer.header.find("{urn:a}a") is not None
+    assert answer.header.find("b/c") is not None  # no namespace takes it on
     assert asked(subscribe(SINK)).end_to is None
     assert asked(subscribe(SINK)).filter == ActionFilter()
 
@@ -91,35 +91,35 @@ def test_a_grant_is_never_longer_than_what_it_says(seconds, absolute):
 
 
 def test_answers():
-    told = read(write_subscribe_response(
+    message = read(write_subscribe_response(
         manager="http://gw:1/x/subscriptions/5", identifier="urn:uuid:5", expires=60.0, absolute=False, now=NOW,
         relates_to="urn:uuid:1", message_id="urn:uuid:2", extension=f'<w:D xmlns:w="{WSCN}"/>'))
-    assert (told.action, told.relates_to, told.message_id) == (
+    assert (message.action, message.relates_to, message.message_id) == (
         f"{WSE}/SubscribeResponse", "urn:uuid:1", "urn:uuid:2")
-    manager = told.body.find(f"{W}SubscriptionManager")
+    manager = message.body.find(f"{W}SubscriptionManager")
     assert manager.findtext(f"{A}Address") == "http://gw:1/x/subscriptions/5"
     assert manager.findtext(f"{A}ReferenceParameters/{W}Identifier") == "urn:uuid:5"
-    assert told.body.findtext(f"{W}Expires") == "PT60S"
-    assert told.body.find(f"{{{WSCN}}}D") is not None
+    assert message.body.findtext(f"{W}Expires") == "PT60S"
+    assert message.body.find(f"{{{WSCN}}}D") is not None
     for name in ("Renew", "GetStatus"):
-        told = read(write_lifetime_response(name, expires=60.0, absolute=True, now=NOW, relates_to="urn:uuid:1",
+        message = read(write_lifetime_response(name, expires=60.0, absolute=True, now=NOW, relates_to="urn:uuid:1",
                                             message_id="urn:uuid:2"))
-        assert told.action == f"{WSE}/{name}Response"
-        assert told.body.tag == f"{W}{name}Response"
-        assert told.body.findtext(f"{W}Expires") == "2026-11-22T10:01:00Z"
-    told = read(write_unsubscribe_response(relates_to="urn:uuid:1", message_id="urn:uuid:2"))
-    assert (told.action, told.body, told.relates_to) == (f"{WSE}/UnsubscribeResponse", None, "urn:uuid:1")
+        assert message.action == f"{WSE}/{name}Response"
+        assert message.body.tag == f"{W}{name}Response"
+        assert message.body.findtext(f"{W}Expires") == "2026-11-22T10:01:00Z"
+    message = read(write_unsubscribe_response(relates_to="urn:uuid:1", message_id="urn:uuid:2"))
+    assert (message.action, message.body, message.relates_to) == (f"{WSE}/UnsubscribeResponse", None, "urn:uuid:1")
 
 
 def test_the_end_of_a_subscription():
-    told = read(write_subscription_end(
+    message = read(write_subscription_end(
         to=EndpointReference("http://s/end", ('<i xmlns="urn:i">7</i>',)), manager="http://gw/m",
         identifier="urn:uuid:5", status=DELIVERY_FAILURE, reason="gone & away", message_id="urn:uuid:2"))
-    assert (told.action, told.to) == (f"{WSE}/SubscriptionEnd", "http://s/end")
-    assert told.header.findtext("{urn:i}i") == "7"
-    assert told.body.findtext(f"{W}SubscriptionManager/{A}Address") == "http://gw/m"
-    assert told.body.findtext(f"{W}Status") == f"{WSE}/DeliveryFailure"
-    assert told.body.findtext(f"{W}Reason") == "gone & away"
+    assert (message.action, message.to) == (f"{WSE}/SubscriptionEnd", "http://s/end")
+    assert message.header.findtext("{urn:i}i") == "7"
+    assert message.body.findtext(f"{W}SubscriptionManager/{A}Address") == "http://gw/m"
+    assert message.body.findtext(f"{W}Status") == f"{WSE}/DeliveryFailure"
+    assert message.body.findtext(f"{W}Reason") == "gone & away"
 
 
 @pytest.mark.parametrize(("message", "identifier"), [

@@ -1,4 +1,4 @@
-"""Which parts of an answer are images."""
+"""The parts of an answer that are images."""
 
 import pytest
 

@@ -63,8 +63,8 @@ def _headers(envelope):
 
 def _is_fault(fault, relates_to):
     """Whether a fault that is answered to a message is SOAP, and relates to it."""
-    told = read(write_fault(fault, relates_to=relates_to, message_id=ID))
-    assert (told.message_id, told.relates_to) == (ID, relates_to)
+    message = read(write_fault(fault, relates_to=relates_to, message_id=ID))
+    assert (message.message_id, message.relates_to) == (ID, relates_to)
 
 
 def envelope(data):
@@ -205,11 +205,11 @@ def _is_told(bridge, job_id, now):
         return
     written = JobAnswers(bridge.table).write(
         JobElementsRequest(job_id, ("JobStatus",)), relates_to="urn:uuid:1", message_id=ID, now=now)
-    told = read_response(read(written).body).status
-    assert told is not None, "the answer tells no status"
-    assert (told.job_id, told.state, told.scans_completed, told.created, told.completed, len(told.vendor)) == (
+    shown = read_response(read(written).body).status
+    assert shown is not None, "the answer tells no status"
+    assert (shown.job_id, shown.state, shown.scans_completed, shown.created, shown.completed, len(shown.vendor)) == (
         known.job_id, known.state, known.scans_completed, known.created, known.completed, len(known.vendor))
-    assert told.reasons == (known.reasons or ("None",))
+    assert shown.reasons == (known.reasons or ("None",))
 
 
 def scanner_elements(data):
@@ -246,8 +246,8 @@ def metadata(data):
     hosts = frozenset(("198.51.100.20", "mfp", "fe80::21b:82ff:feaa:1"))
     ours = parse(stand_in(found, endpoint="urn:uuid:ours", scan="http://192.0.2.5:5357/front-desk/scan", hosts=hosts,
                           suffix=" (bridged)").encode())
-    told = "".join(f" {element.text or ''} {element.tail or ''}" for element in ours.iter())
-    assert not re.search(r"(?<![\w.-])198\.51\.100\.20(?![\w-]|\.\w)", told), "the scanner's address is told"
+    text = "".join(f" {element.text or ''} {element.tail or ''}" for element in ours.iter())
+    assert not re.search(r"(?<![\w.-])198\.51\.100\.20(?![\w-]|\.\w)", text), "the scanner's address is told"
     if host_endpoint(found) is not None:
         assert host_endpoint(ours) == "urn:uuid:ours" and is_stand_in(ours)
 
@@ -298,11 +298,11 @@ def discovery(data):
         again = read_message(write_bye(message.content[0].endpoint, sequence=sequence, message_id=ID))
         assert again.version is WS_2005_04 and again.content[0].endpoint == message.content[0].endpoint
     else:
-        told = ()
+        parts = ()
         for some in in_envelopes(message.content, message.message_id):
             again = read_message(write_matches(message.name, some, version=message.version, sequence=sequence,
                                                relates_to=message.message_id, message_id=ID))
             assert again.relates_to == message.message_id
-            told += again.content
-        assert told == message.content or len(told) < len(message.content)
+            parts += again.content
+        assert parts == message.content or len(parts) < len(message.content)
     attrs.astuple(message, recurse=False)

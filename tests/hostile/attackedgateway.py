@@ -34,7 +34,12 @@ GRANT = envelope(
         "</wse:SubscriptionManager><wse:Expires>PT1H</wse:Expires></wse:SubscribeResponse>"
     ),
 )
-PROBE = envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>')
+
+
+RESOLVE = (
+    f'<wsd:Resolve xmlns:wsd="{WSD}"><wsa:EndpointReference><wsa:Address>urn:uuid:5</wsa:Address>'
+    "</wsa:EndpointReference></wsd:Resolve>"
+)
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from tests.links import StandIn, World
+from tests.links import DiscoverySetup, StandIn
 from tests.wire import BYE, GSOAP_PROBE_MATCHES, RESOLVE_1_1, UUID, WINDOWS_PROBE
 from wsdgateway.bridge.discovery.sightings import MAX_SIGHTINGS, Left, News
 from wsdgateway.discovery.messages import MAX_ENDPOINT, MAX_ENVELOPE, MAX_ITEMS, Sequence, TargetService
@@ -181,53 +181,53 @@ HELLOS = {
 
 
 @pytest.fixture
-def here(monkeypatch):
+def discovery(monkeypatch):
     """Discovery between clients and scanners, with a scanner to announce; it answers as ever when the case is over."""
-    world = World(monkeypatch).start()
-    world.targets.add("front-desk", StandIn(scopes=("http://floor/3",)))
-    world.pass_time(3)
-    sent = {where: len(link.sent) for where, link in world.links.items()}
-    world.said = lambda: [
-        message for where, link in world.links.items() for kind, message in link.sent[sent[where] :] if kind != "ask"
+    setup = DiscoverySetup(monkeypatch).start()
+    setup.targets.add("front-desk", StandIn(scopes=("http://floor/3",)))
+    setup.pass_time(3)
+    sent = {where: len(link.sent) for where, link in setup.links.items()}
+    setup.said = lambda: [
+        message for where, link in setup.links.items() for kind, message in link.sent[sent[where] :] if kind != "ask"
     ]
-    yield world
-    world.pass_time(60)
-    before = len(world.answers())
-    world.say("lan", WINDOWS_PROBE.replace(b"29cf10da", b"99999999"))
-    world.pass_time(2)
-    assert [message.content[0].xaddrs for _, message in world.answers()[before:]] == [
+    yield setup
+    setup.pass_time(60)
+    before = len(setup.answers())
+    setup.say("lan", WINDOWS_PROBE.replace(b"29cf10da", b"99999999"))
+    setup.pass_time(2)
+    assert [message.content[0].xaddrs for _, message in setup.answers()[before:]] == [
         ("http://192.0.2.5:5357/front-desk",)
     ] * 2
-    stopping = world.discovery.stopService()
-    world.pass_time(4)
+    stopping = setup.discovery.stopService()
+    setup.pass_time(4)
     assert stopping.called
-    assert world.clock.getDelayedCalls() == []
+    assert setup.clock.getDelayedCalls() == []
 
 
 @pytest.mark.parametrize("where", ["lan", "vlan"])
 @pytest.mark.parametrize(("data", "reason"), DROPPED.values(), ids=DROPPED)
-def test_it_is_dropped_without_a_word(here, where, data, reason):
-    here.say(where, data)
-    here.pass_time(3)
-    assert (here.dropped, here.counted, here.said()) == ([reason], [], [])
-    assert here.client.sightings.all() == []
+def test_it_is_dropped_without_a_word(discovery, where, data, reason):
+    discovery.say(where, data)
+    discovery.pass_time(3)
+    assert (discovery.dropped, discovery.counted, discovery.said()) == ([reason], [], [])
+    assert discovery.client.sightings.all() == []
 
 
 @pytest.mark.parametrize(("data", "reason"), UNANSWERED.values(), ids=UNANSWERED)
-def test_it_is_not_answered(here, data, reason):
-    here.say("lan", data)
-    here.pass_time(3)
-    assert (here.dropped, here.said()) == ([] if reason is None else [reason], [])
-    assert here.client.sightings.all() == []
+def test_it_is_not_answered(discovery, data, reason):
+    discovery.say("lan", data)
+    discovery.pass_time(3)
+    assert (discovery.dropped, discovery.said()) == ([] if reason is None else [reason], [])
+    assert discovery.client.sightings.all() == []
 
 
 @pytest.mark.parametrize(("data", "reason", "known"), HELLOS.values(), ids=HELLOS)
-def test_what_a_forger_makes_known_is_bounded(here, data, reason, known):
-    here.say("vlan", data)
-    here.pass_time(3)
-    assert here.dropped == ([] if reason is None else [reason])
-    assert here.said() == []
-    sightings = here.client.sightings.all()
+def test_what_a_forger_makes_known_is_bounded(discovery, data, reason, known):
+    discovery.say("vlan", data)
+    discovery.pass_time(3)
+    assert discovery.dropped == ([] if reason is None else [reason])
+    assert discovery.said() == []
+    sightings = discovery.client.sightings.all()
     assert len(sightings) == (known is not None)
     for name, value in (known or {}).items():
         assert getattr(sightings[0], name) == value
@@ -236,54 +236,54 @@ def test_what_a_forger_makes_known_is_bounded(here, data, reason, known):
 @pytest.mark.parametrize(
     "host", ["203.0.113.9", "198.51.100.9", "0.0.0.0", "255.255.255.255", "127.0.0.1", "::1", "2001:db8::9"]
 )
-def test_strangers_to_the_link_are_not_answered(here, host):
-    here.say("lan", WINDOWS_PROBE, host)
-    here.pass_time(3)
-    assert here.said() == []
-    assert here.dropped in (["foreign"], [])
+def test_strangers_to_the_link_are_not_answered(discovery, host):
+    discovery.say("lan", WINDOWS_PROBE, host)
+    discovery.pass_time(3)
+    assert discovery.said() == []
+    assert discovery.dropped in (["foreign"], [])
 
 
-def test_a_flood_of_one_is_bounded_and_hurts_no_other(here):
+def test_a_flood_of_one_is_bounded_and_hurts_no_other(discovery):
     for number in range(5000):
-        here.say("lan", PROBE.replace(b"asker-1", b"asker-%d" % number))
-    here.say("lan", PROBE.replace(b"asker-1", b"other"), "192.0.2.78")
-    here.pass_time(3)
-    assert len([1 for whom, _ in here.answers() if whom[0] == "192.0.2.77"]) <= 2 * 20
-    assert len([1 for whom, _ in here.answers() if whom[0] == "192.0.2.78"]) == 2
+        discovery.say("lan", PROBE.replace(b"asker-1", b"asker-%d" % number))
+    discovery.say("lan", PROBE.replace(b"asker-1", b"other"), "192.0.2.78")
+    discovery.pass_time(3)
+    assert len([1 for whom, _ in discovery.answers() if whom[0] == "192.0.2.77"]) <= 2 * 20
+    assert len([1 for whom, _ in discovery.answers() if whom[0] == "192.0.2.78"]) == 2
 
 
-def test_the_same_question_a_thousand_times_is_answered_once(here):
+def test_the_same_question_a_thousand_times_is_answered_once(discovery):
     for _ in range(1000):
-        here.say("lan", PROBE)
-    here.pass_time(3)
-    assert len(here.said()) == 2
+        discovery.say("lan", PROBE)
+    discovery.pass_time(3)
+    assert len(discovery.said()) == 2
 
 
-def test_a_flood_of_devices_is_bounded(here):
+def test_a_flood_of_devices_is_bounded(discovery):
     for number in range(MAX_SIGHTINGS + 200):
-        here.say("vlan", announced(endpoint=f"urn:uuid:{number}").replace(b"forged-1", b"forged-%d" % number))
-    assert len(here.client.sightings.all()) == MAX_SIGHTINGS
+        discovery.say("vlan", announced(endpoint=f"urn:uuid:{number}").replace(b"forged-1", b"forged-%d" % number))
+    assert len(discovery.client.sightings.all()) == MAX_SIGHTINGS
 
 
-def test_forged_starts_and_byes_of_a_known_device_are_taken_once_in_a_while(here):
+def test_forged_starts_and_byes_of_a_known_device_are_taken_once_in_a_while(discovery):
     hello = partial(write_hello, TargetService(UUID, (), (), ("http://198.51.100.20/",), 1))
     for number in range(1, 100):
-        here.say("vlan", hello(sequence=Sequence(number, 1), message_id=f"urn:uuid:h{number}"))
-        here.say("vlan", write_bye(UUID, sequence=Sequence(number, 2), message_id=f"urn:uuid:b{number}"))
-    news = [one for one in here.told if isinstance(one, News) and one.started]
+        discovery.say("vlan", hello(sequence=Sequence(number, 1), message_id=f"urn:uuid:h{number}"))
+        discovery.say("vlan", write_bye(UUID, sequence=Sequence(number, 2), message_id=f"urn:uuid:b{number}"))
+    news = [one for one in discovery.news if isinstance(one, News) and one.started]
     assert len(news) <= 1
-    assert len([one for one in here.told if isinstance(one, Left)]) == 1
+    assert len([one for one in discovery.news if isinstance(one, Left)]) == 1
 
 
-def test_what_is_older_than_what_was_heard_says_nothing(here):
+def test_what_is_older_than_what_was_heard_says_nothing(discovery):
     hello = partial(write_hello, TargetService(UUID, (), (), ("http://198.51.100.20/",), 1))
-    here.say("vlan", hello(sequence=Sequence(7, 7), message_id="urn:uuid:1"))
-    told = len(here.told)
+    discovery.say("vlan", hello(sequence=Sequence(7, 7), message_id="urn:uuid:1"))
+    before = len(discovery.news)
     for sequence in (Sequence(7, 6), Sequence(6, 9), Sequence(0, 0)):
-        here.say(
+        discovery.say(
             "vlan", hello(sequence=sequence, message_id=f"urn:uuid:{sequence.instance_id}-{sequence.message_number}")
         )
-    assert len(here.told) == told
+    assert len(discovery.news) == before
 
 
 AROUND = {
@@ -299,11 +299,11 @@ AROUND = {
 
 
 @pytest.mark.parametrize("made", AROUND.values(), ids=AROUND)
-def test_bytes_around_a_message_are_skipped(here, made):
+def test_bytes_around_a_message_are_skipped(discovery, made):
     """Embedded senders put line breaks, NUL and byte order marks around what they send."""
-    here.say("lan", made(PROBE))
-    here.say("vlan", made(announced()))
-    here.pass_time(3)
-    assert (here.dropped, len(here.answers())) == ([], 2)
-    [seen] = here.client.sightings.all()
+    discovery.say("lan", made(PROBE))
+    discovery.say("vlan", made(announced()))
+    discovery.pass_time(3)
+    assert (discovery.dropped, len(discovery.answers())) == ([], 2)
+    [seen] = discovery.client.sightings.all()
     assert seen.endpoint == "urn:uuid:forged"

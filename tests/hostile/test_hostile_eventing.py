@@ -79,7 +79,7 @@ FILTERS = {
 }
 
 
-def told(xml):
+def subscribe_with(xml):
     """A Subscribe whose content is that XML."""
     return envelope(f"{WSE}/Subscribe", f"<wse:Subscribe>{xml}</wse:Subscribe>")
 
@@ -90,16 +90,16 @@ def destinations(count, name="n"):
 
 
 FORMS = {
-    "nothing": told(""),
-    "no-sink": told("<wse:Delivery/>"),
-    "no-address": told("<wse:Delivery><wse:NotifyTo/></wse:Delivery>"),
-    "empty-address": told("<wse:Delivery><wse:NotifyTo><wsa:Address/></wse:NotifyTo></wse:Delivery>"),
-    "sink-outside": told(f"<wse:NotifyTo><wsa:Address>{SINK}</wsa:Address></wse:NotifyTo>"),
-    "newer-address": told(
+    "nothing": subscribe_with(""),
+    "no-sink": subscribe_with("<wse:Delivery/>"),
+    "no-address": subscribe_with("<wse:Delivery><wse:NotifyTo/></wse:Delivery>"),
+    "empty-address": subscribe_with("<wse:Delivery><wse:NotifyTo><wsa:Address/></wse:NotifyTo></wse:Delivery>"),
+    "sink-outside": subscribe_with(f"<wse:NotifyTo><wsa:Address>{SINK}</wsa:Address></wse:NotifyTo>"),
+    "newer-address": subscribe_with(
         f'<wse:Delivery><wse:NotifyTo><a:Address xmlns:a="http://www.w3.org/2005/08/addressing">{SINK}</a:Address>'
         "</wse:NotifyTo></wse:Delivery>"
     ),
-    "end-without-address": told(
+    "end-without-address": subscribe_with(
         f"<wse:EndTo/><wse:Delivery><wse:NotifyTo><wsa:Address>{SINK}</wsa:Address></wse:NotifyTo></wse:Delivery>"
     ),
     "no-body": envelope(f"{WSE}/Subscribe"),

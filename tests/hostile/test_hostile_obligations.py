@@ -12,11 +12,11 @@ from tests.hostile.attackedgateway import (
     EVENTS,
     FOREIGN_TO,
     MANAGER,
-    PROBE,
+    RESOLVE,
     SCAN_PATH,
     LocalEndpoint,
 )
-from tests.messages import SCAN, envelope, get_job_elements, job_request, manage, status_event, subscribe
+from tests.messages import PROBE, SCAN, envelope, get_job_elements, job_request, manage, status_event, subscribe
 from tests.wire import RESOLVE_1_1
 from wsdgateway.net.clients.discoveryendpoint import STABLE
 from wsdgateway.soap.envelope import read
@@ -25,10 +25,6 @@ from wsdgateway.soap.obligations import MAX_NAMED
 
 ID = "urn:uuid:00000000-0000-4000-8000-000000000001"
 ROLE = f"{SOAP}/role"
-RESOLVE = (
-    f'<wsd:Resolve xmlns:wsd="{WSD}"><wsa:EndpointReference><wsa:Address>urn:uuid:5</wsa:Address>'
-    "</wsa:EndpointReference></wsd:Resolve>"
-)
 
 
 OURS = {

@@ -1,4 +1,4 @@
-"""Where notifications should not go, and what should not go with them: addresses and reference parameters.
+"""Sinks that notifications must not go to, and reference parameters that must not go with them.
 
 WS-Addressing 2004/08, sections 2 and 4.3; WS-Eventing 2004/08, section 3.1.
 """

@@ -6,8 +6,9 @@ SOAP 1.2 part 1, section 5.1; WS-Addressing 2004/08, sections 3 and 4.1.
 import pytest
 import pytest_twisted
 
-from tests.hostile.attackedgateway import DEVICE_PATH, EVENTS, MANAGER, PROBE, SCAN_PATH, LocalEndpoint
+from tests.hostile.attackedgateway import DEVICE_PATH, EVENTS, MANAGER, RESOLVE, SCAN_PATH, LocalEndpoint
 from tests.messages import (
+    PROBE,
     SCAN,
     create_scan_job,
     envelope,
@@ -21,10 +22,6 @@ from tests.wire import RESOLVE_1_1
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import SOAP, WSA, WSD, WSE
 
-RESOLVE = (
-    f'<wsd:Resolve xmlns:wsd="{WSD}"><wsa:EndpointReference><wsa:Address>urn:uuid:5</wsa:Address>'
-    "</wsa:EndpointReference></wsd:Resolve>"
-)
 PLACES = {
     "probe": LocalEndpoint(DEVICE_PATH, PROBE),
     "probe-all": LocalEndpoint("/", PROBE),

@@ -5,8 +5,8 @@ import re
 import pytest
 import pytest_twisted
 
-from tests.hostile.attackedgateway import DEVICE_PATH, EVENTS, PROBE, SCAN_PATH
-from tests.messages import get_job_elements, status_event
+from tests.hostile.attackedgateway import DEVICE_PATH, EVENTS, SCAN_PATH
+from tests.messages import PROBE, get_job_elements, status_event
 from wsdgateway.soap import parsing
 from wsdgateway.soap.namespaces import SOAP
 from wsdgateway.soap.parsing import MAX_DEPTH, MAX_NAMESPACES, Malformed, parse

@@ -1,5 +1,6 @@
 """Answers of devices, read from pieces of bytes."""
 
+from tests.http.pieces import bytes_of
 from wsdgateway.http.responses import Data, ResponseReader
 
 
@@ -13,10 +14,6 @@ def read(pieces, *, eof=False, lenient=False):
 
 def body(events):
     return b"".join(event.data for event in events if isinstance(event, Data))
-
-
-def bytes_of(data):
-    return [data[i:i + 1] for i in range(len(data))]
 
 
 def ends_early(data, lenient, cut):

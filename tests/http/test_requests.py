@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.http.pieces import bytes_of
 from wsdgateway.http.requests import MAX_HEADER_BLOCK, MAX_HEADERS, Continue, Refusal, Request, RequestReader
 
 POST = b"POST /scan HTTP/1.1\r\nHost: gateway\r\n"
@@ -16,10 +17,6 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;ext=1\r\nllo\r
 def read(*pieces, max_body=1000):
     reader = RequestReader(max_body)
     return [event for piece in pieces for event in reader.feed(piece)]
-
-
-def bytes_of(data):
-    return [data[i:i + 1] for i in range(len(data))]
 
 
 @pytest.mark.parametrize("data", [WHOLE, CHUNKED], ids=["length", "chunked"])

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.http.answers import BYTES, TWO, WHOLE, body, bytes_of, ends_early, read
+from tests.http.answers import BYTES, TWO, WHOLE, body, ends_early, read
+from tests.http.pieces import bytes_of
 from wsdgateway.http.responses import AnswerStage, BadAnswer, End, Head, ResponseReader
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 10\r\n\r\n0123456789"

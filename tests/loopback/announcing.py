@@ -3,20 +3,17 @@
 from ipaddress import ip_interface
 
 from tests.loopback.scanners import UUID
-from tests.messages import envelope
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.writing import write_hello
 from wsdgateway.net.transport.interfaces import Interface
-from wsdgateway.soap.namespaces import WXF
 
 OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
-GET = envelope(f"{WXF}/Get")
 LO = Interface("lo", 1, (ip_interface("127.0.0.1/8"),))
 
 
-def hello(ear, device, instance=1, number=1, version=1, xaddrs=None, endpoint=UUID):
+def hello(own_link, device, instance=1, number=1, version=1, xaddrs=None, endpoint=UUID):
     xaddrs = (f"http://127.0.0.1:{device.port}/d",) if xaddrs is None else xaddrs
-    ear.announce(write_hello(TargetService(endpoint, (), (), xaddrs, version), sequence=Sequence(instance, number),
+    own_link.announce(write_hello(TargetService(endpoint, (), (), xaddrs, version), sequence=Sequence(instance, number),
                              message_id=f"urn:uuid:test-{instance}-{number}"))
 
 

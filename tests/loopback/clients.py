@@ -1,13 +1,11 @@
-"""What clients say to the gateway, and what they read of its answers."""
+"""Requests of clients to the gateway, and readers of its answers."""
 
 import io
 
 from rich.console import Console
 from twisted.internet.threads import deferToThread
 
-from tests.messages import envelope
 from tests.peers import ask, connect
-from tests.waiting import until as until
 from wsdgateway.cli.scan.outcomes import ScanError
 from wsdgateway.cli.scan.progress import Progress
 from wsdgateway.cli.scan.run import Order, scan
@@ -17,7 +15,7 @@ from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import compose, read
 from wsdgateway.soap.faults import fault_of, reason_of
-from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE, WXF
+from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE
 
 A, W = f"{{{WSA}}}", f"{{{WSE}}}"
 
@@ -98,7 +96,6 @@ async def scanned(url, output=None, **more):
     return ran
 
 
-GET = envelope(f"{WXF}/Get")
 
 
 def asking(version, name, content):
@@ -120,6 +117,6 @@ async def found(service, path, message, version=WS_2005_04, tls=None):
     """Endpoint and XAddrs of each match."""
     head, body = await ask(service.port, path, message, tls=tls)
     assert head.status == 200, fault_of(read(body))
-    told = read_message(body)
-    assert (told.relates_to, told.version) == ("urn:uuid:q", version)
-    return [(match.endpoint, " ".join(match.xaddrs)) for match in told.content]
+    envelope = read_message(body)
+    assert (envelope.relates_to, envelope.version) == ("urn:uuid:q", version)
+    return [(match.endpoint, " ".join(match.xaddrs)) for match in envelope.content]

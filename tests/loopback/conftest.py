@@ -11,11 +11,11 @@ from twisted.internet.task import deferLater
 
 from tests.certificates import Certified
 from tests.loopback.announcing import LO
-from tests.loopback.clients import until
 from tests.loopback.gateways import LOOPBACK, PATH, File, SteadyClock
 from tests.loopback.scanners import UUID, Subscribed
 from tests.messages import get_job_elements, status_event, status_response
 from tests.peers import Device, Sink, ask
+from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.discovery.messages import read_message
@@ -145,19 +145,24 @@ def device():
 
 
 @pytest.fixture
-def sink():
-    """Starts event sinks: `await sink()`."""
-    started = []
+def started():
+    """Starts devices and event sinks, and stops them at the end: `await started(peer, *arguments of its start)`."""
+    peers = []
 
-    async def start(port=0):
-        made = Sink()
-        await made.start(port)
-        started.append(made)
-        return made
+    async def start(peer, *arguments):
+        await peer.start(*arguments)
+        peers.append(peer)
+        return peer
 
     yield start
-    for made in started:
-        pytest_twisted.blockon(ensureDeferred(made.stop()))
+    for peer in peers:
+        pytest_twisted.blockon(ensureDeferred(peer.stop()))
+
+
+@pytest.fixture
+def sink(started):
+    """Starts event sinks: `await sink()`."""
+    return lambda port=0: started(Sink(), port)
 
 
 @pytest.fixture
@@ -201,14 +206,14 @@ def soon(monkeypatch):
 
 
 @pytest.fixture
-def ear():
-    """A link on loopback of the test's own: what it hears is in `ear.heard`."""
+def own_link():
+    """A link on loopback of the test's own: the messages that it receives are in `own_link.received`."""
     from twisted.internet import reactor
 
-    heard = []
+    received = []
     made = Link(reactor, LO, 4, has_own_port=True,
-                on_datagram=lambda link, data, host, port, answer: heard.append(read_message(data)))
-    made.heard = heard
+                on_datagram=lambda link, data, host, port, answer: received.append(read_message(data)))
+    made.received = received
     yield made
     pytest_twisted.blockon(made.close())
 
@@ -227,7 +232,7 @@ def finding(gateway):
 
 
 @pytest.fixture
-def told(gateway, device):
+def gateway_with_job(gateway, device):
     """A gateway whose scanner has told it of a job, with a hostile name."""
     async def start(**sections):
         events = Subscribed(device)

@@ -4,7 +4,7 @@ import time
 
 from twisted.internet.defer import gatherResults
 
-from tests.loopback.clients import until
+from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import read_config
 
@@ -27,6 +27,11 @@ class SteadyClock:
 
 def with_token(**more):
     return {"admin": {"endpoint": LOOPBACK, "token": TOKEN, **more}}
+
+
+def tls_listener(certified, **more):
+    """A `[[listen]]` section on loopback that shows this certificate."""
+    return {"endpoint": LOOPBACK, "certificate": str(certified.pem), "key": str(certified.key), **more}
 
 
 class File:

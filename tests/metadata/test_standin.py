@@ -33,7 +33,7 @@ SCAN = "http://192.0.2.5:5357/front-desk/scan"
 
 
 @pytest.fixture
-def told():
+def rewritten():
     source = etree.fromstring(METADATA)
     before = etree.tostring(source)
     text = stand_in(source, endpoint="urn:uuid:ours", scan=SCAN,
@@ -42,16 +42,16 @@ def told():
     return etree.fromstring(text)
 
 
-def test_the_addresses_are_ours(told):
-    assert host_endpoint(told) == "urn:uuid:ours"
-    [hosted] = told.iter(f"{W}Hosted")
+def test_the_addresses_are_ours(rewritten):
+    assert host_endpoint(rewritten) == "urn:uuid:ours"
+    [hosted] = rewritten.iter(f"{W}Hosted")
     assert [address.text for address in hosted.iter(f"{A}Address")] == [SCAN]
-    text = etree.tostring(told, encoding="unicode")
+    text = etree.tostring(rewritten, encoding="unicode")
     assert "198.51.100.20" not in text.replace("198.51.100.201", "")
     assert "scanner.example" not in text.lower()
     assert "203.0.113" not in text
     assert "print" not in text.replace(PRINT, "")
-    assert told.find(f".//{W}PresentationUrl") is None
+    assert rewritten.find(f".//{W}PresentationUrl") is None
 
 
 def test_prefixes_that_nothing_uses_are_left_out():
@@ -59,8 +59,8 @@ def test_prefixes_that_nothing_uses_are_left_out():
     source = etree.fromstring(METADATA.replace("<m:Metadata ", f"<m:Metadata {many} "))
     text = stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset())
     assert "km" not in text
-    told = etree.fromstring(text)
-    hosted = told.find(f".//{W}Hosted/{W}Types")
+    metadata = etree.fromstring(text)
+    hosted = metadata.find(f".//{W}Hosted/{W}Types")
     assert (hosted.text, hosted.nsmap["s"]) == ("s:ScannerServiceType", WSCN)
 
 
@@ -74,22 +74,22 @@ def test_types_without_prefix_keep_their_default_namespace():
 
 def test_names_beyond_ascii_are_no_obstacle():
     source = etree.fromstring(METADATA.replace("v:Admin", "v:Gerät").replace("xmlns:v=", "xmlns:é='urn:e' xmlns:v="))
-    told = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())
-    assert told.find(".//{urn:vendor}Gerät") is not None
+    metadata = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())
+    assert metadata.find(".//{urn:vendor}Gerät") is not None
     assert digest(source) == digest(parse(etree.tostring(source, encoding="utf-8")))
 
 
-def test_the_rest_is_the_scanners(told):
-    assert told.findtext(f".//{W}ManufacturerUrl") == "http://www.acme.example/"
-    assert told.findtext(f".//{{{PNPX}}}DeviceCategory") == "Scanners MFP"
-    assert told.findtext(f".//{{{PNPX}}}HardwareId") == "ACME_1"
-    admin = told.find(".//{urn:vendor}Admin")
+def test_the_rest_is_the_scanners(rewritten):
+    assert rewritten.findtext(f".//{W}ManufacturerUrl") == "http://www.acme.example/"
+    assert rewritten.findtext(f".//{{{PNPX}}}DeviceCategory") == "Scanners MFP"
+    assert rewritten.findtext(f".//{{{PNPX}}}HardwareId") == "ACME_1"
+    admin = rewritten.find(".//{urn:vendor}Admin")
     assert dict(admin.attrib) == {"kind": "x"}
-    assert told.findtext(".//{urn:vendor}Links") == "http://www.acme.example/b"
-    assert told.findtext(".//{urn:vendor}Text") == "See or 198.51.100.201 there"
-    assert told.find(".//{urn:vendor}B").tail == "or at now"
-    assert told.findtext(f".//{W}ServiceId") == "urn:uuid:ours/scan"
-    types = told.find(f".//{W}Hosted/{W}Types")
+    assert rewritten.findtext(".//{urn:vendor}Links") == "http://www.acme.example/b"
+    assert rewritten.findtext(".//{urn:vendor}Text") == "See or 198.51.100.201 there"
+    assert rewritten.find(".//{urn:vendor}B").tail == "or at now"
+    assert rewritten.findtext(f".//{W}ServiceId") == "urn:uuid:ours/scan"
+    types = rewritten.find(f".//{W}Hosted/{W}Types")
     assert types.nsmap[types.text.partition(":")[0]] == WSCN
 
 
@@ -132,10 +132,10 @@ HOSTLESS = f"""<met:Metadata xmlns:met="{WSX}" xmlns:prof="{WSDP}" xmlns:adr="{W
 def test_metadata_without_a_host_gets_one_with_the_mark(text):
     source = etree.fromstring(text)
     assert host_endpoint(source) is None
-    told = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())
-    assert host_endpoint(told) == "urn:uuid:ours"
-    assert is_stand_in(told)
-    relationship = told.find(f".//{W}Relationship")
+    metadata = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())
+    assert host_endpoint(metadata) == "urn:uuid:ours"
+    assert is_stand_in(metadata)
+    relationship = metadata.find(f".//{W}Relationship")
     assert [child.tag for child in relationship] == [f"{W}Host", f"{W}Hosted"]
     host, hosted = relationship
     assert [child.tag for child in host] == [f"{A}EndpointReference", f"{W}Types", f"{W}ServiceId"]
@@ -152,9 +152,9 @@ def named(friendly, *, model="Acme 3000", suffix="", hosts=frozenset()):
     source = etree.fromstring(f"""<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice>{friendly}</d:ThisDevice>
 <d:ThisModel><d:ModelName>{model}</d:ModelName><d:PresentationUrl>http://198.51.100.20/</d:PresentationUrl></d:ThisModel>
 </m:Metadata>""")
-    told = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=hosts, suffix=suffix,
+    metadata = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=hosts, suffix=suffix,
                           name="front-desk").encode())
-    return [one.text for one in told.iter(f"{W}FriendlyName")]
+    return [one.text for one in metadata.iter(f"{W}FriendlyName")]
 
 
 @pytest.mark.parametrize("friendly", [
@@ -177,8 +177,8 @@ def test_a_friendly_name_that_says_more_keeps_it():
 def test_an_address_behind_an_element_of_ours_is_hidden():
     metadata = parse(METADATA.replace("</dp:ThisModel>", (
         "<dp:FriendlyName>MFP</dp:FriendlyName>at http://198.51.100.20/ now</dp:ThisModel>")).encode())
-    told = parse(stand_in(metadata, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset(), suffix=" (x)").encode())
-    name = told.find(f".//{W}FriendlyName")
+    made = parse(stand_in(metadata, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset(), suffix=" (x)").encode())
+    name = made.find(f".//{W}FriendlyName")
     assert (name.text, name.tail.strip()) == ("MFP (x)", "at now")
 
 
@@ -188,22 +188,22 @@ def test_a_word_that_names_the_host_stays_where_it_means_something_else():
 <d:PresentationUrl>http://EPSON12.local/</d:PresentationUrl><v:Page>http://epson/x</v:Page>
 <v:Other>http://[2001:DB8:0::20]:80/</v:Other><p:CompatibleId>{WSCN}/ScannerServiceType</p:CompatibleId></d:ThisModel>
 </m:Metadata>""".encode())
-    told = stand_in(metadata, endpoint="urn:uuid:ours", scan="http://gw/x/scan", hosts=frozenset({
+    made = stand_in(metadata, endpoint="urn:uuid:ours", scan="http://gw/x/scan", hosts=frozenset({
         "epson", "scan", "2001:db8::20"}))
-    assert ">EPSON<" in told
-    assert ">Epson WF-1<" in told
-    assert f">{WSCN}/ScannerServiceType<" in told
+    assert ">EPSON<" in made
+    assert ">Epson WF-1<" in made
+    assert f">{WSCN}/ScannerServiceType<" in made
     for leak in ("EPSON12", "http://epson", "2001:"):
-        assert leak not in told
+        assert leak not in made
     assert digest(metadata)  # though a namespace of it is no absolute URI
 
 
 def test_a_stand_in_is_known_by_its_metadata():
     scanner = parse(METADATA.encode())
     assert not is_stand_in(scanner)
-    told = parse(stand_in(scanner, endpoint="urn:uuid:ours", scan="http://gw/x/scan", hosts=frozenset()).encode())
-    assert is_stand_in(told)
+    metadata = parse(stand_in(scanner, endpoint="urn:uuid:ours", scan="http://gw/x/scan", hosts=frozenset()).encode())
+    assert is_stand_in(metadata)
     assert is_stand_in(parse(make_metadata(endpoint="e", name="n", info="", scan="http://gw/x/scan").encode()))
-    types = told.find(f".//{W}Host/{W}Types")
+    types = metadata.find(f".//{W}Host/{W}Types")
     assert types.text.split()[:2] == ["s:ScanDeviceType", "p:PrintDeviceType"]
     assert (types.nsmap["s"], types.nsmap["p"]) == (WSCN, PRINT)

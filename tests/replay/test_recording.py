@@ -1,4 +1,4 @@
-"""What is read of a folder of captures, which may come from anybody."""
+"""Recordings, read from a folder of captures, which may come from anybody."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Which recorded answer a request gets."""
+"""Scripts: the recorded answer that a request gets."""
 
 import pytest
 

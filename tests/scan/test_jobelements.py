@@ -3,7 +3,7 @@
 import pytest
 
 from tests.messages import envelope, get_job_elements, job_elements, job_status
-from tests.scan.elements import body, element
+from tests.scan.elements import FULL, MANY, body, element
 from wsdgateway.scan.jobelements import (
     JobElementsRequest,
     read_request,
@@ -19,11 +19,6 @@ from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import parse
 
 OLD = "http://schemas.microsoft.com/windows/2006/01/wdp/scan"
-FULL = JobStatus("253", "Processing", ("JobScanning", "VendorReason"), 4, "2006-01-24T11:34:35.8345Z",
-                 "2006-01-24T11:37:05Z")
-
-
-MANY = " ".join(f'xmlns:v{number}="http://maker.example/ws/a/long/namespace/{number}"' for number in range(70))
 
 
 def test_a_ticket_declares_what_it_needs():

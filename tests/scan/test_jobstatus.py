@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from tests.messages import end_event, envelope, job_status, listing
-from tests.scan.elements import body, element
+from tests.scan.elements import FULL, MANY, body, element
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobstatus import (
     JobStatus,
@@ -17,9 +17,6 @@ from wsdgateway.scan.jobstatus import (
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import parse
 
-FULL = JobStatus("253", "Processing", ("JobScanning", "VendorReason"), 4, "2006-01-24T11:34:35.8345Z",
-                 "2006-01-24T11:37:05Z")
-
 
 @pytest.mark.parametrize("status", [
     FULL, JobStatus("1", "Pending", ("None",), 0), JobStatus("a&b", "<Held>", ("x",), None),
@@ -29,9 +26,6 @@ def test_a_status_comes_back_as_it_was_written(status):
     again = read_job_status(element(write_job_status(status)))
     assert attrs.evolve(again, vendor=()) == attrs.evolve(status, vendor=())
     assert len(again.vendor) == len(status.vendor)
-
-
-MANY = " ".join(f'xmlns:v{number}="http://maker.example/ws/a/long/namespace/{number}"' for number in range(70))
 
 
 def test_a_vendor_s_element_is_kept_however_many_prefixes_are_in_scope():

@@ -16,7 +16,7 @@ from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import Refused
 
 
-class Told:
+class FakeSubscribers:
     """Stands in for the subscribers: remembers what they would be told."""
 
     def __init__(self):
@@ -35,8 +35,9 @@ class Told:
 
 class Scanner:
     def __init__(self, **settings):
-        self.clock, self.told = Clock(), Told()
-        self.device = VirtualDevice(Settings(**settings), self.told, later=self.clock.callLater, wall=lambda: 1e9)
+        self.clock, self.subscribers = Clock(), FakeSubscribers()
+        self.device = VirtualDevice(
+            Settings(**settings), self.subscribers, later=self.clock.callLater, wall=lambda: 1e9)
 
     def do(self, name, content=""):
         body = read(envelope(f"{SCAN}/{name}", f"<wscn:{name}Request>{content}</wscn:{name}Request>")).body
@@ -79,9 +80,9 @@ def test_a_page_from_the_platen():
     assert scanner.retrieve(job) == 1
     assert scanner.state(job) == ("Completed", 1, "None")
     assert scanner.fault("RetrieveImage", named(job, job.job_token)) == "ClientErrorNoImagesAvailable"
-    states = [re.search("Job(?:Completed)?State>([^<]+)<", body)[1] for _, body in scanner.told.events]
+    states = [re.search("Job(?:Completed)?State>([^<]+)<", body)[1] for _, body in scanner.subscribers.events]
     assert states == ["Pending", "Started", "Processing", "Completed", "Completed"]
-    assert scanner.told.events[-1][0] == "JobEndStateEvent"
+    assert scanner.subscribers.events[-1][0] == "JobEndStateEvent"
 
 
 def test_the_feeder_empties_and_is_refilled():

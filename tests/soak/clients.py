@@ -189,13 +189,13 @@ class Clients(PassiveClients):
             granted = await self._subscription(client, scanner.name, number, events=["ScanAvailableEvent"],
                                                destinations=[(context, "Soak")])
             if granted is not None:
-                told = self._sinks[number] = asyncio.Queue()
+                queue = self._sinks[number] = asyncio.Queue()
                 token = dict(read_tokens(granted)).get(context)
                 for _ in range(chance.randrange(1, 8)):
                     await scanner.control(f"press?context={context}")
                     try:
                         async with asyncio.timeout(5):
-                            event = await told.get()
+                            event = await queue.get()
                     except TimeoutError:
                         continue  # a scanner that restarts loses its destinations
                     identifier = event.body.findtext("{*}ScanIdentifier")

@@ -89,7 +89,7 @@ async def soak(testbed, minutes, seed, idle):
     await clients.start(idle)
     faults = Faults(testbed, clients, seed)
     failing = asyncio.create_task(faults.run())
-    began, told = time.monotonic(), 0
+    began, reported = time.monotonic(), 0
     while (passed := time.monotonic() - began) < seconds and testbed.gateway.poll() is None and not failing.done():
         await asyncio.sleep(min(LINE_SECONDS, seconds - passed))
         if testbed.gateway.poll() is not None:
@@ -99,9 +99,9 @@ async def soak(testbed, minutes, seed, idle):
         done, found = clients.done, [*checker.violations, *clients.failures]
         print(f"{time.monotonic() - began:6.0f} s  {memory:6.1f} MiB  {descriptors:5} files  {clients.idle:5} idle  "
               f"{done['status reads']:7} reads  {done['jobs']:5} jobs  {done['events']:6} events  "
-              f"{sum(faults.happened.values()):4} faults  {len(found)} wrong  {faults.now}", *found[told:],
+              f"{sum(faults.happened.values()):4} faults  {len(found)} wrong  {faults.now}", *found[reported:],
               sep="\n    ", flush=True)
-        told = len(found)
+        reported = len(found)
     wrong = [*checker.violations, *clients.failures]
     if testbed.gateway.poll() is not None:
         return [*wrong, f"the gateway has ended: {testbed.said()[-2000:]}"]

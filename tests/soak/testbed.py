@@ -20,6 +20,8 @@ from statistics import median
 from http_client import Broken, Client
 from proxy import FaultProxy
 
+from tests.ports import free_port
+
 FAULTY = {"desk": "all", "hall": "jobs", "cellar": "none"}  # what events each of them has
 POLL_INTERVAL = 1.0
 DISK = 24 << 20
@@ -28,13 +30,6 @@ LOST = "scanner.lost.example"
 FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 ROOT = str(Path(__file__).parents[2])
 PROGRAM = str(Path(sys.executable).with_name("twistd"))
-
-
-def free_port():
-    """A port that is free at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Scanner:

@@ -1,4 +1,4 @@
-"""What must be understood, and the fault that names it."""
+"""Headers that must be understood, and the fault that names one that is not."""
 
 import pytest
 

@@ -15,6 +15,12 @@ def damage(file):
     file.write_bytes(b"this is not a database, it is something of value" * 100)
 
 
+def make_newer(file):
+    """Mark the file as one of a later version of the gateway."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
 def start(file, history=3):
     from twisted.internet import reactor
 

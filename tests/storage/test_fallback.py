@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 import pytest_twisted
 
-from tests.storage.files import LARGE, Restoring, damage, filled, listed, start
+from tests.storage.files import LARGE, Restoring, damage, filled, listed, make_newer, start
 from tests.storage.stores import held, job, limit_pages, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage.fallback import MAX_ENDED
@@ -18,11 +18,6 @@ def damage_inside(file):
     data = bytearray(file.read_bytes())
     data[4096:8192] = b"\xff" * 4096
     file.write_bytes(data)
-
-
-def make_newer(file):
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA user_version = 99")
 
 
 def make_folder(file):

@@ -1,4 +1,4 @@
-"""What a file lists and what memory has, put together."""
+"""Merging of what a file lists with what memory has."""
 
 import attrs
 

@@ -1,4 +1,4 @@
-"""Which store `[gateway] state` names."""
+"""The stores that `[gateway] state` names."""
 
 import pytest
 import pytest_twisted

@@ -1,4 +1,4 @@
-"""How a store's file is used again: what is taken up, written, or left alone."""
+"""Recovery of a store's file: what is taken up, written, or left alone."""
 
 import shutil
 

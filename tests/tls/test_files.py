@@ -1,4 +1,4 @@
-"""What files of certificates and keys hold, and what they are good for."""
+"""Files of certificates and keys: what they hold, and what they are good for."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which connections are let in, and which make room: connections are values here, and time is a number."""
+"""Admission of connections, and which of them make room: connections are values here, and time is a number."""
 
 from ipaddress import ip_network
 

@@ -1,4 +1,4 @@
-"""Who may do what: rules, without a gateway around them."""
+"""Permissions of clients: rules, without a gateway around them."""
 
 from ipaddress import ip_network
 

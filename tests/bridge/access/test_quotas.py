@@ -1,4 +1,4 @@
-"""How much one client may ask of the gateway."""
+"""Quotas: how much one client may ask of the gateway."""
 
 from ipaddress import ip_network
 

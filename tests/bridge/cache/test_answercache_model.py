@@ -90,9 +90,9 @@ class Kept(RuleBasedStateMachine):
     @precondition(lambda self: self.events)
     @rule(data=st.data(), is_lost=st.sampled_from([False, False, False, True]))
     def an_event(self, data, is_lost):
-        told = self.events.pop(data.draw(st.integers(0, len(self.events) - 1)))
+        event = self.events.pop(data.draw(st.integers(0, len(self.events) - 1)))
         if not is_lost:
-            self.tell(*told)
+            self.tell(*event)
 
     def tell(self, subject, version, event):
         self.bridge.notified(read_notification(event), self.now)

@@ -1,4 +1,4 @@
-"""Which scanners are adopted, and what they are called."""
+"""Adoption of scanners, and the names that adopted ones get."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""How a scanner's endpoint address is spelled: as discovery has it, whatever its metadata says."""
+"""The spelling of a scanner's endpoint address: as discovery has it, whatever its metadata says."""
 
 from wsdgateway.bridge.discovery.endpointname import EndpointName
 

@@ -1,4 +1,4 @@
-"""What is known of a scanner, and whether an answer to a question still counts."""
+"""Knowledge of a scanner, and whether an answer to a question still counts."""
 
 from wsdgateway.bridge.discovery.knowledge import Knowledge
 

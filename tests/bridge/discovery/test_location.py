@@ -1,4 +1,4 @@
-"""Where a scanner is to be looked for when it has been sighted, and whether now."""
+"""Locations of a scanner that has been sighted: where to look for it, and whether now."""
 
 import pytest
 

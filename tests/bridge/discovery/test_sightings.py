@@ -1,4 +1,4 @@
-"""What a discovery message changes in what is known of a device."""
+"""Sightings of devices, and what a discovery message changes in them."""
 
 import attrs
 

@@ -22,15 +22,15 @@ def end(job):
 PLAIN, PRESSED = Event("ScannerElementsChangeEvent", b"", b""), Event("ScanAvailableEvent", b"", b"", ends=True)
 
 
-def letters(*events):
+def queued_events(*events):
     return [QueuedEvent(event, str(number)) for number, event in enumerate(events)]
 
 
 def filled(*events):
     backlog = Backlog()
-    made = letters(*events)
-    for letter in made:
-        backlog.append(letter)
+    made = queued_events(*events)
+    for queued in made:
+        backlog.append(queued)
     return backlog, made
 
 
@@ -69,14 +69,14 @@ def test_it_is_a_queue_that_drops_what_matters_least(steps):
     def newest(job):
         return next(one for one in reversed(model) if one.event.job == job)
 
-    def outdated(letter):
-        return letter.event.job is not None and not letter.event.ends and newest(letter.event.job) is not letter
+    def outdated(queued):
+        return queued.event.job is not None and not queued.event.ends and newest(queued.event.job) is not queued
 
     for step in steps:
         if isinstance(step, Event):
-            letter = QueuedEvent(step, "")
-            backlog.append(letter)
-            model.append(letter)
+            queued = QueuedEvent(step, "")
+            backlog.append(queued)
+            model.append(queued)
         elif step == "take" and model:
             taken = model.pop(0)
             assert backlog.take() is taken
@@ -107,23 +107,23 @@ def test_the_rate_and_its_burst():
 
 def test_within_the_rate_every_event_is_told():
     queue = EventQueue(100.0)
-    told = []
+    received = []
     for number in range(50):
         queue.put(state("1", b"%d" % number), number / 50)
-        told.append(queue.take(number / 50)[0].before)
-    assert told == [b"%d" % number for number in range(50)]
+        received.append(queue.take(number / 50)[0].before)
+    assert received == [b"%d" % number for number in range(50)]
 
 
 def test_an_outdated_state_that_waits_too_long_is_left_out_and_the_newest_and_the_ends_are_not():
     queue = EventQueue(1.0)
     for event in (state("1", b"old"), PLAIN, state("1", b"new"), state("2", b"only"), end("3")):
         queue.put(event, 0.0)
-    now, told, lost = MAX_LAG + 0.1, [], 0
+    now, received, lost = MAX_LAG + 0.1, [], 0
     while len(queue):
         event, left_out = queue.take(now)
-        told.append(event.before or event.action.encode())
+        received.append(event.before or event.action.encode())
         lost += left_out
-    assert told == [b"ScannerElementsChangeEvent", b"new", b"only", b"JobEndStateEvent"]
+    assert received == [b"ScannerElementsChangeEvent", b"new", b"only", b"JobEndStateEvent"]
     assert lost == 1
 
 
@@ -174,33 +174,33 @@ def test_what_an_event_tells(message, job, ends):
 
 # In the queue of one client, by the same rule.
 
-def box(limit):
+def delivery_queue(limit):
     return DeliveryQueue(limit=limit, give_up_after=1e9, random=lambda: 1.0)
 
 
 def test_a_client_that_is_away_keeps_the_newest_states_and_the_ends():
-    mailbox = box(5)
-    first, *rest = letters(state("0"), state("a"), end("b"), *(state("storm") for _ in range(50)), end("c"))
-    mailbox.put(first)
-    assert mailbox.take() is first
-    assert sum(not mailbox.put(letter) for letter in rest) == 49
-    assert isinstance(mailbox.failed(0.0, refused=False), Retry)
+    queue = delivery_queue(5)
+    first, *rest = queued_events(state("0"), state("a"), end("b"), *(state("storm") for _ in range(50)), end("c"))
+    queue.put(first)
+    assert queue.take() is first
+    assert sum(not queue.put(queued) for queued in rest) == 49
+    assert isinstance(queue.failed(0.0, refused=False), Retry)
     kept = []
-    while (letter := mailbox.take()) is not None:
-        kept.append(letter)
-        mailbox.delivered()
+    while (queued := queue.take()) is not None:
+        kept.append(queued)
+        queue.delivered()
     assert kept == [first, rest[0], rest[1], rest[51], rest[52]]
 
 
 def test_an_end_that_did_not_arrive_has_its_place_and_an_outdated_state_has_none():
-    mailbox = box(2)
-    ended, old, new, newest = letters(end("1"), state("2"), state("2"), state("2"))
-    mailbox.put(ended)
-    mailbox.take()
-    mailbox.put(old)
-    assert not mailbox.put(new)
-    mailbox.put(newest)
-    assert mailbox.failed(0.0, refused=False) == Retry(1.0)
-    assert mailbox.take() is ended
-    mailbox.delivered()
-    assert mailbox.take() is newest
+    queue = delivery_queue(2)
+    ended, old, new, newest = queued_events(end("1"), state("2"), state("2"), state("2"))
+    queue.put(ended)
+    queue.take()
+    queue.put(old)
+    assert not queue.put(new)
+    queue.put(newest)
+    assert queue.failed(0.0, refused=False) == Retry(1.0)
+    assert queue.take() is ended
+    queue.delivered()
+    assert queue.take() is newest

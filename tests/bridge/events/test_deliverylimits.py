@@ -1,4 +1,4 @@
-"""Which delivery begins next, while others are open."""
+"""Limits of deliveries: which one begins next, while others are open."""
 
 import pytest
 

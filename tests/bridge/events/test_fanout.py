@@ -18,23 +18,23 @@ def test_an_event_is_passed_on_as_it_is_but_for_its_way():
         "</wsa:ReplyTo>"))
     event = prepare(read(raw))
     message = event.to(EndpointReference("http://192.0.2.7/?a=1&b=2", ('<i xmlns="urn:i">7</i>',)), "urn:uuid:9")
-    told = read(message)
-    assert (told.action, told.to, told.message_id) == (STATUS, "http://192.0.2.7/?a=1&b=2", "urn:uuid:9")
-    assert told.header.findtext("{urn:i}i") == "7"
-    assert told.header.findtext("{urn:v}Vendor") == "kept"
+    answer = read(message)
+    assert (answer.action, answer.to, answer.message_id) == (STATUS, "http://192.0.2.7/?a=1&b=2", "urn:uuid:9")
+    assert answer.header.findtext("{urn:i}i") == "7"
+    assert answer.header.findtext("{urn:v}Vendor") == "kept"
     assert body.encode() in message
     assert b"secret" not in message
     assert b"198.51.100.20" not in message
     assert message.count(b"<wsa:MessageID") == 1
-    assert told.root.nsmap["wscn"] == SCAN
+    assert answer.root.nsmap["wscn"] == SCAN
 
 
 def test_prefixes_may_be_bound_otherwise_and_the_encoding_be_another():
     raw = (f'<?xml version="1.0" encoding="utf-16"?><Envelope xmlns="{SOAP}"><Header><a:Action xmlns:a="{WSA}">{STATUS}'
            f'</a:Action></Header><Body><wsa xmlns="urn:x">\u00e9</wsa></Body></Envelope>').encode("utf-16")
-    told = read(prepare(read(raw)).to(EndpointReference("http://s/", ('<p xmlns="">1</p>',)), "urn:uuid:9"))
-    assert (told.to, told.message_id, told.body.text) == ("http://s/", "urn:uuid:9", "\u00e9")
-    assert told.header.findtext("p") == "1"
+    message = read(prepare(read(raw)).to(EndpointReference("http://s/", ('<p xmlns="">1</p>',)), "urn:uuid:9"))
+    assert (message.to, message.message_id, message.body.text) == ("http://s/", "urn:uuid:9", "\u00e9")
+    assert message.header.findtext("p") == "1"
 
 
 def test_the_bytes_of_an_event_are_shared():
@@ -53,9 +53,9 @@ PLACES = [" <!--{mark}--> ", "<?target <!--{mark}-->?>", "<![CDATA[<!--{mark}-->
 def test_nothing_that_precedes_the_headers_is_taken_for_their_place(where, place, length):
     inserted = where.replace("{}", place.replace("{mark}", "x" * length))
     raw = status_event().replace(b"<soap:Header>", inserted.encode(), 1)
-    told = read(prepare(read(raw)).to(EndpointReference("http://s/", ("<p>1</p>",)), "urn:uuid:9"))
-    assert (told.to, told.message_id, told.header.findtext("p")) == ("http://s/", "urn:uuid:9", "1")
-    assert [child.tag for child in told.header if child.tag in (f"{{{WSA}}}To", "p")] == [f"{{{WSA}}}To", "p"]
+    message = read(prepare(read(raw)).to(EndpointReference("http://s/", ("<p>1</p>",)), "urn:uuid:9"))
+    assert (message.to, message.message_id, message.header.findtext("p")) == ("http://s/", "urn:uuid:9", "1")
+    assert [child.tag for child in message.header if child.tag in (f"{{{WSA}}}To", "p")] == [f"{{{WSA}}}To", "p"]
 
 
 def test_the_same_event_is_prepared_alike_each_time():

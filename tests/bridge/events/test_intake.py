@@ -15,9 +15,11 @@ from wsdgateway.bridge.events.intake import (
     effect_of,
     examine,
     may_notify,
+    read_notification,
     unknown_sender,
     unread_of,
 )
+from wsdgateway.bridge.frontends.frontend import Rejected
 from wsdgateway.soap.namespaces import WSE
 
 SOAP_TYPE = b"application/soap+xml; charset=utf-8"
@@ -107,3 +109,22 @@ def test_the_end_of_a_subscription_is_a_notification_without_event():
     ("ScanAvailableEvent", False, Effect.NONE), ("ScanAvailableEvent", True, Effect.PASSED_ON)])
 def test_the_effect_of_each_event_at_each_kind_of_subscription(event, is_panel, effect):
     assert effect_of(event, is_panel=is_panel) is effect
+
+
+@pytest.mark.parametrize(("data", "code"), [
+    (b"<a", "InvalidArgs"), (envelope(None), "MessageInformationHeaderRequired"),
+    (envelope(f"{SCAN}/GetJobElements"), "ActionNotSupported"), (envelope("urn:x"), "ActionNotSupported")])
+def test_what_is_no_notification(data, code):
+    refused = read_notification(data)
+    assert isinstance(refused, Rejected)
+    assert (refused.fault.subcode.partition(":")[2], refused.fault.status) == (code, 400)
+    assert (refused.relates_to is not None) is (b"MessageID" in data)
+
+
+def test_other_notifications():
+    end = envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>", message_id="m")
+    for message, event, message_id in (
+            (end, None, "m"), (envelope(f"{SCAN}/ScannerStatusSummaryEvent", message_id=None),
+                               "ScannerStatusSummaryEvent", None)):
+        notification = read_notification(message)
+        assert (notification.event, notification.message_id, notification.status) == (event, message_id, None)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
+from tests.bridge.events.tables import DESTINATIONS, holding
 from tests.messages import SCAN, subscribe
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscribing import (
@@ -19,10 +20,9 @@ from wsdgateway.bridge.events.subscribing import (
     renewed,
     succession,
 )
-from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions, Token
+from wsdgateway.bridge.events.subscriptions import Subscription, Token
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.eventing.source import Lifetime
-from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import Refused
@@ -119,13 +119,6 @@ def test_a_renewal_may_shorten_a_subscription():
 
 # Whose.
 
-def holding(*subscriptions, limit=10):
-    table = Subscriptions(limit)
-    for one in subscriptions:
-        table.put(one)
-    return table
-
-
 @pytest.mark.parametrize(("named", "now", "found"), [
     ("urn:uuid:a", 99.9, "a"), ("a", 99.9, "a"), ("a", 100.0, None), ("b", 0.0, None), ("", 0.0, None),
     (None, 0.0, None)])
@@ -166,7 +159,6 @@ def test_a_place_that_is_kept_is_taken():
 # Another registration of the same names.
 
 TOKENS = (Token("ctx", "t1", "t9"),)
-DESTINATIONS = Destinations("<d/>", (("ctx", "Name"),))
 PURE = subscription("old", f"{SCAN}/ScanAvailableEvent", panel=True, destinations=DESTINATIONS, tokens=TOKENS)
 MIXED = attrs.evolve(PURE, filter=ActionFilter((f"{SCAN}/ScanAvailableEvent", f"{SCAN}/JobStatusEvent")))
 

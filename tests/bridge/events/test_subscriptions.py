@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from tests.bridge.events.tables import DESTINATIONS, holding
 from tests.messages import SCAN
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions, Token, paired
@@ -17,13 +18,6 @@ def subscription(identifier, *wanted, expires_at=100.0, **more):
     return Subscription(identifier, "front-desk", "192.0.2.7", f"http://gw/{identifier}",
                         Sink(EndpointReference(f"http://192.0.2.7/{identifier}"), "192.0.2.7"), None,
                         ActionFilter(wanted or None), expires_at, **more)
-
-
-def holding(*subscriptions, limit=10):
-    table = Subscriptions(limit)
-    for one in subscriptions:
-        table.put(one)
-    return table
 
 
 def test_who_listens_to_what_until_when():
@@ -50,7 +44,6 @@ def test_it_is_full_at_its_limit():
     assert not table.full
 
 
-DESTINATIONS = Destinations("<d/>", (("ctx", "Name"),))
 
 
 def named(identifier, given_, current=None, **more):

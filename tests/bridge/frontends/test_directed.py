@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.messages import envelope, get_job_elements
+from tests.messages import PROBE, envelope, get_job_elements
 from tests.wire import RESOLVE_1_1
 from wsdgateway.bridge.decisions import Answer, Refuse
 from wsdgateway.bridge.frontends.directed import DirectedFrontEnd
@@ -13,7 +13,6 @@ from wsdgateway.http.requests import Request
 from wsdgateway.soap.envelope import CONTENT_TYPE, read
 from wsdgateway.soap.namespaces import SOAP, WSD
 
-PROBE = envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>')
 OBLIGED = f'<v:Security xmlns:v="urn:x" xmlns:soap="{SOAP}" soap:mustUnderstand="1"/>'
 
 

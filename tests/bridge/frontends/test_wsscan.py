@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from tests.messages import envelope, fault, get_job_elements, subscribe
-from wsdgateway.bridge.decisions import Answer, Pass, Question, Refuse, Reply
+from tests.messages import GET, PROBE, SCAN, envelope, fault, get_job_elements, subscribe
+from wsdgateway.bridge.decisions import Answer, Forward, Pass, Question, Refuse, Reply
 from wsdgateway.bridge.frontends.frontend import DeviceRequest, EventingRequest, Rejected, asked_for
 from wsdgateway.bridge.frontends.soaphttp import NOT_SOAP, POST_ONLY
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan, route
@@ -14,10 +14,7 @@ from wsdgateway.http.requests import Request
 from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 from wsdgateway.soap.envelope import CONTENT_TYPE, read
 from wsdgateway.soap.faults import action_missing, fault_of
-from wsdgateway.soap.namespaces import WSD, WSE, WXF
-
-GET = envelope(f"{WXF}/Get")
-PROBE = envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>')
+from wsdgateway.soap.namespaces import WSE
 
 
 def request(body=b"", method=b"POST", content_type=b"application/soap+xml"):
@@ -126,3 +123,10 @@ def test_eventing_is_answered_here_at_any_address(endpoint, action):
 def test_what_is_refused_before_it_is_a_question(raw, endpoint, code, status):
     rejected = route(raw, endpoint, client="x", host=b"")
     assert (rejected.fault.subcode.partition(":")[2], rejected.fault.status) == (code, status)
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint.SCAN, Endpoint.SUBSCRIPTION])
+@pytest.mark.parametrize("action", [f"{SCAN}/Vendor", "urn:anything", f"{SCAN}/RetrieveImage"])
+def test_operations_that_we_do_not_know_pass(bridge, endpoint, action):
+    question = route(envelope(action), endpoint, client="x", host=b"")
+    assert isinstance(bridge.scanner.ask(question, 0.0), Forward)

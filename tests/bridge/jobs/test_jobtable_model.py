@@ -71,7 +71,7 @@ class Promises(RuleBasedStateMachine):
         self.start()
         self.jobs, self.numbers, self.next_job = {}, 0, 1
         self.events, self.flying, self.waiting = [], [], {}
-        self.told = {}       # job id -> (number, version): the newest that the gateway was told or has shown
+        self.known = {}      # job id -> (number, version): the newest that the gateway has received or shown
         self.final_seen = {}
         self.confirmed = {}  # job id -> when the device last spoke of it
         self.asked = {}      # job id -> times of requests for JobStatus while it counts as without events
@@ -99,7 +99,7 @@ class Promises(RuleBasedStateMachine):
         self.flying.clear()
         self.waiting.clear()
         # Of an active job nobody remembers the state, but that its JobId was given again.
-        self.told = {job_id: (number, 0) for job_id, (number, _) in self.told.items()}
+        self.known = {job_id: (number, 0) for job_id, (number, _) in self.known.items()}
         for known in (self.confirmed, self.asked, self.unread, self.answered):
             known.clear()
 
@@ -147,9 +147,10 @@ class Promises(RuleBasedStateMachine):
             client.snapshot = client.snapshot or "broken"
         # What was over may still be shown, as long as its JobId is not known to have been given again.
         over = {job_id for job_id, status in self.stored.items()
-                if self.told.get(job_id, (0, 0))[0] == int(status.reasons[0][1:].partition("v")[0])}
+                if self.known.get(job_id, (0, 0))[0] == int(status.reasons[0][1:].partition("v")[0])}
         self.bridge.rebooted()
-        self.told = {job_id: told if job_id in over else (self.numbers + 1, 0) for job_id, told in self.told.items()}
+        self.known = {job_id: version if job_id in over else (self.numbers + 1, 0)
+                      for job_id, version in self.known.items()}
         self.final_seen.clear()
         self.confirmed.clear()
         self.asked.clear()
@@ -189,7 +190,7 @@ class Promises(RuleBasedStateMachine):
 
     def hear(self, job_id, number, version):
         """The device has told the gateway so."""
-        self.told[job_id] = max(self.told.get(job_id, (0, 0)), (number, version))
+        self.known[job_id] = max(self.known.get(job_id, (0, 0)), (number, version))
         self.confirmed[job_id] = self.now
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 5.0, 31.0]))
@@ -206,7 +207,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def a_client_reads(self, data):
-        job_id = data.draw(st.sampled_from(sorted({*self.jobs, *self.told, "1"})))
+        job_id = data.draw(st.sampled_from(sorted({*self.jobs, *self.known, "1"})))
         self.ask(get_job_elements(job_id, message_id=self.new_id()), job_id)
 
     # One at a time: which of two jobs a late event means cannot be told if both got one JobId in one moment.
@@ -288,8 +289,8 @@ class Promises(RuleBasedStateMachine):
             if client.created is not None:
                 self.asked.pop(client.created.job_id, None)  # from here on it is another job
                 self.answered.pop(client.created.job_id, None)
-                self.told[client.created.job_id] = max(
-                    self.told.get(client.created.job_id, (0, 0)), (client.created.number, 0))
+                self.known[client.created.job_id] = max(
+                    self.known.get(client.created.job_id, (0, 0)), (client.created.number, 0))
             before = self.now
             self.confirmed[client.job_id] = max(self.confirmed.get(client.job_id, 0.0), sent_at)
             if name == "GetJobElements" and b"JobState>" in client.snapshot:
@@ -299,7 +300,7 @@ class Promises(RuleBasedStateMachine):
             self.allowed[client.job_id] = self.allowed.get(client.job_id, 0) + 1
             job = self.jobs.get(client.job_id)
             if not breaks and client.canceled and job is not None and job.number == client.canceled[0]:
-                self.told[client.job_id] = max(self.told.get(client.job_id, (0, 0)), client.canceled)
+                self.known[client.job_id] = max(self.known.get(client.job_id, (0, 0)), client.canceled)
         self.act(client, decision)
         for waiting in self.waiting.pop(forward, []):
             self.act(waiting, self.bridge.joined(waiting.question, forward, outcome, self.now))
@@ -309,7 +310,7 @@ class Promises(RuleBasedStateMachine):
         if found is None:
             return
         shown = (int(found[1]), int(found[2]))
-        assert shown >= self.told.get(client.job_id, (0, 0)), f"promise 1, 2 or 4: {shown} after {self.told}"
+        assert shown >= self.known.get(client.job_id, (0, 0)), f"promise 1, 2 or 4: {shown} after {self.known}"
         final = self.final_seen.get(client.job_id)
         state = re.search(rb"JobState>(\w+)<", body)[1].decode()
         if final is not None and final[0] == shown[0]:
@@ -322,7 +323,7 @@ class Promises(RuleBasedStateMachine):
             missed = [known for step, *known in self.unread.get(client.job_id, ()) if step < client.came]
             recent = self.now - self.answered.get(client.job_id, 0.0) < POLL
             assert recent or all(shown >= tuple(known) for known in missed), "promise 1: an event that can't be read"
-        self.told[client.job_id] = shown
+        self.known[client.job_id] = shown
 
     @invariant()
     def one_status_request_in_flight_for_each_job(self):

@@ -1,9 +1,10 @@
-"""What `wsdgateway scan` asks of a scanner, and what it refuses to ask."""
+"""Choices of `wsdgateway scan`: what it asks of a scanner, and what it refuses to ask."""
 
 import pytest
 
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.choosing import Wishes, choose
-from wsdgateway.cli.scan.outcomes import WRONG, ScanError
+from wsdgateway.cli.scan.outcomes import ScanError
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer
 

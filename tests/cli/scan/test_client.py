@@ -1,4 +1,4 @@
-"""What a scan service refuses."""
+"""Refusals of a scan service."""
 
 from wsdgateway.cli.scan.client import ScannerRefusal
 from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for

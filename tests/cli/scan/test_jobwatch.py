@@ -10,7 +10,7 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 def test_a_job_is_watched_until_it_is_final():
     answers = [OSError(), None, JobStatus("1", "Processing"), ScanError("x"), JobStatus("1", "Completed")]
-    told, done = [], threading.Event()
+    received, done = [], threading.Event()
 
     def ask():
         answer = answers.pop(0)
@@ -19,13 +19,13 @@ def test_a_job_is_watched_until_it_is_final():
         return answer
 
     def tell(status):
-        told.append(status.state)
+        received.append(status.state)
         if status.final:
             done.set()
 
     with JobWatch(ask, tell, interval=0.001):
         assert done.wait(10)
-    assert told == ["Processing", "Completed"]
+    assert received == ["Processing", "Completed"]
     assert answers == []
 
 
@@ -44,16 +44,16 @@ def test_a_scanner_that_can_not_be_watched_is_left_in_peace_and_nothing_is_told_
         watch.join(10)
     assert len(asked) == MAX_FAILURES
 
-    asking, answer, told = threading.Event(), threading.Event(), []
+    asking, answer, received = threading.Event(), threading.Event(), []
 
     def late():
         asking.set()
         answer.wait(10)
         return JobStatus("1", "Completed")
 
-    watch = JobWatch(late, told.append, interval=0.001)
+    watch = JobWatch(late, received.append, interval=0.001)
     with watch:
         assert asking.wait(10)
     answer.set()
     watch.join(10)
-    assert told == []
+    assert received == []

@@ -1,16 +1,16 @@
-"""Where `wsdgateway scan` puts pages: nothing half, nothing lost, nothing replaced in silence."""
+"""Pages of `wsdgateway scan`: no part of one, none lost, none that silently replaces a file."""
 
 import io
 import os
-from pathlib import Path
 
 import pikepdf
 import pytest
 from PIL import Image
 
-from wsdgateway.cli.scan.outcomes import FAILED, WRONG, ScanError
+from tests.scannedfiles import names_in, pages_of
+from wsdgateway.cli.scan.outcomes import FAILED, ScanError
 from wsdgateway.cli.scan.pages import Pages
-from wsdgateway.cli.scan.targets import Target, read_target
+from wsdgateway.cli.scan.targets import read_target
 
 
 def image(kind="JPEG", size=(100, 200), **more):
@@ -43,38 +43,10 @@ class Scanned:
             pages.finish(whole=whole)
 
 
-def there(cwd):
-    return sorted(os.listdir(cwd))
-
-
-@pytest.mark.parametrize(("output", "wanted", "target"), [
-    ("a.pdf", None, Target(Path("a.pdf"), "pdf", "pdf")), ("a.JPEG", None, Target(Path("a.JPEG"), "jpeg", "jpeg")),
-    ("a.pdf", "png", Target(Path("a.pdf"), "pdf", "png")), ("a", "jpg", Target(Path("a"), "jpeg", "jpeg")),
-    ("a.jpg", "exif", Target(Path("a.jpg"), "jpeg", "jpeg", "exif")),
-    ("a-%03d.tif", None, Target(Path("a-%03d.tif"), "tiff", "tiff", None, True)),
-    (None, None, Target(Path("scan.pdf"), "pdf", "pdf", named=False)),
-    (None, "png", Target(Path("scan.png"), "png", "png", named=False))])
-def test_names_say_what_the_scan_becomes(output, wanted, target):
-    assert read_target(output, wanted) == target
-
-
-@pytest.mark.parametrize(("output", "wanted", "said"), [
-    ("a", None, "ends in"), ("a.doc", None, "ends in"), ("a.png", "jpeg", "makes no .png file"),
-    ("a.jpg", "pdf", "makes no .jpg file"), ("a-%d.pdf", None, "every page"), ("a-%s.jpg", None, "one field"),
-    ("a-%d-%d.jpg", None, "one field"), ("a-%3d.jpg", None, "one field"), ("a-%d%%.jpg", None, "one field"),
-    ("a-%.jpg", None, "one field"), ("none/a.pdf", None, "does not exist"), ("a.pdf", "xps", "--format xps"),
-    ("folder.pdf", None, "is a folder")])
-def test_a_wrong_name_is_told_before_anything_is_scanned(cwd, output, wanted, said):
-    (cwd / "folder.pdf").mkdir()
-    with pytest.raises(ScanError, match=said) as caught:
-        read_target(output, wanted)
-    assert caught.value.status == WRONG
-
-
 def test_numbers_start_at_one_and_have_the_width_asked_for(cwd):
     assert Scanned("p-%03d.jpg", JPEG, JPEG).written == ["p-001.jpg", "p-002.jpg"]
     assert Scanned("q%d.jpg", JPEG).written == ["q1.jpg"]
-    assert there(cwd) == ["p-001.jpg", "p-002.jpg", "q1.jpg"]
+    assert names_in(cwd) == ["p-001.jpg", "p-002.jpg", "q1.jpg"]
     assert (cwd / "p-001.jpg").read_bytes() == JPEG
     mask = os.umask(0)
     os.umask(mask)
@@ -115,19 +87,18 @@ def test_a_file_that_was_not_named_replaces_none(cwd):
 
 def test_a_page_that_broke_off_leaves_nothing(cwd):
     Scanned("p.jpg", half=JPEG[:50])
-    assert there(cwd) == []
+    assert names_in(cwd) == []
     assert Scanned("p-%d.jpg", JPEG, half=JPEG[:50], whole=False).written == ["p-1.jpg"]
-    assert there(cwd) == ["p-1.jpg"]
+    assert names_in(cwd) == ["p-1.jpg"]
 
 
 def test_the_whole_pages_of_a_broken_scan_make_a_pdf_that_replaces_none(cwd):
     (cwd / "p.pdf").write_text("former")
     assert Scanned("p.pdf", JPEG, PNG, half=JPEG[:50], whole=False).written == ["p-2.pdf"]
     assert (cwd / "p.pdf").read_text() == "former"
-    with pikepdf.open("p-2.pdf") as pdf:
-        assert len(pdf.pages) == 2
+    assert pages_of("p-2.pdf") == 2
     Scanned("q.pdf", half=JPEG[:50], whole=False)
-    assert there(cwd) == ["p-2.pdf", "p.pdf"]
+    assert names_in(cwd) == ["p-2.pdf", "p.pdf"]
 
 
 @pytest.mark.parametrize(("data", "dots", "inches"), [
@@ -142,7 +113,7 @@ def test_images_that_no_pdf_can_hold_are_kept_as_they_are(cwd):
     with pytest.raises(ScanError, match="kept as images") as caught:
         Scanned("p.pdf", JPEG, b"\xff\xd8\xff and nothing more", b"?")
     assert caught.value.status == FAILED
-    assert there(cwd) == ["p-001.jpg", "p-002.jpg", "p-003.image"]
+    assert names_in(cwd) == ["p-001.jpg", "p-002.jpg", "p-003.image"]
     assert (cwd / "p-001.jpg").read_bytes() == JPEG
 
 
@@ -153,7 +124,7 @@ def test_a_pdf_that_was_interrupted_leaves_its_images(cwd, monkeypatch):
     monkeypatch.setattr("wsdgateway.cli.scan.pages.write_pdf", interrupt)
     with pytest.raises(KeyboardInterrupt):
         Scanned("p.pdf", JPEG, JPEG)
-    assert there(cwd) == ["p-001.jpg", "p-002.jpg"]
+    assert names_in(cwd) == ["p-001.jpg", "p-002.jpg"]
 
 
 def test_an_image_of_another_kind_gets_a_name_of_its_own(cwd):

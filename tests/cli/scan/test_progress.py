@@ -1,4 +1,4 @@
-"""What `wsdgateway scan` shows."""
+"""Progress that `wsdgateway scan` shows."""
 
 import io
 from pathlib import Path

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.links import World
+from tests.links import DiscoverySetup
 
 
 @pytest.fixture
-def world(monkeypatch):
-    """`world(...)` makes one and starts it."""
+def set_up(monkeypatch):
+    """Sets up a gateway's discovery and starts it: `set_up(...)`."""
     made = []
 
     def make(**more):
-        made.append(World(monkeypatch, **more).start())
+        made.append(DiscoverySetup(monkeypatch, **more).start())
         return made[-1]
 
     yield make

@@ -12,35 +12,35 @@ from wsdgateway.net.discovery.client import FIRST_PAUSES, probe_url
 from wsdgateway.soap.namespaces import WSDP
 
 
-def test_who_is_missing_is_searched_for_soon_and_then_now_and_then(world):
-    here = world(missing=[UUID])
-    here.pass_time(1)
-    sent = here.links["vlan", 4].sent
+def test_who_is_missing_is_searched_for_soon_and_then_now_and_then(set_up):
+    setup = set_up(missing=[UUID])
+    setup.pass_time(1)
+    sent = setup.links["vlan", 4].sent
     assert [(kind, message.content) for kind, message in sent if isinstance(message.content, Resolve)] == [
         ("ask", Resolve(UUID))] * 2
-    assert here.links["vlan", 4].names().count("Probe") == 2
+    assert setup.links["vlan", 4].names().count("Probe") == 2
     assert {message.content for _, message in sent} == {Probe(((WSDP, "Device"),)), Resolve(UUID)}
-    here.pass_time(sum(FIRST_PAUSES))
-    assert here.links["vlan", 4].names().count("Resolve") == 2 + 2 * len(FIRST_PAUSES)
-    here.missing.clear()
-    here.pass_time(61)
-    assert here.links["vlan", 4].names().count("Resolve") == 2 + 2 * len(FIRST_PAUSES)
-    assert here.links["vlan", 4].names().count("Probe") == 4 + 2 * len(FIRST_PAUSES)
+    setup.pass_time(sum(FIRST_PAUSES))
+    assert setup.links["vlan", 4].names().count("Resolve") == 2 + 2 * len(FIRST_PAUSES)
+    setup.missing.clear()
+    setup.pass_time(61)
+    assert setup.links["vlan", 4].names().count("Resolve") == 2 + 2 * len(FIRST_PAUSES)
+    assert setup.links["vlan", 4].names().count("Probe") == 4 + 2 * len(FIRST_PAUSES)
 
 
-def test_what_is_heard_of_devices(world):
-    here = world()
-    here.say("vlan", matches("urn:uuid:own-1"), answer=True)
-    [news] = here.told
+def test_what_is_heard_of_devices(set_up):
+    setup = set_up()
+    setup.say("vlan", matches("urn:uuid:own-1"), answer=True)
+    [news] = setup.news
     assert isinstance(news, News)
     assert (news.sighting.endpoint, news.sighting.via, news.resolved) == (UUID, "vlan", True)
-    here.say("vlan", matches("urn:uuid:somebody"), answer=True)
-    assert here.dropped == ["unasked"]
-    here.say("vlan", BYE)
-    assert here.told[1:] == [Left(UUID)]
-    here.say("lan", matches("urn:uuid:own-1"))  # from the clients' side
-    assert len(here.told) == 2
-    assert ("device", "ProbeMatches") in here.counted
+    setup.say("vlan", matches("urn:uuid:somebody"), answer=True)
+    assert setup.dropped == ["unasked"]
+    setup.say("vlan", BYE)
+    assert setup.news[1:] == [Left(UUID)]
+    setup.say("lan", matches("urn:uuid:own-1"))  # from the clients' side
+    assert len(setup.news) == 2
+    assert ("device", "ProbeMatches") in setup.counted
 
 
 def named(number, message_id="urn:uuid:own-1", relates_to="urn:uuid:own-1", name="ProbeMatches"):
@@ -51,76 +51,76 @@ def named(number, message_id="urn:uuid:own-1", relates_to="urn:uuid:own-1", name
 
 @pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
 @pytest.mark.parametrize("relates_to", ["urn:uuid:own-1", None, "urn:uuid:somebody"])
-def test_answers_with_the_questions_message_id_are_taken_from_each_device(world, name, relates_to):
-    here = world()
+def test_answers_with_the_questions_message_id_are_taken_from_each_device(set_up, name, relates_to):
+    setup = set_up()
     for number in (1, 2, 1):  # the last is a repeat
-        here.say("vlan", named(number, relates_to=relates_to, name=name), f"198.51.100.{20 + number}", answer=True)
-    here.say("vlan", named(3, relates_to=relates_to, name=name), "198.51.100.21", answer=True)  # at the same host
-    assert [(one.sighting.endpoint, one.sighting.xaddrs) for one in here.told] == [
+        setup.say("vlan", named(number, relates_to=relates_to, name=name), f"198.51.100.{20 + number}", answer=True)
+    setup.say("vlan", named(3, relates_to=relates_to, name=name), "198.51.100.21", answer=True)  # at the same host
+    assert [(one.sighting.endpoint, one.sighting.xaddrs) for one in setup.news] == [
         ("urn:uuid:1", ("http://198.51.100.21:8018/wsd",)), ("urn:uuid:2", ("http://198.51.100.22:8018/wsd",)),
         ("urn:uuid:3", ("http://198.51.100.21:8018/wsd",))]
-    assert here.dropped == []
+    assert setup.dropped == []
 
 
-def test_the_log_names_those_that_nobody_answers_to(world, said):
+def test_the_log_names_those_that_nobody_answers_to(set_up, said):
     """One that answers, with an address that can not be used, is named by its locator."""
-    here = world(missing=(UUID, "urn:uuid:2"))
-    here.say("vlan", matches("urn:uuid:own-1", TargetService(UUID, (), (), ("ftp://x",), 1)), answer=True)
-    here.pass_time(sum(FIRST_PAUSES) + 1)
+    setup = set_up(missing=(UUID, "urn:uuid:2"))
+    setup.say("vlan", matches("urn:uuid:own-1", TargetService(UUID, (), (), ("ftp://x",), 1)), answer=True)
+    setup.pass_time(sum(FIRST_PAUSES) + 1)
     [line] = [line for line in said if "nobody answers" in line]
     assert line.startswith("urn:uuid:2: ")
 
 
 @pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
 @pytest.mark.parametrize("has_message_id", [True, False])
-def test_an_answer_that_relates_to_nothing_is_taken_where_the_question_went_out(world, name, has_message_id):
-    here = world()
+def test_an_answer_that_relates_to_nothing_is_taken_where_the_question_went_out(set_up, name, has_message_id):
+    setup = set_up()
     data = named(1, message_id="urn:uuid:m", relates_to=None, name=name)
     if not has_message_id:
         data = data.replace(b"<wsa:MessageID>urn:uuid:m</wsa:MessageID>", b"")
-    here.say("vlan", data, "198.51.100.21", answer=True)
-    assert [one.sighting.endpoint for one in here.told] == ["urn:uuid:1"]
-    here.say("vlan", data, "198.51.100.22", answer=False)  # at the port that everybody knows
-    assert (len(here.told), here.dropped) == (1, ["unasked"])
+    setup.say("vlan", data, "198.51.100.21", answer=True)
+    assert [one.sighting.endpoint for one in setup.news] == ["urn:uuid:1"]
+    setup.say("vlan", data, "198.51.100.22", answer=False)  # at the port that everybody knows
+    assert (len(setup.news), setup.dropped) == (1, ["unasked"])
 
 
-def test_what_we_have_said_to_everybody_is_not_heard(world):
-    here = world(clients=("vlan",))
+def test_what_we_have_said_to_everybody_is_not_heard(set_up):
+    setup = set_up(clients=("vlan",))
     service = TargetService("urn:uuid:1", (), (), ("http://198.51.100.5/x",), 1)
     for data in (write_hello(service, sequence=Sequence(9, 1), message_id="urn:uuid:own-7"),
                  write_bye(service.endpoint, sequence=Sequence(9, 2), message_id="urn:uuid:own-8"),
                  write_probe(((WSDP, "Device"),), message_id="urn:uuid:own-9"),
                  write_resolve(service.endpoint, message_id="urn:uuid:own-10")):
-        here.say("vlan", data, "198.51.100.5")
-    here.pass_time(1)
-    assert (here.told, here.answers("vlan")) == ([], [])
+        setup.say("vlan", data, "198.51.100.5")
+    setup.pass_time(1)
+    assert (setup.news, setup.answers("vlan")) == ([], [])
 
 
-def test_a_host_name_in_an_announcement_is_the_senders_address(world):
-    here = world(devices=("lan",))
-    here.say("lan", write_hello(TargetService("urn:uuid:1", (), (), ("http://acme-1:8018/wsd",), 1),
+def test_a_host_name_in_an_announcement_is_the_senders_address(set_up):
+    setup = set_up(devices=("lan",))
+    setup.say("lan", write_hello(TargetService("urn:uuid:1", (), (), ("http://acme-1:8018/wsd",), 1),
                                 sequence=Sequence(5, 1), message_id="m"), "fe80::20%lan", version=6)
-    assert here.told[0].sighting.xaddrs == ("http://[fe80::20]:8018/wsd",)
+    assert setup.news[0].sighting.xaddrs == ("http://[fe80::20]:8018/wsd",)
 
 
-def test_a_device_is_asked_by_its_endpoint_as_it_spells_it(world):
-    here = world(missing=[UUID])
-    here.say("vlan", write_hello(TargetService(UUID.removeprefix("urn:").upper()), sequence=Sequence(5, 1),
+def test_a_device_is_asked_by_its_endpoint_as_it_spells_it(set_up):
+    setup = set_up(missing=[UUID])
+    setup.say("vlan", write_hello(TargetService(UUID.removeprefix("urn:").upper()), sequence=Sequence(5, 1),
                                  message_id="m"))
-    del here.links["vlan", 4].sent[:]
-    here.client.resolve(UUID)
-    here.pass_time(1)
-    assert {message.content for _, message in here.links["vlan", 4].sent if message.name == "Resolve"} == {
+    del setup.links["vlan", 4].sent[:]
+    setup.client.resolve(UUID)
+    setup.pass_time(1)
+    assert {message.content for _, message in setup.links["vlan", 4].sent if message.name == "Resolve"} == {
         Resolve(UUID.removeprefix("urn:").upper())}
 
 
-def test_who_has_not_been_heard_of_is_overdue(world):
-    here = world()
-    here.say("vlan", matches("urn:uuid:own-1"), answer=True)
-    here.pass_time(59)
-    assert here.unanswered == []
-    here.pass_time(7)
-    assert here.unanswered == [UUID]
+def test_who_has_not_been_heard_of_is_overdue(set_up):
+    setup = set_up()
+    setup.say("vlan", matches("urn:uuid:own-1"), answer=True)
+    setup.pass_time(59)
+    assert setup.unanswered == []
+    setup.pass_time(7)
+    assert setup.unanswered == [UUID]
 
 
 def test_where_a_directed_probe_goes():

@@ -2,16 +2,25 @@
 
 import pytest
 
-from tests.net.events.eventsource import House
+from tests.net.events.eventsource import Subscriber
 
 
 @pytest.fixture
-def house():
-    made = House()
+def subscriber():
+    made = Subscriber()
     yield made
     made.subscription.give_up()
 
 
 @pytest.fixture
-def scanner(house):
-    return house.scanner
+def scanner(subscriber):
+    return subscriber.scanner
+
+
+@pytest.fixture
+def held(subscriber):
+    """A subscription that the scanner and the store hold, and nobody goes on with."""
+    subscriber.subscription.start()
+    found = subscriber.subscription.hand_off()
+    assert subscriber.store.held().result == [found]
+    return found

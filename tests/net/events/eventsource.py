@@ -73,8 +73,8 @@ class Scanner:
         return "" if self.manager is None else f"<wsa:Address>{self.manager}</wsa:Address>"
 
 
-class House:
-    """A gateway's client of one scanner, with a clock."""
+class Subscriber:
+    """The gateway as the subscriber at one scanner, with a clock."""
 
     def __init__(self):
         self.clock = Clock()

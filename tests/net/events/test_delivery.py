@@ -62,19 +62,19 @@ def test_those_that_wait_begin_by_turns_of_scanners():
 
 
 def test_it_is_told_when_the_last_that_waits_has_begun_or_is_not_wanted_any_more():
-    sending, told = Sending(2), []
-    sending.deliveries.when_begun("a", lambda: told.append("none waits"))
+    sending, received = Sending(2), []
+    sending.deliveries.when_begun("a", lambda: received.append("none waits"))
     sending.send("a", 3)
-    sending.deliveries.when_begun("a", lambda: told.append("begun"))
-    assert told == ["none waits"]
+    sending.deliveries.when_begun("a", lambda: received.append("begun"))
+    assert received == ["none waits"]
     sending.fail(0)
-    assert told == ["none waits"]
+    assert received == ["none waits"]
     sending.fail(1)
-    assert told == ["none waits", "begun"]
+    assert received == ["none waits", "begun"]
     sending.send("a", 1)
-    sending.deliveries.when_begun("a", lambda: told.append("cancelled"))
+    sending.deliveries.when_begun("a", lambda: received.append("cancelled"))
     sending.sending[-1].cancel()
-    assert told[-1] == "cancelled"
+    assert received[-1] == "cancelled"
 
 
 def test_not_more_are_awaited_at_once_than_a_turn_of_the_reactor_can_take():

@@ -7,8 +7,7 @@ from twisted.internet.defer import Deferred
 
 from tests.messages import SCAN, envelope
 from tests.net.events.eventsource import EPOCH, EXPIRES, SCAN_URL
-from wsdgateway.bridge.events.upstream import NO_MANAGER
-from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, SETTLED
+from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, NO_MANAGER, SETTLED
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.scan.operations import SCAN_AVAILABLE
@@ -21,15 +20,15 @@ W = f"{{{WSE}}}"
 # Scanners that refuse Renew.
 
 @pytest.mark.parametrize("refuses", [{"Renew"}, {"Renew", "Unsubscribe"}])
-def test_a_scanner_that_refuses_every_renew_is_subscribed_to_seldom(house, scanner, refuses):
+def test_a_scanner_that_refuses_every_renew_is_subscribed_to_seldom(subscriber, scanner, refuses):
     scanner.refuses = refuses
-    house.subscription.start()
+    subscriber.subscription.start()
 
     def troubles():
-        house.subscription.doubted()
-        house.subscription.checked()
+        subscriber.subscription.doubted()
+        subscriber.subscription.checked()
 
-    house.pass_time(6 * 3600.0, 5.0, troubles)
+    subscriber.pass_time(6 * 3600.0, 5.0, troubles)
     times = scanner.times("Subscribe")
     first, *pauses = [later - earlier for earlier, later in pairwise(times)]
     assert first < 20.0  # the first refusal may mean that the scanner has started again
@@ -42,128 +41,128 @@ def test_a_scanner_that_refuses_every_renew_is_subscribed_to_seldom(house, scann
         assert pauses[:5] == [60.0, 120.0, 240.0, 480.0, 960.0]
         assert set(pauses[5:]) == {EXPIRES / 2}
         assert len(scanner.times("Renew")) == 2
-        assert house.lost == 0
+        assert subscriber.lost == 0
         assert scanner.most == 1
-        assert list(scanner.held.values()) == [held.notify_to for held in house.store.held().result]
+        assert list(scanner.held.values()) == [held.notify_to for held in subscriber.store.held().result]
 
 
-def test_without_a_doubt_it_is_subscribed_to_anew_at_half_time_alone(house, scanner):
+def test_without_a_doubt_it_is_subscribed_to_anew_at_half_time_alone(subscriber, scanner):
     scanner.refuses = {"Renew"}
-    house.subscription.start()
-    house.pass_time(6 * 3600.0, 10.0, house.subscription.checked)
+    subscriber.subscription.start()
+    subscriber.pass_time(6 * 3600.0, 10.0, subscriber.subscription.checked)
     times = scanner.times("Subscribe")
     assert all(1700.0 < later - earlier < 1900.0 for earlier, later in pairwise(times[1:]))
     assert scanner.most == 1
 
 
-def test_a_scanner_that_has_started_again_is_subscribed_to_at_once_each_time(house, scanner):
-    house.subscription.start()
+def test_a_scanner_that_has_started_again_is_subscribed_to_at_once_each_time(subscriber, scanner):
+    subscriber.subscription.start()
     for number in range(1, 6):
-        house.pass_time(30.0)
+        subscriber.pass_time(30.0)
         scanner.held.clear()
-        house.subscription.doubted()
-        house.pass_time(SETTLED / 2)
+        subscriber.subscription.doubted()
+        subscriber.pass_time(SETTLED / 2)
         assert len(scanner.held) == 1
-        assert house.subscription.listening
-        assert house.lost == number
+        assert subscriber.subscription.listening
+        assert subscriber.lost == number
     assert scanner.operations().count("Subscribe") == 6
     assert scanner.most == 1
 
 
-def test_a_scanner_that_starts_again_before_it_has_renewed_is_subscribed_to_soon(house, scanner):
-    house.subscription.start()
-    house.pass_time(60.0)
+def test_a_scanner_that_starts_again_before_it_has_renewed_is_subscribed_to_soon(subscriber, scanner):
+    subscriber.subscription.start()
+    subscriber.pass_time(60.0)
     for seconds in (5.0, 30.0, 15.0, 30.0):  # alternately before and after the Renew that would have been granted
         scanner.held.clear()
-        house.pass_time(seconds, 1.0, house.subscription.doubted)
+        subscriber.pass_time(seconds, 1.0, subscriber.subscription.doubted)
         assert len(scanner.held) == 1
-    house.pass_time(2 * EXPIRES, 60.0)
-    assert house.subscription.state == "subscribed"
+    subscriber.pass_time(2 * EXPIRES, 60.0)
+    assert subscriber.subscription.state == "subscribed"
     assert len(scanner.times("Subscribe")) == 5
     assert scanner.most == 1
 
 
-def test_a_scanner_that_cannot_renew_and_starts_again_is_found_out(house, scanner):
+def test_a_scanner_that_cannot_renew_and_starts_again_is_found_out(subscriber, scanner):
     scanner.refuses = {"Renew"}
-    house.subscription.start()
-    house.pass_time(200.0, 5.0, house.subscription.doubted)
+    subscriber.subscription.start()
+    subscriber.pass_time(200.0, 5.0, subscriber.subscription.doubted)
     for _ in range(3):
-        house.pass_time(2000.0)
+        subscriber.pass_time(2000.0)
         scanner.held.clear()
-        house.subscription.recovered(was_away=True)
-        house.pass_time(SETTLED)
+        subscriber.subscription.recovered(was_away=True)
+        subscriber.pass_time(SETTLED)
         assert len(scanner.held) == 1
-    assert house.lost == 3
+    assert subscriber.lost == 3
     assert scanner.most == 1
 
 
-def test_a_restart_leaves_no_second_subscription(house, scanner):
+def test_a_restart_leaves_no_second_subscription(subscriber, scanner):
     scanner.refuses = {"Renew"}
-    house.subscription.start()
+    subscriber.subscription.start()
     for _ in range(5):
-        house.pass_time(100.0, 5.0, house.subscription.doubted)
-        house.restart()
-    house.pass_time(5.0)
+        subscriber.pass_time(100.0, 5.0, subscriber.subscription.doubted)
+        subscriber.restart()
+    subscriber.pass_time(5.0)
     assert len(scanner.held) == scanner.most == 1
-    assert list(scanner.held.values()) == [held.notify_to for held in house.store.held().result]
+    assert list(scanner.held.values()) == [held.notify_to for held in subscriber.store.held().result]
 
 
-def test_what_an_earlier_start_left_at_another_address_of_ours_is_replaced(house, scanner):
-    house.subscription.start()
-    house.pass_time(100.0)
-    house.base = "http://192.0.2.6:5357/front-desk/events"
-    house.restart()
-    house.pass_time(5.0)
+def test_what_an_earlier_start_left_at_another_address_of_ours_is_replaced(subscriber, scanner):
+    subscriber.subscription.start()
+    subscriber.pass_time(100.0)
+    subscriber.base = "http://192.0.2.6:5357/front-desk/events"
+    subscriber.restart()
+    subscriber.pass_time(5.0)
     assert scanner.operations() == ["Subscribe", "Unsubscribe", "Subscribe"]
     [notify_to] = scanner.held.values()
-    assert notify_to.startswith(house.base)
-    assert house.lost == 0
+    assert notify_to.startswith(subscriber.base)
+    assert subscriber.lost == 0
 
 
-def test_what_is_replaced_waits_for_a_scanner_that_is_away(house, scanner):
-    house.subscription.start()
-    house.pass_time(10.0)
+def test_what_is_replaced_waits_for_a_scanner_that_is_away(subscriber, scanner):
+    subscriber.subscription.start()
+    subscriber.pass_time(10.0)
     scanner.refuses = {"Renew"}
     scanner.answers["Unsubscribe"] = (503, b"text/plain", b"busy")
-    house.subscription.doubted()
-    house.pass_time(30.0)
+    subscriber.subscription.doubted()
+    subscriber.pass_time(30.0)
     assert scanner.operations().count("Subscribe") == 1
-    assert set(house.addresses.values()) == {house.subscription}  # it may be notified there still
-    assert house.store.held().result
+    assert set(subscriber.addresses.values()) == {subscriber.subscription}  # it may be notified there still
+    assert subscriber.store.held().result
     del scanner.answers["Unsubscribe"]
-    house.pass_time(60.0)
+    subscriber.pass_time(60.0)
     assert scanner.operations().count("Subscribe") == 2
     assert scanner.most == 1
 
 
-def test_an_unsubscribe_that_broke_off_is_followed_by_subscribe(house, scanner):
-    house.subscription.start()
-    house.pass_time(10.0)
+def test_an_unsubscribe_that_broke_off_is_followed_by_subscribe(subscriber, scanner):
+    subscriber.subscription.start()
+    subscriber.pass_time(10.0)
     scanner.refuses = {"Renew"}
     broken = BadDevice("192.0.2.20", "it broke off")
     broken.sent = True
     scanner.fails["Unsubscribe"] = broken
-    house.subscription.doubted()
-    house.pass_time(5.0)
+    subscriber.subscription.doubted()
+    subscriber.pass_time(5.0)
     assert scanner.operations()[-3:] == ["Renew", "Unsubscribe", "Subscribe"]
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_what_is_granted_after_a_stop_and_cannot_be_ended_is_ended_by_the_next_start(house, scanner, waits):
+def test_what_is_granted_after_a_stop_and_cannot_be_ended_is_ended_by_the_next_start(subscriber, scanner, waits):
     scanner.gate = gate = Deferred()
-    beginning = Deferred.fromCoroutine(house.subscription.begin()) if waits else house.subscription.start()
-    house.subscription.stop()
+    beginning = Deferred.fromCoroutine(subscriber.subscription.begin()) if waits else subscriber.subscription.start()
+    subscriber.subscription.stop()
     scanner.gate = None
     scanner.fails[scanner.manager] = Unavailable("192.0.2.20", "it is away")
     gate.callback(None)
     assert beginning is None or beginning.result[0] is not None
     assert len(scanner.held) == 1
-    assert house.addresses == {}
-    [held] = house.store.held().result
+    assert subscriber.addresses == {}
+    [held] = subscriber.store.held().result
     assert [held.notify_to] == list(scanner.held.values())
     scanner.fails.clear()
-    house.restart()
-    house.pass_time(SETTLED)
+    subscriber.restart()
+    subscriber.pass_time(SETTLED)
     assert len(scanner.held) == scanner.most == 1
 
 
@@ -185,72 +184,73 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("answer", UNREADABLE.values(), ids=UNREADABLE)
-def test_a_success_that_cannot_be_read_is_followed_by_a_long_pause(house, scanner, answer):
+def test_a_success_that_cannot_be_read_is_followed_by_a_long_pause(subscriber, scanner, answer):
     scanner.answers["Subscribe"] = answer
-    house.subscription.start()
-    house.pass_time(LONGEST_PAUSE, 10.0, lambda: (house.subscription.doubted(), house.subscription.checked()))
+    subscriber.subscription.start()
+    subscription = subscriber.subscription
+    subscriber.pass_time(LONGEST_PAUSE, 10.0, lambda: (subscription.doubted(), subscription.checked()))
     assert scanner.operations() == ["Subscribe"]
-    assert not house.subscription.listening
-    assert not house.subscription.refused
-    assert set(house.addresses.values()) == {house.subscription}
+    assert not subscriber.subscription.listening
+    assert not subscriber.subscription.refused
+    assert set(subscriber.addresses.values()) == {subscriber.subscription}
     del scanner.answers["Subscribe"]
-    house.pass_time(EXPIRES)
-    assert house.subscription.state == "subscribed"
-    assert len(house.addresses) == 1
+    subscriber.pass_time(EXPIRES)
+    assert subscriber.subscription.state == "subscribed"
+    assert len(subscriber.addresses) == 1
 
 
 @pytest.mark.parametrize("restarts", [0, 1])
-def test_what_was_granted_all_the_same_is_held_until_it_ends(house, scanner, restarts):
+def test_what_was_granted_all_the_same_is_held_until_it_ends(subscriber, scanner, restarts):
     scanner.answers["Subscribe"] = UNREADABLE["empty"]
-    house.subscription.start()
-    house.pass_time(600.0)
-    house.subscription.notified()
-    assert house.subscription.listening
-    [held] = house.store.held().result
+    subscriber.subscription.start()
+    subscriber.pass_time(600.0)
+    subscriber.subscription.notified()
+    assert subscriber.subscription.listening
+    [held] = subscriber.store.held().result
     assert held.manager == NO_MANAGER
     for _ in range(restarts):
-        house.restart()
-        house.pass_time(1.0)
-    assert house.subscription.listening
-    assert set(house.addresses) == {held.notify_to.rpartition("/")[2]}
-    house.pass_time(2900.0, 10.0, house.subscription.doubted)
+        subscriber.restart()
+        subscriber.pass_time(1.0)
+    assert subscriber.subscription.listening
+    assert set(subscriber.addresses) == {held.notify_to.rpartition("/")[2]}
+    subscriber.pass_time(2900.0, 10.0, subscriber.subscription.doubted)
     assert scanner.operations() == ["Subscribe"]
-    house.pass_time(200.0)
+    subscriber.pass_time(200.0)
     assert scanner.operations() == ["Subscribe"] * 2
 
 
 @pytest.mark.parametrize("answer", [*list(UNREADABLE.values())[:5]], ids=[*UNREADABLE][:5])
-def test_a_renew_whose_success_cannot_be_read_grants_nothing(house, scanner, answer):
+def test_a_renew_whose_success_cannot_be_read_grants_nothing(subscriber, scanner, answer):
     scanner.answers["Renew"] = answer
-    house.subscription.start()
-    expires_at = house.subscription.held.expires_at
-    house.pass_time(60.0)
-    house.subscription.checked()
-    assert house.subscription.held.expires_at == expires_at
-    house.pass_time(2 * EXPIRES, 60.0, house.subscription.checked)
+    subscriber.subscription.start()
+    expires_at = subscriber.subscription.held.expires_at
+    subscriber.pass_time(60.0)
+    subscriber.subscription.checked()
+    assert subscriber.subscription.held.expires_at == expires_at
+    subscriber.pass_time(2 * EXPIRES, 60.0, subscriber.subscription.checked)
     times = scanner.times("Subscribe")
     assert all(later - earlier < EXPIRES for earlier, later in pairwise(times))
     assert len(times) <= 5
     assert len(scanner.times("Renew")) <= 2
     assert scanner.most == 1
-    assert house.lost == 0
+    assert subscriber.lost == 0
 
 
-def test_an_unsubscribe_whose_success_cannot_be_read_is_done(house, scanner):
-    house.subscription.start()
+def test_an_unsubscribe_whose_success_cannot_be_read_is_done(subscriber, scanner):
+    subscriber.subscription.start()
     scanner.answers["Unsubscribe"] = UNREADABLE["accepted"]
-    house.subscription.stop()
-    house.pass_time(600.0)
+    subscriber.subscription.stop()
+    subscriber.pass_time(600.0)
     assert scanner.operations() == ["Subscribe", "Unsubscribe"]
-    assert house.store.held().result == []
+    assert subscriber.store.held().result == []
 
 
-def test_a_renew_response_without_content_grants_what_was_asked_for(house, scanner):
-    house.subscription.start()
+def test_a_renew_response_without_content_grants_what_was_asked_for(subscriber, scanner):
+    subscriber.subscription.start()
     scanner.answers["Renew"] = (200, b"application/soap+xml", envelope(f"{WSE}/RenewResponse"))
-    house.pass_time(1900.0, 10.0)
+    subscriber.pass_time(1900.0, 10.0)
     assert scanner.operations() == ["Subscribe", "Renew"]
-    assert house.subscription.held.expires_at > EPOCH + 5000.0
+    assert subscriber.subscription.held.expires_at > EPOCH + 5000.0
 
 
 # Managers at odd addresses.
@@ -261,12 +261,12 @@ ODD = [ANONYMOUS, "http://www.w3.org/2005/08/addressing/anonymous", "http://www.
 
 
 @pytest.mark.parametrize("manager", ODD)
-def test_an_odd_manager_is_asked_at_the_scan_service(house, scanner, manager):
+def test_an_odd_manager_is_asked_at_the_scan_service(subscriber, scanner, manager):
     scanner.manager = manager
-    house.subscription.start()
-    house.pass_time(10.0)
-    house.subscription.doubted()
-    house.subscription.stop()
+    subscriber.subscription.start()
+    subscriber.pass_time(10.0)
+    subscriber.subscription.doubted()
+    subscriber.subscription.stop()
     assert [(url, operation) for _, url, operation, _ in scanner.requests[1:]] == [
         (SCAN_URL, "Renew"), (SCAN_URL, "Unsubscribe")]
     for _, _, _, message in scanner.requests[1:]:
@@ -278,52 +278,52 @@ def test_an_odd_manager_is_asked_at_the_scan_service(house, scanner, manager):
 @pytest.mark.parametrize(("manager", "reached"), [
     ("http://192.0.2.20/manager", "http://192.0.2.20/manager"),
     ("http://10.0.0.1:8018/manager?5", "http://192.0.2.20:8018/manager?5")])
-def test_another_manager_is_asked_at_its_address_on_the_scanner_s_host(house, scanner, manager, reached):
+def test_another_manager_is_asked_at_its_address_on_the_scanner_s_host(subscriber, scanner, manager, reached):
     scanner.manager = manager
-    house.subscription.start()
-    house.subscription.stop()
+    subscriber.subscription.start()
+    subscriber.subscription.stop()
     assert scanner.requests[-1][1] == reached
     assert scanner.requests[-1][3].to == manager
 
 
 @pytest.mark.parametrize("answer", [
     (404, b"text/plain", b""), (405, b"text/html", b"<html>"), (200, b"text/html", b"<p>")])
-def test_where_no_soap_is_spoken_the_scan_service_is_asked(house, scanner, answer):
+def test_where_no_soap_is_spoken_the_scan_service_is_asked(subscriber, scanner, answer):
     scanner.answers[scanner.manager] = answer
-    house.subscription.start()
-    house.pass_time(10.0)
-    house.subscription.doubted()
+    subscriber.subscription.start()
+    subscriber.pass_time(10.0)
+    subscriber.subscription.doubted()
     assert [url for _, url, _, _ in scanner.requests] == [SCAN_URL, scanner.manager, SCAN_URL]
     assert scanner.requests[-1][3].to == SCAN_URL
-    assert house.subscription.state == "subscribed"
-    house.subscription.stop()
+    assert subscriber.subscription.state == "subscribed"
+    subscriber.subscription.stop()
     assert scanner.held == {}
 
 
 @pytest.mark.parametrize(("manager", "urls"), [
     ("http://10.0.0.1:8018/m", ["http://192.0.2.20:8018/m", SCAN_URL]), ("http://192.0.2.20/m", ["http://192.0.2.20/m"])])
-def test_where_nobody_listens_the_scan_service_is_asked(house, scanner, manager, urls):
+def test_where_nobody_listens_the_scan_service_is_asked(subscriber, scanner, manager, urls):
     scanner.manager = manager
     scanner.fails[urls[0]] = Unavailable("192.0.2.20", "no connection")
-    house.subscription.start()
-    house.pass_time(10.0)
-    house.subscription.doubted()
+    subscriber.subscription.start()
+    subscriber.pass_time(10.0)
+    subscriber.subscription.doubted()
     assert [url for _, url, _, _ in scanner.requests[1:]] == urls
 
 
-def test_a_fault_of_the_manager_is_its_answer(house, scanner):
+def test_a_fault_of_the_manager_is_its_answer(subscriber, scanner):
     scanner.refuses = {"Renew"}
-    house.subscription.start()
-    house.pass_time(10.0)
-    house.subscription.doubted()
+    subscriber.subscription.start()
+    subscriber.pass_time(10.0)
+    subscriber.subscription.doubted()
     assert [url for _, url, operation, _ in scanner.requests if operation == "Renew"] == [scanner.manager]
 
 
-def test_a_name_on_the_panel_is_held_likewise(house, scanner):
+def test_a_name_on_the_panel_is_held_likewise(subscriber, scanner):
     scanner.refuses = {"Renew"}
-    panel = DeviceSubscription(house.client, identifier="client", filters=((f"{SCAN}/{SCAN_AVAILABLE}",),))
+    panel = DeviceSubscription(subscriber.client, identifier="client", filters=((f"{SCAN}/{SCAN_AVAILABLE}",),))
     panel.start()
-    house.pass_time(3600.0, 5.0, panel.doubted)
+    subscriber.pass_time(3600.0, 5.0, panel.doubted)
     assert scanner.most == 1
     assert scanner.operations().count("Subscribe") < 9
     panel.give_up()

@@ -19,7 +19,7 @@ class Listening:
 
     def __init__(self, listeners=1, *, rate=100.0, cost=0.0, holds=False):
         self.clock, self.spent, self.cost, self.holds = Clock(), 0.0, cost, holds
-        self.told, self.lost, self.waiting = [], 0, []
+        self.received, self.lost, self.waiting = [], 0, []
         self.slices = TimeSlices(self.clock, lambda: self.spent)
         self.listeners = listeners
         self.distribution = self.make(rate)
@@ -39,16 +39,16 @@ class Listening:
         else:
             call()
 
-    def post(self, letter):
+    def post(self, queued):
         self.spent += self.cost
-        self.told.append(int(letter.event.before))
+        self.received.append(int(queued.event.before))
 
 
 def test_an_event_is_told_at_once_and_those_of_a_second_too():
     listening = Listening(rate=5.0)
     for number in range(5):
         listening.distribution.publish(state(number))
-    assert listening.told == [0, 1, 2, 3, 4]
+    assert listening.received == [0, 1, 2, 3, 4]
     assert listening.distribution.idle().called
 
 
@@ -58,10 +58,10 @@ def test_what_exceeds_the_rate_waits_in_order():
         listening.distribution.publish(state(number))
     idle = listening.distribution.idle()
     listening.distribution.idle().addErrback(lambda failure: failure.trap(CancelledError)).cancel()
-    assert len(listening.told) == 5 and not idle.called
+    assert len(listening.received) == 5 and not idle.called
     listening.clock.pump([0.2] * 3)
     assert idle.called
-    assert listening.told == list(range(8))
+    assert listening.received == list(range(8))
     assert listening.lost == 0
 
 
@@ -70,30 +70,30 @@ def test_a_storm_is_bounded_and_ends_with_the_newest_state():
     for number in range(3 * MAX_EVENTS):
         listening.distribution.publish(state(number))
     listening.clock.pump([0.2] * 50)
-    assert listening.told[-1] == 3 * MAX_EVENTS - 1
-    assert len(listening.told) < 50
-    assert len(listening.told) + listening.lost == 3 * MAX_EVENTS
+    assert listening.received[-1] == 3 * MAX_EVENTS - 1
+    assert len(listening.received) < 50
+    assert len(listening.received) + listening.lost == 3 * MAX_EVENTS
 
 
 def test_many_listeners_are_told_in_slices_and_the_next_event_after_the_last_of_them():
     listening = Listening(100, cost=SLICE_SECONDS / 10)
     listening.distribution.publish(state(0))
     listening.distribution.publish(state(1))
-    assert 10 <= len(listening.told) < 20
+    assert 10 <= len(listening.received) < 20
     for _ in range(50):
         listening.clock.advance(0)
-    assert listening.told == [0] * 100 + [1] * 100
+    assert listening.received == [0] * 100 + [1] * 100
 
 
 def test_the_next_event_waits_until_the_deliveries_of_the_last_have_begun():
     listening = Listening(holds=True)
     for number in range(3):
         listening.distribution.publish(state(number))
-    assert listening.told == [0]
+    assert listening.received == [0]
     listening.waiting.pop()()
-    assert listening.told == [0, 1]
+    assert listening.received == [0, 1]
     listening.waiting.pop()()
-    assert listening.told == [0, 1, 2]
+    assert listening.received == [0, 1, 2]
 
 
 def test_two_scanners_take_turns():
@@ -102,10 +102,10 @@ def test_two_scanners_take_turns():
     listening.distribution.publish(state(0))
     other.publish(state(1))
     listening.clock.advance(0)
-    assert abs(listening.told.count(0) - listening.told.count(1)) <= 24
+    assert abs(listening.received.count(0) - listening.received.count(1)) <= 24
     for _ in range(20):
         listening.clock.advance(0)
-    assert listening.told.count(0) == listening.told.count(1) == 80
+    assert listening.received.count(0) == listening.received.count(1) == 80
 
 
 def test_a_stop_tells_nothing_more():
@@ -115,4 +115,4 @@ def test_a_stop_tells_nothing_more():
     listening.distribution.stop()
     listening.slices.stop()
     assert not listening.clock.getDelayedCalls()
-    assert (listening.told, listening.lost) == ([0], 2)
+    assert (listening.received, listening.lost) == ([0], 2)

@@ -23,14 +23,14 @@ def subscription(identifier):
 
 
 @pytest.fixture
-def bridge(house):
-    return ScannerBridge(ScannerOptions(ScannerConfig("front-desk")), new_id=house.new_id)
+def bridge(subscriber):
+    return ScannerBridge(ScannerOptions(ScannerConfig("front-desk")), new_id=subscriber.new_id)
 
 
 @pytest.fixture
-def panel(house, bridge):
-    made = ScanDestinations(house.clock, bridge, house.store, bytes, lambda: None)
-    made.client = house.client
+def panel(subscriber, bridge):
+    made = ScanDestinations(subscriber.clock, bridge, subscriber.store, bytes, lambda: None)
+    made.client = subscriber.client
     yield made
     made.hand_off()
     for one in made.ending:
@@ -47,15 +47,15 @@ def error_of(registering):
     return failures[0].value
 
 
-def test_nobody_registers_before_the_address_is_known_nor_after_a_stop(house, panel):
+def test_nobody_registers_before_the_address_is_known_nor_after_a_stop(subscriber, panel):
     panel.client = None
     assert "not known" in str(error_of(register(panel)))
-    panel.client = house.client
+    panel.client = subscriber.client
     panel.hand_off()
     assert "stopping" in str(error_of(register(panel)))
 
 
-def test_a_registration_begins_is_held_and_ends(house, scanner, panel):
+def test_a_registration_begins_is_held_and_ends(subscriber, scanner, panel):
     scanner.gate = gate = Deferred()
     registering = register(panel)
     assert (panel.beginning, panel.held, panel.state("c1")) == (1, [], None)
@@ -65,7 +65,7 @@ def test_a_registration_begins_is_held_and_ends(house, scanner, panel):
     assert (panel.beginning, len(panel), panel.state("c1")) == (0, 1, "subscribed")
     assert panel.held_for("c1") == registering.result.held
     assert panel.drop("c1").called
-    house.pass_time(1.0)
+    subscriber.pass_time(1.0)
     assert (len(panel), panel.held, panel.ending, panel.state("c1"), scanner.held) == (0, [], [], None, {})
     assert panel.drop("c1") is None
 
@@ -83,27 +83,27 @@ def test_a_success_without_grant_is_the_scanner_s_fault(scanner, panel):
     assert isinstance(error, DeviceError) and error.sent
 
 
-def test_one_subscribe_goes_out_at_a_time(house, scanner, panel):
+def test_one_subscribe_goes_out_at_a_time(subscriber, scanner, panel):
     scanner.gate = gate = Deferred()
     first, second = register(panel, "c1"), register(panel, "c2")
     assert scanner.operations() == ["Subscribe"]
     scanner.gate = None
     gate.callback(None)
-    house.pass_time(1.0)
+    subscriber.pass_time(1.0)
     assert first.called and second.called
     assert scanner.operations() == ["Subscribe"] * 2
 
 
-def test_what_is_lost_is_off_the_panel_until_it_is_subscribed_to_anew(house, scanner, panel, bridge):
+def test_what_is_lost_is_off_the_panel_until_it_is_subscribed_to_anew(subscriber, scanner, panel, bridge):
     register(panel)
     scanner.held.clear()
     scanner.fails["Subscribe"] = Unavailable("192.0.2.20", "it is away")
     [held] = panel.held
     held.ended()
-    house.pass_time(1.0)
+    subscriber.pass_time(1.0)
     assert (bridge.off_panel, len(panel)) == ({"c1"}, 0)
     scanner.fails.clear()
-    house.pass_time(60.0)
+    subscriber.pass_time(60.0)
     assert (bridge.off_panel, len(panel)) == (set(), 1)
 
 
@@ -116,7 +116,7 @@ def test_another_subscription_of_the_client_takes_it_over(panel, bridge):
     assert not bridge.off_panel
 
 
-def test_what_could_not_be_ended_is_ended_when_the_scanner_is_back(house, scanner, panel):
+def test_what_could_not_be_ended_is_ended_when_the_scanner_is_back(subscriber, scanner, panel):
     register(panel)
     scanner.fails["Unsubscribe"] = Unavailable("192.0.2.20", "it is away")
     panel.drop("c1")
@@ -124,9 +124,9 @@ def test_what_could_not_be_ended_is_ended_when_the_scanner_is_back(house, scanne
     assert ending.waits
     scanner.fails.clear()
     panel.recovered(was_away=False)
-    house.pass_time(1.0)
+    subscriber.pass_time(1.0)
     assert (panel.ending, scanner.held) == ([], {})
-    assert house.store.held().result == []
+    assert subscriber.store.held().result == []
 
 
 def test_what_is_handed_off_stays_at_the_scanner(scanner, panel):

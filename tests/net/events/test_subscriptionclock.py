@@ -1,16 +1,13 @@
 """Clocks that are set: what lasts goes on lasting."""
 
-import time
 
 import pytest
-from twisted.internet.base import ReactorBase
 from twisted.internet.task import Clock
 
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.net.events.subscriptionclock import DRIFT, SubscriptionClock, WallTimeStore
-from wsdgateway.net.transport.clock import keep_time
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.storage.memory import MemoryStore
 
@@ -68,22 +65,3 @@ def test_the_store_has_the_time_on_the_wall(clocks, jump):
     found.clear()
     stored.subscriptions().addCallback(found.extend)
     assert [one.identifier for one in found] == ["c", "d"]
-
-
-def test_timers_of_a_reactor_go_by_a_clock_that_nobody_sets(monkeypatch):
-    """Twisted's go by the one on the wall: set back by a day, no time-out ends for a day."""
-    class Reactor(ReactorBase):
-        def installWaker(self):
-            """Nothing is to be woken up."""
-
-    reactor, monotonic, fired = Reactor(), [1000.0], []
-    monkeypatch.setattr(time, "monotonic", lambda: monotonic[0])
-    keep_time(reactor)
-    reactor.callLater(5.0, fired.append, "first")
-    monkeypatch.setattr(time, "time", lambda: NOW + DAY)
-    reactor.runUntilCurrent()
-    assert not fired and reactor.timeout() == 5.0
-    monotonic[0] += 6.0
-    monkeypatch.setattr(time, "time", lambda: NOW - DAY)
-    reactor.runUntilCurrent()
-    assert fired == ["first"]

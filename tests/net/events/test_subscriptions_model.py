@@ -13,18 +13,19 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
-from tests.messages import SCAN, envelope, fault, manage, status_event, subscribe
+from tests.messages import SCAN, envelope, manage, status_event, subscribe
+from tests.net.events.modelparts import GRANT, Device, NotificationExchange, Store
 from tests.options import scanner_options
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import no_quotas
-from wsdgateway.bridge.decisions import Answer, Reply
+from wsdgateway.bridge.decisions import Answer
 from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.context import Context
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
-from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.soap.envelope import read
@@ -33,115 +34,9 @@ from wsdgateway.storage.memory import MemoryStore
 
 W, A, S = f"{{{WSE}}}", f"{{{WSA}}}", f"{{{WSCN}}}"
 AVAILABLE = f"{SCAN}/ScanAvailableEvent"
-GIVE_UP, GRANT, EPOCH = 120.0, 600.0, 1.8e9
+GIVE_UP, EPOCH = 120.0, 1.8e9
 KINDS = {"all": {}, "status": {"events": ["JobStatusEvent"]}, "other": {"events": ["ScannerStatusSummaryEvent"]},
          "panel": {"events": ["ScanAvailableEvent"]}, "mixed": {"events": ["ScanAvailableEvent", "JobStatusEvent"]}}
-
-
-class Store:
-    """Writes when the model lets it; what was not written is gone with the process."""
-
-    def __init__(self, kept):
-        self.kept, self.queue = kept, []
-
-    def __getattr__(self, name):
-        def ask(*arguments):
-            done = Deferred()
-            self.queue.append((done, name, arguments))
-            return done
-        return ask
-
-    def write(self, count):
-        for _ in range(min(count, len(self.queue))):
-            done, name, arguments = self.queue.pop(0)
-            getattr(self.kept, name)(*arguments)
-            done.callback(None)
-
-
-class Device:
-    """A scanner's event source: what it holds until when, and requests that wait for its answer.
-
-    With `renews` False it refuses every Renew, with `readable` False its successes are empty. Of what it holds,
-    `unheard` are those whose grant never reached the gateway.
-    """
-
-    def __init__(self):
-        self.held, self.queue, self.count, self.away = {}, [], 0, False
-        self.renews = self.readable = True
-        self.ends, self.unheard = {}, set()
-        self.now = 0.0
-
-    def expire(self, now):
-        self.now = now
-        for identifier in [one for one in self.held if self.ends[one] <= now]:
-            del self.held[identifier]
-
-    def purposes(self):
-        """What the subscriptions are for that the gateway knows of: None for its own, else a client's number."""
-        return [next((context for context in tokens if context != "ctx"), None)
-                for identifier, (_, _, tokens) in self.held.items() if identifier not in self.unheard]
-
-    async def own(self, url, operation, body):
-        if self.away:
-            raise Unavailable("192.0.2.20", "it is away")
-        done = Deferred()
-        self.queue.append((done, body))
-        return await done
-
-    def answer(self, place=0, *, arrives=True):
-        done, body = self.queue.pop(place)
-        reply = self.reply(body, is_heard=arrives and self.readable)
-        if arrives:
-            done.callback(reply)
-        else:
-            broken = BadDevice("192.0.2.20", "it broke off")
-            broken.sent = True
-            done.errback(broken)
-
-    def reply(self, body, *, is_heard):
-        message = read(body)
-        name = message.action.rpartition("/")[2]
-        if name == "Subscribe":
-            self.count += 1
-            identifier = f"d{self.count}"
-            contexts = [element.text for element in message.body.iter(f"{S}ClientContext")]
-            tokens = {context: f"t{self.count}-{context}" for context in contexts}
-            self.ends[identifier] = self.now + GRANT
-            if not is_heard:
-                self.unheard.add(identifier)
-            self.held[identifier] = (message.body.findtext(f"{W}Delivery/{W}NotifyTo/{A}Address"),
-                                     message.body.findtext(f"{W}Filter").split(), tokens)
-            listed = "".join(f"<wscn:DestinationResponse><wscn:ClientContext>{context}</wscn:ClientContext>"
-                             f"<wscn:DestinationToken>{token}</wscn:DestinationToken></wscn:DestinationResponse>"
-                             for context, token in tokens.items())
-            reply = envelope(f"{WSE}/SubscribeResponse", (
-                "<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>http://192.0.2.20/m</wsa:Address>"
-                f"<wsa:ReferenceParameters><wse:Identifier>{identifier}</wse:Identifier></wsa:ReferenceParameters>"
-                f"</wse:SubscriptionManager><wse:Expires>PT{GRANT:.0f}S</wse:Expires>"
-                f"<wscn:DestinationResponses>{listed}</wscn:DestinationResponses></wse:SubscribeResponse>"))
-        elif (identifier := message.header.findtext(f"{W}Identifier")) in self.held and (
-                self.renews or name == "Unsubscribe"):
-            if name == "Unsubscribe":
-                del self.held[identifier]
-            else:
-                self.ends[identifier] = self.now + GRANT
-            reply = envelope(f"{WSE}/{name}Response", f"<wse:{name}Response/>")
-        else:
-            return Reply(400, b"application/soap+xml", fault("wse:InvalidMessage"))
-        return Reply(200, b"application/soap+xml", reply if self.readable else b"")
-
-
-class Turn:
-    """A notification of the device's."""
-
-    client, peer = "192.0.2.20", "192.0.2.20:1"
-    gone, fault, tape, written, content_type = False, None, None, 0, b"application/soap+xml"
-
-    def __init__(self, body):
-        self.request, self.body, self.status = self, body, None
-
-    def answer(self, status, body, *rest):
-        self.status = status
 
 
 @attrs.define(eq=False)
@@ -175,13 +70,13 @@ class Model(RuleBasedStateMachine):
         self.clients, self.slow, self.events, self.now = [], [], 0, 0.0
         self.stored = set()
         self.secrets = 0
-        self.graves = []  # what a killed process has left must not wake up when it is collected
+        self.killed = []  # what a killed process has left must not wake up when it is collected
         self.boot()
 
     # The process.
 
     def boot(self):
-        self.graves.append(vars(self).get("scanner"))
+        self.killed.append(vars(self).get("scanner"))
         self.clock = Clock()
         self.clock.rightNow = self.now
         self.store = Store(self.kept)
@@ -226,18 +121,18 @@ class Model(RuleBasedStateMachine):
 
     def send(self, scanner, sink, message):
         """Stands in for the connections to sinks."""
-        told = read(message)
+        envelope = read(message)
         client = self.clients[int(sink.reference.address.rpartition("/")[2])]
-        assert told.header.findtext("Number") == str(client.number)
-        assert told.to == sink.reference.address
+        assert envelope.header.findtext("Number") == str(client.number)
+        assert envelope.to == sink.reference.address
         sending = Deferred()
-        if told.action.endswith("SubscriptionEnd"):
+        if envelope.action.endswith("SubscriptionEnd"):
             assert client.state in ("over", "unsure") or self.wall() - client.failing_since >= GIVE_UP
             sending.callback(202)
             return sending
         assert client.state not in ("over",), "told after its end"
         assert client.state == "unsure" or client.state == "asking" or client.expires_at > self.wall()
-        event = next(element.text for element in told.body.iter(f"{S}JobId", f"{S}ScanIdentifier"))
+        event = next(element.text for element in envelope.body.iter(f"{S}JobId", f"{S}ScanIdentifier"))
         if client.sink == "ok":
             self.arrive(client, event, sending)
         elif client.sink == "dead":
@@ -385,9 +280,9 @@ class Model(RuleBasedStateMachine):
         place = self.scanner.sink.place(notify_to.rpartition("/")[2])
         if place is None:
             return False
-        turn = Turn(message)
-        place(turn)
-        assert turn.status == 202
+        exchange = NotificationExchange(message)
+        place(exchange)
+        assert exchange.status == 202
         return True
 
     @rule(event=st.sampled_from(["JobStatusEvent", "ScannerStatusSummaryEvent"]))
@@ -463,7 +358,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def process_is_killed(self):
-        self.graves.append((self.store, self.device.queue))
+        self.killed.append((self.store, self.device.queue))
         self.device.queue = []
         kept = {held.notify_to for held in self.kept.held().result}
         for identifier, (notify_to, _, _) in list(self.device.held.items()):

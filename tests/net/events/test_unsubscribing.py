@@ -6,10 +6,9 @@ import attrs
 import pytest
 
 from tests.net.events.eventsource import EPOCH, EXPIRES, SCAN_URL
-from wsdgateway.bridge.events.upstream import NO_MANAGER
+from wsdgateway.bridge.events.upstream_core import NO_MANAGER
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.eventing.messages import Granted
-from wsdgateway.net.events.orphans import Orphans
 from wsdgateway.net.events.unsubscribing import FIRST_RETRY, LONGEST_RETRY, Unsubscribing
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.soap.addressing import EndpointReference
@@ -18,120 +17,69 @@ AWAY = Unavailable("192.0.2.20", "it is away")
 
 
 @pytest.fixture
-def held(house):
-    """A subscription that the scanner and the store hold, and nobody goes on with."""
-    house.subscription.start()
-    found = house.subscription.hand_off()
-    assert house.store.held().result == [found]
-    return found
-
-
-@pytest.fixture
-def unsubscribing(house):
-    made = Unsubscribing(house.client, "")
+def unsubscribing(subscriber):
+    made = Unsubscribing(subscriber.client, "")
     yield made
     made.give_up()
 
 
-def test_the_store_forgets_what_the_scanner_has_ended(house, scanner, held, unsubscribing):
+def test_the_store_forgets_what_the_scanner_has_ended(subscriber, scanner, held, unsubscribing):
     unsubscribing.end_held(held)
     assert scanner.operations() == ["Subscribe", "Unsubscribe"]
-    assert (scanner.held, house.store.held().result, unsubscribing.is_done) == ({}, [], True)
+    assert (scanner.held, subscriber.store.held().result, unsubscribing.is_done) == ({}, [], True)
 
 
-def test_it_is_tried_again_after_growing_pauses_until_the_scanner_answers(house, scanner, held, unsubscribing):
+def test_it_is_tried_again_after_growing_pauses_until_the_scanner_answers(subscriber, scanner, held, unsubscribing):
     scanner.fails["Unsubscribe"] = AWAY
     unsubscribing.end_held(held)
-    house.pass_time(1000.0)
+    subscriber.pass_time(1000.0)
     times = scanner.times("Unsubscribe")
     assert times[:5] == [0.0, *(FIRST_RETRY * factor for factor in (1, 3, 7, 15))]
     assert max(later - earlier for earlier, later in pairwise(times)) == LONGEST_RETRY
-    assert unsubscribing.waits and house.store.held().result
+    assert unsubscribing.waits and subscriber.store.held().result
     del scanner.fails["Unsubscribe"]
     unsubscribing.hurry()
-    house.pass_time(1.0)
+    subscriber.pass_time(1.0)
     assert unsubscribing.is_done
-    assert house.store.held().result == []
+    assert subscriber.store.held().result == []
 
 
 @pytest.mark.parametrize(("answer", "again"), [
     ((503, b"text/plain", b"busy"), True), ((404, b"text/plain", b""), False), ((202, b"", b""), False)])
-def test_only_a_refusal_for_the_moment_is_followed_by_another_try(house, scanner, held, unsubscribing, answer, again):
+def test_only_a_refusal_for_the_moment_is_followed_by_another_try(
+        subscriber, scanner, held, unsubscribing, answer, again):
     scanner.answers["Unsubscribe"] = answer
     unsubscribing.end_held(held)
     assert unsubscribing.waits is again
-    assert bool(house.store.held().result) is again
+    assert bool(subscriber.store.held().result) is again
 
 
-def test_what_has_expired_is_not_tried_again(house, scanner, held, unsubscribing):
+def test_what_has_expired_is_not_tried_again(subscriber, scanner, held, unsubscribing):
     scanner.fails["Unsubscribe"] = AWAY
     unsubscribing.end_held(held)
-    house.pass_time(EXPIRES + LONGEST_RETRY)
+    subscriber.pass_time(EXPIRES + LONGEST_RETRY)
     assert unsubscribing.is_done
 
 
-def test_after_giving_up_the_store_still_lists_it(house, scanner, held, unsubscribing):
+def test_after_giving_up_the_store_still_lists_it(subscriber, scanner, held, unsubscribing):
     scanner.fails["Unsubscribe"] = AWAY
     unsubscribing.end_held(held)
     unsubscribing.give_up()
-    house.pass_time(EXPIRES)
+    subscriber.pass_time(EXPIRES)
     assert scanner.operations().count("Unsubscribe") == 1
-    assert house.store.held().result == [held]
+    assert subscriber.store.held().result == [held]
 
 
-def test_what_cannot_be_ended_for_want_of_a_manager_is_forgotten(house, scanner, held, unsubscribing):
+def test_what_cannot_be_ended_for_want_of_a_manager_is_forgotten(subscriber, scanner, held, unsubscribing):
     unsubscribing.end_held(attrs.evolve(held, manager=NO_MANAGER))
     assert scanner.operations() == ["Subscribe"]
-    assert house.store.held().result == []
+    assert subscriber.store.held().result == []
 
 
 @pytest.mark.parametrize(("granted", "expires_at"), [(60.0, 60.0), (None, EXPIRES)])
-def test_a_grant_that_comes_late_is_listed_until_it_is_ended(house, scanner, unsubscribing, granted, expires_at):
+def test_a_grant_that_comes_late_is_listed_until_it_is_ended(subscriber, scanner, unsubscribing, granted, expires_at):
     scanner.fails["Unsubscribe"] = AWAY
     manager = EndpointReference(scanner.manager)
     unsubscribing.end_late_grant(Granted(manager, granted), "http://g/secret")
-    assert house.store.held().result == [
+    assert subscriber.store.held().result == [
         Held("front-desk", "", SCAN_URL, "http://g/secret", manager, EPOCH + expires_at)]
-
-
-# Orphans.
-
-@pytest.fixture
-def orphans(house):
-    endings = []
-
-    async def request(client, url, operation, body):
-        return await house.scanner.send(url, operation, body)
-
-    made = Orphans(house.clock, make_client=object, request=request,
-                   eventing_client=lambda where: attrs.evolve(house.client, where=where), on_ending=endings.append)
-    made.endings = endings
-    yield made
-    for one in endings:
-        one.give_up()
-
-
-def test_what_is_taken_up_is_no_orphan_any_more(orphans, held):
-    orphans.restore([held])
-    assert orphans.take("client") is None
-    assert orphans.take("") == held
-    assert orphans.end_all() == []
-    assert orphans.client is None
-
-
-def test_orphans_are_ended_at_the_address_that_they_were_held_at(house, scanner, orphans, held):
-    scanner.manager = None
-    former = attrs.evolve(held, address="http://192.0.2.99/scan", manager=attrs.evolve(held.manager, address=""))
-    orphans.restore([former])
-    [tried] = orphans.end_all()
-    assert tried.called
-    assert scanner.requests[-1][1:3] == ("http://192.0.2.99/scan", "Unsubscribe")
-    assert house.client.address == SCAN_URL
-
-
-def test_each_is_tried_once_before_it_counts_as_tried(house, scanner, orphans, held):
-    scanner.fails["Unsubscribe"] = AWAY
-    orphans.restore([held])
-    [tried] = orphans.end_all()
-    assert tried.called
-    assert orphans.endings[0].waits

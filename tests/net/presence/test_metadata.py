@@ -1,4 +1,4 @@
-"""What a device's URL tells of it."""
+"""Metadata that a device's URL tells."""
 
 import pytest
 

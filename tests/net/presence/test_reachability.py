@@ -1,4 +1,4 @@
-"""Whether a scanner is there, on a Clock."""
+"""Reachability of a scanner, on a Clock."""
 
 from twisted.internet.task import Clock
 

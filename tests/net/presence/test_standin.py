@@ -1,4 +1,4 @@
-"""What a stand-in asks its scanner, and when, on a Clock."""
+"""A stand-in's questions to its scanner, on a Clock."""
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
@@ -19,7 +19,7 @@ from wsdgateway.soap.namespaces import WXF
 GET = read(envelope(f"{WXF}/Get"))
 
 
-class World:
+class StandInSetup:
     """A stand-in, and the questions to its scanner in `asked`, each to be answered by hand."""
 
     def __init__(self, **options):
@@ -43,18 +43,18 @@ class World:
 
     def get(self):
         """A client's Get: a list that holds what came of it once it has."""
-        told = []
+        received = []
         Deferred.fromCoroutine(self.stand_in.answer_get(GET, "http://gw")).addCallback(
-            lambda answered: told.append(answered[0]))
-        return told
+            lambda answered: received.append(answered[0]))
+        return received
 
 
 @pytest.fixture
-def world():
+def set_up():
     made = []
 
     def make(**options):
-        made.append(World(**options))
+        made.append(StandInSetup(**options))
         return made[-1]
 
     yield make
@@ -63,71 +63,71 @@ def world():
         assert one.clock.getDelayedCalls() == []
 
 
-def test_the_scanner_is_asked_once_for_all_until_there_is_doubt(world):
-    here = world()
-    first, second = here.get(), here.get()
-    here.answer(0, "Hall")
-    for told in (first, second, here.get()):
-        assert isinstance(told[0], Answer) and b">Hall<" in told[0].body
-    assert len(here.asked) == 1
-    here.stand_in.metadata.doubt()
-    again = here.get()
+def test_the_scanner_is_asked_once_for_all_until_there_is_doubt(set_up):
+    setup = set_up()
+    first, second = setup.get(), setup.get()
+    setup.answer(0, "Hall")
+    for message in (first, second, setup.get()):
+        assert isinstance(message[0], Answer) and b">Hall<" in message[0].body
+    assert len(setup.asked) == 1
+    setup.stand_in.metadata.doubt()
+    again = setup.get()
     assert again == []
-    here.answer(1, "Lobby")
-    assert b">Lobby<" in again[0].body and b">Lobby<" in here.get()[0].body
-    here.stand_in.metadata.doubt()
-    refused = here.get()
-    here.fail(2, sent=False)
+    setup.answer(1, "Lobby")
+    assert b">Lobby<" in again[0].body and b">Lobby<" in setup.get()[0].body
+    setup.stand_in.metadata.doubt()
+    refused = setup.get()
+    setup.fail(2, sent=False)
     assert isinstance(refused[0], Refuse)
-    assert here.get() == []  # it is asked each time, until it answers
-    here.answer(3, "Hall")
-    assert len(here.asked) == 4
+    assert setup.get() == []  # it is asked each time, until it answers
+    setup.answer(3, "Hall")
+    assert len(setup.asked) == 4
 
 
-def test_nobody_waits_for_an_address_where_the_scanner_is_no_more(world):
-    here = world()
-    told = here.get()
-    here.stand_in.metadata.moved()
-    assert len(here.asked) == 2
-    here.fail(0, sent=False)
-    assert told == []
-    here.answer(1, "Hall")
-    assert b">Hall<" in told[0].body
-    assert len(here.asked) == 2
-    here.stand_in.metadata.moved()
-    assert len(here.asked) == 3
-    here.stand_in.metadata.moved()
-    here.answer(3, "Lobby")
-    here.answer(2, "Hall")  # too late
-    assert b">Lobby<" in here.get()[0].body
+def test_nobody_waits_for_an_address_where_the_scanner_is_no_more(set_up):
+    setup = set_up()
+    answered = setup.get()
+    setup.stand_in.metadata.moved()
+    assert len(setup.asked) == 2
+    setup.fail(0, sent=False)
+    assert answered == []
+    setup.answer(1, "Hall")
+    assert b">Hall<" in answered[0].body
+    assert len(setup.asked) == 2
+    setup.stand_in.metadata.moved()
+    assert len(setup.asked) == 3
+    setup.stand_in.metadata.moved()
+    setup.answer(3, "Lobby")
+    setup.answer(2, "Hall")  # too late
+    assert b">Lobby<" in setup.get()[0].body
 
 
 @pytest.mark.parametrize(("sent", "longest"), [(False, LONGEST_AWAY), (True, LONGEST_PAUSE)])
-def test_what_is_announced_is_asked_again_soon_if_it_is_not_there(world, sent, longest):
-    here = world(announced=True)
-    here.is_here = False
-    here.stand_in.metadata.refresh()
+def test_what_is_announced_is_asked_again_soon_if_it_is_not_there(set_up, sent, longest):
+    setup = set_up(announced=True)
+    setup.is_here = False
+    setup.stand_in.metadata.refresh()
     for _ in range(10):
-        before = len(here.asked)
-        here.fail(-1, sent=sent)
-        here.clock.advance(longest)
-        assert len(here.asked) == before + 1
-    here.fail(-1, sent=sent)
-    here.clock.advance(longest / 2)
-    assert len(here.asked) == before + 1
-    here.stand_in.metadata.refresh_now()
-    assert len(here.asked) == before + 2
-    here.answer(-1, "Hall")
+        before = len(setup.asked)
+        setup.fail(-1, sent=sent)
+        setup.clock.advance(longest)
+        assert len(setup.asked) == before + 1
+    setup.fail(-1, sent=sent)
+    setup.clock.advance(longest / 2)
+    assert len(setup.asked) == before + 1
+    setup.stand_in.metadata.refresh_now()
+    assert len(setup.asked) == before + 2
+    setup.answer(-1, "Hall")
 
 
-def test_other_options_hold_from_then_on(world):
-    here = world()
-    here.stand_in.metadata.refresh()
-    assert here.asked == []  # nobody finds it by discovery
-    here.stand_in.adjust(scanner_options(announced=True, suffix=" (2nd floor)"))
-    here.stand_in.metadata.refresh()
-    here.answer(0, "Hall")
-    assert b">Hall (2nd floor)<" in here.get()[0].body
-    here.stand_in.adjust(scanner_options(suffix=" (gateway)"))
-    assert b">Hall (gateway)<" in here.get()[0].body
-    assert len(here.asked) == 1
+def test_other_options_hold_from_then_on(set_up):
+    setup = set_up()
+    setup.stand_in.metadata.refresh()
+    assert setup.asked == []  # nobody finds it by discovery
+    setup.stand_in.adjust(scanner_options(announced=True, suffix=" (2nd floor)"))
+    setup.stand_in.metadata.refresh()
+    setup.answer(0, "Hall")
+    assert b">Hall (2nd floor)<" in setup.get()[0].body
+    setup.stand_in.adjust(scanner_options(suffix=" (gateway)"))
+    assert b">Hall (gateway)<" in setup.get()[0].body
+    assert len(setup.asked) == 1

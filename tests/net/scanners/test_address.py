@@ -1,4 +1,4 @@
-"""Where a device is reached that gives addresses which lead nowhere."""
+"""The address of a device that gives addresses which lead nowhere."""
 
 import pytest
 

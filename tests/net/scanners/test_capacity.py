@@ -1,4 +1,4 @@
-"""How many connections a device gets, where it takes fewer than it is configured to get."""
+"""The capacity of a device: how many connections it gets when it takes fewer than configured."""
 
 import pytest
 from twisted.internet import error as neterror

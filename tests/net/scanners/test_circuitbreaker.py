@@ -1,4 +1,4 @@
-"""When a device that can't be reached is tried again."""
+"""The circuit breaker: when a device that can't be reached is tried again."""
 
 from wsdgateway.net.scanners.circuitbreaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, CircuitBreaker
 

@@ -1,4 +1,4 @@
-"""What is sent to a device, when it fails, and what that says of the device."""
+"""Requests to a device: what is sent, when they fail, and what that says of the device."""
 
 import errno
 

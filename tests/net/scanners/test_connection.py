@@ -48,27 +48,27 @@ class Owner:
     """A client that notes what its connection tells it."""
 
     def __init__(self, **options):
-        self.reactor, self.told = Clock(), []
+        self.reactor, self.calls = Clock(), []
         self.post = WriteScheduler(self.reactor)
         self.options = scanner_options(trust=Trusting(), **options)
 
     def reached(self, peer):
-        self.told.append("reached")
+        self.calls.append("reached")
 
     def received(self):
-        self.told.append("received")
+        self.calls.append("received")
 
     def answered(self):
-        self.told.append("answered")
+        self.calls.append("answered")
 
     def released(self, connection, *, reusable):
-        self.told.append(f"released {reusable}")
+        self.calls.append(f"released {reusable}")
 
     def closed(self, connection):
-        self.told.append("closed")
+        self.calls.append("closed")
 
     def resend(self, request):
-        self.told.append("resend")
+        self.calls.append("resend")
 
 
 class Wire:
@@ -108,7 +108,7 @@ def test_one_exchange_after_the_other():
         wire.connection.dataReceived(HEAD + b"hello")
         assert (ended, wire.connection.request) == ([b"hello"], None)
     assert wire.connection.requests == 2
-    assert wire.owner.told == ["reached", *["received", "released True", "answered"] * 2]
+    assert wire.owner.calls == ["reached", *["received", "released True", "answered"] * 2]
     assert wire.transport.value().count(b"POST /scan HTTP/1.1\r\nHost: 198.51.100.20\r\n") == 2
     assert not wire.transport.aborted
 
@@ -117,20 +117,20 @@ def test_an_idle_device_has_nothing_to_say():
     wire = Wire()
     wire.connection.dataReceived(HEAD)
     assert wire.transport.aborted
-    assert wire.owner.told == ["reached", "received"]
+    assert wire.owner.calls == ["reached", "received"]
 
 
-@pytest.mark.parametrize(("operation", "sent", "told"), [
+@pytest.mark.parametrize(("operation", "sent", "outcome"), [
     (GET_SCANNER_ELEMENTS, b"", "resend"), (CREATE_SCAN_JOB, b"", None), (GET_SCANNER_ELEMENTS, b"HTTP/1.1 2", None)])
-def test_a_connection_that_breaks_before_a_head(operation, sent, told):
+def test_a_connection_that_breaks_before_a_head(operation, sent, outcome):
     wire = Wire()
     request, ended = wire.send(operation)
     if sent:
         wire.connection.dataReceived(sent)
     wire.lose()
-    assert ("resend" in wire.owner.told, request.state is WAITING) == (told == "resend", told == "resend")
-    assert ended == [] if told else isinstance(error_of(ended), BadDevice)
-    assert wire.owner.told[-1] == "closed"
+    assert ("resend" in wire.owner.calls, request.state is WAITING) == (outcome == "resend", outcome == "resend")
+    assert ended == [] if outcome else isinstance(error_of(ended), BadDevice)
+    assert wire.owner.calls[-1] == "closed"
 
 
 def test_a_connection_that_breaks_in_a_body_fails_the_answer():
@@ -151,7 +151,7 @@ def test_what_takes_too_long_is_not_sent_again():
     assert wire.transport.aborted and request.state is FAILED
     assert str(error_of(ended)) and wire.connection.request is None
     wire.lose()
-    assert wire.owner.told == ["reached", "closed"]
+    assert wire.owner.calls == ["reached", "closed"]
 
 
 def test_no_http_is_no_answer():
@@ -163,14 +163,14 @@ def test_no_http_is_no_answer():
 
 def test_with_tls_nothing_is_sent_before_the_device_was_judged():
     wire = Wire("https://198.51.100.20/scan")
-    assert wire.ready == [] and wire.owner.told == []
+    assert wire.ready == [] and wire.owner.calls == []
     wire.connection.handshakeCompleted()
-    assert wire.ready == [wire.connection] and wire.owner.told == ["reached"]
+    assert wire.ready == [wire.connection] and wire.owner.calls == ["reached"]
     stranger = Wire("https://198.51.100.20/scan")
     stranger.owner.options.trust.problem = Untrusted("it is another one")
     stranger.connection.handshakeCompleted()
     assert isinstance(error_of(stranger.ready), Insecure)
-    assert stranger.transport.aborted and stranger.owner.told == []
+    assert stranger.transport.aborted and stranger.owner.calls == []
 
 
 @pytest.mark.parametrize("lenient", [False, True])

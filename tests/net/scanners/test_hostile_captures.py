@@ -1,4 +1,4 @@
-"""What is captured of clients that mean harm: whole requests, and nothing of what they send besides.
+"""Captures of clients that mean harm: whole requests, and nothing of what they send besides.
 
 The contract's section on the exchange log; RFC 9112 sections 2.2 and 9.6.
 """
@@ -32,10 +32,10 @@ class Captures:
         """Answers are not looked at here."""
 
 
-def open_door(respond=lambda turn: turn.answer(200, b"")):
+def serve(respond=lambda exchange: exchange.answer(200, b"")):
     captures = Captures()
-    door = MemoryServer(respond, log=ExchangeLog(captures=captures))
-    protocol, transport = door.connect()
+    server = MemoryServer(respond, log=ExchangeLog(captures=captures))
+    protocol, transport = server.connect()
     return captures, protocol, transport
 
 
@@ -53,15 +53,15 @@ def kept_of(protocol, flood, times):
     (b"", b"\r\n" * 5000), (WHOLE, b"\r\n" * 5000), (POST + b"Connection: close\r\n" + HELLO, b"x" * READ),
     (WHOLE + b"nonsense\r\n\r\n", b"x" * READ), (POST + b"Connection: upgrade\r\nUpgrade: x\r\n" + HELLO, WHOLE * 500)])
 def test_what_is_no_request_is_not_kept(begin, flood):
-    turns = []
-    captures, protocol, _ = open_door(turns.append)
+    exchanges = []
+    captures, protocol, _ = serve(exchanges.append)
     protocol.dataReceived(begin)
     assert kept_of(protocol, flood, 100) < 2 * READ
-    assert len(captures.taken) == len(turns) == (1 if begin else 0)
+    assert len(captures.taken) == len(exchanges) == (1 if begin else 0)
 
 
 def test_each_request_of_a_pipeline_is_kept_as_it_came():
-    captures, protocol, transport = open_door()
+    captures, protocol, transport = serve()
     chunked = CHUNKED + b"5;a=b\r\nhello\r\n0\r\nT: t\r\n\r\n"
     stream = (WHOLE + chunked + b"\r\n\r\n" + WHOLE) * 50
     for at in range(0, len(stream), 777):
@@ -71,7 +71,7 @@ def test_each_request_of_a_pipeline_is_kept_as_it_came():
 
 
 def test_a_body_in_tiny_pieces_takes_its_own_size():
-    captures, protocol, transport = open_door()
+    captures, protocol, transport = serve()
     protocol.dataReceived(CHUNKED)
     piece = b"1\r\nx\r\n" * 1000
     assert kept_of(protocol, piece, 500) < 3 * 500 * len(piece)

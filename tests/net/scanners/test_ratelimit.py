@@ -1,4 +1,4 @@
-"""How often a device is asked: what is too much waits, in order; what is urgent does not."""
+"""The rate limit of a device: what is too much waits, in order; what is urgent does not."""
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock

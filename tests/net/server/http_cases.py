@@ -1,4 +1,4 @@
-"""How a case of HTTP conformance is written down: the clause, the bytes, what must come of them."""
+"""Cases of HTTP conformance: the clause, the bytes, and the answers that must follow."""
 
 import attrs
 

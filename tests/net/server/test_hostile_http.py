@@ -168,12 +168,12 @@ def test_empty_lines_are_no_sign_of_life():
     for begin in (b"", WHOLE):
         protocol, transport = server.connect()
         protocol.dataReceived(begin)
-        told = transport.value()
+        written = transport.value()
         for _ in range(15):
             protocol.dataReceived(b"\r\n" * 1000)
             server.reactor.advance(1.0)
         assert not is_open(transport)
-        assert transport.value() == told
+        assert transport.value() == written
         leave(protocol)
     goes_on_as_if_nothing_had_been(server)
 
@@ -286,8 +286,8 @@ def test_nothing_of_a_request_is_left_for_the_next_on_its_connection():
                           b"0\r\nY: trailer\r\n\r\n")
     for _ in range(2 * MAX_HEADERS):  # what is counted for a request is counted for it alone
         protocol.dataReceived(b"\r\nPOST /x HTTP/1.1\r\nHost: other\r\nZ: " + b"z" * 10000 + b"\r\n\r\n")
-    told = answers(transport.value())
-    assert [answer.status for answer in told] == [200] * (1 + 2 * MAX_HEADERS)
+    received = answers(transport.value())
+    assert [answer.status for answer in received] == [200] * (1 + 2 * MAX_HEADERS)
     for request in requests[1:]:
         assert [name for name, _ in request.headers] == [b"Host", b"Z"]
         assert (request.host, request.body, request.content_type) == (b"other", b"", None)

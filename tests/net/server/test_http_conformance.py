@@ -69,19 +69,19 @@ def in_bytes(data):
 def check(case, pieces, *, followed):
     """The outcome of a case, and that each answer is one that RFC 9110 and 9112 allow."""
     raw, transport, application = converse(pieces)
-    told = answers(raw, to_head=case.data.startswith(b"HEAD"))
+    received = answers(raw, to_head=case.data.startswith(b"HEAD"))
     expected = case.statuses if case.in_bytes is None or pieces[0] == case.data else case.in_bytes
     goes_on = followed and case.goes_on
-    assert tuple(answer.status for answer in told) == expected + ((200,) if goes_on else ())
+    assert tuple(answer.status for answer in received) == expected + ((200,) if goes_on else ())
     assert tuple(application.bodies) == case.reached + ((b"next",) if goes_on else ())
     assert is_open(transport) is case.goes_on
-    final = [answer for answer in told if answer.status >= 200]
+    final = [answer for answer in received if answer.status >= 200]
     assert bool(final[-1].all(b"connection") == [b"close"]) is not case.goes_on
     for answer in final:
         assert len(answer.all(b"content-length")) == len(answer.all(b"date")) == 1
         assert not answer.all(b"transfer-encoding")
         assert answer.all(b"allow") == ([b"POST"] if answer.status == 405 else [])
-    for answer in told:
+    for answer in received:
         assert answer.status >= 200 or (answer.fields, answer.body) == ([], b"")
 
 

@@ -1,4 +1,4 @@
-"""What is over is freed at once: what lived long, Python looks at for cycles once in hours."""
+"""Reference cycles: there are none, so ended exchanges are freed at once; Python looks at old objects once in hours."""
 
 import gc
 import weakref

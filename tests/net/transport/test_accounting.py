@@ -1,4 +1,4 @@
-"""What is counted and recorded of exchanges: they are plain values here."""
+"""Accounts and records of exchanges, which are plain values here."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""What a client is told of a device's failure."""
+"""Faults that clients get when a device fails."""
 
 import pytest
 

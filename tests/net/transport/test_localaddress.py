@@ -1,4 +1,4 @@
-"""Where a device reaches the gateway."""
+"""Local addresses: where a device reaches the gateway."""
 
 from ipaddress import ip_interface
 

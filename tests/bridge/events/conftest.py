@@ -1,0 +1,18 @@
+"""The subscription at a scanner, before it is started and when it is granted."""
+
+import pytest
+
+from tests.bridge.events.grants import GRANTED
+from wsdgateway.bridge.events.upstream import Upstream
+
+
+@pytest.fixture
+def upstream():
+    return Upstream(address="http://device/scan", expires=3600.0, random=lambda: 1.0)
+
+
+@pytest.fixture
+def subscribed(upstream):
+    upstream.start()
+    upstream.granted(GRANTED, 0.0)
+    return upstream

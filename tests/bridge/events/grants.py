@@ -1,0 +1,7 @@
+"""A subscription that a scanner grants."""
+
+from wsdgateway.eventing.messages import Granted
+from wsdgateway.soap.addressing import EndpointReference
+
+MANAGER = EndpointReference("http://device/manager")
+GRANTED = Granted(MANAGER, 600.0)

@@ -1,0 +1,35 @@
+"""Targets of `wsdgateway scan`: the files and formats that output names stand for."""
+
+from pathlib import Path
+
+import pytest
+
+from wsdgateway.cli.errors import WRONG
+from wsdgateway.cli.scan.outcomes import ScanError
+from wsdgateway.cli.scan.targets import Target, read_target
+
+pytestmark = pytest.mark.usefixtures("cwd")
+
+
+@pytest.mark.parametrize(("output", "wanted", "target"), [
+    ("a.pdf", None, Target(Path("a.pdf"), "pdf", "pdf")), ("a.JPEG", None, Target(Path("a.JPEG"), "jpeg", "jpeg")),
+    ("a.pdf", "png", Target(Path("a.pdf"), "pdf", "png")), ("a", "jpg", Target(Path("a"), "jpeg", "jpeg")),
+    ("a.jpg", "exif", Target(Path("a.jpg"), "jpeg", "jpeg", "exif")),
+    ("a-%03d.tif", None, Target(Path("a-%03d.tif"), "tiff", "tiff", None, True)),
+    (None, None, Target(Path("scan.pdf"), "pdf", "pdf", named=False)),
+    (None, "png", Target(Path("scan.png"), "png", "png", named=False))])
+def test_names_say_what_the_scan_becomes(output, wanted, target):
+    assert read_target(output, wanted) == target
+
+
+@pytest.mark.parametrize(("output", "wanted", "said"), [
+    ("a", None, "ends in"), ("a.doc", None, "ends in"), ("a.png", "jpeg", "makes no .png file"),
+    ("a.jpg", "pdf", "makes no .jpg file"), ("a-%d.pdf", None, "every page"), ("a-%s.jpg", None, "one field"),
+    ("a-%d-%d.jpg", None, "one field"), ("a-%3d.jpg", None, "one field"), ("a-%d%%.jpg", None, "one field"),
+    ("a-%.jpg", None, "one field"), ("none/a.pdf", None, "does not exist"), ("a.pdf", "xps", "--format xps"),
+    ("folder.pdf", None, "is a folder")])
+def test_a_wrong_name_is_told_before_anything_is_scanned(cwd, output, wanted, said):
+    (cwd / "folder.pdf").mkdir()
+    with pytest.raises(ScanError, match=said) as caught:
+        read_target(output, wanted)
+    assert caught.value.status == WRONG

@@ -1,0 +1,252 @@
+"""`wsdgateway scan` against devices that answer in other ways than the virtual scanner."""
+
+import base64
+import binascii
+import io
+
+import pikepdf
+import pytest
+import pytest_twisted
+from PIL import Image
+from twisted.internet.threads import deferToThread
+
+from tests.loopback.clients import Ran, scanned
+from tests.messages import SCAN, created_job, envelope, fault, status_response
+from tests.scannedfiles import names_in, pages_of
+from tests.waiting import until
+from wsdgateway.cli.errors import WRONG
+from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE
+from wsdgateway.soap.envelope import read
+
+pytestmark = pytest.mark.usefixtures("cwd")
+IMAGE = io.BytesIO()
+Image.new("L", (10, 10)).save(IMAGE, "JPEG")
+NO_IMAGES = fault("wscn:ClientErrorNoImagesAvailable")
+BUSY_FAULT = fault("wscn:ServerErrorNotAcceptingJobs", code="Receiver")
+
+
+def multipart(image, root=b"<x/>", end=b"\r\n--b--\r\n"):
+    return (b"--b\r\nContent-Type: application/xop+xml\r\n\r\n" + root
+            + b"\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n" + image + end)
+
+
+PAGE = multipart(IMAGE.getvalue())
+
+
+@pytest.fixture
+def plays(device):
+    """A device that answers each operation with its answers in turn, the last one for ever; None hangs up.
+
+    An answer is a message, (status line, text), (body, its type), or a multipart. `bodies` are the requests by
+    operation.
+    """
+
+    def script(**answers):
+        device.bodies = {}
+
+        def handle(asked):
+            message = read(asked.request.body)
+            name = message.action.rpartition("/")[2]
+            device.bodies.setdefault(name, []).append(asked.request.body.decode())
+            listed = answers.get(name, [("404 Not Found", b"no")])
+            answer = listed.pop(0) if len(listed) > 1 else listed[0]
+            if answer is None:
+                asked.abort()
+            elif isinstance(answer, tuple) and isinstance(answer[0], bytes):
+                asked.answer(answer[0], content_type=answer[1])
+            elif isinstance(answer, tuple):
+                asked.answer(answer[1], answer[0].encode(), b"text/plain")
+            elif answer.startswith(b"--b"):
+                asked.answer(answer, content_type=b'multipart/related; boundary="b"')
+            else:
+                asked.answer(answer)
+
+        device.handle = handle
+        return device
+
+    return script
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_tells_nothing_of_itself_is_asked_plainly(plays):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[PAGE])
+    ran = await scanned(device.url, "out.jpg")
+    assert (ran.status, ran.files) == (0, ["out.jpg"])
+    assert "does not say what it offers" in ran.said
+    [ticket] = device.bodies["CreateScanJob"]
+    assert "Platen" in ticket and "MediaSides" not in ticket and "InputSize" not in ticket
+
+
+def related(*parts, start=None, glue=b"\r\n", end=b"--"):
+    """A multipart answer and its type; each part is a header and a content."""
+    body = b"".join((glue if number else b"") + b"--b\r\n" + head + b"\r\n\r\n" + content
+                    for number, (head, content) in enumerate(parts)) + glue + b"--b" + end
+    return body, b'multipart/related; type="application/xop+xml"; boundary="b"' + (
+        b'; start="<%b>"' % start if start else b"")
+
+
+XOP = b"Content-Type: application/xop+xml; charset=UTF-8\r\nContent-Id: <root>"
+JPEG = b"Content-Type: image/jpeg\r\nContent-Id: <image>"
+DATA = IMAGE.getvalue()
+BASE64 = base64.encodebytes(DATA).replace(b"\n", b"\r\n")
+QUOTED = binascii.b2a_qp(DATA, istext=False)
+ANSWERS = {
+    "last-delimiter-glued": related((XOP, b"<x/>"), (JPEG, DATA))[0].replace(b"\r\n--b--", b"--b--"),
+    "all-delimiters-glued": related((XOP, b"<x/>"), (JPEG, DATA), glue=b""),
+    "glued-and-a-line-behind": related((XOP, b"<x/>"), (JPEG, DATA), glue=b"", end=b"--\r\n"),
+    "no-line-behind": related((XOP, b"<x/>"), (JPEG, DATA)),
+    "root-behind": related((JPEG, DATA), (XOP, b"<x/>"), start=b"root"),
+    "root-between": related((b"Content-Type: text/xml\r\nContent-Id: <a>", b"<a/>"), (XOP, b"<x/>"), (JPEG, DATA),
+                            start=b"root"),
+    "start-nowhere": related((XOP, b"<x/>"), (JPEG, DATA), start=b"nowhere"),
+    "base64": related((XOP, b"<x/>"), (JPEG + b"\r\nContent-Transfer-Encoding: base64", BASE64)),
+    "quoted-printable": related((XOP, b"<x/>"), (JPEG + b"\r\nContent-Transfer-Encoding: Quoted-Printable", QUOTED)),
+    "root-in-base64": related(
+        (XOP + b"\r\nContent-Transfer-Encoding: base64", base64.b64encode(b"<x/>")), (JPEG, DATA)),
+    "in-three-parts": related((XOP, b"<x/>"), (JPEG, DATA), (JPEG, b"a thumbnail")),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("through", ["straight", "gateway"])
+@pytest_twisted.ensureDeferred
+async def test_multipart_bodies_of_all_kinds(plays, gateway, cwd, answer, through):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[answer])
+    service = await gateway(device.url, scanner={"events": "off"}) if through == "gateway" else None
+    url = device.url if service is None else f"http://127.0.0.1:{service.port}/front-desk/scan"
+    ran = await scanned(url, "out.jpg")
+    assert (ran.status, ran.files) == (0, ["out.jpg"]), ran.error
+    assert (cwd / "out.jpg").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(("content", "said"), [(BASE64[:-5] + b"=", "can't be read"), (b"", "holds no image")])
+@pytest_twisted.ensureDeferred
+async def test_a_base64_image_that_is_none_leaves_no_file(plays, cwd, content, said):
+    device = plays(CreateScanJob=[created_job()], CancelJob=[b"<x/>"], RetrieveImage=[
+        related((XOP, b"<x/>"), (JPEG + b"\r\nContent-Transfer-Encoding: base64", content))])
+    ran = await scanned(device.url, "out.jpg")
+    assert (ran.status, names_in(cwd)) == (FAILED, [])
+    assert said in str(ran.error)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_end_of_a_feeder_in_a_root_part_with_status_200_is_one(plays, cwd):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[
+        related((XOP, b"<x/>"), (JPEG, DATA)), related((XOP, b"\0\r\n" + NO_IMAGES + b"\0"))])
+    ran = await scanned(device.url, "out.pdf", source="adf")
+    assert (ran.status, names_in(cwd)) == (0, ["out.pdf"]), ran.error
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_scan_service_is_a_wrong_url(plays):
+    ran = await scanned(plays().url, "out.jpg")
+    assert ran.status == WRONG and "is this the address of a scan service?" in ran.said + str(ran.error)
+
+
+@pytest_twisted.ensureDeferred
+async def test_formats_are_tried_in_turn(plays):
+    device = plays(CreateScanJob=[fault("wscn:ClientErrorFormatNotSupported"), created_job()], RetrieveImage=[PAGE])
+    assert (await scanned(device.url, "out.jpg")).status == 0
+    assert [">jfif<" in body for body in device.bodies["CreateScanJob"]] == [True, False]
+    assert ">exif<" in device.bodies["CreateScanJob"][1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_refuses_to_send_all_there_are_is_asked_for_many(plays):
+    device = plays(CreateScanJob=[fault("wscn:InvalidArgs"), created_job()], RetrieveImage=[PAGE, NO_IMAGES])
+    assert (await scanned(device.url, "out.pdf", source="adf")).status == 0
+    assert "<wscn:ImagesToTransfer>100<" in device.bodies["CreateScanJob"][1]
+
+
+@pytest.mark.parametrize(("answers", "status", "cancelled"), [
+    ({"RetrieveImage": [NO_IMAGES]}, NO_PAPER, 1),
+    ({"RetrieveImage": [PAGE, PAGE, ("404 Not Found", b"")]}, 0, 0),
+    ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")], "GetJobElements": [
+        status_response("1", "Completed")]}, 0, 0),
+    ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")]}, FAILED, 1),
+    ({"RetrieveImage": [PAGE, NO_IMAGES], "GetJobElements": [
+        status_response("1", "Aborted", reasons=["ScannerStopped"])]}, FAILED, 0),
+    ({"RetrieveImage": [BUSY_FAULT, PAGE, BUSY_FAULT, NO_IMAGES]}, 0, 0),
+    ({"RetrieveImage": [fault("wscn:ClientErrorJobIdNotFound")]}, FAILED, 0),
+    ({"RetrieveImage": [None]}, FAILED, 1),
+    ({"RetrieveImage": [multipart(IMAGE.getvalue(), end=b"")]}, FAILED, 1),
+    ({"RetrieveImage": [multipart(b"")]}, FAILED, 1),
+    ({"RetrieveImage": [b"--b\r\n\r\n" + NO_IMAGES + b"\r\n--b--\r\n"]}, NO_PAPER, 1),
+    ({"CreateScanJob": [BUSY_FAULT]}, BUSY, 0), ({"CreateScanJob": [("503 Busy", b"")]}, BUSY, 0),
+    ({"CreateScanJob": [fault("wscn:InvalidArgs")]}, FAILED, 0), ({"CreateScanJob": [envelope("x")]}, FAILED, 0),
+    ({"CreateScanJob": [("200 OK", b"hello")]}, FAILED, 0), ({"CreateScanJob": [None]}, UNREACHABLE, 0),
+    ({"GetScannerElements": [None]}, UNREACHABLE, 0), ({"GetScannerElements": [BUSY_FAULT]}, BUSY, 0)])
+@pytest_twisted.ensureDeferred
+async def test_how_a_feeders_job_ends(plays, cwd, answers, status, cancelled):
+    device = plays(**{"CreateScanJob": [created_job()], **{name: list(given) for name, given in answers.items()}})
+    ran = await scanned(device.url, "out.pdf", source="adf", wait=3)
+    assert ran.status == status, ran.error
+    assert len(device.bodies.get("CancelJob", [])) == cancelled
+    pages = len([answer for answer in answers.get("RetrieveImage", ()) if answer == PAGE])
+    assert names_in(cwd) == (["out.pdf"] if pages else [])
+    if pages:
+        assert pages_of("out.pdf") == pages
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
+    tray = envelope(f"{SCAN}/GetScannerElementsResponse", (
+        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData Name='wscn:ScannerStatus' Valid='1'>"
+        "<wscn:ScannerStatus><wscn:ScannerState>Idle</wscn:ScannerState><wscn:ActiveConditions><wscn:DeviceCondition>"
+        "<wscn:Name>InputTrayEmpty</wscn:Name></wscn:DeviceCondition></wscn:ActiveConditions></wscn:ScannerStatus>"
+        "</wscn:ElementData></wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
+    for refusal in (BUSY_FAULT, fault("wscn:OperationFailed", code="Receiver")):
+        device = plays(GetScannerElements=[tray], CreateScanJob=[refusal])
+        ran = await scanned(device.url, "out.pdf", source="adf")
+        assert (ran.status, ran.slept) == (NO_PAPER, 0)
+        assert (await scanned(device.url, "out.pdf")).status != NO_PAPER
+    device = plays(GetScannerElements=[tray], CreateScanJob=[created_job()], RetrieveImage=[PAGE, refusal])
+    ran = await scanned(device.url, "out.pdf", source="adf")
+    assert (ran.status, ran.files) == (FAILED, ["out.pdf"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_scanner_decides_otherwise_is_said_without_its_control_characters(plays):
+    final = (b"</wscn:JobId><wscn:JobToken>t</wscn:JobToken><wscn:DocumentFinalParameters>"
+             b"<wscn:Format>exif[bold]\xc2\x9b1m</wscn:Format><wscn:MediaSides><wscn:MediaFront>"
+             b"<wscn:Resolution><wscn:Width>200</wscn:Width>"
+             b"</wscn:Resolution></wscn:MediaFront></wscn:MediaSides></wscn:DocumentFinalParameters>")
+    device = plays(CreateScanJob=[created_job().replace(b"</wscn:JobId>", final)], RetrieveImage=[PAGE])
+    ran = await scanned(device.url, "out.pdf", resolution=300)
+    assert ran.status == 0, ran.error
+    assert "takes resolution 200, not 300" in ran.said
+    assert "takes format exif[bold]�1m, not jfif" in ran.said
+    with pikepdf.open("out.pdf") as pdf:
+        assert float(pdf.pages[0].MediaBox[2]) == pytest.approx(10 * 72 / 200, abs=0.01)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_image_of_another_kind_is_kept_and_is_no_success(plays, cwd):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[PAGE])
+    ran = await scanned(device.url, "out.png")
+    assert (ran.status, names_in(cwd)) == (FAILED, ["out.jpg"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_interrupted_before_its_answer_is_cancelled_when_it_comes(device, monkeypatch):
+    import queue
+
+    from wsdgateway.cli.scan import creating
+
+    class Interrupted(queue.SimpleQueue):
+        def get(self, timeout=None):
+            if timeout is None:
+                raise KeyboardInterrupt
+            return super().get(timeout=timeout)
+
+    monkeypatch.setattr(creating, "SimpleQueue", Interrupted)
+    ran = Ran()
+    running = deferToThread(ran, device.url, "out.pdf")
+    for answer in (envelope("x"), created_job("7"), envelope("x")):
+        asked = await device.next()
+        asked.answer(answer)
+    await running
+    assert ran.status == 130
+    assert b"<wscn:JobId>7<" in asked.request.body
+    assert read(asked.request.body).action == f"{SCAN}/CancelJob"
+    await until(lambda: not device.factory.open)

@@ -1,0 +1,243 @@
+"""A scanner that was out of reach: nothing that is kept from before is shown until it has been asked."""
+
+from ipaddress import ip_interface
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import deferLater
+
+from tests.messages import (
+    GET,
+    envelope,
+    get_job_elements,
+    get_scanner_elements,
+    job_request,
+    scanner_elements,
+    status_response,
+)
+from tests.peers import Device, ask, connect, post
+from tests.waiting import until
+from wsdgateway.discovery.messages import Sequence, TargetService
+from wsdgateway.discovery.writing import write_bye, write_hello
+from wsdgateway.net.discovery.multicast import Link
+from wsdgateway.net.transport.interfaces import Interface
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of
+from wsdgateway.soap.namespaces import WSDP, WSX, WXF
+
+UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
+SCAN = "/front-desk/scan"
+ELEMENTS = get_scanner_elements("ScannerConfiguration")
+LONG = {"poll_interval": 600.0, "elements": 600.0, "max_age": 600.0}
+
+
+class Scanner(Device):
+    """A scanner whose configuration is `note`; what else it is asked it answers with `job`, or as `fails` says."""
+
+    def __init__(self):
+        super().__init__()
+        self.note, self.job, self.fails = "before", status_response("1", "Processing"), None
+        self.handle = self.take
+        self.elements = self.gets = 0
+
+    @property
+    def device_url(self):
+        return f"http://127.0.0.1:{self.port}/{UUID[9:]}"
+
+    def take(self, asked):
+        action = read(asked.request.body).action.rpartition("/")[2]
+        if self.fails is not None:
+            self.fails(asked)
+        elif action == "Get":
+            self.gets += 1
+            asked.answer(envelope(f"{WXF}/GetResponse", (
+                f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>{self.note}'
+                "</d:FriendlyName></d:ThisDevice><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>"
+                f"{UUID}</wsa:Address></wsa:EndpointReference></d:Host><d:Hosted><wsa:EndpointReference><wsa:Address>"
+                f"{self.url}</wsa:Address></wsa:EndpointReference><d:Types>wscn:ScannerServiceType</d:Types></d:Hosted>"
+                "</d:Relationship></m:Metadata>")))
+        elif action == "GetScannerElements":
+            self.elements += 1
+            asked.answer(scanner_elements("ScannerConfiguration", note=self.note))
+        else:
+            asked.answer(self.job)
+
+
+@pytest.fixture
+def scanners():
+    """Starts scanners: `await scanners()`."""
+    started = []
+
+    async def start(port=0):
+        made = Scanner()
+        started.append(made)
+        await made.start(port)
+        return made
+
+    yield start
+    for made in started:
+        pytest_twisted.blockon(ensureDeferred(made.stop()))
+
+
+async def configuration(service):
+    """What a client is told: the status, and the scanner's configuration."""
+    head, body = await ask(service.port, SCAN, ELEMENTS)
+    found = next((note for note in ("before", "after") if f">{note}<".encode() in body), None)
+    return head.status, found
+
+
+async def kept(service, scanner):
+    """Let clients be told the scanner's elements without the scanner."""
+    assert await configuration(service) == (200, "before")
+    asked = scanner.elements
+    assert await configuration(service) == (200, "before")
+    assert scanner.elements == asked
+
+
+@pytest.mark.parametrize("outage", ["it refuses connections", "it says nothing", "it breaks off", "it is broken"])
+@pytest_twisted.ensureDeferred
+async def test_after_an_outage_that_the_gateway_saw_the_scanner_is_asked(gateway, scanners, outage):
+    scanner = await scanners()
+    service = await gateway(scanner.url, scanner={"events": "off", "timeout": 0.3}, cache=LONG)
+    await kept(service, scanner)
+    if outage == "it refuses connections":
+        await scanner.stop()
+    else:
+        scanner.fails = {"it says nothing": lambda asked: None, "it breaks off": lambda asked: asked.abort(),
+                         "it is broken": lambda asked: asked.write(b"what?\r\n\r\n")}[outage]
+    head, _ = await ask(service.port, SCAN, get_job_elements("7"))  # what tells the gateway
+    assert head.status == 500
+    status, answered = await configuration(service)
+    assert (status, answered) == (500, None)  # what can't be asked
+    scanner.note, scanner.fails = "after", None
+    if outage == "it refuses connections":
+        await scanner.start(scanner.port)
+    for _ in range(3):
+        assert await configuration(service) == (200, "after")
+    assert scanner.elements == 2  # and it is kept again
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_gateways_own_requests_see_an_outage_too(gateway, scanners):
+    scanner = await scanners()
+    service = await gateway(None, scanner={"device": scanner.device_url, "events": "off"}, cache=LONG)
+    await until(lambda: service.scanner.bridge.device)
+    await kept(service, scanner)
+    await scanner.stop()
+    service.scanner.stand_in.metadata.check()
+    await until(lambda: service.scanner.monitor.reachable is False)
+    scanner.note = "after"
+    await scanner.start(scanner.port)
+    assert await configuration(service) == (200, "after")
+
+
+@pytest_twisted.ensureDeferred
+async def test_metadata_from_before_an_outage_is_asked_for_again(gateway, scanners):
+    from twisted.internet import reactor
+
+    scanner = await scanners()
+    service = await gateway(None, scanner={"device": scanner.device_url, "events": "off"}, cache=LONG)
+    await until(lambda: service.scanner.bridge.device)
+    for _ in range(2):
+        _, body = await ask(service.port, "/front-desk", GET)
+        assert b">before<" in body
+    await scanner.stop()
+    for _ in range(2):
+        head, body = await ask(service.port, SCAN, ELEMENTS)
+        assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")
+    head, body = await ask(service.port, "/front-desk", GET)
+    assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError")
+    scanner.note = "after"
+    await scanner.start(scanner.port)
+    asked = scanner.gets
+    for _ in range(100):  # it is not tried at once after so many failures
+        head, body = await ask(service.port, "/front-desk", GET)
+        if head.status == 200:
+            break
+        await deferLater(reactor, 0.02)
+    for _ in range(3):
+        assert b">after<" in body
+        head, body = await ask(service.port, "/front-desk", GET)
+    assert scanner.gets <= asked + 2  # once more since it has come back meanwhile
+
+
+@pytest.mark.parametrize("happens", ["Bye", "another address", "Bye in another spelling", "Hello"])
+@pytest_twisted.ensureDeferred
+async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, scanners, happens):
+    from twisted.internet import reactor
+
+    link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, has_own_port=False,
+                on_datagram=lambda *said: None)
+    scanner = await scanners()
+    service = await gateway(None, scanner={"uuid": UUID, "events": "off"}, cache=LONG, discovery={
+        "device_interfaces": ["lo"], "search": 60})
+
+    def hello(number, url):
+        link.announce(write_hello(TargetService(UUID, (), (), (url,), 1), sequence=Sequence(1, number),
+                                  message_id=f"urn:uuid:test-{number}"))
+
+    try:
+        hello(1, scanner.device_url)
+        await until(lambda: service.scanner.bridge.device)
+        await kept(service, scanner)
+        if happens == "another address":
+            await scanner.stop()
+            scanner = await scanners()
+            scanner.note = "after"
+            hello(2, scanner.device_url)
+            service.scanner.stand_in.metadata.check()
+            await until(lambda: service.scanner.bridge.device == scanner.url)
+        elif happens == "Hello":  # it was switched off and on, and begins with the same InstanceId
+            scanner.note = "after"
+            sightings = service.discovery.client.sightings
+            hello(2, scanner.device_url)
+            await until(lambda: sightings.get(UUID).sequence.message_number == 2)
+        else:
+            scanner.note = "after"
+            link.announce(write_bye(UUID.removeprefix("urn:") if "spelling" in happens else UUID,
+                                    sequence=Sequence(1, 2), message_id="urn:uuid:test-2"))
+            await until(lambda: service.scanner.monitor.reachable is False)
+        assert await configuration(service) == (200, "after")
+    finally:
+        await link.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_goes_away_is_no_outage(gateway, scanners):
+    scanner = await scanners()
+    service = await gateway(scanner.url, scanner={"events": "off"}, cache=LONG)
+    await kept(service, scanner)
+    scanner.handle = lambda asked: None
+    client = await connect(service.port)
+    client.send(post(SCAN, job_request("RetrieveImage", "1")))
+    await until(lambda: len(scanner.requests) == 2)
+    client.transport.abortConnection()
+    await until(lambda: not scanner.factory.open)
+    assert await configuration(service) == (200, "before")
+    assert scanner.elements == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_answer_to_the_first_request_after_an_outage_counts(gateway, scanners):
+    """It is asked for once: the recovery is known before the request goes out."""
+    scanner = await scanners()
+    service = await gateway(scanner.url, scanner={"events": "off"}, cache={"poll_interval": 0.1})
+    assert (await ask(service.port, SCAN, get_job_elements("1")))[0].status == 200
+    service.scanner.bridge.rebooted()  # so that it has to be asked
+    await scanner.stop()
+    while service.scanner.device.reachable is not False:
+        await ask(service.port, SCAN, get_scanner_elements("ScannerDescription"))
+    for _ in range(3):
+        await ask(service.port, SCAN, get_scanner_elements("ScannerDescription"))
+    await scanner.start(scanner.port)
+    asked = len(scanner.requests)
+    for _ in range(500):
+        head, _ = await ask(service.port, SCAN, get_job_elements("1"))
+        if head.status == 200:
+            break
+        from twisted.internet import reactor
+
+        await deferLater(reactor, 0.02)
+    assert head.status == 200
+    assert [one for one in scanner.requests[asked:] if b"GetJobElements" in one.request.body][1:] == []

@@ -1,0 +1,51 @@
+"""Subscriptions that earlier starts left at a scanner: taken up again, or ended."""
+
+import attrs
+import pytest
+
+from tests.net.events.eventsource import SCAN_URL
+from wsdgateway.net.events.orphans import Orphans
+from wsdgateway.net.transport.errors import Unavailable
+
+AWAY = Unavailable("192.0.2.20", "it is away")
+
+
+@pytest.fixture
+def orphans(subscriber):
+    endings = []
+
+    async def request(client, url, operation, body):
+        return await subscriber.scanner.send(url, operation, body)
+
+    made = Orphans(subscriber.clock, make_client=object, request=request,
+                   eventing_client=lambda where: attrs.evolve(subscriber.client, where=where), on_ending=endings.append)
+    made.endings = endings
+    yield made
+    for one in endings:
+        one.give_up()
+
+
+def test_what_is_taken_up_is_no_orphan_any_more(orphans, held):
+    orphans.restore([held])
+    assert orphans.take("client") is None
+    assert orphans.take("") == held
+    assert orphans.end_all() == []
+    assert orphans.client is None
+
+
+def test_orphans_are_ended_at_the_address_that_they_were_held_at(subscriber, scanner, orphans, held):
+    scanner.manager = None
+    former = attrs.evolve(held, address="http://192.0.2.99/scan", manager=attrs.evolve(held.manager, address=""))
+    orphans.restore([former])
+    [tried] = orphans.end_all()
+    assert tried.called
+    assert scanner.requests[-1][1:3] == ("http://192.0.2.99/scan", "Unsubscribe")
+    assert subscriber.client.address == SCAN_URL
+
+
+def test_each_is_tried_once_before_it_counts_as_tried(subscriber, scanner, orphans, held):
+    scanner.fails["Unsubscribe"] = AWAY
+    orphans.restore([held])
+    [tried] = orphans.end_all()
+    assert tried.called
+    assert orphans.endings[0].waits
