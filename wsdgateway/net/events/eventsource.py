@@ -233,7 +233,8 @@ class EventSource:
     async def _renew(self, request: EventingRequest, subscription: Subscription) -> Answer:
         now = self.wall()
         lifetime = read_renew(request.envelope, _time(now))
-        prolonged = renewed(subscription, lifetime, ceiling=self._longest, now=self.now())
+        longest = self._longest  # another configuration may be read while this is written to the store
+        prolonged = renewed(subscription, lifetime, ceiling=longest, now=self.now())
         self.subscribers.change(prolonged)
         try:
             await self.store.save(prolonged)
@@ -245,7 +246,7 @@ class EventSource:
             raise Refused(unable_to_renew(_NOT_STORED)) from None
         if self.subscriptions.find(subscription.identifier, self.now()) is None:
             raise Refused(UNKNOWN)  # it ended while this was written; that is written after it
-        return self._lives(request, "Renew", granted_seconds(lifetime, self._longest), lifetime.absolute, now)
+        return self._lives(request, "Renew", granted_seconds(lifetime, longest), lifetime.absolute, now)
 
     def _status(self, request: EventingRequest, subscription: Subscription) -> Answer:
         return self._lives(request, "GetStatus", subscription.expires_at - self.now(), False, self.wall())
