@@ -84,6 +84,8 @@ class End:
 
 Event = Head | Data | End
 
+_END = End()
+
 _LAST_CHUNK = re.compile(rb"\n0\r?\Z")
 _LAST_CHUNK_LINE = re.compile(rb"[\r\n]0++[ \t]*+(?:;[^\r\n]*+)?\r\n\Z")
 _TAIL = 64  # bytes, in which the line of a last chunk is looked for
@@ -143,14 +145,14 @@ class ResponseReader:
         Bytes after the end do no harm to the answer, but the connection is not used again.
         """
         stage = self.stage
-        if stage is _COUNTED:
-            return self._feed_counted(data)
-        if stage is _ENDED:
-            self._surplus = True
-            return []
         if stage is _FIRST:
             self.stage = _HEAD
             self._heads = None if not self._lenient and is_clean(data) else Heads(self._lenient)
+        elif stage is _COUNTED:
+            return self._feed_counted(data)
+        elif stage is _ENDED:
+            self._surplus = True
+            return []
         self._unseen += len(data)
         self._parse(data if self._heads is None or self._heads.passed else self._heads.feed(data))
         if self._lenient:
@@ -160,17 +162,21 @@ class ResponseReader:
                 self.on_message_complete()
         if self._unseen > 2 * MAX_HEADER_BLOCK:
             raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
-        head = self._head
-        if head is not None and head.status in _BODILESS and self.stage is not _ENDED:
-            self._surplus = True  # it speaks of a body, and llhttp waits for that
-            self._end()
+        if self.stage is not _ENDED and self._head is not None:
+            self._after_head(self._head)
         events, self._events = self._events, []
         if self.stage is _ENDED:
             del self._parser  # the two refer to each other, and would wait for the garbage collector
-        elif head is not None and head.length is not None:
-            self.stage = _COUNTED
-            self._left = head.length - sum(len(event.data) for event in events if isinstance(event, Data))
         return events
+
+    def _after_head(self, head: Head) -> None:
+        """Count the rest of a body of known length, or end an answer that has none."""
+        if head.status in _BODILESS:
+            self._surplus = True  # it speaks of a body, and llhttp waits for that
+            self._end()
+        elif head.length is not None:
+            self.stage = _COUNTED
+            self._left = head.length - sum(len(event.data) for event in self._events if isinstance(event, Data))
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -194,7 +200,7 @@ class ResponseReader:
             return [Data(data)]
         self.stage = _ENDED
         del self._parser
-        return [Data(data), End()]
+        return [Data(data), _END]
 
     def eof(self) -> list[Event]:
         """The device closed the connection. Raises `BadAnswer` unless that ends the answer."""
@@ -228,7 +234,7 @@ class ResponseReader:
 
     def _end(self) -> None:
         self.stage = _ENDED
-        self._events.append(End())
+        self._events.append(_END)
 
     # Callbacks of llhttp. An exception in one ends feed_data with HttpParserCallbackError.
 
@@ -305,4 +311,5 @@ class ResponseReader:
 
     def on_message_complete(self) -> None:
         if self._head is not None:
-            self._end()
+            self.stage = _ENDED
+            self._events.append(_END)

@@ -10,14 +10,14 @@ from wsdgateway.bridge.access.admission import (
     TOO_MANY,
     TOO_OFTEN,
     Admission,
+    ArrivalDecision,
     OpenConnections,
-    Reception,
     SharedConnections,
 )
 from wsdgateway.bridge.access.quotas import Quotas
 
-LET_IN = Reception(Admission.LET_IN)
-REFUSED = Reception(Admission.REFUSED, TOO_MANY)
+LET_IN = ArrivalDecision(Admission.LET_IN)
+REFUSED = ArrivalDecision(Admission.REFUSED, TOO_MANY)
 
 
 @attrs.define(eq=False)
@@ -60,7 +60,7 @@ def test_the_one_that_idles_longest_is_drained():
     place.open.works(first)
     place.open.idles(first)  # now the second one waits longest
     assert place.open.idle == 3
-    assert place.arrive("10.0.0.4")[1] == Reception(Admission.LET_IN, drained=second)
+    assert place.arrive("10.0.0.4")[1] == ArrivalDecision(Admission.LET_IN, drained=second)
 
 
 @pytest.mark.parametrize(("there", "new", "aborted"), [
@@ -70,14 +70,14 @@ def test_without_idle_ones_the_client_with_most_gives_its_oldest(there, new, abo
     place = Place()
     connections, _ = place.arrive(*(f"10.0.0.{number}" for number in there))
     _, received = place.arrive(f"10.0.0.{new}")
-    assert received == (REFUSED if aborted is None else Reception(Admission.LET_IN, aborted=connections[aborted]))
+    assert received == (REFUSED if aborted is None else ArrivalDecision(Admission.LET_IN, aborted=connections[aborted]))
 
 
 def test_an_answer_that_is_awaited_is_never_broken_off():
     place = Place()
     (first, second, *rest), _ = place.arrive(*["10.0.0.1"] * 4)
     first.is_needed = True
-    assert place.arrive("10.0.0.2")[1] == Reception(Admission.LET_IN, aborted=second)
+    assert place.arrive("10.0.0.2")[1] == ArrivalDecision(Admission.LET_IN, aborted=second)
     for one in (second, *rest):
         one.is_needed = True
     assert place.arrive("10.0.0.3")[1] == REFUSED
@@ -111,7 +111,7 @@ def test_who_shakes_hands_too_often_makes_nobody_go():
     (idle,), _ = place.arrive("10.0.0.2")
     place.open.idles(idle)
     received = [place.arrive("10.0.0.1", secure=True)[1] for _ in range(12)]
-    assert Reception(Admission.HUNG_UP_ON, TOO_OFTEN) == received[-1]
+    assert ArrivalDecision(Admission.HUNG_UP_ON, TOO_OFTEN) == received[-1]
     assert place.arrive("10.0.0.1")[1].reason != TOO_OFTEN  # without TLS there is no handshake
     assert place.arrive("10.0.0.1", secure=True, now=60.0)[1].reason != TOO_OFTEN
 

@@ -11,7 +11,7 @@ end the requests of others.
 
 from collections.abc import Hashable, Iterator
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -23,7 +23,7 @@ TOO_MANY, TOO_OFTEN = "connections", "rate"  # as the metrics call them
 
 
 class Admission(Enum):
-    """The reception of a connection: admitted, refused with an answer, or closed without one."""
+    """The ways to receive a connection: admitted, refused with an answer, or closed without one."""
 
     LET_IN = "let in"
     REFUSED = "refused"
@@ -47,7 +47,7 @@ C = TypeVar("C", bound=Connection)
 
 
 @attrs.frozen
-class Reception(Generic[C]):
+class ArrivalDecision(Generic[C]):
     """The consequences of a new connection.
 
     `reason` is the bound that the connection is refused for, None if it is let in. `drained` is a connection that
@@ -58,6 +58,10 @@ class Reception(Generic[C]):
     reason: str | None = None
     drained: C | None = None
     aborted: C | None = None
+
+
+# One for all, since this is decided for each connection.
+_LET_IN: ArrivalDecision[Any] = ArrivalDecision(Admission.LET_IN)
 
 
 class OpenConnections(Generic[C]):
@@ -85,7 +89,7 @@ class OpenConnections(Generic[C]):
         """The number of clients that have connections."""
         return len(self._of)
 
-    def arrived(self, connection: C, limit: int, now: float) -> Reception[C]:
+    def arrived(self, connection: C, limit: int, now: float) -> ArrivalDecision[C]:
         """Count a new connection, where `limit` of them may be open, and decide what becomes of it.
 
         A client that shakes hands too often is turned away before anything else, so that it makes nobody go.
@@ -95,19 +99,19 @@ class OpenConnections(Generic[C]):
         self._all.add(connection)
         own[connection] = None
         if connection.secure and not self._quotas.admits_handshake(client, now):
-            return Reception(Admission.HUNG_UP_ON, TOO_OFTEN)
+            return ArrivalDecision(Admission.HUNG_UP_ON, TOO_OFTEN)
         beyond = self._quotas.connections_beyond(client, len(own))
         if beyond <= 0:
             beyond = len(self._all) - limit
             if beyond <= 0:
-                return Reception(Admission.LET_IN)
+                return _LET_IN
             longest = next(iter(self._idle), None)
             if longest is not None:
-                return Reception(Admission.LET_IN, drained=longest)
+                return ArrivalDecision(Admission.LET_IN, drained=longest)
             oldest = self._oldest_of_another(len(own))
             if oldest is not None:
-                return Reception(Admission.LET_IN, aborted=oldest)
-        return Reception(Admission.REFUSED if beyond <= MAX_REFUSED else Admission.HUNG_UP_ON, TOO_MANY)
+                return ArrivalDecision(Admission.LET_IN, aborted=oldest)
+        return ArrivalDecision(Admission.REFUSED if beyond <= MAX_REFUSED else Admission.HUNG_UP_ON, TOO_MANY)
 
     def _oldest_of_another(self, count: int) -> C | None:
         """The oldest connection that can make room, of the client with most connections if it has more than `count`.

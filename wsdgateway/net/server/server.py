@@ -83,14 +83,14 @@ class HTTPServer(Factory):
 
     def arrived(self, connection: Connection) -> Admission:
         """Count a new connection, end another one if it makes room, and say how the new one is received."""
-        reception = self.connections.arrived(connection, self.limits.connections, self.seconds())
-        if reception.drained is not None:
-            reception.drained.drain()
-        if reception.aborted is not None:
-            reception.aborted.abort()
-        if reception.reason is not None:
-            self._denied(reception.reason, connection.client)
-        return reception.admission
+        decision = self.connections.arrived(connection, self.limits.connections, self.seconds())
+        if decision.drained is not None:
+            decision.drained.drain()
+        if decision.aborted is not None:
+            decision.aborted.abort()
+        if decision.reason is not None:
+            self._denied(decision.reason, connection.client)
+        return decision.admission
 
     def not_secured(self, connection: Connection, error: SSL.Error) -> None:
         """Record that a TLS handshake has failed."""
