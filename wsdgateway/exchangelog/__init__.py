@@ -1,1 +1,1 @@
-"""The exchange log: who said what to whom, as lines, as captures on disk, and live."""
+"""The exchange log: requests, responses and events as log lines, as captures on disk, and as a live stream."""

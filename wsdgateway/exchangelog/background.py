@@ -1,4 +1,4 @@
-"""Writing to disk without making anybody wait: jobs that run in a thread, one after the other, and are bounded."""
+"""Writes to disk without blocking the reactor: jobs run in a thread, one at a time, from a bounded queue."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,19 +10,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 MAX_QUEUED = 16 << 20
-MAX_AT_ONCE = 50  # jobs that a thread gets: handing each over by itself takes longer than a small one
+MAX_AT_ONCE = 50  # jobs per call to the thread: handing over a small job costs more than running it
 STOP_SECONDS = 5.0
-CALM_SECONDS = 3.0  # a disk that is nearly full takes this and not that, which is no news each time
+# Writing counts as working again after this time without a failure: an almost full disk takes some writes and refuses
+# others, which must not be logged each time.
+CALM_SECONDS = 3.0
 
 
 _Job = tuple[Callable[[], None], int, int]
 
 
 class Background:
-    """`most` is in bytes: what waits to be written. `what` names it in the log; `count` is told how many were `written`
-    and how many `dropped`.
+    """Runs jobs in a thread, at most `most` bytes of them waiting. `what` names the destination in the log; `count` is
+    called with `"written"` or `"dropped"` and a number.
 
-    That the disk is full, or can't keep up, is said when it begins and when it is over.
+    Logs once when writing begins to fail (disk full or too slow), and once when it works again.
     """
 
     log = Logger()
@@ -40,7 +42,7 @@ class Background:
         self._waiting: list[Deferred[None]] = []
 
     def put(self, job: Callable[[], None], size: int, count: int) -> bool:
-        """Do this in its turn; `count` is lost if it can't be done. False if too much waits already."""
+        """Queues a job of `size` bytes; `count` items are lost if it fails. Returns False if the queue is full."""
         if self._queued + size > self._most and self._queue:
             self.missed(count, "the disk does not keep up")
             return False
@@ -50,7 +52,7 @@ class Background:
         return True
 
     def missed(self, count: int, why: str) -> None:
-        """So much is not written."""
+        """Counts `count` items as lost."""
         if not count:
             return
         if not self._missing:
@@ -96,7 +98,7 @@ class Background:
         self.missed(count, f"{getattr(error, 'filename', None) or ''} {getattr(error, 'strerror', error)}".strip())
 
     def stop(self) -> Deferred[None]:
-        """Fires when nothing waits any more; what can't be written in `STOP_SECONDS` is not written."""
+        """Waits for the queue to empty, at most `STOP_SECONDS`; drops the jobs that are left then. Fires when done."""
         idle: Deferred[None] = Deferred()
         if self._running is None and not self._queue:
             idle.callback(None)
@@ -114,7 +116,7 @@ class Background:
 
 
 def _run(jobs: list[Callable[[], None]]) -> list[Failure | None]:
-    """In a thread: one after the other, and what came of each."""
+    """Runs the jobs one after the other, in a thread; returns a failure or None for each."""
     failures: list[Failure | None] = []
     for job in jobs:
         try:

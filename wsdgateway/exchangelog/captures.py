@@ -14,10 +14,11 @@ from wsdgateway.exchangelog.tape import Tape
 
 
 class Captures:
-    """All captures of this run. `count(outcome, number)` is told what became of each.
+    """Captures the exchanges of this run. `count` is called with an outcome and a number.
 
-    `numbers` are given to exchanges; `is_first`: unfinished files of an earlier run are removed. At most `most` bytes
-    wait to be written.
+    `numbers` supplies the numbers of exchanges. With `is_first`, unfinished files of an earlier run are removed. At
+    most
+    `most` bytes wait to be written.
     """
 
     def __init__(self, reactor: Any, folder: Path, *, masks: Masks, images: bool, budget: int,
@@ -30,17 +31,17 @@ class Captures:
         self._background = Background(reactor, f"[exchange_log] capture = {folder}", count, most)
 
     def begin(self) -> Tape:
-        """An exchange begins."""
+        """Starts the recording of an exchange."""
         return Tape(self, next(self._numbers), self._masks, images=self._images)
 
     def spill(self, tape: Tape, suffix: str, data: bytes) -> None:
-        """More of an answer that is not kept in memory."""
+        """Appends a piece of an answer that is not kept in memory."""
         if not tape.lost and not self._background.put(
                 partial(self._append, tape, suffix, data), len(data), 0):
             tape.lost = "the disk does not keep up"
 
     def _append(self, tape: Tape, suffix: str, data: bytes) -> None:
-        """In a thread."""
+        """Appends to the file; runs in a thread."""
         if not tape.lost:
             try:
                 self._folder.append(f"{tape.key}.{suffix}", data, begins=suffix not in tape.begun)
@@ -49,9 +50,9 @@ class Captures:
                 tape.lost = error.strerror or str(error)
 
     def end(self, tape: Tape, began: float, took: float, scanner: str | None, operation: str) -> str | None:
-        """The exchange is over; the name of its files, None if they are not kept.
+        """Ends the recording of an exchange. Returns the name that its files begin with, or None if it is not kept.
 
-        `began` in seconds since 1970, `took` in seconds.
+        `began` is in seconds since 1970, `took` in seconds.
         """
         name = capture_name(began, tape.key, scanner, operation, took)
         kept = self._background.put(
@@ -61,7 +62,7 @@ class Captures:
         return name if kept else None
 
     def _finish(self, tape: Tape, name: str) -> None:
-        """In a thread, where masking takes its time, too."""
+        """Masks and writes the files; runs in a thread, because masking takes time."""
         if tape.lost:
             self._folder.drop(str(tape.key))
             raise OSError(tape.lost)

@@ -1,23 +1,20 @@
-"""One exchange, event or discovery message, and the line that the log has for it.
-
-The contract's section on the exchange log.
-"""
+"""Log entries: one exchange, event or discovery message each, and its representation as a line of JSON."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
-EVENT, DISCOVERY, OWN = "event", "discovery", "own"  # beside those of `metrics`: local, device, refused
-MAX_TEXT = 1000  # of what the other side may make as long as it likes
+EVENT, DISCOVERY, OWN = "event", "discovery", "own"  # besides the values in `metrics`: local, device, refused
+MAX_TEXT = 1000  # bound for texts whose length the other side chooses
 
-_text = lru_cache(maxsize=4096)(encode_basestring_ascii)  # names, operations and actions come again and again
+_text = lru_cache(maxsize=4096)(encode_basestring_ascii)  # names, operations and actions recur
 
 
 def is_failed(status: int | None, fault: str | None, source: str) -> bool:
-    """Whether an exchange ended in a fault, an error status, or without an answer; discovery messages have none.
+    """True if an exchange ended in a fault, an error status or no answer. Discovery messages have no answer.
 
-    "No more images" is how every scan from a feeder ends, and no failure.
+    "No more images" is how every scan from a feeder ends, so it is not a failure.
     """
     if fault == "ClientErrorNoImagesAvailable":
         return False
@@ -25,16 +22,17 @@ def is_failed(status: int | None, fault: str | None, source: str) -> bool:
 
 
 def duration(seconds: float) -> str:
-    """How long it took, for people."""
+    """Formats a duration for display."""
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 class Entry(NamedTuple):
-    """A line of the log. `time` is when it began, in seconds since 1970; `seconds` how long it took.
+    """An entry of the log. `time` is the start in seconds since 1970, `seconds` the duration.
 
-    Bytes are those of bodies. What is not known is None: no status where the client went before the answer, no client
-    where the gateway asks. `user` and `job_name` are there only if the log is to name people.
-    A tuple, for it is made on the way of every status read: a frozen class of attrs takes five times as long.
+    Byte counts are those of bodies. Unknown values are None: `status` if the client disconnected before the answer,
+    `client` if the gateway made the request. `user` and `job_name` are set only if the log is to name people.
+
+    A named tuple, because every status read creates one: a frozen attrs class takes five times as long.
     """
 
     time: float
@@ -56,7 +54,7 @@ class Entry(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether it ended badly."""
+        """True if the exchange failed."""
         return is_failed(self.status, self.fault, self.source)
 
 
@@ -66,7 +64,7 @@ def _second(seconds: int) -> str:
 
 
 def timestamp(seconds: float) -> str:
-    """A time in milliseconds, UTC."""
+    """Formats a time as UTC, with milliseconds."""
     whole, thousandths = divmod(round(seconds * 1000), 1000)
     return f"{_second(whole)}.{thousandths:03d}Z"
 
@@ -75,7 +73,7 @@ _LONG = ("action", "message_id", "job_id", "fault", "user", "job_name")
 
 
 def bounded(entry: Entry) -> Entry:
-    """The same, its texts cut where the other side has made them long."""
+    """Returns the entry with overlong texts truncated."""
     texts = (entry.action, entry.message_id, entry.job_id, entry.fault, entry.user, entry.job_name)
     if sum([len(text) for text in texts if text is not None]) <= MAX_TEXT:
         return entry
@@ -89,12 +87,12 @@ def _quoted(text: str | None) -> str:
 
 
 def _unique(text: str | None) -> str:
-    """Of what hardly comes twice."""
+    """Quotes a text that rarely recurs, without caching it."""
     return "null" if text is None else encode_basestring_ascii(text)
 
 
 def write_entry(entry: Entry) -> str:
-    """The JSON object, without a line break. Control characters and what is not ASCII are escaped."""
+    """Returns the entry as a JSON object without a line break. Control and non-ASCII characters are escaped."""
     (time, scanner, client, operation, action, message_id, job_id, source, status, fault, request_bytes,
      response_bytes, seconds, capture, user, job_name) = entry
     people = ""
@@ -109,7 +107,7 @@ def write_entry(entry: Entry) -> str:
 
 
 def describe(entry: Entry) -> dict[str, Any]:
-    """The same as a value."""
+    """Returns the entry as a dictionary."""
     described: dict[str, Any] = entry._asdict()
     described["time"], described["seconds"] = timestamp(entry.time), round(max(entry.seconds, 0.0), 6)
     if entry.user is None and entry.job_name is None:

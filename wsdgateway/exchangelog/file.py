@@ -1,4 +1,4 @@
-"""The file with a line for each exchange: rotated by size and by day, opened anew when another program has moved it."""
+"""The log file, one line per exchange: rotated by size and by day, and reopened after another program has moved it."""
 
 import errno
 import os
@@ -21,14 +21,14 @@ MAX_BUFFERED = 20000  # lines
 
 
 class RotatingFile(LogFile):
-    """A log file that is rotated by size and at midnight, local time; at most `keep` old ones stay."""
+    """A log file that is rotated by size and at midnight, local time; at most `keep` old files are kept."""
 
     def __init__(self, path: Path, *, size: int, keep: int) -> None:
         self._day = 0
         super().__init__(path.name, str(path.parent), size, MODE, keep)
 
     def _openFile(self) -> None:
-        # By itself LogFile would take the mask of the whole process for a moment, and this is a thread of many.
+        # LogFile itself would change the umask of the whole process for a moment; other threads are running.
         file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_NONBLOCK, MODE)
         is_plain = stat.S_ISREG(os.fstat(file).st_mode)
         os.close(file)
@@ -41,7 +41,7 @@ class RotatingFile(LogFile):
         return bool(self.size) and (self.size >= self.rotateLength or _day(time.time()) != self._day)
 
     def write(self, data: bytes) -> None:
-        """All of it or nothing: a line that the disk had no room for is taken back. Raises `OSError`."""
+        """Writes all of `data` or nothing: a partly written line is truncated again. Raises `OSError`."""
         if self.shouldRotate():
             self.rotate()
         self.size = self._file.seek(0, os.SEEK_END)  # another program may have emptied it
@@ -61,7 +61,7 @@ def _day(seconds: float) -> int:
 
 
 class LogFileWriter:
-    """Takes entries, and writes their lines soon. `count(outcome, lines)` is told what became of them."""
+    """Writes entries to the log file, in batches. `count` is called with an outcome and a number of lines."""
 
     def __init__(self, reactor: Any, path: Path, *, size: int, keep: int, count: Callable[[str, int], None]) -> None:
         self._reactor = reactor
@@ -74,7 +74,7 @@ class LogFileWriter:
         self._file: RotatingFile | None = None
 
     def add(self, entry: Entry) -> None:
-        """One more line."""
+        """Adds an entry; its line is written within `FLUSH_SECONDS`."""
         if not self._buffer:
             self._timer = self._reactor.callLater(FLUSH_SECONDS, self._flush)
         self._buffer.append(entry)
@@ -91,7 +91,7 @@ class LogFileWriter:
             self._background.put(lambda: self._write(data), len(data), len(entries))
 
     def _write(self, data: bytes) -> None:
-        """In a thread."""
+        """Writes a batch; runs in a thread."""
         if self._file is None:
             self._file = self._open()
         try:
@@ -105,18 +105,18 @@ class LogFileWriter:
         return RotatingFile(self._path, size=self._size, keep=self._keep)
 
     def _close(self) -> None:
-        """In a thread."""
+        """Closes the file; runs in a thread."""
         file, self._file = self._file, None
         if file is not None and not file.closed:
             file.close()
 
     def reopen(self) -> None:
-        """Another program has moved the file: what comes from now on goes to a new one."""
+        """Closes the file and writes further lines to a new one; called when another program has moved the file."""
         self._flush()
         self._background.put(self._close, 0, 0)
 
     def stop(self) -> Deferred[None]:
-        """Write what is there, and close. Fires when it is done."""
+        """Writes the remaining lines and closes the file. Fires when done."""
         self._flush()
         self._background.put(self._close, 0, 0)
         return self._background.stop()

@@ -1,8 +1,8 @@
-"""The folder of captures: names of files, its budget, and reading it back.
+"""The capture folder: file names, size budget, and reading captures back.
 
-`20261122T103411.123Z-000042-front-desk-CreateScanJob-8ms.client.request.http` and its like: when, the number in this
-run, the scanner, the operation, how long it took, the side, and which of the two messages. A folder can be copied,
-packed and sent: nothing is known by the files' times.
+A file name such as `20261122T103411.123Z-000042-front-desk-CreateScanJob-8ms.client.request.http` holds the time, the
+number within this run, the scanner, the operation, the duration, the side, and request or response. File times are
+not used, so a folder can be copied, packed and sent.
 """
 
 import os
@@ -24,15 +24,15 @@ _NAME = re.compile(r"(?P<name>(?P<time>\d{8}T\d{6}\.\d{3})Z-(?P<number>\d{6,})-(
                    r"(?P<operation>[A-Za-z]+)-(?P<took>\d{1,9})ms)\.(?P<side>client|device|event)\.(?P<kind>request|response)\.http")
 PART = ".part"
 _PART = re.compile(r"\.\d+\.(client|device|event)\.(request|response)\.http\.part")
-NOBODY = "_"  # in place of a scanner's name
+NOBODY = "_"  # stands in for the name if there is no scanner
 
 
 class CaptureError(Exception):
-    """A folder of captures can't be read; the text says why."""
+    """A capture folder cannot be read; the text says why."""
 
 
 def capture_name(time: float, number: int, scanner: str | None, operation: str, took: float) -> str:
-    """The name that the files of an exchange begin with. `time` in seconds since 1970, `took` in seconds."""
+    """Returns the name that the files of an exchange begin with. `time` is in seconds since 1970, `took` in seconds."""
     whole, thousandths = divmod(round(time * 1000), 1000)
     moment = datetime.fromtimestamp(whole, UTC).strftime("%Y%m%dT%H%M%S")
     return f"{moment}.{thousandths:03d}Z-{number:06d}-{scanner or NOBODY}-{operation}-{round(took * 1000)}ms"
@@ -40,9 +40,9 @@ def capture_name(time: float, number: int, scanner: str | None, operation: str, 
 
 @attrs.frozen(eq=False)
 class Captured:
-    """An exchange as it was captured. `time` is when it began, in seconds since 1970, `seconds` how long it took.
+    """A captured exchange. `time` is its start in seconds since 1970, `seconds` its duration.
 
-    `files` leads from a side to the files of its request and its response.
+    `files` maps each side to the files of its request and its response.
     """
 
     name: str
@@ -55,16 +55,16 @@ class Captured:
 
     @property
     def side(self) -> str:
-        """The side on which the scanner itself was heard, or else the other."""
+        """The side next to the scanner if there is one, otherwise the client's."""
         return next(side for side in (DEVICE, EVENT, CLIENT) if side in self.files)
 
     def read(self, side: str, kind: str) -> bytes | None:
-        """A message as on the wire, `request` or `response`. Raises `CaptureError`."""
+        """Returns a message as it was on the wire; `kind` is `request` or `response`. Raises `CaptureError`."""
         path = self.files.get(side, {}).get(kind)
         if path is None:
             return None
         try:
-            # A folder comes with a bug report, from anybody: nothing but plain files in it is read.
+            # A folder may come from anyone, attached to a bug report: only regular files in it are read.
             with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
                 about = os.fstat(file.fileno())
                 if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FILE:
@@ -75,7 +75,7 @@ class Captured:
 
 
 def read_folder(folder: Path) -> list[Captured]:
-    """The exchanges in a folder, in the order of their time. Raises `CaptureError`."""
+    """Returns the exchanges in a folder, ordered by time. Raises `CaptureError`."""
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -103,8 +103,8 @@ def read_folder(folder: Path) -> list[Captured]:
 class CaptureFolder:
     """Writes captures; called in a thread, one call at a time. Raises `OSError`.
 
-    `budget` is in bytes: the oldest exchanges are removed first. `is_first`: nobody else in this process writes there,
-    and what is half done was left by an earlier run.
+    `budget` is in bytes; the oldest exchanges are removed first. `is_first`: nothing else in this process writes to the
+    folder, so unfinished files in it were left by an earlier run.
     """
 
     def __init__(self, folder: Path, budget: int, *, is_first: bool = True) -> None:
@@ -121,7 +121,7 @@ class CaptureFolder:
             match = _NAME.fullmatch(path.name)
             about = path.lstat()
             if not stat.S_ISREG(about.st_mode):
-                continue  # none of ours
+                continue  # not a file of ours
             if match is not None:
                 paths, size = sizes.get(match["name"], ([], 0))
                 sizes[match["name"]] = ([*paths, path], size + about.st_size)
@@ -132,14 +132,14 @@ class CaptureFolder:
         self._total = sum(size for _, size in self._kept)
 
     def append(self, part: str, data: bytes, *, begins: bool) -> None:
-        """A message that goes to disk as it passes: its beginning, or more of it."""
+        """Writes a piece of a message to its unfinished file; the first one if `begins`."""
         if self._kept is None or not self._folder.is_dir():
             self._open()
         with _private(self._folder / f".{part}{PART}", os.O_CREAT | os.O_TRUNC if begins else os.O_APPEND) as file:
             file.write(data)
 
     def finish(self, key: str, name: str, messages: Iterable[Message]) -> None:
-        """The exchange is over; its files appear."""
+        """Completes an exchange: writes its messages and renames its files to `name`."""
         if self._kept is None or not self._folder.is_dir():
             self._open()
         assert self._kept is not None
@@ -168,11 +168,11 @@ class CaptureFolder:
                 path.unlink(missing_ok=True)
 
     def drop(self, key: str) -> None:
-        """The exchange is not kept."""
+        """Deletes the unfinished files of an exchange."""
         for path in self._folder.glob(f".{key}.*{PART}"):
             path.unlink(missing_ok=True)
 
 
 def _private(path: Path, flags: int) -> BinaryIO:
-    """A file for writing that is nobody else's business."""
+    """Opens a file for writing, not readable by other users."""
     return open(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | flags, MODE), "wb")

@@ -1,6 +1,6 @@
-"""Captures as a HAR file, which browsers' developer tools and others open.
+"""Exports captures as a HAR file, which the developer tools of browsers can open.
 
-HTTP Archive 1.2. Each side of an exchange is an entry; fields whose names begin with `_` are ours.
+HTTP Archive 1.2. Each side of an exchange is an entry; fields whose names begin with `_` are extensions of ours.
 """
 
 import base64
@@ -16,7 +16,7 @@ from wsdgateway.exchangelog.reading import WireMessage, read_message
 
 
 def write_har(captures: Iterable[Captured]) -> Iterator[str]:
-    """The file, piece by piece, so that it need not fit into memory. Raises `CaptureError`."""
+    """Yields the HAR file in pieces, so that it need not fit into memory. Raises `CaptureError`."""
     creator = json.dumps({"name": "wsdgateway", "version": version("wsdgateway")})
     yield f'{{"log": {{"version": "1.2", "creator": {creator}, "entries": ['
     separator = "\n"
@@ -28,7 +28,7 @@ def write_har(captures: Iterable[Captured]) -> Iterator[str]:
 
 
 def har_entry(captured: Captured, side: str) -> dict[str, Any]:
-    """One side of an exchange."""
+    """Returns the HAR entry of one side of an exchange."""
     scanner = None if captured.scanner == NOBODY else captured.scanner
     milliseconds = round(captured.seconds * 1000, 3)
     return {
@@ -82,7 +82,7 @@ def _content(message: WireMessage) -> dict[str, Any]:
 
 
 def _size(message: WireMessage) -> int:
-    """How long the content was, with the images that were left out."""
+    """Returns the original length of the content, including images that were left out."""
     left_out = [part.left_out for part in message.parts if part.left_out is not None]
     return len(message.content) + sum(one.length - len(one.note()) for one in left_out)
 

@@ -1,7 +1,8 @@
-"""Leaves images out of an answer while it arrives: what is kept says their length, SHA-256, and what they were.
+"""Removes images from an answer while it arrives, and notes their length, SHA-256, format and size in pixels.
 
-RFC 2046 section 5.1; XOP. The kept answer has the device's head as it was, then the body without transfer coding, a
-note in each image's place, and a line that says so; in a multipart body that is an epilogue.
+RFC 2046 section 5.1; XOP. A stored answer has the device's head as it was, then the body without transfer coding, a
+note in place of each image, and a final line that marks it as stored in this way; in a multipart body that line is an
+epilogue.
 """
 
 import hashlib
@@ -27,11 +28,11 @@ from wsdgateway.mtom.multipart import (
     boundary_of,
 )
 
-MAX_LOOKED_AT = 65536  # of an image, for its size in pixels
-MAX_BLANK = 4096  # of white space, which may stand before an XML document
-MAX_KEPT = 1 << 20  # of what stands beside the images
+MAX_LOOKED_AT = 65536  # bytes of an image that are read for its size in pixels
+MAX_BLANK = 4096  # bytes of white space that may precede an XML document
+MAX_KEPT = 1 << 20  # bytes kept besides the images
 _TEXTS = (b"application/soap+xml", b"application/xml")
-_UNDECIDED = (b"\xef", b"\xef\xbb", b"\xff", b"\xfe")  # a byte order mark that is not all there, or a JPEG image
+_UNDECIDED = (b"\xef", b"\xef\xbb", b"\xff", b"\xfe")  # an incomplete byte order mark, or a JPEG image
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _NOTE = re.compile(rb"<image left out: (\d{1,12}) bytes, SHA-256 ([0-9a-f]{64})"
                    rb"(?:, (JPEG|PNG|TIFF|BMP) (\d{1,5})x(\d{1,5})(?: at (\d{1,5}) dpi)?)?>")
@@ -40,7 +41,8 @@ _END = re.compile(rb"\r\n<end of capture, without transfer coding(, broken off)?
 
 @attrs.frozen
 class LeftOut:
-    """An image that was left out. Pixels and dots an inch are 0 where they could not be read."""
+    """An image that was left out. `width`, `height` and `resolution` (dots per inch) are 0 if they could not be read.
+    """
 
     length: int
     sha256: str
@@ -50,14 +52,14 @@ class LeftOut:
     resolution: int = 0
 
     def note(self) -> bytes:
-        """What stands in its place."""
+        """Returns the note that replaces the image."""
         size = f", {self.format} {self.width}x{self.height}" if self.format else ""
         dots = f" at {self.resolution} dpi" if self.format and self.resolution else ""
         return f"<image left out: {self.length} bytes, SHA-256 {self.sha256}{size}{dots}>".encode()
 
 
 def read_note(content: bytes) -> LeftOut | None:
-    """What was left out where this content stands; None if it is content itself."""
+    """Parses a note about a left-out image; returns None if the content is not such a note."""
     found = _NOTE.fullmatch(content)
     if found is None:
         return None
@@ -67,14 +69,14 @@ def read_note(content: bytes) -> LeftOut | None:
 
 @attrs.frozen
 class Kept:
-    """What is kept of an answer without its images: its content, and whether it was whole."""
+    """The stored content of an answer without its images. `whole` is False if the answer was cut off."""
 
     content: bytes
     whole: bool
 
 
 def without_images(content: bytes) -> Kept | None:
-    """The content of an answer that was kept without images; None if it was kept as it is on the wire."""
+    """Returns the content of an answer that was stored without images; None if it was stored as on the wire."""
     end = _END.search(content[-100:])
     if end is None:
         return None
@@ -82,10 +84,10 @@ def without_images(content: bytes) -> Kept | None:
 
 
 def carries_images(head: Head, begin: bytes) -> bool | None:
-    """Whether an answer carries images, or something that may be as large; None while nobody can tell.
+    """True if an answer carries images, or other content that may be as large; None if that cannot be told yet.
 
-    What scanners call their images is not to be relied on: but for multipart bodies the first bytes of the content
-    decide, `begin`.
+    The media types that scanners give for images are unreliable: except for multipart bodies, the first bytes of the
+    content (`begin`) decide.
     """
     media = media_type(first(head.headers, b"content-type"))
     if media.startswith(b"multipart/"):
@@ -98,7 +100,7 @@ def carries_images(head: Head, begin: bytes) -> bool | None:
 
 
 class _Measure:
-    """Looks at an image as it passes."""
+    """Measures an image as it passes."""
 
     def __init__(self) -> None:
         self._sum = hashlib.sha256()
@@ -118,12 +120,12 @@ class _Measure:
                 dots = image.info.get("dpi", (0, 0))[0]
                 return attrs.evolve(bare, format=image.format or "", width=image.width, height=image.height,
                                     resolution=round(float(dots)))
-        except Exception:  # whatever a decoder makes of what a scanner sent: the note says less then
+        except Exception:  # decoders raise all kinds of errors for broken images; the note then says less
             return bare
 
 
 class _State(Enum):
-    """What is done with the bytes of an answer."""
+    """States of a `Sieve`; the values describe how it treats the bytes of an answer."""
 
     HEAD = "kept until the head is here"
     DECIDING = "kept until the content shows what it is"
@@ -137,13 +139,13 @@ _HEAD, _DECIDING, _AS_IS, _IMAGE, _PARTS, _ENDED = _State
 
 
 class Sieve:
-    """Feed it an answer's bytes as on the wire; `kept` is what remains. Anything but images stays as it was::
+    """Takes the bytes of an answer as on the wire; `kept` returns them without images. All else stays unchanged::
 
-        head ───────► deciding ──it is an image──► image ──┐
-         │ multipart     │                                 ├──over, or can't be read any more──► ended
-         ├───────────────┼───────────────────────► parts ──┘
-         │               │
-         └───────────────┴──no images, can't be read, or over before that is decided──► as is
+    head ───────► deciding ──it is an image──► image ──┐
+     │ multipart     │                                 ├──over, or can't be read any more──► ended
+     ├───────────────┼───────────────────────► parts ──┘
+     │               │
+     └───────────────┴──no images, can't be read, or over before that is decided──► as is
     """
 
     def __init__(self) -> None:
@@ -160,7 +162,7 @@ class Sieve:
         self._size = 0
 
     def feed(self, data: bytes) -> None:
-        """The next bytes."""
+        """Processes the next bytes."""
         if self._state is _ENDED:
             return
         if not self.leaves_out:
@@ -237,7 +239,7 @@ class Sieve:
             self._measure = None
 
     def _end(self, *, readable: bool = True) -> None:
-        """The answer is over, or what comes can't be read any more."""
+        """Ends the answer: it is complete, or (not `readable`) the rest cannot be parsed."""
         state, self._state = self._state, _ENDED if self.leaves_out else _AS_IS
         if state is not _IMAGE and state is not _PARTS:
             return
@@ -255,15 +257,15 @@ class Sieve:
 
     @property
     def size(self) -> int:
-        """Bytes that are held."""
+        """Number of bytes held in memory."""
         return self._size + len(self._raw)
 
     @property
     def leaves_out(self) -> bool:
-        """Whether the answer carries images, and has lost its transfer coding with them."""
+        """True if the answer carries images, and is therefore stored without transfer coding."""
         return self._state is _IMAGE or self._state is _PARTS or self._state is _ENDED
 
     def kept(self) -> bytes:
-        """What remains of the answer, up to here."""
+        """Ends the answer and returns its stored form."""
         self._end()
         return b"".join(self._kept) if self.leaves_out else bytes(self._raw)

@@ -1,7 +1,6 @@
-"""The exchange log as the rest of the gateway sees it: hand in what was exchanged, look at the last of it.
+"""The exchange log's interface to the rest of the gateway: adds exchanges and returns the latest ones.
 
-The contract's section on the exchange log. What is kept in memory is for the live stream and the admin site, and is
-there whether a file is written or not.
+The latest exchanges are kept in memory for the live stream and the admin site, whether or not a file is written.
 """
 
 from collections import deque
@@ -15,11 +14,12 @@ from wsdgateway.exchangelog.tape import Tape
 KEPT = 1000
 KEPT_MESSAGES = 200
 MAX_MESSAGE = 65536  # bytes of each message kept for people to look at
-MAX_MESSAGES = 8 << 20  # of all of them
+MAX_MESSAGES = 8 << 20  # bytes of all messages together
 
 
 class Kept(NamedTuple):
-    """One of the last exchanges, its number, and the bodies of its messages as far as they are kept, and asked for."""
+    """One of the latest exchanges with its number. The message bodies are empty if they are not kept or not asked for.
+    """
 
     number: int
     entry: Entry
@@ -28,7 +28,7 @@ class Kept(NamedTuple):
 
 
 class ExchangeLog:
-    """`identify`: people are named, by JobOriginatingUserName and the job's name."""
+    """Distributes finished exchanges. With `identify`, entries name people (JobOriginatingUserName, JobName)."""
 
     def __init__(self, *, identify: bool = False, writer: LogFileWriter | None = None,
                  captures: Captures | None = None) -> None:
@@ -36,17 +36,17 @@ class ExchangeLog:
         self.writer = writer
         self.captures = captures
         self._kept: deque[tuple[int, Entry]] = deque(maxlen=KEPT)
-        # Of fewer, since memory that is used again at once is faster: a tenth of the time of a status read.
+        # Fewer than entries, because memory that is reused at once is faster: this saves a tenth of a status read.
         self._messages: deque[tuple[int, bytes, bytes]] = deque()
         self._size = 0
         self.last = 0
 
     def tape(self) -> Tape | None:
-        """What an exchange that begins is to be recorded on; None where nothing is captured."""
+        """Starts a recording of an exchange; returns None if captures are off."""
         return None if self.captures is None else self.captures.begin()
 
     def add(self, entry: Entry, request: bytes = b"", response: bytes = b"", tape: Tape | None = None) -> None:
-        """An exchange is over. The bodies are for people to look at; `tape` is what it was recorded on."""
+        """Adds a finished exchange. The bodies are kept for display; `tape` is its recording."""
         if len(request) > MAX_TEXT or entry.fault is not None:
             entry = bounded(entry)
         if tape is not None:
@@ -67,13 +67,13 @@ class ExchangeLog:
             self._size -= len(asked) + len(answered)
 
     def since(self, number: int) -> list[Kept]:
-        """Those that are kept of the exchanges after that one, oldest first."""
+        """Returns the kept exchanges after the one with this number, oldest first."""
         if number >= self.last:
             return []
         return [Kept(*one) for one in self._kept if one[0] > number]
 
     def get(self, number: int) -> Kept | None:
-        """One of the last exchanges, with its messages if it is one of the very last; None if it is kept no more."""
+        """Returns an exchange, with its messages if those are still kept; None if the exchange is no longer kept."""
         found = next((entry for kept, entry in self._kept if kept == number), None)
         if found is None:
             return None

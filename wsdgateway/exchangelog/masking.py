@@ -1,9 +1,10 @@
-"""Takes what is secret out of a message, and leaves everything else where it was: each byte becomes an `x`.
+"""Masks secrets in messages: each of their bytes becomes an `x`, and everything else stays in place.
 
-WS-Scan, JobToken and DestinationToken; RFC 9110 section 11.6.2; our own addresses for notifications, which are secret,
-too. People's names (JobOriginatingUserName, JobName) go the same way unless the log is to name people. Messages are
-parsed for that, since a pattern is led astray by what may stand in XML; what can't be parsed is covered from the first
-name of a secret on.
+Secrets are JobToken and DestinationToken (WS-Scan), credentials in header fields (RFC 9110 section 11.6.2), and the
+secret parts of the gateway's own notification addresses. People's names (JobOriginatingUserName, JobName) are masked
+too
+unless the log is to name people. Messages are parsed for this, because XML can defeat search patterns; a document that
+cannot be parsed is masked from the first name of a secret on.
 """
 
 import re
@@ -17,7 +18,7 @@ from wsdgateway.soap.encodings import span
 
 SECRETS = frozenset(("JobToken", "DestinationToken", "Password"))
 NAMES = frozenset(("JobOriginatingUserName", "JobName", "ClientDisplayName"))
-MAX_TEXT = 4096  # of an element that may hold one of our secret addresses
+MAX_TEXT = 4096  # bytes of an element that may hold one of our secret addresses
 
 _FIELDS = re.compile(rb"(?im)^(?:authorization|proxy-authorization|cookie|set-cookie)"
                      rb"[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)")
@@ -32,38 +33,38 @@ Ranges = list[tuple[int, int]]
 
 
 def looks_like_xml(begin: bytes) -> bool:
-    """Whether content that begins like this may be XML, in whatever encoding."""
+    """True if content that begins like this may be XML, in any encoding."""
     return _XML.match(begin) is not None
 
 
 def _is_plain(document: bytes) -> bool:
-    """Whether names in it can be seen as they are: it is written in an encoding that has ASCII in it."""
+    """True if the document is in an encoding that extends ASCII, so that element names can be searched for as bytes."""
     return b"\0" not in document[:100] and _PLAIN.match(document) is not None
 
 
 def _from_first_name(text: bytes, start: int, names: frozenset[str], addresses: bool) -> Ranges:
-    """From where a secret is named first after `start` to the end; nothing if none is."""
+    """Returns the range from the first name of a secret after `start` to the end; empty if there is no such name."""
     wanted = [*(name.encode() for name in names), *([b"/events/"] if addresses else [])]
     found = [position for position in (text.find(name, start) for name in wanted) if position >= 0]
     return [(min(found), len(text))] if found else []
 
 
 class _Stop(Exception):
-    """What follows is not to be parsed."""
+    """Stops the parser: the rest of the document must not be parsed."""
 
 
 class _Finder:
-    """Finds what is to be covered in one document, as ranges of its bytes."""
+    """Finds the byte ranges to be masked in one document."""
 
     def __init__(self, names: frozenset[str], addresses: bool) -> None:
         self._names = names
         self._addresses = addresses
         self._ranges: Ranges = []
         self._depth = 0
-        self._at = 0  # how far it was understood
-        self._secret = 0  # the depth of the element that is being covered
-        self._secret_at = 0  # where its tag stands
-        self._begin = -1  # where the content of the element that began last begins; -1 while nothing of it was seen
+        self._at = 0  # position up to which the document was parsed
+        self._secret = 0  # depth of the element that is being masked; 0 if none
+        self._secret_at = 0  # position of its start tag
+        self._begin = -1  # start of the current element's content; -1 while none of it has been seen
         self._text: list[str] = []
         self._size = 0
         parser = self._parser = expat.ParserCreate()
@@ -83,13 +84,13 @@ class _Finder:
         return self._ranges
 
     def _cover_rest(self, document: bytes) -> None:
-        """It can't be parsed from somewhere on. What a secret may stand in is covered to the end."""
+        """Masks the rest of a document that cannot be parsed, as far as it may hold a secret."""
         if self._secret:
             self._ranges.append((self._begin if self._begin >= 0 else self._secret_at, len(document)))
         elif b"\0" in document or (self._at == 0 and not _is_plain(document)):
-            self._ranges.append((0, len(document)))  # an encoding that hides names
+            self._ranges.append((0, len(document)))  # an encoding in which names cannot be found
         else:
-            # From the last thing that was understood: the tag in which it broke may be a secret's own.
+            # From the last parsed token on: the tag that could not be parsed may be that of a secret.
             self._ranges += _from_first_name(document, self._at, self._names, self._addresses)
 
     def _seen(self) -> None:
@@ -134,7 +135,7 @@ class _Finder:
 
 
 class Masks:
-    """What is masked: secrets unless `secrets` are wanted, people's names unless `identify`."""
+    """Masks messages: secrets unless `secrets` is set, people's names unless `identify` is set."""
 
     def __init__(self, *, secrets: bool = False, identify: bool = False) -> None:
         self.secrets = secrets
@@ -143,7 +144,8 @@ class Masks:
         self._quick = re.compile(b"|".join([*(name.encode() for name in self._names), b"&#", b"/events/"]))
 
     def message(self, raw: bytes, *, request: bool, coded: bool = True) -> bytes:
-        """A message as on the wire; chunks may cut what is to be masked. Not `coded`: it has none, whatever it says."""
+        """Masks a message as on the wire, even where chunks divide a secret. Without `coded`, the body has no transfer
+        coding, whatever the head says."""
         found = layout(raw, request=request)
         if not coded:
             found = attrs.evolve(found, pieces=((found.head, len(raw)),))
@@ -155,24 +157,24 @@ class Masks:
         boundary = None if kind is None else boundary_of(kind[1])
         _cover_pieces(masked, found.pieces, self._find(found.content(raw), boundary))
         rest = found.pieces[-1][1] if found.pieces else found.head
-        _cover_pieces(masked, ((0, len(raw)),), self._find_in(raw, rest, len(raw)))  # what is nobody's content
+        _cover_pieces(masked, ((0, len(raw)),), self._find_in(raw, rest, len(raw)))  # bytes after the content
         return bytes(masked)
 
     def _cover_fields(self, raw: bytes, masked: bytearray, start: int, end: int) -> None:
-        """The fields of a head, or of the trailer behind the last chunk."""
+        """Masks the fields of a head, or of the trailer after the last chunk."""
         for pattern in (_FIELDS, _NOTIFY_HEAD):
             for match in pattern.finditer(raw, start, end):
                 first, last = match.span(1)
-                masked[first:last] = re.sub(rb"[^\r\n]", b"x", masked[first:last])  # folded lines stay lines
+                masked[first:last] = re.sub(rb"[^\r\n]", b"x", masked[first:last])  # line breaks of folded lines stay
 
     def content(self, body: bytes) -> bytes:
-        """A document by itself."""
+        """Masks a document without a head."""
         masked = bytearray(body)
         _cover_pieces(masked, ((0, len(body)),), self._find(body, None))
         return bytes(masked)
 
     def _find(self, body: bytes, boundary: bytes | None) -> Ranges:
-        """What is to be covered, in order."""
+        """Returns the ranges to be masked, in order."""
         if not self._names and self.secrets:
             return []
         if boundary is None:
@@ -191,7 +193,7 @@ class Masks:
     def _find_in(self, body: bytes, start: int, end: int) -> Ranges:
         first, last = span(body[start:end])
         document = body[start + first:start + last].rstrip(b"\r\n")
-        start += first + len(document) - len(document.lstrip())  # before an XML declaration nothing may stand
+        start += first + len(document) - len(document.lstrip())  # nothing may precede an XML declaration
         document = document.lstrip()
         if self._quick.search(document) is None and (_is_plain(document) or not looks_like_xml(document)):
             return []
@@ -202,7 +204,7 @@ class Masks:
 
 
 def _cover_pieces(masked: bytearray, pieces: tuple[tuple[int, int], ...], ranges: Ranges) -> None:
-    """Cover ranges of the content, which lies in pieces; both are in order, and each is looked at once."""
+    """Masks ranges of the content, which is split into pieces. Both are in order, and each is visited once."""
     position = at = 0
     for first, last in pieces:
         end = at + last - first

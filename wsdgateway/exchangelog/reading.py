@@ -1,4 +1,4 @@
-"""Captured messages as values: what stood in the head, and the content without its transfer coding.
+"""Parses captured messages into heads and into content without transfer coding.
 
 RFC 9112; RFC 2046 section 5.1.
 """
@@ -15,7 +15,7 @@ from wsdgateway.mtom.multipart import BadMultipart, MultipartReader, PartBegin, 
 
 @attrs.frozen(eq=False)
 class Part:
-    """A part of a multipart body: its MIME header as it stands, and its content or what is known of it."""
+    """A part of a multipart body: its unparsed MIME header, and its content or a description of the image left out."""
 
     head: bytes
     content: bytes
@@ -24,7 +24,7 @@ class Part:
 
 @attrs.frozen(eq=False, slots=False)
 class WireMessage:
-    """A message. `first_line` is the request line or the status line; not `whole`: it broke off."""
+    """A message. `first_line` is the request line or the status line; `whole` is False if it was cut off."""
 
     first_line: str
     headers: Headers
@@ -32,12 +32,12 @@ class WireMessage:
     whole: bool
 
     def field(self, name: bytes) -> bytes:
-        """The value of a header field; empty where it is missing."""
+        """Returns the value of a header field; empty if it is missing."""
         return first(self.headers, name) or b""
 
     @property
     def media_type(self) -> str:
-        """The content's type, without parameters."""
+        """The media type of the content, without parameters."""
         return media_type(self.field(b"content-type")).decode("latin-1")
 
     @property
@@ -48,7 +48,7 @@ class WireMessage:
 
     @cached_property
     def parts(self) -> list[Part]:
-        """The parts of a multipart body, as many as can be read; of another body none."""
+        """The readable parts of a multipart body; empty for other bodies."""
         boundary = boundary_of(self.field(b"content-type"))
         if boundary is None:
             return []
@@ -63,19 +63,19 @@ class WireMessage:
                 elif isinstance(event, PartData):
                     contents[-1] += event.data
         except BadMultipart:
-            pass  # the parts before it stand
+            pass  # the parts before the error are valid
         return [Part(head, bytes(content), read_note(bytes(content)))
                 for head, content in zip(heads, contents, strict=True)]
 
     @property
     def envelope(self) -> bytes:
-        """The bytes of the SOAP message: the first part of a multipart body, else the whole."""
+        """The bytes of the SOAP message: the first part of a multipart body, otherwise the whole content."""
         parts = self.parts
         return parts[0].content if parts else self.content
 
 
 def read_message(raw: bytes, *, request: bool) -> WireMessage:
-    """A message as it was captured."""
+    """Parses a captured message."""
     found = layout(raw, request=request)
     kept = None if request else without_images(raw[found.head:])
     lines = raw[found.start:found.head].decode("latin-1").splitlines()
@@ -91,6 +91,6 @@ def read_message(raw: bytes, *, request: bool) -> WireMessage:
 
 
 def _ends(headers: Headers, content: bytes) -> bool:
-    """Whether a body that its connection's end has ended was whole, as far as it tells."""
+    """True if a body that ended with its connection is complete, as far as can be told."""
     boundary = boundary_of(first(headers, b"content-type") or b"")
     return boundary is None or b"--" + boundary + b"--" in content

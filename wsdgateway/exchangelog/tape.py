@@ -1,7 +1,7 @@
-"""What one exchange looks like on the wire, on both sides, while it goes on.
+"""Records one exchange on both sides while it takes place.
 
-Messages are kept in memory until the exchange is over, which they are in a gateway anyway; images go to disk as they
-pass, or are left out.
+Messages are kept in memory until the exchange is over, as the gateway does anyway; images go to disk as they arrive, or
+are left out.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from wsdgateway.http.responses import BadAnswer, Data, Head, ResponseReader
 from wsdgateway.mtom.multipart import boundary_of
 
 CLIENT, DEVICE, EVENT = "client", "device", "event"
-MAX_HELD = 8 << 20  # of one answer in memory
-MAX_ENVELOPE = 1 << 20  # before an image
-SPILL = 65536  # of an answer with images, before it goes to disk: its envelope is in there
+MAX_HELD = 8 << 20  # bytes of one answer in memory
+MAX_ENVELOPE = 1 << 20  # bytes before an image
+SPILL = 65536  # bytes of an answer with images that are held before it goes to disk; they include its envelope
 
 
 @attrs.frozen
 class Message:
-    """A message of an exchange as it is kept; `spilled` if its beginning is on disk already."""
+    """A recorded message; `spilled` if its beginning is on disk already."""
 
     side: str
     is_request: bool
@@ -33,12 +33,12 @@ class Message:
 
     @property
     def suffix(self) -> str:
-        """How the name of its file ends."""
+        """The suffix of its file name."""
         return suffix_of(self.side, self.is_request)
 
 
 def suffix_of(side: str, is_request: bool) -> str:
-    """How the name of a message's file ends."""
+    """Returns the suffix of a message's file name."""
     return f"{side}.{'request' if is_request else 'response'}.http"
 
 
@@ -55,7 +55,7 @@ class _Answer(Protocol):
 
 
 class _State(Enum):
-    """Where the bytes of an answer go."""
+    """States of a `_Whole`; the values say where the bytes of an answer go."""
 
     LOOKING = "to memory, until its beginning shows whether there are images in it"
     HELD = "to memory"
@@ -67,11 +67,11 @@ _LOOKING, _HELD, _IMAGES, _SPILLED = _State
 
 
 class _Whole:
-    """An answer with its images: one that has any goes to disk as it comes::
+    """Records an answer with its images; an answer that has any goes to disk as it arrives::
 
-        looking ──there are images──► images ──more than SPILL, and past the envelope──► spilled
-           │
-           └──there are none, or it can't be read──► held
+    looking ──there are images──► images ──more than SPILL, and past the envelope──► spilled
+       │
+       └──there are none, or it can't be read──► held
     """
 
     def __init__(self, masks: Masks, spill: Callable[[bytes], None]) -> None:
@@ -104,7 +104,7 @@ class _Whole:
             self._held.clear()
 
     def _look(self, data: bytes) -> None:
-        """Look for images in it."""
+        """Checks whether the answer carries images."""
         try:
             for event in self._reader.feed(data):
                 if isinstance(event, Head):
@@ -119,7 +119,7 @@ class _Whole:
             self._state = _HELD
 
     def _is_past_envelope(self) -> bool:
-        """Whether what is held has all that may have to be masked."""
+        """True if everything that may have to be masked has arrived."""
         boundary = boundary_of(first(self._head.headers, b"content-type") or b"")
         return boundary is None or self._held.count(b"--" + boundary) > 1 or len(self._held) > MAX_ENVELOPE
 
@@ -128,7 +128,7 @@ class _Whole:
 
 
 class _WithoutImages:
-    """An answer without its images."""
+    """Records an answer without its images."""
 
     spilled = False
 
@@ -148,25 +148,26 @@ class _WithoutImages:
 
 
 class Keeper(Protocol):
-    """Where tapes are kept."""
+    """Stores tapes."""
 
     def spill(self, tape: "Tape", suffix: str, data: bytes) -> None:
-        """More of an answer that is not kept in memory."""
+        """Appends a piece of an answer that is not kept in memory."""
 
     def end(self, tape: "Tape", began: float, took: float, scanner: str | None, operation: str) -> str | None:
-        """The exchange is over; the name that its files begin with, None if they are not kept."""
+        """Ends an exchange. Returns the name that its files begin with, or None if it is not kept."""
 
 
 class Tape:
-    """One exchange, told from others by its `key`. `images`: they are kept. `lost` says why it can't be kept whole.
+    """The recording of one exchange, identified by `key`. With `images`, images are kept. `lost` says why the exchange
+    cannot be stored whole; empty if it can.
 
-    `incoming` is the side of whoever came to us: a client, or a scanner with an event.
+    `incoming` is the side of the peer that connected to the gateway: a client, or a scanner with an event.
     """
 
     def __init__(self, keeper: Keeper, key: int, masks: Masks, *, images: bool) -> None:
         self.key = key
         self.lost = ""
-        self.begun: set[str] = set()  # which files there are of it already; for whoever keeps it
+        self.begun: set[str] = set()  # suffixes of files that exist already; used by the keeper
         self.incoming = CLIENT
         self._keeper = keeper
         self._masks = masks
@@ -175,12 +176,12 @@ class Tape:
         self._answers: dict[str, _Answer] = {}
 
     def request(self, side: str, raw: bytes) -> None:
-        """A request on that side, whole; one that is sent again replaces the first, and what was answered to it."""
+        """Records a complete request on a side. A repeated request replaces the first one and the answer to it."""
         self._requests[side] = raw
         self._answers.pop(side, None)
 
     def response(self, side: str, *pieces: bytes | memoryview) -> None:
-        """The next bytes of the answer on that side."""
+        """Records the next bytes of the answer on a side."""
         answer = self._answers.get(side)
         if answer is None:
             answer = self._answers[side] = self._begin(side)
@@ -198,19 +199,19 @@ class Tape:
         return _Whole(self._masks, lambda data: self._keeper.spill(self, suffix, data))
 
     def end(self, began: float, took: float, scanner: str | None, operation: str) -> str | None:
-        """It is over; the name that its files begin with, None if they are not kept.
+        """Ends the recording. Returns the name that its files begin with, or None if it is not kept.
 
-        `began` in seconds since 1970, `took` in seconds.
+        `began` is in seconds since 1970, `took` in seconds.
         """
         return self._keeper.end(self, began, took, scanner, operation)
 
     @property
     def size(self) -> int:
-        """Bytes that are held."""
+        """Number of bytes held in memory."""
         return sum(map(len, self._requests.values())) + sum(answer.size for answer in self._answers.values())
 
     def messages(self) -> list[Message]:
-        """What was said, as it is to be kept; the device's side only if it differs from the client's."""
+        """Returns the masked messages; the device's side only if it differs from the client's."""
         ours, theirs = self._side(CLIENT, self.incoming), self._side(DEVICE, DEVICE)
         if [message.raw for message in ours] == [message.raw for message in theirs] and not any(
                 message.spilled for message in theirs):
