@@ -1,1 +1,2 @@
-"""TLS on both sides: whose certificates are shown, and whose are believed. RFC 8446, RFC 5246, RFC 9325."""
+"""TLS on both sides: the gateway's own certificates, and the certificates that it trusts. RFC 8446, RFC 5246, RFC 9325.
+"""

@@ -1,4 +1,4 @@
-"""Certificates and keys as files hold them, in PEM. RFC 7468."""
+"""Reads certificates and keys from PEM files. RFC 7468."""
 
 import hashlib
 from base64 import b64encode
@@ -15,7 +15,7 @@ MAX_FILE = 1 << 20
 
 
 class BadFile(Exception):
-    """A file is not what it should be; the text says what it has to hold."""
+    """A file is not as required; the text says what it has to hold."""
 
 
 def _read(path: Path) -> bytes:
@@ -30,7 +30,7 @@ def _read(path: Path) -> bytes:
 
 
 def read_certificates(path: Path) -> list[Certificate]:
-    """The certificates in a file, one at least. Raises `BadFile`."""
+    """Returns the certificates in a file, at least one. Raises `BadFile`."""
     try:
         found = load_pem_x509_certificates(_read(path))
     except ValueError:
@@ -41,7 +41,7 @@ def read_certificates(path: Path) -> list[Certificate]:
 
 
 def read_key(path: Path) -> PrivateKeyTypes:
-    """The private key in a file. Raises `BadFile`."""
+    """Returns the private key in a file. Raises `BadFile`."""
     data = _read(path)
     try:
         return load_pem_private_key(data, None)
@@ -53,14 +53,15 @@ def read_key(path: Path) -> PrivateKeyTypes:
 
 
 def as_openssl(certificate: Certificate) -> X509:
-    """The same for pyOpenSSL."""
+    """Converts a certificate to a pyOpenSSL object."""
     return X509.from_cryptography(certificate)
 
 
 def pin_of(certificate: Certificate) -> str:
-    """What a key is recognized by: `sha256/`, and the digest of its SubjectPublicKeyInfo in base64. RFC 7469, 2.4.
+    """Returns the pin of a certificate's key: `sha256/` and the digest of its SubjectPublicKeyInfo in base64. RFC 7469
+    section 2.4.
 
-    Of the key, not of the certificate: a device that renews its certificate mostly keeps its key.
+    The key is pinned rather than the certificate, because a device that renews its certificate mostly keeps its key.
     """
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PIN + b64encode(hashlib.sha256(key).digest()).decode()

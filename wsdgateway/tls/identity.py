@@ -1,4 +1,4 @@
-"""What a listener shows of itself, and whom it lets in: certificate, key, and whose clients' certificates count.
+"""The TLS identity of a listener: certificate, key, and the authorities whose client certificates are accepted.
 
 RFC 9325 sections 3.1 and 4.2: TLS 1.2 at least, ciphers with forward secrecy and authenticated encryption.
 """
@@ -19,15 +19,15 @@ from wsdgateway.tls.files import BadFile, as_openssl, read_certificates, read_ke
 
 HTTP = b"http/1.1"
 SOON = timedelta(days=14)
-# Of TLS 1.2; those of 1.3 are all like these.
+# For TLS 1.2; all cipher suites of TLS 1.3 are of this kind.
 CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL")
 
 
 @attrs.frozen
 class IdentityFiles:
-    """The files of one listener. `certificate` may hold those that lead to the root, too, after its own.
+    """The files of one listener. `certificate` may also hold the intermediate certificates, after the listener's own.
 
-    With `client_ca` only clients with a certificate from it are let in.
+    With `client_ca`, only clients with a certificate from that authority are accepted.
     """
 
     certificate: Path
@@ -38,20 +38,20 @@ class IdentityFiles:
 
 @attrs.frozen(eq=False)
 class Identity:
-    """What was read from the files: the context of connections to come, and until when its certificate counts."""
+    """A loaded identity: the TLS context for new connections, and the expiry time of its certificate."""
 
     context: SSL.Context
     expires: datetime
 
     def remark(self, now: datetime) -> str | None:
-        """What somebody should do about the certificate, if anything."""
+        """Returns a warning if the certificate has expired or expires soon, otherwise None."""
         if self.expires > now + SOON:
             return None
         return f"{'expired' if self.expires <= now else 'expires'} at {self.expires:%Y-%m-%d %H:%M} UTC; renew it"
 
 
 class BadIdentity(BadFile):
-    """`key` names the one of `IdentityFiles` that is wrong."""
+    """An identity cannot be loaded. `key` names the field of `IdentityFiles` that is wrong."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -66,15 +66,15 @@ def _certificates(key: str, path: Path | None) -> list[Certificate]:
 
 
 def _choose(connection: SSL.Connection, offered: list[bytes]) -> bytes | Any:
-    """What is spoken after the handshake, of what a client offers. RFC 7301 section 3.2.
+    """Selects the application protocol (ALPN) from a client's offer. RFC 7301 section 3.2.
 
-    One that offers nothing that we know is not sent away: it may speak HTTP/1.1 all the same.
+    A client that offers no known protocol is not rejected: it may speak HTTP/1.1 all the same.
     """
     return HTTP if HTTP in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
 def read_identity(files: IdentityFiles) -> Identity:
-    """The identity in these files. Raises `BadIdentity`."""
+    """Loads the identity from its files. Raises `BadIdentity`."""
     own, *chain = _certificates("certificate", files.certificate)
     chain += _certificates("certificate", files.chain)
     clients = _certificates("client_ca", files.client_ca)
@@ -91,8 +91,8 @@ def read_identity(files: IdentityFiles) -> Identity:
     except SSL.Error:
         raise BadIdentity("key", f"the key of the certificate in {files.certificate}, and one that is long enough"
                           ) from None
-    # Who leaves without close_notify leaves, for Twisted, a failure that holds the connection until a look for cycles.
-    # Requests say how long they are: nothing is lost by taking that for an end.
+    # When a peer closes without close_notify, Twisted keeps a failure that holds the connection until the cyclic
+    # garbage collector runs. Requests declare their length, so treating this as a normal end loses nothing.
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_IGNORE_UNEXPECTED_EOF)
     context.set_alpn_select_callback(_choose)
     return Identity(context, own.not_valid_after_utc)
@@ -100,7 +100,8 @@ def read_identity(files: IdentityFiles) -> Identity:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class CurrentIdentity:
-    """The identity that connections of one listener begin with; another one takes its place without breaking any."""
+    """The identity used for new connections of one listener; it can be replaced without breaking existing connections.
+    """
 
     def __init__(self, files: IdentityFiles) -> None:
         self._files = files
@@ -108,16 +109,17 @@ class CurrentIdentity:
 
     @property
     def asks_for_certificate(self) -> bool:
-        """Whether clients without a certificate are sent away."""
+        """True if clients without a certificate are rejected."""
         return self._files.client_ca is not None
 
     def reload(self, files: IdentityFiles) -> None:
-        """Read the files, which may be other ones. Raises `BadIdentity`; then all stays as it was."""
+        """Loads the identity again, possibly from other files. Raises `BadIdentity`, and then keeps the current
+        identity."""
         self.identity = read_identity(files)
         self._files = files
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        """A connection for a client that has just come."""
+        """Creates the TLS connection for a client that has just connected."""
         connection = SSL.Connection(self.identity.context, None)
         connection.set_app_data(tlsProtocol)
         return connection

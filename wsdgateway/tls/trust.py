@@ -1,7 +1,7 @@
-"""Whether a device is the one that it should be: by a certification authority and its name, or by its key.
+"""Verifies the identity of devices: by a certification authority and the device's name, or by its key.
 
-RFC 9525 (names and IP addresses, judged by service_identity); RFC 7469 section 2.4 for what a pin is. Nothing is sent
-to a device before it has been judged.
+RFC 9525 (names and IP addresses, verified by service_identity); RFC 7469 section 2.4 for pins. Nothing is sent to a
+device before it has been verified.
 """
 
 from functools import cached_property
@@ -21,13 +21,13 @@ from zope.interface import implementer
 
 from wsdgateway.tls.files import as_openssl, pin_of, read_certificates
 
-# Where the key itself is known, its length and the authority's signature prove nothing more; scanners carry RSA keys of
-# 1,024 bits that OpenSSL would not talk to.
+# If the key itself is known, its length and the authority's signature add nothing; scanners use RSA keys of 1,024 bits
+# that OpenSSL would refuse by default.
 _ANY_STRENGTH = b":@SECLEVEL=0"
 
 
 class Untrusted(Exception):
-    """The other side is not who it should be; the text says why, `detail` what is the administrator's to know."""
+    """The peer could not be verified; the text says why, and `detail` is for the administrator only."""
 
     def __init__(self, why: str, detail: str = "") -> None:
         super().__init__(why)
@@ -36,9 +36,11 @@ class Untrusted(Exception):
 
 @attrs.frozen(slots=False)
 class Trust:
-    """How one device's certificate is judged: by the authorities in the file `ca`, by its key's `pin`, not at all if
-    `insecure`; with none of these by the authorities that the system trusts. `demanded`: nothing is said without TLS,
-    whatever addresses the device gives, or somebody in its name.
+    """How one device's certificate is verified: by the authorities in the file `ca`, by the `pin` of its key, or not at
+    all if
+    `insecure`; by default, by the authorities that the system trusts. With `demanded`, nothing is sent without TLS,
+    whatever
+    addresses the device, or somebody in its name, announces.
     """
 
     ca: Path | None = None
@@ -48,20 +50,20 @@ class Trust:
 
     @cached_property
     def context(self) -> SSL.Context:
-        """For connections to the device. Raises `BadFile`."""
+        """The TLS context for connections to the device. Raises `BadFile`."""
         by_name = self.pin is None and not self.insecure
         root: Any = None
         if by_name:
             root = platformTrust() if self.ca is None else trustRootFromCertificates(
                 [TwistedCertificate(as_openssl(one)) for one in read_certificates(self.ca)])
         context = CertificateOptions(trustRoot=root, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
-        context.set_options(SSL.OP_NO_RENEGOTIATION)  # whoever has been judged stays who it is
+        context.set_options(SSL.OP_NO_RENEGOTIATION)  # a verified peer must not change its certificate
         if not by_name:
             context.set_cipher_list(b"DEFAULT" + _ANY_STRENGTH)
         return context
 
     def judge(self, connection: SSL.Connection, host: str) -> None:
-        """Look at a connection whose handshake is over. Raises `Untrusted`."""
+        """Verifies the peer of a connection whose handshake is complete. Raises `Untrusted`."""
         if self.insecure:
             return
         try:
@@ -75,7 +77,7 @@ class Trust:
                                     f"its key is {found}; if the scanner has a new one, give this as its pin")
                 return
             _verify(connection, host)
-        except (ValueError, UnsupportedAlgorithm) as error:  # what no library of ours reads
+        except (ValueError, UnsupportedAlgorithm) as error:  # a certificate that the library cannot read
             raise Untrusted(f"its certificate can't be read ({error})") from None
         except (VerificationError, CertificateError):
             raise Untrusted(f"its certificate is not one for {host}; give an address that stands in it, or its pin "
@@ -86,7 +88,7 @@ BY_THE_SYSTEM = Trust()
 
 
 def _ip(host: str) -> str | None:
-    """The IP address that a host is, without a scope; None for a name."""
+    """Returns the host as an IP address without scope; None if it is a name."""
     try:
         return str(ip_address(host.partition("%")[0]))
     except ValueError:
@@ -103,14 +105,14 @@ def _verify(connection: SSL.Connection, host: str) -> None:
 
 @implementer(IOpenSSLClientConnectionCreator)
 class Caller:
-    """Begins connections to a host. Who has answered is judged when the handshake is over, by `Trust.judge`."""
+    """Opens TLS connections to a host. `Trust.judge` verifies the peer after the handshake."""
 
     def __init__(self, trust: Trust, host: str) -> None:
         self._context = trust.context
         self._host = host
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        """A connection that is about to begin."""
+        """Creates the TLS connection, before the handshake."""
         connection = SSL.Connection(self._context, None)
         connection.set_app_data(tlsProtocol)
         if _ip(self._host) is None:
@@ -119,12 +121,12 @@ class Caller:
 
 
 def words_of(error: SSL.Error) -> list[str]:
-    """What OpenSSL says of an error, one thing after the other."""
+    """Returns OpenSSL's reasons for an error, in order."""
     return [str(reason[-1]) for reason in error.args[0]] if error.args else []
 
 
 def explain(error: BaseException) -> str:
-    """Why a handshake came to nothing, for people."""
+    """Describes for people why a handshake failed."""
     if isinstance(error, Untrusted):
         return str(error)
     words = words_of(error) if isinstance(error, SSL.Error) else []
