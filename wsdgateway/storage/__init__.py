@@ -1,1 +1,2 @@
-"""The store of what outlives the process, finished jobs and subscriptions: memory or SQLite, behind one interface."""
+"""The store for data that outlives the process, such as finished jobs and subscriptions: in memory or in SQLite, behind
+one interface."""

@@ -1,7 +1,7 @@
-"""The store in a SQLite file, and in memory while the file can't be used.
+"""A store in a SQLite file that falls back to memory while the file cannot be used.
 
-What the file should list is in memory all the time, so that a folder that is full, or a file that is damaged, costs
-nothing but the safety against a restart. When the file is used again, `storage.recovery` says.
+Memory always holds what the file should hold, so that a full disk or a damaged file only means that data would be lost
+with a restart. `storage.recovery` decides when the file is used again.
 """
 
 from collections import OrderedDict
@@ -24,19 +24,19 @@ from wsdgateway.storage.recovery import Recovery, Restore
 from wsdgateway.storage.sqlite import SqliteStore, open_file, read_finished, read_only
 from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
 
-MAX_ENDED = 10000  # subscriptions that have ended, and that a copy of the file may still list
-MAX_SUPERSEDED = 10000  # JobIds that were given again while the file could not be used
-MAX_WARNED = 1000  # clients that the log names
+MAX_ENDED = 10000  # ended subscriptions that a copy of the file may still list
+MAX_SUPERSEDED = 10000  # JobIds that were reused while the file could not be used
+MAX_WARNED = 1000  # clients named in the log
 
 Write = Callable[[IStore], Deferred[Any]]
 
 
 @implementer(IStore)
 class FallbackStore:
-    """The store that works without its file, too. Raises `NotOurs` for a file that another gateway or program uses.
+    """A store that also works without its file. Raises `NotOurs` for a file that another gateway or program uses.
 
-    `history` is the number of finished jobs kept for each scanner, also of those that wait in memory to be written;
-    `wall` gives seconds since 1970.
+    `history` is the number of finished jobs kept for each scanner, including those that wait in memory to be written;
+    `wall` returns seconds since 1970.
     """
 
     log = Logger()
@@ -53,8 +53,8 @@ class FallbackStore:
         except NotOurs:
             raise
         except StoreError as error:
-            # A full folder keeps nobody from reading. A stand-in whose last MetadataVersion is not known begins with
-            # one that is larger than any that was counted.
+            # Reading works even on a full disk. A stand-in whose last MetadataVersion is unknown starts with one that
+            # is larger than any counted so far.
             problem = error
             content = None if isinstance(error, Unreadable) else read_only(path)
             self._memory = MemoryStore(history, content or Content(), 1 if content is not None else int(wall()))
@@ -65,9 +65,11 @@ class FallbackStore:
                                   problem)
 
     def set_callbacks(self, restore: Restore, on_return: Callable[[], None] = lambda: None) -> None:
-        """Call `restore` with what a file lists that could not be read before, `on_return` when the file is used again.
+        """Sets callbacks: `restore` receives entries of the file that could not be read before, `on_return` is called
+        when the file is used again.
 
-        `restore` should return when the subscriptions at scanners have been renewed or ended, or that was tried.
+        `restore` should return when the subscriptions at scanners have been renewed or ended, or an attempt has been
+        made.
         """
         self._recovery.restore, self._recovery.on_return = restore, on_return
 
@@ -76,11 +78,11 @@ class FallbackStore:
 
     @property
     def file(self) -> SqliteStore | None:
-        """The store in the file, while that is in use."""
+        """The store in the file, or None while the file is not in use."""
         return self._recovery.file
 
     def retry(self) -> Deferred[None]:
-        """Try the file again now, if it is not in use."""
+        """Tries the file again now if it is not in use."""
         return self._recovery.retry()
 
     def close(self) -> Deferred[None]:
@@ -89,7 +91,7 @@ class FallbackStore:
     # Writing.
 
     def _write(self, write: Write) -> Deferred[Any]:
-        """Write to memory, which has it at once, and to the file. The result is memory's."""
+        """Writes to memory immediately, and to the file. The result is that of the memory store."""
         return write(self._memory).addCallback(lambda result: self._write_file(write, result))
 
     def _write_file(self, write: Write, result: Any) -> Any:
@@ -101,7 +103,7 @@ class FallbackStore:
         return written.addCallback(lambda _: result)
 
     def _write_or_wait(self, write: Write, wait: Callable[[], Deferred[None]]) -> Deferred[None]:
-        """Write to the file alone; while it can't be used, `wait` keeps in memory what is to be written later."""
+        """Writes to the file alone; while that cannot be used, `wait` keeps the data in memory for later."""
         file = self._recovery.file
         if file is None:
             return wait()
@@ -160,15 +162,15 @@ class FallbackStore:
         return self._write(lambda store: store.abandon(uuid))
 
     def _has_ended(self, name: str) -> None:
-        """Remember what has ended: a client's subscription by its identifier, one at a scanner by the address that it
-        notified, or an adopted scanner by its uuid."""
+        """Records something as ended: a client's subscription by its identifier, a subscription at a scanner by its
+        NotifyTo address, or an adopted scanner by its uuid."""
         self._ended[name] = None
         self._ended.move_to_end(name)
         if len(self._ended) > MAX_ENDED:
             self._ended.popitem(last=False)
 
     def _warn(self, subscription: Subscription) -> None:
-        """Log that a client's subscription is in memory only, once for each client and scanner."""
+        """Logs that a client's subscription is in memory only, once for each client and scanner."""
         problem, client = self._recovery.problem, (subscription.scanner, subscription.client)
         if problem is None:
             self._warned.clear()
@@ -177,7 +179,7 @@ class FallbackStore:
             self.log.warn("{scanner}: the subscription of {client} is kept in memory only, and lost with a restart: "
                           "{problem}", scanner=subscription.scanner, client=subscription.client, problem=str(problem))
 
-    # Reading. What is in memory is all there is, but for the finished jobs.
+    # Reading. Memory holds everything except finished jobs.
 
     def subscriptions(self) -> Deferred[list[Subscription]]:
         return self._memory.subscriptions()
@@ -203,7 +205,7 @@ class FallbackStore:
         return []
 
     def _with_waiting(self, kept: list[FinishedJob], scanner: str) -> Deferred[list[FinishedJob]]:
-        """The jobs of the file, and those that wait to be written there."""
+        """Returns the jobs in the file, followed by those that wait to be written."""
         marked = [attrs.evolve(job, superseded=job.superseded or (scanner, job.job_id) in self._superseded)
                   for job in kept]
         return self._memory.finished(scanner).addCallback(lambda waiting: [*marked, *waiting][-self._history:])

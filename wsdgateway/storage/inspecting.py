@@ -1,4 +1,4 @@
-"""Checks of a store that change nothing, for `wsdgateway check`."""
+"""Checks a store without changing it, for `wsdgateway check`."""
 
 import os
 import sqlite3
@@ -9,12 +9,12 @@ from wsdgateway.storage.problems import problem_of_folder, unusable
 from wsdgateway.storage.schema import connect_read_only, verify
 from wsdgateway.storage.store import StoreError
 
-# What a gateway that was killed has left, and the next start puts right by writing to the file.
+# Left behind by a gateway that was killed; the next start repairs it by writing to the file.
 _UNFINISHED = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
 
 
 def problem_with(path: Path) -> StoreError | None:
-    """Why a start could not use the store, as far as the user who asks can tell; None if it could."""
+    """Returns the reason why a start could not use the store, as far as the current user can tell; None if it could."""
     folder = path.parent
     try:
         if not folder.exists():

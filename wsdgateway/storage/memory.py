@@ -1,4 +1,5 @@
-"""The store in memory, which ends with the process: for `memory:`, and beside a file as what the file should hold."""
+"""A store in memory that ends with the process: used for `memory:`, and beside a file as the desired content of that
+file."""
 
 from collections import deque
 
@@ -17,7 +18,7 @@ _NOTHING = Content()
 
 @implementer(IStore)
 class MemoryStore:
-    """A store that begins with `content`, and keeps `history` finished jobs of each scanner.
+    """A store that starts with `content` and keeps `history` finished jobs of each scanner.
 
     `first_version` is the MetadataVersion of a stand-in that is not in `content`.
     """
@@ -35,13 +36,13 @@ class MemoryStore:
 
     @property
     def content(self) -> Content:
-        """Everything but the finished jobs."""
+        """Everything except the finished jobs."""
         return Content(
             tuple(self._subscriptions.values()), tuple(self._held.values()), tuple(self._adopted.values()),
             tuple((endpoint, *known) for endpoint, known in self._versions.items()), self._instance)
 
     def list_instead(self, content: Content) -> None:
-        """Replace everything but the finished jobs."""
+        """Replaces everything except the finished jobs."""
         self._subscriptions = {one.identifier: one for one in content.subscriptions}
         self._held = {(one.scanner, one.identifier): one for one in content.held}
         self._versions = {endpoint: (digest, version) for endpoint, digest, version in content.versions}
@@ -49,7 +50,7 @@ class MemoryStore:
         self._instance = content.instance
 
     def take_jobs(self) -> list[FinishedJob]:
-        """Remove and return the finished jobs, each scanner's oldest first."""
+        """Removes and returns the finished jobs, each scanner's oldest first."""
         jobs, self._jobs = self._jobs, {}
         return [job for kept in jobs.values() for job in kept]
 

@@ -1,7 +1,7 @@
-"""Merges the content of a store's file that can be read again with that of memory, which is newer.
+"""Merges the content of a store file that has become readable again with the content of memory, which is newer.
 
-What is in memory stays. What the file lists beside it is of an earlier start and not known to this one; unless it has
-ended since, it has to be restored.
+Entries in memory stay as they are. Other entries of the file come from an earlier start; unless they have ended since,
+they have to be restored.
 """
 
 from collections.abc import Container
@@ -15,11 +15,12 @@ LEFT = "left "  # prefix of the identifier of a subscription at a scanner whose 
 
 
 def merge(known: Content, listed: Content, ended: Container[str]) -> tuple[Content, Content]:
-    """Both contents merged, and the part of the file's that has to be restored.
+    """Returns the merged content, and the part of the file's content that has to be restored.
 
-    `ended` has the identifiers of clients' subscriptions that have ended, and the addresses where scanners notified us
-    for those that have. A client that has subscribed again meanwhile keeps its new subscription alone. What is held at
-    a scanner for nobody any more gets an identifier of its own: it is in the store until it has been ended there.
+    `ended` holds the identifiers of clients' subscriptions that have ended, and the NotifyTo addresses of subscriptions
+    at scanners that have ended. If a client has subscribed again meanwhile, only its new subscription is kept. A
+    subscription at a scanner that is no longer needed gets an identifier of its own and stays in the store until it has
+    been ended at the scanner.
     """
     identifiers = {one.identifier for one in known.subscriptions}
     likenesses = {(one.scanner, one.likeness) for one in known.subscriptions}
@@ -45,7 +46,7 @@ def _left(held: Held) -> Held:
 
 
 def _versions(known: Content, listed: Content) -> tuple[tuple[str, str, int], ...]:
-    """The MetadataVersions of both: none goes back, and each grows where the metadata has changed."""
+    """Merges the MetadataVersions: none decreases, and each increases if the metadata has changed."""
     versions = {endpoint: (digest, version) for endpoint, digest, version in listed.versions}
     for endpoint, digest, version in known.versions:
         former, last = versions.get(endpoint, (digest, version))

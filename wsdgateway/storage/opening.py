@@ -1,4 +1,4 @@
-"""Opens the store that `[gateway] state` names: `memory:`, or `sqlite:FILE` with memory beside it."""
+"""Opens the store given by `[gateway] state`: `memory:`, or `sqlite:FILE` with memory as its fallback."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +12,10 @@ from wsdgateway.storage.store import IStore
 
 def open_store(reactor: Any, state: str, folder: Path, *, history: int, wall: Callable[[], float], restore: Restore,
                on_return: Callable[[], None]) -> IStore:
-    """The store. Raises `NotOurs` if the gateway must not start with it.
+    """Opens the store. Raises `NotOurs` if the gateway must not start with it.
 
-    A relative FILE starts at `folder`. `history` is the number of finished jobs kept for each scanner, `wall` gives
-    seconds since 1970. `restore` and `on_return` are for a file that can be used only later: see
+    A relative FILE is relative to `folder`. `history` is the number of finished jobs kept for each scanner, `wall`
+    returns seconds since 1970. `restore` and `on_return` are used if the file becomes usable only later: see
     `FallbackStore.set_callbacks`.
     """
     kind, _, where = state.partition(":")

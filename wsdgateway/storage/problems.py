@@ -1,4 +1,4 @@
-"""Explanations of why a store can't be used: the cause that SQLite or the system names, and what to do about it."""
+"""Explains why a store cannot be used: the cause given by SQLite or the system, and what to do about it."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wsdgateway.storage.store import StoreError, Unreadable
 
-# Mistakes of this program, not of the file or the disk.
+# Errors of this program rather than of the file or the disk.
 LOGICAL = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError,
            sqlite3.NotSupportedError)
 ROOM = 65536  # bytes: SQLite needs some pages for a transaction
@@ -18,9 +18,9 @@ _KEEP = "nothing was changed. Move it away, or put a good copy in its place"
 
 
 def unusable(path: Path, error: Exception, *, look: bool = False) -> StoreError:
-    """The error for a file at which something failed.
+    """Returns the error for a file on which an operation failed.
 
-    With `look` the file system is asked for the reason, too, which may take long where it hangs.
+    With `look`, the file system is examined for the reason, which may take long if it hangs.
     """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGED:
@@ -38,7 +38,8 @@ def unusable(path: Path, error: Exception, *, look: bool = False) -> StoreError:
 
 
 def problem_of_folder(path: Path, said: str = "") -> StoreError | None:
-    """Whether the file system of a store is full or read-only; `said` is what an attempt to write ended in."""
+    """Returns an error if the file system of a store is full or read-only; `said` is the outcome of an attempt to
+    write."""
     if _is_full(path.parent):
         return _full(path, said)
     if _is_read_only(path.parent):
@@ -68,7 +69,7 @@ def _is_read_only(folder: Path) -> bool:
 
 
 def _user() -> str:
-    """The user that runs this."""
+    """The name of the user that runs this process."""
     uid = os.geteuid()
     try:
         return pwd.getpwuid(uid).pw_name

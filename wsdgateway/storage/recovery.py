@@ -1,6 +1,6 @@
-"""Recovery of the store: decides when its file is used, and brings it up to date before it is used again.
+"""Recovery of the store: decides when its file is used, and updates the file before it is used again.
 
-A file that can't be used is left as it is, and tried again after pauses that grow up to `LONGEST_PAUSE`::
+A file that cannot be used is left unchanged, and tried again after pauses that grow up to `LONGEST_PAUSE`::
 
                  a write fails
        in use ──────────────────► in memory ◄────┐
@@ -33,15 +33,16 @@ Restore = Callable[[Content], Coroutine[Any, Any, None]]
 
 
 async def _nothing(content: Content) -> None:
-    """The default of `restore`: do nothing."""
+    """The default of `restore`: does nothing."""
 
 
 class Recovery:
-    """Holds the store's `file` while it can be written to; else `file` is None, and `problem` says why.
+    """Holds the store's `file` while it can be written to; otherwise `file` is None, and `problem` says why.
 
-    `memory` has what the file should list, and the finished jobs that wait to be written; `ended` what has ended since
-    the start; `superseded` the scanners and JobIds whose jobs in the file are to be marked. `restore` renews or ends
-    what a file lists that could not be read before; `on_return` is called when the file is used again.
+    `memory` holds the desired content of the file, and the finished jobs that wait to be written. `ended` holds
+    everything that has ended since the start, `superseded` the scanners and JobIds whose jobs are to be marked in the
+    file. `restore` renews or ends entries of a file that could not be read before; `on_return` is called when the file
+    is used again.
     """
 
     log = Logger()
@@ -69,11 +70,11 @@ class Recovery:
             self._wait(problem)
 
     def warning(self) -> str | None:
-        """The problem and its consequences, as text for people; None if there is none."""
+        """Returns the problem and its consequences, as text for people; None if there is none."""
         return None if self.problem is None else f"{self.problem}. {IN_MEMORY}."
 
     def missed(self, file: SqliteStore, failure: Failure) -> None:
-        """Stop using a file that did not take a write or can't be read. Other errors are raised again."""
+        """Stops using a file after a failed read or write. Raises other errors again."""
         failure.trap(StoreError)
         if file is self.file:
             self.file = None
@@ -83,7 +84,7 @@ class Recovery:
             self._wait(failure.value)
 
     def _wait(self, problem: Any) -> None:
-        """Log why the file can't be used, unless it was logged before, and try it again later."""
+        """Logs why the file cannot be used, unless it was logged before, and schedules another attempt."""
         is_news = self.problem is None or str(problem) != str(self.problem)
         self.problem = problem
         if is_news:
@@ -93,7 +94,7 @@ class Recovery:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def retry(self) -> Deferred[None]:
-        """Try the file again now, if it is not in use; fires when that has been tried."""
+        """Tries the file again now, if it is not in use; fires when done."""
         if self._reopening is None and self.file is None and not self._stopped:
             self._forget_timer()
             self._reopening = Deferred.fromCoroutine(self._reopen())
@@ -141,7 +142,7 @@ class Recovery:
             return None
 
     async def _restore(self, listed: Content) -> None:
-        """Renew or end what the file lists and this start does not know; the rest of it is out of date."""
+        """Restores the entries of the file that are unknown to this start; the rest of the file is out of date."""
         merged, found = merge(self._memory.content, listed, self._ended)
         self._memory.list_instead(merged)
         if found.is_empty:
@@ -154,16 +155,16 @@ class Recovery:
             await self._restoring
         except CancelledError:
             pass  # the gateway stops
-        except Exception:  # whatever went wrong, it is in memory, and will be in the store
+        except Exception:  # everything is in memory, and will be written to the store
             self.log.failure("while what the store lists is taken up")
         finally:
             self._restoring = None
 
     async def _use(self, opened: Opened) -> None:
-        """Write memory's content to the file, and use it from now on."""
+        """Writes memory's content to the file, and uses the file from then on."""
         file = SqliteStore(self._reactor, self._path, self._history, opened)
         content, jobs, superseded = self._memory.content, self._memory.take_jobs(), tuple(self._superseded)
-        self.file = file  # what is written from now on comes after that
+        self.file = file  # later writes are queued behind this one
         try:
             await file.bring_up_to_date(opened.content, content, jobs, superseded)
         except StoreError:
@@ -182,7 +183,7 @@ class Recovery:
                 self.on_return()
 
     async def close(self) -> None:
-        """Finish pending writes; if the file is not in use, try once more to write memory's content."""
+        """Finishes pending writes; if the file is not in use, tries once more to write memory's content."""
         self._stopped = True
         self._forget_timer()
         if self._restoring is not None:
@@ -199,7 +200,7 @@ class Recovery:
         await self._closing
 
     async def _try_once_more(self) -> None:
-        """Write memory's content, unless the file lists what would have to be renewed or ended before."""
+        """Writes memory's content, unless the file has entries that would have to be renewed or ended first."""
         opened = await self._open()
         if opened is not None:
             merged, found = merge(self._memory.content, opened.content, self._ended)

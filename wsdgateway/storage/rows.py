@@ -1,4 +1,4 @@
-"""Rows of the SQLite store and the values that they stand for, both ways."""
+"""Converts rows of the SQLite store to values and back."""
 
 import json
 from typing import Any
@@ -41,7 +41,8 @@ def holding(held: Held) -> Statement:
 
 
 def saving(one: Subscription) -> Statement:
-    """An update keeps the row's place, so that the oldest stays the first."""
+    """Returns a statement that inserts or updates a row; an update keeps its position, so that the oldest stays first.
+    """
     values = (
         one.identifier, one.scanner, one.client, one.manager, _write(one.notify_to.reference), one.notify_to.ip,
         None if one.end_to is None else _write(one.end_to.reference), None if one.end_to is None else one.end_to.ip,
@@ -54,7 +55,7 @@ def saving(one: Subscription) -> Statement:
 
 
 def differences(listed: Content, content: Content) -> list[Statement]:
-    """The statements that turn the one into the other. New subscriptions come last, as in the content."""
+    """Returns the statements that turn `listed` into `content`. New subscriptions come last, as in `content`."""
     identifiers = {one.identifier for one in content.subscriptions}
     places = {(one.scanner, one.identifier) for one in content.held}
     former, before = set(listed.subscriptions), set(listed.held)
@@ -64,7 +65,7 @@ def differences(listed: Content, content: Content) -> list[Statement]:
         *(releasing(one.scanner, one.identifier) for one in listed.held
           if (one.scanner, one.identifier) not in places),
         *(holding(one) for one in content.held if one not in before),
-        # A name may have gone from one scanner to another.
+        # A name may have moved from one scanner to another.
         *(("DELETE FROM adopted WHERE uuid = ?", (one.uuid,)) for one in listed.adopted
           if one not in content.adopted),
         *(("INSERT INTO adopted VALUES (?, ?)", (one.uuid, one.name)) for one in content.adopted

@@ -1,7 +1,7 @@
-"""The schema of a SQLite store, in numbered steps, and what a file must be to become one.
+"""The schema of a SQLite store, in numbered steps, and the checks that a file must pass to be used.
 
-The steps are the files `NNNN-what.sql` beside this one. Those that a file lacks are applied in one transaction, with a
-copy of the file made first; a file that is damaged, newer or another program's is refused and left as it is.
+The steps are the files `NNNN-what.sql` beside this module. Steps that a file lacks are applied in one transaction,
+after the file has been copied; a file that is damaged, newer or another program's is rejected and left unchanged.
 """
 
 import os
@@ -22,22 +22,24 @@ _FIRST_TABLE = "finished_job"
 
 
 def steps() -> list[str]:
-    """The SQL scripts of the schema in their order; the first makes schema 1."""
+    """Returns the SQL scripts of the schema in order; the first one creates schema 1."""
     found = sorted((file for file in files("wsdgateway.storage").iterdir() if file.name.endswith(".sql")),
                    key=lambda file: file.name)
     return [file.read_text("utf-8") for file in found]
 
 
 def open_private(path: Path) -> int:
-    """The descriptor of a file, made if it is not there; what SQLite makes beside it gets the same mode."""
-    # Where scanners notify us stands in it, and what clients' names on panels were given: for nobody else's eyes.
+    """Opens a file, creates it if necessary, and returns the descriptor; files that SQLite creates beside it get the
+    same mode."""
+    # The file holds secret notification addresses and clients' names on panels, so other users must not read it.
     return os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
 
 
 def prepare(path: Path, read: Callable[[sqlite3.Connection], object] = lambda connection: None) -> None:
-    """Make a file ready for use. Raises `StoreError`.
+    """Prepares a file for use. Raises `StoreError`.
 
-    A file that is up to date is `read` before anything is written, if only its header: it may raise `StoreError`, too.
+    If the file is up to date, `read` is called before anything, even the header, is written; it may raise `StoreError`,
+    too.
     """
     try:
         with closing(sqlite3.connect(path)) as connection:
@@ -47,17 +49,18 @@ def prepare(path: Path, read: Callable[[sqlite3.Connection], object] = lambda co
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that neither changes a file nor makes one."""
+    """Opens a connection that neither changes nor creates a file."""
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
 
 
 def verify(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether a file is whole and up to date; an older one, or an empty one, is not. Raises `StoreError`."""
+    """True if a file is intact and up to date; False if it is older or empty. Raises `StoreError`."""
     return _verified(connection, path, len(steps())) == len(steps())
 
 
 def _verified(connection: sqlite3.Connection, path: Path, newest: int) -> int:
-    """The schema of a file, once it is known to be a whole one of this program. Raises `StoreError`."""
+    """Returns the schema version of a file after checking that it is intact and belongs to this program. Raises
+    `StoreError`."""
     version = int(connection.execute(_VERSION).fetchone()[0])
     tables = [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     if tables and _FIRST_TABLE not in tables:
@@ -83,13 +86,13 @@ def _bring_up(connection: sqlite3.Connection, path: Path, steps: list[str],
         read(connection)
     if 0 < version < len(steps):
         _copy(connection, path.with_name(f"{path.name}.schema-{version}"))
-    missing = "\n".join(steps[version:])  # with none, this shows whether the file can be written to
+    missing = "\n".join(steps[version:])  # if empty, the script still shows whether the file can be written to
     connection.executescript(
         f"BEGIN IMMEDIATE;\n{missing}\n{_OWNER} = {OURS};\n{_VERSION} = {len(steps)};\nCOMMIT;")
 
 
 def _copy(connection: sqlite3.Connection, copy: Path) -> None:
-    """A copy that appears when it is whole."""
+    """Copies the database; the copy gets its name only when it is complete."""
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     try:
@@ -98,5 +101,5 @@ def _copy(connection: sqlite3.Connection, copy: Path) -> None:
             connection.backup(target)
         unfinished.replace(copy)
     except (OSError, sqlite3.Error):
-        unfinished.unlink(missing_ok=True)  # a part of a copy takes room in a folder that is full
+        unfinished.unlink(missing_ok=True)  # a partial copy takes up room on a full disk
         raise

@@ -1,4 +1,4 @@
-"""The store in a SQLite file. One thread writes, so that the order is kept and the reactor never waits."""
+"""A store in a SQLite file. A single thread writes, which keeps the order and never blocks the reactor."""
 
 import fcntl
 import os
@@ -42,14 +42,14 @@ _FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, 
 
 @attrs.frozen
 class Opened:
-    """A file that is ready for use: `claim` keeps other gateways from it as long as it is open."""
+    """A file that is ready for use; while `claim` is open, other gateways cannot use the file."""
 
     claim: BinaryIO
     content: Content
 
 
 def open_file(path: Path) -> Opened:
-    """Make a file ready for use, in this thread. Raises `StoreError`, with the file as it was."""
+    """Prepares a file for use, in this thread. Raises `StoreError`, and leaves the file unchanged then."""
     claim = _claim(path)
     try:
         prepare(path, lambda connection: _read_all(connection, path))
@@ -62,9 +62,10 @@ def open_file(path: Path) -> Opened:
 
 @implementer(IStore)
 class SqliteStore:
-    """A file; `history` is the number of jobs kept for each scanner. Without `opened` it is opened here and now.
+    """A store in a file; `history` is the number of jobs kept for each scanner. Without `opened`, the file is opened
+    immediately.
 
-    Raises `StoreError` if it can't be used; so do the writes, but for mistakes of this program.
+    Raises `StoreError` if the file cannot be used; so do the writes, except for errors of this program.
     """
 
     def __init__(self, reactor: Any, path: Path, history: int, opened: Opened | None = None) -> None:
@@ -82,7 +83,7 @@ class SqliteStore:
         return self._explained(self._pool.runInteraction(run))
 
     def _explained(self, running: Deferred[Any]) -> Deferred[Any]:
-        """The same Deferred, with SQLite's errors as `StoreError`."""
+        """Returns the Deferred, with SQLite's errors converted to `StoreError`."""
         return running.addErrback(self._explain)
 
     def _explain(self, failure: Failure) -> Failure:
@@ -115,9 +116,9 @@ class SqliteStore:
 
     def bring_up_to_date(self, listed: Content, content: Content, jobs: Iterable[FinishedJob],
                          superseded: Iterable[tuple[str, str]]) -> Deferred[None]:
-        """Replace the content `listed` by `content`, and add these finished jobs, in one transaction.
+        """Replaces the content `listed` by `content`, and adds these finished jobs, in one transaction.
 
-        Before that the jobs of the `superseded` scanners and JobIds are marked. Only what differs is written: a folder
+        The jobs of the `superseded` scanners and JobIds are marked first. Only differences are written, because a disk
         that was full has little room.
         """
         return self._run([*differences(listed, content), *starmap(_superseding, superseded), *(
@@ -185,7 +186,7 @@ class SqliteStore:
         return None
 
     def written(self) -> Deferred[None]:
-        """Fires when all writes that were begun before have succeeded or failed; they share one thread."""
+        """Fires when all earlier writes have succeeded or failed; they share one thread."""
         last: Deferred[Any] = self._pool.runQuery("SELECT 1")
         return last.addBoth(lambda _: None)
 
@@ -198,16 +199,19 @@ class SqliteStore:
 
 
 def _read_whatever_is_there(connection: sqlite3.Connection) -> None:
-    """Let text that is not UTF-8 be read, with replacement characters. Only finished jobs are read while it runs."""
+    """Makes text that is not UTF-8 readable, with replacement characters. Only finished jobs are read during operation.
+    """
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8")  # a ValueError where it is none; SQLite's own error looks like any other
+    # raises ValueError if it is not UTF-8; SQLite's own error could not be told from others
+    return data.decode("utf-8")
 
 
 def _claim(path: Path) -> BinaryIO:
-    """The file, locked for this process as long as it is open. Raises `StoreError` if another one has it."""
+    """Opens the file and locks it for this process while it is open. Raises `StoreError` if another process has the
+    lock."""
     if not path.parent.exists():
         raise NotOurs(f"{path}: the store can't be used: there is no folder {path.parent}; make it, or name another")
     try:
@@ -233,13 +237,13 @@ def _lock(path: Path, file: Any) -> None:
 
 
 def _check_unclaimed(path: Path) -> None:
-    """Check a file that can't be written to. Raises `NotOurs` if another gateway has it."""
+    """Checks a file that cannot be written to. Raises `NotOurs` if another gateway uses it."""
     with suppress(OSError), path.open("rb") as file:
         _lock(path, file)
 
 
 def _read_all(connection: sqlite3.Connection, path: Path) -> Content:
-    """The content of a file. Raises `StoreError`: at the start, and not when clients depend on it."""
+    """Reads the content of a file. Raises `StoreError` for unreadable entries now, before clients depend on them."""
     connection.text_factory = _text
     try:
         return _content(connection)
@@ -260,7 +264,8 @@ def _content(connection: sqlite3.Connection) -> Content:
 
 
 def read_only(path: Path) -> Content | None:
-    """The content of a file that can be read but not written; None if it can't be read or is not up to date."""
+    """Returns the content of a file that can be read but not written; None if it cannot be read or is not up to date.
+    """
     try:
         with closing(connect_read_only(path)) as connection:
             return _content(connection) if verify(connection, path) else None
@@ -269,7 +274,7 @@ def read_only(path: Path) -> Content | None:
 
 
 def read_finished(path: Path, scanner: str) -> list[FinishedJob]:
-    """The kept jobs of a scanner in a file that can't be written to; none if it can't be read either."""
+    """Returns the kept jobs of a scanner in a file that cannot be written to; empty if it cannot be read either."""
     try:
         with closing(connect_read_only(path)) as connection:
             return [_finished(row) for row in connection.execute(_FINISHED, (scanner,))]

@@ -1,7 +1,7 @@
-"""The interface of the store, and its values: finished jobs, clients' subscriptions and those held at scanners.
+"""The interface of the store, and its values: finished jobs, clients' subscriptions and subscriptions at scanners.
 
-`memory`, `sqlite` and `fallback` implement it; `opening` chooses one. The store stands behind the tables in memory: no
-status read waits for a write. `IClientSubscriptions` is the part that the code for clients' subscriptions uses.
+`memory`, `sqlite` and `fallback` implement it; `opening` selects one. Status reads use tables in memory and never wait
+for a write to the store. `IClientSubscriptions` is the part that the code for clients' subscriptions uses.
 """
 
 import attrs
@@ -15,25 +15,26 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 
 class StoreError(Exception):
-    """The store can't be used; the text names it and says what to do."""
+    """The store cannot be used; the text names it and says what to do."""
 
 
 class Unreadable(StoreError):
-    """A file that is damaged, or newer than this program. None of it is used, and it is left as it is."""
+    """A file that is damaged, or newer than this program. It is not used, and it is left unchanged."""
 
 
 class NotOurs(StoreError):
     """A store that another gateway is using, another program's file, or a folder that does not exist.
 
-    The gateway does not start with it, since it is named by mistake.
+    The gateway does not start with it, because the configuration must have named it by mistake.
     """
 
 
 @attrs.frozen
 class FinishedJob:
-    """A job that is over. `finished` is in seconds since 1970, as the gateway's clock told when it learnt of it.
+    """A finished job. `finished` is the time at which the gateway learned of it, in seconds since 1970 by the gateway's
+    clock.
 
-    `superseded`: the scanner has given its JobId to another job since.
+    `superseded`: the scanner has since reused its JobId for another job.
     """
 
     scanner: str
@@ -55,7 +56,8 @@ class FinishedJob:
 
 @attrs.frozen
 class Content:
-    """The content of a store, without its finished jobs. `versions`: endpoint, digest, MetadataVersion of stand-ins."""
+    """The content of a store, without its finished jobs. `versions` holds endpoint, digest and MetadataVersion of
+    stand-ins."""
 
     subscriptions: tuple[Subscription, ...] = ()
     held: tuple[Held, ...] = ()
@@ -65,73 +67,76 @@ class Content:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing in it that would have to be taken up."""
+        """True if there is nothing to be restored."""
         return not (self.subscriptions or self.held or self.adopted)
 
 
 class IClientSubscriptions(Interface):
     """Clients' subscriptions in the store.
 
-    Writes happen in the order in which they are asked for. Their Deferreds fire when the store has the value, or fail.
+    Writes are made in the order of the calls. Their Deferreds fire when the store has the value, or fail.
     """
 
     def save(subscription: Subscription, held: Held | None = None) -> Deferred[None]:
-        """Write a client's subscription in place of its former version, together with what is held for it."""
+        """Writes a client's subscription and the subscription held at the scanner for it; replaces its former version.
+        """
 
     def succeed(heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
-        """Replace the subscription `former` in one transaction: write `heir`, what is held for it, and what is `left`.
+        """Replaces the subscription `former` in one transaction by `heir`, the subscription held for it, and `left`.
 
-        `left` is the former subscription as it stays; None deletes it.
+        `left` is the remaining form of the former subscription; None deletes it.
         """
 
     def forget(identifier: str) -> Deferred[None]:
-        """Delete a client's subscription."""
+        """Deletes a client's subscription."""
 
 
 class IStore(IClientSubscriptions):
     """The whole store. The order of writes and the meaning of their Deferreds are those of `IClientSubscriptions`."""
 
     def add(job: FinishedJob) -> Deferred[None]:
-        """Write a finished job, and delete the oldest ones of its scanner beyond the configured history."""
+        """Writes a finished job, and deletes the oldest ones of its scanner beyond the configured history."""
 
     def supersede(scanner: str, job_id: str) -> Deferred[None]:
-        """Mark the finished jobs with this JobId as superseded: the scanner has given it to a new job."""
+        """Marks the finished jobs with this JobId as superseded: the scanner has reused it for a new job."""
 
     def finished(scanner: str) -> Deferred[list[FinishedJob]]:
-        """The finished jobs of a scanner, oldest first."""
+        """Returns the finished jobs of a scanner, oldest first."""
 
     def subscriptions() -> Deferred[list[Subscription]]:
-        """All clients' subscriptions, oldest first."""
+        """Returns all clients' subscriptions, oldest first."""
 
     def hold(held: Held) -> Deferred[None]:
-        """Write a subscription that is held at a scanner, in place of its former version."""
+        """Writes a subscription held at a scanner; replaces its former version."""
 
     def release(scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
-        """Delete a subscription held at a scanner, if it notifies that address; a newer one stays."""
+        """Deletes a subscription held at a scanner if it has that NotifyTo address; a newer one stays."""
 
     def held() -> Deferred[list[Held]]:
-        """All subscriptions that are held at scanners."""
+        """Returns all subscriptions held at scanners."""
 
     def next_instance(now: int) -> Deferred[int]:
-        """The InstanceId of this start: `now`, in seconds since 1970, or the last one plus one, whichever is larger."""
+        """Returns the InstanceId of this start: `now`, in seconds since 1970, or the last one plus one, whichever is
+        larger."""
 
     def metadata_version(endpoint: str, digest: str) -> Deferred[int]:
-        """The MetadataVersion of a stand-in whose metadata has this digest; it grows by one when the digest changes."""
+        """Returns the MetadataVersion of a stand-in whose metadata has this digest; it grows by one when the digest
+        changes."""
 
     def adopt(adopted: Adopted) -> Deferred[None]:
-        """Write the name of an adopted scanner, in place of its former name."""
+        """Writes the name of an adopted scanner; replaces its former name."""
 
     def abandon(uuid: str) -> Deferred[None]:
-        """Delete an adopted scanner."""
+        """Deletes an adopted scanner."""
 
     def adopted() -> Deferred[list[Adopted]]:
-        """All adopted scanners, oldest first."""
+        """Returns all adopted scanners, oldest first."""
 
     def retry() -> Deferred[None]:
-        """Try now to use a file again that could not be used; fires when that has been tried."""
+        """Tries a file again that could not be used; fires when done."""
 
     def warning() -> str | None:
-        """The problem with the store and what to do about it, as text for people; None if there is none."""
+        """Returns the problem with the store and what to do about it, as text for people; None if there is none."""
 
     def close() -> Deferred[None]:
-        """Finish pending writes and close the store."""
+        """Finishes pending writes and closes the store."""
