@@ -1,1 +1,1 @@
-"""The configuration: TOML to frozen values."""
+"""The configuration: reads TOML into frozen values."""

@@ -1,4 +1,4 @@
-"""Checks of a configuration's certificates against the files that it names."""
+"""Checks the TLS settings of a configuration, and reads the certificate files that it names."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ _Problem = tuple[str, Any, str]
 
 
 def check_tls(values: dict[str, Any], folder: Path, wrong: ReportMistake) -> None:
-    """Check every section that has to do with TLS; None stands for one with mistakes of other kinds."""
+    """Checks every section with TLS settings; None stands for a section that has other mistakes."""
     sections: list[tuple[str, Any, Callable[[Any, Path], Iterator[_Problem]]]] = [
         *((f"[[listen]] {position}", one, _listen) for position, one in enumerate(values.get("listen", ()), 1)),
         ("[admin]", values.get("admin"), _listening),

@@ -1,4 +1,4 @@
-"""Changes between two configurations: scanners that are added, changed or removed, and what needs a restart."""
+"""Compares two configurations: scanners that are added, changed or removed, and changes that need a restart."""
 
 import attrs
 
@@ -10,10 +10,10 @@ _FILES = ("certificate", "key", "client_ca")
 
 @attrs.frozen
 class Changes:
-    """What to change. `config` is the new configuration, with former values where a change needs a restart.
+    """The differences to apply. `config` is the new configuration, with former values where a change needs a restart.
 
-    `later` has a line for each change that needs a restart. `removed` are names. Scanners that are in none of the three
-    have other limits at most. `sections` are the sections with any difference.
+    `later` has a line for each change that needs a restart. `removed` holds names. Scanners in none of the three fields
+    differ at most in their limits. `sections` names the sections with any difference.
     """
 
     config: Config
@@ -25,7 +25,7 @@ class Changes:
 
 
 def compare(old: Config, new: Config) -> Changes:
-    """The changes that lead from one configuration to the other."""
+    """Returns the changes from one configuration to the other."""
     before = {section.name: section for section in old.scanner if section.bridge}
     after = {section.name: section for section in new.scanner if section.bridge}
     added = tuple(section for name, section in after.items() if name not in before)
@@ -48,7 +48,7 @@ def compare(old: Config, new: Config) -> Changes:
 
 
 def _port(section: Listen | Admin) -> tuple[str, str | None, bool]:
-    """The part of a listener's section that can't be changed while it is open."""
+    """Returns the part of a listener's section that cannot be changed while it is open."""
     advertise = section.advertise if isinstance(section, Listen) else None
     return section.endpoint, advertise, section.certificate is not None
 

@@ -1,4 +1,5 @@
-"""Checks of the configuration's values: each gives the value as it is used, or says what it must be."""
+"""Checks the configuration's values: each check returns the value in the form used, or raises `Wrong` with what it must
+be."""
 
 import re
 from base64 import b64decode
@@ -16,7 +17,7 @@ from wsdgateway.discovery.identity import identity_of, is_uuid
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
 from wsdgateway.tls.files import PIN
 
-# What a client may ask a scanner for, as `[[allow]]` and the metrics call it.
+# Operations that a client may request of a scanner, as named by `[[allow]]` and the metrics.
 OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), "Probe", "Resolve",
               OTHER.name)
 NAME = re.compile(r"[a-z0-9-]{1,63}")
@@ -24,21 +25,21 @@ _LIKE_UUID = re.compile(r"\s*(urn:)?uuid:", re.IGNORECASE)
 
 
 def text(value: Any) -> str:
-    """A text that is not empty. Raises `Wrong`."""
+    """Checks a text that must not be empty. Raises `Wrong`."""
     if not isinstance(value, str) or not value.strip():
         raise Wrong("a text that is not empty")
     return value
 
 
 def flag(value: Any) -> bool:
-    """True or false. Raises `Wrong`."""
+    """Checks a boolean. Raises `Wrong`."""
     if not isinstance(value, bool):
         raise Wrong("true or false")
     return value
 
 
 def http_url(value: Any, *, bare: bool = False) -> str:
-    """An http or https URL; `bare`: without a path. Raises `Wrong`."""
+    """Checks an http or https URL; with `bare`, one without a path. Raises `Wrong`."""
     what = ("an address like http://192.0.2.5:5357 or https://192.0.2.5:5358, without a path" if bare
             else "an http:// or https:// URL with a host and a port up to 65535")
     if not isinstance(value, str):
@@ -56,33 +57,33 @@ def http_url(value: Any, *, bare: bool = False) -> str:
 
 
 def base_url(value: Any) -> str:
-    """An http or https URL without a path. Raises `Wrong`."""
+    """Checks an http or https URL without a path. Raises `Wrong`."""
     return http_url(value, bare=True)
 
 
 def device_uuid(value: Any) -> str:
-    """A uuid in any spelling, as `urn:uuid:` in lower case. Raises `Wrong`."""
+    """Checks a uuid in any spelling; returns it as `urn:uuid:` in lower case. Raises `Wrong`."""
     if not isinstance(value, str) or not is_uuid(value):
         raise Wrong("a uuid like urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366; uuid: without urn: names the same")
     return identity_of(value)
 
 
 def scanner_name(value: Any) -> str:
-    """A scanner's name, which is a part of its path. Raises `Wrong`."""
+    """Checks a scanner's name, which is part of its path. Raises `Wrong`."""
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise Wrong("a name of a-z, 0-9 and '-', at most 63 long")
     return value
 
 
 def endpoint(value: Any) -> str:
-    """A Twisted server endpoint string. Raises `Wrong`."""
+    """Checks a Twisted server endpoint string. Raises `Wrong`."""
     what = ("a Twisted server endpoint like tcp:5357:interface=192.0.2.5 or "
             "ssl:5358:privateKey=server.key:certKey=server.pem")
     try:
         serverFromString(None, read_ssl(value).tcp if is_ssl(value) else value)
     except BadEndpoint as bad:
         raise Wrong(f"{what}; {bad}") from None
-    except Exception:  # whatever a plugin of Twisted's raises for a string that it can't read
+    except Exception:  # a Twisted plugin may raise any error for a string that it cannot parse
         raise Wrong(what) from None
     problem = problem_of(value)
     if problem is not None:
@@ -91,7 +92,7 @@ def endpoint(value: Any) -> str:
 
 
 def state(value: Any) -> str:
-    """Where the store is. Raises `Wrong`."""
+    """Checks the location of the store. Raises `Wrong`."""
     what = "sqlite:FILE or memory:"
     if not isinstance(value, str):
         raise Wrong(what)
@@ -103,19 +104,19 @@ def state(value: Any) -> str:
 
 
 def without_password(value: Any) -> Any:
-    """A value as messages may show it: a URL without the user and password in it."""
+    """Returns a value that is safe to show in messages: user and password are removed from URLs."""
     return re.sub(r"://.*@", "://…@", value, flags=re.DOTALL) if isinstance(value, str) else value
 
 
 def event_mode(value: Any) -> str:
-    """Whether a scanner's events are subscribed to. Raises `Wrong`."""
+    """Checks the events mode of a scanner, "auto" or "off". Raises `Wrong`."""
     if value not in ("auto", "off"):
         raise Wrong('"auto" or "off"')
     return str(value)
 
 
 def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
-    """A list of IP networks. Raises `Wrong`."""
+    """Checks a list of IP networks. Raises `Wrong`."""
     what = 'a list of networks like ["198.51.100.0/24"]'
     if not isinstance(value, list):
         raise Wrong(what)
@@ -129,7 +130,7 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """An IPv4-mapped IPv6 network as an IPv4 network, the form that clients' addresses are compared in."""
+    """Converts an IPv4-mapped IPv6 network to IPv4, the form in which clients' addresses are compared."""
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     if mapped is None or network.prefixlen < 96:
         return network
@@ -137,14 +138,15 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 
 def some_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
-    """A list of IP networks, of one at least: a rule for nobody is a slip. Raises `Wrong`."""
+    """Checks a list of at least one IP network: an empty list would be a rule for nobody, so it is a mistake. Raises
+    `Wrong`."""
     if value == []:
         raise Wrong('a list of networks like ["198.51.100.0/24"]; leave the key out for everybody')
     return networks(value)
 
 
 def scanner_patterns(value: Any) -> tuple[str, ...]:
-    """A list of scanners' names, with `*` and `?` for any characters and any one. Raises `Wrong`."""
+    """Checks a list of patterns for scanners' names; `*` matches any characters, `?` any single one. Raises `Wrong`."""
     if not isinstance(value, list) or not value or not all(
             isinstance(item, str) and re.fullmatch(r"[a-z0-9*?-]{1,63}", item) for item in value):
         raise Wrong('a list of scanners\' names like ["front-desk", "floor3-*"]; leave the key out for every scanner')
@@ -152,14 +154,14 @@ def scanner_patterns(value: Any) -> tuple[str, ...]:
 
 
 def operations(value: Any) -> tuple[str, ...]:
-    """A list of operations. Raises `Wrong`."""
+    """Checks a list of operations. Raises `Wrong`."""
     if not isinstance(value, list) or not value or not all(item in OPERATIONS for item in value):
         raise Wrong(f"a list of {', '.join(OPERATIONS)}; leave the key out for everything")
     return tuple(value)
 
 
 def token(value: Any) -> str:
-    """A secret that is hard to guess, and can stand in a header field. Raises `Wrong`."""
+    """Checks a secret that is hard to guess and valid in a header field. Raises `Wrong`."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,256}", value):
         raise Wrong("a secret of 16 to 256 characters of A-Z, a-z, 0-9 and ._~+/=-, like the output of: "
                     "openssl rand -hex 24")
@@ -167,7 +169,7 @@ def token(value: Any) -> str:
 
 
 def host_names(value: Any) -> tuple[str, ...]:
-    """A list of host names, in lower case. Raises `Wrong`."""
+    """Checks a list of host names; returns them in lower case. Raises `Wrong`."""
     if not isinstance(value, list) or not all(
             isinstance(item, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,253}", item) for item in value):
         raise Wrong('a list of host names, without ports, like ["print-server-1", "scan.example.org"]')
@@ -175,7 +177,7 @@ def host_names(value: Any) -> tuple[str, ...]:
 
 
 def pin(value: Any) -> str:
-    """The digest of a scanner's key. Raises `Wrong`."""
+    """Checks the pin of a scanner's key. Raises `Wrong`."""
     what = 'what wsdgateway discover --pin prints, "sha256/" and 44 characters of base64'
     if not isinstance(value, str) or not value.startswith(PIN):
         raise Wrong(what)
@@ -189,21 +191,21 @@ def pin(value: Any) -> str:
 
 
 def identity(value: Any) -> str:
-    """Where a stand-in's uuid comes from. Raises `Wrong`."""
+    """Checks the source of a stand-in's uuid, "derived" or "same". Raises `Wrong`."""
     if value not in ("derived", "same"):
         raise Wrong('"derived" or "same"')
     return str(value)
 
 
 def suffix(value: Any) -> str:
-    """What is added to a name; may be empty. Raises `Wrong`."""
+    """Checks the text appended to the names of stand-ins; may be empty. Raises `Wrong`."""
     if not isinstance(value, str) or len(value) > 64 or not all(c.isprintable() for c in value):
         raise Wrong("a text of at most 64 characters")
     return value
 
 
 def exclusions(value: Any) -> tuple[Exclusion, ...]:
-    """A list of rules: uuids, networks, and patterns of models. Raises `Wrong`."""
+    """Checks a list of exclusion rules: uuids, networks, and patterns for models. Raises `Wrong`."""
     what = ('a list of uuids, addresses and models like ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", '
             '"198.51.100.0/28", "LaserJet*"]')
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
@@ -215,7 +217,7 @@ def exclusions(value: Any) -> tuple[Exclusion, ...]:
 
 
 def hosts(value: Any) -> tuple[str, ...]:
-    """A list of http or https URLs, or of hosts that stand for one. Raises `Wrong`."""
+    """Checks a list of http or https URLs; a bare host is turned into a URL. Raises `Wrong`."""
     what = 'a list of addresses like ["198.51.100.77", "http://198.51.100.78:5357/StableWSDiscoveryEndpoint"]'
     if not isinstance(value, list):
         raise Wrong(what)
@@ -234,7 +236,7 @@ def _bracketed(host: str) -> str:
 
 
 def interfaces(value: Any) -> tuple[str, ...]:
-    """A list of network interfaces. Raises `Wrong`."""
+    """Checks a list of network interfaces. Raises `Wrong`."""
     if not isinstance(value, list) or not all(isinstance(item, str) and item and item.isprintable() for item in value):
         raise Wrong('a list of interfaces like ["eth0"]')
     return tuple(dict.fromkeys(value))

@@ -1,8 +1,8 @@
-r"""Server endpoint strings with TLS, read into what they say: where to listen, and the files.
+r"""Parses server endpoint strings with TLS into the listening address and the files.
 
-Twisted's `ssl:` endpoints look for their files in the folder that the process runs in, never read them again, and let
-old versions of TLS in; what such a string says is therefore done as for the keys `certificate` and `key`. The syntax is
-Twisted's: parts between colons, `\` before a colon that is none.
+Twisted's own `ssl:` endpoints look for files in the process's working directory, never read them again, and accept old
+versions of TLS. Such a string is therefore treated like the keys `certificate` and `key`. The syntax is Twisted's:
+parts separated by colons, with `\` before a literal colon.
 """
 
 import re
@@ -18,16 +18,16 @@ _PART = re.compile(r"(?:\\.|[^:\\])+", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _KEYS = ("port", "interface", "backlog", "privateKey", "certKey", "extraCertChain")
 MAX_PORT = 65535
-MAX_BACKLOG = 65535  # Linux takes less: net.core.somaxconn
+MAX_BACKLOG = 65535  # Linux caps it at net.core.somaxconn
 
 
 class BadEndpoint(ValueError):
-    """An `ssl:` string that can't be used; the text says why."""
+    """An `ssl:` string that cannot be used; the text says why."""
 
 
 @attrs.frozen
 class SslEndpoint:
-    """What an `ssl:` string says: `tcp` for the port alone, and the names of the files as they are written."""
+    """A parsed `ssl:` string: `tcp` is the endpoint string without TLS; the file names are unchanged."""
 
     tcp: str
     certificate: str
@@ -36,12 +36,12 @@ class SslEndpoint:
 
 
 def is_ssl(endpoint: object) -> bool:
-    """Whether that is an endpoint string with TLS."""
+    """True for an endpoint string with TLS."""
     return isinstance(endpoint, str) and endpoint.startswith("ssl:")
 
 
 def read_ssl(endpoint: str) -> SslEndpoint:
-    """What the string says. Raises `BadEndpoint`."""
+    """Parses an `ssl:` string. Raises `BadEndpoint`."""
     given: dict[str, str] = {}
     for position, part in enumerate(_PART.findall(endpoint.removeprefix("ssl:"))):
         key, equals, value = part.partition("=")
@@ -58,9 +58,10 @@ def read_ssl(endpoint: str) -> SslEndpoint:
 
 
 def problem_of(endpoint: str) -> str | None:
-    """The problem of an endpoint string that Twisted can parse but not listen at: a number or address out of range.
+    """Checks an endpoint string that Twisted can parse for values that it cannot listen on: a number or address out of
+    range.
 
-    None if there is none. The text completes "with": "a port between 0 and 65535".
+    Returns None if there is no problem. The text completes "with": "a port between 0 and 65535".
     """
     kind, _, rest = endpoint.partition(":")
     if kind not in ("tcp", "tcp4", "tcp6", "ssl", "unix"):
@@ -88,7 +89,7 @@ def _escape(value: str) -> str:
 
 
 class Listening(Protocol):
-    """A section of the configuration that says where to listen, and with which files if it is with TLS."""
+    """A configuration section with a listening address, and with certificate files if TLS is used."""
 
     @property
     def endpoint(self) -> str: ...
@@ -104,12 +105,12 @@ class Listening(Protocol):
 
 
 def plain_endpoint(section: Listening) -> str:
-    """The endpoint string of the port alone."""
+    """Returns the endpoint string without TLS."""
     return read_ssl(section.endpoint).tcp if is_ssl(section.endpoint) else section.endpoint
 
 
 def identity_files(section: Listening, folder: Path) -> IdentityFiles | None:
-    """The files of a section with TLS; None for one without."""
+    """Returns the TLS files of a section; None if it does not use TLS."""
     client_ca = folder / section.client_ca if section.client_ca else None
     if is_ssl(section.endpoint):
         ssl = read_ssl(section.endpoint)

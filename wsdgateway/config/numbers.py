@@ -1,4 +1,4 @@
-"""Checks of the configuration's numbers: each has a lowest and a highest value."""
+"""Checks the configuration's numbers: each has a minimum and a maximum."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from wsdgateway.config.wrong import Wrong
 
 @attrs.frozen
 class Number:
-    """A check for a number between two bounds, both included; `what` it is, for the message.
+    """A check for a number between two bounds, both included; `what` describes it in messages.
 
-    `kind` is int for whole numbers. `zero` says what 0 means where it is taken although it lies below `lowest`.
+    `kind` is int for whole numbers. `zero` gives the meaning of 0 if 0 is valid although it is below `lowest`.
     """
 
     lowest: float
@@ -21,7 +21,7 @@ class Number:
     zero: str = ""
 
     def __call__(self, value: Any) -> Any:
-        """The number as it is used. Raises `Wrong`."""
+        """Returns the number as `kind`. Raises `Wrong`."""
         kinds = int if self.kind is int else int | float
         is_number = isinstance(value, kinds) and not isinstance(value, bool)
         if not is_number or not (self.lowest <= value <= self.highest or (self.zero and value == 0)):
@@ -31,20 +31,20 @@ class Number:
 
 
 def digits(bound: float) -> str:
-    """A bound as people write it in the file: no exponent."""
+    """Formats a bound as people write it in the file, without an exponent."""
     return str(int(bound)) if bound == int(bound) else str(bound)
 
 
 def seconds(lowest: float, highest: float, zero: str = "") -> Number:
-    """A check for a duration."""
+    """Returns a check for a duration."""
     return Number(lowest, highest, float, "a number of seconds", zero)
 
 
 def whole(lowest: int, highest: int) -> Number:
-    """A check for a whole number."""
+    """Returns a check for a whole number."""
     return Number(lowest, highest, int, "a whole number")
 
 
 def rate(lowest: float, highest: float, zero: str = "") -> Number:
-    """A check for a number of times in a second."""
+    """Returns a check for a rate per second."""
     return Number(lowest, highest, float, "a number a second", zero)

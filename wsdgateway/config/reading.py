@@ -1,4 +1,4 @@
-"""The configuration: TOML to frozen values, or one error that names every mistake."""
+"""Reads the configuration from TOML into frozen values, or raises one error that lists every mistake."""
 
 import re
 import tomllib
@@ -28,7 +28,7 @@ from wsdgateway.discovery.identity import identity_of
 
 
 class ConfigError(Exception):
-    """A configuration with mistakes: `problems` has a line for each."""
+    """A configuration has mistakes: `problems` has a line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -42,7 +42,7 @@ _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
 
 
 def _name(key: str) -> str:
-    """A key or a section as it is written in the file."""
+    """Formats a key or a section name as it is written in the file."""
     return key if _BARE.fullmatch(key) else shown(key)
 
 
@@ -58,7 +58,7 @@ class _Reading:
         self.problems.append(f"{self.file}: {section} {key} is missing: must be {wanted}")
 
     def section(self, kind: Any, section: str, table: Any) -> Any:
-        """The values of a section; None if something is wrong with it."""
+        """Reads a section; returns None if it has mistakes."""
         if not isinstance(table, dict):
             self.wrong("top level", section.strip("[] 0123456789"), table, f"a section that begins with {section}")
             return None
@@ -89,20 +89,21 @@ def _wanted(check: Callable[[Any], Any]) -> str:
 
 
 def read_config(path: str) -> Config:
-    """The configuration in a file. Raises `ConfigError`."""
+    """Reads the configuration from a file. Raises `ConfigError`."""
     try:
         data = tomllib.loads(Path(path).read_bytes().decode("utf-8"))
     except OSError as error:
         raise ConfigError([f"{path}: the file can't be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: the file is not UTF-8 text"]) from None
-    except (ValueError, RecursionError) as error:  # tomllib lets numbers of 5,000 digits and deep lists end in these
+    # tomllib raises these for numbers of 5,000 digits and for deeply nested lists
+    except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: not TOML: {error}"]) from None
     return make_config(data, path)
 
 
 def make_config(data: dict[str, Any], path: str) -> Config:
-    """The configuration in parsed TOML; `path` is the file that messages name. Raises `ConfigError`."""
+    """Builds the configuration from parsed TOML; `path` is the file named in messages. Raises `ConfigError`."""
     reading = _Reading(path)
     values: dict[str, Any] = {}
     for name, table in data.items():
@@ -132,7 +133,7 @@ def _label(entry: Any, position: int) -> str:
 
 
 def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
-    """Check values against each other: one address for each scanner, no name, uuid or endpoint twice."""
+    """Checks values against each other: each scanner has one address, and no name, uuid or endpoint occurs twice."""
     for array, key in (("scanner", "name"), ("scanner", "uuid"), ("listen", "endpoint")):
         seen: set[str] = set()
         entries = data.get(array)
@@ -158,7 +159,7 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
 
 
 def _alike(key: str, value: str) -> str:
-    """The form of a value that is equal for two values which name the same."""
+    """Normalizes a value, so that equal results name the same thing."""
     return identity_of(value) if key == "uuid" else value
 
 
@@ -166,12 +167,12 @@ CANDIDATES = ("gateway.toml", "/etc/wsdgateway/gateway.toml")
 
 
 def find_config() -> str:
-    """The configuration file that is used when none is named. Raises `ConfigError`."""
+    """Returns the configuration file that is used when none is named. Raises `ConfigError`."""
     for candidate in CANDIDATES:
         try:
             Path(candidate).stat()
         except PermissionError:
-            return candidate  # it may exist, and reading it tells what is wrong
+            return candidate  # it may exist; reading it will report the problem
         except OSError:
             continue
         return candidate

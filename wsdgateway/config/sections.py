@@ -1,7 +1,7 @@
-"""The sections of a configuration as frozen values, each key with its check and its default.
+"""The sections of a configuration as frozen values; each key has a check and a default.
 
-`config/gateway.toml` shows each key. With another value of a key of `[[scanner]]` that has `identifies=True`, it is
-another scanner: `config.changes` has it replaced. A key that `bridge` uses is declared in `bridge.options`, too.
+`config/gateway.toml` documents each key. Changing a key of `[[scanner]]` with `identifies=True` makes it another
+scanner, so `config.changes` has it replaced. A key that `bridge` uses is declared in `bridge.options`, too.
 """
 
 import re
@@ -27,10 +27,10 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 def _key(check: Callable[[Any], Any], default: Any = attrs.NOTHING, **more: Any) -> Any:
-    """A key: `check` gives its value or raises `Wrong`.
+    """Declares a key: `check` returns its value or raises `Wrong`.
 
-    Of `more`, `show` gives a wrong value as messages may show it; `identifies` is true of a key of `[[scanner]]` that a
-    scanner's identity, subscriptions or jobs depend on.
+    In `more`, `show` returns a form of a wrong value that is safe in messages; `identifies` is True for a key of
+    `[[scanner]]` on which a scanner's identity, subscriptions or jobs depend.
     """
     return attrs.field(default=default, metadata={"check": check, **more})
 
@@ -78,27 +78,27 @@ class ScannerConfig:
 
     @property
     def quirks(self) -> Quirks:
-        """What is tolerated of this scanner, and not of all."""
+        """Deviations from the protocol that are tolerated for this scanner."""
         return LENIENT if self.lenient else STRICT
 
     @property
     def has_own_identity(self) -> bool:
-        """Whether clients see the scanner under its own uuid."""
+        """True if clients see the scanner under its own uuid."""
         return self.identity == "same"
 
     @property
     def is_subscribed_to(self) -> bool:
-        """Whether the gateway takes events of the scanner."""
+        """True if the gateway subscribes to the scanner's events."""
         return self.events == "auto"
 
     def is_at_place_of(self, other: "ScannerConfig") -> bool:
-        """Whether both say in the same way where the scanner is."""
+        """True if both sections give the scanner's address in the same way."""
         return (self.scan, self.device, self.uuid) == (other.scan, other.device, other.uuid)
 
     def trust(self, folder: Path) -> Trust:
-        """How the scanner's certificate is judged; `folder` is where relative paths start.
+        """Returns how the scanner's certificate is verified; relative paths are relative to `folder`.
 
-        TLS is demanded where a key says how it is judged, or the scanner's address is an https URL.
+        TLS is required if a key says how to verify the certificate, or if the scanner's address is an https URL.
         """
         address = self.scan or self.device or ""
         is_demanded = bool(self.ca or self.pin or self.insecure) or address.startswith("https:")
@@ -148,7 +148,7 @@ class Discovery:
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is searched or announced."""
+        """True if the gateway searches for or announces anything."""
         return bool(self.device_interfaces or self.client_interfaces or self.directed)
 
 
@@ -178,7 +178,7 @@ class Allow:
 
     @property
     def rule(self) -> Rule:
-        """The rule that this is."""
+        """The section as an access rule."""
         return Rule(self.clients, self.scanners, self.operations, self.deny)
 
 
@@ -211,7 +211,7 @@ class Admin:
 
 
 def is_loopback(endpoint: str) -> bool:
-    """Whether only this host can reach what listens at a Twisted server endpoint, as far as the string tells."""
+    """True if only this host can reach a Twisted server endpoint, as far as the string tells."""
     found = re.search(r":interface=((?:\\:|[^:])*)", endpoint)
     if not endpoint.startswith(("tcp", "ssl")):
         return True
@@ -221,7 +221,7 @@ def is_loopback(endpoint: str) -> bool:
 
 @attrs.frozen
 class Config:
-    """A whole configuration. `folder` is where relative paths start, `file` what messages name."""
+    """A whole configuration. Relative paths are relative to `folder`; `file` is the file named in messages."""
 
     folder: Path
     listen: tuple[Listen, ...]
@@ -237,7 +237,7 @@ class Config:
     file: str = ""
 
     def remarks(self) -> list[str]:
-        """Settings that are risky, or have no effect without another key: a line for each."""
+        """Returns a line for each setting that is risky, or has no effect without another key."""
         lines: list[str] = []
         lines.extend(
             f"[[scanner]] {scanner.name}: insecure = true: whoever stands between the two can read all pages, "
