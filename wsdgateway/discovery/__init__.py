@@ -1,1 +1,1 @@
-"""WS-Discovery as values: messages, and the matching of types and scopes."""
+"""WS-Discovery: messages as values, and the matching of types and scopes."""

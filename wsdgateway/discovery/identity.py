@@ -1,4 +1,4 @@
-"""The identity of an endpoint: which spellings of its address name the same device.
+"""The identity of an endpoint: determines which spellings of an address name the same device.
 
 WS-Discovery 2005/04, section 2.6 (APP_ENDPOINT); RFC 9562, section 4. Scanners write the same uuid as `urn:uuid:…` or
 `uuid:…`, in braces or without hyphens, and in either case.
@@ -13,9 +13,10 @@ _WITHOUT_HYPHENS = re.compile(r"[0-9a-f]{32}")
 
 
 def identity_of(endpoint: str) -> str:
-    """The one spelling by which an endpoint address is compared and kept: `urn:uuid:` and lower case for a uuid.
+    """Returns the canonical form of an endpoint address, for comparison and storage: `urn:uuid:` and lower case for a
+    uuid.
 
-    Any other address is compared without regard to case.
+    Any other address is converted to lower case.
     """
     lower = endpoint.strip().lower()
     prefix = next((one for one in _PREFIXES if lower.startswith(one)), "")
@@ -28,10 +29,10 @@ def identity_of(endpoint: str) -> str:
 
 
 def is_same(one: str, other: str) -> bool:
-    """Whether two endpoint addresses name the same device."""
+    """True if two endpoint addresses name the same device."""
     return one == other or identity_of(one) == identity_of(other)
 
 
 def is_uuid(endpoint: str) -> bool:
-    """Whether an endpoint address is a uuid, in any spelling."""
+    """True if an endpoint address is a uuid, in any spelling."""
     return _UUID.fullmatch(identity_of(endpoint).removeprefix(_PREFIXES[0])) is not None

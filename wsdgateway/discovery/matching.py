@@ -1,4 +1,4 @@
-"""Whether a target service is what a Probe looks for: types, and scopes by each of the rules.
+"""Matches target services against Probes: types, and scopes by each of the matching rules.
 
 WS-Discovery 2005/04, section 5.1; 1.1, section 5.1. RFC 2396 section 6, RFC 4514.
 """
@@ -9,21 +9,21 @@ from uuid import UUID
 
 from wsdgateway.discovery.versions import VERSIONS, WS_2005_04, WS_2008_09, WS_2009_01
 
-# 1.1, section 5.1: whoever has no scopes. 2005/04 does not have the rule.
+# 1.1, section 5.1: matches services without scopes. 2005/04 does not have this rule.
 _NONE = {f"{version.uri}/none" for version in (WS_2008_09, WS_2009_01)}
 
-# What those without scopes are in. 2005/04, section 5.1; 1.1, section 5.1.
+# The scopes implied for services without scopes. 2005/04, section 5.1; 1.1, section 5.1.
 _IMPLIED = (f"{WS_2005_04.uri}/adhoc", *(f"{version.uri}/DefaultScope" for version in (WS_2008_09, WS_2009_01)))
 
 QName = tuple[str, str]
 
 
 class UnknownRule(Exception):
-    """The scopes are to be matched by a rule that nobody knows here."""
+    """The rule by which the scopes are to be matched is unknown."""
 
 
 def _uri(wanted: str, scope: str) -> bool:
-    """Equal, or a prefix by whole segments; neither with `.` or `..` in it."""
+    """True if `wanted` equals `scope` or is a prefix of it by whole segments; neither may contain `.` or `..`."""
     try:
         first, second = urlsplit(wanted), urlsplit(scope)
     except ValueError:
@@ -48,7 +48,7 @@ def _uuid(wanted: str, scope: str) -> bool:
 
 
 def _ldap(wanted: str, scope: str) -> bool:
-    """Every part of the wanted name at the root of the scope's, which RFC 4514 writes last."""
+    """True if every part of the wanted name is at the root of the scope's name, which RFC 4514 writes last."""
     try:
         left, right = ([part.strip() for part in urlsplit(uri).path.strip("/").split(",")] for uri in (wanted, scope))
     except ValueError:
@@ -62,9 +62,9 @@ _RULES: dict[str, Callable[[str, str], bool]] = {
 
 def matches(types: Iterable[QName], scopes: Iterable[str], match_by: str | None, *, offered_types: Iterable[QName],
             offered_scopes: Iterable[str]) -> bool:
-    """Whether every wanted type is offered, and every wanted scope matched by one of those offered.
+    """True if every wanted type is offered, and every wanted scope is matched by one of those offered.
 
-    `match_by` is the rule's URI, None for the usual one. Raises `UnknownRule`.
+    `match_by` is the rule's URI, None for the default rule. Raises `UnknownRule`.
     """
     wanted_scopes, offered = list(scopes), list(offered_scopes)
     is_none = match_by is not None and match_by.strip() in _NONE
@@ -78,7 +78,7 @@ def matches(types: Iterable[QName], scopes: Iterable[str], match_by: str | None,
 
 
 def check_rule(match_by: str | None) -> None:
-    """Raises `UnknownRule` if scopes can't be matched by this rule."""
+    """Raises `UnknownRule` if scopes cannot be matched by this rule."""
     if match_by is None or match_by.strip() not in _NONE:
         _rule(match_by)
 

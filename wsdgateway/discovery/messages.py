@@ -1,4 +1,4 @@
-"""WS-Discovery's messages as values, and how they are read.
+"""WS-Discovery's messages as values, and a parser for them.
 
 WS-Discovery 2005/04, sections 4 to 6 and Appendix I; 1.1, sections 4 to 6.
 """
@@ -18,12 +18,12 @@ MAX_ENVELOPE = 32767  # Windows closes the connection on a larger one; DPWS' MAX
 MAX_ITEMS = 64
 MAX_SERVICES = 1000
 MAX_ENDPOINT = 256
-MAX_SCOPES = 2048  # characters of a service's; they go on to every client
+MAX_SCOPES = 2048  # characters of a service's scopes, which are forwarded to every client
 
 
 @attrs.frozen
 class Probe:
-    """What is looked for: types, and scopes with the URI of their rule (None: the usual one)."""
+    """The criteria of a Probe: types, and scopes with the URI of their rule (None: the default rule)."""
 
     types: tuple[QName, ...] = ()
     scopes: tuple[str, ...] = ()
@@ -32,14 +32,14 @@ class Probe:
 
 @attrs.frozen
 class Resolve:
-    """Whose addresses are asked for."""
+    """The endpoint whose addresses a Resolve asks for."""
 
     endpoint: str
 
 
 @attrs.frozen
 class TargetService:
-    """A target service as it announces itself, or answers."""
+    """A target service as described by an announcement or a match."""
 
     endpoint: str
     types: tuple[QName, ...] = ()
@@ -50,9 +50,10 @@ class TargetService:
 
 @attrs.frozen
 class Sequence:
-    """Where a message stands among its sender's: `instance_id` grows at each start, the number with each message.
+    """The position of a message in its sender's sequence: `instance_id` grows at each start, the number with each
+    message.
 
-    Numbers of different sequences, by their `sequence_id`, can't be compared.
+    Numbers of sequences with different `sequence_id` cannot be compared.
     """
 
     instance_id: int
@@ -64,7 +65,7 @@ class Sequence:
 class Message:
     """A discovery message. `name` is `Hello`, `Bye`, `Probe`, `ProbeMatches`, `Resolve` or `ResolveMatches`.
 
-    `content` is what its Body says: services for announcements and matches, one for Hello and Bye.
+    `content` is the content of its Body: services for announcements and matches, one for Hello and Bye.
     """
 
     version: Version
@@ -76,9 +77,9 @@ class Message:
 
 
 def read_addressed(data: bytes, charset: str | None = None) -> Envelope:
-    """An envelope by either of the WS-Addressing versions that discovery uses. Raises `Malformed`.
+    """Reads an envelope in either of the WS-Addressing versions that discovery uses. Raises `Malformed`.
 
-    `charset` is what its Content-Type names; a datagram has none.
+    `charset` is that of the Content-Type; a datagram has none.
     """
     envelope = read(data, charset)
     newer = readdressed(envelope, WSA_2005_08) if envelope.action is None else envelope
@@ -86,9 +87,10 @@ def read_addressed(data: bytes, charset: str | None = None) -> Envelope:
 
 
 def read_message(data: bytes, names: frozenset[str] = frozenset(NAMES)) -> Message | None:
-    """The discovery message in a datagram; None for one that has none of these names.
+    """Returns the discovery message in a datagram; None if it is not one with these names.
 
-    Raises `Malformed`, for obligations, too, that can't be met: a datagram is not answered with a fault.
+    Raises `Malformed`, also for mandatory headers that are not understood, because a datagram is not answered with a
+    fault.
     """
     envelope = read_addressed(data)
     name = name_of(envelope.action or "")
@@ -101,7 +103,7 @@ def read_message(data: bytes, names: frozenset[str] = frozenset(NAMES)) -> Messa
 
 
 def message_in(envelope: Envelope) -> Message:
-    """The discovery message in an envelope. Raises `Malformed` for anything else, and for what it can't be used for."""
+    """Returns the discovery message in an envelope. Raises `Malformed` for anything else, and for unusable content."""
     action = envelope.action or ""
     name, version = name_of(action), version_of(action)
     if name is None or version is None:
@@ -124,7 +126,8 @@ def message_in(envelope: Envelope) -> Message:
 
 
 def _matches(body: etree._Element, version: Version, name: str) -> tuple[TargetService, ...]:
-    """The matches that can be read: some devices put one without endpoint beside good ones. Raises if all are bad."""
+    """Returns the readable matches: some devices add one without endpoint to good ones. Raises `Malformed` if all are
+    bad."""
     matches = list(body.iterchildren(version.tag(name)))
     if len(matches) > MAX_SERVICES:
         raise Malformed(f"more than {MAX_SERVICES} matches")
@@ -152,7 +155,7 @@ def _probe(body: etree._Element, version: Version) -> Probe:
 
 
 def _service(element: etree._Element, version: Version) -> TargetService:
-    """Of the types those that can be read: an unknown prefix among a scanner's must not hide the scanner."""
+    """Reads a service, without unreadable types: a type with an undeclared prefix must not hide the scanner."""
     return TargetService(
         _endpoint(element, version), _qnames(element.find(version.tag("Types")), lenient=True),
         _bounded(_items(element.find(version.tag("Scopes")))), _items(element.find(version.tag("XAddrs"))),
@@ -160,7 +163,7 @@ def _service(element: etree._Element, version: Version) -> TargetService:
 
 
 def _bounded(scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """As many as may be carried over."""
+    """Returns the first scopes, up to `MAX_SCOPES` characters in all."""
     room, kept = MAX_SCOPES, []
     for scope in scopes:
         room -= len(scope)
@@ -185,10 +188,10 @@ def _items(element: etree._Element | None) -> tuple[str, ...]:
 
 
 def _qnames(element: etree._Element | None, *, lenient: bool = False) -> tuple[QName, ...]:
-    """The QNames in an element's text."""
+    """Returns the QNames in an element's text."""
     names = []
     items = _items(element)
-    declared = element.nsmap if element is not None and items else {}  # lxml makes it anew each time
+    declared = element.nsmap if element is not None and items else {}  # lxml builds it on each access
     for item in items:
         prefix, _, local = item.rpartition(":")
         uri = declared.get(prefix or None)

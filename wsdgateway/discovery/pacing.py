@@ -1,6 +1,6 @@
-"""Pacing of announcements: a link carries only so many datagrams a second, however many wait.
+"""Pacing of announcements: limits the number of datagrams per second on a link, however many wait.
 
-Each is sent once, and its repeat as soon as it is due and there is room. SOAP-over-UDP 2004/09, Appendix I.
+Each datagram is sent once, and its repeat as soon as it is due and the rate allows. SOAP-over-UDP 2004/09, Appendix I.
 """
 
 from collections import OrderedDict, deque
@@ -12,9 +12,9 @@ MAX_WAITING = 10000
 
 
 class Pacing:
-    """The datagrams that wait for one link, of which `rate` are sent a second.
+    """The datagrams waiting for one link, of which `rate` are sent a second.
 
-    `now` is in seconds; `random` gives numbers from 0 to 1.
+    `now` is in seconds; `random` returns numbers from 0 to 1.
     """
 
     def __init__(self, rate: float, random: Callable[[], float]) -> None:
@@ -25,7 +25,8 @@ class Pacing:
         self._free_at = 0.0
 
     def put(self, key: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
-        """Send what `write` gives when the rate allows, instead of what waits under `key`. False: too many wait."""
+        """Queues the datagram that `write` returns when it is sent; replaces a waiting one with the same `key`. Returns
+        False if too many wait."""
         if key not in self._new and len(self._new) >= MAX_WAITING:
             return False
         self._new[key] = write
@@ -34,16 +35,16 @@ class Pacing:
         return True
 
     def hurry(self, seconds: float) -> None:
-        """Raise the rate, so that everything is sent in about so many seconds."""
+        """Raises the rate so that everything is sent within about this many seconds."""
         self._rate = max(self._rate, (2 * len(self._new) + len(self._repeats)) / seconds)
 
     def clear(self) -> None:
-        """Drop what has not been sent yet."""
+        """Drops the datagrams that have not been sent."""
         self._new.clear()
         self._repeats.clear()
 
     def take(self, now: float) -> bytes | None:
-        """The datagram to send now; None if there is none."""
+        """Returns the datagram to send now; None if there is none."""
         if now < self._free_at:
             return None
         if self._repeats and self._repeats[0][0] <= now:
@@ -58,7 +59,7 @@ class Pacing:
         return data
 
     def wait(self, now: float) -> float | None:
-        """The seconds until the next datagram is to be sent; None if none waits."""
+        """Returns the seconds until the next datagram is due; None if none waits."""
         if not self._new and not self._repeats:
             return None
         due = now if self._new else self._repeats[0][0]

@@ -1,4 +1,4 @@
-"""The versions of WS-Discovery that are spoken: 2005/04, the final 1.1, and the draft of 1.1 that Windows speaks.
+"""The supported versions of WS-Discovery: 2005/04, the final 1.1, and the draft of 1.1 that Windows uses.
 
 WS-Discovery 2005/04; WS-Discovery 1.1 (2009/01, with WS-Addressing 2005/08) and its CD1 (2008/09, with WS-Addressing
 2004/08).
@@ -13,19 +13,19 @@ NAMES = ("Hello", "Bye", "Probe", "ProbeMatches", "Resolve", "ResolveMatches")
 
 @attrs.frozen
 class Version:
-    """A version: the namespace of its elements and actions, that of its addressing headers, and whom multicast
-    messages are addressed to."""
+    """A version: the namespaces of its elements and actions (`uri`) and of its addressing headers, and the address of
+    multicast messages (`everybody`)."""
 
     uri: str
     addressing: str
     everybody: str
 
     def action(self, name: str) -> str:
-        """The action of a message."""
+        """Returns the action of a message."""
         return f"{self.uri}/{name}"
 
     def tag(self, name: str) -> str:
-        """An element of its own, in lxml's notation."""
+        """Returns the name of an element of this version in lxml's notation."""
         return f"{{{self.uri}}}{name}"
 
 
@@ -36,18 +36,19 @@ VERSIONS = (WS_2005_04, WS_2008_09, WS_2009_01)
 
 
 def version_of(action: str) -> Version | None:
-    """The version that an action belongs to."""
+    """Returns the version that an action belongs to."""
     uri = action.rpartition("/")[0]
     return next((version for version in VERSIONS if version.uri == uri), None)
 
 
 def name_of(action: str) -> str | None:
-    """The name of a discovery message, `Probe`, where the action is one of these in any version; else None."""
+    """Returns the name of the discovery message with this action in any version, such as `Probe`; None for other
+    actions."""
     name = action.rpartition("/")[2]
     return name if name in NAMES and version_of(action) is not None else None
 
 
 def discovery_request(action: str) -> str | None:
-    """`Probe` or `Resolve` where the action is one of these, in any version; else None."""
+    """Returns `Probe` or `Resolve` if the action is one of these in any version, otherwise None."""
     name = name_of(action)
     return name if name in ("Probe", "Resolve") else None

@@ -1,7 +1,7 @@
-"""WS-Discovery's messages, written.
+"""Writes WS-Discovery's messages.
 
-WS-Discovery 2005/04, sections 4 to 6 and Appendix I; 1.1 in its namespaces. What goes to everybody on a link is
-addressed to the version's own URN, an answer to the anonymous address.
+WS-Discovery 2005/04, sections 4 to 6 and Appendix I; 1.1 in its namespaces. Multicast messages are addressed to the
+version's own URN, answers to the anonymous address.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ _PREFIXES = {WSDP: "wsdp", WSCN: "wscn"}
 
 
 def _types(types: Iterable[QName]) -> str:
-    """A Types element; prefixes that are not usual are declared on it."""
+    """Returns a Types element, on which unusual prefixes are declared."""
     prefixes = dict(_PREFIXES)
     declared, names = "", []
     for uri, local in types:
@@ -55,34 +55,34 @@ def _write(name: str, body: str, *, version: Version, message_id: str, to: str |
 
 
 def write_hello(service: TargetService, *, sequence: Sequence, message_id: str) -> bytes:
-    """A service is here, or has changed."""
+    """Writes a Hello: a service has started or changed."""
     return _write("Hello", f"<wsd:Hello>{_service(service)}</wsd:Hello>", version=WS_2005_04, message_id=message_id,
                   sequence=sequence)
 
 
 def write_bye(endpoint: str, *, sequence: Sequence, message_id: str) -> bytes:
-    """A service leaves."""
+    """Writes a Bye: a service is leaving."""
     return _write("Bye", f"<wsd:Bye>{_reference(endpoint)}</wsd:Bye>", version=WS_2005_04, message_id=message_id,
                   sequence=sequence)
 
 
 def write_probe(types: Iterable[QName], *, message_id: str, directed: bool = False) -> bytes:
-    """A Probe for targets of these types; a directed one goes to a single device by HTTP, as a request."""
+    """Writes a Probe for targets of these types; a directed one is sent to a single device as an HTTP request."""
     return _write("Probe", f"<wsd:Probe>{_types(types)}</wsd:Probe>", version=WS_2005_04, message_id=message_id,
                   is_request=directed)
 
 
 def write_resolve(endpoint: str, *, message_id: str) -> bytes:
-    """Where is that endpoint?"""
+    """Writes a Resolve for an endpoint."""
     return _write("Resolve", f"<wsd:Resolve>{_reference(endpoint)}</wsd:Resolve>", version=WS_2005_04,
                   message_id=message_id)
 
 
 def in_envelopes(matches: Iterable[TargetService], relates_to: str | None, *,
                  at_most: int = MAX_SERVICES) -> Iterator[list[TargetService]]:
-    """The matches, as many at a time as one answer of at most `MAX_ENVELOPE` bytes holds, and no more than that number.
+    """Splits the matches into groups that fit into one answer of at most `MAX_ENVELOPE` bytes.
 
-    One that no answer holds is left out.
+    A group has at most `at_most` matches. A match that does not fit into any answer is omitted.
     """
     whole = MAX_ENVELOPE - len(write_matches("ResolveMatches", (), version=WS_2009_01, sequence=_LARGEST,
                                              relates_to=relates_to, message_id=_LONGEST))
@@ -102,7 +102,8 @@ def in_envelopes(matches: Iterable[TargetService], relates_to: str | None, *,
 
 def write_matches(name: str, matches: Iterable[TargetService], *, version: Version, sequence: Sequence,
                   relates_to: str | None, message_id: str) -> bytes:
-    """`ProbeMatches` or `ResolveMatches` (`name`). What has to fit into one envelope is split by `in_envelopes`."""
+    """Writes `ProbeMatches` or `ResolveMatches` (`name`). `in_envelopes` splits matches so that they fit into one
+    envelope."""
     kind = name.removesuffix("es")
     body = "".join(f"<wsd:{kind}>{_service(match)}</wsd:{kind}>" for match in matches)
     return _write(name, f"<wsd:{name}>{body}</wsd:{name}>", version=version, message_id=message_id,

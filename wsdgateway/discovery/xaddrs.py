@@ -1,7 +1,7 @@
-"""XAddrs with host names: the sender's own address takes the place of a name, which is never looked up.
+"""XAddrs with host names: replaces host names, which are never looked up, by the sender's own address.
 
-WS-Discovery 2005/04, section 4.1 (XAddrs). Some scanners announce themselves by a host name that no name server knows;
-and what is heard on a link can be forged, so a name in it must not send the gateway to another host.
+WS-Discovery 2005/04, section 4.1 (XAddrs). Some scanners announce themselves by a host name that no name server knows.
+Messages on a link can also be forged, so a name in one must not direct the gateway to another host.
 """
 
 from ipaddress import ip_address
@@ -13,7 +13,7 @@ from wsdgateway.discovery.messages import Message
 
 
 def placed(message: Message, sender: str, known: str = "") -> Message:
-    """The message with addresses that can be called: see `at_sender`."""
+    """Returns the message with usable addresses: see `at_sender`."""
     if not sender or not isinstance(message.content, tuple):
         return message
     return attrs.evolve(message, content=tuple(
@@ -21,10 +21,10 @@ def placed(message: Message, sender: str, known: str = "") -> Message:
 
 
 def at_sender(xaddrs: tuple[str, ...], sender: str, known: str = "") -> tuple[str, ...]:
-    """The XAddrs of a message, each once, with the IP address of its `sender` in the place of host names.
+    """Returns the XAddrs without duplicates, and with the IP address of the `sender` in place of host names.
 
-    So it is with the unspecified address (0.0.0.0), and where there is no host. The host name `known`, which the
-    administrator has given, stays. Port, path and scheme stay; what is no web address stays as it is.
+    The unspecified address (0.0.0.0) and a missing host are replaced, too. The host name `known`, given by the
+    administrator, is kept. Port, path and scheme are kept; text that is not a web address is unchanged.
     """
     return tuple(dict.fromkeys(_at_sender(xaddr, sender, known.lower()) for xaddr in xaddrs))
 
@@ -42,7 +42,7 @@ def _at_sender(xaddr: str, sender: str, known: str) -> str:
 
 
 def _is_place(host: str | None) -> bool:
-    """Whether a host is the IP address of some place."""
+    """True if a host is an IP address other than the unspecified one."""
     try:
         return not ip_address(host or "").is_unspecified
     except ValueError:
