@@ -1,1 +1,1 @@
-"""DPWS metadata by WS-Transfer Get, as values."""
+"""DPWS metadata, read by WS-Transfer Get, as values."""

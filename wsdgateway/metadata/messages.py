@@ -1,4 +1,4 @@
-"""WS-Transfer Get, and the hosted scan service in its answer.
+"""WS-Transfer Get, and a parser for the hosted scan service in its answer.
 
 WS-Transfer 2004/09, section 3.1; DPWS 2006/02, section 5.2 (Relationship, Hosted).
 """
@@ -17,7 +17,7 @@ SCANNER_SERVICE_TYPE = "ScannerServiceType"
 
 @attrs.frozen
 class Labels:
-    """What a device calls itself; empty where it does not say."""
+    """The names that a device gives itself; empty where it gives none."""
 
     friendly_name: str = ""
     manufacturer: str = ""
@@ -26,31 +26,31 @@ class Labels:
 
     @property
     def name(self) -> str:
-        """The name for people: the friendly name, or the model where that is an address; empty if neither is known."""
+        """The display name: the friendly name, or the model if that is an address; empty if neither is known."""
         return name_of(self.friendly_name, self.model)
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names by which its model may be meant."""
+        """The names by which rules may refer to its model."""
         return self.model, f"{self.manufacturer} {self.model}".strip(), self.friendly_name
 
 
 def read_labels(metadata: etree._Element) -> Labels:
-    """The names in a device's metadata."""
+    """Returns the names in a device's metadata."""
     return Labels(*(text_of(metadata.find(f".//{{{WSDP}}}{name}")) or ""
                     for name in ("FriendlyName", "Manufacturer", "ModelName", "FirmwareVersion")))
 
 
 def write_get(*, to: str, message_id: str) -> bytes:
-    """The request for a device's metadata; `to` is its endpoint reference's address."""
+    """Writes the request for a device's metadata; `to` is the address in its endpoint reference."""
     return compose(action=f"{WXF}/Get", message_id=message_id, to=to, body="", namespaces={}, is_request=True)
 
 
 def offers(types: etree._Element | None, wanted: str) -> bool:
-    """Whether a `Types` list of QNames holds the WS-Scan type of that name."""
+    """True if a `Types` list of QNames contains the WS-Scan type of that name."""
     if types is None:
         return False
-    prefixes = types.nsmap  # lxml makes it anew each time
+    prefixes = types.nsmap  # lxml builds it on each access
     for name in (text_of(types) or "").split():
         prefix, _, local = name.rpartition(":")
         if local == wanted and prefixes.get(prefix or None) == WSCN:
@@ -59,7 +59,7 @@ def offers(types: etree._Element | None, wanted: str) -> bool:
 
 
 def scan_service_addresses(envelope: Envelope) -> tuple[str, ...]:
-    """The addresses of the hosted scan service, in the order of the metadata; empty if there is none."""
+    """Returns the addresses of the hosted scan service, in the order of the metadata; empty if there is none."""
     if envelope.body is None:
         return ()
     found = []

@@ -1,17 +1,17 @@
-"""Names of devices for people: a FriendlyName that is no more than the device's address is no name.
+"""Display names of devices: rejects a FriendlyName that only repeats the device's address.
 
 DPWS 2006/02, section 5.1 (ThisDevice). Some scanners fill FriendlyName with their IP address, or the URL of their page,
-which says nothing to people and must not reach clients.
+which is no help to people and must not reach clients.
 """
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-_AROUND = "()<>{}\"',;"  # what people and firmware put around an address
+_AROUND = "()<>{}\"',;"  # characters that people and firmware put around an address
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is nothing but IP addresses, with or without ports and paths, or URLs."""
+    """True if a text consists only of IP addresses, with or without ports and paths, or URLs."""
     words = text.split()
     return bool(words) and all(_is_address(word.strip(_AROUND)) for word in words)
 
@@ -36,5 +36,5 @@ def _is_ip(host: str) -> bool:
 
 
 def name_of(*candidates: str) -> str:
-    """The first of the texts that is a name for people; empty if none is."""
+    """Returns the first of the texts that is usable as a display name; empty if none is."""
     return next((text.strip() for text in candidates if text.strip() and not is_address(text)), "")

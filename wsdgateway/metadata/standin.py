@@ -1,7 +1,7 @@
-"""A scanner's metadata as its stand-in tells it: the same, but for every address.
+"""Derives a stand-in's metadata from that of its scanner: the same, except for every address.
 
-DPWS 2006/02, section 5 (ThisDevice, ThisModel, Relationship, Host, Hosted); field notes on Windows: PnP-X ids and the
-namespaces must stay as the scanner has them.
+DPWS 2006/02, section 5 (ThisDevice, ThisModel, Relationship, Host, Hosted). For Windows, PnP-X ids and the namespaces
+must stay as the scanner has them.
 """
 
 import re
@@ -23,26 +23,27 @@ _WSDP, _WSA = f"{{{WSDP}}}", f"{{{WSA}}}"
 
 
 def find_metadata(body: etree._Element | None) -> etree._Element | None:
-    """The wsx:Metadata in a GetResponse's body."""
+    """Returns the wsx:Metadata in a GetResponse's body."""
     return body if body is not None and body.tag == f"{{{WSX}}}Metadata" else None
 
 
 def host_endpoint(metadata: etree._Element) -> str | None:
-    """The endpoint address that a device gives itself."""
+    """Returns the endpoint address that a device's metadata gives for the device itself."""
     host = metadata.find(f".//{_WSDP}Host/{_WSA}EndpointReference/{_WSA}Address")
     return text_of(host)
 
 
 def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: frozenset[str], suffix: str = "",
              name: str = "") -> str:
-    """The metadata as XML: endpoint and scan service are ours, other services and what names the scanner's hosts go.
+    """Returns the stand-in's metadata as XML, with our endpoint and scan service; removes other services and mentions
+    of the scanner's hosts.
 
-    `hosts` are those that are known beside the ones in the metadata's own addresses; `suffix` is added to each
-    FriendlyName. A FriendlyName that tells an address alone becomes the model, or else `name`. Metadata without a Host
-    gets one. Everything else stays: sections, vendor elements, and the prefixes that they use.
+    `hosts` are known hosts in addition to those in the metadata's own addresses; `suffix` is appended to each
+    FriendlyName. A FriendlyName that is only an address is replaced by the model, or else by `name`. Metadata without a
+    Host gets one. Everything else stays: sections, vendor elements, and the prefixes that they use.
     """
-    # Not deepcopy, which leaves out prefixes that only a text uses, and types are QNames in text.
-    copy = parse(etree.tostring(metadata, encoding="utf-8", with_tail=False))  # names need not be ASCII
+    # Not deepcopy, which drops prefixes that are used only in text, and types are QNames in text.
+    copy = parse(etree.tostring(metadata, encoding="utf-8", with_tail=False))  # names may contain non-ASCII characters
     etree.strip_elements(copy, etree.Comment, etree.ProcessingInstruction, with_tail=False)
     named = _Hosts(hosts | {urlsplit(address).hostname or "" for address in _addresses(copy)})
     ours = _name(copy, name, suffix, named)
@@ -57,7 +58,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
             else:
                 relationship.remove(hosted)
     for element in list(copy.iter(etree.Element)):
-        if element.tail and named.search(element.tail):  # text of its parent, also behind an element of ours
+        if element.tail and named.search(element.tail):  # the parent's text, even after an element of ours
             element.tail = _without(element.tail, named)
         if element not in ours:
             _hide(element, named)
@@ -65,15 +66,15 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
 
 
 def digest(metadata: etree._Element) -> bytes:
-    """What two copies of the same metadata have in common."""
+    """Returns the canonical form of the metadata, which is equal for copies of the same metadata."""
     try:
         return etree.tostring(metadata, method="c14n", with_comments=False)
-    except etree.C14NError:  # a namespace that is no absolute URI
+    except etree.C14NError:  # a namespace that is not an absolute URI
         return etree.tostring(metadata, encoding="utf-8", with_tail=False)
 
 
 def _addresses(metadata: etree._Element) -> list[str]:
-    """The web addresses in its endpoint references, and that of the device's own page."""
+    """Returns the web addresses in the endpoint references, and that of the device's own page."""
     found = []
     for element in metadata.iter(f"{_WSA}Address", f"{_WSDP}PresentationUrl"):
         address = text_of(element) or ""
@@ -87,9 +88,9 @@ def _addresses(metadata: etree._Element) -> list[str]:
 
 
 class _Hosts:
-    """Hosts, and whether a text names one: by an address or a name with dots anywhere, by a word as a URL's host.
+    """Finds mentions of hosts in text: addresses and names with dots anywhere, single-word names only as a URL's host.
 
-    A word may mean anything else; scanners are called by their makers' names at times.
+    A word may mean anything else; some scanners have their makers' names as host names.
     """
 
     def __init__(self, hosts: frozenset[str]) -> None:
@@ -101,7 +102,7 @@ class _Hosts:
             rf"(?<=://)(?:{words or '(?!)'})(?![\w.-])|(?<![\w.-])(?:{others or '(?!)'})(?![\w-]|\.\w)", re.IGNORECASE)
 
     def search(self, text: str) -> bool:
-        """Whether the text names one of the hosts."""
+        """True if the text names one of the hosts."""
         return self._named.search(text) is not None or any(
             _ip(literal) in self._ipv6 for literal in _LITERAL.findall(text))
 
@@ -114,7 +115,7 @@ def _ip(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _point(service: etree._Element, address: str, service_id: str, named: _Hosts) -> set[etree._Element]:
-    """Let a Host or Hosted have that address alone; the elements that hold what is ours."""
+    """Sets the address of a Host or Hosted, and removes others; returns the elements that hold our values."""
     first, *others = service.findall(f"{_WSA}EndpointReference") or [
         etree.SubElement(service, f"{_WSA}EndpointReference")]
     for other in others:
@@ -130,7 +131,7 @@ def _point(service: etree._Element, address: str, service_id: str, named: _Hosts
 
 
 def _name(metadata: etree._Element, name: str, suffix: str, named: _Hosts) -> set[etree._Element]:
-    """Let each FriendlyName be one for people, with the suffix; these elements."""
+    """Sets each FriendlyName to a display name with the suffix; returns these elements."""
     def visible(element: etree._Element) -> str:
         text = text_of(element) or ""
         return name_of(_without(text, named) if named.search(text) else text)
@@ -143,14 +144,16 @@ def _name(metadata: etree._Element, name: str, suffix: str, named: _Hosts) -> se
 
 
 def _complete(metadata: etree._Element, endpoint: str) -> None:
-    """Add a Host with that endpoint where there is none: some scanners leave it out, and it has to carry the mark."""
+    """Adds a Host with that endpoint if there is none: some scanners omit it, and the stand-in's mark has to be on it.
+    """
     if metadata.find(f".//{_WSDP}Relationship/{_WSDP}Host") is not None:
         return
     relationships = list(metadata.iter(f"{_WSDP}Relationship"))
     with_scanner = [one for one in relationships if any(
         offers(hosted.find(f"{_WSDP}Types"), SCANNER_SERVICE_TYPE) for hosted in one.iterchildren(f"{_WSDP}Hosted"))]
     for relationship in (with_scanner or relationships)[:1]:
-        # lxml drops a declaration that repeats one in scope, even if only a text uses its prefix: use the one in scope.
+        # lxml drops a declaration that repeats one in scope, even if its prefix is used only in text: use the one in
+        # scope.
         known = next((prefix for prefix, uri in relationship.nsmap.items() if prefix and uri == WSCN), None)
         host = etree.Element(f"{_WSDP}Host")
         etree.SubElement(etree.SubElement(host, f"{_WSA}EndpointReference"), f"{_WSA}Address").text = endpoint
@@ -161,7 +164,7 @@ def _complete(metadata: etree._Element, endpoint: str) -> None:
 
 
 def _mark(host: etree._Element) -> None:
-    """Let the device's types say that it is a stand-in, so that no gateway takes it for a scanner."""
+    """Marks the device's types as those of a stand-in, so that no gateway takes it for a scanner."""
     types = host.find(f"{_WSDP}Types")
     marked = etree.Element(f"{_WSDP}Types", nsmap={**(types.nsmap if types is not None else {}), "gateway": GATEWAY})
     marked.text = f"{text_of(types) or ''} gateway:{STAND_IN_TYPE}".strip()
@@ -172,13 +175,13 @@ def _mark(host: etree._Element) -> None:
 
 
 def is_stand_in(metadata: etree._Element) -> bool:
-    """Whether that is a stand-in's metadata, not a scanner's own."""
+    """True if the metadata is that of a stand-in rather than of a scanner."""
     return any(name.endswith(f":{STAND_IN_TYPE}") and types.nsmap.get(name.partition(":")[0]) == GATEWAY
                for types in metadata.iter(f"{_WSDP}Types") for name in (text_of(types) or "").split())
 
 
 def _hide(element: etree._Element, named: _Hosts) -> None:
-    """Take away what names the scanner's own host: an attribute, words, or an element that holds nothing else."""
+    """Removes mentions of the scanner's own host: an attribute, words, or an element that contains nothing else."""
     for name, value in list(element.attrib.items()):
         if named.search(str(value)):
             del element.attrib[name]
@@ -194,7 +197,8 @@ def _without(text: str, named: _Hosts) -> str:
 
 
 def make_metadata(*, endpoint: str, name: str, info: str, scan: str) -> str:
-    """Metadata for a scanner that has told only its ScannerDescription: its name, and something about it."""
+    """Builds metadata for a scanner that has provided only its ScannerDescription: its name, and an information text.
+    """
     return (
         f'<wsx:Metadata xmlns:wsx="{WSX}" xmlns:wsdp="{WSDP}" xmlns:wsa="{WSA}" xmlns:wscn="{WSCN}" '
         f'xmlns:pnpx="{PNPX}"><wsx:MetadataSection Dialect="{WSDP}/ThisDevice"><wsdp:ThisDevice>'
