@@ -1,1 +1,1 @@
-"""MTOM: multipart/related bodies, watched as they pass."""
+"""MTOM: parses multipart/related bodies as they pass."""

@@ -1,6 +1,6 @@
 """Finds the parts of a multipart/related body while its bytes pass.
 
-RFC 2046 section 5.1 and RFC 2387. Parts are handed out as views of the bytes that were fed; only bytes that may begin a
+RFC 2046 section 5.1 and RFC 2387. Part contents are passed on as views of the input; only bytes that may begin a
 delimiter are held back, at most `MAX_PART_HEAD`. The states, each a method of `MultipartReader`::
 
     _preamble ── delimiter ──► _after_delimiter ── line break ──► _head ── blank line / PartBegin ──► _content
@@ -8,8 +8,8 @@ delimiter are held back, at most `MAX_PART_HEAD`. The states, each a method of `
                                  │          └────────────────── delimiter / PartEnd ─────────────────────┘
                                  └── "--" / Closed ──► closed
 
-A Xerox WorkCentre 3025 writes its delimiters without the line break that belongs before them. Such a delimiter counts
-if a MIME header follows it, or, with its closing dashes, if the body ends behind it: anywhere else it is content.
+A Xerox WorkCentre 3025 writes its delimiters without the preceding line break. Such a delimiter counts if a MIME header
+follows it, or, with its closing dashes, if the body ends after it; anywhere else it is content.
 """
 
 import re
@@ -18,24 +18,24 @@ import attrs
 
 MAX_BOUNDARY = 70  # RFC 2046 section 5.1.1
 MAX_PART_HEAD = 16384
-MAX_EPILOGUE = 256  # bytes of white space behind a closing delimiter without a line break before it
+MAX_EPILOGUE = 256  # bytes of white space after a closing delimiter without a line break before it
 LARGE = 4096
 
 _BOUNDARY = re.compile(rb';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(rb"[ \t]{0,64}\r?\n")
 _LINE_END_BEGUN = re.compile(rb"[ \t]{0,64}\r?")
-_FIELD = b"content-"  # how a MIME header begins
+_FIELD = b"content-"  # the first bytes of a MIME header
 _LAST = re.compile(rb"--[ \t\r\n]{0,%d}" % MAX_EPILOGUE)
 
 
 class BadMultipart(Exception):
-    """The body is not the multipart that its Content-Type announces."""
+    """The body is not the multipart body that its Content-Type announces."""
 
 
 @attrs.frozen
 class PartBegin:
-    """A part starts; `head` is its MIME header as it stands."""
+    """A part begins; `head` is its unparsed MIME header."""
 
     head: bytes
 
@@ -49,19 +49,19 @@ class PartData:
 
 @attrs.frozen
 class PartEnd:
-    """The current part is over."""
+    """The current part has ended."""
 
 
 @attrs.frozen
 class Closed:
-    """The closing delimiter has passed; what follows is epilogue."""
+    """The closing delimiter has been read; everything after it is epilogue."""
 
 
 Event = PartBegin | PartData | PartEnd | Closed
 
 
 def boundary_of(content_type: bytes) -> bytes | None:
-    """The boundary of a multipart Content-Type, without its quotes; None if there is none."""
+    """Returns the boundary of a multipart Content-Type, without its quotes; None if there is none."""
     if not content_type.strip().lower().startswith(b"multipart/"):
         return None
     found = _BOUNDARY.search(content_type)
@@ -72,18 +72,18 @@ def boundary_of(content_type: bytes) -> bytes | None:
 
 
 class MultipartReader:
-    """Reads one body, which is fed to it as it passes. `closed` is true once the closing delimiter has come."""
+    """Reads one body, which is fed to it as it passes. `closed` is True once the closing delimiter has been read."""
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"--" + boundary
-        self._held = b"\r\n"  # so that a delimiter at the very beginning stands after a line break
+        self._held = b"\r\n"  # so that a delimiter at the very beginning follows a line break
         self._undecided: int | None = None
         self._state = self._preamble
         self._at_start = True
         self.closed = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that these bytes complete. Raises `BadMultipart`."""
+        """Returns the events that these bytes complete. Raises `BadMultipart`."""
         if self.closed:
             return []
         events: list[Event] = []
@@ -98,7 +98,7 @@ class MultipartReader:
         return events
 
     def end(self) -> list[Event]:
-        """Finish the body. Only then is a closing delimiter without a line break before it known not to be content."""
+        """Ends the body. Only now can a closing delimiter without a line break before it be told from content."""
         if self.closed or self._undecided is None or not _LAST.fullmatch(self._held, len(self._delimiter)):
             return []
         self.closed = True
@@ -109,7 +109,7 @@ class MultipartReader:
         return self._state == self._content
 
     def _pass_by(self, data: bytes, events: list[Event]) -> bool:
-        """Hand out a large piece without copying it, unless a delimiter is in it or across its beginning."""
+        """Passes on a large piece without copying it, unless a delimiter is in it or begins before it."""
         if self._delimiter in data or self._delimiter in self._held + data[:len(self._delimiter) + 2]:
             return False
         safe = self._safe_end(data, 0)
@@ -122,10 +122,10 @@ class MultipartReader:
         self._held = data[start:]
 
     def _find(self, data: bytes, start: int) -> tuple[int, int] | None:
-        """The start of the line break before a delimiter, and the end of the delimiter; None if there is none.
+        """Returns the start of the line break before a delimiter, and the end of the delimiter; None if there is none.
 
-        None, too, if a delimiter has no line break before it and the bytes behind it do not decide yet: `_undecided` is
-        its position.
+        Also returns None, and sets `_undecided` to the position, if a delimiter has no line break before it and the
+        bytes after it do not yet show whether it counts.
         """
         found = data.find(self._delimiter, start)
         while found >= 0:
@@ -146,7 +146,7 @@ class MultipartReader:
         return None
 
     def _counts(self, data: bytes, end: int) -> bool | None:
-        """Return whether a delimiter that ends there, without a line break before it, counts; None if that is open."""
+        """True if a delimiter that ends there, without a line break before it, counts; None if that is undecided."""
         if _LAST.fullmatch(data, end) or data[end:] == b"-":
             return None
         line = _LINE_END.match(data, end)
@@ -157,7 +157,7 @@ class MultipartReader:
             data) else False
 
     def _safe_end(self, data: bytes, start: int) -> int:
-        """The position up to which the bytes can't belong to a delimiter that is still incomplete."""
+        """Returns the position up to which the bytes cannot belong to an incomplete delimiter."""
         return max(start, len(data) - len(self._delimiter) - 2)
 
     def _preamble(self, data: bytes, start: int, events: list[Event]) -> int | None:
@@ -182,7 +182,7 @@ class MultipartReader:
             self._hold(data, start)
             return None
         self._state = self._head
-        # The line break stays, so that a part without MIME headers is seen to have none.
+        # The line break is kept, so that a part without MIME headers can be recognized.
         return line
 
     def _head(self, data: bytes, start: int, events: list[Event]) -> int | None:
@@ -194,12 +194,12 @@ class MultipartReader:
         self._bound_head(end.start() - start)
         events.append(PartBegin(data[start + 1:end.start()]))
         self._state = self._content
-        # The blank line's break stays, since an empty part's delimiter needs one before it.
+        # The line break of the blank line is kept, because an empty part's delimiter needs one before it.
         self._at_start = True
         return end.end() - 1
 
     def _content(self, data: bytes, start: int, events: list[Event]) -> int | None:
-        # `start` is at the line break that ended the part's head, until content has been handed out.
+        # Until content has been passed on, `start` is at the line break that ended the part's head.
         skip = 1 if self._at_start else 0
         found = self._find(data, start) if not self._at_start else self._find_at_start(data, start)
         if found is not None:

@@ -1,4 +1,4 @@
-"""The MIME header of a part: its fields, what kind of part it is, and its content without its transfer encoding.
+"""Parses the MIME header of a part, classifies parts, and removes transfer encodings.
 
 RFC 2045, section 6 (Content-Transfer-Encoding); RFC 2387, section 3.2 (the parameter `start` names the root part).
 """
@@ -8,7 +8,8 @@ import re
 from enum import Enum
 from typing import Protocol
 
-MAX_HELD = 256  # bytes at the end of quoted-printable that may belong to what follows; RFC 2045 has lines of 76
+# bytes at the end of quoted-printable text that may belong to the following bytes; RFC 2045 limits lines to 76
+MAX_HELD = 256
 
 _START = re.compile(rb';\s*start\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _XML = re.compile(rb"(?:application|text)/(?:[\w.-]+\+)?xml")
@@ -17,21 +18,21 @@ _ESCAPE_BEGUN = re.compile(rb"=[0-9A-Fa-f]?\Z|=[ \t]*\r?\Z|[ \t]+\r?\Z|\r\Z")
 
 
 class BadTransferEncoding(Exception):
-    """The content is not in the transfer encoding that its header names."""
+    """The content is not in the transfer encoding given in its header."""
 
 
 class Decoder(Protocol):
-    """Takes a transfer encoding off a content that comes in pieces."""
+    """Removes a transfer encoding from content that arrives in pieces."""
 
     def feed(self, data: memoryview) -> bytes | memoryview:
-        """Decode these bytes. Raises `BadTransferEncoding`."""
+        """Decodes these bytes. Raises `BadTransferEncoding`."""
 
     def end(self) -> bytes:
-        """Decode the remaining bytes. Raises `BadTransferEncoding`."""
+        """Decodes the remaining bytes. Raises `BadTransferEncoding`."""
 
 
 def field(head: bytes, name: bytes) -> bytes:
-    """The value of the field with that lower-case name in a part's header; empty where it is missing."""
+    """Returns the value of the field with that lower-case name in a part's header; empty if it is missing."""
     for line in re.sub(rb"\r?\n[ \t]+", b" ", head).splitlines():
         key, _, value = line.partition(b":")
         if key.strip().lower() == name:
@@ -40,7 +41,7 @@ def field(head: bytes, name: bytes) -> bytes:
 
 
 def start_of(content_type: bytes) -> bytes | None:
-    """The Content-ID of the root part that a multipart Content-Type names; None where it names none."""
+    """Returns the Content-ID of the root part given by a multipart Content-Type; None if it gives none."""
     found = _START.search(content_type)
     return None if found is None else _identifier(found[1] or found[2] or b"") or None
 
@@ -58,10 +59,10 @@ class Kind(Enum):
 
 
 class Kinds:
-    """Tells an answer's parts apart, in their order. `start` is the Content-ID of the root, if Content-Type names it.
+    """Classifies an answer's parts, in order. `start` is the Content-ID of the root, if the Content-Type gives it.
 
-    Without such a part the root is the first XML document, or the first part that is no image. The image is the first
-    of the others.
+    Without such a part, the root is the first XML document, or the first part that is not an image. The image is the
+    first of the other parts.
     """
 
     def __init__(self, start: bytes | None) -> None:
@@ -69,7 +70,7 @@ class Kinds:
         self._seen: set[Kind] = set()
 
     def of(self, head: bytes) -> Kind:
-        """The kind of the next part, which has this MIME header. A later root takes the place of one before it."""
+        """Returns the kind of the next part, which has this MIME header. A later root supersedes an earlier one."""
         kind = self._kind(head)
         self._seen.add(kind)
         return kind
@@ -87,7 +88,7 @@ class Kinds:
 
 
 def decoder_of(head: bytes) -> Decoder:
-    """The decoder for a part with this MIME header; `binary` and unknown encodings change nothing."""
+    """Returns the decoder for a part with this MIME header; `binary` and unknown encodings are left unchanged."""
     encoding = field(head, b"content-transfer-encoding").lower()
     if encoding == b"base64":
         return _Base64()
