@@ -1,1 +1,1 @@
-"""Carries events: the subscriptions at a scanner, its notifications, clients' subscriptions, deliveries."""
+"""Event handling: subscriptions at scanners, their notifications, clients' subscriptions, and deliveries."""

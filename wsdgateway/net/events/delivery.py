@@ -1,8 +1,8 @@
-"""Delivers messages to sinks: for each a connection, the message, and the status of the answer.
+"""Delivers messages to sinks: opens a connection for each, sends the message, and reads the status of the answer.
 
 RFC 9112 section 9; WS-Eventing 2004/08, section 3. Sinks answer with 202 and an empty body, some as HTTP/1.0; a
-delivery does not wait for what follows the head of the answer. The connection goes to the IP address that was checked
-when the client subscribed, whatever its name resolves to since.
+delivery ends with the head of the answer. The connection goes to the IP address that was checked when the client
+subscribed, whatever its name resolves to later.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,14 +28,14 @@ from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteSchedul
 from wsdgateway.soap.envelope import CONTENT_TYPE
 
 DELIVERY_SECONDS = 10.0
-A_STEP = 4  # connections begun between two looks at the time
+A_STEP = 4  # connections opened between two checks of the time
 
 _parts = lru_cache(maxsize=4096)(parse_sink)
 
 
 @lru_cache(maxsize=4096)
 def _head(address: SinkAddress) -> bytes:
-    """The head of a request, without the Content-Length and what follows it."""
+    """Returns the head of a request up to the Content-Length."""
     return request_head(address.target.encode(), [
         (b"Host", address.authority.encode()), (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway"),
         (b"Connection", b"close")])[:-2]
@@ -47,10 +47,10 @@ def _tls(host: str) -> Any:
 
 
 class Deliveries:
-    """Sends messages to sinks, at most `limit` at once, each bounded by `DELIVERY_SECONDS` from its first packet on.
+    """Sends messages to sinks, at most `limit` at once, each bounded by `DELIVERY_SECONDS` from its start.
 
-    `bridge.events.deliverylimits` says which begins next; as many begin in a turn of the reactor as there is time for
-    in its slice. Not with Twisted's endpoints: their layers are half of the time that a thousand deliveries take.
+    `bridge.events.deliverylimits` selects the next delivery; as many begin in a turn of the reactor as fit into its
+    time slice. Twisted's endpoints are not used: their layers would take half of the time of a thousand deliveries.
     """
 
     def __init__(self, reactor: Any, limit: int, slices: TimeSlices) -> None:
@@ -65,11 +65,12 @@ class Deliveries:
 
     @property
     def open(self) -> int:
-        """How many deliveries have begun, and still have a connection or try to get one."""
+        """Number of deliveries that have begun and still have, or try to open, a connection."""
         return self._limits.open
 
     def send(self, scanner: str, sink: Sink, message: bytes) -> Deferred[int]:
-        """The HTTP status that the sink answers with. Can be cancelled; fails with whatever prevented the delivery."""
+        """Sends a message; fires with the HTTP status of the answer. Can be cancelled; fails with any error that
+        prevented the delivery."""
         address = _parts(sink.reference.address)
         request = b"%bContent-Length: %d\r\n\r\n%b" % (_head(address), len(message), message)
         delivery = _Delivery(self, scanner, sink.ip, address, request, self._writes)
@@ -78,7 +79,7 @@ class Deliveries:
         return delivery.status
 
     def when_begun(self, scanner: str, call: Callable[[], None]) -> None:
-        """Call that when no delivery of the scanner waits to begin; a later call takes its place."""
+        """Calls `call` when no delivery of the scanner waits to begin; a later `call` replaces it."""
         if self._limits.waiting(scanner):
             self._when_begun[scanner] = call
         else:
@@ -119,19 +120,19 @@ class Deliveries:
             self._when_begun.pop(scanner)()
 
     def closed(self, delivery: "_Delivery") -> None:
-        """The delivery's connection is gone, and there is room for another."""
+        """Handles the end of a delivery's connection, which makes room for another."""
         self._limits.close(delivery)
         if delivery.deadline is not None:
             delivery.deadline.lift()
         self._go_on()
 
     def cancelled(self, delivery: "_Delivery") -> None:
-        """The delivery is not wanted any more; it may not have begun."""
+        """Handles the cancellation of a delivery, which may not have begun."""
         if self._limits.remove(delivery):
             self._one_less_waits(delivery.scanner)
 
     def stop(self) -> None:
-        """Begin no more deliveries, and let no deadline end those that have begun."""
+        """Starts no more deliveries, and cancels the deadlines of those that have begun."""
         self._limits.clear()
         self._when_begun.clear()
         if self._retry is not None:
@@ -141,9 +142,9 @@ class Deliveries:
 
 
 class _Delivery(ClientFactory):
-    """One delivery; `status` fires with the answer's, or fails.
+    """One delivery; `status` fires with the status of the answer, or fails.
 
-    It is open from `start` until its connection is gone, even if its status is not awaited any more::
+    It stays open from `start` until its connection has closed, even if nothing waits for its status any more::
 
         waiting ──start──► connecting ──────► sent ──────► closing ──────► gone
                                                   answer,          closed
@@ -169,13 +170,14 @@ class _Delivery(ClientFactory):
         self.status: Deferred[int] = Deferred(lambda _: self._cancel())
 
     def start(self, reactor: Any) -> None:
-        """Connect."""
+        """Opens the connection."""
         factory: Any = self
         try:
             if self._address.scheme == "https":
                 factory = TLSMemoryBIOFactory(_tls(self._address.host), True, self)
             self.connector = reactor.connectTCP(self._ip, self._address.port, factory, timeout=None)
-        except Exception:  # an interface that has gone, a name that no certificate can have: a problem of one sink only
+        # the interface is gone, or the name is not valid in a certificate: a problem of one sink only
+        except Exception:
             reactor.callLater(0, self._over, Failure())
 
     def buildProtocol(self, addr: object) -> "_Connection":
@@ -185,11 +187,11 @@ class _Delivery(ClientFactory):
         self._over(reason)
 
     def expire(self) -> None:
-        """The delivery has taken too long, or its connection does not close."""
+        """Handles the deadline: no answer came in time, or the connection does not close."""
         self.fail(f"no answer within {DELIVERY_SECONDS:g} seconds")
 
     def fail(self, why: str) -> None:
-        """The delivery can't succeed any more; `why` goes to the log."""
+        """Fails the delivery; `why` goes to the log."""
         if not self.status.called:
             self.status.errback(Failure(DeliveryError(why)))
         self._break()
@@ -205,12 +207,12 @@ class _Delivery(ClientFactory):
             self.connector.disconnect()
 
     def lost(self, reason: Failure) -> None:
-        """The connection is gone."""
+        """Handles the loss of the connection."""
         why = "" if reason.check(ConnectionDone) else f": {reason.getErrorMessage()}"
         self._over(Failure(DeliveryError(f"it closed the connection without an answer{why}")))
 
     def _over(self, failure: Failure) -> None:
-        self.request = b""  # frees memory now, and not when the garbage collector looks for cycles
+        self.request = b""  # frees memory immediately rather than with the cyclic garbage collector
         self.connector = self.connection = None
         if not self.status.called:
             self.status.errback(failure)

@@ -1,7 +1,8 @@
-"""Carries out what `bridge.events.upstream` decides: sends Subscribe, Renew and Unsubscribe, and waits.
+"""Executes the decisions of `bridge.events.upstream`: sends Subscribe, Renew and Unsubscribe, and waits.
 
-WS-Eventing 2004/08, section 3. Each Subscribe gets a new unguessable address, so that notifications of a subscription
-that is over are not taken for ours. The store keeps what the scanner holds, so that the next start renews it.
+WS-Eventing 2004/08, section 3. Each Subscribe gets a new unguessable address, so that notifications of a former
+subscription are not mistaken for those of the current one. The store keeps the subscriptions held by the scanner, so
+that the next start can renew them.
 """
 
 from base64 import urlsafe_b64encode
@@ -26,10 +27,10 @@ SECRET_BYTES = 24
 
 
 class DeviceSubscription:
-    """One subscription at one scanner: the gateway's for its events, or one for a client's names on the panel.
+    """One subscription at one scanner: the gateway's own for events, or one for a client's names on the panel.
 
-    `on_lost` is called when the scanner may have started again, `on_change` after every step with whether it is held,
-    `on_granted` with the answer to a Subscribe. `extension` is XML for the Subscribe.
+    `on_lost` is called when the scanner may have restarted, `on_change` after every step with whether the subscription
+    is held, `on_granted` with the answer to a Subscribe. `extension` is XML for the Subscribe.
     """
 
     log = Logger()
@@ -48,39 +49,39 @@ class DeviceSubscription:
         self._machine = Upstream(address=client.address, expires=client.expires, random=client.random, filters=filters)
         self._timer: IDelayedCall | None = None
         self._outstanding = client.make_outstanding()
-        self._number = 0  # of the last request; what comes of an earlier one is not for the machine
+        self._number = 0  # of the last request; answers to earlier ones are not passed to the machine
         self._notify_to = ""
         self.unsubscribing = Unsubscribing(client, identifier, self._outstanding)
         self.seen = Seen()
 
     @property
     def state(self) -> str:
-        """The state of the subscription, a plain word."""
+        """The state of the subscription as a word."""
         return self._machine.state
 
     @property
     def listening(self) -> bool:
-        """Whether the scanner holds it, as far as we know."""
+        """True if the scanner holds the subscription, as far as is known."""
         return self._machine.listening
 
     @property
     def holding(self) -> bool:
-        """Whether the scanner may hold it: also while it is being replaced."""
+        """True if the scanner may hold the subscription, including while it is being replaced."""
         return self._machine.holding
 
     @property
     def refused(self) -> bool:
-        """Whether the scanner says that it has no such events."""
+        """True if the scanner says that it has no such events."""
         return self._machine.refusing and not self._machine.listening
 
     @property
     def renews(self) -> bool | None:
-        """Whether the scanner grants Renew; None while that is not known."""
+        """True if the scanner grants Renew; None while that is unknown."""
         return self._machine.renews
 
     @property
     def secret(self) -> str:
-        """The last part of the address where the scanner notifies us; empty while there is none."""
+        """The last part of the NotifyTo address; empty while there is none."""
         return self._notify_to.rpartition("/")[2]
 
     @property
@@ -93,11 +94,12 @@ class DeviceSubscription:
     # Start and stop.
 
     def start(self) -> None:
-        """Subscribe, and keep the subscription."""
+        """Subscribes, and keeps the subscription alive."""
         self._do(self._machine.start())
 
     def resume(self, held: Held) -> None:
-        """Renew what an earlier start has left, if the scanner can still notify us there; else subscribe anew."""
+        """Renews the subscription of an earlier start if its NotifyTo address still works; otherwise subscribes anew.
+        """
         self._outstanding.run(self._resume(held))
 
     async def _resume(self, held: Held) -> None:
@@ -105,7 +107,7 @@ class DeviceSubscription:
         try:
             base = await client.notify_base()
         except DeviceError:
-            base = held.notify_to.rpartition("/")[0]  # there is no other knowledge at the moment
+            base = held.notify_to.rpartition("/")[0]  # the current address is unknown at the moment
         if self.state != "idle":
             return  # stopped meanwhile
         if held.address != client.address and not client.where.follows:
@@ -121,7 +123,8 @@ class DeviceSubscription:
             self._do(self._machine.superseded(held.manager, expires_at))
 
     async def begin(self) -> tuple[Granted | None, Reply]:
-        """Subscribe once, for a client that waits; if that is granted, keep the subscription. Raises `DeviceError`."""
+        """Subscribes once, while a client waits; keeps the subscription alive if it is granted. Raises `DeviceError`.
+        """
         beginning: Deferred[None] = Deferred()
         self._outstanding.add(beginning)
         try:
@@ -139,65 +142,66 @@ class DeviceSubscription:
             self._outstanding.discard(beginning)
 
     def hand_off(self) -> Held | None:
-        """Another object continues, as after a restart: what the scanner holds, None if it holds nothing."""
+        """Ends this object's work so that another object can continue as after a restart; returns the subscription held
+        at the scanner, None if there is none."""
         held = self.held if self.holding else None
         self.give_up()
-        self._number += 1  # what is answered from now on is not for this object
+        self._number += 1  # answers that arrive later are ignored
         return held
 
     def hand_over(self, identifier: str) -> None:
-        """From now on it is held for another subscription of a client."""
+        """Transfers the subscription to another subscription of a client."""
         self.identifier = self.unsubscribing.identifier = identifier
 
     def stop(self) -> Deferred[None]:
-        """End the subscription at the scanner; fires when that is done or has taken `LEAVE_SECONDS`."""
+        """Ends the subscription at the scanner; fires when that is done or after `LEAVE_SECONDS`."""
         self._cancel_timer()
         self._do(self._machine.stop())
         self._stop_listening()
         return self._outstanding.settled(LEAVE_SECONDS)
 
     def give_up(self) -> None:
-        """The process ends: the store tells the next start what has not been sent."""
+        """Stops because the process ends; the next start finds in the store the requests that have not been sent."""
         self.unsubscribing.give_up()
         self._cancel_timer()
 
-    # What the scanner does.
+    # Reactions to the scanner.
 
     def ended(self) -> None:
-        """The scanner has sent SubscriptionEnd."""
+        """Handles a SubscriptionEnd from the scanner."""
         self.log.info("{scanner}: the scanner ended the subscription", scanner=self._client.scanner)
         self._do(self._machine.ended(self._client.seconds()))
 
     def notified(self) -> None:
-        """The scanner has notified us at the address of this subscription."""
+        """Handles a notification sent to the address of this subscription."""
         if self._machine.is_uncertain:
             self._do(self._machine.notified(self._client.seconds()))
             self._client.hold(self.held)
 
     def doubted(self) -> None:
-        """The scanner behaves as if it had been away: ask whether it still holds the subscription."""
+        """Asks whether the scanner still holds the subscription, because it behaves as if it had been away."""
         self._do(self._machine.doubted(self._client.seconds()))
 
     def checked(self) -> None:
-        """The time of the usual check has come: ask whether the scanner still holds the subscription."""
+        """Asks whether the scanner still holds the subscription, because the regular check is due."""
         self._do(self._machine.checked(self._client.seconds()))
 
     def recovered(self, *, was_away: bool) -> None:
-        """The scanner takes connections again after it did not."""
+        """Handles that the scanner accepts connections again."""
         self.unsubscribing.hurry()
         self._do(self._machine.recovered(self._client.seconds(), was_away=was_away))
 
-    # Where it notifies us.
+    # The address for notifications.
 
     def _listen_at(self, notify_to: str) -> None:
-        """Take notifications at this address from now on, and at no other."""
+        """Accepts notifications at this address, and no longer at the former one."""
         self._stop_listening()
         self._notify_to = notify_to
         if notify_to:
             self._client.addresses[self.secret] = self
 
     def _stop_listening(self) -> None:
-        """Take no notifications at the address any more; it still names the subscription in the store."""
+        """Accepts no more notifications at the address, which still identifies the subscription in the store."""
         self._client.addresses.pop(self.secret, None)
 
     # Commands.
@@ -210,7 +214,7 @@ class DeviceSubscription:
                     self._timer = self._client.reactor.callLater(command.after, self._due)
             elif isinstance(command, Lost):
                 former = self._notify_to
-                self._listen_at("")  # what still comes is of a subscription that is over
+                self._listen_at("")  # later notifications belong to a subscription that has ended
                 self._client.release(self.identifier, former)
                 if command.forgotten:
                     self._on_lost()
@@ -237,7 +241,7 @@ class DeviceSubscription:
         self._do(self._machine.due())
 
     async def _send(self, command: Subscribe | Renew | Replace, number: int) -> None:
-        """Send a request, and tell the machine what came of it, unless it has gone on meanwhile."""
+        """Sends a request, and passes its outcome to the machine unless that has moved on meanwhile."""
         client = self._client
         what = "Unsubscribe" if isinstance(command, Replace) else type(command).__name__
         try:
@@ -248,7 +252,7 @@ class DeviceSubscription:
                     self._do(self._machine.moved())
                 return
             answer = client.read(await self._request(command))
-        except Exception as error:  # whatever happens, the machine must be told: it waits
+        except Exception as error:  # the machine waits for an outcome, whatever the error
             if not isinstance(error, DeviceError):
                 self.log.failure("{scanner}: {what}", scanner=client.scanner, what=what)
             self.log.warn("{scanner}: {what} failed: {error}", scanner=client.scanner, what=what, error=str(error))
@@ -274,13 +278,14 @@ class DeviceSubscription:
         return await client.unsubscribe(command.manager)
 
     def _take(self, command: Subscribe | Renew | Replace, answer: UpstreamAnswer, what: str) -> None:
-        """Tell the machine what the scanner answered."""
+        """Passes the scanner's answer to the machine."""
         scanner, before = self._client.scanner, self.renews
         commands = self._machine.answered(command, answer, self._client.seconds())
         if isinstance(command, Replace):
             self._do(commands)
         elif answer.granted is not None:
-            self._client.hold(self.held)  # also what is to be ended: the next start can, if we can't
+            # even a subscription to be ended: if this process cannot end it, the next start can
+            self._client.hold(self.held)
             self._do(commands)
             if isinstance(command, Subscribe) and answer.envelope is not None:
                 self.log.info("{scanner}: subscribed to {what}", scanner=scanner,

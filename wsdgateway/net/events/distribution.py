@@ -1,8 +1,8 @@
-"""Distributes one scanner's events to its subscribers: one event after the other, a slice at a time.
+"""Distributes one scanner's events to its subscribers: one event after the other, in time slices.
 
-Where a scanner sends more events than are distributed, or than its subscribers can be sent, the rest waits in a bounded
-queue (`bridge.events.backlog`), so that neither other scanners nor clients' requests wait for its events. The next
-event follows when the deliveries of the one before have all begun.
+If a scanner sends more events than are distributed, or than can be sent to its subscribers, the rest waits in a bounded
+queue (`bridge.events.backlog`), so that its events delay neither other scanners nor clients' requests. The next event
+follows when all deliveries of the previous one have begun.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,14 +26,14 @@ class Recipient(Protocol):
     """A subscriber."""
 
     def post(self, queued: QueuedEvent) -> None:
-        """Send an event."""
+        """Sends an event."""
 
 
 class Distribution:
-    """The events of one scanner that are being distributed. `events` bounds how many in a second.
+    """Distributes the events of one scanner. `events` limits the rate.
 
-    `listeners` gives the recipients of an event with an action. `when_begun` calls back, perhaps at once, when no
-    delivery of this scanner waits to begin. `left_out` is called with how many events are dropped::
+    `listeners` returns the recipients of an event with a given action. `when_begun` calls back, possibly at once, when
+    no delivery of this scanner waits to begin. `left_out` is called with the number of dropped events::
 
         idle ──publish──► distributing, or waiting where the rate does not allow it yet
         distributing ──every recipient has it, all deliveries have begun──► distributing the next, waiting, or idle
@@ -62,18 +62,18 @@ class Distribution:
         self._idle: list[Deferred[None]] = []
 
     def adjust(self, events: Events) -> None:
-        """Go by another section from now on."""
+        """Applies a changed `[events]` section."""
         self.queue.adjust(events.scanner_rate)
 
     def idle(self) -> Deferred[None]:
-        """Fires when every event has been given to its recipients. Can be cancelled."""
+        """Fires when every event has been passed to its recipients. Can be cancelled."""
         idle: Deferred[None] = Deferred(self._idle.remove)
         self._idle.append(idle)
         self._go_on()
         return idle
 
     def publish(self, event: Event) -> None:
-        """Distribute an event to every recipient that wants it, after those before it."""
+        """Queues an event for every recipient that wants it."""
         self._lose(self.queue.put(event, self._seconds()))
         self._go_on()
 
@@ -122,7 +122,7 @@ class Distribution:
         self._go_on()
 
     def stop(self) -> None:
-        """Distribute nothing more."""
+        """Stops the distribution."""
         self._stopped = True
         self._left_out(self.queue.clear())
         if self._timer is not None:

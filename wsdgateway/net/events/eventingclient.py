@@ -1,4 +1,4 @@
-"""Sends Subscribe, Renew and Unsubscribe to one scanner, and holds what all subscriptions there share.
+"""Sends Subscribe, Renew and Unsubscribe to one scanner, and holds the state shared by all subscriptions there.
 
 WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4.
 """
@@ -30,29 +30,29 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # a URI's scheme. RFC 3986,
 
 
 class NotifiedSubscription(Protocol):
-    """A subscription at the scanner, as whatever takes the scanner's notifications sees it."""
+    """The interface of a subscription at the scanner for the code that receives the scanner's notifications."""
 
-    identifier: str  # of the client's subscription that it is held for; empty for the gateway's
+    identifier: str  # identifier of the client's subscription that it is held for; empty for the gateway's own
     seen: Seen
 
     def notified(self) -> None:
-        """The scanner has notified us at the address of this subscription."""
+        """Handles a notification sent to the address of this subscription."""
 
     def ended(self) -> None:
-        """The scanner has sent SubscriptionEnd."""
+        """Handles a SubscriptionEnd from the scanner."""
 
     def doubted(self) -> None:
-        """Something suggests that the scanner no longer holds it."""
+        """Handles a sign that the scanner no longer holds the subscription."""
 
 
 @attrs.frozen(eq=False)
 class EventingClient:
-    """Requests, clocks and store for all subscriptions at one scanner. `where` is its scan service.
+    """Requests, clocks and store for all subscriptions at one scanner. `where` is the location of its scan service.
 
-    `events` is the configuration's section, with the `expires` to ask for; `notify_base` gives the URL under which the
-    scanner reaches us, without the secret; `addresses` leads from each secret to the subscription that notifies there;
-    `end_elsewhere` ends what is held at a former address of the scanner. `random` gives 0 to 1, `secret` that many
-    random bytes.
+    `events` is the configuration's section, with the `expires` to request; `notify_base` returns the URL at which the
+    scanner reaches the gateway, without the secret; `addresses` maps each secret to the subscription notified there;
+    `end_elsewhere` ends a subscription held at a former address of the scanner. `random` returns 0 to 1, `secret` the
+    given number of random bytes.
     """
 
     log = Logger()
@@ -74,40 +74,42 @@ class EventingClient:
 
     @property
     def expires(self) -> float:
-        """The seconds for which the scanner is asked to hold a subscription."""
+        """The requested duration of a subscription, in seconds."""
         return self.events.expires
 
     @property
     def address(self) -> str:
-        """Where the scan service is now."""
+        """The current address of the scan service."""
         return self.where.address
 
     def make_outstanding(self) -> Outstanding:
-        """For requests of a subscription, which a stop waits for."""
+        """Creates a container for requests of a subscription that a stop has to wait for."""
         return Outstanding(self.reactor, lambda failure: self.log.failure(
             "{scanner}: subscription", failure, scanner=self.scanner))
 
     # Requests.
 
     async def subscribe(self, notify_to: str, actions: tuple[str, ...], extension: str) -> Reply:
-        """Ask for these events, sent to that address. `extension` is XML for the Subscribe. Raises `DeviceError`."""
+        """Subscribes to these events, to be sent to that address. `extension` is XML for the Subscribe. Raises
+        `DeviceError`."""
         return await self.send(self.address, SUBSCRIBE, write_subscribe(
             to=self.address, message_id=self.new_id(), notify_to=notify_to, actions=actions, expires=self.expires,
             extension=extension))
 
     async def renew(self, manager: EndpointReference) -> Reply:
-        """Ask for more time. Raises `DeviceError`."""
+        """Renews a subscription. Raises `DeviceError`."""
         return await self._manage(RENEW, manager, self.address, lambda manager: write_renew(
             manager=manager, message_id=self.new_id(), expires=self.expires))
 
     async def unsubscribe(self, manager: EndpointReference, address: str = "") -> Reply:
-        """End a subscription, at the scanner as it was known when it had that `address`. Raises `DeviceError`."""
+        """Ends a subscription that was made when the scanner had that `address`. Raises `DeviceError`."""
         return await self._manage(UNSUBSCRIBE, manager, address or self.address, lambda manager: write_unsubscribe(
             manager=manager, message_id=self.new_id()))
 
     async def _manage(self, operation: Operation, manager: EndpointReference, scan: str,
                       write: Callable[[EndpointReference], bytes]) -> Reply:
-        """Ask the subscription's manager; the scan service, if nothing at the manager's address speaks SOAP."""
+        """Sends a request to the subscription's manager, or to the scan service if nothing at the manager's address
+        speaks SOAP."""
         url, manager = managed_at(manager, scan)
         if url == scan:
             return await self.send(url, operation, write(manager))
@@ -122,17 +124,17 @@ class EventingClient:
         return await self.send(scan, operation, write(attrs.evolve(manager, address=scan)))
 
     def read(self, reply: Reply) -> UpstreamAnswer:
-        """What the reply to one of these says."""
+        """Parses the reply to one of these requests."""
         return read_answer(reply, self.wall())
 
     # The store.
 
     def hold(self, held: Held) -> None:
-        """Have the store keep a subscription at the scanner, in the place of its former self."""
+        """Stores a subscription at the scanner; replaces its former version."""
         self._stored(self.store.hold(held))
 
     def release(self, identifier: str, notify_to: str) -> None:
-        """Have the store forget the subscription that notified us there."""
+        """Deletes from the store the subscription with that NotifyTo address."""
         self._stored(self.store.release(self.scanner, identifier, notify_to))
 
     def _stored(self, storing: Deferred[None]) -> None:
@@ -141,9 +143,11 @@ class EventingClient:
 
 
 def managed_at(manager: EndpointReference, scan: str) -> tuple[str, EndpointReference]:
-    """The URL to ask for a subscription manager of the scanner whose scan service is at `scan`, and its reference.
+    """Returns the URL for requests to a subscription manager of the scanner with scan service `scan`, and its
+    reference.
 
-    Both are the scan service's where the address cannot be asked: a placeholder of WS-Addressing's, none, or a part.
+    Both are those of the scan service if the manager's address is unusable: a placeholder of WS-Addressing, empty, or
+    relative.
     """
     address = manager.address
     if is_placeless(address) or not _ABSOLUTE.match(address):

@@ -1,12 +1,14 @@
-"""Takes the notifications of one scanner: answers them, and passes on what they say.
+"""Receives the notifications of one scanner: answers them, and passes on their content.
 
 WS-Eventing 2004/08, sections 3 and 3.5. Each subscription at the scanner has an unguessable address of its own.
-Media type, envelope and action are checked, then the sender, then 202 goes out; the rest follows. The job table learns
-every event at once, which takes some 60 microseconds. A notification of the scanner's that cannot be read, or is
-refused, makes the gateway ask for the jobs that it may be about.
 
-`bridge.events.intake` decides who may notify, how many messages of others are read, what a message is taken for, and
-what follows from it; `net.events.distribution` bounds what subscribers are sent of a storm of events.
+Media type, envelope and action are checked first, then the sender; then 202 is sent, and the rest follows. Every event
+is entered into the job table at once, which takes some 60 microseconds. If a notification of the scanner cannot be
+read, or is refused, the gateway asks the scanner for the jobs that it may concern.
+
+`bridge.events.intake` decides who may notify, how many messages of unknown senders are read, how a message is
+interpreted, and what follows from it; `net.events.distribution` limits what subscribers are sent during a storm of
+events.
 """
 
 from collections.abc import Callable
@@ -43,10 +45,9 @@ from wsdgateway.soap.faults import Fault
 
 
 class EventSink:
-    """Takes a scanner's notifications. `after_learning` is called when jobs may have changed.
+    """Receives a scanner's notifications. `after_learning` is called when jobs may have changed.
 
-    `state` is the scanner's own, as it announced it last. `addresses` leads from each secret to the subscription that
-    it belongs to.
+    `state` is the scanner's state as last announced. `addresses` maps each secret to its subscription.
     """
 
     log = Logger()
@@ -69,16 +70,16 @@ class EventSink:
         self.state: str | None = None
 
     def adjust(self, options: ScannerOptions) -> None:
-        """Go by other options from now on."""
+        """Applies changed options."""
         self._options = options
 
     def place(self, secret: str) -> Callable[[Exchange], None] | None:
-        """What takes the notifications under this secret; None if no subscription has it."""
+        """Returns the handler for notifications under this secret; None if no subscription has it."""
         subscription = self.addresses.get(secret)
         return partial(self._notify, subscription) if subscription is not None else None
 
     def may_notify(self, client: str) -> bool:
-        """Whether notifications are taken from that IP address."""
+        """True if notifications are accepted from that IP address."""
         return may_notify(client, peers=self._device.peers, device=self._bridge.device,
                           sources=self._options.section.event_sources)
 
@@ -122,9 +123,10 @@ class EventSink:
         return unknown_sender(client)
 
     def _refused(self, subscription: NotifiedSubscription, refusal: RefusedNotification, data: bytes) -> None:
-        """A message of the scanner's was refused: ask for the jobs that it may be about.
+        """Asks for the jobs that a refused message of the scanner may concern.
 
-        It may be about the subscription's end, too: then the scanner is asked whether it still holds it.
+        If the message may concern the subscription's end, the scanner is also asked whether it still holds the
+        subscription.
         """
         self._bridge.unread(unread_of(refusal, data), self._seconds())
         self._log_unread(refusal.reason)
@@ -132,7 +134,7 @@ class EventSink:
             subscription.doubted()
 
     def unread(self, secret: str, client: str) -> None:
-        """A message to this address broke off, or was refused before it was whole."""
+        """Handles a message to this address that was cut off, or refused before it was complete."""
         if secret in self.addresses and self.may_notify(client):
             self._bridge.unread(Unread(), self._seconds())
             self._log_unread("it did not come whole, or is too large")
@@ -143,7 +145,7 @@ class EventSink:
                           "(said once a minute)", scanner=self._bridge.name, why=why)
 
     def _take(self, subscription: NotifiedSubscription, notification: Notification) -> None:
-        """Act on a notification to the gateway's subscription: for the job table, and for all subscribers."""
+        """Processes a notification to the gateway's subscription: for the job table, and for all subscribers."""
         if not self._bridge.notified(notification, self._seconds()):
             return
         if notification.unread is not None and notification.status is None:
@@ -159,9 +161,10 @@ class EventSink:
             self._subscribers.publish(notification.envelope, notification.status)
 
     def _take_for_panel(self, subscription: NotifiedSubscription, notification: Notification) -> None:
-        """Act on a notification to the subscription for a client's names.
+        """Processes a notification to the subscription for a client's names.
 
-        The job table learns other events than its own; subscribers get them by the gateway's subscription.
+        Events other than ScanAvailableEvent only update the job table; subscribers get them by the gateway's own
+        subscription.
         """
         if not subscription.seen.is_new(notification.message_id):
             return

@@ -1,8 +1,8 @@
-"""Answers Subscribe, Renew, GetStatus and Unsubscribe of clients: the event source that they subscribe to.
+"""The event source for clients: answers Subscribe, Renew, GetStatus and Unsubscribe.
 
-WS-Eventing 2004/08, sections 3.1 to 3.4; WS-Scan, ScanAvailableEvent. `bridge.events.subscribing` decides. What a
-client is told has been handed to the store first, and is written, or in memory while the store can't be used. A
-Subscribe never reaches the scanner, except for ScanAvailableEvent.
+WS-Eventing 2004/08, sections 3.1 to 3.4; WS-Scan, ScanAvailableEvent. `bridge.events.subscribing` makes the decisions.
+A change is written to the store before a client is told of it (or to memory while the store cannot be used). A
+Subscribe is not forwarded to the scanner, except for ScanAvailableEvent.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ Decision = Answer | Pass | Refuse
 
 
 class _Declined(Exception):
-    """The scanner refused; its answer is passed on to the client."""
+    """The scanner refused; its answer is forwarded to the client."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -65,10 +65,10 @@ class _Declined(Exception):
 
 @attrs.define(eq=False)
 class EventSource:
-    """Answers what clients ask of one scanner's events.
+    """Answers clients' requests about one scanner's events.
 
-    `unavailable` says why the scanner has no events to give, or None; `wall` gives seconds since 1970, and `now` those
-    that subscriptions last by; `secret` gives that many random bytes.
+    `unavailable` returns the reason why the scanner has no events, or None. `wall` returns seconds since 1970, `now`
+    the time on the clock for the duration of subscriptions, and `secret` the given number of random bytes.
     """
 
     scanner: str
@@ -86,7 +86,7 @@ class EventSource:
     log = Logger()
 
     def adjust(self, options: ScannerOptions) -> None:
-        """Go by other options from now on."""
+        """Applies changed options."""
         self.options = options
 
     @property
@@ -94,10 +94,11 @@ class EventSource:
         return self.options.events.client_expires
 
     async def answer(self, request: EventingRequest, base: str, is_gone: Callable[[], bool]) -> tuple[Decision, str]:
-        """The decision, and its source for the metrics. `base` is the URL under which the client reached this gateway.
+        """Returns the decision, and its source for the metrics. `base` is the URL at which the client reached this
+        gateway.
 
-        There always is an answer, since Windows' event client does not survive silence. A client that `is_gone` when
-        the scanner has put its names on the panel will never learn of that, so they are removed again.
+        There is always an answer, because Windows' event client does not survive a missing one. If the client `is_gone`
+        by the time the scanner has put its names on the panel, it will never learn of them, so they are removed again.
         """
         try:
             if request.operation is SUBSCRIBE:
@@ -145,7 +146,7 @@ class EventSource:
             extension=responses)), source
 
     async def _wanted(self, request: EventingRequest, base: str, now: float) -> tuple[Subscription, Lifetime]:
-        """The subscription that is asked for. Raises `Refused`."""
+        """Returns the requested subscription. Raises `Refused`."""
         wanted = read_wanted(request.envelope, _time(now), unavailable=self.unavailable(),
                              has_panel=self.panel.client is not None)
         notify_to = await self.policy.check("NotifyTo", wanted.notify_to, request.client)
@@ -157,7 +158,7 @@ class EventSource:
             wanted.panel, wanted.destinations), wanted.lifetime
 
     async def _make_room(self, subscription: Subscription) -> None:
-        """Keep a place, and end the subscriptions that make room for it. Raises `Refused`."""
+        """Reserves a place for the subscription, ending superseded ones if necessary. Raises `Refused`."""
         while (superseded := makes_room(self.subscriptions)) is not None:
             self.log.warn("{scanner}: {client} has subscribed again and again for {address}; the first of these makes "
                           "room", scanner=self.scanner, client=superseded.client,
@@ -166,17 +167,18 @@ class EventSource:
         self.subscriptions.expect(subscription.identifier)
 
     async def _logged(self, storing: Deferred[None]) -> None:
-        """A write whose failure no client is told of."""
+        """Waits for a write whose failure is only logged."""
         try:
             await storing
-        except Exception:  # whatever a disk can do
+        except Exception:  # a disk can fail in any way
             self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
 
     async def _register(self, subscription: Subscription,
                         is_gone: Callable[[], bool]) -> tuple[Subscription, str, str]:
-        """Put a client's names on the panel: the subscription as it is kept, DestinationResponses, who gave them."""
+        """Puts a client's names on the panel. Returns the stored subscription, DestinationResponses, and the source of
+        the answer."""
         if is_gone():
-            raise Refused(_GONE)  # while others were registered
+            raise Refused(_GONE)  # the client disconnected while others were registered
         self.panel.check()
         repeated = self.subscriptions.repeated(subscription)
         if repeated is not None:
@@ -200,13 +202,13 @@ class EventSource:
     async def _keep(self, subscription: Subscription, held: Held | None = None) -> None:
         try:
             await self.store.save(subscription, held)
-        except Exception:  # whatever a disk can do
+        except Exception:  # a disk can fail in any way
             self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
             raise Refused(unable_to_process(_NOT_STORED)) from None
         self.subscribers.join(subscription)
 
     async def _take_over(self, former: Subscription, subscription: Subscription) -> Subscription:
-        """The same client asks for the same names again: its new subscription takes the place of the former one."""
+        """Replaces the former subscription by a new one of the same client for the same names."""
         found = succession(former, subscription)
         heir, left = found.heir, found.left
         if left is not None:
@@ -217,13 +219,13 @@ class EventSource:
         self.subscribers.succeed(heir, former.identifier, left)
         try:
             await self.store.succeed(heir, self.panel.held_for(heir.identifier), former.identifier, left)
-        except Exception:  # whatever a disk can do
+        except Exception:  # a disk can fail in any way
             self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
             current = self.subscriptions.get(heir.identifier)
             if current is not None:
                 self.panel.hand_over(heir.identifier, former.identifier)
                 self.subscribers.withdraw(heir.identifier, attrs.evolve(former, tokens=current.tokens), left)
-            else:  # it has ended meanwhile, and the former one with it
+            else:  # it has ended meanwhile, and with it the former one
                 await self._logged(self.store.forget(former.identifier))
             raise Refused(unable_to_process(_NOT_STORED)) from None
         return heir
@@ -233,19 +235,19 @@ class EventSource:
     async def _renew(self, request: EventingRequest, subscription: Subscription) -> Answer:
         now = self.wall()
         lifetime = read_renew(request.envelope, _time(now))
-        longest = self._longest  # another configuration may be read while this is written to the store
+        longest = self._longest  # a new configuration may be applied during the write
         prolonged = renewed(subscription, lifetime, ceiling=longest, now=self.now())
         self.subscribers.change(prolonged)
         try:
             await self.store.save(prolonged)
-        except Exception:  # whatever a disk can do
+        except Exception:  # a disk can fail in any way
             self.log.failure("{scanner}: the store does not keep a renewal", scanner=self.scanner)
             current = self.subscriptions.find(subscription.identifier, self.now())
             if current is not None:
                 self.subscribers.change(attrs.evolve(current, expires_at=subscription.expires_at))
             raise Refused(unable_to_renew(_NOT_STORED)) from None
         if self.subscriptions.find(subscription.identifier, self.now()) is None:
-            raise Refused(UNKNOWN)  # it ended while this was written; that is written after it
+            raise Refused(UNKNOWN)  # it ended during the write; its deletion is written next
         return self._lives(request, "Renew", granted_seconds(lifetime, longest), lifetime.absolute, now)
 
     def _status(self, request: EventingRequest, subscription: Subscription) -> Answer:
@@ -259,7 +261,7 @@ class EventSource:
     async def _unsubscribe(self, request: EventingRequest, subscription: Subscription) -> Answer:
         try:
             await self.subscribers.leave(subscription)
-        except Exception:  # whatever a disk can do; here it is over all the same, and after a start it is not
+        except Exception:  # a failed write: the subscription has ended, but will be back after a restart
             self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
             raise Refused(unable_to_process(_NOT_STORED)) from None
         self.log.info("{scanner}: {client} ends the subscription of {address}", scanner=self.scanner,

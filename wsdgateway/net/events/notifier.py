@@ -1,4 +1,4 @@
-"""Sends events to clients: each has a queue, a connection and a pause, so that none waits for another.
+"""Sends events to clients: each has its own queue, connection and retry delay, so that none waits for another.
 
 WS-Eventing 2004/08, section 3. `bridge.events.deliveryqueue` decides what to do after a failure.
 """
@@ -18,26 +18,26 @@ from wsdgateway.net.events.subscriptionend import SubscriptionEnds
 
 
 class Counts(Protocol):
-    """The counters of deliveries."""
+    """Counters of deliveries."""
 
     def delivered(self) -> None:
-        """A delivery has arrived."""
+        """Counts a successful delivery."""
 
     def retried(self) -> None:
-        """A delivery has not arrived, and is tried again."""
+        """Counts a failed delivery that will be tried again."""
 
     def dropped(self, count: int) -> None:
-        """So many events will not be delivered."""
+        """Counts events that will not be delivered."""
 
 
 Send = Callable[[Sink, bytes], "Deferred[int]"]
 
 
 class Notifier:
-    """The deliveries of one scanner. `events`, the configuration's section, bounds each subscriber's queue.
+    """The deliveries of one scanner. `events`, the configuration's section, limits each subscriber's queue.
 
-    `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that could not be reached for
-    so long. `random` gives 0 to 1.
+    `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that has been unreachable for
+    too long. `random` returns 0 to 1.
     """
 
     log = Logger()
@@ -57,13 +57,13 @@ class Notifier:
         self._idle: list[Deferred[None]] = []
 
     def open(self, identifier: str, sink: Sink) -> None:
-        """Let events be sent to this subscriber from now on, at that sink."""
+        """Starts to send events to a subscriber at that sink."""
         deliveries = DeliveryQueue(limit=self.events.client_queue, give_up_after=self.events.client_retry,
                                    random=self._random)
         self._recipients[identifier] = Recipient(self, identifier, sink, deliveries)
 
     def hand_over(self, old: str, new: str) -> None:
-        """Give what waits for a subscription to its successor, which has the same sink."""
+        """Transfers the waiting events of a subscription to its successor, which has the same sink."""
         replaced = self._recipients.pop(new, None)
         if replaced is not None:
             self.counts.dropped(replaced.close())
@@ -73,18 +73,20 @@ class Notifier:
             self._recipients[new] = recipient
 
     def close(self, identifier: str) -> None:
-        """The subscription is over: drop what waits. What is being sent arrives, or does not."""
+        """Drops the waiting events of a subscription that has ended. The current delivery may still arrive."""
         recipient = self._recipients.pop(identifier, None)
         if recipient is not None:
             self.counts.dropped(recipient.close())
             self.settled()
 
     def recipient(self, identifier: str) -> "Recipient | None":
-        """The recipient for a subscriber, also once another subscription has taken its place; None if it is gone."""
+        """Returns the recipient of a subscriber, which stays valid when another subscription succeeds it; None if it is
+        gone."""
         return self._recipients.get(identifier)
 
     def state(self, identifier: str) -> tuple[int, int]:
-        """How many events wait for a subscriber, and how many tries have failed since the last success."""
+        """Returns the number of events that wait for a subscriber, and the number of failed attempts since the last
+        success."""
         recipient = self._recipients.get(identifier)
         return (0, 0) if recipient is None else (len(recipient.deliveries), recipient.deliveries.failures)
 
@@ -93,35 +95,35 @@ class Notifier:
         return not self.endings.untried and all(recipient.is_settled for recipient in self._recipients.values())
 
     def settled(self) -> None:
-        """A recipient has nothing more to be sent, or pauses after a failure."""
+        """Checks for idleness after a recipient has sent everything, or has begun to pause after a failure."""
         if self._idle and self._is_idle:
             idle, self._idle = self._idle, []
             for waiting in idle:
                 waiting.callback(None)
 
     def idle(self) -> Deferred[None]:
-        """Fires when everything has been sent that can be without a pause."""
+        """Fires when everything has been sent, except to recipients that pause after a failure."""
         waiting: Deferred[None] = Deferred(self._idle.remove)
         self._idle.append(waiting)
         self.settled()
         return waiting
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Stops all deliveries."""
         for identifier in list(self._recipients):
             self._recipients.pop(identifier).close()
         self.endings.stop()
 
 
 class Recipient:
-    """One subscriber: at most one delivery at a time, and a pause after a failure::
+    """One subscriber: at most one delivery at a time, and a pause after each failure::
 
-                  post                    failed
-         idle ──────────► sending ───────────────────► pausing
-           ▲                │ ▲                          │
-           └── delivered ───┘ └──── the pause is over ───┘
+             post                    failed
+    idle ──────────► sending ───────────────────► pausing
+      ▲                │ ▲                          │
+      └── delivered ───┘ └──── the pause is over ───┘
 
-         any ──close──► closed; sending ──failed for too long──► closed, by `on_give_up`
+    any ──close──► closed; sending ──failed for too long──► closed, by `on_give_up`
     """
 
     __slots__ = ("_closed", "_notifier", "_pause", "_sending", "_sink", "deliveries", "identifier")
@@ -137,11 +139,11 @@ class Recipient:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is idle or pausing: nothing is being sent."""
+        """True if it is idle or pausing: nothing is being sent."""
         return not len(self.deliveries) or self._pause is not None
 
     def post(self, queued: QueuedEvent) -> None:
-        """Send an event, after those before it."""
+        """Queues an event."""
         if self._closed:
             return
         if not self.deliveries.put(queued):
@@ -150,7 +152,7 @@ class Recipient:
             self._next()
 
     def close(self) -> int:
-        """Send nothing more; returns how many events are dropped."""
+        """Stops the deliveries; returns the number of dropped events."""
         self._closed = True
         if self._pause is not None:
             self._pause.cancel()

@@ -1,7 +1,7 @@
-"""Subscriptions that earlier starts have left at a scanner: taken up again, or ended.
+"""Subscriptions that earlier starts have left at a scanner: resumes or ends them.
 
-WS-Eventing 2004/08, section 3.4. They are ended one after the other, and not over the connections of the scanner as it
-is known now.
+WS-Eventing 2004/08, section 3.4. They are ended one after the other, over connections other than those of the scanner
+at its current address.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,10 +21,10 @@ from wsdgateway.scan.operations import Operation
 
 
 class Orphans:
-    """The subscriptions left at one scanner. `request` sends a request by a client that `make_client` makes.
+    """The subscriptions left at one scanner. `request` sends a request by a client made with `make_client`.
 
-    `eventing_client` gives the scanner's at a location; `on_ending` is called for each subscription that is being
-    ended.
+    `eventing_client` returns the scanner's client for a location; `on_ending` is called for each subscription that is
+    being ended.
     """
 
     def __init__(self, reactor: Any, *, make_client: Callable[[], DeviceClient],
@@ -40,23 +40,24 @@ class Orphans:
         self.client: DeviceClient | None = None
 
     def restore(self, held: Iterable[Held]) -> None:
-        """Add what the store lists."""
+        """Adds subscriptions from the store."""
         self._held.update((one.identifier, one) for one in held)
 
     def take(self, identifier: str) -> Held | None:
-        """Remove what is held for a client's subscription, or with an empty identifier for the gateway's."""
+        """Removes and returns the subscription held for a client's subscription, or for the gateway if the identifier
+        is empty."""
         return self._held.pop(identifier, None)
 
     def end_all(self) -> list[Deferred[None]]:
-        """End what the scanner still holds for clients that have gone, or for no client any more.
+        """Ends the subscriptions at the scanner that are no longer needed.
 
-        Each fires when that has been tried once.
+        Each Deferred fires after the first attempt.
         """
         ending, self._held = list(self._held.values()), {}
         return [self._end(held) for held in ending]
 
     def end(self, held: Held) -> None:
-        """End one of them."""
+        """Ends one subscription."""
         self._end(held)
 
     def _end(self, held: Held) -> Deferred[None]:

@@ -1,4 +1,4 @@
-"""Keeps count of requests that a stop waits for, up to a time limit."""
+"""Tracks requests that a stop waits for, up to a time limit."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -22,25 +22,25 @@ class Outstanding:
         return len(self._running)
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Let a coroutine run to its end."""
+        """Runs a coroutine to its end."""
         running = Deferred.fromCoroutine(coroutine)
         self.add(running)
         running.addErrback(self._failed)
         running.addBoth(lambda _: self.discard(running))
 
     def add(self, running: Deferred[Any]) -> None:
-        """Count a Deferred until `discard`."""
+        """Counts a Deferred as outstanding until `discard`."""
         self._running.add(running)
 
     def discard(self, running: Deferred[Any]) -> None:
-        """Forget a Deferred that has fired."""
+        """Removes a Deferred that has fired."""
         self._running.discard(running)
         if self._limit is not None and self._limit.active() and not self._running:
             self._limit.cancel()
             self._settled.callback(None)
 
     def settled(self, seconds: float) -> Deferred[None]:
-        """Fires when none is outstanding any more, `seconds` from now at the latest."""
+        """Fires when nothing is outstanding, after `seconds` at the latest."""
         self._settled = Deferred()
         if self._running:
             self._limit = self._reactor.callLater(seconds, self._settled.callback, None)

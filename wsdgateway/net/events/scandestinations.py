@@ -1,8 +1,8 @@
-"""Keeps clients' names on the scanner's panel: for each client, a subscription to ScanAvailableEvent at the scanner.
+"""Clients' names on the scanner's panel: keeps a ScanAvailableEvent subscription at the scanner for each client.
 
-WS-Scan, ScanDestinations and DestinationResponses. It is renewed as long as the client's subscription lives and ended
-with it, so that the panel shows no dead names; after a loss it is made anew, and the client's tokens lead to the new
-ones.
+WS-Scan, ScanDestinations and DestinationResponses. The subscription is renewed as long as the client's subscription
+lives and ended with it, so that the panel shows no dead names. If it is lost, it is made again, and the client's tokens
+are mapped to the new ones.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,8 @@ TOKEN_BYTES = 8
 
 @attrs.frozen(eq=False)
 class Registered:
-    """A successful registration: the subscription with its tokens, what is held for it, DestinationResponses as XML."""
+    """A successful registration: the subscription with its tokens, the subscription held at the scanner for it, and
+    DestinationResponses as XML."""
 
     subscription: Subscription
     held: Held
@@ -41,16 +42,16 @@ class Registered:
 class ScanDestinations:
     """The registrations at one scanner. `client` is set as soon as the scanner's address is known.
 
-    `registrations` run one at a time, by turns of clients; that keeps two requests of one client from making two of
+    `registrations` run one at a time, in turn for each client, so that two requests of one client cannot create two of
     them. A registration, by the identifier of the client's subscription::
 
-                register              granted
+               register              granted
         absent ──────────► beginning ─────────► held ───────► ending ──► absent
-          ▲                    │                 ▲    drop           the scanner has answered, or does so never
+          ▲                    │                 ▲    drop           the scanner has answered, or never will
           └────────────────────┘   restore       │
                 refused               absent ────┘
 
-    `hand_off` and `stop` empty all of them; nothing begins after that.
+    `hand_off` and `stop` end all registrations, and no new ones begin.
     """
 
     log = Logger()
@@ -75,26 +76,26 @@ class ScanDestinations:
 
     @property
     def held(self) -> list[DeviceSubscription]:
-        """The subscriptions at the scanner that are kept for clients, also those that have been lost for a moment."""
+        """The subscriptions at the scanner that are kept for clients, including those that are currently lost."""
         return list(self._held.values())
 
     @property
     def beginning(self) -> int:
-        """How many registrations wait for the scanner's answer."""
+        """Number of registrations that wait for the scanner's answer."""
         return len(self._beginning)
 
     @property
     def ending(self) -> list[Unsubscribing]:
-        """What is still to be ended at the scanner."""
+        """The subscriptions that are still to be ended at the scanner."""
         return [one for one in self._ending if not one.is_done]
 
     def state(self, identifier: str) -> str | None:
-        """The state of what is held for a client's subscription, a plain word; None if nothing ever is."""
+        """Returns the state of the subscription held for a client's subscription as a word; None if there is none."""
         held = self._held.get(identifier)
         return held.state if held is not None else None
 
     def check(self) -> EventingClient:
-        """The client for the scanner, if names can be registered there at all. Raises `DeviceError`."""
+        """Returns the scanner's client if names can be registered at all. Raises `DeviceError`."""
         if self._stopped:
             raise Unavailable(self._bridge.name, "the gateway is stopping")
         if self.client is None:
@@ -112,7 +113,7 @@ class ScanDestinations:
         return made
 
     async def _send(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """One Subscribe at a time, and beside it one Renew or Unsubscribe.
+        """Sends one Subscribe at a time, and in parallel one Renew or Unsubscribe.
 
         A hundred names after a reboot must not delay the clients' requests.
         """
@@ -133,7 +134,7 @@ class ScanDestinations:
             self._bridge.off_panel.add(held.identifier)
 
     def _granted(self, held: DeviceSubscription, answer: Envelope) -> None:
-        """Subscribed anew: from now on the client's tokens stand for the scanner's new ones."""
+        """Handles a new Subscribe's answer: maps the client's tokens to the scanner's new ones."""
         subscription = self._bridge.subscriptions.get(held.identifier)
         if subscription is None:
             self._early[held.identifier] = answer
@@ -144,13 +145,13 @@ class ScanDestinations:
             "{scanner}: the store does not keep new tokens", failure, scanner=self._bridge.name))
 
     def catch_up(self, identifier: str) -> None:
-        """The store has a registration, which may have been made anew while it was written."""
+        """Handles that the store has a registration, which may have been repeated during the write."""
         answer, held = self._early.pop(identifier, None), self._held.get(identifier)
         if answer is not None and held is not None:
             self._granted(held, answer)
 
     async def register(self, subscription: Subscription) -> Registered | Reply:
-        """Put a client's names on the panel, or return how the scanner refused that. Raises `DeviceError`."""
+        """Puts a client's names on the panel, or returns the scanner's refusal. Raises `DeviceError`."""
         made = self._make(subscription)
         self._beginning.add(made)
         try:
@@ -169,7 +170,7 @@ class ScanDestinations:
                           write_responses(answer, {token.current: token.given for token in tokens}))
 
     def _refusal(self, reply: Reply) -> Reply:
-        """The reply that granted nothing. A success without a grant would be no answer to a Subscribe."""
+        """Returns a reply that granted nothing. A success without a grant is no valid answer to a Subscribe."""
         if reply.status < 400 and reply.fault is None:
             error = BadDevice(self._bridge.name, "it answered Subscribe with neither SubscribeResponse nor fault")
             error.sent = True
@@ -177,7 +178,7 @@ class ScanDestinations:
         return reply
 
     def restore(self, subscription: Subscription, held: Held | None) -> None:
-        """A subscription of an earlier start: renew what is held for it, or register it anew."""
+        """Restores a subscription of an earlier start: renews the one held for it, or registers it again."""
         made = self._held[subscription.identifier] = self._make(subscription)
         self._bridge.off_panel.add(subscription.identifier)
         if held is not None:
@@ -186,19 +187,19 @@ class ScanDestinations:
             made.start()
 
     def hand_over(self, old: str, new: str) -> None:
-        """What is held for a client's subscription is held for its next one from now on."""
+        """Transfers the subscription held for a client's subscription to its successor."""
         held = self._held[new] = self._held.pop(old)
         held.hand_over(new)
         self._bridge.off_panel.discard(old)
         self._changed(held, held.listening)
 
     def held_for(self, identifier: str) -> Held | None:
-        """What the scanner holds for a client's subscription at the moment."""
+        """Returns the subscription that the scanner currently holds for a client's subscription."""
         held = self._held.get(identifier)
         return held.held if held is not None and held.holding else None
 
     def drop(self, identifier: str) -> Deferred[None] | None:
-        """The client's subscription is over: take its names from the panel, when the scanner can be reached at last."""
+        """Removes the names of a client's ended subscription from the panel, as soon as the scanner can be reached."""
         held = self._held.pop(identifier, None)
         self._bridge.off_panel.discard(identifier)
         self._early.pop(identifier, None)
@@ -208,35 +209,38 @@ class ScanDestinations:
         return held.stop()
 
     def add_ending(self, unsubscribing: Unsubscribing) -> None:
-        """Remember what may have to be ended later, when the scanner can be reached, or by the next start."""
+        """Tracks subscriptions that may have to be ended later, when the scanner can be reached, or by the next start.
+        """
         self._ending = [*self.ending, unsubscribing]
 
     def doubt(self) -> None:
-        """The scanner may have forgotten all of them."""
+        """Asks for all of them, because the scanner may have forgotten them."""
         for held in self.held:
             held.doubted()
 
     def probe(self, *, usual: bool) -> None:
-        """Ask the scanner whether it still holds one of them; `usual`: nothing has given reason to doubt it."""
+        """Asks the scanner whether it still holds one of them; `usual`: as a routine check, without a particular
+        reason."""
         found = next((held for held in self._held.values() if held.listening), None)
         if found is not None:
             found.checked() if usual else found.doubted()
 
     def recovered(self, *, was_away: bool) -> None:
-        """The scanner takes connections again after it did not."""
+        """Handles that the scanner accepts connections again."""
         for held in self.held:
             held.recovered(was_away=was_away)
         for unsubscribing in self._ending:
             unsubscribing.hurry()
 
     def hand_off(self) -> list[Held]:
-        """Another object continues with these registrations; what the scanner holds of them."""
+        """Ends this object's work so that another object can continue; returns the subscriptions held at the scanner.
+        """
         self._stopped = True
         subscriptions, self._held = self._held, {}
         return [held for held in (one.hand_off() for one in subscriptions.values()) if held is not None]
 
     async def stop(self) -> None:
-        """End them at the scanner; the clients' subscriptions stay in the store."""
+        """Ends them at the scanner; the clients' subscriptions stay in the store."""
         self._stopped = True
         subscriptions, self._held = self._held, {}
         for unsubscribing in self._ending:

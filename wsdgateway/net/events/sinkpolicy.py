@@ -1,4 +1,4 @@
-"""Checks where clients want their notifications: looks names up, and finds out which addresses are this machine's.
+"""Checks the addresses for clients' notifications: looks up names, and recognizes this machine's own addresses.
 
 `bridge.events.sinks` decides which sinks are allowed, and how many names are looked up at once.
 """
@@ -35,7 +35,8 @@ LOOKUP_SECONDS = 5.0
 
 @attrs.define(eq=False)
 class SinkPolicy:
-    """The sinks that may be sent notifications. `listeners` gives interface and port of each of the gateway's."""
+    """The policy for sinks of notifications. `listeners` returns interface and port of each of the gateway's listeners.
+    """
 
     reactor: Any
     networks: tuple[Network, ...]
@@ -43,7 +44,7 @@ class SinkPolicy:
     lookups: Lookups = attrs.field(factory=Lookups)
 
     async def check(self, name: str, reference: EndpointReference, client: str) -> Sink:
-        """The sink behind a NotifyTo or EndTo (`name`) of the subscriber at that IP address. Raises `Refused`."""
+        """Returns the sink for a NotifyTo or EndTo (`name`) of the subscriber at that IP address. Raises `Refused`."""
         try:
             address = parse_sink(reference.address)
             refuse_listener(address, self.listeners())
@@ -52,11 +53,12 @@ class SinkPolicy:
             return Sink(reference, admit(found, address, client=client, networks=self.networks, is_own=self._is_own))
         except BadSink as bad:
             raise sink_refused(name, bad) from None
-        except OSError as error:  # no descriptor is left to find out whether it is this machine's address
+        except OSError as error:  # no file descriptor left for the check against this machine's addresses
             raise Refused(temporary_error(f"{name} can't be checked now: {error.strerror}. Try again later.")) from None
 
     async def _look_up(self, host: str, client: str) -> list[str]:
-        """A name's addresses. The threads are daemons and few for each client: a name server may be slow."""
+        """Looks up a name's addresses. The threads are daemons and few per client, because a name server may be slow.
+        """
         client = client_of(client)
         self.lookups.check(host, client)
         looking: Deferred[list[str]] = Deferred()
@@ -72,7 +74,7 @@ class SinkPolicy:
             raise BadSink(f"the name {host} can't be looked up; send an IP address") from None
 
     def _ask(self, host: str, client: str, looking: Deferred[list[str]]) -> None:
-        """Look a name up, in a thread."""
+        """Looks up a name, in a thread."""
         found: list[str] | Exception
         try:
             found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
@@ -90,7 +92,7 @@ class SinkPolicy:
             looking.callback(found)
 
     def still_allows(self, sink: Sink, client: str) -> bool:
-        """Whether a sink that was checked at an earlier start would be taken now, too."""
+        """True if a sink that was accepted at an earlier start would be accepted now, too."""
         return still_admits(sink, client=client, networks=self.networks, is_own=self._is_own)
 
     def _is_own(self, ip: IPAddress, port: int) -> bool:
@@ -98,7 +100,7 @@ class SinkPolicy:
 
 
 def _is_local(ip: IPAddress) -> bool:
-    """Whether an address is one of this machine's: a socket can be bound to it, a link-local one on some interface."""
+    """True if an address belongs to this machine: a socket can be bound to it (link-local ones on some interface)."""
     if ip.version == 4:
         return ip.is_loopback or _can_bind(socket.AF_INET, (str(ip), 0))
     scopes = [index for index, _ in socket.if_nameindex()] if ip.is_link_local else [0]

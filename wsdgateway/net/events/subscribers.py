@@ -1,7 +1,7 @@
-"""Keeps the clients' subscriptions to one scanner: they begin, get its events, and end.
+"""Keeps the clients' subscriptions to one scanner: adds them, sends their events, and ends them.
 
-WS-Eventing 2004/08, sections 3.4 and 3.5. With a subscription end its row in the store, the events that wait for it,
-and what the scanner holds for it. `bridge.events.lifetimes` decides when one ends.
+WS-Eventing 2004/08, sections 3.4 and 3.5. Ending a subscription removes its row in the store, its waiting events, and
+the subscription held for it at the scanner. `bridge.events.lifetimes` decides when one ends.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,8 +33,8 @@ from wsdgateway.storage.store import IClientSubscriptions
 class Subscribers:
     """The clients' subscriptions to one scanner.
 
-    `silence` gives the seconds since the scanner has sent anything at all; after `scanner_silence` of `events`, a
-    section of the configuration, every subscription ends. `now` is the clock that subscriptions last by.
+    `silence` returns the seconds since the last message from the scanner; after `scanner_silence` (a key of `events`,
+    the configuration's section), every subscription ends. `now` is the clock for the duration of subscriptions.
     """
 
     log = Logger()
@@ -63,16 +63,16 @@ class Subscribers:
 
     @property
     def early(self) -> int:
-        """How many ScanAvailableEvents wait for the Subscribe of their client to be answered."""
+        """Number of ScanAvailableEvents that wait until the Subscribe of their client has been answered."""
         return len(self._early)
 
     def adjust(self, options: ScannerOptions) -> None:
-        """Go by other options from now on; a client's queue stays as it is as long as its subscription."""
+        """Applies changed options; existing subscriptions keep the queue size that they began with."""
         self._events = self.notifier.events = options.events
         self.distribution.adjust(options.events)
 
     def recheck(self, policy: SinkPolicy, permission: Permission) -> None:
-        """End what the configuration allowed at an earlier start, and forbids now."""
+        """Ends subscriptions that were allowed at an earlier start, and are forbidden by the configuration now."""
         for one in self._subscriptions.all():
             checked = recheck(one, may_send=policy.still_allows,
                               may_listen=permission.allows(one.client, self._scanner, SUBSCRIBE.name))
@@ -81,17 +81,17 @@ class Subscribers:
             if checked.reason is not None:
                 self.end(checked.subscription, SOURCE_CANCELING, checked.reason)
 
-    # Subscriptions that begin and end.
+    # Begin and end of subscriptions.
 
     def restore(self, subscriptions: Iterable[Subscription]) -> None:
-        """Add those of an earlier start."""
+        """Adds the subscriptions of an earlier start."""
         for subscription in subscriptions:
             self._subscriptions.put(subscription)
             self.notifier.open(subscription.identifier, subscription.notify_to)
         self.look()
 
     def inherit(self, former: "Subscribers") -> None:
-        """Take over another object's subscriptions, with the events that wait for them; it has none any more."""
+        """Takes over another object's subscriptions with their waiting events, and leaves none there."""
         for subscription in former._subscriptions.all():
             former._subscriptions.remove(subscription.identifier)
             self._subscriptions.put(subscription)
@@ -105,7 +105,7 @@ class Subscribers:
         self._look_soon()
 
     def join(self, subscription: Subscription) -> None:
-        """Add a subscription."""
+        """Adds a subscription."""
         self._subscriptions.put(subscription)
         self.notifier.open(subscription.identifier, subscription.notify_to)
         self._look_soon()
@@ -113,7 +113,8 @@ class Subscribers:
             self._send(subscription.identifier, early)
 
     def succeed(self, heir: Subscription, former: str, left: Subscription | None) -> None:
-        """Let a subscription take a former one's place, with the events that wait for it, or beside what is `left`."""
+        """Replaces a former subscription by its heir, which gets the waiting events; or, if `left` remains, adds the
+        heir beside it."""
         if left is None:
             self._subscriptions.remove(former)
             self.notifier.hand_over(former, heir.identifier)
@@ -124,7 +125,7 @@ class Subscribers:
         self._look_soon()
 
     def withdraw(self, heir: str, former: Subscription, left: Subscription | None) -> None:
-        """Undo a succession that the store could not keep."""
+        """Reverts a succession that could not be stored."""
         if left is None:
             self.succeed(former, heir, None)
         else:
@@ -133,19 +134,19 @@ class Subscribers:
             self.change(former)
 
     def change(self, subscription: Subscription) -> None:
-        """Replace a subscription by its changed self."""
+        """Replaces a subscription by its changed version."""
         self._subscriptions.put(subscription)
         self._look_soon()
 
     def leave(self, subscription: Subscription) -> Deferred[None]:
-        """End a subscription at once; fires when the store has forgotten it."""
+        """Ends a subscription immediately; fires when it has been deleted from the store."""
         self._subscriptions.remove(subscription.identifier)
         self.notifier.close(subscription.identifier)
         self.off_panel(subscription.identifier)
         return self._store.forget(subscription.identifier)
 
     def off_panel(self, identifier: str) -> None:
-        """Remove a client's names from the panel, if they are there; a stop waits for that."""
+        """Removes a client's names from the panel, if they are there; a stop waits for that."""
         self._early.take(identifier)
         leaving = self._panel.drop(identifier)
         if leaving is not None:
@@ -153,7 +154,7 @@ class Subscribers:
             leaving.addBoth(lambda _: self._leaving.discard(leaving))
 
     def end(self, subscription: Subscription, status: str, reason: str) -> None:
-        """End a subscription before its time, and tell its EndTo why. `status` is a URI of WS-Eventing's."""
+        """Ends a subscription early, and sends the reason to its EndTo. `status` is a URI defined by WS-Eventing."""
         self.log.warn("{scanner}: the subscription of {client} at {address} is over: {reason}", scanner=self._scanner,
                       client=subscription.client, address=subscription.notify_to.reference.address, reason=reason)
         self._forgotten(self.leave(subscription))
@@ -171,10 +172,10 @@ class Subscribers:
         if subscription is not None:
             self.end(subscription, DELIVERY_FAILURE, "Nothing has reached it for too long.")
 
-    # Time.
+    # Expiry.
 
     def _look_soon(self) -> None:
-        """Look again when a subscription may end."""
+        """Schedules the next check for the time when a subscription may end."""
         self._forget_timer()
         pause = seconds_to_next_check(self._subscriptions, now=self._now(), silence=self._silence(),
                                       max_silence=self._events.scanner_silence)
@@ -191,7 +192,7 @@ class Subscribers:
             self._timer = None
 
     def look(self) -> None:
-        """End the subscriptions whose time is over, and all of them if the scanner has been silent for too long."""
+        """Ends the subscriptions that have expired, and all of them if the scanner has been silent for too long."""
         self._forget_timer()
         for one in endings(self._subscriptions, now=self._now(), silence=self._silence(),
                            max_silence=self._events.scanner_silence):
@@ -209,7 +210,8 @@ class Subscribers:
     # Events.
 
     def publish(self, envelope: Envelope, status: JobStatus | None) -> None:
-        """Send an event to every subscriber that wants it. Changes the envelope; `status` is the job's in it."""
+        """Sends an event to every subscriber that wants it. Changes the envelope; `status` is the status of the job in
+        it."""
         if not len(self._subscriptions):
             return
         event = prepare(envelope, status)
@@ -219,7 +221,7 @@ class Subscribers:
             self.distribution.publish(event)
 
     def _listeners(self, action: str) -> list[Recipient]:
-        """The recipients of an event with that action."""
+        """Returns the recipients of an event with that action."""
         found = (self.notifier.recipient(one.identifier) for one in self._subscriptions.listening(action, self._now()))
         return [recipient for recipient in found if recipient is not None]
 
@@ -229,7 +231,7 @@ class Subscribers:
         self.notifier.counts.dropped(listeners)
 
     def publish_to(self, identifier: str, envelope: Envelope) -> None:
-        """Send an event to the client whose name was chosen, perhaps before its Subscribe has been answered."""
+        """Sends an event to the client whose name was selected, possibly before its Subscribe has been answered."""
         subscription = self._subscriptions.find(identifier, self._now())
         if subscription is not None:
             self._send(identifier, envelope)
@@ -237,7 +239,7 @@ class Subscribers:
             self._early.add(identifier, envelope)
 
     def _send(self, identifier: str, envelope: Envelope) -> None:
-        """Send an event to one client, at once: a person stands at the panel."""
+        """Sends an event to one client without delay, because a person is waiting at the panel."""
         event, recipient = prepare(envelope), self.notifier.recipient(identifier)
         if event.is_too_large:
             self._too_large(1)
@@ -245,11 +247,11 @@ class Subscribers:
             recipient.post(QueuedEvent(event, self._new_id()))
 
     def idle(self) -> Deferred[None]:
-        """Fires when every event has been sent, as far as that goes without a pause. Can be cancelled."""
+        """Fires when every event has been sent, except to recipients that pause after a failure. Can be cancelled."""
         return self.distribution.idle().addCallback(lambda _: self.notifier.idle())
 
     async def stop(self) -> None:
-        """Send nothing more; the subscriptions stay in the store."""
+        """Stops sending; the subscriptions stay in the store."""
         self._running = False
         self._look_soon()
         self.distribution.stop()

@@ -1,6 +1,7 @@
-"""A clock that is never set, for how long subscriptions last, and its conversion to the wall clock.
+"""A clock for the duration of subscriptions, unaffected by changes to the system time, and its conversion to the wall
+clock.
 
-A wall clock that is set, by hand or by NTP some time after the start, must not end every subscription at once.
+If the wall clock is set, by hand or by NTP some time after the start, subscriptions must not all end at once.
 WS-Eventing 2004/08, section 3.1: a duration is a duration.
 """
 
@@ -14,11 +15,11 @@ from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.storage.store import IClientSubscriptions
 
-DRIFT = 1.0  # seconds that clocks differ by without having been set
+DRIFT = 1.0  # seconds by which the clocks may differ without having been set
 
 
 class SubscriptionClock:
-    """Seconds since 1970 by the wall clock at the start, and as many more as have passed since."""
+    """A clock that starts with the wall clock's time and then counts elapsed seconds."""
 
     def __init__(self, seconds: Callable[[], float], wall: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -29,22 +30,22 @@ class SubscriptionClock:
         return self._start + self._seconds()
 
     def _set_by(self) -> float:
-        """The seconds that the wall clock has been put forward since the start."""
+        """Returns the seconds by which the wall clock has been set forward since the start."""
         ahead = self._wall() - self()
         return ahead if abs(ahead) > DRIFT else 0.0
 
     def on_wall(self, moment: float) -> float:
-        """A moment of this clock as the wall clock has it now: for the store, and for people."""
+        """Converts a time of this clock to the current wall clock: for the store, and for people."""
         return moment + self._set_by()
 
     def from_wall(self, moment: float) -> float:
-        """A moment of the wall clock, from the store, as this clock has it."""
+        """Converts a time of the wall clock, as found in the store, to this clock."""
         return moment - self._set_by()
 
 
 @implementer(IClientSubscriptions)
 class WallTimeStore:
-    """The store of clients' subscriptions, in which they end by the wall clock."""
+    """The store of clients' subscriptions, with expiry times converted to the wall clock."""
 
     def __init__(self, store: IClientSubscriptions, subscription_clock: SubscriptionClock) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Sends SubscriptionEnd to subscribers: a few tries, for which nothing waits.
+"""Sends SubscriptionEnd to subscribers, with a few attempts, without making anything wait.
 
 WS-Eventing 2004/08, section 3.5.
 """
@@ -12,12 +12,12 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.events.sinks import Sink
 
-PAUSES = (1.0, 5.0, 15.0)  # between the tries
+PAUSES = (1.0, 5.0, 15.0)  # between attempts
 MAX_ENDINGS = 10000
 
 
 class SubscriptionEnds:
-    """The SubscriptionEnds of one scanner that are being sent. `settled` is called when one has been tried once."""
+    """The SubscriptionEnds of one scanner that are being sent. `settled` is called after the first attempt of each."""
 
     log = Logger()
 
@@ -32,7 +32,7 @@ class SubscriptionEnds:
         self.untried = 0
 
     def tell(self, sink: Sink, message: bytes) -> None:
-        """Send a SubscriptionEnd, a few times at most."""
+        """Sends a SubscriptionEnd, with a few attempts."""
         if len(self._telling) >= MAX_ENDINGS:
             self.log.warn("{scanner}: {address} is not told that its subscription is over: {count} others wait for "
                           "that", scanner=self._scanner, address=sink.reference.address, count=len(self._telling))
@@ -64,13 +64,13 @@ class SubscriptionEnds:
             return await self._send(sink, message) < 300
         except CancelledError:
             raise
-        except Exception as error:  # a sink may be unreachable in as many ways as there are networks
+        except Exception as error:  # network errors come in many types
             self.log.info("{scanner}: {address} can't be told that its subscription is over: {error}",
                           scanner=self._scanner, address=sink.reference.address, error=str(error))
             return False
 
     def stop(self) -> None:
-        """Try no more."""
+        """Stops all attempts."""
         self._stopped = True
         for telling in list(self._telling):
             telling.cancel()

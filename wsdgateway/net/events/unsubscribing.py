@@ -1,7 +1,8 @@
-"""Ends subscriptions at a scanner that are not needed any more, however long that takes.
+"""Ends subscriptions at a scanner that are no longer needed, however long that takes.
 
-WS-Eventing 2004/08, section 3.4. A subscription that is not ended leaves a dead name on the panel, and hangs some
-scanners. So Unsubscribe is sent again, after growing pauses, until the scanner answers or the subscription has expired.
+WS-Eventing 2004/08, section 3.4. A subscription that is not ended leaves a dead name on the panel, and makes some
+scanners hang. Unsubscribe is therefore repeated, with growing pauses, until the scanner answers or the subscription has
+expired.
 """
 
 import attrs
@@ -17,14 +18,15 @@ from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.soap.addressing import EndpointReference
 
 FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
-LEAVE_SECONDS = 10.0  # that a stop waits for the scanner; what hangs ends when the scanner's client is closed then
+# for which a stop waits for the scanner; hanging requests end when the scanner's client is closed then
+LEAVE_SECONDS = 10.0
 
 
 @attrs.frozen
 class Ending:
-    """A subscription that is to be ended, at the scanner as it was known when it had that `address`.
+    """A subscription to be ended, at the `address` that the scanner had when the subscription was made.
 
-    `notify_to` is where it notifies us, `expires_at` its end on the clock of the process.
+    `notify_to` is its NotifyTo address, `expires_at` its expiry time on the clock of the process.
     """
 
     manager: EndpointReference
@@ -34,9 +36,10 @@ class Ending:
 
 
 class Unsubscribing:
-    """Ends the subscriptions that were held for one purpose, the client's subscription with that `identifier`.
+    """Ends the subscriptions held for the client's subscription with that `identifier`.
 
-    A stop waits for what is `outstanding`. The store forgets each subscription when the scanner has ended it::
+    A stop waits for the requests in `outstanding`. Each subscription is deleted from the store when the scanner has
+    ended it::
 
                  answered
         sending ──────────────────────────────────► over
@@ -59,26 +62,27 @@ class Unsubscribing:
 
     @property
     def waits(self) -> bool:
-        """Whether an Unsubscribe is to be sent again."""
+        """True if an Unsubscribe is to be repeated."""
         return any(timer.active() for timer in self._waiting)
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is under way, nor to be sent again."""
+        """True if no request is outstanding or to be repeated."""
         return not self._outstanding and not self.waits
 
     def begin(self, ending: Ending) -> None:
-        """End a subscription."""
+        """Ends a subscription."""
         self._outstanding.run(self._end(ending))
 
     def end_held(self, held: Held) -> None:
-        """End what an earlier start has left, at the scanner as it was known then."""
+        """Ends a subscription left by an earlier start, at the scanner's address of that time."""
         client = self._client
         left = held.expires_at - client.wall()
         self.begin(Ending(held.manager, held.address, held.notify_to, client.seconds() + left))
 
     def end_late_grant(self, granted: Granted, notify_to: str) -> None:
-        """End what was granted after a stop. The store lists it, so that the next start can end it if we can't."""
+        """Ends a subscription that was granted after a stop. It is stored, so that the next start can end it if this
+        one cannot."""
         client = self._client
         if granted.manager is not None:
             client.hold(Held(client.scanner, self.identifier, client.address, notify_to, granted.manager,
@@ -92,7 +96,7 @@ class Unsubscribing:
             return
         try:
             refusal = client.read(await client.unsubscribe(ending.manager, ending.address)).refusal
-        except Exception as error:  # whatever happens, it is to be tried again
+        except Exception as error:  # tried again after any error
             if not isinstance(error, DeviceError):
                 self.log.failure("{scanner}: Unsubscribe", scanner=client.scanner)
             refusal = str(error)
@@ -107,13 +111,13 @@ class Unsubscribing:
             self._waiting.add(client.reactor.callLater(self._pause, self.begin, ending))
 
     def hurry(self) -> None:
-        """The scanner can be reached again: send now what waits."""
+        """Sends waiting requests immediately, because the scanner can be reached again."""
         for timer in self._waiting:
             if timer.active():
                 timer.reset(0)
 
     def give_up(self) -> None:
-        """Send nothing again: the store tells the next start what has not been ended."""
+        """Stops repeating requests; the next start finds in the store which subscriptions have not been ended."""
         self._given_up = True
         for timer in self._waiting:
             if timer.active():
