@@ -1,1 +1,1 @@
-"""Decides about events: the subscription at the scanner, clients' subscriptions, what is sent to them."""
+"""Decisions about events: the subscription at the scanner, clients' subscriptions, and the deliveries to clients."""

@@ -1,8 +1,8 @@
-"""Keeps events that wait, oldest first, and decides which of them is dropped where there is no room for all.
+"""Keeps waiting events, oldest first, and decides which one is dropped if there is no room.
 
-First a JobStatusEvent whose job has had a newer state since; then the oldest event that has no job's state in it; then
-the oldest state of a job. JobEndStateEvents, final states and ScanAvailableEvents are dropped last of all. So the
-newest state of a job is lost only where more jobs and ends wait than there is room for.
+A JobStatusEvent is dropped first if a newer state of its job has arrived; then the oldest event without a job's state;
+then the oldest state of a job. JobEndStateEvents, final states and ScanAvailableEvents are dropped last. So the newest
+state of a job is lost only if there is no room for all newest states and ends.
 """
 
 from collections import deque
@@ -13,24 +13,24 @@ import attrs
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.tokenbucket import TokenBucket
 
-MAX_EVENTS = 1000  # of one scanner that wait to be distributed
-MAX_BYTES = 4 * 1024 * 1024  # of all of these
-MAX_LAG = 2.0  # seconds that an outdated state may wait, and still be distributed
+MAX_EVENTS = 1000  # of one scanner that wait for distribution
+MAX_BYTES = 4 * 1024 * 1024  # of all these events
+MAX_LAG = 2.0  # seconds after which an outdated state is no longer distributed
 
 
 class HasEvent(Protocol):
-    """An item that waits."""
+    """A waiting item."""
 
     @property
     def event(self) -> Event:
-        """The event in it."""
+        """The event in the item."""
 
 
 Item = TypeVar("Item", bound=HasEvent)
 
 
 class Backlog(Generic[Item]):
-    """The items in order. Each operation takes constant time, but `drop` where what may be left out is not in front."""
+    """The items in order. Each operation takes constant time, except `drop` if the item to drop is not in front."""
 
     __slots__ = ("_items", "_newest", "_outdated", "_plain")
 
@@ -38,18 +38,18 @@ class Backlog(Generic[Item]):
         self._items: deque[Item] = deque()
         self._newest: dict[str, Item] = {}  # the newest state of each job that has not ended
         self._outdated = 0
-        self._plain = 0  # those with neither a job's state nor an end
+        self._plain = 0  # number of items with neither a job's state nor an end
 
     def __len__(self) -> int:
         return len(self._items)
 
     @property
     def first(self) -> Item:
-        """The oldest. Raises `IndexError` if there is none."""
+        """The oldest item. Raises `IndexError` if there is none."""
         return self._items[0]
 
     def append(self, item: Item) -> None:
-        """Add an item, the newest."""
+        """Adds an item as the newest."""
         self._items.append(item)
         event = item.event
         if event.job is not None:
@@ -60,7 +60,7 @@ class Backlog(Generic[Item]):
             self._plain += 1
 
     def put_back(self, item: Item) -> None:
-        """Add an item again that was taken, as the oldest."""
+        """Adds an item again as the oldest, after `take`."""
         self._items.appendleft(item)
         event = item.event
         if event.job is not None and not event.ends:
@@ -72,18 +72,18 @@ class Backlog(Generic[Item]):
             self._plain += 1
 
     def take(self) -> Item:
-        """Remove the oldest, and return it. Raises `IndexError` if there is none."""
+        """Removes and returns the oldest item. Raises `IndexError` if there is none."""
         item = self._items.popleft()
         self._forget(item)
         return item
 
     def is_outdated(self, item: Item) -> bool:
-        """Whether an item has a job's state, and a newer one waits."""
+        """True if an item has a job's state, and a newer one waits."""
         event = item.event
         return event.job is not None and not event.ends and self._newest.get(event.job) is not item
 
     def drop(self) -> Item:
-        """Remove the item that is needed least, and return it. Raises `IndexError` if there is none."""
+        """Removes and returns the least important item. Raises `IndexError` if there is none."""
         position = self._least()
         item = self._items[position]
         del self._items[position]
@@ -91,7 +91,7 @@ class Backlog(Generic[Item]):
         return item
 
     def clear(self) -> None:
-        """Remove all of them."""
+        """Removes all items."""
         self._items.clear()
         self._newest.clear()
         self._outdated = self._plain = 0
@@ -127,10 +127,11 @@ class _Waiting:
 
 
 class EventQueue:
-    """The events of one scanner that wait to be distributed. Times are in seconds.
+    """The events of one scanner that wait for distribution. Times are in seconds.
 
-    At most `rate` a second are distributed, and a second's worth at once. What waits is bounded by `MAX_EVENTS` and
-    `MAX_BYTES`; a state that has waited longer than `MAX_LAG` is dropped if a newer one of the same job waits.
+    At most `rate` events a second are distributed, with bursts of one second's worth. The queue is limited by
+    `MAX_EVENTS` and `MAX_BYTES`; a state that has waited longer than `MAX_LAG` is dropped if a newer one of the same
+    job waits.
     """
 
     def __init__(self, rate: float) -> None:
@@ -143,12 +144,12 @@ class EventQueue:
         return len(self._waiting)
 
     def adjust(self, rate: float) -> None:
-        """Use another rate from now on."""
+        """Sets the rate."""
         if rate != self.rate:
             self.rate, self._bucket = rate, TokenBucket(rate)
 
     def put(self, event: Event, now: float) -> int:
-        """Add an event; returns how many are dropped for it."""
+        """Adds an event; returns the number of events dropped for it."""
         self._waiting.append(_Waiting(event, now))
         self._bytes += event.size
         lost = 0
@@ -158,11 +159,11 @@ class EventQueue:
         return lost
 
     def wait(self, now: float) -> float | None:
-        """The seconds until the next may be distributed; None if none waits."""
+        """Returns the seconds until the next event may be distributed; None if none waits."""
         return self._bucket.wait(now) if self._waiting else None
 
     def take(self, now: float) -> tuple[Event, int]:
-        """The next to distribute, and how many outdated ones are dropped before it. There must be one."""
+        """Returns the next event, and the number of outdated ones dropped before it. There must be one."""
         lost = 0
         while self._waiting.is_outdated(self._waiting.first) and now - self._waiting.first.since > MAX_LAG:
             self._bytes -= self._waiting.take().event.size
@@ -173,7 +174,7 @@ class EventQueue:
         return event, lost
 
     def clear(self) -> int:
-        """Drop all of them; returns how many."""
+        """Drops all events; returns their number."""
         lost = len(self._waiting)
         self._waiting.clear()
         self._bytes = 0

@@ -1,7 +1,7 @@
-"""Decides which delivery begins next: bounds for all of them and for each scanner, and scanners take turns.
+"""Decides which delivery begins next, with limits for all of them and for each scanner, and turns for scanners.
 
-A delivery that waits begins when fewer than `limit` are open, its scanner has not more than its part of these, and not
-too many have begun just now.
+A waiting delivery begins if fewer than `limit` are open, its scanner is within its share of these, and not too many
+have begun very recently.
 """
 
 from collections import Counter, OrderedDict
@@ -10,16 +10,16 @@ from typing import Generic, TypeVar
 
 from wsdgateway.bridge.roundrobin import RoundRobin
 
-MOST_OF_SCANNER = 0.5  # of all deliveries at once: sinks that hang must not keep those of other scanners waiting
-# At most so many may have begun within so many seconds and not have ended: if all their sinks answer at once, a turn
-# of the reactor takes some 10 ms. Deliveries to slower sinks go on beside them, up to the limit.
+MOST_OF_SCANNER = 0.5  # share of all open deliveries: hanging sinks of one scanner must not block those of others
+# Maximum number of deliveries that have begun within this many seconds and are still open: if all their sinks answer at
+# once, a turn of the reactor takes some 10 ms. Deliveries to slower sinks continue in parallel, up to the limit.
 MAX_FRESH, FRESH_SECONDS = 256, 0.25
 
 Delivery = TypeVar("Delivery", bound=Hashable)
 
 
 class DeliveryLimits(Generic[Delivery]):
-    """The deliveries that wait, and those that are open: at most `limit`. Times are in seconds."""
+    """The waiting and the open deliveries, of which at most `limit` are open. Times are in seconds."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -27,31 +27,31 @@ class DeliveryLimits(Generic[Delivery]):
         self._waiting: RoundRobin[Delivery] = RoundRobin()
         self._scanner_of: dict[Delivery, str] = {}
         self._open_of: Counter[str] = Counter()
-        self._fresh: OrderedDict[Delivery, float] = OrderedDict()  # when each began
+        self._fresh: OrderedDict[Delivery, float] = OrderedDict()  # start time of each
 
     @property
     def open(self) -> int:
-        """How many have begun, and have not been closed."""
+        """Number of deliveries that have begun and are not closed."""
         return len(self._scanner_of) - len(self._waiting)
 
     def waiting(self, scanner: str) -> int:
-        """How many of a scanner's deliveries wait."""
+        """Returns the number of a scanner's waiting deliveries."""
         return self._waiting.count(scanner)
 
     def add(self, scanner: str, delivery: Delivery) -> None:
-        """Let a delivery wait."""
+        """Adds a waiting delivery."""
         self._waiting.add(scanner, delivery)
         self._scanner_of[delivery] = scanner
 
     def remove(self, delivery: Delivery) -> bool:
-        """Let it wait no more; False if it does not wait."""
+        """Removes a waiting delivery; returns False if it does not wait."""
         if not self._waiting.remove(delivery):
             return False
         del self._scanner_of[delivery]
         return True
 
     def next(self, now: float) -> Delivery | None:
-        """The delivery that may begin now; None if none waits, or there is no room for any that waits."""
+        """Returns the delivery that may begin now; None if none waits, or the limits allow none."""
         if self.open >= self._limit or not self._waiting or self._are_too_many_fresh(now):
             return None
         return next((first for first in self._waiting.firsts()
@@ -63,19 +63,20 @@ class DeliveryLimits(Generic[Delivery]):
         return len(self._fresh) >= MAX_FRESH
 
     def fresh_for(self, now: float) -> float | None:
-        """For how many seconds none may begin because too many have begun just now; None if that is not the reason."""
+        """Returns the seconds until a delivery may begin, if only the number of recent starts prevents it; otherwise
+        None."""
         if self.open >= self._limit or not self._waiting or not self._are_too_many_fresh(now):
             return None
         return max(0.0, next(iter(self._fresh.values())) + FRESH_SECONDS - now)
 
     def begin(self, delivery: Delivery, now: float) -> None:
-        """A delivery that waits begins."""
+        """Marks a waiting delivery as begun."""
         self._waiting.serve(delivery)
         self._open_of[self._scanner_of[delivery]] += 1
         self._fresh[delivery] = now
 
     def close(self, delivery: Delivery) -> None:
-        """A delivery that has begun is over, and its connection gone."""
+        """Removes a delivery whose connection has closed."""
         scanner = self._scanner_of.pop(delivery)
         self._fresh.pop(delivery, None)
         self._open_of[scanner] -= 1
@@ -83,6 +84,6 @@ class DeliveryLimits(Generic[Delivery]):
             del self._open_of[scanner]
 
     def clear(self) -> None:
-        """None waits any more."""
+        """Removes all waiting deliveries."""
         for delivery in self._waiting.clear():
             del self._scanner_of[delivery]

@@ -1,14 +1,14 @@
-"""Decides about the deliveries to one subscriber: a bounded queue, tries, pauses, and when to give up.
+"""Decides about the deliveries to one subscriber: a bounded queue, retries, pauses, and when to give up.
 
-WS-Eventing 2004/08, section 3.5 (DeliveryFailure). One event is sent at a time, so that order is kept::
+WS-Eventing 2004/08, section 3.5 (DeliveryFailure). One event is sent at a time, which keeps the order::
 
               put                take              delivered
     empty ──────────► ready ──────────► sending ──────────────► ready or empty
                         ▲                  │ failed
-                        └────── due ── waiting ──────► over, when nothing was delivered for `give_up_after`
+                        └────── due ── waiting ──────► over, if nothing was delivered for `give_up_after`
 
-A sink that can't be reached is tried until then. To one that answers and refuses an event it is sent `MAX_REFUSALS`
-times, then skipped, so that the next events arrive; that does not count as a delivery, though.
+An unreachable sink is tried until then. If a sink answers and refuses an event, the event is sent `MAX_REFUSALS` times
+and then skipped, so that later events arrive; a skipped event does not count as delivered, though.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,7 @@ import attrs
 from wsdgateway.bridge.events.backlog import Backlog
 from wsdgateway.bridge.events.fanout import Event
 
-# Statuses of whatever stands before a sink that is not there at the moment, or too busy; any other one is about the
-# event.
+# Statuses sent by a proxy or server in front of a sink that is absent or too busy; any other status is about the event.
 _AWAY = frozenset((404, 408, 429, 502, 503, 504))
 
 MAX_REFUSALS = 3
@@ -37,39 +36,40 @@ class QueuedEvent:
 
 @attrs.frozen
 class Retry:
-    """Try the same event again after so many seconds."""
+    """Decision: try the same event again after this many seconds."""
 
     after: float
 
 
 @attrs.frozen
 class Skip:
-    """The event is lost; go on with the next after so many seconds."""
+    """Decision: drop the event, and continue with the next one after this many seconds."""
 
     after: float
 
 
 @attrs.frozen
 class GiveUp:
-    """The subscriber cannot be reached: the subscription is over, and so many events are lost."""
+    """Decision: end the subscription because the subscriber cannot be reached; `lost` is the number of lost events."""
 
     lost: int
 
 
 def is_success(status: int) -> bool:
-    """Whether the sink has taken the event, by the HTTP status of its answer."""
+    """True if the sink has accepted the event, by the HTTP status of its answer."""
     return status < 300
 
 
 def is_refusal(status: int) -> bool:
-    """Whether the sink will not take this event, by the HTTP status of its answer: it was reached, and says no."""
+    """True if the sink was reached and refused this event, by the HTTP status of its answer."""
     return not is_success(status) and status not in _AWAY
 
 
 class DeliveryQueue:
-    """The events for one subscriber, at most `limit`; `bridge.events.backlog` decides which of them makes room.
+    """The events for one subscriber, at most `limit`; `bridge.events.backlog` decides which one is dropped to make
+    room.
 
-    `give_up_after` is in seconds, `random` gives 0 to 1.
+    `give_up_after` is in seconds, `random` returns 0 to 1.
     """
 
     def __init__(self, *, limit: int, give_up_after: float, random: Callable[[], float]) -> None:
@@ -86,7 +86,7 @@ class DeliveryQueue:
         return len(self._waiting) + (self._sending is not None)
 
     def put(self, queued: QueuedEvent) -> bool:
-        """Add an event; False if there was no room, and one that is not being sent was dropped for it."""
+        """Adds an event; returns False if there was no room and an event that is not being sent was dropped."""
         if len(self) < self._limit:
             self._waiting.append(queued)
             return True
@@ -97,19 +97,20 @@ class DeliveryQueue:
         return False
 
     def take(self) -> QueuedEvent | None:
-        """The next to send; None if there is none, or one is being sent."""
+        """Returns the next event to send; None if there is none, or one is being sent."""
         if self._sending is not None or not self._waiting:
             return None
         self._sending = self._waiting.take()
         return self._sending
 
     def delivered(self) -> None:
-        """The event that was being sent has arrived."""
+        """Notes that the event being sent has arrived."""
         self._sending = None
         self._refusals = self.failures = 0
 
     def failed(self, now: float, *, refused: bool) -> Retry | Skip | GiveUp:
-        """It has not arrived: the sink `refused` it, or could not be reached. `now` in seconds."""
+        """Decides how to continue after a failed delivery: the sink `refused` the event, or could not be reached. `now`
+        is in seconds."""
         assert self._sending is not None
         queued, self._sending = self._sending, None
         if not self.failures:
@@ -126,5 +127,5 @@ class DeliveryQueue:
         if self._refusals >= MAX_REFUSALS:
             self._refusals = 0
             return Skip(pause)
-        self._waiting.put_back(queued)  # there is room: it counted while it was being sent
+        self._waiting.put_back(queued)  # there is room: the event was counted while it was being sent
         return Retry(pause)

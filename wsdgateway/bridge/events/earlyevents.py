@@ -1,7 +1,7 @@
 """Keeps events for clients whose Subscribe has not been answered yet.
 
 WS-Scan, ScanAvailableEvent. The scanner shows a client's name as soon as it holds the subscription, so a person may
-choose it before the gateway has written the subscription down, and answered.
+select it before the gateway has stored the subscription and answered.
 """
 
 from wsdgateway.soap.envelope import Envelope
@@ -10,9 +10,9 @@ MAX_EARLY = 64
 
 
 class EarlyEvents:
-    """Events by the identifier of the subscription that is being set up, `MAX_EARLY` of them at most.
+    """Events by the identifier of the subscription that is being set up, at most `MAX_EARLY`.
 
-    One that comes when there are so many is dropped: those before it were for a person who has waited longer.
+    Further events are dropped, because the earlier ones are for people who have waited longer.
     """
 
     def __init__(self) -> None:
@@ -22,10 +22,10 @@ class EarlyEvents:
         return sum(map(len, self._kept.values()))
 
     def add(self, identifier: str, event: Envelope) -> None:
-        """Keep an event, unless there are too many."""
+        """Keeps an event, unless there are too many."""
         if len(self) < MAX_EARLY:
             self._kept.setdefault(identifier, []).append(event)
 
     def take(self, identifier: str) -> list[Envelope]:
-        """Remove a subscription's events, and return them, oldest first."""
+        """Removes and returns a subscription's events, oldest first."""
         return self._kept.pop(identifier, [])

@@ -1,1 +1,1 @@
-"""Requests to scanners: connections, the queue for them, rate limit, circuit breaker, replies."""
+"""Requests to scanners: connections, the request queue, rate limit, circuit breaker, and replies."""

@@ -1,4 +1,4 @@
-"""Addresses of scanners: which may be used, and where a scan service is reached."""
+"""Addresses of scanners: which ones may be used, and where a scan service is reached."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,16 +10,16 @@ from wsdgateway.http.urls import address_of, is_http
 
 
 def usable(sighting: Sighting) -> list[str]:
-    """The addresses in an announcement that may be used.
+    """Returns the usable addresses in an announcement.
 
-    An announcement can be forged: it must not lead the gateway to names, or to its own host.
+    An announcement can be forged: it must not direct the gateway to host names, or to its own host.
     """
     urls = [url for url in sighting.xaddrs if is_http(url)]
     return [url for url in urls if sighting.via in ("", "lo") or _is_of_another_host(address_of(url).host)]
 
 
 def _is_of_another_host(host: str) -> bool:
-    """Return whether a host is the IP address of another host."""
+    """True if a host is the IP address of another host."""
     address = plain_address(host)
     return address is not None and not (
         address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
@@ -27,16 +27,17 @@ def _is_of_another_host(host: str) -> bool:
 
 @attrs.define(eq=False)
 class ServiceLocation:
-    """The address of a scan service. It changes when the scanner is found elsewhere; `follows`: that may happen."""
+    """The address of a scan service. With `follows`, it may change when the scanner is found elsewhere."""
 
     address: str
     follows: bool = False
 
 
 def reachable(address: str, device: str) -> str:
-    """The URL for an address that the device gave: on the host where it is known, since devices name others.
+    """Returns the URL for an address that the device gave, on the host at which it is known, because devices may name
+    others.
 
-    A device that is asked by TLS is asked by TLS there, too.
+    If the device is reached by TLS, TLS is used for this address, too.
     """
     known = urlsplit(device)
     try:

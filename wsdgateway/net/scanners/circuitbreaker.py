@@ -1,7 +1,7 @@
-"""A circuit breaker: a device that can't be reached is not tried for every request.
+"""A circuit breaker: stops trying an unreachable device for every request.
 
-After `THRESHOLD` connections in a row failed the circuit is open and requests fail at once; after a
-pause one request may try, and its failure makes the next pause longer::
+After `THRESHOLD` consecutive connection failures the circuit is open and requests fail at once; after a pause one
+request may try, and its failure makes the next pause longer::
 
     closed ──THRESHOLD failures──► open ──pause──► trying ──success──► closed
                                     ▲                 │
@@ -14,7 +14,7 @@ LONGEST_PAUSE = 5.0
 
 
 class CircuitBreaker:
-    """`now` is in seconds; pauses grow from `FIRST_PAUSE` to `LONGEST_PAUSE`."""
+    """A circuit breaker for one device. `now` is in seconds; pauses grow from `FIRST_PAUSE` to `LONGEST_PAUSE`."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -23,11 +23,11 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the device counts as unreachable."""
+        """True if the device counts as unreachable."""
         return self._failures >= THRESHOLD
 
     def admits(self, now: float) -> bool:
-        """Return whether a connection may be tried now; if the circuit is open, saying yes starts the one trial."""
+        """True if a connection may be tried now; if the circuit is open, this starts the one trial."""
         if not self.is_open:
             return True
         if self._trying or now < self._until:
@@ -36,18 +36,18 @@ class CircuitBreaker:
         return True
 
     def failed(self, now: float) -> None:
-        """A connection could not be made."""
+        """Notes that a connection failed."""
         self._failures += 1
         self._trying = False
         if self.is_open:
             self._until = now + min(FIRST_PAUSE * 2.0 ** min(self._failures - THRESHOLD, 10), LONGEST_PAUSE)
 
     def abandoned(self) -> None:
-        """The attempt was given up on our side; that says nothing about the device."""
+        """Notes that the attempt was given up by the gateway, which says nothing about the device."""
         self._trying = False
 
     def succeeded(self) -> int:
-        """A connection was made. How many had failed in a row until now."""
+        """Notes that a connection succeeded; returns the number of consecutive failures before it."""
         failures, self._failures = self._failures, 0
         self._trying = False
         return failures

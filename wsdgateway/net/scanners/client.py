@@ -1,7 +1,7 @@
-"""Connections to one device: a bounded pool, a bounded queue, a bounded rate, time-outs.
+"""The client of one device: a bounded connection pool and request queue, a rate limit, and time-outs.
 
-RFC 9112 section 9. Scanners take one or two connections at a time and hang when pressed, so all that goes to a device
-goes through here. What becomes of a request is drawn in `net.scanners.request`.
+RFC 9112 section 9. Scanners serve one or two connections at a time and hang under load, so all requests to a device go
+through its client. `net.scanners.request` shows the states of a request.
 """
 
 from collections.abc import Callable
@@ -35,16 +35,16 @@ from wsdgateway.net.transport.writebatching import WriteScheduler
 
 
 class DeviceClient:
-    """Everything that goes to one device. Times are in seconds.
+    """Sends all requests to one device. Times are in seconds.
 
-    The section's `timeout` bounds one exchange, from the moment at which the request goes to the device; before that,
-    it bounds the wait in the queue. So a request that is sent has the whole time, and one that has waited in vain says
-    nothing about the device.
+    The section's `timeout` limits one exchange, from the moment at which the request is dispatched to the device;
+    before that, it limits the wait in the queue. So a dispatched request has the full time, and a time-out in the queue
+    says nothing about the device.
 
-    `on_recovered` is called when the device takes a connection after it did not; with True if it counted as
-    unreachable. `on_reachable` is called when it answers after it did not, or the other way round. `last_received` is
-    when it last sent anything, or when this client was made; `zone` the interface over which link-local addresses are
-    reached; `rate_limit` bounds how often it is asked, several clients of one device share it.
+    `on_recovered` is called when the device accepts a connection after failures, with True if it counted as
+    unreachable. `on_reachable` is called when `reachable` changes. `last_received` is the time at which the device last
+    sent anything, or at which this client was made. `zone` is the interface for link-local addresses. `rate_limit`
+    limits the request rate; several clients of one device share it.
     """
 
     def __init__(self, reactor: Any, options: ScannerOptions, *, seconds: Callable[[], float], rate_limit: RateLimit,
@@ -65,14 +65,15 @@ class DeviceClient:
         self._queue = ScannerQueue(reactor, seconds, rate_limit, self._next)
         self.connections = ConnectionPool(reactor)
         self._timeouts = Deadlines(reactor, options.section.timeout)
-        self._former_timeouts: list[Deadlines] = []  # of another length, which run on
+        self._former_timeouts: list[Deadlines] = []  # those of former time-outs, until they end
         self._quiet: list[Deferred[None]] = []
         self._attempts = Attempts(self, seconds, connected=self._connected, not_connected=self._not_connected,
                                   is_occupied=self._is_occupied)
         self._stopped: Deferred[None] | None = None
 
     def beside(self) -> "DeviceClient":
-        """Another client of the same device, with a connection of its own that does not wait for others."""
+        """Makes another client of the same device, with a connection of its own that does not wait for other requests.
+        """
         return DeviceClient(self.reactor, self.options.with_one_connection(), seconds=self._seconds,
                             rate_limit=self.rate_limit)
 
@@ -92,7 +93,7 @@ class DeviceClient:
             self._on_reachable()
 
     def adjust(self, options: ScannerOptions) -> None:
-        """Other bounds for what begins from now on."""
+        """Applies changed limits to future requests."""
         if options.section.timeout != self.options.section.timeout:
             self._former_timeouts.append(self._timeouts)
             self._timeouts = Deadlines(self.reactor, options.section.timeout)
@@ -101,20 +102,20 @@ class DeviceClient:
         self._next()
 
     def quiet(self) -> Deferred[None]:
-        """Fires when nothing is under way to the device."""
+        """Fires when no request is in progress."""
         quiet: Deferred[None] = Deferred(self._quiet.remove)
         self._quiet.append(quiet)
         self._next()
         return quiet
 
     def moved(self) -> None:
-        """The device is at another address from now on: what failed before says nothing of it."""
+        """Forgets earlier failures, because the device has a new address."""
         self._attempts.moved()
         self._capacity.forget()
         self.peers = set()
 
     def request(self, request: ScannerRequest) -> Deferred[Response]:
-        """Send a request. Fires with its `Response`, or fails with a `DeviceError`."""
+        """Sends a request. Fires with its `Response`, or fails with a `DeviceError`."""
         if self._stopped is not None:
             request.fail(Unavailable(request.address.host, "the gateway is stopping"))
             return request.answered
@@ -126,9 +127,10 @@ class DeviceClient:
         return request.answered
 
     def resend(self, request: ScannerRequest) -> None:
-        """A repeatable request whose connection broke goes out once more.
+        """Sends a repeatable request again after its connection broke.
 
-        A connection that was made for it, and that the device closed beside another exchange, was one too many.
+        If the connection was opened for this request, and the device closed it during another exchange, it exceeded the
+        device's capacity.
         """
         if self._stopped is not None:
             request.fail(Unavailable(request.address.host, "the gateway is stopping"))
@@ -140,14 +142,14 @@ class DeviceClient:
         self._dispatch_or_queue(request)
 
     def _dispatch_or_queue(self, request: ScannerRequest) -> None:
-        """Give the request a connection, a place in the queue, or an error."""
+        """Gives the request a connection, a place in the queue, or an error."""
         if not self._dispatch(request):
             request.lift_deadline()
             request.deadline = self._timeouts.begin(lambda: self._waited_too_long(request))
             self._queue.add(request)
 
     def _dispatch(self, request: ScannerRequest) -> bool:
-        """Give the request a connection, or an error, if it can have one now."""
+        """Gives the request a connection, or an error, if one is available now; returns False otherwise."""
         if self._queue.hold_for_rate(request):
             return False
         idle = self._take_idle(request)
@@ -161,18 +163,19 @@ class DeviceClient:
         return True
 
     def also_for(self, request: ScannerRequest, client: str) -> None:
-        """Another client waits for the answer to the request, which may be sent when it is that client's turn, too."""
+        """Adds a client that waits for the answer to the request, which may then be sent in that client's turn as well.
+        """
         self._queue.share(request, client)
 
     def _leaves_queue(self, request: ScannerRequest) -> None:
-        """Start the time-out of a request that goes to the device."""
+        """Starts the time-out of a request that is dispatched to the device."""
         self._queue.dispatched(request)
         request.lift_deadline()
         request.dispatched_at = self._seconds()
         request.deadline = self._timeouts.begin(lambda: self._expired(request))
 
     def _has_room(self, request: ScannerRequest) -> bool:
-        """Return whether a connection may be opened now; if there is no room, an idle one is closed to make some."""
+        """True if a connection may be opened now; if there is no room, closes an idle one to make some."""
         limit = self._capacity.limit(
             self.options.section.max_connections, self._seconds(), urgent=request.operation.urgent,
             others_first=self._queue.others_are_due and self._is_urgent_under_way())
@@ -182,11 +185,11 @@ class DeviceClient:
         return False
 
     def _under_way(self) -> int:
-        """How many exchanges the device has taken, and not ended."""
+        """Returns the number of exchanges in progress."""
         return sum(1 for _ in self.connections.requests())
 
     def _is_occupied(self, request: ScannerRequest, failure: Failure) -> bool:
-        """Return whether the device did not take a connection for the request because it is serving another."""
+        """True if the device did not accept a connection for the request because it is serving another one."""
         if not self._under_way():
             return False
         is_refused = failure.check(ConnectionRefusedError) is not None
@@ -197,7 +200,7 @@ class DeviceClient:
         return any(request.operation.urgent for request in (*self._attempts, *self.connections.requests()))
 
     def _take_idle(self, request: ScannerRequest) -> DeviceConnection | None:
-        """An idle connection to the request's address, if it is one that may go out on it."""
+        """Returns an idle connection to the request's address, if the request may be sent on one."""
         if not request.operation.repeatable or request.times_sent:
             return None
         return self.connections.take(request.address)
@@ -217,7 +220,7 @@ class DeviceClient:
         failures = self._attempts.circuit.succeeded()
         self.connections.add(connection)
         if failures:
-            # Before the request goes out: what is learnt of a recovery must not outdate the answer to it.
+            # Before the request is sent: an update caused by the recovery must not make the answer to it out of date.
             self._on_recovered(was_open)
         if request.answered.called:
             self.released(connection, reusable=True)
@@ -247,13 +250,14 @@ class DeviceClient:
         request.fail(Busy(request.address.host, f"this request waited {seconds:g} seconds for its turn"))
 
     def _expired(self, request: ScannerRequest) -> None:
-        """The time for the exchange is over. A device that has sent anything meanwhile is busy, and not away."""
+        """Handles the time-out of an exchange. A device that has sent anything meanwhile is busy rather than
+        unreachable."""
         if self._reachable and request.state is not CONNECTING and self.last_received <= request.dispatched_at:
             self._set_reachable(False)
         self._end(request, f"no complete answer within {self.options.section.timeout:g} seconds")
 
     def abandon(self, request: ScannerRequest) -> None:
-        """Nobody wants the answer any more: close the connection that it would have come on."""
+        """Closes the connection of a request whose answer is no longer wanted."""
         self._end(request, "the client went away", ABANDONED)
 
     def _end(self, request: ScannerRequest, why: str, state: RequestState = FAILED) -> None:
@@ -274,19 +278,19 @@ class DeviceClient:
     # Called by connections.
 
     def received(self) -> None:
-        """The device has sent something."""
+        """Notes that the device has sent something."""
         self.last_received = self._seconds()
 
     def answered(self) -> None:
-        """The head of an answer has come."""
+        """Notes that the head of an answer has arrived."""
         self._set_reachable(True)
 
     def reached(self, peer: str) -> None:
-        """A connection was made to that IP address."""
+        """Notes that a connection was made to that IP address."""
         self.peers = {*list(self.peers)[-15:], peer}
 
     def released(self, connection: DeviceConnection, *, reusable: bool) -> None:
-        """An exchange is over; the connection is idle from now on, or closed: the one beyond the limit always is."""
+        """Makes a connection idle after an exchange, or closes it; one beyond the limit is always closed."""
         is_one_too_many = self.connections.open > self.options.section.max_connections
         if not reusable or self._stopped is not None or is_one_too_many:
             self.connections.close(connection)
@@ -295,7 +299,7 @@ class DeviceClient:
         self._next()
 
     def closed(self, connection: DeviceConnection) -> None:
-        """The connection is gone."""
+        """Handles the loss of a connection."""
         self.connections.gone(connection)
         self._next()
 
@@ -314,7 +318,7 @@ class DeviceClient:
                 waiting.callback(None)
 
     def stop(self) -> Deferred[None]:
-        """Close everything; what runs fails. Fires when the last connection is gone."""
+        """Closes everything and fails requests in progress. Fires when the last connection has closed."""
         if self._stopped is None:
             self._stopped = Deferred()
             for request in (*self._queue.clear(), *self._attempts):

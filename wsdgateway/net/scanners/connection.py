@@ -1,19 +1,19 @@
-"""One connection to a device: one exchange at a time.
+"""One connection to a device, with one exchange at a time.
 
-RFC 9112 section 9. What the connection is for, and when it is given up, its owner decides. Its states are::
+RFC 9112 section 9. Its owner decides what the connection is used for and when it is closed. Its states are::
 
-    connecting ──TCP, or TLS and judged──► idle ──send──► exchanging ──end of the answer──► idle
-        │                                   │                 │
-        └─ the device is not to be trusted ─┴── it speaks ────┴─ it sends no HTTP, or closes, or time is up
-                                            unasked           │
-                                                              ▼
-                                                            broken ──connectionLost──► lost
+    connecting ──TCP, or TLS and verified──► idle ──send──► exchanging ──end of the answer──► idle
+        │                                     │                 │
+        └─ the device cannot be trusted ──────┴── it sends ─────┴─ it sends no HTTP, or closes, or time is up
+                                                  unasked       │
+                                                                ▼
+                                                              broken ──connectionLost──► lost
 
-and an exchange in one of these::
+The states of an exchange are::
 
     asked ──head──► answering ──end──► over
       │                 └──broken──► the answer fails
-      └──broken──► sent once more, if it is repeatable and nothing has come of an answer; else failed
+      └──broken──► sent once more, if it is repeatable and nothing of an answer has arrived; else failed
 """
 
 from typing import Any, Protocol
@@ -38,12 +38,13 @@ from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteScheduler
 from wsdgateway.tls.trust import Untrusted, explain
 
-# Reading is by 64 KiB, as Twisted has it; for an image by more, which costs small answers a fifth of their speed.
+# Twisted reads 64 KiB at a time. Images are read in larger pieces, which would make small answers a fifth slower.
 SMALL_READ, LARGE_READ = 65536, 524288
 
 
 class Insecure(Exception):
-    """The device can't be talked to in confidence; the text says why, `detail` more of it for the administrator."""
+    """No secure connection to the device is possible; the text says why, `detail` is additional information for the
+    administrator."""
 
     def __init__(self, problem: BaseException) -> None:
         super().__init__(explain(problem))
@@ -51,34 +52,34 @@ class Insecure(Exception):
 
 
 class Owner(Protocol):
-    """The client that a connection belongs to, as far as the connection needs it."""
+    """The interface of the client that owns a connection."""
 
     reactor: Any
     options: ScannerOptions
     post: WriteScheduler
 
     def reached(self, peer: str) -> None:
-        """A connection was made to that IP address."""
+        """Notes that a connection was made to that IP address."""
 
     def received(self) -> None:
-        """The device has sent something."""
+        """Notes that the device has sent something."""
 
     def answered(self) -> None:
-        """The head of an answer has come."""
+        """Notes that the head of an answer has arrived."""
 
     def released(self, connection: "DeviceConnection", *, reusable: bool) -> None:
-        """An exchange is over."""
+        """Handles the end of an exchange."""
 
     def closed(self, connection: "DeviceConnection") -> None:
-        """The connection is gone."""
+        """Handles the loss of the connection."""
 
     def resend(self, request: ScannerRequest) -> None:
-        """A repeatable request whose connection broke goes out once more."""
+        """Sends a repeatable request again after its connection broke."""
 
 
 @attrs.define(eq=False)
 class _Exchange:
-    """A request that was sent, and its answer: asked without a `response`, answering with it."""
+    """A request that was sent, and its answer; `response` is None until the head of the answer has arrived."""
 
     request: ScannerRequest
     reader: ResponseReader
@@ -87,10 +88,10 @@ class _Exchange:
 
 @implementer(IHandshakeListener)
 class DeviceConnection(TwistedProtocol):
-    """One connection, over its whole life.
+    """One connection, from its opening to its loss.
 
-    `requests` counts those that were written to it. `ready` fires with it once it may be used: with TLS, when it is
-    known that the device is the one that it should be.
+    `requests` counts the requests written to it. `ready` fires with the connection once it may be used; with TLS, after
+    the device has been verified.
     """
 
     transport: Any
@@ -105,7 +106,7 @@ class DeviceConnection(TwistedProtocol):
 
     @property
     def request(self) -> ScannerRequest | None:
-        """The request that is under way, if there is one."""
+        """The request in progress, or None."""
         return None if self._exchange is None else self._exchange.request
 
     # connecting
@@ -117,7 +118,7 @@ class DeviceConnection(TwistedProtocol):
             self._admitted()
 
     def handshakeCompleted(self) -> None:
-        """Judge who has answered; nothing has been sent so far."""
+        """Verifies the device; nothing has been sent so far."""
         try:
             self._owner.options.trust.judge(self.transport.getHandle(), self.address.host)
         except Untrusted as problem:
@@ -138,7 +139,7 @@ class DeviceConnection(TwistedProtocol):
     # idle, exchanging
 
     def send(self, request: ScannerRequest) -> None:
-        """Write a request; its answer is read from here on."""
+        """Writes a request, and starts to read its answer."""
         request.connection = self
         request.state = SENT
         request.times_sent += 1
@@ -156,7 +157,7 @@ class DeviceConnection(TwistedProtocol):
         self._owner.received()
         exchange = self._exchange
         if exchange is None:
-            self.abort()  # an idle device has nothing to say
+            self.abort()  # data from an idle device is unexpected
             return
         if exchange.request.tape is not None:
             exchange.request.tape.response(DEVICE, data)
@@ -168,7 +169,8 @@ class DeviceConnection(TwistedProtocol):
         self._pass_on(exchange, events)
 
     def _pass_on(self, exchange: _Exchange, events: list[Head | Data | End]) -> None:
-        """Hand out what has come. A head waits for the pieces beside it: a whole answer is read without a pause."""
+        """Passes on received events. A head is passed on after the data that came with it, so a whole answer is read
+        without a pause."""
         answered: Response | None = None
         for event in events:
             if isinstance(event, Data):
@@ -191,8 +193,8 @@ class DeviceConnection(TwistedProtocol):
         assert exchange.response is not None
         self._exchange = None
         self.resume()
-        # The connection is given back first, so that whoever reads the end may ask the next at once. One whose
-        # request the device has not taken to the end, having answered all the same, is of no more use.
+        # The connection is returned first, so that the reader of the answer can send its next request at once. A
+        # connection on which the device has answered without reading the whole request cannot be reused.
         self._owner.released(
             self, reusable=exchange.reader.reusable and not self.lost and not self._writer.pending)
         exchange.response.end()
@@ -204,7 +206,7 @@ class DeviceConnection(TwistedProtocol):
         self._not_ready(reason.value)
         if (self._exchange is not None and self.address.secure and not reason.check(ConnectionDone)
                 and not self._owner.options.section.quirks.unannounced_end):
-            # RFC 9112 section 9.8: an end that the device has not announced may be somebody else's doing.
+            # RFC 9112 section 9.8: an end without close_notify may have been caused by an attacker.
             self._broken(BadDevice(self._peer(), "it broke off"))
         if self._exchange is not None:
             try:
@@ -228,29 +230,29 @@ class DeviceConnection(TwistedProtocol):
             request.fail(error)
 
     def expire(self, error: Unavailable) -> None:
-        """The exchange took too long."""
+        """Ends an exchange that took too long."""
         self._broken(error, retry=False)
 
     def _peer(self) -> str:
         return f"{self.address.host}:{self.address.port}"
 
-    # For whoever reads the answer.
+    # For the reader of the answer.
 
     def abort(self) -> None:
-        """Close at once."""
+        """Closes the connection immediately."""
         if not self.lost:
             self.transport.abortConnection()
 
     def read_large(self) -> None:
-        """An image is coming."""
+        """Reads in larger pieces, because an image follows."""
         self.transport.bufferSize = LARGE_READ
 
     def pause(self) -> None:
-        """Read nothing for a while."""
+        """Stops reading until `resume`."""
         if not self.lost:
             self.transport.pauseProducing()
 
     def resume(self) -> None:
-        """Read on."""
+        """Continues reading."""
         if not self.lost and not self.transport.disconnecting:
             self.transport.resumeProducing()

@@ -1,6 +1,6 @@
-"""Makes connections to a device, by TCP or TLS, and decides whether another attempt is worthwhile.
+"""Opens connections to a device, by TCP or TLS, and decides whether a failure counts against the device.
 
-RFC 9112 section 9. What a connection is for, its owner knows.
+RFC 9112 section 9. The owner of a connection decides what it is used for.
 """
 
 import errno
@@ -26,20 +26,20 @@ from wsdgateway.tls.files import BadFile
 from wsdgateway.tls.trust import Caller, Trust
 
 CONNECT_TIMEOUT = 10.0
-# Of an exchange's time-out: an attempt that gets no answer ends by itself before the exchange does. Then it has had its
-# time, and an attempt that is cancelled has not.
+# Share of an exchange's time-out: an unanswered attempt ends before the exchange does. It then counts as a failure of
+# the device, which a cancelled attempt does not.
 CONNECT_SHARE = 0.9
 
 CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
                    neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
-                   ValueError)  # of a name that can't be one
-_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)  # what we have run out of
-# These say nothing about the device: it has not been asked, or has not had the time to answer.
+                   ValueError)  # for an invalid host name
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)  # shortage of local resources
+# These say nothing about the device: it was not reached, or had no time to answer.
 _NOT_ITS_FAULT = (neterror.DNSLookupError, neterror.ConnectingCancelledError, CancelledError)
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
-    """The endpoint for connections to a device. Raises `BadFile` if the authority's file can't be used."""
+    """Returns the endpoint for connections to a device. Raises `BadFile` if the authority's file cannot be used."""
     endpoint: IStreamClientEndpoint
     if isIPAddress(address.host):
         endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout)
@@ -55,15 +55,16 @@ def _no_handshake(result: object, seconds: float) -> Failure:
 
 
 class Attempts:
-    """The attempts to connect to one device that are under way, each for a request. `circuit` counts those that failed.
+    """The pending connection attempts to one device, each for a request. `circuit` counts failures.
 
-    Only an attempt that had its time counts in the circuit: one that the device refused, or did not answer within the
-    connect timeout. One that was cancelled, whose host name was not found, or that failed for want of resources here
-    says nothing about the device; nor does one to an address where the device is no more, nor one that the device did
-    not take because `is_occupied` with another exchange; that one fails as `Busy`.
+    Only a complete attempt counts as a failure: one that the device refused, or did not answer within the connect
+    time-out. An attempt says nothing about the device if it was cancelled, if the host name was not found, if local
+    resources ran out, or if it went to a former address of the device. Nor does it if the device did not accept it
+    because it `is_occupied` with another exchange; the attempt then fails with `Busy`.
 
-    `connected` is called with a connection that may be used. `not_connected` is called with the error for the request,
-    and whether the device is to blame; not for an attempt that could not even begin, whose request has failed already.
+    `connected` is called with a usable connection. `not_connected` is called with the error for the request, and
+    whether the device is to blame; it is not called for an attempt that could not begin, whose request has already
+    failed.
     """
 
     log = Logger()
@@ -81,7 +82,7 @@ class Attempts:
         self.circuit = CircuitBreaker()
 
     def moved(self) -> None:
-        """The device has another address from now on: attempts at a former one say nothing about it."""
+        """Starts a new circuit for a new address of the device; attempts at a former one no longer count."""
         self.circuit = CircuitBreaker()
 
     def __len__(self) -> int:
@@ -91,8 +92,8 @@ class Attempts:
         return iter(self._under_way)
 
     def begin(self, request: ScannerRequest, zone: str, timeout: float) -> None:
-        """Connect for this request, within `timeout` seconds."""
-        # Not the request: Twisted's connectors are cycles, and would keep it.
+        """Opens a connection for this request, within `timeout` seconds."""
+        # Does not capture the request: Twisted's connectors are reference cycles, and would keep it in memory.
         owner, address = self._owner, request.address
         limit = CONNECT_SHARE * timeout
         factory = Factory.forProtocol(lambda: DeviceConnection(owner, address))
@@ -112,7 +113,7 @@ class Attempts:
         attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure, host=address.host))
 
     def cancel(self, request: ScannerRequest) -> None:
-        """Make no connection for this request, if none was made yet."""
+        """Cancels the attempt for this request, if it is still pending."""
         if request in self._under_way:
             self._under_way[request].cancel()
 

@@ -1,6 +1,6 @@
-"""Idle connections to a device, kept open for its next request for a short while.
+"""Keeps idle connections to a device open for a short while, for its next request.
 
-RFC 9112 section 9.3. One kept longer would take up a place that the device could give to others.
+RFC 9112 section 9.3. A connection kept longer would take up a place that the device could give to others.
 """
 
 from collections.abc import Callable
@@ -14,22 +14,23 @@ IDLE_SECONDS = 5.0
 
 
 class IdleConnections:
-    """The idle connections of one device, to one address or several. `expired` gets those kept for `IDLE_SECONDS`."""
+    """The idle connections of one device, to one or more addresses. `expired` is called with those idle for
+    `IDLE_SECONDS`."""
 
     def __init__(self, reactor: Any, expired: Callable[[DeviceConnection], None]) -> None:
         self._expired = expired
         self._deadlines = Deadlines(reactor, IDLE_SECONDS)
-        self._kept: dict[DeviceConnection, Deadline] = {}  # the one that has been kept longest first
+        self._kept: dict[DeviceConnection, Deadline] = {}  # ordered by idle time, longest first
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def keep(self, connection: DeviceConnection) -> None:
-        """Keep a connection on which nothing is under way."""
+        """Keeps a connection with no exchange in progress."""
         self._kept[connection] = self._deadlines.begin(lambda: self._end(connection))
 
     def take(self, address: Address) -> DeviceConnection | None:
-        """The connection to that address that was used last, if there is any; it is not kept any more."""
+        """Removes and returns the most recently used connection to that address, or None."""
         for connection in reversed(self._kept):
             if connection.address.is_same_place(address):
                 self.discard(connection)
@@ -37,13 +38,13 @@ class IdleConnections:
         return None
 
     def longest(self) -> DeviceConnection:
-        """The connection that has been idle longest; it is not kept any more. There must be one."""
+        """Removes and returns the connection that has been idle longest. There must be one."""
         connection = next(iter(self._kept))
         self.discard(connection)
         return connection
 
     def discard(self, connection: DeviceConnection) -> None:
-        """Keep a connection no longer, if it was kept: it is gone, or in use."""
+        """Removes a connection that is lost or in use, if it was kept."""
         deadline = self._kept.pop(connection, None)
         if deadline is not None:
             deadline.lift()
@@ -53,5 +54,5 @@ class IdleConnections:
         self._expired(connection)
 
     def stop(self) -> None:
-        """Call `expired` no more."""
+        """Stops calling `expired`."""
         self._deadlines.stop()

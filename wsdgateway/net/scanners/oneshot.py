@@ -1,4 +1,5 @@
-"""One request to a device that is no bridged scanner, or not yet: by a connection of its own, in a bounded time."""
+"""Sends one request to a device that is not, or not yet, a bridged scanner, over a connection of its own with a time
+limit."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,10 +24,10 @@ TrustIn = Callable[[Address, str], Awaitable[Trust]]
 async def ask_once(reactor: Any, url: str, operation: Operation, body: bytes, limit: float,
                    zone: str = "", accounting: Accounting | None = None, trust_in: TrustIn | None = None,
                    peers: set[str] | None = None) -> Reply:
-    """The whole answer, within `limit` seconds; `zone` is the interface of a link-local address.
+    """Returns the whole answer, within `limit` seconds; `zone` is the interface of a link-local address.
 
-    With `accounting` it is written down; `trust_in` says how a device with TLS is judged, where it is not by the
-    system's authorities. `peers` gets the IP address that has answered. Raises `DeviceError`.
+    With `accounting`, the exchange is logged. `trust_in` returns how a device with TLS is verified; by default, by the
+    system's authorities. The answering IP address is added to `peers`. Raises `DeviceError`.
     """
     try:
         address = address_of(url)

@@ -1,7 +1,7 @@
-"""The options of one scanner: sections of the configuration as they are, and what is derived from others.
+"""The options of one scanner: configuration sections as they are, and values derived from others.
 
-Consumers take what they need from a section when they need it. A new key of one of these sections so is an attribute
-there and its use; nothing in between names it.
+Code that needs a key reads it from its section at the time of use. To add a key to one of these sections, only the
+section and the place of use have to be changed.
 """
 
 import attrs
@@ -12,11 +12,11 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 @attrs.frozen
 class ScannerOptions:
-    """The options of one scanner: `section` is its `[[scanner]]`, `cache` and `events` are for all.
+    """The options of one scanner: `section` is its `[[scanner]]`; `cache` and `events` apply to all scanners.
 
-    `trust` judges its certificate. `announced`: clients find its stand-in by discovery, under its name with `suffix`.
-    `authorities` are the hosts and ports under which clients are told to reach the gateway; `served` tells one set of
-    the gateway's own addresses from another.
+    `trust` verifies its certificate. `announced`: clients find its stand-in by discovery, under its name with `suffix`.
+    `authorities` are the hosts and ports at which clients are told to reach the gateway; `served` identifies a set of
+    the gateway's own addresses, to detect changes.
     """
 
     section: ScannerConfig
@@ -30,14 +30,14 @@ class ScannerOptions:
 
     @property
     def name(self) -> str:
-        """The scanner's name, a part of its path here."""
+        """The scanner's name, which is part of its path."""
         return self.section.name
 
     @property
     def uuid(self) -> str | None:
-        """The scanner's uuid, where it is given by that."""
+        """The uuid by which the scanner is configured, or None."""
         return self.section.uuid
 
     def with_one_connection(self) -> "ScannerOptions":
-        """These options with a single connection."""
+        """Returns these options with a single connection."""
         return attrs.evolve(self, section=attrs.evolve(self.section, max_connections=1))

@@ -1,6 +1,6 @@
-"""Reads the keys that devices show, for somebody who compares them, or pins them as they are.
+"""Reads the keys that devices present, for comparison by an administrator or for use as pins.
 
-RFC 7469 section 2.4. Nothing but the handshake is said to a device before its key is known.
+RFC 7469 section 2.4. Only the handshake takes place before a device's key is known.
 """
 
 from typing import Any
@@ -41,18 +41,18 @@ class _Handshake(Protocol):
 
     def _end(self, outcome: str | Failure) -> None:
         if not self.shown.called:
-            self.shown.callback(outcome)  # callback() takes a failure, too
+            self.shown.callback(outcome)  # callback() accepts a failure, too
 
 
 class Pins:
-    """Reads the key of each device once. `found` has the pins, by host and port."""
+    """Reads the key of each device once. `found` maps host and port to the pin."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self.found: dict[tuple[str, int], str] = {}
 
     async def trust(self, address: Address, zone: str = "") -> Trust:
-        """Trust in the key that the device shows now. Raises `DeviceError`."""
+        """Returns a `Trust` in the key that the device presents now. Raises `DeviceError`."""
         place = address.host, address.port
         if place not in self.found:
             self.found[place] = await self._read(address, zone)
@@ -69,5 +69,5 @@ class Pins:
             raise Unavailable(address.host, f"no connection ({error})") from None
         except TimedOut:
             raise Unavailable(address.host, f"no TLS connection within {SECONDS:g} seconds") from None
-        except Exception as error:  # whatever OpenSSL finds in a handshake that comes to nothing
+        except Exception as error:  # a failed handshake may raise any OpenSSL error
             raise Unavailable(address.host, explain(error)) from None

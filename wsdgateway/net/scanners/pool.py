@@ -1,13 +1,13 @@
-"""The connections to one device that have been made: in use, idle, or being closed.
+"""The established connections to one device: in use, idle, or closing.
 
-RFC 9112 section 9.3. Each is in one of three states, and leaves the pool when it is gone::
+RFC 9112 section 9.3. Each is in one of three states, and leaves the pool when it is lost::
 
     in use ◄──take── idle
       │ │             ▲ │
       │ └────keep─────┘ │
-      └─────close───────┴────► closing ──gone, LINGER_SECONDS at the latest──► (out)
+      └─────close───────┴────► closing ──lost, after LINGER_SECONDS at the latest──► (out)
 
-A device counts a connection until it is gone, so one that is being closed takes up a place still.
+A device counts a connection until it is lost, so one that is closing still takes up a place.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ LINGER_SECONDS = 1.0
 
 
 class ConnectionPool:
-    """The connections to one device. Its length is the number of places that they take up."""
+    """The connections to one device. Its length is the number of places taken up."""
 
     def __init__(self, reactor: Any) -> None:
         self._open: set[DeviceConnection] = set()  # in use, or idle
@@ -36,43 +36,43 @@ class ConnectionPool:
 
     @property
     def open(self) -> int:
-        """How many connections are in use or idle."""
+        """Number of connections in use or idle."""
         return len(self._open)
 
     @property
     def idle(self) -> int:
-        """How many connections are idle."""
+        """Number of idle connections."""
         return len(self._idle)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no connection is in use."""
+        """True if no connection is in use."""
         return len(self._idle) == len(self._open)
 
     def requests(self) -> Iterator[ScannerRequest]:
-        """The requests that the device has taken, and not answered to the end."""
+        """Returns the requests in progress."""
         return (connection.request for connection in self._open if connection.request is not None)
 
     def add(self, connection: DeviceConnection) -> None:
-        """Take a connection that has been made; it is in use."""
+        """Adds a new connection, which is in use."""
         self._open.add(connection)
 
     def take(self, address: Address) -> DeviceConnection | None:
-        """The idle connection to that place that was used last, if there is any; it is in use from now on."""
+        """Returns the most recently used idle connection to that address, now in use; None if there is none."""
         return self._idle.take(address)
 
     def keep(self, connection: DeviceConnection) -> None:
-        """Let a connection that was in use be idle; nothing is done to one that is being closed."""
+        """Makes a connection idle that was in use; ignores one that is closing."""
         if connection in self._open:
             self._idle.keep(connection)
 
     def make_room(self) -> None:
-        """Close the connection that has been idle longest, unless another one is being closed already."""
+        """Closes the connection that has been idle longest, unless another one is closing already."""
         if self._idle and not self._closing:
             self.close(self._idle.longest())
 
     def close(self, connection: DeviceConnection) -> None:
-        """Close a connection; its place is free once it is gone."""
+        """Closes a connection; its place is free once it is lost."""
         self._open.discard(connection)
         if not connection.lost:
             self._closing.add(connection)
@@ -80,18 +80,18 @@ class ConnectionPool:
             self._lingering.begin(connection.abort)
 
     def gone(self, connection: DeviceConnection) -> None:
-        """Forget a connection that has been lost."""
+        """Removes a lost connection."""
         self._open.discard(connection)
         self._closing.discard(connection)
         self._idle.discard(connection)
 
     def close_idle(self) -> None:
-        """Close every connection that is idle."""
+        """Closes every idle connection."""
         while self._idle:
             self.close(self._idle.longest())
 
     def stop(self) -> None:
-        """Close every connection at once; what runs on them ends without an answer."""
+        """Closes every connection immediately; exchanges in progress end without an answer."""
         self.close_idle()
         for connection in list(self._open):
             if connection.request is not None:

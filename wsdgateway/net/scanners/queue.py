@@ -1,9 +1,10 @@
-"""The requests that wait for one device, for a connection or for its rate: a bounded queue, by turns of clients.
+"""The requests that wait for one device, because of its connections or its rate: a bounded queue with turns for
+clients.
 
-Round robin: a client with a hundred requests delays another's first one by one request. CancelJob, Renew and
-Unsubscribe, and a request whose connection broke, which has waited before, go before all others. After `MAX_AHEAD` of
-them in a row they keep to the one connection beyond the device's bound that only they may use, until one of the others
-has gone: so a flood of CancelJobs does not stop every other request, and a CancelJob never waits for an image.
+Round robin: a client with a hundred requests delays another client's first request by only one. CancelJob, Renew and
+Unsubscribe go first, and so does a request whose connection broke, as it has waited before. After `MAX_AHEAD` such
+urgent requests in a row, they are confined to the additional connection that is reserved for them, until one of the
+others has been sent. So a flood of CancelJobs does not block other requests, and a CancelJob never waits for an image.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,14 +18,14 @@ from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.errors import Busy
 
 MAX_QUEUE = 200
-MAX_OF_CLIENT = 100  # of one client that has no more than its share
-MAX_BESIDE = 50  # the gateway's own, for which there is room beyond that
-MAX_URGENT = 100  # those that go first, of all clients
+MAX_OF_CLIENT = 100  # of one client that is limited to its share
+MAX_BESIDE = 50  # additional places for the gateway's own requests
+MAX_URGENT = 100  # urgent requests of all clients
 MAX_AHEAD = 8
 
 
 class ScannerQueue:
-    """The requests that wait. `on_due` is called when the device's `rate_limit` allows the next of them."""
+    """The waiting requests. `on_due` is called when the device's `rate_limit` allows the next of them."""
 
     def __init__(self, reactor: Any, seconds: Callable[[], float], rate_limit: RateLimit,
                  on_due: Callable[[], None]) -> None:
@@ -42,18 +43,19 @@ class ScannerQueue:
 
     @property
     def others_are_due(self) -> bool:
-        """Whether so many urgent requests have gone that one of the others must be next."""
+        """True if so many urgent requests have been sent that one of the others must be next."""
         return self._urgent_in_a_row >= MAX_AHEAD and bool(self._others)
 
     def candidates(self) -> Iterator[ScannerRequest]:
-        """The requests of which the first that can go is to go: an urgent one, and one of the others."""
+        """Returns the requests to try in this order: the first urgent one and the first of the others, or the reverse.
+        """
         queues = (self._others, self._urgent) if self.others_are_due else (self._urgent, self._others)
         return iter([queue.first for queue in queues if queue])
 
     def add(self, request: ScannerRequest) -> None:
-        """Let a request wait, or fail for want of room.
+        """Queues a request, or fails it if there is no room.
 
-        Where its client has the fewest waiting, another client's request makes room.
+        If its client has the fewest waiting requests, another client's request is removed to make room.
         """
         if _has_priority(request):
             self._add(self._urgent, request, MAX_URGENT)
@@ -76,24 +78,24 @@ class ScannerQueue:
         rejected.fail(Busy(request.address.host, f"{bound} requests are waiting for it already"))
 
     def share(self, request: ScannerRequest, client: str) -> None:
-        """Another client waits for the answer to the request, too: it may go in that client's turn."""
+        """Adds a client that waits for the answer to the request, which may then be sent in that client's turn."""
         if request in self._others and client not in self._others.owners(request) and (
                 self._others.count(client) < MAX_OF_CLIENT):
             self._others.add(client, request)
 
     def remove(self, request: ScannerRequest) -> None:
-        """Let a request wait no longer, if it did."""
+        """Removes a request, if it is queued."""
         if not self._urgent.remove(request):
             self._others.remove(request)
 
     def clear(self) -> list[ScannerRequest]:
-        """Let no request wait any longer; those that did."""
+        """Removes and returns all requests."""
         return [*self._urgent.clear(), *self._others.clear()]
 
     def hold_for_rate(self, request: ScannerRequest) -> bool:
-        """Return whether a request waits for the scanner's rate limit, or behind one that does.
+        """True if a request waits for the scanner's rate limit, or behind one that does.
 
-        If it does, `on_due` is called when the rate allows the next one, and the request counts as delayed, once.
+        In that case `on_due` is called when the rate allows the next one, and the request is counted as delayed, once.
         """
         if _has_priority(request):
             return False
@@ -107,7 +109,7 @@ class ScannerQueue:
         return wait > 0 or (first is not request and first.delayed)
 
     def dispatched(self, request: ScannerRequest) -> None:
-        """The request goes to the device, whether it has waited or not."""
+        """Notes that the request is sent to the device, whether it was queued or not."""
         if request in self._urgent:
             self._urgent.serve(request)
             self._urgent_in_a_row = self._urgent_in_a_row + 1 if self._others else 0
@@ -121,12 +123,12 @@ class ScannerQueue:
         self._on_due()
 
     def stop(self) -> None:
-        """Call `on_due` no more."""
+        """Stops calling `on_due`."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 def _has_priority(request: ScannerRequest) -> bool:
-    # One that is sent again has waited before; after a refusal it may have to wait for an image.
+    # A repeated request has waited before; after a refusal it may have to wait for an image.
     return request.operation.urgent or (request.times_sent > 0 and not request.refused)

@@ -1,7 +1,7 @@
-"""Bounds the rate of requests to one scanner; requests beyond it wait.
+"""Limits the rate of requests to one scanner; requests beyond it wait.
 
-Scanners in the field stop answering, or reboot, when they are asked too often. Every request to the scanner counts,
-of any client and over any connection.
+Many scanners stop answering, or reboot, when requests are too frequent. Every request to the scanner counts, from any
+client and over any connection.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ def _is_on_this_host(host: str) -> bool:
 
 
 class RateLimit:
-    """Allows `rate` requests a second, and as many at once; 0 sets no bound.
+    """Allows `rate` requests a second, and as many at once; 0 means no limit.
 
-    None stands for `DEFAULT_RATE`, or no bound for a scanner on this host, which is a virtual one. `delayed` is called
-    for each request that has to wait.
+    None stands for `DEFAULT_RATE`, or for no limit if the scanner is on this host, as virtual scanners are. `delayed`
+    is called for each request that has to wait.
     """
 
     def __init__(self, rate: float | None, delayed: Callable[[], None] = lambda: None) -> None:
@@ -36,11 +36,11 @@ class RateLimit:
 
     @classmethod
     def of(cls, section: ScannerConfig, delayed: Callable[[], None]) -> "RateLimit":
-        """Makes the rate limit that a scanner's section configures."""
+        """Returns the rate limit configured in a scanner's section."""
         return cls(section.max_rate, delayed)
 
     def adjust(self, section: ScannerConfig) -> None:
-        """Apply another configuration of the scanner."""
+        """Applies a changed section of the scanner."""
         rate = section.max_rate
         if rate != self._rate:
             self._rate = rate
@@ -50,10 +50,10 @@ class RateLimit:
         return not _is_on_this_host(host) if self._rate is None else self._rate > 0
 
     def wait(self, host: str, now: float) -> float:
-        """The seconds until the device at that host may be asked; 0 if it may be now."""
+        """Returns the seconds until a request may be sent to the device at that host; 0 if one may be sent now."""
         return self._bucket.wait(now) if self._is_bounded(host) else 0.0
 
     def spend(self, host: str, now: float) -> None:
-        """Count a request that goes to the device at that host."""
+        """Counts a request sent to the device at that host."""
         if self._is_bounded(host):
             self._bucket.spend(now)

@@ -1,6 +1,6 @@
-"""A scanner's answer: whether it is relayed or collected, how it counts, and reading it whole.
+"""Handles a scanner's answer: relays or collects its body, classifies its outcome, and reads it as a `Reply`.
 
-RFC 9110 section 15; SOAP 1.2 part 2, table 20 has a fault travel with status 400 or 500. Some devices send it with 200.
+RFC 9110 section 15. SOAP 1.2 part 2, table 20 sends faults with status 400 or 500; some devices send them with 200.
 """
 
 from collections.abc import Callable
@@ -25,9 +25,9 @@ MAX_COLLECTED = 4 * 1024 * 1024
 
 
 class _Stall:
-    """Ends a relay that stands still: the device sends nothing, or the client takes nothing, for `seconds`.
+    """Ends a stalled relay: for `seconds`, the device has sent nothing, or the client has taken nothing.
 
-    `pending` tells how many bytes the client has not taken yet: while they become fewer, something moves.
+    `pending` returns the number of bytes that the client has not taken yet; a decrease counts as progress.
     """
 
     def __init__(self, reactor: IReactorTime, seconds: float, pending: Callable[[], int],
@@ -48,17 +48,17 @@ class _Stall:
             self._stalled(pending > 0)
 
     def moved(self) -> None:
-        """Something was sent or taken."""
+        """Notes that something was sent or taken."""
         if self._timer.active():
             self._timer.reset(self._seconds)
 
     def paused(self) -> None:
-        """The client takes nothing for now; from here on it has to take some."""
+        """Notes that the client takes nothing at the moment; from now on `pending` has to decrease."""
         self.moved()
         self._last_pending = self._pending() + 1
 
     def stop(self) -> None:
-        """The relay is over."""
+        """Stops the timer."""
         if self._timer.active():
             self._timer.cancel()
 
@@ -91,12 +91,12 @@ class Response:
 
     @property
     def peer(self) -> str:
-        """The device, as messages name it."""
+        """The device's host and port, for messages."""
         return f"{self.request.address.host}:{self.request.address.port}"
 
     async def collect(self) -> bytes:
-        """The whole body. Raises `DeviceError`; a body over `MAX_COLLECTED` bytes is one."""
-        body = bytearray()  # not in pieces: chunks of two bytes would take twenty times their size
+        """Returns the whole body. Raises `DeviceError`, also for a body over `MAX_COLLECTED` bytes."""
+        body = bytearray()  # not a list: chunks of two bytes would take twenty times their size
 
         def take(data: bytes) -> None:
             if len(body) + len(data) > MAX_COLLECTED:
@@ -111,14 +111,14 @@ class Response:
         return bytes(body)
 
     def whole(self) -> bytes:
-        """The body of an answer that has `ended` before anybody took it: it came with its head, in one read."""
+        """Returns the body of an answer that had `ended` before it was taken: it came with its head, in one read."""
         self.request.lift_deadline()
         return self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
 
     async def relay(self, take: Callable[[bytes], None], pending: Callable[[], int]) -> None:
-        """Each piece to `take` as it comes; from now on only standstill is bounded. Raises `DeviceError`.
+        """Passes each piece to `take` as it arrives; from now on only stalls are limited in time. Raises `DeviceError`.
 
-        `pending` tells how many bytes the client has not taken yet.
+        `pending` returns the number of bytes that the client has not taken yet.
         """
         self._connection.read_large()
         self.request.lift_deadline()
@@ -149,7 +149,7 @@ class Response:
     # Called by the connection.
 
     def data(self, data: bytes) -> None:
-        """A piece of the body."""
+        """Handles a piece of the body."""
         if self._take is None:
             self._waiting.append(data)
             return
@@ -159,13 +159,13 @@ class Response:
             self._take(data)
 
     def end(self) -> None:
-        """The body is complete."""
+        """Handles the end of the body."""
         self.ended = True
         if self._take is not None and not self._done.called:
             self._done.callback(None)
 
     def fail(self, error: DeviceError) -> None:
-        """The body will not be completed."""
+        """Fails the body."""
         if self.ended or self._error is not None:
             return
         self._error = error
@@ -174,13 +174,13 @@ class Response:
             self._done.errback(Failure(error))
 
     def give_up(self, error: DeviceError) -> None:
-        """Take no more of the body, for that reason."""
+        """Stops reading the body, for that reason."""
         if not self.ended:
             self.fail(error)
             self._connection.abort()
 
     def call_later(self, seconds: float, function: Callable[[], None]) -> IDelayedCall:
-        """Call the function after so many seconds, unless that is cancelled before."""
+        """Calls the function after this many seconds, unless the call is cancelled."""
         return self._reactor.callLater(seconds, function)
 
     # IPushProducer, for the client's transport.
@@ -198,7 +198,7 @@ class Response:
             self._connection.resume()
 
     def stopProducing(self) -> None:
-        """Nobody wants the rest."""
+        """Closes the connection, because the rest is not wanted."""
         if not self.ended:
             self.request.state = ABANDONED
             self.fail(Unavailable(self.peer, "the client went away"))
@@ -206,12 +206,12 @@ class Response:
 
 
 def outcome_of(status: int, fault: str | None) -> str:
-    """The `outcome` label for an answer with that status and that fault in it."""
+    """Returns the `outcome` label for an answer with that status and fault."""
     return OK if status < 400 and fault is None else FAULT
 
 
 def is_streamed(response: Response, forward: Forward) -> bool:
-    """An image, or something unknown that may be as large; what is learnt from is held back."""
+    """True for an image, or unknown content that may be as large; False for answers that the gateway learns from."""
     if forward.learns:
         return False
     media = media_type(first(response.head.headers, b"content-type"))
@@ -221,9 +221,9 @@ def is_streamed(response: Response, forward: Forward) -> bool:
 
 
 async def read_reply(response: Response) -> Reply:
-    """The whole answer. Raises `DeviceError`, also for one with a document type declaration.
+    """Reads the whole answer. Raises `DeviceError`, also for one with a document type declaration.
 
-    A SOAP answer that ends by closing must be whole to count.
+    A SOAP answer that ends with its connection must be complete to count.
     """
     body = await response.collect()
     head = response.head

@@ -1,8 +1,8 @@
 """Watches the body of a scanner's answer as it passes: document type declarations, images, the SOAP message, the end.
 
-No client gets a document type declaration: it is what attacks on XML readers are made of, and SOAP has none (SOAP 1.2
-part 1, section 5). It is looked for at the beginning of the body, and of each part
-of a multipart one.
+Document type declarations are never passed on to clients: attacks on XML parsers are built on them, and SOAP does not
+allow them (SOAP 1.2 part 1, section 5). They are searched for at the beginning of the body, and of each part of a
+multipart body.
 """
 
 import re
@@ -16,7 +16,7 @@ from wsdgateway.net.transport.errors import BadDevice
 from wsdgateway.soap import encodings
 
 MAX_PROLOG = 16384  # bytes before the root element of a document that is relayed
-MAX_ROOT = 65536  # of the SOAP message that is kept
+MAX_ROOT = 65536  # bytes kept of the SOAP message
 
 DOCUMENT_TYPE = "it holds a document type declaration, which SOAP does not allow"
 NO_BEGINNING = f"it holds a document that does not begin within {MAX_PROLOG} bytes"
@@ -25,7 +25,7 @@ HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<!DOCTYPE\s++html[^>\[]*+>", re.IGNORE
 
 
 def check_document(peer: str, content_type: bytes, body: bytes) -> None:
-    """Raise `BadDevice` if a whole answer may not be passed on; a web page with the declaration of HTML may."""
+    """Raises `BadDevice` if a whole answer must not be passed on; web pages may have HTML's own declaration."""
     if _is_multipart(content_type):
         watch = ReplyWatch(content_type, lambda size: None)
         watch.see(body)
@@ -42,14 +42,15 @@ def _is_multipart(content_type: bytes) -> bool:
 
 
 class _Prolog:
-    """The beginning of a document that comes in pieces, examined for a document type declaration."""
+    """The beginning of a document that arrives in pieces, checked for a document type declaration."""
 
     def __init__(self, charset: str | None = None) -> None:
         self._charset = charset
         self._begin = b""
 
     def see(self, data: bytes) -> str | None:
-        """The next bytes: what is wrong with the document, empty if nothing is; None while that is not known."""
+        """Processes the next bytes. Returns the problem of the document, empty if there is none; None while it is
+        undecided."""
         self._begin += data
         found = encodings.document_type(self._begin, self._charset)
         if found is None:
@@ -60,8 +61,8 @@ class _Prolog:
 class ReplyWatch:
     """Watches one body that is relayed; `count` is called with the number of bytes of images that pass.
 
-    `problem` says why the answer may not be passed on; `decided`: nothing is wrong with the first document. `root` is
-    that document, of a multipart body the first part, as far as `MAX_ROOT` bytes.
+    `problem` is the reason why the answer must not be passed on. `decided`: the first document has been checked. `root`
+    is that document (the first part of a multipart body), up to `MAX_ROOT` bytes.
     """
 
     def __init__(self, content_type: bytes, count: Callable[[int], None]) -> None:
@@ -78,16 +79,16 @@ class ReplyWatch:
 
     @property
     def looking(self) -> bool:
-        """Whether a document has begun of which it is not known yet what is wrong with it."""
+        """True if a document has begun whose check is still undecided."""
         return self._body is not None or self._document is not None
 
     @property
     def whole(self) -> bool:
-        """Whether the body has ended, as far as it tells itself: a multipart one with its closing delimiter."""
+        """True if the body has ended, as far as it shows: a multipart body ends with its closing delimiter."""
         return self._reader is None or self._reader.closed
 
     def see(self, data: bytes) -> None:
-        """The next bytes."""
+        """Processes the next bytes."""
         if self._body is not None:
             self._body = self._examine(self._body, data)
         if self._reader is None:
@@ -100,7 +101,7 @@ class ReplyWatch:
             self._reader, self.decided = None, True
 
     def end(self) -> None:
-        """The body is over."""
+        """Handles the end of the body."""
         if self._reader is not None:
             self._see(self._reader.end())
 
@@ -131,7 +132,7 @@ class ReplyWatch:
         self.root += data[:MAX_ROOT - len(self.root)]
 
     def _examine(self, prolog: _Prolog, data: bytes) -> _Prolog | None:
-        """Go on with the document's prolog; None once it is decided."""
+        """Continues the check of a document's prolog; returns None once it is decided."""
         problem = prolog.see(data)
         self.problem = self.problem or problem or ""
         return prolog if problem is None else None

@@ -1,6 +1,6 @@
-"""One request to a scanner on its way: its content, its client, and how far it has come.
+"""One request to a scanner: its content, its client, and its state.
 
-Its states::
+The states are::
 
                       a connection may be opened        connected       head of the reply
     request ──► waiting ─────────────────► connecting ───────────► sent ───────────────► answered
@@ -9,15 +9,15 @@ Its states::
                 │ │ └───────occupied─────────┘  │                    │ │                    │
                 │ └─────────────────────────────┼───sent once more───┘ │                    │
                 └──────────────┬────────────────┴──────────────────────┴────────────────────┘
-                               ├── an error, or its time is over ──────────► failed
-                               └── nobody wants the answer any more ───────► abandoned
+                               ├── error or time-out ──────────────────────► failed
+                               └── the answer is no longer wanted ─────────► abandoned
 
-- It is waiting while there is no connection for it, or its device's rate does not allow it.
-- Occupied: the device took no connection for it beside the exchange that it was serving.
-- It is sent once more if its connection broke before anything of a reply came, and it may be repeated (RFC 9110,
-  section 9.2.2).
-- The head of the reply, `net.scanners.reply.Response`, fires `answered`, and tells what becomes of the body. After that
-  a request is failed only if its time is over.
+- Waiting: there is no connection for the request, or its device's rate limit does not allow it.
+- Occupied: the device accepted no connection for the request during another exchange.
+- Sent once more: the connection broke before any part of a reply arrived, and the request may be repeated (RFC 9110,
+section 9.2.2).
+- The head of the reply, a `net.scanners.reply.Response`, fires `answered`; the `Response` then delivers the body. After
+that a request only fails by a time-out.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ from wsdgateway.scan.operations import Operation
 
 
 class RequestState(Enum):
-    """How far a request has come."""
+    """The states of a request."""
 
     WAITING = "waiting"
     CONNECTING = "connecting"
@@ -52,14 +52,15 @@ WAITING, CONNECTING, SENT, ANSWERED, FAILED, ABANDONED = RequestState
 
 @attrs.define(eq=False)
 class ScannerRequest:
-    """A request on its way. `on_sent` is called each time it is written to a connection, `tape` records it there.
+    """A request. `on_sent` is called each time it is written to a connection; `tape` records it there.
 
-    `times_sent` counts how often that was: twice at most. `dispatched_at`: when it last went to the device, in seconds.
-    `delayed`: it had to wait for the device's rate. `from_gateway`: it is the gateway's own. `refused`: the device
-    refused its connection, being occupied, and it waits again. `client` is what its client is counted by, empty for the
-    gateway; `share_of` the same where the client has no more than its share of the queue.
+    `times_sent` counts how often it was written, at most twice. `dispatched_at` is the time at which it was last
+    dispatched to the device, in seconds. `delayed`: it had to wait for the device's rate limit. `from_gateway`: it is
+    one of the gateway's own. `refused`: the device was occupied and refused its connection, and it waits again.
+    `client` identifies its client for counting, empty for the gateway; `share_of` is the same for a client that is
+    limited to its share of the queue, else None.
 
-    Who waits for `answered` may cancel it; the request goes on then.
+    Cancelling `answered` does not end the request.
     """
 
     address: Address
@@ -82,16 +83,16 @@ class ScannerRequest:
 
     @property
     def sent(self) -> bool:
-        """True if it was written to a connection at all."""
+        """True if the request was written to a connection."""
         return self.times_sent > 0
 
     @property
     def abandoned(self) -> bool:
-        """True if it ended because nobody wants the answer any more."""
+        """True if the request ended because its answer was no longer wanted."""
         return self.state is ABANDONED
 
     def fail(self, error: DeviceError) -> None:
-        """End without an answer; once."""
+        """Ends the request without an answer; further calls have no effect."""
         self.lift_deadline()
         if self.state is not ANSWERED and self.state is not ABANDONED:
             self.state = FAILED
@@ -99,24 +100,24 @@ class ScannerRequest:
             self.answered.errback(Failure(error))
 
     def lift_deadline(self) -> None:
-        """The time for the whole exchange no longer runs."""
+        """Cancels the time limit of the exchange."""
         if self.deadline is not None:
             self.deadline.lift()
 
 
 class Connection(Protocol):
-    """The connection that an answer arrives on, as far as the answer needs it."""
+    """The interface of the connection that an answer arrives on."""
 
     def abort(self) -> None:
-        """Close at once; the answer is lost."""
+        """Closes the connection immediately; the answer is lost."""
 
     def read_large(self) -> None:
-        """Read in large pieces, for an image."""
+        """Reads in large pieces, for an image."""
 
     def pause(self) -> None:
-        """Read nothing for a while."""
+        """Stops reading until `resume`."""
 
     def resume(self) -> None:
-        """Read on."""
+        """Continues reading."""
 
 

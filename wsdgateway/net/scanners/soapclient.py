@@ -1,4 +1,4 @@
-"""The gateway's own SOAP requests to a scanner, and the clients by which they are sent."""
+"""Sends the gateway's own SOAP requests to a scanner."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -16,16 +16,16 @@ from wsdgateway.soap.envelope import CONTENT_TYPE
 
 
 class SendRequest(Protocol):
-    """Sends one of the gateway's own requests to a scanner."""
+    """The interface of a function that sends one of the gateway's own requests to a scanner."""
 
     def __call__(self, url: str, operation: Operation, body: bytes) -> Awaitable[Reply]:
-        """The whole answer. Raises `DeviceError`."""
+        """Returns the whole answer. Raises `DeviceError`."""
 
 
 class SoapClient:
-    """The gateway's own requests to one scanner. `device` is the client that clients' requests use, too.
+    """Sends the gateway's own requests to one scanner, through the same `device` client as clients' requests.
 
-    `on_broken` is called when the scanner took a request and gave no answer.
+    `on_broken` is called when the scanner has received a request and given no answer.
     """
 
     def __init__(self, scanner: str, device: DeviceClient, metrics: Metrics, accounting: Accounting, *,
@@ -37,7 +37,7 @@ class SoapClient:
         self._on_broken = on_broken
 
     async def send(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """Send a request to the scanner. Raises `DeviceError`."""
+        """Sends a request to the scanner. Raises `DeviceError`."""
         try:
             return await self.send_by(self._device, url, operation, body)
         except DeviceError as error:
@@ -46,7 +46,7 @@ class SoapClient:
             raise
 
     async def send_beside(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """Send a request to where the scanner may be now, by another connection. Raises `DeviceError`."""
+        """Sends a request to a possible new address of the scanner, over another connection. Raises `DeviceError`."""
         client = self._device.beside()
         client.zone = self._device.zone
         try:
@@ -55,7 +55,7 @@ class SoapClient:
             await client.stop()
 
     async def send_by(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
-        """Send a request to the scanner by that client. Raises `DeviceError`."""
+        """Sends a request to the scanner with that client. Raises `DeviceError`."""
         try:
             address = address_of(url)
         except ValueError as error:
