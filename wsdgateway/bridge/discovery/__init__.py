@@ -1,1 +1,1 @@
-"""Decides about discovery: what is known of devices, which are bridged, what is announced."""
+"""Decisions about discovery: knowledge of devices, the devices to bridge, and announcements."""

@@ -18,14 +18,14 @@ from wsdgateway.discovery.matching import QName
 from wsdgateway.soap.namespaces import WSCN
 
 MAX_NAME = 40
-MAX_NAMES = 10000  # more than there ever are scanners
+MAX_NAMES = 10000  # more than the possible number of scanners
 
 _COMPUTER = "Computer"
 
 
 @attrs.frozen
 class Exclusion:
-    """A rule that excludes scanners, as written in the configuration; exactly one of the other fields is set.
+    """A rule that excludes scanners, as written in the configuration; exactly one of the fields after `text` is set.
 
     `model` is a pattern with `*` and `?`.
     """
@@ -38,7 +38,7 @@ class Exclusion:
 
 
 def read_exclusion(text: str) -> Exclusion:
-    """The rule in a text: a uuid in any spelling, an IP address or network, or else a model."""
+    """Parses a rule: a uuid in any spelling, an IP address or network, or else a model."""
     text = text.strip()
     if is_uuid(text):
         return Exclusion(text, uuid=identity_of(text))
@@ -49,21 +49,21 @@ def read_exclusion(text: str) -> Exclusion:
 
 
 def host_exclusion(host: str) -> Exclusion:
-    """The rule that excludes the scanners at that host, an IP address or a name."""
+    """Returns the rule that excludes the scanners at that host, an IP address or a name."""
     return read_exclusion(host) if _ip(host) is not None else Exclusion(host, host=host.lower())
 
 
 def may_be_scanner(endpoint: str, types: Iterable[QName]) -> bool:
-    """Return whether a device of these types may be a scanner: no gateway's stand-in, and no computer.
+    """True if a device of these types may be a scanner: not a gateway's stand-in, and not a computer.
 
     Many devices with a scanner announce themselves as devices or printers only, so their metadata must decide. The
-    endpoint must be a uuid, since that identifies the scanner from then on.
+    endpoint must be a uuid, because that identifies the scanner from then on.
     """
     return is_uuid(endpoint) and _scans(types)
 
 
 def has_no_uuid(endpoint: str, types: Iterable[QName]) -> bool:
-    """Return whether the device may be a scanner but has an https address as endpoint, as Windows demands with TLS."""
+    """True if the device may be a scanner but has an https address as endpoint, as Windows requires with TLS."""
     return endpoint.lower().startswith("https:") and _scans(types)
 
 
@@ -75,7 +75,8 @@ def _scans(types: Iterable[QName]) -> bool:
 
 def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable[str],
               models: Iterable[str]) -> Exclusion | None:
-    """The first rule that excludes a device. `hosts` are its IP addresses, `models` the names that it gives itself."""
+    """Returns the first rule that excludes a device. `hosts` are its IP addresses, `models` the names that it gives
+    itself."""
     hosts = list(hosts)
     addresses = [address for address in map(_ip, hosts) if address is not None]
     names = [name.lower() for name in models if name]
@@ -99,7 +100,7 @@ def _ip(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def name_for(friendly: str, endpoint: str, taken: Iterable[str]) -> str:
-    """A readable name for use in paths, made from a FriendlyName; with a part of the uuid if it is taken."""
+    """Derives a readable name for use in paths from a FriendlyName; appends a part of the uuid if the name is taken."""
     plain = unicodedata.normalize("NFKD", friendly).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].strip("-") or "scanner"
     others = set(taken)
@@ -112,7 +113,7 @@ def name_for(friendly: str, endpoint: str, taken: Iterable[str]) -> str:
 class Adopted:
     """A scanner that is bridged because discovery found it, with the name that it was given then and keeps.
 
-    The uuid is spelled as by `identity_of`.
+    The uuid is in the form returned by `identity_of`.
     """
 
     uuid: str
@@ -121,9 +122,10 @@ class Adopted:
 
 @attrs.frozen
 class Restoring:
-    """What to do with scanners that earlier starts have adopted: uuids to delete in the store, entries to write there.
+    """A plan for scanners adopted by earlier starts: uuids to delete from the store, and entries to write.
 
-    `bridge` are those to bridge, under names that no other scanner has. The store's changes come first, in that order.
+    `bridge` are the scanners to bridge, under names that no other scanner has. Apply the changes to the store first,
+    deletions before writes.
     """
 
     bridge: tuple[Adopted, ...]
@@ -133,10 +135,10 @@ class Restoring:
 
 def plan_restoring(stored: Iterable[Adopted], *, configured: Collection[str | None], rules: Iterable[Exclusion],
                    names: Collection[str]) -> Restoring:
-    """Which of the stored scanners are bridged again, and as what.
+    """Decides which of the stored scanners are bridged again, and under which names.
 
-    Left out are those that a section has by its uuid (`configured`, as `identity_of` spells them) or that a rule
-    excludes. `names` are those of other scanners; one that has such a name gets another.
+    Scanners are left out if a section has their uuid (`configured`, as spelled by `identity_of`) or a rule excludes
+    them. `names` are those of other scanners; a stored scanner with one of these gets another name.
     """
     excluded = {rule.uuid for rule in rules}
     kept: dict[str, Adopted] = {}
@@ -158,16 +160,16 @@ def plan_restoring(stored: Iterable[Adopted], *, configured: Collection[str | No
 
 @attrs.frozen
 class Bridged:
-    """A scanner that is bridged: its endpoint address, if that is known, and host and port of its scan service."""
+    """A bridged scanner: its endpoint address, if known, and host and port of its scan service."""
 
     endpoint: str | None
     places: Collection[tuple[str, int]]
 
 
 def duplicates(adopted: Iterable[Bridged], configured: Iterable[Bridged]) -> list[str]:
-    """The endpoints of adopted scanners that are configured, too: by their uuid, or by an address alone.
+    """Returns the endpoints of adopted scanners that are also configured: by their uuid, or by an address alone.
 
-    The address of a scanner whose uuid is known says nothing, for another scanner may have it by now.
+    If a configured scanner's uuid is known, its address is not compared, because another scanner may have it by now.
     """
     configured = tuple(configured)
     identities = {identity_of(one.endpoint) for one in configured if one.endpoint is not None}

@@ -1,7 +1,7 @@
-"""Decides what a scanner's announcements mean: whether it has left, was away, has started again, or has moved.
+"""Interprets a scanner's announcements: whether it has left, was away, has restarted, or has moved.
 
-WS-Discovery 2005/04, section 4. A Bye counts until the scanner says something; it is asked soon after, since anybody
-can say Bye in its name. Times are in seconds on one monotonic clock.
+WS-Discovery 2005/04, section 4. A Bye counts until the next sign of the scanner; the scanner is asked soon after,
+because anybody can send a Bye in its name. Times are in seconds on one monotonic clock.
 """
 
 from enum import Enum
@@ -10,12 +10,12 @@ import attrs
 
 from wsdgateway.bridge.discovery.sightings import News, Sighting
 
-BYE_SECONDS = 2.0  # what answers so soon after a Bye was asked before it
+BYE_SECONDS = 2.0  # an answer this soon after a Bye may belong to a request made before it
 AGAIN_SECONDS = 10.0
 
 
 class Announcements:
-    """The announcements of one scanner; `sighting` is the last one but for Byes, None before that::
+    """The announcements of one scanner; `sighting` is the last one other than a Bye, None before the first one::
 
         (none) ──Bye──► left ──the scanner answers, BYE_SECONDS after the Bye; or announces itself──► (none)
     """
@@ -26,23 +26,23 @@ class Announcements:
         self.sighting: Sighting | None = None
 
     def has_left(self, answered_at: float) -> bool:
-        """Whether it has said Bye and nothing since; it answered last at `answered_at`."""
+        """True if it has sent Bye and nothing since; its last answer was at `answered_at`."""
         return self._bye_at is not None and answered_at < self._bye_at + BYE_SECONDS
 
     def last_heard(self, answered_at: float) -> float:
-        """When it last answered or announced anything; it answered last at `answered_at`."""
+        """Returns the time of its last answer or announcement; its last answer was at `answered_at`."""
         return max(answered_at, self._sighted_at)
 
     def sighted(self, sighting: Sighting, now: float) -> None:
-        """Take note that the scanner has announced itself, or answered in discovery."""
+        """Notes that the scanner has announced itself, or answered in discovery."""
         self._bye_at = None
         self.sighting, self._sighted_at = sighting, now
 
     def said_bye(self, now: float) -> float | None:
-        """Take a Bye in the scanner's name: the seconds until it is asked whether it is there.
+        """Handles a Bye in the scanner's name; returns the seconds until the scanner is asked whether it is present.
 
-        None if the Bye comes too soon after another one to count: nobody keeps the scanner away by saying so again and
-        again.
+        Returns None if the Bye comes too soon after another one to count: repeated forged Byes must not keep the
+        scanner away.
         """
         if self._bye_at is not None and now < self._bye_at + AGAIN_SECONDS:
             return None
@@ -51,7 +51,7 @@ class Announcements:
 
 
 class Doubt(Enum):
-    """The doubt that news of a scanner casts on what is kept of it."""
+    """The degree to which news of a scanner makes the stored information about it unreliable."""
 
     NONE = "it still holds"
     AWAY = "it is shown to nobody until the scanner has been asked"
@@ -59,7 +59,7 @@ class Doubt(Enum):
 
 
 def doubt_of(news: News) -> Doubt:
-    """The doubt that follows from news. A scanner that has started again was away, too."""
+    """Returns the doubt that follows from news. A scanner that has restarted was also away."""
     if news.started:
         return Doubt.RESTARTED
     return Doubt.AWAY if news.returned else Doubt.NONE
@@ -67,20 +67,20 @@ def doubt_of(news: News) -> Doubt:
 
 @attrs.frozen
 class Pending:
-    """News of announcements that are acted on once the scanner has been found."""
+    """News from announcements that is acted on once the scanner has been found."""
 
     started: bool = False
     described: bool = False
 
     def with_news(self, news: News) -> "Pending":
-        """These news and further ones."""
+        """Returns this news combined with further news."""
         return Pending(self.started or news.started, self.described or news.described)
 
 
 def has_moved(known: str, found: str, *, reachable: bool | None) -> bool:
-    """Whether a scan service that is found has moved: from its `known` address, or back there from somewhere else.
+    """True if a scan service that was found has moved: from its `known` address, or back to that from elsewhere.
 
-    `reachable`: whether the scanner answered when it was last asked; None before that. One that did not may have been
-    somewhere else meanwhile, or have started again.
+    `reachable`: whether the scanner answered the last request; None before the first one. If it did not, it may have
+    been elsewhere meanwhile, or have restarted.
     """
     return known != found or reachable is False

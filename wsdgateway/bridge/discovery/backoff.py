@@ -1,7 +1,7 @@
-"""The pauses between tries at a scanner that is not there, or not ready. In seconds.
+"""The pauses between attempts to reach a scanner that is absent or not ready, in seconds.
 
-Trying costs a scanner nothing that takes no connections, and nobody else tells when it does again: so the pauses are
-short. One that answers, and has nothing to tell yet, is to be left in peace.
+Attempts cost a scanner nothing while it accepts no connections, and there is no other way to notice its return, so
+these pauses are short. A scanner that answers, but is not ready, is asked less often.
 """
 
 FIRST = 1.0
@@ -9,21 +9,21 @@ LONGEST_AWAY = 3.0
 
 
 class Backoff:
-    """Pauses that double from `FIRST` to `longest`, or to `LONGEST_AWAY` where the scanner takes no connections."""
+    """Pauses that double from `FIRST` to `longest`, or to `LONGEST_AWAY` while the scanner accepts no connections."""
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._pause = FIRST
 
     def reset(self) -> None:
-        """Begin with the first pause again."""
+        """Starts with the first pause again."""
         self._pause = FIRST
 
     def bound(self, *, answered: bool) -> float:
-        """The longest pause after a try that the scanner `answered`, or did not."""
+        """Returns the longest pause after an attempt; `answered`: the scanner answered it."""
         return self._longest if answered else LONGEST_AWAY
 
     def next(self, *, answered: bool) -> float:
-        """The pause after such a try."""
+        """Returns the pause after such an attempt."""
         pause, self._pause = min(self._pause, self.bound(answered=answered)), min(self._pause * 2, self._longest)
         return pause

@@ -1,15 +1,15 @@
 """Decides about devices that discovery has found: which are asked for their metadata, adopted, and forgotten.
 
 The configuration's `[discovery] adopt` and `exclude`; the rules for one device are in `bridge.discovery.adoption`.
-Times are in seconds on one monotonic clock. The life of a candidate, by its uuid::
+Times are in seconds on one monotonic clock. The states of a candidate, identified by its uuid::
 
     unknown ──seen──► asked ──no metadata───────────────────────► failed ──seen, RETRY_SECONDS later──► asked
                         ├─────no scanner, excluded, or bridged──► known ──other addresses, or described──► asked
-                        └─────a scanner otherwise───────────────► adopted ──described──► asked, and adopted: it may
+                        └─────any other scanner─────────────────► adopted ──described──► asked, and adopted: it may
                                                                                          be excluded by now
 
-From each of them a candidate becomes unknown again when its name can't be stored, when it is given up, or when it is
-the one that was asked longest ago of more than MAX_DEVICES.
+From each of these states a candidate becomes unknown again if its name cannot be stored, if it is given up, or if more
+than MAX_DEVICES are remembered and it was asked longest ago.
 """
 
 from collections import OrderedDict
@@ -25,9 +25,9 @@ from wsdgateway.discovery.identity import identity_of, is_same
 from wsdgateway.http.urls import address_of, is_http
 from wsdgateway.metadata.messages import Labels
 
-MAX_DEVICES = 1000  # that are remembered
+MAX_DEVICES = 1000  # number of devices that are remembered
 MAX_ADOPTED = 1000
-RETRY_SECONDS = 50.0  # until a device that gave no metadata may be asked again
+RETRY_SECONDS = 50.0  # until a device without metadata may be asked again
 
 
 @attrs.frozen
@@ -40,23 +40,23 @@ class ScanDevice:
 
 
 def places(found: ScanDevice, sighting: Sighting) -> set[tuple[str, int]]:
-    """Host and port of the scan service, by every host that the device is known by."""
+    """Returns host and port of the scan service, for every host by which the device is known."""
     hosts = {urlsplit(url).hostname or "" for url in filter(is_http, (*sighting.xaddrs, found.scan))}
     return {(host, address_of(found.scan).port) for host in hosts}
 
 
 def is_same_device(told: str, sighting: Sighting, url: str) -> bool:
-    """Whether what calls itself `told` at that URL is the device that was seen.
+    """True if the device that gives its endpoint as `told` at that URL is the device that was seen.
 
-    An endpoint that is an https address proves itself: the device that answers there with a trusted certificate is the
-    right one, even though some devices give a uuid in their metadata.
+    An https address as endpoint is proof in itself: a device that answers there with a trusted certificate is the right
+    one, even though some devices give a uuid in their metadata.
     """
     return is_same(told, sighting.endpoint) or (
         url.startswith("https:") and sighting.endpoint.lower() == url.lower())
 
 
 class Step(Enum):
-    """What news of a device lead to."""
+    """The reaction to news of a device."""
 
     NOTHING = "it is no candidate, or nothing in it can be new"
     ASK = "ask it for its metadata"
@@ -64,7 +64,7 @@ class Step(Enum):
 
 
 class NotAdopted(Enum):
-    """Why a scanner is not adopted although no rule excludes it."""
+    """Reasons why a scanner is not adopted although no rule excludes it."""
 
     TOO_MANY = "so many scanners are adopted already"
     BRIDGED = "it is adopted already, or bridged by its address"
@@ -79,7 +79,7 @@ class Excluded:
 
 
 class Candidates:
-    """The devices that were found, and scanners that are adopted, each by its uuid as `identity_of` spells it."""
+    """The devices that were found, and the adopted scanners, identified by uuid as spelled by `identity_of`."""
 
     def __init__(self) -> None:
         self._devices: OrderedDict[str, Sighting] = OrderedDict()
@@ -88,10 +88,10 @@ class Candidates:
         self._adopted: set[str] = set()
         self._reserved_names: set[str] = set()
 
-    # Devices that are found.
+    # Devices that were found.
 
     def step(self, news: News, now: float) -> Step:
-        """What to do about news of a device that is in no section of the configuration; nothing changes by that."""
+        """Decides what to do about news of a device that is in no section of the configuration; changes no state."""
         sighting = news.sighting
         key = identity_of(sighting.endpoint)
         if has_no_uuid(key, sighting.types):
@@ -102,13 +102,14 @@ class Candidates:
         return Step.NOTHING if known is not None and self._is_known(key, known, news, now) else Step.ASK
 
     def _is_known(self, key: str, known: Sighting, news: News, now: float) -> bool:
-        """Whether there is no reason to ask the device again. One that gave no metadata is asked again later."""
+        """True if there is no reason to ask the device again. A device without metadata is asked again later."""
         if key in self._failed:
             return now - self._failed[key] < RETRY_SECONDS
         return not news.described and (key in self._adopted or known.xaddrs == news.sighting.xaddrs)
 
     def taken(self, sighting: Sighting) -> None:
-        """The step is taken: the device is remembered, and the one that was seen longest ago forgotten if need be."""
+        """Remembers a device for which the step is carried out; forgets the one seen longest ago if there are too many.
+        """
         key = identity_of(sighting.endpoint)
         self._devices[key] = sighting
         self._devices.move_to_end(key)
@@ -119,23 +120,24 @@ class Candidates:
             self._problems.pop(forgotten, None)
 
     def failed(self, key: str, problem: str, now: float) -> bool:
-        """A device gave no metadata. Whether the problem is another one than last time: it is asked again and again."""
+        """Notes that a device gave no metadata. True if the problem differs from the last one; the device is asked
+        repeatedly."""
         is_new = self._problems.get(key) != problem
         self._problems[key] = problem
         self._failed[key] = now
         return is_new
 
     def answered(self, key: str) -> None:
-        """A device gave its metadata, or is no scanner."""
+        """Notes that a device gave its metadata, or is no scanner."""
         self._problems.pop(key, None)
 
     def judge(self, key: str, found: ScanDevice, sighting: Sighting, *, rules: Iterable[Exclusion],
               bridged: Callable[[], set[tuple[str, int]]],
               names: Callable[[], set[str]]) -> Adopted | Excluded | NotAdopted:
-        """Decide about a scanner whose metadata was read. It counts as adopted from now on, or no longer.
+        """Decides about a scanner whose metadata was read, and updates whether it counts as adopted.
 
-        `bridged` gives host and port of scan services that are bridged by their address, `names` those that are taken.
-        The name of an adopted scanner is reserved until it is `stored`.
+        `bridged` returns host and port of scan services that are bridged by their address, `names` the names that are
+        taken. The name of an adopted scanner is reserved until it is `stored`.
         """
         hosts = [urlsplit(url).hostname or "" for url in (*sighting.xaddrs, found.scan)]
         rule = excluding(rules, sighting, hosts=hosts, models=found.labels.models)
@@ -152,27 +154,27 @@ class Candidates:
         self._reserved_names.add(name)
         return Adopted(key, name)
 
-    # Scanners that are adopted.
+    # Adopted scanners.
 
     def restore(self, uuid: str) -> None:
-        """Take a scanner for adopted: an earlier start has done so."""
+        """Marks a scanner as adopted by an earlier start."""
         self._adopted.add(uuid)
 
     def stored(self, adopted: Adopted) -> None:
-        """The store has the scanner's name."""
+        """Notes that the scanner's name has been stored."""
         self._reserved_names.discard(adopted.name)
 
     def not_stored(self, adopted: Adopted) -> None:
-        """The store could not take the scanner's name, so that it is not adopted."""
+        """Handles that the scanner's name could not be stored, so that the scanner is not adopted."""
         self._reserved_names.discard(adopted.name)
         self.forget(adopted.uuid)
 
     def has_adopted(self, uuid: str) -> bool:
-        """Whether the scanner is adopted, or about to be."""
+        """True if the scanner is adopted, or about to be."""
         return uuid in self._adopted
 
     def forget(self, uuid: str) -> None:
-        """Take a scanner for not adopted. If it is found again, it is decided about anew."""
+        """Marks a scanner as not adopted. If it is found again, it is judged anew."""
         self._adopted.discard(uuid)
         self._devices.pop(uuid, None)
         self._problems.pop(uuid, None)

@@ -1,4 +1,4 @@
-"""How a scanner spells its endpoint address. What it announces in discovery counts for more than its metadata::
+"""The spelling of a scanner's endpoint address; discovery announcements take precedence over metadata::
 
     given, or unknown ──read in its metadata──► read ──announced──► announced
              └──────────────────announced───────────────────────────────▲
@@ -10,14 +10,14 @@ from wsdgateway.discovery.identity import is_same
 
 
 class EndpointName:
-    """The endpoint address of one scanner; `endpoint` is None while it is not known."""
+    """The endpoint address of one scanner; `endpoint` is None while it is unknown."""
 
     def __init__(self, given: str | None) -> None:
         self.endpoint = given
         self._is_announced = False
 
     def announced(self, endpoint: str) -> bool:
-        """Take the spelling of an announcement, or of an answer in discovery; whether it is another one than before."""
+        """Takes the spelling from an announcement, or from an answer in discovery; returns True if it has changed."""
         if self.endpoint is None or not is_same(self.endpoint, endpoint):
             return False
         self._is_announced = True
@@ -26,7 +26,7 @@ class EndpointName:
         return is_other
 
     def read_in_metadata(self, endpoint: str | None) -> None:
-        """Take the spelling of the scanner's metadata, if it has one, and as long as discovery has not told any."""
+        """Takes the spelling from the scanner's metadata, if there is one, and none from discovery."""
         if endpoint is not None and (self.endpoint is None or (
                 is_same(self.endpoint, endpoint) and not self._is_announced)):
             self.endpoint = endpoint

@@ -1,4 +1,4 @@
-"""What is known of something that is asked for: whether it still holds, and whether an answer to a question counts.
+"""Knowledge of a value that has to be asked for: whether it is still valid, and whether an answer still counts.
 
 The value::
 
@@ -6,7 +6,7 @@ The value::
        ▲                     │                  │
        └───────forget────────┴──────────────────┘
 
-and the question for it, the last one of which counts::
+and the question for it, of which only the last one counts::
 
     none ──ask──► asking ──answered, failed──► none
                    │  ▲
@@ -19,21 +19,22 @@ import attrs
 
 Value = TypeVar("Value")
 
-# What an answer is: the one that was waited for; the same, but of what has been forgotten since; or to a question that
-# has been asked once more since.
+# The status of an answer: the expected one; the expected one, but for a value that has been forgotten since; or an
+# answer to a question that has been asked again since.
 Verdict = Literal["current", "outdated", "superseded"]
 
 
 @attrs.frozen
 class Inquiry:
-    """A question that is under way: its number, and how often the value had been forgotten when it was asked."""
+    """A pending question: its number, and how often the value had been forgotten when it was asked."""
 
     number: int
     forgotten: int
 
 
 class Knowledge(Generic[Value]):
-    """A value that is asked for. `value` is None while it is unknown, `is_certain` says that it is not in doubt."""
+    """A value that has to be asked for. `value` is None while it is unknown, `is_certain` is False while it is in
+    doubt."""
 
     def __init__(self) -> None:
         self.value: Value | None = None
@@ -44,33 +45,33 @@ class Knowledge(Generic[Value]):
 
     @property
     def is_asking(self) -> bool:
-        """Whether a question is under way."""
+        """True if a question is pending."""
         return self._asking is not None
 
     def forget(self) -> None:
-        """What is known, or being asked, holds no more."""
+        """Discards the value, and the answer to a pending question."""
         self.value, self.is_certain = None, False
         self._forgotten += 1
 
     def doubt(self) -> None:
-        """What is known has to be asked for before it is used."""
+        """Marks the value as one that has to be asked for again before use."""
         self.is_certain = False
 
     def ask(self) -> Inquiry:
-        """Begin a question; the one before, if it is under way, counts no more."""
+        """Starts a question; a pending one no longer counts."""
         self._asked += 1
         self._asking = Inquiry(self._asked, self._forgotten)
         return self._asking
 
     def answered(self, question: Inquiry, value: Value) -> Verdict:
-        """Take an answer; it is kept if it is current."""
+        """Processes an answer, which is kept if it is current."""
         verdict = self.failed(question)
         if verdict == "current":
             self.value, self.is_certain = value, True
         return verdict
 
     def failed(self, question: Inquiry) -> Verdict:
-        """Take note that a question got no answer."""
+        """Notes that a question got no answer."""
         if question != self._asking:
             return "superseded"
         self._asking = None

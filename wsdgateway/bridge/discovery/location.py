@@ -1,4 +1,4 @@
-"""Decides where a scanner is looked for, and when, from the addresses that it says it has.
+"""Decides where and when to search for a scanner, based on the addresses that it announces.
 
 WS-Discovery 2005/04, section 4.3, MetadataVersion; DPWS 2006/02, section 5.2. The location of one scanner::
 
@@ -17,26 +17,26 @@ from enum import Enum
 from wsdgateway.bridge.discovery.backoff import Backoff
 from wsdgateway.http.urls import is_ipv6, is_link_local
 
-LONGEST_PAUSE = 10.0  # seconds, between tries at a device that answers, and is not ready, or no scanner
+LONGEST_PAUSE = 10.0  # seconds between attempts at a device that answers but is not ready, or is not a scanner
 LINK_LOCAL_SECONDS = 1.0
-MOST_ADDRESSES = 8  # of those that it says it has
+MOST_ADDRESSES = 8  # of those announced
 MOST_AT_ONCE = 3  # searches: one at a new address need not wait until a former one has failed
 
 
 class Next(Enum):
-    """What a sighting leads to."""
+    """The reaction to a sighting."""
 
     NOTHING = "nothing"
-    STAY = "stay"  # it is where it was: no further try is needed
+    STAY = "stay"  # it is where it was: no further attempt is needed
     WAIT = "wait"  # for a better address, for `LINK_LOCAL_SECONDS`; then search
     SEARCH = "search"  # search now
 
 
 class Location:
-    """The location of one scanner. `device` is where its metadata was found last, None before.
+    """The location of one scanner. `device` is the address at which its metadata was last found, None before that.
 
-    `urls` are the addresses at which it is looked for, `via` the interface over which it has announced them; `backoff`
-    has the pauses between searches.
+    `urls` are the addresses at which it is searched for, `via` is the interface on which it has announced them;
+    `backoff` determines the pauses between searches.
     """
 
     def __init__(self) -> None:
@@ -47,10 +47,10 @@ class Location:
         self._searching: tuple[str, ...] | None = None
         self._running = 0
 
-    # A search.
+    # Searches.
 
     def name(self, urls: tuple[str, ...]) -> bool:
-        """Search at these addresses from now on, unless there are none; whether they are others than before."""
+        """Sets the addresses to search, unless there are none; returns True if they have changed."""
         if not urls or urls == self.urls:
             return False
         self.urls = urls
@@ -58,7 +58,7 @@ class Location:
         return True
 
     def begin(self) -> tuple[str, ...] | None:
-        """Begin a search: the addresses to try in their order; None if there is none to be made now."""
+        """Begins a search; returns the addresses to try, in order, or None if no search is to be made now."""
         if self._searching == self.urls or not self.urls or self._running >= MOST_AT_ONCE:
             return None
         self._searching = self.urls
@@ -66,16 +66,16 @@ class Location:
         return self.urls
 
     def is_current(self, urls: tuple[str, ...]) -> bool:
-        """Return whether these are still the addresses to search; the scanner may have been sighted elsewhere."""
+        """True if these are still the addresses to search; the scanner may have been sighted elsewhere."""
         return urls == self.urls
 
     def found(self, url: str) -> None:
-        """The scanner's metadata was read at this address."""
+        """Notes that the scanner's metadata was read at this address."""
         self.device = url
         self.backoff.reset()
 
     def end(self, urls: tuple[str, ...]) -> bool:
-        """A search at these addresses is over; whether another one must begin, for which there was no room."""
+        """Ends a search at these addresses; returns True if another one must begin, for which there was no room."""
         self._running -= 1
         if urls == self.urls:
             self._searching = None
@@ -83,17 +83,17 @@ class Location:
         return self._searching != self.urls
 
     def is_still_at_former(self, *, reachable: bool | None) -> bool:
-        """Return whether a search in vain does not matter, as the scanner answers where it was before."""
+        """True if an unsuccessful search does not matter, because the scanner still answers at its former address."""
         return self.device is not None and self.device not in self.urls and bool(reachable)
 
-    # A sighting.
+    # Sightings.
 
     def sighted(self, addresses: tuple[str, ...], via: str, *, changed: bool, reachable: bool | None,
                 is_waiting: bool) -> Next:
-        """The scanner has said that it has these addresses, all of which can be used.
+        """Processes the scanner's announcement of these addresses, all of which are usable.
 
-        `changed`: it may tell something else there than it did. `reachable`: whether it answered when last asked;
-        None before that. `is_waiting`: a search will be made after a pause.
+        `changed`: its metadata there may have changed. `reachable`: whether it answered the last request; None before
+        the first one. `is_waiting`: a search is scheduled after a pause.
         """
         urls = tuple(sorted(addresses, key=lambda url: url != self.device))[:MOST_ADDRESSES]
         has_moved = bool(urls) and self._may_have_moved(urls, via, reachable)
@@ -106,7 +106,7 @@ class Location:
             return Next.STAY
         is_for_later = self.device is None and all(map(is_link_local, urls))
         if is_for_later and self._running:
-            return Next.NOTHING  # it is looked for at a better one
+            return Next.NOTHING  # a search at a better address is running
         if not changed and urls == self.urls and is_waiting:
             return Next.NOTHING
         self.via = via
@@ -117,11 +117,11 @@ class Location:
         return Next.SEARCH
 
     def _may_have_moved(self, urls: tuple[str, ...], via: str, reachable: bool | None) -> bool:
-        """Return whether the scanner has to be looked for at these addresses.
+        """True if the scanner has to be searched for at these addresses.
 
-        One that is reached stays where it is, though it has addresses on other links, or of the other version of IP;
-        but not at a link-local one, since it would have to notify the gateway at such a one, which it can't tell from
-        another.
+        A scanner that is reachable stays where it is, even if it has addresses on other links, or of the other IP
+        version. The exception is a link-local address: the scanner would have to notify the gateway at a link-local
+        address, too, whose link it cannot determine.
         """
         device = self.device
         if device is None or reachable is False:

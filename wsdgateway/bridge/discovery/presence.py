@@ -1,7 +1,7 @@
 """Describes the stand-in of a scanner for discovery: its endpoint, the Probes that it matches, its Hello and Bye.
 
 WS-Discovery 2005/04, sections 4 to 6. The endpoint is a uuid derived from the scanner's, so that a client that can see
-both keeps them apart; it stays the same over restarts and moves.
+both can tell them apart; it stays the same across restarts and moves.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from wsdgateway.discovery.matching import matches
 from wsdgateway.discovery.messages import Message, Probe, Resolve, TargetService
 from wsdgateway.soap.namespaces import GATEWAY, STAND_IN_TYPE, WSCN, WSD_1_1, WSD_CD1, WSDP
 
-# By this type a gateway recognises the stand-in of another, and does not bridge it once more.
+# A gateway recognizes the stand-in of another by this type, and does not bridge it again.
 STAND_IN = (GATEWAY, STAND_IN_TYPE)
 TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"), (WSCN, "ScannerServiceType"), STAND_IN)
 PROXY_TYPES = ((WSD_CD1, "DiscoveryProxy"), (WSD_1_1, "DiscoveryProxy"))
@@ -23,46 +23,47 @@ _FAMILY = UUID("6ba21f34-7f2c-4a7e-9b34-0f8f5f0a5c11")
 
 
 def derived_endpoint(scanner: str) -> str:
-    """The stand-in's endpoint address, from the scanner's own or, where that is not known, from its name here."""
+    """Returns the stand-in's endpoint address, derived from that of the scanner or, if unknown, from its name in the
+    gateway."""
     return f"urn:uuid:{uuid5(_FAMILY, identity_of(scanner))}"
 
 
 def stand_in_service(endpoint: str, scopes: tuple[str, ...], metadata_version: int) -> TargetService:
-    """A stand-in as a target service without addresses, which depend on the client that asks."""
+    """Returns a stand-in as a target service without addresses, which depend on the client that asks."""
     return TargetService(endpoint, TYPES, scopes, (), metadata_version)
 
 
 def located(service: TargetService, address: str) -> TargetService:
-    """The service, for clients that reach it at that address.
+    """Returns the service for clients that reach it at that address.
 
-    At an https address this is its endpoint reference, too: Windows demands it there. Over http it stays the uuid.
+    An https address is also its endpoint reference, as Windows requires. Over http the endpoint is the uuid.
     """
     endpoint = address if address.startswith("https:") else service.endpoint
     return attrs.evolve(service, endpoint=endpoint, xaddrs=(address,))
 
 
 def proxy_service(gateway: str) -> TargetService:
-    """The gateway as a discovery proxy; its endpoint is derived from its name. WS-Discovery 1.1, section 6."""
+    """Returns the gateway as a discovery proxy; its endpoint is derived from its name. WS-Discovery 1.1, section 6."""
     return TargetService(derived_endpoint(f"discovery proxy {gateway}"), PROXY_TYPES, (), (), 1)
 
 
 def is_meant(probe: Probe, service: TargetService) -> bool:
-    """Return whether the service matches a Probe. Raises `UnknownRule`."""
+    """True if the service matches a Probe. Raises `UnknownRule`."""
     return matches(probe.types, probe.scopes, probe.match_by, offered_types=service.types,
                    offered_scopes=service.scopes)
 
 
 def is_asked_for(message: Message, service: TargetService) -> bool:
-    """Return whether the service matches a Probe or Resolve. Raises `UnknownRule`."""
+    """True if the service matches a Probe or Resolve. Raises `UnknownRule`."""
     if isinstance(message.content, Probe):
         return is_meant(message.content, service)
     return isinstance(message.content, Resolve) and is_same(service.endpoint, message.content.endpoint)
 
 
 def asked_for(message: Message, services: Mapping[str, TargetService], base: str) -> list[TargetService]:
-    """The services, by their paths, that match a Probe or Resolve, with addresses under `base`.
+    """Returns the services, by their paths, that match a Probe or Resolve, with addresses under `base`.
 
-    A Resolve may name an endpoint that is an address, or the uuid that it had over http. Raises `UnknownRule`.
+    A Resolve may name an endpoint that is an address, or the uuid used over http. Raises `UnknownRule`.
     """
     found = []
     for path, service in services.items():
@@ -84,13 +85,13 @@ class Hello:
 
 @attrs.frozen
 class Bye:
-    """Announce that the service leaves."""
+    """Announce that the service is leaving."""
 
     endpoint: str
 
 
 class Presence:
-    """Tracks what clients have been told of one stand-in, and decides on the next Hello or Bye::
+    """Tracks the announcements of one stand-in, and decides on the next Hello or Bye::
 
         absent ── present / Hello ──► announced ── changed / Hello ──► announced
            ▲                              │
@@ -101,7 +102,7 @@ class Presence:
         self.announced: TargetService | None = None
 
     def update(self, service: TargetService | None) -> list[Hello | Bye]:
-        """Set what the stand-in is now (None: the scanner is gone, or not known yet). Returns the messages to send."""
+        """Sets the stand-in's current service (None: the scanner is gone, or unknown); returns the messages to send."""
         former, self.announced = self.announced, service
         if former == service:
             return []

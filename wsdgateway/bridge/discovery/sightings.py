@@ -1,8 +1,8 @@
 """Remembers the devices on the scanners' side by their discovery messages, and finds what is new in each message.
 
-WS-Discovery 2005/04, section 4 and Appendix I (AppSequence): a message that is older than one that came before is
-ignored. A device's InstanceId grows when it starts; some devices begin again from a lower one, so a message that comes
-long after the last one is new whatever its number.
+WS-Discovery 2005/04, section 4 and Appendix I (AppSequence): a message that is older than an earlier received one is
+ignored. A device's InstanceId grows at each start; some devices start again from a lower one, so a message that arrives
+long after the last one counts as new, whatever its number.
 """
 
 from collections import OrderedDict
@@ -14,17 +14,18 @@ from wsdgateway.discovery.matching import QName
 from wsdgateway.discovery.messages import Message, Sequence, TargetService
 
 MAX_SIGHTINGS = 1000
-LATE_SECONDS = 10.0  # no datagram is under way for so long
-CHANGE_SECONDS = 10.0  # a device that starts or leaves more often is forged, or broken: it is looked at again later
-RETURN_SECONDS = 1.0  # a Hello comes over each link, and a flood of them must not keep the gateway asking
+LATE_SECONDS = 10.0  # longer than any datagram is in transit
+# minimum between two starts or Byes that count; more frequent ones are forged or from a faulty device
+CHANGE_SECONDS = 10.0
+RETURN_SECONDS = 1.0  # a Hello arrives on each link, and a flood of them must not keep the gateway asking
 
 
 @attrs.frozen
 class Sighting:
-    """A device as it described itself, the interface that it was heard over, and its sequence.
+    """A device as it described itself, the interface on which it was heard, and its sequence.
 
-    `at`, in seconds, is when it was heard last, `changed_at` when it was last taken for started or described anew,
-    `left_at` for gone, `returned_at` for come back.
+    Times are in seconds: `at` is the time of the last message; `changed_at`, `left_at` and `returned_at` are the times
+    at which the device last counted as restarted or described anew, as gone, and as returned.
     """
 
     endpoint: str
@@ -42,10 +43,10 @@ class Sighting:
 
 @attrs.frozen
 class News:
-    """The changes that a message told of.
+    """The changes found in a message.
 
-    `started`: the device has started again. `described`: it has new metadata, or may have. `resolved`: it gave its
-    addresses; without them it has to be asked. `returned`: a known device said Hello, as it does when it joins the
+    `started`: the device has restarted. `described`: its metadata is, or may be, new. `resolved`: it gave its
+    addresses; without them it has to be asked. `returned`: a known device sent Hello, as it does when it joins the
     network, so it may have been away; some devices start with the same InstanceId each time.
     """
 
@@ -58,30 +59,31 @@ class News:
 
 @attrs.frozen
 class Left:
-    """A device said Bye."""
+    """A device sent Bye."""
 
     endpoint: str
 
 
 class Sightings:
-    """The devices by their identity, at most `MAX_SIGHTINGS`: those longest not heard of are forgotten first.
+    """The devices by their identity, at most `MAX_SIGHTINGS`; those not heard of for longest are forgotten first.
 
-    Each keeps its endpoint address as it spelled it last.
+    Each keeps its endpoint address as last spelled by the device.
     """
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Sighting] = OrderedDict()
 
     def get(self, endpoint: str) -> Sighting | None:
-        """The sighting of a device, or None."""
+        """Returns the sighting of a device, or None."""
         return self._known.get(identity_of(endpoint))
 
     def all(self) -> list[Sighting]:
-        """The sightings of all devices."""
+        """Returns the sightings of all devices."""
         return list(self._known.values())
 
     def hear(self, message: Message, via: str, now: float) -> list[News | Left]:
-        """Take a Hello, Bye, ProbeMatches or ResolveMatches that came over an interface. Returns what is new in it."""
+        """Processes a Hello, Bye, ProbeMatches or ResolveMatches received on an interface; returns what is new in it.
+        """
         if not isinstance(message.content, tuple):
             return []
         heard: list[News | Left] = []

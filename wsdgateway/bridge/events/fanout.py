@@ -1,7 +1,7 @@
 """Prepares a scanner's event for its subscribers, and writes the message to each of them.
 
-WS-Eventing 2004/08, section 3; WS-Addressing 2004/08, section 3: `wsa:To` and the reference parameters are those of
-each subscriber's NotifyTo, and each message has a MessageID of its own; all else is as the scanner sent it.
+WS-Eventing 2004/08, section 3; WS-Addressing 2004/08, section 3: `wsa:To` and the reference parameters come from each
+subscriber's NotifyTo, and each message has its own MessageID; everything else is as the scanner sent it.
 """
 
 import attrs
@@ -15,7 +15,7 @@ from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.namespaces import WSA
 from wsdgateway.soap.parsing import escape
 
-MAX_EVENT = 262144  # bytes of an event that is passed on, without what is written for each subscriber
+MAX_EVENT = 262144  # bytes of an event that is forwarded, not counting the parts written for each subscriber
 
 _REPLACED = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
 
@@ -24,8 +24,8 @@ _REPLACED = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
 class Event:
     """A scanner's event, ready to be sent to many subscribers; all messages share its bytes.
 
-    `job` is the JobId of the job whose state it announces. `ends`: it is left out last of all, since it
-    announces a job's end or that a button was pressed.
+    `job` is the JobId of the job whose state it announces. `ends`: it announces a job's end or a pressed button, so it
+    is dropped last.
     """
 
     action: str
@@ -36,23 +36,24 @@ class Event:
 
     @property
     def size(self) -> int:
-        """The size in bytes, without the parts that are written for each subscriber."""
+        """The size in bytes, without the parts written for each subscriber."""
         return len(self.before) + len(self.after)
 
     @property
     def is_too_large(self) -> bool:
-        """Whether it is passed on to nobody."""
+        """True if the event is too large to be forwarded."""
         return self.size > MAX_EVENT
 
     def to(self, reference: EndpointReference, message_id: str) -> bytes:
-        """The message to the subscriber with that NotifyTo."""
+        """Returns the message to the subscriber with that NotifyTo."""
         headers = (f'<wsa:To xmlns:wsa="{WSA}">{escape(reference.address)}</wsa:To>'
                    f'<wsa:MessageID xmlns:wsa="{WSA}">{escape(message_id)}</wsa:MessageID>{reference.headers}')
         return b"%b%b%b" % (self.before, headers.encode(), self.after)
 
 
 def prepare(envelope: Envelope, status: JobStatus | None = None) -> Event:
-    """The event in an envelope, which is changed by that; `status` is the job's that it announces."""
+    """Converts an envelope to an event, and changes the envelope; `status` is the job status that the event announces.
+    """
     header = envelope.header
     assert header is not None and envelope.action is not None
     for element in list(header.iterchildren(tag=etree.Element)):
@@ -66,9 +67,9 @@ def prepare(envelope: Envelope, status: JobStatus | None = None) -> Event:
 
 
 def _split(root: etree._Element, header: etree._Element) -> tuple[bytes, bytes]:
-    """The document as bytes, up to the Header's first child and from there on.
+    """Serializes the document in two parts: up to the Header's first child, and the rest.
 
-    A comment marks the place. It is longer than all that precedes it in the Envelope, so the first occurrence is the
+    A comment marks the place. It is longer than everything before it in the Envelope, so the first occurrence is the
     mark, whatever the scanner has put into comments, CDATA sections and processing instructions.
     """
     length = len(root.text or "") + len(header.text or "") + sum(

@@ -1,9 +1,10 @@
-"""Decides about a scanner's notifications: who may send them, what is read of them, and what follows.
+"""Decides about a scanner's notifications: who may send them, what is read from them, and what follows.
 
 WS-Eventing 2004/08, sections 3.5 and 4; WS-Scan's events. Each subscription at the scanner has an unguessable address,
-and only the scanner's own addresses, and those of `event_sources`, may notify there. Messages of others are read, too,
-as far as `UnknownSenders` allows, so that the exchange log names their events. Where an event of a job cannot be read,
-or is refused, the result names the jobs that it may be about, so that the scanner is asked for them.
+and only the scanner's own addresses, and those in `event_sources`, may notify there. Messages from other addresses are
+also read, within the limit of `UnknownSenders`, so that the exchange log names their events. If an event about a job
+cannot be read, or is refused, the result names the jobs that it may concern, so that the gateway asks the scanner for
+them.
 """
 
 from collections.abc import Collection, Iterable
@@ -29,15 +30,15 @@ from wsdgateway.tokenbucket import TokenBucket
 
 MAX_UNKNOWN_SENDERS = 20.0  # messages a second
 
-# What some scanners call a notification; it is taken if an event can be read in it.
+# Media types that some scanners use for notifications; accepted if the content is a readable event.
 _OTHER_TYPES = (b"text/xml", b"application/xml", b"")
 
 
 @attrs.frozen
 class Unread:
-    """An event that could not be read. `jobs` are those that it names; empty if it may be about any.
+    """An event that could not be read. `jobs` are the jobs named in it; empty if it may concern any.
 
-    `job_event` is true where it is known to be an event of a job, not of the scanner.
+    `job_event` is True if it is known to be an event of a job rather than of the scanner.
     """
 
     jobs: tuple[str, ...] = ()
@@ -46,10 +47,10 @@ class Unread:
 
 @attrs.frozen(eq=False)
 class Notification:
-    """A notification of a device. `event` is the event's name, or None for the end of the subscription.
+    """A notification from a device. `event` is the event's name, or None for the end of the subscription.
 
-    `in_body` is the event that the Body holds, mostly the same; `unread` tells what could not be read of it, if
-    anything. The envelope's `action` is in the namespace that clients know.
+    `in_body` is the event in the Body, mostly the same; `unread` describes the part that could not be read, if any. The
+    envelope's `action` is in the namespace that clients know.
     """
 
     event: str | None
@@ -62,9 +63,9 @@ class Notification:
 
 @attrs.frozen(eq=False)
 class RefusedNotification:
-    """A message that is not taken as a notification: the fault to answer with, and the reason for the log.
+    """A message that is not accepted as a notification: the fault to answer with, and the reason for the log.
 
-    Without a `fault`, its media type is none of SOAP's, and the answer is 415.
+    Without a `fault`, its media type is not one of SOAP's, and the answer is 415.
     """
 
     fault: Fault | None
@@ -74,12 +75,12 @@ class RefusedNotification:
 
     @property
     def is_end(self) -> bool:
-        """Whether it says all the same that the subscription has ended."""
+        """True if the message nevertheless says that the subscription has ended."""
         return self.envelope is not None and is_end(self.envelope.body)
 
 
 class Effect(Enum):
-    """The effect of a notification, beside what the job table learns of it."""
+    """The effect of a notification, apart from updating the job table."""
 
     ENDED = "the scanner holds the subscription no more"
     PUBLISHED = "every subscriber that wants the event gets it"
@@ -88,10 +89,10 @@ class Effect(Enum):
 
 
 def effect_of(event: str | None, *, is_panel: bool) -> Effect:
-    """The effect of an event, None for SubscriptionEnd. `is_panel`: the subscription is for a client's names.
+    """Returns the effect of an event, None for SubscriptionEnd. `is_panel`: the subscription is for a client's names.
 
-    A ScanAvailableEvent is for one client, so it counts at that client's subscription only; there, any other event is
-    for no client, since the gateway's subscription brings it, too.
+    A ScanAvailableEvent is for one client, so it has an effect only at that client's subscription. Any other event
+    there is ignored, because the gateway's own subscription delivers it, too.
     """
     if event is None:
         return Effect.ENDED
@@ -101,10 +102,10 @@ def effect_of(event: str | None, *, is_panel: bool) -> Effect:
 
 
 def may_notify(client: str, *, peers: Collection[str], device: str | None, sources: Iterable[Network]) -> bool:
-    """Whether notifications are taken from that IP address.
+    """True if notifications are accepted from that IP address.
 
     `peers` are the addresses that connections to the scanner have reached, `device` is the URL of its scan service,
-    `sources` are the networks of `event_sources`.
+    `sources` are the networks in `event_sources`.
     """
     if client in peers or client == urlsplit(device or "").hostname:
         return True
@@ -119,22 +120,22 @@ def may_notify(client: str, *, peers: Collection[str], device: str | None, sourc
 
 
 def unknown_sender(client: str) -> Fault:
-    """The fault for a client that may not notify."""
+    """Returns the fault for a client that may not notify."""
     return invalid_args(
         f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
 
 
 class UnknownSenders:
-    """Bounds the messages that are read of all unknown senders of one scanner: `MAX_UNKNOWN_SENDERS` a second.
+    """Limits the messages that are read from all unknown senders of one scanner to `MAX_UNKNOWN_SENDERS` a second.
 
-    The rest of a storm is refused unread, since reading takes more than an answer.
+    Further messages are refused unread, because reading takes more time than an answer.
     """
 
     def __init__(self) -> None:
         self._bucket = TokenBucket(MAX_UNKNOWN_SENDERS)
 
     def may_be_read(self, now: float) -> bool:
-        """Whether another message may be read; if so it is counted."""
+        """True if another message may be read, which is then counted."""
         if self._bucket.wait(now) > 0.0:
             return False
         self._bucket.spend(now)
@@ -142,7 +143,7 @@ class UnknownSenders:
 
 
 def examine(data: bytes, content_type: bytes | None) -> Notification | RefusedNotification:
-    """The notification in a message, or why it is refused, whoever has sent it."""
+    """Returns the notification in a message from any sender, or the reason for its refusal."""
     found = read_notification(data, charset_of(content_type))
     if not is_soap(content_type) and (isinstance(found, Rejected) or media_type(content_type) not in _OTHER_TYPES):
         return RefusedNotification(None, None, found.envelope,
@@ -153,7 +154,7 @@ def examine(data: bytes, content_type: bytes | None) -> Notification | RefusedNo
 
 
 def read_notification(data: bytes, charset: str | None = None) -> Notification | Rejected:
-    """The notification in a message whose Content-Type names that charset, or why it is refused."""
+    """Returns the notification in a message with that charset in its Content-Type, or the reason for its refusal."""
     try:
         envelope = read(data, charset)
     except Malformed as error:
@@ -177,9 +178,9 @@ def read_notification(data: bytes, charset: str | None = None) -> Notification |
 
 
 def _unread(event: str, in_body: str | None, status: JobStatus | None, envelope: Envelope) -> Unread | None:
-    """The part of an event about jobs that could not be read beside its status; None if there is none.
+    """Returns the part of an event about jobs that could not be read apart from its status; None if there is none.
 
-    Some devices put more into one message than one event of one job.
+    Some devices put more than one event of one job into a message.
     """
     first = envelope.body
     if first is None:
@@ -198,5 +199,5 @@ def _unread(event: str, in_body: str | None, status: JobStatus | None, envelope:
 
 
 def unread_of(refused: Notification | Rejected | RefusedNotification, data: bytes) -> Unread:
-    """The jobs that the event in a refused message may be about."""
+    """Returns the jobs that the event in a refused message may concern."""
     return Unread(jobs_named_in(data) if refused.envelope is None else jobs_named(refused.envelope.body))

@@ -1,7 +1,8 @@
-"""Decides when clients' subscriptions end: at their expiry, when the scanner is silent, or by a changed configuration.
+"""Decides when clients' subscriptions end: at their expiry, when the scanner is silent, or because the configuration
+changed.
 
-WS-Eventing 2004/08, sections 3.1 and 3.4; the configuration's `[events] scanner_silence`. `now` is on the clock that
-subscriptions last by; `silence` is the seconds since the scanner has sent anything at all.
+WS-Eventing 2004/08, sections 3.1 and 3.4; the configuration's `[events] scanner_silence`. `now` is on the clock for the
+duration of subscriptions; `silence` is the number of seconds since the last message from the scanner.
 """
 
 from collections.abc import Callable
@@ -11,23 +12,24 @@ import attrs
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions
 
-CHECK_SECONDS = 60.0  # at most between two checks: the scanner may fall silent at any time
+CHECK_SECONDS = 60.0  # maximum between two checks: the scanner may fall silent at any time
 MAY_NOT_NOTIFY = "Notifications may not go there any more."
 MAY_NOT_LISTEN = "This client may not listen to the scanner any more."
 
 
 @attrs.frozen
 class Ending:
-    """A subscription, and the reason for which it ends before its time; None if there is no such reason."""
+    """A subscription, and the reason why it ends early; None if there is no such reason."""
 
     subscription: Subscription
     reason: str | None = None
 
 
 def endings(subscriptions: Subscriptions, *, now: float, silence: float, max_silence: float) -> list[Ending]:
-    """The subscriptions that end now: those that have expired, then all others if the scanner is silent too long.
+    """Returns the subscriptions that end now: expired ones, then all others if the scanner has been silent for too
+    long.
 
-    One that has expired has no reason: its client knows when it ends, and is told nothing.
+    An expired subscription has no reason: its client knows the expiry time, and is sent no message.
     """
     ended = [Ending(one) for one in subscriptions.expired(now)]
     if silence >= max_silence:
@@ -38,16 +40,16 @@ def endings(subscriptions: Subscriptions, *, now: float, silence: float, max_sil
 
 def seconds_to_next_check(subscriptions: Subscriptions, *, now: float, silence: float,
                           max_silence: float) -> float | None:
-    """The seconds until `endings` may find one, at most `CHECK_SECONDS`; None if there are no subscriptions."""
+    """Returns the seconds until `endings` may find one, at most `CHECK_SECONDS`; None if there are no subscriptions."""
     expiry = subscriptions.next_expiry()
     return None if expiry is None else max(min(expiry - now, max_silence - silence, CHECK_SECONDS), 0.0)
 
 
 def recheck(subscription: Subscription, *, may_send: Callable[[Sink, str], bool], may_listen: bool) -> Ending:
-    """Check what an earlier configuration allowed: the subscription as it goes on, or ends, and the reason if it ends.
+    """Checks a subscription against the current configuration; returns its new version, and a reason if it has to end.
 
-    `may_send` tells whether a sink of a client's is allowed, `may_listen` whether the client may subscribe. Without a
-    sink for its end the subscription goes on, as its client asked for events in the first place.
+    `may_send` is True if a client's sink is allowed, `may_listen` if the client may subscribe. If only the sink for
+    SubscriptionEnd is no longer allowed, the subscription continues without it, because the client mainly wants events.
     """
     if subscription.end_to is not None and not may_send(subscription.end_to, subscription.client):
         subscription = attrs.evolve(subscription, end_to=None)

@@ -1,8 +1,8 @@
-"""Decides where notifications may go: a client that hands in an address has the gateway send requests there.
+"""Decides where notifications may go, because clients could make the gateway send requests to any address.
 
-WS-Addressing 2004/08, section 4.3. Allowed is http or https; the subscriber's own IP address always is, others are in
-the networks of the configuration; one of the gateway's own listeners never is. A name has to be looked up, which is
-bounded by `Lookups`, since a name server may be slow.
+WS-Addressing 2004/08, section 4.3. Sinks must use http or https. The subscriber's own IP address is always allowed,
+others if they are in the networks of the configuration; the gateway's own listeners never are. Name look-ups are
+limited by `Lookups`, because a name server may be slow.
 """
 
 import re
@@ -19,9 +19,9 @@ from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.faults import Refused
 
 MAX_ADDRESS = 2048
-MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2  # at once, of all clients and of one
-# What WS-Addressing calls "on this connection" and "nowhere" (2004/08, section 2.1; 1.0, section 2.1), in each of its
-# versions: names, and no places that anything could be sent to.
+MAX_LOOKUPS, MAX_CLIENT_LOOKUPS = 16, 2  # simultaneous look-ups, of all clients and of one
+# WS-Addressing's names for "on this connection" and "nowhere" (2004/08, section 2.1; 1.0, section 2.1), in each of its
+# versions; they are not addresses that anything could be sent to.
 _NO_PLACE = re.compile(r"/(?:[^/]+/)*addressing/(?:role/)?(?:anonymous|none|reply|unspecified)/*", re.IGNORECASE)
 _NAMING = ("schemas.xmlsoap.org", "www.w3.org")
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
@@ -32,17 +32,17 @@ IPAddress = IPv4Address | IPv6Address
 
 
 class BadSink(Exception):
-    """Notifications may not go to an address; the text says why, and what to do."""
+    """Notifications must not be sent to an address; the text says why, and what to do."""
 
 
 def sink_refused(name: str, bad: BadSink) -> Refused:
-    """The refusal of a Subscribe whose NotifyTo or EndTo (`name`) is a bad sink."""
+    """Returns the refusal of a Subscribe whose NotifyTo or EndTo (`name`) is a bad sink."""
     return Refused(destination_unreachable(f"{name} is refused: {bad}."))
 
 
 @attrs.frozen
 class SinkAddress:
-    """The parts of a sink's URL. `host` is without brackets, `target` what the request line holds."""
+    """The parts of a sink's URL. `host` is without brackets; `target` is for the request line."""
 
     scheme: str
     host: str
@@ -53,7 +53,7 @@ class SinkAddress:
 
 @attrs.frozen
 class Sink:
-    """A place to send to: the reference as it was handed in, and the IP address that it was checked for."""
+    """A destination for messages: the reference as the client gave it, and the IP address that was checked."""
 
     reference: EndpointReference
     ip: str
@@ -65,7 +65,7 @@ class Sink:
 
 
 def parse_sink(url: str) -> SinkAddress:
-    """The parts of a sink's URL. Raises `BadSink`."""
+    """Returns the parts of a sink's URL. Raises `BadSink`."""
     if len(url) > MAX_ADDRESS:
         raise BadSink(f"the address is longer than {MAX_ADDRESS} characters; send a shorter one")
     if not _VISIBLE.fullmatch(url):
@@ -93,7 +93,7 @@ def parse_sink(url: str) -> SinkAddress:
 
 
 def literal(host: str) -> IPAddress | None:
-    """The IP address that a host is, an IPv4-mapped IPv6 one as IPv4; None for a name."""
+    """Returns the host as an IP address (IPv4-mapped IPv6 as IPv4); None for a name."""
     try:
         address = ip_address(host.replace("%25", "%", 1))
     except ValueError:
@@ -102,15 +102,15 @@ def literal(host: str) -> IPAddress | None:
 
 
 def _bare(address: IPAddress) -> IPAddress:
-    """Without a scope, which the two sides of a link-local connection name differently."""
+    """Removes the scope, for which the two sides of a link-local connection have different names."""
     return ip_address(str(address).partition("%")[0])
 
 
 def admit(found: Iterable[str], address: SinkAddress, *, client: str, networks: Iterable[Network],
           is_own: Callable[[IPAddress, int], bool]) -> str:
-    """The IP address to send to, of those that the host has. Raises `BadSink`.
+    """Returns the IP address to send to, one of those `found` for the host. Raises `BadSink`.
 
-    `client` is the subscriber's own IP address; `is_own` tells the gateway's listeners.
+    `client` is the subscriber's own IP address; `is_own` is True for the gateway's listeners.
     """
     own = literal(client)
     named = f"{address.host}:{address.port}"
@@ -130,9 +130,9 @@ def admit(found: Iterable[str], address: SinkAddress, *, client: str, networks: 
 
 def still_admits(sink: Sink, *, client: str, networks: Iterable[Network],
                  is_own: Callable[[IPAddress, int], bool]) -> bool:
-    """Whether a sink that was checked at an earlier start would be admitted now, too.
+    """True if a sink that was accepted at an earlier start would be accepted now, too.
 
-    `is_own` raises `OSError` where it can't tell; then the sink, which was admitted, still is.
+    `is_own` raises `OSError` if it cannot tell; then the sink stays accepted.
     """
     try:
         admit([sink.ip], sink.address, client=client, networks=networks, is_own=is_own)
@@ -144,16 +144,17 @@ def still_admits(sink: Sink, *, client: str, networks: Iterable[Network],
 
 
 def refuse_listener(address: SinkAddress, listeners: Iterable[tuple[str, int]]) -> None:
-    """Raise `BadSink` if the address names one of the gateway's own listeners, interface and port of each, as it is.
+    """Raises `BadSink` if the address is literally that of one of the gateway's own listeners (interface and port of
+    each).
 
-    So no name has to be looked up that can be no sink.
+    This avoids looking up names that cannot be sinks.
     """
     if (address.host, address.port) in listeners:
         raise BadSink(f"{address.host}:{address.port} is this gateway itself; send another address")
 
 
 class Lookups:
-    """Counts the look-ups of sinks' names that are under way for each client, as clients are counted by."""
+    """Counts the pending look-ups of sinks' names for each client; clients are identified as for other limits."""
 
     def __init__(self) -> None:
         self._of: Counter[str] = Counter()
@@ -162,16 +163,16 @@ class Lookups:
         return self._of.total()
 
     def check(self, host: str, client: str) -> None:
-        """Raise `BadSink` if no further name may be looked up for the client now."""
+        """Raises `BadSink` if no further name may be looked up for the client now."""
         if len(self) >= MAX_LOOKUPS or self._of[client] >= MAX_CLIENT_LOOKUPS:
             raise BadSink(f"too many names are being looked up to look up {host}, too; send an IP address")
 
     def begun(self, client: str) -> None:
-        """Count a look-up for the client."""
+        """Counts a look-up for the client."""
         self._of[client] += 1
 
     def ended(self, client: str) -> None:
-        """A look-up for the client is over."""
+        """Notes that a look-up for the client has ended."""
         self._of[client] -= 1
         if not self._of[client]:
             del self._of[client]
@@ -179,10 +180,10 @@ class Lookups:
 
 def is_listener(ip: IPAddress, port: int, *, listeners: Iterable[tuple[str, int]],
                 is_local: Callable[[IPAddress], bool]) -> bool:
-    """Whether a listener of the gateway takes connections to that address.
+    """True if a listener of the gateway accepts connections to that address.
 
-    `listeners` are interface and port of each; `is_local` tells whether an address is one of this machine's, which
-    matters where a listener takes all of them.
+    `listeners` are interface and port of each; `is_local` is True for this machine's addresses, which matters if a
+    listener accepts connections to all of them.
     """
     return any(port == own and (literal(interface) == ip or (_is_any(interface) and is_local(ip)))
                for interface, own in listeners)

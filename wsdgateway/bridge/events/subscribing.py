@@ -1,8 +1,8 @@
-"""Decides about clients' Subscribe and Renew: what is asked for, how long it lasts, and whose place it takes.
+"""Decides about clients' Subscribe and Renew: what is requested, how long it lasts, and which subscription it replaces.
 
-WS-Eventing 2004/08, sections 3.1 and 3.2; WS-Scan, ScanDestinations. A client asks for a duration or for a point in
-time, and is answered in the same form: points in time are on the wall clock, which may be set. A subscription lasts by
-the gateway's clock for subscriptions, which is never set, so both are converted to seconds from now.
+WS-Eventing 2004/08, sections 3.1 and 3.2; WS-Scan, ScanDestinations. A client requests a duration or a point in time,
+and is answered in the same form: points in time are on the wall clock, which may be set. The duration of subscriptions
+is measured on a clock unaffected by changes to the system time, so both are converted to seconds from now.
 """
 
 from datetime import datetime
@@ -29,10 +29,10 @@ TOO_MANY_NAMES = invalid_message(f"A Subscribe may hold at most {MAX_DESTINATION
 
 
 def events_unavailable(*, is_subscribed_to: bool, silence: float, max_silence: float, is_refused: bool) -> str | None:
-    """Tells why clients cannot be given a scanner's events, or returns None.
+    """Returns the reason why a scanner's events are not available to clients, or None.
 
-    `silence` is for how many seconds the scanner has not answered, at most `max_silence` is accepted; `is_refused`: it
-    has refused the gateway's own subscription.
+    `silence` is the number of seconds for which the scanner has not answered, `max_silence` the accepted maximum;
+    `is_refused`: it has refused the gateway's own subscription.
     """
     if not is_subscribed_to:
         return 'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.'
@@ -45,7 +45,7 @@ def events_unavailable(*, is_subscribed_to: bool, silence: float, max_silence: f
 
 @attrs.frozen
 class Wanted:
-    """A client's wishes in a Subscribe. `panel`: also for ScanAvailableEvent, with `destinations` as its names."""
+    """A client's requests in a Subscribe. `panel`: it includes ScanAvailableEvent, with `destinations` as the names."""
 
     notify_to: EndpointReference
     end_to: EndpointReference | None
@@ -56,10 +56,10 @@ class Wanted:
 
 
 def read_wanted(envelope: Envelope, now: datetime, *, unavailable: str | None, has_panel: bool) -> Wanted:
-    """Read a client's wishes in a Subscribe. Raises `Refused`. `now` is the time on the wall clock.
+    """Reads a client's requests in a Subscribe. Raises `Refused`. `now` is the time on the wall clock.
 
-    `unavailable` says why the scanner has no events to give, or is None; clients can register for its panel all the
-    same if it `has_panel`. Whether the gateway may notify the sinks is not decided here: that takes a name look-up.
+    `unavailable` is the reason why the scanner has no events, or None; even then, clients can register for its panel if
+    it `has_panel`. Whether the gateway may notify the sinks is not decided here, because that may take a name look-up.
     """
     request = read_subscribe(envelope, now, EVENT_SPELLINGS)
     assert envelope.body is not None
@@ -80,17 +80,18 @@ def read_wanted(envelope: Envelope, now: datetime, *, unavailable: str | None, h
 
 
 def granted_seconds(lifetime: Lifetime, ceiling: float) -> float:
-    """For how many seconds a subscription is granted: as asked for, at most for `ceiling`."""
+    """Returns the granted duration of a subscription in seconds: as requested, at most `ceiling`."""
     return ceiling if lifetime.seconds is None else min(lifetime.seconds, ceiling)
 
 
 def renewed(subscription: Subscription, lifetime: Lifetime, *, ceiling: float, now: float) -> Subscription:
-    """The subscription with the time that a Renew is granted; `now` on the clock that subscriptions last by."""
+    """Returns the subscription with the expiry time granted by a Renew; `now` is on the clock for the duration of
+    subscriptions."""
     return attrs.evolve(subscription, expires_at=now + granted_seconds(lifetime, ceiling))
 
 
 def find_named(subscriptions: Subscriptions, named: str | None, now: float) -> Subscription:
-    """The live subscription that a request names by its URN or its bare identifier. Raises `Refused`."""
+    """Returns the live subscription that a request names by its URN or its bare identifier. Raises `Refused`."""
     found = subscriptions.find((named or "").removeprefix(URN), now)
     if found is None:
         raise Refused(UNKNOWN)
@@ -98,10 +99,10 @@ def find_named(subscriptions: Subscriptions, named: str | None, now: float) -> S
 
 
 def makes_room(subscriptions: Subscriptions) -> Subscription | None:
-    """The subscription that must end to make room for another one; None if there is room. Raises `Refused`.
+    """Returns the subscription that must end to make room for another one; None if there is room. Raises `Refused`.
 
-    A client that subscribes again and again, and never unsubscribes, must not keep the others out: the first of its
-    subscriptions ends that it has repeated since. No other one makes room.
+    A client that keeps subscribing without unsubscribing must not keep others out: the oldest subscription that its
+    client has repeated since ends. No other subscription is ended to make room.
     """
     if not subscriptions.full:
         return None
@@ -113,18 +114,18 @@ def makes_room(subscriptions: Subscriptions) -> Subscription | None:
 
 @attrs.frozen
 class Succession:
-    """The subscription that takes another one's place at the scanner, and what is left of the other, if anything."""
+    """The subscription that replaces another one at the scanner, and what is left of the other, if anything."""
 
     heir: Subscription
     left: Subscription | None
 
 
 def succession(former: Subscription, subscription: Subscription) -> Succession:
-    """Decide about two registrations of the same names by the same client for the same sink.
+    """Decides about a repeated registration of the same names by the same client for the same sink.
 
-    The new one gets the tokens of the former one. Asking the scanner again would make another entry on its panel, and
-    end the validity of the tokens that the client has. The former one keeps what it was for beside the panel; if there
-    is nothing, it ends.
+    The new subscription gets the tokens of the former one. Asking the scanner again would make another entry on its
+    panel, and invalidate the client's tokens. The former one keeps its purposes other than the panel; if there are
+    none, it ends.
     """
     heir = attrs.evolve(subscription, tokens=former.tokens)
     if heir.filter == former.filter:

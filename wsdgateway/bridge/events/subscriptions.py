@@ -1,8 +1,8 @@
-"""The table of clients' subscriptions to one scanner: their sinks, filters, ends and DestinationTokens.
+"""The table of clients' subscriptions to one scanner, with their sinks, filters, expiry times and DestinationTokens.
 
-WS-Eventing 2004/08, section 3; WS-Scan, DestinationToken. Times are seconds since 1970, by a clock that is not set.
-A token that a client was given keeps working: where the scanner has replaced it since, the gateway puts the scanner's
-new one in its place. No two clients are ever given the same.
+WS-Eventing 2004/08, section 3; WS-Scan, DestinationToken. Times are seconds since 1970, on a clock unaffected by
+changes to the system time. A client's token stays valid: if the scanner has replaced it, the gateway substitutes the
+scanner's new one. No two clients are given the same token.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ SCAN_AVAILABLE_ACTION = action_of(SCAN_AVAILABLE)
 
 @attrs.frozen
 class Token:
-    """A DestinationToken: as the client was given it, and as the scanner knows it now."""
+    """A DestinationToken: as given to the client, and the scanner's current one."""
 
     context: str
     given: str
@@ -29,9 +29,10 @@ class Token:
 
 @attrs.frozen
 class Subscription:
-    """One client's subscription. `client` is its IP address, `manager` the address that it was given.
+    """One client's subscription. `client` is its IP address, `manager` the manager address given to it.
 
-    With `panel`, it is held at the scanner, too, for ScanAvailableEvent; `destinations` are the names shown there.
+    With `panel`, a subscription is also held at the scanner for ScanAvailableEvent; `destinations` are the names shown
+    there.
     """
 
     identifier: str
@@ -48,26 +49,26 @@ class Subscription:
 
     @property
     def urn(self) -> str:
-        """The identifier as messages carry it."""
+        """The identifier as used in messages."""
         return URN + self.identifier
 
     def wants(self, action: str) -> bool:
-        """Whether an event for all subscribers goes to this one."""
+        """True if an event for all subscribers is sent to this one."""
         return action != SCAN_AVAILABLE_ACTION and self.filter.matches(action)
 
     def repeats(self, other: "Subscription") -> bool:
-        """Whether this is the same client, registering the same names for the same sink once more."""
+        """True if the same client registers the same names for the same sink again."""
         return (self.client, self.notify_to, self.destinations, self.panel) == (
             other.client, other.notify_to, other.destinations, other.panel)
 
     @property
     def likeness(self) -> tuple[object, ...]:
-        """What two subscriptions have in common where the later one makes the earlier one superfluous."""
+        """The key by which a later subscription makes an earlier one superfluous."""
         return self.client, self.notify_to, self.filter, self.destinations
 
 
 def paired(tokens: Iterable[Token], fresh: Iterable[tuple[str, str]]) -> tuple[Token, ...]:
-    """Old tokens with what the scanner gave for the same contexts in a new subscription, the n-th for the n-th."""
+    """Returns the old tokens with the scanner's values from a new subscription, paired in order within each context."""
     waiting: dict[str, list[str]] = {}
     for context, token in fresh:
         waiting.setdefault(context, []).append(token)
@@ -89,30 +90,30 @@ class Subscriptions:
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for another one."""
+        """True if there is no room for another one."""
         return len(self._held) + len(self._expected) >= self.limit
 
     def expect(self, identifier: str) -> None:
-        """Keep a place for one that is being written down."""
+        """Reserves a place for a subscription that is being stored."""
         self._expected.add(identifier)
 
     def unexpect(self, identifier: str) -> None:
-        """Give the place up: the subscription is in the table, or will not come."""
+        """Releases a reserved place: the subscription is in the table, or was not made."""
         self._expected.discard(identifier)
 
     def all(self) -> list[Subscription]:
-        """Every one that is held, oldest first; some may have expired a moment ago."""
+        """Returns all subscriptions, oldest first; some may have just expired."""
         return list(self._held.values())
 
     def put(self, subscription: Subscription) -> None:
-        """Add a subscription, or replace its former self."""
+        """Adds a subscription, or replaces its former version."""
         self._disown(subscription.identifier)
         self._held[subscription.identifier] = subscription
         for token in subscription.tokens:
             self._owners[token.given] = subscription.identifier
 
     def remove(self, identifier: str) -> Subscription | None:
-        """Remove a subscription, and return it; None if it is not in the table."""
+        """Removes and returns a subscription; None if it is not in the table."""
         self._disown(identifier)
         return self._held.pop(identifier, None)
 
@@ -123,32 +124,33 @@ class Subscriptions:
                 del self._owners[token.given]
 
     def get(self, identifier: str) -> Subscription | None:
-        """The subscription of that identifier, even if its time is over but its end not yet handled."""
+        """Returns the subscription with that identifier, even if it has expired and its end is not yet handled."""
         return self._held.get(identifier)
 
     def find(self, identifier: str | None, now: float) -> Subscription | None:
-        """The live subscription of that identifier."""
+        """Returns the live subscription with that identifier."""
         held = self._held.get(identifier or "")
         return held if held is not None and held.expires_at > now else None
 
     def expired(self, now: float) -> list[Subscription]:
-        """Those whose time is over."""
+        """Returns the expired subscriptions."""
         return [held for held in self._held.values() if held.expires_at <= now]
 
     def next_expiry(self) -> float | None:
-        """When the first of them ends."""
+        """Returns the earliest expiry time; None if there are no subscriptions."""
         return min((held.expires_at for held in self._held.values()), default=None)
 
     def listening(self, action: str, now: float) -> list[Subscription]:
-        """The live subscriptions that want an event with that action."""
+        """Returns the live subscriptions that want an event with that action."""
         return [held for held in self._held.values() if held.expires_at > now and held.wants(action)]
 
     def repeated(self, subscription: Subscription) -> Subscription | None:
-        """A panel subscription that this one repeats, so that the scanner need not be asked for another."""
+        """Returns a panel subscription that this one repeats, so that the scanner need not be asked for another."""
         return next((held for held in self._held.values() if held.panel and subscription.repeats(held)), None)
 
     def superseded(self) -> Subscription | None:
-        """The oldest one that its own client has repeated since, as some do every minute; None if there is none."""
+        """Returns the oldest subscription that its own client has repeated since, as some do every minute; None if
+        there is none."""
         seen = set()
         found = None
         for held in reversed(self._held.values()):
@@ -158,13 +160,14 @@ class Subscriptions:
         return found
 
     def tokens_for(self, fresh: Iterable[tuple[str, str]], new_token: Iterable[str]) -> tuple[Token, ...]:
-        """The scanner's new tokens for a client, with other names where another client has the same ones."""
+        """Returns the scanner's new tokens for a client; a token that another client has already is given under another
+        name."""
         names = iter(new_token)
         return tuple(Token(context, next(names) if token in self._owners else token, token)
                      for context, token in fresh)
 
     def token(self, given: str) -> tuple[Subscription, Token] | None:
-        """The subscription that was given this DestinationToken, and the token with its current value."""
+        """Returns the subscription that was given this DestinationToken, and the token with its current value."""
         held = self._held.get(self._owners.get(given, ""))
         if held is None:
             return None

@@ -1,7 +1,7 @@
-"""Decides about a subscription at a scanner: the gateway's for its events, or one for a client's names on the panel.
+"""Decides about a subscription at a scanner: the gateway's own for events, or one for a client's names on the panel.
 
-WS-Eventing 2004/08, sections 3.1, 3.2, 3.4 and 3.5. `bridge.events.upstream_table` has the states; this module says
-what a scanner's answers mean to them, and when to doubt.
+WS-Eventing 2004/08, sections 3.1, 3.2, 3.4 and 3.5. `bridge.events.upstream_table` defines the states; this module
+interprets a scanner's answers, and decides when to check the subscription.
 """
 
 from collections.abc import Callable
@@ -34,10 +34,11 @@ _NOT_THE_FILTER = TEMPORARY | {"404"}
 
 
 class Upstream:
-    """The subscription at the device at `address`; `expires` in seconds is asked for; `random` gives 0 to 1.
+    """The subscription at the device at `address`; `expires` is the requested duration in seconds; `random` returns 0
+    to 1.
 
-    `filters` are the actions to ask for, and what to ask for where those are refused. Every method returns what
-    should be done, in order.
+    `filters` are the actions to request, followed by the alternative if those are refused. Every method returns the
+    commands to execute, in order.
     """
 
     def __init__(self, *, address: str, expires: float, random: Callable[[], float],
@@ -47,71 +48,71 @@ class Upstream:
 
     @property
     def state(self) -> str:
-        """The state's name, as in the drawing above."""
+        """The state's name, as in the diagrams of `bridge.events.upstream_table`."""
         return self._core.state
 
     @property
     def listening(self) -> bool:
-        """Whether the device holds our subscription, as far as we know, and it is not about to end."""
+        """True if the device holds our subscription, as far as is known, and the subscription is not about to end."""
         return self._core.state in LISTENING
 
     @property
     def holding(self) -> bool:
-        """Whether the device may hold our subscription: one that is about to be replaced, too."""
+        """True if the device may hold our subscription, including one that is about to be replaced."""
         return self.listening or self._core.state in ("replacing", "stale")
 
     @property
     def refusing(self) -> bool:
-        """Whether the device said no to the last Subscribe, and not for the moment only."""
+        """True if the device refused the last Subscribe, and not only temporarily."""
         return bool(self._core.refusing) and self._core.refusing not in TEMPORARY
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether an event would show that the device holds our subscription."""
+        """True if an event would prove that the device holds our subscription."""
         return self._core.state == "unconfirmed" or (self._core.state == "subscribed" and self._core.suspect)
 
     @property
     def renews(self) -> bool | None:
-        """Whether the device grants Renew; None while that is not known."""
+        """True if the device grants Renew; None while that is unknown."""
         return self._core.renews
 
     @property
     def manager(self) -> EndpointReference:
-        """The subscription manager's endpoint reference, while there is one; `NO_MANAGER` if it is not known."""
+        """The subscription manager's endpoint reference, while there is one; `NO_MANAGER` if it is unknown."""
         return self._core.manager
 
     @property
     def expires_at(self) -> float:
-        """When the subscription ends, on the clock of `granted`, unless it is renewed."""
+        """The expiry time of the subscription, on the clock of `granted`, unless it is renewed."""
         return self._core.expires_at
 
     def start(self) -> list[Command]:
-        """Subscribe."""
+        """Subscribes."""
         return self._inputs.start()
 
     def once(self) -> Subscribe:
-        """The Subscribe for a caller that sends it outside of this machine, and reports a success by `adopted`."""
+        """Returns the Subscribe for a caller that sends it itself, and reports a success by `adopted`."""
         return Subscribe(self._core.filters[0])
 
     def adopted(self, granted: Granted, now: float) -> list[Command]:
-        """A Subscribe from outside of this machine was granted: keep the subscription from now on."""
+        """Takes over a subscription that was granted to such a caller."""
         return self._inputs.adopted(granted, now)
 
     def resumed(self, manager: EndpointReference, expires_at: float, now: float) -> list[Command]:
-        """A subscription of an earlier start may still be held: renew it, or without a manager wait for its end."""
+        """Takes over a subscription of an earlier start: renews it, or waits for its end if its manager is unknown."""
         if manager == NO_MANAGER:
             return self._inputs.unconfirmed_before(expires_at, now)
         return self._inputs.resumed(manager, expires_at)
 
     def superseded(self, manager: EndpointReference, expires_at: float) -> list[Command]:
-        """A subscription of an earlier start may still be held, and notifies another address: replace it."""
+        """Replaces a subscription of an earlier start that notifies another address."""
         if manager == NO_MANAGER:
             return self._inputs.start()
         self._core.reason = MOVED
         return self._inputs.superseded(manager, expires_at)
 
     def answered(self, command: Subscribe | Renew | Replace, answer: UpstreamAnswer, now: float) -> list[Command]:
-        """The device answered what was sent because of that command."""
+        """Processes the device's answer to a command."""
         if isinstance(command, Replace):
             if answer.refusal in TEMPORARY and now < self.expires_at:
                 return self.unreachable(now)
@@ -121,17 +122,18 @@ class Upstream:
         return self.refused(answer.refusal, now) if answer.refusal else self.unreadable(now)
 
     def unanswered(self, command: Subscribe | Renew | Replace, now: float, *, sent: bool) -> list[Command]:
-        """No answer came. The device may have taken an Unsubscribe that was `sent`."""
+        """Handles a command without an answer. The device may have received an Unsubscribe that was `sent`."""
         if isinstance(command, Replace) and sent:
             return self.unsubscribed(now, accepted=False)
         return self.unreachable(now)
 
     def granted(self, granted: Granted, now: float) -> list[Command]:
-        """The device granted a Subscribe or a Renew."""
+        """Handles a granted Subscribe or Renew."""
         return self._inputs.granted(granted, now)
 
     def refused(self, name: str, now: float) -> list[Command]:
-        """The device refused a Subscribe or a Renew: `name` is the fault's, or the HTTP status of a bare answer."""
+        """Handles a refused Subscribe or Renew: `name` is that of the fault, or the HTTP status of an answer without
+        one."""
         if self.state == "renewing":
             return self.unreachable(now) if name in TEMPORARY else self._renewal_refused(now)
         self._core.asked_at = now
@@ -156,7 +158,7 @@ class Upstream:
 
     @property
     def _is_unrenewable(self) -> bool:
-        """Whether the subscription is to be replaced, and not renewed."""
+        """True if the subscription is to be replaced rather than renewed."""
         return self._core.renews is False or self._core.suspect
 
     def _replace(self, reason: str) -> list[Command]:
@@ -167,7 +169,7 @@ class Upstream:
         return self._inputs.replace()
 
     def unreadable(self, now: float) -> list[Command]:
-        """The device answered a Subscribe or a Renew with a success that cannot be read."""
+        """Handles a success for a Subscribe or Renew that cannot be read."""
         self._core.asked_at = now
         if self.state == "renewing":
             self._core.renews = False
@@ -176,14 +178,15 @@ class Upstream:
         return self._inputs.unreadable(now)
 
     def unreachable(self, now: float) -> list[Command]:
-        """The device did not answer, or not for the moment; a subscription outlives that until it expires."""
+        """Handles a missing answer or a temporary refusal; a subscription survives these until it expires."""
         self._core.asked_at = now
         if self.state == "renewing" and now >= self._core.expires_at:
             return self._replace(LAPSED)
         return self._inputs.unreachable()
 
     def unsubscribed(self, now: float, *, accepted: bool) -> list[Command]:
-        """The subscription that is to be replaced has been ended, or the device refused, or did not answer."""
+        """Handles the end of a subscription that is to be replaced; not `accepted` if the device refused, or did not
+        answer."""
         core = self._core
         core.asked_at = now
         core.knew = accepted and not core.renews
@@ -194,7 +197,7 @@ class Upstream:
         return self._inputs.lost(now) if forgotten else self._inputs.replaced(now)
 
     def notified(self, now: float) -> list[Command]:
-        """The device notified us: it holds our subscription, and cannot do what it refused."""
+        """Handles a notification: the device holds our subscription, so it does not support what it refused."""
         core = self._core
         if core.suspect and self.state == "subscribed":
             core.renews, core.suspect, core.spared = False, False, max(core.spared, SETTLED)
@@ -202,36 +205,38 @@ class Upstream:
         return self._inputs.notified(now)
 
     def ended(self, now: float) -> list[Command]:
-        """The device sent SubscriptionEnd. Where that has been asked for, the answer is yet to come."""
+        """Handles SubscriptionEnd from the device. While an Unsubscribe is pending, it is ignored in favour of the
+        answer."""
         return [] if self.state == "replacing" else self._inputs.lost(now)
 
     def due(self) -> list[Command]:
-        """The time of the last `Wake` has come."""
+        """Handles the time of the last `Wake`."""
         if self.state == "subscribed" and self._is_unrenewable:
             return self._replace(UNRENEWABLE)
         return self._inputs.due()
 
     def moved(self) -> list[Command]:
-        """Our own address has changed: a subscription that notifies the former one is replaced."""
+        """Replaces a subscription that notifies a former address of ours."""
         return self._replace(MOVED)
 
     def checked(self, now: float) -> list[Command]:
-        """The time of the usual check has come. It says nothing at a device that cannot renew."""
+        """Starts the regular check. It tells nothing about a device that cannot renew."""
         return [] if self._is_unrenewable else self.doubted(now)
 
     def doubted(self, now: float) -> list[Command]:
-        """The device failed a client, or behaves as if it had forgotten us: does it still hold our subscription?
+        """Checks whether the device still holds our subscription, because it failed a client, or behaves as if it had
+        restarted.
 
-        Asked at most every `RECHECK`; without a subscription there is nothing to ask.
+        Checks at most every `RECHECK` seconds; without a subscription there is nothing to check.
         """
         return self._recheck(now) if self.state == "subscribed" else []
 
     def recovered(self, now: float, *, was_away: bool = False) -> list[Command]:
-        """The device takes connections again after it did not.
+        """Handles that the device accepts connections again.
 
-        A held subscription is then renewed, and a missing one asked for; neither within `RECHECK` of the last
-        time, but then. A device that refused keeps its pause, unless it `was_away` long enough to have started again;
-        so does one whose success could not be read.
+        A held subscription is then renewed, and a missing one requested; if the last request was less than `RECHECK`
+        seconds ago, this is postponed until then. A device that refused is not asked before the end of its pause,
+        unless it `was_away` long enough to have restarted; the same applies to one whose success could not be read.
         """
         if not was_away and (self._core.refusing or self.state in ("unconfirmed", "unmanaged")):
             return []
@@ -251,9 +256,9 @@ class Upstream:
         return self._inputs.lost(now) if self.state == "unmanaged" else self._inputs.recovered()
 
     def rebooted(self, now: float) -> list[Command]:
-        """The device is known to have started again."""
+        """Handles a known restart of the device."""
         return self._inputs.rebooted(now)
 
     def stop(self) -> list[Command]:
-        """Leave."""
+        """Ends the subscription."""
         return self._inputs.stop()

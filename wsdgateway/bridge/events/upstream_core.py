@@ -1,6 +1,6 @@
-"""The memory of a subscription at a scanner beside its state, and the length of its pauses.
+"""The data of a subscription's state machine besides its state, and the calculation of its pauses.
 
-WS-Eventing 2004/08, sections 3.1 and 3.2. The states are `bridge.events.upstream_table`'s.
+WS-Eventing 2004/08, sections 3.1 and 3.2. The states are in `bridge.events.upstream_table`.
 """
 
 from collections.abc import Callable
@@ -14,23 +14,23 @@ from wsdgateway.soap.addressing import EndpointReference
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
 UNSUPPORTED_PAUSE = 3600.0
-SETTLED = 60.0  # a subscription that lived this long was no failure
+SETTLED = 60.0  # a subscription that lived this long was not a failure
 SHORTEST_RENEWAL = 1.0
-RECHECK = 10.0  # a device does not start again in less
+RECHECK = 10.0  # a device cannot restart in less time
 
 NO_MANAGER = EndpointReference("")
 
-REFUSED, UNRENEWABLE, LAPSED, MOVED = "refused", "unrenewable", "lapsed", "moved"  # why one is replaced
+REFUSED, UNRENEWABLE, LAPSED, MOVED = "refused", "unrenewable", "lapsed", "moved"  # reasons for a replacement
 
 
 @attrs.define
 class Core:
-    """The state machine's memory beside its state; times in seconds on the clock of its inputs.
+    """The state machine's data besides its state; times are in seconds on the clock of its inputs.
 
-    `renews`: whether the scanner grants Renew, None while that is not known; `refusals`: how many were refused since
-    the last grant of one; `knew`: whether it accepted the Unsubscribe of what it refused to renew last. `spared`: how
-    long a subscription lives before it is replaced, where Renew has been refused repeatedly; `suspect`: it is to be
-    replaced then.
+    `renews`: whether the scanner grants Renew, None while that is unknown. `refusals`: the number of refused Renews
+    since the last granted one. `knew`: whether the scanner accepted the Unsubscribe of the subscription that it last
+    refused to renew. `spared`: how long a subscription lives before it is replaced, if Renew has been refused
+    repeatedly. `suspect`: the subscription is to be replaced after that time.
     """
 
     address: str
@@ -73,17 +73,17 @@ class Core:
         self.refusing = ""
         lifetime = self.expires if granted.expires is None else granted.expires
         if lifetime <= 0:
-            lifetime = SETTLED  # a clock that is wrong, not a subscription that is over
+            lifetime = SETTLED  # the scanner's clock is wrong; the subscription is not over
         self.lifetime = lifetime
         self.expires_at = now + lifetime
         return self.half_time(lifetime)
 
     def spared_for(self, now: float) -> float:
-        """For how many seconds the subscription is not to be replaced."""
+        """Returns the number of seconds for which the subscription must not be replaced yet."""
         return min(self.spared, self.lifetime / 2) - (now - self.granted_at)
 
     def forget_evidence(self) -> None:
-        """The scanner may have started again, perhaps with other firmware."""
+        """Forgets whether the scanner renews, because it may have restarted, possibly with other firmware."""
         self.renews, self.refusals, self.knew, self.spared = None, 0, False, SETTLED
 
     def lose(self, now: float, *, forgotten: bool) -> Lost:

@@ -1,6 +1,6 @@
-"""A subscription that the gateway holds at a scanner, as a state machine: its own, or one for a name on the panel.
+"""The state machine of a subscription that the gateway holds at a scanner: its own, or one for a name on the panel.
 
-WS-Eventing 2004/08, sections 3.1, 3.2, 3.4 and 3.5. Scanners hang when they are subscribed to too often, or left
+WS-Eventing 2004/08, sections 3.1, 3.2, 3.4 and 3.5. Scanners hang if they receive Subscribe too often, or are left
 without Unsubscribe. So the gateway subscribes once, renews at half time, and never holds two subscriptions for one
 purpose::
 
@@ -13,8 +13,8 @@ purpose::
      rebooted      │   ▼ unreachable         ▼      │   unreadable            │ lost
                   waiting ◄─────────────────────────┴─────────────────────────┘
 
-What is replaced is ended first. In `replacing` an Unsubscribe is under way; `stale` waits to send it again, because the
-scanner could not be reached::
+A subscription is ended before it is replaced. In `replacing` an Unsubscribe is pending; `stale` waits to send it again,
+because the scanner could not be reached::
 
                            replace                unreachable
     subscribed, renewing ───────────► replacing ◄─────────────► stale
@@ -24,33 +24,34 @@ scanner could not be reached::
                               subscribing   waiting
 
 In `unconfirmed` a Subscribe was answered with a success that cannot be read. That counts as no answer, but the scanner
-may hold a subscription, so the next Subscribe waits until that is probably over. An event proves that it does: then it
-is `unmanaged`, held without a way to renew or to end it::
+may hold a subscription, so the next Subscribe waits until that has probably expired. An event proves that the scanner
+holds it: the state is then `unmanaged`, in which the subscription can be neither renewed nor ended::
 
                    unreadable               notified
     subscribing ◄─────────────► unconfirmed ───────► unmanaged ─── due ─► subscribing
                    due, recovered     │ lost              │ lost
                                       └───► waiting ◄─────┘
 
-    adopted: idle ─► subscribed, with a grant that another request has asked for.
+    adopted: idle ─► subscribed, with a grant that another request has obtained.
     superseded: idle ─► replacing, with a subscription of an earlier start that notifies another address.
     unconfirmed_before: idle ─► unmanaged, with one of an earlier start.
     stop: subscribing ─► leaving ─► stopped; from any other state ─► stopped, with an Unsubscribe
-    where a subscription is held.
+    if a subscription is held.
 
 A refused Renew means that the scanner has forgotten the subscription, or that it cannot renew:
 
-- The first refusal replaces the subscription at once. The scanner has forgotten it, and may have started again, if it
-  refuses the Unsubscribe, too, or has granted a Renew before.
+- The first refusal replaces the subscription at once. If the scanner refuses the Unsubscribe as well, or has granted a
+  Renew before, it has forgotten the subscription, and may have restarted.
 - The new subscription is renewed `RECHECK` seconds later. If that is refused as well, and the scanner had accepted the
-  Unsubscribe, it cannot renew. If it had refused that, it may have started again, or refuse everything: the
+  Unsubscribe, it cannot renew. If it had refused the Unsubscribe, it may have restarted, or refuse everything: the
   subscription is replaced after a pause that doubles with each refusal, from `2 * RECHECK` after the grant to half of
-  the granted time. An event in that pause shows that the scanner holds it, and cannot renew.
-- A scanner that cannot renew gets no Renew any more. Its subscription is replaced at half time; because of a doubt it
-  is replaced only if it has lived for a while, which doubles each time from `SETTLED` to half of the granted time.
-  If it refuses an Unsubscribe, it has forgotten the subscription, and is judged anew.
-- A refusal for the moment only (`upstream.TEMPORARY`) counts as no answer.
-- A success that cannot be read is no refusal, and grants nothing: the time that was granted before still counts, and
+  the granted time. An event in that pause shows that the scanner holds the subscription, and cannot renew.
+- A scanner that cannot renew is sent no further Renew. Its subscription is replaced at half time. After a sign of
+  trouble, it is replaced earlier only if it has lived for a minimum time, which doubles each time from `SETTLED` to
+  half of the granted time. If the scanner refuses an Unsubscribe, it has forgotten the subscription, and its ability to
+  renew is determined again.
+- A temporary refusal (`upstream.TEMPORARY`) counts as no answer.
+- A success that cannot be read is not a refusal, and grants nothing: the time that was granted before still counts, and
   the scanner is treated as one that cannot renew.
 
 An Unsubscribe that is refused, or gets no answer although it was sent, is followed by Subscribe all the same.
@@ -68,7 +69,7 @@ from wsdgateway.soap.addressing import EndpointReference
 
 
 class Inputs(Protocol):
-    """The inputs of the machine; each returns the commands that follow."""
+    """The inputs of the machine; each returns the resulting commands."""
 
     def start(self) -> list[Command]: ...
     def adopted(self, granted: Granted, now: float) -> list[Command]: ...
@@ -185,7 +186,7 @@ def _build() -> Callable[[Core], Inputs]:
         core.grant(granted, now)
         return [Unsubscribe(core.manager)]
 
-    # A line: in this state, on this input, go to that state and do this.
+    # Each line: state, input, next state, action.
     table = (
         (idle, Inputs.start, subscribing, subscribe),
         (idle, Inputs.adopted, subscribed, first_grant),

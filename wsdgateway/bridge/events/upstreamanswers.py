@@ -1,4 +1,4 @@
-"""Reads what a scanner answers to Subscribe, Renew and Unsubscribe.
+"""Reads a scanner's answers to Subscribe, Renew and Unsubscribe.
 
 WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4.
 """
@@ -18,9 +18,10 @@ from wsdgateway.soap.parsing import Malformed
 
 @attrs.frozen(eq=False)
 class UpstreamAnswer:
-    """A scanner's answer: its grant, or the name of its refusal (the fault's, or the status of an answer without one).
+    """A scanner's answer: its grant, or the name of its refusal (that of the fault, or the status of an answer without
+    one).
 
-    Neither is there if it answered with a success that grants nothing that can be read.
+    Both are empty if it answered with a success without a readable grant.
     """
 
     granted: Granted | None
@@ -29,7 +30,7 @@ class UpstreamAnswer:
 
 
 def read_answer(reply: Reply, wall: float) -> UpstreamAnswer:
-    """Read a reply; `wall` in seconds since 1970, for grants of a scanner that does not tell its own time."""
+    """Reads a reply; `wall` is in seconds since 1970, for grants of a scanner whose reply has no Date."""
     is_success = reply.status < 300
     try:
         envelope = read(reply.body, reply.charset)
@@ -42,7 +43,7 @@ def read_answer(reply: Reply, wall: float) -> UpstreamAnswer:
 
 
 def _scanner_time(reply: Reply, wall: float) -> datetime:
-    """The scanner's clock where its reply has a Date, else ours: a point in time in Expires is on the scanner's."""
+    """Returns the time in the reply's Date, otherwise ours: a point in time in Expires is on the scanner's clock."""
     date = first(list(reply.headers), b"date")
     if date is not None:
         try:
@@ -54,7 +55,8 @@ def _scanner_time(reply: Reply, wall: float) -> datetime:
 
 
 def is_other_service(reply: Reply) -> bool:
-    """Whether a reply shows that no SOAP service answers there: no SOAP, and no sign of success or of being busy."""
+    """True if a reply shows that no SOAP service answers there: it is not SOAP, and no sign of success or of being
+    busy."""
     if reply.status == 503 or (reply.status < 300 and not reply.body):
         return False
     try:

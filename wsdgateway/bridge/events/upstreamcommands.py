@@ -1,7 +1,7 @@
-"""The commands for a subscription at a scanner, and what the store keeps of it.
+"""The commands for a subscription at a scanner, and its stored form.
 
-WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4. `bridge.events.upstream` gives the commands;
-`net.events.devicesubscription` carries them out.
+WS-Eventing 2004/08, sections 3.1, 3.2 and 3.4. `bridge.events.upstream` returns the commands;
+`net.events.devicesubscription` executes them.
 """
 
 import attrs
@@ -11,7 +11,7 @@ from wsdgateway.soap.addressing import EndpointReference
 
 @attrs.frozen
 class Subscribe:
-    """Ask for these events."""
+    """Subscribe to these events."""
 
     actions: tuple[str, ...]
 
@@ -25,21 +25,22 @@ class Renew:
 
 @attrs.frozen
 class Replace:
-    """Tell the manager that the subscription ends, and call `unsubscribed` with what came of it."""
+    """Ask the manager to end the subscription, and report the outcome by `unsubscribed`."""
 
     manager: EndpointReference
 
 
 @attrs.frozen
 class Unsubscribe:
-    """Tell the manager that the subscription ends, and send nothing more."""
+    """Ask the manager to end the subscription, and send nothing more."""
 
     manager: EndpointReference
 
 
 @attrs.frozen
 class Wake:
-    """Call `due` after so many seconds; replaces an earlier one, with `sooner` only one that would come later."""
+    """Call `due` after this many seconds; replaces an earlier `Wake`, or with `sooner` only one that would come later.
+    """
 
     after: float
     sooner: bool = False
@@ -47,7 +48,7 @@ class Wake:
 
 @attrs.frozen
 class Lost:
-    """The subscription is gone; `forgotten`: the device does not know it any more, and may have started again."""
+    """The subscription is gone; `forgotten`: the device no longer knows it, and may have restarted."""
 
     forgotten: bool = True
 
@@ -57,10 +58,10 @@ Command = Subscribe | Renew | Replace | Unsubscribe | Wake | Lost
 
 @attrs.frozen
 class Held:
-    """A subscription at a scanner as the store keeps it over a restart.
+    """A subscription at a scanner as the store keeps it across restarts.
 
-    `identifier` is the client's subscription that it is held for, empty for the gateway's own; `address` is the scan
-    service's, `notify_to` where it notifies us. `expires_at` in seconds since 1970.
+    `identifier` is the client's subscription that it is held for, empty for the gateway's own; `address` is that of the
+    scan service, `notify_to` the address for notifications. `expires_at` is in seconds since 1970.
     """
 
     scanner: str

@@ -22,8 +22,8 @@ class Capacity:
         """Returns the number of connections up to which one may be opened for a request.
 
         An `urgent` request may use one more than the `configured` number, and is not limited by observed refusals. With
-        `others_first`, an urgent request is under way and a request that is not urgent is due; the additional connection
-        is then for requests that are not urgent.
+        `others_first`, an urgent request is under way and one of the others is due; the additional connection is then
+        for requests that are not urgent.
         """
         limit = configured + (urgent is not others_first)
         return limit if urgent or now >= self._until else min(limit, self._most)

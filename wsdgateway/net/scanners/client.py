@@ -79,12 +79,12 @@ class DeviceClient:
 
     @property
     def reachable(self) -> bool | None:
-        """Whether the device answered when it was last asked; None before that."""
+        """True if the device answered the last request; None before the first one."""
         return self._reachable
 
     @property
     def waiting(self) -> int:
-        """How many requests wait."""
+        """Number of requests that wait."""
         return len(self._queue)
 
     def _set_reachable(self, reachable: bool) -> None:

@@ -65,14 +65,14 @@ class _Stall:
 
 @implementer(IPushProducer)
 class Response:
-    """An answer whose head is here. Exactly one of `collect` and `relay` takes its body::
+    """An answer whose head has arrived. Exactly one of `collect` and `relay` takes its body::
 
         held ──collect, relay──► taken ──end──► ended
           │                        └───fail───► failed
           ├──end──► ended (held until it is taken)
-          └──fail─► failed (who takes it then is told)
+          └──fail─► failed (reported when it is taken)
 
-    What comes after the end, or after a failure, changes nothing.
+    Calls after the end or a failure have no effect.
     """
 
     def __init__(self, request: ScannerRequest, head: Head, connection: Connection, reactor: IReactorTime,

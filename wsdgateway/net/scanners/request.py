@@ -1,4 +1,4 @@
-"""One request to a scanner: its content, its client, and its state.
+"""A request to a scanner: its content, its client, and its state.
 
 The states are::
 
@@ -15,9 +15,9 @@ The states are::
 - Waiting: there is no connection for the request, or its device's rate limit does not allow it.
 - Occupied: the device accepted no connection for the request during another exchange.
 - Sent once more: the connection broke before any part of a reply arrived, and the request may be repeated (RFC 9110,
-section 9.2.2).
+  section 9.2.2).
 - The head of the reply, a `net.scanners.reply.Response`, fires `answered`; the `Response` then delivers the body. After
-that a request only fails by a time-out.
+  that a request fails only by a time-out.
 """
 
 from collections.abc import Callable
