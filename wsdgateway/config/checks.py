@@ -1,5 +1,4 @@
-"""Checks the configuration's values: each check returns the value in the form used, or raises `Wrong` with what it must
-be."""
+"""Checks the configuration's values: each check returns the value as it is used, or raises `Wrong`."""
 
 import re
 from base64 import b64decode
@@ -138,8 +137,7 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 
 def some_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Checks a list of at least one IP network: an empty list would be a rule for nobody, so it is a mistake. Raises
-    `Wrong`."""
+    """Checks a list of at least one IP network: a rule for an empty list would never apply. Raises `Wrong`."""
     if value == []:
         raise Wrong('a list of networks like ["198.51.100.0/24"]; leave the key out for everybody')
     return networks(value)

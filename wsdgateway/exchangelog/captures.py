@@ -17,8 +17,7 @@ class Captures:
     """Captures the exchanges of this run. `count` is called with an outcome and a number.
 
     `numbers` supplies the numbers of exchanges. With `is_first`, unfinished files of an earlier run are removed. At
-    most
-    `most` bytes wait to be written.
+    most `most` bytes wait to be written.
     """
 
     def __init__(self, reactor: Any, folder: Path, *, masks: Masks, images: bool, budget: int,

@@ -1,8 +1,8 @@
 """The capture folder: file names, size budget, and reading captures back.
 
 A file name such as `20261122T103411.123Z-000042-front-desk-CreateScanJob-8ms.client.request.http` holds the time, the
-number within this run, the scanner, the operation, the duration, the side, and request or response. File times are
-not used, so a folder can be copied, packed and sent.
+number within this run, the scanner, the operation, the duration, the side, and request or response. File times are not
+used, so a folder can be copied, packed and sent.
 """
 
 import os
@@ -174,5 +174,5 @@ class CaptureFolder:
 
 
 def _private(path: Path, flags: int) -> BinaryIO:
-    """Opens a file for writing, not readable by other users."""
+    """Opens a file for writing with mode `MODE`; does not follow a symbolic link."""
     return open(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | flags, MODE), "wb")

@@ -41,8 +41,7 @@ _END = re.compile(rb"\r\n<end of capture, without transfer coding(, broken off)?
 
 @attrs.frozen
 class LeftOut:
-    """An image that was left out. `width`, `height` and `resolution` (dots per inch) are 0 if they could not be read.
-    """
+    """An image that was left out. `width`, `height` and `resolution` (dots per inch) are 0 if they are unknown."""
 
     length: int
     sha256: str
@@ -84,7 +83,7 @@ def without_images(content: bytes) -> Kept | None:
 
 
 def carries_images(head: Head, begin: bytes) -> bool | None:
-    """True if an answer carries images, or other content that may be as large; None if that cannot be told yet.
+    """True if an answer carries images, or other content that may be as large; None while that is undecided.
 
     The media types that scanners give for images are unreliable: except for multipart bodies, the first bytes of the
     content (`begin`) decide.

@@ -13,13 +13,12 @@ from wsdgateway.exchangelog.tape import Tape
 
 KEPT = 1000
 KEPT_MESSAGES = 200
-MAX_MESSAGE = 65536  # bytes of each message kept for people to look at
+MAX_MESSAGE = 65536  # bytes of each message that are kept for display
 MAX_MESSAGES = 8 << 20  # bytes of all messages together
 
 
 class Kept(NamedTuple):
-    """One of the latest exchanges with its number. The message bodies are empty if they are not kept or not asked for.
-    """
+    """A recent exchange with its number. The message bodies are empty if they are not kept or not asked for."""
 
     number: int
     entry: Entry

@@ -2,9 +2,8 @@
 
 Secrets are JobToken and DestinationToken (WS-Scan), credentials in header fields (RFC 9110 section 11.6.2), and the
 secret parts of the gateway's own notification addresses. People's names (JobOriginatingUserName, JobName) are masked
-too
-unless the log is to name people. Messages are parsed for this, because XML can defeat search patterns; a document that
-cannot be parsed is masked from the first name of a secret on.
+too unless the log is to name people. Messages are parsed for this, because XML can defeat search patterns; a document
+that cannot be parsed is masked from the first name of a secret on.
 """
 
 import re

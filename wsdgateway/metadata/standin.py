@@ -144,8 +144,7 @@ def _name(metadata: etree._Element, name: str, suffix: str, named: _Hosts) -> se
 
 
 def _complete(metadata: etree._Element, endpoint: str) -> None:
-    """Adds a Host with that endpoint if there is none: some scanners omit it, and the stand-in's mark has to be on it.
-    """
+    """Adds a Host with that endpoint if there is none: some scanners omit it, and the mark has to be on it."""
     if metadata.find(f".//{_WSDP}Relationship/{_WSDP}Host") is not None:
         return
     relationships = list(metadata.iter(f"{_WSDP}Relationship"))
@@ -197,8 +196,7 @@ def _without(text: str, named: _Hosts) -> str:
 
 
 def make_metadata(*, endpoint: str, name: str, info: str, scan: str) -> str:
-    """Builds metadata for a scanner that has provided only its ScannerDescription: its name, and an information text.
-    """
+    """Builds metadata for a scanner that has provided only its ScannerDescription (name and information)."""
     return (
         f'<wsx:Metadata xmlns:wsx="{WSX}" xmlns:wsdp="{WSDP}" xmlns:wsa="{WSA}" xmlns:wscn="{WSCN}" '
         f'xmlns:pnpx="{PNPX}"><wsx:MetadataSection Dialect="{WSDP}/ThisDevice"><wsdp:ThisDevice>'

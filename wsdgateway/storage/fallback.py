@@ -1,7 +1,7 @@
 """A store in a SQLite file that falls back to memory while the file cannot be used.
 
-Memory always holds what the file should hold, so that a full disk or a damaged file only means that data would be lost
-with a restart. `storage.recovery` decides when the file is used again.
+Memory always holds the desired content of the file, so with a full disk or a damaged file nothing is lost unless the
+gateway restarts. `storage.recovery` decides when the file is used again.
 """
 
 from collections import OrderedDict

@@ -4,10 +4,10 @@ A file that cannot be used is left unchanged, and tried again after pauses that 
 
                  a write fails
        in use ──────────────────► in memory ◄────┐
-          ▲                         │      │     │ can't be used
+          ▲                         │      │     │ cannot be used
           │ written as a whole      │      └─────┘
           └──── restoring ◄─────────┘ pause
-                what the file lists and this start does not know is renewed or ended before anything is written
+                entries of the file that are unknown to this start are renewed or ended before anything is written
 """
 
 from collections.abc import Callable, Container, Coroutine

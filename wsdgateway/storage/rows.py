@@ -41,8 +41,7 @@ def holding(held: Held) -> Statement:
 
 
 def saving(one: Subscription) -> Statement:
-    """Returns a statement that inserts or updates a row; an update keeps its position, so that the oldest stays first.
-    """
+    """Inserts or updates a row; an update keeps its position, so that the oldest row stays first."""
     values = (
         one.identifier, one.scanner, one.client, one.manager, _write(one.notify_to.reference), one.notify_to.ip,
         None if one.end_to is None else _write(one.end_to.reference), None if one.end_to is None else one.end_to.ip,

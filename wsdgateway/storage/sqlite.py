@@ -199,8 +199,7 @@ class SqliteStore:
 
 
 def _read_whatever_is_there(connection: sqlite3.Connection) -> None:
-    """Makes text that is not UTF-8 readable, with replacement characters. Only finished jobs are read during operation.
-    """
+    """Makes text that is not UTF-8 readable, with replacement characters. Only finished jobs are read then."""
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
 
 
@@ -264,8 +263,7 @@ def _content(connection: sqlite3.Connection) -> Content:
 
 
 def read_only(path: Path) -> Content | None:
-    """Returns the content of a file that can be read but not written; None if it cannot be read or is not up to date.
-    """
+    """Returns the content of a file that cannot be written; None if it is unreadable or not up to date."""
     try:
         with closing(connect_read_only(path)) as connection:
             return _content(connection) if verify(connection, path) else None

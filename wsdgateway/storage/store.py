@@ -78,8 +78,7 @@ class IClientSubscriptions(Interface):
     """
 
     def save(subscription: Subscription, held: Held | None = None) -> Deferred[None]:
-        """Writes a client's subscription and the subscription held at the scanner for it; replaces its former version.
-        """
+        """Writes a client's subscription, and the one held for it at the scanner; replaces its former version."""
 
     def succeed(heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
         """Replaces the subscription `former` in one transaction by `heir`, the subscription held for it, and `left`.

@@ -100,8 +100,7 @@ def read_identity(files: IdentityFiles) -> Identity:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class CurrentIdentity:
-    """The identity used for new connections of one listener; it can be replaced without breaking existing connections.
-    """
+    """The identity for new connections of one listener; replacing it does not affect existing connections."""
 
     def __init__(self, files: IdentityFiles) -> None:
         self._files = files

@@ -108,8 +108,7 @@ class Candidates:
         return not news.described and (key in self._adopted or known.xaddrs == news.sighting.xaddrs)
 
     def taken(self, sighting: Sighting) -> None:
-        """Remembers a device for which the step is carried out; forgets the one seen longest ago if there are too many.
-        """
+        """Remembers a device for which the step is carried out; forgets the oldest if there are too many."""
         key = identity_of(sighting.endpoint)
         self._devices[key] = sighting
         self._devices.move_to_end(key)
@@ -165,7 +164,7 @@ class Candidates:
         self._reserved_names.discard(adopted.name)
 
     def not_stored(self, adopted: Adopted) -> None:
-        """Handles that the scanner's name could not be stored, so that the scanner is not adopted."""
+        """Marks a scanner as not adopted, because its name could not be stored."""
         self._reserved_names.discard(adopted.name)
         self.forget(adopted.uuid)
 
@@ -174,7 +173,7 @@ class Candidates:
         return uuid in self._adopted
 
     def forget(self, uuid: str) -> None:
-        """Marks a scanner as not adopted. If it is found again, it is judged anew."""
+        """Marks a scanner as not adopted. If it is found again, the decision is made again."""
         self._adopted.discard(uuid)
         self._devices.pop(uuid, None)
         self._problems.pop(uuid, None)

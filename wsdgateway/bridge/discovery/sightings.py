@@ -82,8 +82,7 @@ class Sightings:
         return list(self._known.values())
 
     def hear(self, message: Message, via: str, now: float) -> list[News | Left]:
-        """Processes a Hello, Bye, ProbeMatches or ResolveMatches received on an interface; returns what is new in it.
-        """
+        """Processes a Hello, Bye, ProbeMatches or ResolveMatches from an interface; returns the news in it."""
         if not isinstance(message.content, tuple):
             return []
         heard: list[News | Left] = []

@@ -52,8 +52,7 @@ class Event:
 
 
 def prepare(envelope: Envelope, status: JobStatus | None = None) -> Event:
-    """Converts an envelope to an event, and changes the envelope; `status` is the job status that the event announces.
-    """
+    """Converts an envelope, which it changes, to an event; `status` is the job status that the event announces."""
     header = envelope.header
     assert header is not None and envelope.action is not None
     for element in list(header.iterchildren(tag=etree.Element)):

@@ -180,7 +180,7 @@ def read_notification(data: bytes, charset: str | None = None) -> Notification |
 def _unread(event: str, in_body: str | None, status: JobStatus | None, envelope: Envelope) -> Unread | None:
     """Returns the part of an event about jobs that could not be read apart from its status; None if there is none.
 
-    Some devices put more than one event of one job into a message.
+    Some devices put more than a single event of a single job into one message.
     """
     first = envelope.body
     if first is None:

@@ -205,8 +205,7 @@ class Upstream:
         return self._inputs.notified(now)
 
     def ended(self, now: float) -> list[Command]:
-        """Handles SubscriptionEnd from the device. While an Unsubscribe is pending, it is ignored in favour of the
-        answer."""
+        """Handles SubscriptionEnd from the device; ignores it while the answer to an Unsubscribe is pending."""
         return [] if self.state == "replacing" else self._inputs.lost(now)
 
     def due(self) -> list[Command]:
@@ -216,7 +215,7 @@ class Upstream:
         return self._inputs.due()
 
     def moved(self) -> list[Command]:
-        """Replaces a subscription that notifies a former address of ours."""
+        """Replaces the subscription after the gateway's own address has changed."""
         return self._replace(MOVED)
 
     def checked(self, now: float) -> list[Command]:
@@ -232,11 +231,11 @@ class Upstream:
         return self._recheck(now) if self.state == "subscribed" else []
 
     def recovered(self, now: float, *, was_away: bool = False) -> list[Command]:
-        """Handles that the device accepts connections again.
+        """Checks or renews the subscription after the device has become reachable.
 
-        A held subscription is then renewed, and a missing one requested; if the last request was less than `RECHECK`
-        seconds ago, this is postponed until then. A device that refused is not asked before the end of its pause,
-        unless it `was_away` long enough to have restarted; the same applies to one whose success could not be read.
+        A held subscription is renewed, and a missing one requested; if the last request was less than `RECHECK` seconds
+        ago, this is postponed until then. A device that refused is not asked before the end of its pause, unless it
+        `was_away` long enough to have restarted; the same applies to one whose success could not be read.
         """
         if not was_away and (self._core.refusing or self.state in ("unconfirmed", "unmanaged")):
             return []

@@ -39,8 +39,7 @@ class Unsubscribe:
 
 @attrs.frozen
 class Wake:
-    """Call `due` after this many seconds; replaces an earlier `Wake`, or with `sooner` only one that would come later.
-    """
+    """Call `due` after this many seconds; replaces an earlier `Wake`, or with `sooner` only a later one."""
 
     after: float
     sooner: bool = False

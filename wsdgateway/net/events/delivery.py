@@ -69,8 +69,10 @@ class Deliveries:
         return self._limits.open
 
     def send(self, scanner: str, sink: Sink, message: bytes) -> Deferred[int]:
-        """Sends a message; fires with the HTTP status of the answer. Can be cancelled; fails with any error that
-        prevented the delivery."""
+        """Sends a message; fires with the HTTP status of the answer.
+
+        Can be cancelled; fails with any error that prevented the delivery.
+        """
         address = _parts(sink.reference.address)
         request = b"%bContent-Length: %d\r\n\r\n%b" % (_head(address), len(message), message)
         delivery = _Delivery(self, scanner, sink.ip, address, request, self._writes)
@@ -176,8 +178,8 @@ class _Delivery(ClientFactory):
             if self._address.scheme == "https":
                 factory = TLSMemoryBIOFactory(_tls(self._address.host), True, self)
             self.connector = reactor.connectTCP(self._ip, self._address.port, factory, timeout=None)
-        # the interface is gone, or the name is not valid in a certificate: a problem of one sink only
         except Exception:
+            # The interface is gone, or the name is not valid in a certificate: a problem of one sink only.
             reactor.callLater(0, self._over, Failure())
 
     def buildProtocol(self, addr: object) -> "_Connection":

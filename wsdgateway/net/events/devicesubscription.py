@@ -98,8 +98,7 @@ class DeviceSubscription:
         self._do(self._machine.start())
 
     def resume(self, held: Held) -> None:
-        """Renews the subscription of an earlier start if its NotifyTo address still works; otherwise subscribes anew.
-        """
+        """Renews an earlier start's subscription if its NotifyTo address still works; otherwise subscribes again."""
         self._outstanding.run(self._resume(held))
 
     async def _resume(self, held: Held) -> None:
@@ -123,8 +122,7 @@ class DeviceSubscription:
             self._do(self._machine.superseded(held.manager, expires_at))
 
     async def begin(self) -> tuple[Granted | None, Reply]:
-        """Subscribes once, while a client waits; keeps the subscription alive if it is granted. Raises `DeviceError`.
-        """
+        """Subscribes once, for a waiting client; keeps the subscription alive if granted. Raises `DeviceError`."""
         beginning: Deferred[None] = Deferred()
         self._outstanding.add(beginning)
         try:
@@ -142,8 +140,10 @@ class DeviceSubscription:
             self._outstanding.discard(beginning)
 
     def hand_off(self) -> Held | None:
-        """Ends this object's work so that another object can continue as after a restart; returns the subscription held
-        at the scanner, None if there is none."""
+        """Stops, so that another object can continue as after a restart.
+
+        Returns the subscription held at the scanner, None if there is none.
+        """
         held = self.held if self.holding else None
         self.give_up()
         self._number += 1  # answers that arrive later are ignored
@@ -187,7 +187,7 @@ class DeviceSubscription:
         self._do(self._machine.checked(self._client.seconds()))
 
     def recovered(self, *, was_away: bool) -> None:
-        """Handles that the scanner accepts connections again."""
+        """Renews, or subscribes again, after the scanner has become reachable."""
         self.unsubscribing.hurry()
         self._do(self._machine.recovered(self._client.seconds(), was_away=was_away))
 

@@ -42,8 +42,8 @@ class Registered:
 class ScanDestinations:
     """The registrations at one scanner. `client` is set as soon as the scanner's address is known.
 
-    `registrations` run one at a time, in turn for each client, so that two requests of one client cannot create two of
-    them. A registration, by the identifier of the client's subscription::
+    `registrations` run one at a time, in turn for each client, so that two requests of one client cannot register its
+    names twice. The states of a registration, identified by the client's subscription, are::
 
                register              granted
         absent ──────────► beginning ─────────► held ───────► ending ──► absent
@@ -51,7 +51,7 @@ class ScanDestinations:
           └────────────────────┘   restore       │
                 refused               absent ────┘
 
-    `hand_off` and `stop` end all registrations, and no new ones begin.
+    After `hand_off` or `stop` there are no registrations here, and no new ones begin.
     """
 
     log = Logger()
@@ -145,7 +145,7 @@ class ScanDestinations:
             "{scanner}: the store does not keep new tokens", failure, scanner=self._bridge.name))
 
     def catch_up(self, identifier: str) -> None:
-        """Handles that the store has a registration, which may have been repeated during the write."""
+        """Completes a registration that has been stored; it may have been repeated during the write."""
         answer, held = self._early.pop(identifier, None), self._held.get(identifier)
         if answer is not None and held is not None:
             self._granted(held, answer)
@@ -209,8 +209,7 @@ class ScanDestinations:
         return held.stop()
 
     def add_ending(self, unsubscribing: Unsubscribing) -> None:
-        """Tracks subscriptions that may have to be ended later, when the scanner can be reached, or by the next start.
-        """
+        """Tracks subscriptions to be ended later, when the scanner can be reached, or by the next start."""
         self._ending = [*self.ending, unsubscribing]
 
     def doubt(self) -> None:
@@ -226,15 +225,14 @@ class ScanDestinations:
             found.checked() if usual else found.doubted()
 
     def recovered(self, *, was_away: bool) -> None:
-        """Handles that the scanner accepts connections again."""
+        """Renews, repeats or ends registrations after the scanner has become reachable."""
         for held in self.held:
             held.recovered(was_away=was_away)
         for unsubscribing in self._ending:
             unsubscribing.hurry()
 
     def hand_off(self) -> list[Held]:
-        """Ends this object's work so that another object can continue; returns the subscriptions held at the scanner.
-        """
+        """Stops, so that another object can continue; returns the subscriptions held at the scanner."""
         self._stopped = True
         subscriptions, self._held = self._held, {}
         return [held for held in (one.hand_off() for one in subscriptions.values()) if held is not None]

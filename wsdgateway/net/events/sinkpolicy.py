@@ -35,8 +35,7 @@ LOOKUP_SECONDS = 5.0
 
 @attrs.define(eq=False)
 class SinkPolicy:
-    """The policy for sinks of notifications. `listeners` returns interface and port of each of the gateway's listeners.
-    """
+    """The policy for sinks of notifications. `listeners` returns interface and port of the gateway's listeners."""
 
     reactor: Any
     networks: tuple[Network, ...]
@@ -57,8 +56,7 @@ class SinkPolicy:
             raise Refused(temporary_error(f"{name} can't be checked now: {error.strerror}. Try again later.")) from None
 
     async def _look_up(self, host: str, client: str) -> list[str]:
-        """Looks up a name's addresses. The threads are daemons and few per client, because a name server may be slow.
-        """
+        """Looks up a name's addresses. A name server may be slow, so the threads are daemons and few per client."""
         client = client_of(client)
         self.lookups.check(host, client)
         looking: Deferred[list[str]] = Deferred()

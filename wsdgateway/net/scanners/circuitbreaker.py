@@ -43,7 +43,7 @@ class CircuitBreaker:
             self._until = now + min(FIRST_PAUSE * 2.0 ** min(self._failures - THRESHOLD, 10), LONGEST_PAUSE)
 
     def abandoned(self) -> None:
-        """Notes that the attempt was given up by the gateway, which says nothing about the device."""
+        """Records that the gateway gave up the attempt, which says nothing about the device."""
         self._trying = False
 
     def succeeded(self) -> int:

@@ -72,8 +72,7 @@ class DeviceClient:
         self._stopped: Deferred[None] | None = None
 
     def beside(self) -> "DeviceClient":
-        """Makes another client of the same device, with a connection of its own that does not wait for other requests.
-        """
+        """Makes another client of the same device, with its own connection that does not wait for other requests."""
         return DeviceClient(self.reactor, self.options.with_one_connection(), seconds=self._seconds,
                             rate_limit=self.rate_limit)
 
@@ -102,7 +101,7 @@ class DeviceClient:
         self._next()
 
     def quiet(self) -> Deferred[None]:
-        """Fires when no request is in progress."""
+        """Fires when no request waits or is in progress."""
         quiet: Deferred[None] = Deferred(self._quiet.remove)
         self._quiet.append(quiet)
         self._next()
@@ -163,8 +162,7 @@ class DeviceClient:
         return True
 
     def also_for(self, request: ScannerRequest, client: str) -> None:
-        """Adds a client that waits for the answer to the request, which may then be sent in that client's turn as well.
-        """
+        """Adds a client that waits for the answer to the request, which may then also be sent in its turn."""
         self._queue.share(request, client)
 
     def _leaves_queue(self, request: ScannerRequest) -> None:

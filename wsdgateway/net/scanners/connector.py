@@ -58,9 +58,9 @@ class Attempts:
     """The pending connection attempts to one device, each for a request. `circuit` counts failures.
 
     Only a complete attempt counts as a failure: one that the device refused, or did not answer within the connect
-    time-out. An attempt says nothing about the device if it was cancelled, if the host name was not found, if local
-    resources ran out, or if it went to a former address of the device. Nor does it if the device did not accept it
-    because it `is_occupied` with another exchange; the attempt then fails with `Busy`.
+    time-out. These attempts do not count: cancelled ones, ones whose host name was not found, ones for which local
+    resources ran out, and ones to a former address of the device. Nor does an attempt that the device did not accept
+    because it `is_occupied` with another exchange; it fails with `Busy`.
 
     `connected` is called with a usable connection. `not_connected` is called with the error for the request, and
     whether the device is to blame; it is not called for an attempt that could not begin, whose request has already

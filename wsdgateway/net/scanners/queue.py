@@ -47,8 +47,7 @@ class ScannerQueue:
         return self._urgent_in_a_row >= MAX_AHEAD and bool(self._others)
 
     def candidates(self) -> Iterator[ScannerRequest]:
-        """Returns the requests to try in this order: the first urgent one and the first of the others, or the reverse.
-        """
+        """Returns the requests to try, in order: the first urgent one and the first of the others, or the reverse."""
         queues = (self._others, self._urgent) if self.others_are_due else (self._urgent, self._others)
         return iter([queue.first for queue in queues if queue])
 
