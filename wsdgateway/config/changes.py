@@ -12,8 +12,8 @@ _FILES = ("certificate", "key", "client_ca")
 class Changes:
     """The differences to apply. `config` is the new configuration, with former values where a change needs a restart.
 
-    `later` has a line for each change that needs a restart. `removed` holds names. Scanners in none of the three fields
-    differ at most in their limits. `sections` names the sections with any difference.
+    `later` has a line for each change that needs a restart. `removed` holds names. Scanners that are not in `added`,
+    `changed` or `removed` differ in their limits at most. `sections` names the sections with any difference.
     """
 
     config: Config

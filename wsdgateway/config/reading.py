@@ -96,7 +96,7 @@ def read_config(path: str) -> Config:
         raise ConfigError([f"{path}: the file can't be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: the file is not UTF-8 text"]) from None
-    # tomllib raises these for numbers of 5,000 digits and for deeply nested lists
+    # tomllib raises these also for numbers of 5,000 digits and for deeply nested lists.
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: not TOML: {error}"]) from None
     return make_config(data, path)

@@ -41,7 +41,8 @@ class RotatingFile(LogFile):
         return bool(self.size) and (self.size >= self.rotateLength or _day(time.time()) != self._day)
 
     def write(self, data: bytes) -> None:
-        """Writes all of `data` or nothing: a partly written line is truncated again. Raises `OSError`."""
+        """Writes all of `data` or nothing: after an error, the file is truncated to its former size. Raises `OSError`.
+        """
         if self.shouldRotate():
             self.rotate()
         self.size = self._file.seek(0, os.SEEK_END)  # another program may have emptied it
@@ -74,7 +75,7 @@ class LogFileWriter:
         self._file: RotatingFile | None = None
 
     def add(self, entry: Entry) -> None:
-        """Adds an entry; its line is written within `FLUSH_SECONDS`."""
+        """Adds an entry; it is passed to the writing thread within `FLUSH_SECONDS`."""
         if not self._buffer:
             self._timer = self._reactor.callLater(FLUSH_SECONDS, self._flush)
         self._buffer.append(entry)

@@ -55,7 +55,7 @@ class Captured:
 
     @property
     def side(self) -> str:
-        """The side next to the scanner if there is one, otherwise the client's."""
+        """The side on which the scanner was recorded; otherwise the client's side."""
         return next(side for side in (DEVICE, EVENT, CLIENT) if side in self.files)
 
     def read(self, side: str, kind: str) -> bytes | None:

@@ -8,7 +8,7 @@ import re
 from enum import Enum
 from typing import Protocol
 
-# bytes at the end of quoted-printable text that may belong to the following bytes; RFC 2045 limits lines to 76
+# Bytes at the end of quoted-printable text that may belong to the following bytes; RFC 2045 limits lines to 76.
 MAX_HELD = 256
 
 _START = re.compile(rb';\s*start\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)

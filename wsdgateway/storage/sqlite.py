@@ -204,7 +204,7 @@ def _read_whatever_is_there(connection: sqlite3.Connection) -> None:
 
 
 def _text(data: bytes) -> str:
-    # raises ValueError if it is not UTF-8; SQLite's own error could not be told from others
+    # Raises ValueError if it is not UTF-8; SQLite's own error could not be told from others.
     return data.decode("utf-8")
 
 

@@ -15,7 +15,7 @@ from wsdgateway.discovery.messages import Message, Sequence, TargetService
 
 MAX_SIGHTINGS = 1000
 LATE_SECONDS = 10.0  # longer than any datagram is in transit
-# minimum between two starts or Byes that count; more frequent ones are forged or from a faulty device
+# Minimum between two starts or Byes that count; more frequent ones are forged, or from a faulty device.
 CHANGE_SECONDS = 10.0
 RETURN_SECONDS = 1.0  # a Hello arrives on each link, and a flood of them must not keep the gateway asking
 

@@ -284,7 +284,7 @@ class DeviceSubscription:
         if isinstance(command, Replace):
             self._do(commands)
         elif answer.granted is not None:
-            # even a subscription to be ended: if this process cannot end it, the next start can
+            # Even a subscription to be ended is stored: if this process cannot end it, the next start can.
             self._client.hold(self.held)
             self._do(commands)
             if isinstance(command, Subscribe) and answer.envelope is not None:

@@ -18,7 +18,7 @@ from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.soap.addressing import EndpointReference
 
 FIRST_RETRY, LONGEST_RETRY = 5.0, 300.0
-# for which a stop waits for the scanner; hanging requests end when the scanner's client is closed then
+# A stop waits this long for the scanner; hanging requests end when the scanner's client is closed afterwards.
 LEAVE_SECONDS = 10.0
 
 
@@ -36,7 +36,7 @@ class Ending:
 
 
 class Unsubscribing:
-    """Ends the subscriptions held for the client's subscription with that `identifier`.
+    """Ends the subscriptions held for the client's subscription with that `identifier` (empty: for the gateway).
 
     A stop waits for the requests in `outstanding`. Each subscription is deleted from the store when the scanner has
     ended it::
