@@ -58,8 +58,7 @@ def read_ssl(endpoint: str) -> SslEndpoint:
 
 
 def problem_of(endpoint: str) -> str | None:
-    """Checks an endpoint string that Twisted can parse for values that it cannot listen on: a number or address out of
-    range.
+    """Checks an endpoint string that Twisted can parse for numbers and addresses that it cannot listen on.
 
     Returns None if there is no problem. The text completes "with": "a port between 0 and 65535".
     """

@@ -13,10 +13,9 @@ _WITHOUT_HYPHENS = re.compile(r"[0-9a-f]{32}")
 
 
 def identity_of(endpoint: str) -> str:
-    """Returns the canonical form of an endpoint address, for comparison and storage: `urn:uuid:` and lower case for a
-    uuid.
+    """Returns the canonical form of an endpoint address, for comparison and storage.
 
-    Any other address is converted to lower case.
+    This is `urn:uuid:` and lower case for a uuid; any other address is converted to lower case.
     """
     lower = endpoint.strip().lower()
     prefix = next((one for one in _PREFIXES if lower.startswith(one)), "")

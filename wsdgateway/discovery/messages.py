@@ -50,10 +50,10 @@ class TargetService:
 
 @attrs.frozen
 class Sequence:
-    """The position of a message in its sender's sequence: `instance_id` grows at each start, the number with each
-    message.
+    """The position of a message in its sender's sequence.
 
-    Numbers of sequences with different `sequence_id` cannot be compared.
+    `instance_id` grows at each start, `message_number` with each message. Numbers of sequences with different
+    `sequence_id` cannot be compared.
     """
 
     instance_id: int
@@ -126,8 +126,10 @@ def message_in(envelope: Envelope) -> Message:
 
 
 def _matches(body: etree._Element, version: Version, name: str) -> tuple[TargetService, ...]:
-    """Returns the readable matches: some devices add one without endpoint to good ones. Raises `Malformed` if all are
-    bad."""
+    """Returns the readable matches; raises `Malformed` if all are bad.
+
+    Some devices add a match without endpoint to good ones.
+    """
     matches = list(body.iterchildren(version.tag(name)))
     if len(matches) > MAX_SERVICES:
         raise Malformed(f"more than {MAX_SERVICES} matches")

@@ -25,8 +25,10 @@ class Pacing:
         self._free_at = 0.0
 
     def put(self, key: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
-        """Queues the datagram that `write` returns when it is sent; replaces a waiting one with the same `key`. Returns
-        False if too many wait."""
+        """Queues a datagram, which `write` returns when it is sent; replaces a waiting one with the same `key`.
+
+        Returns False if too many wait.
+        """
         if key not in self._new and len(self._new) >= MAX_WAITING:
             return False
         self._new[key] = write

@@ -13,8 +13,11 @@ NAMES = ("Hello", "Bye", "Probe", "ProbeMatches", "Resolve", "ResolveMatches")
 
 @attrs.frozen
 class Version:
-    """A version: the namespaces of its elements and actions (`uri`) and of its addressing headers, and the address of
-    multicast messages (`everybody`)."""
+    """A version of WS-Discovery.
+
+    `uri` is the namespace of its elements and actions, `addressing` that of its addressing headers, and `everybody` the
+    address of multicast messages.
+    """
 
     uri: str
     addressing: str
@@ -42,8 +45,7 @@ def version_of(action: str) -> Version | None:
 
 
 def name_of(action: str) -> str | None:
-    """Returns the name of the discovery message with this action in any version, such as `Probe`; None for other
-    actions."""
+    """Returns the name of the discovery message with this action, such as `Probe`; None for other actions."""
     name = action.rpartition("/")[2]
     return name if name in NAMES and version_of(action) is not None else None
 

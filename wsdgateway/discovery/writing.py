@@ -102,8 +102,7 @@ def in_envelopes(matches: Iterable[TargetService], relates_to: str | None, *,
 
 def write_matches(name: str, matches: Iterable[TargetService], *, version: Version, sequence: Sequence,
                   relates_to: str | None, message_id: str) -> bytes:
-    """Writes `ProbeMatches` or `ResolveMatches` (`name`). `in_envelopes` splits matches so that they fit into one
-    envelope."""
+    """Writes `ProbeMatches` or `ResolveMatches` (`name`); `in_envelopes` splits matches that need several."""
     kind = name.removesuffix("es")
     body = "".join(f"<wsd:{kind}>{_service(match)}</wsd:{kind}>" for match in matches)
     return _write(name, f"<wsd:{name}>{body}</wsd:{name}>", version=version, message_id=message_id,

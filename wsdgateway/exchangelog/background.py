@@ -21,10 +21,10 @@ _Job = tuple[Callable[[], None], int, int]
 
 
 class Background:
-    """Runs jobs in a thread, at most `most` bytes of them waiting. `what` names the destination in the log; `count` is
-    called with `"written"` or `"dropped"` and a number.
+    """Runs jobs in a thread, at most `most` bytes of them waiting.
 
-    Logs once when writing begins to fail (disk full or too slow), and once when it works again.
+    `what` names the destination in the log; `count` is called with `"written"` or `"dropped"` and a number. Logs once
+    when writing begins to fail (disk full or too slow), and once when it works again.
     """
 
     log = Logger()

@@ -41,8 +41,7 @@ class RotatingFile(LogFile):
         return bool(self.size) and (self.size >= self.rotateLength or _day(time.time()) != self._day)
 
     def write(self, data: bytes) -> None:
-        """Writes all of `data` or nothing: after an error, the file is truncated to its former size. Raises `OSError`.
-        """
+        """Writes all of `data` or nothing: an error truncates the file to its former size. Raises `OSError`."""
         if self.shouldRotate():
             self.rotate()
         self.size = self._file.seek(0, os.SEEK_END)  # another program may have emptied it

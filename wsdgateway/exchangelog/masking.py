@@ -143,8 +143,10 @@ class Masks:
         self._quick = re.compile(b"|".join([*(name.encode() for name in self._names), b"&#", b"/events/"]))
 
     def message(self, raw: bytes, *, request: bool, coded: bool = True) -> bytes:
-        """Masks a message as on the wire, even where chunks divide a secret. Without `coded`, the body has no transfer
-        coding, whatever the head says."""
+        """Masks a message as on the wire, even where chunks divide a secret.
+
+        Without `coded`, the body has no transfer coding, even if the head gives one.
+        """
         found = layout(raw, request=request)
         if not coded:
             found = attrs.evolve(found, pieces=((found.head, len(raw)),))

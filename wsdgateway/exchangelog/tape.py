@@ -158,10 +158,10 @@ class Keeper(Protocol):
 
 
 class Tape:
-    """The recording of one exchange, identified by `key`. With `images`, images are kept. `lost` says why the exchange
-    cannot be stored whole; empty if it can.
+    """The recording of one exchange, identified by `key`. With `images`, images are kept.
 
-    `incoming` is the side of the peer that connected to the gateway: a client, or a scanner with an event.
+    `lost` is the reason why the exchange cannot be stored whole; empty if it can. `incoming` is the side of the peer
+    that connected to the gateway: a client, or a scanner with an event.
     """
 
     def __init__(self, keeper: Keeper, key: int, masks: Masks, *, images: bool) -> None:

@@ -35,12 +35,12 @@ def host_endpoint(metadata: etree._Element) -> str | None:
 
 def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: frozenset[str], suffix: str = "",
              name: str = "") -> str:
-    """Returns the stand-in's metadata as XML, with our endpoint and scan service; removes other services and mentions
-    of the scanner's hosts.
+    """Returns the stand-in's metadata as XML.
 
-    `hosts` are known hosts in addition to those in the metadata's own addresses; `suffix` is appended to each
-    FriendlyName. A FriendlyName that is only an address is replaced by the model, or else by `name`. Metadata without a
-    Host gets one. Everything else stays: sections, vendor elements, and the prefixes that they use.
+    It has our endpoint and scan service, and neither other services nor mentions of the scanner's hosts. `hosts` are
+    known hosts in addition to those in the metadata's own addresses; `suffix` is appended to each FriendlyName. A
+    FriendlyName that is only an address is replaced by the model, or else by `name`. Metadata without a Host gets one.
+    Everything else stays: sections, vendor elements, and the prefixes that they use.
     """
     # Not deepcopy, which drops prefixes that are used only in text, and types are QNames in text.
     copy = parse(etree.tostring(metadata, encoding="utf-8", with_tail=False))  # names may contain non-ASCII characters

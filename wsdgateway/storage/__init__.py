@@ -1,2 +1,1 @@
-"""The store for data that outlives the process, such as finished jobs and subscriptions: in memory or in SQLite, behind
-one interface."""
+"""The store for jobs, subscriptions and other data that outlive the process: in memory or in SQLite."""

@@ -65,11 +65,11 @@ class FallbackStore:
                                   problem)
 
     def set_callbacks(self, restore: Restore, on_return: Callable[[], None] = lambda: None) -> None:
-        """Sets callbacks: `restore` receives entries of the file that could not be read before, `on_return` is called
-        when the file is used again.
+        """Sets the functions that are called when the file becomes usable.
 
-        `restore` should return when the subscriptions at scanners have been renewed or ended, or an attempt has been
-        made.
+        `restore` receives entries of the file that could not be read before; it should return when the subscriptions at
+        scanners have been renewed or ended, or an attempt has been made. `on_return` is called when the file is used
+        again.
         """
         self._recovery.restore, self._recovery.on_return = restore, on_return
 
@@ -162,8 +162,11 @@ class FallbackStore:
         return self._write(lambda store: store.abandon(uuid))
 
     def _has_ended(self, name: str) -> None:
-        """Records something as ended: a client's subscription by its identifier, a subscription at a scanner by its
-        NotifyTo address, or an adopted scanner by its uuid."""
+        """Records the end of a subscription, or of the adoption of a scanner.
+
+        `name` is the identifier of a client's subscription, the NotifyTo address of a subscription at a scanner, or the
+        uuid of an adopted scanner.
+        """
         self._ended[name] = None
         self._ended.move_to_end(name)
         if len(self._ended) > MAX_ENDED:

@@ -1,5 +1,4 @@
-"""A store in memory that ends with the process: used for `memory:`, and beside a file as the desired content of that
-file."""
+"""A store in memory that ends with the process: for `memory:`, and as the desired content of a file."""
 
 from collections import deque
 

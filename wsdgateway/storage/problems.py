@@ -38,8 +38,10 @@ def unusable(path: Path, error: Exception, *, look: bool = False) -> StoreError:
 
 
 def problem_of_folder(path: Path, said: str = "") -> StoreError | None:
-    """Returns an error if the file system of a store is full or read-only; `said` is the outcome of an attempt to
-    write."""
+    """Returns an error if the file system of a store is full or read-only, otherwise None.
+
+    `said` is the outcome of an attempt to write.
+    """
     if _is_full(path.parent):
         return _full(path, said)
     if _is_read_only(path.parent):

@@ -29,8 +29,10 @@ def steps() -> list[str]:
 
 
 def open_private(path: Path) -> int:
-    """Opens a file, creates it if necessary, and returns the descriptor; files that SQLite creates beside it get the
-    same mode."""
+    """Opens a file, which is created if necessary, and returns the descriptor.
+
+    Files that SQLite creates beside it get the same mode.
+    """
     # The file holds secret notification addresses and clients' names on panels, so other users must not read it.
     return os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
 
@@ -59,8 +61,7 @@ def verify(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def _verified(connection: sqlite3.Connection, path: Path, newest: int) -> int:
-    """Returns the schema version of a file after checking that it is intact and belongs to this program. Raises
-    `StoreError`."""
+    """Returns the schema version of a file that is intact and belongs to this program. Raises `StoreError`."""
     version = int(connection.execute(_VERSION).fetchone()[0])
     tables = [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     if tables and _FIRST_TABLE not in tables:

@@ -62,10 +62,10 @@ def open_file(path: Path) -> Opened:
 
 @implementer(IStore)
 class SqliteStore:
-    """A store in a file; `history` is the number of jobs kept for each scanner. Without `opened`, the file is opened
-    immediately.
+    """A store in a file; `history` is the number of jobs kept for each scanner.
 
-    Raises `StoreError` if the file cannot be used; so do the writes, except for errors of this program.
+    Without `opened`, the file is opened immediately. Raises `StoreError` if the file cannot be used; so do the writes,
+    except for errors of this program.
     """
 
     def __init__(self, reactor: Any, path: Path, history: int, opened: Opened | None = None) -> None:
@@ -209,8 +209,7 @@ def _text(data: bytes) -> str:
 
 
 def _claim(path: Path) -> BinaryIO:
-    """Opens the file and locks it for this process while it is open. Raises `StoreError` if another process has the
-    lock."""
+    """Opens the file, which is locked while it is open. Raises `StoreError` if another process has the lock."""
     if not path.parent.exists():
         raise NotOurs(f"{path}: the store can't be used: there is no folder {path.parent}; make it, or name another")
     try:

@@ -31,9 +31,9 @@ class NotOurs(StoreError):
 
 @attrs.frozen
 class FinishedJob:
-    """A finished job. `finished` is the time at which the gateway learned of it, in seconds since 1970 by the gateway's
-    clock.
+    """A finished job.
 
+    `finished` is the time at which the gateway learned of it, in seconds since 1970 by the gateway's clock.
     `superseded`: the scanner has since reused its JobId for another job.
     """
 
@@ -56,8 +56,10 @@ class FinishedJob:
 
 @attrs.frozen
 class Content:
-    """The content of a store, without its finished jobs. `versions` holds endpoint, digest and MetadataVersion of
-    stand-ins."""
+    """The content of a store, without its finished jobs.
+
+    `versions` holds endpoint, digest and MetadataVersion of stand-ins.
+    """
 
     subscriptions: tuple[Subscription, ...] = ()
     held: tuple[Held, ...] = ()
@@ -115,12 +117,16 @@ class IStore(IClientSubscriptions):
         """Returns all subscriptions held at scanners."""
 
     def next_instance(now: int) -> Deferred[int]:
-        """Returns the InstanceId of this start: `now`, in seconds since 1970, or the last one plus one, whichever is
-        larger."""
+        """Returns the InstanceId of this start.
+
+        This is `now`, in seconds since 1970, or the last one plus one, whichever is larger.
+        """
 
     def metadata_version(endpoint: str, digest: str) -> Deferred[int]:
-        """Returns the MetadataVersion of a stand-in whose metadata has this digest; it grows by one when the digest
-        changes."""
+        """Returns the MetadataVersion of a stand-in whose metadata has this digest.
+
+        It grows by one when the digest changes.
+        """
 
     def adopt(adopted: Adopted) -> Deferred[None]:
         """Writes the name of an adopted scanner; replaces its former name."""

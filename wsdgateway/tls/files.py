@@ -58,10 +58,10 @@ def as_openssl(certificate: Certificate) -> X509:
 
 
 def pin_of(certificate: Certificate) -> str:
-    """Returns the pin of a certificate's key: `sha256/` and the digest of its SubjectPublicKeyInfo in base64. RFC 7469
-    section 2.4.
+    """Returns the pin of a certificate's key: `sha256/` and the digest of its SubjectPublicKeyInfo in base64.
 
-    The key is pinned rather than the certificate, because a device that renews its certificate mostly keeps its key.
+    RFC 7469 section 2.4. The key is pinned rather than the certificate, because a device that renews its certificate
+    mostly keeps its key.
     """
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PIN + b64encode(hashlib.sha256(key).digest()).decode()

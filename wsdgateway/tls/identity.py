@@ -112,8 +112,10 @@ class CurrentIdentity:
         return self._files.client_ca is not None
 
     def reload(self, files: IdentityFiles) -> None:
-        """Loads the identity again, possibly from other files. Raises `BadIdentity`, and then keeps the current
-        identity."""
+        """Loads the identity again, possibly from other files.
+
+        Raises `BadIdentity`, and then keeps the current identity.
+        """
         self.identity = read_identity(files)
         self._files = files
 

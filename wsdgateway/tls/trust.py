@@ -36,11 +36,11 @@ class Untrusted(Exception):
 
 @attrs.frozen(slots=False)
 class Trust:
-    """The rules for verifying one device's certificate: by the authorities in the file `ca`, by the `pin` of its key,
-    or not at all if `insecure`.
+    """The rules for verifying one device's certificate.
 
-    By default, the authorities are those that the system trusts. With `demanded`, nothing is sent without TLS, whatever
-    addresses the device, or somebody in its name, announces.
+    It is verified by the authorities in the file `ca`, by the `pin` of its key, or not at all if `insecure`; by
+    default, by the authorities that the system trusts. With `demanded`, nothing is sent without TLS, whatever addresses
+    the device, or somebody in its name, announces.
     """
 
     ca: Path | None = None

@@ -75,8 +75,10 @@ def _scans(types: Iterable[QName]) -> bool:
 
 def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable[str],
               models: Iterable[str]) -> Exclusion | None:
-    """Returns the first rule that excludes a device. `hosts` are its IP addresses, `models` the names that it gives
-    itself."""
+    """Returns the first rule that excludes a device; None if there is none.
+
+    `hosts` are the device's IP addresses, `models` the names that it gives itself.
+    """
     hosts = list(hosts)
     addresses = [address for address in map(_ip, hosts) if address is not None]
     names = [name.lower() for name in models if name]

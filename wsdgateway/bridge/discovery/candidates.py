@@ -119,8 +119,10 @@ class Candidates:
             self._problems.pop(forgotten, None)
 
     def failed(self, key: str, problem: str, now: float) -> bool:
-        """Notes that a device gave no metadata. True if the problem differs from the last one; the device is asked
-        repeatedly."""
+        """Records that a device gave no metadata; returns True if the problem differs from the last one.
+
+        The device is asked repeatedly.
+        """
         is_new = self._problems.get(key) != problem
         self._problems[key] = problem
         self._failed[key] = now

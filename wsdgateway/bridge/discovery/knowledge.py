@@ -33,8 +33,10 @@ class Inquiry:
 
 
 class Knowledge(Generic[Value]):
-    """A value that has to be asked for. `value` is None while it is unknown, `is_certain` is False while it is in
-    doubt."""
+    """A value that has to be asked for.
+
+    `value` is None while it is unknown, `is_certain` is False while it is in doubt.
+    """
 
     def __init__(self) -> None:
         self.value: Value | None = None

@@ -23,8 +23,10 @@ _FAMILY = UUID("6ba21f34-7f2c-4a7e-9b34-0f8f5f0a5c11")
 
 
 def derived_endpoint(scanner: str) -> str:
-    """Returns the stand-in's endpoint address, derived from that of the scanner or, if unknown, from its name in the
-    gateway."""
+    """Returns the stand-in's endpoint address, derived from `scanner`.
+
+    This is the scanner's own endpoint address or, if that is unknown, its name in the gateway.
+    """
     return f"urn:uuid:{uuid5(_FAMILY, identity_of(scanner))}"
 
 

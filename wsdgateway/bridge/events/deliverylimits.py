@@ -63,8 +63,7 @@ class DeliveryLimits(Generic[Delivery]):
         return len(self._fresh) >= MAX_FRESH
 
     def fresh_for(self, now: float) -> float | None:
-        """Returns the seconds until a delivery may begin, if only the number of recent starts prevents it; otherwise
-        None."""
+        """Returns the seconds until a delivery may begin, if only recent starts prevent it; otherwise None."""
         if self.open >= self._limit or not self._waiting or not self._are_too_many_fresh(now):
             return None
         return max(0.0, next(iter(self._fresh.values())) + FRESH_SECONDS - now)

@@ -66,8 +66,7 @@ def is_refusal(status: int) -> bool:
 
 
 class DeliveryQueue:
-    """The events for one subscriber, at most `limit`; `bridge.events.backlog` decides which one is dropped to make
-    room.
+    """The events for one subscriber, at most `limit`; `bridge.events.backlog` decides which one is dropped.
 
     `give_up_after` is in seconds, `random` returns 0 to 1.
     """
@@ -109,8 +108,10 @@ class DeliveryQueue:
         self._refusals = self.failures = 0
 
     def failed(self, now: float, *, refused: bool) -> Retry | Skip | GiveUp:
-        """Decides how to continue after a failed delivery: the sink `refused` the event, or could not be reached. `now`
-        is in seconds."""
+        """Decides how to continue after a failed delivery.
+
+        The sink `refused` the event, or could not be reached. `now` is in seconds.
+        """
         assert self._sending is not None
         queued, self._sending = self._sending, None
         if not self.failures:

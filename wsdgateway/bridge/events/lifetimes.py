@@ -1,5 +1,4 @@
-"""Decides when clients' subscriptions end: at their expiry, when the scanner is silent, or because the configuration
-changed.
+"""Decides when clients' subscriptions end: by expiry, silence of the scanner, or a changed configuration.
 
 WS-Eventing 2004/08, sections 3.1 and 3.4; the configuration's `[events] scanner_silence`. `now` is on the clock for the
 duration of subscriptions; `silence` is the number of seconds since the last message from the scanner.
@@ -26,8 +25,7 @@ class Ending:
 
 
 def endings(subscriptions: Subscriptions, *, now: float, silence: float, max_silence: float) -> list[Ending]:
-    """Returns the subscriptions that end now: expired ones, then all others if the scanner has been silent for too
-    long.
+    """Returns the subscriptions that end now: expired ones, then all others if the scanner is silent too long.
 
     An expired subscription has no reason: its client knows the expiry time, and is sent no message.
     """

@@ -144,10 +144,9 @@ def still_admits(sink: Sink, *, client: str, networks: Iterable[Network],
 
 
 def refuse_listener(address: SinkAddress, listeners: Iterable[tuple[str, int]]) -> None:
-    """Raises `BadSink` if the address is literally that of one of the gateway's own listeners (interface and port of
-    each).
+    """Raises `BadSink` if the address is literally that of one of the gateway's own listeners.
 
-    This avoids looking up names that cannot be sinks.
+    `listeners` are interface and port of each. This avoids looking up names that cannot be sinks.
     """
     if (address.host, address.port) in listeners:
         raise BadSink(f"{address.host}:{address.port} is this gateway itself; send another address")

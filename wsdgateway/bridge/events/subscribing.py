@@ -85,8 +85,10 @@ def granted_seconds(lifetime: Lifetime, ceiling: float) -> float:
 
 
 def renewed(subscription: Subscription, lifetime: Lifetime, *, ceiling: float, now: float) -> Subscription:
-    """Returns the subscription with the expiry time granted by a Renew; `now` is on the clock for the duration of
-    subscriptions."""
+    """Returns the subscription with the expiry time granted by a Renew.
+
+    `now` is on the clock for the duration of subscriptions.
+    """
     return attrs.evolve(subscription, expires_at=now + granted_seconds(lifetime, ceiling))
 
 

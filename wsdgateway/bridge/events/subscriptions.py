@@ -149,8 +149,10 @@ class Subscriptions:
         return next((held for held in self._held.values() if held.panel and subscription.repeats(held)), None)
 
     def superseded(self) -> Subscription | None:
-        """Returns the oldest subscription that its own client has repeated since, as some do every minute; None if
-        there is none."""
+        """Returns the oldest subscription that its own client has repeated since; None if there is none.
+
+        Some clients repeat theirs every minute.
+        """
         seen = set()
         found = None
         for held in reversed(self._held.values()):
@@ -160,8 +162,10 @@ class Subscriptions:
         return found
 
     def tokens_for(self, fresh: Iterable[tuple[str, str]], new_token: Iterable[str]) -> tuple[Token, ...]:
-        """Returns the scanner's new tokens for a client; a token that another client has already is given under another
-        name."""
+        """Returns the scanner's new tokens for a client.
+
+        A token that another client already has is given under another name.
+        """
         names = iter(new_token)
         return tuple(Token(context, next(names) if token in self._owners else token, token)
                      for context, token in fresh)

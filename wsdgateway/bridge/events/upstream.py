@@ -34,11 +34,10 @@ _NOT_THE_FILTER = TEMPORARY | {"404"}
 
 
 class Upstream:
-    """The subscription at the device at `address`; `expires` is the requested duration in seconds; `random` returns 0
-    to 1.
+    """The subscription at the device at `address`.
 
-    `filters` are the actions to request, followed by the alternative if those are refused. Every method returns the
-    commands to execute, in order.
+    `expires` is the requested duration in seconds; `random` returns 0 to 1. `filters` are the actions to request,
+    followed by the alternative if those are refused. Every method returns the commands to execute, in order.
     """
 
     def __init__(self, *, address: str, expires: float, random: Callable[[], float],
@@ -132,8 +131,10 @@ class Upstream:
         return self._inputs.granted(granted, now)
 
     def refused(self, name: str, now: float) -> list[Command]:
-        """Handles a refused Subscribe or Renew: `name` is that of the fault, or the HTTP status of an answer without
-        one."""
+        """Handles a refused Subscribe or Renew.
+
+        `name` is that of the fault, or the HTTP status of an answer without one.
+        """
         if self.state == "renewing":
             return self.unreachable(now) if name in TEMPORARY else self._renewal_refused(now)
         self._core.asked_at = now
@@ -185,8 +186,10 @@ class Upstream:
         return self._inputs.unreachable()
 
     def unsubscribed(self, now: float, *, accepted: bool) -> list[Command]:
-        """Handles the end of a subscription that is to be replaced; not `accepted` if the device refused, or did not
-        answer."""
+        """Handles the outcome of an Unsubscribe for a subscription that is to be replaced.
+
+        It was not `accepted` if the device refused, or did not answer.
+        """
         core = self._core
         core.asked_at = now
         core.knew = accepted and not core.renews
@@ -223,10 +226,10 @@ class Upstream:
         return [] if self._is_unrenewable else self.doubted(now)
 
     def doubted(self, now: float) -> list[Command]:
-        """Checks whether the device still holds our subscription, because it failed a client, or behaves as if it had
-        restarted.
+        """Checks whether the device still holds our subscription.
 
-        Checks at most every `RECHECK` seconds; without a subscription there is nothing to check.
+        Called when the device failed a client, or behaves as if it had restarted. Checks at most every `RECHECK`
+        seconds; without a subscription there is nothing to check.
         """
         return self._recheck(now) if self.state == "subscribed" else []
 

@@ -18,10 +18,10 @@ from wsdgateway.soap.parsing import Malformed
 
 @attrs.frozen(eq=False)
 class UpstreamAnswer:
-    """A scanner's answer: its grant, or the name of its refusal (that of the fault, or the status of an answer without
-    one).
+    """A scanner's answer: its grant, or the name of its refusal.
 
-    Both are empty if it answered with a success without a readable grant.
+    The name is that of the fault, or the status of an answer without one. Both are empty if the scanner answered with a
+    success without a readable grant.
     """
 
     granted: Granted | None
@@ -55,8 +55,10 @@ def _scanner_time(reply: Reply, wall: float) -> datetime:
 
 
 def is_other_service(reply: Reply) -> bool:
-    """True if a reply shows that no SOAP service answers there: it is not SOAP, and no sign of success or of being
-    busy."""
+    """True if a reply shows that no SOAP service answers there.
+
+    It is then not SOAP, and no sign of success or of being busy.
+    """
     if reply.status == 503 or (reply.status < 300 and not reply.body):
         return False
     try:

@@ -90,8 +90,10 @@ class EventingClient:
     # Requests.
 
     async def subscribe(self, notify_to: str, actions: tuple[str, ...], extension: str) -> Reply:
-        """Subscribes to these events, to be sent to that address. `extension` is XML for the Subscribe. Raises
-        `DeviceError`."""
+        """Subscribes to events, which are sent to `notify_to`. Raises `DeviceError`.
+
+        `extension` is XML for the Subscribe.
+        """
         return await self.send(self.address, SUBSCRIBE, write_subscribe(
             to=self.address, message_id=self.new_id(), notify_to=notify_to, actions=actions, expires=self.expires,
             extension=extension))
@@ -108,8 +110,10 @@ class EventingClient:
 
     async def _manage(self, operation: Operation, manager: EndpointReference, scan: str,
                       write: Callable[[EndpointReference], bytes]) -> Reply:
-        """Sends a request to the subscription's manager, or to the scan service if nothing at the manager's address
-        speaks SOAP."""
+        """Sends a request to the subscription's manager.
+
+        If nothing at the manager's address speaks SOAP, it is sent to the scan service.
+        """
         url, manager = managed_at(manager, scan)
         if url == scan:
             return await self.send(url, operation, write(manager))
@@ -143,11 +147,10 @@ class EventingClient:
 
 
 def managed_at(manager: EndpointReference, scan: str) -> tuple[str, EndpointReference]:
-    """Returns the URL for requests to a subscription manager of the scanner with scan service `scan`, and its
-    reference.
+    """Returns the URL for requests to a subscription manager, and the manager's reference.
 
-    Both are those of the scan service if the manager's address is unusable: a placeholder of WS-Addressing, empty, or
-    relative.
+    `scan` is the address of the scanner's scan service. Both results are those of the scan service if the manager's
+    address is unusable: a placeholder of WS-Addressing, empty, or relative.
     """
     address = manager.address
     if is_placeless(address) or not _ABSOLUTE.match(address):

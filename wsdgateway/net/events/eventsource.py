@@ -94,11 +94,11 @@ class EventSource:
         return self.options.events.client_expires
 
     async def answer(self, request: EventingRequest, base: str, is_gone: Callable[[], bool]) -> tuple[Decision, str]:
-        """Returns the decision, and its source for the metrics. `base` is the URL at which the client reached this
-        gateway.
+        """Returns the decision, and its source for the metrics.
 
-        There is always an answer, because Windows' event client does not survive a missing one. If the client `is_gone`
-        by the time the scanner has put its names on the panel, it will never learn of them, so they are removed again.
+        `base` is the URL at which the client reached this gateway. There is always an answer, because Windows' event
+        client does not survive a missing one. If the client `is_gone` by the time the scanner has put its names on the
+        panel, it will never learn of them, so they are removed again.
         """
         try:
             if request.operation is SUBSCRIBE:
@@ -175,8 +175,10 @@ class EventSource:
 
     async def _register(self, subscription: Subscription,
                         is_gone: Callable[[], bool]) -> tuple[Subscription, str, str]:
-        """Puts a client's names on the panel. Returns the stored subscription, DestinationResponses, and the source of
-        the answer."""
+        """Puts a client's names on the panel.
+
+        Returns the stored subscription, DestinationResponses, and the source of the answer.
+        """
         if is_gone():
             raise Refused(_GONE)  # the client disconnected while others were registered
         self.panel.check()

@@ -80,13 +80,14 @@ class Notifier:
             self.settled()
 
     def recipient(self, identifier: str) -> "Recipient | None":
-        """Returns the recipient of a subscriber, which stays valid when another subscription succeeds it; None if it is
-        gone."""
+        """Returns the recipient of a subscriber; None if it is gone.
+
+        It stays valid when another subscription succeeds the subscriber's.
+        """
         return self._recipients.get(identifier)
 
     def state(self, identifier: str) -> tuple[int, int]:
-        """Returns the number of events that wait for a subscriber, and the number of failed attempts since the last
-        success."""
+        """Returns the numbers of waiting events and of failed attempts since the last success, for a subscriber."""
         recipient = self._recipients.get(identifier)
         return (0, 0) if recipient is None else (len(recipient.deliveries), recipient.deliveries.failures)
 

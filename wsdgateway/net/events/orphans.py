@@ -44,8 +44,7 @@ class Orphans:
         self._held.update((one.identifier, one) for one in held)
 
     def take(self, identifier: str) -> Held | None:
-        """Removes and returns the subscription held for a client's subscription, or for the gateway if the identifier
-        is empty."""
+        """Removes and returns the subscription held for a client's, or with an empty identifier for the gateway."""
         return self._held.pop(identifier, None)
 
     def end_all(self) -> list[Deferred[None]]:

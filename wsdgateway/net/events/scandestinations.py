@@ -31,8 +31,11 @@ TOKEN_BYTES = 8
 
 @attrs.frozen(eq=False)
 class Registered:
-    """A successful registration: the subscription with its tokens, the subscription held at the scanner for it, and
-    DestinationResponses as XML."""
+    """A successful registration.
+
+    `subscription` has its tokens, `held` is the subscription at the scanner for it, and `responses` is
+    DestinationResponses as XML.
+    """
 
     subscription: Subscription
     held: Held
@@ -218,8 +221,10 @@ class ScanDestinations:
             held.doubted()
 
     def probe(self, *, usual: bool) -> None:
-        """Asks the scanner whether it still holds one of them; `usual`: as a routine check, without a particular
-        reason."""
+        """Asks the scanner whether it still holds one of them.
+
+        `usual`: the question is a routine check, without a particular reason.
+        """
         found = next((held for held in self._held.values() if held.listening), None)
         if found is not None:
             found.checked() if usual else found.doubted()

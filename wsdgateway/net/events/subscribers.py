@@ -113,8 +113,10 @@ class Subscribers:
             self._send(subscription.identifier, early)
 
     def succeed(self, heir: Subscription, former: str, left: Subscription | None) -> None:
-        """Replaces a former subscription by its heir, which gets the waiting events; or, if `left` remains, adds the
-        heir beside it."""
+        """Replaces a former subscription by its heir, which gets the waiting events.
+
+        If part of the former one is `left`, the heir is added beside it.
+        """
         if left is None:
             self._subscriptions.remove(former)
             self.notifier.hand_over(former, heir.identifier)
@@ -210,8 +212,10 @@ class Subscribers:
     # Events.
 
     def publish(self, envelope: Envelope, status: JobStatus | None) -> None:
-        """Sends an event to every subscriber that wants it. Changes the envelope; `status` is the status of the job in
-        it."""
+        """Sends an event to every subscriber that wants it.
+
+        Changes the envelope; `status` is the status of the job in it.
+        """
         if not len(self._subscriptions):
             return
         event = prepare(envelope, status)

@@ -1,8 +1,7 @@
-"""A clock for the duration of subscriptions, unaffected by changes to the system time, and its conversion to the wall
-clock.
+"""A clock for the duration of subscriptions that is unaffected by changes to the system time.
 
 If the wall clock is set, by hand or by NTP some time after the start, subscriptions must not all end at once.
-WS-Eventing 2004/08, section 3.1: a duration is a duration.
+WS-Eventing 2004/08, section 3.1: a duration is a duration. The store has wall-clock times, so times are converted.
 """
 
 from collections.abc import Callable

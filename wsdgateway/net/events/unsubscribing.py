@@ -81,8 +81,10 @@ class Unsubscribing:
         self.begin(Ending(held.manager, held.address, held.notify_to, client.seconds() + left))
 
     def end_late_grant(self, granted: Granted, notify_to: str) -> None:
-        """Ends a subscription that was granted after a stop. It is stored, so that the next start can end it if this
-        one cannot."""
+        """Ends a subscription that was granted after a stop.
+
+        It is stored, so that the next start can end it if this one cannot.
+        """
         client = self._client
         if granted.manager is not None:
             client.hold(Held(client.scanner, self.identifier, client.address, notify_to, granted.manager,

@@ -34,10 +34,9 @@ class ServiceLocation:
 
 
 def reachable(address: str, device: str) -> str:
-    """Returns the URL for an address that the device gave, on the host at which it is known, because devices may name
-    others.
+    """Returns the URL for an address that the device gave, on the host at which the device is known.
 
-    If the device is reached by TLS, TLS is used for this address, too.
+    Devices may name other hosts. If the device is reached by TLS, TLS is used for this address, too.
     """
     known = urlsplit(device)
     try:

@@ -248,8 +248,10 @@ class DeviceClient:
         request.fail(Busy(request.address.host, f"this request waited {seconds:g} seconds for its turn"))
 
     def _expired(self, request: ScannerRequest) -> None:
-        """Handles the time-out of an exchange. A device that has sent anything meanwhile is busy rather than
-        unreachable."""
+        """Handles the time-out of an exchange.
+
+        A device that has sent anything meanwhile is busy rather than unreachable.
+        """
         if self._reachable and request.state is not CONNECTING and self.last_received <= request.dispatched_at:
             self._set_reachable(False)
         self._end(request, f"no complete answer within {self.options.section.timeout:g} seconds")

@@ -43,8 +43,10 @@ SMALL_READ, LARGE_READ = 65536, 524288
 
 
 class Insecure(Exception):
-    """No secure connection to the device is possible; the text says why, `detail` is additional information for the
-    administrator."""
+    """No secure connection to the device is possible.
+
+    The text says why; `detail` is additional information for the administrator.
+    """
 
     def __init__(self, problem: BaseException) -> None:
         super().__init__(explain(problem))
@@ -169,8 +171,10 @@ class DeviceConnection(TwistedProtocol):
         self._pass_on(exchange, events)
 
     def _pass_on(self, exchange: _Exchange, events: list[Head | Data | End]) -> None:
-        """Passes on received events. A head is passed on after the data that came with it, so a whole answer is read
-        without a pause."""
+        """Passes on received events.
+
+        A head is passed on after the data that came with it, so a whole answer is read without a pause.
+        """
         answered: Response | None = None
         for event in events:
             if isinstance(event, Data):

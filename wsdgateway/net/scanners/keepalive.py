@@ -14,8 +14,10 @@ IDLE_SECONDS = 5.0
 
 
 class IdleConnections:
-    """The idle connections of one device, to one or more addresses. `expired` is called with those idle for
-    `IDLE_SECONDS`."""
+    """The idle connections of one device. `expired` is called with those idle for `IDLE_SECONDS`.
+
+    They may lead to several addresses.
+    """
 
     def __init__(self, reactor: Any, expired: Callable[[DeviceConnection], None]) -> None:
         self._expired = expired

@@ -1,5 +1,7 @@
-"""Sends one request to a device that is not, or not yet, a bridged scanner, over a connection of its own with a time
-limit."""
+"""Sends a single request to a device that is not, or not yet, a bridged scanner.
+
+It uses a connection of its own, and has a time limit.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

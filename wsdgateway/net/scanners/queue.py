@@ -1,5 +1,6 @@
-"""The requests that wait for one device, because of its connections or its rate: a bounded queue with turns for
-clients.
+"""The queue of one device's waiting requests: bounded, with turns for clients.
+
+Requests wait for one of the device's connections, or for its rate.
 
 Round robin: a client with a hundred requests delays another client's first request by only one. CancelJob, Renew and
 Unsubscribe go first, and so does a request whose connection broke, as it has waited before. After `MAX_AHEAD` such

@@ -49,8 +49,10 @@ class _Prolog:
         self._begin = b""
 
     def see(self, data: bytes) -> str | None:
-        """Processes the next bytes. Returns the problem of the document, empty if there is none; None while it is
-        undecided."""
+        """Processes the next bytes.
+
+        Returns the problem of the document, empty if there is none; None while it is undecided.
+        """
         self._begin += data
         found = encodings.document_type(self._begin, self._charset)
         if found is None:
