@@ -29,7 +29,7 @@ class Token:
 
 @attrs.frozen
 class Subscription:
-    """One client's subscription. `client` is its IP address, `manager` the manager address given to it.
+    """A client's subscription. `client` is its IP address, `manager` the manager address given to it.
 
     With `panel`, a subscription is also held at the scanner for ScanAvailableEvent; `destinations` are the names shown
     there.

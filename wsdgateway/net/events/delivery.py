@@ -144,7 +144,7 @@ class Deliveries:
 
 
 class _Delivery(ClientFactory):
-    """One delivery; `status` fires with the status of the answer, or fails.
+    """A delivery; `status` fires with the status of the answer, or fails.
 
     It stays open from `start` until its connection has closed, even if nothing waits for its status any more::
 

@@ -27,7 +27,7 @@ SECRET_BYTES = 24
 
 
 class DeviceSubscription:
-    """One subscription at one scanner: the gateway's own for events, or one for a client's names on the panel.
+    """A subscription at one scanner: the gateway's own for events, or one for a client's names on the panel.
 
     `on_lost` is called when the scanner may have restarted, `on_change` after every step with whether the subscription
     is held, `on_granted` with the answer to a Subscribe. `extension` is XML for the Subscribe.

@@ -117,7 +117,7 @@ class Notifier:
 
 
 class Recipient:
-    """One subscriber: at most one delivery at a time, and a pause after each failure::
+    """A subscriber: at most one delivery at a time, and a pause after each failure::
 
              post                    failed
     idle ──────────► sending ───────────────────► pausing

@@ -1,4 +1,4 @@
-"""One connection to a device, with one exchange at a time.
+"""A connection to a device, with one exchange at a time.
 
 RFC 9112 section 9. Its owner decides what the connection is used for and when it is closed. Its states are::
 
@@ -43,7 +43,7 @@ SMALL_READ, LARGE_READ = 65536, 524288
 
 
 class Insecure(Exception):
-    """No secure connection to the device is possible.
+    """Raised if no secure connection to the device is possible.
 
     The text says why; `detail` is additional information for the administrator.
     """
@@ -90,7 +90,7 @@ class _Exchange:
 
 @implementer(IHandshakeListener)
 class DeviceConnection(TwistedProtocol):
-    """One connection, from its opening to its loss.
+    """A connection, from its opening to its loss.
 
     `requests` counts the requests written to it. `ready` fires with the connection once it may be used; with TLS, after
     the device has been verified.
