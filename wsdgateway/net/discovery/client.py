@@ -144,7 +144,7 @@ class DiscoveryClient:
     def _search(self) -> None:
         for sender in self._links.values():
             self._search_on(sender)
-        for url in self._directed if not self._serial.waiting else ():  # skipped while Probes of the last search are still waiting
+        for url in self._directed if not self._serial.waiting else ():  # unless those of the last search still wait
             self._running.run(self._serial.run(partial(self._probe_directly, url)))
         missing = list(self._missing())
         pause = self._period

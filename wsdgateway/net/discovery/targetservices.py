@@ -23,7 +23,7 @@ from wsdgateway.soap.seen import Seen
 from wsdgateway.tokenbucket import SourceLimit
 
 MAX_SEPARATE = 8  # matches sent in separate messages, since some clients only read the first match of a message
-NO_ADDRESS = "http://0.0.0.0"  # for a link without a reachable listener: only used to decide whether to count a dropped request
+NO_ADDRESS = "http://0.0.0.0"  # without a reachable listener: only to decide whether to count a drop
 BYE_SECONDS = 2.0  # for all Byes together
 
 
@@ -184,7 +184,7 @@ class TargetServices:
             self._on_dropped("no_address")
             return
         first = APP_MAX_DELAY if isinstance(message.content, Probe) else 0.0
-        services.sort(key=lambda _: self._parameters.random())  # so that the rate limit does not always hide the same ones
+        services.sort(key=lambda _: self._parameters.random())  # so that the rate limit hides different ones each time
         is_within_rate = self._limit.left(host, self._seconds()) >= 2 * len(services)
         separate = len(services) <= MAX_SEPARATE and is_within_rate
         for matches in in_envelopes(services, message.message_id, at_most=1 if separate else len(services)):
