@@ -131,9 +131,7 @@ class Metrics:
         self._refused.labels(scanner or "", reason).inc()
 
     def kept_answer(self, scanner: str, operation: str, outcome: str) -> None:
-        """Count a read: answered from the cache (`kept`), by another client's request (`shared`) or by the scanner
-        (`asked`).
-        """
+        """Count a read, answered from the cache (`kept`), another request (`shared`) or the scanner (`asked`)."""
         key = (scanner, operation, outcome)
         counter = self._kept_common.get(key)
         if counter is None:
@@ -177,8 +175,7 @@ class Metrics:
         return Deliveries(self._deliveries, scanner)
 
     def status_reads(self) -> dict[str, tuple[int, int]]:
-        """Status reads of each scanner's clients: how many the gateway answered, and how many it passed to the scanner.
-        """
+        """Status reads of each scanner's clients: the numbers answered by the gateway, and by the scanner."""
         reads: dict[str, tuple[int, int]] = {}
         for (scanner, operation, source), (counter, _) in self._kept.items():
             if operation == GET_JOB_ELEMENTS.name and source in (LOCAL, DEVICE):

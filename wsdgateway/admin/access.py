@@ -80,8 +80,9 @@ class Access:
                            "or use its IP address.")
 
     def check_client(self, client: str | None, authorization: bytes | None, session: bytes | None) -> Denied | None:
-        """Return the refusal if a client at that IP address is not allowed, else None. A `client` of None is a local
-        socket.
+        """Return the refusal if a client at that IP address is not allowed, else None.
+
+        A `client` of None is a local socket.
         """
         if self.token is None:
             if client is None or _is_loopback(client):

@@ -71,8 +71,7 @@ class Overview:
         }
 
     def describe_subscriptions(self) -> list[dict[str, Any]]:
-        """Describe each subscription: the gateway's own at each scanner (`side` is `device`), then those of its
-        clients.
+        """Describe each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.
 
         `expires` is a time; `waiting` counts events, and `failures` the failed attempts since the last success. `panel`
         is the state of the registration that puts a client's names on the scanner's panel, None if there is none.

@@ -1,5 +1,4 @@
-"""Adopted scanners: bridges them when they are found and after a restart, and gives them up if the configuration says
-so.
+"""Bridges adopted scanners when they are found and after a restart, and gives them up when required.
 
 The configuration's `[discovery] adopt` and `exclude`. `net.discovery.adoption` examines the devices that are found.
 """
@@ -96,8 +95,7 @@ class AdoptedScanners:
                 self._bridged.start_one(scanner)
 
     async def _look_up_excluded_hosts(self) -> None:
-        """Exclude the IP addresses of hosts in sections with `bridge = false`, since scanners are found by IP address.
-        """
+        """Exclude the IP addresses of hosts in sections with `bridge = false`: scanners are found by IP address."""
         hosts = {host for section in self._config.scanner if not section.bridge for host in hosts_of(section)}
         found = gatherResults([Deferred.fromCoroutine(addresses_of(self._reactor, host)) for host in sorted(hosts)])
         found.addTimeout(LOOK_UP_SECONDS, self._reactor)

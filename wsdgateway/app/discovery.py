@@ -31,7 +31,9 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 
 class DiscoveryService(Service):
-    """The discovery of one gateway, for the scanners in `bridged`. `on_message` is called for each discovery message.
+    """The discovery of one gateway, for the scanners in `bridged`.
+
+    `on_message` is called for each discovery message.
     """
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], parameters: MessageParameters,
@@ -65,7 +67,7 @@ class DiscoveryService(Service):
         self.targets.add(scanner.name, scanner.stand_in)
 
     def _started(self, scanner: BridgedScanner) -> None:
-        """Pass a scanner what is already known about it, since the next search may be a minute away."""
+        """Pass a scanner that starts its last sighting, since the next search may be a minute away."""
         sighting = self.client.sightings.get(scanner.monitor.endpoint or "")
         if sighting is not None and STAND_IN not in sighting.types:
             scanner.monitor.sighted(News(sighting))
@@ -105,9 +107,7 @@ class DiscoveryService(Service):
     # The device side.
 
     async def _trust_in(self, address: Address, zone: str) -> Trust:
-        """The trust settings for a URL of `directed`: those of the section with an address at the same host, else the
-        default.
-        """
+        """The trust settings for a URL of `directed`: those of a section with the same host, else the default."""
         for section in self._config.scanner:
             if address.host in hosts_of(section):
                 return section.trust(self._config.folder)
@@ -128,9 +128,7 @@ class DiscoveryService(Service):
                 scanner.stand_in.metadata.check()
 
     def on_address_change(self) -> None:
-        """Check subscriptions and panel registrations, since the addresses at which scanners reach this gateway may
-        have changed.
-        """
+        """Check subscriptions and panel registrations: this gateway's addresses for scanners may have changed."""
         for scanner in self._scanners:
             scanner.check()
             scanner.panel.doubt()

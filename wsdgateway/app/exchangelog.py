@@ -1,6 +1,6 @@
 """Composes the exchange log from the configuration's `[exchange_log]`: its file and its captures.
 
-It also logs what belongs to no exchange with a scanner: unreadable requests, and discovery messages.
+It also logs messages that belong to no exchange with a scanner: unreadable requests, and discovery messages.
 """
 
 from collections.abc import Callable

@@ -47,8 +47,9 @@ class BridgedScanners:
         self._past_jobs: Callable[[str], Deferred[list[JobStatus]]] | None = None
 
     def start(self) -> None:
-        """Start all scanners, and each one that is added later. The addresses at which they reach this gateway must be
-        known.
+        """Start all scanners, and each one that is added later.
+
+        The addresses at which they reach this gateway must be known.
         """
         self._started = True
         for scanner in list(self.scanners):
@@ -164,9 +165,7 @@ class BridgedScanners:
     # Start and end of the process.
 
     def no_longer_bridged(self, names: set[str]) -> list[BridgedScanner]:
-        """Make scanners for names that are no longer bridged, to end the subscriptions that earlier starts have left at
-        them.
-        """
+        """Make scanners for names that are no longer bridged, to end subscriptions that are left at them."""
         known = {scanner.name for scanner in self.scanners}
         gone = [BridgedScanner(ScannerOptions(ScannerConfig(name)), self.context) for name in sorted(names - known)]
         self._dismissed += gone

@@ -35,9 +35,7 @@ class StoredState:
         await self._bridged.remember(self._past_jobs)
 
     async def add(self, content: Content) -> None:
-        """Restore what could not be read at the start: renew the subscriptions that are still needed, and end the
-        others.
-        """
+        """Restore what could not be read at the start: renew subscriptions still in use, and end the others."""
         await self._discovery.add_stored(content.adopted)
         await within(self._reactor, END_SECONDS, self._restore(content.subscriptions, content.held))
 
@@ -61,9 +59,7 @@ class StoredState:
         return endings
 
     def _past_jobs(self, scanner: str) -> Deferred[list[JobStatus]]:
-        """The last status of each JobId of a scanner's finished jobs, except for JobIds that have been assigned again
-        since.
-        """
+        """The last status of each JobId of a scanner's finished jobs, without JobIds assigned again since."""
         finished = self._store.finished(scanner)
         return finished.addCallback(lambda jobs: [
             job.status for job in {job.job_id: job for job in jobs}.values() if not job.superseded])

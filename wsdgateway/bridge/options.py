@@ -1,5 +1,6 @@
-"""The options of one scanner's bridge as interfaces, which the configuration's sections implement. Times are in
-seconds.
+"""The options of one scanner's bridge as interfaces, which the configuration's sections implement.
+
+Times are in seconds.
 """
 
 from typing import Protocol

@@ -41,9 +41,7 @@ class Outgoing:
                                device=device, endpoints=self.endpoints, token=token)
 
     def accepts_shared(self, question: Question) -> bool:
-        """Return whether another client's answer can serve this one: the request is usual, and addressed to the
-        gateway.
-        """
+        """Return whether another client's answer can serve this request: it is usual, and sent to the gateway."""
         to = question.envelope.to or ""
         return is_usual(question.envelope, question.fields) and (
             names_gateway(to, self._scanner, self._hosts(question))

@@ -33,8 +33,7 @@ _CHANGE_STATUS = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB)
 
 
 class ReplyObserver:
-    """Records the content of replies in the job table, the answer cache and the quotas; `scanner` is the scanner's
-    name.
+    """Records the content of replies of `scanner`, its name, in job table, answer cache and quotas.
 
     `suspects_reboot` is set when the device forgot an active job or reused a JobId. A CreateScanJob that is running, or
     that broke off, may have created any job that is not known yet.

@@ -1,6 +1,4 @@
-"""The subcommand `wsdgateway discover`: lists the scanners on this host's networks, or prints a `[[scanner]]` section
-for each.
-"""
+"""The subcommand `wsdgateway discover`: lists the scanners on this host's networks, or their `[[scanner]]` sections."""
 
 import argparse
 import json

@@ -140,8 +140,7 @@ def _lines(answer: Any) -> Iterator[bytes]:
 
 def tail(base: str, wanted: Wanted, *, as_json: bool, last: int, console: Console,
          say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> None:
-    """Print the exchanges of the gateway whose admin site is at `base`, beginning with the `last` ones, until
-    interrupted.
+    """Print the exchanges of the gateway at `base`, beginning with the `last` ones, until interrupted.
 
     A broken stream is resumed where it ended, which `say` reports. Raises `AdminError` if the first connection fails.
     """

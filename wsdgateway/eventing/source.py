@@ -126,8 +126,9 @@ def _answer(name: str, body: str, relates_to: str | None, message_id: str) -> by
 
 def write_subscribe_response(*, manager: str, identifier: str, expires: float, absolute: bool, now: datetime,
                              relates_to: str | None, message_id: str, extension: str = "") -> bytes:
-    """Write the answer to a Subscribe, granted for `expires` seconds. `extension` is XML that declares its own
-    prefixes.
+    """Write the answer to a Subscribe, granted for `expires` seconds.
+
+    `extension` is XML that declares its own prefixes.
     """
     return _answer("SubscribeResponse", (
         f"<wse:SubscribeResponse><wse:SubscriptionManager>{write_manager(manager, identifier)}"

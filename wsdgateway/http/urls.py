@@ -13,7 +13,9 @@ _IN_PATH = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and existing escapes
 
 @attrs.frozen
 class Address:
-    """The address of a server. `authority` is the value of Host, `target` is for the request line; `secure` means TLS.
+    """The address of a server.
+
+    `authority` is the value of Host, `target` is for the request line; `secure` means TLS.
     """
 
     host: str

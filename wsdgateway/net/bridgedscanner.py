@@ -132,7 +132,9 @@ class BridgedScanner:
             self._context.on_finished(self.name, finished.pop(0))
 
     def remember(self, jobs: Iterable[JobStatus]) -> None:
-        """Add jobs that finished before this start, oldest first. The scanner is asked before one is shown to a client.
+        """Add jobs that finished before this start, oldest first.
+
+        The scanner is asked before one is shown to a client.
         """
         self.bridge.table.remember(jobs)
 
@@ -161,8 +163,7 @@ class BridgedScanner:
         return self._orphans.end_all()
 
     def succeed(self, former: "BridgedScanner") -> None:
-        """Replace another object: take over its jobs, its subscribers with their queues, and its subscriptions at the
-        scanner.
+        """Replace another object: take over its jobs, subscribers, their queues, and the scanner's subscriptions.
 
         They are restored as after a restart; clients are served at once if the address is known. Must be called before
         `start`. The former object finishes its running requests, and is then stopped.
@@ -232,8 +233,7 @@ class BridgedScanner:
         self.panel.recovered(was_away=True)
 
     def dismiss(self, reason: str) -> list[Deferred[None]]:
-        """End every subscription of clients, telling them the reason, and the subscriptions that the scanner holds for
-        them.
+        """End every subscription of clients, with the reason, and those that the scanner holds for them.
 
         Each Deferred fires after the first attempt.
         """
@@ -249,8 +249,9 @@ class BridgedScanner:
         self.panel.doubt()
 
     def recovered(self, was_open: bool) -> None:
-        """Handle the first answer after a failure. The subscription tells whether the scanner has rebooted; without
-        one, assume so.
+        """Handle the first answer after a failure.
+
+        The subscription tells whether the scanner has rebooted; without one, assume so.
         """
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()

@@ -1,5 +1,4 @@
-"""Makes a page in place of an image that was left out: with its format and size in pixels and, if possible, in bytes.
-"""
+"""Makes a page in place of an image that was left out, with its format, its pixels and, if possible, its bytes."""
 
 from io import BytesIO
 

@@ -71,8 +71,7 @@ class Recording:
 
 
 def asked_for(envelope: Envelope) -> tuple[str, ...]:
-    """The details of a request: the requested element names without prefixes; for a new job, the source and the format.
-    """
+    """The details of a request: the requested element names, or for a new job the source and the format."""
     body = envelope.body
     if body is None:
         return ()

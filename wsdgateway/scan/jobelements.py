@@ -40,8 +40,9 @@ class JobElementsRequest:
 
 @attrs.frozen
 class JobElements:
-    """A device's answer. `extras` holds ScanTicket and Documents as XML; `qualified` is true if attributes have a
-    prefix.
+    """A device's answer.
+
+    `extras` holds ScanTicket and Documents as XML; `qualified` is true if attributes have a prefix.
     """
 
     status: JobStatus | None

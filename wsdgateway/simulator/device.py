@@ -50,7 +50,9 @@ class Page:
 
 
 class VirtualDevice:
-    """The scanner without its network interface. `later` is `reactor.callLater`; `wall` gives the seconds since 1970.
+    """The scanner without its network interface.
+
+    `later` is `reactor.callLater`; `wall` gives the seconds since 1970.
     """
 
     def __init__(self, settings: Settings, subscribers: Subscribers, *, later: Callable[..., Any],
@@ -246,7 +248,9 @@ class VirtualDevice:
     # The panel.
 
     def press(self, context: str | None = None) -> int:
-        """Press the scan button, for that ClientContext or for every one. Returns the number of notified destinations.
+        """Press the scan button, for that ClientContext or for every one.
+
+        Returns the number of notified destinations.
         """
         told = 0
         for subscription in list(self.subscribers.held.values()):

@@ -189,7 +189,9 @@ class Subscribers:
         return told
 
     def publish_message(self, event: str, write: Callable[[Subscription], bytes]) -> int:
-        """Queue a ready message for every subscriber to an event, and return their number. `write` makes each message.
+        """Queue a ready message for every subscriber to an event, and return their number.
+
+        `write` makes each message.
         """
         self._expire()
         listening = [held for held in self.held.values() if event in held.events]

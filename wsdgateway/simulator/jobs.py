@@ -79,7 +79,9 @@ class Jobs:
 
     def create(self, *, source: str, page: PageFormat, name: str, user: str, ticket: str, wanted: int,
                wall: float) -> tuple[VirtualJob, list[JobEvent]]:
-        """Create a job, which waits for its first RetrieveImage. `wanted` is the number of pages, 0 for all there are.
+        """Create a job, which waits for its first RetrieveImage.
+
+        `wanted` is the number of pages, 0 for all there are.
         """
         job_id = str(self._next)
         self._next += 1

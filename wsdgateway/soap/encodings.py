@@ -95,9 +95,7 @@ def span(data: bytes) -> tuple[int, int]:
 
 
 def bare(data: bytes) -> bytes:
-    """The message without the bytes around its document, except those that XML allows: a mark before, white space after
-    it.
-    """
+    """The message without the bytes around its document, except a mark before and white space after it."""
     if data.startswith(b"<") and data.endswith(b">"):
         return data
     start, end = data.find(b"<"), data.rfind(b">")

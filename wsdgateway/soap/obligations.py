@@ -41,8 +41,9 @@ def not_understood(envelope: Envelope) -> Fault | None:
 
 
 def _named(tag: str) -> str:
-    """The header of the fault that names a header. Its prefix is declared there, since the text of an attribute uses
-    it.
+    """The header of the fault that names a header.
+
+    Its prefix is declared there, since the text of an attribute uses it.
     """
     uri, _, local = tag.removeprefix("{").rpartition("}")
     if not uri:

@@ -25,8 +25,9 @@ class DirectedFrontEnd:
         self._new_id = new_id
 
     def read(self, request: Request, rest: bytes, client: str) -> DeviceRequest | Rejected | HTTPAnswer:
-        """Read the Probe or Resolve in a request. Returns 404, 405 or 415 for a path below the address, or if it is not
-        SOAP.
+        """Read the Probe or Resolve in a request.
+
+        Returns 404, 405 or 415 for a path below the address, or if it is not SOAP.
         """
         refusal = NOT_FOUND if rest else check_soap(request)
         if refusal is not None:

@@ -59,8 +59,7 @@ class JobRecords:
         return [job for job in self._jobs.values() if job.boot == self.boot]
 
     def jobs(self) -> list[Job]:
-        """All jobs that were created or announced, oldest first, including those of reused JobIds and of earlier boots.
-        """
+        """All jobs that were created or announced, oldest first, also those of reused JobIds and earlier boots."""
         return [job for job in (*self._former, *self._jobs.values()) if job.status is not None or job.by_answer]
 
     def is_lost(self, job: Job) -> bool:
@@ -74,9 +73,7 @@ class JobRecords:
                 self._past.add(Job(status.job_id, self.boot, since=NEVER, status=status))
 
     def rebooted(self) -> None:
-        """Record that the device restarted, or may have: finished jobs become past jobs, and all belong to an earlier
-        boot.
-        """
+        """Record that the device restarted, or may have: finished jobs become past jobs of an earlier boot."""
         for job in self._jobs.values():
             if job.final and job.boot == self.boot:
                 self._past.add(job)
@@ -89,8 +86,7 @@ class JobRecords:
         self._replace(job)
 
     def _reused(self, job_id: str) -> None:
-        """Record that the device assigned this JobId to another job; the gateway no longer answers for the earlier one.
-        """
+        """Record that the device assigned this JobId to another job, and drop the earlier one."""
         old = self._jobs.get(job_id)
         if self._past.drop(job_id) is not None or (old is not None and old.final):
             self.reused.append(job_id)

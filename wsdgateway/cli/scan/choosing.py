@@ -23,7 +23,9 @@ A4 = (8270, 11690)  # thousandths of an inch
 
 @attrs.frozen
 class Wishes:
-    """The user's choices; None for those left open. `kind` is the kind of file, `format` a format of the specification.
+    """The user's choices; None for those left open.
+
+    `kind` is the kind of file, `format` a format of the specification.
     """
 
     kind: str

@@ -31,8 +31,9 @@ _T = TypeVar("_T")
 
 
 class Conversation:
-    """The conversation with one scanner for one scan. `wait` is the time in seconds for which a busy scanner is asked
-    again.
+    """The conversation with one scanner for one scan.
+
+    `wait` is the time in seconds for which a busy scanner is asked again.
     """
 
     def __init__(self, service: ScanService, progress: Progress, *, feeder: bool, wait: float,
@@ -131,8 +132,9 @@ class Conversation:
         self._progress.kept(page, size)
 
     def _judge(self, job: CreatedJob, pages: Pages, refusal: ScannerRefusal) -> None:
-        """Determine whether a RetrieveImage without an image was the end of the job. Raises `ScanError` if it was a
-        failure.
+        """Determine whether a RetrieveImage without an image was the end of the job.
+
+        Raises `ScanError` if it was a failure.
         """
         status = self._diagnosis.last_status(job)
         # A CancelJob for a job that it did not know has crashed a scanner.
@@ -142,8 +144,9 @@ class Conversation:
     # Steps in common.
 
     def _patiently(self, ask: Callable[[], _T], refused: Callable[[], None] = lambda: None) -> _T:
-        """Call `ask`, and again while the scanner is busy, until `wait` is over. `refused` is called to look for the
-        cause.
+        """Call `ask`, and again while the scanner is busy, until `wait` is over.
+
+        `refused` is called to look for the cause.
         """
         end: float | None = None
         while True:
@@ -162,8 +165,9 @@ class Conversation:
             self._sleep(PAUSE)
 
     def _cancel(self, job: CreatedJob) -> None:
-        """Send CancelJob while the image is still arriving, as sane-airscan does. If the scanner has a single
-        connection, send it once that is free.
+        """Send CancelJob while the image is still arriving, as sane-airscan does.
+
+        If the scanner has a single connection, send it once that is free.
         """
         for _ in range(2):
             try:

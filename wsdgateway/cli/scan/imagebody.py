@@ -27,7 +27,7 @@ class _Image:
         self.size = 0
 
     def see(self, events: list[Event]) -> None:
-        """Handle what the reader has found. Raises `BadTransferEncoding`."""
+        """Handle the events of the reader. Raises `BadTransferEncoding`."""
         for event in events:
             if isinstance(event, PartBegin):
                 self._kind, self._decoder = self._kinds.of(event.head), decoder_of(event.head)

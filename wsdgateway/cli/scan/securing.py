@@ -20,8 +20,9 @@ from wsdgateway.tls.files import pin_of
 
 @attrs.frozen
 class Judgement:
-    """The verification of a server: by the authority in the file `ca`, by the `pin` of its key, or not at all if
-    `insecure`. By default, the system's authorities are trusted.
+    """The verification of a server: by an authority (file `ca`), by the `pin` of its key, or none (`insecure`).
+
+    By default, the system's authorities are trusted.
     """
 
     ca: str | None = None

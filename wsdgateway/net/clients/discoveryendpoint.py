@@ -48,8 +48,9 @@ class DiscoveryEndpoint:
         self.resource = Resource(self.serve)
 
     def serve(self, exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
-        """Answer a request, now or later. Returns an answer for the caller to give if the request is not SOAP, else
-        None.
+        """Answer a request, now or later.
+
+        Returns an answer for the caller to give if the request is not SOAP, else None.
         """
         started = self._accounting.now()
         asked = self._front_end.read(exchange.request, rest, exchange.client)

@@ -69,8 +69,9 @@ class Forwarder:
         return self._device.request(request)
 
     async def send(self, forward: Forward, exchange: Exchange) -> tuple[Outcome | None, bool]:
-        """Send a request. Returns its outcome, None if it was streamed to the client, and whether it reached the
-        scanner.
+        """Send a request.
+
+        Returns its outcome, None if it was streamed to the client, and whether it reached the scanner.
         """
         request = self.request(forward, exchange)
         if forward.learns:
@@ -87,8 +88,9 @@ class Forwarder:
             exchange.on_gone = None
 
     async def receive(self, response: Response, forward: Forward, exchange: Exchange) -> Outcome | None:
-        """Receive an answer whose head has arrived. Returns the outcome, or None if the answer was relayed to the
-        client.
+        """Receive an answer whose head has arrived.
+
+        Returns the outcome, or None if the answer was relayed to the client.
         """
         request = response.request
         if is_streamed(response, forward):
@@ -137,8 +139,7 @@ class Forwarder:
         return waiting
 
     def learn(self, forward: Forward, outcome: Outcome) -> Decision:
-        """Learn from the outcome of a request, pass it to the waiting clients, and decide the answer to its own client.
-        """
+        """Learn from a request's outcome, pass it to the waiting clients, and decide its own client's answer."""
         now = self._seconds()
         if isinstance(outcome, Failure):
             decision = self._bridge.fail(forward, outcome, now)

@@ -1,7 +1,7 @@
 """The resource at which one scanner notifies the gateway, with a separate address for each subscription.
 
 Notifications come from the scanner, so they count against no client's quota. If one cannot be read, the scanner is
-asked for what may have changed.
+asked for the state that may have changed.
 """
 
 from wsdgateway.bridge.frontends.frontend import named_in

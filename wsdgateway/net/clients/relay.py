@@ -23,9 +23,7 @@ MAX_HELD = 65536  # bytes of a body before its first document
 
 @attrs.frozen(eq=False)
 class Relayed:
-    """The result of relaying an answer: why it is `broken`, its first document, and whether the client received any of
-    it.
-    """
+    """The result of relaying an answer: why it is `broken`, its first document, and whether it has `begun`."""
 
     broken: DeviceError | None
     root: bytes = b""

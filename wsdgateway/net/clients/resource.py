@@ -10,8 +10,9 @@ from wsdgateway.net.server.exchange import Exchange
 
 @attrs.frozen(eq=False)
 class Resource:
-    """Serves the requests at one address. Each function gets `rest`, the path below it: empty, or with its leading
-    slash.
+    """Serves the requests at one address.
+
+    Each function gets `rest`, the path below it: empty, or with its leading slash.
 
     `serve` answers a request, now or later, and returns None; or it returns the answer for the caller to give to a
     request that is not for this resource. `is_exempt` is true for a client whose requests do not count against its

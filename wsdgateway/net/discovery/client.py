@@ -193,8 +193,9 @@ class DiscoveryClient:
         self._process(message, "")
 
     def receive(self, link: Link, message: Message, host: str, *, answer: bool) -> None:
-        """Handle a message of a device at the address `host`. `answer`: it came to the port that requests are sent
-        from.
+        """Handle a message of a device at the address `host`.
+
+        `answer`: it came to the port that requests are sent from.
 
         A message without RelatesTo at that port is an answer, since nothing else is ever sent there.
         """
@@ -206,8 +207,7 @@ class DiscoveryClient:
             self._process(placed(message, _plain(host)), link.interface.name)
 
     def _key(self, link: Link, message: Message, host: str) -> str:
-        """The key that identifies a message and its retransmissions; many devices may answer with the same MessageID.
-        """
+        """The key of a message and its retransmissions; many devices may answer with the same MessageID."""
         services = message.content if isinstance(message.content, tuple) else ()
         endpoints = hash(tuple(service.endpoint for service in services))
         return f"{link} {host} {message.name} {endpoints} {self._seconds() // REPEATS_SECONDS} {message.message_id}"

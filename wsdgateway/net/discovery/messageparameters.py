@@ -9,9 +9,7 @@ from wsdgateway.discovery.messages import Sequence
 
 @attrs.frozen(eq=False)
 class MessageParameters:
-    """Sources of message ids, AppSequences and random numbers from 0 to 1, and the announcements per second on each
-    link.
-    """
+    """Sources of message ids, AppSequences and random numbers from 0 to 1; announcements per second on a link."""
 
     new_id: Callable[[], str]
     sequence: Callable[[], Sequence]

@@ -22,8 +22,9 @@ class Retransmission:
         self._timers: set[IDelayedCall] = set()
 
     def send(self, write: Callable[[], bytes], out: Callable[[bytes], None], times: list[float]) -> bool:
-        """Send a datagram by `out` at `times`, in seconds from now; `write` makes it at the first. False if too many
-        wait.
+        """Send a datagram by `out` at `times`, in seconds from now; `write` makes it at the first.
+
+        False if too many wait.
         """
         if len(self._timers) >= MAX_PENDING:
             return False
@@ -62,8 +63,9 @@ class PacedSender:
         self._done: Deferred[None] | None = None
 
     def put(self, key: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
-        """Send the result of `write` when the rate allows, in place of a datagram waiting under `key`. False if too
-        many wait.
+        """Send the result of `write` when the rate allows, in place of a datagram waiting under `key`.
+
+        False if too many wait.
         """
         if not self._pacing.put(key, write, first=first):
             return False

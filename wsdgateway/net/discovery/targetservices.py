@@ -208,8 +208,9 @@ class TargetServices:
         return asked_for(message, {path: service for path, service in here.items() if service is not None}, base)
 
     def _writer(self, message: Message, matches: list[TargetService]) -> Callable[[], bytes]:
-        """A function that writes the answer. It takes the MessageNumber when it is called, since clients drop lower
-        numbers than the last.
+        """A function that writes the answer.
+
+        It takes the MessageNumber when it is called, since clients drop lower numbers than the last.
         """
         return lambda: write_matches(
             f"{message.name}Matches", matches, version=message.version, sequence=self._parameters.sequence(),

@@ -123,8 +123,7 @@ class Locator:
         self._not_found("; ".join(problems), has_answered)
 
     def _not_found(self, why: str, has_answered: bool) -> None:
-        """Log why the scan service was not found, at most once a minute for each reason, and schedule the next search.
-        """
+        """Log why the scan service was not found, once a minute for each reason, and schedule the next search."""
         location = self._location
         if location.is_still_at_former(reachable=self._client.reachable):
             self.log.warn("{scanner}: it is said to be elsewhere, and is not: {why}", scanner=self._scanner, why=why)

@@ -1,4 +1,4 @@
-"""Caches the description of a scanner: reads it once for all who wait, and again when it may have changed.
+"""Caches the description of a scanner: reads it once for all callers that wait, and again when it may have changed.
 
 `bridge.discovery.knowledge` decides whether a cached description and an arriving answer are valid, and has a diagram of
 the states.
@@ -22,8 +22,9 @@ Value = TypeVar("Value")
 
 
 class MetadataCache(Generic[Value]):
-    """Caches the description of one scanner. `read` requests it, or fails with a `DeviceError`; `last` is the last
-    known one.
+    """Caches the description of one scanner.
+
+    `read` requests it, or fails with a `DeviceError`; `last` is the last known one.
 
     If `is_eager`, the scanner is asked in advance, and again until it answers, unless the description is known and the
     scanner `is_here`. `on_change` is called after each valid answer or failure.
@@ -52,8 +53,9 @@ class MetadataCache(Generic[Value]):
         return self._knowledge.value
 
     def get(self, *, afresh: bool = False) -> Deferred[Value]:
-        """The cached description, or one read `afresh`. The scanner is asked once, however many callers wait or give
-        up.
+        """The cached description, or one read `afresh`.
+
+        The scanner is asked once, however many callers wait or give up.
         """
         value = self._knowledge.value
         if value is not None and self._knowledge.is_certain and not afresh:

@@ -170,9 +170,7 @@ class Monitor:
         return await describe_scanner(self._send, self._bridge.device, self._new_id)
 
     async def _describe_device(self, url: str) -> Description:
-        """The description of the device at that URL. Metadata without a scan service does not count as a description
-        yet.
-        """
+        """The description of the device at that URL, which must contain a scan service."""
         to = self.endpoint  # in the scanner's own spelling
         if to is not None and not is_same(to, endpoint_of(url)):
             to = None

@@ -15,7 +15,7 @@ from wsdgateway.net.scanners.client import DeviceClient
 
 
 class Reachability:
-    """The reachability of one scanner. `check` asks the scanner whether it is there."""
+    """The reachability of one scanner. `check` checks that the scanner still answers."""
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], device: DeviceClient,
                  check: Callable[[], None]) -> None:

@@ -1,5 +1,4 @@
-"""A client's connection: reads requests, answers them in order, and limits all that a client can make the gateway wait
-for.
+"""A client's connection: reads requests, answers them in order, and enforces the client's limits.
 
 RFC 9112 section 9. One request at a time is answered; while another one is queued, nothing more is read.
 `net.server.connectionstates` has a diagram of the states.
@@ -137,8 +136,7 @@ class ClientConnection(TwistedProtocol):
     # Refusing and closing.
 
     def _refuse(self) -> None:
-        """Send the refusal, then discard further data for a while: resetting the connection could destroy the answer.
-        """
+        """Send the refusal, then discard further data for a while: a reset could destroy the answer."""
         refusal = self._queue.refusal
         assert refusal is not None
         self.write(refusal_answer(refusal, self._server.date()))
@@ -242,8 +240,7 @@ class ClientConnection(TwistedProtocol):
             self._go_on()
 
     def _perhaps_idle(self) -> None:
-        """Report the connection as idle if there is no request, no part of one, and no answer that the client is still
-        reading.
+        """Report the connection as idle if it has no request, no part of one, and no unread answer.
 
         RFC 9112, section 9.5: such a connection may be closed at any time. A new connection is not reported: its first
         request is about to arrive, and `header_timeout` limits the wait.
@@ -299,8 +296,9 @@ class ClientConnection(TwistedProtocol):
         """Do nothing: the transport is closing, and connectionLost follows."""
 
     def readConnectionLost(self) -> None:
-        """Handle the end of the client's data. Its requests are still answered, but the transfer of an image is
-        aborted.
+        """Handle the end of the client's data.
+
+        Its requests are still answered, but the transfer of an image is aborted.
         """
         self._read_closed = True
         if self._exchange is None and not self._queue.requests:

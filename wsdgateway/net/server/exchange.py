@@ -94,8 +94,7 @@ class Exchange:
         self.producer: IPushProducer | None = None
 
     def base(self) -> str:
-        """The URL, without a path, at which the client reached the gateway, or the configured one to advertise instead.
-        """
+        """The URL, without a path, at which the client reached the gateway, or the one to advertise instead."""
         return self._channel.base()
 
     def has_left(self) -> bool:
@@ -133,8 +132,9 @@ class Exchange:
         return b"Connection: keep-alive\r\n" if self.request.http10 else b""
 
     def stream(self, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
-        """Write the head of an answer whose body follows by `write`. Without a `length` the body is chunked, or for
-        HTTP/1.0 ended by closing.
+        """Write the head of an answer whose body follows by `write`.
+
+        Without a `length` the body is chunked, or for HTTP/1.0 ended by closing.
         """
         self._chunked = length is None and not self.request.http10
         framing = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length if length is not None else (

@@ -40,7 +40,7 @@ NOT_ALLOWED = ("for a port below 1024 an ordinary user needs CAP_NET_BIND_SERVIC
 
 
 def is_privileged(endpoint: str) -> bool:
-    """True if only root may listen at a Twisted server endpoint, as far as the string tells."""
+    """True if only root may listen at a Twisted server endpoint, as far as the string shows."""
     found = _PORT.search(endpoint)
     return found is not None and 0 < int(found[1]) < FIRST_ORDINARY
 

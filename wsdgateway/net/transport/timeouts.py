@@ -105,7 +105,9 @@ class Deadlines:
         return deadline
 
     def lifted(self) -> None:
-        """Count a limit that was lifted. The timer is kept: the next limit will need it, and one check costs nothing.
+        """Count a limit that was lifted.
+
+        The timer is kept: the next limit will need it, and one check costs nothing.
         """
         self._live -= 1
 
@@ -131,7 +133,7 @@ class Deadlines:
 
 
 async def within(reactor: Any, seconds: float, waits: list[Deferred[None]]) -> None:
-    """Wait until all of them have fired or so many seconds have passed, then cancel those that have not fired."""
+    """Wait until all `waits` have fired or so many seconds have passed, then cancel the rest."""
     everything: Deferred[Any] = DeferredList(waits, consumeErrors=True)
     everything.addTimeout(seconds, reactor)
     await everything
