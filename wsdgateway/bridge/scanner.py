@@ -257,7 +257,7 @@ class ScannerBridge:
             self._cache.notified(notification.in_body)
 
     def unread(self, unread: Unread, now: float) -> None:
-        """Record an event that could not be read, or was refused: the scanner is asked for the state that it may concern."""
+        """Record an event that could not be read, or was refused, and require that the scanner is asked."""
         self.table.unread(unread.jobs)
         self._cache.unread(now, *((Subject.JOBS,) if unread.job_event else Subject))
 

@@ -92,7 +92,7 @@ _TAIL = 64  # bytes in which the line of a last chunk is searched
 
 _LENIENT = {
     "lenient_headers": True,  # control characters in fields, which are passed on as spaces
-    "lenient_chunked_length": True,  # Content-Length beside chunks, of which the chunks count
+    "lenient_chunked_length": True,  # Content-Length in addition to chunks, which take precedence
     "lenient_keep_alive": True,  # bytes after "Connection: close"
     "lenient_transfer_encoding": True,  # a transfer coding in the wrong place
     "lenient_version": True,  # a version other than 1.0 and 1.1

@@ -26,7 +26,7 @@ from wsdgateway.soap.parsing import Malformed, text_of
 class Exchange:
     """A recorded request, reduced to the values it is matched by, and its answer.
 
-    `asked` is what the request asked for in particular, `created` the JobId in the answer. `second_hand` is true if the
+    `asked` has the details of the request, `created` the JobId in the answer. `second_hand` is true if the
     answer is the gateway's own, derived from earlier ones of the scanner. Times are in seconds. Answers may contain
     images, so they are read again when they are replayed.
     """

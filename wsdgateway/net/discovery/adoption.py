@@ -123,7 +123,7 @@ class Adoption:
             self._running.run(queue.run(lambda: self._read(identity_of(sighting.endpoint), sighting)))
 
     def _explain(self, sighting: Sighting) -> None:
-        """Log how to configure a device that is not adopted; at most once a minute, since announcements may be forged."""
+        """Log how to configure a device that is not adopted; once a minute, since announcements may be forged."""
         if self._throttle.allows("", self._reactor.seconds()):
             self._candidates.taken(sighting)
             self.log.info("{endpoint} is not adopted, for it has no uuid but this address; if it is a scanner, give it "
