@@ -284,7 +284,7 @@ class VirtualDevice:
             self._publish(self.jobs.abort(job, "ScannerStopped", self._wall()))
 
     def forget(self) -> None:
-        """Forget all jobs and subscriptions, as a reboot does. JobIds start again."""
+        """Forget all jobs and subscriptions, as a reboot does. JobIds start from 1 again."""
         for job_id in list(self._timers):
             self._forget_timer(job_id)
         self.subscribers.forget()

@@ -86,7 +86,7 @@ class JobRecords:
         self._replace(job)
 
     def _reused(self, job_id: str) -> None:
-        """Record that the device assigned this JobId to another job, and drop the earlier one."""
+        """Record that this JobId now belongs to another job; the gateway no longer answers for the earlier one."""
         old = self._jobs.get(job_id)
         if self._past.drop(job_id) is not None or (old is not None and old.final):
             self.reused.append(job_id)

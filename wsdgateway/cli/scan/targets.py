@@ -81,7 +81,7 @@ def _checked(target: Target) -> Target:
     if target.path.is_dir():
         raise _wrong(shown, "is a folder; name a file")
     if target.numbered:
-        # Leftover pages of an earlier, longer scan would otherwise mix with this one.
+        # Otherwise pages left from an earlier, longer scan would be mixed with those of this one.
         field = _FIELD.search(target.path.name)
         assert field is not None
         before, after = (re.escape(part) for part in (field.string[:field.start()], field.string[field.end():]))

@@ -153,7 +153,7 @@ class Forwarder:
     # Records.
 
     def failed(self, request: ScannerRequest, exchange: Exchange, error: DeviceError, outcome: str = ERROR) -> None:
-        """Record that a client's request has failed; check the scanner if the error says anything about it."""
+        """Record that a client's request has failed; call `on_trouble` if the scanner is the cause."""
         if request.sent:
             self.count(request, outcome)
         if isinstance(error, Busy):
