@@ -1,6 +1,6 @@
 """Defines the gateway's metrics for Prometheus.
 
-Label values come from closed lists, so that nothing that a client sends can make a new series. The dashboard in
+Label values come from closed lists, so that clients cannot create new series. The dashboard in
 `config/grafana-dashboard.json` must show each metric.
 """
 
@@ -16,28 +16,28 @@ from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
 LOCAL, DEVICE, REFUSED = "local", "device", "refused"
 OK, FAULT, ERROR = "ok", "fault", "error"
-RULE, RATE, JOBS, CONNECTIONS, TLS = "rule", "rate", "jobs", "connections", "tls"  # why a client is refused
+RULE, RATE, JOBS, CONNECTIONS, TLS = "rule", "rate", "jobs", "connections", "tls"  # reasons for refusing a client
 KEPT, SHARED, ASKED = "kept", "shared", "asked"
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
-disable_created_metrics()  # a second series for each
+disable_created_metrics()  # they would add a second series for each counter
 
 
 class Gauged(Protocol):
-    """A bridged scanner as the gauges see it."""
+    """The properties of a bridged scanner that the gauges read."""
 
     name: str
 
     def subscriptions(self) -> dict[str, int]:
-        """Live subscriptions by side, `device` and `client`."""
+        """The number of live subscriptions by side, `device` and `client`."""
 
     def job_states(self) -> Iterable[str]:
         """The state of every job that is kept."""
 
     def waiting(self) -> int:
-        """Requests that wait for the scanner."""
+        """The number of requests that wait for the scanner."""
 
 
 class _Gauges(Collector):
@@ -103,13 +103,14 @@ class Metrics:
         for reason in (RULE, RATE, JOBS, CONNECTIONS, TLS):
             self._refused.labels("", reason)
         self.registry.register(_Gauges(self.scanners))
-        # labels() looks its child up under a lock; on the way of every status read that is worth keeping.
+        # labels() takes a lock to look up its child; caching the child is worth it for counters of every status
+        # read.
         self._kept_common: dict[tuple[str, str, str], Counter] = {}
         self._kept_device: dict[tuple[str, str, str], Counter] = {}
         self._kept: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     def request(self, scanner: str, operation: str, source: str, seconds: float) -> None:
-        """A client's request has been answered."""
+        """Count a client's request that has been answered."""
         key = (scanner, operation, source)
         kept = self._kept.get(key)
         if kept is None:
@@ -118,7 +119,7 @@ class Metrics:
         kept[1].observe(seconds)
 
     def device_request(self, scanner: str, operation: str, outcome: str) -> None:
-        """A request to a device has ended."""
+        """Count a request to a device that has ended."""
         key = (scanner, operation, outcome)
         kept = self._kept_device.get(key)
         if kept is None:
@@ -126,11 +127,11 @@ class Metrics:
         kept.inc()
 
     def refused(self, scanner: str | None, reason: str) -> None:
-        """A client was refused something, for a reason like `RULE`; no scanner if it named none."""
+        """Count a refused client, by a reason such as `RULE`. `scanner` is None if the client named none."""
         self._refused.labels(scanner or "", reason).inc()
 
     def kept_answer(self, scanner: str, operation: str, outcome: str) -> None:
-        """A read was answered from what is `kept`, by a request that it `shared`, or had to be `asked`."""
+        """Count a read, answered from the cache (`kept`), another request (`shared`) or the scanner (`asked`)."""
         key = (scanner, operation, outcome)
         counter = self._kept_common.get(key)
         if counter is None:
@@ -142,23 +143,23 @@ class Metrics:
         return self._delayed.labels(scanner).inc
 
     def image_bytes(self, scanner: str, size: int) -> None:
-        """Count bytes of an image that was relayed."""
+        """Count the bytes of a relayed image."""
         self._image_bytes.labels(scanner).inc(size)
 
     def event(self, scanner: str, event: str) -> None:
-        """A notification came in."""
+        """Count a notification that was received."""
         self._events.labels(scanner, event).inc()
 
     def left_out(self, scanner: str) -> Callable[[int], None]:
-        """The counter of a scanner's events that are passed on to no subscriber."""
+        """The counter of a scanner's events that are not passed on to any subscriber."""
         return self._left_out.labels(scanner).inc
 
     def discovery(self, side: str, message: str) -> None:
-        """A discovery message came in, on the side of clients or of devices."""
+        """Count a discovery message that was received on the side of clients or of devices."""
         self._discovery.labels(side, message).inc()
 
     def discovery_dropped(self, reason: str) -> None:
-        """Count a discovery message that was useless, or could not be answered."""
+        """Count a discovery message that was unusable, or could not be answered."""
         self._discovery_dropped.labels(reason).inc()
 
     def log_lines(self, outcome: str, count: int) -> None:
@@ -174,7 +175,7 @@ class Metrics:
         return Deliveries(self._deliveries, scanner)
 
     def status_reads(self) -> dict[str, tuple[int, int]]:
-        """Status reads of each scanner's clients: how many were answered here, how many were asked at the scanner."""
+        """Status reads of each scanner's clients: the numbers answered by the gateway, and by the scanner."""
         reads: dict[str, tuple[int, int]] = {}
         for (scanner, operation, source), (counter, _) in self._kept.items():
             if operation == GET_JOB_ELEMENTS.name and source in (LOCAL, DEVICE):
@@ -189,18 +190,18 @@ class Metrics:
 
 
 class Deliveries:
-    """Notifications to clients: each try ends as `ok` or `retried`, each event lost as `dropped`."""
+    """Counts notifications to clients: each attempt ends as `ok` or `retried`, each lost event as `dropped`."""
 
     def __init__(self, counter: Counter, scanner: str) -> None:
         self._ok, self._retried, self._dropped = (
             counter.labels(scanner, outcome) for outcome in ("ok", "retried", "dropped"))
 
     def delivered(self) -> None:
-        """Count a notification that has arrived."""
+        """Count a notification that was delivered."""
         self._ok.inc()
 
     def retried(self) -> None:
-        """Count a notification that has failed, and is tried again."""
+        """Count a notification that failed and will be retried."""
         self._retried.inc()
 
     def dropped(self, count: int) -> None:

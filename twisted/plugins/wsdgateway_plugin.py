@@ -1,4 +1,4 @@
-"""What `twistd` offers: the gateway, and the virtual scanner."""
+"""The plugins for `twistd`: the gateway and the virtual scanner."""
 
 from twisted.application.service import ServiceMaker
 

@@ -1,1 +1,1 @@
-"""The admin site: health, metrics, JSON, and a page for people, on twisted.web."""
+"""The admin site: health, metrics, a JSON API and web pages, built on twisted.web."""

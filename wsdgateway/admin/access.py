@@ -1,7 +1,10 @@
-"""Who may look at the admin site: this host, or whoever has the token; and under which names.
+"""Access control of the admin site: clients, tokens, sessions and host names.
 
-RFC 6750 section 2.1 (Bearer), RFC 6265 (cookies). A browser can be led to any address by a name of somebody else's (DNS
-rebinding), so the Host field is checked: IP addresses can't be rebound, names must be known.
+Without a token, only clients on this host are served; with one, every client must present it.
+
+RFC 6750 section 2.1 (Bearer), RFC 6265 (cookies). A web page can make a browser send requests to any address under a
+host name that the attacker controls (DNS rebinding), so the Host field is checked: IP addresses cannot be rebound, and
+names must be configured.
 """
 
 import hmac
@@ -27,9 +30,10 @@ _BRACKETED = re.compile(r"\[([0-9a-f:.]+)(?:%25[\w.-]+)?\](?::\d*)?")
 
 @attrs.frozen
 class Denied:
-    """Why an address is not answered: a status, and what to do.
+    """The refusal of a request: its status, and a reason that says what to do.
 
-    `login`: the form would help. `retry_after` is in seconds. `wrong_token`: one was shown, and checked.
+    `login` is true if the login form would help. `retry_after` is in seconds. `wrong_token` is true if a token was
+    presented and checked.
     """
 
     status: int
@@ -44,13 +48,16 @@ _WRONG = Denied(401, f"The token is wrong; {_ADVICE}", login=True, wrong_token=T
 
 
 def _bearer(authorization: bytes | None) -> bytes | None:
-    """The token of an Authorization field; None without one."""
+    """Return the token of an Authorization field, or None without one."""
     scheme, _, given = (authorization or b"").partition(b" ")
     return given.strip() if scheme.lower() == b"bearer" and given.strip() else None
 
 
 class Access:
-    """`token` is asked of everybody, without one only this host is answered. `seconds` is a monotonic clock."""
+    """Decides which requests the admin site answers.
+
+    If `token` is None, only clients on this host are allowed. `seconds` is a monotonic clock.
+    """
 
     def __init__(self, token: str | None, hosts: tuple[str, ...], seconds: Callable[[], float]) -> None:
         self.token = token
@@ -60,7 +67,10 @@ class Access:
         self._sessions: OrderedDict[str, float] = OrderedDict()
 
     def check_host(self, host: bytes | None) -> Denied | None:
-        """Whether the site is known by the name in a Host field. HTTP/1.0, and no browser, may do without."""
+        """Return the refusal if the site is not known by the name in the Host field, else None.
+
+        The field may be missing: HTTP/1.0 clients may omit it, and no browser does.
+        """
         given = (host or b"").decode("latin-1").lower()
         address = _BRACKETED.fullmatch(given)
         name = given if address is not None else _PORT.sub("", given)
@@ -70,7 +80,10 @@ class Access:
                            "or use its IP address.")
 
     def check_client(self, client: str | None, authorization: bytes | None, session: bytes | None) -> Denied | None:
-        """Whether a client at that IP address may look; None stands for a local socket."""
+        """Return the refusal if a client at that IP address is not allowed, else None.
+
+        A `client` of None is a local socket.
+        """
         if self.token is None:
             if client is None or _is_loopback(client):
                 return None
@@ -81,7 +94,7 @@ class Access:
         return _MISSING if bearer is None else self.check_token(client, bearer)
 
     def still_allows(self, client: str | None, authorization: bytes | None, session: bytes | None) -> bool:
-        """The same for a client that was let in before; what it has shown then is no new attempt."""
+        """True if a client that was admitted before is still allowed; does not count as a login attempt."""
         if self.token is None:
             return self.check_client(client, None, None) is None
         bearer = _bearer(authorization)
@@ -89,7 +102,10 @@ class Access:
             bearer is not None and self._is_token(bearer))
 
     def check_token(self, client: str | None, given: bytes) -> Denied | None:
-        """Whether that is the token. A client that has shown too many wrong ones must wait before one is looked at."""
+        """Return the refusal if `given` is not the token, else None.
+
+        After too many wrong tokens, a client must wait before its next one is checked.
+        """
         now = self._seconds()
         wait = self._attempts.wait(client, now)
         if wait > 0.0:
@@ -101,11 +117,11 @@ class Access:
         return _WRONG
 
     def _is_token(self, given: bytes) -> bool:
-        """Whether that is the token, in the same time whatever it is."""
+        """True if `given` is the token. Compares in constant time."""
         return self.token is not None and hmac.compare_digest(given, self.token.encode())
 
     def log_in(self) -> str:
-        """A new session, for whoever has shown the token."""
+        """Start a session for a client that has presented the token, and return its id."""
         session = secrets.token_urlsafe(32)
         self._sessions[session] = self._seconds() + SESSION_SECONDS
         if len(self._sessions) > MAX_SESSIONS:
@@ -113,7 +129,7 @@ class Access:
         return session
 
     def log_out(self, session: bytes | None) -> None:
-        """The session is over."""
+        """End the session."""
         self._sessions.pop((session or b"").decode("latin-1"), None)
 
     def _is_live(self, session: str) -> bool:
@@ -124,7 +140,7 @@ class Access:
         return True
 
     def change(self, token: str | None, hosts: tuple[str, ...]) -> None:
-        """Another token, or other names: with another token every session is over."""
+        """Replace the token and the host names. A new token ends every session."""
         if token != self.token:
             self._sessions.clear()
             self._attempts.forget()

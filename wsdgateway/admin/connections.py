@@ -1,7 +1,7 @@
-"""Connections to the admin site: how many there may be, and how long each may take.
+"""Limits the connections to the admin site: their number, and the time that each may take.
 
-RFC 9112 section 9; `[admin] connections`, `[limits] header_timeout` and `keepalive_timeout`. twisted.web times a
-connection out that is silent; here a deadline bounds each whole request, body included, however its bytes trickle::
+RFC 9112 section 9; `[admin] connections`, `[limits] header_timeout` and `keepalive_timeout`. twisted.web only times out
+silent connections; here a deadline also bounds each whole request, body included, however slowly its bytes arrive::
 
               the whole request             answered
     arriving ───────────────────► answering ────────► waiting
@@ -9,10 +9,10 @@ connection out that is silent; here a deadline bounds each whole request, body i
        └─────────────────────────────────────────────────┘
                     first byte of the next request
 
-    header_timeout while arriving, from the connection or the first byte; keepalive_timeout while waiting; from any of
-    them to closing, after which a connection whose client takes nothing more is aborted.
+    header_timeout applies while arriving, from the opening of the connection or the first byte; keepalive_timeout
+    while waiting. Each state can lead to closing, after which the connection is aborted if its client stops reading.
 
-`bridge.access.admission` decides which connections make room for a new one.
+`bridge.access.admission` decides which connections are closed to make room for a new one.
 """
 
 from collections.abc import Callable
@@ -29,12 +29,12 @@ from wsdgateway.http.messages import response_head
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.timeouts import MovingDeadline
 
-CLOSING_SECONDS = 5.0  # for a client to take what is written, where nothing but a refusal is
+CLOSING_SECONDS = 5.0  # for a client to read a refusal, if nothing else is being written
 
 
 @attrs.frozen
 class AdminLimits:
-    """Limits of the admin site: connections at once, and time-outs in seconds."""
+    """Limits of the admin site: the number of connections, and time-outs in seconds."""
 
     connections: int = 200
     header_timeout: float = 15.0
@@ -42,7 +42,7 @@ class AdminLimits:
 
 
 class AdminConnections:
-    """The connections of an admin site, and their limits. `seconds` is a monotonic clock."""
+    """The open connections of an admin site, and their limits. `seconds` is a monotonic clock."""
 
     log = Logger()
 
@@ -61,7 +61,7 @@ class AdminConnections:
         return len(self._open)
 
     def admits(self, channel: "AdminChannel") -> bool:
-        """Whether a new connection may stay; others that wait for a request are closed for it."""
+        """True if a new connection may stay. May close connections that wait for a request to make room for it."""
         closed, is_admitted = self._open.arrived(channel, self.limits.connections)
         if (closed or not is_admitted) and self._throttle.allows("", self.seconds()):
             self.log.warn("[admin] connections = {most}: there are so many; for more, those that wait longest for "
@@ -71,13 +71,13 @@ class AdminConnections:
         return is_admitted
 
     def close_all(self) -> None:
-        """Close each connection that nothing is being answered on."""
+        """Close every connection on which no request is being answered."""
         for channel in self._open.unanswered:
             channel.close_unanswered()
 
 
 class AdminChannel(HTTPChannel):
-    """One connection. `connections`, all of the site's, is set by the site."""
+    """One connection to the admin site. The site sets `connections`, which holds all of its connections."""
 
     connections: AdminConnections
     transport: Any
@@ -107,12 +107,12 @@ class AdminChannel(HTTPChannel):
         super().dataReceived(data)
 
     def rawDataReceived(self, data: bytes) -> None:
-        """A part of a body; what follows a request that was refused is nothing to read."""
+        """Receive a part of a body; ignore what follows a request that was refused."""
         if self._state != "closing":
             super().rawDataReceived(data)
 
     def allContentReceived(self) -> None:
-        """A whole request is there. While it is answered no time is measured: a stream goes on for days."""
+        """Receive the end of a request. No deadline applies while it is answered: a stream lasts for days."""
         if self._state == "closing":
             return  # refused for its size
         self._state = "answering"
@@ -121,7 +121,7 @@ class AdminChannel(HTTPChannel):
         super().allContentReceived()
 
     def requestDone(self, request: Any) -> None:
-        """An answer is written. What came while it was made is the next request, or its beginning."""
+        """Receive the end of an answer. Data that arrived in the meantime belongs to the next request."""
         if self._state != "closing":
             if self._dataBuffer:
                 self._arrive()
@@ -141,19 +141,19 @@ class AdminChannel(HTTPChannel):
             self.close_unanswered()
 
     def close_unanswered(self) -> None:
-        """Close it, although it waits for a request: an answer has had its time to be taken."""
+        """Close a connection that waits for a request: its client has had the time to read the last answer."""
         self._state = "arriving"
         self.loseConnection()
 
     def refuse(self, status: int, reason: bytes) -> None:
-        """Answer a request that is not whole, and close the connection."""
+        """Answer an incomplete request with an error, and close the connection."""
         self.transport.write(response_head(status, [
             (b"Connection", b"close"), (b"Content-Type", b"text/plain; charset=utf-8"),
             (b"Content-Length", b"%d" % len(reason))]) + reason)
         self.loseConnection()
 
     def loseConnection(self) -> None:
-        """Close it when the client has taken what is written; an answer must be taken within keepalive_timeout."""
+        """Close the connection once the client has read what is written; it has keepalive_timeout to read an answer."""
         if self._state == "closing":
             return
         is_answered = self._state in ("answering", "waiting")

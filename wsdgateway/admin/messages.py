@@ -1,4 +1,4 @@
-"""A message of an exchange for people: indented, its secrets and names covered."""
+"""Formats a message of an exchange for display: indented, with secrets and names masked."""
 
 from lxml import etree
 
@@ -7,7 +7,7 @@ from wsdgateway.soap.parsing import Malformed, parse
 
 
 def show(body: bytes, masks: Masks, *, cut: bool) -> str:
-    """The body as text. XML is indented; what is `cut`, or no XML, is shown as it is."""
+    """The body as text. XML is indented; a body that is `cut`, or is not XML, is shown as it is."""
     covered = masks.content(body)
     if not cut:
         try:

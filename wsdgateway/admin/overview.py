@@ -1,4 +1,4 @@
-"""What the admin site tells, as plain values: scanners, jobs, subscriptions, whether the gateway is ready."""
+"""The data of the admin site as plain values: scanners, jobs, subscriptions, exchanges and readiness."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -21,11 +21,10 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 @attrs.define(eq=False)
 class Overview:
-    """The gateway as the admin site sees it. `stored` gives the finished jobs of a scanner from before this start.
+    """The gateway as the admin site sees it.
 
-    `warnings` says what is wrong although clients are served.
-
-    `wall` is in seconds since 1970, `seconds` the clock of the job tables.
+    `stored` gives a scanner's finished jobs from before this start. `warnings` lists problems that do not keep clients
+    from being served. `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
     name: str
@@ -39,17 +38,17 @@ class Overview:
     warnings: Callable[[], list[str]] = list
 
     def problems(self) -> list[str]:
-        """Why the gateway is not ready; empty if it is."""
+        """The reasons why the gateway is not ready; empty if it is."""
         return [f"{listener.endpoint}: {listener.problem or 'closed, the gateway is stopping'}"
                 for listener in self.listeners if listener.port is None]
 
     def describe_scanners(self) -> list[dict[str, Any]]:
-        """A value for each scanner."""
+        """Describe each scanner."""
         reads = self.metrics.status_reads()
         return [self._describe(scanner, *reads.get(scanner.name, (0, 0))) for scanner in self.scanners]
 
     def _describe(self, scanner: BridgedScanner, here: int, there: int) -> dict[str, Any]:
-        """`status_reads` says how many of them were answered here, and how many were asked at the scanner."""
+        """Describe one scanner. `here` and `there` count status reads answered by the gateway and by the scanner."""
         table, labels = scanner.bridge.table, scanner.monitor.labels
         return {
             "name": scanner.name,
@@ -72,10 +71,10 @@ class Overview:
         }
 
     def describe_subscriptions(self) -> list[dict[str, Any]]:
-        """A value for each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.
+        """Describe each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.
 
-        `expires` is a time; `waiting` counts events, `failures` the tries since the last that succeeded. `panel` is the
-        state of what the scanner holds for a client's names on its panel, None where it has none.
+        `expires` is a time; `waiting` counts events, and `failures` the failed attempts since the last success. `panel`
+        is the state of the registration that puts a client's names on the scanner's panel, None if there is none.
         """
         return [described for scanner in self.scanners for described in self._subscriptions(scanner)]
 
@@ -100,9 +99,9 @@ class Overview:
                        {"context": context, "name": name} for context, name in one.destinations.listed]}
 
     async def describe_jobs(self) -> list[dict[str, Any]]:
-        """A value for each job, of this start and, finished ones, of earlier starts.
+        """Describe each job of this start, and each finished job of earlier starts.
 
-        In the order of when they began, or for those of earlier starts ended, as far as that is known.
+        Jobs are sorted by the time at which they began or, for those of earlier starts, ended, as far as it is known.
         """
         described = []
         for scanner in self.scanners:
@@ -121,9 +120,10 @@ class Overview:
         return sorted(described, key=_moment)
 
     def _job(self, scanner: BridgedScanner, job: Job) -> dict[str, Any]:
-        """`state` is None while nobody has told it; `lost`: the scanner started again before the job's end.
+        """Describe one job.
 
-        `timeline` has the states that became known in this start of the gateway, and when.
+        `state` is None until it is known. `lost` is true if the scanner restarted before the job ended. `timeline` has
+        the states that became known during this start of the gateway, each with its time.
         """
         since_1970 = self.wall() - self.seconds()
         status = job.status or JobStatus(job.job_id, "")
@@ -135,7 +135,7 @@ class Overview:
 
     def describe_exchanges(self, *, scanner: str = "", operation: str = "", failed: bool = False,
                            most: int = 100) -> list[dict[str, Any]]:
-        """The last exchanges that are so, newest first: lines of the exchange log, each with its `number`."""
+        """Describe the last exchanges that match, newest first: entries of the exchange log, each with its `number`."""
         found = (one for one in reversed(self.log.since(0))
                  if scanner in ("", one.entry.scanner) and operation in ("", one.entry.operation)
                  and (one.entry.failed or not failed))
@@ -143,13 +143,13 @@ class Overview:
 
 
 def _is_among(stored: JobStatus, known: list[JobStatus]) -> bool:
-    """Whether a job from the store is one of those with its JobId that are known since this start."""
+    """True if a job from the store is one of `known`, the jobs of this start with the same JobId."""
     return any((one.created, one.completed) == (stored.created, stored.completed) or is_same_end(one, stored)
                for one in known)
 
 
 def _moment(job: dict[str, Any]) -> str:
-    """What a job is sorted by; one of which nobody has told anything yet comes last."""
+    """The sort key of a job; a job without any known time comes last."""
     return str(job["timeline"][0]["time"] if job["timeline"] else job["finished"] or "~")
 
 

@@ -1,7 +1,7 @@
-"""The pages for people: an overview, one exchange, the login. Everything that came from the network is escaped by the
-template; no page holds a script or a style of its own.
+"""Renders the web pages: the overview, one exchange, and the login form.
 
-HTML; WCAG 2.2 for keyboards, screen readers and small screens.
+The templates escape all data from the network; no page contains inline scripts or styles. HTML; WCAG 2.2 for keyboards,
+screen readers and small screens.
 """
 
 from collections.abc import Iterable
@@ -133,7 +133,7 @@ def _card(scanner: dict[str, Any]) -> Tag:
 
 
 def _chart(here: int, there: int) -> Tag:
-    """What the gateway spared the scanner, as a bar."""
+    """A bar that shows the share of status reads answered without asking the scanner."""
     total = here + there
     share = 1000 * here // total if total else 0
     spoken = f"Status reads: {here} answered here, {there} asked at the scanner"
@@ -196,24 +196,24 @@ async def _write(request: IRequest, name: str, title: str, content: Element | Ta
 
 
 async def write_overview(request: IRequest, overview: Overview, wanted: dict[str, Any], *, logged_in: bool) -> bytes:
-    """The overview as HTML; `wanted` says which exchanges: `scanner`, `operation`, `failed`."""
+    """Render the overview as HTML. `wanted` selects the exchanges by `scanner`, `operation` and `failed`."""
     page = _OverviewPage(overview, await overview.describe_jobs(), wanted)
     return await _write(request, overview.name, overview.name, page, logged_in)
 
 
 async def write_exchange(request: IRequest, overview: Overview, exchange: dict[str, Any], asked: str, answered: str, *,
                          logged_in: bool) -> bytes:
-    """One exchange as HTML, with its two messages as text."""
+    """Render one exchange as HTML, with its two messages as text."""
     return await _write(request, overview.name, exchange["operation"], _ExchangePage(exchange, asked, answered),
                         logged_in)
 
 
 async def write_login(request: IRequest, overview: Overview, problem: str, then: str) -> bytes:
-    """The login form as HTML; `then` is where it leads to."""
+    """Render the login form as HTML. `then` is the path to go to after the login."""
     return await _write(request, overview.name, "Log in", _LoginPage(problem, then), False)
 
 
 async def write_problem(request: IRequest, overview: Overview, status: int, reason: str) -> bytes:
-    """What is not there, or not allowed, and what to do."""
+    """Render an error page that says what is wrong and what to do."""
     title = REASONS[status].decode()
     return await _write(request, overview.name, title, tags.div(tags.h1(title), tags.p(reason)), False)

@@ -1,4 +1,4 @@
-"""What the admin site's addresses are made of: answers made by functions, folders, requests whose body is bounded."""
+"""The building blocks of the admin site: resources rendered by functions, folders, and requests with bounded bodies."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,7 +16,7 @@ Make = Callable[[Any], Awaitable[bytes]]
 
 
 class Made(Resource):
-    """An address whose answer is made by a function."""
+    """A resource whose answer a function makes."""
 
     isLeaf = True
     log = Logger()
@@ -59,7 +59,7 @@ class Made(Resource):
 
 
 def _not_allowed(request: Request) -> bytes:
-    """RFC 9110 section 15.5.6."""
+    """Answer 405. RFC 9110 section 15.5.6."""
     request.setResponseCode(405)
     request.setHeader(b"allow", b"GET, HEAD")
     request.setHeader(b"content-type", TEXT)
@@ -67,7 +67,7 @@ def _not_allowed(request: Request) -> bytes:
 
 
 class Folder(Resource):
-    """What is under a path; `missing` is shown for the rest, `make` makes what is under a name."""
+    """A path with children. `make` makes the child of a name; every other path below it renders `missing`."""
 
     def __init__(self, missing: IResource, make: Callable[[str], IResource] | None = None) -> None:
         super().__init__()
@@ -84,14 +84,17 @@ class Folder(Resource):
 
 
 class Said(Made):
-    """An answer that does not depend on the method: not found, or not allowed."""
+    """An answer that does not depend on the method, such as not found or forbidden."""
 
     def render(self, request: Request) -> int:
         return self._answer(request, self._make)
 
 
 class BoundedRequest(Request):
-    """A request whose body is bounded, and says its length; else 413 or 411. RFC 9110 sections 15.5.12 and 15.5.14."""
+    """A request whose body must have a Content-Length of at most `MAX_FORM`; else it is answered 411 or 413.
+
+    RFC 9110 sections 15.5.12 and 15.5.14.
+    """
 
     channel: Any
     _refused = False

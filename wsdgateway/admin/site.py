@@ -1,6 +1,6 @@
-"""The admin site's addresses: `/healthz`, `/readyz`, `/metrics`, `/api/...`, and the pages.
+"""The addresses of the admin site: `/healthz`, `/readyz`, `/metrics`, `/api/...`, and the pages.
 
-Reading only, but for the login; who may read, `admin.access` says.
+Everything but the login and the logout is read-only. `admin.access` decides which requests are allowed.
 """
 
 import json
@@ -30,12 +30,12 @@ from wsdgateway.http.messages import REASONS
 from wsdgateway.net.transport.logthrottle import QUIET_SECONDS, LogThrottle
 
 MAX_EXCHANGES = 1000
-MAX_LINES = 10  # of wrong tokens in the log, a minute
+MAX_LINES = 10  # log lines about wrong tokens, a minute
 _HTML, _JSON = b"text/html; charset=utf-8", b"application/json"
 _POLICY = (b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
            b"base-uri 'none'; frame-ancestors 'none'")
 _NO = ("", "0", "false", "no")
-_OPEN = ("/healthz", "/login", "/static/style.css", "/static/live.js")  # to those, too, who have still to log in
+_OPEN = ("/healthz", "/login", "/static/style.css", "/static/live.js")  # also served without a login
 
 
 def _json(value: Any) -> bytes:
@@ -47,13 +47,13 @@ def _argument(request: Any, name: str) -> str:
 
 
 def _wanted(request: Any) -> dict[str, Any]:
-    """Which exchanges are asked for."""
+    """The filter for exchanges that a request asks for."""
     return {"scanner": _argument(request, "scanner"), "operation": _argument(request, "operation"),
             "failed": _argument(request, "failed") not in _NO}
 
 
 def _local(path: str) -> str:
-    """Where a login leads to: nowhere but here."""
+    """The path to go to after a login; `/` unless `path` is on this site."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
 
 
@@ -69,7 +69,7 @@ def _shown(request: Any) -> tuple[str | None, bytes | None, bytes | None]:
 
 
 class AdminSite(Site):
-    """The site's factory. `instance` tells this start of the gateway from others."""
+    """The factory of the site. `instance` distinguishes this start of the gateway from others."""
 
     noisy = False
     protocol: Any = AdminChannel
@@ -86,7 +86,7 @@ class AdminSite(Site):
         super().__init__(self._tree(), requestFactory=BoundedRequest, timeout=None)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A connection, whose time and number are bounded."""
+        """Make a connection that is subject to the limits of the site."""
         channel: Any = super().buildProtocol(addr)
         channel.connections = self.connections
         return channel
@@ -137,13 +137,13 @@ class AdminSite(Site):
         if denied is not None:
             return self._deny(request, denied)
         found: IResource = super().getResourceFor(request)
-        return self._missing if request.postpath else found  # nothing lies below an address that is known
+        return self._missing if request.postpath else found  # known addresses have nothing below them
 
     def _may_go_on(self, request: Any) -> bool:
         return self.access.still_allows(*_shown(request))
 
     def _note(self, request: Any, denied: Denied) -> None:
-        """Say that a token was wrong: once a minute for each client, and so often for all together."""
+        """Log a wrong token: once a minute for each client, and at most `MAX_LINES` times for all together."""
         client, now = _client(request) or LOCAL_SOCKET, self._overview.seconds()
         if denied.wrong_token and self._lines.wait(now) == 0.0 and self._throttle.allows(client_of(client), now):
             self._lines.spend(now)
@@ -164,7 +164,7 @@ class AdminSite(Site):
         return self._problem(denied.status, denied.reason)
 
     def _problem(self, status: int, reason: str) -> IResource:
-        """What is not there, or not allowed: a page for browsers, a line for others."""
+        """An error: an HTML page for browsers, a line of text for other clients."""
         async def say(request: Any) -> bytes:
             request.setResponseCode(status, REASONS[status])
             if b"text/html" not in (request.getHeader(b"accept") or b"") or status in (403, 421):
@@ -173,7 +173,7 @@ class AdminSite(Site):
             return await write_problem(request, self._overview, status, reason)
         return Said(_HTML, say)
 
-    # What is at the addresses.
+    # The answers.
 
     def _of(self, describe_all: Callable[[], list[dict[str, Any]]]) -> Make:
         async def make(request: Any) -> bytes:
@@ -256,9 +256,9 @@ class AdminSite(Site):
         return b""
 
     def stop(self) -> None:
-        """Send those away who listen to the stream, and close what waits for a request."""
+        """End every stream, and close the connections that wait for a request."""
         self.stream.stop()
         self.connections.close_all()
 
     def log(self, request: Any) -> None:
-        """Monitoring asks every few seconds; that is no news."""
+        """Log nothing: monitoring systems send requests every few seconds."""

@@ -1,6 +1,7 @@
 """`/api/stream`: exchanges as they end, as server-sent events.
 
-HTML, section 9.2. A client that is too slow, or comes back after a break, is told how many exchanges it has missed.
+HTML, section 9.2. A client that is too slow, or that reconnects after a break, is told how many exchanges it has
+missed.
 """
 
 from collections.abc import Callable
@@ -16,16 +17,16 @@ from wsdgateway.exchangelog.entry import write_entry
 from wsdgateway.exchangelog.log import KEPT, ExchangeLog
 
 MAX_STREAMS = 100
-MAX_AT_ONCE = 500  # events a look, of no more than so many bytes but for the first
+MAX_AT_ONCE = 500  # events for each client and poll, or fewer if they are larger than the following number of bytes
 MAX_BYTES_AT_ONCE = 262144
 LOOK_SECONDS = 0.25
 BEAT_SECONDS = 15.0
-STALLED_SECONDS = 30.0  # after which a client that takes nothing is dropped
+STALLED_SECONDS = 30.0  # after which a client that does not read is disconnected
 
 
 @implementer(IPushProducer)
 class _Listener:
-    """A client of the stream; `position` is the number of the last exchange that it was sent."""
+    """A client of the stream; `position` is the number of the last exchange sent to it."""
 
     def __init__(self, request: Any, position: int, may_listen: Callable[[], bool],
                  on_gone: Callable[["_Listener"], None]) -> None:
@@ -47,7 +48,7 @@ class _Listener:
         self._quiet = 0.0 if text else self._quiet + LOOK_SECONDS
         if self._quiet >= BEAT_SECONDS:
             self._quiet = 0.0
-            text = b": still here\n\n"  # so that a broken connection is noticed
+            text = b": still here\n\n"  # to detect a broken connection
         if text:
             self._request.write(text)
 
@@ -71,10 +72,11 @@ class _Listener:
 
 
 class Stream(Resource):
-    """Begins with the next exchange; with `?last=N` N exchanges earlier, with Last-Event-ID after that one.
+    """Streams exchanges, beginning with the next one.
 
-    It polls the log for all clients together, so that they cost nothing for each exchange. `may_listen` is asked each
-    time, since a token may be revoked.
+    With `?last=N` it begins N exchanges earlier, with Last-Event-ID after that exchange. The log is polled once for all
+    clients, so that a client costs nothing for each exchange. `may_listen` is called at each poll, since a token may be
+    revoked.
     """
 
     isLeaf = True
@@ -120,7 +122,7 @@ class Stream(Resource):
         if number.isascii() and number.isdigit() and len(number) < 18:
             if instance == self._instance:
                 return min(int(number), self._log.last)
-            return max(0, self._log.last - KEPT)  # of an earlier start: all that this one has to tell
+            return max(0, self._log.last - KEPT)  # the number is from an earlier start: send everything kept
         wanted = request.args.get(b"last", [b"0"])[0]
         return max(0, self._log.last - (int(wanted) if wanted.isdigit() and len(wanted) < 9 else 0))
 

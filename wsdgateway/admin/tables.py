@@ -1,7 +1,7 @@
-"""The tables of the pages: which columns, and what stands in them.
+"""The tables of the pages: their columns, and the content of the cells.
 
-Each cell carries its column's name, which stands before it on small screens; the roles stay when the style takes the
-table apart.
+Each cell carries the name of its column, which is shown before it on small screens; ARIA roles are set because the
+style sheet changes the display of the table's elements.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from wsdgateway.exchangelog.entry import duration, is_failed
 
 @attrs.frozen
 class Column:
-    """A column: its name, and what it shows of a row."""
+    """A column: its name, and a function that returns its content for a row."""
 
     name: str
     show: Callable[[dict[str, Any]], Any]
@@ -24,7 +24,7 @@ class Column:
 
 
 def table(labelled_by: str, columns: tuple[Column, ...], rows: list[dict[str, Any]], otherwise: str) -> Tag:
-    """A table of these rows, or a sentence where there are none."""
+    """A table of these rows, or the text `otherwise` if there are none."""
     names = [tags.th(column.name, scope="col", role="columnheader") for column in columns]
     head = tags.thead(tags.tr(*names, role="row"), role="rowgroup")
     body = [tags.tr(*[_cell(column, row) for column in columns], role="row") for row in rows] or [
@@ -47,7 +47,7 @@ def timeline(states: list[dict[str, str]]) -> Tag | None:
 
 
 def _moment(time: str | None) -> str | None:
-    """A time as a scanner or we write it, shorter where it has the usual form."""
+    """A time as a scanner or the gateway writes it, shortened if it has the usual form."""
     return time if time is None or len(time) < 19 or time[10] != "T" else f"{time[:10]} {time[11:19]}"
 
 

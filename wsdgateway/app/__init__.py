@@ -1,1 +1,1 @@
-"""The composition of the gateway: from the configuration's values to the services that twistd runs."""
+"""Composes the gateway: builds the services that twistd runs from the configuration."""

@@ -1,6 +1,6 @@
-"""Adopted scanners: bridged when they are found, bridged again after a restart, and given up for a section or a rule.
+"""Bridges adopted scanners when they are found and after a restart, and gives them up when required.
 
-The configuration's `[discovery] adopt` and `exclude`. `net.discovery.adoption` looks at the devices that are found.
+The configuration's `[discovery] adopt` and `exclude`. `net.discovery.adoption` examines the devices that are found.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ DUPLICATE = "This scanner is bridged under another name."
 
 
 class AdoptedScanners:
-    """Bridges what `adoption` adopts, and keeps the store in step."""
+    """Bridges the scanners that `adoption` adopts, and keeps the store up to date."""
 
     log = Logger()
 
@@ -54,12 +54,12 @@ class AdoptedScanners:
             bridged=self._places, adopt=self._adopt, dismiss=self._remove)
 
     def stop(self) -> None:
-        """Adopt no more scanners."""
+        """Stop adopting scanners."""
         self._stopped = True
         self.adoption.stop()
 
     def configure(self, config: Config) -> None:
-        """Use other sections and rules; adopted scanners that a section names by name or uuid are given up for it."""
+        """Apply other sections and rules. Gives up adopted scanners whose name or uuid a section now has."""
         self._config = config
         self.adoption.rules = _exclusions(config)
         names = {section.name for section in config.scanner}
@@ -69,18 +69,18 @@ class AdoptedScanners:
                 self._remove(scanner.options.uuid or "", DUPLICATE)
 
     def _names(self) -> set[str]:
-        """The names that are taken, if only by a section that is not bridged."""
+        """The names in use, including those of sections that are not bridged."""
         return {one.name for one in self._bridged.scanners} | {section.name for section in self._config.scanner}
 
     def _places(self) -> set[tuple[str, int]]:
-        """Host and port of scan services that are known by their address alone.
+        """Host and port of each scan service that is only known by its address.
 
-        Others are known by their uuid, and may have left their address to another scanner.
+        Scanners that are known by their uuid are left out: another scanner may have their former address by now.
         """
         return {place for scanner in self._bridged.scanners if scanner.monitor.endpoint is None
                 for place in scanner.monitor.places()}
 
-    # From the store.
+    # Restoring from the store.
 
     async def load(self) -> None:
         """Bridge the scanners that earlier starts have adopted."""
@@ -89,13 +89,13 @@ class AdoptedScanners:
             await self._restore(await self._store.adopted())
 
     async def add_stored(self, stored: Iterable[Adopted]) -> None:
-        """Bridge scanners that earlier starts have adopted, and that the store could not list at the start."""
+        """Bridge the scanners that earlier starts have adopted, if the store could not list them at the start."""
         if self._config.discovery.adopt:
             for scanner in await self._restore(stored):
                 self._bridged.start_one(scanner)
 
     async def _look_up_excluded_hosts(self) -> None:
-        """Exclude the addresses of hosts in sections that are not to be bridged: scanners are found by address."""
+        """Exclude the IP addresses of hosts in sections with `bridge = false`: scanners are found by IP address."""
         hosts = {host for section in self._config.scanner if not section.bridge for host in hosts_of(section)}
         found = gatherResults([Deferred.fromCoroutine(addresses_of(self._reactor, host)) for host in sorted(hosts)])
         found.addTimeout(LOOK_UP_SECONDS, self._reactor)
@@ -121,10 +121,10 @@ class AdoptedScanners:
         self.adoption.restore(adopted.uuid)
         return self._bridged.bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
 
-    # As scanners are found.
+    # Adopting scanners that are found.
 
     def _adopt(self, adopted: Adopted) -> None:
-        """Bridge a scanner that was found, as soon as the store has its name: it has the same one after a restart."""
+        """Store the name of a scanner that was found, then bridge it, so that it keeps the name after a restart."""
         writing = self._store.adopt(adopted)
         writing.addCallbacks(lambda _: self.adoption.stored(adopted), partial(self._not_stored, adopted))
         writing.addCallback(lambda _: self._begin(adopted))
@@ -141,21 +141,21 @@ class AdoptedScanners:
             self._bridged.start_one(scanner)
 
     def _remove(self, uuid: str, reason: str) -> None:
-        """Give an adopted scanner up; its clients are told why."""
+        """Give an adopted scanner up; its subscribers are told the reason."""
         for scanner in [one for one in self._bridged.scanners if one.options.uuid == uuid]:
             self._bridged.remove(scanner, reason)
         self.adoption.forget(uuid)
         self._store.abandon(uuid).addErrback(lambda failure: self.log.failure(
             "{uuid} stays in the store", failure, uuid=uuid))
 
-    # As more is known of them.
+    # Changes of bridged scanners.
 
     def removed(self, name: str) -> None:
-        """A scanner is bridged no longer, or is replaced."""
+        """Forget a scanner that is no longer bridged, or has been replaced."""
         self._known.pop(name, None)
 
     def changed(self, name: str) -> None:
-        """More is known of a scanner: give adopted ones up that turn out to have a section."""
+        """Give up adopted scanners that are found to have a section, now that more is known about this scanner."""
         sections = {section.name for section in self._config.scanner}
         changed = next((one for one in self._bridged.scanners if one.name == name), None)
         if changed is None or not self._config.discovery.adopt:
@@ -185,11 +185,11 @@ def _exclusions(config: Config) -> tuple[Exclusion, ...]:
 
 
 def _identity(section: ScannerConfig) -> str | None:
-    """The identity of a scanner whose section tells its uuid, by itself or in its device address."""
+    """The identity of a scanner whose section contains its uuid, as `uuid` or in its device address; else None."""
     uuid = section.uuid or uuid_of(section.device or "")
     return None if uuid is None else identity_of(uuid)
 
 
 def hosts_of(section: ScannerConfig) -> list[str]:
-    """The host of a scanner that is given by an address."""
+    """The host names or addresses in the URLs of a section."""
     return [urlsplit(url).hostname or "" for url in (section.device, section.scan) if url]

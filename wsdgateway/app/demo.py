@@ -1,4 +1,4 @@
-"""`--demo`: a virtual scanner on loopback and a gateway in front of it; no file, no network, no scanner."""
+"""`--demo`: a virtual scanner on loopback with a gateway in front of it; needs no file, network or scanner."""
 
 import shutil
 import sys
@@ -52,7 +52,7 @@ class Demo(MultiService):
         url = f"http://{host}:{port}/demo/scan"
         beside = Path(sys.argv[0]).absolute().with_name("wsdgateway")
         script = "wsdgateway" if shutil.which("wsdgateway") else str(beside)
-        # twistd turns sys.stdout into its log; these lines are to be copied.
+        # twistd redirects sys.stdout to its log; these lines are for copying.
         print(f"\nVirtual scanner  {self.scanner.scan_url}\n"
               f"Its panel        {self.scanner.base}/control/\n"
               f"Gateway          {url}\n"

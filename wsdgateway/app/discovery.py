@@ -1,7 +1,7 @@
-"""Discovery put together: target services for clients, the search for scanners, and the scanners that are adopted.
+"""Composes discovery: target services for clients, the search for scanners, and the adoption of scanners.
 
-The configuration's `[discovery]`. What devices announce goes to the scanner that it is about; one that is in no section
-may be adopted.
+The configuration's `[discovery]`. Announcements of devices are passed to the scanner that they concern; a device that
+no section describes may be adopted.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,7 +31,10 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 
 
 class DiscoveryService(Service):
-    """The discovery of one gateway. `bridged` has its scanners; `on_message` is called for each discovery message."""
+    """The discovery of one gateway, for the scanners in `bridged`.
+
+    `on_message` is called for each discovery message.
+    """
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], parameters: MessageParameters,
                  is_own: Callable[[str], bool], on_message: OnMessage, accounting: Accounting, metrics: Metrics,
@@ -60,22 +63,22 @@ class DiscoveryService(Service):
         self.resolve = self.client.resolve
 
     def _added(self, scanner: BridgedScanner) -> None:
-        """Announce the scanner's stand-in to clients whenever it is there."""
+        """Announce the scanner's stand-in to clients while it is available."""
         self.targets.add(scanner.name, scanner.stand_in)
 
     def _started(self, scanner: BridgedScanner) -> None:
-        """Hand a scanner what is known of it already: the next search may be a minute away."""
+        """Pass a scanner that starts its last sighting, since the next search may be a minute away."""
         sighting = self.client.sightings.get(scanner.monitor.endpoint or "")
         if sighting is not None and STAND_IN not in sighting.types:
             scanner.monitor.sighted(News(sighting))
 
     def _removed(self, scanner: BridgedScanner) -> None:
-        """The scanner is bridged no longer, or another object takes its place."""
+        """Withdraw a scanner that is no longer bridged, or that another object replaces."""
         self.adopted.removed(scanner.name)
         self.targets.remove(scanner.name)
 
     def configure(self, config: Config) -> None:
-        """Use other sections, and other rules for adoption."""
+        """Apply other sections, and other rules for adoption."""
         self._config = config
         self.adopted.configure(config)
 
@@ -93,25 +96,25 @@ class DiscoveryService(Service):
         await self.adopted.load()
 
     async def add_stored(self, stored: Iterable[Adopted]) -> None:
-        """Bridge scanners that earlier starts have adopted, and that the store could not list at the start."""
+        """Bridge the scanners that earlier starts have adopted, if the store could not list them at the start."""
         await self.adopted.add_stored(stored)
 
     def changed(self, name: str) -> None:
-        """A scanner has come or gone, or more is known of it: tell clients, and let none be bridged twice."""
+        """Announce a change of a scanner to clients, and give up adopted scanners that would be bridged twice."""
         self.targets.changed(name)
         self.adopted.changed(name)
 
-    # The scanners' side.
+    # The device side.
 
     async def _trust_in(self, address: Address, zone: str) -> Trust:
-        """The trust in a URL of `directed`: that of the scanner whose section has an address at the same host."""
+        """The trust settings for a URL of `directed`: those of a section with the same host, else the default."""
         for section in self._config.scanner:
             if address.host in hosts_of(section):
                 return section.trust(self._config.folder)
         return BY_THE_SYSTEM
 
     def _of(self, endpoint: str) -> list[BridgedScanner]:
-        """The scanners that are known, or given, by that endpoint address."""
+        """The scanners whose known or configured endpoint address is this one."""
         return [scanner for scanner in self._scanners if any(
             is_same(endpoint, own) for own in (scanner.monitor.endpoint, scanner.options.section.device) if own)]
 
@@ -119,25 +122,25 @@ class DiscoveryService(Service):
         return [one.options.uuid for one in self._scanners if one.options.uuid and one.monitor.is_missing]
 
     def _unanswered(self, endpoint: str) -> None:
-        """A device did not answer the last Probe."""
+        """Check a device that did not answer the last Probe."""
         for scanner in self._of(endpoint):
             if scanner.device.reachable:
                 scanner.stand_in.metadata.check()
 
     def on_address_change(self) -> None:
-        """The addresses at which scanners reach this gateway may be other ones: check what they have of it."""
+        """Check subscriptions and panel registrations: this gateway's addresses for scanners may have changed."""
         for scanner in self._scanners:
             scanner.check()
             scanner.panel.doubt()
 
     def _receive(self, news: News | Left) -> None:
-        """A device has announced itself, answered, or said Bye."""
+        """Handle a device's announcement, answer or Bye."""
         if isinstance(news, Left):
             for scanner in self._of(news.endpoint):
                 scanner.monitor.said_bye()
             return
         if STAND_IN in news.sighting.types:
-            return  # another gateway's, or what was made of it
+            return  # another gateway's stand-in, or a device made from one
         own = self._of(news.sighting.endpoint)
         for scanner in own:
             scanner.monitor.sighted(news)

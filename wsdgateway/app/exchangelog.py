@@ -1,6 +1,6 @@
-"""The exchange log put together from the configuration's `[exchange_log]`: its file and its captures.
+"""Composes the exchange log from the configuration's `[exchange_log]`: its file and its captures.
 
-It also writes the entries that belong to no exchange with a scanner: unreadable requests, and discovery messages.
+It also logs messages that belong to no exchange with a scanner: unreadable requests, and discovery messages.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from wsdgateway.metrics import REFUSED, Metrics
 
 
 class ExchangeLogging:
-    """Gives `log`, which stays the same object, the places to write to. `wall` gives seconds since 1970."""
+    """Configures the file and the captures of `log`, which stays the same object. `wall` gives seconds since 1970."""
 
     logger = Logger()
 
@@ -37,7 +37,7 @@ class ExchangeLogging:
         self.log = ExchangeLog()
 
     def use(self, config: Config) -> None:
-        """Write to the places that this configuration names from now on."""
+        """Write to the file and the folder that this configuration names."""
         wanted = config.exchange_log
         if wanted == self._used:
             return
@@ -72,16 +72,16 @@ class ExchangeLogging:
         self._ending.discard(ending)
 
     def reopen(self) -> None:
-        """Open the log's file anew: another program may have moved it."""
+        """Reopen the log's file, which another program may have moved."""
         if self.log.writer is not None:
             self.log.writer.reopen()
 
     def refused(self, client: str, status: int, size: int) -> None:
-        """Log a request that was refused unread; `size` is that of the answer's body, in bytes."""
+        """Log a request that was refused unread. `size` is the length of the answer's body in bytes."""
         self.log.add(Entry(self._wall(), None, client, "other", None, None, None, REFUSED, status, None, 0, size, 0.0))
 
     def discovery(self, name: str, action: str, message_id: str | None, client: str, data: bytes) -> None:
-        """Log a discovery message that came by multicast, or as an answer to one of this gateway."""
+        """Log a discovery message that was received by multicast, or in answer to one of this gateway."""
         self.log.add(Entry(
             self._wall(), None, client, name, action, message_id, None, DISCOVERY, None, None, len(data), 0, 0.0), data)
 

@@ -1,7 +1,7 @@
 """The gateway's listeners: their ports, their certificates, and the URLs under which they are announced.
 
 The configuration's `[[listen]]`, `[admin] endpoint` and `[events] address`. Clients and scanners are given the address
-that this host has on their own network, for Windows takes no other.
+of this host on their own network, since Windows accepts no other.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from wsdgateway.tls.identity import CurrentIdentity
 
 
 class Listeners:
-    """The listeners of one gateway. `tried` is called when one of them has been opened, or could not be."""
+    """The listeners of one gateway. `tried` is called after each attempt to open one of them."""
 
     log = Logger()
 
@@ -50,7 +50,7 @@ class Listeners:
             self.log.warn("the certificate of {endpoint} {remark}", endpoint=listener.endpoint, remark=remark)
 
     def configure(self, config: Config) -> None:
-        """Read the certificates again, perhaps from other files; open connections keep the former ones."""
+        """Read the certificates again, perhaps from other files. Open connections keep the old ones."""
         self._config = config
         sections: list[Listening] = [*config.listen, config.admin]
         for section, listener in zip(sections, (*self.listeners, self.admin), strict=True):
@@ -71,7 +71,7 @@ class Listeners:
                 for listener in self.listeners if listener.address is not None]
 
     def base(self, host: str, port: int) -> str:
-        """The base URL for clients that have reached this gateway at that address and port of its own."""
+        """The base URL for clients that reached this gateway at this local address and port."""
         for listen, listener in zip(self._config.listen, self.listeners, strict=True):
             address = listener.address
             if address is not None and address[1] == port and (address[0] == host or address[0] in ANY):
@@ -79,24 +79,22 @@ class Listeners:
         return url_of(host, port)
 
     def base_on(self, link: Link, client: str | None) -> str | None:
-        """The base URL for a client on a link, or for all of them; None if no listener is reachable there."""
+        """The base URL for a client on a link, or for all clients there; None if no listener is reachable there."""
         client = client or next(str(one.ip) for one in link.interface.addresses if one.version == link.version)
         found = local_base(link.interface.addresses, client, self.open_ports())
         return None if found is None else self.base(found.interface, found.port)
 
     def own_addresses(self) -> list[tuple[str, int]]:
-        """Host and port where this gateway listens, and as it is announced: no notification may be sent there."""
+        """Host and port of each listener and each announced address. Notifications must not be sent there."""
         announced = [*(listen.advertise for listen in self._config.listen), self._config.events.address]
         advertised = [address_of(url) for url in announced if url]
         return [*(listener.address for listener in (*self.listeners, self.admin) if listener.address is not None),
                 *((address.host, address.port) for address in advertised)]
 
     async def events_base(self, device: str, zone: str) -> str:
-        """The base URL at which the device at a URL reaches this gateway.
+        """The base URL at which the device with that URL reaches this gateway.
 
-        `zone` is the interface of a link-local address.
-
-        Raises `DeviceError`.
+        `zone` is the interface of a link-local address. Raises `DeviceError`.
         """
         if self._config.events.address is not None:
             return self._config.events.address

@@ -1,4 +1,7 @@
-"""Message ids: random for a process, and counted in their last part. WS-Addressing 2004/08, section 3."""
+"""Generates message ids: a random part for the process, and a counter in the last group.
+
+WS-Addressing 2004/08, section 3.
+"""
 
 import os
 import uuid
@@ -6,7 +9,7 @@ from itertools import count
 
 
 class MessageIds:
-    """The message ids of one gateway, `urn:uuid:…`. `instance` is a short text that differs from start to start."""
+    """Generates the message ids of one gateway, `urn:uuid:…`. `instance` is a short text that identifies this start."""
 
     def __init__(self) -> None:
         process = str(uuid.uuid4())
@@ -15,9 +18,9 @@ class MessageIds:
         self._numbers = count(int.from_bytes(os.urandom(4)))
 
     def new_id(self) -> str:
-        """A message id that no other message has."""
+        """A new, unique message id."""
         return f"{self._prefix}{next(self._numbers):012x}"
 
     def is_own(self, message_id: str) -> bool:
-        """Whether `new_id` has made this message id."""
+        """True if `new_id` has generated this message id."""
         return message_id.startswith(self._prefix)

@@ -1,8 +1,8 @@
-"""Privileges at the start: root starts the gateway, and an ordinary user runs it.
+"""Handles privileges at the start: root may start the gateway, and an ordinary user then runs it.
 
-`twistd --uid` makes the service and opens its log as root, and switches between `privilegedStartService` and
-`startService`. Files are read and made as the later user before that, so that a missing permission shows at the start
-and not at the first SIGHUP.
+`twistd --uid` makes the service and opens its log as root, and switches users between `privilegedStartService` and
+`startService`. Files are read and created with the later user's permissions before that, so that a missing permission
+shows at the start and not at the first SIGHUP.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-LOG = "twistd.log"  # in the working directory: twistd's own choice for a daemon
+LOG = "twistd.log"  # in the working directory: twistd's default for a daemon
 
 
 class NoSuchUser(Exception):
@@ -31,7 +31,7 @@ class ServiceUser:
 
 
 def user_of(options: Mapping[str, Any]) -> ServiceUser | None:
-    """The user in twistd's own options; None if it does not switch. Raises `NoSuchUser`."""
+    """The user that twistd's own options name; None if twistd does not switch users. Raises `NoSuchUser`."""
     uid, gid = options.get("uid"), options.get("gid")
     if uid is None or os.geteuid() != 0:
         return None
@@ -45,7 +45,7 @@ def user_of(options: Mapping[str, Any]) -> ServiceUser | None:
 
 @contextmanager
 def acting_as(user: ServiceUser | None) -> Iterator[None]:
-    """A context in which files are opened and made with that user's permissions."""
+    """A context in which files are opened and created with that user's permissions."""
     if user is None:
         yield
         return
@@ -62,9 +62,9 @@ def acting_as(user: ServiceUser | None) -> Iterator[None]:
 
 
 def make_log(options: Mapping[str, Any], user: ServiceUser) -> str | None:
-    """Make twistd's log file as the later user, since one made by root could never be rotated.
+    """Create twistd's log file as the later user, since a file created by root could not be rotated.
 
-    Returns what to do about it if the file can't be made; None if all is well.
+    Returns an instruction for the administrator if the file cannot be created, else None.
     """
     name = options.get("logfile") or (None if options.get("nodaemon") else LOG)
     if name in (None, "-") or options.get("syslog") or options.get("logger"):

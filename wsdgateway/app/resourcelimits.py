@@ -1,6 +1,6 @@
-"""Limits on open files (RLIMIT_NOFILE, which counts sockets, too), and the share that each kind of connection gets.
+"""The limit on open files (RLIMIT_NOFILE, which includes sockets), and the share for each kind of connection.
 
-No kind of connection may use all of them, so that some are left for the others.
+No kind of connection may use the whole limit, so that some files are left for the others.
 """
 
 import resource
@@ -20,7 +20,7 @@ _log = Logger()
 
 
 def open_files() -> int:
-    """Raise the limit as far as the system allows, and return the number of files that may be open at once."""
+    """Raise the limit to the hard limit, and return the number of files that may be open at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -28,14 +28,14 @@ def open_files() -> int:
 
 
 def client_limits(config: Config, files: int) -> Limits:
-    """Limits of the HTTP server: as configured, and no more connections than their share of `files`."""
+    """The limits of the HTTP server: as configured, but no more connections than their share of `files`."""
     limits = config.limits
     most = _bounded("[limits] connections", limits.connections, CLIENTS_SHARE, files)
     return Limits(limits.request_body, most, limits.keepalive_timeout, limits.header_timeout)
 
 
 def admin_limits(config: Config, files: int) -> AdminLimits:
-    """Limits of the admin site: as configured, and no more connections than their share of `files`."""
+    """The limits of the admin site: as configured, but no more connections than their share of `files`."""
     most = _bounded("[admin] connections", config.admin.connections, ADMIN_SHARE, files)
     return AdminLimits(most, config.limits.header_timeout, config.limits.keepalive_timeout)
 

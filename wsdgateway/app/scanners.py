@@ -1,4 +1,4 @@
-"""The bridged scanners: added, removed and replaced while everything else runs on."""
+"""The bridged scanners: adds, removes and replaces them while the rest of the gateway keeps running."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -17,14 +17,14 @@ from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
 
-LAST_EXCHANGE_SECONDS = 300.0  # for an image that is under way from a scanner that is removed
+LAST_EXCHANGE_SECONDS = 300.0  # for an image that is still being relayed from a scanner that is removed
 NOT_BRIDGED = "This scanner is not bridged any more."
 
 
 class BridgedScanners:
-    """Holds the scanners that are bridged, in `scanners`. `context` must be set before the first one is added.
+    """Holds the bridged scanners in `scanners`. `context` must be set before the first one is added.
 
-    `on_added` is called with each one that is added, `on_started` with each one that is started after `start`,
+    `on_added` is called with each scanner that is added, `on_started` with each one that is started after `start`, and
     `on_removed` with each one that is removed or replaced.
     """
 
@@ -47,13 +47,16 @@ class BridgedScanners:
         self._past_jobs: Callable[[str], Deferred[list[JobStatus]]] | None = None
 
     def start(self) -> None:
-        """Start all scanners, and every one that is added from now on: it is known where they reach this gateway."""
+        """Start all scanners, and each one that is added later.
+
+        The addresses at which they reach this gateway must be known.
+        """
         self._started = True
         for scanner in list(self.scanners):
             scanner.start()
 
     def bridge(self, section: ScannerConfig) -> BridgedScanner:
-        """Add a scanner, which answers at its addresses from now on."""
+        """Add a scanner, and route requests to it."""
         scanner = BridgedScanner(self._options(section), self.context)
         self.scanners.append(scanner)
         self._metrics.scanners.append(scanner.gauges)
@@ -64,7 +67,7 @@ class BridgedScanners:
         return scanner
 
     async def remember(self, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
-        """Give each scanner the finished jobs of earlier starts, and each one that is added later."""
+        """Load the finished jobs of earlier starts into each scanner, and into each one that is added later."""
         self._past_jobs = past_jobs
         for scanner in list(self.scanners):
             try:
@@ -93,9 +96,9 @@ class BridgedScanners:
         running.addBoth(lambda _: self._ending.discard(running))
 
     async def _end(self, scanner: BridgedScanner, reason: str | None) -> None:
-        """Wait for exchanges and events under way, then stop the scanner.
+        """Wait for exchanges and events in progress, then stop the scanner.
 
-        Without a reason its subscribers are told nothing: another object goes on for them.
+        Without a reason its subscribers are told nothing, since another object takes them over.
         """
         if reason is not None:
             scanner.dismiss(reason)
@@ -105,22 +108,22 @@ class BridgedScanners:
         try:
             await leaving
         except CancelledError:
-            pass  # the gateway stops
+            pass  # the gateway is stopping
         finally:
             self._leaving.discard(leaving)
         await scanner.stop()
 
     def stop_waiting(self) -> None:
-        """Wait no longer for the exchanges and events of scanners that are removed."""
+        """Stop waiting for the exchanges and events of scanners that are being removed."""
         for leaving in list(self._leaving):
             leaving.cancel()
 
-    # When the configuration is read again.
+    # Reloading the configuration.
 
     def apply(self, changes: Changes, configured: Callable[[Config], None]) -> None:
-        """Carry out the changes of the configuration; `configured` is called between removals and the rest.
+        """Apply the changes of the configuration. `configured` is called after the removals and before the rest.
 
-        A scanner whose section has not changed goes on undisturbed.
+        A scanner whose section has not changed is left undisturbed.
         """
         config = self._config = changes.config
         for scanner in [one for one in self.scanners if one.name in changes.removed]:
@@ -137,7 +140,7 @@ class BridgedScanners:
             self.start_one(self.bridge(section))
 
     def _replace(self, former: BridgedScanner, section: ScannerConfig) -> None:
-        """Put another scanner under the same name, which takes over the subscriptions of clients."""
+        """Replace a scanner by one with the same name, which takes over its clients' subscriptions."""
         self._withdraw(former)
         scanner = self.bridge(section)
         scanner.succeed(former)
@@ -152,24 +155,24 @@ class BridgedScanners:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every scanner that was removed has ended."""
+        """True if every scanner that was removed has ended."""
         return not self._ending
 
     async def settled(self) -> None:
         """Wait until every scanner that was removed has ended."""
         await gatherResults(list(self._ending))
 
-    # At the start and the end of the process.
+    # Start and end of the process.
 
     def no_longer_bridged(self, names: set[str]) -> list[BridgedScanner]:
-        """Scanners of these names that are bridged no longer, to end what earlier starts have left at them."""
+        """Make scanners for names that are no longer bridged, to end subscriptions that are left at them."""
         known = {scanner.name for scanner in self.scanners}
         gone = [BridgedScanner(ScannerOptions(ScannerConfig(name)), self.context) for name in sorted(names - known)]
         self._dismissed += gone
         return gone
 
     def all_to_stop(self) -> list[BridgedScanner]:
-        """All scanners that have to be stopped, those that are bridged no longer included."""
+        """All scanners to stop, including those that are no longer bridged."""
         return [*self.scanners, *self._dismissed]
 
     def _options(self, section: ScannerConfig) -> ScannerOptions:

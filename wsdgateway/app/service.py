@@ -1,4 +1,4 @@
-"""The gateway as a service of twistd: makes its parts from a configuration, and starts, reloads and stops them."""
+"""The gateway as a Twisted service: builds its parts from a configuration, and starts, reloads and stops them."""
 
 import random
 import secrets
@@ -125,14 +125,14 @@ class GatewayService(MultiService):
         self.reloading: Deferred[None] | None = None
 
     def _sequence(self) -> Sequence:
-        """The AppSequence of the next discovery message: the InstanceId grows with each start.
+        """The AppSequence of the next discovery message. The InstanceId grows with each start.
 
         WS-Discovery 2005/04, section 7.
         """
         return Sequence(self.instance_id, next(self._messages))
 
     def _warnings(self) -> list[str]:
-        """Problems that the admin site shows, and in spite of which clients are served."""
+        """Problems for the admin site to show that do not keep clients from being served."""
         warning = self.store.warning()
         return [] if warning is None else [warning]
 
@@ -150,20 +150,20 @@ class GatewayService(MultiService):
         self._loading.addErrback(self._not_loaded)
 
     async def _load(self) -> None:
-        """Restore what the store lists, then open the listeners."""
+        """Restore the content of the store, then open the listeners."""
         self.instance_id = await self.store.next_instance(int(self.wall()))
         await self._stored_state.load()
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
 
-    # Reading the configuration again.
+    # Reloading the configuration.
 
     def reload(self) -> None:
-        """Carry out SIGHUP: open the exchange log's file anew, try the store, read the configuration again.
+        """Handle SIGHUP: reopen the exchange log's file, retry the store, and read the configuration again.
 
-        A configuration with mistakes changes nothing, and they are logged. Scanners that the last reload removed must
-        have ended first.
+        An invalid configuration is logged and changes nothing. Scanners that the last reload removed must have ended
+        first.
         """
         self.recording.reopen()
         self.store.retry()
@@ -210,7 +210,7 @@ class GatewayService(MultiService):
         self.reactor.callLater(0, self.reactor.stop)
 
     def _tried(self) -> None:
-        """Start the scanners once it is known at which ports they can reach this gateway."""
+        """Start the scanners once the ports at which they reach this gateway are known."""
         if not self._started and all(listener.tried for listener in self.listeners) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
@@ -228,11 +228,11 @@ class GatewayService(MultiService):
             "a finished job of {scanner} could not be stored", failure, scanner=scanner))
 
     def _denied(self, reason: str, client: str) -> None:
-        """Count a connection that was refused: too many of one client or of all, too fast, or without a request."""
+        """Count a connection that was refused for a limit on connections or their rate, or that sent no request."""
         if reason == RATE:
             self._accounting.refused(RATE, client, "a TLS handshake")
         else:
-            self.metrics.refused(None, reason)  # whatever refused it has logged it
+            self.metrics.refused(None, reason)  # already logged by the code that refused it
 
     def _refused(self, connection: Connection, refusal: Refusal) -> None:
         self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,
@@ -241,7 +241,7 @@ class GatewayService(MultiService):
         self._unread(connection)
 
     def _unread(self, connection: Connection) -> None:
-        """A request was refused before it was read as a whole, or broke off."""
+        """Record a request that was refused before it was read completely, or that broke off."""
         self.router.unread(connection.client, connection.path)
 
     async def _stop(self) -> None:

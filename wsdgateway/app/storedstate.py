@@ -14,11 +14,11 @@ from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.storage.store import Content, IStore
 
-END_SECONDS = 15.0  # for subscriptions at scanners to be ended, before the store that lists them is written to
+END_SECONDS = 15.0  # for ending subscriptions at scanners, before the store that lists them is written to
 
 
 class StoredState:
-    """Loads the store's content at the start, or later if its file could not be read then."""
+    """Loads the content of the store at the start, or later if its file could not be read then."""
 
     log = Logger()
 
@@ -29,26 +29,25 @@ class StoredState:
         self._discovery = discovery
 
     async def load(self) -> None:
-        """Restore everything at the start, before a client can ask for it."""
+        """Restore everything at the start, before clients are served."""
         await self._discovery.load()
         self._restore(await self._store.subscriptions(), await self._store.held())
         await self._bridged.remember(self._past_jobs)
 
     async def add(self, content: Content) -> None:
-        """Restore what the store could not list at the start: renew what a scanner here goes on with, end the rest."""
+        """Restore what could not be read at the start: renew subscriptions still in use, and end the others."""
         await self._discovery.add_stored(content.adopted)
         await within(self._reactor, END_SECONDS, self._restore(content.subscriptions, content.held))
 
     def read_jobs(self) -> None:
-        """Read the finished jobs again, when the store is used again that could not be read at the start."""
+        """Read the finished jobs again, once a store that could not be read at the start is usable."""
         reading = Deferred.fromCoroutine(self._bridged.remember(self._past_jobs))
         reading.addErrback(lambda failure: self.log.failure("while finished jobs are read", failure))
 
     def _restore(self, subscriptions: Sequence[Subscription], held: Sequence[Held]) -> list[Deferred[None]]:
-        """Hand each scanner what the store lists of it.
+        """Pass each scanner the subscriptions and registrations that the store lists for it.
 
-        Each Deferred fires when a subscription that nobody goes on with has been ended at its scanner, or that was
-        tried.
+        Each Deferred fires when an unneeded subscription has been ended at its scanner, or when the attempt has failed.
         """
         names = {one.scanner for one in subscriptions} | {one.scanner for one in held}
         former = self._bridged.no_longer_bridged(names)
@@ -60,7 +59,7 @@ class StoredState:
         return endings
 
     def _past_jobs(self, scanner: str) -> Deferred[list[JobStatus]]:
-        """The last status of each JobId of a scanner's finished jobs, unless the JobId has been given again since."""
+        """The last status of each JobId of a scanner's finished jobs, without JobIds assigned again since."""
         finished = self._store.finished(scanner)
         return finished.addCallback(lambda jobs: [
             job.status for job in {job.job_id: job for job in jobs}.values() if not job.superseded])

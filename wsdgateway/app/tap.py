@@ -1,4 +1,4 @@
-"""`twistd wsdgateway`: the options, and the service that they lead to."""
+"""`twistd wsdgateway`: the options, and the service that they configure."""
 
 import errno
 import gc
@@ -20,14 +20,14 @@ from wsdgateway.config.sections import Config
 from wsdgateway.net.transport.clock import keep_time
 from wsdgateway.storage.store import StoreError
 
-# How many objects more than were freed start a look for cycles. We make few; with Python's 700 the looks were a quarter
-# of the time in which a thousand subscribers are told of an event.
+# The surplus of allocated objects at which the cyclic garbage collector runs. The gateway makes few cycles; with
+# Python's default of 700, the collector took a quarter of the time to notify a thousand subscribers of an event.
 GC_THRESHOLDS = (50000, 20, 50)
 DENIED = os.strerror(errno.EACCES)
 
 
 class Options(BaseOptions):
-    """`--config FILE` or `--demo`. A mistake ends the program with a line for each, and status 1."""
+    """`--config FILE` or `--demo`. Mistakes end the program with status 1 and one line each."""
 
     synopsis = "[--config FILE | --demo]"
     longdesc = "Gateway for WSD scanners across networks."
@@ -56,7 +56,7 @@ class Options(BaseOptions):
 
 
 def makeService(options: Options) -> IService:
-    """The service that twistd runs."""
+    """Make the service that twistd runs."""
     from twisted.internet import reactor
 
     gc.set_threshold(*GC_THRESHOLDS)

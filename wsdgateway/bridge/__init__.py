@@ -1,1 +1,1 @@
-"""Everything that the gateway decides for one scanner, without clock, socket or reactor."""
+"""Makes the gateway's decisions for one scanner, without a clock, socket or reactor."""

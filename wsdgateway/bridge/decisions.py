@@ -1,7 +1,7 @@
-"""Defines the values that go in and out of the decisions for one scanner.
+"""The inputs and outputs of the decisions for one scanner.
 
 A `Question` leads to a decision: `Answer`, `Refuse`, `Forward`, `Join` or `Pass`. The outcome of a `Forward` is a
-`Reply` or a `Failure`, and leads to another decision. Only `net` acts on decisions.
+`Reply` or a `Failure`, and leads to another decision. Only `net` carries out decisions.
 """
 
 from enum import Enum
@@ -17,12 +17,12 @@ from wsdgateway.scan.scannerelements import SCANNER_STATUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope
 from wsdgateway.soap.faults import Fault, fault_in
 
-# How often one request goes to the device because newer knowledge overtook its answer.
+# The number of times that one request is sent to the device because newer knowledge overtakes its answer.
 MAX_ASKS = 4
 
 
 class Subject(Enum):
-    """A part of the scanner's state that answers describe; a change of it makes them outdated."""
+    """A part of the scanner's state that answers describe. A change of it makes them outdated."""
 
     ELEMENTS = "elements"
     STATUS = "status"
@@ -31,8 +31,7 @@ class Subject(Enum):
 
 @attrs.frozen
 class Read:
-    """A read that many clients send: the operation, and the names of the elements, sorted. Equal reads get one answer.
-    """
+    """A read that many clients send: the operation and sorted element names. Equal reads share an answer."""
 
     operation: str
     names: tuple[str, ...] = ()
@@ -47,9 +46,9 @@ class Read:
 
 @attrs.frozen(eq=False)
 class Question:
-    """A client's request. `client` is the client's IP address, `fields` are those of the HTTP head.
+    """A client's request. `client` is the client's IP address, `fields` are the HTTP fields.
 
-    `wanted` is what a GetJobElements asks for. `read` is set where another client's answer can serve this one, too.
+    `wanted` is the content of a GetJobElements. `read` is set if another client's answer can serve this request.
     """
 
     envelope: Envelope
@@ -64,7 +63,7 @@ class Question:
 
 @attrs.frozen(eq=False)
 class Answer:
-    """Answer the client with this body: the gateway's own, or an answer of the scanner's that it kept."""
+    """Answer the client with this body: the gateway's own, or a cached answer of the scanner."""
 
     body: bytes
     content_type: bytes = CONTENT_TYPE
@@ -72,7 +71,7 @@ class Answer:
 
 @attrs.frozen(eq=False)
 class Refuse:
-    """Answer the client with a fault. `limit` names the client's bound that was reached, if that is the reason."""
+    """Answer the client with a fault. `limit` names the exceeded quota if that is the reason."""
 
     fault: Fault
     limit: str | None = None
@@ -80,9 +79,9 @@ class Refuse:
 
 @attrs.frozen(eq=False)
 class Forward:
-    """Send `body` to the device. `asks` counts how often this question has gone there.
+    """Send `body` to the device. `asks` counts how often this question has been sent.
 
-    With `shared` other clients may wait for its answer, and the answer may be kept.
+    With `shared`, other clients may wait for the answer, and it may be cached.
     """
 
     question: Question
@@ -114,14 +113,14 @@ class Join:
 
 @attrs.frozen(eq=False)
 class Pass:
-    """Give the device's reply to the client as it is."""
+    """Pass the device's reply to the client unchanged."""
 
     reply: "Reply"
 
 
 @attrs.frozen(eq=False)
 class Reply:
-    """A whole answer of the device, a success or not."""
+    """A complete answer of the device, successful or not."""
 
     status: int
     content_type: bytes
@@ -131,12 +130,12 @@ class Reply:
 
     @property
     def charset(self) -> str | None:
-        """The charset that the Content-Type names."""
+        """The charset of the Content-Type."""
         return charset_of(self.content_type)
 
     @property
     def fault(self) -> str | None:
-        """The name of the fault in the body, with whatever status; None if there is none."""
+        """The name of the fault in the body, for any status; None if there is none."""
         return fault_in(self.body, self.charset)
 
 

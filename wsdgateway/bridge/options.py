@@ -1,10 +1,13 @@
-"""The options of one scanner's bridge as interfaces, which the configuration's sections implement. In seconds."""
+"""The options of one scanner's bridge as interfaces, which the configuration's sections implement.
+
+Times are in seconds.
+"""
 
 from typing import Protocol
 
 
 class ScannerSection(Protocol):
-    """The options of this scanner alone."""
+    """The options of this scanner."""
 
     @property
     def name(self) -> str:
@@ -12,23 +15,23 @@ class ScannerSection(Protocol):
 
     @property
     def cache(self) -> bool:
-        """Whether answers that are the same for everybody are kept."""
+        """True if answers that are the same for all clients are cached."""
 
 
 class CacheSection(Protocol):
-    """The lifetimes of kept answers, and the number of finished jobs that are kept."""
+    """The lifetimes of cached answers, and the number of finished jobs that are kept."""
 
     @property
     def max_age(self) -> float:
-        """An active job is confirmed with the scanner at least so often, while anybody asks."""
+        """The longest time without confirmation by the scanner for an active job that clients ask for."""
 
     @property
     def poll_interval(self) -> float:
-        """A scanner without events is asked for a job at most so often."""
+        """The shortest time between two requests for a job to a scanner without events."""
 
     @property
     def elements(self) -> float:
-        """The scanner's elements are kept for this time."""
+        """The lifetime of the scanner's elements."""
 
     @property
     def history(self) -> int:
@@ -36,23 +39,23 @@ class CacheSection(Protocol):
 
 
 class EventsSection(Protocol):
-    """The bound of subscriptions."""
+    """The limit on subscriptions."""
 
     @property
     def max_subscriptions(self) -> int:
-        """The number of clients' subscriptions to one scanner."""
+        """The largest number of clients' subscriptions to one scanner."""
 
 
 class BridgeOptions(Protocol):
-    """The sections that a bridge takes its options from."""
+    """The sections from which a bridge takes its options."""
 
     @property
     def section(self) -> ScannerSection:
-        """The scanner's own."""
+        """The scanner's own section."""
 
     @property
     def cache(self) -> CacheSection:
-        """The options of kept answers."""
+        """The options of cached answers."""
 
     @property
     def events(self) -> EventsSection:
@@ -60,4 +63,4 @@ class BridgeOptions(Protocol):
 
     @property
     def authorities(self) -> frozenset[str]:
-        """The hosts and ports, as in Host, under which clients are told to reach the gateway."""
+        """The hosts and ports, as in Host, that clients are given for the gateway."""

@@ -21,7 +21,7 @@ class Outgoing:
 
     `off_panel` names the subscriptions that the scanner does not hold at the moment: a job for one of these would have
     a DestinationToken that the scanner does not know. `endpoints` are the stand-in's endpoint address and the device's
-    own (None where it does not tell it), None until they are known.
+    own (None if it does not provide one), None until they are known.
     """
 
     def __init__(self, scanner: str, authorities: frozenset[str], subscriptions: Subscriptions,
@@ -33,7 +33,7 @@ class Outgoing:
         self.endpoints: tuple[str, str | None] | None = None
 
     def write(self, question: Question, device: str) -> bytes | Refuse:
-        """The request as the device at that address gets it, or the refusal."""
+        """Write the request for the device at that address, or its refusal."""
         token = contradiction(question.envelope) or self._token(question)
         if isinstance(token, Refuse):
             return token
@@ -41,16 +41,16 @@ class Outgoing:
                                device=device, endpoints=self.endpoints, token=token)
 
     def accepts_shared(self, question: Question) -> bool:
-        """Return whether another client's answer can serve this one: the request is usual, and sent to the gateway."""
+        """Return whether another client's answer can serve this request: it is usual, and sent to the gateway."""
         to = question.envelope.to or ""
         return is_usual(question.envelope, question.fields) and (
             names_gateway(to, self._scanner, self._hosts(question))
             or (self.endpoints is not None and is_same(to, self.endpoints[0])))
 
     def may_share(self, question: Question) -> bool:
-        """Return whether the scanner's answer to this request can serve all clients that ask the same.
+        """Return whether the scanner's answer to this request can serve all clients with the same question.
 
-        Without a MessageID, which WS-Addressing wants of every request, it may be a fault.
+        Without a MessageID, which WS-Addressing requires of every request, the answer may be a fault.
         """
         return question.envelope.message_id is not None and self.accepts_shared(question)
 

@@ -1,7 +1,7 @@
-"""Learns from the outcomes of one scanner's requests: which jobs began, ended or changed, and what may be shared.
+"""Learns from the outcomes of one scanner's requests: jobs that began, ended or changed, and shareable answers.
 
 WS-Scan, the responses to CreateScanJob, CancelJob, RetrieveImage and GetJobElements. A reply counts from the moment its
-request was sent. `cache.answercache` reads the replies that many clients share.
+request was sent. `cache.answercache` handles the replies that many clients share.
 """
 
 from weakref import WeakKeyDictionary
@@ -24,19 +24,19 @@ from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
-# Faults of RetrieveImage that mean that the job is over; others say that the client asked wrongly, or that the device
-# is busy. Some devices answer for an unknown job with HTTP 404 and no fault; that counts as JOB_NOT_FOUND.
+# Faults of RetrieveImage that mean that the job has ended; others mean that the request was wrong, or that the
+# device is busy. Some devices answer for an unknown job with HTTP 404 and no fault, which counts as JOB_NOT_FOUND.
 _NO_MORE = ("ClientErrorNoImagesAvailable", JOB_NOT_FOUND, "ClientErrorJobCanceled", "ClientErrorJobCancelled")
 
-# While a scanner carries these out its ScannerStatus changes, and clients ask for that right afterwards.
+# These operations change a scanner's ScannerStatus, and clients ask for it right afterwards.
 _CHANGE_STATUS = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB)
 
 
 class ReplyObserver:
-    """Records in the job table, the answer cache and the quotas what replies tell; `scanner` is the scanner's name.
+    """Records the content of replies of `scanner`, its name, in job table, answer cache and quotas.
 
-    `suspects_reboot` is set when the device forgot an active job or used a JobId again. A CreateScanJob that is under
-    way, or that broke off, may have made any job that is not known yet.
+    `suspects_reboot` is set when the device forgot an active job or reused a JobId. A CreateScanJob that is running, or
+    that broke off, may have created any job that is not known yet.
     """
 
     def __init__(self, scanner: str, outgoing: Outgoing, *, answers: JobAnswers, cache: AnswerCache,
@@ -56,21 +56,21 @@ class ReplyObserver:
     def _table(self) -> JobTable:
         return self._answers.table
 
-    # Requests under way.
+    # Requests in progress.
 
     def creating(self, forward: Forward) -> None:
-        """Record that a CreateScanJob is under way: until it ends, a new job may be its own or another client's."""
+        """Record that a CreateScanJob is running: until it ends, a new job may be its own or another client's."""
         self._creating.add(forward)
 
     def sent(self, forward: Forward, now: float) -> None:
-        """Record that the request is going to the device now, or again on another connection."""
+        """Record that the request is sent to the device now, or again on another connection."""
         sent = self._sent[forward] = Sent(self._table.moment(), now)
         if forward.question.operation in _CHANGE_STATUS:
             self._cache.invalidate(Subject.STATUS)
         self._cache.sent(forward, sent.moment)
 
     def sent_at(self, forward: Forward) -> Sent | None:
-        """The time at which the request was sent last; None if it never was."""
+        """The time at which the request was last sent; None if it never was."""
         return self._sent.get(forward)
 
     def ended(self, forward: Forward, now: float) -> Sent:
@@ -85,7 +85,7 @@ class ReplyObserver:
     # Outcomes.
 
     def failed(self, forward: Forward, sent: Sent, failure: Failure) -> None:
-        """Record that no usable answer came: the device may have carried out the request all the same."""
+        """Record that no usable answer arrived; the device may still have carried out the request."""
         operation = forward.question.operation
         job_id = _job_id(forward)
         if operation is CREATE_SCAN_JOB:
@@ -165,12 +165,12 @@ class ReplyObserver:
         return current
 
     def _keep(self, forward: Forward, sent: Sent, outcome: Outcome) -> None:
-        """Keep an outcome without a status for a while, for all clients that ask the same."""
+        """Keep an outcome without a status for a while, for all clients with the same question."""
         if self._outgoing.may_share(forward.question):
             self._outcomes.keep(forward.question.wanted, sent.at, outcome)
 
     def rebooted(self) -> None:
-        """Record that the device started again, or may have."""
+        """Record that the device restarted, or may have."""
         self._outcomes.clear()
         self._cache.rebooted()
         self._lost_creates = bool(self._creating)
@@ -179,15 +179,15 @@ class ReplyObserver:
     # Images.
 
     def image_refused(self, question: Question, reply: Reply) -> None:
-        """Record that the device gave no image of this job, most often because there are no more."""
+        """Record that the device sent no image of this job, most often because there are no more."""
         job_id = job_id_of(question.envelope.body)
         if job_id is not None and _is_over(reply):
             self._quotas.job_ended(self._scanner, job_id)
 
     def image_ended(self, question: Question, now: float, *, whole: bool) -> None:
-        """Record that an image of this job was relayed whole, or broke off.
+        """Record that an image of this job was relayed completely, or broke off.
 
-        If no event of the job came before, the device may have lost the subscription in a reboot.
+        If no event of the job arrived before, the device may have lost the subscription in a reboot.
         """
         self._cache.invalidate(Subject.STATUS)
         if not whole:
@@ -212,5 +212,5 @@ def _asks_for_status(forward: Forward) -> bool:
 
 
 def _is_over(reply: Reply) -> bool:
-    """Return whether a refusal says that the job does not exist any more, or that no more images of it will come."""
+    """Return whether a refusal means that the job no longer exists, or that it has no more images."""
     return reply.status == 404 or reply.fault in _NO_MORE

@@ -1,8 +1,8 @@
 """Rewrites the addresses in requests and answers that pass through the gateway.
 
-WS-Addressing 2004/08, section 3. `wsa:To` becomes the device's address where it named the gateway; ReplyTo and FaultTo
-become the anonymous address, since answers go back on the connection. Where nothing must change, the bytes stay as they
-came.
+WS-Addressing 2004/08, section 3. `wsa:To` becomes the device's address if it named the gateway; ReplyTo and FaultTo
+become the anonymous address, since answers are sent on the same connection. If nothing must change, the bytes are
+passed on unchanged.
 """
 
 from functools import lru_cache
@@ -49,7 +49,7 @@ def _names_gateway(address: str, scanner: str, hosts: frozenset[str]) -> bool:
 
 
 def make_anonymous(element: etree._Element) -> bool:
-    """Make a reference name the anonymous address. Returns whether it had to be changed."""
+    """Set a reference to the anonymous address. Returns whether it had to be changed."""
     addresses = element.findall(_ADDRESS)
     if [text_of(address) for address in addresses] == [ANONYMOUS]:
         return False
@@ -64,11 +64,10 @@ def make_anonymous(element: etree._Element) -> bool:
 
 def rewrite_request(envelope: Envelope, raw: bytes, *, scanner: str, hosts: frozenset[str], device: str,
                     endpoints: tuple[str, str | None] | None = None, token: str | None = None) -> bytes:
-    """The request as it goes to the device at that address, with `token` as DestinationToken if one is given.
+    """The request for the device at that address, with `token` as DestinationToken if one is given.
 
-    White space and NUL around the document are left out, since many XML readers reject them.
-
-    `endpoints` are the stand-in's endpoint address and the device's own, None where the device does not tell it.
+    White space and NUL around the document are removed, since many XML parsers reject them. `endpoints` are the
+    stand-in's endpoint address and the device's own, None if the device does not provide one.
     """
     if envelope.header is None:
         return bare(raw)
@@ -89,9 +88,10 @@ def rewrite_request(envelope: Envelope, raw: bytes, *, scanner: str, hosts: froz
 
 
 def contradiction(envelope: Envelope) -> Refuse | None:
-    """The refusal of a message that a scanner may read otherwise than the gateway's rules do; None for any other.
+    """The refusal of a message that a scanner may interpret differently from the gateway; None for any other.
 
-    SOAP 1.2 part 1, section 5.3 has several elements in a Body; WS-Scan never has. WS-Addressing has one Action.
+    SOAP 1.2 part 1, section 5.3 permits several elements in a Body; WS-Scan never has more than one. WS-Addressing
+    permits one Action.
     """
     if envelope.body is not None and next(envelope.body.itersiblings(etree.Element), None) is not None:
         return Refuse(invalid_args("The Body holds more than one request; send each in a message of its own."))
@@ -102,9 +102,9 @@ def contradiction(envelope: Envelope) -> Refuse | None:
 
 
 def relate_reply(body: bytes, message_id: str | None, charset: str | None = None) -> bytes:
-    """The SOAP answer to another client with RelatesTo changed to name this client's request.
+    """The SOAP answer to another client, with RelatesTo changed to this client's request.
 
-    `charset` is the one that the answer's Content-Type names.
+    `charset` is that of the answer's Content-Type.
     """
     try:
         envelope = read(body, charset)

@@ -1,6 +1,6 @@
-"""Queues items for a resource that serves one at a time, and lets their owners take turns (round robin).
+"""Queues items for a resource that serves one at a time, taking turns among their owners (round robin).
 
-One owner with a hundred items delays another's first item by one item, not by a hundred.
+An owner with a hundred items delays another's first item by one item, not by a hundred.
 """
 
 from collections import OrderedDict
@@ -11,9 +11,9 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class RoundRobin(Generic[Item]):
-    """The items of each owner in the order in which they came. Every operation but `largest` takes constant time.
+    """The items of each owner in the order of their arrival. Every operation but `largest` takes constant time.
 
-    An item may have several owners, and is served in the earliest of their turns. Its owners must be distinct.
+    An item may have several distinct owners, and is served at the earliest of their turns.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class RoundRobin(Generic[Item]):
         return iter(self._owners)
 
     def owners(self, item: Item) -> tuple[Hashable, ...]:
-        """The owners of the item; none if it does not wait."""
+        """The owners of the item; none if it is not queued."""
         return tuple(self._owners.get(item, ()))
 
     def count(self, owner: Hashable) -> int:
@@ -38,21 +38,21 @@ class RoundRobin(Generic[Item]):
         return len(self._of.get(owner, ()))
 
     def add(self, owner: Hashable, item: Item) -> None:
-        """Let the item wait behind the owner's others."""
+        """Queue the item behind the owner's others."""
         self._of.setdefault(owner, OrderedDict())[item] = None
         self._owners.setdefault(item, []).append(owner)
 
     @property
     def first(self) -> Item:
-        """The item whose turn it is. Raises `StopIteration` if none waits."""
+        """The item whose turn it is. Raises `StopIteration` if none is queued."""
         return next(iter(next(iter(self._of.values()))))
 
     def firsts(self) -> Iterator[Item]:
-        """The first item of each owner, in the order of their turns, while nothing changes."""
+        """The first item of each owner, in the order of their turns. The queue must not change meanwhile."""
         return (next(iter(items)) for items in self._of.values())
 
     def serve(self, item: Item) -> None:
-        """Remove the item; the owner in whose turn it goes has its next turn after all others."""
+        """Remove the item. The owner whose turn it was has its next turn after all others."""
         owners = self._owners[item]
         owner = owners[0] if len(owners) == 1 else next(owner for owner in self._of if owner in owners)
         self.remove(item)
@@ -60,7 +60,7 @@ class RoundRobin(Generic[Item]):
             self._of.move_to_end(owner)
 
     def remove(self, item: Item) -> bool:
-        """Remove the item and let the turns be; False if it does not wait."""
+        """Remove the item without changing the turns; False if it is not queued."""
         owners = self._owners.pop(item, None)
         for owner in owners or ():
             items = self._of[owner]
@@ -70,15 +70,15 @@ class RoundRobin(Generic[Item]):
         return owners is not None
 
     def largest(self) -> Hashable:
-        """The owner with most items. Raises `ValueError` if none waits."""
+        """The owner with most items. Raises `ValueError` if none is queued."""
         return max(self._of, key=self.count)
 
     def newest(self, owner: Hashable) -> Item:
-        """The item of the owner that came last. Raises `KeyError` if it has none."""
+        """The owner's last item. Raises `KeyError` if it has none."""
         return next(reversed(self._of[owner]))
 
     def clear(self) -> list[Item]:
-        """Remove all items, and give them in the order in which they came."""
+        """Remove all items, and return them in the order of their arrival."""
         items = list(self._owners)
         self._of.clear()
         self._owners.clear()

@@ -1,7 +1,7 @@
-"""Decides for one scanner: a client's question leads to a decision, and so does the outcome of what was sent.
+"""Makes the decisions for one scanner: on clients' questions, and on the outcomes of requests.
 
-It keeps the promises of the job table, with `jobs.jobtable` and `replies`. Nothing here waits: `net` carries out a
-`Forward` or a `Join`, and brings what came of it to `learn`, `fail` or `joined`.
+Together with `jobs.jobtable` and `replies` it keeps the guarantees of the job table. Nothing here waits: `net` carries
+out a `Forward` or a `Join`, and passes its outcome to `learn`, `fail` or `joined`.
 """
 
 from collections.abc import Callable
@@ -47,8 +47,8 @@ _NOT_FOUND_YET = temporary_error("The scanner's address is not known yet; ask ag
 class ScannerBridge:
     """Makes the gateway's decisions for one scanner. `new_id` makes message ids, `urn:uuid:…`.
 
-    `device` is the scan service's address, None until it is known. `subscriptions` are the clients'; `off_panel` names
-    those that should be held at the scanner and are not at the moment.
+    `device` is the scan service's address, None until it is known. `subscriptions` are those of clients; `off_panel`
+    names those that should be held at the scanner but currently are not.
     """
 
     def __init__(self, options: BridgeOptions, *, new_id: Callable[[], str], quotas: Quotas | None = None) -> None:
@@ -81,7 +81,7 @@ class ScannerBridge:
 
     @property
     def suspects_reboot(self) -> bool:
-        """True if the device forgot an active job or used a JobId again; the caller that acts on it clears it."""
+        """True if the device forgot an active job or reused a JobId; the caller that acts on it clears it."""
         return self._observer.suspects_reboot
 
     @suspects_reboot.setter
@@ -89,7 +89,7 @@ class ScannerBridge:
         self._observer.suspects_reboot = suspects
 
     def adjust(self, options: BridgeOptions) -> None:
-        """Change the bounds from now on; what is known stays."""
+        """Change the limits; all knowledge is kept."""
         cache = options.cache
         self.table.adjust(max_age=cache.max_age, poll_interval=cache.poll_interval, history=cache.history)
         self._cache.adjust(_lifetimes(cache), enabled=options.section.cache)
@@ -97,16 +97,16 @@ class ScannerBridge:
         self.subscriptions.limit = options.events.max_subscriptions
 
     def take_over(self, former: "ScannerBridge", device: str | None) -> None:
-        """Begin with the jobs of another bridge. `device` is where the scanner is, if that is known.
+        """Take over the jobs of another bridge. `device` is the scan service's address, if it is known.
 
-        At another address it may be another scanner, with other jobs under the same JobIds: then it is asked.
+        At another address it may be another scanner, with other jobs under the same JobIds, so the scanner is asked.
         """
         self.device = device
         self.table = self._cache.table = self._answers.table = former.table
         if device != former.device:
             self.rebooted()
 
-    # From a question to a decision.
+    # From question to decision.
 
     def ask(self, question: Question, now: float) -> Decision:
         """Decide what to do with a client's request. `now` is in seconds on the clock of all calls."""
@@ -131,7 +131,7 @@ class ScannerBridge:
         return decision
 
     def _read_common(self, question: Question, now: float, asks: int = 0) -> Decision:
-        """Answer from the cache, or wait with others, where many clients ask the same; forward anything else."""
+        """Answer from the cache, or wait for another client's request with the same question; forward anything else."""
         found = None
         if question.read is not None and self._cache.enabled and self._outgoing.accepts_shared(question):
             found = self._cache.find(question, self._new_id, now)
@@ -170,18 +170,18 @@ class ScannerBridge:
         self._status_reads.started(forward, usual=may_share)
         return forward
 
-    # From an outcome to a decision.
+    # From outcome to decision.
 
     def share_of(self, forward: Forward) -> str | None:
-        """The key by which the client's requests that wait for the device are counted; None if they are not limited."""
+        """The key under which the client's requests to the device are queued; None if they are not limited."""
         return self._quotas.share_of(forward.question.client)
 
     def sent(self, forward: Forward, now: float) -> None:
-        """Record that the request is going to the device now, or again on another connection."""
+        """Record that the request is sent to the device now, or again on another connection."""
         self._observer.sent(forward, now)
 
     def joined(self, question: Question, forward: Forward, outcome: Outcome, now: float) -> Decision:
-        """Decide for a client that waited for another's request, which has ended."""
+        """Decide for a client that waited for another client's request, which has ended."""
         if question.operation is CREATE_SCAN_JOB:
             return self._share(question, outcome)
         if question.read is not None:
@@ -192,7 +192,7 @@ class ScannerBridge:
         accepts_shared = self._outgoing.accepts_shared(question)
         if accepts_shared and self._outcomes.is_kept(question.wanted.job_id, outcome):
             return self._share(question, outcome)
-        # A refusal that is not shared was no answer that came too late, so it does not count among this client's asks.
+        # A refusal that is not shared was not an outdated answer, so it does not count among this client's asks.
         is_late = accepts_shared or (isinstance(outcome, Reply) and is_success(outcome))
         asks = forward.asks if is_late else 0
         return self._read_job(question, now, self._status_reads.fresh_from(question, forward), asks)
@@ -206,7 +206,7 @@ class ScannerBridge:
             outcome.body, question.envelope.message_id, outcome.charset)))
 
     def learn(self, forward: Forward, reply: Reply, now: float) -> Decision:
-        """Learn from the device's reply, and decide what the client gets."""
+        """Learn from the device's reply, and decide the client's answer."""
         self._status_reads.ended(forward)
         current = self._observer.answered(forward, self._observer.ended(forward, now), reply)
         if forward.question.operation is CREATE_SCAN_JOB:
@@ -225,7 +225,7 @@ class ScannerBridge:
         return Pass(reply)
 
     def fail(self, forward: Forward, failure: Failure, now: float) -> Decision:
-        """Record that the device gave no usable answer; the decision refuses the request."""
+        """Record that the device gave no usable answer. The decision refuses the request."""
         self._status_reads.ended(forward)
         self._observer.failed(forward, self._observer.ended(forward, now), failure)
         if forward.question.operation is CREATE_SCAN_JOB:
@@ -235,7 +235,7 @@ class ScannerBridge:
     # Events.
 
     def notified(self, notification: Notification, now: float) -> bool:
-        """Learn from a notification of the device. False if the same message came before."""
+        """Learn from a notification of the device. Returns False if the same message arrived before."""
         if not self._seen.is_new(notification.message_id):
             return False
         if notification.status is not None and JOB_STATUS in (notification.event, notification.in_body):
@@ -244,9 +244,9 @@ class ScannerBridge:
         return True
 
     def overheard(self, notification: Notification, now: float) -> None:
-        """Learn from a notification at whatever address, also where a subscription asked for another event.
+        """Learn from a notification at any address, even if its subscription asked for another event.
 
-        The same event may come once more at another address, and is for those who listen then.
+        The same event may arrive again at another address, for the subscribers there.
         """
         if notification.status is not None:
             self.table.announced(notification.status, now)
@@ -257,33 +257,33 @@ class ScannerBridge:
             self._cache.notified(notification.in_body)
 
     def unread(self, unread: Unread, now: float) -> None:
-        """Record that an event could not be read, or was refused: what it may be about is asked for."""
+        """Record an event that could not be read, or was refused, and require that the scanner is asked."""
         self.table.unread(unread.jobs)
         self._cache.unread(now, *((Subject.JOBS,) if unread.job_event else Subject))
 
     def listens(self, listening: bool) -> None:
-        """Record that a subscription is held, or none any more; events in between reached nobody."""
+        """Record whether a subscription is held; without one, events are lost."""
         if listening is not self.table.listening:
             self.table.listening = listening
             self._cache.invalidate(*Subject)
 
     def image_refused(self, question: Question, reply: Reply) -> None:
-        """Record that the device gave no image of this job, most often because there are no more."""
+        """Record that the device sent no image of this job, most often because there are no more."""
         self._observer.image_refused(question, reply)
 
     def image_ended(self, question: Question, now: float, *, whole: bool) -> None:
-        """Record that an image of this job was relayed whole, or broke off."""
+        """Record that an image of this job was relayed completely, or broke off."""
         self._observer.image_ended(question, now, whole=whole)
 
     def rebooted(self) -> None:
-        """Record that the device started again, or may have."""
+        """Record that the device restarted, or may have."""
         self._observer.rebooted()
 
     def was_away(self) -> None:
-        """Record that the device was out of reach, or has moved: it is asked before anything older is shown.
+        """Record that the device was unreachable, or has moved: it is asked before anything older is shown.
 
-        It may come back with another configuration, and without its jobs. A job that is over stays so, until the device
-        is known to have started again.
+        It may return with another configuration, and without its jobs. A finished job remains finished until the device
+        is known to have restarted.
         """
         self._cache.invalidate(*Subject)
         self.table.was_away()

@@ -1,1 +1,1 @@
-"""The console script for people."""
+"""The console script `wsdgateway`."""

@@ -1,4 +1,4 @@
-"""A client of a running gateway's admin site, which gives its token if the site asks for one."""
+"""A client of a running gateway's admin site, which sends the token if there is one in the environment."""
 
 import json
 import os
@@ -20,17 +20,17 @@ _HINT = "give the URL of the gateway's admin site, as [admin] endpoint has it"
 
 
 class AdminError(CommandError):
-    """The gateway can't be asked; the text says why and what to do."""
+    """The gateway cannot be queried; the text says why and what to do."""
 
 
 def add_url(parser: ArgumentParser) -> None:
-    """Add the argument that names the admin site."""
+    """Add the argument for the URL of the admin site."""
     parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=(
         f"its admin site; default: {DEFAULT}. Its token, if it has one, is taken from {TOKEN_VARIABLE}"))
 
 
 def open_admin(base: str, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:
-    """The answer at an address of the admin site at `base`. Raises `AdminError`; the token is in the environment."""
+    """Open a path of the admin site at `base`, with the token from the environment. Raises `AdminError`."""
     if not base.startswith(("http://", "https://")):
         raise AdminError(f"{base}: must be the URL of an admin site, like {DEFAULT}")
     url = base.rstrip("/") + path
@@ -52,7 +52,7 @@ def open_admin(base: str, path: str, headers: dict[str, str] | None = None, time
 
 
 def fetch_list(base: str, what: str) -> list[dict[str, Any]]:
-    """What `/api/WHAT` lists. Raises `AdminError`."""
+    """The list at `/api/WHAT`. Raises `AdminError`."""
     path = f"/api/{what}"
     try:
         with open_admin(base, path) as answer:

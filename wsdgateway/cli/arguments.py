@@ -1,4 +1,4 @@
-"""Types of the console script's options for `argparse`: each reads a value, or says what it must be."""
+"""Types of options for `argparse`: each converts a value, or raises an error that says what the value must be."""
 
 import argparse
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Number = TypeVar("Number", int, float)
 
 
 def between(kind: Callable[[str], Number], lowest: float, highest: float, what: str) -> Callable[[str], Number]:
-    """A type for numbers between two, both included; `what` they are, for the message."""
+    """A type for numbers from `lowest` to `highest`, both included. `what` names the value in the message."""
     def read(text: str) -> Number:
         try:
             value = kind(text)
@@ -26,7 +26,7 @@ def between(kind: Callable[[str], Number], lowest: float, highest: float, what: 
 
 
 def server_endpoint(text: str) -> str:
-    """A Twisted server endpoint string."""
+    """A type for Twisted server endpoint strings."""
     try:
         return endpoint(text)
     except Wrong as wrong:

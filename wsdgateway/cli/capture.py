@@ -1,4 +1,4 @@
-"""The subcommand `wsdgateway capture export`: captured exchanges as a HAR file."""
+"""The subcommand `wsdgateway capture export`: exports captured exchanges as a HAR file."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from wsdgateway.exchangelog.har import write_har
 
 
 class ExportError(CommandError):
-    """The captures can't be exported; the text says why."""
+    """The captures cannot be exported; the text says why."""
 
 
 def add_command(commands: Any) -> None:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def export(folder: str, har: str) -> None:
-    """Write a folder's captures as HAR into a file, which appears when it is whole; `-` is the standard output.
+    """Write a folder's captures as HAR into a file, which only appears when it is complete; `-` is the standard output.
 
     Raises `ExportError`.
     """
@@ -47,7 +47,7 @@ def export(folder: str, har: str) -> None:
     except CaptureError as error:
         raise ExportError(str(error)) from None
     except BrokenPipeError:
-        sys.stderr.close()  # whoever reads has enough; Python would complain of that at its end
+        sys.stderr.close()  # the reader has closed the pipe; Python would report an error at exit
     except OSError as error:
         raise ExportError(f"{har} can't be written: {error.strerror}") from None
 
@@ -57,7 +57,7 @@ def _write(captures: list[Captured], har: Path) -> None:
         try:
             file.writelines(write_har(captures))
             file.flush()
-            os.replace(file.name, har)  # mode 0600: messages are nobody else's business
+            os.replace(file.name, har)  # mode 0600: messages are confidential
         except BaseException:
             os.unlink(file.name)
             raise

@@ -1,4 +1,4 @@
-"""The subcommand `wsdgateway check`: reads a configuration, and says what is wrong with it or will be."""
+"""The subcommand `wsdgateway check`: reads a configuration, and reports its present and foreseeable problems."""
 
 import argparse
 import os
@@ -54,7 +54,7 @@ def _unusable_store(config: Config) -> Iterator[str]:
 
 
 def _unwritable(config: Config) -> Iterator[str]:
-    """Lines for the places of the exchange log that the user who checks could not write to."""
+    """A line for each path of the exchange log that the current user could not write to."""
     for key, name in (("path", config.exchange_log.path), ("capture", config.exchange_log.capture)):
         if name is not None:
             wanted = config.folder / name

@@ -1,4 +1,4 @@
-"""The subcommand `wsdgateway discover`: the scanners in this host's networks, and a `[[scanner]]` section for each."""
+"""The subcommand `wsdgateway discover`: lists the scanners on this host's networks, or their `[[scanner]]` sections."""
 
 import argparse
 import json
@@ -48,14 +48,14 @@ def add_command(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Search, and print what was found. Raises `DiscoverError`."""
+    """Search for scanners, and print them. Raises `DiscoverError`."""
     discover(options.interface, options.address, seconds=options.seconds, toml=options.toml, pin=options.pin,
              console=stdout_console(), progress=Console(stderr=True))
     return 0
 
 
 def choose_interfaces(wanted: list[str] | None) -> tuple[str, ...]:
-    """The interfaces to search on: those, or every one that is not loopback. Raises `DiscoverError`."""
+    """The interfaces to search on: the given ones, or all but loopback. Raises `DiscoverError`."""
     try:
         known = read_interfaces()
     except OSError as error:
@@ -77,9 +77,9 @@ def choose_addresses(wanted: list[str]) -> tuple[str, ...]:
 
 def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: float, toml: bool, pin: bool,
              console: Console, progress: Console) -> None:
-    """Search, and print what was found: a table, or `[[scanner]]` sections. Raises `DiscoverError`.
+    """Search for scanners, and print a table or `[[scanner]]` sections. Raises `DiscoverError`.
 
-    With `pin` scanners with TLS are asked whatever key they have, and its pin is shown.
+    With `pin`, scanners with TLS are queried whatever key they have, and its pin is shown.
     """
     urls = choose_addresses(addresses)
     names = choose_interfaces(interfaces) if interfaces or not urls else ()
@@ -98,7 +98,7 @@ def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: flo
 
 async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str, ...], *, seconds: float,
                  progress: Console, pins: Pins | None = None) -> list[Surveyed]:
-    """The scanners, with a line that says what is going on."""
+    """Search for scanners, and show a status line meanwhile."""
     mark = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
     where = ", ".join((*interfaces, *addresses)) or "nothing: there is no interface but loopback"
     text = f"searching for {seconds:g} seconds on {where}"
@@ -116,7 +116,7 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
 
 
 def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console, pin: bool = False) -> None:
-    """Print what was found."""
+    """Print the scanners that were found."""
     if not found:
         progress.print("no scanner was found. One that ignores multicast is asked with --address ADDRESS", markup=False)
     elif toml:
@@ -142,12 +142,12 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
 
 
 def _plain(text: str) -> Text:
-    """A text from the network, without markup and control characters, cut after `MAX_SHOWN` characters."""
+    """A text from the network without markup and control characters, cut after `MAX_SHOWN` characters."""
     return Text(printable(text[:MAX_SHOWN]))
 
 
 def _section(one: Surveyed, taken: set[str]) -> str:
-    """The section of the configuration: by uuid where multicast finds it, else by its address."""
+    """The configuration section of a scanner: with its uuid if multicast finds it, else with its address."""
     labels, sighting = one.found.labels, one.sighting
     name = name_for(labels.name, sighting.endpoint, taken)
     taken.add(name)

@@ -4,10 +4,10 @@ WRONG = 2
 
 
 class CommandError(Exception):
-    """The subcommand can't do what it was asked for; the text says why and what to do."""
+    """The subcommand failed; the text says why and what to do."""
 
     status = WRONG
 
     def line(self) -> str:
-        """The text as it is printed."""
+        """The text to print."""
         return str(self)

@@ -1,7 +1,7 @@
-"""`wsdgateway SUBCOMMAND`: the console script, which joins the modules of its subcommands.
+"""The console script: `wsdgateway SUBCOMMAND`, with one module for each subcommand.
 
-Each of those adds its own parser in `add_command`, and runs in the `run` that the parser sets as default. A mistake in
-the arguments ends the script with status 2 and one line.
+Each module adds its own parser in `add_command`, which sets the module's `run` as the default. A mistake in the
+arguments ends the script with status 2 and one line.
 """
 
 import argparse
@@ -46,5 +46,5 @@ def main(arguments: list[str]) -> int:
 
 
 def run() -> None:
-    """The entry point of the console script."""
+    """Run the console script."""
     sys.exit(main(sys.argv[1:]))

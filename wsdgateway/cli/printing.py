@@ -1,14 +1,14 @@
-"""Output of the subcommands: consoles, and texts from the network made fit for a terminal."""
+"""Output of the subcommands: consoles, and texts from the network made safe for a terminal."""
 
 import sys
 
 from rich.console import Console
 
-WIDE = 200  # columns, where stdout is no terminal and its lines are to be searched
+WIDE = 200  # columns, if stdout is not a terminal: long lines suit grep
 
 
 def stdout_console() -> Console:
-    """The console for what a subcommand finds: as wide as the terminal, or `WIDE`."""
+    """The console for results on stdout: as wide as the terminal, or `WIDE`."""
     return Console(width=None if sys.stdout.isatty() else WIDE)
 
 

@@ -1,4 +1,4 @@
-"""The subcommand `wsdgateway replay`: a captured scanner as a virtual device, until Ctrl-C."""
+"""The subcommand `wsdgateway replay`: serves a captured scanner as a virtual device, until Ctrl-C."""
 
 import argparse
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from wsdgateway.replay.service import LOOPBACK, ReplayedScanner
 
 
 class ReplayError(CommandError):
-    """The folder can't be replayed; the text says why."""
+    """The folder cannot be replayed; the text says why."""
 
 
 def add_command(commands: Any) -> None:
@@ -47,7 +47,7 @@ def _read(folder: str, scanner: str | None) -> Recording:
 
 
 def replay(folder: str, *, scanner: str | None, endpoint: str, speed: float, say: Callable[[str], None]) -> None:
-    """Serve what was captured in a folder, until Ctrl-C. Raises `ReplayError`."""
+    """Serve the scanner captured in a folder until Ctrl-C. Raises `ReplayError`."""
     recording = _read(folder, scanner)
     say(f"{recording.scanner}: {len(recording.exchanges)} answers and {len(recording.events)} events; Ctrl-C ends it")
     problems: list[str] = []

@@ -43,7 +43,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _row(table: Table, *values: Any) -> None:
-    """Names come from the network: no markup, no control characters."""
+    """Add a row. Names come from the network, so they are printed without markup and control characters."""
     table.add_row(*(Text("–" if value is None else printable(str(value)))
                     for value in values))
 
@@ -85,7 +85,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _left(expires: str, now: datetime) -> str:
-    """How long until then, in the largest unit that says enough."""
+    """The time left until `expires`, in the largest unit of which at least two are left."""
     seconds = max(0.0, (datetime.fromisoformat(expires) - now).total_seconds())
     for unit, size in (("days", 86400), ("hours", 3600), ("min", 60)):
         if seconds >= 2 * size:
@@ -100,9 +100,9 @@ def _tables(base: str) -> RenderableType:
 
 
 def status(base: str, *, watch: bool, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Print the tables of the gateway whose admin site is at `base`; with `watch` again and again, until interrupted.
+    """Print the tables of the gateway whose admin site is at `base`; with `watch`, repeatedly until interrupted.
 
-    Raises `AdminError` if the gateway can't be asked the first time; later that is shown in the tables' place.
+    Raises `AdminError` if the first query fails; later failures are shown in place of the tables.
     """
     base = base.rstrip("/")
     tables = _tables(base)

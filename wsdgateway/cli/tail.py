@@ -1,4 +1,4 @@
-"""The subcommand `wsdgateway tail`: exchanges as they end, a line each, from the live stream of a running gateway.
+"""The subcommand `wsdgateway tail`: prints exchanges as they end, one a line, from a running gateway's live stream.
 
 HTML, section 9.2 (server-sent events).
 """
@@ -22,7 +22,7 @@ from wsdgateway.exchangelog.entry import duration, is_failed
 from wsdgateway.exchangelog.log import KEPT
 from wsdgateway.scan.operations import NAMES
 
-SILENCE = 60.0  # seconds; the stream shows every 15 that it lives
+SILENCE = 60.0  # seconds; the stream sends a sign of life every 15
 PAUSE = 2.0
 MAX_LINE = 65536
 _COLORS = {"local": "green", "device": "cyan", "refused": "yellow", "event": "magenta", "discovery": "blue",
@@ -65,14 +65,14 @@ def run(options: argparse.Namespace) -> int:
 
 @attrs.frozen
 class Wanted:
-    """A filter of exchanges: the scanner and operation that they must have, and whether they must have failed."""
+    """A filter of exchanges: their scanner, their operation, and whether they must have failed."""
 
     scanner: str | None = None
     operation: str | None = None
     failed: bool = False
 
     def holds(self, exchange: dict[str, Any]) -> bool:
-        """Whether the exchange is shown."""
+        """True if the exchange passes the filter."""
         return (self.scanner in (None, exchange.get("scanner")) and self.operation in (None, exchange.get("operation"))
                 and (not self.failed or _has_failed(exchange)))
 
@@ -83,7 +83,7 @@ def _has_failed(exchange: dict[str, Any]) -> bool:
 
 @attrs.frozen
 class ServerSentEvent:
-    """An event of a stream: its id, its type, its data."""
+    """An event of a stream: its id, type and data."""
 
     identifier: str
     kind: str
@@ -91,7 +91,7 @@ class ServerSentEvent:
 
 
 def read_events(lines: Iterable[bytes]) -> Iterator[ServerSentEvent]:
-    """The events in the lines of a stream."""
+    """Parse the events in the lines of a stream."""
     identifier, kind = "", "message"
     data: list[str] = []
     for line in lines:
@@ -112,7 +112,7 @@ def read_events(lines: Iterable[bytes]) -> Iterator[ServerSentEvent]:
 
 
 def show(exchange: dict[str, Any]) -> Text:
-    """One exchange as a line."""
+    """Format an exchange as one line."""
     def of(name: str, otherwise: str = "-") -> str:
         value = exchange.get(name)
         return otherwise if value is None else printable(str(value))
@@ -140,10 +140,9 @@ def _lines(answer: Any) -> Iterator[bytes]:
 
 def tail(base: str, wanted: Wanted, *, as_json: bool, last: int, console: Console,
          say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> None:
-    """Print the exchanges of the gateway whose admin site is at `base`, from the `last` ones on, until interrupted.
+    """Print the exchanges of the gateway at `base`, beginning with the `last` ones, until interrupted.
 
-    A stream that breaks off is taken up again where it ended; `say` tells so. Raises `AdminError` if it can't be had
-    the first time.
+    A broken stream is resumed where it ended, which `say` reports. Raises `AdminError` if the first connection fails.
     """
     position = ""
     connected = False

@@ -1,1 +1,1 @@
-"""WS-Eventing 2004/08: messages and expiry, as values."""
+"""WS-Eventing 2004/08: messages, filters and expiry, as values."""

@@ -7,7 +7,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 
-MAX_TEXT = 4096  # characters of an Expires that is read
+MAX_TEXT = 4096  # characters of an Expires
 _NUMBER = r"([0-9]++)"
 _DURATION = re.compile(
     rf"(-)?P(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}D)?"
@@ -52,14 +52,14 @@ def _until(text: str, now: datetime) -> float | None:
 
 
 def write_expires(seconds: float, absolute: bool, now: datetime) -> str:
-    """Seconds from `now` as a duration or a point in time, to the millisecond and never rounded up."""
+    """Write seconds from `now` as a duration or a point in time, to the millisecond and never rounded up."""
     whole = math.floor(seconds * 1000) / 1000
     if absolute:
-        moment = (now + timedelta(seconds=seconds)).astimezone(UTC)  # isoformat cuts off what is below a millisecond
+        moment = (now + timedelta(seconds=seconds)).astimezone(UTC)  # isoformat truncates to the millisecond
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").replace(".000Z", "Z")
     return f"PT{max(whole, 0.001):.3f}".rstrip("0").rstrip(".") + "S"
 
 
 def write_duration(seconds: float) -> str:
-    """Seconds as a duration, `PT3600S`; never less than one second."""
+    """Write seconds as a duration, `PT3600S`; never less than one second."""
     return f"PT{max(1, round(seconds))}S"

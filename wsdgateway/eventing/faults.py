@@ -46,7 +46,7 @@ def unable_to_renew(reason: str) -> Fault:
 
 
 def unable_to_process(reason: str) -> Fault:
-    """The fault if the event source can take no subscription from anybody."""
+    """The fault if the event source cannot accept any subscription."""
     return Fault("Receiver", "wse:EventSourceUnableToProcess", reason)
 
 
@@ -56,5 +56,5 @@ def invalid_message(reason: str) -> Fault:
 
 
 def destination_unreachable(reason: str) -> Fault:
-    """The fault for an address to which notifications may not or can't be sent."""
+    """The fault for an address to which notifications must not or cannot be sent."""
     return Fault("Sender", "wsa:DestinationUnreachable", reason, 400)

@@ -1,7 +1,7 @@
 """Reads and applies a subscriber's filter: the Action filter of DPWS.
 
-WS-Eventing 2004/08, section 3.1 (Filter); DPWS 2006/02, section 6.1.1 (filtering by Action): a list of URIs, of
-which one must be the action or a prefix of it, segment by segment as in WS-Discovery 2005/04, section 5.1.
+WS-Eventing 2004/08, section 3.1 (Filter); DPWS 2006/02, section 6.1.1 (filtering by Action): a list of URIs, one of
+which must be the action or a prefix of it, segment by segment as in WS-Discovery 2005/04, section 5.1.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ ACTION_FILTER = f"{WSDP}/Action"
 
 @attrs.frozen
 class ActionFilter:
-    """The wanted actions: URIs, each of an action or the beginning of several; None for all."""
+    """The wanted actions: URIs of actions, or prefixes of them; None for all."""
 
     wanted: tuple[str, ...] | None = None
 
@@ -65,8 +65,8 @@ def _segments(uri: SplitResult) -> list[str]:
 def read_filter(element: etree._Element | None, spellings: Mapping[str, str]) -> ActionFilter:
     """The filter in a Filter element, or one for all events if there is none.
 
-    `spellings` leads from every way to write an event, its bare name too, to its action. Raises `Refused` for another
-    dialect, and for a list that none of these events matches.
+    `spellings` maps every notation of an event, including its bare name, to its action. Raises `Refused` for another
+    dialect, and for a list that matches none of these events.
     """
     if element is None:
         return ActionFilter()

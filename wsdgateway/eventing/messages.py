@@ -23,7 +23,7 @@ _WSE = f"{{{WSE}}}"
 
 @attrs.frozen
 class Granted:
-    """A subscription as its source granted it: where it is managed, and for how many seconds (None: not said)."""
+    """A subscription as granted by its source: its manager, and its duration in seconds (None if not given)."""
 
     manager: EndpointReference | None
     expires: float | None
@@ -31,7 +31,7 @@ class Granted:
 
 def write_subscribe(*, to: str, message_id: str, notify_to: str, actions: tuple[str, ...], expires: float,
                     extension: str = "") -> bytes:
-    """A Subscribe for those actions, delivered by push; its end is told to the same address.
+    """Write a Subscribe for those actions, delivered by push. Its SubscriptionEnd is sent to the same address.
 
     `extension` is XML that declares its own prefixes: WS-Scan's ScanDestinations.
     """
@@ -53,13 +53,13 @@ def _to_manager(action: str, manager: EndpointReference, message_id: str, body: 
 
 
 def write_renew(*, manager: EndpointReference, message_id: str, expires: float) -> bytes:
-    """A Renew of the subscription that `manager` stands for, `expires` in seconds."""
+    """Write a Renew of the subscription that `manager` identifies, `expires` in seconds."""
     return _to_manager("Renew", manager, message_id,
                        f"<wse:Renew><wse:Expires>{write_duration(expires)}</wse:Expires></wse:Renew>")
 
 
 def write_unsubscribe(*, manager: EndpointReference, message_id: str) -> bytes:
-    """An Unsubscribe of the subscription that `manager` stands for."""
+    """Write an Unsubscribe of the subscription that `manager` identifies."""
     return _to_manager("Unsubscribe", manager, message_id, "<wse:Unsubscribe/>")
 
 
@@ -79,12 +79,12 @@ def read_granted(envelope: Envelope, now: datetime) -> Granted | None:
 
 
 def is_end(body: etree._Element | None) -> bool:
-    """Return whether the element in a Body is a SubscriptionEnd, whatever the action says."""
+    """Return whether the element in a Body is a SubscriptionEnd, regardless of the action."""
     return body is not None and body.tag == f"{_WSE}SubscriptionEnd"
 
 
 def _manager(reference: etree._Element | None) -> EndpointReference | None:
-    """A subscription manager; its address is empty if only its reference parameters tell which one is meant."""
+    """A subscription manager. Its address is empty if only its reference parameters identify it."""
     if reference is None:
         return None
     found = read_reference(reference) or EndpointReference("", read_parameters(reference))

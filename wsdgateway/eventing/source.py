@@ -35,7 +35,7 @@ SOURCE_CANCELING = f"{WSE}/SourceCanceling"
 
 @attrs.frozen
 class Lifetime:
-    """The requested lifetime of a subscription: seconds, None if the source decides; and the form of the request."""
+    """The requested lifetime of a subscription in seconds, None if the source decides; and the form of the request."""
 
     seconds: float | None = None
     absolute: bool = False
@@ -68,7 +68,7 @@ def read_subscribe(envelope: Envelope, now: datetime, spellings: Mapping[str, st
 
 
 def read_renew(envelope: Envelope, now: datetime) -> Lifetime:
-    """The lifetime that a Renew asks for. Raises `Refused`."""
+    """The lifetime that a Renew requests. Raises `Refused`."""
     return _lifetime(_body(envelope, "Renew"), now)
 
 
@@ -115,7 +115,7 @@ def identifier_of(envelope: Envelope) -> str | None:
 
 
 def write_manager(address: str, identifier: str) -> str:
-    """The content of a SubscriptionManager element: its address, and the parameter that names the one meant."""
+    """The content of a SubscriptionManager element: its address, and the parameter that identifies the subscription."""
     return write_reference(EndpointReference(address, (f"<wse:Identifier>{escape(identifier)}</wse:Identifier>",)))
 
 
@@ -126,7 +126,10 @@ def _answer(name: str, body: str, relates_to: str | None, message_id: str) -> by
 
 def write_subscribe_response(*, manager: str, identifier: str, expires: float, absolute: bool, now: datetime,
                              relates_to: str | None, message_id: str, extension: str = "") -> bytes:
-    """The answer to a Subscribe: granted for `expires` seconds. `extension` is XML that declares its own prefixes."""
+    """Write the answer to a Subscribe, granted for `expires` seconds.
+
+    `extension` is XML that declares its own prefixes.
+    """
     return _answer("SubscribeResponse", (
         f"<wse:SubscribeResponse><wse:SubscriptionManager>{write_manager(manager, identifier)}"
         f"</wse:SubscriptionManager><wse:Expires>{write_expires(expires, absolute, now)}</wse:Expires>{extension}"
@@ -135,20 +138,20 @@ def write_subscribe_response(*, manager: str, identifier: str, expires: float, a
 
 def write_lifetime_response(name: str, *, expires: float, absolute: bool, now: datetime, relates_to: str | None,
                             message_id: str) -> bytes:
-    """The answer to a `Renew` or `GetStatus`: the subscription lasts for another `expires` seconds."""
+    """Write the answer to a `Renew` or `GetStatus`: the subscription lasts for another `expires` seconds."""
     return _answer(f"{name}Response", (
         f"<wse:{name}Response><wse:Expires>{write_expires(expires, absolute, now)}</wse:Expires></wse:{name}Response>"),
         relates_to, message_id)
 
 
 def write_unsubscribe_response(*, relates_to: str | None, message_id: str) -> bytes:
-    """The answer to an Unsubscribe, with an empty body."""
+    """Write the answer to an Unsubscribe, with an empty body."""
     return _answer("UnsubscribeResponse", "", relates_to, message_id)
 
 
 def write_subscription_end(*, to: EndpointReference, manager: str, identifier: str, status: str, reason: str,
                            message_id: str) -> bytes:
-    """The SubscriptionEnd for a subscription that ends before its time; `status` is a URI of section 3.5."""
+    """Write the SubscriptionEnd for a subscription that ends early; `status` is a URI of section 3.5."""
     return compose(
         action=SUBSCRIPTION_END, message_id=message_id, to=to.address, headers=to.headers, namespaces={"wse": WSE},
         body=(f"<wse:SubscriptionEnd><wse:SubscriptionManager>{write_manager(manager, identifier)}"

@@ -1,1 +1,1 @@
-"""HTTP/1.1 as values: httptools (llhttp) reads it, nothing here opens a socket."""
+"""HTTP/1.1 messages as values, parsed by httptools (llhttp), without sockets."""

@@ -7,7 +7,7 @@ class HTTPAnswer(NamedTuple):
     """A complete answer to a client.
 
     `fault` is the name of the fault in it, for the exchange log. `reason` is the reason phrase of a scanner's reply
-    that is passed on with its own fields, None for an answer of the gateway.
+    that is passed on with its own fields; None for an answer of the gateway.
     """
 
     status: int
@@ -18,7 +18,7 @@ class HTTPAnswer(NamedTuple):
 
 
 def plain(status: int, text: str, *headers: tuple[bytes, bytes], fault: str | None = None) -> HTTPAnswer:
-    """Makes an answer with a line of text for people; `fault` is the name of the fault that it tells of, if any."""
+    """Make an answer with a line of text. `fault` is the name of the fault that it reports, if any."""
     return HTTPAnswer(
         status, f"{text}\n".encode(), (*headers, (b"Content-Type", b"text/plain; charset=utf-8")), fault)
 

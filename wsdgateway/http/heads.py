@@ -1,4 +1,4 @@
-"""Repairs the heads of scanners' answers for the parser, as RFC 9112 tells a recipient to, and as `lenient` allows.
+"""Repairs the heads of scanners' answers for the parser, as RFC 9112 requires of a recipient, and as `lenient` allows.
 
 RFC 9112 section 5.1: white space between a field's name and the colon is removed. With `lenient`, for old devices:
 equal Content-Length fields, or equal members of one, count once (section 6.3), and the transfer coding `identity` of
@@ -10,21 +10,21 @@ import re
 _BLANK_BEFORE_COLON = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]+:")
 _FIELD = re.compile(rb"(content-length|transfer-encoding):[ \t]*([^\r\n]*?)[ \t]*(?=[\r\n])", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/\d\.\d[ \t]+1\d\d")
-MAX_STATUS = 16  # bytes of a status line that tell whether it is an interim answer's
+MAX_STATUS = 16  # bytes of a status line that suffice to recognise an interim answer
 
 
 def is_clean(data: bytes) -> bool:
-    """Return whether an answer begins with its whole final head, and that needs no repair; nearly all do."""
+    """Return whether an answer begins with its complete final head, which needs no repair; nearly all do."""
     end = data.find(b"\r\n\r\n")
     return (end > 0 and data.find(b" :", 0, end) < 0 and data.find(b"\t:", 0, end) < 0
             and not data.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1", b"\r", b"\n")))
 
 
 class Heads:
-    """Filters the bytes of one answer for its parser; interim answers have heads of their own.
+    """Filters the bytes of one answer for its parser. Interim answers have heads of their own.
 
-    A field line is held back until it is whole, the status line is not. `passed`: the head is complete, and further
-    bytes need not be fed here::
+    A field line is held back until it is complete, the status line is not. `passed` is true once the final head is
+    complete, and further bytes need not be fed here::
 
         status line ──► fields ──the empty line of a final head──► passed
              ▲            │
@@ -40,7 +40,7 @@ class Heads:
         self.passed = False
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes that go to the parser now, of these and of those held before."""
+        """The bytes to pass to the parser now, including those held back before."""
         data, self._held = self._held + data, b""
         ready: list[bytes] = []
         at = 0
@@ -64,12 +64,12 @@ class Heads:
         return b"".join((*ready, data[at:]))
 
     def flush(self) -> bytes:
-        """The bytes still held when the connection has ended."""
+        """The bytes that are still held back when the connection has ended."""
         held, self._held = self._held, b""
         return held
 
     def _line_end(self, data: bytes, at: int) -> int | None:
-        """The end of the line that begins there; None while it has not come. Old devices end lines with a lone CR."""
+        """The end of the line that begins at `at`; None if it has not arrived. Old devices end lines with CR alone."""
         line_feed = data.find(b"\n", at)
         if self._lenient:
             lone = data.find(b"\r", at, line_feed if line_feed >= 0 else len(data))
@@ -89,7 +89,7 @@ class Heads:
         return self._tolerated(line) if self._lenient else line
 
     def _tolerated(self, line: bytes) -> bytes:
-        """The line without what `lenient` tolerates."""
+        """The line after the repairs that `lenient` allows."""
         found = _FIELD.match(line)
         if found is None:
             return line

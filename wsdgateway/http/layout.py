@@ -1,4 +1,4 @@
-"""Locates the head, content and end of an HTTP message in its bytes, for captures that keep the bytes as they were.
+"""Locates the head, content and end of an HTTP message in its bytes, for captures that keep the original bytes.
 
 RFC 9112 sections 2.1, 6 and 7.1.
 """
@@ -7,7 +7,7 @@ import re
 
 import attrs
 
-# Two line breaks; a lone CR counts as one, too, as old devices write it.
+# Two line breaks. CR alone also counts as one, as in answers of old devices.
 _HEAD_END = re.compile(rb"(?>\r\n|\n|\r(?!\Z)){2}")
 _LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*0*(\d{1,15})(?:[ \t]*,[ \t]*0*\1)*[ \t]*\r?$")
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding[ \t]*:.*chunked[ \t]*\r?$")
@@ -17,9 +17,9 @@ _SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,15}")
 
 @attrs.frozen
 class Layout:
-    """Offsets into a message: `start` and `head` are the ends of its head, `pieces` its content.
+    """Offsets into a message: `start` and `head` are the start and the end of its head, `pieces` its content.
 
-    `end` is None if the message is not whole, or lasts until its connection is closed.
+    `end` is None if the message is incomplete, or ends with its connection.
     """
 
     start: int
@@ -33,9 +33,9 @@ class Layout:
 
 
 def layout(raw: bytes, *, request: bool) -> Layout:
-    """Locate the parts of the message that these bytes begin with; interim answers before an answer are skipped.
+    """Locate the parts of the message at the beginning of these bytes; interim answers are skipped.
 
-    This never fails: a broken message counts as not whole.
+    This never fails: a broken message counts as incomplete.
     """
     start = len(raw) - len(raw.lstrip(b"\r\n"))
     while True:
@@ -81,7 +81,7 @@ def _after_trailer(raw: bytes, at: int) -> int | None:
 
 
 class Splitter:
-    """Splits the bytes of one connection into its requests. The caller, who parses them, says when one is whole."""
+    """Splits the bytes of one connection into its requests. The caller parses them, and tells when one is complete."""
 
     def __init__(self) -> None:
         self._raw = bytearray()
@@ -91,7 +91,7 @@ class Splitter:
         self._raw += data
 
     def take(self) -> bytes:
-        """Remove and return the first request, which must be whole."""
+        """Remove and return the first request, which must be complete."""
         raw = bytes(self._raw)
         end = layout(raw, request=True).end
         first = raw if end is None else raw[:end]

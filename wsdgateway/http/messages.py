@@ -10,14 +10,14 @@ from http import HTTPStatus
 
 Headers = list[tuple[bytes, bytes]]
 
-# RFC 9110 section 7.6.1: these speak of one connection only and are never passed on.
+# RFC 9110 section 7.6.1: these concern a single connection and are never passed on.
 HOP_BY_HOP = frozenset((
     b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
     b"proxy-authenticate", b"proxy-authorization", b"http2-settings",
 ))
 
-# Fields that tell the length of a body: written anew for each connection on which the body is passed on. A name with
-# "_" is another field, except to programs that take their fields from environment variables, as small servers do.
+# Fields that give the length of a body; they are written anew for each connection. A name with "_" is a different
+# field, but the same one to programs that read fields from environment variables, as small servers do.
 FRAMING = frozenset((b"content-length", b"content_length", b"transfer_encoding"))
 
 _PERSISTENCE = frozenset((b"close", b"keep-alive"))
@@ -34,7 +34,7 @@ def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
 
 
 def end_to_end(headers: Headers, drop: frozenset[bytes] = frozenset()) -> Headers:
-    """The fields that pass through an intermediary, without those that Connection names and those in `drop`."""
+    """The fields that an intermediary passes on, without those named in Connection and those in `drop`."""
     kept: Headers = []
     named: set[bytes] = set()
     for field in headers:
@@ -54,7 +54,7 @@ _CHARSET = re.compile(rb"""["']?([A-Za-z0-9._:-]{1,40})["']?""")
 
 
 def _charset(value: bytes) -> bytes | None:
-    """The charset of a Content-Type; text in another parameter's quotes does not count."""
+    """The charset of a Content-Type; the quoted text of other parameters is ignored."""
     for name, given in _PARAMETER.findall(value):
         if name.lower() == b"charset":
             found = _CHARSET.fullmatch(given)
@@ -63,20 +63,20 @@ def _charset(value: bytes) -> bytes | None:
 
 
 def plain_type(value: bytes) -> bytes:
-    """A Content-Type reduced to media type and charset, without an action (RFC 3902 section 2)."""
+    """A Content-Type reduced to media type and charset, without its action parameter (RFC 3902 section 2)."""
     charset = _charset(value)
     return media_type(value) + (b"; charset=" + charset if charset else b"")
 
 
 @lru_cache(maxsize=64)
 def charset_of(value: bytes | None) -> str | None:
-    """The charset of a Content-Type, in lower case; None where it names none. RFC 9110 section 8.3.2."""
+    """The charset of a Content-Type in lower case; None if it has none. RFC 9110 section 8.3.2."""
     found = _charset(value or b"")
     return None if found is None else found.decode("ascii").lower()
 
 
 def actionless(headers: Headers) -> Headers:
-    """The fields with any action removed from Content-Type."""
+    """The fields with any action parameter removed from Content-Type."""
     if not any(b"action" in value.lower() for name, value in headers if name.lower() == b"content-type"):
         return headers
     return [(name, plain_type(value) if name.lower() == b"content-type" else value) for name, value in headers]
@@ -98,13 +98,13 @@ def _fields(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def response_head(status: int, headers: Iterable[tuple[bytes, bytes]], reason: bytes | None = None) -> bytes:
-    """The head of an answer, blank line included."""
+    """The head of an answer, including the blank line."""
     phrase = REASONS.get(status, b"") if reason is None else reason
     return b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, phrase, _fields(headers))
 
 
 def request_head(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The head of a POST, blank line included."""
+    """The head of a POST, including the blank line."""
     return b"POST %s HTTP/1.1\r\n%s\r\n" % (target, _fields(headers))
 
 

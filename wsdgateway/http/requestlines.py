@@ -1,7 +1,8 @@
-"""Finds request lines in a connection's bytes, and checks that one blank each separates their parts.
+"""Finds request lines in a connection's bytes, and checks that single blanks separate their parts.
 
-RFC 9112 section 3. llhttp accepts several blanks, as the RFC allows, but other programs on the way may read such a line
-otherwise: it is refused. Since llhttp does not say where in its input a request begins, `RequestLines` follows that.
+RFC 9112 section 3. llhttp accepts several blanks, as the RFC allows, but other programs on the way may interpret such a
+line differently, so it is refused. Since llhttp does not tell where in its input a request begins, `RequestLines` keeps
+track of it.
 """
 
 import re
@@ -26,25 +27,24 @@ _BETWEEN, _HEAD = Stage.BETWEEN, Stage.HEAD
 
 
 class RequestLines:
-    """Follows the request lines of one connection. It is fed the same bytes as the parser.
+    """Tracks the request lines of one connection. It is fed the same bytes as the parser.
 
-    `body` counts the bytes of the request's body in the last read, `ended` says that a request has ended in it, and
-    `chunked` how that was framed: plain attributes, since every request sets them.
-    If a chunked body began in an earlier read, it is not known where the request behind it begins: that request line is
-    not checked.
+    `body` counts the bytes of the request's body in the last read, `ended` is true if a request has ended in it, and
+    `chunked` if that was chunked. They are plain attributes, since every request sets them. If a chunked body began in
+    an earlier read, the start of the next request is not known, and its request line is not checked.
     """
 
     __slots__ = ("_at", "_fed", "body", "chunked", "ended")
 
     def __init__(self) -> None:
-        self._fed = b""  # from the read on in which the head of the current request began
+        self._fed = b""  # all data since the read in which the head of the current request began
         self._at: int | None = 0  # where the current request begins in it; None if that is not known
         self.body = 0
         self.ended = False
         self.chunked = False
 
     def feed(self, data: bytes, stage: Stage) -> None:
-        """Take the next read, which the parser gets now. `stage` is the reader's before this read."""
+        """Take the next read, which the parser gets now. `stage` is the reader's stage before this read."""
         if stage is _HEAD:
             self._fed += data
         else:
@@ -53,7 +53,7 @@ class RequestLines:
         self.ended = False
 
     def begin_behind(self) -> None:
-        """Record that a request begins behind another one that has ended in this read."""
+        """Record that another request begins after one that has ended in this read."""
         self.ended = False
         if self._at == EARLIER:
             self._at = None if self.chunked else self.body
@@ -62,9 +62,9 @@ class RequestLines:
             self._at = None if end is None else self._at + end
 
     def clear(self) -> None:
-        """Forget the last read: no request is under way."""
+        """Forget the last read, when no request is in progress."""
         self._fed = b""
 
     def is_plain(self) -> bool:
-        """Return whether the line of the request whose head is complete has single blanks."""
+        """Return whether the request line of the complete head has single blanks."""
         return self._at is None or _PLAIN.match(self._fed, self._at) is not None

@@ -1,8 +1,8 @@
-"""Reads the requests of one HTTP/1.1 connection: bytes in, whole requests or one refusal out.
+"""Reads the requests of one HTTP/1.1 connection: takes bytes, and returns complete requests or one refusal.
 
-RFC 9112. llhttp parses strictly; what it accepts and this program must refuse (missing or repeated Host, two
-Transfer-Encoding fields, chunked in HTTP/1.0, HTTP/0.9, unbounded header blocks, more than single blanks in the request
-line) is refused here. What the reader expects next::
+RFC 9112. llhttp parses strictly; this module also refuses what llhttp accepts but must not be served: missing or
+repeated Host, two Transfer-Encoding fields, chunked in HTTP/1.0, HTTP/0.9, unbounded header blocks, more than single
+blanks in the request line. The stages of the reader::
 
              first byte           end of the head          end of the body
     BETWEEN ────────────► HEAD ─────────────────► BODY ─────────────────────► BETWEEN
@@ -25,15 +25,15 @@ from wsdgateway.http.requesttargets import BadTarget, path_of, resolve
 
 MAX_HEADER_BLOCK = 16384
 MAX_HEADERS = 100
-# A body in chunks of one byte takes six bytes a byte on the wire; more framing than this is an attack.
+# A body in chunks of one byte takes six bytes on the wire for each of its own; more framing than this is an attack.
 MAX_FRAMING_FACTOR = 8
 
 
 @attrs.frozen(eq=False)
 class Request:
-    """A whole request. `path` is without the query; `keep_alive` says whether the connection may be used again.
+    """A complete request. `path` has no query; `keep_alive` is true if the connection may be used again.
 
-    `host` is the authority that the client asked: that of an absolute target, or else the Host field.
+    `host` is the requested authority: that of an absolute target, else the Host field.
     """
 
     method: bytes
@@ -48,8 +48,7 @@ class Request:
 
 @attrs.frozen
 class Refusal:
-    """The refusal of bytes that are no valid request: the status to answer with before the connection closes, and why.
-    """
+    """The refusal of an invalid request: the status to answer before the connection is closed, and the reason."""
 
     status: int
     reason: str
@@ -101,7 +100,7 @@ class RequestReader:
         self._body: bytes | bytearray = b""
 
     def feed(self, data: bytes) -> list[Event]:
-        """The requests that are complete with these bytes; a `Refusal` is always the last event."""
+        """Take bytes, and return the requests that they complete. A `Refusal` is always the last event."""
         if self.finished:
             return []
         self._raw += len(data)
@@ -117,18 +116,19 @@ class RequestReader:
 
     @property
     def reading(self) -> bool:
-        """True while a request has begun and is not complete, also if it was refused."""
+        """True while a request is incomplete, also if it was refused."""
         return self._stage is not _BETWEEN
 
     @property
     def path(self) -> bytes:
-        """The path of the request that is being read, or was read last, as far as its target has come."""
+        """The path of the request that is being read, or was read last, as far as its target has arrived."""
         return path_of(self._url)
 
     def close(self) -> None:
-        """Finish, and release the parser: the connection is closed.
+        """Stop reading, and release the parser: the connection is closed.
 
-        Parser and reader refer to each other. For a long connection the garbage collector would find that hours later.
+        Parser and reader refer to each other. For a long connection the garbage collector would only find that hours
+        later.
         """
         self.finished = True
         del self._parser
@@ -156,7 +156,7 @@ class RequestReader:
         self._events.append(refusal)
 
     def _ignore_upgrade(self) -> None:
-        """Prepare for the body that llhttp left unread, as if the client had not asked for another protocol."""
+        """Prepare to read the body that llhttp left unread, as if the client had not requested another protocol."""
         self._ignoring_upgrade = True
         self._parser = httptools.HttpRequestParser(self)
         self._consume(b"POST / HTTP/1.1\r\n" + b"".join(
@@ -226,7 +226,7 @@ class RequestReader:
             elif size == 17 and name.lower() == b"transfer-encoding":
                 codings.append(value)
             elif size == 10 and self._http10 and name.lower() == b"connection":
-                if b"close" in _members(value):  # whatever else is in it; RFC 9112 section 9.3
+                if b"close" in _members(value):  # whatever else it contains; RFC 9112 section 9.3
                     self._keep_alive = False
             elif size == 6 and name.lower() == b"expect":
                 for expectation in _members(value):
@@ -246,7 +246,7 @@ class RequestReader:
         self._fail(413, f"The request is larger than {self._max_body} bytes.")
 
     def _check_codings(self, codings: list[bytes]) -> None:
-        """RFC 9112 section 6.1: one Transfer-Encoding, chunked and nothing else, and only in HTTP/1.1."""
+        """Check RFC 9112 section 6.1: a single Transfer-Encoding, only chunked, and only in HTTP/1.1."""
         if not codings:
             return
         if len(codings) > 1:
@@ -275,7 +275,7 @@ class RequestReader:
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade() and not self._ignoring_upgrade:
             return
-        # A close among the trailers counts, too, since llhttp reads nothing after it.
+        # A close in the trailers counts, too, since llhttp reads nothing after it.
         keep_alive = self._keep_alive and not self._ignoring_upgrade and self._parser.should_keep_alive()
         self._stage = _BETWEEN
         self._line.ended, self._line.chunked = True, self._chunked
@@ -288,5 +288,5 @@ class RequestReader:
 
 
 def _members(value: bytes) -> list[bytes]:
-    """The members of a comma-separated field in lower case, empty ones left out. RFC 9110 section 5.6.1."""
+    """The members of a comma-separated field in lower case, without empty ones. RFC 9110 section 5.6.1."""
     return [member for part in value.lower().split(b",") if (member := part.strip(b" \t"))]

@@ -1,12 +1,12 @@
-"""Checks request targets and Host fields, and takes path and authority from a target.
+"""Checks request targets and Host fields, and extracts path and authority from a target.
 
 RFC 9112 sections 3.2 and 3.3; RFC 3986 section 3.2.2.
 """
 
 import re
 
-# RFC 3986 section 3.2.2, as far as RFC 9112 section 3.2 allows it in Host: no user, and a zone however it is written.
-# Nothing is tried twice (++, *+), or sixteen kilobytes of it could take minutes.
+# RFC 3986 section 3.2.2, as far as RFC 9112 section 3.2 allows it in Host: no user, and a zone in any notation.
+# Possessive quantifiers (++, *+) prevent backtracking, with which sixteen kilobytes could take minutes.
 _AUTHORITY = (rb"(?:\[(?:(?=[0-9A-Fa-f.]*:)[0-9A-Fa-f:.]++(?:%[A-Za-z0-9._~%-]++)?"
               rb"|[vV][0-9A-Fa-f]++\.[A-Za-z0-9._~!$&'()*+,;=:-]++)\]"
               rb"|(?:[A-Za-z0-9._~!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})*+)(?::[0-9]*+)?")
@@ -19,15 +19,15 @@ class BadTarget(Exception):
 
 
 def path_of(target: bytes) -> bytes:
-    """The path of a target without its query, as far as the target can be read."""
+    """The path of a target without its query, as far as the target can be parsed."""
     absolute = _ABSOLUTE.fullmatch(target)
     return target.partition(b"?")[0] if absolute is None else absolute[2] or b"/"
 
 
 def resolve(method: bytes, target: bytes, hosts: list[bytes], http10: bool) -> tuple[bytes, bytes]:
-    """The path and the host that a request asks for; `hosts` are the values of its Host fields.
+    """The requested path and host; `hosts` are the values of the request's Host fields.
 
-    There must be exactly one Host, even if an absolute target overrides it; HTTP/1.0 may do without, then the host is
+    There must be exactly one Host, even if an absolute target overrides it. HTTP/1.0 may omit it; then the host is
     empty. Raises `BadTarget`.
     """
     if len(hosts) > 1 or (not hosts and not http10):

@@ -1,10 +1,10 @@
 """Reads a device's HTTP/1.1 answer from its bytes.
 
-RFC 9112 section 6: a body ends with its length, its last chunk, or the connection. Interim
-answers (1xx) are skipped. `lenient` is for old devices, `loose_framing` of `scan.quirks`: it switches on llhttp's
-tolerance, and that of `heads`; a last chunk then ends an answer as soon as its size line is whole, since some devices
-keep the connection open and never send the final line break. It ends one without any line break, too, if the connection
-closes, or something else follows. What the reader expects next::
+RFC 9112 section 6: a body ends with its length, its last chunk, or the connection. Interim answers (1xx) are skipped.
+`lenient` is for old devices, `loose_framing` of `scan.quirks`: it switches on llhttp's tolerance, and that of `heads`.
+A last chunk then ends an answer as soon as its size line is complete, since some devices keep the connection open and
+never send the final line break. Without any line break, it ends the answer when the connection closes or anything else
+follows. The stages of the reader::
 
     FIRST ──first byte──► HEAD ──final head──► BODY ──size of a chunk──► CHUNK
                           ▲  │                ▲ │ │                       │ │
@@ -17,9 +17,9 @@ closes, or something else follows. What the reader expects next::
                                                 ▼ ▼                         │
                                                ENDED ◄──────────────────────┘
 
-What follows in ENDED does no harm, and costs the connection. In every other stage, bytes that are no HTTP and a close
-that comes too early raise `BadAnswer`. COUNTED begins with the read after the one in which the head ends: the parser
-has read the rest of that one.
+Data after ENDED does not affect the answer, but the connection is not reused. In every other stage, bytes that are not
+HTTP and a premature close raise `BadAnswer`. COUNTED begins with the read after the one in which the head ends: the
+parser has read the rest of that one.
 """
 
 import re
@@ -35,7 +35,7 @@ MAX_HEADER_BLOCK = 65536
 MAX_INTERIM = 10
 _BODILESS = (204, 304)  # RFC 9112 section 6.3: whatever their fields say
 
-# RFC 9110 section 5.5: whatever else a field or a reason holds, it is not passed on as a control character.
+# RFC 9110 section 5.5: control characters in a field or a reason phrase are not passed on.
 _CONTROLS = bytes(byte for byte in range(32) if byte != 9) + b"\x7f"
 _TO_SPACES = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 
@@ -55,7 +55,7 @@ _FIRST, _HEAD, _BODY, _CHUNK, _COUNTED, _ENDED = AnswerStage
 
 
 class BadAnswer(Exception):
-    """Bytes from the device that are no HTTP answer, or an answer that broke off; the text says why."""
+    """The device's bytes are not an HTTP answer, or the answer broke off; the text says why."""
 
 
 @attrs.frozen(eq=False)
@@ -72,7 +72,7 @@ class Head:
 
 @attrs.frozen(eq=False)
 class Data:
-    """A piece of the body, transfer coding removed."""
+    """A piece of the body without its transfer coding."""
 
     data: bytes
 
@@ -88,26 +88,26 @@ _END = End()
 
 _LAST_CHUNK = re.compile(rb"\n0\r?\Z")
 _LAST_CHUNK_LINE = re.compile(rb"[\r\n]0++[ \t]*+(?:;[^\r\n]*+)?\r\n\Z")
-_TAIL = 64  # bytes, in which the line of a last chunk is looked for
+_TAIL = 64  # bytes in which the line of a last chunk is searched
 
 _LENIENT = {
     "lenient_headers": True,  # control characters in fields, which are passed on as spaces
-    "lenient_chunked_length": True,  # Content-Length beside chunks, of which the chunks count
+    "lenient_chunked_length": True,  # Content-Length in addition to chunks, which take precedence
     "lenient_keep_alive": True,  # bytes after "Connection: close"
-    "lenient_transfer_encoding": True,  # a transfer coding that is not at its place
-    "lenient_version": True,  # another version than 1.0 and 1.1
+    "lenient_transfer_encoding": True,  # a transfer coding in the wrong place
+    "lenient_version": True,  # a version other than 1.0 and 1.1
     "lenient_data_after_close": True,  # the same, for what follows the answer
     "lenient_optional_lf_after_cr": True,  # lines that end with CR alone
     "lenient_optional_cr_before_lf": True,  # lines that end with LF alone
     "lenient_optional_crlf_after_chunk": True,  # chunks without a line break after their content
-    "lenient_spaces_after_chunk_size": True,  # sizes of chunks that are padded with blanks
+    "lenient_spaces_after_chunk_size": True,  # chunk sizes that are padded with blanks
 }
 
 
 class ResponseReader:
-    """Reads one answer. A body of known length goes past llhttp untouched, since an image is megabytes.
+    """Reads one answer. A body of known length bypasses llhttp, since an image has megabytes.
 
-    `stage` is what it expects next.
+    `stage` is the part that it expects next.
     """
 
     def __init__(self, lenient: bool = False) -> None:
@@ -119,19 +119,19 @@ class ResponseReader:
         self._headers: Headers = []
         self._reason = b""
         self._block = 0
-        self._unseen = 0  # bytes fed since the last head or piece of body
+        self._unseen = 0  # bytes fed since the last head or piece of the body
         self._surplus = False
         self._interim = 0
-        self._left = 0  # bytes of the body that are still to come, if they are counted
+        self._left = 0  # bytes of the body that are still missing, if they are counted
         self._head: Head | None = None
-        self._heads: Heads | None = None  # None before the first bytes, and where nothing has to be done to them
+        self._heads: Heads | None = None  # None before the first bytes, and if the head needs no repair
         self._tail = b""  # the last bytes of the connection
         self._closed = False
         self.stage = _FIRST
 
     @property
     def started(self) -> bool:
-        """True if any byte has come."""
+        """True if any byte has arrived."""
         return self.stage is not _FIRST
 
     @property
@@ -140,9 +140,9 @@ class ResponseReader:
         return self.stage is _ENDED
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that these bytes complete. Raises `BadAnswer`.
+        """Take bytes, and return the events that they complete. Raises `BadAnswer`.
 
-        Bytes after the end do no harm to the answer, but the connection is not used again.
+        Bytes after the end do not affect the answer, but the connection is not used again.
         """
         stage = self.stage
         if stage is _FIRST:
@@ -158,7 +158,7 @@ class ResponseReader:
         if self._lenient:
             self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
             if self.stage is _CHUNK and _LAST_CHUNK_LINE.search(self._tail):
-                self._surplus = True  # the line break may still come
+                self._surplus = True  # the line break may still arrive
                 self.on_message_complete()
         if self._unseen > 2 * MAX_HEADER_BLOCK:
             raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
@@ -166,13 +166,13 @@ class ResponseReader:
             self._after_head(self._head)
         events, self._events = self._events, []
         if self.stage is _ENDED:
-            del self._parser  # the two refer to each other, and would wait for the garbage collector
+            del self._parser  # parser and reader refer to each other, and would wait for the garbage collector
         return events
 
     def _after_head(self, head: Head) -> None:
         """Count the rest of a body of known length, or end an answer that has none."""
         if head.status in _BODILESS:
-            self._surplus = True  # it speaks of a body, and llhttp waits for that
+            self._surplus = True  # its fields announce a body, which llhttp waits for
             self._end()
         elif head.length is not None:
             self.stage = _COUNTED
@@ -187,7 +187,7 @@ class ResponseReader:
             if self.stage is not _ENDED:
                 if not (self._lenient and self.stage is _CHUNK):
                     raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
-                # A chunk that is not followed by content is the last one, whatever its size.
+                # A chunk without content after its size is the last one, whatever its size.
                 self.on_message_complete()
             self._surplus = True
 
@@ -203,7 +203,7 @@ class ResponseReader:
         return [Data(data), _END]
 
     def eof(self) -> list[Event]:
-        """The device closed the connection. Raises `BadAnswer` unless that ends the answer."""
+        """Handle the end of the connection. Raises `BadAnswer` unless it ends the answer."""
         if self.stage is _ENDED:
             return []
         if self._lenient:
@@ -216,14 +216,14 @@ class ResponseReader:
         raise BadAnswer("the device broke off its answer" if self.started else "the device closed without an answer")
 
     def _complete(self) -> None:
-        """Treat the answer as whole if only line breaks are missing, after the head or the last chunk."""
+        """Treat the answer as complete if only line breaks are missing, after the head or the last chunk."""
         self._closed = True
         try:
             self._parse(b"" if self._heads is None else self._heads.flush())
             if self._head is not None and (self.stage is _CHUNK or _LAST_CHUNK.search(self._tail)):
                 self._parse((b"\n" if self._tail.endswith(b"\r") else b"") + b"\r\n\r\n")
         except BadAnswer:
-            pass  # it is broken off
+            pass  # it broke off
         self._surplus = True
 
     @property
@@ -283,7 +283,7 @@ class ResponseReader:
         elif codings and codings != [b"chunked"]:  # the client could not tell how to read it
             raise BadAnswer("a transfer coding that is not chunked")
         chunked = bool(codings)
-        # RFC 9112 section 6.1: in HTTP/1.0 the framing of a chunked answer is not to be relied on any further.
+        # RFC 9112 section 6.1: in HTTP/1.0 the framing after a chunked answer is not reliable.
         keep_alive = self._parser.should_keep_alive() and not (chunked and version == "1.0")
         self._head = Head(status, self._reason.translate(_TO_SPACES), self._headers, None if chunked else length,
                           chunked or length is not None, keep_alive)

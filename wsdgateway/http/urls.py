@@ -1,4 +1,4 @@
-"""http and https URLs, which may come from the network, as what a request needs. RFC 3986; RFC 9110 section 4.2."""
+"""Parses http and https URLs, which may come from the network, for requests. RFC 3986; RFC 9110 section 4.2."""
 
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
@@ -8,12 +8,15 @@ import attrs
 from wsdgateway.http.requesttargets import HOST
 
 PORTS = {"http": 80, "https": 443}
-_IN_PATH = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and escapes that are there already
+_IN_PATH = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and existing escapes
 
 
 @attrs.frozen
 class Address:
-    """Where a server answers. `authority` is what goes into Host, `target` into the request line; `secure`: by TLS."""
+    """The address of a server.
+
+    `authority` is the value of Host, `target` is for the request line; `secure` means TLS.
+    """
 
     host: str
     port: int
@@ -22,13 +25,13 @@ class Address:
     secure: bool = False
 
     def is_same_place(self, other: "Address") -> bool:
-        """Whether a connection to one is as good as one to the other."""
+        """True if the same connection can serve both addresses."""
         return (self.host, self.port, self.secure) == (other.host, other.port, other.secure)
 
 
 @lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
-    """The parts of an http or https URL, which may come from the network, fit for a request's head.
+    """Split an http or https URL, which may come from the network, into the parts for a request's head.
 
     Raises `ValueError` for anything else.
     """
@@ -44,7 +47,7 @@ def address_of(url: str) -> Address:
 
 
 def is_http(url: str) -> bool:
-    """Whether that is a URL that can be called."""
+    """True if the URL is a valid http or https URL."""
     try:
         address_of(url)
     except ValueError:
@@ -53,10 +56,10 @@ def is_http(url: str) -> bool:
 
 
 def is_link_local(url: str) -> bool:
-    """Whether a URL's host is a link-local IPv6 address. Raises `ValueError` for what is no http URL."""
+    """True if the URL's host is a link-local IPv6 address. Raises `ValueError` if it is not an http URL."""
     return address_of(url).host.startswith("fe80:")
 
 
 def is_ipv6(url: str) -> bool:
-    """Whether a URL names its host by an IPv6 address. Raises `ValueError` for what is no http URL."""
+    """True if the URL's host is an IPv6 address. Raises `ValueError` if it is not an http URL."""
     return ":" in address_of(url).host

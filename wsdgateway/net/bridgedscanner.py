@@ -1,4 +1,4 @@
-"""One bridged scanner: its bridge, its connections, its subscriptions, and the clients that subscribe to it.
+"""A bridged scanner: connects its bridge, its connections, its subscriptions, and the clients that subscribe to it.
 
 Clients reach it at its `resources`, the scanner notifies `sink`, and `monitor` finds the scanner.
 """
@@ -46,7 +46,7 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 
 class BridgedScanner:
-    """One bridged scanner, from `start` to `stop`."""
+    """A bridged scanner, from `start` to `stop`."""
 
     def __init__(self, options: ScannerOptions, context: Context) -> None:
         self.options = options
@@ -132,14 +132,17 @@ class BridgedScanner:
             self._context.on_finished(self.name, finished.pop(0))
 
     def remember(self, jobs: Iterable[JobStatus]) -> None:
-        """Add jobs that finished before this start, oldest first; the scanner is asked before a client is shown one."""
+        """Add jobs that finished before this start, oldest first.
+
+        The scanner is asked before one is shown to a client.
+        """
         self.bridge.table.remember(jobs)
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
         """Restore this scanner's subscriptions of an earlier start from the store, which may be read late.
 
-        Each Deferred fires when a subscription at the scanner that no client uses any more has been ended, or an
-        attempt was made. Before the scan service is known, nothing can be ended.
+        Each Deferred fires when an unneeded subscription at the scanner has been ended, or an attempt was made. Nothing
+        can be ended before the scan service is known.
         """
         self._orphans.restore(held)
         clock = self._context.subscription_clock
@@ -151,7 +154,7 @@ class BridgedScanner:
         return self._go_on_with([one for one in self.bridge.subscriptions.all() if one.identifier in restored])
 
     def _go_on_with(self, subscriptions: list[Subscription]) -> list[Deferred[None]]:
-        """Renew what the scanner holds for these clients, and end everything else that it holds of earlier starts."""
+        """Renew the subscriptions that the scanner holds for these clients, and end all others of earlier starts."""
         if not self.options.section.is_subscribed_to:
             return self.dismiss("The gateway takes no events of this scanner any more.")
         for one in subscriptions:
@@ -160,10 +163,10 @@ class BridgedScanner:
         return self._orphans.end_all()
 
     def succeed(self, former: "BridgedScanner") -> None:
-        """Replace another object: take its jobs, its subscribers with their queues, and the scanner's subscriptions.
+        """Replace another object: take over its jobs, subscribers, their queues, and the scanner's subscriptions.
 
-        They are restored as after a restart; clients are served at once if the address is known. Call it before
-        `start`. The former object finishes the requests that run, and is stopped then.
+        They are restored as after a restart; clients are served at once if the address is known. Must be called before
+        `start`. The former object finishes its running requests, and is then stopped.
         """
         section = self.options.section
         is_there = section.is_at_place_of(former.options.section)
@@ -173,7 +176,7 @@ class BridgedScanner:
         self.bridge.take_over(former.bridge, section.scan or (former.bridge.device if is_there else None))
 
     def hand_off(self) -> list[Held]:
-        """Stop without ending the subscriptions at the scanner, and return them for its replacement."""
+        """Stop without ending the subscriptions at the scanner, and return them for the replacement."""
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
@@ -184,7 +187,7 @@ class BridgedScanner:
     def adjust(self, options: ScannerOptions) -> None:
         """Apply other options; the scanner's address and name must be the same.
 
-        The scanner's subscriptions keep their duration until they are renewed, a client's queue its size.
+        The scanner's subscriptions keep their duration until they are renewed, and a client's queue keeps its size.
         """
         self.options = options
         for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers, self.monitor):
@@ -208,7 +211,7 @@ class BridgedScanner:
                               context.store, self.sink.addresses, self._orphans.end)
 
     def _found(self, where: ServiceLocation) -> None:
-        """The address of the scan service is known now: subscribe there."""
+        """Subscribe at the scan service, whose address is now known."""
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
         if not self.options.section.is_subscribed_to:
             self._go_on_with([])
@@ -224,13 +227,13 @@ class BridgedScanner:
         self._go_on_with(self.bridge.subscriptions.all())
 
     def _doubted(self) -> None:
-        """Ask the scanner whether it still holds its subscriptions."""
+        """Check with the scanner that it still holds its subscriptions."""
         if self.subscription is not None:
             self.subscription.recovered(was_away=True)
         self.panel.recovered(was_away=True)
 
     def dismiss(self, reason: str) -> list[Deferred[None]]:
-        """End every subscription of clients, telling them the reason, and what the scanner holds for them.
+        """End every subscription of clients, with the reason, and those that the scanner holds for them.
 
         Each Deferred fires after the first attempt.
         """
@@ -239,14 +242,17 @@ class BridgedScanner:
         return self._orphans.end_all()
 
     def subscription_lost(self) -> None:
-        """The scanner has lost the gateway's subscription; those for the panel may be lost, too."""
+        """Handle the loss of the gateway's subscription at the scanner; those for the panel may be lost, too."""
         self.bridge.rebooted()
         self.sink.state = None
         self.stand_in.metadata.forget()
         self.panel.doubt()
 
     def recovered(self, was_open: bool) -> None:
-        """The scanner answers again. Its subscription tells whether it has rebooted; without one, assume so."""
+        """Handle the first answer after a failure.
+
+        The subscription tells whether the scanner has rebooted; without one, assume so.
+        """
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
         if was_open:
@@ -262,14 +268,14 @@ class BridgedScanner:
             self.check()
 
     def _in_trouble(self) -> None:
-        """A request of a client failed at the scanner, which may be rebooting."""
+        """Handle a client's request that failed at the scanner, which may be rebooting."""
         self.bridge.was_away()
         self.check()
 
     def check(self, *, usual: bool = False) -> None:
         """Check that the scanner still holds the gateway's subscription and can reach the gateway.
 
-        `usual`: a periodic check, without a reason to doubt it.
+        `usual` is true for a periodic check, without a reason for doubt.
         """
         if self.subscription is None or not self.subscription.listening:
             self.panel.probe(usual=usual)
@@ -279,7 +285,7 @@ class BridgedScanner:
             self.subscription.doubted()
 
     def _check_on(self) -> None:
-        """Check periodically: a scanner that reboots or is switched off announces neither."""
+        """Check periodically, since a scanner announces neither that it reboots nor that it is switched off."""
         if len(self.bridge.subscriptions):
             self.check(usual=True)
         if self.options.announced and self.monitor.silent_for() > self.options.events.check:

@@ -1,1 +1,1 @@
-"""A captured scanner as a virtual device: it answers as the real one did."""
+"""Replays a captured scanner as a virtual device that answers as the real one did."""

@@ -1,4 +1,4 @@
-"""A page in place of an image that was left out: of its format, as many pixels and, where it can be, as many bytes."""
+"""Makes a page in place of an image that was left out, with its format, its pixels and, if possible, its bytes."""
 
 from io import BytesIO
 
@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from wsdgateway.exchangelog.images import LeftOut
 
-MAX_PIXELS = 150_000_000  # A3 at 600 dpi has half of them
-MAX_SIDE = 65000  # a JPEG has no longer ones
+MAX_PIXELS = 150_000_000  # twice as many as A3 has at 600 dpi
+MAX_SIDE = 65000  # pixels; a JPEG can have at most 65,535
 MAX_BYTES = 1 << 27
 A4 = (1240, 1754)
 _FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/jfif": "JPEG", "image/png": "PNG", "image/tiff": "TIFF",
@@ -15,7 +15,7 @@ _FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/jfif": "JPEG", "im
 
 
 def make_page(left_out: LeftOut, media_type: str) -> bytes:
-    """The image file. What is missing to its length is filled up behind its end, where decoders do not look."""
+    """The image file. It is padded to its recorded length after its end, which decoders ignore."""
     kind = left_out.format or _FORMATS.get(media_type.partition(";")[0].strip().lower(), "JPEG")
     size = (left_out.width, left_out.height)
     if not 0 < size[0] * size[1] <= MAX_PIXELS or max(size) > MAX_SIDE:

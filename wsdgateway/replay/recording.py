@@ -1,7 +1,7 @@
-"""What a folder of captures says about one scanner: its answers, its events, and what belongs together.
+"""Reads one scanner's recording from a folder of captures: its answers, its events, and how they belong together.
 
-Events come at their distance from the request that they followed: the last of the same job before them, and where
-there is none, the last Subscribe.
+Events are replayed at their distance in time from the request that they followed: the last one of the same job before
+them or, if there is none, the last Subscribe.
 """
 
 from collections.abc import Iterable
@@ -24,11 +24,11 @@ from wsdgateway.soap.parsing import Malformed, text_of
 
 @attrs.frozen(eq=False)
 class Exchange:
-    """A request of the recording, as far as it is matched by, and what was answered to it.
+    """A recorded request, reduced to the values it is matched by, and its answer.
 
-    `asked` is what was asked for in particular, `created` the job that the answer made. `second_hand`: it is the
-    gateway's own answer, made from what the scanner had said. Times in seconds. Answers are read again when they are
-    played, since there are images among them.
+    `asked` has the details of the request, `created` the JobId in the answer. `second_hand` is true if the
+    answer is the gateway's own, derived from earlier ones of the scanner. Times are in seconds. Answers may contain
+    images, so they are read again when they are replayed.
     """
 
     operation: str
@@ -44,13 +44,13 @@ class Exchange:
     second_hand: bool = False
 
     def answer(self) -> WireMessage:
-        """What was answered; without a first line where it was nothing. Raises `CaptureError`."""
+        """The recorded answer; without a first line if there was none. Raises `CaptureError`."""
         return read_message(self.captured.read(self.side, "response") or b"", request=False)
 
 
 @attrs.frozen(eq=False)
 class Event:
-    """A notification of the recording; `delay` in seconds after its anchor."""
+    """A recorded notification, sent `delay` seconds after its anchor."""
 
     name: str
     job_id: str | None
@@ -62,7 +62,7 @@ class Event:
 
 @attrs.frozen(eq=False)
 class Recording:
-    """A scanner's part of a folder. `hosts` are the names by which it was known."""
+    """The recording of one scanner. `hosts` has the names by which clients addressed it."""
 
     scanner: str
     exchanges: tuple[Exchange, ...]
@@ -71,7 +71,7 @@ class Recording:
 
 
 def asked_for(envelope: Envelope) -> tuple[str, ...]:
-    """What a request asks for: the names of elements without their prefixes; of a new job the source and the format."""
+    """The details of a request: the requested element names, or for a new job the source and the format."""
     body = envelope.body
     if body is None:
         return ()
@@ -82,13 +82,13 @@ def asked_for(envelope: Envelope) -> tuple[str, ...]:
 
 
 def operation_name(action: str) -> str:
-    """What a request is matched by: the operation, or for one that is unknown the action."""
+    """The name that a request is matched by: the operation or, if that is unknown, the action."""
     known = operation_of(action)
     return known.name if known.name != "other" else action
 
 
 def read_recording(captures: Iterable[Captured], scanner: str | None) -> Recording:
-    """What the captures say about that scanner, or the only one. Raises `CaptureError`."""
+    """Read the recording of that scanner, or of the only one. Raises `CaptureError`."""
     captures = list(captures)
     names = sorted({one.scanner for one in captures if one.scanner != NOBODY})
     if scanner is None:
@@ -139,7 +139,7 @@ def _exchange(captured: Captured, hosts: set[str]) -> list[Exchange]:
         made = read_created(said.body)
         created, fault = None if made is None else made.job_id, fault_of(said)
     except Malformed:
-        pass  # a bare status, which is an answer, too
+        pass  # a bare status is an answer, too
     second_hand = side == CLIENT
     if second_hand and (fault is not None or answer.status != 200):
         return []
@@ -154,7 +154,7 @@ def _path(request: WireMessage) -> str:
 
 
 def _host(request: WireMessage) -> str:
-    """The name or address by which the scanner was asked; empty where it can't be read."""
+    """The host that the request was sent to; empty if it can't be read."""
     try:
         return urlsplit(f"//{request.field(b'host').decode('latin-1')}").hostname or ""
     except ValueError:
@@ -174,5 +174,5 @@ def _anchored(event: Event, exchanges: list[Exchange]) -> Event:
 
 
 def creations(recording: Recording) -> list[Exchange]:
-    """The answers to CreateScanJob, in their order."""
+    """The answers to CreateScanJob, in order."""
     return [one for one in recording.exchanges if one.operation == CREATE_SCAN_JOB.name and not one.second_hand]

@@ -1,8 +1,7 @@
-"""Which of the recorded answers comes next: by operation, job and what was asked for, each in its order.
+"""Selects the recorded answer to a request by operation, job and details, each in recorded order.
 
-Of the recorded jobs the first is played that was created with the same source and format, else the first. When all
-have been played they begin over again, under new JobIds. An answer that was the last of its kind is repeated; only an
-image is not.
+A new job replays the first unplayed recorded job with the same source and format, else the first unplayed one. When all
+have been played, they start over with new JobIds. The last answer of a kind is repeated, except for images.
 """
 
 from itertools import count
@@ -19,7 +18,7 @@ NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The recording 
 
 @attrs.frozen(eq=False)
 class Played:
-    """What is answered. `jobs` leads from recorded JobIds to those that clients know; `events` follow now."""
+    """The selected answer. `jobs` maps recorded JobIds to those that clients know; `events` follow the answer."""
 
     exchange: Exchange
     jobs: dict[str, str]
@@ -28,7 +27,7 @@ class Played:
 
 @attrs.define(eq=False)
 class _Run:
-    """One playing of a recorded job, or of what belongs to none."""
+    """One playing of a recorded job, or of the requests that belong to no job."""
 
     recorded: str | None
     live: str | None
@@ -41,7 +40,7 @@ class _Run:
 
 
 class Script:
-    """The whole of a recording while it is played."""
+    """The state of a recording while it is replayed."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -53,13 +52,13 @@ class Script:
         self._free = count(max(numbers, default=0) + 1)
 
     def answer(self, operation: str, job_id: str | None, asked: tuple[str, ...]) -> Played:
-        """What the scanner answered to such a request. Raises `Refused` where nothing of that kind was recorded."""
+        """The recorded answer to such a request. Raises `Refused` if no request of that kind was recorded."""
         if operation == CREATE_SCAN_JOB.name and self._creations:
             return self._create(asked)
         run = self._runs.get(job_id) or self._unknown_job(job_id)
         candidates = [one for one in self._recording.exchanges
                       if one.operation == operation and one.job_id == run.recorded]
-        # What the scanner said itself goes before what was said for it.
+        # Prefer the scanner's own answers to those of the gateway.
         candidates = [one for one in candidates if not one.second_hand] or candidates
         alike = [one for one in candidates if one.asked == asked]
         if not (alike or candidates):
@@ -78,7 +77,7 @@ class Script:
         return self._play(run, candidates[position])
 
     def _create(self, asked: tuple[str, ...]) -> Played:
-        """The next job with this source and format, else the next one; from the first when all have been played."""
+        """Play the next job with this source and format, else the next one; start over when all have been played."""
         if not self._unplayed:
             self._unplayed = list(self._creations)
         exchange = next((one for one in self._unplayed if one.asked == asked), self._unplayed[0])
@@ -89,7 +88,7 @@ class Script:
         return self._play(self._remember(_Run(exchange.created, live)), exchange)
 
     def _unknown_job(self, job_id: str | None) -> _Run:
-        """A job from before the recording, which is in it all the same; or one that the scanner did not know."""
+        """A job that was not created in the recording: an earlier one, or one unknown to the scanner."""
         return self._remember(_Run(job_id, job_id))
 
     def _remember(self, run: _Run) -> _Run:
@@ -99,12 +98,12 @@ class Script:
         return run
 
     def _play(self, run: _Run, exchange: Exchange) -> Played:
-        """Events follow when an answer is given for the first time."""
+        """Play an answer. Its events follow only the first time."""
         if id(exchange) in run.begun:
             return Played(exchange, run.jobs)
         run.begun.add(id(exchange))
         return Played(exchange, run.jobs, tuple(one for one in self._recording.events if one.anchor is exchange))
 
     def without_anchor(self) -> tuple[Event, ...]:
-        """Events of no recorded request: they follow the first Subscribe."""
+        """The events that follow no recorded request; they are sent after the first Subscribe."""
         return tuple(one for one in self._recording.events if one.anchor is None)

@@ -16,7 +16,7 @@ LOOPBACK = "tcp:8019:interface=127.0.0.1"
 
 
 class ReplayedScanner(Listener):
-    """A scanner from a recording that listens while it runs. `say` is told of every request and event."""
+    """A Twisted service that replays a recorded scanner. `say` is called with a line for each request and event."""
 
     def __init__(self, reactor: Any, recording: Recording, *, endpoint: str = LOOPBACK, speed: float = 1.0,
                  say: Callable[[str], None] = lambda line: None, wall: Callable[[], float] = time.time,
@@ -26,7 +26,7 @@ class ReplayedScanner(Listener):
         super().__init__(reactor, endpoint, QuietSite(self.replay), on_try)
 
     def urls(self) -> dict[str, str]:
-        """Where the `scan` service and the `device` are, once it listens."""
+        """The URLs of the `scan` service and the `device`, once it listens."""
         base = url_of(*(self.address or ("", 0)))
         found = paths(self._recording)
         return {name: base + path for name, path in sorted({"scan": "/", **found}.items(), reverse=True)}

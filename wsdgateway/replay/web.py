@@ -1,6 +1,6 @@
-"""The HTTP of a replayed scanner: every request is answered as the script says, events follow.
+"""The HTTP interface of a replayed scanner: answers requests from the script, and sends the events that follow.
 
-WS-Scan over SOAP; WS-Eventing is served anew, since whoever listens today is not who listened then.
+WS-Scan over SOAP. WS-Eventing is not replayed but served anew, since today's subscribers are not the recorded ones.
 """
 
 import re
@@ -34,12 +34,12 @@ from wsdgateway.soap.parsing import Malformed
 MAX_BODY = 1 << 20
 PIECE = 65536
 MAX_DUE = 1000
-APART = 0.001  # seconds between two events of a job, whatever the speed
+APART = 0.001  # seconds between two events of a job, at any speed
 _ANYWHERE = frozenset(operation.name for operation in EVENTING_OPERATIONS)  # clients send these to several addresses
 
 
 class _BrokenOff(Exception):
-    """The recorded answer was not whole: as much of it as there is, with no status where there was nothing."""
+    """An incomplete recorded answer: the part that was recorded, with status 0 if nothing was."""
 
     def __init__(self, status: int, content_type: bytes, body: bytes) -> None:
         super().__init__(status)
@@ -50,7 +50,7 @@ class _BrokenOff(Exception):
 
 @implementer(IResource)
 class Replay(Resource):
-    """Every address of the scanner. `speed` divides all times of the recording."""
+    """Serves every address of the scanner. `speed` divides all times of the recording."""
 
     isLeaf = True
     log = Logger()
@@ -103,7 +103,7 @@ class Replay(Resource):
             if not gone.called:
                 self._break_off(request, broken)
             return
-        except Exception as error:  # what stands in somebody's folder must not leave a client without an answer
+        except Exception as error:  # a defect in the recording must not leave a client without an answer
             self._say(f"an answer can't be played: {error}")
             status, content_type, answer = self._fault(envelope, internal_error("The recording can't be played."))
         if not gone.called:
@@ -118,7 +118,7 @@ class Replay(Resource):
         request.setHeader(b"content-length", b"%d" % length)
 
     def _break_off(self, request: Any, broken: "_BrokenOff") -> None:
-        """As the scanner did: with a part of the answer, or with nothing at all."""
+        """Break off as the scanner did: after a part of the answer, or without any."""
         if broken.status:
             self._write_head(request, broken.status, broken.content_type, len(broken.body) + 1)
             request.write(broken.body)
@@ -150,7 +150,7 @@ class Replay(Resource):
             self._reactor, self._reactor.getThreadPool(), self._write, played, envelope.message_id, base)
 
     def _write(self, played: Played, relates_to: str | None, base: str) -> tuple[int, bytes, bytes]:
-        """In a thread: pages are drawn here."""
+        """Write the answer. Runs in a thread, since it draws pages."""
         answer = played.exchange.answer()
         left_out = read_note(answer.content)
         try:
@@ -158,7 +158,7 @@ class Replay(Resource):
                 answer, message_id=self._new_id(), relates_to=relates_to, hosts=self._recording.hosts, base=base,
                 jobs=played.jobs)
         except Malformed:
-            body = answer.content  # no SOAP: a bare status, or what a scanner sends beside the specification
+            body = answer.content  # no SOAP: a bare status, or an answer outside the specification
         content_type = answer.field(b"content-type") or CONTENT_TYPE
         if not answer.whole:
             raise _BrokenOff(answer.status, content_type, body[:len(body) * 2 // 3])
@@ -171,7 +171,7 @@ class Replay(Resource):
         return answer
 
     def _begin(self, subscription: Subscription, base: str) -> None:
-        """Events that followed no job's request follow the first Subscribe that takes them."""
+        """Send the events that followed no job's request after the first Subscribe that includes them."""
         wanted = [event for event in self._waiting if event.name in subscription.events
                   and (event.name != SCAN_AVAILABLE or subscription.destinations)]
         for event in wanted:
@@ -179,7 +179,7 @@ class Replay(Resource):
             self._after(event.delay, partial(self._tell, event, {}, base))
 
     def _tell(self, event: Event, jobs: dict[str, str], base: str) -> None:
-        """A recorded event to whoever listens now."""
+        """Send a recorded event to the current subscribers."""
         envelope = read(event.raw)
         if envelope.header is None:
             return
@@ -193,7 +193,7 @@ class Replay(Resource):
         self._say(f"{event.name} {job}".strip() + f" (told to {told} who listen)")
 
     def _after(self, seconds: float, act: Callable[[], None], of: str = "") -> None:
-        """Do that so much later; what is `of` the same job in the order in which it was said."""
+        """Call `act` after so many recorded seconds. Calls with the same `of`, a JobId, keep their order."""
         now = self._reactor.seconds()
         at = max(now + seconds / self._speed, self._due.get(of, 0.0) + APART) if of else now + seconds / self._speed
         if of:
@@ -212,7 +212,7 @@ class Replay(Resource):
             await deferLater(self._reactor, seconds / self._speed)
 
     def stop(self) -> None:
-        """Say nothing more."""
+        """Stop all answers and events."""
         for call in self._later:
             call.cancel()
         self._later.clear()
@@ -224,13 +224,13 @@ _HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,300}")
 
 
 def _base(request: Any) -> str:
-    """The scheme and authority that the client reached us under."""
+    """The scheme and authority at which the client reached the scanner."""
     host = request.getHeader(b"host") or b""
     return f"http://{host.decode() if _HOST.fullmatch(host) else '127.0.0.1'}"
 
 
 def paths(recording: Recording) -> dict[str, str]:
-    """The paths of the `device` and the `scan` service, as far as the recording names them; any other does as well."""
+    """The paths of the `device` and the `scan` service, as far as recorded; all other paths work as well."""
     found: dict[str, str] = {}
     for exchange in recording.exchanges:
         if not exchange.second_hand and exchange.operation not in _ANYWHERE:

@@ -1,6 +1,6 @@
-"""A recorded message made fit for today: fresh MessageID and RelatesTo, the addresses and JobIds of this playing.
+"""Adapts a recorded message for replay: new MessageID and RelatesTo, and current addresses and JobIds.
 
-WS-Addressing 2004/08, section 3. All else stays as the scanner said it.
+WS-Addressing 2004/08, section 3. Everything else stays as recorded.
 """
 
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ from wsdgateway.soap.envelope import Envelope, read, write
 from wsdgateway.soap.namespaces import WSA
 from wsdgateway.soap.parsing import text_of
 
-MAX_ANSWER = 1 << 28  # bytes; pages are drawn until an answer has so many
+MAX_ANSWER = 1 << 28  # bytes; once an answer has as many, no more pages are drawn
 _RELATES_TO = f"{{{WSA}}}RelatesTo"
 _MESSAGE_ID = f"{{{WSA}}}MessageID"
 
 
 def renewed(envelope: Envelope, *, message_id: str, relates_to: str | None, hosts: frozenset[str], base: str,
             jobs: Mapping[str, str]) -> bytes:
-    """The message in an envelope, which is used up by that.
+    """Serialize the message in an envelope with new ids and addresses. Modifies the envelope.
 
-    `base` is our URL without a path, `hosts` the recorded ones.
+    `base` is the URL of this server without a path, `hosts` the recorded host names.
     """
     for element in envelope.root.iter(etree.Element):
         if element.tag == _MESSAGE_ID:
@@ -44,7 +44,7 @@ def renewed(envelope: Envelope, *, message_id: str, relates_to: str | None, host
 
 
 def _moved(url: str, hosts: frozenset[str], base: str) -> str:
-    """The same path with us, if the URL is one of the scanner's."""
+    """The URL with `base` in place of its origin if it is one of the scanner's, else unchanged."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or parts.hostname not in hosts:
@@ -56,7 +56,7 @@ def _moved(url: str, hosts: frozenset[str], base: str) -> str:
 
 def answer_body(answer: WireMessage, *, message_id: str, relates_to: str | None, hosts: frozenset[str], base: str,
                 jobs: Mapping[str, str]) -> bytes:
-    """The body of a recorded answer. Raises `Malformed` if the SOAP in it can't be read."""
+    """The body of a recorded answer. Raises `Malformed` if its SOAP can't be read."""
     soap = renewed(read(answer.envelope), message_id=message_id, relates_to=relates_to, hosts=hosts, base=base,
                    jobs=jobs)
     parts = answer.parts
@@ -78,12 +78,12 @@ def _image(part: Part) -> bytes:
 
 
 def bare_image(answer: WireMessage, left_out: LeftOut) -> bytes:
-    """The page for an image that was the whole of an answer."""
+    """Draw the page for an image that was the whole body of an answer."""
     return make_page(left_out, answer.media_type)
 
 
 def to_listener(envelope: Envelope, contexts: tuple[str, ...]) -> Envelope:
-    """A ScanAvailableEvent for a listener with these ClientContexts, its own where it was recorded for another's."""
+    """Adapt a ScanAvailableEvent to a subscriber: its first ClientContext replaces one that is not among `contexts`."""
     element = None if envelope.body is None else next(envelope.body.iter(tag("ClientContext")), None)
     if element is not None and contexts and text_of(element) not in contexts:
         element.text = contexts[0]

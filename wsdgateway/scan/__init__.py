@@ -1,1 +1,1 @@
-"""WS-Scan: operations, job status, events; one type per wire type, strict when written, liberal when read."""
+"""WS-Scan: operations, job status and events. One type for each wire type, written strictly and read liberally."""

@@ -30,7 +30,8 @@ class Destinations:
 def read_destinations(subscribe: etree._Element) -> Destinations | None:
     """The ScanDestinations in a Subscribe, None if there are none.
 
-    Destinations in the namespace that some clients copied from the specification's pages count, too, and stay in it.
+    Destinations in the namespace that some clients copied from the specification's web pages are accepted, too, and
+    stay in it.
     """
     for uri in (WSCN, WSCN_2006_01):
         element = next(subscribe.iterchildren(f"{{{uri}}}ScanDestinations"), None)

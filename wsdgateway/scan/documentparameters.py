@@ -29,7 +29,7 @@ class DocumentParameters:
 
 
 def read_parameters(element: etree._Element | None) -> DocumentParameters:
-    """DocumentParameters or DocumentFinalParameters, as far as they can be read."""
+    """Read DocumentParameters or DocumentFinalParameters; unreadable values are left out."""
     if element is None:
         return DocumentParameters()
     sides, input_size = child(element, "MediaSides"), child(element, "InputSize")
@@ -51,7 +51,7 @@ def _word(element: etree._Element, name: str) -> str | None:
 
 
 def write_scan_ticket(wanted: DocumentParameters, *, job_name: str, user: str) -> str:
-    """A ScanTicket, its elements in the specification's order."""
+    """Write a ScanTicket with its elements in the specification's order."""
     def element(name: str, value: object) -> str:
         return "" if value is None else f"<wscn:{name}>{escape(str(value))}</wscn:{name}>"
 
@@ -83,7 +83,7 @@ def _side(wanted: DocumentParameters) -> str:
     """The content of MediaFront, and of MediaBack."""
     region = ""
     if wanted.size is not None and not wanted.auto_detect:
-        # Every client in the field sends it beside InputSize, and scanners use either.
+        # Other clients send it beside InputSize, and scanners use either.
         region = ("<wscn:ScanRegion><wscn:ScanRegionXOffset>0</wscn:ScanRegionXOffset>"
                   "<wscn:ScanRegionYOffset>0</wscn:ScanRegionYOffset>"
                   f"<wscn:ScanRegionWidth>{wanted.size[0]}</wscn:ScanRegionWidth>"

@@ -1,9 +1,9 @@
 """Reads the events of WS-Scan about jobs and about the scanner's state.
 
-WS-Scan, JobStatusEvent, JobEndStateEvent and ScannerStatusSummaryEvent. Devices write the two job events in other
-shapes than the specification's: without JobStatus or JobEndState around the elements, with JobState in a JobEndState,
-under the other one's action, in the namespace of the specification's pages. Such an event is read where it has one
-meaning only; the jobs in one that has more, or none, are found by `jobs_named`.
+WS-Scan, JobStatusEvent, JobEndStateEvent and ScannerStatusSummaryEvent. Devices deviate from the specification in the
+two job events: they omit the JobStatus or JobEndState around the elements, put JobState into a JobEndState, use the
+other event's action, or the namespace of the specification's web pages. Such an event is read if it is unambiguous;
+otherwise `jobs_named` finds the jobs in it.
 """
 
 import re
@@ -21,10 +21,10 @@ from wsdgateway.soap.parsing import text_of
 JOB_EVENTS = (JOB_STATUS, JOB_END_STATE)
 SCANNER_STATES = ("Idle", "Processing", "Stopped")
 MAX_REASON = 64
-MAX_NAMED = 16  # jobs that one event names; with more it may be about any job
+MAX_NAMED = 16  # jobs in one event; with more it may concern any job
 
 _STATUS, _END = "JobStatus", "JobEndState"
-# The event that an element in the Body belongs to. Some devices leave the outer one off.
+# The event that an element in the Body belongs to. Some devices omit the outer one.
 _EVENT_OF_BODY = {**{tag(event): event for event in EVENTS}, tag(_STATUS): JOB_STATUS, tag(_END): JOB_END_STATE}
 _STATES = tuple(f"{{{uri}}}{name}" for uri in (WSCN, WSCN_2006_01) for name in ("JobState", "JobCompletedState"))
 _JOB_ID_IN_BYTES = re.compile(
@@ -34,8 +34,8 @@ _JOB_ID_IN_BYTES = re.compile(
 def read_job_event(event: str | None, body: etree._Element | None) -> JobStatus | None:
     """The status that an event with this name and Body announces.
 
-    None where it is no job event, or can't be read for certain: action, Body and element have to agree that the job
-    goes on, or that it is over.
+    None if it is not a job event, or is ambiguous: action, Body and element must agree on whether the job continues or
+    has ended.
     """
     if body is None:
         return None
@@ -66,12 +66,12 @@ def _first_status(body: etree._Element) -> JobStatus | None:
 
 
 def _certain(status: JobStatus | None) -> JobStatus | None:
-    """The status of an event that contradicts itself: only an end is accepted, since a finished job has no other."""
+    """The status of a contradictory event: only an end is accepted, since a finished job has no other state."""
     return status if status is not None and status.state in FINAL else None
 
 
 def _in_current_namespace(body: etree._Element) -> etree._Element:
-    """The element, or a copy without the namespace that some devices took from the specification's pages."""
+    """The element, or a copy without the namespace that some devices took from the specification's web pages."""
     former = f"{{{WSCN_2006_01}}}"
     if next(body.iter(f"{former}*"), None) is None:
         return body
@@ -82,14 +82,14 @@ def _in_current_namespace(body: etree._Element) -> etree._Element:
 
 
 def event_in(body: etree._Element | None) -> str | None:
-    """The event that the element in a Body belongs to, whatever the action says; None for anything else."""
+    """The event that the element in a Body belongs to, regardless of the action; None for anything else."""
     if body is None:
         return None
     return _EVENT_OF_BODY.get(str(body.tag)) or _EVENT_OF_BODY.get(str(body.tag).replace(WSCN_2006_01, WSCN))
 
 
 def jobs_named(body: etree._Element | None) -> tuple[str, ...]:
-    """The JobIds in a Body, in whatever namespace; empty where there are none that could be a job's, or too many."""
+    """The JobIds in a Body, in any namespace; empty if it contains no usable ones, or too many."""
     if body is None:
         return ()
     found: dict[str, None] = {}
@@ -103,9 +103,9 @@ def jobs_named(body: etree._Element | None) -> tuple[str, ...]:
 
 
 def other_jobs(status: JobStatus, body: etree._Element) -> tuple[str, ...] | None:
-    """The jobs that an event may be about beside `status`, which was read of it; empty if any, None if none.
+    """The jobs that an event may concern beside `status`, which was read from it; empty if any, None if none.
 
-    `body` is the SOAP Body. A job whose state occurs in it more than once is one of them, too.
+    `body` is the SOAP Body. A job whose state occurs in it more than once is included, too.
     """
     tellers = [state.getparent() for state in body.iter(*_STATES)]
     named = jobs_named(body)
@@ -119,7 +119,7 @@ def other_jobs(status: JobStatus, body: etree._Element) -> tuple[str, ...] | Non
 
 
 def jobs_named_in(data: bytes) -> tuple[str, ...]:
-    """The JobIds in a message that is no XML, as far as they can be found; empty as for `jobs_named`."""
+    """The JobIds that can be found in a message that is not XML; empty as for `jobs_named`."""
     found: dict[str, None] = {}
     for match in _JOB_ID_IN_BYTES.finditer(data):
         try:

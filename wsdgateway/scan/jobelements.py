@@ -15,7 +15,7 @@ JOB_STATUS = "JobStatus"
 SCAN_TICKET = "ScanTicket"
 DOCUMENTS = "Documents"
 ELEMENTS = frozenset((JOB_STATUS, SCAN_TICKET, DOCUMENTS))
-MAX_NAMES = 16  # of a request; resolving a prefix costs time for each name
+MAX_NAMES = 16  # in a request; resolving a prefix costs time for each name
 
 _NAME = tag("Name")
 _BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
@@ -23,10 +23,10 @@ _BODIES = (tag("GetJobElementsRequest"), tag("GetJobElements"))
 
 @attrs.frozen
 class JobElementsRequest:
-    """The elements of a job that a client asks for.
+    """The elements of a job that a client requests.
 
-    `names` is None if the gateway can't answer the request: it names a vendor's element, an unknown name, too many, or
-    nothing at all.
+    `names` is None if the gateway can't answer the request: it contains a vendor's element, an unknown name, too many
+    names, or none at all.
     """
 
     job_id: str
@@ -40,7 +40,10 @@ class JobElementsRequest:
 
 @attrs.frozen
 class JobElements:
-    """A device's answer. `extras` holds ScanTicket and Documents as XML; `qualified` says how it writes attributes."""
+    """A device's answer.
+
+    `extras` holds ScanTicket and Documents as XML; `qualified` is true if attributes have a prefix.
+    """
 
     status: JobStatus | None
     extras: tuple[tuple[str, str], ...]
@@ -48,7 +51,7 @@ class JobElements:
 
 
 def read_request(body: etree._Element | None) -> JobElementsRequest | None:
-    """The request in a Body; None if it is not one or names no job."""
+    """The request in a Body; None if it is not one or contains no JobId."""
     if body is None or body.tag not in _BODIES:
         return None
     job_id = identifier(body, "JobId")
@@ -94,7 +97,7 @@ def read_response(body: etree._Element | None) -> JobElements | None:
 
 
 def write_status_request(job_id: str) -> str:
-    """The Body's content that asks for a job's JobStatus."""
+    """Write the Body's content of a request for a job's JobStatus."""
     return (f"<wscn:GetJobElementsRequest><wscn:JobId>{escape(job_id)}</wscn:JobId><wscn:RequestedElements>"
             "<wscn:Name>wscn:JobStatus</wscn:Name></wscn:RequestedElements></wscn:GetJobElementsRequest>")
 

@@ -12,14 +12,14 @@ from wsdgateway.soap.parsing import escape, text_of
 
 @attrs.frozen
 class CreatedJob:
-    """The content of CreateScanJobResponse: the new job, and the token that its images are fetched with."""
+    """The content of CreateScanJobResponse: the new job, and the token for fetching its images."""
 
     job_id: str
     job_token: str | None
 
 
 def read_created(body: etree._Element | None) -> CreatedJob | None:
-    """The new job in a Body; None if it is no CreateScanJobResponse with a JobId."""
+    """The new job in a Body; None if it is not a CreateScanJobResponse with a JobId."""
     if body is None or body.tag != tag("CreateScanJobResponse"):
         return None
     job_id = identifier(body, "JobId")
@@ -27,7 +27,7 @@ def read_created(body: etree._Element | None) -> CreatedJob | None:
 
 
 def job_id_of(body: etree._Element | None) -> str | None:
-    """The JobId that a request's Body names, whatever the operation; None without one."""
+    """The JobId in a request's Body, for any operation; None without one."""
     return None if body is None else identifier(body, "JobId")
 
 

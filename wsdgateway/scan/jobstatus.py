@@ -1,7 +1,7 @@
 """Reads and writes JobStatus and JobEndState, and reads lists of jobs.
 
-WS-Scan, JobStatus, JobState, JobStateReasons, JobEndState. Unknown states and reasons are kept as
-they are, and so are elements of vendors, as XML.
+WS-Scan, JobStatus, JobState, JobStateReasons, JobEndState. Unknown states and reasons are kept unchanged, and so are
+vendor elements, as XML.
 """
 
 from collections.abc import Iterator
@@ -31,9 +31,9 @@ _KNOWN = frozenset(map(tag, (
 
 @attrs.frozen
 class JobStatus:
-    """The status of a job as the device told it at one moment. Times are as the device wrote them.
+    """The status of a job as the device reported it at one moment. Times are in the device's notation.
 
-    `ended` is true once a JobEndStateEvent came, whatever state that named.
+    `ended` is true once a JobEndStateEvent has arrived, whatever state it contained.
     """
 
     job_id: str
@@ -47,7 +47,7 @@ class JobStatus:
 
     @property
     def final(self) -> bool:
-        """True if the job is over."""
+        """True if the job has ended."""
         return self.ended or self.state in FINAL
 
 
@@ -81,7 +81,7 @@ def read_job_status(element: etree._Element) -> JobStatus | None:
 
 
 def _read_known(element: etree._Element) -> JobStatus | None:
-    """The status without the elements that the specification does not know."""
+    """The status without the elements that are not in the specification."""
     job_id, state = identifier(element, "JobId"), identifier(element, "JobState")
     if job_id is None or state is None:
         return None

@@ -1,7 +1,7 @@
-"""Defines the operations and events of WS-Scan, and what a gateway may do with each.
+"""Defines the operations and events of WS-Scan, and how the gateway may treat each one.
 
-WS-Scan, "WSD Scan Service Operation Elements"; WS-Eventing's requests are listed beside them
-since they travel to the same address.
+WS-Scan, "WSD Scan Service Operation Elements"; WS-Eventing's requests are included since they are sent to the same
+address.
 """
 
 import attrs
@@ -12,11 +12,11 @@ from wsdgateway.soap.namespaces import WSCN, WSE, WXF
 
 @attrs.frozen
 class Operation:
-    """An operation and the properties that decide on its way through the gateway.
+    """An operation and the properties that determine how the gateway treats it.
 
     `repeatable`: it is idempotent, so it may use an idle connection and be sent again if that breaks. `urgent`: it must
-    not wait behind a running image. `learns`: its answer tells about jobs, and is held back until the bridge has learnt
-    from it. `common`: many clients send the same request, and may be given one answer.
+    not wait behind a running image. `learns`: its answer contains information about jobs, and is held back until the
+    bridge has learnt from it. `common`: many clients send the same request, and may share one answer.
     """
 
     name: str
@@ -46,7 +46,7 @@ SCAN_OPERATIONS = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB, GET_JOB_ELEMENTS
                    GET_JOB_HISTORY, GET_SCANNER_ELEMENTS, VALIDATE_SCAN_TICKET)
 EVENTING_OPERATIONS = (SUBSCRIBE, RENEW, GET_STATUS, UNSUBSCRIBE)
 
-# Some clients copied this namespace from the pages of the specification; devices mostly refuse it.
+# Some clients copied this namespace from the specification's web pages; most devices refuse it.
 WSCN_2006_01 = "http://schemas.microsoft.com/windows/2006/01/wdp/scan"
 
 _BY_ACTION = {
@@ -55,7 +55,7 @@ _BY_ACTION = {
     f"{WXF}/Get": GET_METADATA,
 }
 
-# At least one client leaves `Request` off.
+# At least one client omits `Request`.
 _BY_ELEMENT = {f"{{{uri}}}{operation.name}{ending}": operation for operation in SCAN_OPERATIONS
                for uri in (WSCN, WSCN_2006_01) for ending in ("Request", "")}
 
@@ -68,7 +68,7 @@ SCANNER_STATUS_EVENTS = (SCANNER_STATUS_SUMMARY, "ScannerStatusConditionEvent", 
 EVENTS = (JOB_STATUS, JOB_END_STATE, SCANNER_ELEMENTS_CHANGE, *SCANNER_STATUS_EVENTS, SCAN_AVAILABLE)
 # The names of exchanges that belong to WS-Scan.
 NAMES = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), *EVENTS)
-# Every way in which clients write an event in a Filter, and its action.
+# Every notation of an event in clients' Filters, and its action.
 EVENT_SPELLINGS = {spelling: f"{WSCN}/{event}" for event in EVENTS
                    for spelling in (event, f"{WSCN}/{event}", f"{WSCN_2006_01}/{event}")}
 
@@ -79,12 +79,12 @@ def operation_of(action: str) -> Operation:
 
 
 def operation_in(body: etree._Element | None) -> Operation | None:
-    """The operation of WS-Scan that the element in a Body requests; None for anything else."""
+    """The WS-Scan operation that the element in a Body requests; None for anything else."""
     return None if body is None else _BY_ELEMENT.get(str(body.tag))
 
 
 def event_of(action: str) -> str | None:
-    """The event that an action names; None for anything else. Some devices write it as the specification's pages do."""
+    """The event that an action names, also in the notation of the specification's web pages; None for anything else."""
     spelling = EVENT_SPELLINGS.get(action)
     return None if spelling is None else spelling.rpartition("/")[2]
 

@@ -1,4 +1,4 @@
-"""Reads WS-Scan elements liberally: any prefix, white space, attributes with and without prefix.
+"""Reads WS-Scan elements liberally: with any prefix and white space, and attributes with or without prefix.
 
 WS-Scan, "WSD Scan Service Job and Document Elements".
 """
@@ -18,7 +18,7 @@ def tag(name: str) -> str:
 
 def child(element: etree._Element, name: str) -> etree._Element | None:
     """The first child of that WS-Scan name."""
-    # iterchildren is C where find is Python: half a microsecond instead of one and a half, on every status read.
+    # iterchildren is C, find is Python: half a microsecond instead of one and a half, on every status read.
     return next(element.iterchildren(_WSCN + name), None)
 
 
@@ -31,7 +31,7 @@ MAX_ID = 256
 
 
 def identifier(element: etree._Element, name: str) -> str | None:
-    """The trimmed text of a child that names a job, a state or a time; None if missing or longer than `MAX_ID`."""
+    """The trimmed text of a child with a JobId, state or time; None if it is missing or longer than `MAX_ID`."""
     value = text(element, name)
     return value if value is not None and len(value) <= MAX_ID else None
 
@@ -60,7 +60,7 @@ def is_qualified(element: etree._Element, name: str) -> bool:
 def wanted_name(element: etree._Element, value: str) -> str | None:
     """The WS-Scan name in a QName in text; None if it is a vendor's.
 
-    A name without prefix counts as WS-Scan's own, since some clients leave it off.
+    A name without prefix counts as WS-Scan's own, since some clients omit the prefix.
     """
     prefix, colon, local = value.rpartition(":")
     if not colon:

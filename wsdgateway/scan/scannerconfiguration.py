@@ -17,9 +17,9 @@ PLATEN, ADF, ADF_DUPLEX = "Platen", "ADF", "ADFDuplex"
 
 @attrs.frozen
 class SourceOffer:
-    """The capabilities of one InputSource; those that the scanner does not tell are empty or None.
+    """The capabilities of one InputSource; those that the scanner does not report are empty or None.
 
-    `resolutions` are in dots per inch and hold in both directions; `maximum` is in thousandths of an inch.
+    `resolutions` are in dots per inch and apply to both directions; `maximum` is in thousandths of an inch.
     """
 
     resolutions: tuple[int, ...] = ()
@@ -29,7 +29,10 @@ class SourceOffer:
 
 @attrs.frozen
 class ScannerConfiguration:
-    """The formats, and the offer of each InputSource by name. `auto_detect`: the scanner can detect a page's size."""
+    """The formats, and the capabilities of each InputSource by name.
+
+    `auto_detect` is true if the scanner can detect a page's size.
+    """
 
     formats: tuple[str, ...]
     sources: dict[str, SourceOffer]
@@ -65,7 +68,7 @@ def _values(element: etree._Element | None, listed: str, name: str) -> tuple[str
 
 
 def _offer(part: etree._Element | None, prefix: str) -> SourceOffer:
-    """Read the offer of one source, whose elements have its name as a prefix."""
+    """The capabilities of one source, whose elements have its name as a prefix."""
     if part is None:
         return SourceOffer()
     dots, largest = child(part, f"{prefix}Resolutions"), child(part, f"{prefix}MaximumSize")
@@ -80,7 +83,7 @@ def _offer(part: etree._Element | None, prefix: str) -> SourceOffer:
 
 
 def _both(front: SourceOffer, back: SourceOffer) -> SourceOffer:
-    """The common offer of the front and the back of a page; a side that tells nothing offers the same as the other."""
+    """The common capabilities of the front and the back; a side that reports none has those of the other."""
     if not back.resolutions and not back.colors:
         return front
     return SourceOffer(

@@ -16,14 +16,14 @@ ELEMENTS = frozenset(("ScannerDescription", "ScannerConfiguration", SCANNER_STAT
 
 
 def write_elements_request(*names: str) -> str:
-    """The Body's content that asks for those elements."""
+    """Write the Body's content of a request for those elements."""
     wanted = "".join(f"<wscn:Name>wscn:{name}</wscn:Name>" for name in names)
     return ("<wscn:GetScannerElementsRequest><wscn:RequestedElements>"
             f"{wanted}</wscn:RequestedElements></wscn:GetScannerElementsRequest>")
 
 
 def read_elements_request(body: etree._Element | None) -> tuple[str, ...] | None:
-    """The names in a request for elements of the specification, in order; None if it holds anything else, too."""
+    """The names in a request for elements of the specification, in order; None if it contains anything else."""
     requested = None if body is None or body.tag != tag("GetScannerElementsRequest") or body.attrib else list(
         body.iterchildren(tag=etree.Element))
     if not requested or len(requested) > 1 or requested[0].tag != tag("RequestedElements") or requested[0].attrib:
@@ -39,7 +39,7 @@ def read_elements_request(body: etree._Element | None) -> tuple[str, ...] | None
 
 
 def has_all(body: etree._Element | None, names: tuple[str, ...]) -> bool:
-    """Return whether a GetScannerElementsResponse holds all those elements, and marks no element as invalid."""
+    """Return whether a GetScannerElementsResponse contains all those elements, and marks no element as invalid."""
     if body is None or any(attribute(data, "Valid") in ("0", "false") for data in body.iter(tag("ElementData"))):
         return False
     return set(names) <= read_elements(body).keys()
@@ -61,7 +61,7 @@ def write_description_request(*, to: str, message_id: str) -> bytes:
 
 
 def read_description(body: etree._Element | None) -> tuple[str, str] | None:
-    """ScannerName and ScannerInfo in a GetScannerElementsResponse, empty where one is missing; None if it is none."""
+    """ScannerName and ScannerInfo in a GetScannerElementsResponse, empty if missing; None if it is another message."""
     if body is None or body.tag != tag("GetScannerElementsResponse"):
         return None
     description = next(body.iter(tag("ScannerDescription")), None)

@@ -1,6 +1,6 @@
-"""The active conditions of the virtual scanner: what keeps it from scanning, since when, and under which Id.
+"""The active conditions of the virtual scanner: name, severity, start and Id of each.
 
-WS-Scan, ActiveConditions, DeviceCondition: an Id is not used again, so that a client sees a new condition as new.
+WS-Scan, ActiveConditions, DeviceCondition. An Id is never reused, so that a client recognizes a new condition as new.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Condition:
 
 
 class Conditions:
-    """Knows which conditions are active. `wall` gives the seconds since 1970."""
+    """Keeps the active conditions. `wall` gives the seconds since 1970."""
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
@@ -31,7 +31,7 @@ class Conditions:
         self._used = 0
 
     def set(self, name: str, active: bool) -> None:
-        """Begin or end a condition; one that is active already keeps its Id and its time."""
+        """Begin or end a condition. One that is already active keeps its Id and its time."""
         if not active:
             self._active.pop(name, None)
         elif name not in self._active:
@@ -39,7 +39,7 @@ class Conditions:
             self._active[name] = Condition(self._used, name, SEVERITIES[name], self._wall())
 
     def has(self, name: str) -> bool:
-        """Whether a condition is active."""
+        """True if a condition is active."""
         return name in self._active
 
     def active(self) -> tuple[Condition, ...]:

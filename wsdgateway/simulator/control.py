@@ -1,7 +1,7 @@
-"""The hand on the virtual scanner: what tests and curious users do to it, by HTTP.
+"""The control interface of the virtual scanner: changes its state by HTTP, for tests and experiments.
 
-`GET /control/` says what state it is in and what can be done; each deed is a POST, its arguments are in
-the query: `curl -X POST 'http://127.0.0.1:8018/control/feeder?pages=5'`.
+`GET /control/` describes its state and the available actions. Each action is a POST with its arguments in the query:
+`curl -X POST 'http://127.0.0.1:8018/control/feeder?pages=5'`.
 """
 
 import json
@@ -31,7 +31,7 @@ def _number(request: Any, name: str, otherwise: float) -> float:
 
 
 class Control(Resource):
-    """The state of the scanner, and the deeds that change it."""
+    """The resource that shows the state of the scanner and performs the actions."""
 
     isLeaf = True
 
@@ -88,7 +88,7 @@ class Control(Resource):
         self._device.feeder = int(_number(request, "pages", 3))
 
     def _clear(self, request: Request) -> None:
-        """Everything is well again."""
+        """Remove every jam, open cover and trouble."""
         self._device.clear()
         self._troubles.silent = self._troubles.break_image = False
         self._troubles.slow = 0.0

@@ -1,7 +1,6 @@
-"""The virtual scanner's description of itself: DPWS metadata and the elements of WS-Scan.
+"""The virtual scanner's description: DPWS metadata and the elements of WS-Scan.
 
-DPWS 2006/02, section 5; WS-Scan, ScannerDescription, ScannerConfiguration, ScannerStatus,
-DefaultScanTicket.
+DPWS 2006/02, section 5; WS-Scan, ScannerDescription, ScannerConfiguration, ScannerStatus, DefaultScanTicket.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +22,7 @@ TYPES = ((WSDP, "Device"), (WSCN, "ScanDeviceType"))
 
 
 def device_path(settings: Settings) -> str:
-    """Where the device is under a base address."""
+    """The path of the device below a base address."""
     return f"/{settings.uuid}"
 
 
@@ -33,7 +32,7 @@ def target_service(settings: Settings, metadata_version: int) -> TargetService:
 
 
 def metadata(settings: Settings, base: str) -> str:
-    """The wsx:Metadata of the device whose addresses begin with `base`; its endpoint is as discovery has it."""
+    """The wsx:Metadata of the device. Its addresses begin with `base`; its endpoint is the one used in discovery."""
     here = located(target_service(settings, settings.metadata_version), base + device_path(settings))
     return (
         f'<wsx:Metadata><wsx:MetadataSection Dialect="{WSDP}/ThisDevice"><wsdp:ThisDevice>'
@@ -59,7 +58,7 @@ def metadata(settings: Settings, base: str) -> str:
 
 def scanner_elements(settings: Settings, *, state: str, reasons: Sequence[str], conditions: Iterable[Condition],
                      wall: float) -> dict[str, str]:
-    """The elements that GetScannerElements can ask for, as XML, by name; `wall` is in seconds since 1970."""
+    """The elements that GetScannerElements can request, as XML, by name. `wall` is in seconds since 1970."""
     active = "".join(
         f'<wscn:DeviceCondition Id="{one.id}"><wscn:Time>{timestamp(one.since)}</wscn:Time>'
         f"<wscn:Name>{one.name}</wscn:Name><wscn:Component>{COMPONENT}</wscn:Component>"
@@ -88,7 +87,7 @@ def _listed(outer: str, inner: str, values: Iterable[object]) -> str:
 
 
 def _part(prefix: str) -> str:
-    """The capabilities of one source, whose elements carry its name as a prefix."""
+    """The capabilities of one source, whose elements have its name as a prefix."""
     return (
         f"<wscn:{prefix}OpticalResolution><wscn:Width>600</wscn:Width><wscn:Height>600</wscn:Height>"
         f"</wscn:{prefix}OpticalResolution><wscn:{prefix}Resolutions>"
@@ -123,7 +122,7 @@ def _configuration() -> str:
 
 
 def write_ticket(element: str, *, name: str, user: str, source: str, page: PageFormat, images: int) -> str:
-    """A scan ticket, as an element of that name: ScanTicket, DefaultScanTicket or ValidScanTicket."""
+    """A scan ticket as the given element: ScanTicket, DefaultScanTicket or ValidScanTicket."""
     return (
         f"<wscn:{element}><wscn:JobDescription><wscn:JobName>{escape(name)}</wscn:JobName>"
         f"<wscn:JobOriginatingUserName>{escape(user)}</wscn:JobOriginatingUserName></wscn:JobDescription>"
@@ -131,10 +130,10 @@ def write_ticket(element: str, *, name: str, user: str, source: str, page: PageF
 
 
 def parameters(source: str, page: PageFormat, images: int, element: str = "DocumentParameters") -> str:
-    """The parameters that a page is scanned with, each of them.
+    """The complete parameters that a page is scanned with.
 
-    Exposure holds ExposureSettings, not AutoExposure: DocumentFinalParameters allows nothing else, and clients look
-    for all three of its elements.
+    Exposure holds ExposureSettings, not AutoExposure: DocumentFinalParameters allows nothing else, and clients look for
+    all three of its elements.
     """
     side = (
         "<wscn:ScanRegion><wscn:ScanRegionXOffset>0</wscn:ScanRegionXOffset>"
@@ -160,7 +159,10 @@ def parameters(source: str, page: PageFormat, images: int, element: str = "Docum
 
 
 def image_information(source: str, page: PageFormat) -> str:
-    """ImageInformation: the pixels that a ticket leads to. Every format is a compressed one, so BytesPerLine is 0."""
+    """ImageInformation: the size in pixels that results from a ticket.
+
+    BytesPerLine is 0 because every format is compressed.
+    """
     width, height = page.size
     lines = (f"<wscn:PixelsPerLine>{width}</wscn:PixelsPerLine><wscn:NumberOfLines>{height}</wscn:NumberOfLines>"
              "<wscn:BytesPerLine>0</wscn:BytesPerLine>")

@@ -43,14 +43,17 @@ BUSY = Fault("Receiver", "wscn:ServerErrorNotAcceptingJobs",
 
 @attrs.frozen(eq=False)
 class Page:
-    """RetrieveImage was granted: send page `number` of the job."""
+    """The result of a granted RetrieveImage: send page `number` of the job."""
 
     job: VirtualJob
     number: int
 
 
 class VirtualDevice:
-    """A scanner without network. `later` is `reactor.callLater`; `wall` the seconds since 1970."""
+    """The scanner without its network interface.
+
+    `later` is `reactor.callLater`; `wall` gives the seconds since 1970.
+    """
 
     def __init__(self, settings: Settings, subscribers: Subscribers, *, later: Callable[..., Any],
                  wall: Callable[[], float]) -> None:
@@ -76,7 +79,7 @@ class VirtualDevice:
 
     @property
     def jammed(self) -> bool:
-        """Whether paper is stuck."""
+        """True if paper is jammed."""
         return self.conditions.has(MEDIA_JAM)
 
     @jammed.setter
@@ -85,7 +88,7 @@ class VirtualDevice:
 
     @property
     def stopped(self) -> tuple[str, ...]:
-        """The conditions that keep it from scanning, by name."""
+        """The names of the conditions that keep the scanner from scanning."""
         return tuple(name for name in (MEDIA_JAM, COVER_OPEN) if self.conditions.has(name))
 
     def operate(self, name: str, body: etree._Element | None) -> str | Page:
@@ -157,7 +160,7 @@ class VirtualDevice:
         return Page(job, job.scanned + 1)
 
     def page_sent(self, job: VirtualJob) -> None:
-        """The last byte of a page has gone out."""
+        """Record that the last byte of a page has been sent."""
         if job.final:
             return
         if job.source == "Platen":
@@ -165,7 +168,7 @@ class VirtualDevice:
         else:
             count = job.scanned + 1
             ended = count == job.wanted
-            # Each side of a sheet is an image; a sheet whose back nobody wants leaves the feeder all the same.
+            # Each side of a sheet is an image; a sheet leaves the feeder even if its back is not requested.
             if job.source != "ADFDuplex" or count % 2 == 0 or ended:
                 self.feeder = max(0, self.feeder - 1)
             last = ended or (self.feeder == 0 and (job.source != "ADFDuplex" or count % 2 == 0))
@@ -176,7 +179,7 @@ class VirtualDevice:
             self.feeder = self.settings.feeder_pages
 
     def page_broken(self, job: VirtualJob) -> None:
-        """The client went away in the middle of a page."""
+        """Abort the job of a page whose client disconnected before the end."""
         if not job.final:
             self._publish(self.jobs.abort(job, "ImageTransferError", self._wall()))
 
@@ -216,10 +219,10 @@ class VirtualDevice:
             raise Refused(UNKNOWN_JOB)
         return job
 
-    # Time and events.
+    # Timers and events.
 
     def _watch(self, job: VirtualJob) -> None:
-        """Give the job up if nobody fetches its next page in time."""
+        """Start the timer that aborts the job if its next page is not fetched in time."""
         self._forget_timer(job.job_id)
         self._timers[job.job_id] = self._later(self.settings.job_timeout, self._timed_out, job, job.step)
 
@@ -245,7 +248,10 @@ class VirtualDevice:
     # The panel.
 
     def press(self, context: str | None = None) -> int:
-        """Somebody presses the scan button, for that ClientContext or for every one; how many are told."""
+        """Press the scan button, for that ClientContext or for every one.
+
+        Returns the number of notified destinations.
+        """
         told = 0
         for subscription in list(self.subscribers.held.values()):
             for known in subscription.destinations:
@@ -260,15 +266,15 @@ class VirtualDevice:
         return told
 
     def jam(self) -> None:
-        """Paper is stuck: running jobs are given up, new ones refused."""
+        """Jam the paper: running jobs are aborted, new ones refused."""
         self._stop_scanning(MEDIA_JAM)
 
     def open_cover(self) -> None:
-        """The feeder's cover is open: running jobs are given up, new ones refused."""
+        """Open the feeder's cover: running jobs are aborted, new ones refused."""
         self._stop_scanning(COVER_OPEN)
 
     def clear(self) -> None:
-        """The paper is out, and the cover is closed."""
+        """Remove the jam, and close the cover."""
         self.conditions.set(MEDIA_JAM, False)
         self.conditions.set(COVER_OPEN, False)
 
@@ -278,7 +284,7 @@ class VirtualDevice:
             self._publish(self.jobs.abort(job, "ScannerStopped", self._wall()))
 
     def forget(self) -> None:
-        """Lose jobs and subscriptions, as a reboot does; JobIds start again."""
+        """Forget all jobs and subscriptions, as a reboot does. JobIds start from 1 again."""
         for job_id in list(self._timers):
             self._forget_timer(job_id)
         self.subscribers.forget()
@@ -287,6 +293,6 @@ class VirtualDevice:
         self._pressed.clear()
 
     def stop(self) -> None:
-        """Switch off."""
+        """Switch the scanner off."""
         self.forget()
         self.subscribers.stop()

@@ -1,4 +1,4 @@
-"""The virtual scanner as a target service: it announces itself, and answers Probe and Resolve.
+"""The virtual scanner as a target service: announces itself, and answers Probe and Resolve.
 
 WS-Discovery 2005/04, sections 4 to 6; DPWS 2006/02, section 4.
 """
@@ -20,11 +20,11 @@ from wsdgateway.simulator.description import device_path, target_service
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.envelope import Envelope
 
-RATE = 1000.0  # a test asks as fast as it likes
+RATE = 1000.0  # messages a second: high enough not to slow tests down
 
 
 class VirtualTarget:
-    """`listener` gives the port where the scanner listens, None while it is switched off."""
+    """The scanner's part in discovery. `listener` gives the port of the scanner, None while it is switched off."""
 
     def __init__(self, settings: Settings, *, wall: Callable[[], float], new_id: Callable[[], str],
                  listener: Callable[[], OpenPort | None]) -> None:
@@ -38,7 +38,7 @@ class VirtualTarget:
 
     @property
     def service(self) -> TargetService | None:
-        """The scanner, while it is switched on."""
+        """The target service; None while the scanner is switched off."""
         return None if self._listener() is None else self._service()
 
     def _service(self) -> TargetService:
@@ -59,7 +59,7 @@ class VirtualTarget:
                              relates_to=message.message_id, message_id=self._new_id())
 
     def discovery(self, reactor: Any) -> DiscoveryLinks:
-        """Its part in multicast discovery, as a service."""
+        """The service that takes part in multicast discovery."""
         self._targets = TargetServices(
             reactor, MessageParameters(self._new_id, self._sequence, random.random, RATE), seconds=reactor.seconds,
             answer_rate=RATE, base_on=self._base_on, proxy=None, on_dropped=lambda reason: None)
@@ -75,12 +75,12 @@ class VirtualTarget:
         return None if found is None else url_of(found.interface, found.port, secure=found.secure)
 
     def switched_on(self) -> None:
-        """It listens: say so."""
+        """Announce that the scanner is listening."""
         if self._targets is not None:
             self._targets.changed("scanner")
 
     def switched_off(self) -> None:
-        """The power is gone: nobody is told; the next start is another instance."""
+        """Handle a power loss: send no Bye, and use a new InstanceId after the next start."""
         self._instance_id += 1
         self._numbers = count(1)
         if self._targets is not None:

@@ -1,4 +1,4 @@
-"""The ElementData of an answer to GetScannerElements or GetJobElements: one for each name that the client asks for.
+"""Writes the ElementData of an answer to GetScannerElements or GetJobElements, one for each name in the request.
 
 WS-Scan, RequestedElements, ElementData: a name that the scanner does not know is answered with Valid="false".
 """
@@ -17,7 +17,7 @@ _NAME = re.compile(r"(?:([A-Za-z_][\w.-]*):)?([A-Za-z_][\w.-]*)", re.ASCII)
 
 
 def write_requested(body: etree._Element, known: Mapping[str, str]) -> str:
-    """The ElementData for each Name in a request, of every element where none is named. Raises `Refused`.
+    """The ElementData for each Name in a request, or for every element if it contains none. Raises `Refused`.
 
     `known` has the scanner's elements as XML.
     """

@@ -1,7 +1,7 @@
-"""Who listens to the virtual scanner, and the sending of notifications.
+"""The subscriptions to the virtual scanner, and the delivery of notifications.
 
-WS-Eventing 2004/08, sections 3 and 4; WS-Scan, ScanDestinations and ScanAvailableEvent. Each
-subscriber has a queue of its own, delivered in order.
+WS-Eventing 2004/08, sections 3 and 4; WS-Scan, ScanDestinations and ScanAvailableEvent. Each subscriber has its own
+queue, which is delivered in order.
 """
 
 import secrets
@@ -44,7 +44,7 @@ _ALLOWED = {"all": EVENTS, "jobs": (JOB_STATUS, JOB_END_STATE, SCAN_AVAILABLE), 
 
 @attrs.define(eq=False)
 class Subscription:
-    """One subscriber. `destinations` maps each ClientContext to its DestinationToken."""
+    """One subscription. `destinations` maps each ClientContext to its DestinationToken."""
 
     identifier: str
     notify_to: EndpointReference
@@ -56,7 +56,7 @@ class Subscription:
 
 
 class Subscribers:
-    """The subscriptions of the virtual scanner; `mode` is what it lets people subscribe to."""
+    """The subscriptions of the virtual scanner. `mode` selects the events that can be subscribed to."""
 
     log = Logger()
 
@@ -64,7 +64,7 @@ class Subscribers:
                  new_id: Callable[[], str]) -> None:
         self._reactor = reactor
         pool = HTTPConnectionPool(reactor, persistent=False)
-        pool._factory.noisy = False  # two lines in the log for every event otherwise
+        pool._factory.noisy = False  # it would log two lines for every event
         self._agent = Agent(reactor, connectTimeout=DELIVERY_TIMEOUT, pool=pool)
         self._longest = longest
         self._wall = wall
@@ -89,7 +89,7 @@ class Subscribers:
         return ""
 
     def subscribe(self, body: etree._Element, manager: str) -> str:
-        """The SubscribeResponse's content. `manager` is the address of the subscription manager."""
+        """The content of the SubscribeResponse. `manager` is the address of the subscription manager."""
         if self.mode == "none":
             raise Refused(Fault("Sender", "wsa:ActionNotSupported", "This scanner has no events.", 400))
         delivery = body.find(_WSE + "Delivery")
@@ -145,7 +145,7 @@ class Subscribers:
             for context, (_, token) in destinations.items()) + "</wscn:DestinationResponses>"
 
     def find(self, identifier: str | None) -> Subscription:
-        """The subscription of that identifier. Raises `Refused`."""
+        """The subscription with that identifier. Raises `Refused`."""
         self._expire()
         found = self.held.get(identifier or "")
         if found is None:
@@ -153,14 +153,14 @@ class Subscribers:
         return found
 
     def renew(self, identifier: str | None, body: etree._Element) -> str:
-        """The RenewResponse's content."""
+        """The content of the RenewResponse."""
         subscription = self.find(identifier)
         lifetime = self._lifetime(body)
         subscription.expires_at = self._wall() + lifetime
         return f"<wse:RenewResponse><wse:Expires>{write_duration(lifetime)}</wse:Expires></wse:RenewResponse>"
 
     def status(self, identifier: str | None) -> str:
-        """The GetStatusResponse's content."""
+        """The content of the GetStatusResponse."""
         left = self.find(identifier).expires_at - self._wall()
         return f"<wse:GetStatusResponse><wse:Expires>{write_duration(left)}</wse:Expires></wse:GetStatusResponse>"
 
@@ -174,12 +174,12 @@ class Subscribers:
             del self.held[identifier]
 
     def has_token(self, token: str) -> bool:
-        """Whether a live destination has this DestinationToken."""
+        """True if a live destination has this DestinationToken."""
         self._expire()
         return any(token in held.destinations.values() for held in self.held.values())
 
     def publish(self, event: str, body: str) -> int:
-        """Tell everybody who listens; how many that are."""
+        """Queue an event for every subscriber to it, and return their number."""
         self._expire()
         told = 0
         for subscription in list(self.held.values()):
@@ -189,7 +189,10 @@ class Subscribers:
         return told
 
     def publish_message(self, event: str, write: Callable[[Subscription], bytes]) -> int:
-        """The same with messages made elsewhere: `write` gives the one to a subscriber."""
+        """Queue a ready message for every subscriber to an event, and return their number.
+
+        `write` makes each message.
+        """
         self._expire()
         listening = [held for held in self.held.values() if event in held.events]
         for subscription in listening:
@@ -224,7 +227,7 @@ class Subscribers:
                 sending.addTimeout(DELIVERY_TIMEOUT, self._reactor)
                 try:
                     response = await sending
-                    if response.length:  # a 202 has no body, and then there is no connection left to read from
+                    if response.length:  # a 202 without a body has no connection left to read from
                         await readBody(response).addTimeout(DELIVERY_TIMEOUT, self._reactor)
                 except Exception as error:
                     self.log.warn("a notification did not arrive at {address}: {error}",
@@ -233,13 +236,13 @@ class Subscribers:
             subscription.sending = False
 
     def forget(self) -> None:
-        """Lose every subscription without a word, as a reboot does."""
+        """Drop every subscription without notice, as a reboot does."""
         for held in self.held.values():
             held.queue.clear()
         self.held.clear()
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Stop all deliveries."""
         self._stopped = True
         self.forget()
         for running in list(self._running):

@@ -1,4 +1,4 @@
-"""The jobs of the virtual scanner: an automaton, and the events that it causes.
+"""The jobs of the virtual scanner: a state machine, and the events that it causes.
 
 WS-Scan, JobState::
 
@@ -22,7 +22,7 @@ HISTORY = 50
 
 @attrs.frozen
 class JobEvent:
-    """A change that subscribers are told. `end` makes it a JobEndStateEvent."""
+    """A change of a job to notify subscribers of; with `end`, it is a JobEndStateEvent."""
 
     status: JobStatus
     name: str
@@ -32,7 +32,7 @@ class JobEvent:
 
 @attrs.define(eq=False)
 class VirtualJob:
-    """One job. `step` counts its changes, so that a timer can see whether anything moved since."""
+    """One job. `step` counts its changes, so that a timer can detect progress."""
 
     job_id: str
     token: str
@@ -49,12 +49,12 @@ class VirtualJob:
 
     @property
     def final(self) -> bool:
-        """Whether the job is over."""
+        """True if the job has ended."""
         return self.status.state in FINAL
 
 
 def timestamp(wall: float) -> str:
-    """Seconds since 1970 as the scanner writes times."""
+    """Format seconds since 1970 in the way the scanner writes times."""
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -66,20 +66,23 @@ class Jobs:
         self._next = 1
 
     def get(self, job_id: str | None) -> VirtualJob | None:
-        """The job of that id."""
+        """The job with that id, or None."""
         return self._jobs.get(job_id or "")
 
     def active(self) -> list[VirtualJob]:
-        """The jobs that are not over, oldest first."""
+        """The jobs that have not ended, oldest first."""
         return [job for job in self._jobs.values() if not job.final]
 
     def finished(self) -> list[VirtualJob]:
-        """The jobs that are over, oldest first."""
+        """The jobs that have ended, oldest first."""
         return [job for job in self._jobs.values() if job.final]
 
     def create(self, *, source: str, page: PageFormat, name: str, user: str, ticket: str, wanted: int,
                wall: float) -> tuple[VirtualJob, list[JobEvent]]:
-        """A new job, waiting for its first RetrieveImage. `wanted` pages, 0 for all there are."""
+        """Create a job, which waits for its first RetrieveImage.
+
+        `wanted` is the number of pages, 0 for all there are.
+        """
         job_id = str(self._next)
         self._next += 1
         status = JobStatus(job_id, PENDING, ("None",), 0, created=timestamp(wall))
@@ -90,7 +93,7 @@ class Jobs:
         return job, [self._event(job)]
 
     def begin_page(self, job: VirtualJob) -> list[JobEvent]:
-        """The first byte of a page is being scanned."""
+        """Record that the scanning of a page begins."""
         job.busy = True
         job.step += 1
         events = []
@@ -100,7 +103,7 @@ class Jobs:
         return events
 
     def end_page(self, job: VirtualJob, *, last: bool, wall: float) -> list[JobEvent]:
-        """A page has been sent; `last` if there is no other."""
+        """Record that a page has been sent; `last` if there are no more."""
         job.busy = False
         job.scanned += 1
         job.step += 1
@@ -110,11 +113,11 @@ class Jobs:
         return [self._change(job, PROCESSING, "JobTransferring")]
 
     def cancel(self, job: VirtualJob, wall: float) -> list[JobEvent]:
-        """CancelJob."""
+        """Cancel the job, as CancelJob requests."""
         return [self._change(job, TERMINATING, "None"), *self._finish(job, CANCELED, "None", wall)]
 
     def abort(self, job: VirtualJob, reason: str, wall: float) -> list[JobEvent]:
-        """The scanner gives up."""
+        """Abort the job."""
         return self._finish(job, ABORTED, reason, wall)
 
     def _finish(self, job: VirtualJob, state: str, reason: str, wall: float) -> list[JobEvent]:

@@ -1,4 +1,4 @@
-"""The pages that the virtual scanner finds under its lid: a test pattern with page number and time.
+"""Draws the pages of the virtual scanner: a test pattern with page number and time.
 
 WS-Scan, DocumentParameters: resolution, colour, region and format are those of the job's ticket.
 """
@@ -15,7 +15,7 @@ MAX_WIDTH, MAX_HEIGHT = 8500, 11700  # thousandths of an inch, as WS-Scan gives 
 
 @attrs.frozen
 class PageFormat:
-    """How a page is to be scanned; lengths in thousandths of an inch, resolution in dots an inch."""
+    """The parameters of a page: lengths in thousandths of an inch, resolution in dots per inch."""
 
     width: int = 8270
     height: int = 11690
@@ -25,7 +25,7 @@ class PageFormat:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Pixels across and down."""
+        """The width and height in pixels."""
         return (max(1, self.width * self.resolution // 1000), max(1, self.height * self.resolution // 1000))
 
     @property

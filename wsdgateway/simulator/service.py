@@ -28,11 +28,11 @@ from wsdgateway.simulator.settings import Settings
 from wsdgateway.simulator.web import SoapResource, Troubles
 from wsdgateway.tls.identity import CurrentIdentity, IdentityFiles
 
-TELLING_SECONDS = 0.1  # what has been answered is on its way by then
+TELLING_SECONDS = 0.1  # time for an answer to be sent
 
 
 def new_id() -> str:
-    """A message id. WS-Addressing 2004/08, section 3."""
+    """A new message id. WS-Addressing 2004/08, section 3."""
     return f"urn:uuid:{uuid.uuid4()}"
 
 
@@ -52,11 +52,11 @@ class QuietSite(Site):
     noisy = False
 
     def log(self, request: Any) -> None:
-        """Say nothing of each request."""
+        """Log nothing."""
 
 
 class _Connection(ProtocolWrapper):
-    """A connection that is not read from until it is its turn."""
+    """A connection that is not read until it is admitted."""
 
     def makeConnection(self, transport: Any) -> None:
         super().makeConnection(transport)
@@ -69,7 +69,7 @@ class _Connection(ProtocolWrapper):
 
 
 class _Connections(WrappingFactory):
-    """Knows the connections of a site, and serves only so many at a time; 0 means no limit."""
+    """The connections of a site. At most `limit` of them are served at a time; 0 means no limit."""
 
     noisy = False
     protocol = _Connection
@@ -81,7 +81,7 @@ class _Connections(WrappingFactory):
         self._waiting: deque[_Connection] = deque()
 
     def admit(self, connection: _Connection) -> bool:
-        """Whether the connection is served now; else it waits."""
+        """True if the connection is served now; else it is queued."""
         if self._limit and len(self._served) >= self._limit:
             self._waiting.append(connection)
             return False
@@ -89,7 +89,7 @@ class _Connections(WrappingFactory):
         return True
 
     def left(self, connection: _Connection) -> None:
-        """It is gone: the next one's turn."""
+        """Forget a closed connection, and serve the next one."""
         self._served.discard(connection)
         if connection in self._waiting:
             self._waiting.remove(connection)
@@ -140,7 +140,7 @@ class VirtualScanner(Service):
 
     @property
     def base(self) -> str:
-        """`http://HOST:PORT`, once it listens; `https` if it has a certificate."""
+        """`http://HOST:PORT` once the scanner listens; `https` if it has a certificate."""
         where = self._address()
         assert where is not None
         return url_of(where.interface, where.port, secure=where.secure)
@@ -162,7 +162,7 @@ class VirtualScanner(Service):
             self._discovery.startService()
 
     def _address(self) -> OpenPort | None:
-        """Where it listens."""
+        """The address and port of the listener; None if there is none."""
         if self._port is None:
             return None
         address: Any = self._port.getHost()
@@ -170,7 +170,7 @@ class VirtualScanner(Service):
 
     @property
     def is_on(self) -> bool:
-        """Whether it listens."""
+        """True if the scanner listens."""
         return self._port is not None
 
     def _listen(self) -> None:
@@ -181,7 +181,7 @@ class VirtualScanner(Service):
     def _opened(self, port: IListeningPort) -> None:
         self._port = port
         address: Any = port.getHost()
-        # After a reboot it answers where it did before.
+        # After a reboot it listens at the same address as before.
         self._endpoint = f"tcp:{address.port}:interface={address.host.replace(':', chr(92) + ':')}"
         self.logger.info("{name}: {url}", name=self.settings.name, url=self.scan_url)
         self.target.switched_on()
@@ -195,7 +195,7 @@ class VirtualScanner(Service):
         self._booting = self._reactor.callLater(RETRY_SECONDS, self._listen)
 
     def _reboot_soon(self, seconds: float) -> None:
-        """Reboot when whoever asks for it has been told that it will be done."""
+        """Reboot after a delay that lets the answer to the request be sent."""
         self._switching = self._reactor.callLater(TELLING_SECONDS, self.reboot, seconds)
 
     def reboot(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What a virtual scanner is like, and its configuration file.
+"""The settings of a virtual scanner, and its configuration file.
 
 A file holds one section, `[scanner]`, with the keys of `Settings`.
 """
@@ -24,7 +24,7 @@ MAX_NAME = 127  # characters of a ScannerName
 
 
 class SettingsError(Exception):
-    """What is wrong with a configuration file of the virtual scanner."""
+    """A mistake in a configuration file of the virtual scanner."""
 
 
 def _endpoint(value: Any) -> str:
@@ -71,13 +71,12 @@ def _key(check: Callable[[Any], Any], default: Any) -> Any:
 
 @attrs.frozen
 class Settings:
-    """A virtual scanner. Times are in seconds.
+    """The settings of a virtual scanner. Times are in seconds.
 
-    `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`).
-    `refill` puts `feeder_pages` new pages into the feeder when a job has emptied it.
-    It takes part in multicast discovery on `interfaces`, with `scopes`; a `metadata_version` of its own.
-    With a `certificate`, and its `key`, in files that hold PEM, it is asked by TLS.
-    `stamp` stands on every page in place of the time, so that two scans are alike.
+    `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`). `refill` puts
+    `feeder_pages` new pages into the feeder when a job has emptied it. The scanner takes part in multicast discovery on
+    `interfaces`, with `scopes` and `metadata_version`. With `certificate` and `key`, which name PEM files, it listens
+    with TLS. `stamp` is printed on every page in place of the time, so that two scans are identical.
     """
 
     endpoint: str = _key(_endpoint, "tcp:8018:interface=127.0.0.1")
@@ -97,16 +96,16 @@ class Settings:
     interfaces: tuple[str, ...] = _key(_texts, ())
     scopes: tuple[str, ...] = _key(_texts, ())
     metadata_version: int = _key(whole(0, 4294967295), 1)
-    connections: int = _key(whole(0, 100000), 0)  # served at once; more wait for their turn, 0 means no limit
+    connections: int = _key(whole(0, 100000), 0)  # served at once; more must wait, 0 means no limit
 
 
 def read_settings(path: str) -> Settings:
-    """The settings in a file. Raises `SettingsError` with one line."""
+    """Read the settings from a file. Raises `SettingsError` with one line."""
     try:
         data = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: the file can't be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # tomllib lets numbers of 5,000 digits and deep lists end in these
+    except (ValueError, RecursionError) as error:  # for numbers of 5,000 digits and deeply nested lists
         raise SettingsError(f"{path}: not TOML: {error}") from None
     for section in data:
         if section != "scanner":
@@ -115,7 +114,7 @@ def read_settings(path: str) -> Settings:
 
 
 def make_settings(table: dict[str, Any], path: str) -> Settings:
-    """The settings in a parsed section. Raises `SettingsError`."""
+    """Make the settings from a parsed section. Raises `SettingsError`."""
     if not isinstance(table, dict):
         raise SettingsError(f"{path}: scanner = {shown(table)}: must be a section [scanner]")
     fields = {field.name: field for field in attrs.fields(Settings)}

@@ -1,4 +1,4 @@
-"""`twistd wsdscanner`: the virtual scanner alone."""
+"""`twistd wsdscanner`: runs the virtual scanner alone."""
 
 import time
 from typing import ClassVar
@@ -28,7 +28,7 @@ class Options(BaseOptions):
 
 
 def makeService(options: Options) -> IService:
-    """The service that twistd runs."""
+    """Make the service that twistd runs."""
     from twisted.internet import reactor
 
     return VirtualScanner(reactor, options.settings, wall=time.time)

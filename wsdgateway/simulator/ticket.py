@@ -1,7 +1,7 @@
-"""The scan ticket of a job, as far as the virtual scanner honours it.
+"""Reads the scan ticket of a job, as far as the virtual scanner supports it.
 
-WS-Scan, ScanTicket, DocumentParameters. An unsupported value becomes a fault of the specification in CreateScanJob, and
-a ValidScanTicket in the answer to ValidateScanTicket.
+WS-Scan, ScanTicket, DocumentParameters. An unsupported value leads to a fault in CreateScanJob, and to a
+ValidScanTicket in the answer to ValidateScanTicket.
 """
 
 import attrs
@@ -17,9 +17,9 @@ MAX_NAME = 255  # characters of a JobName or a JobOriginatingUserName
 
 @attrs.frozen
 class Ticket:
-    """A client's scan ticket: `images` pages, 0 for all there are.
+    """A client's scan ticket: `images` is the number of pages, 0 for all there are.
 
-    `problem` is the fault for a value that the scanner does not support; a supported one stands in its place.
+    `problem` is the fault for an unsupported value, which a supported one replaces.
     """
 
     source: str
@@ -30,13 +30,13 @@ class Ticket:
     problem: Fault | None = None
 
     def written(self, element: str) -> str:
-        """The ticket as an element of that name: ScanTicket or ValidScanTicket."""
+        """The ticket as the given element, ScanTicket or ValidScanTicket."""
         return write_ticket(element, name=self.name, user=self.user, source=self.source, page=self.page,
                             images=self.images)
 
 
 def read_ticket(body: etree._Element) -> Ticket:
-    """The ticket in a CreateScanJob or ValidateScanTicket request. Raises `Refused` where there is none."""
+    """The ticket in a CreateScanJob or ValidateScanTicket request. Raises `Refused` if there is none."""
     ticket = child(body, "ScanTicket")
     if ticket is None:
         raise Refused(invalid_args("There is no ScanTicket."))
@@ -60,7 +60,7 @@ def _described(description: etree._Element | None, name: str, otherwise: str) ->
 
 
 def _page(wanted: etree._Element) -> tuple[PageFormat, Fault | None]:
-    """The page that is asked for, or the one nearest to it with the fault for what is not supported."""
+    """The requested page, or the supported one nearest to it with the fault for the unsupported value."""
     page, problem = PageFormat(), None
     kind = text(wanted, "Format") or page.format
     if kind not in FORMATS:

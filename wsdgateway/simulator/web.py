@@ -1,4 +1,4 @@
-"""The virtual scanner's HTTP: SOAP in and out, images as MTOM, and what can be made to go wrong.
+"""The HTTP interface of the virtual scanner: SOAP messages, images as MTOM, and simulated failures.
 
 MTOM and XOP; WS-Scan, RetrieveImageResponse.
 """
@@ -38,7 +38,7 @@ _MTOM = (f'multipart/related; type="application/xop+xml"; boundary="{BOUNDARY}";
 
 
 class Troubles:
-    """What is wrong with the scanner at the moment; set by the control interface."""
+    """The failures that are simulated at the moment; set by the control interface."""
 
     def __init__(self) -> None:
         self.silent = False
@@ -48,7 +48,7 @@ class Troubles:
 
 @implementer(IPullProducer)
 class _Pieces:
-    """Sends a body piece by piece, as the client takes it. With `stop_at` the connection dies there."""
+    """Sends a body in pieces as the client reads it. With `stop_at`, aborts the connection at that byte."""
 
     def __init__(self, request: Request, pieces: list[bytes], done: Callable[[], None], stop_at: int | None) -> None:
         self._request = request
@@ -73,7 +73,7 @@ class _Pieces:
 
 @implementer(IResource)
 class SoapResource(Resource):
-    """Every SOAP address of the virtual scanner; which one makes no difference to it."""
+    """Serves SOAP requests at every address of the virtual scanner, without regard to the path."""
 
     isLeaf = True
     log = Logger()
@@ -111,14 +111,14 @@ class SoapResource(Resource):
         self._delayed.add(call)
 
     def stop(self) -> None:
-        """Forget what was to be answered later."""
+        """Cancel the answers that were to be sent later."""
         for call in self._delayed:
             call.cancel()
         self._delayed.clear()
 
     def _answer(self, request: Request) -> None:
         if request.channel is None:
-            return  # gone while it waited
+            return  # the client disconnected while it waited
         envelope = None
         try:
             envelope = read(_content(request))
@@ -212,6 +212,6 @@ def _content(request: Any) -> bytes:
 
 
 def _base(request: Request) -> str:
-    """The scheme and authority that the client reached us under."""
+    """The scheme and authority at which the client reached the scanner."""
     host = request.getHeader(b"host") or b"127.0.0.1"
     return f"http{'s' if request.isSecure() else ''}://{host.decode('latin-1')}"

@@ -1,7 +1,7 @@
-"""Reads and writes endpoint references, and knows the anonymous address.
+"""Reads and writes endpoint references, and defines the anonymous address.
 
-WS-Addressing 2004/08, section 2: reference parameters and the older reference properties of an
-endpoint reference come back as SOAP headers in every message to it.
+WS-Addressing 2004/08, section 2: reference parameters and the older reference properties of an endpoint reference are
+returned as SOAP headers in every message to it.
 """
 
 import attrs
@@ -11,7 +11,7 @@ from wsdgateway.soap.fragments import fits, write_fragment
 from wsdgateway.soap.namespaces import SOAP, WSA, WSA_2005_08
 from wsdgateway.soap.parsing import Malformed, escape, text_of
 
-MAX_MESSAGE_ID = 1024  # characters; a longer MessageID counts as none
+MAX_MESSAGE_ID = 1024  # characters; a longer MessageID is treated as missing
 MAX_PARAMETERS = 16
 MAX_PARAMETER = 8192  # characters, without namespace declarations
 ANONYMOUS = f"{WSA}/role/anonymous"
@@ -25,13 +25,13 @@ def is_placeless(address: str) -> bool:
 
 
 def anonymous(addressing: str) -> str:
-    """The anonymous address of a version of WS-Addressing, by its namespace."""
+    """The anonymous address of a version of WS-Addressing, given by its namespace."""
     return ANONYMOUS if addressing == WSA else f"{addressing}/anonymous"
 
 
 @attrs.frozen
 class EndpointReference:
-    """The destination of messages: an address, and the headers that they must carry, as XML."""
+    """A destination of messages: an address, and the headers that the messages must carry, as XML."""
 
     address: str
     parameters: tuple[str, ...] = ()
@@ -43,9 +43,9 @@ class EndpointReference:
 
 
 def read_reference(element: etree._Element) -> EndpointReference | None:
-    """The endpoint reference in an element of that type; None if it holds no address.
+    """The endpoint reference in an element of that type; None if it contains no address.
 
-    Raises `Malformed` for parameters that can't be headers of their own, or that are too many or too large to be kept.
+    Raises `Malformed` for parameters that cannot be headers, or that are too many or too large to keep.
     """
     address = text_of(element.find(f"{{{WSA}}}Address"))
     return None if address is None else EndpointReference(address, read_parameters(element))

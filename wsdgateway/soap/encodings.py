@@ -1,18 +1,18 @@
-"""Finds the XML document in a message's bytes, the encoding that it is read in, and a document type declaration in it.
+"""Finds the XML document in a message's bytes, its encoding, and a document type declaration in it.
 
-RFC 7303, section 3: a byte order mark decides on the encoding, then the charset of Content-Type, then the document's
-own declaration. Evidence in the bytes overrides all of them (XML 1.0, appendix F): a document in UTF-16 has a NUL
-behind its first "<", and no other document has one.
+RFC 7303, section 3: a byte order mark determines the encoding, then the charset of Content-Type, then the document's
+own declaration. Evidence in the bytes overrides all of them (XML 1.0, appendix F): a document in UTF-16 has a NUL after
+its first "<", and no other document has one.
 
-Embedded senders put white space, NUL and byte order marks around the document, which XML does not allow before a
-declaration; they are left out.
+Embedded devices send white space, NUL and byte order marks around the document, which XML does not allow before a
+declaration; they are removed.
 """
 
 import re
 
 import attrs
 
-MAX_NAME = 40  # characters of an encoding's name in a message
+MAX_NAME = 40  # characters of an encoding's name in an error message
 
 _MARK = b"\xef\xbb\xbf"
 _AROUND = re.compile(rb"(?:[ \t\r\n\x00]|\xef\xbb\xbf)*+")
@@ -23,13 +23,14 @@ _DECLARED = re.compile(rb"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([^"'>]*)""")
 _USUAL = (b'<?xml version="1.0" encoding="utf-8"', b'<?xml version="1.0" encoding="UTF-8"', b"<s", b"<S", b"<e", b"<E")
 _EBCDIC = b"\x4c\x6f\xa7\x94"  # "<?xm"
 _EBCDIC_DOCTYPE = "DOCTYPE".encode("cp037")  # letters are the same in all its code pages
-# Encodings in which ASCII is written as itself. In others, as UTF-7, markup can be disguised as text, a document type
-# declaration, too, and libxml2 reads it as markup.
+# ASCII-compatible encodings. In others, such as UTF-7, markup can be disguised as text, even a document type
+# declaration, and libxml2 reads it as markup.
 _ASCII_KIN = re.compile(
     r"utf-?8|(us-)?ascii|iso[-_]?8859[-_]\d{1,2}|latin-?\d{1,2}|(windows-|cp)125\d|koi8-[ru]|tis-620|gb2312|gbk|"
     r"gb18030|big5|shift[-_]?jis|sjis|euc-(jp|kr|tw|cn)", re.IGNORECASE)
 _IN_UTF_8 = re.compile(r"utf-?8|(us-)?ascii", re.IGNORECASE)
-# A document that has one byte for "<" can't be written in these, whatever it declares. .NET's StringWriter declares so.
+# A document with one byte for "<" can't be in these encodings, whatever it declares. .NET's StringWriter declares
+# them.
 _WIDE = re.compile(r"utf-?(16|32)(le|be)?|(iso-10646-)?ucs-?[24]|unicode", re.IGNORECASE)
 _UTF_7 = re.compile(r"(unicode-1-1-)?utf-?7", re.IGNORECASE)
 _PROLOG = re.compile(r"\ufeff?(?:\s|<!--.*?-->|<\?.*?\?>)*+(<!DOCTYPE)?", re.DOTALL)
@@ -37,7 +38,7 @@ _OPENINGS = ("<!--", "<?", "<!DOCTYPE")
 
 
 class UnreadEncoding(Exception):
-    """The document is in an encoding that is not read here; the text says which, and what to write instead."""
+    """The document is in an unsupported encoding; the text says which, and what to use instead."""
 
     def __init__(self, name: str) -> None:
         plain = re.sub(r"[^\w.:-]", "?", name[:MAX_NAME], flags=re.ASCII)
@@ -46,7 +47,7 @@ class UnreadEncoding(Exception):
 
 @attrs.frozen
 class Document:
-    """A document without the bytes around it. `encoding` overrides its declaration; None: the declaration holds."""
+    """A document without the bytes around it. `encoding` overrides its declaration unless it is None."""
 
     data: bytes
     encoding: str | None = None
@@ -65,7 +66,7 @@ def is_read(encoding: str | None) -> bool:
 def extract(data: bytes, charset: str | None = None) -> Document:
     """The document in a message, whose Content-Type may name a charset.
 
-    A document in UTF-16 is returned as UTF-16LE without its mark. Bytes that are no document are returned unchanged, so
+    A document in UTF-16 is returned as UTF-16LE without its mark. Bytes without a document are returned unchanged, so
     that the parser refuses them. Raises `UnreadEncoding`.
     """
     start, end = data.find(b"<"), data.rfind(b">")
@@ -85,7 +86,7 @@ def extract(data: bytes, charset: str | None = None) -> Document:
 
 
 def span(data: bytes) -> tuple[int, int]:
-    """Start and end of the document among bytes that may surround it; of all bytes if there is none, or in UTF-16."""
+    """Start and end of the document within the surrounding bytes; of all bytes if there is none, or in UTF-16."""
     start, end = data.find(b"<"), data.rfind(b">") + 1
     if start < 0 or data.startswith(b"\x00", start + 1) or not (
             _AROUND.fullmatch(data, 0, start) and _AROUND.fullmatch(data, end)):
@@ -94,7 +95,7 @@ def span(data: bytes) -> tuple[int, int]:
 
 
 def bare(data: bytes) -> bytes:
-    """The message without bytes around its document but those that XML allows: a mark before, white space behind it."""
+    """The message without the bytes around its document, except a mark before and white space after it."""
     if data.startswith(b"<") and data.endswith(b">"):
         return data
     start, end = data.find(b"<"), data.rfind(b">")
@@ -114,7 +115,7 @@ def _is_ebcdic(data: bytes) -> bool:
 
 
 def _wide(data: bytes, start: int, end: int) -> Document:
-    """A document in UTF-16. The mark tells the byte order, or else the position of the first "<"."""
+    """A document in UTF-16. The mark tells the byte order, else the position of the first "<"."""
     before = data[:start]
     if not _AROUND_WIDE.fullmatch(before):
         return Document(data)
@@ -131,11 +132,11 @@ def _wide(data: bytes, start: int, end: int) -> Document:
 
 
 def _encoding(document: bytes, is_marked: bool, charset: str | None) -> str | None:
-    """The encoding of a document that has one byte for "<"; None means the declared one, or UTF-8."""
+    """The encoding of a document with one byte for "<"; None means the declared one, or UTF-8."""
     if charset is not None and not _ASCII_KIN.fullmatch(charset):
         if not _WIDE.fullmatch(charset):
             raise UnreadEncoding(charset)
-        charset = None  # the document can't be in it
+        charset = None  # the document can't be in that charset
     found = _DECLARED.match(document)
     declared = None if found is None else found[1].decode("ascii", "replace")
     if declared is not None and not _ASCII_KIN.fullmatch(declared) and not (
@@ -146,7 +147,7 @@ def _encoding(document: bytes, is_marked: bool, charset: str | None) -> str | No
     if charset is None or not _IN_UTF_8.fullmatch(charset):
         return charset
     if declared is not None and _is_other_kin(declared) and not _is_utf_8(document):
-        return None  # from a sender that names UTF-8 whatever it sends
+        return None  # the sender names UTF-8 whatever it sends
     return "utf-8"
 
 
@@ -165,7 +166,7 @@ def _is_utf_8(document: bytes) -> bool:
 def document_type(data: bytes, charset: str | None = None) -> bool | None:
     """Return whether a document type declaration precedes the root element; None if there are too few bytes to tell.
 
-    False for bytes that are no XML. Documents in an encoding that is not read here are examined, too.
+    False for bytes that are not XML. Documents in unsupported encodings are examined, too.
     """
     if _is_ebcdic(data):
         return _EBCDIC_DOCTYPE in data or None
@@ -177,7 +178,7 @@ def document_type(data: bytes, charset: str | None = None) -> bool | None:
     if not _PADDING.fullmatch(data[:start]):
         return False
     if data.startswith(b"\x00", start + 1):
-        # In UTF-16 and UTF-32 markup is ASCII with NULs in between; other characters do not matter here.
+        # In UTF-16 and UTF-32, markup is ASCII interspersed with NULs; other characters do not matter here.
         return _after_prolog(data[start:].replace(b"\x00", b"").decode("latin-1"))
     found = _DECLARED.match(data, start)
     is_utf_7 = found is not None and _UTF_7.fullmatch(found[1].decode("ascii", "replace"))
@@ -185,7 +186,7 @@ def document_type(data: bytes, charset: str | None = None) -> bool | None:
 
 
 def holds_document_type(data: bytes, charset: str | None = None) -> bool:
-    """Return whether a whole message holds a document type declaration, in whatever encoding."""
+    """Return whether a complete message contains a document type declaration, in any encoding."""
     if is_usual(data, charset) and b"<!DOCTYPE" not in data:
         return False
     return document_type(data, charset) is True

@@ -1,4 +1,4 @@
-"""Reads SOAP envelopes from bytes, and writes them; unknown content is kept as it is.
+"""Reads SOAP envelopes from bytes, and writes them; unknown content is preserved.
 
 SOAP 1.2 part 1, section 5, and the headers of WS-Addressing 2004/08.
 """
@@ -34,8 +34,8 @@ class DoubledHeader(Malformed):
 class Envelope:
     """A SOAP message: its tree, and the addressing headers that route it.
 
-    `body` is the first element in the Body, or None. `obliges` is true if a header outside WS-Addressing carries
-    `mustUnderstand`: the receiver of such a message must judge it (`soap.obligations`).
+    `body` is the first element in the Body, or None. `obliges` is true if a header outside WS-Addressing has
+    `mustUnderstand`: the receiver of such a message must check it (`soap.obligations`).
     """
 
     root: etree._Element
@@ -51,10 +51,11 @@ class Envelope:
 def read(data: bytes, charset: str | None = None) -> Envelope:
     """The envelope in a message. Raises `Malformed` if it is not SOAP 1.2, `DoubledHeader` if it contradicts itself.
 
-    `charset` is the one that the message's Content-Type names, if it does.
+    `charset` is that of the message's Content-Type, if it has one.
 
-    What stands in the Envelope beside Header and Body does not matter; in another order, or doubled, they would mean
-    one thing here and perhaps another to the scanner. wsa:RelatesTo may be repeated (WS-Addressing 2004/08, section 3).
+    Other children of the Envelope than Header and Body are ignored. Header and Body must be in order and unique, since
+    the scanner could otherwise interpret them differently. wsa:RelatesTo may be repeated (WS-Addressing 2004/08,
+    section 3).
     """
     root = parse(data, charset)
     if root.tag != _ENVELOPE:
@@ -83,7 +84,7 @@ def read(data: bytes, charset: str | None = None) -> Envelope:
 
 
 def is_obligatory(header: etree._Element) -> bool:
-    """Return whether a header carries `mustUnderstand`. SOAP 1.2 part 1, section 5.2.3: an xs:boolean."""
+    """Return whether a header has `mustUnderstand`. SOAP 1.2 part 1, section 5.2.3: an xs:boolean."""
     return header.get(_MUST_UNDERSTAND, "").strip() in ("1", "true")
 
 
@@ -109,7 +110,7 @@ def readdressed(envelope: Envelope, addressing: str) -> Envelope:
 
 
 def write(root: etree._Element) -> bytes:
-    """The tree as bytes, in the encoding that it came in."""
+    """The tree as bytes, in its original encoding."""
     tree = root.getroottree()
     return etree.tostring(tree, xml_declaration=True, encoding=tree.docinfo.encoding or "utf-8")
 
@@ -129,7 +130,7 @@ def compose(
     """Write a message of the gateway's own.
 
     `headers` and `body` are XML with prefixes of `namespaces`; those that occur are declared, `soap` and `wsa` always.
-    `addressing` is the namespace of `wsa`. A request names the anonymous address as its ReplyTo, since some scanners
+    `addressing` is the namespace of `wsa`. A request has the anonymous address as its ReplyTo, since some scanners
     refuse one without (WS-Addressing 2004/08, section 3).
     """
     declared = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items()

@@ -1,7 +1,7 @@
-"""Defines SOAP faults: the general ones of the gateway, writing them, and reading those of others.
+"""Defines SOAP faults: the gateway's general faults, and the reading and writing of faults.
 
-The faults of WS-Eventing are in `eventing.faults`; the fault of a rule or limit stands beside its check. A fault with
-another prefix needs an entry in `namespaces.PREFIXES`.
+The faults of WS-Eventing are in `eventing.faults`; the fault of a rule or limit is defined beside its check. A fault
+with another prefix needs an entry in `namespaces.PREFIXES`.
 
 SOAP 1.2 part 1, section 5.4; the codes are those of WS-Addressing, WS-Eventing and WS-Scan.
 """
@@ -18,8 +18,8 @@ from wsdgateway.soap.parsing import Malformed, escape, text_of
 class Fault:
     """A fault and the HTTP status that it is sent with.
 
-    `code` is `Sender`, `Receiver` or `MustUnderstand`; `subcode` a name with one of our prefixes, `wscn:InvalidArgs`,
-    or empty; `detail` is XML with the same prefix, `headers` XML that declares its own.
+    `code` is `Sender`, `Receiver` or `MustUnderstand`; `subcode` is a name with one of the known prefixes, such as
+    `wscn:InvalidArgs`, or empty; `detail` is XML with the same prefix, `headers` XML that declares its own.
     """
 
     code: str
@@ -44,16 +44,16 @@ class Refused(Exception):
 
 
 def invalid_args(reason: str) -> Fault:
-    """The fault for a message that can't be read, or whose values are out of range."""
+    """The fault for a message that can't be read, or has values out of range."""
     return Fault("Sender", "wscn:InvalidArgs", reason, 400)
 
 
 def unreadable(message: str, problem: Malformed) -> Fault:
-    """The fault for a message that is no SOAP, or whose headers contradict each other.
+    """The fault for a message that is not SOAP, or whose headers contradict each other.
 
     `message` is "request" or "notification".
 
-    WS-Addressing 2004/08, section 4.1, has a fault of its own for the latter.
+    WS-Addressing 2004/08, section 4.1, defines a separate fault for the latter.
     """
     if isinstance(problem, DoubledHeader):
         return Fault("Sender", "wsa:InvalidMessageInformationHeader",
@@ -90,7 +90,7 @@ def internal_error(reason: str) -> Fault:
 
 
 def write_fault(fault: Fault, *, relates_to: str | None, message_id: str) -> bytes:
-    """The message that carries a fault."""
+    """Write the message with a fault."""
     prefix = fault.subcode.partition(":")[0]
     subcode = f"<soap:Subcode><soap:Value>{fault.subcode}</soap:Value></soap:Subcode>" if fault.subcode else ""
     detail = f"<soap:Detail>{fault.detail}</soap:Detail>" if fault.detail else ""
@@ -104,15 +104,15 @@ def write_fault(fault: Fault, *, relates_to: str | None, message_id: str) -> byt
 
 
 def reason_of(envelope: Envelope) -> str:
-    """The reason in a fault, for people; empty where there is none."""
+    """The reason text of a fault; empty if there is none."""
     text = None if envelope.body is None else envelope.body.find(f"{{{SOAP}}}Reason/{{{SOAP}}}Text")
     return text_of(text) or ""
 
 
 def fault_in(data: bytes, charset: str | None = None) -> str | None:
-    """The name of the fault in a message's bytes, as `fault_of`; None, too, for bytes that can't be read.
+    """The name of the fault in a message's bytes, as `fault_of`; None also for unreadable bytes.
 
-    `charset` is the one that the Content-Type names. Bytes that can hold no fault are not parsed.
+    `charset` is that of the Content-Type. Bytes that cannot contain a fault are not parsed.
     """
     if b"Fault" not in data and b"\x00" not in data:
         return None
@@ -123,7 +123,7 @@ def fault_in(data: bytes, charset: str | None = None) -> str | None:
 
 
 def fault_of(envelope: Envelope) -> str | None:
-    """The local name of a fault's most specific code; None if the body is no fault.
+    """The local name of a fault's most specific code; None if the body is not a fault.
 
     This is the innermost Subcode, else the Code: `ClientErrorJobIdNotFound`, `Sender`.
     """

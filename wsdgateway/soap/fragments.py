@@ -1,8 +1,8 @@
-"""Writes an element of one message as text for another, with the namespace declarations that it needs and no others.
+"""Writes an element of one message as text for another, with only the namespace declarations that it needs.
 
-Namespaces in XML 1.0, sections 5 and 6. Some scanners refuse messages that declare prefixes which nothing in them uses,
-and others put dozens into the scope of all that they write. A declaration stays if an element's or attribute's name
-uses its prefix, or if the prefix stands before a colon in text or an attribute's value, where a QName may be meant.
+Namespaces in XML 1.0, sections 5 and 6. Some scanners refuse messages with unused prefix declarations, and others
+declare dozens of prefixes in every message. A declaration is kept if an element's or attribute's name uses its prefix,
+or if the prefix occurs before a colon in text or an attribute's value, which may be a QName.
 """
 
 import re
@@ -18,12 +18,12 @@ _DECLARATION = re.compile(r'\sxmlns(?::[\w.-]+)?="[^"]*"')
 
 
 def write_fragment(element: etree._Element, *, defaults: bool = False) -> str:
-    """The element as text that can stand anywhere in another document.
+    """The element as text that can be inserted anywhere in another document.
 
-    With `defaults`, the default namespace in scope stays even where no name uses it: the element holds QNames that may
-    have no prefix.
+    With `defaults`, the default namespace in scope is kept even if no name uses it, since the element contains QNames
+    that may have no prefix.
     """
-    copy = deepcopy(element)  # which declares what names use, and what was declared inside
+    copy = deepcopy(element)  # which declares the namespaces of its names, and those declared inside
     copy.tail = None
     mentioned: set[str] = set()
     is_bare = has_default = False  # whether there are names without namespace, and names in a default namespace
@@ -52,7 +52,7 @@ def write_fragment(element: etree._Element, *, defaults: bool = False) -> str:
 def _canonical(copy: etree._Element, prefixes: set[str]) -> str | None:
     """The element by Exclusive C14N 1.0, since lxml's cleanup drops an `xmlns=""` inside a default namespace.
 
-    None if a namespace is no absolute URI, which C14N does not take.
+    None if a namespace is not an absolute URI, which C14N does not accept.
     """
     try:
         return etree.tostring(copy, method="c14n", exclusive=True, inclusive_ns_prefixes=sorted(prefixes)).decode()
@@ -61,6 +61,6 @@ def _canonical(copy: etree._Element, prefixes: set[str]) -> str | None:
 
 
 def fits(fragment: str, limit: int) -> bool:
-    """Return whether a fragment has at most `limit` characters, not counting as many of namespace declarations."""
+    """Return whether a fragment has at most `limit` characters, plus at most as many of namespace declarations."""
     return len(fragment) <= limit or (
         len(fragment) <= 2 * limit and len(_DECLARATION.sub("", fragment)) <= limit)

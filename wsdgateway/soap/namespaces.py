@@ -1,6 +1,6 @@
-"""Every namespace URI and its customary prefix, once.
+"""Defines every namespace URI and its customary prefix.
 
-DPWS 2006/02, WS-Addressing 2004/08 (and 2005/08, for WS-Discovery 1.1 alone), WS-Eventing 2004/08, WS-Scan 2006/08.
+DPWS 2006/02, WS-Addressing 2004/08 (and 2005/08, only for WS-Discovery 1.1), WS-Eventing 2004/08, WS-Scan 2006/08.
 """
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
@@ -16,7 +16,7 @@ WSE = "http://schemas.xmlsoap.org/ws/2004/08/eventing"
 WSCN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 PNPX = "http://schemas.microsoft.com/windows/pnpx/2005/10"
 XOP = "http://www.w3.org/2004/08/xop/include"
-GATEWAY = "urn:wsdgateway"  # of faults of our own, and the type by which stand-ins are known to other gateways
+GATEWAY = "urn:wsdgateway"  # of the gateway's own faults, and of the type by which other gateways recognise stand-ins
 STAND_IN_TYPE = "StandIn"
 
 PREFIXES = {

@@ -1,7 +1,7 @@
 """Checks the headers that the receiver must understand, and makes the fault for those that the gateway does not.
 
-SOAP 1.2 part 1, sections 2.2 (roles), 2.4 and 5.4.8. They bind the receiver that answers a
-message; for a message that goes on to a scanner the scanner decides.
+SOAP 1.2 part 1, sections 2.2 (roles), 2.4 and 5.4.8. They bind the receiver that answers a message; for a message that
+is forwarded to a scanner, the scanner decides.
 """
 
 from wsdgateway.soap.envelope import Envelope, is_obligatory
@@ -9,11 +9,11 @@ from wsdgateway.soap.faults import Fault
 from wsdgateway.soap.namespaces import SOAP, WSA, WSA_2005_08, WSD, WSD_1_1, WSD_CD1, WSE
 from wsdgateway.soap.parsing import escape
 
-MAX_NAMED = 16  # headers that a fault names, of names no longer than
+MAX_NAMED = 16  # headers that a fault names, with names of at most the following length
 MAX_NAME = 1024
 
 _ROLE = f"{{{SOAP}}}role"
-# Headers for the node that answers, and those for the next node: the gateway is both.
+# The roles of the answering node and of the next node: the gateway is both.
 _OUR_ROLES = frozenset(("", f"{SOAP}/role/next", f"{SOAP}/role/ultimateReceiver"))
 _ADDRESSING = ("To", "From", "ReplyTo", "FaultTo", "Action", "MessageID", "RelatesTo")
 _UNDERSTOOD = frozenset((
@@ -23,7 +23,7 @@ _UNDERSTOOD = frozenset((
 
 
 def not_understood(envelope: Envelope) -> Fault | None:
-    """The fault for a message that the gateway answers itself, if it does not understand a mandatory header; else None.
+    """The fault for a message that the gateway answers itself if it does not understand a mandatory header; else None.
 
     SOAP 1.2 part 2, table 20: it is sent with status 500.
     """
@@ -41,7 +41,10 @@ def not_understood(envelope: Envelope) -> Fault | None:
 
 
 def _named(tag: str) -> str:
-    """The header of the fault that names one; its prefix is declared there, since the text of an attribute uses it."""
+    """The header of the fault that names a header.
+
+    Its prefix is declared there, since the text of an attribute uses it.
+    """
     uri, _, local = tag.removeprefix("{").rpartition("}")
     if not uri:
         return f'<soap:NotUnderstood qname="{local}"/>'

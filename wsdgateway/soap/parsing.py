@@ -1,12 +1,13 @@
-"""Parses all XML from the network with one hardened parser.
+"""Parses all XML from the network with a single hardened parser.
 
-SOAP 1.2 part 1, section 5: a message must hold no document type declaration and no
-processing instruction that matters. No DTD, no entities, no network; elements nest at most
-`MAX_DEPTH` deep (libxml2's own bound), and callers bound the size before they call.
+SOAP 1.2 part 1, section 5: a message must contain no document type declaration and no significant processing
+instruction. No DTD, no entities, no network; elements nest at most `MAX_DEPTH` deep (libxml2's own limit), and callers
+limit the size beforehand.
 
-What costs more than its size is refused before it is read. Of a document type a megabyte of attribute defaults, each
-made of one entity, keeps libxml2 busy for seconds, though nothing of it is ever used. With many namespaces in scope
-lxml takes time with their square for each element that is written by itself: a second for 20,000 of them.
+Documents that take disproportionate time are refused before they are parsed. A document type with a megabyte of
+attribute defaults, each made of one entity, keeps libxml2 busy for seconds, even if none is ever used. With many
+namespaces in scope, the time that lxml takes to write each separate element grows with their square: a second for
+20,000 of them.
 """
 
 from functools import lru_cache
@@ -23,9 +24,9 @@ _AROUND = b" \t\r\n\x00"
 
 
 class Malformed(Exception):
-    """The bytes are not a document that this program reads; the text says why.
+    """The bytes are not a supported document; the text says why.
 
-    `message_id` is the message's own where it could be read all the same.
+    `message_id` is the message's own if it could still be read.
     """
 
     def __init__(self, why: str, message_id: str | None = None) -> None:
@@ -34,7 +35,7 @@ class Malformed(Exception):
 
 
 def _make_parser(encoding: str | None) -> etree.XMLParser:
-    """A parser that assumes that encoding, whatever a document declares; with None the declaration holds."""
+    """A parser that assumes that encoding whatever a document declares; with None the declaration counts."""
     return etree.XMLParser(
         encoding=encoding,
         resolve_entities=False,
@@ -52,11 +53,11 @@ _parser_for = lru_cache(maxsize=64)(_make_parser)  # `extract` knows fewer encod
 
 
 def parse(data: bytes, charset: str | None = None) -> etree._Element:
-    """The root element of a document; `charset` is the one that Content-Type names, if it does.
+    """The root element of a document; `charset` is that of the Content-Type, if it has one.
 
     White space, NUL and byte order marks around the document are skipped. Raises `Malformed` if it is not well-formed,
-    deeper than `MAX_DEPTH`, declares a document type or more than `MAX_NAMESPACES`, or is written in an encoding that
-    is not read here.
+    is deeper than `MAX_DEPTH`, declares a document type or more than `MAX_NAMESPACES` namespaces, or is in an
+    unsupported encoding.
     """
     if len(data) > MAX_NAMESPACES * _SHORTEST and sum(map(data.count, _DECLARATIONS)) > MAX_NAMESPACES:
         raise Malformed(f"more than {MAX_NAMESPACES} namespaces are declared")
@@ -74,7 +75,7 @@ def parse(data: bytes, charset: str | None = None) -> etree._Element:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         raise Malformed(f"not well-formed XML: {str(error)[:200]}") from None
-    # lxml accepts an undeclared prefix if a relative namespace, of which it only warns, comes after it.
+    # lxml accepts an undeclared prefix after a relative namespace, which only causes a warning.
     for problem in parser.error_log:
         if problem.level != etree.ErrorLevels.WARNING:
             raise Malformed(f"not well-formed XML: {problem.message[:200]}")
@@ -93,7 +94,7 @@ _whole_text = etree.XPath("string()", smart_strings=False)
 
 
 def text_of(element: etree._Element | None) -> str | None:
-    """The element's text without the white space around it; None if that is empty."""
+    """The element's text without surrounding white space; None if that is empty."""
     if element is None:
         return None
     text = _whole_text(element) if len(element) else element.text
@@ -101,7 +102,7 @@ def text_of(element: etree._Element | None) -> str | None:
 
 
 def set_text(element: etree._Element, text: str | None) -> None:
-    """Replace the element's content with that text."""
+    """Replace the element's content by the text."""
     for inside in list(element):
         element.remove(inside)
     element.text = text

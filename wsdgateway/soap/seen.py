@@ -1,4 +1,4 @@
-"""Recognises messages that came before, by their MessageID. WS-Addressing 2004/08, section 3."""
+"""Recognises repeated messages by their MessageID. WS-Addressing 2004/08, section 3."""
 
 from collections import OrderedDict
 
@@ -15,7 +15,7 @@ class Seen:
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def is_new(self, message_id: str | None) -> bool:
-        """Remember a MessageID. Returns False if it came before; a message without one is always new."""
+        """Remember a MessageID. Returns False if it is a repetition; a message without one is always new."""
         if message_id is None or len(message_id) > MAX_MESSAGE_ID:
             return True
         if message_id in self._ids:

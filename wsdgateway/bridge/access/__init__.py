@@ -1,1 +1,1 @@
-"""Decides which clients may do what, how much of it, and which connections are admitted."""
+"""Decides which clients may use which operations, how often, and which connections are admitted."""

@@ -1,12 +1,12 @@
-"""Decides whether a new connection is admitted, and which other one ends to make room for it.
+"""Decides whether a new connection is admitted, and which other one is closed to make room for it.
 
-RFC 9112, sections 9.3 and 9.5. The configuration's `[limits] connections` bounds all connections together,
+RFC 9112, sections 9.3 and 9.5. The configuration's `[limits] connections` limits all connections together,
 `client_connections` those of one client; a TLS handshake counts as several of a client's requests.
 
-The admin site, with `[admin] connections`, has a rule of its own, `SharedConnections`: whoever looks after the gateway
-often has one address for all, that of this host or of a reverse proxy, and must get in although silent connections from
-the same address take all the places. The rule for clients refuses a new connection then, since it would let one client
-end the requests of others.
+The admin site, with `[admin] connections`, has a different rule, `SharedConnections`: administrators often share one
+address, that of this host or of a reverse proxy, and must be admitted even if silent connections from the same address
+fill all places. The rule for clients would refuse the new connection in that case, since otherwise one client could end
+the requests of others.
 """
 
 from collections.abc import Hashable, Iterator
@@ -17,9 +17,9 @@ import attrs
 
 from wsdgateway.bridge.access.quotas import Quotas, client_of
 
-MAX_REFUSED = 100  # connections beyond the bound that are told so; more than that are closed without a word
+MAX_REFUSED = 100  # connections beyond the limit that get an answer; any more are closed without one
 
-TOO_MANY, TOO_OFTEN = "connections", "rate"  # as the metrics call them
+TOO_MANY, TOO_OFTEN = "connections", "rate"  # the names in the metrics
 
 
 class Admission(Enum):
@@ -37,10 +37,10 @@ class Connection(Protocol):
 
     @property
     def secure(self) -> bool:
-        """Whether it is one with TLS."""
+        """True if the connection uses TLS."""
 
     def can_make_room(self) -> bool:
-        """Whether it may end for another one: no answer is awaited or being taken."""
+        """True if it may be closed to make room for another: the client waits for no answer, and is reading none."""
 
 
 C = TypeVar("C", bound=Connection)
@@ -50,8 +50,8 @@ C = TypeVar("C", bound=Connection)
 class ArrivalDecision(Generic[C]):
     """The consequences of a new connection.
 
-    `reason` is the bound that the connection is refused for, None if it is let in. `drained` is a connection that
-    waits for its next request and is to be closed for this one, `aborted` one that is to be broken off.
+    `reason` is the limit for which the connection is refused, None if it is admitted. `drained` is a connection that
+    waits for its next request and is to be closed for the new one, `aborted` one that is to be aborted.
     """
 
     admission: Admission
@@ -60,18 +60,18 @@ class ArrivalDecision(Generic[C]):
     aborted: C | None = None
 
 
-# One for all, since this is decided for each connection.
+# A single instance, since this is decided for each connection.
 _LET_IN: ArrivalDecision[Any] = ArrivalDecision(Admission.LET_IN)
 
 
 class OpenConnections(Generic[C]):
-    """The connections that are open, whose they are, and which of them wait for their next request."""
+    """The open connections by client, and those that wait for their next request."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
         self._all: set[C] = set()
-        self._of: dict[str, dict[C, None]] = {}  # each client's, the oldest first
-        self._idle: dict[C, None] = {}  # the one that waits longest first
+        self._of: dict[str, dict[C, None]] = {}  # each client's connections, oldest first
+        self._idle: dict[C, None] = {}  # the one that has waited longest is first
 
     def __iter__(self) -> Iterator[C]:
         return iter(self._all.copy())
@@ -90,9 +90,9 @@ class OpenConnections(Generic[C]):
         return len(self._of)
 
     def arrived(self, connection: C, limit: int, now: float) -> ArrivalDecision[C]:
-        """Count a new connection, where `limit` of them may be open, and decide what becomes of it.
+        """Count a new connection, given that `limit` may be open, and decide how to treat it.
 
-        A client that shakes hands too often is turned away before anything else, so that it makes nobody go.
+        A client with too many handshakes is refused first, so that it cannot displace any other connection.
         """
         client = connection.client
         own = self._of.setdefault(client_of(client), {})
@@ -116,7 +116,7 @@ class OpenConnections(Generic[C]):
     def _oldest_of_another(self, count: int) -> C | None:
         """The oldest connection that can make room, of the client with most connections if it has more than `count`.
 
-        So nobody keeps others out with requests that never become whole.
+        This keeps a client from locking others out with requests that it never completes.
         """
         most = max(self._of.values(), key=len)
         return None if len(most) <= count else next((one for one in most if one.can_make_room()), None)
@@ -126,11 +126,11 @@ class OpenConnections(Generic[C]):
         self._idle[connection] = None
 
     def works(self, connection: C) -> None:
-        """Record that a connection does not wait for its next request any more, or is being closed."""
+        """Record that a connection no longer waits for its next request, or is being closed."""
         self._idle.pop(connection, None)
 
     def left(self, connection: C) -> None:
-        """Forget a connection that is gone."""
+        """Forget a closed connection."""
         self._all.discard(connection)
         self._idle.pop(connection, None)
         client = client_of(connection.client)
@@ -144,11 +144,11 @@ T = TypeVar("T", bound=Hashable)
 
 
 class SharedConnections(Generic[T]):
-    """The open connections of a site whose clients are not told apart, and those of them that wait for a request."""
+    """The open connections of a site that does not distinguish clients, and those of them that wait for a request."""
 
     def __init__(self) -> None:
         self._open: set[T] = set()
-        # The one that has waited longest first.
+        # The one that has waited longest is first.
         self._waiting: dict[T, None] = {}
         self._arriving: dict[T, None] = {}
 
@@ -157,16 +157,17 @@ class SharedConnections(Generic[T]):
 
     @property
     def unanswered(self) -> list[T]:
-        """Those on which nothing is being answered, in the order in which they make room.
+        """The connections on which no request is being answered, in the order in which they make room.
 
-        First come those that have been answered, and wait for their next request, then those whose request is arriving.
+        Connections that have been answered and wait for their next request come first, then those whose request is
+        arriving.
         """
         return [*self._waiting, *self._arriving]
 
     def arrived(self, connection: T, limit: int) -> tuple[list[T], bool]:
-        """The connections to close where `limit` may be open, and whether the new one is let in; then it is counted.
+        """The connections to close, given that `limit` may be open, and whether the new one is admitted and counted.
 
-        What is being answered makes no room.
+        Connections on which a request is being answered are never closed.
         """
         surplus = len(self._open) - limit + 1
         closed = self.unanswered[:surplus] if surplus > 0 else []
@@ -176,12 +177,12 @@ class SharedConnections(Generic[T]):
         return closed, is_admitted
 
     def arrives(self, connection: T) -> None:
-        """Record that a request is arriving on a connection, or the first one is waited for."""
+        """Record that a request is arriving on a connection, or that its first one is awaited."""
         self._waiting.pop(connection, None)
         self._arriving.setdefault(connection)
 
     def answers(self, connection: T) -> None:
-        """Record that a whole request is there, and is being answered."""
+        """Record that a complete request has arrived, and is being answered."""
         self._waiting.pop(connection, None)
         self._arriving.pop(connection, None)
 
@@ -190,6 +191,6 @@ class SharedConnections(Generic[T]):
         self._waiting[connection] = None
 
     def left(self, connection: T) -> None:
-        """Forget a connection that is being closed, or is gone."""
+        """Forget a connection that is closed or being closed."""
         self._open.discard(connection)
         self.answers(connection)

@@ -1,7 +1,7 @@
-"""Limits one client's use of the gateway: requests a second, connections, and jobs at once.
+"""Limits each client's use of the gateway: requests per second, connections, and concurrent jobs.
 
-The configuration's `[limits] client_…`. A client is an IP address, or for IPv6 a network of 64 bits, for whoever has
-one address there has all of them.
+The configuration's `[limits] client_…`. A client is an IP address, or for IPv6 a network of 64 bits, since a host can
+use all addresses of its network.
 """
 
 from collections import OrderedDict
@@ -14,18 +14,18 @@ from wsdgateway.bridge.events.sinks import Network
 from wsdgateway.soap.faults import Fault
 from wsdgateway.tokenbucket import SourceLimit
 
-JOBS_AT_ONCE = "jobs"  # as the metrics call it
-# A TLS handshake takes the processor about as long as ten requests that are answered from the table.
+JOBS_AT_ONCE = "jobs"  # the name in the metrics
+# A TLS handshake takes about as much CPU time as ten requests that are answered from the table.
 HANDSHAKE_COSTS = 10.0
-MAX_JOBS = 10000  # that are known to be somebody's, of all clients together
-# Nobody may tell us that a job is over. A scanner ends one by itself 60 seconds after the last RetrieveImage (WS-Scan),
-# and most have no more than one page, after which no client asks again.
+MAX_JOBS = 10000  # jobs whose clients are remembered, for all clients together
+# The gateway may not learn that a job has ended. A scanner ends one itself 60 seconds after the last RetrieveImage
+# (WS-Scan), and most have only one page, after which the client sends no more requests.
 FORGOTTEN_SECONDS, AFTER_IMAGE_SECONDS = 120.0, 15.0
 
 
 @lru_cache(maxsize=8192)
 def client_of(address: str) -> str:
-    """The key that a client is counted by."""
+    """The key under which a client is counted."""
     plain = plain_address(address)
     if plain is None or plain.version == 4:
         return address if plain is None else str(plain)
@@ -33,17 +33,17 @@ def client_of(address: str) -> str:
 
 
 class Quotas:
-    """Clients in the networks `unlimited` may ask as much as they like. Times are in seconds on one monotonic clock."""
+    """The quotas of clients. Networks in `unlimited` have none. Times are in seconds on one monotonic clock."""
 
     def __init__(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
         self._jobs: OrderedDict[tuple[str, Hashable], tuple[str, float]] = OrderedDict()
         self.change(requests=requests, connections=connections, jobs=jobs, unlimited=unlimited)
 
     def change(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
-        """Other bounds, from now on."""
+        """Replace the limits."""
         self._rate = SourceLimit(requests)
-        # However few requests a client has, those that it shakes hands for must be among them: many open a connection
-        # for each.
+        # A small request quota must still leave room for the requests that follow a handshake: many clients open a
+        # connection for each request.
         self._handshake = min(HANDSHAKE_COSTS, (requests - 1.0) / 10.0)
         self._connections = connections
         self.most_jobs = jobs
@@ -56,49 +56,49 @@ class Quotas:
         self.is_limited = lru_cache(maxsize=8192)(is_limited)
 
     def share_of(self, client: str) -> str | None:
-        """The key of a client that is limited to its share, None if it is not limited."""
+        """The key of a client that is limited to its share; None if it is not limited."""
         return client_of(client) if self.is_limited(client) else None
 
     def admits_request(self, client: str, now: float) -> bool:
-        """Whether the client may ask something now; if so it is counted."""
+        """True if the client may send a request now; counts it if so."""
         return not self.is_limited(client) or self._rate.spend(client_of(client), now)
 
     def admits_handshake(self, client: str, now: float) -> bool:
-        """Whether the client may begin a TLS connection now; if so it is counted, as several requests."""
+        """True if the client may begin a TLS connection now; counts it as several requests if so."""
         return not self.is_limited(client) or self._rate.spend(client_of(client), now, self._handshake)
 
     def connections_beyond(self, client: str, count: int) -> int:
         """The number of connections beyond a client's limit; 0 or less if it is within it."""
         return count - self._connections if self.is_limited(client) else 0
 
-    # Jobs. One is known by the scanner's name and its JobId.
+    # Jobs, identified by the scanner's name and the JobId.
 
     def admits_job(self, client: str, now: float) -> bool:
-        """Whether the client may begin another job."""
+        """True if the client may begin another job."""
         if not self.is_limited(client):
             return True
         owner = client_of(client)
         return sum(whose == owner and now < until for whose, until in self._jobs.values()) < self.most_jobs
 
     def job_began(self, client: str, scanner: str, job_id: Hashable, now: float) -> None:
-        """A job was created for the client; while it is being asked for, whatever stands for it is its JobId."""
+        """Record that a job is created for the client. Until its JobId is known, `job_id` is any other key for it."""
         self._jobs[scanner, job_id] = client_of(client), now + FORGOTTEN_SECONDS
         if len(self._jobs) > MAX_JOBS:
             self._jobs.popitem(last=False)
 
     def image_fetched(self, scanner: str, job_id: str, now: float) -> None:
-        """An image of the job has gone to somebody."""
+        """Record that an image of the job was sent to a client."""
         known = self._jobs.get((scanner, job_id))
         if known is not None:
             self._jobs[scanner, job_id] = known[0], now + AFTER_IMAGE_SECONDS
 
     def job_ended(self, scanner: str, job_id: Hashable) -> None:
-        """The job is over."""
+        """Record that the job has ended."""
         self._jobs.pop((scanner, job_id), None)
 
 
 def no_quotas() -> Quotas:
-    """Makes quotas that limit no client."""
+    """Make quotas that limit no client."""
     return Quotas(requests=1.0, connections=1, jobs=1, unlimited=(ip_network("0.0.0.0/0"), ip_network("::/0")))
 
 

@@ -1,1 +1,1 @@
-"""Answers that serve many clients: kept ones, one request for equal reads, duplicates of CreateScanJob."""
+"""Shares answers between clients: cached answers, one request for equal reads, duplicates of CreateScanJob."""

@@ -1,4 +1,4 @@
-"""Keeps the scanner's last answers for many clients, with their lifetimes, and lets clients wait for one request.
+"""Caches the scanner's last answers for all clients, and lets clients wait for the same request.
 
 WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory; ScannerElementsChangeEvent and the events of ScannerStatus.
 An answer counts from the moment its request was sent, an event from its arrival; moments are those of the job table.
@@ -8,12 +8,12 @@ The life of an answer::
                     │
                     └─ an event ──► outdated: the gateway asks again for clients that wait; new ones do not join
 
-An outdated answer is never kept and never shared. A scanner whose elements change faster than it answers is asked
-`MAX_STATUS_ASKS` times for the client that waited; that client alone then gets the last answer as it came
+An outdated answer is never cached and never shared. A scanner whose elements change faster than it answers is asked
+`MAX_STATUS_ASKS` times for the client that waited; that client alone then gets the last answer unchanged
 (`show_outdated`).
 
-Lists of jobs are kept, too, and not written from the job table: a JobSummary holds names that events do not carry. A
-list holds until the table learns of a change.
+Lists of jobs are also cached, and not written from the job table, since a JobSummary contains names that events do not.
+A list is valid until the table learns of a change.
 """
 
 from collections import OrderedDict
@@ -42,8 +42,9 @@ from wsdgateway.soap.envelope import Envelope
 
 MAX_KEPT = 16  # answers to different questions
 MAX_ANSWER = 262144
-# How often one client's GetScannerElements goes to a scanner whose elements change before its answers arrive. Then the
-# client gets the last answer as it came: a fault would end its scan, and the state is for people to look at.
+# The number of times that one client's GetScannerElements is sent to a scanner whose elements change before its
+# answers arrive. The client then gets the last answer unchanged: a fault would end its scan, and the state is only
+# displayed.
 MAX_STATUS_ASKS = 2
 
 
@@ -61,7 +62,7 @@ class Lifetimes:
 
 @attrs.frozen(eq=False)
 class _Kept:
-    """An answer that held at the moment `since`, and was requested at the time `at`, in seconds."""
+    """An answer that was valid at the moment `since`, and was requested at the time `at`, in seconds."""
 
     template: ReplyTemplate
     since: int
@@ -70,14 +71,14 @@ class _Kept:
 
 @attrs.define(eq=False)
 class _Running:
-    """A request under way; `sent` is the moment at which it went to the scanner, None while it waits."""
+    """A request in progress; `sent` is the moment at which it was sent to the scanner, None while it waits."""
 
     forward: Forward
     sent: int | None = None
 
 
 class AnswerCache:
-    """The answers of one scanner. With `enabled` False every request goes to the scanner, and nothing is kept."""
+    """The cached answers of one scanner. If not `enabled`, every request goes to the scanner, and nothing is cached."""
 
     def __init__(self, table: JobTable, lifetimes: Lifetimes, *, enabled: bool) -> None:
         self.table = table
@@ -88,15 +89,15 @@ class AnswerCache:
         self._running: dict[Read, _Running] = {}
         self._announced = dict.fromkeys(Subject, NEVER)
         self._invalidated = dict.fromkeys(Subject, NEVER)
-        self._unread = dict.fromkeys(Subject, -inf)  # in seconds, when an event came last that could not be read
+        self._unread = dict.fromkeys(Subject, -inf)  # the time in seconds of the last unreadable event
         self._unread_at = -inf
-        # The moment at which the newest answer that was shown was requested; as many reads as the names combine to.
+        # The moment at which the newest answer shown was requested; at most one entry for each combination of names.
         self._shown: dict[Read, int] = {}
-        # The answer for all clients that waited for a request; None if it was outdated when it came.
+        # The answer for all clients that waited for a request; None if it was outdated when it arrived.
         self._results: WeakKeyDictionary[Forward, ReplyTemplate | None] = WeakKeyDictionary()
 
     def adjust(self, lifetimes: Lifetimes, *, enabled: bool) -> None:
-        """Change the lifetimes from now on; disabled, the cache forgets its answers."""
+        """Change the lifetimes; drop all answers if disabled."""
         self.lifetimes, self.enabled = lifetimes, enabled
         if not enabled:
             self._kept.clear()
@@ -104,7 +105,7 @@ class AnswerCache:
     # Changes.
 
     def notified(self, event: str | None) -> None:
-        """Record that the scanner sent that event."""
+        """Record an event of the scanner."""
         if event == SCANNER_ELEMENTS_CHANGE:
             self._announced[Subject.ELEMENTS] = self.table.moment()
         elif event in SCANNER_STATUS_EVENTS:
@@ -112,19 +113,19 @@ class AnswerCache:
             self._status_events = self._status_events or event == SCANNER_STATUS_SUMMARY
 
     def invalidate(self, *subjects: Subject) -> None:
-        """Record that these may have changed without an announcement, as while the scanner was out of reach."""
+        """Record that these may have changed without an announcement, for example while the scanner was unreachable."""
         self._invalidated.update(dict.fromkeys(subjects, self.table.moment()))
 
     def unread(self, now: float, *subjects: Subject) -> None:
-        """Record that an event that may be about these could not be read.
+        """Record an unreadable event that may concern these subjects.
 
-        Answers that were requested before hold for no longer than `poll_interval`.
+        Answers that were requested before it are valid for at most `poll_interval`.
         """
         self._unread.update(dict.fromkeys(subjects, now))
         self._unread_at = now
 
     def rebooted(self) -> None:
-        """Record that the scanner started again, or may have."""
+        """Record that the scanner restarted, or may have."""
         self._status_events = False
         self._announced = dict.fromkeys(Subject, self.table.moment())
         self._kept.clear()
@@ -140,7 +141,7 @@ class AnswerCache:
     # Questions.
 
     def find(self, question: Question, new_id: Callable[[], str], now: float) -> Answer | Join | None:
-        """The kept answer, or else a request under way to wait for; None if the scanner must be asked."""
+        """The cached answer, or a request in progress to wait for; None if the scanner must be asked."""
         read = question.read
         if read is None or not self.enabled:
             return None
@@ -153,7 +154,7 @@ class AnswerCache:
         return None
 
     def cached(self, question: Question, new_id: Callable[[], str], now: float) -> Answer | None:
-        """The kept answer to this question, if it still holds at `now`, in seconds."""
+        """The cached answer to this question if it is still valid at `now`, in seconds."""
         read = question.read
         kept = None if read is None else self._kept.get(read)
         if read is None or kept is None or kept.since <= self._changed_at(read) or (
@@ -163,9 +164,9 @@ class AnswerCache:
         return kept.template.answer(question.envelope.message_id, new_id())
 
     def show_outdated(self, forward: Forward) -> None:
-        """Record that an outdated answer goes to its own client: it may tell of changes up to this moment.
+        """Record that an outdated answer is passed to its own client: it may include changes up to this moment.
 
-        Only answers that are asked for from now on are certainly no older than what that client is shown.
+        Only answers requested after this moment are certainly not older than what that client has seen.
         """
         read = forward.question.read
         if read is not None:
@@ -189,7 +190,7 @@ class AnswerCache:
         return lifetimes.elements
 
     def asked(self, forward: Forward) -> None:
-        """Record that the request goes to the scanner for all clients that ask the same."""
+        """Record that the request is sent to the scanner for all clients with the same question."""
         if forward.question.read is not None:
             self._running[forward.question.read] = _Running(forward)
 
@@ -243,17 +244,17 @@ class AnswerCache:
             self._kept.popitem(last=False)
 
     def is_outdated(self, forward: Forward) -> bool:
-        """Return whether the answer to the request was outdated when it came."""
+        """Return whether the answer to the request was outdated when it arrived."""
         return forward in self._results and self._results[forward] is None
 
     def may_ask_again(self, forward: Forward) -> bool:
-        """Return whether the request, whose answer was outdated, may be sent once more for its client."""
+        """Return whether a request with an outdated answer may be sent once more for its client."""
         return forward.asks < MAX_STATUS_ASKS or forward.question.operation is not GET_SCANNER_ELEMENTS
 
     def asks_after(self, forward: Forward) -> int:
-        """The number of asks that count for a client that waited for another's outdated answer.
+        """The number of asks to count for a client that waited for another client's outdated answer.
 
-        GetScannerElements always leaves it one of its own, so that it ends with an answer and not with a fault.
+        GetScannerElements always leaves it one ask of its own, so that it ends with an answer and not with a fault.
         """
         is_of_elements = forward.question.operation is GET_SCANNER_ELEMENTS
         return min(forward.asks, MAX_STATUS_ASKS - 1) if is_of_elements else forward.asks

@@ -1,7 +1,7 @@
 """Recognises reads that one answer can serve for many clients, and answers that are complete.
 
-WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request with more in it than the specification has is never
-shared, and goes to the scanner unchanged.
+WS-Scan, GetScannerElements, GetActiveJobs, GetJobHistory. A request that contains more than the specification defines
+is never shared, and goes to the scanner unchanged.
 """
 
 from lxml import etree
@@ -18,7 +18,7 @@ from wsdgateway.soap.namespaces import WSA
 _ENCODINGS = (None, "utf-8", "UTF-8", "ascii", "ASCII", "us-ascii", "US-ASCII")
 _HEADERS = frozenset(f"{{{WSA}}}{name}" for name in ("To", "Action", "MessageID", "ReplyTo", "FaultTo", "From"))
 _TYPES = (b"application/soap+xml", b"application/soap+xml; charset=utf-8")
-# Fields on which no scanner's answer depends. The gateway writes the framing and Host anew on the way.
+# Fields that do not affect a scanner's answer. The gateway writes the framing and Host itself.
 _FIELDS = frozenset((
     b"host", b"content-type", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"user-agent",
     b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"pragma", b"expect", b"date", b"soapaction"))
@@ -38,10 +38,10 @@ def common_read(operation: Operation, envelope: Envelope) -> Read | None:
 
 
 def is_usual(envelope: Envelope, fields: Headers) -> bool:
-    """Return whether a scanner answers this request as it answers everybody who asks the same.
+    """Return whether a scanner gives the same answer to this request as to any equal one.
 
     A request with credentials, a range, another charset or headers beyond WS-Addressing's may get a refusal, or a reply
-    that is meant for its client alone: no other client waits for that, and it is not kept.
+    for its client alone: no other client waits for it, and it is not cached.
     """
     if envelope.header is None:
         return False
@@ -57,7 +57,7 @@ def is_usual(envelope: Envelope, fields: Headers) -> bool:
 
 
 def is_complete(read: Read, envelope: Envelope) -> bool:
-    """Return whether an answer holds all that was asked: a response, no fault, every element in it, and each valid."""
+    """Return whether an answer is complete: a response, not a fault, with every requested element present and valid."""
     body = envelope.body
     action = action_of(read.operation)
     if body is None or body.tag != tag(f"{read.operation}Response") or envelope.action not in (

@@ -1,8 +1,8 @@
-"""Recognises a CreateScanJob that a client sends again, so that one press of a button makes one job.
+"""Recognises a CreateScanJob that a client repeats, so that one press of a button creates only one job.
 
-Clients in the field send the same bytes again, MessageID included, when an answer takes longer than their time-out of
-two seconds. The repetition waits for the first answer, or gets a copy of it. A fault is never remembered, since devices
-ask to be asked again.
+Some clients send the same bytes again, MessageID included, if an answer takes longer than their time-out of two
+seconds. The repetition waits for the first answer, or gets a copy of it. Faults are never remembered, since they may
+ask the client to try again.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _Key = tuple[str, str, bytes]
 
 
 class Duplicates:
-    """The running CreateScanJobs and the successes of the last minute, of one scanner."""
+    """The running CreateScanJobs of one scanner, and the successful ones of the last minute."""
 
     def __init__(self) -> None:
         self._running: dict[_Key, Forward] = {}
@@ -40,7 +40,7 @@ class Duplicates:
         return self._done[key][1] if key in self._done else None
 
     def started(self, forward: Forward) -> None:
-        """Record that this CreateScanJob goes to the device."""
+        """Record that this CreateScanJob is sent to the device."""
         key = _key(forward.question)
         if key is not None:
             self._running[key] = forward
@@ -64,7 +64,7 @@ def _key(question: Question) -> _Key | None:
 
 
 def is_success(reply: Reply) -> bool:
-    """Return whether the device carried out the request: a 200 with SOAP that is no fault."""
+    """Return whether the device carried out the request: status 200 with SOAP that is not a fault."""
     if reply.status != 200:
         return False
     try:

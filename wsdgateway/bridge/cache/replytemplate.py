@@ -1,7 +1,7 @@
 """Turns a scanner's answer into a template for many clients, in which only RelatesTo and MessageID change.
 
-WS-Addressing 2004/08, section 3: RelatesTo names the client's request, MessageID this very message. Both are located
-once, so that the next client's answer needs no XML parsing; everything else stays as the scanner wrote it.
+WS-Addressing 2004/08, section 3: RelatesTo names the client's request, MessageID this message. Both are located once,
+so that the next client's answer needs no XML parsing; everything else stays as the scanner wrote it.
 """
 
 import re
@@ -13,7 +13,8 @@ from wsdgateway.http.messages import charset_of
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.parsing import Malformed, escape
 
-# Matches a tag in UTF-8 and every other encoding that writes ASCII as it is. Answers in others are not made templates.
+# Matches a tag in UTF-8 and every other ASCII-compatible encoding. Answers in other encodings are not made
+# templates.
 _RELATES_TO, _MESSAGE_ID = (
     re.compile(rb"<(?:[\w.-]+:)?" + name + rb"(?:\s[^<>]*)?>([^<]*)</") for name in (b"RelatesTo", b"MessageID"))
 _PROBE = ("urn:uuid:00000000-0000-4000-8000-00000000000a", "urn:uuid:00000000-0000-4000-8000-00000000000b")
@@ -21,7 +22,7 @@ _PROBE = ("urn:uuid:00000000-0000-4000-8000-00000000000a", "urn:uuid:00000000-00
 
 @attrs.frozen(eq=False)
 class ReplyTemplate:
-    """An answer with gaps. `pieces` stand around them; `related` is true for a RelatesTo, false for a MessageID."""
+    """An answer with gaps between its `pieces`. `related` is true for a RelatesTo gap, false for a MessageID gap."""
 
     content_type: bytes
     pieces: tuple[bytes, ...]
@@ -32,7 +33,7 @@ class ReplyTemplate:
         return Answer(self.fill(relates_to, message_id), self.content_type)
 
     def fill(self, relates_to: str | None, message_id: str) -> bytes:
-        """The whole message with these ids in its gaps."""
+        """The complete message with these ids in its gaps."""
         filled = [self.pieces[0]]
         for related, piece in zip(self.related, self.pieces[1:], strict=True):
             value = (relates_to or "") if related else message_id
@@ -41,7 +42,7 @@ class ReplyTemplate:
 
 
 def make_template(envelope: Envelope, body: bytes, content_type: bytes) -> ReplyTemplate | None:
-    """The template of an answer; None if the gaps can't be located for certain, as in another kind of encoding."""
+    """Make the template of an answer; None if the gaps can't be located reliably, for example in another encoding."""
     gaps: list[tuple[int, int, bool]] = []
     for pattern, value in ((_RELATES_TO, envelope.relates_to), (_MESSAGE_ID, envelope.message_id)):
         if value is not None:
@@ -57,7 +58,7 @@ def make_template(envelope: Envelope, body: bytes, content_type: bytes) -> Reply
 
 
 def _is_right(template: ReplyTemplate, envelope: Envelope) -> bool:
-    """Return whether ids that fill the gaps are read as what they are meant to be."""
+    """Return whether ids in the gaps are read back as RelatesTo and MessageID."""
     try:
         filled = read(template.fill(*_PROBE), charset_of(template.content_type))
     except Malformed:

@@ -1,1 +1,1 @@
-"""Client protocols: from a request to a question for the bridge, from a decision to an answer."""
+"""Client protocols: translate requests to questions for the bridge, and its decisions to answers."""

@@ -1,4 +1,4 @@
-"""The front end for directed discovery: Probe and Resolve over HTTP, for every scanner at once.
+"""The front end for directed discovery: Probe and Resolve over HTTP, for all scanners.
 
 DPWS 2006/02, section 4; WS-Discovery 1.1, section 5, for clients of a discovery proxy.
 """
@@ -19,13 +19,16 @@ from wsdgateway.soap.parsing import Malformed
 
 
 class DirectedFrontEnd:
-    """Directed discovery at one address. `new_id` makes message ids."""
+    """The front end for directed discovery at one address. `new_id` makes message ids."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
 
     def read(self, request: Request, rest: bytes, client: str) -> DeviceRequest | Rejected | HTTPAnswer:
-        """The Probe or Resolve in a request's envelope; 404, 405 or 415 for what is no SOAP, or below the address."""
+        """Read the Probe or Resolve in a request.
+
+        Returns 404, 405 or 415 for a path below the address, or if it is not SOAP.
+        """
         refusal = NOT_FOUND if rest else check_soap(request)
         if refusal is not None:
             return refusal
@@ -41,7 +44,7 @@ class DirectedFrontEnd:
             envelope.action)), envelope.message_id, envelope=envelope)
 
     def write(self, decision: Answer | Refuse, request: DeviceRequest | Rejected) -> HTTPAnswer:
-        """An envelope with matches, or with a fault."""
+        """Write an envelope with matches, or with a fault."""
         if isinstance(decision, Answer):
             return soap_answer(decision)
         relates_to = request.relates_to if isinstance(request, Rejected) else request.envelope.message_id

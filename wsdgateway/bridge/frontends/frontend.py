@@ -1,9 +1,9 @@
 """The interface between a client protocol and a scanner's bridge: HTTP request to question, decision to HTTP answer.
 
-A front end is one protocol at one address. It sees a request's method, path, fields and body, and says what it asks of
-the scanner; what the bridge decides, it writes down as status, fields and body. It neither waits nor sends: the router
-of `net.clients` brings it requests, and the proxy there carries out what the bridge decides. The proxy relays the body
-of a RetrieveImage as it arrives, for every front end: a protocol whose images look otherwise serves stored pages.
+A front end is one protocol at one address. It translates a request's method, path, fields and body to a question for
+the scanner's bridge, and the bridge's decision to status, fields and body. It neither waits nor sends: the router of
+`net.clients` passes it requests, and the proxy there carries out the bridge's decisions. The proxy relays the body of a
+RetrieveImage as it arrives, for every front end: a protocol with a different format for images must serve stored pages.
 """
 
 from typing import Protocol
@@ -56,17 +56,17 @@ ClientRequest = Question | EventingRequest | DeviceRequest
 
 
 class FrontEnd(Protocol):
-    """A client protocol at one address of a scanner. `rest` is the path below it: empty, or with its slash.
+    """A client protocol at one address of a scanner. `rest` is the path below it: empty, or with its leading slash.
 
-    The bridge speaks WS-Scan: a `Question` holds an envelope of WS-Scan, a `Rejected` a SOAP fault, so another protocol
-    is translated to and from these.
+    The bridge speaks WS-Scan: a `Question` contains an envelope of WS-Scan, a `Rejected` a SOAP fault, so another
+    protocol must be translated to and from these.
     """
 
     def read(self, request: Request, rest: bytes, client: str) -> ClientRequest | Rejected | HTTPAnswer:
         """Read the request of a client at that IP address.
 
-        A request that does not belong to this protocol, by its path, method or media type, has its answer at once, and
-        is not counted for the scanner.
+        A request that does not belong to this protocol, by its path, method or media type, is answered at once, and is
+        not counted for the scanner.
         """
 
     def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:
@@ -74,9 +74,9 @@ class FrontEnd(Protocol):
 
 
 def asked_for(request: ClientRequest) -> tuple[str, ...]:
-    """The operations that a client must be allowed: the one of the action, and another one that the Body requests.
+    """The operations that the client must be allowed: that of the action, and a different one that the Body requests.
 
-    A scanner may go by the Body where it does not know the action.
+    A scanner may act on the Body if it does not know the action.
     """
     if isinstance(request, DeviceRequest):
         return (request.name,)
@@ -85,10 +85,10 @@ def asked_for(request: ClientRequest) -> tuple[str, ...]:
 
 
 def names_one(rest: bytes) -> bool:
-    """True if the path below an address has exactly one segment, which is not empty."""
+    """True if the path below an address has exactly one segment, and it is not empty."""
     return rest.count(b"/") == 1 and len(rest) > 1
 
 
 def named_in(rest: bytes) -> str:
-    """The one segment of the path below an address; empty if it has none, or more."""
+    """The only segment of the path below an address; empty if it has none, or several."""
     return rest[1:].decode("latin-1") if names_one(rest) else ""

@@ -1,4 +1,4 @@
-"""The binding of SOAP 1.2 to HTTP: what a request must be, and the answers with an envelope or a fault.
+"""The binding of SOAP 1.2 to HTTP: checks requests, and makes the answers with an envelope or a fault.
 
 SOAP 1.2 part 2, section 7; RFC 3902 for the media type.
 """
@@ -16,19 +16,19 @@ SOAP_FIELDS = ((b"Content-Type", CONTENT_TYPE),)
 
 
 def check_post(request: Request) -> HTTPAnswer | None:
-    """Return the answer 405 to a request that is no POST, else None."""
+    """Return the answer 405 to a request that is not a POST, else None."""
     return None if request.method == b"POST" else POST_ONLY
 
 
 def check_soap(request: Request) -> HTTPAnswer | None:
-    """Return the answer 405 or 415 to a request that is no SOAP by its method or media type, else None."""
+    """Return the answer 405 or 415 to a request whose method or media type is not that of SOAP, else None."""
     if request.method != b"POST":
         return POST_ONLY
     return None if is_soap(request.content_type) else NOT_SOAP
 
 
 def soap_answer(answer: Answer) -> HTTPAnswer:
-    """Make the answer with an envelope, one of the gateway or a cached one."""
+    """Make the answer with an envelope of the gateway, or a cached one."""
     content_type = answer.content_type
     fields = SOAP_FIELDS if content_type is CONTENT_TYPE else ((b"Content-Type", content_type),)
     return HTTPAnswer(200, answer.body, fields)

@@ -1,7 +1,7 @@
-"""The front end for WS-Scan: SOAP 1.2 over HTTP, at a scanner's scan service, its device endpoint, its subscriptions.
+"""The front end for WS-Scan: SOAP 1.2 over HTTP, at a scanner's scan service, device endpoint and subscriptions.
 
-What a request is, and where it was sent, decides who answers it. WS-Eventing 2004/08, section 3; WS-Scan's operations;
-RFC 3902 for the media type.
+The operation and the address of a request determine which part of the gateway answers it. WS-Eventing 2004/08, section
+3; WS-Scan's operations; RFC 3902 for the media type.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ class Endpoint(Enum):
 class WSScan:
     """WS-Scan at one address of a scanner, with WS-Eventing, WS-Transfer and WS-Discovery. `new_id` makes message ids.
 
-    At a subscription's address, the path below it names the subscription.
+    At a subscription's address, the path below it identifies the subscription.
     """
 
     def __init__(self, endpoint: Endpoint, new_id: Callable[[], str]) -> None:
@@ -61,7 +61,7 @@ class WSScan:
         self._new_id = new_id
 
     def read(self, request: Request, rest: bytes, client: str) -> ClientRequest | Rejected | HTTPAnswer:
-        """The question in a request's envelope; 404, 405 or 415 for what is no SOAP, or at no address of ours."""
+        """Read the question in a request. Returns 404, 405 or 415 for an unknown address, or if it is not SOAP."""
         subscription = None
         if rest or self._has_rest:
             if not (self._has_rest and names_one(rest)):
@@ -72,10 +72,10 @@ class WSScan:
             charset=charset_of(request.content_type), subscription=subscription)
 
     def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:
-        """An envelope, or a scanner's answer as it came."""
+        """Write an envelope, or pass a scanner's answer on unchanged."""
         if isinstance(decision, Answer):
             if decision.content_type is CONTENT_TYPE:
-                # As HTTPAnswer(...) does it, without its Python.
+                # Does what HTTPAnswer(...) does without its Python code.
                 return tuple.__new__(HTTPAnswer, (200, decision.body, SOAP_FIELDS, None, None))
             return soap_answer(decision)
         if isinstance(decision, Pass):
@@ -88,12 +88,12 @@ class WSScan:
 def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes, subscription: str | None = None,
           fields: Headers = NO_FIELDS,
           charset: str | None = None) -> ClientRequest | Rejected:
-    """The question in a request's body, or why there is none to ask.
+    """Read the question in a request's body. Returns `Rejected` if there is none.
 
-    `subscription` is what the path names at a subscription's address. It counts only where the message has no
-    wse:Identifier, since clients in the field send everything to the first address that they were given.
-    `fields` are those of its head, `charset` is what its Content-Type names.
-    A message that is ours to answer is refused if it must be understood and can't be.
+    `subscription` is the identifier in the path of a subscription's address. It only counts if the message has no
+    wse:Identifier, since some clients send everything to the first address that they were given. `fields` are the HTTP
+    fields, `charset` is that of the Content-Type. A message that the gateway itself answers is refused if it does not
+    understand a mandatory header.
     """
     try:
         envelope = _envelope(raw, endpoint, charset)
@@ -109,7 +109,7 @@ def route(raw: bytes, endpoint: Endpoint, *, client: str, host: bytes, subscript
 
 
 def _envelope(raw: bytes, endpoint: Endpoint, charset: str | None) -> Envelope:
-    """The message, by the WS-Addressing that it speaks. Raises `Malformed`."""
+    """Read the message in its version of WS-Addressing. Raises `Malformed`."""
     envelope = read(raw, charset)
     if envelope.action is None and endpoint is Endpoint.DEVICE:
         newer = readdressed(envelope, WSA_2005_08)

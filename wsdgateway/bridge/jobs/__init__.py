@@ -1,1 +1,1 @@
-"""The jobs of one scanner: their statuses, which of two is newer, and the answers made from them."""
+"""The jobs of one scanner: their statuses, the comparison of statuses, and the answers made from them."""

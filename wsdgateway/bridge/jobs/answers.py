@@ -12,7 +12,7 @@ from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.namespaces import SOAP, WSA, WSCN
 from wsdgateway.soap.parsing import escape
 
-# Written as text and not built as XML: this is the answer that the gateway gives most often.
+# Written as text and not built as XML, since this is the gateway's most frequent answer.
 _BEFORE_ID = (
     '<?xml version="1.0" encoding="utf-8"?>\n'
     f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}" xmlns:wscn="{WSCN}"><soap:Header>'
@@ -23,8 +23,8 @@ _BEFORE_ID = (
 class JobAnswers:
     """Writes GetJobElements answers from `table`.
 
-    It keeps the last body written for each job, since a hundred clients ask the same. `qualified` says whether the
-    scanner writes the attributes of ElementData with a prefix.
+    It caches the last body written for each job, since many clients ask the same. `qualified` is true if the scanner
+    writes the attributes of ElementData with a prefix.
     """
 
     def __init__(self, table: JobTable) -> None:
@@ -34,7 +34,7 @@ class JobAnswers:
 
     def write(self, request: JobElementsRequest, *, relates_to: str | None, message_id: str, now: float,
               not_before: int | None = None) -> bytes | None:
-        """The answer, if every wanted element is known and fresh; None if the device must be asked.
+        """Write the answer if every requested element is known and fresh; None if the device must be asked.
 
         `not_before` is as in `JobTable.readable`.
         """
@@ -46,9 +46,9 @@ class JobAnswers:
         return f"{_BEFORE_ID}{message_id}{related}</soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>".encode()
 
     def covers(self, asked: JobElementsRequest | None, request: JobElementsRequest) -> bool:
-        """Return whether the answer to `asked`, which is under way, will hold what `request` wants.
+        """Return whether the answer to `asked`, which is in progress, will contain the elements that `request` names.
 
-        A JobStatus is taken for granted; a ScanTicket may come with it, or be known already.
+        JobStatus is assumed to be in it; ScanTicket may be in it, or be known already.
         """
         assert request.names is not None
         job = self.table.get(request.job_id)

@@ -1,4 +1,4 @@
-"""Defines the job table's record of one job.
+"""The job table's record of one job.
 
 WS-Scan, JobStatus.
 """
@@ -9,7 +9,7 @@ import attrs
 
 from wsdgateway.scan.jobstatus import JobStatus
 
-MAX_STATES = 50  # of a timeline
+MAX_STATES = 50  # in a timeline
 NEVER = -1  # a moment before all others
 
 
@@ -18,12 +18,11 @@ class Job:
     """The record of one job. All integers but `boot` are moments of the job table; times are seconds on one clock.
 
     `since` is the record's first moment. `status` counts from the moment `as_of`, and may be shown if that is not
-    before `needed`; it was last confirmed at the time `confirmed`.
-    Answers to requests from before `floor` are about a former job with this JobId; `reused` says that there was one,
-    `former_created` is its JobCreatedTime, and `by_answer` says that CreateScanJob's answer began the record.
-    `asked` is the moment of the newest request that was answered with a status, `asked_at` its time; events from before
-    `asked` that could not be read are settled.
-    `extras` are ScanTicket and Documents as XML. `timeline` has each state that became known, with its time.
+    before `needed`; it was last confirmed at the time `confirmed`. Answers to requests from before `floor` concern a
+    former job with this JobId; `reused` is true if there was one, `former_created` is its JobCreatedTime, and
+    `by_answer` is true if CreateScanJob's answer began the record. `asked` is the moment of the newest request that was
+    answered with a status, `asked_at` its time; unreadable events from before `asked` are settled. `extras` are
+    ScanTicket and Documents as XML. `timeline` has each state that became known, with its time.
     """
 
     job_id: str
@@ -44,7 +43,7 @@ class Job:
 
     @property
     def final(self) -> bool:
-        """True if the job is known to be over."""
+        """True if the job is known to have ended."""
         return self.status is not None and self.status.final
 
 

@@ -9,12 +9,11 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 def learn_list(table: JobTable, statuses: tuple[JobStatus, ...], sent: int, sent_at: float, *,
                complete: bool) -> tuple[bool, bool]:
-    """Write a list into the table. `complete`: no other job is active, as in the answer to GetActiveJobs.
+    """Enter a list into the table. With `complete`, no other job is active, as in the answer to GetActiveJobs.
 
-    The request was sent at the moment `sent`, and at the time `sent_at` in seconds.
-    The first result is False if the list is outdated, by a status in it or by a job that is missing from it. The second
-    is True if it lists a finished job as active: then its JobId was used again unnoticed, and the device must be asked
-    for that job.
+    The request was sent at the moment `sent`, and at the time `sent_at` in seconds. The first result is False if the
+    list is outdated, because of a status in it or of a job that is missing from it. The second is True if it lists a
+    finished job as active: its JobId was then reused without an event, and the device must be asked for that job.
     """
     known_before, finished_before = table.job_ids(), len(table.newly_finished)
     revived = [status for status in statuses if _is_revived(table, status, sent)]
@@ -24,7 +23,7 @@ def learn_list(table: JobTable, statuses: tuple[JobStatus, ...], sent: int, sent
     named = {status.job_id for status in statuses}
     missing = [job for job in table.current() if job.status is not None and job.job_id not in named]
     is_outdated = any(job.as_of > sent and job.final is not complete for job in missing)
-    # Jobs that ended before they were known here are the device's history, not the gateway's.
+    # Jobs that ended before they were known here belong to the device's history, not the gateway's.
     table.newly_finished[finished_before:] = [
         job for job in table.newly_finished[finished_before:] if job.job_id in known_before]
     if complete and table.eventful:

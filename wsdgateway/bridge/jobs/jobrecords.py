@@ -1,6 +1,6 @@
-"""Holds the records of one scanner's jobs, and bounds their number.
+"""Holds the records of one scanner's jobs, and limits their number.
 
-A record of an earlier boot is listed and never read. Finished jobs of earlier boots and starts are
+Records of an earlier boot are listed but never read. Finished jobs of earlier boots and starts are in
 `bridge.jobs.pastjobs`.
 """
 
@@ -15,10 +15,10 @@ MAX_ACTIVE = 1000
 
 
 class JobRecords:
-    """The records; `history` is the number of finished jobs.
+    """The records of jobs; `history` is the number of finished jobs to keep.
 
-    `changed` is the moment of the last change that a list of jobs would show, as far as is known here.
-    `newly_finished` and `reused` (JobIds that another, finished job had) are emptied by the caller that stores them.
+    `changed` is the moment of the last known change that a list of jobs would show. `newly_finished` and `reused`
+    (JobIds that another, finished job had) are emptied by the caller that stores them.
     """
 
     def __init__(self, history: int) -> None:
@@ -35,7 +35,7 @@ class JobRecords:
         self.reused: list[str] = []
 
     def limit(self, history: int) -> None:
-        """Change the number of finished jobs from now on."""
+        """Change the number of finished jobs to keep."""
         self._history = history
         self._former = deque(self._former, maxlen=history)
         self._past.adjust(history)
@@ -51,7 +51,7 @@ class JobRecords:
         return job if job is not None and job.boot == self.boot else None
 
     def job_ids(self) -> set[str]:
-        """The JobIds of all records, those of earlier boots included."""
+        """The JobIds of all records, including those of earlier boots."""
         return set(self._jobs)
 
     def current(self) -> list[Job]:
@@ -59,11 +59,11 @@ class JobRecords:
         return [job for job in self._jobs.values() if job.boot == self.boot]
 
     def jobs(self) -> list[Job]:
-        """All jobs that were created or announced, oldest first, with those of re-used JobIds and of earlier boots."""
+        """All jobs that were created or announced, oldest first, also those of reused JobIds and earlier boots."""
         return [job for job in (*self._former, *self._jobs.values()) if job.status is not None or job.by_answer]
 
     def is_lost(self, job: Job) -> bool:
-        """Return whether a reboot took the job before its end."""
+        """Return whether the scanner rebooted before the job's end."""
         return job.boot != self.boot and not job.final
 
     def remember(self, statuses: Iterable[JobStatus]) -> None:
@@ -73,7 +73,7 @@ class JobRecords:
                 self._past.add(Job(status.job_id, self.boot, since=NEVER, status=status))
 
     def rebooted(self) -> None:
-        """Record that the device started again, or may have: finished jobs become past, all are of an earlier boot."""
+        """Record that the device restarted, or may have: finished jobs become past jobs of an earlier boot."""
         for job in self._jobs.values():
             if job.final and job.boot == self.boot:
                 self._past.add(job)
@@ -81,12 +81,12 @@ class JobRecords:
         self._booted = self.changed = self.moment()
 
     def _begin(self, job: Job) -> None:
-        """Add the record of a job that was not known."""
+        """Add the record of a new job."""
         self._reused(job.job_id)
         self._replace(job)
 
     def _reused(self, job_id: str) -> None:
-        """Record that the device gave this JobId to another job: the one that had it before is answered for no more."""
+        """Record that this JobId now belongs to another job; the gateway no longer answers for the earlier one."""
         old = self._jobs.get(job_id)
         if self._past.drop(job_id) is not None or (old is not None and old.final):
             self.reused.append(job_id)

@@ -1,9 +1,9 @@
 """Keeps the status of each job of one scanner, and decides whether it is fresh enough to be shown.
 
 WS-Scan, JobStatus. Events carry no sequence number, so finality, the order of states and the time of arrival decide
-(`bridge.jobs.precedence`). Two clocks are kept apart: *moments* count what happened here, one after the other, and
-order knowledge; seconds only say how long ago it was confirmed. An answer counts from the moment its request was sent,
-an event from its arrival.
+(`bridge.jobs.precedence`). There are two clocks: *moments* count the events and messages here in their order, and
+determine which knowledge is newer; seconds only tell how long ago it was confirmed. An answer counts from the moment
+its request was sent, an event from its arrival.
 
 The life of a record::
 
@@ -14,13 +14,13 @@ The life of a record::
     or CancelJob          │                                                             ▲
     was answered          └──────────────── event or answer ────────────────────────────┘
 
-A first event or answer begins a record, too. A re-used JobId begins another record in place of the one before. In
-every state a doubt (a cancelled job, two statuses that contradict each other, a JobId that had another job before)
-makes the status unusable until the device has been asked: it must count from the moment `Job.needed` or later.
+A first event or answer also begins a record. A reused JobId begins a new record in place of the previous one. In every
+state a doubt (a cancelled job, two contradicting statuses, a JobId that another job had before) makes the status
+unusable until the device has been asked: it must count from the moment `Job.needed` or later.
 
 A reboot makes every record unusable, not unknown: the device is asked, and if it has forgotten the job and has not
-given its JobId again, the past record answers (`bridge.jobs.pastjobs`, where finished jobs from the store are, too).
-Events that could not be read are in `bridge.jobs.unreadevents`.
+assigned its JobId again, the past record answers (`bridge.jobs.pastjobs`, which also holds finished jobs from the
+store). Unreadable events are in `bridge.jobs.unreadevents`.
 """
 
 import attrs
@@ -37,8 +37,8 @@ from wsdgateway.scan.jobstatus import JobStatus, compare_times
 class JobTable(JobRecords):
     """The jobs of one scanner. `max_age` and `poll_interval` are in seconds, `history` in finished jobs.
 
-    `listening` says that a subscription is held at the scanner, `events_seen` that a JobStatusEvent has come since its
-    boot.
+    `listening` is true if a subscription is held at the scanner, `events_seen` if a JobStatusEvent has arrived since
+    its boot.
     """
 
     def __init__(self, *, max_age: float, poll_interval: float, history: int) -> None:
@@ -51,19 +51,19 @@ class JobTable(JobRecords):
         self.listening = False
 
     def adjust(self, *, max_age: float, poll_interval: float, history: int) -> None:
-        """Change the bounds from now on."""
+        """Change the limits."""
         self._max_age, self._poll_interval = max_age, poll_interval
         self.limit(history)
 
     @property
     def eventful(self) -> bool:
-        """True if events may be relied on: a subscription is held, and a JobStatusEvent came since the boot."""
+        """True if events may be relied on: a subscription is held, and a JobStatusEvent has arrived since the boot."""
         return self.events_seen and self.listening
 
     def readable(self, job_id: str, now: float, not_before: int | None = None) -> JobStatus | None:
         """The status that may be shown without asking the device; None if it must be asked.
 
-        With `not_before`, a status that counts from that moment or later is fresh whatever the clock says:
+        With `not_before`, a status that counts from that moment or later is fresh whatever its age:
         the device was asked just for this.
         """
         job = self.get(job_id)
@@ -79,21 +79,22 @@ class JobTable(JobRecords):
         return job.status if job.as_of > self._away and now - job.confirmed < self._max_age else None
 
     def unread_since(self, job_id: str, moment: int) -> bool:
-        """Return whether an event since that moment could not be read and may be about this job."""
+        """Return whether an unreadable event since that moment may concern this job."""
         return self._unread.since(job_id, moment)
 
     def forgotten(self, job_id: str, now: float) -> Job | None:
-        """The past job that had this JobId last, if the device said within `poll_interval` that it does not know it."""
+        """The past job that last had this JobId, if the device said within `poll_interval` that it does not know it."""
         return self._past.readable(job_id, now, self._poll_interval)
 
     # Events and answers.
 
     def unread(self, jobs: tuple[str, ...]) -> None:
-        """Record that an event that names these jobs could not be read; without jobs it may be about every active one.
+        """Record an unreadable event that names these jobs; without jobs it may concern every active one.
 
-        They are asked for at the next read, each at most once per `poll_interval`; a finished job stays as it is.
+        The device is asked for them at the next read, each at most once per `poll_interval`; a finished job stays as it
+        is.
         """
-        # A job that is not known yet counts, too: a status that comes later may be older.
+        # Unknown jobs count, too: a status that arrives later may be older than the event.
         named = [job_id for job_id in jobs if (job := self.get(job_id)) is None or not job.final]
         if named or not jobs:
             self._unread.add(tuple(named), self.moment())
@@ -101,19 +102,19 @@ class JobTable(JobRecords):
     def created(self, job_id: str, sent: int, *, alone: bool = True) -> bool:
         """Begin the record of a new job: CreateScanJob, sent at that moment, was answered with this JobId.
 
-        Returns False if a reboot has taken the job already. `alone` says that no other CreateScanJob was under way or
-        broke off, whose job could have had this JobId.
+        Returns False if a reboot has ended the job already. `alone` is true if no other CreateScanJob was running or
+        broke off that could have created a job with this JobId.
         """
         if sent < self._booted:
             self._reused(job_id)
             return False
         old = self.get(job_id)
         if old is not None and old.since > sent and not old.by_answer and alone:
-            return True  # its events came before the answer
+            return True  # its events arrived before the answer
         past = self._past.get(job_id)
         former = old if old is not None or past is None or past.boot != self.boot else past
         moment = self.moment()
-        # A cancel that was answered while this was under way may have been this job's.
+        # A CancelJob that was answered in the meantime may have been for this job.
         needed = old.needed if old is not None and old.needed > sent else NEVER
         self._begin(Job(job_id, self.boot, since=moment, needed=needed, floor=moment, asked=sent, by_answer=True,
                         reused=former is not None or not alone,
@@ -131,7 +132,7 @@ class JobTable(JobRecords):
         elif is_other_job(job.status, status):
             self._other_event(job, status, moment, now)
         elif job.final and job.status.created is None and status.created is not None and not status.final:
-            # Late, or of another job with this JobId: a JobEndStateEvent alone does not tell when its job was created.
+            # Late, or of another job with this JobId: a JobEndStateEvent does not tell when its job was created.
             self._begin(self._announced_first(status, moment, now, needed=self.moment()))
         else:
             self._next_event(job, job.status, status, moment, now)
@@ -140,7 +141,7 @@ class JobTable(JobRecords):
         return Job(status.job_id, self.boot, since=moment, status=status, as_of=moment, confirmed=now)
 
     def _announced_first(self, status: JobStatus, moment: int, now: float, *, needed: int, floor: int = NEVER) -> Job:
-        """A record that begins with an event. If an event that names the job could not be read, that may be newer."""
+        """A record that begins with an event. An unreadable event that names the job may be newer."""
         settled = NEVER if self._unread.names(status.job_id) else moment
         return attrs.evolve(self._fresh(status, moment, now), needed=needed, floor=floor, asked=settled)
 
@@ -152,8 +153,8 @@ class JobTable(JobRecords):
             if status.created and past.status.created:
                 order = compare_times(status.created, past.status.created)
             if order in (0, -1) or (order is None and is_same_end(past.status, status)):
-                return  # late: of the job that is over, or of an earlier one
-        # An earlier job had this JobId: only the device can tell whether the event is about that job.
+                return  # late: for the ended job, or an earlier one
+        # An earlier job had this JobId: only the device can tell whether the event concerns that job.
         known = (past is not None or status.job_id in self._jobs) and order != 1
         self._begin(self._announced_first(status, moment, now, needed=self.moment() if known else NEVER))
 
@@ -161,9 +162,9 @@ class JobTable(JobRecords):
         if job.reused:
             order = compare_times(status.created, job.former_created) if status.created and job.former_created else None
             if order is None:
-                self._store(attrs.evolve(job, needed=moment))  # only the device can tell of which of the two it is
+                self._store(attrs.evolve(job, needed=moment))  # only the device can tell which of the two it concerns
             if order != 1:
-                return  # late, and of the former job
+                return  # late, and for the former job
         self._accept(job, status, moment, now)
 
     def _other_event(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
@@ -189,7 +190,7 @@ class JobTable(JobRecords):
     def _still_needed(self, job: Job, status: JobStatus) -> int:
         """The moment from which a status must count after this event.
 
-        While the device must be asked, after a cancel for example, the event may be from before that, too.
+        If the device must be asked, for example after a cancel, the event may be older than that, too.
         """
         if job.as_of < job.needed and not status.final and status.state != TERMINATING:
             return self.moment()
@@ -198,7 +199,7 @@ class JobTable(JobRecords):
     def answered(self, status: JobStatus, sent: int, sent_at: float) -> bool:
         """Learn a status from the answer to a request sent at that moment (`sent_at` in seconds).
 
-        Returns False if something newer is known, so that nobody may see this answer.
+        Returns False if something newer is known, so that this answer must not be shown.
         """
         if sent < self._booted:
             past = self._past.get(status.job_id)
@@ -208,7 +209,7 @@ class JobTable(JobRecords):
         if not self._take(status, sent, sent_at):
             return False
         job = self._jobs.get(status.job_id)
-        if job is not None:  # else the table had no room for it
+        if job is not None:  # else the table has no room for it
             self._jobs[status.job_id] = attrs.evolve(
                 job, asked=max(job.asked, sent), asked_at=max(job.asked_at, sent_at))
         self._unread.settle(status.job_id, sent)
@@ -242,7 +243,7 @@ class JobTable(JobRecords):
             self._begin(self._fresh(status, sent, sent_at))
 
     def learn_extras(self, job_id: str, extras: tuple[tuple[str, str], ...], sent: int) -> None:
-        """Keep ScanTicket and Documents from an answer to a request sent at that moment, as far as they still hold."""
+        """Keep ScanTicket and Documents from an answer to a request sent at that moment, if they are still valid."""
         job = self.get(job_id)
         if job is None and sent >= self._booted:
             job = Job(job_id, self.boot, since=sent)
@@ -251,7 +252,7 @@ class JobTable(JobRecords):
             self._store(with_extras(job, extras, sent))
 
     def absent(self, job_id: str, sent: int, now: float) -> bool:
-        """Record that the device does not know this job. Returns False if something newer says otherwise.
+        """Record that the device does not know this job. Returns False if newer knowledge contradicts this.
 
         The request was sent at the moment `sent`, and answered at the time `now`, in seconds.
         """
@@ -269,7 +270,7 @@ class JobTable(JobRecords):
     def canceled(self, job_id: str, *, accepted: bool = False) -> None:
         """Record that a CancelJob for this job was answered: no status from before this moment may be shown.
 
-        A finished job can't be cancelled; if the device accepted it all the same, it may be a new job.
+        A finished job can't be cancelled; if the device accepted the CancelJob, it may be a new job.
         """
         moment = self.moment()
         job = self.get(job_id)
@@ -287,14 +288,14 @@ class JobTable(JobRecords):
             self._store(attrs.evolve(job, needed=self.moment()))
 
     def was_away(self) -> None:
-        """Record that the device was out of reach: its events were lost, and active jobs are asked for before a read.
+        """Record that the device was unreachable: events were lost, so it is asked before an active job is shown.
 
-        Without reliable events a status holds for no longer than `poll_interval` anyway.
+        Without reliable events a status is valid for at most `poll_interval` anyway.
         """
         self._away = self.moment()
 
     def rebooted(self) -> None:
-        """Record that the device started again, or may have: nothing known before is shown without asking."""
+        """Record that the device restarted, or may have: nothing known before is shown without asking it."""
         super().rebooted()
         self._unread.clear()
         self.events_seen = False

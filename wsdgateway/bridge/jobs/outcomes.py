@@ -1,6 +1,6 @@
-"""Keeps the outcomes of status reads that brought no status, for all clients that ask for the same job.
+"""Keeps the outcomes of status reads that returned no status, for all clients that ask for the same job.
 
-WS-Scan, GetJobElements: a device without an answer is asked no more often than one that has one.
+WS-Scan, GetJobElements: a device that gives no status is asked no more often than one that does.
 """
 
 from collections import OrderedDict
@@ -13,7 +13,7 @@ MAX_OUTCOME = 16384
 
 
 class Outcomes:
-    """The last outcome without a status of each job's read of JobStatus alone, for `lifetime` seconds."""
+    """The last outcome without a status of each job's read of JobStatus alone, kept for `lifetime` seconds."""
 
     def __init__(self, lifetime: float) -> None:
         self.lifetime = lifetime
@@ -42,7 +42,7 @@ class Outcomes:
             self._kept.popitem(last=False)
 
     def drop(self, job_id: str) -> None:
-        """Forget the outcome for a job of which more is known now."""
+        """Forget the outcome for a job about which more is known now."""
         self._kept.pop(job_id, None)
 
     def clear(self) -> None:

@@ -1,7 +1,7 @@
 """Keeps finished jobs of earlier boots of the scanner, and of earlier starts of the gateway.
 
-WS-Scan, GetJobElements: scanners forget finished jobs, mostly when they start again. Such a job is never shown before
-the scanner has been asked; what is kept here answers only where the scanner says that it does not know the job.
+WS-Scan, GetJobElements: scanners forget finished jobs, mostly when they restart. Such a job is never shown before the
+scanner has been asked; it is only used if the scanner says that it does not know the job.
 """
 
 from collections import OrderedDict
@@ -13,14 +13,14 @@ from wsdgateway.bridge.jobs.job import Job
 
 
 class PastJobs:
-    """Past jobs of one scanner by JobId, at most `limit`; the oldest go first."""
+    """Past jobs of one scanner by JobId, at most `limit`; the oldest are dropped first."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
     def adjust(self, limit: int) -> None:
-        """Change the limit from now on."""
+        """Change the limit."""
         self._limit = limit
         self._trim()
 
@@ -39,11 +39,11 @@ class PastJobs:
         return self._jobs.get(job_id)
 
     def drop(self, job_id: str) -> Job | None:
-        """Remove and return the last job with this JobId, which belongs to another job now."""
+        """Remove and return the last job with this JobId, which another job has now."""
         return self._jobs.pop(job_id, None)
 
     def forgotten(self, job_id: str, now: float) -> None:
-        """Record that the scanner says that it knows no job with this JobId; `now` in seconds."""
+        """Record that the scanner says that it does not know this JobId; `now` in seconds."""
         job = self._jobs.get(job_id)
         if job is not None:
             self._jobs[job_id] = attrs.evolve(job, confirmed=now)

@@ -1,7 +1,7 @@
-"""Compares two statuses of one job: which one is newer, where no clock can tell.
+"""Compares two statuses of one job to find the newer one, since they have no sequence numbers.
 
-WS-Scan, JobState and JobStatus: a finished job stays finished, states have an order, ScansCompleted grows. Where these
-do not decide, the order of arrival does; where even that may mislead, the device is asked.
+WS-Scan, JobState and JobStatus: a finished job stays finished, states have an order, ScansCompleted grows. If these do
+not decide, the order of arrival does; if that may be misleading, too, the device is asked.
 """
 
 from enum import Enum
@@ -13,7 +13,7 @@ from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
 
 class Verdict(Enum):
-    """The result of comparing a status that arrives later with the known one."""
+    """The result of comparing a newly arrived status with the known one."""
 
     NEWER = "newer"
     OLDER = "older"
@@ -21,19 +21,19 @@ class Verdict(Enum):
 
 
 def is_other_job(known: JobStatus, status: JobStatus) -> bool:
-    """Return whether the two belong to different jobs with one JobId, by their JobCreatedTime."""
+    """Return whether the two belong to different jobs with the same JobId, by their JobCreatedTime."""
     return bool(known.created and status.created and compare_times(known.created, status.created) != 0)
 
 
 def is_same_end(known: JobStatus, status: JobStatus) -> bool:
-    """Return whether two statuses of one JobId tell the same job's end, as far as their times say."""
+    """Return whether two statuses of one JobId report the end of the same job, as far as their times show."""
     return (known.final and status.final and known.state == status.state and not is_other_job(known, status)
             and (not known.completed or not status.completed
                  or compare_times(known.completed, status.completed) in (0, None)))
 
 
 def compare(known: JobStatus, status: JobStatus) -> Verdict:
-    """Compare an arriving status with the known one of the same job."""
+    """Compare a newly arrived status with the known one of the same job."""
     if known.final:
         return _after_the_end(known, status)
     if status.final:
@@ -57,7 +57,7 @@ def _after_the_end(known: JobStatus, status: JobStatus) -> Verdict:
 
 
 def _by_scans(known: JobStatus, status: JobStatus) -> Verdict:
-    """Compare by ScansCompleted: fewer scans than before are either late news or a correction."""
+    """Compare by ScansCompleted: a lower count than before is either a late message or a correction."""
     if (known.scans_completed is not None and status.scans_completed is not None
             and status.scans_completed < known.scans_completed):
         return Verdict.UNSURE
@@ -65,7 +65,7 @@ def _by_scans(known: JobStatus, status: JobStatus) -> Verdict:
 
 
 def merge(known: JobStatus, status: JobStatus) -> JobStatus:
-    """The newer status, with what it leaves out taken from the known one."""
+    """The newer status, with missing values taken from the known one."""
     return attrs.evolve(
         status,
         scans_completed=known.scans_completed if status.scans_completed is None else status.scans_completed,

@@ -1,12 +1,12 @@
-"""Tracks the requests for job statuses that are on their way to one scanner, and decides who waits for which of them.
+"""Tracks the requests for job statuses that are in progress at one scanner, and decides which of them a client joins.
 
 WS-Scan, GetJobElements. One request for each job is enough, however many clients ask::
 
     usual request    ──► waits for a usual one
     unusual request  ──► waits for a usual one, or else for an unusual one
 
-The reply to an unusual request (`coalescing.is_usual`) may be meant for its client alone, and the request could hang
-where others do not: a usual one never waits for it.
+The reply to an unusual request (`coalescing.is_usual`) may be for its client alone, and the request could hang where
+others do not, so a usual request never waits for it.
 """
 
 from collections.abc import Callable
@@ -18,24 +18,24 @@ from wsdgateway.scan.jobelements import JOB_STATUS
 
 
 class StatusReads:
-    """The running requests for job statuses. `sent_at` tells when a request went to the scanner."""
+    """The running requests for job statuses. `sent_at` gives the time at which a request was sent to the scanner."""
 
     def __init__(self, answers: JobAnswers, sent_at: Callable[[Forward], Sent | None]) -> None:
         self._answers = answers
         self._sent_at = sent_at
         self._usual: dict[str, Forward] = {}
         self._unusual: dict[str, Forward] = {}
-        # These wait for a request from before an event that could not be read; its answer may be too old for them.
+        # These wait for a request from before an unreadable event; its answer may be too old for them.
         self._came_later: WeakSet[Question] = WeakSet()
 
     def started(self, forward: Forward, *, usual: bool) -> None:
-        """Record that the request goes to the scanner; it counts if it asks for a JobStatus."""
+        """Record that the request is sent to the scanner; it counts if it asks for a JobStatus."""
         wanted = forward.question.wanted
         if wanted is not None and wanted.names and JOB_STATUS in wanted.names:
             (self._usual if usual else self._unusual).setdefault(wanted.job_id, forward)
 
     def ended(self, forward: Forward) -> None:
-        """Record that the request was answered, or failed: nobody joins it any more."""
+        """Record that the request was answered, or failed, so that no more clients join it."""
         wanted = forward.question.wanted
         for running in (self._usual, self._unusual):
             if wanted is not None and running.get(wanted.job_id) is forward:
@@ -56,10 +56,10 @@ class StatusReads:
         return Join(running)
 
     def fresh_from(self, question: Question, forward: Forward) -> int | None:
-        """The moment from which on a status is fresh enough for a question that waited for this request.
+        """The moment from which a status is fresh enough for a question that waited for this request.
 
-        None if what the request brought counts for no more than any other status: it was sent before an event that
-        could not be read and that the client may know of, or it was never sent.
+        None if its answer counts no more than any other status: it was sent before an unreadable event that the client
+        may know of, or it was never sent.
         """
         if question in self._came_later:
             self._came_later.discard(question)

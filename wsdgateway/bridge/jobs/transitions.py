@@ -1,4 +1,4 @@
-"""Computes what an answer of the scanner changes in a job's record.
+"""Computes the changes that an answer of the scanner makes to a job's record.
 
 WS-Scan, GetJobElementsResponse. An answer counts from the moment at which its request was sent.
 """
@@ -15,10 +15,10 @@ MAX_EXTRA = 65536  # characters, without namespace declarations
 
 
 def after_answer(job: Job, status: JobStatus, sent: int, sent_at: float) -> Job | None:
-    """The record after an answer about this job; the same object if the answer tells nothing new.
+    """The record after an answer about this job; the same object if the answer contains nothing new.
 
-    None if something newer is known, so that the answer must not be shown. The request was sent at the moment
-    `sent`, and at the time `sent_at` in seconds.
+    None if something newer is known, so that the answer must not be shown. The request was sent at the moment `sent`,
+    and at the time `sent_at` in seconds.
     """
     known = job.status
     if known is None:
@@ -45,7 +45,7 @@ def after_answer(job: Job, status: JobStatus, sent: int, sent_at: float) -> Job 
 def with_extras(job: Job, extras: tuple[tuple[str, str], ...], sent: int) -> Job:
     """The record with ScanTicket and Documents from an answer to a request sent at that moment.
 
-    A job's ticket never changes. Its documents do until it is over, so they are kept only if it was over when the
+    A job's ticket never changes. Its documents do until the job ends, so they are kept only if it had ended when the
     request was sent.
     """
     kept = dict(job.extras)

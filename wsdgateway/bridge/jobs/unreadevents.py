@@ -1,11 +1,11 @@
-"""Remembers events that could not be read, until the scanner has been asked for the jobs that they may be about.
+"""Remembers unreadable events, until the scanner has been asked for the jobs that they may concern.
 
 WS-Scan, JobStatusEvent and JobEndStateEvent. Moments are those of the job table.
 """
 
 from wsdgateway.bridge.jobs.job import NEVER
 
-MAX_NAMED = 1000  # jobs; with more, every active job is in doubt
+MAX_NAMED = 1000  # jobs; beyond that, every active job is in doubt
 
 
 class UnreadEvents:
@@ -17,7 +17,7 @@ class UnreadEvents:
         self.latest = NEVER
 
     def add(self, jobs: tuple[str, ...], moment: int) -> None:
-        """Record an event that names these jobs; without jobs it may be about every active one."""
+        """Record an event that names these jobs; without jobs it may concern every active one."""
         self.latest = moment
         if not jobs or len(self._of) + len(jobs) > MAX_NAMED:
             self._of.clear()
@@ -25,7 +25,7 @@ class UnreadEvents:
         self._of.update(dict.fromkeys(jobs, moment))
 
     def since(self, job_id: str, moment: int) -> bool:
-        """Return whether an event that may be about this job has come since that moment."""
+        """Return whether an event that may concern this job has arrived since that moment."""
         return self._of_any > moment or self._of.get(job_id, NEVER) > moment
 
     def names(self, job_id: str) -> bool:
@@ -33,10 +33,10 @@ class UnreadEvents:
         return job_id in self._of
 
     def settle(self, job_id: str, sent: int) -> None:
-        """Record that the scanner has told the job's status in answer to a request sent at that moment."""
+        """Record that the scanner has given the job's status in answer to a request sent at that moment."""
         if self._of.get(job_id, sent) < sent:
             del self._of[job_id]
 
     def clear(self) -> None:
-        """Forget the named jobs: the scanner started again, and every job will be asked for."""
+        """Forget the named jobs, since the scanner restarted and will be asked for every job."""
         self._of.clear()

@@ -1,4 +1,4 @@
-"""What is asked of a scanner: what the user wants, as far as it is offered, the rest as the scanner has it by default.
+"""Chooses the parameters of a scan: the user's wishes as far as they are offered, else the scanner's defaults.
 
 WS-Scan, ScannerConfiguration, DefaultScanTicket, DocumentParameters.
 """
@@ -23,7 +23,10 @@ A4 = (8270, 11690)  # thousandths of an inch
 
 @attrs.frozen
 class Wishes:
-    """What the user said; None where nothing. `kind` is the kind of file, `format` one by the specification's name."""
+    """The user's choices; None for those left open.
+
+    `kind` is the kind of file, `format` a format of the specification.
+    """
 
     kind: str
     source: str = "platen"
@@ -34,9 +37,9 @@ class Wishes:
 
 def choose(wishes: Wishes, offered: ScannerConfiguration | None,
            default: DocumentParameters) -> tuple[DocumentParameters, ...]:
-    """The parameters to ask for, the best first; they differ by format. Raises `ScanError` for what is not offered.
+    """The parameters to request, the best first; they differ by format. Raises `ScanError` for what is not offered.
 
-    Of a scanner that does not say what it offers, no more is asked than what the user named.
+    If the scanner does not say what it offers, only the user's choices are requested.
     """
     source = SOURCES[wishes.source]
     images = 1 if source == PLATEN else 0
@@ -85,7 +88,7 @@ def _resolution(wishes: Wishes, offer: SourceOffer, default: DocumentParameters)
 
 
 def _size(source: str, offer: SourceOffer, default: DocumentParameters) -> tuple[int, int] | None:
-    """The scanner's own size, within what this source can take; of a feeder's length no more than a sheet."""
+    """The scanner's default size, limited to what this source can scan. For a feeder it defaults to one sheet of A4."""
     largest = offer.maximum
     usual = default.size or (largest if source == PLATEN else A4)
     if usual is None or largest is None:

@@ -1,7 +1,7 @@
-"""A scan service as a client sees it: each operation a call that waits for its answer, no longer than it may.
+"""A client of a scan service. Each operation is a call that waits for its answer, up to a time-out.
 
-WS-Scan, "WSD Scan Service Operation Elements"; SOAP 1.2 over HTTP, images as MTOM. A connection for each request, as
-the field's clients do.
+WS-Scan, "WSD Scan Service Operation Elements"; SOAP 1.2 over HTTP, images as MTOM. Each request uses its own
+connection, as other clients do.
 """
 
 import ssl
@@ -37,24 +37,24 @@ PORTS = {"http": 80, "https": 443}
 CONNECT_TIMEOUT = 10.0
 ELEMENTS_TIMEOUT = 20.0
 STATUS_TIMEOUT = 5.0
-JOB_TIMEOUT = 120.0  # lamps warm up for a minute, and a page at 1,200 dots an inch takes longer
+JOB_TIMEOUT = 120.0  # lamps warm up for a minute, and a page at 1,200 dpi takes longer
 MAX_ANSWER = 1 << 20
 PIECE = 65536
 
 _TEMPORARY = ("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "HTTP 503")
 _UNKNOWN = ("ClientErrorJobIdNotFound", "HTTP 404", "HTTP 410")
 _OVER = ("ClientErrorNoImagesAvailable", "HTTP 409", *_UNKNOWN)
-# How the gateway's own ServerErrorTemporaryError begins for a scanner that it can't reach. Any other means that the
-# scanner is there and busy.
+# The beginning of the gateway's own ServerErrorTemporaryError for a scanner that it can't reach. With any other text
+# the scanner is reachable but busy.
 _OF_GATEWAY = "The scanner can't be asked now: "
 _NOT_FOUND = "The scanner's address is not known yet"
 
 
 class ScannerRefusal(Exception):
-    """The scanner answered with a fault, or with a bare HTTP status: `code` names it.
+    """The scanner answered with a fault, or with a bare HTTP status; `code` names it.
 
-    `temporary`: it may be asked again; `over`: there are no images any more; `unknown`: nor is there such a job;
-    `unreachable`: it was the gateway that answered, for a scanner that did not.
+    `temporary`: the request may be repeated. `over`: there are no more images. `unknown`: the job does not exist
+    either. `unreachable`: the gateway answered because it could not reach the scanner.
     """
 
     def __init__(self, code: str, reason: str) -> None:
@@ -67,7 +67,7 @@ class ScannerRefusal(Exception):
 
 
 def refusal_of(envelope: Envelope) -> ScannerRefusal | None:
-    """The fault in a message, if it is one."""
+    """The fault in a message, or None if there is none."""
     fault = fault_of(envelope)
     return None if fault is None else ScannerRefusal(fault or "a fault", reason_of(envelope))
 
@@ -77,7 +77,7 @@ def _content_type(response: HTTPResponse) -> bytes:
 
 
 class ScanService:
-    """The scan service at a URL. What it can't be asked raises `ScanError`, what it refuses `ScannerRefusal`."""
+    """The scan service at a URL. A failure to query it raises `ScanError`, a fault `ScannerRefusal`."""
 
     def __init__(self, address: str, judgement: Judgement = BY_THE_SYSTEM) -> None:
         try:
@@ -96,11 +96,11 @@ class ScanService:
         self._transfer: HTTPConnection | None = None
 
     def elements(self, *names: str) -> dict[str, etree._Element]:
-        """Those of GetScannerElements that the scanner tells."""
+        """Those of the requested elements that the scanner provides, by GetScannerElements."""
         return read_elements(self._ask("GetScannerElements", write_elements_request(*names), ELEMENTS_TIMEOUT).body)
 
     def create(self, wanted: DocumentParameters) -> tuple[CreatedJob, DocumentParameters]:
-        """A new job, and what the scanner makes of the ticket."""
+        """Create a job. Returns it, with the parameters that the scanner has made of the ticket."""
         ticket = write_scan_ticket(wanted, job_name="wsdgateway scan", user="wsdgateway")
         body = self._ask("CreateScanJob", write_create(ticket), JOB_TIMEOUT).body
         job = read_created(body)
@@ -109,18 +109,19 @@ class ScanService:
         return job, read_parameters(child(body, "DocumentFinalParameters"))
 
     def status(self, job: CreatedJob) -> JobStatus | None:
-        """The job's JobStatus; None where the answer tells none."""
+        """The job's JobStatus; None if the answer contains none."""
         told = read_response(self._ask("GetJobElements", write_status_request(job.job_id), STATUS_TIMEOUT).body)
         return None if told is None else told.status
 
     def cancel(self, job: CreatedJob) -> None:
-        """CancelJob, on a connection of its own: an image may still be under way on another."""
+        """Send CancelJob on a new connection, since an image may still be arriving on another."""
         self._ask("CancelJob", write_cancel(job.job_id), STATUS_TIMEOUT)
 
     def retrieve(self, job: CreatedJob, document: str, write: Callable[[memoryview], None]) -> int:
-        """The next image, handed to `write` in pieces; its size in bytes.
+        """Retrieve the next image, and pass it to `write` in pieces. Returns its size in bytes.
 
-        If it breaks off, or `write` raises, the connection stays until `hang_up`, so that a CancelJob can overtake it.
+        If it breaks off, or `write` raises, the connection stays open until `hang_up`, so that a CancelJob can overtake
+        it.
         """
         self.hang_up()
         self._transfer = self._connect()
@@ -142,12 +143,12 @@ class ScanService:
         return size
 
     def hang_up(self) -> None:
-        """Close the connection of an image, whole or not."""
+        """Close the connection of an image, complete or not."""
         transfer, self._transfer = self._transfer, None
         if transfer is not None:
             transfer.close()
 
-    # The way of a request.
+    # Sending requests.
 
     def _ask(self, operation: str, body: str, timeout: float) -> Envelope:
         end = time.monotonic() + CONNECT_TIMEOUT + timeout
@@ -172,7 +173,7 @@ class ScanService:
         except ssl.SSLCertVerificationError as error:
             raise ScanError(f"{self.address} is not believed: {plain(error.verify_message)}; give the file of "
                             "its authority as --ca, or the --pin of its key", UNREACHABLE) from None
-        except (OSError, ValueError) as error:  # ValueError: a name that can't be one
+        except (OSError, ValueError) as error:  # ValueError: an impossible host name
             raise self._silent(error) from None
         if self._judgement is not None:
             securing.judge(made, self._judgement)
@@ -194,7 +195,7 @@ class ScanService:
         return ScanError(f"{self.address} does not answer: {plain(error) or type(error).__name__}", status)
 
     def _envelope(self, response: HTTPResponse, end: float) -> Envelope:
-        """The message in an answer. Raises `ScannerRefusal` where it is a fault."""
+        """The message in an answer. Raises `ScannerRefusal` if it is a fault."""
         answer = bytearray()
         try:
             while len(answer) <= MAX_ANSWER and time.monotonic() < end and (piece := response.read1(PIECE)):

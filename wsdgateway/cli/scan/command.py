@@ -1,4 +1,4 @@
-"""The subcommand `wsdgateway scan`: its options; the names of files go to stdout, everything else to stderr."""
+"""The options of the subcommand `wsdgateway scan`, which writes file names to stdout and everything else to stderr."""
 
 import argparse
 import signal
@@ -53,7 +53,7 @@ def add_command(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Scan as the options say. Raises `ScanError`, and KeyboardInterrupt for a signal."""
+    """Scan with these options. Raises `ScanError`, and KeyboardInterrupt for a signal."""
     order = Order(options.url, options.output, options.source, options.resolution, options.color, options.format,
                   options.wait, Judgement(options.ca, options.pin, options.insecure))
     with _signals_interrupt():
@@ -63,14 +63,14 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the scan as Ctrl-C does, with the same care."""
+    """Make SIGTERM and SIGHUP end the scan in the same way as Ctrl-C."""
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     former: dict[signal.Signals, Callable[..., object] | int | None] = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:  # nohup's SIG_IGN stays
+            if signal.getsignal(number) is signal.SIG_DFL:  # keep nohup's SIG_IGN
                 former[number] = signal.signal(number, interrupt)
     try:
         yield

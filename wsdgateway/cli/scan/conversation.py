@@ -1,7 +1,7 @@
-"""The conversation of `wsdgateway scan` with a scanner: what it offers, a job, its images one after the other.
+"""The conversation of `wsdgateway scan` with a scanner: its configuration, a job, and the job's images in turn.
 
-WS-Scan: GetScannerElements, CreateScanJob, RetrieveImage until there are no images any more; CancelJob where it ends
-before that. A temporary fault is tried again, as the field's clients do.
+WS-Scan: GetScannerElements, CreateScanJob, then RetrieveImage until there are no more images; CancelJob if the job ends
+before that. Requests are repeated after a temporary fault, as other clients do.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,10 @@ _T = TypeVar("_T")
 
 
 class Conversation:
-    """With one scanner, for one scan. `wait` is for how many seconds it is asked again while it is busy."""
+    """The conversation with one scanner for one scan.
+
+    `wait` is the time in seconds for which a busy scanner is asked again.
+    """
 
     def __init__(self, service: ScanService, progress: Progress, *, feeder: bool, wait: float,
                  clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
@@ -45,7 +48,7 @@ class Conversation:
         self._over = False
 
     def offered(self) -> tuple[ScannerConfiguration | None, DocumentParameters]:
-        """What the scanner offers, and how it scans by default; nothing where it does not say."""
+        """The scanner's configuration and default parameters; empty if it does not provide them."""
         told: dict[str, etree._Element] = {}
         try:
             told = self._patiently(lambda: self._service.elements("ScannerConfiguration", "DefaultScanTicket"))
@@ -60,7 +63,7 @@ class Conversation:
 
     @contextmanager
     def job(self, tickets: tuple[DocumentParameters, ...]) -> Iterator[tuple[CreatedJob, DocumentParameters]]:
-        """A job, cancelled if anything breaks it off."""
+        """Create a job, and cancel it if the block is left by an exception."""
         job, final = self._create(tickets)
         try:
             yield job, final
@@ -82,7 +85,7 @@ class Conversation:
                 if refusal.code in _FORMAT_FAULTS and waiting:
                     continue
                 if refusal.code == "InvalidArgs" and ticket.images == 0:
-                    # Some of Ricoh's do not take the 0 that means all there are.
+                    # Some Ricoh scanners do not accept the 0 that means all pages.
                     self._progress.say(f"The scanner takes no job for all there is; asked for {MANY_IMAGES}")
                     waiting.insert(0, attrs.evolve(ticket, images=MANY_IMAGES))
                     continue
@@ -93,7 +96,7 @@ class Conversation:
             return job, self._compared(ticket, final)
 
     def _compared(self, ticket: DocumentParameters, final: DocumentParameters) -> DocumentParameters:
-        """What the page will be like; where the scanner decided otherwise, that is said."""
+        """The parameters of the pages to come. Reports each that the scanner has changed."""
         for name in ("source", "color", "resolution", "format"):
             asked, given = getattr(ticket, name), getattr(final, name)
             if asked is not None and given is not None and asked != given:
@@ -101,7 +104,7 @@ class Conversation:
         return attrs.evolve(final, resolution=final.resolution or ticket.resolution)
 
     def fetch(self, job: CreatedJob, pages: Pages) -> None:
-        """Every page of the job. Raises `ScanError` if it ends in another way than by its last page."""
+        """Fetch every page of the job. Raises `ScanError` if the job ends otherwise than after its last page."""
         with JobWatch(lambda: self._service.status(job), self._progress.told):
             while pages.count < MAX_PAGES:
                 try:
@@ -129,16 +132,22 @@ class Conversation:
         self._progress.kept(page, size)
 
     def _judge(self, job: CreatedJob, pages: Pages, refusal: ScannerRefusal) -> None:
-        """No image came: was that the end of the job, or did something break it off?"""
+        """Determine whether a RetrieveImage without an image was the end of the job.
+
+        Raises `ScanError` if it was a failure.
+        """
         status = self._diagnosis.last_status(job)
-        # A CancelJob for a job that it does not know has killed a scanner.
+        # A CancelJob for a job that it did not know has crashed a scanner.
         self._over = refusal.unknown or (status is not None and status.final)
         self._diagnosis.judge(status, refusal, pages.count)
 
-    # What every step does.
+    # Steps in common.
 
     def _patiently(self, ask: Callable[[], _T], refused: Callable[[], None] = lambda: None) -> _T:
-        """Ask, and again while the scanner is busy, for as long as the user waits; `refused` looks why."""
+        """Call `ask`, and again while the scanner is busy, until `wait` is over.
+
+        `refused` is called to look for the cause.
+        """
         end: float | None = None
         while True:
             try:
@@ -156,8 +165,10 @@ class Conversation:
             self._sleep(PAUSE)
 
     def _cancel(self, job: CreatedJob) -> None:
-        """CancelJob while the image is still coming, as sane-airscan does; a scanner with a single connection gets it
-        once that is free."""
+        """Send CancelJob while the image is still arriving, as sane-airscan does.
+
+        If the scanner has a single connection, send it once that is free.
+        """
         for _ in range(2):
             try:
                 self._service.cancel(job)

@@ -1,6 +1,6 @@
-"""CreateScanJob that can be interrupted without leaving a job behind which nobody will fetch.
+"""Sends a CreateScanJob that can be interrupted without leaving a job behind.
 
-WS-Scan, CreateScanJobRequest: a job is there from the answer on, for a minute of time-out at least.
+WS-Scan, CreateScanJobRequest: a job exists from the answer on, and times out after a minute at the earliest.
 """
 
 import threading
@@ -12,14 +12,14 @@ from wsdgateway.cli.scan.client import ScanService
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
 
-LAST_WORD = 5.0  # how long an interrupted scan waits to hear which job it has to cancel
+LAST_WORD = 5.0  # seconds that an interrupted scan waits for the id of the job to cancel
 
 _Answer = tuple[CreatedJob, DocumentParameters] | BaseException
 
 
 def created(service: ScanService, ticket: DocumentParameters,
             cancel: Callable[[CreatedJob], None]) -> tuple[CreatedJob, DocumentParameters]:
-    """What `ScanService.create` returns or raises; interrupted, it cancels the job that may have come of it."""
+    """Create a job with `ScanService.create`. If it is interrupted, cancel the job that may have been created."""
     answers: SimpleQueue[_Answer] = SimpleQueue()
 
     def ask() -> None:

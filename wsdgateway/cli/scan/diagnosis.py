@@ -1,4 +1,4 @@
-"""Why a scanner sends no image, or takes no job: what its faults, its job's status and its own conditions say together.
+"""Finds out why a scanner sends no image or accepts no job, from its faults, its conditions and the job's status.
 
 WS-Scan, "Common WSD Scan Service operation error codes", JobState, ScannerStatus, ActiveConditions.
 """
@@ -17,7 +17,7 @@ END_TRIES = 3
 
 
 class Diagnosis:
-    """Asks the scanner what is the matter. `feeder`: pages come from it; `pause` waits a moment."""
+    """Queries the scanner for the cause of a failure. `feeder`: pages come from the feeder; `pause` waits a moment."""
 
     def __init__(self, service: ScanService, *, feeder: bool, pause: Callable[[], None]) -> None:
         self._service = service
@@ -25,11 +25,11 @@ class Diagnosis:
         self._pause = pause
 
     def last_status(self, job: CreatedJob) -> JobStatus | None:
-        """The job's status at its end; None where it is not told."""
+        """The final status of the job; None if the scanner does not report it."""
         status: JobStatus | None = None
         for attempt in range(END_TRIES):
             if attempt:
-                # The gateway knows it from an event, which may come a moment after the fault.
+                # The gateway learns it from an event, which may arrive a moment after the fault.
                 self._pause()
             try:
                 status = self._service.status(job)
@@ -40,7 +40,7 @@ class Diagnosis:
         return status
 
     def judge(self, status: JobStatus | None, refusal: ScannerRefusal, pages: int) -> None:
-        """Nothing, if the job has ended well by that refusal after so many pages. Raises `ScanError` otherwise."""
+        """Raise `ScanError`, unless the refusal after so many pages is the regular end of the job."""
         if status is not None and status.state in (ABORTED, CANCELED):
             if not pages:
                 self.check_paper()
@@ -51,19 +51,19 @@ class Diagnosis:
         raise self.error_for(refusal, pages)
 
     def _conditions(self) -> tuple[str, ...]:
-        """What the scanner says is wrong with it."""
+        """The problems that the scanner reports."""
         with suppress(ScanError, ScannerRefusal):
             status = self._service.elements("ScannerStatus").get("ScannerStatus")
             return () if status is None else read_status(status).reasons
         return ()
 
     def check_paper(self) -> None:
-        """Raises `ScanError` if the scanner says that there is none."""
+        """Raise `ScanError` if the scanner reports an empty feeder."""
         if self._feeder and INPUT_TRAY_EMPTY in self._conditions():
             raise ScanError("The feeder is empty", NO_PAPER)
 
     def error_for(self, refusal: ScannerRefusal, pages: int = 0) -> ScanError:
-        """The error that a refusal is in the end, after so many pages."""
+        """The error for a refusal that ends the scan after so many pages."""
         if refusal.unreachable:
             return ScanError(str(refusal), UNREACHABLE)
         may_be_empty = self._feeder and not pages

@@ -1,6 +1,6 @@
-"""Kinds of files that a scan ends in: their suffixes, the formats of WS-Scan that make them, how their bytes begin.
+"""The kinds of files: their suffixes, the WS-Scan formats that they are made from, and their first bytes.
 
-WS-Scan, Format. The order of formats is that of preference: sane-airscan's for JPEG, Windows' for black and white.
+WS-Scan, Format. Formats are in order of preference: sane-airscan's for JPEG, that of Windows for black and white.
 """
 
 PDF, JPEG, PNG, TIFF = "pdf", "jpeg", "png", "tiff"
@@ -15,21 +15,21 @@ _MULTI = ("tiff-multi-uncompressed", "tiff-multi-g4", "tiff-multi-g3mh", "tiff-m
 
 KIND_OF_FORMAT = {
     "jfif": JPEG, "exif": JPEG, "png": PNG, **dict.fromkeys((*_FORMATS[TIFF], *_G4, *_MULTI), TIFF)}
-# What --format may say: a kind of file, or a format by the specification's name.
+# The values of --format: a kind of file, or a format of the specification.
 CHOICES = (PDF, JPEG, "jpg", PNG, TIFF, *(name for name in KIND_OF_FORMAT if name != PNG))
 
 
 def formats_for(kind: str, *, bilevel: bool) -> tuple[str, ...]:
-    """The formats that a file of that kind is made from, the best first."""
+    """The formats that a file of that kind can be made from, the best first."""
     if kind != PDF:
         return (_BILEVEL if bilevel else _FORMATS)[kind]
-    # JPEG has no pages of one bit, so that it comes last for them.
+    # JPEG cannot store one bit per pixel, so it is last for bilevel scans.
     order = (TIFF, PNG, JPEG) if bilevel else (JPEG, PNG, TIFF)
     return tuple(name for image in order for name in formats_for(image, bilevel=bilevel))
 
 
 def kind_of(head: bytes) -> str | None:
-    """The kind of file that begins with these bytes; None for one that we do not know."""
+    """The kind of file that begins with these bytes; None if it is unknown."""
     if head.startswith(b"\xff\xd8\xff"):
         return JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -1,6 +1,6 @@
-"""The image in an answer to RetrieveImage, taken out of its multipart as it comes.
+"""Extracts the image from the multipart answer to RetrieveImage while it arrives.
 
-WS-Scan, RetrieveImageResponse; MTOM: the root part is the SOAP message, and the image is the part beside it.
+WS-Scan, RetrieveImageResponse; MTOM: the root part is the SOAP message, and the other part is the image.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from wsdgateway.cli.scan.outcomes import ScanError, plain
 from wsdgateway.mtom.multipart import BadMultipart, Event, MultipartReader, PartBegin, PartData, PartEnd, boundary_of
 from wsdgateway.mtom.parts import BadTransferEncoding, Decoder, Kind, Kinds, decoder_of, start_of
 
-MAX_IMAGE = 1 << 31  # A3 at 1,200 dots an inch, 24 bits and no compression is 0.8 GB
+MAX_IMAGE = 1 << 31  # A3 at 1,200 dpi, 24 bits and no compression is 0.8 GB
 MAX_ROOT = 65536
 PIECE = 65536
 
 
 class _Image:
-    """Writes the image among the parts, and keeps the root; both without their transfer encoding."""
+    """Writes the part with the image, and keeps the root part; decodes both from their transfer encoding."""
 
     def __init__(self, content_type: bytes, write: Callable[[memoryview], None]) -> None:
         self._kinds = Kinds(start_of(content_type))
@@ -27,7 +27,7 @@ class _Image:
         self.size = 0
 
     def see(self, events: list[Event]) -> None:
-        """Take what the reader has found. Raises `BadTransferEncoding`."""
+        """Handle the events of the reader. Raises `BadTransferEncoding`."""
         for event in events:
             if isinstance(event, PartBegin):
                 self._kind, self._decoder = self._kinds.of(event.head), decoder_of(event.head)
@@ -47,9 +47,9 @@ class _Image:
 
 
 def read_image(response: HTTPResponse, content_type: bytes, write: Callable[[memoryview], None]) -> tuple[int, bytes]:
-    """Hand the image to `write`; its size, and the SOAP message. Raises `ScanError` if it breaks off.
+    """Pass the image to `write`. Returns its size, and the SOAP message. Raises `ScanError` if it breaks off.
 
-    `content_type` is a multipart one with a boundary.
+    `content_type` must be a multipart type with a boundary.
     """
     reader, image = MultipartReader(boundary_of(content_type) or b""), _Image(content_type, write)
     total = 0
@@ -68,7 +68,7 @@ def read_image(response: HTTPResponse, content_type: bytes, write: Callable[[mem
 
 
 def _piece(response: HTTPResponse, reader: MultipartReader, size: int) -> bytes:
-    # Read to the very end: a scanner that sees its client hang up before that may take the job for broken.
+    # Read to the very end: a scanner whose client disconnects earlier may consider the job failed.
     try:
         return response.read1(PIECE)
     except (OSError, HTTPException) as error:

@@ -1,4 +1,4 @@
-"""Watches a job's status while its images come, to show it: GetJobElements once a second at most.
+"""Polls a job's status to show it while the images arrive: GetJobElements, at most once a second.
 
 WS-Scan, GetJobElementsRequest, JobStatus. The scan itself never waits for it.
 """
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from wsdgateway.scan.jobstatus import JobStatus
 
 INTERVAL = 1.0
-MAX_FAILURES = 3  # in a row; then the scanner is left in peace
+MAX_FAILURES = 3  # in a row, after which polling stops
 
 
 class JobWatch:
-    """Asks in a thread of its own as long as its `with` block runs. `tell` is called there, never after the end."""
+    """Polls in its own thread while its `with` block runs. `tell` is called in that thread, never after the end."""
 
     def __init__(self, ask: Callable[[], JobStatus | None], tell: Callable[[JobStatus], None], *,
                  interval: float = INTERVAL) -> None:
@@ -33,7 +33,7 @@ class JobWatch:
             self._ended.set()
 
     def join(self, timeout: float) -> None:
-        """Wait until its thread has ended, for `timeout` seconds at most."""
+        """Wait up to `timeout` seconds for the thread to end."""
         self._thread.join(timeout)
 
     def _watch(self) -> None:
@@ -41,7 +41,7 @@ class JobWatch:
         while failures < MAX_FAILURES and not self._ended.wait(self._interval):
             try:
                 status = self._ask()
-            except Exception:  # whatever it is, the scan goes on without
+            except Exception:  # the scan does not depend on it
                 failures += 1
                 continue
             failures = 0 if status is not None else failures + 1

@@ -1,4 +1,4 @@
-"""How `wsdgateway scan` ends: the exit statuses and their meanings, and the error that carries one."""
+"""The exit statuses of `wsdgateway scan` and their meanings, and the error that carries one."""
 
 from wsdgateway.cli.errors import WRONG, CommandError
 from wsdgateway.cli.printing import printable
@@ -19,14 +19,14 @@ MEANINGS = {
 
 
 class ScanError(CommandError):
-    """The scan did not end as it should; the text says why and what to do, `status` is the exit status."""
+    """The scan failed; the text says why and what to do, `status` is the exit status."""
 
     def __init__(self, text: str, status: int = FAILED) -> None:
         super().__init__(text)
         self.status = status
 
     def line(self) -> str:
-        """The text without control characters: scanners have their say in it."""
+        """The text without control characters, since parts of it come from scanners."""
         return printable(str(self))
 
 

@@ -1,6 +1,6 @@
-"""The pages of a scan on their way into files: nothing appears before it is whole, and nothing whole is lost.
+"""Writes the pages of a scan into files. A file appears only when it is complete, and complete pages are never lost.
 
-Images stream into a hidden folder beside the target, which is gone in the end; a PDF is made of them by img2pdf.
+Images are written to a hidden folder beside the target, which is removed at the end; img2pdf makes the PDF from them.
 """
 
 import os
@@ -20,9 +20,9 @@ HEAD = 16
 
 
 class Pages:
-    """Takes pages, within `with`. `written` is told each file as it appears, `say` what is worth a line.
+    """Receives pages in a `with` block. `written` is called with each file that appears, `say` with messages.
 
-    `dots` is the resolution for images in a PDF that do not say their own.
+    `dots` is the resolution for images in a PDF that do not contain their own.
     """
 
     def __init__(self, target: Target, *, written: Callable[[Path], None], say: Callable[[str], None]) -> None:
@@ -51,7 +51,7 @@ class Pages:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def begin(self) -> None:
-        """A page starts; what is there of an unfinished one goes."""
+        """Begin a page; discard an incomplete one."""
         if self._file is not None:
             self._file.close()
         try:
@@ -60,7 +60,7 @@ class Pages:
             raise self._unwritable(error) from None
 
     def write(self, data: memoryview) -> None:
-        """A piece of the page."""
+        """Write a piece of the page."""
         assert self._file is not None
         try:
             self._file.write(data)
@@ -68,7 +68,7 @@ class Pages:
             raise self._unwritable(error) from None
 
     def end(self) -> None:
-        """The page is whole: its file appears, or it waits for the PDF."""
+        """Complete the page: move its file to the target, or keep it for the PDF."""
         assert self._file is not None
         file, self._file = self._file, None
         try:
@@ -90,7 +90,7 @@ class Pages:
         self._publish(page, path, replace=first and not self._target.numbered)
 
     def finish(self, *, whole: bool) -> None:
-        """The last page is there: make the PDF, if it is to be one. A broken scan's replaces no other file."""
+        """Make the PDF, if that is the target. The PDF of an incomplete scan replaces no existing file."""
         if not self._waiting:
             return
         waiting, made = self._waiting, self._folder / "pdf"
@@ -135,14 +135,14 @@ class Pages:
 
 
 def _names(path: Path) -> Iterator[Path]:
-    """The path, then others like it."""
+    """The path, then similar ones with a number."""
     yield path
     for number in range(2, MAX_NAMES):
         yield path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def _move(page: Path, path: Path) -> bool:
-    """Give the page that name, unless there is such a file."""
+    """Move the page to that path, unless a file exists there. Returns whether it was moved."""
     try:
         os.link(page, path)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""What `wsdgateway scan` shows while it runs: a line that changes on a terminal, a line for each page elsewhere."""
+"""Shows the progress of `wsdgateway scan`: a changing line on a terminal, else a line for each page."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +15,9 @@ from wsdgateway.scan.jobstatus import JobStatus
 
 
 class Progress:
-    """Shows pages, bytes and the job's state on `console`, and writes the names of files to `out`, a line each.
+    """Shows pages, bytes and the job's state on `console`, and writes a line for each file to `out`.
 
-    Text never holds markup or control characters.
+    Output never contains markup or control characters from texts.
     """
 
     def __init__(self, console: Console, out: TextIO) -> None:
@@ -32,7 +32,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
             self._line.update(text=Text("asking the scanner"))
-            # Redirected, what goes to stdout would end on the console, out of the reach of `$(wsdgateway scan …)`.
+            # If redirected, stdout would end up on the console, and `$(wsdgateway scan …)` would be empty.
             self._moving = Live(self._line, console=self._console, transient=True, redirect_stdout=False,
                                 redirect_stderr=False)
             self._moving.start()
@@ -44,36 +44,36 @@ class Progress:
             moving.stop()
 
     def appeared(self, path: Path) -> None:
-        """A file is there."""
+        """Write the name of a new file."""
         if self._moving is not None:
             self._moving.stop()  # the line of both may be on one terminal
-        with suppress(OSError):  # whoever reads the names has gone; the scan goes on
+        with suppress(OSError):  # the reader of the names has exited; the scan continues
             print(path, file=self._out, flush=True)
         if self._moving is not None:
             self._moving.start()
 
     def say(self, line: str) -> None:
-        """A line that stays; the same one twice in a row is said once."""
+        """Print a message, unless it is the same as the last one."""
         if line != self._said:
             self._said = line
             self._console.print(Text(printable(line)), soft_wrap=True)
 
     def began(self, page: int) -> None:
-        """A page is asked for."""
+        """Show that a page is requested."""
         self._page, self._size = page, 0
         self._show()
 
     def received(self, size: int) -> None:
-        """So many bytes of the page are here."""
+        """Show the number of bytes received of the page."""
         self._size = size
         self._show()
 
     def kept(self, page: int, size: int) -> None:
-        """A page is whole."""
+        """Print a line for a complete page."""
         self.say(f"page {page}: {size} bytes")
 
     def told(self, status: JobStatus) -> None:
-        """The job's state, as the scanner or the gateway tells it."""
+        """Show the job's state as reported by the scanner or the gateway."""
         reasons = ", ".join(reason for reason in status.reasons if reason != "None")
         state = plain(f"{status.state}: {reasons}" if reasons else status.state)
         if self._moving is None and state != self._state:

@@ -1,6 +1,6 @@
-"""`wsdgateway scan`: a small honest client that scans into files, through the gateway or straight.
+"""Runs `wsdgateway scan`: scans into files, through the gateway or directly from a scanner.
 
-The flow from what the user wants to files; `cli.scan.conversation` speaks WS-Scan, `cli.scan.pages` takes what comes.
+It connects the parts: `cli.scan.conversation` speaks WS-Scan, `cli.scan.pages` writes the files.
 """
 
 import time
@@ -20,7 +20,7 @@ from wsdgateway.cli.scan.targets import read_target
 
 @attrs.frozen
 class Order:
-    """What the user asks for. `wait`: for how many seconds a busy scanner is asked again."""
+    """The options of a scan. `wait` is the time in seconds for which a busy scanner is asked again."""
 
     url: str
     output: str | None = None
@@ -34,9 +34,9 @@ class Order:
 
 def scan(order: Order, progress: Progress, *, clock: Callable[[], float] = time.monotonic,
          sleep: Callable[[float], None] = time.sleep) -> None:
-    """Scan into files, whose names `progress` is told as they appear. Raises `ScanError`.
+    """Scan into files, and report their names to `progress`. Raises `ScanError`.
 
-    Whatever ends it early: pages that were whole are kept, the job is cancelled, and the exception goes on.
+    If any exception ends it early, complete pages are kept, the job is cancelled, and the exception is raised again.
     """
     service, target = ScanService(order.url, order.judgement), read_target(order.output, order.format)
     with progress:

@@ -1,6 +1,6 @@
-"""TLS as the console script's options have it: by an authority, by a pin, or as the other side is.
+"""TLS for the console script: verifies the scanner by an authority or a pin, or not at all.
 
-RFC 9525; the same judgements as the gateway's own, with the standard library's sockets.
+RFC 9525; the same checks as the gateway's own, with the standard library's sockets.
 """
 
 import argparse
@@ -20,8 +20,9 @@ from wsdgateway.tls.files import pin_of
 
 @attrs.frozen
 class Judgement:
-    """Who is believed: those with a certificate from the authority in the file `ca`, the owner of the key that has
-    that `pin`, anybody if `insecure`; with none of these those whom the system's authorities vouch for.
+    """The verification of a server: by an authority (file `ca`), by the `pin` of its key, or none (`insecure`).
+
+    By default, the system's authorities are trusted.
     """
 
     ca: str | None = None
@@ -33,7 +34,7 @@ BY_THE_SYSTEM = Judgement()
 
 
 def add_judgement(parser: argparse.ArgumentParser) -> None:
-    """The options for https addresses."""
+    """Add the options for https addresses."""
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--ca", metavar="FILE", help="for https: the certificate of the authority to trust, in PEM; "
                                                    "default: those that this system trusts")
@@ -49,7 +50,7 @@ def _pin(text: str) -> str:
 
 
 def connection(host: str, port: int, judgement: Judgement, timeout: float) -> HTTPSConnection:
-    """A connection that has still to be made, by `connect` and `judge`. Raises `ScanError` for a file of no use."""
+    """Make a connection, to be opened by `connect` and verified by `judge`. Raises `ScanError` for an unusable file."""
     try:
         context = ssl.create_default_context(cafile=judgement.ca)
     except (OSError, ssl.SSLError):
@@ -64,7 +65,7 @@ def connection(host: str, port: int, judgement: Judgement, timeout: float) -> HT
 
 
 def judge(made: HTTPConnection, judgement: Judgement) -> None:
-    """Look at the key of who has answered. Raises `ScanError`."""
+    """Verify the key of the server against the pin. Raises `ScanError`."""
     if judgement.pin is None:
         return
     shown = made.sock.getpeercert(binary_form=True) if isinstance(made.sock, ssl.SSLSocket) else None

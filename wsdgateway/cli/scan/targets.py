@@ -1,4 +1,4 @@
-"""Where a scan goes: one file, or a numbered one for each page; read from `-o` and `--format` before all else."""
+"""The target of a scan: one file, or a numbered one for each page. Read from `-o` and `--format` before the scan."""
 
 import re
 from pathlib import Path
@@ -16,10 +16,10 @@ _KINDS = (PDF, JPEG, PNG, TIFF)
 
 @attrs.frozen
 class Target:
-    """A file of some kind, made of images of some kind; `image` PDF means whatever a PDF takes.
+    """A file of some kind, made of images of some kind; `image` is PDF if any image that a PDF can contain will do.
 
-    `format` is the specification's name where the user gave it. `path` may hold a field for the page's number. Only a
-    file that the user named replaces another.
+    `format` is the specification's name if the user gave it. `path` may contain a field for the page number. Only a
+    file that the user named may replace an existing one.
     """
 
     path: Path
@@ -30,14 +30,14 @@ class Target:
     named: bool = True
 
     def page(self, number: int) -> Path:
-        """The file of a page; the one file, if there is no number in its name."""
+        """The file for a page: always the same one, if its name contains no number."""
         if not self.numbered:
             return self.path
         return self.path.with_name(_FIELD.sub(lambda field: f"{number:0{field[1] or 1}d}", self.path.name))
 
 
 def read_target(output: str | None, wanted: str | None) -> Target:
-    """The target that `-o` and `--format` name. Raises `ScanError`."""
+    """Read the target from `-o` and `--format`. Raises `ScanError`."""
     kind, format = _wanted(wanted)
     if output is None:
         chosen = kind or PDF
@@ -57,7 +57,7 @@ def read_target(output: str | None, wanted: str | None) -> Target:
 
 
 def _wanted(wanted: str | None) -> tuple[str | None, str | None]:
-    """Kind of file and format of the specification that `--format` names."""
+    """The kind of file and the format of the specification that `--format` names."""
     if wanted is None:
         return None, None
     if wanted == "jpg":
@@ -74,14 +74,14 @@ def _wrong(output: str, allowed: str) -> ScanError:
 
 
 def _checked(target: Target) -> Target:
-    """The same, if the file system has a place for it."""
+    """The target, if files can be written there. Raises `ScanError`."""
     shown, folder = str(target.path), target.path.absolute().parent
     if not folder.is_dir():
         raise _wrong(shown, "the folder does not exist")
     if target.path.is_dir():
         raise _wrong(shown, "is a folder; name a file")
     if target.numbered:
-        # A former scan of more pages would else be left half under this one.
+        # Otherwise pages left from an earlier, longer scan would be mixed with those of this one.
         field = _FIELD.search(target.path.name)
         assert field is not None
         before, after = (re.escape(part) for part in (field.string[:field.start()], field.string[field.end():]))

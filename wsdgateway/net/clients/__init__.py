@@ -1,1 +1,1 @@
-"""Serves clients' requests: routes them, carries out the bridge's decisions, relays what scanners answer."""
+"""Serves clients' requests: routes them, carries out the bridge's decisions, and relays scanners' answers."""

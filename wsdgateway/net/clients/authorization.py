@@ -1,4 +1,4 @@
-"""Authorization of clients' requests by the rules of `[[allow]]`, before they reach a scanner."""
+"""Authorizes clients' requests by the rules of `[[allow]]`, before they reach a scanner."""
 
 from wsdgateway.bridge.access.permission import Permission, not_allowed
 from wsdgateway.bridge.decisions import Refuse
@@ -9,7 +9,7 @@ from wsdgateway.net.transport.accounting import Accounting
 
 
 class Authorization:
-    """The rules, for one scanner."""
+    """Applies the `[[allow]]` rules to requests for one scanner."""
 
     def __init__(self, scanner: str, permission: Permission, accounting: Accounting) -> None:
         self._scanner = scanner
@@ -17,7 +17,7 @@ class Authorization:
         self._accounting = accounting
 
     def admits(self, exchange: Exchange, request: ClientRequest, front_end: FrontEnd, started: float) -> bool:
-        """Whether the client may ask that; if it may not, it has been told."""
+        """True if the client may make this request; otherwise answers it with a fault."""
         client = exchange.client
         for operation in asked_for(request):
             if not self._permission.allows(client, self._scanner, operation):

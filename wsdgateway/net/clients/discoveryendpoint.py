@@ -1,4 +1,4 @@
-"""Directed discovery for every scanner at once: Probe and Resolve at the addresses that belong to no scanner.
+"""Serves directed discovery for all scanners: Probe and Resolve at the addresses that belong to no single scanner.
 
 DPWS 2006/02, section 4; WS-Discovery 1.1, section 5.
 """
@@ -22,19 +22,19 @@ from wsdgateway.net.presence.standin import StandIn
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 
-# Where a client looks for a discovery proxy of which it knows no more than its host.
+# The path at which a client that only knows the host looks for a discovery proxy.
 STABLE = b"/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
 
 
 class Scanner(Protocol):
-    """A bridged scanner as directed discovery sees it."""
+    """The properties of a bridged scanner that directed discovery uses."""
 
     name: str
     stand_in: StandIn
 
 
 class DiscoveryEndpoint:
-    """Answers for all `scanners` that the client may look for."""
+    """Answers for all `scanners` that the client is allowed to find."""
 
     log = Logger()
 
@@ -48,7 +48,10 @@ class DiscoveryEndpoint:
         self.resource = Resource(self.serve)
 
     def serve(self, exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
-        """Answer a request, now or later; what is no SOAP is left to the caller, with the answer to it."""
+        """Answer a request, now or later.
+
+        Returns an answer for the caller to give if the request is not SOAP, else None.
+        """
         started = self._accounting.now()
         asked = self._front_end.read(exchange.request, rest, exchange.client)
         if isinstance(asked, HTTPAnswer):

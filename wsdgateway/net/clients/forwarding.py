@@ -1,7 +1,7 @@
-"""Clients' requests to one scanner: sent once for all who wait, and their answers collected or relayed, and counted.
+"""Forwards clients' requests to one scanner, once for all clients that wait for the same answer, and counts them.
 
-A request that has gone to the scanner runs to its end even if its client leaves, so that its answer is learnt from;
-only an image nobody wants is broken off.
+A request that has been sent is completed even if its client disconnects, so that the gateway can learn from the answer;
+only the transfer of an image is aborted.
 """
 
 from collections.abc import Callable
@@ -24,15 +24,15 @@ from wsdgateway.net.transport.errors import Busy, DeviceError, fault_for
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
 
-# Ours to write anew (framing, Host), or not to be passed on: a compressed answer could not be read, and what a request
-# is, its envelope says alone (SOAPAction is SOAP 1.1's).
+# Fields that the gateway writes itself (framing, Host) or drops: it could not read a compressed answer, and the
+# envelope alone identifies the operation (SOAPAction belongs to SOAP 1.1).
 _NOT_FORWARDED = FRAMING | frozenset((b"host", b"expect", b"accept-encoding", b"soapaction"))
 
 
 class Forwarder:
-    """Asks the scanner for clients.
+    """Sends clients' requests to the scanner.
 
-    `after_learning` is called when jobs may have changed, `on_trouble` when the scanner failed a client.
+    `after_learning` is called when jobs may have changed, `on_trouble` when the scanner has failed a client.
     """
 
     log = Logger()
@@ -47,7 +47,7 @@ class Forwarder:
         self._after_learning = after_learning
         self._on_trouble = on_trouble
         self._waiting: dict[Forward, list[Deferred[Outcome]]] = {}
-        self._requests: dict[Forward, ScannerRequest] = {}  # those that others may wait for
+        self._requests: dict[Forward, ScannerRequest] = {}  # those that other clients may wait for
         self._throttle = LogThrottle()
 
     def request(self, forward: Forward, exchange: Exchange) -> ScannerRequest:
@@ -65,11 +65,14 @@ class Forwarder:
         return request
 
     def begin(self, request: ScannerRequest) -> Deferred[Response]:
-        """Send it; fires with the head of the answer, or fails with a `DeviceError`."""
+        """Send the request. The Deferred fires with the head of the answer, or fails with a `DeviceError`."""
         return self._device.request(request)
 
     async def send(self, forward: Forward, exchange: Exchange) -> tuple[Outcome | None, bool]:
-        """Send a request; its outcome, None if it was streamed to the client, and whether it reached the scanner."""
+        """Send a request.
+
+        Returns its outcome, None if it was streamed to the client, and whether it reached the scanner.
+        """
         request = self.request(forward, exchange)
         if forward.learns:
             self._requests[forward] = request
@@ -85,7 +88,10 @@ class Forwarder:
             exchange.on_gone = None
 
     async def receive(self, response: Response, forward: Forward, exchange: Exchange) -> Outcome | None:
-        """An answer whose head is here: collected, or relayed to the client (None)."""
+        """Receive an answer whose head has arrived.
+
+        Returns the outcome, or None if the answer was relayed to the client.
+        """
         request = response.request
         if is_streamed(response, forward):
             return await self._relay(response, forward, exchange)
@@ -101,7 +107,7 @@ class Forwarder:
         return reply
 
     async def _relay(self, response: Response, forward: Forward, exchange: Exchange) -> Failure | None:
-        """Relay an answer, and learn from what went by; the fault that takes its place where it is not passed on."""
+        """Relay an answer, and learn from it. Returns the fault to answer instead if none of it was passed on."""
         request, head = response.request, response.head
         relayed = await relay(response, exchange, self._count_image)
         if relayed.broken is not None:
@@ -122,10 +128,10 @@ class Forwarder:
             return Failure(fault_for(relayed.broken))
         return None
 
-    # Those who wait for another client's request.
+    # Clients that wait for another client's request.
 
     def wait(self, forward: Forward, client: str) -> Deferred[Outcome]:
-        """Fires with what comes of a request that is under way."""
+        """Wait for a request in progress. The Deferred fires with its outcome."""
         waiting: Deferred[Outcome] = Deferred()
         self._waiting.setdefault(forward, []).append(waiting)
         if forward in self._requests:
@@ -133,7 +139,7 @@ class Forwarder:
         return waiting
 
     def learn(self, forward: Forward, outcome: Outcome) -> Decision:
-        """Learn from what came of a request, tell those who wait for it, and decide what its client gets."""
+        """Learn from a request's outcome, pass it to the waiting clients, and decide its own client's answer."""
         now = self._seconds()
         if isinstance(outcome, Failure):
             decision = self._bridge.fail(forward, outcome, now)
@@ -144,10 +150,10 @@ class Forwarder:
             waiting.callback(outcome)
         return decision
 
-    # The records.
+    # Records.
 
     def failed(self, request: ScannerRequest, exchange: Exchange, error: DeviceError, outcome: str = ERROR) -> None:
-        """A client's request has failed; whether that says anything about the scanner decides what follows."""
+        """Record that a client's request has failed; call `on_trouble` if the scanner is the cause."""
         if request.sent:
             self.count(request, outcome)
         if isinstance(error, Busy):
@@ -159,7 +165,7 @@ class Forwarder:
                       operation=request.operation.name, client=exchange.client, error=str(error))
 
     def count(self, request: ScannerRequest, outcome: str) -> None:
-        """Count a request to the scanner, which has been answered, or has failed."""
+        """Count a request to the scanner that has been answered or has failed."""
         self._metrics.device_request(self._bridge.name, request.operation.name, outcome)
 
     def _count_image(self, size: int) -> None:

@@ -1,7 +1,7 @@
-"""The resource at which one scanner notifies the gateway: an address of its own for each subscription.
+"""The resource at which one scanner notifies the gateway, with a separate address for each subscription.
 
-What comes there is the scanner's, not a client's: it counts against nobody's requests, and where it can't be read the
-scanner is asked for what it may have been about.
+Notifications come from the scanner, so they count against no client's quota. If one cannot be read, the scanner is
+asked for the state that may have changed.
 """
 
 from wsdgateway.bridge.frontends.frontend import named_in
@@ -13,7 +13,7 @@ from wsdgateway.net.server.exchange import Exchange
 
 
 def notifications(sink: EventSink) -> Resource:
-    """The addresses of `sink`, each named by a secret."""
+    """A resource with the addresses of `sink`, each named by a secret."""
 
     def serve(exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
         take = sink.place(named_in(rest))

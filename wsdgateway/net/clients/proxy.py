@@ -1,7 +1,7 @@
-"""The proxy: what clients ask at one address of a scanner, from reading the request to the answer.
+"""The proxy: serves clients' requests at one address of a scanner, from reading the request to the answer.
 
-A front end reads requests and writes answers, the scanner's bridge decides; here that is carried out: an answer given,
-a request sent to the scanner, another client's request waited for.
+A front end reads requests and writes answers, and the scanner's bridge makes decisions. The proxy carries them out: it
+gives an answer, sends a request to the scanner, or waits for another client's request.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -30,15 +30,15 @@ from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, fault_for
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
 
-# What a decision says of a read that many clients make.
+# The metrics label for each decision on a read that many clients may make.
 _COMMON: dict[type, str] = {Answer: KEPT, Join: SHARED, Forward: ASKED}
 
 
 class Proxy:
-    """Carries out what the bridge of one scanner decides for the requests of one front end.
+    """Carries out the decisions of one scanner's bridge on the requests of one front end.
 
-    `on_missing` is called when a client asks for the scan service and its address is not known yet; `written` is
-    awaited before a CreateScanJob is answered.
+    `on_missing` is called when a client asks for a scan service whose address is not known yet; `written` is awaited
+    before a CreateScanJob is answered.
     """
 
     log = Logger()
@@ -63,7 +63,7 @@ class Proxy:
     def serve(self, exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
         """Answer a request, now or later; `rest` is its path below the front end's address.
 
-        What is none of the front end's protocol is left to the caller, with the answer to it.
+        Returns an answer for the caller to give if the request is not of the front end's protocol, else None.
         """
         started = self._seconds()
         front_end = self._front_end
@@ -91,7 +91,7 @@ class Proxy:
 
     def _serve_other(self, exchange: Exchange, request: EventingRequest | DeviceRequest | Rejected,
                      started: float) -> None:
-        """Answer what is no question for the bridge."""
+        """Answer a request that is not a question for the bridge."""
         if isinstance(request, Rejected):
             exchange.give(self._front_end.write(Refuse(request.fault), request))
             self._accounting.client(exchange, request.operation, REFUSED, started, request.envelope)
@@ -123,8 +123,11 @@ class Proxy:
         self._accounting.client(exchange, request.operation.name, source, started, request.envelope)
 
     def _forward(self, exchange: Exchange, forward: Forward, started: float) -> None:
-        """Send a request of whose answer nothing is learnt. One that comes in one piece, as most do, needs no
-        coroutine: a sixth of the time of such an exchange."""
+        """Send a request from whose answer nothing is learnt.
+
+        An answer that arrives in one piece, as most do, is handled without a coroutine, which would take a sixth of the
+        time of the exchange.
+        """
         request = self._forwarder.request(forward, exchange)
         sending = self._forwarder.begin(request)
         sending.addCallbacks(self._answered, self._not_answered, callbackArgs=(exchange, forward, started),
@@ -196,7 +199,7 @@ class Proxy:
         self._account(exchange, question, source, started)
 
     def _give(self, exchange: Exchange, request: ClientRequest, decision: Answer | Refuse | Pass, source: str) -> str:
-        """Give the client its answer; where that came from, in the end."""
+        """Give the client its answer. Returns the source of the answer for the records."""
         exchange.give(self._front_end.write(decision, request))
         if not isinstance(decision, Refuse):
             return source
@@ -205,6 +208,6 @@ class Proxy:
         return source if source == DEVICE else REFUSED
 
     def _account(self, exchange: Exchange, question: Question, source: str, started: float) -> None:
-        """A client's question has been answered, from that source."""
+        """Record that a client's question has been answered from that source."""
         self._accounting.client(exchange, question.operation.name, source, started, question.envelope,
                                 None if question.wanted is None else question.wanted.job_id)

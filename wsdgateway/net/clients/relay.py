@@ -1,8 +1,9 @@
-"""A device's body to a client as it arrives, verbatim, at the speed of the slower side.
+"""Relays a device's answer to a client as it arrives, verbatim, at the speed of the slower side.
 
-What passes is watched (`replywatch`): an answer with a document type declaration is not begun, and a multipart body
-that is not closed is told from a whole one. Where a device frames its answer by closing, the client must not take the
-part for the whole; where HTTP says that the answer is complete, it is passed on so, and counts as broken.
+The data is inspected on the way (`replywatch`): an answer with a document type declaration is not begun, and an
+incomplete multipart body is detected. If a device ends its answer by closing the connection, the client must not
+mistake an incomplete answer for a complete one. If the answer is complete for HTTP, it is passed on as such, but
+recorded as broken.
 """
 
 from collections.abc import Callable
@@ -16,13 +17,13 @@ from wsdgateway.net.scanners.replywatch import ReplyWatch
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 
-HOLD_SECONDS = 1.0  # for a head, so that a fault can take its place if the first document is one that is refused
+HOLD_SECONDS = 1.0  # for a head, so that a fault can still replace it if the first document is refused
 MAX_HELD = 65536  # bytes of a body before its first document
 
 
 @attrs.frozen(eq=False)
 class Relayed:
-    """A relayed answer: why it is `broken`, its first document, and whether the client has received any of it."""
+    """The result of relaying an answer: why it is `broken`, its first document, and whether it has `begun`."""
 
     broken: DeviceError | None
     root: bytes = b""
@@ -30,7 +31,7 @@ class Relayed:
 
 
 class _State(Enum):
-    """What a client gets of an answer that is relayed to it."""
+    """The part of a relayed answer that the client gets."""
 
     HELD = "nothing yet"
     BEGUN = "the head, and what stands before the first document"
@@ -43,17 +44,17 @@ _HELD, _BEGUN, _FLOWING, _REPLACED, _BROKEN = _State
 
 
 class _Relay:
-    """One answer on its way to a client::
+    """One answer that is being relayed to a client::
 
-             HOLD_SECONDS            the first document is harmless, or MAX_HELD
-        held ────────────► begun ───────────────────────────────────────────────► flowing
-         │ │                │                                                      ▲   │
-         │ └────────────────┼──────────────────────────────────────────────────────┘   │
-         │ a document that  │ the same                                        the same │
-         ▼ is refused       ▼                                                          │
-        replaced           broken ◄────────────────────────────────────────────────────┘
+                 HOLD_SECONDS            the first document is harmless, or MAX_HELD
+            held ────────────► begun ───────────────────────────────────────────────► flowing
+             │ │                │                                                      ▲   │
+             │ └────────────────┼──────────────────────────────────────────────────────┘   │
+             │ a document that  │ the same                                        the same │
+             ▼ is refused       ▼                                                          │
+            replaced           broken ◄────────────────────────────────────────────────────┘
 
-    The end of the answer leads from held and begun to flowing, too. `refused` tells why it is replaced or broken.
+    The end of the answer also leads from held and begun to flowing. `refused` is the reason for replaced and broken.
     """
 
     def __init__(self, response: Response, exchange: Exchange, count_image: Callable[[int], None]) -> None:
@@ -71,7 +72,7 @@ class _Relay:
         return self._state is not _HELD and self._state is not _REPLACED
 
     def take(self, data: bytes) -> None:
-        """The next piece of the body."""
+        """Receive the next piece of the body."""
         if self.refused is not None:
             return
         self.watch.see(data)
@@ -93,7 +94,7 @@ class _Relay:
         self._response.give_up(error)
 
     def wait_no_more(self) -> None:
-        """The client gets the head now, and what came before the first document."""
+        """Send the client the head, and the data before the first document."""
         if self._state is _HELD:
             self._begin()
             self._state = _BEGUN
@@ -101,7 +102,7 @@ class _Relay:
                 self._release()
 
     def flow(self) -> None:
-        """The client gets everything, from now on as it comes."""
+        """Send the client all data so far, and from then on each piece as it arrives."""
         if self.refused is None:
             if self._state is _HELD:
                 self._begin()
@@ -119,9 +120,9 @@ class _Relay:
 
 
 async def relay(response: Response, exchange: Exchange, count_image: Callable[[int], None]) -> Relayed:
-    """Give the answer to the client; if it can't be completed, close the client's connection.
+    """Relay the answer to the client; if it can't be completed, close the client's connection.
 
-    An answer that is not `begun` when it turns out to be broken is the caller's to replace by a fault.
+    If an answer turns out to be broken before it has `begun`, the caller must replace it by a fault.
     """
     head = response.head
     if exchange.gone:

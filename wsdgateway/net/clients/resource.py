@@ -10,10 +10,12 @@ from wsdgateway.net.server.exchange import Exchange
 
 @attrs.frozen(eq=False)
 class Resource:
-    """Serves the requests at one address. Each function gets `rest`, the path below it: empty, or with its slash.
+    """Serves the requests at one address.
 
-    `serve` answers a request, now or later, and returns None; or it returns the answer that its caller has to give to a
-    request which is not for this resource. `is_exempt` is true for a client whose requests do not count against its
+    Each function gets `rest`, the path below it: empty, or with its leading slash.
+
+    `serve` answers a request, now or later, and returns None; or it returns the answer for the caller to give to a
+    request that is not for this resource. `is_exempt` is true for a client whose requests do not count against its
     quota. `unread` is called with the client of a request that broke off or was refused before it was read.
     """
 

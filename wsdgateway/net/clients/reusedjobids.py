@@ -1,6 +1,6 @@
-"""Writes down JobIds that a scanner has given again, and lets a CreateScanJob's answer wait until that is done.
+"""Stores JobIds that a scanner has assigned again, before the CreateScanJob that received one is answered.
 
-A kill of the process between the two would let the finished job that had the JobId before pass for the new one.
+If the process were killed in between, the finished job that had the JobId before would be taken for the new one.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-STORE_SECONDS = 5.0  # for which an answer waits
+STORE_SECONDS = 5.0  # that an answer waits for the store
 
 
 class ReusedJobIds:
-    """JobIds of one scanner. `write` gives one to the store, which does one write after the other."""
+    """The reused JobIds of one scanner. `write` stores one; the store performs its writes in order."""
 
     log = Logger()
 
@@ -24,7 +24,7 @@ class ReusedJobIds:
         self._last: Deferred[None] | None = None
 
     def note(self, job_id: str) -> None:
-        """The scanner has given this JobId to another job. What the store can't write, or not in time, is logged."""
+        """Store that the scanner has assigned this JobId to another job. A failure or time-out is logged."""
         writing = self._last = self._write(self._scanner, job_id)
         writing.addTimeout(STORE_SECONDS, self._reactor)
         writing.addErrback(lambda failure: self.log.failure(
@@ -37,6 +37,6 @@ class ReusedJobIds:
             self._last = None
 
     async def written(self) -> None:
-        """Wait until the store has written all of them, `STORE_SECONDS` at most."""
+        """Wait until all of them are stored, for at most `STORE_SECONDS`."""
         if self._last is not None:
             await self._last

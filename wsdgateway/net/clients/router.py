@@ -17,7 +17,7 @@ _TOO_OFTEN = plain(429, "This client asks too often; wait a second.", (b"Retry-A
 
 
 class Scanner(Protocol):
-    """A bridged scanner as the router sees it."""
+    """The properties of a bridged scanner that the router uses."""
 
     name: str
 
@@ -55,7 +55,7 @@ class Router:
             self._below.pop((name, prefix), None)
 
     def respond(self, exchange: Exchange) -> None:
-        """Have a request answered, now or later."""
+        """Answer a request, now or later."""
         request = exchange.request
         found = self._exact.get(request.path) or self._find(request.path)
         if self._quotas.is_limited(exchange.client) and not self._is_admitted(exchange, found):
@@ -80,7 +80,7 @@ class Router:
         return self._quotas.admits_request(exchange.client, self._accounting.now())
 
     def unread(self, client: str, path: bytes) -> None:
-        """Tell the resource at a path of a request that broke off, or was refused before it was complete."""
+        """Notify the resource at a path of a request that broke off, or was refused before it was complete."""
         found = self._exact.get(path) or self._find(path)
         if found is not None:
             found[0].unread(found[1], client)

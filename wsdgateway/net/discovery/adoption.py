@@ -1,7 +1,7 @@
-"""Adopts scanners that are found and in no section of the configuration, unless a rule excludes them.
+"""Adopts scanners that are found and have no section in the configuration, unless a rule excludes them.
 
-`[discovery] adopt` and `exclude`. A device that may be a scanner is asked for its metadata, a few devices at once.
-`bridge.discovery.candidates` decides which devices are asked, and what becomes of them.
+`[discovery] adopt` and `exclude`. The metadata of each device that may be a scanner is read, for a few devices at a
+time. `bridge.discovery.candidates` decides which devices to query, and which to adopt.
 """
 
 from collections.abc import Callable
@@ -38,15 +38,15 @@ from wsdgateway.soap.parsing import Malformed
 
 MAX_WAITING = 100  # devices that wait in each queue
 REQUEST_SECONDS = 10.0
-DEVICE_SECONDS = 20.0  # for all the addresses of a device
+DEVICE_SECONDS = 20.0  # for all addresses of a device
 MAX_CONCURRENT = 4
 
 
 async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
                   accounting: Accounting | None = None, trust_in: TrustIn | None = None) -> ScanDevice | None:
-    """The metadata of a device at the first of its addresses that answers; None if it is no scanner.
+    """Read the metadata of a device at the first of its addresses that answers. Returns None if it is not a scanner.
 
-    Raises `DeviceError` or `Malformed` if none of them answers with its metadata.
+    Raises `DeviceError` or `Malformed` if no address answers with metadata.
     """
     problem: DeviceError | Malformed = Malformed("it has no address that can be used")
     end = reactor.seconds() + DEVICE_SECONDS
@@ -73,10 +73,10 @@ async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str
 
 
 class Adoption:
-    """Asks devices that were found for their metadata, and adopts those that are scanners.
+    """Reads the metadata of devices that were found, and adopts those that are scanners.
 
-    `names` gives the names that are taken, `bridged` host and port of scan services that are bridged by their address.
-    `adopt` bridges a scanner from now on; `dismiss` stops bridging one, by its uuid and with the reason for clients.
+    `names` gives the names in use, `bridged` host and port of scan services that are configured by address. `adopt`
+    bridges a scanner; `dismiss` stops bridging one, given its uuid and the reason for clients.
     """
 
     log = Logger()
@@ -105,11 +105,11 @@ class Adoption:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no device is being asked or waits for that."""
+        """True if no device is being queried or waits to be."""
         return self._running.is_idle
 
     def consider(self, news: News) -> None:
-        """Ask a device that is in no section of the configuration, unless nothing in it can be new."""
+        """Query a device that has no section in the configuration, unless it cannot have changed."""
         step = self._candidates.step(news, self._reactor.seconds())
         if self._stopped or step is Step.NOTHING:
             return
@@ -123,7 +123,7 @@ class Adoption:
             self._running.run(queue.run(lambda: self._read(identity_of(sighting.endpoint), sighting)))
 
     def _explain(self, sighting: Sighting) -> None:
-        """Log what to do instead of adopting a device; at most once a minute, for announcements may be forged."""
+        """Log how to configure a device that is not adopted; once a minute, since announcements may be forged."""
         if self._throttle.allows("", self._reactor.seconds()):
             self._candidates.taken(sighting)
             self.log.info("{endpoint} is not adopted, for it has no uuid but this address; if it is a scanner, give it "
@@ -144,7 +144,7 @@ class Adoption:
             self._judge(key, sighting, found)
 
     def _judge(self, key: str, sighting: Sighting, found: ScanDevice) -> None:
-        """Adopt a scanner, or give one up that a rule excludes by now."""
+        """Adopt a scanner, or give up one that a rule now excludes."""
         verdict = self._candidates.judge(
             key, found, sighting, rules=self.rules, bridged=self._bridged, names=self._names)
         if isinstance(verdict, Adopted):
@@ -159,6 +159,6 @@ class Adoption:
                           count=MAX_ADOPTED)
 
     def stop(self) -> None:
-        """Ask no more devices."""
+        """Stop querying devices."""
         self._stopped = True
         self._running.cancel()

@@ -1,4 +1,4 @@
-"""The scanners' side of discovery, a WS-Discovery client: searches for devices, and receives their announcements.
+"""The device side of discovery, a WS-Discovery client: searches for devices, and receives their announcements.
 
 WS-Discovery 2005/04, sections 4 to 6; DPWS 2006/02, section 4 (directed Probe over HTTP, for devices that ignore
 multicast). Only Hello, Bye, and matches for this client's own Probes and Resolves are used.
@@ -34,17 +34,17 @@ from wsdgateway.soap.seen import Seen
 
 FIRST_PAUSES = (2.0, 4.0, 8.0, 16.0)  # seconds between the first searches, while a scanner is missing
 ANSWER_SECONDS = 5.0
-REPEATS_SECONDS = 10.0  # retransmissions have arrived by then; some devices give each message the same MessageID
+REPEATS_SECONDS = 10.0  # retransmissions arrive within this time; some devices give each message the same MessageID
 DIRECTED_SECONDS = 10.0
 STABLE = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
-DEVICE = ((WSDP, "Device"),)  # a scanner may announce itself as nothing more
+DEVICE = ((WSDP, "Device"),)  # a scanner may announce no other type
 PROBE = Operation("Probe")
 
 ANSWERS = frozenset(("ProbeMatches", "ResolveMatches"))
 
 
 def probe_url(url: str) -> str:
-    """The URL for a directed Probe: the one that is given, with the path of the specification if it has none."""
+    """The URL for a directed Probe: the given one, with the path of the specification if it has none."""
     return url if urlsplit(url).path not in ("", "/") else url.rstrip("/") + STABLE
 
 
@@ -52,7 +52,7 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
                          accounting: Accounting | None = None, trust_in: TrustIn | None = None) -> Message:
     """The answer to a directed Probe. Raises `DeviceError` or `Malformed`.
 
-    In its XAddrs the address that has answered replaces host names other than that of `url`.
+    In its XAddrs, the address that has answered replaces host names other than that of `url`.
     """
     peers: set[str] = set()
     request = write_probe(DEVICE, message_id=new_id(), directed=True)
@@ -67,16 +67,17 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
 
 
 def _plain(host: str) -> str:
-    """A sender's IP address as in URLs: without a zone, and IPv4 addresses in IPv4 notation."""
+    """A sender's IP address as in URLs: without a zone, and IPv4-mapped addresses in IPv4 notation."""
     return str(plain_address(host) or "")
 
 
 class DiscoveryClient:
     """Searches for devices every `period` seconds, by multicast and at the URLs in `directed`.
 
-    `missing` gives the endpoints that have not been found yet, `is_own` whether a MessageID is one of this process.
-    `on_news` is called with what is new, `on_unanswered` with the endpoint of a device that did not answer a search,
-    `on_address_change` when this host's addresses have changed, `on_dropped` with the reason for a dropped message.
+    `missing` gives the endpoints that have not been found yet; `is_own` tells whether a MessageID is one of this
+    process. `on_news` is called with each new sighting or Bye, `on_unanswered` with the endpoint of a device that did
+    not answer a search, `on_address_change` when this host's addresses have changed, and `on_dropped` with the reason
+    for a dropped message.
     """
 
     log = Logger()
@@ -103,7 +104,7 @@ class DiscoveryClient:
         self._links: dict[Link, PacedSender] = {}
         self._next_search: IDelayedCall | None = None
         self._next_check: IDelayedCall | None = None
-        self.failed: dict[str, str] = {}  # URLs in `directed` that gave no answer, and why
+        self.failed: dict[str, str] = {}  # URLs in `directed` that did not answer, and why
         self._searches = 0
         self._serial = SerialQueue(reactor)
         self._running = Tasks("while asking by directed Probe")
@@ -112,11 +113,11 @@ class DiscoveryClient:
         self.sightings = Sightings()
 
     def start(self) -> None:
-        """Begin to search."""
+        """Start searching."""
         self._search()
 
     def stop(self) -> None:
-        """Search no more."""
+        """Stop searching."""
         self._stopped = True
         for timer in (self._next_search, self._next_check):
             if timer is not None and timer.active():
@@ -126,7 +127,7 @@ class DiscoveryClient:
         self._running.cancel()
 
     def link_opened(self, link: Link) -> None:
-        """Use a link that was opened or has other addresses: search on it."""
+        """Start searching on a link that was opened, or whose addresses have changed."""
         if link in self._links:
             self._on_address_change()
         else:
@@ -143,7 +144,7 @@ class DiscoveryClient:
     def _search(self) -> None:
         for sender in self._links.values():
             self._search_on(sender)
-        for url in self._directed if not self._serial.waiting else ():  # Probes of the last search are still waiting
+        for url in self._directed if not self._serial.waiting else ():  # unless those of the last search still wait
             self._running.run(self._serial.run(partial(self._probe_directly, url)))
         missing = list(self._missing())
         pause = self._period
@@ -192,9 +193,11 @@ class DiscoveryClient:
         self._process(message, "")
 
     def receive(self, link: Link, message: Message, host: str, *, answer: bool) -> None:
-        """Take a message of a device at the address `host`; `answer`: it came to the port that requests are sent from.
+        """Handle a message of a device at the address `host`.
 
-        A message without RelatesTo that comes to that port is an answer, for nothing else is ever sent there.
+        `answer`: it came to the port that requests are sent from.
+
+        A message without RelatesTo at that port is an answer, since nothing else is ever sent there.
         """
         ids = message.relates_to, message.message_id  # some devices answer with the request's MessageID as their own
         is_related = any(self._is_own(one or "") for one in ids) or (answer and not message.relates_to)
@@ -204,7 +207,7 @@ class DiscoveryClient:
             self._process(placed(message, _plain(host)), link.interface.name)
 
     def _key(self, link: Link, message: Message, host: str) -> str:
-        """The key that a message shares with its retransmissions; many devices may answer with one MessageID."""
+        """The key of a message and its retransmissions; many devices may answer with the same MessageID."""
         services = message.content if isinstance(message.content, tuple) else ()
         endpoints = hash(tuple(service.endpoint for service in services))
         return f"{link} {host} {message.name} {endpoints} {self._seconds() // REPEATS_SECONDS} {message.message_id}"

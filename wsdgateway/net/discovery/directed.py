@@ -1,6 +1,6 @@
-"""Answers to Probe and Resolve that come over HTTP: directed discovery, and clients of a discovery proxy.
+"""Answers Probe and Resolve over HTTP: directed discovery, and requests to a discovery proxy.
 
-DPWS 2006/02, section 4; WS-Discovery 1.1, section 5 (managed mode), in each version's own namespaces.
+DPWS 2006/02, section 4; WS-Discovery 1.1, section 5 (managed mode), each version in its own namespaces.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ MATCHING_RULE_NOT_SUPPORTED = Fault(
 
 
 class DirectedDiscovery:
-    """Answers directed Probes and Resolves for the stand-ins that it is given."""
+    """Answers directed Probes and Resolves for given stand-ins."""
 
     def __init__(self, sequence: Callable[[], Sequence], new_id: Callable[[], str]) -> None:
         self._sequence = sequence

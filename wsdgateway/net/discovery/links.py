@@ -1,7 +1,7 @@
-"""The links of this host that discovery uses: opens them, and passes datagrams to target services or the client.
+"""The links of this host that discovery uses: opens them, and passes datagrams to the target services or the client.
 
-WS-Discovery 2005/04, sections 2 and 3. Announcements are sent only on interfaces with clients, Probes and Resolves only
-on those with scanners. Datagrams that are malformed, oversize or too many are dropped and counted.
+WS-Discovery 2005/04, sections 2 and 3. Announcements are sent only on client interfaces, Probes and Resolves only on
+device interfaces. Datagrams that are malformed, oversize or too frequent are dropped and counted.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from wsdgateway.net.transport.interfaces import Interface, InterfaceWatch, read_
 from wsdgateway.net.transport.localaddress import authority
 from wsdgateway.soap.parsing import Malformed
 
-LONGEST_PAUSE = 32  # in looks at the interfaces, between attempts to send on a link where that failed
+LONGEST_PAUSE = 32  # in polls of the interfaces, between attempts to send on a link after a failure
 WARN_PAUSE = 4
 OnMessage = Callable[[str, str, str | None, str, bytes], None]
 REQUESTS = frozenset(("Probe", "Resolve"))
@@ -28,10 +28,10 @@ ALL_NAMES = frozenset(NAMES)
 
 
 class DiscoveryLinks(Service):
-    """Keeps a link open on each of the interfaces as long as it exists; opens no socket where none are given.
+    """Keeps a link open on each of the interfaces while it exists; opens no socket if none are given.
 
-    `is_own` tells whether a MessageID is one of this process. For each message that is received `count(side, name)` and
-    `on_message(name, action, message_id, client, data)` are called, for each that is dropped `on_dropped(reason)`.
+    `is_own` tells whether a MessageID is one of this process. For each message received, `count(side, name)` and
+    `on_message(name, action, message_id, client, data)` are called; for each one dropped, `on_dropped(reason)`.
     """
 
     logger = Logger()
@@ -65,7 +65,7 @@ class DiscoveryLinks(Service):
             self._watch.start()
 
     def _reconcile(self, current: dict[str, Interface]) -> None:
-        """Open and close links until they are those of the current interfaces."""
+        """Open and close links to match the current interfaces."""
         missing = (self._client_interfaces | self._device_interfaces) - set(current)
         for name in sorted(missing - self._missing):
             self.logger.warn("[discovery] {name}: there is no such interface with an address; it is used once it is "
@@ -90,7 +90,7 @@ class DiscoveryLinks(Service):
             self._targets.review()
 
     def _send_again(self, key: tuple[str, int], link: Link) -> None:
-        """Announce and search again on a link where sending failed, after pauses that grow."""
+        """Announce and search again on a link where sending failed, after increasing pauses."""
         tried, pause = self._pauses.get(key, (0, 1))
         if tried + 1 < pause:
             self._pauses[key] = (tried + 1, pause)
@@ -134,7 +134,7 @@ class DiscoveryLinks(Service):
         return link.close()
 
     def _receive(self, link: Link, data: bytes, host: str, port: int, answer: bool) -> None:
-        """Pass a datagram on, or drop it; `answer`: it came to the port that requests are sent from."""
+        """Pass a datagram on, or drop it. `answer`: it came to the port that requests are sent from."""
         with_clients = link.interface.name in self._client_interfaces
         with_devices = link.interface.name in self._device_interfaces
         if not link.interface.holds(host):
@@ -151,12 +151,12 @@ class DiscoveryLinks(Service):
         except Malformed:
             self._on_dropped("malformed")
             return
-        except Exception:  # one datagram must not keep others from being read
+        except Exception:  # one datagram must not prevent the reading of others
             self._on_dropped("malformed")
             self.logger.failure("a datagram from {host}", host=host)
             return
         if message is None:
-            return  # another device's announcement or answer, on an interface with clients only
+            return  # another device's announcement or answer, on an interface that only has clients
         if message.name not in ANSWERS and self._is_own(message.message_id or ""):
             return  # this process's own multicast; but some devices answer a Probe with its own MessageID
         side = "device" if answer or (with_devices and message.name not in REQUESTS) else "client"

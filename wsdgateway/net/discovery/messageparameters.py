@@ -1,4 +1,4 @@
-"""What every discovery message of this gateway needs beside its content."""
+"""The parameters that all discovery messages of this gateway share."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from wsdgateway.discovery.messages import Sequence
 
 @attrs.frozen(eq=False)
 class MessageParameters:
-    """Sources of message ids, AppSequences and random numbers from 0 to 1; announcements a second on each link."""
+    """Sources of message ids, AppSequences and random numbers from 0 to 1; announcements per second on a link."""
 
     new_id: Callable[[], str]
     sequence: Callable[[], Sequence]

@@ -1,8 +1,8 @@
-"""UDP port 3702 on the links of this host: a socket for each interface and version of IP, shared with other programs.
+"""UDP port 3702 on the links of this host: one socket for each interface and IP version, shared with other programs.
 
 WS-Discovery 2005/04, section 2.4 (239.255.255.250 and ff02::c); SOAP-over-UDP. A socket is bound to the group's
-address, so that it takes no datagram meant for another daemon on this host, and to its interface, so that it is known
-where a request came from. Probes and Resolves are sent from a port of their own, to which the answers come.
+address, so that it receives no datagrams for other daemons on this host, and to its interface, so that the origin of a
+request is known. Probes and Resolves are sent from a separate port, which receives the answers.
 """
 
 import socket
@@ -25,7 +25,7 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 def open_socket(interface: Interface, version: int, *, group: bool) -> socket.socket:
-    """A socket on that interface, bound to the group and its port, or to a port of its own. Raises `OSError`."""
+    """Open a socket on that interface, bound to the group and its port, or to a port of its own. Raises `OSError`."""
     made = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
@@ -33,7 +33,7 @@ def open_socket(interface: Interface, version: int, *, group: bool) -> socket.so
         address = GROUPS[version] if group else ("0.0.0.0" if version == 4 else "::")
         if group:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # some daemons set this one alone
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # some daemons only set this one
         if version == 4:
             where = struct.pack("@4s4si", socket.inet_aton(GROUPS[4]), bytes(4), interface.index)
             made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, where)
@@ -54,10 +54,11 @@ def open_socket(interface: Interface, version: int, *, group: bool) -> socket.so
 
 
 class Link:
-    """One interface, by one version of IP. `on_datagram(link, data, host, port, answer)` is called for each datagram.
+    """One interface and IP version. `on_datagram(link, data, host, port, answer)` is called for each datagram.
 
-    `answer`: it came to the link's own port, from which it sends requests; it has one if `has_own_port`. `failed` is
-    set when a multicast could not be sent, with the `problem`: an address may be new, and not usable yet.
+    `answer`: it came to the link's own port, from which it sends requests; the link has one if `has_own_port`. `failed`
+    is set, with the `problem`, when a multicast could not be sent, for example because an address is new and not usable
+    yet.
     """
 
     def __init__(self, reactor: Any, interface: Interface, version: int, *, has_own_port: bool,
@@ -86,7 +87,7 @@ class Link:
         self._write(self._group, data, GROUPS[self.version], PORT)
 
     def ask(self, data: bytes) -> None:
-        """Multicast from the link's own port, to which the answers come: Probe and Resolve."""
+        """Multicast from the link's own port, which receives the answers: Probe and Resolve."""
         self._write(self._own, data, GROUPS[self.version], PORT)
 
     def answer(self, data: bytes, host: str, port: int) -> None:
@@ -97,12 +98,12 @@ class Link:
         try:
             if port.transport is not None:
                 port.transport.write(data, (host, number))
-        except Exception as error:  # the system, or Twisted, may refuse it for the moment
+        except Exception as error:  # the system or Twisted may refuse it temporarily
             if host == GROUPS[self.version]:
                 self.failed, self.problem = True, str(error)
 
     def close(self) -> Deferred[Any]:
-        """Close the sockets; fires when they are."""
+        """Close the sockets. The Deferred fires when they are closed."""
         ports, self._ports = self._ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
 

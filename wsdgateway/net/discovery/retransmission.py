@@ -1,4 +1,4 @@
-"""Datagrams that wait: for their random delay, for their retransmission, or for the rate limit of a link.
+"""Schedules datagrams: for their random delay, for their retransmission, or for the rate limit of a link.
 
 SOAP-over-UDP 2004/09, Appendix I.
 """
@@ -15,14 +15,17 @@ MAX_PENDING = 4096
 
 
 class Retransmission:
-    """Sends answers after a delay, and again; at most `MAX_PENDING` wait."""
+    """Sends answers after a delay, and retransmits them; at most `MAX_PENDING` wait."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._timers: set[IDelayedCall] = set()
 
     def send(self, write: Callable[[], bytes], out: Callable[[bytes], None], times: list[float]) -> bool:
-        """Send by `out`, at `times` in seconds from now, what `write` gives at the first. False if too many wait."""
+        """Send a datagram by `out` at `times`, in seconds from now; `write` makes it at the first.
+
+        False if too many wait.
+        """
         if len(self._timers) >= MAX_PENDING:
             return False
         self._after(times[0], lambda: self._first(write, out, times))
@@ -50,7 +53,7 @@ class Retransmission:
 
 
 class PacedSender:
-    """Carries out a `Pacing` on a clock: sends its datagrams by `out`."""
+    """Runs a `Pacing` with a clock: sends its datagrams by `out`."""
 
     def __init__(self, reactor: Any, pacing: Pacing, out: Callable[[bytes], None]) -> None:
         self._reactor = reactor
@@ -60,7 +63,10 @@ class PacedSender:
         self._done: Deferred[None] | None = None
 
     def put(self, key: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
-        """Send what `write` gives when the rate allows, instead of what waits under `key`. False: too many wait."""
+        """Send the result of `write` when the rate allows, in place of a datagram waiting under `key`.
+
+        False if too many wait.
+        """
         if not self._pacing.put(key, write, first=first):
             return False
         self._wait()
@@ -82,11 +88,11 @@ class PacedSender:
         self._wait()
 
     def clear(self) -> None:
-        """Drop what has not been sent yet."""
+        """Drop the datagrams that have not been sent yet."""
         self._pacing.clear()
 
     def finish(self, seconds: float) -> Deferred[None]:
-        """Send what waits within about so many seconds; fires then."""
+        """Send the waiting datagrams within about so many seconds. The Deferred fires when they are sent."""
         self._pacing.hurry(seconds)
         self._done = Deferred()
         if self._timer is not None:

@@ -1,7 +1,7 @@
-"""A survey of the scanners that can be found: searched for once, each asked for its metadata, and whether it notifies.
+"""Surveys the scanners that can be found: searches once, reads each one's metadata, and checks whether it has events.
 
-WS-Discovery 2005/04, sections 5 and 6; WS-Eventing 2004/08, section 3. The one Subscribe, which is taken back at once,
-is for JobStatusEvent: it shows nothing on a panel.
+WS-Discovery 2005/04, sections 5 and 6; WS-Eventing 2004/08, section 3. The only Subscribe, which is ended at once, is
+for JobStatusEvent, so that nothing appears on the panel.
 """
 
 from collections.abc import Callable
@@ -38,14 +38,14 @@ from wsdgateway.soap.parsing import Malformed
 RATE = 1000.0
 EXPIRES = 60.0
 ASK_SECONDS = 10.0
-MAX_CONCURRENT = 8  # devices that are asked at once
+MAX_CONCURRENT = 8  # devices queried at once
 
 
 @attrs.frozen
 class Surveyed:
-    """A scanner: its announcement, its metadata, and whether it notifies (None: it could not be asked).
+    """A scanner: its announcement, its metadata, and whether it supports events (None if it could not be queried).
 
-    `pin` is that of its key, if pins were asked for.
+    `pin` is the pin of its key, if pins were requested.
     """
 
     sighting: Sighting
@@ -55,7 +55,7 @@ class Surveyed:
 
     @property
     def is_stand_in(self) -> bool:
-        """Whether that is a gateway's stand-in."""
+        """True if it is a gateway's stand-in."""
         return STAND_IN in self.sighting.types
 
 
@@ -71,7 +71,7 @@ class _Sink(Protocol):
 
 async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str],
                     trust_in: TrustIn | None) -> bool | None:
-    """True if the scan service at a URL accepts a subscription, None if it cannot be asked."""
+    """True if the scan service at a URL accepts a subscription, None if it cannot be queried."""
     try:
         address = address_of(url)
         local = await local_address(reactor, zoned(address.host, zone), address.port)
@@ -83,7 +83,7 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
         reply = await ask_once(reactor, url, SUBSCRIBE, write_subscribe(
             to=url, message_id=new_id(), notify_to=f"{url_of(local, port.getHost().port)}/", expires=EXPIRES,
             actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone, trust_in=trust_in)
-        # Its expiry does not matter, so any moment will do.
+        # Its expiry does not matter, so any time will do.
         granted = read_granted(read(reply.body, reply.charset), datetime.fromtimestamp(0, UTC)) if (
             reply.status < 400) else None
         if granted is not None and granted.manager is not None:
@@ -103,12 +103,12 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
                  new_id: Callable[[], str], is_own: Callable[[str], bool], random: Callable[[], float],
                  on_count: Callable[[int], None], on_failure: Callable[[str, str], None],
                  pins: Pins | None = None) -> list[Surveyed]:
-    """Searches for scanners for so many seconds, on these interfaces and by directed Probe at these URLs.
+    """Search for scanners for so many seconds, on these interfaces and by directed Probe at these URLs.
 
-    `new_id` makes message ids, which `is_own` knows again; `random` gives numbers from 0 to 1.
-    `on_count` is called with the number of devices so far, `on_failure` with each URL that does not answer, and why.
-    With `pins` devices with TLS are asked whatever key they have, and the pin is given; without, only those whose
-    certificate the system's authorities have signed.
+    `new_id` makes message ids, which `is_own` recognizes; `random` gives numbers from 0 to 1. `on_count` is called with
+    the number of devices so far, `on_failure` with each URL that does not answer, and why. With `pins`, devices with
+    TLS are queried whatever key they have, and its pin is returned; without, only those whose certificate is trusted by
+    the system's authorities.
     """
     trust_in = None if pins is None else pins.trust
 

@@ -1,7 +1,7 @@
-"""The clients' side of discovery: a target service for each bridged scanner.
+"""The client side of discovery: a target service for each bridged scanner.
 
-WS-Discovery 2005/04, sections 4 to 6: Hello when a scanner appears, Bye when it goes, matches for Probe and Resolve
-with this gateway's address on the interface where the message came in. Received messages change no state.
+WS-Discovery 2005/04, sections 4 to 6: Hello when a scanner appears, Bye when it disappears, and matches for Probe and
+Resolve with this gateway's address on the interface of the request. Received messages change no state.
 """
 
 from collections.abc import Callable
@@ -22,28 +22,28 @@ from wsdgateway.net.transport.timeouts import within
 from wsdgateway.soap.seen import Seen
 from wsdgateway.tokenbucket import SourceLimit
 
-MAX_SEPARATE = 8  # matches that get a message each, for some clients read only the first match of a message
-NO_ADDRESS = "http://0.0.0.0"  # where no listener is reachable: matching is done only to tell whether to count a drop
+MAX_SEPARATE = 8  # matches sent in separate messages, since some clients only read the first match of a message
+NO_ADDRESS = "http://0.0.0.0"  # without a reachable listener: only to decide whether to count a drop
 BYE_SECONDS = 2.0  # for all Byes together
 
 
 class Announced(Protocol):
-    """A stand-in, as far as discovery needs it."""
+    """The properties of a stand-in that discovery uses."""
 
     @property
     def service(self) -> TargetService | None:
-        """The stand-in as a target service, without its address; None while its scanner is not there."""
+        """The stand-in as a target service, without its address; None while its scanner is away."""
 
     def path(self) -> str:
         """The path of its address."""
 
 
 class TargetServices:
-    """Announces stand-ins and answers for them.
+    """Announces stand-ins, and answers requests for them.
 
     `base_on` gives the base URL at which a client at an address, or any client, reaches this gateway over a link; None
     if there is none. `proxy` answers Probes for a discovery proxy. `on_dropped` is called with the reason for each
-    message that is not answered. `allows` says whether a client may see a scanner: client address, name, operation.
+    message that is not answered. `allows` tells whether a client may see a scanner: client address, name, operation.
     """
 
     log = Logger()
@@ -64,7 +64,7 @@ class TargetServices:
         self._presences: dict[str, Presence] = {}
         self._links: dict[Link, PacedSender] = {}
         self._seen: dict[Link, Seen] = {}
-        # By the endpoint of a stand-in over http: the one that was announced on the link, which differs over https.
+        # By the endpoint of a stand-in over http: the endpoint announced on the link, which differs over https.
         self._announced: dict[Link, dict[str, str]] = {}
         self._reachable: set[Link] = set()
         self._unreachable: set[str] = set()
@@ -73,7 +73,7 @@ class TargetServices:
     # Hello and Bye.
 
     def add(self, name: str, stand_in: Announced) -> None:
-        """Announce a stand-in from now on, whenever its scanner is there."""
+        """Add a stand-in, which is announced whenever its scanner is available."""
         self._stand_ins[name] = stand_in
         self._presences[name] = Presence()
         self.changed(name)
@@ -84,11 +84,11 @@ class TargetServices:
             self._announce(self._presences.pop(name).update(None), "")
 
     def forget(self, name: str) -> None:
-        """Take a stand-in for gone without a Bye; when it is there again, it is announced."""
+        """Treat a stand-in as gone without sending a Bye; it is announced when it is available again."""
         self._presences[name] = Presence()
 
     def changed(self, name: str) -> None:
-        """Announce what has changed: the stand-in's metadata, or that its scanner has come or gone."""
+        """Announce a change: of the stand-in's metadata, or that its scanner has appeared or disappeared."""
         stand_in = self._stand_ins.get(name)
         if stand_in is not None:
             presence = self._presences[name]
@@ -99,7 +99,7 @@ class TargetServices:
                               if was_there else "announced to clients")
 
     def link_opened(self, link: Link) -> None:
-        """Use a link that was opened or has other addresses: announce everything on it."""
+        """Announce everything on a link that was opened, or whose addresses have changed."""
         if link not in self._links:
             pacing = Pacing(self._parameters.announce_rate, self._parameters.random)
             self._links[link] = PacedSender(self._reactor, pacing, link.announce)
@@ -117,7 +117,7 @@ class TargetServices:
                     self._send(link, Hello(presence.announced), self._stand_ins[name].path())
 
     def review(self) -> None:
-        """Announce on links where a listener has become reachable, and warn of those where none is."""
+        """Announce on links where a listener has become reachable, and log a warning for those without one."""
         for link in self._links:
             if link not in self._reachable:
                 self._announce_all(link)
@@ -161,12 +161,12 @@ class TargetServices:
     # Probe and Resolve.
 
     def may_answer(self, host: str) -> bool:
-        """Whether the rate limit of that source lets it be answered now."""
+        """True if the rate limit allows an answer to that source now."""
         return self._limit.allows(host, self._seconds())
 
     def receive(self, link: Link, message: Message, host: str, port: int) -> None:
-        """Answer a Probe or Resolve that came over the link."""
-        if message.message_id is None:  # an answer could relate to nothing
+        """Answer a Probe or Resolve that was received on the link."""
+        if message.message_id is None:  # an answer could not have a RelatesTo
             self._on_dropped("malformed")
             return
         seen = self._seen.get(link)
@@ -184,7 +184,7 @@ class TargetServices:
             self._on_dropped("no_address")
             return
         first = APP_MAX_DELAY if isinstance(message.content, Probe) else 0.0
-        services.sort(key=lambda _: self._parameters.random())  # so that the rate limit hides other ones each time
+        services.sort(key=lambda _: self._parameters.random())  # so that the rate limit hides different ones each time
         is_within_rate = self._limit.left(host, self._seconds()) >= 2 * len(services)
         separate = len(services) <= MAX_SEPARATE and is_within_rate
         for matches in in_envelopes(services, message.message_id, at_most=1 if separate else len(services)):
@@ -198,7 +198,7 @@ class TargetServices:
                 return
 
     def _matches(self, message: Message, base: str, client: str) -> list[TargetService]:
-        """The services that the message asks for, at their addresses under `base`."""
+        """The services that the message asks for, with addresses under `base`."""
         probe = message.content
         if isinstance(probe, Probe) and self._proxy is not None and probe.types and (
                 set(probe.types) <= set(self._proxy.types)):
@@ -208,7 +208,10 @@ class TargetServices:
         return asked_for(message, {path: service for path, service in here.items() if service is not None}, base)
 
     def _writer(self, message: Message, matches: list[TargetService]) -> Callable[[], bytes]:
-        """A writer for the answer. It takes its MessageNumber when it is sent: clients drop one lower than the last."""
+        """A function that writes the answer.
+
+        It takes the MessageNumber when it is called, since clients drop lower numbers than the last.
+        """
         return lambda: write_matches(
             f"{message.name}Matches", matches, version=message.version, sequence=self._parameters.sequence(),
             relates_to=message.message_id, message_id=self._parameters.new_id())

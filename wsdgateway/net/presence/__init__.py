@@ -1,1 +1,1 @@
-"""Finds a scanner, follows it, and stands in for it where clients look for it."""
+"""Finds a scanner, follows its address, and represents it to clients that search for it."""

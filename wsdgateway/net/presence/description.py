@@ -1,4 +1,4 @@
-"""The description of a scanner, as the scanner gives it."""
+"""The description of a scanner, as the scanner provides it."""
 
 import hashlib
 
@@ -10,13 +10,13 @@ from wsdgateway.metadata.standin import digest
 
 @attrs.frozen(eq=False)
 class Description:
-    """The description of a scanner: its metadata, or where it has none, a name and something about it."""
+    """The description of a scanner: its metadata, or if it has none, its name and its information text."""
 
     metadata: etree._Element | None
     name: str = ""
     info: str = ""
 
     def digest(self) -> str:
-        """A hash that equal descriptions have in common."""
+        """A hash that is the same for equal descriptions."""
         told = digest(self.metadata) if self.metadata is not None else f"{self.name}\n{self.info}".encode()
         return hashlib.sha256(told).hexdigest()

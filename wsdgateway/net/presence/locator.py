@@ -1,8 +1,8 @@
-"""Finds a scanner's scan service, and follows it: in the metadata at one of the addresses that the scanner has.
+"""Finds a scanner's scan service in the metadata at one of the scanner's addresses, and follows it.
 
-WS-Transfer 2004/09, section 3.1; DPWS 2006/02, section 5.2. Devices name addresses that nobody can reach, so each is
-tried in its order; where none leads to the scan service, they all are tried again, soon enough for a scanner that is
-switched on late or needs half a minute to start. Where it is looked for, and when, `bridge.discovery.location` decides.
+WS-Transfer 2004/09, section 3.1; DPWS 2006/02, section 5.2. Devices announce unreachable addresses, so each one is
+tried in order. If none leads to the scan service, all are tried again, soon enough for a scanner that is switched on
+later or takes half a minute to start. `bridge.discovery.location` decides where to search, and when.
 """
 
 from collections.abc import Callable
@@ -26,15 +26,15 @@ from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.parsing import Malformed
 
-MAX_LOGGED = 500  # characters of a datagram that go to the log
+MAX_LOGGED = 500  # characters of a datagram in a log message
 
 
 class Locator:
     """Finds the scan service of one scanner. `found` is called with its address.
 
-    `send` asks the scanner by `client`, `send_beside` by another connection, which does not wait for what is dead.
-    `endpoint` is the scanner's endpoint address where it is known, as the scanner spells it: whoever else answers is
-    not it. `labels` is what the scanner called itself where it was found last.
+    `send` sends requests to the scanner by `client`, `send_beside` by another connection that does not wait for dead
+    ones. `endpoint` is the scanner's endpoint address in the scanner's own spelling, if it is known; answers from any
+    other endpoint are rejected. `labels` are the names that the scanner had when it was last found.
     """
 
     log = Logger()
@@ -58,16 +58,16 @@ class Locator:
 
     @property
     def device(self) -> str | None:
-        """The URL at which the scanner's metadata was read last."""
+        """The URL at which the scanner's metadata was last read."""
         return self._location.device
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the scanner is looked for after a pause."""
+        """True if the next search waits for the end of a pause."""
         return self._timer is not None
 
     def search(self, urls: tuple[str, ...] = ()) -> None:
-        """Search for the scan service at these addresses, or once more at those that are known."""
+        """Search for the scan service at these addresses, or again at the known ones."""
         self._location.name(urls)
         if self._stopped:
             return
@@ -78,7 +78,7 @@ class Locator:
             reading.addErrback(lambda failure: self.log.failure("{scanner}: metadata", failure, scanner=self._scanner))
 
     def sighted(self, sighting: Sighting, *, changed: bool) -> None:
-        """The scanner has announced where it is; `changed`: it may tell something else there than it did."""
+        """Handle an announcement of the scanner's addresses. `changed` is true if its metadata may have changed."""
         if self.endpoint is not None and is_same(self.endpoint, sighting.endpoint):
             self.endpoint = sighting.endpoint
         urls = tuple(usable(sighting))
@@ -96,7 +96,7 @@ class Locator:
                 self.search()
 
     def _log_unusable(self, xaddrs: tuple[str, ...]) -> None:
-        """Log once that a scanner which is looked for gives no address that can be used."""
+        """Log once that a scanner that is searched for announces no usable address."""
         if xaddrs and self.device is None and xaddrs != self._unusable:
             self._unusable = xaddrs
             if self._throttle.allows("", self._reactor.seconds()):
@@ -112,7 +112,7 @@ class Locator:
                 address, answered = await self._try(url, problems)
                 has_answered = has_answered or answered
                 if self._stopped or not location.is_current(urls):
-                    return  # it has been sighted somewhere else meanwhile
+                    return  # the scanner has been sighted elsewhere in the meantime
                 if address is not None:
                     location.found(url)
                     self._found(address)
@@ -123,7 +123,7 @@ class Locator:
         self._not_found("; ".join(problems), has_answered)
 
     def _not_found(self, why: str, has_answered: bool) -> None:
-        """Log why the scan service is not known, at most once a minute for each reason, and search again later."""
+        """Log why the scan service was not found, once a minute for each reason, and schedule the next search."""
         location = self._location
         if location.is_still_at_former(reachable=self._client.reachable):
             self.log.warn("{scanner}: it is said to be elsewhere, and is not: {why}", scanner=self._scanner, why=why)
@@ -135,7 +135,7 @@ class Locator:
         self._timer = self._reactor.callLater(location.backoff.next(answered=has_answered), self.search)
 
     async def _try(self, url: str, problems: list[str]) -> tuple[str | None, bool]:
-        """The scan service's address in the metadata at a URL, None if there is none; and whether anybody answered."""
+        """The scan service's address in the metadata at a URL, or None; and whether a device answered."""
         try:
             send = self._send if url == self.device and self._client.reachable else self._send_beside
             envelope = await read_metadata(send, url, self._new_id, self.endpoint)
@@ -165,9 +165,9 @@ class Locator:
         return address
 
     def metadata_read(self, url: str, envelope: Envelope) -> str:
-        """The scan service's address in metadata that somebody else has read at a URL: it need not be looked for.
+        """The scan service's address in metadata that was read elsewhere at a URL, which ends the search.
 
-        Raises `DeviceError` if it names none, `Malformed` if it can't be used.
+        Raises `DeviceError` if it contains none, `Malformed` if it is unusable.
         """
         address = self._read(url, envelope)
         if self.device is None:
@@ -176,12 +176,12 @@ class Locator:
         return address
 
     def cancel(self) -> None:
-        """Wait for no further try."""
+        """Cancel the next search."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
 
     def stop(self) -> None:
-        """Search no more."""
+        """Stop searching."""
         self._stopped = True
         self.cancel()

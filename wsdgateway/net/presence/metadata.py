@@ -1,4 +1,4 @@
-"""Reads what a scanner is: its metadata where its device endpoint is known, else its ScannerDescription.
+"""Reads the description of a scanner: its metadata if its device endpoint is known, else its ScannerDescription.
 
 WS-Transfer 2004/09, section 3.1; WS-Scan, GetScannerElements.
 """
@@ -20,15 +20,15 @@ from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
-MAX_METADATA = 131072  # four times what Windows takes
+MAX_METADATA = 131072  # four times what Windows accepts
 
 
 async def read_metadata(send: SendRequest, url: str, new_id: Callable[[], str], endpoint: str | None = None,
                         to: str | None = None) -> Envelope:
     """The answer of the device at that URL to WS-Transfer Get.
 
-    `endpoint` is its endpoint address, as it spells it, where it is known: another device that answers there is none.
-    Without it the request goes `to` the address that the URL tells. Raises `DeviceError`.
+    `endpoint` is its endpoint address in its own spelling, if it is known; an answer of another device is rejected.
+    Without it, the request is addressed to `to`, or to the endpoint derived from the URL. Raises `DeviceError`.
     """
     request = write_get(to=endpoint or to or endpoint_of(url), message_id=new_id())
     reply = await send(url, GET_METADATA, request)
@@ -55,10 +55,11 @@ def _metadata_in(reply: Reply, url: str, endpoint: str | None) -> Envelope:
 
 
 def scan_address(envelope: Envelope, url: str) -> str | None:
-    """The scan service's address in metadata that was read at that URL; None if it names no scan service.
+    """The scan service's address in metadata that was read at that URL; None if it contains no scan service.
 
-    It is on the URL's host, whatever host, or host name, the metadata gives: a service may have an address for each
-    interface of the device, and the one that names the URL's own host comes first. What was read by TLS prefers https.
+    The result has the URL's host, whatever host the metadata gives: a service may have an address for each interface of
+    the device, and the one with the URL's own host is preferred. For metadata read over TLS, https addresses are
+    preferred.
     """
     addresses = scan_service_addresses(envelope)
     if url.startswith("https:"):
@@ -89,7 +90,7 @@ async def describe_scanner(send: SendRequest, url: str, new_id: Callable[[], str
 
 
 def _whole(url: str, reply: Reply) -> Envelope:
-    """The envelope in an answer. Raises `DeviceError` for a fault, a refusal, and what can't be read."""
+    """The envelope in an answer. Raises `DeviceError` for a fault, an error status or an unreadable answer."""
     try:
         envelope = read(reply.body, reply.charset)
     except Malformed as error:
@@ -103,7 +104,7 @@ def _whole(url: str, reply: Reply) -> Envelope:
 
 
 def uuid_of(url: str) -> str | None:
-    """The endpoint address that the uuid in a URL's path stands for, if there is one."""
+    """The endpoint address with the uuid in a URL's path; None if there is none."""
     last = unquote(urlsplit(url).path.rpartition("/")[2])
     if not is_uuid(last):
         return None
@@ -111,5 +112,5 @@ def uuid_of(url: str) -> str | None:
 
 
 def endpoint_of(url: str) -> str:
-    """The endpoint reference's address of the device at that URL: the uuid in its path, else the URL itself."""
+    """The endpoint address of the device at that URL: the uuid in its path, else the URL itself."""
     return uuid_of(url) or url

@@ -1,6 +1,7 @@
-"""Keeps the description of a scanner: asks it once for all who wait, and again when that may have changed.
+"""Caches the description of a scanner: reads it once for all callers that wait, and again when it may have changed.
 
-What is known, and whether an answer still counts, `bridge.discovery.knowledge` decides and draws.
+`bridge.discovery.knowledge` decides whether a cached description and an arriving answer are valid, and has a diagram of
+the states.
 """
 
 from collections.abc import Callable, Coroutine
@@ -21,10 +22,12 @@ Value = TypeVar("Value")
 
 
 class MetadataCache(Generic[Value]):
-    """Keeps the description of one scanner. `read` asks for it, or fails with a `DeviceError`; `last` was known last.
+    """Caches the description of one scanner.
 
-    `is_eager`: it is asked before anybody wants it, and again until it answers, unless it `is_here` and known.
-    `on_change` is called when a question has ended that counts.
+    `read` requests it, or fails with a `DeviceError`; `last` is the last known one.
+
+    If `is_eager`, the scanner is asked in advance, and again until it answers, unless the description is known and the
+    scanner `is_here`. `on_change` is called after each valid answer or failure.
     """
 
     log = Logger()
@@ -46,11 +49,14 @@ class MetadataCache(Generic[Value]):
 
     @property
     def value(self) -> Value | None:
-        """The description; None if the scanner has not been asked, or may have started again since."""
+        """The description; None if it has not been read, or if the scanner may have restarted since."""
         return self._knowledge.value
 
     def get(self, *, afresh: bool = False) -> Deferred[Value]:
-        """The description that is kept, or one read `afresh`. The scanner is asked once, however many wait or leave."""
+        """The cached description, or one read `afresh`.
+
+        The scanner is asked once, however many callers wait or give up.
+        """
         value = self._knowledge.value
         if value is not None and self._knowledge.is_certain and not afresh:
             return succeed(value)
@@ -61,42 +67,42 @@ class MetadataCache(Generic[Value]):
         return waiting
 
     def forget(self) -> None:
-        """The scanner may have started again, with other things to tell."""
+        """Forget the description, since the scanner may have restarted with another one."""
         self._knowledge.forget()
         self.refresh_now()
 
     def doubt(self) -> None:
-        """The scanner was out of reach: it is asked before a client is told what it has said of itself."""
+        """Mark the description as uncertain, since the scanner was unreachable: read it again before it is used."""
         self._knowledge.doubt()
 
     def moved(self) -> None:
-        """The scanner has another address: it is asked there, and an answer from the former one counts no more."""
+        """Read the description at the scanner's new address; an answer from the former one no longer counts."""
         if self._knowledge.is_asking and not self._stopped:
             self._ask()
         else:
             self.check()
 
     def check(self) -> None:
-        """Ask whether the scanner is still there, and the same."""
+        """Check that the scanner is still reachable, and its description unchanged."""
         if not self._stopped:
             self.get(afresh=True).addErrback(self._log_unexpected)
 
     def refresh(self) -> None:
-        """Ask the scanner until it answers, if its description is to be at hand; nothing while a pause is on."""
+        """Read the description until the scanner answers, if it is needed in advance. Does nothing during a pause."""
         if not self.is_eager or self._stopped or (self._timer is not None and self._timer.active()):
             return
         if self._knowledge.value is None or not self._is_here():
             self.get(afresh=True).addCallbacks(self._refreshed, self._not_refreshed)
 
     def refresh_now(self) -> None:
-        """Ask the scanner at once, without the pause that follows failures: it answers, or may do so."""
+        """Read the description at once, without the pause after failures, since the scanner answers or may do so."""
         self._backoff.reset()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self.refresh()
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop reading."""
         self._stopped = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -132,7 +138,7 @@ class MetadataCache(Generic[Value]):
             self.last = answer
         waiting, self._waiting[:] = list(self._waiting), []
         for one in waiting:
-            one.callback(answer)  # a failure, too, goes the way that it should
+            one.callback(answer)  # a failure is passed to the waiting caller, too
         if verdict == "outdated":
             self.refresh()
         self._on_change()

@@ -1,11 +1,12 @@
-"""Monitors one scanner: where its scan service is, whether it is there, and whether it has started again.
+"""Monitors one scanner: the address of its scan service, whether it is reachable, and whether it has restarted.
 
-WS-Discovery 2005/04, sections 4 to 6. Announcements are passed on to those who ask the scanner, and what they find to
-the bridge; `bridge.discovery.announcements` decides what an announcement means. What is known of the scan service::
+WS-Discovery 2005/04, sections 4 to 6. Announcements are passed to the parts that send requests to the scanner, and
+their results to the bridge; `bridge.discovery.announcements` decides what an announcement means. The states of the scan
+service::
 
     unknown ──found──► found ──found at another address──► found
        │  ▲
-       └──┘ asked for: looked for, at most once in LOCATE_SECONDS
+       └──┘ requested by a client: searched for, at most once in LOCATE_SECONDS
 """
 
 from collections.abc import Callable
@@ -34,15 +35,15 @@ from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.soap.parsing import Malformed
 
-LOCATE_SECONDS = 1.0  # between searches for a scan service that clients ask for
+LOCATE_SECONDS = 1.0  # between searches for a scan service that clients request
 
 
 class Monitor:
-    """Monitors one scanner, and has its `stand_in`.
+    """Monitors one scanner, and owns its `stand_in`.
 
-    `version_of` gives the MetadataVersion for an endpoint and a digest; `search` looks for an endpoint on the scanners'
-    side. `on_found` is called once, when the scan service is known, with its address, which may change; `on_doubt` when
-    the scanner may have forgotten its subscriptions; `on_change` when it has come, gone or changed.
+    `version_of` gives the MetadataVersion for an endpoint and a digest; `search` searches for an endpoint on the device
+    side. `on_found` is called once with the location of the scan service, whose address may change later; `on_doubt`
+    when the scanner may have forgotten its subscriptions; `on_change` when it has appeared, disappeared or changed.
     """
 
     log = Logger()
@@ -77,19 +78,19 @@ class Monitor:
         self._stand_in_changed()
 
     def adjust(self, options: ScannerOptions) -> None:
-        """Go by other options from now on; they must give the same scanner, at the same place."""
+        """Apply other options; the scanner and its address must be the same."""
         self.options = options
         self.stand_in.adjust(options)
 
     def start(self) -> None:
-        """Find the scan service, where that does not wait for the scanner to be seen."""
+        """Find the scan service, unless that requires a sighting of the scanner."""
         if self.options.section.scan is not None:
             self._found(self.options.section.scan)
         elif self.options.section.device is not None:
             self._locator.search((self.options.section.device,))
 
     def locate(self) -> None:
-        """Look for a scan service that is asked for and not known yet; at most once in `LOCATE_SECONDS`."""
+        """Search for an unknown scan service that a client requests; at most once in `LOCATE_SECONDS`."""
         now = self._seconds()
         if self._where is not None or self._stopped or now - self._located_at < LOCATE_SECONDS:
             return
@@ -102,27 +103,27 @@ class Monitor:
             self._search(self.options.uuid)
 
     def stop(self) -> None:
-        """Search and ask no more."""
+        """Stop searching and sending requests."""
         self._stopped = True
         self._locator.stop()
         self.stand_in.stop()
         self._reachability.stop()
 
-    # What is known of it.
+    # Knowledge of the scanner.
 
     @property
     def endpoint(self) -> str | None:
-        """The scanner's own endpoint address, as far as it is known."""
+        """The scanner's own endpoint address, or None if it is not known."""
         return self.stand_in.own_endpoint
 
     @property
     def labels(self) -> Labels:
-        """The names that the scanner gives itself, as far as it has been asked."""
+        """The scanner's own names; empty if they are not known."""
         return self.stand_in.labels or self._locator.labels or Labels()
 
     @property
     def reachable(self) -> bool | None:
-        """Whether the scanner answered when it was last asked, and has not said Bye; None before that."""
+        """True if the scanner answered the last request and has not said Bye since; None before the first request."""
         return self._reachability.reachable
 
     @property
@@ -136,24 +137,24 @@ class Monitor:
 
     @property
     def is_missing(self) -> bool:
-        """Whether it has to be looked for on the scanners' side."""
+        """True if the scanner must be searched for on the device side."""
         return self.options.uuid is not None and (self._where is None or not self._is_here())
 
     def _is_here(self) -> bool:
         return self._where is not None and self.reachable is not False
 
     def places(self) -> set[tuple[str, int]]:
-        """Host and port of the scan service, by every host that the scanner is known by."""
+        """Host and port of the scan service, for every known host name and address of the scanner."""
         url = self._bridge.device or self.options.section.scan
         return set() if url is None else {(host, address_of(url).port) for host in self._hosts()}
 
     def _urls(self) -> set[str]:
-        """Where the scanner is known to be."""
+        """The known URLs of the scanner."""
         urls = (self._locator.device, self.options.section.device, self.options.section.scan, self._bridge.device)
         return {url for url in urls if url}
 
     def _hosts(self) -> frozenset[str]:
-        """Under what names and addresses the scanner's host is known."""
+        """The known names and addresses of the scanner's host."""
         sighting = self.sighting
         urls = {*self._urls(), *filter(is_http, sighting.xaddrs if sighting is not None else ())}
         return frozenset({urlsplit(url).hostname or "" for url in urls} | self._device.peers)
@@ -169,8 +170,8 @@ class Monitor:
         return await describe_scanner(self._send, self._bridge.device, self._new_id)
 
     async def _describe_device(self, url: str) -> Description:
-        """The description of the device at that URL; metadata without a scan service is not one yet."""
-        to = self.endpoint  # as the scanner spells it
+        """The description of the device at that URL, which must contain a scan service."""
+        to = self.endpoint  # in the scanner's own spelling
         if to is not None and not is_same(to, endpoint_of(url)):
             to = None
         envelope = await read_metadata(self._send, url, self._new_id, self._locator.endpoint, to)
@@ -188,7 +189,7 @@ class Monitor:
         self._on_change()
 
     def reachability_changed(self) -> None:
-        """The scanner answers, and did not, or the other way round."""
+        """Handle that the scanner has become reachable or unreachable."""
         if self._device.reachable:
             self.log.info("{scanner}: the scanner answers at {peers}", scanner=self._name,
                           peers=", ".join(sorted(self._device.peers)))
@@ -202,14 +203,14 @@ class Monitor:
         self._on_change()
 
     def _was_away(self) -> None:
-        """Nothing that is kept from before is shown until the scanner has been asked."""
+        """Require that the scanner is asked before any older knowledge is used."""
         self._bridge.was_away()
         self.stand_in.metadata.doubt()
 
-    # What discovery tells of it.
+    # Discovery messages.
 
     def sighted(self, news: News) -> None:
-        """The scanner has announced itself, or answered."""
+        """Handle an announcement or answer of the scanner."""
         self._reachability.sighted(news.sighting)
         self.stand_in.announced_as(news.sighting.endpoint)
         self.stand_in.scoped(news.sighting.scopes)
@@ -221,7 +222,7 @@ class Monitor:
         elif doubt is Doubt.AWAY:
             self._was_away()
         self._pending = self._pending.with_news(news)
-        if self.options.uuid is not None:  # it has to be found
+        if self.options.uuid is not None:  # its address must be discovered
             self._locator.sighted(news.sighting, changed=news.described)
         else:
             self._catch_up()
@@ -231,14 +232,14 @@ class Monitor:
         self._on_change()
 
     def said_bye(self) -> None:
-        """The scanner has announced that it leaves, or somebody in its name: it is asked, if it still answers."""
+        """Handle a Bye, which may be forged: check whether the scanner still answers."""
         self.log.info("{scanner}: the scanner has said Bye", scanner=self._name)
         if self._reachability.said_bye():
             self._was_away()
         self._on_change()
 
     def _found(self, address: str) -> None:
-        """The scan service is there."""
+        """Handle that the scan service has been found."""
         if self._stopped:
             return
         if self._where is not None:
@@ -251,13 +252,13 @@ class Monitor:
         self._bridge.device = address
         self._where = ServiceLocation(address, follows=self.options.uuid is not None)
         if self._device.reachable is False:
-            self._device.moved()  # what failed while it was switched off says nothing of it any more
+            self._device.moved()  # failures from the time when it was switched off no longer matter
         self.stand_in.metadata.refresh_now()
         self._on_found(self._where)
         self._on_change()
 
     def _moved(self, where: ServiceLocation, address: str) -> None:
-        """The scanner has another address: it still holds its subscriptions, unless it has started again."""
+        """Use the scanner's new address. The scanner still holds its subscriptions, unless it has restarted."""
         self.log.info("{scanner}: its scan service is {url} now", scanner=self._name, url=address)
         former, where.address = where.address, address
         self._bridge.device = address
@@ -270,7 +271,7 @@ class Monitor:
             self.stand_in.metadata.check()
 
     def _catch_up(self) -> None:
-        """Do what has to be done since the scanner has started again, or has other things to tell."""
+        """Do what is pending since the scanner restarted or its description changed."""
         pending, self._pending = self._pending, Pending()
         if pending.started:
             self._on_doubt()

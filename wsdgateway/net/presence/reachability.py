@@ -1,7 +1,7 @@
-"""Tells whether a scanner is there, from its answers and its announcements.
+"""Determines whether a scanner is reachable, from its answers and its announcements.
 
-WS-Discovery 2005/04, section 4. `bridge.discovery.announcements` decides how long a Bye counts; here the scanner is
-asked soon after one.
+WS-Discovery 2005/04, section 4. `bridge.discovery.announcements` decides how long a Bye counts; this module checks the
+scanner soon after one.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from wsdgateway.net.scanners.client import DeviceClient
 
 
 class Reachability:
-    """The reachability of one scanner. `check` asks the scanner whether it is there."""
+    """The reachability of one scanner. `check` checks that the scanner still answers."""
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], device: DeviceClient,
                  check: Callable[[], None]) -> None:
@@ -33,7 +33,7 @@ class Reachability:
 
     @property
     def reachable(self) -> bool | None:
-        """Whether the scanner answered when it was last asked, and has not said Bye since; None before that."""
+        """True if the scanner answered the last request and has not said Bye since; None before the first request."""
         return False if self._announcements.has_left(self._device.last_received) else self._device.reachable
 
     def silent_for(self) -> float:
@@ -41,11 +41,11 @@ class Reachability:
         return self._seconds() - self._announcements.last_heard(self._device.last_received)
 
     def sighted(self, sighting: Sighting) -> None:
-        """Take note that the scanner has announced itself, or answered in discovery."""
+        """Record an announcement or a discovery answer of the scanner."""
         self._announcements.sighted(sighting, self._seconds())
 
     def said_bye(self) -> bool:
-        """Take a Bye in the scanner's name. False if it comes too soon after another one to count."""
+        """Record a Bye in the scanner's name. False if it comes too soon after another one to count."""
         pause = self._announcements.said_bye(self._seconds())
         if pause is None:
             return False
@@ -54,6 +54,6 @@ class Reachability:
         return True
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop checking."""
         if self._asking is not None and self._asking.active():
             self._asking.cancel()

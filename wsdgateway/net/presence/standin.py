@@ -1,4 +1,4 @@
-"""A scanner's device endpoint as clients see it: what it is called, and its metadata.
+"""The stand-in for a scanner's device endpoint: its identity and metadata as clients see them.
 
 WS-Transfer 2004/09, section 3.1; DPWS 2006/02, sections 4 and 5. The metadata is the scanner's own, with the gateway's
 addresses in it; it is read once, and again after the scanner has been away.
@@ -30,12 +30,12 @@ from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import Envelope, compose
 from wsdgateway.soap.namespaces import WXF
 
-PATIENCE = 2.0  # seconds; Windows waits four of them for matches
+PATIENCE = 2.0  # seconds; Windows waits four for matches
 
 
 @attrs.frozen(eq=False)
 class _Versioned:
-    """A description, and the MetadataVersion that it has for clients."""
+    """A description, and the MetadataVersion that clients see."""
 
     description: Description
     version: int
@@ -43,15 +43,15 @@ class _Versioned:
 
 
 class StandIn:
-    """The stand-in of one scanner. `describe` asks it; `metadata` keeps what it has told.
+    """The stand-in of one scanner. `describe` reads the scanner's description; `metadata` caches it.
 
-    It appears under a uuid that is derived from the scanner's, or where the section says so under the scanner's own.
-    Where clients find it by themselves, what it tells is kept at hand. The version of its metadata grows when the
-    scanner tells something else, and when the gateway's own addresses change.
+    It appears under a uuid that is derived from the scanner's, or if the section says so under the scanner's own. If
+    clients can discover it, the description is read in advance. The version of its metadata grows when the scanner's
+    description or the gateway's own addresses change.
 
     `version_of` gives the MetadataVersion for an endpoint and a digest. `hosts` are the names and addresses of the
-    scanner's host, which clients must not be sent to; `is_here` tells whether it can be reached, as far as is known;
-    `on_change` is called when what the scanner tells of itself may have changed.
+    scanner's host, which clients must not be sent to. `is_here` tells whether the scanner is reachable, as far as
+    known. `on_change` is called when its description may have changed.
     """
 
     log = Logger()
@@ -76,24 +76,24 @@ class StandIn:
             on_change=on_change)
 
     def adjust(self, options: ScannerOptions) -> None:
-        """Go by other options from now on; they must give the same scanner, at the same place."""
+        """Apply other options; the scanner and its address must be the same."""
         self.options = options
         self.metadata.is_eager = options.announced
 
-    # What is known of the scanner.
+    # Knowledge of the scanner.
 
     @property
     def own_endpoint(self) -> str | None:
-        """The scanner's own endpoint address, as the scanner spells it; None while that is not known."""
+        """The scanner's own endpoint address in the scanner's spelling; None while it is not known."""
         return self._endpoint_name.endpoint
 
     def announced_as(self, endpoint: str) -> None:
-        """The scanner spells its endpoint address like this where it announces itself, or answers."""
+        """Record how the scanner spells its endpoint address in announcements and discovery answers."""
         if self._endpoint_name.announced(endpoint):
             self._on_change()
 
     def scoped(self, scopes: tuple[str, ...]) -> None:
-        """The scanner's scopes, which are the stand-in's, too."""
+        """Use the scanner's scopes for the stand-in, too."""
         if scopes != self._scopes:
             self._scopes = scopes
             self._on_change()
@@ -106,7 +106,7 @@ class StandIn:
                 self._endpoint_name.read_in_metadata(host_endpoint(description.metadata))
             endpoint = identity_of(self.endpoint or derived_endpoint(self._scanner))
             version = await self._version_of(endpoint, f"{told} {options.suffix} {self._scanner} {options.served}")
-        except Exception:  # a store that can't be written to must not hide the scanner
+        except Exception:  # a store that is not writable must not hide the scanner
             self.log.failure("{scanner}: the store does not keep the version of its metadata", scanner=self._scanner)
             last = self.metadata.last
             version = 1 if last is None else last.version
@@ -115,10 +115,10 @@ class StandIn:
         return _Versioned(description, version, told)
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop reading the description."""
         self.metadata.stop()
 
-    # What is told of it.
+    # The stand-in as clients see it.
 
     @property
     def _version(self) -> int | None:
@@ -127,7 +127,7 @@ class StandIn:
 
     @property
     def labels(self) -> Labels | None:
-        """The names that the scanner gives itself; None while they are not known."""
+        """The scanner's own names; None while they are not known."""
         known = self.metadata.value
         if known is None:
             return None
@@ -138,9 +138,9 @@ class StandIn:
 
     @property
     def endpoint(self) -> str | None:
-        """The stand-in's endpoint address; None while the scanner's, which it is derived from, has to be asked for.
+        """The stand-in's endpoint address; None while the scanner's, from which it is derived, must still be read.
 
-        Where the scanner's metadata does not tell it, it is derived from the scanner's name here.
+        If the scanner's metadata does not contain one, it is derived from the scanner's name in the configuration.
         """
         if self.own_endpoint is not None:
             return self.own_endpoint if self.options.section.has_own_identity else derived_endpoint(self.own_endpoint)
@@ -149,25 +149,25 @@ class StandIn:
 
     @property
     def service(self) -> TargetService | None:
-        """The target service that is announced to clients; None while the scanner is gone, or not known yet."""
+        """The target service that is announced to clients; None while the scanner is away or not known yet."""
         endpoint, version = self.endpoint, self._version
         if endpoint is None or version is None or not self._is_here():
             return None
         return stand_in_service(endpoint, self._scopes, version)
 
     def path(self) -> str:
-        """Where it is under a base address."""
+        """The path of the stand-in below a base address."""
         return f"/{self._scanner}"
 
     async def match(self) -> TargetService | None:
-        """The target service for a client that asks for it, without addresses; None while the scanner is gone."""
+        """The target service for a client that searches for it, without addresses; None while the scanner is away."""
         if self.metadata.value is None or not self._is_here():
             observer = self.metadata.get(afresh=True)
             observer.addTimeout(PATIENCE, self._reactor)
             try:
                 await observer
             except (DeviceError, TimedOut):
-                pass  # it may be busy; what is known of it decides
+                pass  # it may be busy; decide by what is known
         endpoint = self.endpoint
         if endpoint is None or not self._is_here():
             return None

@@ -1,7 +1,7 @@
-"""A client's connection: bytes in, exchanges out, in order; limits on everything a client can make us wait for.
+"""A client's connection: reads requests, answers them in order, and enforces the client's limits.
 
-RFC 9112 section 9. One request at a time is answered; while one waits behind it, nothing more is read. The states are
-drawn in `net.server.connectionstates`.
+RFC 9112 section 9. One request at a time is answered; while another one is queued, nothing more is read.
+`net.server.connectionstates` has a diagram of the states.
 """
 
 from typing import Any
@@ -27,13 +27,13 @@ from wsdgateway.net.transport.writebatching import CoalescedWriter
 LINGER_SECONDS = 2.0
 MAX_LINGER_BYTES = 8 * 1024 * 1024
 
-# Where what comes may be a request.
+# The states in which incoming data may be a request.
 _LISTENING = (WAITING, ARRIVING, states.ANSWERING, BEGINNING)
 
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
 class ClientConnection(TwistedProtocol):
-    """One client's connection, over its whole life. `state` is one of `connectionstates`.
+    """One client's connection over its whole life. `state` is one of `connectionstates`.
 
     `client` is the client's IP address, `peer` the same with its port.
     """
@@ -49,11 +49,11 @@ class ClientConnection(TwistedProtocol):
         self._queue = RequestQueue(self._reader, server)
         self._deadline = MovingDeadline(server.reactor, server.seconds, self._overdue)
         self._exchange: Exchange | None = None
-        self._paused = False  # the client does not take what is written
-        self._reading = True  # from the transport; not while a request waits
+        self._paused = False  # the client reads more slowly than answers are written
+        self._reading = True  # from the transport; False while a request is queued
         self._read_closed = False
         self._received = 0
-        self._lingers_from: int | None = None  # how much had been received when it began to linger
+        self._lingers_from: int | None = None  # the number of bytes received when it began to linger
         self._last_pending = 0
 
     def connectionMade(self) -> None:
@@ -69,16 +69,16 @@ class ClientConnection(TwistedProtocol):
             self._step(states.REFUSED)
 
     def _step(self, happened: str) -> None:
-        """Go to the state that follows, and do what is to be done on the way."""
+        """Go to the next state, and perform the action of the transition."""
         self.state, act = _STEPS[self.state][happened]
         act(self)
 
     def _nothing(self) -> None:
-        """The state is all that changes."""
+        """Do nothing on a transition."""
 
     @property
     def secure(self) -> bool:
-        """Whether it is one with TLS."""
+        """True if the connection uses TLS."""
         return isinstance(self.transport, TLSMemoryBIOProtocol)
 
     @property
@@ -91,7 +91,7 @@ class ClientConnection(TwistedProtocol):
     def dataReceived(self, data: bytes) -> None:
         self._received += len(data)
         if self._reader.finished or self.state not in _LISTENING:
-            # What follows the last request is none, and is not kept.
+            # Data after the last request is not a request, and is discarded.
             if self._lingers_from is not None and self._received - self._lingers_from >= MAX_LINGER_BYTES:
                 self._step(states.ABORT)
             return
@@ -102,16 +102,16 @@ class ClientConnection(TwistedProtocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Hand over the next request, if there is one and the last one is over."""
+        """Begin the next request, if there is one and the last one has been answered."""
         queue = self._queue
         requests = queue.requests
         while requests and not self._paused and (self.state is WAITING or self.state is ARRIVING):
-            self.state, act = _STEPS[self.state][WHOLE]  # as in `_step`, for each request comes this way
+            self.state, act = _STEPS[self.state][WHOLE]  # `_step`, inlined for speed: every request takes this path
             act(self)
         if self.state is WAITING or self.state is ARRIVING:
             if queue.expected and not (requests or self._paused):
                 queue.expected = False
-                if self._reader.reading:  # else the body came without waiting for our word
+                if self._reader.reading:  # else the body came without waiting for 100 Continue
                     self.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
             if queue.refusal is not None:
                 self._step(states.REFUSED)
@@ -128,15 +128,15 @@ class ClientConnection(TwistedProtocol):
 
     def _begin(self) -> None:
         exchange = self._exchange = Exchange(self, *self._queue.requests.popleft())
-        self._deadline.at = None  # an exchange has times of its own
+        self._deadline.at = None  # an exchange has its own time-outs
         self._server.respond(exchange)
         if self.state is BEGINNING:
             self._step(PENDING)
 
-    # The end of it, in one way or another.
+    # Refusing and closing.
 
     def _refuse(self) -> None:
-        """Say what is wrong, then read on a while without looking: a reset would take the answer away."""
+        """Send the refusal, then discard further data for a while: a reset could destroy the answer."""
         refusal = self._queue.refusal
         assert refusal is not None
         self.write(refusal_answer(refusal, self._server.date()))
@@ -149,7 +149,7 @@ class ClientConnection(TwistedProtocol):
         self._writer.flush()
         self.transport.unregisterProducer()
         if self.secure:
-            self.transport.loseConnection()  # TLS says that it ends, and waits for the client to say so, too
+            self.transport.loseConnection()  # sends close_notify, and waits for the client's
         else:
             self.transport.loseWriteConnection()
         self._deadline.within(LINGER_SECONDS)
@@ -159,7 +159,7 @@ class ClientConnection(TwistedProtocol):
         self._refuse()
 
     def _leave(self) -> None:
-        """Close, and wait no longer for the client to take what was written."""
+        """Close, and stop waiting for the client to read the answer."""
         self._close()
         self._lingers_from = self._received
         self._deadline.within(LINGER_SECONDS)
@@ -174,9 +174,9 @@ class ClientConnection(TwistedProtocol):
         self._close()
 
     def _close(self) -> None:
-        """Close once everything is written. A transport with a paused producer would wait for it for ever.
+        """Close once everything is written. A transport with a registered, paused producer would never close.
 
-        RFC 8446, section 6.1: whoever says that TLS ends need not wait for the other side to say so. Many never do.
+        RFC 8446, section 6.1: the sender of close_notify need not wait for the peer's. Many peers never send one.
         """
         self._server.works(self)
         self._writer.flush()
@@ -192,29 +192,29 @@ class ClientConnection(TwistedProtocol):
     # The channel of an exchange.
 
     def write(self, pieces: list[bytes | memoryview]) -> None:
-        """Send bytes; dropped once the client is gone."""
+        """Send bytes; they are discarded if the client has disconnected."""
         if self.state is not GONE:
             self._writer.write(b"".join(pieces))
 
     def date(self) -> bytes:
-        """The Date field for now."""
+        """The current Date field."""
         return self._server.date()
 
     def base(self) -> str:
-        """The URL, without a path, under which the client reached us."""
+        """The URL, without a path, at which the client reached the gateway."""
         here = self.transport.getHost()
         return self._server.base(getattr(here, "host", ""), getattr(here, "port", 0))
 
     def has_left(self) -> bool:
-        """Whether the client has closed its side, which most do only when they go."""
+        """True if the client has closed its sending side, which most clients only do when they disconnect."""
         return self._read_closed
 
     def pending(self) -> int:
-        """Bytes that the client has not taken yet."""
+        """The number of bytes that the client has not read yet."""
         return self._writer.pending
 
     def exchange_over(self, keep_alive: bool) -> None:
-        """The answer is complete; read the next request, or close."""
+        """End the exchange: read the next request, or close."""
         self._exchange = None
         if keep_alive and not self._read_closed and not self._server.draining:
             self.state, act = _STEPS[self.state][states.ANSWERED_AMID if self._reader.reading else ANSWERED]
@@ -240,39 +240,39 @@ class ClientConnection(TwistedProtocol):
             self._go_on()
 
     def _perhaps_idle(self) -> None:
-        """Say so if nothing is under way here: no request, no part of one, and no answer that the client has to take.
+        """Report the connection as idle if it has no request, no part of one, and no unread answer.
 
-        RFC 9112, section 9.5: such a connection may be closed at any time. One that has asked nothing yet is not meant:
-        its first request is on its way, and `header_timeout` bounds it.
+        RFC 9112, section 9.5: such a connection may be closed at any time. A new connection is not reported: its first
+        request is about to arrive, and `header_timeout` limits the wait.
         """
         if self.state is WAITING and not (self._queue.requests or self._queue.refusal or self._paused):
             self._server.idles(self)
 
-    # What the server and the clock say.
+    # Events from the server and timers.
 
     def drain(self) -> None:
-        """Close now, or as soon as the request under way has been answered."""
+        """Close now, or as soon as the request in progress has been answered."""
         self._step(states.DRAIN)
 
     def can_make_room(self) -> bool:
-        """Whether nothing is lost here but what the client has not asked to the end: no answer that it waits for."""
+        """True if closing would lose no answer that the client waits for, at most an incomplete request."""
         return self._exchange is None and self.state not in (states.ABORTED, GONE) and not self.pending()
 
     def abort(self) -> None:
-        """Close so that the client can't take what it has for the whole."""
+        """Abort the connection, so that the client cannot mistake a partial answer for a complete one."""
         self._step(states.ABORT)
 
     def _overdue(self) -> None:
-        """What had to happen by now has not."""
+        """Handle the end of a time limit."""
         if 0 < (pending := self.pending()) < self._last_pending:
-            self._last_pending = pending  # slow, and reading
+            self._last_pending = pending  # the client reads slowly
             self._deadline.within(self._server.limits.keepalive_timeout)
         elif self._paused:
             self._step(states.ABORT)
         else:
             self._step(states.LATE if self.state is ARRIVING and self._reader.reading else states.OVERDUE)
 
-    # IPushProducer: the client takes answers slower than they come, or fast again.
+    # IPushProducer: the client reads more slowly than answers arrive, or has caught up.
 
     def pauseProducing(self) -> None:
         self._paused = True
@@ -293,10 +293,13 @@ class ClientConnection(TwistedProtocol):
             self._perhaps_idle()
 
     def stopProducing(self) -> None:
-        """The transport is going away; connectionLost follows."""
+        """Do nothing: the transport is closing, and connectionLost follows."""
 
     def readConnectionLost(self) -> None:
-        """The client has said all it will. What it asked is still answered; only an image counts as not wanted."""
+        """Handle the end of the client's data.
+
+        Its requests are still answered, but the transfer of an image is aborted.
+        """
         self._read_closed = True
         if self._exchange is None and not self._queue.requests:
             self._step(states.HALF_CLOSED)
@@ -304,7 +307,7 @@ class ClientConnection(TwistedProtocol):
             self.abort()
 
     def writeConnectionLost(self) -> None:
-        """Our half is closed after a refusal."""
+        """Do nothing: the gateway has closed its sending side after a refusal."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._step(states.LOST)
@@ -323,6 +326,6 @@ class ClientConnection(TwistedProtocol):
             self._server.not_secured(self, reason.value)
 
 
-# The table with functions for names, since each request takes a step or two.
+# The table with functions in place of their names, since each request takes a step or two.
 _STEPS = {state: {happened: (following, vars(ClientConnection)[act]) for happened, (following, act) in row.items()}
           for state, row in states.table().items()}

@@ -1,4 +1,4 @@
-"""The states of a client's connection, and what leads from one to the next.
+"""The states of a client's connection, and the transitions between them.
 
 RFC 9112, section 9. One request at a time is answered; pipelined ones wait::
 
@@ -17,28 +17,29 @@ RFC 9112, section 9. One request at a time is answered; pipelined ones wait::
           │               refused, late, overdue            ▼        overdue, abort
           └─────────────────────────────────────────────► lingering ────────────────► aborted
 
-    abort: from any other state, too, to aborted. lost: from any state to gone.
+    abort: also from any other state, to aborted. lost: from any state to gone.
 
-- `waiting`: nothing of a request is here. `arriving`: bytes have come that may become one.
-- `beginning`: a request is handed over. What answers it before that returns needs no stack of its own, however many
-  requests wait behind it; what answers it later (`answering`) has to see after the next one itself.
-- `closing`: the client may take what has been written, and then the connection ends.
-- `lingering`: the client has been refused, or is being left. What it still sends is read and dropped, for a while: a
-  reset would take the answer away.
+- `waiting`: no part of a request has arrived. `arriving`: data has arrived that may become one.
+- `beginning`: a request has been handed over and its handler has not returned yet. An answer in this state is followed
+  by the next request in a loop, so that many queued requests do not recurse; an answer in `answering` must start the
+  next request itself.
+- `closing`: the connection ends when the client has read what was written.
+- `lingering`: the client has been refused, or is being disconnected. Its data is read and discarded for a while, since
+  resetting the connection could destroy the answer.
 
-The table says what is done on the way, by the names of the connection's methods. What is not listed changes nothing.
+The table names the connection's method to call on each transition. Inputs that are not listed change nothing.
 """
 
 WAITING, ARRIVING, BEGINNING, ANSWERING, CLOSING, LINGERING, ABORTED, GONE = STATES = (
     "waiting", "arriving", "beginning", "answering", "closing", "lingering", "aborted", "gone")
 
-# What can happen. Bytes have come, but no whole request; or a whole one.
+# The inputs. Data has arrived, without or with a complete request.
 SOME, WHOLE = "some", "whole"
 # A request that has been handed over is not answered yet.
 PENDING = "pending"
-# An answer is complete: the client may go on, has begun to, or can't.
+# An answer is complete, and the client may send the next request, has begun to, or cannot send any.
 ANSWERED, ANSWERED_AMID, ANSWERED_LAST = "answered", "answered amid the next", "answered last"
-# What has come can't be read; its time is over, while a request is being read, or otherwise.
+# The data cannot be read; a time limit has ended, while a request is being read or otherwise.
 REFUSED, LATE, OVERDUE = "refused", "late", "overdue"
 HALF_CLOSED, DRAIN, ABORT, LOST = "half closed", "drain", "abort", "lost"
 
@@ -47,7 +48,7 @@ INPUTS = (SOME, WHOLE, PENDING, ANSWERED, ANSWERED_AMID, ANSWERED_LAST, REFUSED,
 
 NOTHING = "_nothing"
 
-# A line: in this state, on this input, go to that state and do this.
+# Each line: the state, the input, the next state, and the method to call.
 TRANSITIONS = (
     (WAITING, SOME, ARRIVING, "_arrives"),
     (WAITING, WHOLE, BEGINNING, "_begin"),
@@ -77,7 +78,7 @@ TRANSITIONS = (
 
 
 def table() -> dict[str, dict[str, tuple[str, str]]]:
-    """What to go to and what to do, by state and input."""
+    """The next state and the method to call, by state and input."""
     listed = {(state, happened): (following, act) for state, happened, following, act in TRANSITIONS}
     return {state: {happened: listed.get((state, happened), (state, NOTHING)) for happened in INPUTS}
             for state in STATES}

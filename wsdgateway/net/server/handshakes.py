@@ -1,6 +1,6 @@
-"""Log lines for clients' TLS handshakes that fail, once a minute for each client.
+"""Logs clients' failed TLS handshakes, once a minute for each client.
 
-RFC 8446, section 6.2. On the client's side there is little more to see than that the handshake failed.
+RFC 8446, section 6.2. The client usually shows no more than that the handshake failed.
 """
 
 from OpenSSL import SSL
@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.tls.trust import words_of
 
-# What OpenSSL says, or a part of it, and what that means for a listener.
+# Parts of OpenSSL's messages, and their meaning for a listener.
 _MEANINGS = {
     "did not return a certificate": "it shows no certificate, and [[listen]] client_ca asks for one",
     "certificate verify failed": "its certificate comes from nobody in [[listen]] client_ca, or has expired",
@@ -22,14 +22,14 @@ _MEANINGS = {
 
 
 def explain(error: SSL.Error) -> str:
-    """Why a client's handshake failed, for people: OpenSSL's words, and what they mean where that is known."""
+    """Describe why a client's handshake failed: OpenSSL's message, and its meaning if that is known."""
     words = ", ".join(words_of(error))
     meaning = next((meaning for part, meaning in _MEANINGS.items() if part in words), None)
     return f"no TLS connection ({words or 'no reason given'})" + (f": {meaning}" if meaning else "")
 
 
 class Handshakes:
-    """The failed handshakes of all clients."""
+    """Logs the failed handshakes of all clients."""
 
     log = Logger()
 

@@ -14,7 +14,7 @@ from wsdgateway.net.transport.writebatching import WriteScheduler
 
 @attrs.frozen
 class Limits:
-    """The limits of clients: bytes of a body, connections, seconds. The configuration's `[limits]`."""
+    """The limits of clients: bytes of a body, number of connections, seconds. The configuration's `[limits]`."""
 
     request_body: int = 1048576
     connections: int = 2000
@@ -30,20 +30,20 @@ class Connection(Protocol):
 
     @property
     def secure(self) -> bool:
-        """Whether it is one with TLS."""
+        """True if the connection uses TLS."""
 
     @property
     def path(self) -> bytes:
         """The path of the request that is being read, or was read last."""
 
     def drain(self) -> None:
-        """Close now, or as soon as the request under way has been answered."""
+        """Close now, or as soon as the request in progress has been answered."""
 
     def abort(self) -> None:
-        """Close so that the client can't take what it has for the whole."""
+        """Abort the connection, so that the client cannot mistake a partial answer for a complete one."""
 
     def can_make_room(self) -> bool:
-        """Whether it may end for another one: no answer is awaited or being taken."""
+        """True if it may be closed to make room for another: the client waits for no answer, and is reading none."""
 
 
 class Server(Recorder, Protocol):
@@ -55,7 +55,7 @@ class Server(Recorder, Protocol):
     draining: bool
 
     def seconds(self) -> float:
-        """A monotonic clock."""
+        """The time on a monotonic clock."""
 
     def respond(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
@@ -64,25 +64,25 @@ class Server(Recorder, Protocol):
         """Record that a connection's request is refused, not answered."""
 
     def broken_off(self, connection: Connection) -> None:
-        """Record that a connection has gone in the middle of a request."""
+        """Record that a connection was closed in the middle of a request."""
 
     def base(self, host: str, port: int) -> str:
-        """The URL for clients that have reached us at this address."""
+        """The URL for clients that reached the gateway at this address."""
 
     def date(self) -> bytes:
-        """The Date field for now."""
+        """The current Date field."""
 
     def arrived(self, connection: Connection) -> Admission:
-        """Count a new connection, and say how it is received."""
+        """Count a new connection, and decide how to treat it."""
 
     def not_secured(self, connection: Connection, error: SSL.Error) -> None:
-        """Record that its TLS handshake has failed."""
+        """Record that the TLS handshake of a connection has failed."""
 
     def left(self, connection: Connection) -> None:
-        """Forget a connection that is gone."""
+        """Forget a closed connection."""
 
     def idles(self, connection: Connection) -> None:
         """Record that a connection has been answered and waits for its next request."""
 
     def works(self, connection: Connection) -> None:
-        """Record that it does not wait for its next request any more, or is being closed."""
+        """Record that a connection no longer waits for its next request, or is being closed."""

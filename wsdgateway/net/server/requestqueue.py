@@ -1,6 +1,7 @@
-"""The requests of one connection that wait to be answered, each with the tape that its exchange is recorded on.
+"""The queue of one connection's requests, each with the tape that records its exchange.
 
-RFC 9112 section 9.3.2. A connection does not read on while a request waits, so the queue holds what came in one read.
+RFC 9112 section 9.3.2. A connection does not read on while a request is queued, so the queue holds at most the requests
+of one read.
 """
 
 from collections import deque
@@ -12,20 +13,20 @@ from wsdgateway.http.requests import Refusal, Request, RequestReader
 
 
 class Recorder(Protocol):
-    """Gives the tapes that exchanges are recorded on."""
+    """Provides the tapes that exchanges are recorded on."""
 
     @property
     def records(self) -> bool:
-        """Whether exchanges are recorded as they are on the wire."""
+        """True if exchanges are recorded as they are on the wire."""
 
     def tape(self) -> Tape | None:
-        """The tape for an exchange that begins; None if it is not recorded."""
+        """A tape for an exchange that begins; None if it is not recorded."""
 
 
 class RequestQueue:
     """The queue of one connection, filled by its `reader`.
 
-    `requests` are to be taken from the left; `refusal` follows them where the next one can't be read. `expected`: the
+    `requests` are taken from the left; `refusal` follows them if the next one cannot be read. `expected` is true if the
     client waits for 100 Continue before it sends a body (RFC 9110, section 10.1.1).
     """
 
@@ -56,10 +57,10 @@ class RequestQueue:
             else:
                 self.expected = True
         if not reader.reading:
-            self._splitter = None  # at most empty lines are left in it
+            self._splitter = None  # it contains at most empty lines
 
     def _record(self, splitter: Splitter) -> Tape | None:
-        """The tape of an exchange, with its request."""
+        """Make the tape of an exchange, and record its request."""
         raw = splitter.take()
         tape = self._recorder.tape() if raw else None
         if tape is None:

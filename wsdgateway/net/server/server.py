@@ -1,7 +1,7 @@
-"""The HTTP server for all clients: their connections, how many, and how they end.
+"""The HTTP server for all clients: its connections, their number, and how they are closed.
 
-RFC 9112 section 9. What happens on each connection is in `net.server.connection`; which of them are let in, and which
-make room for others, `bridge.access.admission` decides.
+RFC 9112 section 9. `net.server.connection` handles each connection; `bridge.access.admission` decides which connections
+are admitted, and which are closed to make room for others.
 """
 
 from collections.abc import Callable
@@ -31,8 +31,9 @@ Respond = Callable[[Exchange], None]
 class HTTPServer(Factory):
     """The connections of all listeners. `seconds` is a monotonic clock, `wall` the time since 1970.
 
-    `base` gives the URL for clients that have reached us at an address and port. `denied` is told the reason, a name of
-    `metrics`, for which a connection is one too many. `broken_off` is told of connections that end amid a request.
+    `base` gives the URL for clients that reached the gateway at an address and port. `denied` is called with the
+    reason, a name of `metrics`, when a connection is refused. `broken_off` is called with each connection that ends in
+    the middle of a request.
     """
 
     noisy = False
@@ -67,22 +68,22 @@ class HTTPServer(Factory):
 
     @property
     def records(self) -> bool:
-        """Whether exchanges are recorded as they are on the wire."""
+        """True if exchanges are recorded as they are on the wire."""
         return self._log.captures is not None
 
     def tape(self) -> Tape | None:
-        """A new tape for an exchange that begins, None if exchanges are not captured."""
+        """A new tape for an exchange that begins; None if exchanges are not captured."""
         return self._log.tape()
 
     def date(self) -> bytes:
-        """The Date field for now, written once a second."""
+        """The current Date field, formatted once a second."""
         now = int(self._wall())
         if self._date[0] != now:
             self._date = (now, http_date(now))
         return self._date[1]
 
     def arrived(self, connection: Connection) -> Admission:
-        """Count a new connection, end another one if it makes room, and say how the new one is received."""
+        """Count a new connection, close another one if needed to make room, and decide how to treat the new one."""
         decision = self.connections.arrived(connection, self.limits.connections, self.seconds())
         if decision.drained is not None:
             decision.drained.drain()
@@ -98,7 +99,7 @@ class HTTPServer(Factory):
         self._handshakes.failed(client_of(connection.client), error, self.seconds())
 
     def left(self, connection: Connection) -> None:
-        """Forget a connection that is gone."""
+        """Forget a closed connection."""
         self.connections.left(connection)
         if not self.connections:
             waiting, self._waiting = self._waiting, []
@@ -106,7 +107,7 @@ class HTTPServer(Factory):
                 empty.callback(None)
 
     def empty(self) -> Deferred[None]:
-        """Fires when no connection is open."""
+        """The Deferred fires when no connection is open."""
         empty: Deferred[None] = Deferred(self._waiting.remove)
         if self.connections:
             self._waiting.append(empty)
@@ -115,13 +116,13 @@ class HTTPServer(Factory):
         return empty
 
     def drain(self) -> None:
-        """Close each connection as soon as it has no request to answer any more."""
+        """Close each connection as soon as it has no more requests to answer."""
         self.draining = True
         for connection in self.connections:
             connection.drain()
 
     def close_all(self) -> Deferred[None]:
-        """Abort every connection; fires when the last one is gone."""
+        """Abort every connection. The Deferred fires when the last one is closed."""
         for connection in self.connections:
             connection.abort()
         return self.empty()

@@ -1,4 +1,4 @@
-"""Accounting of exchanges: each is counted, timed, and handed to the exchange log when it is over."""
+"""Accounting of exchanges: counts and times each one, and adds it to the exchange log when it has ended."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -24,10 +24,10 @@ _WHY = {RULE: "[[allow]] does not let it do that", RATE: "it asks more often tha
 
 
 class AccountedExchange(Protocol):
-    """A client's exchange, as far as it is accounted for. `status` and `fault` are None where there is none.
+    """The properties of a client's exchange that are recorded. `status` and `fault` are None if there is none.
 
-    `body` is the answer's as far as it was in one piece, `written` how many bytes of it went out; `gone` says that the
-    client has left. `tape` has both messages as they were on the wire, if they are recorded.
+    `body` is the answer's body if it was written whole, `written` the number of bytes sent of it; `gone` is true if the
+    client has disconnected. `tape` has both messages as they were on the wire, if they are recorded.
     """
 
     request: Request
@@ -48,7 +48,7 @@ class AccountedExchange(Protocol):
 
 
 class Accounting:
-    """The accounts of one scanner, or of no scanner (None). `seconds` is monotonic, `wall` since 1970."""
+    """Records the exchanges of one scanner, or of none (None). `seconds` is monotonic, `wall` since 1970."""
 
     log = Logger()
 
@@ -71,7 +71,7 @@ class Accounting:
 
     def client(self, exchange: AccountedExchange, operation: str, source: str, started: float,
                envelope: Envelope | None = None, job_id: str | None = None) -> None:
-        """Record that a client's request has been answered, from that source, or is not going to be."""
+        """Record that a client's request has been answered from that source, or will not be answered."""
         elapsed = self._seconds() - started
         if self._scanner is not None:
             self._metrics.request(self._scanner, operation, source, elapsed)
@@ -82,7 +82,7 @@ class Accounting:
         self.client(exchange, OTHER.name, REFUSED, self.now() if started is None else started)
 
     def refused(self, reason: str, client: str, operation: str) -> None:
-        """A client is refused what it asks for; `reason` is a name of `metrics`."""
+        """Record that a client's request is refused; `reason` is a name of `metrics`."""
         self._metrics.refused(self._scanner, reason)
         if self._throttle.allows((reason, client_of(client), operation), self._seconds()):
             self.log.warn("{scanner}: {operation} for {client} is refused: {why} (said once a minute)",
@@ -107,7 +107,7 @@ class Accounting:
                 job_id = _created(exchange.body) if is_created else job_id_of(envelope.body)
             if self._log.identify:
                 user, job_name = people_of(envelope.body)
-        # As Entry(...) does it, without its Python: a microsecond of the thirty that a status read takes.
+        # Does what Entry(...) does without its Python code, which takes a microsecond of a status read's thirty.
         self._log.add(tuple.__new__(Entry, (
             self._wall() - elapsed, self._scanner, exchange.peer, operation, action, message_id, job_id, source, status,
             exchange.fault, len(body), exchange.written, elapsed, None, user, job_name)), body, exchange.body,
@@ -115,7 +115,7 @@ class Accounting:
 
     def own(self, operation: str, started: float, request: bytes, status: int | None, answer: bytes,
             tape: Tape | None) -> None:
-        """The scanner was asked something on the gateway's own account; `status` is None if it gave no answer."""
+        """Record a request of the gateway's own to the scanner; `status` is None if there was no answer."""
         elapsed = self._seconds() - started
         try:
             asked: Envelope | None = read(request)

@@ -1,12 +1,12 @@
-"""Lets a reactor's timers go by the monotonic clock."""
+"""Makes a reactor's timers use the monotonic clock."""
 
 import time
 from typing import Any
 
 
 def keep_time(reactor: Any) -> None:
-    """Let a reactor's timers go by the monotonic clock; Twisted's go by the wall clock.
+    """Make a reactor's timers use the monotonic clock in place of the wall clock, Twisted's default.
 
-    To be called before the first timer is set.
+    Must be called before the first timer is set.
     """
     reactor.seconds = time.monotonic

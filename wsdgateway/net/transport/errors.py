@@ -1,6 +1,6 @@
-"""Errors of exchanges with scanners and with event sinks, and the fault that a client gets for the former.
+"""Errors of exchanges with scanners and event sinks, and the faults that clients get for the former.
 
-The class of an error says which side failed; `fault_for` is the one place that turns it into a fault.
+The class of an error tells which side failed; only `fault_for` converts errors to faults.
 """
 
 from wsdgateway.soap.faults import Fault, internal_error, temporary_error
@@ -9,7 +9,7 @@ BUSY = "The scanner is busy with other requests"
 
 
 class DeviceError(Exception):
-    """The scanner at `peer` gave no usable reply; `what` says why. `sent`: the request had reached it."""
+    """The scanner at `peer` gave no usable reply; `what` says why. `sent` is true if the request had reached it."""
 
     def __init__(self, peer: str, what: str) -> None:
         super().__init__(f"{peer}: {what}")

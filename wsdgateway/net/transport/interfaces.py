@@ -16,16 +16,17 @@ Address = IPv4Interface | IPv6Interface
 
 @attrs.frozen
 class Interface:
-    """A network interface; its index changes when it is created anew. Link-local addresses have no scope."""
+    """A network interface; its index changes when it is recreated. Link-local addresses have no scope."""
 
     name: str
     index: int
     addresses: tuple[Address, ...]
 
     def holds(self, host: str) -> bool:
-        """True if a host is on this link, in one of its networks; any other source address is forged.
+        """True if a host can be on this link, in one of its networks; any other source address is forged.
 
-        On loopback the sender may have any address of this host; an address without a network tells nothing of others.
+        On loopback the sender may have any address of this host. An address whose network has no other addresses says
+        nothing about its neighbours.
         """
         address = ip_address(host.partition("%")[0])
         return address.is_link_local or any(
@@ -38,7 +39,7 @@ class Interface:
 
 
 def read_interfaces() -> dict[str, Interface]:
-    """Reads every interface that has an address, by its name. Raises `OSError`."""
+    """Read all interfaces that have an address, by name. Raises `OSError`."""
     found: dict[str, Interface] = {}
     for adapter in ifaddr.get_adapters():
         name = str(adapter.name).partition(":")[0]  # eth0:1 is an address of eth0

@@ -13,7 +13,7 @@ is opened before twistd drops root (`--uid`); connections wait in its backlog un
      │                     │                            │         │
      └─────────stop────────┴────────────────────────────┴─────────┘
 
-It can be stopped while it is opening, too.
+It can also be stopped while it is opening.
 """
 
 import errno
@@ -40,7 +40,7 @@ NOT_ALLOWED = ("for a port below 1024 an ordinary user needs CAP_NET_BIND_SERVIC
 
 
 def is_privileged(endpoint: str) -> bool:
-    """True if only root may listen at a Twisted server endpoint, as far as the string tells."""
+    """True if only root may listen at a Twisted server endpoint, as far as the string shows."""
     found = _PORT.search(endpoint)
     return found is not None and 0 < int(found[1]) < FIRST_ORDINARY
 
@@ -51,7 +51,7 @@ def _stop_reading(port: Any) -> Any:
 
 
 class ListenerState(Enum):
-    """What a listener does."""
+    """The states of a listener."""
 
     CLOSED = "closed"
     RESERVED = "the port is open, or could not be opened, and nothing is read"
@@ -66,8 +66,8 @@ _CLOSED, _RESERVED, _OPENING, _WAITING, _LISTENING = ListenerState
 class Listener(Service):
     """Listens at a Twisted server endpoint, with TLS if it has an `identity`.
 
-    `on_try` is called after each attempt, also a failed one. `tried`: there has been one. `port` is the open port while
-    it is listening, else None.
+    `on_try` is called after each attempt, including failed ones. `tried` is true after the first. `port` is the open
+    port while it is listening, else None.
     """
 
     logger = Logger()
@@ -79,8 +79,8 @@ class Listener(Service):
         self.identity = identity
         self._factory = factory if identity is None else TLSMemoryBIOFactory(identity, False, factory)
         self._on_try = on_try
-        self._attempt: Deferred[Any]  # reserved, opening
-        self._retry: IDelayedCall  # waiting
+        self._attempt: Deferred[Any]  # in the states reserved and opening
+        self._retry: IDelayedCall  # in the state waiting
         self.state = _CLOSED
         self.port: IListeningPort | None = None
         self.problem = "not open yet"
@@ -100,7 +100,7 @@ class Listener(Service):
         if is_privileged(self.endpoint) and self.state is _CLOSED:
             self.state = _RESERVED
             self._attempt = self._listen()
-            # A failure is tried again, and logged, when the service starts.
+            # A failure is retried, and logged, when the service starts.
             self._attempt.addCallbacks(_stop_reading, lambda _: None)
 
     def startService(self) -> None:
@@ -153,7 +153,7 @@ class Listener(Service):
             self._retry.cancel()
         elif state is _OPENING:
             self._attempt.cancel()
-            self.state = _CLOSED  # an endpoint may give its port even so
+            self.state = _CLOSED  # a cancelled endpoint may still return its port
         port, self.port = self.port, None
         if port is not None:
             await maybeDeferred(port.stopListening)

@@ -1,6 +1,6 @@
 """Finds the gateway's address as a peer reaches it: the local address of the route to it, and the port open there.
 
-It is what scanners are told for notifications where `[events] address` is not configured.
+It is the address given to scanners for notifications unless `[events] address` is configured.
 """
 
 import socket
@@ -50,7 +50,7 @@ class _Receiver:
         self.complete: Deferred[list[str]] = Deferred()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """The lookup has begun; there is nothing to do."""
+        """Do nothing when the lookup begins."""
 
     def addressResolved(self, address: Any) -> None:
         """Add an address."""
@@ -63,7 +63,7 @@ class _Receiver:
 
 
 async def addresses_of(reactor: Any, host: str) -> list[str]:
-    """Looks up the IP addresses of a name, best first; none if it has none or the lookup fails."""
+    """Look up the IP addresses of a name, best first; empty if it has none or the lookup fails."""
     receiver = _Receiver()
     reactor.nameResolver.resolveHostName(receiver, host)
     return await receiver.complete
@@ -83,8 +83,8 @@ def base_url(local: str, ports: list[OpenPort]) -> str | None:
     """The base URL, `http://LOCAL:PORT`, of the open port that suits a scanner best; None if there is none.
 
     A port on that address, or on all addresses, is preferred; among those one without TLS, since few scanners can
-    verify a certificate; among those one on exactly that address. Ports on loopback serve loopback only; guarded ones
-    are left out, since scanners have no certificate of their own.
+    verify a certificate; among those one on exactly that address. Ports on loopback serve loopback only. Guarded ports
+    are left out, since scanners have no client certificates.
     """
     ports = [port for port in ports if not port.guarded]
     if not ip_address(local.partition("%")[0]).is_loopback:
@@ -101,9 +101,9 @@ def base_url(local: str, ports: list[OpenPort]) -> str | None:
 
 
 def zoned(host: str, zone: str) -> str:
-    """A host as system calls need it: a link-local address with its zone, the interface that it is reached over.
+    """A host as system calls need it: a link-local address with its zone, the interface through which it is reached.
 
-    RFC 4007, section 11; messages carry the address without it.
+    RFC 4007, section 11; messages contain the address without it.
     """
     return f"{host}%{zone}" if zone and "%" not in host and host.lower().startswith("fe80:") else host
 
@@ -112,7 +112,7 @@ def local_base(addresses: tuple[Address, ...], client: str, ports: list[OpenPort
     """The port at which a client reaches the gateway on a link with these local addresses; None if none is open there.
 
     Its address has the client's version of IP; one in the client's own network comes first, then a global one. A port
-    with TLS is preferred to one without. A guarded port is told only where there is no other, since most clients have
+    with TLS is preferred to one without. A guarded port is returned only if there is no other, since most clients have
     no certificate.
     """
     asker = ip_address(client.partition("%")[0])

@@ -1,4 +1,4 @@
-"""Rate-limits log messages: a refused client mostly asks again at once, and goes on for ever."""
+"""Rate-limits log messages, since a refused client mostly repeats its request at once and endlessly."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -8,9 +8,9 @@ MAX_KEYS = 1000
 
 
 class LogThrottle:
-    """Lets each key through at most once in `QUIET_SECONDS`; `now` is in seconds of a monotonic clock.
+    """Lets each key through at most once in `QUIET_SECONDS`. `now` is in seconds of a monotonic clock.
 
-    Beyond `MAX_KEYS` keys the one logged longest ago is forgotten.
+    With more than `MAX_KEYS` keys, the one logged longest ago is forgotten.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""Resolves host names in threads of its own, so that a name server that does not answer delays nothing else.
+"""Resolves host names in its own threads, so that an unresponsive name server delays nothing else.
 
-Such a server blocks a thread for half a minute. The reactor's pool has ten threads, which the exchange log uses, too:
-a few names would block everything that needs a thread, and the process could not end.
+Such a server blocks a thread for half a minute. The reactor's pool has ten threads, which the exchange log also uses: a
+few names would block everything that needs a thread, and keep the process from ending.
 """
 
 import socket
@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolu
 from zope.interface import implementer
 
 LOOKUP_SECONDS = 5.0
-MAX_LOOKUPS = 64  # threads, one for each name, however many requests wait for it
+MAX_LOOKUPS = 64  # threads, one for each name, shared by the requests for it
 
 _KINDS: dict[int, Any] = {socket.AF_INET: IPv4Address, socket.AF_INET6: IPv6Address}
 
@@ -26,7 +26,7 @@ class _Resolution:
         self.name = name
 
     def cancel(self) -> None:
-        """Do nothing, as Twisted's own resolver: the number of lookups is bounded."""
+        """Do nothing, as in Twisted's own resolver: the number of lookups is limited."""
 
 
 @implementer(IHostnameResolver)
@@ -48,7 +48,7 @@ class Resolver:
     def resolveHostName(self, resolutionReceiver: IResolutionReceiver, hostName: str, portNumber: int = 0,
                         addressTypes: Sequence[type[IAddress]] | None = None,
                         transportSemantics: str = "TCP") -> IHostResolution:
-        """Give the receiver the addresses of a name, then complete the resolution (`IHostnameResolver`)."""
+        """Pass the addresses of a name to the receiver, then complete the resolution (`IHostnameResolver`)."""
         resolution = _Resolution(hostName)
         receiver: Any = resolutionReceiver
         receiver.resolutionBegan(resolution)
@@ -77,7 +77,7 @@ class Resolver:
         if is_new:
             try:
                 threading.Thread(target=self._ask, args=(name,), daemon=True).start()
-            except RuntimeError:  # the system has no more
+            except RuntimeError:  # the system cannot start more threads
                 self._found(name, [])
         return looking
 

@@ -1,7 +1,7 @@
-"""Runs coroutines one at a time, by turns of their owners.
+"""Runs coroutines one at a time, taking turns among their owners.
 
-Not with Twisted's DeferredSemaphore, whose release runs the next one at once: where each fails at once, a hundred of
-them are a recursion of a hundred.
+Twisted's DeferredSemaphore is not used because its release runs the next one at once: a hundred coroutines that fail
+immediately would recurse a hundred levels deep.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 class SerialQueue:
-    """Runs each owner's coroutines in the order in which they come, and the owners' by turns."""
+    """Runs each owner's coroutines in the order of their arrival, and takes turns among the owners."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -24,17 +24,17 @@ class SerialQueue:
 
     @property
     def waiting(self) -> int:
-        """The number of coroutines that wait."""
+        """The number of waiting coroutines."""
         return len(self._waiting)
 
     async def run(self, act: Callable[[], Awaitable[_T]], owner: Hashable = None) -> _T:
-        """The result of `act`, which is called when all before it have ended. Can be cancelled while it waits."""
+        """Call `act` when all before it have ended, and return its result. Can be cancelled while it waits."""
         if self._busy:
             waiting: Deferred[None] = Deferred()
             self._waiting.add(owner, waiting)
             try:
                 await waiting
-            except CancelledError:  # the next one must not wait for one that has been given up
+            except CancelledError:  # the next one must not wait for one that was cancelled
                 if not self._waiting.remove(waiting):
                     self._next()
                 raise

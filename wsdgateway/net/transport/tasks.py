@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 
 class Tasks:
-    """The coroutines that run at the moment; `what` names them in the log."""
+    """The coroutines that are running; `what` names them in the log."""
 
     log = Logger()
 
@@ -19,11 +19,11 @@ class Tasks:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs."""
+        """True if no coroutine is running."""
         return not self._running
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Let a coroutine run to its end."""
+        """Run a coroutine to its end."""
         running = Deferred.fromCoroutine(coroutine)
         self._running.add(running)
         running.addErrback(self._failed)
@@ -34,6 +34,6 @@ class Tasks:
             self.log.failure("{what}", failure, what=self._what)
 
     def cancel(self) -> None:
-        """Cancel all of them."""
+        """Cancel all running coroutines."""
         for running in list(self._running):
             running.cancel()

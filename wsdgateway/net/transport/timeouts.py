@@ -1,7 +1,7 @@
-"""Time limits: many of one length for the price of one timer, and one that moves with each request.
+"""Time limits: many of the same length with a single timer, and one that moves with each request.
 
-A timer of its own for each exchange, made and cancelled, was a tenth of the time of a forwarded
-request. Limits of one length end in the order in which they began, so that a queue is enough.
+Creating and cancelling a separate timer for each exchange took a tenth of the time of a forwarded request. Limits of
+the same length end in the order in which they began, so that a queue is sufficient.
 """
 
 from collections import deque
@@ -13,9 +13,10 @@ from twisted.internet.interfaces import IDelayedCall
 
 
 class MovingDeadline:
-    """The deadline of one connection. `reached` is called when it is over, at most once each time that it is set.
+    """The deadline of one connection. `reached` is called when it passes, at most once each time it is set.
 
-    `seconds` is a monotonic clock; `at` the moment on it, None while nothing is waited for, and set to that at will.
+    `seconds` is a monotonic clock. `at` is the deadline on it, None while there is none; it may be set to None at any
+    time.
     """
 
     __slots__ = ("_reached", "_reactor", "_seconds", "_timer", "_timer_at", "at")
@@ -29,7 +30,7 @@ class MovingDeadline:
         self.at: float | None = None
 
     def within(self, seconds: float) -> None:
-        """Set it to so many seconds from now."""
+        """Set the deadline to so many seconds from now."""
         at = self.at = self._seconds() + seconds
         if self._timer is None:
             self._timer = self._reactor.callLater(seconds, self._look)
@@ -51,18 +52,18 @@ class MovingDeadline:
             self._reached()
 
     def stop(self) -> None:
-        """End it for good, and forget whom to call."""
+        """Stop the deadline for good, and release the callback."""
         self._reached = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
-SLACK = 64  # limits that were lifted and may still stand in the queue beside twice the live ones
+SLACK = 64  # lifted limits that may stay in the queue beyond twice the number of live ones
 
 
 class Deadline:
-    """A time limit; `lift` removes it, unless it has ended before."""
+    """A time limit; `lift` removes it, unless it has already ended."""
 
     __slots__ = ("_deadlines", "at", "ended")
 
@@ -72,7 +73,7 @@ class Deadline:
         self.ended: Callable[[], None] | None = ended
 
     def lift(self) -> None:
-        """Take the limit away; more than once does no harm."""
+        """Remove the limit. May be called more than once."""
         if self.ended is not None:
             self.ended = None
             self._deadlines.lifted()
@@ -89,11 +90,11 @@ class Deadlines:
         self._timer: IDelayedCall | None = None
 
     def __len__(self) -> int:
-        """The number of limits in memory: those that run, and some that were lifted."""
+        """The number of limits in memory: the running ones, and some that were lifted."""
         return len(self._queue)
 
     def begin(self, ended: Callable[[], None]) -> Deadline:
-        """Begin a limit; `ended` is called when its time is over, unless it is lifted before."""
+        """Begin a limit; `ended` is called when it ends, unless it is lifted before."""
         deadline = Deadline(self, self._reactor.seconds() + self._seconds, ended)
         self._queue.append(deadline)
         self._live += 1
@@ -104,7 +105,10 @@ class Deadlines:
         return deadline
 
     def lifted(self) -> None:
-        """Count a limit that was lifted. The timer goes on: the next limit will need it, and one look costs nothing."""
+        """Count a limit that was lifted.
+
+        The timer is kept: the next limit will need it, and one check costs nothing.
+        """
         self._live -= 1
 
     def _look(self) -> None:
@@ -129,7 +133,7 @@ class Deadlines:
 
 
 async def within(reactor: Any, seconds: float, waits: list[Deferred[None]]) -> None:
-    """Wait until all of them have fired, or so many seconds have passed; those that have not are cancelled then."""
+    """Wait until all `waits` have fired or so many seconds have passed, then cancel the rest."""
     everything: Deferred[Any] = DeferredList(waits, consumeErrors=True)
     everything.addTimeout(seconds, reactor)
     await everything

@@ -1,7 +1,7 @@
-"""Runs long work in small steps: tasks take turns, and get no more than a slice of each turn of the reactor.
+"""Runs long tasks in small steps, in turns, for at most one slice of time in each iteration of the reactor.
 
-Everything else happens between two slices: clients' requests, answers of scanners, other timers. Work that goes on for
-longer than `SPRINT` slices in a row gets fewer of them, so that what it leads to does not fill the time between them.
+Everything else happens between two slices: clients' requests, scanners' answers, other timers. Work that takes more
+than `SPRINT` slices in a row gets fewer of them, so that the work it causes does not fill the time between them.
 """
 
 from collections import deque
@@ -12,15 +12,15 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 SLICE_SECONDS = 0.002
-SPRINT = 100  # slices one after the other: time to tell an event to some thousands of listeners
+SPRINT = 100  # slices in a row: enough to send an event to some thousands of subscribers
 PAUSE_SECONDS = 0.01  # between two slices after that
 
 
 class TimeSlices:
     """Runs tasks, which are iterators: each step should take a fraction of `SLICE_SECONDS`.
 
-    `seconds` is the processor's time of this thread, so that what other processes take does not count. A task that is
-    given while there is time left in this turn begins at once.
+    `seconds` is the CPU time of this thread, so that the time of other processes does not count. A task added while
+    time is left in this iteration begins at once.
     """
 
     log = Logger()
@@ -35,13 +35,13 @@ class TimeSlices:
         self._in_a_row = 0
 
     def run(self, task: Iterator[object]) -> None:
-        """Take the task's steps, the first of them now if there is time left."""
+        """Add a task. Runs its first steps now if time is left."""
         self._tasks.append(task)
         if not self._is_running:
             self._work()
 
     def _work(self) -> None:
-        if self._timer is None:  # the first in this turn of the reactor
+        if self._timer is None:  # the first in this iteration of the reactor
             self._in_a_row += 1
             self._timer = self._reactor.callLater(
                 0 if self._in_a_row <= SPRINT else PAUSE_SECONDS, self._next_turn)
