@@ -1,12 +1,34 @@
-"""The modules and files that README.md and SECURITY.md name exist."""
+"""The documents: links, anchors, modules and files that they name exist, and the README is short."""
 
 import re
 from pathlib import Path
 
+import attrs
 import pytest
 
+from wsdgateway.config.sections import Admin, Discovery
+
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+MAX_README = 150  # lines
 _PACKAGES = "|".join(sorted(path.name for path in (ROOT / "wsdgateway").iterdir() if (path / "__init__.py").exists()))
+_FENCED = re.compile(r"^(```|~~~).*?^\1 *$", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n)+")
+_LINK = re.compile(r"\[[^][]*\]\(([^()\s]+)[^()]*\)")
+# Names that look like a module: a file that users write, and keys of the sections that are called like a package.
+_NO_MODULES = {"scan.pdf", *(f"{section}.{field.name}" for section, of in (("admin", Admin), ("discovery", Discovery))
+                             for field in attrs.fields(of))}
+# The changelog names modules and files of earlier versions.
+_CURRENT = [name for name in DOCUMENTS if name != "CHANGELOG.md"]
+
+
+def read(document):
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def prose(document):
+    """The text without blocks of code, in which nothing is a heading or a link."""
+    return _INDENTED.sub("", _FENCED.sub("", read(document)))
 
 
 def exists(name):
@@ -14,20 +36,66 @@ def exists(name):
     return any(ROOT.glob(name)) if "*" in name else path.exists()
 
 
-@pytest.mark.parametrize("document", ["README.md", "SECURITY.md"])
-def test_every_module_that_is_named_exists(document):
-    text = (ROOT / document).read_text()
-    dotted = set(re.findall(rf"`(?:wsdgateway\.)?((?:{_PACKAGES})(?:\.[a-z_]+)+)`", text))
-    dotted.discard("scan.pdf")  # a file that users write
+def modules(document):
+    """The places at which each module that the document names may be, by name."""
+    text = read(document)
+    dotted = set(re.findall(rf"`(?:wsdgateway\.)?((?:{_PACKAGES})(?:\.[a-z_]+)+)`", text)) - _NO_MODULES
     files = set(re.findall(rf"`((?:{_PACKAGES})/(?:[\w/*]+(?:\.py)?)?)`", text))
     places = {name: [f"wsdgateway/{name.replace('.', '/')}{end}" for end in (".py", "/__init__.py")] for name in dotted}
-    places |= {name: [f"wsdgateway/{name}", name] for name in files}
-    missing = [name for name, where in places.items() if not any(map(exists, where))]
-    assert missing == []
-    assert document != "README.md" or len(places) > 40
+    return places | {name: [f"wsdgateway/{name}", name] for name in files}
 
 
-@pytest.mark.parametrize("document", ["README.md", "SECURITY.md"])
+def anchors(document):
+    """The anchors of the headings, as forges make them."""
+    found = set()
+    for heading in re.findall(r"^#+ +(.+?)(?: +#+)? *$", prose(document), re.MULTILINE):
+        text = re.sub(r"\[([^][]*)\]\([^()]*\)", r"\1", heading)
+        slug = base = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        number = 0
+        while slug in found:
+            number += 1
+            slug = f"{base}-{number}"
+        found.add(slug)
+    return found
+
+
+def broken_links(document):
+    broken = []
+    for target in _LINK.findall(prose(document)):
+        if re.match(r"[a-z][a-z0-9+.-]*:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = ((ROOT / document).parent / name).resolve() if name else ROOT / document
+        is_file = path.is_relative_to(ROOT) and path.exists()
+        if not is_file or (anchor and anchor not in anchors(path.relative_to(ROOT))):
+            broken.append(target)
+    return broken
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_relative_link_leads_to_a_file_and_a_heading(document):
+    assert broken_links(document) == []
+
+
+@pytest.mark.parametrize("document", _CURRENT)
+def test_every_module_that_is_named_exists(document):
+    assert [name for name, places in modules(document).items() if not any(map(exists, places))] == []
+
+
+def test_contributing_names_the_modules():
+    assert len(modules("CONTRIBUTING.md")) > 40
+
+
+@pytest.mark.parametrize("document", _CURRENT)
 def test_every_file_of_tests_benchmarks_and_config_that_is_named_exists(document):
-    named = set(re.findall(r"(?:tests|benchmarks|config)/[\w/*.-]+\w", (ROOT / document).read_text()))
+    named = set(re.findall(r"(?:tests|benchmarks|config)/[\w/*.-]+\w", read(document)))
     assert [name for name in sorted(named) if not (exists(name) or exists(f"wsdgateway/{name}"))] == []
+
+
+def test_the_readme_is_short():
+    assert len(read("README.md").splitlines()) <= MAX_README
+
+
+def test_the_readme_lists_every_document():
+    named = set(_LINK.findall(prose("README.md")))
+    assert {name for name in DOCUMENTS if name != "README.md"} <= named
