@@ -23,12 +23,12 @@ from wsdgateway.storage.store import IStore
 class Context:
     """The reactor, clocks, message ids, metrics, exchange log, store, and policies that scanners share.
 
-    `seconds` is a clock that nobody sets, `wall` gives seconds since 1970. `events_base` gives the URL of this gateway
-    as the device at a URL reaches it over an interface. `on_presence` is called with the name of a scanner that has
-    come, gone or changed; `search` looks for an endpoint on the scanners' side. `on_finished` is called with a
-    scanner's name and a job of it that is over, `on_given_again` with the JobId of one that another job has now.
-    `slices` divides long work; `random` gives numbers from 0 to 1, `secret` so many random bytes; `subscription_clock`
-    is the clock that clients' subscriptions last by.
+    `seconds` is a clock unaffected by changes to the system time, `wall` gives seconds since 1970. `events_base` gives
+    the URL of this gateway as the scanner at a URL reaches it over an interface. `on_presence` is called with the name
+    of a scanner that has come, gone or changed; `search` searches for an endpoint in the scanners' networks.
+    `on_finished` is called with a scanner's name and a job of it that has ended, `on_given_again` with a scanner's name
+    and a JobId that it has given to another job. `slices` divides long work; `random` gives numbers from 0 to 1,
+    `secret` as many random bytes as requested; `subscription_clock` measures the time of clients' subscriptions.
     """
 
     reactor: Any
