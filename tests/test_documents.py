@@ -39,7 +39,7 @@ def exists(name):
 def modules(document):
     """The places at which each module that the document names may be, by name."""
     text = read(document)
-    dotted = set(re.findall(rf"`(?:wsdgateway\.)?((?:{_PACKAGES})(?:\.[a-z_]+)+)`", text)) - _NO_MODULES
+    dotted = set(re.findall(rf"`(?:wsdgateway\.)?((?:{_PACKAGES})(?:\.(?!py`)[a-z_]+)+)`", text)) - _NO_MODULES
     files = set(re.findall(rf"`((?:{_PACKAGES})/(?:[\w/*]+(?:\.py)?)?)`", text))
     places = {name: [f"wsdgateway/{name.replace('.', '/')}{end}" for end in (".py", "/__init__.py")] for name in dotted}
     return places | {name: [f"wsdgateway/{name}", name] for name in files}
