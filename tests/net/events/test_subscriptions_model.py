@@ -480,7 +480,7 @@ class Model(RuleBasedStateMachine):
 
 
 TestSubscriptions = Model.TestCase
-TestSubscriptions.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True,
+TestSubscriptions.settings = settings(max_examples=60, stateful_step_count=40, deadline=None,
                                       suppress_health_check=list(HealthCheck))
 
 
