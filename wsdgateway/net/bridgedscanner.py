@@ -132,10 +132,7 @@ class BridgedScanner:
             self._context.on_finished(self.name, finished.pop(0))
 
     def remember(self, jobs: Iterable[JobStatus]) -> None:
-        """Add jobs that finished before this start, oldest first.
-
-        The scanner is asked before one is shown to a client.
-        """
+        """Add jobs of earlier starts, oldest first; the scanner is asked before a client is shown one."""
         self.bridge.table.remember(jobs)
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
@@ -249,10 +246,7 @@ class BridgedScanner:
         self.panel.doubt()
 
     def recovered(self, was_open: bool) -> None:
-        """Handle the first answer after a failure.
-
-        The subscription tells whether the scanner has rebooted; without one, assume so.
-        """
+        """Handle the first answer after a failure; without a subscription, assume that the scanner has rebooted."""
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
         if was_open:

@@ -140,10 +140,7 @@ class DeviceSubscription:
             self._outstanding.discard(beginning)
 
     def hand_off(self) -> Held | None:
-        """Stops, so that another object can continue as after a restart.
-
-        Returns the subscription held at the scanner, None if there is none.
-        """
+        """Stops without ending the subscription, and returns it (None if there is none) for another object."""
         held = self.held if self.holding else None
         self.give_up()
         self._number += 1  # answers that arrive later are ignored
