@@ -1,7 +1,9 @@
 """After a real install, from any folder: the plugins, the console script, the files beside the code."""
 
+import shutil
 import subprocess
 import sysconfig
+import tarfile
 import venv
 from pathlib import Path
 
@@ -58,3 +60,35 @@ def test_the_files_beside_the_code_are_there(installed, tmp_path):
     assert "0001-finished-jobs.sql" in done.stdout
 
 
+def test_configuration_and_documents_are_installed(installed, tmp_path):
+    share = installed.parent.parent / "share"
+    for installed_folder, folder in ((share / "wsdgateway", "config"), (share / "doc" / "wsdgateway" / "docs", "docs")):
+        assert {path.name for path in installed_folder.iterdir()} == {path.name for path in (ROOT / folder).iterdir()}
+    assert (share / "doc" / "wsdgateway" / "README.md").exists()
+    done = run(installed.with_name("wsdgateway"), "check", str(share / "wsdgateway" / "gateway.toml"), cwd=tmp_path)
+    assert (done.returncode, "no mistakes" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_the_licence_is_in_the_metadata(installed, tmp_path):
+    done = run(installed, "-c", (
+        "from importlib.metadata import distribution\n"
+        "found = distribution('wsdgateway')\n"
+        "print(found.metadata['Author'])\n"
+        "print(any(file.name == 'LICENSE' for file in found.files))"), cwd=tmp_path)
+    assert done.stdout.splitlines() == ["the wsdgateway authors", "True"]
+
+
+def test_a_source_distribution_has_what_a_build_needs(installed, tmp_path):
+    """It is enough to build, configure and test the program, and to read about it."""
+    source = tmp_path / "source"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(
+        ".*", "venv", "build", "dist", "*.egg-info", "__pycache__", "findings"))
+    done = run(installed, "-c", "from setuptools import build_meta; print(build_meta.build_sdist('..'))", cwd=source)
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / done.stdout.splitlines()[-1]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {str(path.relative_to(source)) for folder in ("config", "docs", "tests", "wsdgateway")
+              for path in (source / folder).rglob("*") if path.is_file()}
+    wanted |= {"LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
+               "twisted/plugins/wsdgateway_plugin.py"}
+    assert wanted - names == set()
