@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import attrs
 
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.filekinds import formats_for
-from wsdgateway.cli.scan.outcomes import WRONG, ScanError, plain
+from wsdgateway.cli.scan.outcomes import ScanError, plain
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.scannerconfiguration import ADF, ADF_DUPLEX, PLATEN, ScannerConfiguration, SourceOffer
 

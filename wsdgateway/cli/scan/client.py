@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan import securing
 from wsdgateway.cli.scan.imagebody import read_image
-from wsdgateway.cli.scan.outcomes import FAILED, UNREACHABLE, WRONG, ScanError, plain
+from wsdgateway.cli.scan.outcomes import FAILED, UNREACHABLE, ScanError, plain
 from wsdgateway.cli.scan.securing import BY_THE_SYSTEM, Judgement
 from wsdgateway.http.messages import charset_of
 from wsdgateway.mtom.multipart import boundary_of
@@ -96,7 +97,7 @@ class ScanService:
         self._transfer: HTTPConnection | None = None
 
     def elements(self, *names: str) -> dict[str, etree._Element]:
-        """Those of the requested elements that the scanner provides, by GetScannerElements."""
+        """Ask for elements by GetScannerElements; the result lacks those that the scanner does not provide."""
         return read_elements(self._ask("GetScannerElements", write_elements_request(*names), ELEMENTS_TIMEOUT).body)
 
     def create(self, wanted: DocumentParameters) -> tuple[CreatedJob, DocumentParameters]:

@@ -11,11 +11,12 @@ from typing import TypeVar
 import attrs
 from lxml import etree
 
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
 from wsdgateway.cli.scan.creating import created
 from wsdgateway.cli.scan.diagnosis import Diagnosis
 from wsdgateway.cli.scan.jobwatch import JobWatch
-from wsdgateway.cli.scan.outcomes import WRONG, ScanError, plain
+from wsdgateway.cli.scan.outcomes import ScanError, plain
 from wsdgateway.cli.scan.pages import Pages
 from wsdgateway.cli.scan.progress import Progress
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.filekinds import PDF, SUFFIX, kind_of
-from wsdgateway.cli.scan.outcomes import FAILED, WRONG, ScanError, plain
+from wsdgateway.cli.scan.outcomes import FAILED, ScanError, plain
 from wsdgateway.cli.scan.pdf import write_pdf
 from wsdgateway.cli.scan.targets import Target
 

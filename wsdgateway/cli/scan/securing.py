@@ -11,8 +11,9 @@ from pathlib import Path
 import attrs
 from cryptography.x509 import load_der_x509_certificate
 
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.printing import printable
-from wsdgateway.cli.scan.outcomes import UNREACHABLE, WRONG, ScanError
+from wsdgateway.cli.scan.outcomes import UNREACHABLE, ScanError
 from wsdgateway.config.checks import pin
 from wsdgateway.config.wrong import Wrong
 from wsdgateway.tls.files import pin_of

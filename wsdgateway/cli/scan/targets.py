@@ -5,9 +5,10 @@ from pathlib import Path
 
 import attrs
 
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan.filekinds import CHOICES, JPEG, KIND_OF_FORMAT, PDF, PNG, SUFFIX, SUFFIXES, TIFF
-from wsdgateway.cli.scan.outcomes import WRONG, ScanError
+from wsdgateway.cli.scan.outcomes import ScanError
 
 DEFAULT_STEM = "scan"
 _FIELD = re.compile(r"%(?:0([1-9]))?d")

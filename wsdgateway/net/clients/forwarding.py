@@ -13,9 +13,9 @@ from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.decisions import Decision, Failure, Forward, Outcome, Reply
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.http.messages import FRAMING, actionless, end_to_end
+from wsdgateway.http.urls import address_of
 from wsdgateway.metrics import ERROR, FAULT, Metrics
 from wsdgateway.net.clients.relay import relay
-from wsdgateway.net.scanners.address import address_of
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.reply import Response, is_streamed, outcome_of, read_reply
 from wsdgateway.net.scanners.request import ScannerRequest

@@ -9,7 +9,8 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from wsdgateway.bridge.events.upstream import NO_MANAGER, TEMPORARY
+from wsdgateway.bridge.events.upstream import TEMPORARY
+from wsdgateway.bridge.events.upstream_core import NO_MANAGER
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.events.eventingclient import EventingClient
