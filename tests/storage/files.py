@@ -54,7 +54,7 @@ async def listed(file):
 
 
 class Restoring:
-    """Records the contents to be restored; `listed` is the content of the file at that time."""
+    """Records the contents to be restored; `listed` holds the notify_to addresses in the file at that time."""
 
     def __init__(self, file):
         self.file = file
