@@ -1,8 +1,8 @@
-"""(f) WS-Discovery on the clients' side, as root: two network namespaces, load in one, the gateway in the other.
+"""(f) Measures WS-Discovery on the clients' side: load in one network namespace, the gateway in another. Needs root.
 
-500 Probes a second from 50 sources for 10 seconds: how many are answered, how soon, and what that costs the processor;
-beside Debian's `wsdd`, which answers for the host itself. Then 300 bridged scanners that are announced at start: how
-many datagrams there are in the fullest second.
+First 500 Probes a second are sent from 50 sources for 10 seconds; the number of answers, their delay and the processor
+time are printed, also for Debian's `wsdd`, which answers for the host itself. Then 300 bridged scanners are announced
+at the start, and the number of datagrams in the fullest second is printed.
 """
 
 import os
@@ -36,12 +36,12 @@ PROBE = ('<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http:
 
 
 def ip(*arguments: str) -> None:
-    """The path of the command with that name."""
+    """Runs the command `ip` with these arguments."""
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
 def network() -> None:
-    """Set up the two network namespaces on one link."""
+    """Sets up the two network namespaces on one link."""
     for name in (CLIENTS, SERVER):
         ip("netns", "add", name)
         ip("-n", name, "link", "set", "lo", "up")
@@ -54,19 +54,19 @@ def network() -> None:
 
 
 def start(namespace: str, core: str, *command: str, folder: str) -> subprocess.Popen[bytes]:
-    """Start a process in a namespace, pinned to a core."""
+    """Starts a process in a namespace, pinned to a core."""
     return subprocess.Popen(["ip", "netns", "exec", namespace, "taskset", "-c", core, *command], cwd=folder,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """The processor time that a process has used so far, in seconds."""
+    """Returns the processor time that a process has used so far, in seconds."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def load(seconds: float) -> None:
-    """Send Probes; print how many were sent and answered, and the seconds to the first answer."""
+    """Sends Probes; prints how many were sent and answered, and the seconds until the first answer to each."""
     sockets = []
     for source in range(SOURCES):
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -97,7 +97,7 @@ def load(seconds: float) -> None:
 
 
 def listen(seconds: float) -> None:
-    """Listen for announcements; print the time of each, in seconds."""
+    """Listens for announcements; prints the time of each, in seconds."""
     ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
@@ -115,7 +115,7 @@ def listen(seconds: float) -> None:
 
 
 def ask(mode: str, seconds: float, folder: str) -> list[float]:
-    """Run one of these programs among the clients, and return what it prints."""
+    """Runs this file in the mode `load` or `listen` in the clients' namespace; returns the printed numbers."""
     done = subprocess.run(
         ["ip", "netns", "exec", CLIENTS, "taskset", "-c", LOAD_CORE, sys.executable, __file__, mode, str(seconds)],
         cwd=folder, check=True, capture_output=True, text=True)
@@ -123,7 +123,7 @@ def ask(mode: str, seconds: float, folder: str) -> list[float]:
 
 
 def gateway(folder: str, scanners: int) -> subprocess.Popen[bytes]:
-    """Start a gateway with so many scanners, all of them the same virtual one under different names."""
+    """Starts a gateway with this number of scanners, all of them the same virtual one under different names."""
     sections = "".join(f'[[scanner]]\nname = "s{number}"\nscan = "http://127.0.0.1:8018/WDP/SCAN"\nevents = "off"\n'
                        for number in range(scanners))
     Path(folder, "gateway.toml").write_text(
@@ -134,7 +134,7 @@ def gateway(folder: str, scanners: int) -> subprocess.Popen[bytes]:
 
 
 def measure(name: str, process: subprocess.Popen[bytes], folder: str) -> float:
-    """Send Probes to the gateway. Returns its share of a core."""
+    """Sends Probes to the process and prints the results. Returns its share of a core."""
     time.sleep(8)
     before = processor_seconds(process)
     sent, answered, *delays = ask("load", SECONDS, folder)
@@ -145,13 +145,13 @@ def measure(name: str, process: subprocess.Popen[bytes], folder: str) -> float:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process."""
+    """Ends a process."""
     process.terminate()
     process.wait(30)
 
 
 def announce(folder: str) -> None:
-    """Start a gateway with many scanners, and listen to its announcements."""
+    """Starts a gateway with many scanners, and counts its announcements."""
     listener = subprocess.Popen(
         ["ip", "netns", "exec", CLIENTS, sys.executable, __file__, "listen", "45"], stdout=subprocess.PIPE, text=True)
     process = gateway(folder, SCANNERS)
@@ -169,7 +169,7 @@ def announce(folder: str) -> None:
 
 
 def main() -> None:
-    """Run the benchmark."""
+    """Runs the benchmark."""
     if os.geteuid() != 0:
         sys.exit("needs root, to make network namespaces")
     folder = tempfile.mkdtemp()

@@ -1,8 +1,8 @@
-"""(g) An event storm: what a client of one scanner waits while another scanner notifies 1,000 times a second.
+"""(g) Measures the delay for a client of one scanner while another scanner sends 1,000 notifications a second.
 
-The other scanner has 2,000 listeners. The quiet scanner's client reads a job's status over a new connection each time,
-first at rest, then during the storm; both medians, the slowest, and their ratios are printed. Then: what became of the
-events, and how long after the last of them every listener knew the job's last state.
+The other scanner has 2,000 listeners. The client of the quiet scanner reads a job's status over a new connection each
+time, first at rest, then during the storm; both medians, the slowest reads, and their ratios are printed. Then the
+number of delivered events is printed, and how long after the last event all listeners had the job's last state.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ EVENT = SOAP.format(
 
 
 class Listeners(asyncio.Protocol):
-    """All subscribers: take a message, answer 202, and note who has the job's last state."""
+    """All subscribers: they answer a message with 202, and note which of them have the job's last state."""
 
-    told = 0
-    knowing: set[bytes]
-    all_know: asyncio.Event
+    received = 0
+    informed: set[bytes]
+    all_informed: asyncio.Event
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport, self.data = transport, b""
@@ -40,11 +40,11 @@ class Listeners(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.data += data
         if self.data.endswith(b"Envelope>"):
-            Listeners.told += 1
+            Listeners.received += 1
             if b">Completed<" in self.data:
-                Listeners.knowing.add(self.data.split(b" ", 2)[1])
-                if len(Listeners.knowing) == LISTENERS:
-                    Listeners.all_know.set()
+                Listeners.informed.add(self.data.split(b" ", 2)[1])
+                if len(Listeners.informed) == LISTENERS:
+                    Listeners.all_informed.set()
             self.transport.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             self.transport.close()
 
@@ -64,20 +64,22 @@ class Quiet(asyncio.Protocol):
 
 
 def request(url: str, body: bytes) -> bytes:
-    """A POST on a connection that stays open."""
+    """Returns a POST on a connection that stays open."""
     path = "/" + url.split("/", 3)[3]
     return (f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/soap+xml\r\n"
             f"Content-Length: {len(body)}\r\n\r\n").encode() + body
 
 
 def event(number: int, to: str, state: str = "Processing") -> bytes:
-    """A JobStatusEvent with a MessageID of its own."""
+    """Returns a JobStatusEvent with a MessageID of its own."""
     made = EVENT.format(to=to, state=state, scans=number).encode()
     return made.replace(b"37f86d35-e6ac-4241-964f-1d9ae46fb366", f"{time.time_ns():024x}{number:08x}".encode())
 
 
 async def storm(url: str, first: int, until: float, statuses: list[int]) -> None:
-    """Send one connection's share of the events: each one after the answer to the last, and in its time."""
+    """Sends one connection's share of the events, each one after the answer to the previous one and not before its
+    time.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
     due, number = time.perf_counter(), first
     while time.perf_counter() < until:
@@ -94,7 +96,7 @@ async def storm(url: str, first: int, until: float, statuses: list[int]) -> None
 
 
 def read_for(port: int, seconds: float) -> list[float]:
-    """Read the status at the quiet scanner, over a new connection each. Returns the milliseconds of each read."""
+    """Reads the status at the quiet scanner, each time over a new connection. Returns the milliseconds of each read."""
     message = request("http://127.0.0.1/quiet/scan", GET_JOB_ELEMENTS.encode()).replace(
         b"Host: ", b"Connection: close\r\nHost: ", 1)
     times, until = [], time.perf_counter() + seconds
@@ -113,7 +115,7 @@ def read_for(port: int, seconds: float) -> list[float]:
 
 
 async def reads(port: int, seconds: float) -> list[float]:
-    """Read the status from a process of its own, which the subscribers in this one do not slow down."""
+    """Reads the status from a process of its own, so that the subscribers in this process do not slow it down."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "read", str(port), str(seconds), stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
@@ -121,7 +123,7 @@ async def reads(port: int, seconds: float) -> list[float]:
 
 
 def show(what: str, times: list[float], rest: list[float] | None = None) -> None:
-    """Print the line of one phase."""
+    """Prints the line of one phase."""
     ratio = "" if rest is None else (
         f"; {statistics.median(times) / statistics.median(rest):.1f} x and {max(times) / max(rest):.1f} x")
     print(f"{what:18} {len(times):5} reads: median {statistics.median(times):7.1f} ms, "
@@ -129,12 +131,12 @@ def show(what: str, times: list[float], rest: list[float] | None = None) -> None
 
 
 async def measure(port: int, device: int, quiet: int, sinks: int, pid: int) -> None:
-    """Measure at rest, during the storm, and after it."""
+    """Measures at rest, during the storm, and after it."""
     loop = asyncio.get_running_loop()
     servers = [await loop.create_server(Device, "127.0.0.1", device),
                await loop.create_server(Quiet, "127.0.0.1", quiet),
                await loop.create_server(Listeners, "127.0.0.1", sinks, backlog=4096)]
-    Listeners.knowing, Listeners.all_know = set(), asyncio.Event()
+    Listeners.informed, Listeners.all_informed = set(), asyncio.Event()
     await asyncio.wait_for(Device.subscribed.wait(), 30)
     for number in range(LISTENERS):
         status = await post(f"http://127.0.0.1:{port}/front-desk/scan", subscribe(f"http://127.0.0.1:{sinks}/{number}"))
@@ -152,9 +154,9 @@ async def measure(port: int, device: int, quiet: int, sinks: int, pid: int) -> N
     ended = time.perf_counter()
     await post(url, event(10**9, url, "Completed"))
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(Listeners.all_know.wait(), 120)
-    print(f"{len(statuses)} events were sent, {sum(status == 202 for status in statuses)} taken; {Listeners.told} "
-          f"messages were told, and {len(Listeners.knowing)} of {LISTENERS} listeners knew the last state after "
+        await asyncio.wait_for(Listeners.all_informed.wait(), 120)
+    print(f"{len(statuses)} events were sent, {sum(status == 202 for status in statuses)} taken; {Listeners.received} "
+          f"messages were received, and {len(Listeners.informed)} of {LISTENERS} listeners knew the last state after "
           f"{time.perf_counter() - ended:.1f} s; peak memory {peak_rss(pid):.0f} MiB")
     for server in servers:
         server.close()

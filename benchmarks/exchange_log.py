@@ -1,6 +1,6 @@
-"""Measures the cost of the exchange log: local status reads with and without it, at full speed and 2,000 a second.
+"""Measures the cost of the exchange log: local status reads with and without it, at full speed and at 2,000 a second.
 
-The same gateway three times on one core, in one run: without a log, with its file, with its file and captures.
+The same gateway runs three times on one core: without a log, with a log file, and with a log file and captures.
 """
 
 import http.client
@@ -18,13 +18,13 @@ KINDS = {"without": "", "log": '[exchange_log]\npath = "x.jsonl"\n',
 
 
 def processor(pid: int) -> float:
-    """The processor time that a process has used in all its threads, in seconds."""
+    """Returns the processor time that all threads of a process have used, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def paced(port: int, seconds: float) -> int:
-    """Send so many requests a second. Returns the number of answers."""
+    """Sends `RATE` requests a second. Returns the number of answers."""
     answered = [0] * CONNECTIONS
 
     def ask(number: int) -> None:
@@ -49,7 +49,7 @@ def paced(port: int, seconds: float) -> int:
 
 
 def measure(seconds: int, rounds: int) -> None:
-    """Print the results: for full speed the best round of each kind, rounds interleaved."""
+    """Prints the results; at full speed the best round of each kind, with rounds interleaved."""
     device = free_port()
     ports = {kind: free_port() for kind in KINDS}
     with tempfile.TemporaryDirectory() as name:

@@ -1,7 +1,8 @@
-"""(e) An event of the scanner to 1,000 subscribers: from its arrival until the last of them has it.
+"""(e) Measures the delivery of a scanner's event to 1,000 subscribers, from its arrival until the last subscriber has
+it.
 
-Beside the plain way, a twisted.web Agent that sends to all at once. Then the same with every subscriber gone: what
-a thousand events that wait for a thousand dead sinks take in memory.
+It is compared with a twisted.web Agent that sends to all at once. Then all subscribers become unreachable, and the
+memory for a thousand waiting events for a thousand sinks is printed.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ GRANT = SOAP.format(
 
 
 def subscribe(to: str) -> bytes:
-    """A Subscribe for all events, to this address."""
+    """Returns a Subscribe for all events, with this address."""
     message = SOAP.format(to="http://127.0.0.1/", action="", related="", body=(
         f'<wse:Subscribe xmlns:wse="{WSE}"><wse:Delivery><wse:NotifyTo><wsa:Address>{to}</wsa:Address></wse:NotifyTo>'
         "</wse:Delivery></wse:Subscribe>"))
@@ -35,7 +36,7 @@ def subscribe(to: str) -> bytes:
 
 
 class Sinks(asyncio.Protocol):
-    """All subscribers: take a message, answer 202, and note when it was complete."""
+    """All subscribers: they answer a message with 202, and note the time at which it was complete."""
 
     arrived: list[float]
     all_here: asyncio.Event
@@ -75,7 +76,7 @@ class Device(asyncio.Protocol):
 
 
 async def post(url: str, body: bytes) -> int:
-    """The status of the answer."""
+    """Sends a POST request; returns the status of the answer."""
     port, path = re.fullmatch(r"http://127\.0\.0\.1:(\d+)(/.*)", url).groups()
     reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
     writer.write(b"POST " + path.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -86,13 +87,13 @@ async def post(url: str, body: bytes) -> int:
 
 
 def event(number: int, to: str) -> bytes:
-    """A JobStatusEvent with a MessageID of its own."""
+    """Returns a JobStatusEvent with a MessageID of its own."""
     return EVENT.replace("{to}", to).encode().replace(b"37f86d35-e6ac-4241-964f-1d9ae46fb366",
                                                       f"{time.time_ns():024x}{number:08x}".encode())
 
 
-async def until_all_are_told(url: str, number: int) -> float:
-    """The milliseconds from sending the event until the last subscriber has it."""
+async def deliver_to_all(url: str, number: int) -> float:
+    """Sends an event; returns the milliseconds until the last subscriber has it."""
     Sinks.arrived, Sinks.all_here = [], asyncio.Event()
     began = time.perf_counter()
     status = await post(url, event(number, url))
@@ -103,7 +104,7 @@ async def until_all_are_told(url: str, number: int) -> float:
 
 
 async def measure(port: int, peer: int, device: int, sinks: int, pid: int) -> None:
-    """Measure both ways alternately, then with unreachable subscribers."""
+    """Measures both ways alternately, and then the memory with unreachable subscribers."""
     loop = asyncio.get_running_loop()
     scanner = await loop.create_server(Device, "127.0.0.1", device)
     listening = await loop.create_server(Sinks, "127.0.0.1", sinks, backlog=4096)
@@ -116,7 +117,7 @@ async def measure(port: int, peer: int, device: int, sinks: int, pid: int) -> No
     times: dict[str, list[float]] = {way: [] for way in ways}
     for number in range(EVENTS):
         for way, url in ways.items():
-            times[way].append(await until_all_are_told(url, number))
+            times[way].append(await deliver_to_all(url, number))
             await asyncio.sleep(0.3)
     for way, found in times.items():
         print(f"{way:20} to {SUBSCRIBERS} subscribers: median {statistics.median(found):6.1f} ms, "

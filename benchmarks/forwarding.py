@@ -1,4 +1,6 @@
-"""(b) Requests forwarded to a trivial device, a second: beside nginx and twisted.web with its Agent."""
+"""(b) Measures requests forwarded to a trivial device, in requests a second, compared with nginx and with twisted.web
+and its Agent.
+"""
 
 import tempfile
 from pathlib import Path
@@ -19,7 +21,7 @@ from peers import (
 
 
 def measure(seconds: int, rounds: int, device_core: str) -> dict[str, float]:
-    """Print requests a second: the best round of each, rounds interleaved."""
+    """Returns requests a second, the best round of each peer; the rounds are interleaved."""
     device, proxy, default, ours, web = (free_port() for _ in range(5))
     plain = f"server {{ listen 127.0.0.1:{default}; location / {{ proxy_pass http://127.0.0.1:{device}; }} }}"
     found: dict[str, float] = {}

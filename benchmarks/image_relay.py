@@ -1,4 +1,6 @@
-"""(c) One image of 512 MiB: MiB a second and peak memory, beside nginx with its default settings."""
+"""(c) Measures the transfer of one image of 512 MiB, in MiB a second and peak memory, compared with nginx and its
+default settings.
+"""
 
 import os
 import subprocess
@@ -13,7 +15,7 @@ BOUNDARY = "b-o-u-n-d-a-r-y"
 
 
 def write_image(path: Path) -> None:
-    """A multipart/related answer with one image, as a file that nginx serves without copying."""
+    """Writes a multipart/related answer with one image to a file that nginx serves without copying."""
     with path.open("wb") as file:
         file.write(f"--{BOUNDARY}\r\nContent-Type: application/xop+xml\r\n\r\n<x/>\r\n--{BOUNDARY}\r\n"
                    "Content-Type: image/jpeg\r\n\r\n".encode())
@@ -24,7 +26,7 @@ def write_image(path: Path) -> None:
 
 
 def fetch(url: str, request: Path) -> float:
-    """The seconds for one image."""
+    """Returns the seconds for one image."""
     began = time.perf_counter()
     subprocess.run(
         ["taskset", "-c", LOAD_CORE, "curl", "-sf", "-o", "/dev/null", "-H", "Content-Type: application/soap+xml",
@@ -33,7 +35,7 @@ def fetch(url: str, request: Path) -> float:
 
 
 def measure(rounds: int) -> dict[str, tuple[float, float]]:
-    """Print MiB/s in the best round and peak MiB of memory for each."""
+    """Returns MiB a second in the best round and peak MiB of memory for each peer."""
     device, proxy, ours = (free_port() for _ in range(3))
     found: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:

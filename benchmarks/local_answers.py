@@ -1,6 +1,6 @@
-"""(a) GetJobElements answered from the job table, answers a second on one core.
+"""(a) Measures GetJobElements answered from the job table, in answers a second on one core.
 
-Beside nginx as a reverse proxy to a trivial device, and twisted.web with a constant body.
+It is compared with nginx as a reverse proxy to a trivial device, and with twisted.web and a constant body.
 """
 
 import tempfile
@@ -22,7 +22,7 @@ from peers import (
 
 
 def measure(seconds: int, rounds: int, device_core: str) -> dict[str, float]:
-    """Print answers a second: the best round of each, rounds interleaved."""
+    """Returns answers a second, the best round of each peer; the rounds are interleaved."""
     device, proxy, ours, web = (free_port() for _ in range(4))
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:

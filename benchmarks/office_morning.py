@@ -1,8 +1,8 @@
-"""(d) An office morning: what 50 polling clients do to a weak scanner, and to the one who scans.
+"""(d) Measures the effect of 50 polling clients on a weak scanner, and on the client that scans.
 
-The scanner needs 30 ms for every request and serves two connections at a time. One client scans 40 pages
-from the feeder while 50 others ask for the job's status twice a second, each on a new connection, as
-clients in the field do. Once straight to the scanner, once through nginx, once through the gateway.
+The scanner needs 30 ms for every request and serves two connections at a time. One client scans 40 pages from the
+feeder while 50 others read the job's status twice a second, each time on a new connection, as clients in the field do.
+It is measured directly at the scanner, through nginx, and through the gateway.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ PAGES, CLIENTS, INTERVAL = 40, 50, 0.5
 
 
 def message(action: str, body: str) -> bytes:
-    """A request for the scan service."""
+    """Returns a request for the scan service."""
     return SOAP.format(to="http://127.0.0.1/front-desk/scan", action=action, related="", body=body).encode().replace(
         b"37f86d35-e6ac-4241-964f-1d9ae46fb366", f"{time.time_ns():032x}".encode())
 
 
 async def ask(port: int, path: str, body: bytes) -> bytes:
-    """Send one request on a connection of its own. Returns the whole answer."""
+    """Sends one request on a connection of its own. Returns the whole answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"POST " + path.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -37,7 +37,7 @@ async def ask(port: int, path: str, body: bytes) -> bytes:
 
 
 async def poll(port: int, path: str, job_id: str, done: asyncio.Event, times: list[float]) -> None:
-    """Poll the job's status, as a client that only watches."""
+    """Polls the job's status like a client that does not scan itself."""
     request = ("<wscn:GetJobElementsRequest><wscn:JobId>" + job_id + "</wscn:JobId><wscn:RequestedElements>"
                "<wscn:Name>wscn:JobStatus</wscn:Name></wscn:RequestedElements></wscn:GetJobElementsRequest>")
     while not done.is_set():
@@ -50,7 +50,7 @@ async def poll(port: int, path: str, job_id: str, done: asyncio.Event, times: li
 
 
 async def scan(port: int, path: str) -> tuple[float, list[float]]:
-    """Scan 40 pages while 50 clients poll. Returns the seconds of the job and of each status read."""
+    """Scans 40 pages while 50 clients poll. Returns the seconds for the job and for each status read."""
     began = time.perf_counter()
     answer = await ask(port, path, message("CreateScanJob", (
         "<wscn:CreateScanJobRequest><wscn:ScanTicket><wscn:DocumentParameters><wscn:InputSource>ADF</wscn:InputSource>"
@@ -72,7 +72,7 @@ async def scan(port: int, path: str) -> tuple[float, list[float]]:
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """Print for each way to the scanner its status reads, the seconds of the job, and the milliseconds of a read."""
+    """Returns for each way to the scanner its status reads, the seconds for the job, and the milliseconds of a read."""
     found = {}
     twistd = str(Path(sys.executable).with_name("twistd"))
     for way in ("direct", "nginx", "gateway"):

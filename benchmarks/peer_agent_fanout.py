@@ -1,4 +1,4 @@
-"""A plain fan-out: a twisted.web Agent sends each request that is posted here to all sinks at once."""
+"""A peer for benchmark (e): a twisted.web Agent sends each request posted to it to all sinks at once."""
 
 import sys
 from io import BytesIO
@@ -13,7 +13,7 @@ PORT, SINKS, COUNT = (int(argument) for argument in sys.argv[1:4])
 
 
 class FanOut(Resource):
-    """Answers 202, and sends the request to all sinks."""
+    """Answers with 202, and sends the request to all sinks."""
 
     isLeaf = True
     agent = Agent(reactor, pool=HTTPConnectionPool(reactor, persistent=False))

@@ -1,4 +1,4 @@
-"""The programs that the gateway is measured beside, and the trivial device behind all of them.
+"""The programs with which the gateway is compared, and the trivial device behind all of them.
 
 Everything runs on loopback; servers are pinned to the first core, load and devices to the second.
 """
@@ -47,14 +47,14 @@ JOB_STATUS = SOAP.format(
 
 
 def free_port() -> int:
-    """A port that is free at the moment."""
+    """Returns a port that is currently free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_for(port: int, seconds: float = 15.0) -> None:
-    """Wait until a server listens on the port."""
+    """Waits until a server listens on the port."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -65,7 +65,7 @@ def wait_for(port: int, seconds: float = 15.0) -> None:
 
 @contextlib.contextmanager
 def running(command: list[str], port: int, core: str, **more: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server process; the block is entered once it listens."""
+    """Runs a server process; the block is entered when it listens."""
     process = subprocess.Popen(["taskset", "-c", core, *command], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, **more)  # type: ignore[call-overload]
     try:
@@ -78,7 +78,7 @@ def running(command: list[str], port: int, core: str, **more: object) -> Iterato
 
 @contextlib.contextmanager
 def nginx(folder: Path, http: str, port: int, core: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one worker of nginx with this content of its http block."""
+    """Runs nginx with one worker and this content of its http block."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "nginx.conf"
     file.write_text(
@@ -93,14 +93,14 @@ def nginx(folder: Path, http: str, port: int, core: str) -> Iterator[subprocess.
 
 
 def answering(port: int, body: str) -> str:
-    """An http block: a device that answers every request alike."""
+    """Returns an http block for a device that gives the same answer to every request."""
     quoted = body.replace("'", "\\'")
     return (f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ default_type application/soap+xml; "
             f"return 200 '{quoted}'; }} }}")
 
 
 def proxying(port: int, device: int, connections: int = 32) -> str:
-    """An http block: a reverse proxy with persistent connections to the device."""
+    """Returns an http block for a reverse proxy with persistent connections to the device."""
     return (f"upstream device {{ server 127.0.0.1:{device}; keepalive {connections}; keepalive_requests 100000000; }}\n"
             f"server {{ listen 127.0.0.1:{port} backlog=4096; client_max_body_size 0; location / {{ "
             "proxy_pass http://device; proxy_http_version 1.1; proxy_set_header Connection ''; } }")
@@ -108,7 +108,7 @@ def proxying(port: int, device: int, connections: int = 32) -> str:
 
 @contextlib.contextmanager
 def gateway(folder: Path, port: int, scan: str, more: str = "", scanner: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """Run the gateway in front of one scanner, `front-desk`."""
+    """Runs the gateway in front of one scanner, `front-desk`."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "gateway.toml"
     file.write_text(
@@ -124,14 +124,14 @@ def gateway(folder: Path, port: int, scan: str, more: str = "", scanner: str = "
 
 @contextlib.contextmanager
 def script(name: str, port: int, core: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one of the peers written in Python beside this file."""
+    """Runs one of the Python peers beside this file."""
     path = Path(__file__).with_name(name)
     with running([sys.executable, str(path), str(port), *arguments], port, core) as server:
         yield server
 
 
 def wrk(url: str, body: str, *, seconds: int, close: bool = False, connections: int = 32) -> float:
-    """The number of answers a second. Any answer that is not 200 ends the benchmark."""
+    """Returns the number of answers a second. Any answer other than 200 ends the benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         lua = Path(folder) / "post.lua"
         lua.write_text(
@@ -152,7 +152,7 @@ def wrk(url: str, body: str, *, seconds: int, close: bool = False, connections: 
 
 
 def peak_rss(pid: int) -> float:
-    """The most memory that a process and its children have used, in MiB."""
+    """Returns the peak memory of a process and its children, in MiB."""
     total = 0.0
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     for process in (str(pid), *children):
@@ -163,5 +163,5 @@ def peak_rss(pid: int) -> float:
 
 
 def cores() -> int:
-    """The number of cores available."""
+    """Returns the number of available cores."""
     return len(os.sched_getaffinity(0))

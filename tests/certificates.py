@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, what it signs, and what signs itself."""
+"""Certificates for tests: a certificate authority, certificates signed by it, and self-signed ones."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-PIN = "sha256/" + "A" * 43 + "="  # a pin that no key has
+PIN = "sha256/" + "A" * 43 + "="  # a pin that matches no key
 
 
 class Certified:

@@ -1,4 +1,4 @@
-"""Settings of every test, and a check that no failure was only logged."""
+"""Settings and fixtures for all tests, and a check that no failure is only logged."""
 
 import os
 
@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, settings
 from tests.certificates import Certified
 from tests.logs import logged
 
-# The same inputs in every run, so that a change fails for its own fault. WSDGATEWAY_EXPLORE=1 draws new ones, and keeps
-# those that failed in .hypothesis.
+# Hypothesis draws the same inputs in every run, so that a test fails only because of a change. WSDGATEWAY_EXPLORE=1
+# draws new inputs and keeps the failing ones in .hypothesis.
 _SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("repeatable", derandomize=True, **_SHARED)
 settings.register_profile("explore", **_SHARED)
@@ -17,8 +17,8 @@ settings.load_profile("explore" if os.environ.get("WSDGATEWAY_EXPLORE") else "re
 
 
 @pytest.fixture(autouse=True)
-def _nothing_logged_as_failed(request):
-    """A failure that somebody only logged fails the test."""
+def _no_failure_is_logged(request):
+    """Fails the test if a failure was logged, unless the test has the mark `logs_failure`; then it requires one."""
     with logged(lambda event: event.get("log_failure")) as failures:
         yield
     if request.node.get_closest_marker("logs_failure"):
@@ -29,19 +29,19 @@ def _nothing_logged_as_failed(request):
 
 @pytest.fixture
 def said():
-    """The lines of the log, as they come."""
+    """The list of log lines, to which each line is added as it is logged."""
     with logged() as lines:
         yield lines
 
 
 @pytest.fixture
 def cwd(tmp_path, monkeypatch):
-    """The working directory of the test: an empty folder."""
+    """An empty folder, which is the working directory of the test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def certified(tmp_path):
-    """A certificate of this host that it signed itself, in the files server.pem and server.key."""
+    """A self-signed certificate of this host, in the files server.pem and server.key."""
     return Certified(tmp_path, "server", "127.0.0.1")

@@ -1,4 +1,6 @@
-"""The dashboard of `config/`, as far as tests ask: its panels, and its queries as Prometheus gets them from Grafana."""
+"""Reads the dashboard and the alerting rules in `config/` for tests: panels, and queries as Grafana sends them to
+Prometheus.
+"""
 
 import json
 import re
@@ -11,17 +13,17 @@ VARIABLES = {"$scanner": "front-desk", "$__rate_interval": "1m", "$__range": "5m
 
 
 def dashboard():
-    """The whole of it."""
+    """Returns the whole dashboard."""
     return json.loads(DASHBOARD.read_text("utf-8"))
 
 
 def panels():
-    """Every panel that shows something; rows do not."""
+    """Returns the panels that show data; rows are left out."""
     return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
 
 
 def filled(expression):
-    """A query with Grafana's variables put in."""
+    """Returns a query with the values of Grafana's variables filled in."""
     for name, value in VARIABLES.items():
         expression = expression.replace(name, value)
     assert "$" not in expression, expression
@@ -29,5 +31,5 @@ def filled(expression):
 
 
 def alerts():
-    """The expressions of the alerting rules, by name."""
+    """Returns the expressions of the alerting rules by name."""
     return dict(re.findall(r"- alert: (\w+)\n +expr: (.+)\n", RULES.read_text("utf-8")))

@@ -1,4 +1,4 @@
-"""A device on loopback that writes, refuses and subscribes in one of the styles of `fieldstyles`."""
+"""A device on loopback that writes, refuses and handles subscriptions in one of the styles of `fieldstyles`."""
 
 import re
 from io import BytesIO
@@ -13,14 +13,14 @@ from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE, WXF
 
 
 def page(number):
-    """A tiny image, each one different."""
+    """Returns a tiny image, different for each number."""
     file = BytesIO()
     Image.new("L", (8, 8), number * 20 % 256).save(file, "JPEG")
     return file.getvalue()
 
 
 def unused_prefixes(message):
-    """The prefixes that an envelope declares and does not use, neither in names nor in what may be a QName."""
+    """Returns the prefixes that an envelope declares but uses neither in names nor in possible QNames."""
     text = message.decode()
     return [prefix for prefix in re.findall(r"xmlns:([\w.-]+)=", text)
             if not re.search(rf"[</\s\"'>]{re.escape(prefix)}:\w", text)]
@@ -28,17 +28,18 @@ def unused_prefixes(message):
 
 @attrs.define
 class Listener:
-    """A subscription at the device: where events go, and the token of each context."""
+    """A subscription at the device: the address for its events, and the token of each context."""
 
     notify_to: str
     tokens: dict[str, str]
 
 
 class FieldDevice:
-    """A device of a style. `asked` lists (operation, envelope) of every request, `raw` its bytes.
+    """A device with the given style.
 
-    `refused` holds the bytes of those that it found odd.
-    `sent` holds the last body that it sent, by operation; `expires` is what it grants.
+    `asked` lists (operation, envelope) of every request, and `raw` its bytes. `refused` holds the bytes of the requests
+    with too many unused prefixes. `sent` holds the last body sent for each operation; `expires` is the lifetime that
+    the device grants.
     """
 
     def __init__(self, style, *, sheets=2, expires="PT1H"):
@@ -60,22 +61,23 @@ class FieldDevice:
 
     @property
     def operations(self):
-        """The last part of each action, in order."""
+        """The operation names of all requests, in order."""
         return [operation for operation, _ in self.asked]
 
     def release(self):
-        """Send what it has been late with."""
+        """Sends the delayed answers."""
         for answer in self.late:
             answer()
         self.late.clear()
 
     def reboot(self):
-        """Lose jobs and subscriptions."""
+        """Loses all jobs and subscriptions."""
         self.jobs.clear()
         self.listeners.clear()
 
     async def press(self, context):
-        """Tell everybody who listens under that context that a page is there; the HTTP status of each answer."""
+        """Sends a ScanAvailableEvent to every subscription with that context; returns the HTTP status of each answer.
+        """
         received = []
         for listener in list(self.listeners.values()):
             if context in listener.tokens:
@@ -87,7 +89,7 @@ class FieldDevice:
                 received.append((await ask(int(authority.rpartition(":")[2]), f"/{path}", event))[0].status)
         return received
 
-    # What it answers.
+    # Answers to requests.
 
     def _take(self, asked):
         raw = asked.request.body
@@ -208,7 +210,7 @@ class FieldDevice:
             body = ""
         self._reply(asked, message, f"{WSE}/{operation}Response", body)
 
-    # How it writes.
+    # Writing of messages.
 
     def _number(self, form):
         self._numbers += 1
@@ -223,7 +225,7 @@ class FieldDevice:
         related = f"<a:RelatesTo>{relates_to}</a:RelatesTo>" if relates_to else ""
         text = (f"<s:Header>{named}{related}<a:To>{to}</a:To><a:Action>{action}</a:Action></s:Header><s:Body>{body}"
                 "</s:Body></s:Envelope>")
-        # A prefix stands after a tag's beginning, or begins a QName in text or in an attribute's value.
+        # A prefix follows the start of a tag, or begins a QName in text or in an attribute's value.
         text = re.sub(r"""(</?|["> ])([saenpmdxi]):(?=\w)""", lambda found: f"{found[1]}{mine[found[2]]}:", text)
         return f"{style.prolog}<{mine['s']}:Envelope{declared}>{text}".encode()
 

@@ -1,15 +1,14 @@
-"""The styles in which makers' devices write and refuse, as seen in the field: data for `fielddevices`.
+"""The styles in which devices of several makers write messages and refuse requests: data for `fielddevices`.
 
-The words are our own; uuids and names are made up. What each style is known for:
+The wording of messages is our own; UUIDs and names are made up. The properties of each style:
 
 - `BROTHER`: endpoint `uuid:` without `urn:`, no events, HTTP 400 ClientErrorJobIdNotFound at the end of the feeder,
-  HTTP 500 ServerErrorNotAcceptingJobs, late, for an empty one; faults without MessageID.
+  HTTP 500 ServerErrorNotAcceptingJobs, after a delay, for an empty feeder; faults without MessageID.
 - `KYOCERA`: 46 namespace prefixes on every envelope, prefixes of its own, chunks of 512 bytes, no Host in its
   Relationship, a second, link-local address for each hosted service.
-- `SAMSUNG`: the first address of its scan service leads nowhere, subscriptions are managed at the scan address, their
-  identifiers begin with `uuid:`, a fault's name is misspelt.
-- `EPSON`: refuses envelopes with three or more namespace declarations that they do not use; no blanks in the headers of
-  MIME parts.
+- `SAMSUNG`: the first address of its scan service is unreachable, subscriptions are managed at the scan address,
+  subscription identifiers begin with `uuid:`, a fault's name is misspelt.
+- `EPSON`: refuses envelopes with three or more unused namespace declarations; no blanks in the headers of MIME parts.
 """
 
 import attrs
@@ -26,7 +25,7 @@ URIS = {"s": SOAP, "a": WSA, "e": WSE, "n": WSCN, "p": WSDP, "m": WSX, "d": WSD,
 
 @attrs.frozen
 class Refusal:
-    """A fault: its HTTP status, and whether the device waits until the test lets it answer."""
+    """A fault with its HTTP status. If `late` is true, the device delays the answer until the test releases it."""
 
     status: int
     code: str
@@ -37,7 +36,10 @@ class Refusal:
 
 @attrs.frozen
 class Style:
-    """How a device writes. `prefixes` are its own for our letters, `more` other prefixes that it declares always."""
+    """The style of a device's messages.
+
+    `prefixes` maps our letters to the device's own prefixes; `more` lists further prefixes that it always declares.
+    """
 
     name: str
     device_path: str
@@ -46,10 +48,10 @@ class Style:
     prolog: str = '<?xml version="1.0" encoding="UTF-8"?>\n'
     prefixes: dict[str, str] = USUAL
     more: tuple[str, ...] = ()
-    hosted: tuple[str, ...] = ("{base}",)  # of each hosted service
+    hosted: tuple[str, ...] = ("{base}",)  # addresses of each hosted service
     has_host: bool = True
     is_eventful: bool = True
-    has_fault_ids: bool = True  # a MessageID in its faults
+    has_fault_ids: bool = True  # whether its faults have a MessageID
     identifier: str = "urn:uuid:00000000-0000-4000-8000-{:012d}"
     token: str = "Client_{:013d}"
     chunk: int = 0  # bytes; 0: Content-Length

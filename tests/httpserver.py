@@ -1,4 +1,4 @@
-"""The HTTP server in memory: what a client writes goes in, what it would read comes out, and time is a Clock."""
+"""An HTTP server in memory for tests: it receives a client's bytes and returns the answers, with a simulated clock."""
 
 import attrs
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -11,7 +11,7 @@ from wsdgateway.net.server.server import HTTPServer
 
 
 class MemoryServer:
-    """An HTTP server in memory; `log` is the exchange log behind it."""
+    """An HTTP server in memory; `log` is its exchange log."""
 
     def __init__(self, respond=lambda exchange: exchange.answer(200, exchange.request.body), *, log=None,
                  client_connections=2000, **limits):
@@ -36,25 +36,25 @@ class MemoryServer:
 
 
 def is_open(transport):
-    """Whether the client may send another request on this connection."""
+    """Returns whether the client may send another request on this connection."""
     return not (transport.disconnecting or transport.disconnected or getattr(transport, "half", False))
 
 
 @attrs.frozen
 class ReadAnswer:
-    """An answer as the client reads it; names of fields in lower case."""
+    """An answer as read by the client; names of fields are in lower case."""
 
     status: int
     fields: list[tuple[bytes, bytes]]
     body: bytes
 
     def all(self, name):
-        """Every value of the fields with that name."""
+        """Returns every value of the fields with that name."""
         return [value for key, value in self.fields if key == name]
 
 
 def answers(raw, *, to_head=False):
-    """Every answer that these bytes hold, interim ones too; they must hold nothing else."""
+    """Returns all answers in these bytes, interim ones included; fails if anything else is in them."""
     found = []
     while raw:
         head, blank, rest = raw.partition(b"\r\n\r\n")

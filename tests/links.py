@@ -1,4 +1,4 @@
-"""Both sides of discovery on a Clock, with links that only take down what is sent."""
+"""Both sides of discovery for tests, with a simulated clock and with links that only record sent messages."""
 
 from ipaddress import ip_interface
 
@@ -21,7 +21,7 @@ VLAN = Interface("vlan", 3, (ip_interface("198.51.100.5/24"),))
 
 
 class FakeLink:
-    """A link that takes down what is sent: (kind, message, host, port)."""
+    """A link that records each sent message: ("all" or "ask" or the recipient's address, message)."""
 
     def __init__(self, reactor, interface, version, *, has_own_port, on_datagram):
         self.interface, self.version, self.has_own_port, self.on_datagram = (
@@ -47,7 +47,7 @@ class FakeLink:
 
 
 class StandIn:
-    """What is announced."""
+    """An announced stand-in."""
 
     def __init__(self, name="front-desk", endpoint=UUID, scopes=()):
         self.name = name
@@ -58,7 +58,7 @@ class StandIn:
 
 
 class DiscoverySetup:
-    """One gateway's discovery with fake links, on a Clock."""
+    """The discovery of one gateway with fake links and a simulated clock."""
 
     def __init__(self, monkeypatch, *, clients=("lan",), devices=("vlan",), rate=1000.0, proxy=None, missing=(),
                  directed=(), allows=lambda *asked: True):

@@ -1,4 +1,4 @@
-"""The log while a test runs."""
+"""Records log events during a test."""
 
 from contextlib import contextmanager
 
@@ -7,7 +7,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 @contextmanager
 def logged(read=formatEvent):
-    """A list to which each event of the log is added as `read` returns it, unless that is None."""
+    """Gives a list to which `read(event)` is added for each log event, unless it is None."""
     values = []
 
     def observe(event):

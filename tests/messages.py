@@ -1,4 +1,4 @@
-"""Messages for tests, written by hand after the specification."""
+"""Messages for tests, handwritten according to the specifications."""
 
 from wsdgateway.soap.namespaces import SOAP, WSA, WSCN, WSD, WSDP, WSE, WXF
 
@@ -8,7 +8,7 @@ GATEWAY = "http://gateway.test:5357/front-desk/scan"
 
 def envelope(action, body="", *, message_id="urn:uuid:00000000-0000-4000-8000-000000000001", relates_to=None,
              to=GATEWAY, headers="", prolog='<?xml version="1.0" encoding="utf-8"?>'):
-    """A SOAP message; None leaves a header out."""
+    """Returns a SOAP message; a header that is None is left out."""
     action = f"<wsa:Action>{action}</wsa:Action>" if action is not None else ""
     message_id = f"<wsa:MessageID>{message_id}</wsa:MessageID>" if message_id is not None else ""
     relates = f"<wsa:RelatesTo>{relates_to}</wsa:RelatesTo>" if relates_to else ""
@@ -24,7 +24,7 @@ ELEMENTS = envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsReque
 
 
 def get_job_elements(job_id="1", names=("wscn:JobStatus",), **more):
-    """A GetJobElements request."""
+    """Returns a GetJobElements request."""
     wanted = "".join(f"<wscn:Name>{name}</wscn:Name>" for name in names)
     return envelope(f"{SCAN}/GetJobElements", (
         f"<wscn:GetJobElementsRequest><wscn:JobId>{job_id}</wscn:JobId><wscn:RequestedElements>{wanted}"
@@ -32,7 +32,7 @@ def get_job_elements(job_id="1", names=("wscn:JobStatus",), **more):
 
 
 def job_status(job_id="1", state="Processing", scans=0, created=None, completed=None, reasons=("None",)):
-    """A JobStatus element."""
+    """Returns a JobStatus element."""
     created = f"<wscn:JobCreatedTime>{created}</wscn:JobCreatedTime>" if created else ""
     completed = f"<wscn:JobCompletedTime>{completed}</wscn:JobCompletedTime>" if completed else ""
     scans = f"<wscn:ScansCompleted>{scans}</wscn:ScansCompleted>" if scans is not None else ""
@@ -42,7 +42,7 @@ def job_status(job_id="1", state="Processing", scans=0, created=None, completed=
 
 
 def job_elements(*elements, relates_to="urn:uuid:1", prefix=""):
-    """A GetJobElementsResponse; each element is (name, XML)."""
+    """Returns a GetJobElementsResponse; each element is (name, XML)."""
     data = "".join(f'<wscn:ElementData {prefix}Name="wscn:{name}" {prefix}Valid="true">{xml}</wscn:ElementData>'
                    for name, xml in elements)
     return envelope(f"{SCAN}/GetJobElementsResponse", (
@@ -51,19 +51,19 @@ def job_elements(*elements, relates_to="urn:uuid:1", prefix=""):
 
 
 def status_response(job_id="1", state="Processing", scans=0, **more):
-    """A GetJobElementsResponse with JobStatus alone."""
+    """Returns a GetJobElementsResponse that contains only JobStatus."""
     return job_elements(("JobStatus", job_status(job_id, state, scans, **more)))
 
 
 def status_event(job_id="1", state="Processing", scans=0, *, message_id="urn:uuid:event-1", **more):
-    """A JobStatusEvent notification."""
+    """Returns a JobStatusEvent notification."""
     return envelope(f"{SCAN}/JobStatusEvent",
                     f"<wscn:JobStatusEvent>{job_status(job_id, state, scans, **more)}</wscn:JobStatusEvent>",
                     message_id=message_id)
 
 
 def end_event(job_id="1", state="Completed", scans=1, *, message_id="urn:uuid:event-2"):
-    """A JobEndStateEvent notification."""
+    """Returns a JobEndStateEvent notification."""
     return envelope(f"{SCAN}/JobEndStateEvent", (
         f"<wscn:JobEndStateEvent><wscn:JobEndState><wscn:JobId>{job_id}</wscn:JobId>"
         f"<wscn:JobCompletedState>{state}</wscn:JobCompletedState><wscn:JobCompletedStateReasons>"
@@ -74,7 +74,7 @@ def end_event(job_id="1", state="Completed", scans=1, *, message_id="urn:uuid:ev
 
 
 def create_scan_job(message_id="urn:uuid:create-1", to="http://gateway.test:5357/front-desk/scan"):
-    """A CreateScanJob request."""
+    """Returns a CreateScanJob request."""
     return envelope(f"{SCAN}/CreateScanJob", (
         "<wscn:CreateScanJobRequest><wscn:ScanTicket><wscn:JobDescription><wscn:JobName>Letter</wscn:JobName>"
         "</wscn:JobDescription><wscn:DocumentParameters><wscn:InputSource>Platen</wscn:InputSource>"
@@ -82,20 +82,20 @@ def create_scan_job(message_id="urn:uuid:create-1", to="http://gateway.test:5357
 
 
 def created_job(job_id="1", token="abc"):
-    """A CreateScanJobResponse."""
+    """Returns a CreateScanJobResponse."""
     return envelope(f"{SCAN}/CreateScanJobResponse", (
         f"<wscn:CreateScanJobResponse><wscn:JobId>{job_id}</wscn:JobId><wscn:JobToken>{token}</wscn:JobToken>"
         "</wscn:CreateScanJobResponse>"))
 
 
 def job_request(operation, job_id="1", **more):
-    """CancelJob, RetrieveImage or the like: a request that names a job."""
+    """Returns a request that contains a JobId, such as CancelJob or RetrieveImage."""
     return envelope(f"{SCAN}/{operation}", (
         f"<wscn:{operation}Request><wscn:JobId>{job_id}</wscn:JobId></wscn:{operation}Request>"), **more)
 
 
 def listing(operation, listed, *jobs):
-    """A GetActiveJobs or GetJobHistory answer; each job is (id, state, scans)."""
+    """Returns an answer to GetActiveJobs or GetJobHistory; each job is (id, state, scans)."""
     found = "".join(
         f"<wscn:JobSummary><wscn:JobId>{job_id}</wscn:JobId><wscn:JobName>n</wscn:JobName>"
         f"<wscn:JobOriginatingUserName>u</wscn:JobOriginatingUserName><wscn:JobState>{state}</wscn:JobState>"
@@ -106,7 +106,7 @@ def listing(operation, listed, *jobs):
 
 
 def get_scanner_elements(*names, **more):
-    """A GetScannerElements request."""
+    """Returns a GetScannerElements request."""
     wanted = "".join(f"<wscn:Name>{name if ':' in name else f'wscn:{name}'}</wscn:Name>" for name in names)
     return envelope(f"{SCAN}/GetScannerElements", (
         f"<wscn:GetScannerElementsRequest><wscn:RequestedElements>{wanted}</wscn:RequestedElements>"
@@ -114,7 +114,7 @@ def get_scanner_elements(*names, **more):
 
 
 def scanner_elements(*names, note="", valid="true", relates_to="urn:uuid:1"):
-    """A GetScannerElementsResponse; each of its elements holds `note`."""
+    """Returns a GetScannerElementsResponse; each of its elements contains `note`."""
     data = "".join(f'<wscn:ElementData Name="wscn:{name}" Valid="{valid}"><wscn:{name}>{note}</wscn:{name}>'
                    "</wscn:ElementData>" for name in names)
     return envelope(f"{SCAN}/GetScannerElementsResponse", (
@@ -123,12 +123,12 @@ def scanner_elements(*names, note="", valid="true", relates_to="urn:uuid:1"):
 
 
 def announcement(event, *, message_id=None):
-    """A notification of the scanner's own state; what is in it does not matter."""
+    """Returns a notification about the scanner itself, such as ScannerStatusSummaryEvent, without contents."""
     return envelope(f"{SCAN}/{event}", f"<wscn:{event}/>", message_id=message_id)
 
 
 def fault(subcode, *, code="Sender", relates_to=None):
-    """A device's fault."""
+    """Returns a fault of the device."""
     return envelope(f"{WSA}/fault", (
         f"<soap:Fault><soap:Code><soap:Value>soap:{code}</soap:Value><soap:Subcode><soap:Value>{subcode}</soap:Value>"
         '</soap:Subcode></soap:Code><soap:Reason><soap:Text xml:lang="en">No.</soap:Text></soap:Reason></soap:Fault>'),
@@ -137,7 +137,7 @@ def fault(subcode, *, code="Sender", relates_to=None):
 
 def subscribe(notify_to, *, events=None, expires="PT1H", end_to=None, mode=None, dialect=f"{WSDP}/Action",
               destinations=(), parameters="", **more):
-    """A Subscribe; `events` are names or URIs, `destinations` pairs of context and name."""
+    """Returns a Subscribe; `events` are names or URIs, `destinations` pairs of context and name."""
     def reference(name, address):
         extra = f"<wsa:ReferenceParameters>{parameters}</wsa:ReferenceParameters>" if parameters else ""
         return f"<wse:{name}><wsa:Address>{address}</wsa:Address>{extra}</wse:{name}>"
@@ -159,7 +159,8 @@ def subscribe(notify_to, *, events=None, expires="PT1H", end_to=None, mode=None,
 
 
 def manage(action, identifier=None, *, expires=None, inside=False, **more):
-    """A Renew, GetStatus or Unsubscribe; the identifier as a header, or inside the body."""
+    """Returns a Renew, GetStatus or Unsubscribe, with the identifier as a header, or in the body if `inside` is true.
+    """
     named = f"<wse:Identifier>{identifier}</wse:Identifier>" if identifier else ""
     expires = f"<wse:Expires>{expires}</wse:Expires>" if expires is not None else ""
     return envelope(f"{WSE}/{action}", f"<wse:{action}>{named if inside else ''}{expires}</wse:{action}>",

@@ -1,4 +1,4 @@
-"""The options of a scanner for tests, from keys of the configuration, whatever section they are in."""
+"""Makes the options of a scanner for tests from configuration keys of any section."""
 
 import attrs
 
@@ -9,7 +9,9 @@ _SECTIONS = {"section": ScannerConfig, "cache": Cache, "events": Events}
 
 
 def scanner_options(name="front-desk", **keys):
-    """Defaults but for these keys of [[scanner]], [cache] or [events], or attributes of `ScannerOptions`."""
+    """Returns default options, changed by keys of [[scanner]], [cache] or [events] or by attributes of
+    `ScannerOptions`.
+    """
     given = {place: {key: keys.pop(key) for key in attrs.fields_dict(section) if key in keys}
              for place, section in _SECTIONS.items()}
     return ScannerOptions(ScannerConfig(name, **given["section"]), Cache(**given["cache"]), Events(**given["events"]),

@@ -1,4 +1,4 @@
-"""Peers on loopback: a raw client, and a device that does what the test tells it to."""
+"""Peers on loopback: a raw client, a device and an event sink controlled by the test."""
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol, wrapClientTLS
@@ -13,7 +13,7 @@ TIMEOUT = 15.0
 
 
 class Raw(Protocol):
-    """A client's connection: bytes out, bytes in; `closed` fires when the other side has closed."""
+    """A client's connection that sends and receives bytes; `closed` fires when the peer has closed it."""
 
     def __init__(self):
         self._pieces, self.size = [], 0
@@ -23,7 +23,7 @@ class Raw(Protocol):
 
     @property
     def received(self):
-        """What has come and was not taken yet."""
+        """The bytes received so far, without those already taken."""
         self._pieces[:] = [b"".join(self._pieces)]
         return self._pieces[0]
 
@@ -47,11 +47,11 @@ class Raw(Protocol):
         self.transport.write(data)
 
     async def until_size(self, size):
-        """Until so many bytes have come: for tests with many, which `until` would copy each time."""
+        """Waits until so many bytes have arrived. For large amounts of data, which `until` would copy at every read."""
         await self._until(lambda: self.size >= size)
 
     async def until(self, condition):
-        """Until the condition holds of what was received; raises if the connection closes before."""
+        """Waits until the condition is true of the received bytes; raises if the connection closes before that."""
         await self._until(lambda: condition(self.received))
 
     async def _until(self, condition):
@@ -76,13 +76,13 @@ class Raw(Protocol):
             self._waiting.remove(look)
 
     async def answer(self):
-        """The next whole answer: head and body. What follows it stays."""
+        """Waits for the next complete answer; returns its head and body. Bytes after it stay in `received`."""
         found = []
 
         def whole(data):
             reader = ResponseReader()
             found[:] = [reader.feed(data), len(data)]
-            if reader.ended and not reader.reusable:  # perhaps more than one answer is here
+            if reader.ended and not reader.reusable:  # more than one answer may have arrived
                 reader, events = ResponseReader(), []
                 for end in range(len(data)):
                     events += reader.feed(data[end:end + 1])
@@ -99,7 +99,7 @@ class Raw(Protocol):
                 b"".join(event.data for event in events if isinstance(event, Data)))
 
     async def end(self):
-        """Everything until the other side closes."""
+        """Waits until the peer closes the connection; returns everything received."""
         from twisted.internet import reactor
 
         if not self.is_closed:
@@ -111,7 +111,7 @@ class Raw(Protocol):
 
 
 async def connect(port, tls=None, host="127.0.0.1", source=None):
-    """A raw connection to a port on loopback, from the IP address `source`; `tls` begins it with TLS."""
+    """Connects to a port on loopback, from the IP address `source`, with TLS if `tls` is given."""
     from twisted.internet import reactor
 
     endpoint = TCP4ClientEndpoint(reactor, host, port, bindAddress=None if source is None else (source, 0))
@@ -119,13 +119,13 @@ async def connect(port, tls=None, host="127.0.0.1", source=None):
 
 
 def post(path, body, *, headers=b"", version=b"1.1", content_type=b"application/soap+xml"):
-    """A POST as bytes."""
+    """Returns a POST request as bytes."""
     return (b"POST " + path.encode() + b" HTTP/" + version + b"\r\nHost: 127.0.0.1\r\nContent-Type: " + content_type
             + b"\r\nContent-Length: %d\r\n" % len(body) + headers + b"\r\n" + body)
 
 
 async def ask(port, path, body, *, tls=None, **more):
-    """One request on a connection of its own: status and body."""
+    """Sends one request on a connection of its own; returns the head and body of the answer."""
     client = await connect(port, tls)
     client.send(post(path, body, **more))
     head, answer = await client.answer()
@@ -135,7 +135,7 @@ async def ask(port, path, body, *, tls=None, **more):
 
 
 class Asked:
-    """A request that the device has received. `answer` writes bytes as they are."""
+    """A request received by the device. `write` sends bytes unchanged; `answer` sends a whole HTTP answer."""
 
     def __init__(self, connection, request: Request):
         self.connection, self.request = connection, request
@@ -170,9 +170,9 @@ class _DeviceConnection(Protocol):
 
 
 class Device:
-    """A device on loopback. By default requests queue up for `next`; `handle` can be set to answer at once.
+    """A device on loopback, with TLS if it has an `identity`.
 
-    With an `identity` it speaks TLS.
+    By default requests are queued for `next`; `handle` can be set to answer them at once.
     """
 
     def __init__(self):
@@ -203,7 +203,7 @@ class Device:
             self._queue.append(asked)
 
     def next(self):
-        """The next request, when it is here."""
+        """Returns a Deferred that fires with the next request."""
         from twisted.internet import reactor
 
         if self._queue:
@@ -221,7 +221,7 @@ class Device:
                 waiting[1].callback(None)
 
     async def until_lost(self, asked):
-        """Until the connection of that request is gone."""
+        """Waits until the connection of that request is closed."""
         from twisted.internet import reactor
 
         if asked.connection in self.factory.open:
@@ -238,9 +238,10 @@ class Device:
 
 
 class Sink:
-    """A client's event sink on loopback: takes every notification with `status`; `received` holds their envelopes.
+    """A client's event sink on loopback, which answers every notification with `status`.
 
-    `status` None says nothing at all; `handle` can be set to answer by hand.
+    `received` holds the envelopes. If `status` is None, no answer is sent; `handle` of the device can be set to answer
+    otherwise.
     """
 
     def __init__(self):
@@ -255,7 +256,7 @@ class Sink:
         self.url = f"http://127.0.0.1:{self.device.port}/events"
 
     def take(self, asked):
-        """Answer a notification with `status`."""
+        """Answers a notification with `status`."""
         if not isinstance(asked.request, Request):
             raise AssertionError(asked.request)
         if self.status is not None:
@@ -266,7 +267,7 @@ class Sink:
 
     @property
     def events(self):
-        """The last part of each action."""
+        """The event names of the received notifications."""
         return [envelope.action.rpartition("/")[2] for envelope in self.received]
 
     async def stop(self):

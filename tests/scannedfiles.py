@@ -1,4 +1,4 @@
-"""Files that a scan leaves in its folder."""
+"""Reads the files that a scan has left in its folder."""
 
 import os
 
@@ -10,6 +10,6 @@ def names_in(folder):
 
 
 def pages_of(path):
-    """How many pages a PDF has."""
+    """Returns the number of pages of a PDF."""
     with pikepdf.open(path) as pdf:
         return len(pdf.pages)

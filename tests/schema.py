@@ -1,6 +1,7 @@
-"""The schema of every message that the gateway and its virtual scanner write (`schemas/`), and what no schema can say.
+"""Checks messages of the gateway and the virtual scanner against the schema in `schemas/`, and against rules that no
+schema can express.
 
-`problems` lists what is wrong with a message; `checked` reads one and fails for any of them.
+`problems` lists what is wrong with a message; `checked` parses a message and fails if anything is wrong with it.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ HEADERS = frozenset((
     *(f"{{{uri}}}{name}" for uri in (WSA, WSA_2005_08) for name in ADDRESSING), f"{{{SOAP}}}NotUnderstood",
     *(f"{{{uri}}}AppSequence" for uri in (WSD, WSD_CD1, WSD_1_1)), f"{{{WSE}}}Identifier"))
 SUBCODES = {
-    # WS-Scan's operations and common error codes.
+    # The error codes of WS-Scan's operations, and the common ones.
     WSCN: {"InvalidArgs", "OperationFailed", "ServerErrorTemporaryError", "ServerErrorInternalError",
            "ServerErrorNotAcceptingJobs", "ClientErrorFormatNotSupported", "ClientErrorInvalidScanIdentifier",
            "ClientErrorInvalidDestinationToken", "ClientErrorNoImagesAvailable", "ClientErrorJobIdNotFound",
@@ -34,7 +35,7 @@ _schema = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "messa
 
 
 def problems(message):
-    """What is wrong with a message."""
+    """Returns a list of what is wrong with a message."""
     root = etree.fromstring(message) if isinstance(message, bytes) else message
     if not _schema.validate(root):
         return [f"{error.path}: {error.message}" for error in _schema.error_log]
@@ -44,7 +45,7 @@ def problems(message):
 
 
 def checked(message):
-    """The message as an envelope; fails if anything is wrong with it."""
+    """Returns the message as an envelope; fails if anything is wrong with it."""
     found = problems(message)
     assert not found, "\n".join([*found, message.decode()])
     return read(message)

@@ -1,4 +1,4 @@
-"""The dashboard and the alerting rules ask for what the gateway counts: names, labels, and values of labels."""
+"""Tests of the dashboard and the alerting rules: their metrics, labels and values of labels exist in the gateway."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ SCANNER = "front-desk"
 
 
 class Bridged:
-    """A scanner whose gauges are asked for."""
+    """A scanner that reports gauges."""
 
     name = SCANNER
 
@@ -34,7 +34,7 @@ class Bridged:
 
 @pytest.fixture(scope="module")
 def samples():
-    """The labels of everything that was counted, by name."""
+    """The labels of all counted samples, by metric name."""
     metrics = Metrics()
     metrics.scanners.append(Bridged())
     for operation, source, outcome in itertools.product(
@@ -53,7 +53,7 @@ def samples():
     metrics.discovery_dropped("rate")
     found = {}
     for family in text_string_to_metric_families(metrics.render().decode()):
-        assert family.samples, f"{family.name}: nothing above counts it, so that no panel is demanded"
+        assert family.samples, f"{family.name}: not counted above, so that no panel would be required"
         for sample in family.samples:
             found.setdefault(sample.name, []).append(sample.labels)
     return found
@@ -66,7 +66,7 @@ def _matches(labels, matcher):
 
 
 def check(expression, samples):
-    """Each of its selectors finds something that was counted; the labels that are left by its groupings."""
+    """Checks that each selector matches a counted sample; returns the labels that remain after grouping."""
     selectors = SELECTOR.findall(expression)
     assert selectors, expression
     for name, within in selectors:
@@ -74,7 +74,7 @@ def check(expression, samples):
         matchers = MATCHER.findall(within)
         assert ", ".join(f'{label}{how}"{value}"' for label, how, value in matchers) == within, expression
         assert {label for label, _, _ in matchers} <= samples[name][0].keys(), expression
-        for matcher in matchers:  # a misspelt value would be hidden by the others in a regular expression
+        for matcher in matchers:  # a regular expression would hide one misspelt value behind the others
             for value in matcher[2].split("|"):
                 assert any(_matches(labels, (matcher[0], "=", value)) for labels in samples[name]), expression
         assert any(all(_matches(labels, one) for one in matchers) for labels in samples[name]), expression
@@ -83,7 +83,7 @@ def check(expression, samples):
     return left
 
 
-def test_every_query_asks_for_what_is_counted(samples):
+def test_every_query_uses_existing_metrics(samples):
     for panel in panels():
         for target in panel["targets"]:
             left = check(filled(target["expr"]), samples)
@@ -93,19 +93,19 @@ def test_every_query_asks_for_what_is_counted(samples):
     assert label in samples[name][0]
 
 
-def test_everything_that_is_counted_is_shown(samples):
+def test_every_metric_is_shown(samples):
     asked = {name for panel in panels() for target in panel["targets"] for name, _ in SELECTOR.findall(target["expr"])}
     assert asked == {name for name in samples if not name.endswith(("_sum", "_count"))}
 
 
-def test_the_alerts_ask_for_what_is_counted(samples):
+def test_the_alerts_use_existing_metrics(samples):
     ours = [expression for name, expression in alerts().items() if name != "WsdgatewayDown"]
     assert len(ours) == 3
     for expression in ours:
         check(expression, samples)
 
 
-def test_every_panel_has_its_words_and_its_place():
+def test_every_panel_has_a_title_a_description_and_a_place():
     taken, numbers = set(), set()
     for panel in dashboard()["panels"]:
         at = panel["gridPos"]
@@ -121,7 +121,7 @@ def test_every_panel_has_its_words_and_its_place():
         assert {one["datasource"]["uid"] for one in (panel, *panel["targets"])} == {"${datasource}"}
 
 
-def test_it_can_be_imported_and_compared():
+def test_the_dashboard_can_be_imported_and_is_written_in_canonical_form():
     whole = dashboard()
     assert whole["id"] is None
     assert whole["schemaVersion"] >= 36

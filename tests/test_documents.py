@@ -1,4 +1,4 @@
-"""The documents: links, anchors, modules and files that they name exist, and the README is short."""
+"""Tests of the documents: the links, anchors, modules and files in them exist, and the README is short."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ _PACKAGES = "|".join(sorted(path.name for path in (ROOT / "wsdgateway").iterdir(
 _FENCED = re.compile(r"^(```|~~~).*?^\1 *$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n)+")
 _LINK = re.compile(r"\[[^][]*\]\(([^()\s]+)[^()]*\)")
-# Names that look like a module: a file that users write, and keys of the sections that are called like a package.
+# Names that look like a module: a file that users write, and keys of sections that have the name of a package.
 _NO_MODULES = {"scan.pdf", *(f"{section}.{field.name}" for section, of in (("admin", Admin), ("discovery", Discovery))
                              for field in attrs.fields(of))}
 # The changelog names modules and files of earlier versions.
@@ -27,7 +27,7 @@ def read(document):
 
 
 def prose(document):
-    """The text without blocks of code, in which nothing is a heading or a link."""
+    """Returns the text without code blocks, since headings and links in them do not count."""
     return _INDENTED.sub("", _FENCED.sub("", read(document)))
 
 
@@ -37,7 +37,7 @@ def exists(name):
 
 
 def modules(document):
-    """The places at which each module that the document names may be, by name."""
+    """Returns the possible paths of each module that the document names, by name."""
     text = read(document)
     dotted = set(re.findall(rf"`(?:wsdgateway\.)?((?:{_PACKAGES})(?:\.(?!py`)[a-z_]+)+)`", text)) - _NO_MODULES
     files = set(re.findall(rf"`((?:{_PACKAGES})/(?:[\w/*]+(?:\.py)?)?)`", text))
@@ -46,7 +46,7 @@ def modules(document):
 
 
 def anchors(document):
-    """The anchors of the headings, as forges make them."""
+    """Returns the anchors of the headings, as GitHub and GitLab make them."""
     found = set()
     for heading in re.findall(r"^#+ +(.+?)(?: +#+)? *$", prose(document), re.MULTILINE):
         text = re.sub(r"\[([^][]*)\]\([^()]*\)", r"\1", heading)
@@ -78,7 +78,7 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(document):
 
 
 @pytest.mark.parametrize("document", _CURRENT)
-def test_every_module_that_is_named_exists(document):
+def test_every_module_in_the_documents_exists(document):
     assert [name for name, places in modules(document).items() if not any(map(exists, places))] == []
 
 
@@ -87,7 +87,7 @@ def test_contributing_names_the_modules():
 
 
 @pytest.mark.parametrize("document", _CURRENT)
-def test_every_file_of_tests_benchmarks_and_config_that_is_named_exists(document):
+def test_every_file_of_tests_benchmarks_and_config_in_the_documents_exists(document):
     named = set(re.findall(r"(?:tests|benchmarks|config)/[\w/*.-]+\w", read(document)))
     assert [name for name in sorted(named) if not (exists(name) or exists(f"wsdgateway/{name}"))] == []
 

@@ -1,4 +1,4 @@
-"""The schema of the messages has teeth: a message with one thing wrong fails. The messages that are written pass it.
+"""Tests of tests/schema.py: messages that the programs write pass, and the same messages with one mistake fail.
 
 Answers of whole operations are checked in `loopback/exchanges/test_messages_by_schema.py`.
 """
@@ -12,15 +12,15 @@ from wsdgateway.scan.documentparameters import DocumentParameters, read_paramete
 from wsdgateway.soap.namespaces import PNPX, WSCN, WSD, WSDP, WSE, WSX
 
 S = f"{{{WSCN}}}"
-EMPTY = {"UnsubscribeResponse", "ask Get"}  # nothing stands in their Body
+EMPTY = {"UnsubscribeResponse", "ask Get"}  # their Body is empty
 
 
 @pytest.mark.parametrize("name", [*SCANNER, *GATEWAY])
-def test_what_is_written_is_right(name):
+def test_written_messages_are_valid(name):
     checked((SCANNER | GATEWAY)[name])
 
 
-# Where the order does not matter, and what may be left out.
+# Elements whose order does not matter, and elements that may be left out.
 UNORDERED = {"MetadataSection"}
 OPTIONAL = {
     "ScannerInfo", "ScannerLocation", "Platen", "ADF", "ADFBack", "ValidScanTicket", "MediaBack", "MediaBackImageInfo",
@@ -30,7 +30,7 @@ OPTIONAL = {
     "FirmwareVersion", "SerialNumber", "ModelNumber", "PresentationUrl", "DeviceCategory", "CompatibleId", "HardwareId",
     "Host", "Hosted", "MetadataSection", "ReferenceParameters", "Reason", "Subcode", "Detail",
     "Expires"}
-# In a client's ticket everything below DocumentParameters may be missing, but for what these hold.
+# In a client's ticket everything below DocumentParameters is optional, except the contents of these elements.
 TICKETS = {"ScanTicket", "DefaultScanTicket", "ValidScanTicket"}
 WHOLE_IN_TICKETS = {"JobDescription", "InputMediaSize", "Scaling"}
 
@@ -40,7 +40,7 @@ def body_elements(root):
 
 
 def mutated(message, change):
-    """Copies of a message, each with one change: `change(element)` says whether it made one."""
+    """Yields copies of a message, each with one change; `change(element)` returns whether it made one."""
     for place in range(len(body_elements(etree.fromstring(message)))):
         root = etree.fromstring(message)
         element = body_elements(root)[place]
@@ -49,7 +49,7 @@ def mutated(message, change):
 
 
 def swap(element):
-    """It and the one after it, of another name, change places."""
+    """Swaps an element with its successor, if that has another name."""
     after = element.getnext()
     if after is None or after.tag == element.tag or etree.QName(element).localname in UNORDERED:
         return False
@@ -60,13 +60,13 @@ def swap(element):
 
 
 def rename(element):
-    """It has a name that its namespace does not know."""
+    """Gives an element a name that is unknown in its namespace."""
     element.tag = f"{{{etree.QName(element).namespace}}}Unheard{etree.QName(element).localname}"
     return True
 
 
 def insert(element):
-    """An element that its namespace does not know stands in it, at the end."""
+    """Adds an unknown element of the same namespace at the end of an element."""
     if len(element) == 0 and element.text:
         return False
     etree.SubElement(element, f"{{{etree.QName(element).namespace}}}Unheard")
@@ -74,7 +74,7 @@ def insert(element):
 
 
 def leave_out(element):
-    """It is missing."""
+    """Removes an element."""
     name = etree.QName(element).localname
     above = [etree.QName(one).localname for one in element.iterancestors()]
     if name in OPTIONAL or above[0] in ("Body", "ReferenceParameters"):
@@ -90,7 +90,7 @@ def leave_out(element):
 
 
 def spoil(element):
-    """Its text is none of the values that it may have."""
+    """Replaces the text of an element by an invalid value."""
     if len(element) or not element.text or etree.QName(element).namespace != WSCN:
         return False
     if etree.QName(element).localname in FREE_TEXT:
@@ -105,7 +105,7 @@ FREE_TEXT = {"ScannerName", "ScannerInfo", "ScannerLocation", "JobName", "JobOri
 
 @pytest.mark.parametrize("change", [swap, rename, insert, leave_out, spoil])
 @pytest.mark.parametrize("name", sorted({*SCANNER, *GATEWAY} - EMPTY))
-def test_a_message_with_one_thing_wrong_is_refused(name, change):
+def test_a_message_with_one_mistake_is_refused(name, change):
     for tag, root in mutated((SCANNER | GATEWAY)[name], change):
         assert problems(root), f"{change.__doc__} {tag}"
 

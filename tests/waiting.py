@@ -1,14 +1,14 @@
-"""Waits for something that other parts of the process bring about."""
+"""Waits for effects of other parts of the process."""
 
 from twisted.internet.task import deferLater
 
 
 async def until(condition, seconds=10.0):
-    """Wait until the condition holds. Raises `AssertionError` after so many seconds."""
+    """Waits until the condition is true. Raises `AssertionError` after `seconds`."""
     from twisted.internet import reactor
 
     for _ in range(int(seconds / 0.01)):
         if condition():
             return
         await deferLater(reactor, 0.01)
-    raise AssertionError("it did not happen")
+    raise AssertionError("the condition did not become true in time")

@@ -1,6 +1,7 @@
-"""Discovery messages as different makers write them: prefixes, white space, default namespaces, versions.
+"""Discovery messages in the styles of several makers, with different prefixes, white space, default namespaces and
+versions.
 
-Written after the specification and the styles that are seen in the field; no real device's own words.
+They follow the specification and styles seen in the field; no message is copied from a real device.
 """
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
@@ -32,11 +33,11 @@ WINDOWS_PROBE = f"""<?xml version="1.0" encoding="utf-8" ?>
 </soap:Body>
 </soap:Envelope>""".encode()
 
-# Windows looks for a proxy of 1.1 by a message of 2005/04.
+# Windows looks for a proxy of version 1.1 with a message of 2005/04.
 WINDOWS_PROXY_PROBE = WINDOWS_PROBE.replace(b"wsdp:Device", b"d11:DiscoveryProxy").replace(
     b"<wsd:Types>", b'<wsd:Types xmlns:d11="http://docs.oasis-open.org/ws-dd/ns/discovery/2008/09">')
 
-# gSOAP: everything declared on the Envelope, prefixes of its own, several addresses in one line.
+# gSOAP: all namespaces declared on the Envelope, prefixes of its own, several addresses in one line.
 GSOAP_PROBE_MATCHES = (
     f'<?xml version="1.0" encoding="UTF-8"?><SOAP-ENV:Envelope xmlns:SOAP-ENV="{SOAP}" '
     f'xmlns:SOAP-ENC="http://www.w3.org/2003/05/soap-encoding" xmlns:wsadis="{WSA}" xmlns:wsdis="{WSD}" '
@@ -56,7 +57,7 @@ GSOAP_PROBE_MATCHES = (
     "<wsdis:MetadataVersion>3</wsdis:MetadataVersion></wsdis:ProbeMatch></wsdis:ProbeMatches></SOAP-ENV:Body>"
     "</SOAP-ENV:Envelope>").encode()
 
-# A small printer: default namespaces, a comment, a type whose prefix nobody declared, no AppSequence.
+# A small printer: default namespaces, a comment, a type with an undeclared prefix, no AppSequence.
 DEFAULT_NAMESPACE_HELLO = (
     f'<Envelope xmlns="{SOAP}"><Header><Action xmlns="{WSA}">{WSD}/Hello</Action>'
     f'<MessageID xmlns="{WSA}">uuid:1</MessageID></Header><Body><!-- up --><Hello xmlns="{WSD}">'
@@ -70,7 +71,7 @@ BYE = (
     f'<d:AppSequence InstanceId="5" MessageNumber="6"/></s:Header><s:Body><d:Bye><a:EndpointReference>'
     f"<a:Address>{UUID}</a:Address></a:EndpointReference></d:Bye></s:Body></s:Envelope>").encode()
 
-# 1.1, with its own version of WS-Addressing.
+# Version 1.1, with its own version of WS-Addressing.
 RESOLVE_1_1 = (
     f'<s:Envelope xmlns:s="{SOAP}" xmlns:a="http://www.w3.org/2005/08/addressing" '
     'xmlns:d="http://docs.oasis-open.org/ws-dd/ns/discovery/2009/01"><s:Header>'

@@ -1,4 +1,6 @@
-"""One message of each kind that the virtual scanner and the gateway write, without a network: `SCANNER`, `GATEWAY`."""
+"""One message of each kind that the virtual scanner (`SCANNER`) and the gateway (`GATEWAY`) write, made without a
+network.
+"""
 
 from datetime import UTC, datetime
 
@@ -51,13 +53,13 @@ S = f"{{{WSCN}}}"
 
 
 def answer(operation, content):
-    """An answer of the virtual scanner around the content of its Body."""
+    """Returns an answer of the virtual scanner with this content in its Body."""
     return compose(action=f"{SCAN}/{operation}Response", message_id=ID, to=ANONYMOUS, relates_to=THEIRS, body=content,
                    namespaces={"wscn": WSCN, "wsx": WSX, "wsdp": WSDP, "pnpx": PNPX})
 
 
 def asked(operation, content):
-    """A request of the gateway's own."""
+    """Returns a request that the gateway sends on its own behalf."""
     return compose(action=f"{SCAN}/{operation}", message_id=ID, to="http://192.0.2.1/scan", body=content,
                    namespaces={"wscn": WSCN})
 
@@ -68,7 +70,7 @@ def event_message(name, body):
 
 
 class FakeSubscribers:
-    """Stands in for the subscribers: keeps the bodies of events."""
+    """Replaces the subscribers of the virtual scanner, and keeps its event messages."""
 
     def __init__(self):
         self.events, self.held = [], {}
@@ -77,11 +79,11 @@ class FakeSubscribers:
         self.events.append(event_message(event, body))
 
     def forget(self):
-        """Nothing is held."""
+        """Does nothing, since there are no subscriptions."""
 
 
 def scanner_messages():
-    """One message of each kind that the virtual scanner writes, by name."""
+    """Returns one message of each kind that the virtual scanner writes, by name."""
     clock, subscribers = Clock(), FakeSubscribers()
     device = VirtualDevice(Settings(), subscribers, later=clock.callLater, wall=lambda: 1e9)
     device.feeder = 0
@@ -126,7 +128,7 @@ def scanner_messages():
 
 
 def table_answer():
-    """GetJobElements, as the gateway answers it from its job table."""
+    """Returns the gateway's answer to GetJobElements from its job table."""
     table = JobTable(max_age=30.0, poll_interval=1.0, history=10)
     answers = JobAnswers(table)
     request = read_request(read(get_job_elements("1")).body)
@@ -135,7 +137,7 @@ def table_answer():
 
 
 def gateway_messages():
-    """One message of each kind that the gateway writes itself, by name."""
+    """Returns one message of each kind that the gateway itself writes, by name."""
     ticket = write_scan_ticket(DocumentParameters("jfif", "ADFDuplex", 0, "RGB24", 300, (8270, 11690)), job_name="n",
                                user="u")
     found = {
@@ -192,7 +194,7 @@ def gateway_messages():
 
 
 def stood_in():
-    """The virtual scanner's metadata as the gateway's stand-in tells it."""
+    """Returns the virtual scanner's metadata as rewritten for the gateway's stand-in."""
     own = read(scanner_messages()["Get"]).body
     return compose(action=f"{WXF}/GetResponse", message_id=ID, to=ANONYMOUS, relates_to=THEIRS, namespaces={}, body=(
         stand_in(own, endpoint="urn:uuid:ours", scan="http://192.0.2.1/s", hosts=frozenset(("127.0.0.1",)))))

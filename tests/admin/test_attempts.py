@@ -1,4 +1,4 @@
-"""The limit on attempts to guess tokens."""
+"""Tests of admin.attempts: the limit on attempts to guess the token."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def fail(attempts, client, times, now=0.0):
         attempts.failed(client, now)
 
 
-def test_a_client_has_so_many_wrong_tokens_and_then_one_from_time_to_time():
+def test_a_client_has_a_burst_of_wrong_tokens_and_then_a_rate():
     attempts = Attempts()
     fail(attempts, "192.0.2.7", CLIENT_BURST)
     assert attempts.wait("192.0.2.7", 0.0) == CLIENT_SECONDS
@@ -25,7 +25,7 @@ def test_a_client_has_so_many_wrong_tokens_and_then_one_from_time_to_time():
     fail(attempts, "192.0.2.7", CLIENT_BURST, 1000.0)
 
 
-def test_an_ipv6_client_is_its_network():
+def test_ipv6_clients_are_counted_by_network():
     attempts = Attempts()
     for number in range(CLIENT_BURST):
         fail(attempts, f"2001:db8::{number:x}", 1)
@@ -35,7 +35,7 @@ def test_an_ipv6_client_is_its_network():
     assert attempts.wait(None, 0.0) > 0.0
 
 
-def test_all_together_have_a_bound_that_does_not_hold_for_those_that_have_the_token():
+def test_the_total_limit_exempts_clients_that_have_shown_the_token():
     attempts = Attempts()
     attempts.succeeded("192.0.2.7")
     for number in range(TOTAL_BURST):
@@ -50,19 +50,19 @@ def many_clients(count):
     return [f"10.0.{number // 256}.{number % 256}" for number in range(count)]
 
 
-def test_clients_that_are_remembered_with_wrong_tokens_are_bounded():
+def test_the_number_of_remembered_clients_with_wrong_tokens_is_limited():
     attempts = Attempts()
     for client in ("192.0.2.7", "192.0.2.8"):
         fail(attempts, client, CLIENT_BURST)
     for client in many_clients(MAX_CLIENTS - 1):  # one more than there is room for
         attempts.failed(client, 0.0)
     for client in ("192.0.2.7", "192.0.2.8"):
-        attempts.succeeded(client)  # so that its own attempts alone count
+        attempts.succeeded(client)  # so that only its own attempts count
     assert attempts.wait("192.0.2.7", 0.0) == 0.0
     assert attempts.wait("192.0.2.8", 0.0) == CLIENT_SECONDS
 
 
-def test_clients_that_are_remembered_with_the_token_are_bounded():
+def test_the_number_of_remembered_clients_with_the_token_is_limited():
     attempts = Attempts()
     for client in many_clients(TOTAL_BURST):
         attempts.failed(client, 0.0)
@@ -73,14 +73,14 @@ def test_clients_that_are_remembered_with_the_token_are_bounded():
 
 
 @pytest.mark.parametrize("authorization", [None, b"", b"Bearer", b"Bearer ", b"Basic eDp5", b"nonsense"])
-def test_no_token_is_no_wrong_one(authorization):
+def test_a_request_without_a_token_is_no_failed_attempt(authorization):
     access = Access(TOKEN, (), lambda: 0.0)
     for _ in range(2 * TOTAL_BURST):
         assert access.check_client("192.0.2.7", authorization, b"an old session").status == 401
     assert access.check_client("192.0.2.7", b"Bearer " + TOKEN.encode(), None) is None
 
 
-def test_beyond_the_bound_the_right_token_is_not_looked_at_and_sessions_go_on():
+def test_beyond_the_limit_the_right_token_is_refused_too_but_sessions_continue():
     now = [0.0]
     access = Access(TOKEN, (), lambda: now[0])
     session = access.log_in().encode()
@@ -98,7 +98,7 @@ def test_beyond_the_bound_the_right_token_is_not_looked_at_and_sessions_go_on():
     assert access.check_client("192.0.2.7", right, None) is None
 
 
-def test_what_goes_on_is_no_attempt():
+def test_checking_a_running_stream_is_no_attempt():
     access = Access(TOKEN, (), lambda: 0.0)
     for _ in range(2 * CLIENT_BURST):
         assert not access.still_allows("192.0.2.7", b"Bearer wrong", None)

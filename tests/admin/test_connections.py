@@ -1,4 +1,4 @@
-"""Connections to the admin site: their number, and the time that each may take."""
+"""Tests of admin.connections: the limits on the number of connections to the admin site and on their time."""
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -19,7 +19,7 @@ STREAM = b"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 class Stuck(StringTransportWithDisconnection):
-    """A transport whose client takes nothing: it is closed by nothing but an abort."""
+    """A transport whose client reads nothing: only an abort closes it."""
 
     def loseConnection(self):
         self.disconnecting = True
@@ -31,7 +31,7 @@ class Stuck(StringTransportWithDisconnection):
 
 
 class Gateway:
-    """An admin site without a gateway, on a clock."""
+    """An admin site without a gateway, with a simulated clock."""
 
     def __init__(self, **limits):
         self.clock = Clock()
@@ -52,7 +52,7 @@ class Gateway:
         return transport.value()
 
 
-def test_a_request_byte_by_byte_is_cut_off():
+def test_a_request_that_arrives_byte_by_byte_is_refused_after_header_timeout():
     gateway = Gateway()
     client = gateway.connect()
     for byte in GET * 100:
@@ -65,7 +65,7 @@ def test_a_request_byte_by_byte_is_cut_off():
     assert not gateway.clock.getDelayedCalls()
 
 
-def test_the_body_belongs_to_the_request():
+def test_the_time_limit_includes_the_body():
     gateway = Gateway()
     client = gateway.connect()
     client.protocol.dataReceived(b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n")
@@ -77,7 +77,7 @@ def test_the_body_belongs_to_the_request():
     assert not client.connected and b"408" in client.value()
 
 
-def test_a_new_connection_that_says_nothing_is_closed_without_a_word():
+def test_a_silent_new_connection_is_closed_without_an_answer():
     gateway = Gateway()
     client = gateway.connect()
     gateway.clock.advance(14.9)
@@ -86,7 +86,7 @@ def test_a_new_connection_that_says_nothing_is_closed_without_a_word():
     assert not client.connected and client.value() == b""
 
 
-def test_between_requests_keepalive_timeout_holds_and_each_request_has_its_own_time():
+def test_keepalive_timeout_applies_between_requests_and_each_request_has_its_own_time():
     gateway = Gateway()
     client = gateway.connect()
     gateway.ask(client)
@@ -101,7 +101,7 @@ def test_between_requests_keepalive_timeout_holds_and_each_request_has_its_own_t
     assert not client.connected
 
 
-def test_what_is_sent_beforehand_is_the_next_request():
+def test_pipelined_bytes_belong_to_the_next_request():
     gateway = Gateway()
     client = gateway.connect()
     assert gateway.ask(client, GET + GET + GET[:20]).count(b"200 OK") == 2
@@ -110,7 +110,7 @@ def test_what_is_sent_beforehand_is_the_next_request():
     assert not client.connected and b"408" in client.value()
 
 
-def test_a_stream_goes_on_for_days():
+def test_a_stream_has_no_time_limit():
     gateway = Gateway()
     client = gateway.connect()
     assert b"text/event-stream" in gateway.ask(client, STREAM)
@@ -119,7 +119,7 @@ def test_a_stream_goes_on_for_days():
 
 
 @pytest.mark.parametrize("request_", [GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), GET])
-def test_one_that_takes_no_answer_is_aborted(request_):
+def test_a_connection_that_reads_no_answer_is_aborted(request_):
     gateway = Gateway()
     client = gateway.connect(Stuck)
     gateway.ask(client, request_)
@@ -128,7 +128,7 @@ def test_one_that_takes_no_answer_is_aborted(request_):
     assert client.aborting and len(gateway.site.connections) == 0
 
 
-def test_the_one_that_has_waited_longest_for_a_request_makes_room():
+def test_the_longest_idle_connection_is_closed_to_make_room():
     gateway = Gateway(connections=3)
     first, second, third = (gateway.connect() for _ in range(3))
     for client in (second, third, first):
@@ -139,7 +139,7 @@ def test_the_one_that_has_waited_longest_for_a_request_makes_room():
     assert len(gateway.site.connections) == 3
 
 
-def test_a_flood_of_silent_connections_takes_no_more_than_the_bound():
+def test_a_flood_of_silent_connections_stays_within_the_limit():
     gateway = Gateway(connections=10)
     clients = [gateway.connect() for _ in range(1100)]
     assert [client.connected for client in clients] == [False] * 1090 + [True] * 10
@@ -148,7 +148,7 @@ def test_a_flood_of_silent_connections_takes_no_more_than_the_bound():
     assert b"200 OK" in gateway.ask(late)
 
 
-def test_where_all_are_being_answered_a_new_one_is_closed_at_once():
+def test_if_all_connections_are_busy_a_new_one_is_closed_at_once():
     gateway = Gateway(connections=3)
     streams = [gateway.connect() for _ in range(3)]
     for client in streams:
@@ -160,7 +160,7 @@ def test_where_all_are_being_answered_a_new_one_is_closed_at_once():
     assert gateway.connect().connected
 
 
-def test_a_lower_bound_holds_for_those_that_come():
+def test_a_lowered_limit_applies_to_new_connections():
     gateway = Gateway(connections=10)
     clients = [gateway.connect() for _ in range(10)]
     gateway.site.connections.limits = AdminLimits(2)
@@ -169,7 +169,7 @@ def test_a_lower_bound_holds_for_those_that_come():
     assert late.connected and sum(client.connected for client in clients) == 1
 
 
-def test_a_stop_closes_what_waits():
+def test_stopping_closes_idle_connections_and_ends_streams():
     gateway = Gateway()
     waiting, silent, stream = (gateway.connect() for _ in range(3))
     gateway.ask(waiting)
@@ -194,7 +194,7 @@ def test_a_body_that_is_too_large_or_has_no_length_is_refused(head, status):
     b"/nothing", b"/metrics/x", b"/metrics/", b"/healthz/x", b"/readyz/x/y", b"/api/scanners/x", b"/api/jobs/1",
     b"/api/stream/x", b"/api", b"/api/", b"/login/x", b"/logout/", b"/static/../healthz", b"/static/", b"/static/x.js",
     b"/static/live.js/x", b"/exchanges", b"/exchanges/", b"/exchanges/1/2", b"//", b"/healthz%2Fx", b"/healthz;x"])
-def test_what_is_not_there_is_not_found_also_below_what_is(path, method):
+def test_unknown_paths_are_not_found_even_below_known_ones(path, method):
     gateway = Gateway()
     answer = gateway.ask(gateway.connect(), method + b" " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 404 ")

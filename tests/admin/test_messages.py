@@ -1,4 +1,4 @@
-"""Messages on the admin pages."""
+"""Tests of admin.messages: the display of messages on the admin pages."""
 
 from tests.messages import create_scan_job, created_job
 from wsdgateway.admin.messages import show
@@ -13,7 +13,7 @@ def test_xml_is_indented_and_masked():
     assert "Letter" in show(create_scan_job(), Masks(identify=True), cut=False)
 
 
-def test_what_is_no_xml_is_shown_as_it_is():
+def test_other_content_than_xml_is_shown_unchanged():
     assert show(b"no <xml", Masks(), cut=False) == "no <xml"
     assert show(b"\xff<a/>", Masks(), cut=False) == "�<a/>"
     whole = created_job("7", token="t0ken")

@@ -1,11 +1,11 @@
-"""Message ids of a process."""
+"""Tests of app.messageids: the message ids of a process."""
 
 from uuid import UUID
 
 from wsdgateway.app.messageids import MessageIds
 
 
-def test_each_message_has_its_own_and_all_are_known_for_ours():
+def test_message_ids_are_unique_and_recognised_as_own():
     ids, others = MessageIds(), MessageIds()
     made = [ids.new_id() for _ in range(1000)]
     assert len(set(made)) == 1000

@@ -1,4 +1,7 @@
-"""The user that twistd will become, by its options; becoming it is tested with twistd itself."""
+"""Tests of app.privileges: the user that twistd will switch to, according to its options.
+
+The switch itself is tested with twistd.
+"""
 
 import os
 
@@ -9,30 +12,30 @@ from wsdgateway.app.privileges import NoSuchUser, ServiceUser, acting_as, make_l
 ROOT = ServiceUser("root", 0, 0)
 
 
-def test_without_uid_nobody_is_become(monkeypatch):
+def test_without_uid_there_is_no_switch(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert user_of({}) is None
     assert user_of({"uid": None, "gid": 7}) is None
 
 
-def test_without_root_nobody_can_be_become(monkeypatch):
+def test_without_root_there_is_no_switch(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert user_of({"uid": 0, "gid": None}) is None
 
 
-def test_the_group_is_the_users_own_unless_it_is_named(monkeypatch):
+def test_the_default_group_is_that_of_the_user(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert user_of({"uid": 0, "gid": None}) == ROOT
     assert user_of({"uid": 0, "gid": 7}) == ServiceUser("root", 0, 7)
 
 
-def test_a_user_that_does_not_exist(monkeypatch):
+def test_a_user_that_does_not_exist_is_an_error(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(NoSuchUser, match="no such user"):
         user_of({"uid": 2**31 - 7, "gid": None})
 
 
-def test_acting_as_nobody_else_changes_nothing():
+def test_acting_as_no_other_user_changes_nothing():
     before = os.geteuid(), os.getegid(), os.getgroups()
     with acting_as(None):
         assert (os.geteuid(), os.getegid(), os.getgroups()) == before
@@ -40,7 +43,7 @@ def test_acting_as_nobody_else_changes_nothing():
 
 @pytest.mark.parametrize("options", [
     {"nodaemon": True}, {"logfile": "-"}, {"logfile": "x.log", "syslog": True}, {"logfile": "x.log", "logger": "a.b"}])
-def test_where_twistd_writes_no_file_none_is_made(options, tmp_path, monkeypatch):
+def test_no_log_file_is_made_if_twistd_writes_none(options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert make_log(options, ROOT) is None
     assert list(tmp_path.iterdir()) == []

@@ -1,11 +1,11 @@
-"""The options of `twistd wsdgateway`."""
+"""Tests of app.tap: the options of `twistd wsdgateway`."""
 
 import pytest
 
 from wsdgateway.app.tap import Options
 
 
-def test_a_mistake_in_the_configuration_ends_the_start_with_its_lines(tmp_path):
+def test_an_error_in_the_configuration_is_printed_and_ends_the_start(tmp_path):
     file = tmp_path / "g.toml"
     file.write_text('[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "tcp:5358"\n')
     with pytest.raises(SystemExit) as ended:

@@ -1,4 +1,4 @@
-"""A bridged scanner for tests, with a clock that is set by hand: what clients ask, and what the scanner says."""
+"""A bridged scanner for tests, with a clock set by hand: requests of clients, and messages of the scanner."""
 
 import itertools
 
@@ -16,12 +16,12 @@ from wsdgateway.soap.faults import temporary_error
 FAILED = Failure(temporary_error("unplugged"))
 EARLY, LATE = "2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z"
 SOAP_TYPE = b"application/soap+xml"
-# A request with this header neither shares its answer with others nor gets a refusal that they share.
+# The answer to a request with this header is not shared, and the request does not share the refusal of another.
 UNUSUAL = "<v:x xmlns:v='u:v'/>"
 
 
 class Bridge:
-    """A bridged scanner to which a subscription is held; `options` as for `scanner_options`."""
+    """A bridged scanner with a subscription at it; `options` as for `scanner_options`."""
 
     def __init__(self, **options):
         self.now = 100.0
@@ -37,32 +37,33 @@ class Bridge:
         return question
 
     def ask(self, raw, client="192.0.2.1", *, send=True):
-        """What happens to a client's request; one to the scanner is sent at once, unless `send` is false."""
+        """Returns the decision about a client's request; one for the scanner is marked as sent, unless `send` is false.
+        """
         decision = self.scanner.ask(self.question(raw, client), self.now)
         if isinstance(decision, Forward) and send:
             self.scanner.sent(decision, self.now)
         return decision
 
     def learn(self, forward, body, status=200, content_type=SOAP_TYPE):
-        """What the client gets after this answer of the scanner."""
+        """Returns the decision for the client after this answer of the scanner."""
         decision = self.scanner.learn(forward, Reply(status, content_type, body), self.now)
         if isinstance(decision, Forward):
             self.scanner.sent(decision, self.now)
         return decision
 
     def join(self, raw, forward, body, status=200):
-        """What a client gets that waited for another's request, after its answer."""
+        """Returns the decision for a client that waited for another client's request, after its answer."""
         return self.scanner.joined(
             self.question(raw, "192.0.2.2"), forward, Reply(status, SOAP_TYPE, body), self.now)
 
     def tell(self, data):
-        """The scanner sends a notification. False if it came before."""
+        """Delivers a notification of the scanner. Returns False if it is a duplicate."""
         notification = read_notification(data)
         assert isinstance(notification, Notification)
         return self.scanner.notified(notification, self.now)
 
     def read(self, job_id="1"):
-        """State and scans that a client is shown from the table; None if the device is to be asked."""
+        """Returns state and scans as shown to a client from the table, or None if the scanner has to be asked."""
         decision = self.ask(get_job_elements(job_id, headers=UNUSUAL))
         if isinstance(decision, Answer):
             status = shown(decision.body)
@@ -74,5 +75,5 @@ class Bridge:
 
 
 def shown(data):
-    """The status in an answer."""
+    """Returns the status in an answer."""
     return read_response(read(data).body).status

@@ -1,4 +1,4 @@
-"""Bridged scanners for the tests of the bridge."""
+"""Fixtures for the tests of bridge: bridged scanners."""
 
 import pytest
 

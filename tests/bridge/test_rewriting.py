@@ -1,4 +1,4 @@
-"""Rewriting of forwarded requests: what changes, and that nothing else does."""
+"""Tests of bridge.rewriting: the addresses in forwarded requests are replaced, and nothing else changes."""
 
 import pytest
 from lxml import etree
@@ -26,17 +26,17 @@ def forward(data):
     ("http://other/front-desk/subscriptions/5", True), ("http://192.0.2.5:5357/" + "x" * 3000, False),
     ("http://[broken", False), ("", False),
 ])
-def test_which_addresses_are_ours(address, ours):
+def test_the_gateways_own_addresses(address, ours):
     assert names_gateway(address, "front-desk", HOSTS) is ours
 
 
-def test_to_becomes_the_devices():
+def test_to_is_replaced_by_the_devices_address():
     assert read(forward(envelope("a", to="\n http://192.0.2.5:5357/front-desk/scan "))).to == DEVICE
 
 
 @pytest.mark.parametrize("to", ["urn:uuid:4509a320-00a0-008f-00b6-002507510eca",
                                 "uuid:4509A320-00a0-008f-00b6-002507510eca"])
-def test_to_the_stand_ins_uuid_becomes_the_devices_as_it_spells_it(to):
+def test_the_stand_ins_uuid_in_to_is_replaced_by_the_devices_spelling(to):
     data = envelope("a", to=to)
     written = rewrite_request(read(data), data, scanner="front-desk", hosts=HOSTS, device=DEVICE, endpoints=(
         "urn:uuid:4509a320-00a0-008f-00b6-002507510eca", "uuid:37F86D35-E6AC-4241-964F-1D9AE46FB366"))
@@ -47,14 +47,14 @@ def test_to_the_stand_ins_uuid_becomes_the_devices_as_it_spells_it(to):
 
 
 @pytest.mark.parametrize("to", ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", "http://elsewhere/x", None])
-def test_where_nothing_must_change_the_bytes_stay(to):
+def test_a_request_without_the_gateways_addresses_stays_byte_for_byte(to):
     reply_to = f"<wsa:ReplyTo><wsa:Address>{ANONYMOUS}</wsa:Address></wsa:ReplyTo>"
     data = envelope("a", "<wscn:X/>", to=to, headers=reply_to,
                     prolog="<?xml version='1.0' encoding='ASCII' ?><!-- odd  -->")
     assert forward(data) is data
 
 
-def test_what_stands_in_an_address_does_not_stay_beside_ours():
+def test_markup_inside_an_address_is_removed():
     message = read(forward(envelope("a", to="http://192.0.2.5:5357/front-desk<x xmlns=''/>/scan", headers=(
         "<wsa:ReplyTo><wsa:Address>http://192.0.2.77/<x xmlns=''/>reply</wsa:Address>"
         "<wsa:Address>http://192.0.2.78/</wsa:Address></wsa:ReplyTo>"))))
@@ -70,7 +70,7 @@ def test_what_stands_in_an_address_does_not_stay_beside_ours():
     "<wsa:ReferenceParameters><q xmlns='u:q'/></wsa:ReferenceParameters></wsa:{0}>",
 ])
 @pytest.mark.parametrize("name", ["ReplyTo", "FaultTo"])
-def test_replies_go_to_the_connection(reply, name):
+def test_reply_addresses_become_anonymous(reply, name):
     message = read(forward(envelope("a", headers=reply.format(name))))
     element = message.header.find(f"{{{WSA}}}{name}")
     assert element.findtext(f"{{{WSA}}}Address") == ANONYMOUS
@@ -78,7 +78,7 @@ def test_replies_go_to_the_connection(reply, name):
     assert (element.find(".//{u:q}q") is not None) is ("ReferenceParameters" in reply)
 
 
-def test_everything_else_stays():
+def test_everything_else_is_unchanged():
     odd = ("<v:security xmlns:v='u:v' soap:mustUnderstand='1' v:a='b'><v:x>wscn:JobStatus</v:x></v:security>"
            "<wsa:From><wsa:Address>urn:me</wsa:Address></wsa:From>")
     body = ("<wscn:X xmlns:un='u:used-in-text-only' a='1'><!-- c --><?pi x?><wscn:Name>un:Vendor</wscn:Name>"
@@ -90,14 +90,14 @@ def test_everything_else_stays():
     assert b"<![CDATA[<&>]]>" in forward(data)
 
 
-def test_an_encoding_stays_with_its_declaration():
+def test_the_encoding_is_kept():
     data = envelope("a", "<wscn:X>ä</wscn:X>", prolog="<?xml version='1.0' encoding='ISO-8859-1'?>").decode()
     out = forward(data.encode("latin-1"))
     assert "ISO-8859-1" in out.decode("latin-1")
     assert etree.fromstring(out).findtext(".//{*}X") == "ä"
 
 
-def test_an_answer_is_made_anothers():
+def test_relates_to_of_an_answer_is_replaced():
     assert read(relate_reply(fault("wscn:X", relates_to="urn:uuid:1"), "urn:uuid:2")).relates_to == "urn:uuid:2"
     assert relate_reply(b"not found", "urn:uuid:2") == b"not found"
     plain = envelope("a")

@@ -1,4 +1,4 @@
-"""Items that wait: their owners take turns, and an item of several owners is served once, in the earliest turn."""
+"""Tests of bridge.roundrobin: owners take turns, and an item of several owners is served once, in the earliest turn."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from wsdgateway.bridge.roundrobin import RoundRobin
 
 
 def served(queue):
-    """Everything, in the order in which it is served."""
+    """Serves all items; returns them in the order of service."""
     found = []
     while queue:
         found.append(queue.first)
@@ -24,7 +24,7 @@ def filled(**items):
     return queue
 
 
-def test_owners_take_turns_and_each_one_s_items_keep_their_order():
+def test_owners_take_turns_and_the_items_of_each_keep_their_order():
     assert served(filled(a=["a1", "a2", "a3"], b=["b1"], c=["c1", "c2"])) == ["a1", "b1", "c1", "a2", "c2", "a3"]
 
 
@@ -35,7 +35,7 @@ def test_a_newcomer_is_served_after_one_item_of_an_owner_with_a_hundred():
     assert served(queue)[:3] == [1, "b1", 2]
 
 
-def test_who_is_gone_has_no_turn_and_comes_back_behind_the_others():
+def test_an_owner_without_items_loses_its_turn():
     queue = filled(a=["a1"], b=["b1", "b2"])
     assert queue.remove("a1")
     assert not queue.remove("a1")
@@ -51,14 +51,14 @@ def test_an_item_of_several_owners_is_served_in_the_earliest_turn_and_once():
     assert (len(queue), queue.owners("both")) == (0, ())
 
 
-def test_what_is_served_before_its_turn_costs_its_owner_that_turn():
+def test_an_item_served_out_of_turn_uses_its_owners_turn():
     queue = filled(a=["a1"], b=["b1", "b2"], c=["c1"])
     assert list(queue.firsts()) == ["a1", "b1", "c1"]
     queue.serve("b1")
     assert served(queue) == ["a1", "c1", "b2"]
 
 
-def test_who_has_most():
+def test_the_owner_with_the_most_items():
     queue = filled(a=["a1"], b=["b1", "b2"])
     assert (queue.largest(), queue.newest("b"), queue.count("b"), queue.count("x")) == ("b", "b2", 2, 0)
     assert queue.clear() == ["a1", "b1", "b2"]
@@ -67,8 +67,8 @@ def test_who_has_most():
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=60))
-def test_nobody_waits_for_more_than_one_item_of_each_other_owner(steps):
-    """While an owner waits, each other is served at most once more than that owner is."""
+def test_no_owner_waits_for_more_than_one_item_of_each_other_owner(steps):
+    """While an owner waits, each other owner is served at most once more than the waiting owner."""
     queue, number, since = RoundRobin(), 0, {}
     for owner, serves in steps:
         if not serves:

@@ -1,4 +1,4 @@
-"""The bridge of one scanner: each promise of the job table by an example, and who gets which answer."""
+"""Tests of bridge.scanner: an example of each guarantee about a job's status, and the sharing of answers."""
 
 import pytest
 
@@ -16,32 +16,32 @@ from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.soap.envelope import read
 
 
-def test_an_unknown_job_is_asked_of_the_device(bridge):
+def test_a_read_of_an_unknown_job_is_forwarded(bridge):
     decision = bridge.ask(get_job_elements("1"))
     assert isinstance(decision, Forward)
     assert read(decision.body).to == "http://device/scan"
 
 
-def test_what_must_be_understood_is_for_the_device(eventful):
+def test_requests_with_must_understand_are_forwarded(eventful):
     eventful.tell(status_event("1"))
     header = "<v:x xmlns:v='u:v' soap:mustUnderstand='1'/>"
     assert isinstance(eventful.ask(get_job_elements("1", headers=header)), Forward)
 
 
-def test_without_an_address_a_fault_says_so():
+def test_without_an_address_the_answer_is_a_fault():
     bridge = Bridge()
     bridge.scanner.device = None
     assert isinstance(bridge.ask(get_job_elements("1")), Refuse)
 
 
-def test_an_answer_that_an_event_overtook_is_not_shown(eventful):
+def test_an_answer_overtaken_by_an_event_is_not_shown(eventful):
     forward = eventful.ask(get_job_elements("1"))
     eventful.tell(status_event("1", "Processing", 4))
     decision = eventful.learn(forward, status_response("1", "Processing", 3))
     assert shown(decision.body).scans_completed == 4
 
 
-def test_an_answer_with_more_than_status_is_asked_for_again(eventful):
+def test_an_outdated_answer_with_more_than_the_status_is_requested_again(eventful):
     forward = eventful.ask(get_job_elements("1", ("wscn:JobStatus", "wscn:Documents")))
     for asks in range(2, MAX_ASKS + 1):
         eventful.tell(status_event("1", "Processing", 10 + asks, message_id=f"urn:uuid:{asks}"))
@@ -59,7 +59,7 @@ def test_reads_of_status_and_ticket_share_one_request(eventful):
     assert isinstance(eventful.ask(get_job_elements("1", (*both, "wscn:Documents"))), Forward)
 
 
-def test_everybody_waits_for_the_same_answer(eventful):
+def test_all_clients_wait_for_the_same_answer(eventful):
     forward = eventful.ask(get_job_elements("1"))
     others = [eventful.ask(get_job_elements("1", message_id=f"urn:uuid:{n}")) for n in range(100)]
     assert all(isinstance(other, Join) and other.forward is forward for other in others)
@@ -76,7 +76,7 @@ def test_everybody_waits_for_the_same_answer(eventful):
     get_job_elements("1", to="http://192.0.2.99/elsewhere"), get_job_elements("1", to=None),
     get_job_elements("1", headers="<v:x xmlns:v='u:v'/>")])
 class TestUnusualRequests:
-    """Requests whose reply may be meant for their client alone: another To, headers of other specifications."""
+    """Requests whose answer may be meant for their client only: another To, or headers of other specifications."""
 
     def test_they_wait_for_the_usual_one(self, bridge, unusual):
         running, waiting = bridge.ask(get_job_elements("1")), bridge.ask(unusual)
@@ -98,7 +98,7 @@ class TestUnusualRequests:
         usual = bridge.ask(get_job_elements("1"))
         assert isinstance(usual, Forward) and usual is not running
 
-    def test_a_refusal_is_for_its_own_client_and_the_others_ask_one_after_the_other(self, bridge, unusual):
+    def test_a_refusal_is_not_shared_and_the_others_ask_in_turn(self, bridge, unusual):
         refusal = fault("wscn:ClientErrorJobIdNotFound")
         running = bridge.ask(unusual)
         for _ in range(MAX_ASKS + 1):

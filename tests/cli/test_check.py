@@ -1,11 +1,11 @@
-"""`wsdgateway check`."""
+"""Tests of cli.check: the subcommand `wsdgateway check`."""
 
 from tests.certificates import Certified
 from tests.config.configurations import SAMPLE
 from wsdgateway.cli.main import main
 
 
-def test_check_reads_a_file_and_says_what_is_wrong(tmp_path, capsys):
+def test_check_reads_a_file_and_prints_its_errors(tmp_path, capsys):
     assert main(["check", str(SAMPLE)]) == 0
     assert "1 scanner(s), 2 listener(s)" in capsys.readouterr().out
     file = tmp_path / "g.toml"
@@ -16,7 +16,7 @@ def test_check_reads_a_file_and_says_what_is_wrong(tmp_path, capsys):
     assert all(line.startswith(f"{file}: ") for line in errors)
 
 
-def test_check_tells_of_a_certificate_that_has_expired(tmp_path, capsys):
+def test_check_reports_an_expired_certificate(tmp_path, capsys):
     Certified(tmp_path, "old", "127.0.0.1", days=-1)
     file = tmp_path / "g.toml"
     file.write_text('[[listen]]\nendpoint = "tcp:5358"\ncertificate = "old.pem"\nkey = "old.key"\n')
@@ -24,7 +24,7 @@ def test_check_tells_of_a_certificate_that_has_expired(tmp_path, capsys):
     assert f"tcp:5358: the certificate in {tmp_path / 'old.pem'} expired at " in capsys.readouterr().out
 
 
-def test_check_says_what_to_do_instead_of_redis(tmp_path, capsys):
+def test_check_names_the_stores_that_can_replace_redis(tmp_path, capsys):
     file = tmp_path / "g.toml"
     file.write_text('[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "tcp:5358"\n')
     assert main(["check", str(file)]) == 2

@@ -1,4 +1,4 @@
-"""The console script's arguments."""
+"""Tests of cli.main: wrong arguments of the command."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`wsdgateway status`: the tables of a running gateway, from an admin site of the test's own."""
+"""Tests of cli.status: the tables of `wsdgateway status`, with a fake admin site."""
 
 import io
 import json
@@ -26,7 +26,7 @@ CLIENT = {**OWN, "side": "client", "client": "192.0.2.7", "notify_to": "http://1
 
 @pytest.fixture
 def site():
-    """An admin site: what it tells can be changed."""
+    """An admin site whose answers can be changed."""
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             body = json.dumps(answers[self.path.rpartition("/")[2]]).encode()
@@ -36,7 +36,7 @@ def site():
             self.wfile.write(body)
 
         def log_message(self, *arguments):
-            """Say nothing."""
+            """Logs nothing."""
 
     answers = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT]}
     server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -73,18 +73,18 @@ def test_the_last_jobs_are_shown(site):
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8357", "ftp://x", "", "http://127.0.0.1:abc",
                                  "http://127.0.0.1:1/a b", "http://[x"])
-def test_who_is_no_gateway(url):
+def test_a_url_that_is_no_admin_site_is_an_error(url):
     with pytest.raises(AdminError, match="admin site"):
         shown(url)
 
 
-def test_another_site(site):
+def test_unexpected_contents_are_an_error(site):
     site.answers["scanners"] = {"not": "a list"}
     with pytest.raises(AdminError, match="not the admin site"):
         shown(site.url)
 
 
-def test_watching_goes_on_over_a_failure(site):
+def test_watching_continues_after_a_failure(site):
     rounds = []
 
     def sleep(seconds):

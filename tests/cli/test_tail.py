@@ -1,4 +1,4 @@
-"""`wsdgateway tail`: the stream's lines, filters, and breaks."""
+"""Tests of cli.tail: the lines, filters and reconnections of `wsdgateway tail`."""
 
 import io
 import json
@@ -25,7 +25,7 @@ def test_events_of_a_stream():
 
 
 @given(st.lists(st.binary(max_size=50)))
-def test_no_stream_makes_it_fall(lines):
+def test_no_stream_raises_an_error(lines):
     list(read_events(lines))
 
 
@@ -49,7 +49,7 @@ def test_filters(wanted, holds):
 
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"fault": "X"}, {"status": None}])
-def test_what_failed(how):
+def test_failed_exchanges(how):
     assert Wanted(failed=True).holds({**EXCHANGE, **how})
     assert not Wanted(failed=True).holds({**EXCHANGE, "status": None, "source": "discovery"})
 
@@ -72,7 +72,7 @@ class Answer:
         return self
 
     def __exit__(self, *_):
-        """Nothing to close."""
+        """Does nothing, since there is nothing to close."""
 
 
 def event(value, number=1, kind="exchange"):
@@ -80,7 +80,7 @@ def event(value, number=1, kind="exchange"):
 
 
 def run(monkeypatch, answers, **options):
-    """What is printed and said, and with which Last-Event-ID each stream was asked for."""
+    """Returns the printed lines, the messages, and the headers of the requests for each stream."""
     asked, said = [], []
 
     def open_admin(base, path, headers, timeout):
@@ -100,7 +100,7 @@ def run(monkeypatch, answers, **options):
     return console.file.getvalue().splitlines(), said, asked
 
 
-def test_a_break_is_said_and_overcome(monkeypatch):
+def test_a_lost_stream_is_reported_and_reopened(monkeypatch):
     lines, said, asked = run(monkeypatch, [
         Answer(event(EXCHANGE, 1)), AdminError("gone"), Answer(event({"count": 3}, 2, "missed") + event(EXCHANGE, 9))])
     assert len(lines) == 2
@@ -114,7 +114,7 @@ def test_json_lines_and_filters(monkeypatch):
     assert [json.loads(line) for line in lines] == [EXCHANGE]
 
 
-def test_who_is_no_gateway(monkeypatch):
+def test_a_url_that_is_no_admin_site_is_an_error(monkeypatch):
     monkeypatch.setattr(tail_module, "open_admin", lambda *_, **__: Answer("<html>", "text/html"))
     with pytest.raises(AdminError, match="not the admin site"):
         tail("http://x", Wanted(), as_json=False, last=1, console=Console(file=io.StringIO()), say=print)

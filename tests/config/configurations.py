@@ -1,4 +1,4 @@
-"""Parts of configurations, and the mistakes that reading one finds."""
+"""Parts of configurations for tests, and the errors found in a configuration."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/scan"}
 
 
 def problems(file="g.toml", **sections):
-    """The lines of the mistakes in a configuration of these sections, whose file has this path."""
+    """Returns the error lines for a configuration with these sections and this file name."""
     with pytest.raises(ConfigError) as caught:
         make_config({"listen": [LISTEN], **sections}, str(file))
     return caught.value.problems

@@ -1,4 +1,4 @@
-"""The configuration's certificates, checked against their files."""
+"""Tests of config.certificates: certificates and keys in the configuration are checked against their files."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from tests.config.configurations import LISTEN, problems
     ({"endpoint": "unix:/x", "certificate": "server.pem"}, "certificate", "begins with tcp:"),
     ({"endpoint": "ssl:1:privateKey=server.key:certKey=server.pem", "key": "k"}, "key", "names its files itself"),
     ({"endpoint": "ssl:1:privateKey=gone.key:certKey=server.pem"}, "endpoint", "can be read")])
-def test_what_is_wrong_with_a_listener_is_named(tmp_path, certified, section, key, allowed):
+def test_an_error_of_a_listener_names_its_key(tmp_path, certified, section, key, allowed):
     [line] = problems(tmp_path / "g.toml", listen=[{**LISTEN, **section}])
     assert f"[[listen]] 1 {key} = " in line
     assert allowed in line.partition(": must be ")[2]
@@ -31,6 +31,6 @@ def test_what_is_wrong_with_a_listener_is_named(tmp_path, certified, section, ke
     ({"pin": PIN, "scan": "http://127.0.0.1/"}, "pin", "https address"),
     ({"insecure": True, "scan": "http://127.0.0.1/"}, "insecure", "https address"),
     ({"insecure": "yes"}, "insecure", "true or false")])
-def test_what_is_wrong_with_the_trust_in_a_scanner_is_named(tmp_path, section, key, allowed):
+def test_an_error_in_the_trust_settings_of_a_scanner_names_its_key(tmp_path, section, key, allowed):
     [line] = problems(tmp_path / "g.toml", scanner=[{"name": "a", "scan": "https://127.0.0.1/scan", **section}])
     assert f" {key} = " in line and allowed in line.partition(": must be ")[2]

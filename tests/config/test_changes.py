@@ -1,4 +1,4 @@
-"""Changes that a configuration makes when it is read again."""
+"""Tests of config.changes: the effect of each changed key when the configuration is read again."""
 
 import attrs
 import pytest
@@ -10,7 +10,7 @@ from wsdgateway.config.reading import make_config
 from wsdgateway.config.sections import ScannerConfig
 
 
-def test_what_makes_another_scanner_of_it():
+def test_the_keys_that_make_another_scanner():
     def config(**scanner):
         return make_config({"listen": [{"endpoint": "tcp:1"}], "scanner": [
             {"name": "a", "scan": "http://192.0.2.1/", **scanner}]}, "g.toml")
@@ -24,7 +24,7 @@ def test_what_makes_another_scanner_of_it():
 
 
 VALUES = {
-    "name": None, "bridge": None,  # with another name, or without a bridge, one is removed and another added
+    "name": None, "bridge": None,  # a changed name or bridge removes one scanner and adds another
     "scan": "http://192.0.2.2/", "device": "http://192.0.2.2/", "uuid": "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366",
     "identity": "same", "events": "off", "ca": "ca.pem", "pin": PIN, "insecure": True,
     "max_connections": 1, "max_rate": 5, "cache": False, "timeout": 5, "idle_timeout": 5, "lenient": True,
@@ -32,7 +32,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("key", [key for key, value in VALUES.items() if value is not None])
-def test_each_key_of_a_scanner_makes_another_of_it_or_is_adjusted(key):
+def test_each_key_of_a_scanner_makes_another_scanner_or_is_adjusted(key):
     assert set(VALUES) == {field.name for field in attrs.fields(ScannerConfig)}
     field = attrs.fields_dict(ScannerConfig)[key]
     old = ScannerConfig("a", scan="http://192.0.2.1/")
@@ -48,7 +48,7 @@ def with_sections(**sections):
     return make_config({"listen": [LISTEN], "scanner": [SCANNER], **sections}, "g.toml")
 
 
-def test_what_needs_a_restart_stays_as_it_was_and_is_named():
+def test_keys_that_need_a_restart_stay_unchanged_and_are_named():
     old = with_sections()
     changes = compare(old, with_sections(
         listen=[{"endpoint": "tcp:1"}], gateway={"name": "x"}, discovery={"proxy": True, "exclude": ["X*"]},

@@ -1,4 +1,4 @@
-"""The checks of the configuration's values."""
+"""Tests of config.checks: the checks of the configuration's values."""
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_endpoints(endpoint):
     assert make_config({"listen": [{"endpoint": endpoint}]}, "g.toml").listen[0].endpoint == endpoint
 
 
-def test_what_discovery_may_be_told():
+def test_the_values_of_the_discovery_section():
     discovery = make_config({"listen": [LISTEN], "discovery": {
         "client_interfaces": ["eth0", "eth0"], "exclude": ["198.51.100.0/28", " LaserJet* "],
         "directed": ["198.51.100.20", "2001:db8::20", "scanner.example:8018", "http://x/y"]}}, "g.toml").discovery
@@ -104,7 +104,7 @@ def test_a_uuid_in_any_spelling(spelled):
 
 @pytest.mark.parametrize("value", ["uuid:5", "urn:37f86d35-e6ac-4241-964f-1d9ae46fb366", "", 5,
                                    "uuid:37f86d35-e6ac-4241-964f-1d9ae46fb3666"])
-def test_what_is_no_uuid_is_named(value):
+def test_an_invalid_uuid_is_named(value):
     [line] = problems(scanner=[{"name": "a", "uuid": value}])
     assert line.startswith("g.toml: [[scanner]] a uuid = ")
     assert "a uuid like urn:uuid:37f86d35" in line

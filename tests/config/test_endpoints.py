@@ -1,4 +1,4 @@
-"""Endpoint strings that name a certificate's files themselves."""
+"""Tests of config.endpoints: endpoint strings that contain the paths of certificates."""
 
 import pytest
 

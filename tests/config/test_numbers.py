@@ -1,4 +1,4 @@
-"""The bounds of every number in the configuration."""
+"""Tests of config.numbers: every number in the configuration has bounds."""
 
 import re
 
@@ -30,14 +30,14 @@ NUMBERS = [(name, field) for name, kind in SECTIONS.items() for field in attrs.f
 
 
 def with_number(section, key, value):
-    """A whole configuration with this value of one key."""
+    """Returns a whole configuration with this value of one key."""
     whole = {"listen": [LISTEN], "scanner": [SCANNER]}
     if section in ("listen", "scanner"):
         return {**whole, section: [{**whole[section][0], key: value}]}
     return {**whole, section: {key: value}}
 
 
-def test_the_walk_over_sections_misses_none():
+def test_all_sections_and_numbers_are_covered():
     assert set(SECTIONS) == {field.name for field in attrs.fields(Config)} - {"folder", "file"}
     assert len(NUMBERS) >= 30
     assert [one for kind in SECTIONS.values() for one in attrs.fields(kind)

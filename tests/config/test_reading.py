@@ -1,4 +1,4 @@
-"""The configuration's file: what is not TOML, has a wrong shape, or several mistakes."""
+"""Tests of config.reading: files that are not TOML, have a wrong shape, or contain several errors."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_a_wrong_shape_is_an_error_and_no_traceback(data):
         make_config(data, "g.toml")
 
 
-def test_every_mistake_is_reported_at_once():
+def test_all_errors_are_reported_together():
     lines = problems(cache={"max_age": 0, "history": "x"}, gateway={"colour": 1}, nonsense={},
                      scanner=[{"name": "A", "scan": "x"}])
     assert len(lines) == 6
@@ -83,14 +83,14 @@ def test_without_a_file_both_places_and_the_demo_are_named(tmp_path, monkeypatch
     assert find_config() == "gateway.toml"
 
 
-def test_relative_paths_start_at_the_file(tmp_path):
+def test_relative_paths_are_relative_to_the_file(tmp_path):
     file = tmp_path / "sub" / "g.toml"
     file.parent.mkdir()
     file.write_text("[[listen]]\nendpoint = 'tcp:1'\n")
     assert read_config(str(file)).folder == file.parent
 
 
-def test_a_folder_that_may_not_be_looked_into_is_said_and_not_passed_over(tmp_path, monkeypatch):
+def test_a_folder_without_read_permission_is_not_skipped(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 

@@ -1,4 +1,4 @@
-"""The sections of the configuration: the sample file, defaults and remarks."""
+"""Tests of config.sections: the sample file, the defaults and the remarks."""
 
 import tomllib
 from pathlib import Path
@@ -37,14 +37,14 @@ def test_the_sample_has_every_key():
             assert f"\n{key.name} = " in text or f"# {key.name} = " in text or f"#   {key.name} = " in text, key.name
 
 
-def test_the_least_that_is_needed():
+def test_the_minimal_configuration():
     config = make_config({"listen": [LISTEN]}, "g.toml")
     assert config.cache.max_age == 30.0
     assert config.scanner == ()
     assert config.folder == Path.cwd()
 
 
-def test_what_lacks_something_says_so():
+def test_settings_with_missing_companions_are_remarked():
     config = make_config({
         "listen": [LISTEN], "discovery": {"adopt": True},
         "exchange_log": {"capture": "x", "secrets": True}, "admin": {"endpoint": "tcp:8357"},
@@ -62,7 +62,7 @@ def test_a_rule_for_a_scanner_that_is_not_there_is_remarked():
                 if "[[allow]]" in line]
 
 
-def test_whoever_is_believed_unseen_is_remarked(tmp_path):
+def test_a_scanner_without_certificate_verification_is_remarked(tmp_path):
     config = make_config({"listen": [LISTEN], "scanner": [
         {"name": "a", "scan": "https://127.0.0.1/", "insecure": True}, {"name": "b", "uuid": "urn:uuid:" + "0" * 8
          + "-0000" * 3 + "-" + "0" * 12, "pin": PIN}]}, str(Path(tmp_path) / "g.toml"))

@@ -1,4 +1,4 @@
-"""Spellings of an endpoint address that name the same device."""
+"""Tests of discovery.identity: spellings of an endpoint address that name the same device."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from wsdgateway.discovery.identity import identity_of, is_same, is_uuid
     "urn:uuid:{37f86d35-e6ac-4241-964f-1d9ae46fb366}", "{37F86D35-e6ac-4241-964f-1d9ae46fb366}",
     "37f86d35-e6ac-4241-964f-1d9ae46fb366", "uuid:37f86d35e6ac4241964f1d9ae46fb366",
     " \n uuid: 37f86d35-e6ac-4241-964f-1d9ae46fb366\t"])
-def test_one_uuid_however_it_is_spelled(spelled):
+def test_all_spellings_of_a_uuid_are_equal(spelled):
     assert identity_of(spelled) == UUID
     assert is_same(spelled, UUID)
     assert is_uuid(spelled)
@@ -22,7 +22,7 @@ def test_one_uuid_however_it_is_spelled(spelled):
     ("HTTPS://Scanner.example/D", "https://scanner.example/d"), ("{desk}", "{desk}"), ("desk", "desk"),
     ("urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb3660", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb3660"),
     ("uuid:{37f86d35-e6ac-4241-964f-1d9ae46fb366", "urn:uuid:{37f86d35-e6ac-4241-964f-1d9ae46fb366")])
-def test_what_is_no_uuid_is_compared_without_case(endpoint, identity):
+def test_other_addresses_are_compared_without_case(endpoint, identity):
     assert identity_of(endpoint) == identity
     assert not is_uuid(endpoint)
     assert not is_same(endpoint, UUID)

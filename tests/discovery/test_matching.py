@@ -1,4 +1,4 @@
-"""Matching of a Probe's types and scopes with a target service."""
+"""Tests of discovery.matching: the types and scopes of a Probe against those of a target service."""
 
 import pytest
 
@@ -36,21 +36,21 @@ def test_matching(types, scopes, rule, found):
     assert matches(types, scopes, rule, **OFFERED) is found
 
 
-def test_the_rule_for_those_without_scopes():
+def test_the_rule_for_services_without_scopes():
     for version in (WS_2008_09, WS_2009_01):
         assert matches((), (), f"{version.uri}/none", offered_types=(), offered_scopes=())
         assert not matches(((WSDP, "X"),), (), f"{version.uri}/none", offered_types=(), offered_scopes=())
         check_rule(f"{version.uri}/none")
 
 
-def test_those_without_scopes_are_in_the_implied_one():
+def test_services_without_scopes_have_the_default_scope():
     for scope in (f"{D}/adhoc", f"{WS_2009_01.uri}/DefaultScope"):
         assert matches((), (scope,), None, offered_types=(), offered_scopes=())
         assert not matches((), (scope,), None, **OFFERED)
 
 
 @pytest.mark.parametrize("rule", ["urn:x", f"{D}/none", f"{D}/soundex", ""])
-def test_rules_that_nobody_knows(rule):
+def test_unknown_rules(rule):
     with pytest.raises(UnknownRule):
         matches((), ("x",), rule, **OFFERED)
     with pytest.raises(UnknownRule):

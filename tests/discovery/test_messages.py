@@ -1,4 +1,4 @@
-"""Reading discovery messages, in the styles of several makers."""
+"""Tests of discovery.messages: reading of discovery messages in the styles of several makers."""
 
 import pytest
 from hypothesis import given
@@ -55,7 +55,7 @@ def test_messages_in_the_styles_of_makers(data, name, content):
     assert read.message_id is not None
 
 
-def test_what_stands_around_a_message():
+def test_the_headers_of_a_message():
     read = read_message(GSOAP_PROBE_MATCHES)
     assert (read.version, read.relates_to) == (WS_2005_04, "urn:uuid:asked")
     assert read.sequence == Sequence(1763800000, 7, "urn:uuid:5")
@@ -73,7 +73,7 @@ def test_what_stands_around_a_message():
     ('<d:Scopes MatchBy="urn:rule"> http://a/b  ldap:///x </d:Scopes>',
      Probe((), ("http://a/b", "ldap:///x"), "urn:rule")),
     ("<d:Types>wsdp:Device</d:Types><d:Scopes>http://a</d:Scopes>", Probe(((WSDP, "Device"),), ("http://a",)))])
-def test_what_a_probe_looks_for(version, content, expected):
+def test_the_contents_of_a_probe(version, content, expected):
     assert message(version, "Probe", content).content == expected
 
 
@@ -83,7 +83,7 @@ def test_what_a_probe_looks_for(version, content, expected):
     ("Probe", f"<d:Scopes>{'http://a ' * 65}</d:Scopes>"), ("Resolve", ""), ("Hello", ""), ("Bye", "<d:Types/>"),
     ("ProbeMatches", "<d:ProbeMatch/>"), ("ProbeMatches", "<d:ProbeMatch/>" * 1001),
     ("Resolve", f"<wsa:EndpointReference><wsa:Address>{'x' * 257}</wsa:Address></wsa:EndpointReference>")])
-def test_what_can_not_be_used(name, content):
+def test_unusable_contents_are_malformed(name, content):
     with pytest.raises(Malformed):
         message(WS_2005_04, name, content)
 
@@ -117,13 +117,13 @@ def test_a_bad_match_does_not_hide_the_others(name, bad):
     envelope(WS_2009_01.action("Probe"), f'<d:Probe xmlns:d="{WS_2008_09.uri}"/>'),
     b'<!DOCTYPE x [<!ENTITY a "b">]>' + WINDOWS_PROBE.partition(b"?>")[2],
     WINDOWS_PROBE.replace(b"29cf10da", b"2" * 1025)])
-def test_what_is_no_message(data):
+def test_other_data_is_malformed(data):
     with pytest.raises(Malformed):
         read_message(data)
 
 
 @given(st.binary(max_size=300), st.integers(0, len(GSOAP_PROBE_MATCHES)), st.integers(0, 300))
-def test_whatever_comes_is_a_message_or_malformed(noise, start, length):
+def test_any_data_is_a_message_or_malformed(noise, start, length):
     data = GSOAP_PROBE_MATCHES[:start] + noise + GSOAP_PROBE_MATCHES[start + length:]
     try:
         assert read_message(data).name
@@ -131,7 +131,7 @@ def test_whatever_comes_is_a_message_or_malformed(noise, start, length):
         pass
 
 
-def test_scopes_are_carried_over_within_bounds():
+def test_the_size_of_scopes_is_limited():
     many = [f"http://a/{'x' * 100}{number}" for number in range(60)]
     data = GSOAP_PROBE_MATCHES.replace(b"ldap:///ou=floor3,o=acme", " ".join(many).encode())
     [service] = read_message(data).content
@@ -139,7 +139,7 @@ def test_scopes_are_carried_over_within_bounds():
     assert service.scopes == tuple(many[:len(service.scopes)])
 
 
-def test_what_nobody_wants_is_not_read():
+def test_unwanted_messages_are_not_read():
     assert read_message(BYE, frozenset(("Probe",))) is None
     assert read_message(BYE.replace(b"<d:Bye>", b"<d:Buy>").replace(b"</d:Bye>", b"</d:Buy>"),
                         frozenset(("Probe",))) is None
@@ -147,7 +147,7 @@ def test_what_nobody_wants_is_not_read():
         read_message(envelope("urn:x"), frozenset(("Probe",)))
 
 
-def test_numbers_that_are_none():
+def test_invalid_numbers_are_ignored():
     data = GSOAP_PROBE_MATCHES.replace(b'InstanceId="1763800000"', b'InstanceId="-5"').replace(
         b"<wsdis:MetadataVersion>3<", b"<wsdis:MetadataVersion>" + b"9" * 30 + b"<")
     read = read_message(data)

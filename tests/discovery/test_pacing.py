@@ -1,4 +1,4 @@
-"""Announcements at a bounded rate."""
+"""Tests of discovery.pacing: announcements are sent at a limited rate."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from wsdgateway.discovery.pacing import MAX_WAITING, Pacing
 
 
 def spent(pacing, now, until):
-    """What is sent until then: (time, data)."""
+    """Returns (time, data) of everything sent until that time."""
     sent = []
     while (wait := pacing.wait(now)) is not None and now + wait <= until:
         now += wait
@@ -36,7 +36,7 @@ def test_one_announcement_and_its_repeat():
     assert spent(pacing, 10.0, 11.0) == [(10.0, b"x"), (pytest.approx(10.15), b"x")]
 
 
-def test_in_a_hurry():
+def test_hurry_sends_everything_in_time():
     pacing = Pacing(1, lambda: 0.0)
     for number in range(100):
         pacing.put(str(number), lambda: b"x")
@@ -47,7 +47,7 @@ def test_in_a_hurry():
     assert pacing.wait(3.0) is None
 
 
-def test_what_waits_is_bounded():
+def test_the_number_of_waiting_announcements_is_limited():
     pacing = Pacing(1, lambda: 0.0)
     assert all(pacing.put(str(number), lambda: b"old") for number in range(MAX_WAITING))
     assert not pacing.put("another", lambda: b"")

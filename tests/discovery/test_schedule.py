@@ -1,4 +1,4 @@
-"""The schedule by which datagrams are sent, and sent again."""
+"""Tests of discovery.schedule: the times at which datagrams are sent and repeated."""
 
 from itertools import pairwise
 

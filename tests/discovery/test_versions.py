@@ -1,4 +1,4 @@
-"""The versions of WS-Discovery, told by their actions."""
+"""Tests of discovery.versions: the version of WS-Discovery follows from the action."""
 
 from wsdgateway.discovery.versions import (
     VERSIONS,
@@ -9,7 +9,7 @@ from wsdgateway.discovery.versions import (
 )
 
 
-def test_actions_tell_version_and_name():
+def test_version_and_name_follow_from_the_action():
     for version in VERSIONS:
         assert version_of(version.action("Probe")) is version
         assert name_of(version.action("Hello")) == "Hello"

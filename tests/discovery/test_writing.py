@@ -1,4 +1,4 @@
-"""Writing discovery messages, which come back as they were written."""
+"""Tests of discovery.writing: written messages are read back with the same contents."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_announcements_and_questions_are_written_and_read():
     assert b"XAddrs" not in write_hello(TargetService(UUID), sequence=sequence, message_id="urn:uuid:1")
 
 
-def test_as_many_as_fit():
+def test_each_envelope_holds_as_many_matches_as_fit():
     many = [TargetService(f"urn:uuid:{number}", SERVICE.types, ("http://a/" + "ü" * 40,), SERVICE.xaddrs, 1)
             for number in range(300)]
     large = TargetService("urn:uuid:x", (), ("y" * MAX_ENVELOPE,))

@@ -1,4 +1,4 @@
-"""Host names in XAddrs give way to the sender's address."""
+"""Tests of discovery.xaddrs: host names in XAddrs are replaced by the sender's address."""
 
 import pytest
 
@@ -22,21 +22,21 @@ HERE = "198.51.100.20"
     ("http://[fe80::1%eth0]/x", HERE, "http://[fe80::1%eth0]/x"), ("http://127.0.0.1/x", HERE, "http://127.0.0.1/x"),
     ("urn:uuid:5", HERE, "urn:uuid:5"), ("ftp://acme/x", HERE, "ftp://acme/x"), ("http://[x", HERE, "http://[x"),
     ("http://acme:99999/x", HERE, "http://acme:99999/x"), ("acme/x", HERE, "acme/x")])
-def test_the_sender_in_the_place_of_a_name(xaddr, sender, placed_at):
+def test_names_are_replaced_by_the_senders_address(xaddr, sender, placed_at):
     assert at_sender((xaddr,), sender) == (placed_at,)
 
 
-def test_in_their_order_and_each_once():
+def test_addresses_keep_their_order_without_duplicates():
     xaddrs = ("http://acme/x", "http://198.51.100.20/x", "http://[fe80::20]/x", "http://acme.local/x")
     assert at_sender(xaddrs, HERE) == ("http://198.51.100.20/x", "http://[fe80::20]/x")
 
 
-def test_the_name_that_the_administrator_gave_stays():
+def test_a_configured_name_is_kept():
     xaddrs = ("https://Scanner.example:5358/x", "http://other.example/x")
     assert at_sender(xaddrs, HERE, "scanner.EXAMPLE") == ("https://Scanner.example:5358/x", "http://198.51.100.20/x")
 
 
-def test_what_has_no_addresses_stays_as_it_is():
+def test_messages_without_addresses_are_unchanged():
     question = Message(WS_2005_04, "Probe", "m", None, None, Probe())
     assert placed(question, HERE) is question
     services = (TargetService("a", xaddrs=("http://acme/x",)), TargetService("b"))

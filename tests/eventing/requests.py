@@ -1,4 +1,4 @@
-"""Subscribe requests as they are read."""
+"""Reads Subscribe requests for tests."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Expiry in both forms: durations and dates."""
+"""Tests of eventing.expiry: durations and points in time."""
 
 import pytest
 

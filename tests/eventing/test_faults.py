@@ -1,4 +1,4 @@
-"""The faults of WS-Eventing."""
+"""Tests of eventing.faults: the faults of WS-Eventing."""
 
 import pytest
 

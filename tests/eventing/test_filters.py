@@ -1,4 +1,4 @@
-"""Filters of subscriptions."""
+"""Tests of eventing.filters: the events that a subscription's filter matches."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def matched(message):
     (subscribe(SINK, events=["http://schemas.microsoft.com/windows/2006/01/wdp/scan/JobStatusEvent"]),
      {"JobStatusEvent"}),
 ])
-def test_what_a_filter_matches(message, events):
+def test_the_events_that_a_filter_matches(message, events):
     assert matched(message) == events
 
 
@@ -38,5 +38,5 @@ def test_what_a_filter_matches(message, events):
     ("https://a/b", "http://a/b/c", False),
     ("http://x/b", "http://a/b/c", False), ("http", "http://a/b", False), ("", "http://a/b", False),
     ("http://[bad", "http://a/b", False), ("http://a/b?x", "http://a/b/c", False), ("urn:a", "urn:a:b", False)])
-def test_prefixes_go_by_segments(prefix, uri, is_one):
+def test_prefixes_are_compared_by_segments(prefix, uri, is_one):
     assert is_prefix(prefix, uri) is is_one

@@ -1,4 +1,4 @@
-"""The subscriber's messages."""
+"""Tests of eventing.messages: the messages of a subscriber."""
 
 import pytest
 
@@ -37,13 +37,13 @@ def test_a_manager_gets_its_reference_parameters_back():
 
 @pytest.mark.parametrize(("expires", "seconds"), [
     ("PT99999999999S", LONGEST), ("P9999Y", LONGEST), ("99999-01-01T00:00:00Z", LONGEST), ("-PT1H", -3600)])
-def test_what_is_granted_for_ever_is_bounded(expires, seconds):
+def test_a_granted_lifetime_is_limited(expires, seconds):
     granted = read_granted(read(envelope("x", (
         f"<wse:SubscribeResponse><wse:Expires>{expires}</wse:Expires></wse:SubscribeResponse>"))), NOW)
     assert granted.expires == seconds
 
 
-def test_what_is_granted():
+def test_the_contents_of_a_grant():
     data = envelope(f"{WSE}/SubscribeResponse", (
         "<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address> http://d/m </wsa:Address>"
         "<wsa:ReferenceParameters><wse:Identifier>urn:uuid:9</wse:Identifier></wsa:ReferenceParameters></wse:SubscriptionManager>"

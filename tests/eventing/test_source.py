@@ -1,4 +1,4 @@
-"""The event source's messages: requests, answers and the end of a subscription."""
+"""Tests of eventing.source: requests to the event source, its answers, and SubscriptionEnd."""
 
 import pytest
 
@@ -43,7 +43,7 @@ W, A = f"{{{WSE}}}", f"{{{WSA}}}"
     (subscribe(""), "InvalidMessage"),
     (subscribe(SINK).replace(b"<wse:Delivery>", b"<wse:EndTo/><wse:Delivery>"), "InvalidMessage"),
 ])
-def test_what_a_subscribe_is_refused_for(message, code):
+def test_refused_subscribe_requests(message, code):
     with pytest.raises(Refused) as caught:
         asked(message)
     fault = caught.value.fault
@@ -56,7 +56,7 @@ def test_what_a_subscribe_is_refused_for(message, code):
         assert detail.text in (PUSH, f"{WSDP}/Action")
 
 
-def test_where_to_and_how():
+def test_the_references_of_a_subscribe():
     message = subscribe(SINK, end_to="http://192.0.2.7/end", mode=PUSH,
                         parameters='<a xmlns="urn:a"/><b x="1"><c/></b>')
     request = asked(message)
@@ -66,7 +66,7 @@ def test_where_to_and_how():
     answer = read(envelope("urn:x", headers=request.notify_to.headers).replace(b"<soap:Header>",
                                                                              b'<soap:Header xmlns="urn:other">'))
     assert answer.header.find("{urn:a}a") is not None
-    assert answer.header.find("b/c") is not None  # no namespace takes it on
+    assert answer.header.find("b/c") is not None  # it has no namespace, even inside another default namespace
     assert asked(subscribe(SINK)).end_to is None
     assert asked(subscribe(SINK)).filter == ActionFilter()
 
@@ -75,14 +75,14 @@ def test_where_to_and_how():
     (None, Lifetime()), ("", Lifetime()), ("PT1H", Lifetime(3600.0)), (" PT0.5S ", Lifetime(0.5)),
     ("2026-11-22T11:00:00Z", Lifetime(3600.0, True)), ("2026-11-22T12:00:00+01:00", Lifetime(3600.0, True)),
     ("2026-11-22T10:00:01.5", Lifetime(1.5, True))])
-def test_how_long(text, lifetime):
+def test_the_requested_lifetime(text, lifetime):
     assert asked(subscribe(SINK, expires=text)).lifetime == lifetime
     assert read_renew(read(manage("Renew", expires=text)), NOW) == lifetime
 
 
 @pytest.mark.parametrize("seconds", [0.0004, 0.001, 0.5, 1.0, 59.9999, 3600.0, 86400.25, 3e8])
 @pytest.mark.parametrize("absolute", [False, True])
-def test_a_grant_is_never_longer_than_what_it_says(seconds, absolute):
+def test_a_written_lifetime_is_never_longer_than_the_granted_one(seconds, absolute):
     text = write_expires(seconds, absolute, NOW)
     assert ("P" not in text) is absolute
     read_back = read_expires(text, NOW)
@@ -125,5 +125,5 @@ def test_the_end_of_a_subscription():
 @pytest.mark.parametrize(("message", "identifier"), [
     (manage("Renew", " urn:uuid:5\n"), "urn:uuid:5"), (manage("Renew", "urn:uuid:5", inside=True), "urn:uuid:5"),
     (manage("Renew"), None), (manage("Renew", "x" * 257), None)])
-def test_where_an_identifier_is_found(message, identifier):
+def test_the_identifier_in_header_and_body(message, identifier):
     assert identifier_of(read(message)) == identifier

@@ -1,4 +1,4 @@
-"""Fixtures for tests of the exchange log."""
+"""Fixtures for the tests of exchangelog."""
 
 import pytest
 

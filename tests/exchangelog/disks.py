@@ -1,10 +1,10 @@
-"""A reactor whose threads wait until they are told to run, and counts of what was written."""
+"""A reactor whose thread pool runs jobs on demand, and counters of the outcomes."""
 
 from twisted.internet.testing import MemoryReactorClock
 
 
 class Pool:
-    """A thread pool in this thread: at once, or when it is told to."""
+    """A thread pool that runs jobs in the calling thread: at once, or on `release` if `held` is a list."""
 
     def __init__(self):
         self.held = None

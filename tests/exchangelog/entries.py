@@ -1,4 +1,4 @@
-"""Entries of the exchange log."""
+"""Entries of the exchange log for tests."""
 
 from wsdgateway.exchangelog.entry import Entry
 
@@ -7,7 +7,7 @@ _FIELDS = Entry(1795430051.123, "front-desk", "192.0.2.77:50122", "GetJobElement
 
 
 def entry(**changes):
-    """An entry, with these fields instead of the usual ones."""
+    """Returns an entry with these fields instead of the usual ones."""
     return Entry(*(changes.get(name, value) for name, value in zip(Entry.__annotations__, _FIELDS, strict=True)))
 
 

@@ -1,10 +1,10 @@
-"""Jobs in a thread: their bound, failures, and the stop."""
+"""Tests of exchangelog.background: jobs in a thread, their limit, failures, and the stop."""
 
 from tests.exchangelog.disks import Counts
 from wsdgateway.exchangelog.background import STOP_SECONDS, Background
 
 
-def test_a_slow_disk_drops_what_is_too_much(reactor):
+def test_with_a_slow_disk_jobs_beyond_the_limit_are_dropped(reactor):
     reactor.pool.held = []
     counts, done = Counts(), []
     background = Background(reactor, "x", counts, most=100)
@@ -16,7 +16,7 @@ def test_a_slow_disk_drops_what_is_too_much(reactor):
     assert idle.called and len(done) == 2 and counts == {"written": 2, "dropped": 1}
 
 
-def test_a_stop_does_not_wait_for_ever(reactor):
+def test_a_stop_waits_for_a_limited_time(reactor):
     reactor.pool.held = []
     counts = Counts()
     background = Background(reactor, "x", counts)
@@ -24,12 +24,12 @@ def test_a_stop_does_not_wait_for_ever(reactor):
         background.put(lambda: None, 1, 1)
     stopped = background.stop()
     reactor.advance(STOP_SECONDS)
-    assert not stopped.called and counts == {"dropped": 4}  # the first is in the thread
+    assert not stopped.called and counts == {"dropped": 4}  # the first is running in the thread
     reactor.pool.release()
     assert stopped.called and counts == {"dropped": 4, "written": 1}
 
 
-def test_one_that_fails_takes_no_other_with_it(reactor):
+def test_a_failed_job_does_not_affect_the_others(reactor):
     reactor.pool.held = []
     counts, done = Counts(), []
     background = Background(reactor, "x", counts)

@@ -1,4 +1,4 @@
-"""Captures of exchanges: their budget, and images on their way to the disk."""
+"""Tests of exchangelog.captures: the disk budget of captures, and images written while they are transferred."""
 
 import stat
 from itertools import count
@@ -25,7 +25,7 @@ def capture(made, number=0, body=b"x" * 1000):
     return tape.end(1795430051.123 + number, 0.0124, "front-desk", "GetJobElements")
 
 
-def test_a_capture_is_found_again(reactor, tmp_path):
+def test_a_capture_can_be_read_back(reactor, tmp_path):
     made = captures(reactor, tmp_path / "new")
     name = capture(made)
     assert name == "20261123T103411.123Z-000001-front-desk-GetJobElements-12ms"
@@ -38,7 +38,7 @@ def test_a_capture_is_found_again(reactor, tmp_path):
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o640 for path in (tmp_path / "new").iterdir())
 
 
-def test_the_budget_is_kept_and_the_oldest_go_first(reactor, tmp_path):
+def test_the_oldest_captures_are_removed_to_keep_the_budget(reactor, tmp_path):
     made = captures(reactor, tmp_path, budget=5000)
     names = [capture(made, number) for number in range(10)]
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 5000
@@ -48,7 +48,7 @@ def test_the_budget_is_kept_and_the_oldest_go_first(reactor, tmp_path):
     assert [one.name for one in read_folder(tmp_path)] == [*names[-3:], name]
 
 
-def test_what_an_earlier_run_left_half_is_removed(reactor, tmp_path):
+def test_incomplete_captures_of_an_earlier_run_are_removed(reactor, tmp_path):
     folder = CaptureFolder(tmp_path, 1 << 20)
     folder.append("1.client.response.http", b"half", begins=True)
     (tmp_path / "film.part").write_bytes(b"somebody's")
@@ -57,7 +57,7 @@ def test_what_an_earlier_run_left_half_is_removed(reactor, tmp_path):
     assert {path.name for path in tmp_path.iterdir() if path.name.endswith(".part")} == {"film.part", "x.part"}
 
 
-def test_an_image_that_the_disk_did_not_take_is_not_kept_at_all(reactor, tmp_path):
+def test_an_image_that_could_not_be_written_in_full_is_removed(reactor, tmp_path):
     counts = Counts()
     reactor.pool.held = []
     made = captures(reactor, tmp_path, counts, images=True, most=3 * SPILL)
@@ -71,7 +71,7 @@ def test_an_image_that_the_disk_did_not_take_is_not_kept_at_all(reactor, tmp_pat
     assert counts == {"dropped": 1} and not list(tmp_path.iterdir())
 
 
-def test_an_image_goes_to_disk_as_it_passes(reactor, tmp_path):
+def test_an_image_is_written_to_disk_while_it_is_transferred(reactor, tmp_path):
     made = captures(reactor, tmp_path, images=True)
     tape = made.begin()
     raw = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n" + b"i" * SPILL * 4

@@ -1,4 +1,4 @@
-"""The log's file: rotation, and a disk that is full or gone."""
+"""Tests of exchangelog.file: rotation of the log file, and a full or missing disk."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_lines_are_written_soon_for_their_owner_and_group(reactor, tmp_path):
+def test_lines_are_written_soon_and_readable_for_owner_and_group(reactor, tmp_path):
     path, counts = tmp_path / "new" / "x.jsonl", Counts()
     made = writer(reactor, path, counts)
     made.add(ENTRY)
@@ -34,7 +34,7 @@ def test_lines_are_written_soon_for_their_owner_and_group(reactor, tmp_path):
     assert counts == {"written": 2}
 
 
-def test_it_is_rotated_by_size_and_so_many_stay(reactor, tmp_path):
+def test_the_file_is_rotated_by_size_and_the_number_of_files_is_limited(reactor, tmp_path):
     path = tmp_path / "x.jsonl"
     made = writer(reactor, path, size=1024, keep=2)
     for number in range(60):
@@ -46,7 +46,7 @@ def test_it_is_rotated_by_size_and_so_many_stay(reactor, tmp_path):
     assert all(stat.S_IMODE(one.stat().st_mode) == 0o640 for one in tmp_path.iterdir())
 
 
-def test_it_is_rotated_by_day_over_a_restart_too(reactor, tmp_path, monkeypatch):
+def test_the_file_is_rotated_by_day_even_after_a_restart(reactor, tmp_path, monkeypatch):
     path = tmp_path / "x.jsonl"
     made = writer(reactor, path)
     made.add(ENTRY)
@@ -64,7 +64,7 @@ def test_it_is_rotated_by_day_over_a_restart_too(reactor, tmp_path, monkeypatch)
     assert len(lines(tmp_path / "x.jsonl.2")) == 1 and len(lines(path)) == 1
 
 
-def test_a_file_that_was_moved_is_left_alone_after_a_word(reactor, tmp_path):
+def test_after_reopen_a_moved_file_is_left_alone(reactor, tmp_path):
     path = tmp_path / "x.jsonl"
     made = writer(reactor, path)
     made.add(ENTRY)
@@ -76,7 +76,7 @@ def test_a_file_that_was_moved_is_left_alone_after_a_word(reactor, tmp_path):
     assert len(lines(tmp_path / "moved")) == 1 and len(lines(path)) == 1
 
 
-def test_a_full_disk_is_said_once_counted_and_leaves_no_half_line(reactor, tmp_path, said, monkeypatch):
+def test_a_full_disk_is_logged_once_and_counted_and_leaves_no_incomplete_line(reactor, tmp_path, said, monkeypatch):
     path, counts = tmp_path / "x.jsonl", Counts()
     made = writer(reactor, path, counts)
     made.add(ENTRY)
@@ -85,7 +85,7 @@ def test_a_full_disk_is_said_once_counted_and_leaves_no_half_line(reactor, tmp_p
     before = file_module.RotatingFile.write
 
     class Full:
-        """A file on a disk that takes ten bytes more."""
+        """A file on a disk with room for ten more bytes."""
 
         def __init__(self, file):
             self.file, self.room = file, 10
@@ -121,7 +121,7 @@ def test_a_full_disk_is_said_once_counted_and_leaves_no_half_line(reactor, tmp_p
     assert sum("written again" in line for line in said) == 1
 
 
-def test_a_folder_that_is_none(reactor, tmp_path, said):
+def test_a_file_in_place_of_the_folder_is_logged_once(reactor, tmp_path, said):
     (tmp_path / "file").write_text("")
     counts = Counts()
     made = writer(reactor, tmp_path / "file" / "x.jsonl", counts)

@@ -1,4 +1,4 @@
-"""A folder of captures."""
+"""Tests of exchangelog.folder: a folder of captures."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from wsdgateway.exchangelog.tape import CLIENT, Message
 
 
 @pytest.mark.parametrize("names", [[], ["readme.txt"], ["20261399T999999.000Z-000001-s-Get-1ms.client.request.http"]])
-def test_a_folder_without_captures_says_so(tmp_path, names):
+def test_a_folder_without_captures_is_an_error(tmp_path, names):
     for name in names:
         (tmp_path / name).write_text("x")
     with pytest.raises(CaptureError, match="no captures"):
@@ -16,7 +16,7 @@ def test_a_folder_without_captures_says_so(tmp_path, names):
         read_folder(tmp_path / "missing")
 
 
-def test_messages_appear_together(tmp_path):
+def test_the_messages_of_an_exchange_appear_together(tmp_path):
     folder = CaptureFolder(tmp_path, 1 << 20)
     (tmp_path / "n.client.response.http").mkdir()
     with pytest.raises(OSError):

@@ -1,4 +1,4 @@
-"""The parts of an answer that are images."""
+"""Tests of exchangelog.images: images in answers are left out, and their notes are read."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from tests.replay.folders import IMAGE
 from wsdgateway.exchangelog.images import Sieve, read_note
 
 
-def test_what_comes_before_the_answer_is_no_image():
-    """An interim answer with a body, which there is not."""
+def test_an_interim_answer_is_no_image():
+    """An interim answer with a body, which is not permitted."""
     raw = b"HTTP/1.1 199 X\r\nContent-Type: image/jpeg\r\nContent-Length: 5\r\n\r\n\xff\xd8\xff\xe0x"
     sieve = Sieve()
     sieve.feed(raw)
@@ -17,7 +17,7 @@ def test_what_comes_before_the_answer_is_no_image():
 @pytest.mark.parametrize(("body", "is_image"), [
     (b"\r\n <?xml version='1.0'?><a/>", False), (b"\xef\xbb\xbf<a/>", False), (b"\xff\xd8\xff\xe0", True),
     (b" \r\n", False)])
-def test_what_is_an_image_does_not_depend_on_the_first_piece(body, is_image):
+def test_an_image_is_recognised_in_pieces_of_any_size(body, is_image):
     for size in (1, 100):
         raw, sieve = b"HTTP/1.0 200 OK\r\n\r\n" + body, Sieve()
         for at in range(0, len(raw), size):
@@ -29,7 +29,7 @@ def test_what_is_an_image_does_not_depend_on_the_first_piece(body, is_image):
 @pytest.mark.parametrize("note", [
     IMAGE.note().replace(b"JPEG", b"FOO"), IMAGE.note().replace(b"40x30", b"40x100000000"),
     IMAGE.note().replace(b"5000", b"9" * 5000), IMAGE.note().replace(b"SHA-256 0", b"SHA-256 g"), b""])
-def test_notes_that_are_none(note):
+def test_invalid_notes(note):
     assert read_note(note) is None
 
 
@@ -39,7 +39,7 @@ PART = b"--b\r\nContent-Type: text/xml\r\n\r\n"
 
 
 @pytest.mark.parametrize(("steps", "end"), [
-    # as is: no images, or they can't be read, or nobody can tell yet
+    # unchanged: no images, unreadable, or not yet decided
     ([(XML[:20], False), (XML[20:], False), (b"<a/>", False)], b"<a/>"),
     ([(JPEG, False), (b"\r\n", False), (b"<a/>", False)], b"<a/>"),
     ([(JPEG, False), (b"\r\n", False)], b"\r\n"),
@@ -54,7 +54,7 @@ PART = b"--b\r\nContent-Type: text/xml\r\n\r\n"
     ([(MULTIPART, True), (PART, True)], b"broken off>\r\n"),
     ([(MULTIPART, True), (b"--b\r\n" + b"x" * 20000, True), (b"--b--", True)], b"broken off>\r\n"),
 ])
-def test_from_when_on_an_answer_carries_images_and_how_it_ends(steps, end):
+def test_the_step_at_which_images_are_recognised_and_the_end_of_the_answer(steps, end):
     sieve = Sieve()
     for data, leaves_out in steps:
         sieve.feed(data)

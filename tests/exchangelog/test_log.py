@@ -1,4 +1,4 @@
-"""The last exchanges, in memory."""
+"""Tests of exchangelog.log: the last exchanges, kept in memory."""
 
 from tests.exchangelog.entries import ENTRY
 from wsdgateway.exchangelog.log import KEPT, MAX_MESSAGE, MAX_MESSAGES, ExchangeLog
@@ -13,7 +13,7 @@ def test_the_last_exchanges_are_kept_and_no_more():
     assert log.get(5) is None and log.get(log.last).request == b"request"
 
 
-def test_large_messages_are_cut_and_all_of_them_bounded():
+def test_large_messages_are_cut_and_their_total_size_is_limited():
     log = ExchangeLog()
     for _ in range(500):
         log.add(ENTRY, b"r" * MAX_MESSAGE * 2, b"a" * MAX_MESSAGE * 2)

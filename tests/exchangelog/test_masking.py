@@ -1,4 +1,4 @@
-"""Secrets are covered where they stand, and nothing else changes."""
+"""Tests of exchangelog.masking: secrets are masked in place, and nothing else changes."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def chunked(body, size):
         b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
-def test_secrets_and_names_are_covered_in_place():
+def test_secrets_and_names_are_masked_in_place():
     raw = sized(BODY)
     masked = Masks().message(raw, request=True)
     assert len(masked) == len(raw)
@@ -32,7 +32,7 @@ def test_secrets_and_names_are_covered_in_place():
     assert b"kept" in masked and b"<w:JobName>xxxxxxxxxx</w:JobName>" in masked
 
 
-def test_what_is_asked_for_stays():
+def test_settings_leave_secrets_or_names_unmasked():
     raw = sized(BODY)
     assert Masks(secrets=True, identify=True).message(raw, request=True) == raw
     assert b"s3cret" not in Masks(identify=True).message(raw, request=True)
@@ -42,13 +42,13 @@ def test_what_is_asked_for_stays():
 @pytest.mark.parametrize(("before", "after"), [
     (b"", b"\0"), (b"\0\r\n", b""), (b"\xef\xbb\xbf\r\n", b"\0\0\r\n"), (b"\r\n", b""), (b" ", b"x")])
 @pytest.mark.parametrize("prolog", [b"", b"<?xml version='1.0' encoding='utf-8'?>"])
-def test_what_stands_around_a_document_changes_nothing(before, after, prolog):
+def test_bytes_around_a_document_do_not_affect_masking(before, after, prolog):
     covered = Masks().content(prolog + BODY)
     assert Masks().content(before + prolog + BODY + after) == before + covered + after
 
 
 @given(st.integers(1, len(BODY)))
-def test_chunks_hide_nothing(size):
+def test_secrets_split_into_chunks_are_masked(size):
     raw = chunked(BODY, size)
     masked = Masks().message(raw, request=True)
     assert len(masked) == len(raw)
@@ -69,19 +69,19 @@ def test_chunks_hide_nothing(size):
     "<?xml version='1.0' encoding='utf-16'?><JobToken>s3cret</JobToken>".encode("utf-16-le"),
     "<JobToken>s3cret</JobToken>".encode("utf-32-be"),
 ])
-def test_ways_to_write_a_token(body):
+def test_all_spellings_of_a_token_are_masked(body):
     assert b"s3cret" not in Masks().content(body).replace(b"\0", b"")
 
 
 @pytest.mark.parametrize("body", [
     b"<a>" + b"<JobToken>x</JobToken>" * 3000 + b"</a>", b"<JobToken " * 20000, b"&#" * 50000, b"<JobToken>" * 20000])
-def test_each_byte_is_looked_at_a_few_times(body):
-    """Of what is chunked to single bytes, too; it was minutes once, with everything standing still."""
+def test_masking_takes_linear_time(body):
+    """Masking is fast even if the body is chunked to single bytes; it once blocked the process for minutes."""
     masked = Masks().message(chunked(body, 1), request=True)
     assert len(masked) == len(chunked(body, 1))
 
 
-def test_what_is_nobodys_content_hides_nothing():
+def test_secrets_outside_the_content_are_masked():
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n<a/>JobToken s3cret"
     assert b"s3cret" not in Masks().message(raw, request=False)
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r<JobToken>s3cret</JobToken>"
@@ -92,7 +92,7 @@ def test_what_is_nobodys_content_hides_nothing():
 
 @pytest.mark.parametrize("kind", [b"application/octet-stream", b"application/pdf", b"image/jpeg",
                                   b"multipart/related; boundary=other"])
-def test_what_it_is_called_hides_nothing(kind):
+def test_the_content_type_does_not_prevent_masking(kind):
     raw = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n\r\n<JobToken>s3cret</JobToken>" % kind
     assert b"s3cret" not in Masks().message(raw, request=False)
 
@@ -100,13 +100,13 @@ def test_what_it_is_called_hides_nothing(kind):
 @pytest.mark.parametrize("part", [b"--b\r\nX: y\r\n\r\n<JobToken>s3cret</JobToken>\r\n--b--",
                                   b"--b\r\n<JobToken>s3cret",
                                   b"<JobToken>s3cret</JobToken>\r\n--b\r\n\r\n<a/>\r\n--b--"])
-def test_parts_hide_nothing(part):
+def test_secrets_in_parts_are_masked(part):
     raw = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary=b\r\n\r\n" + part
     masked = Masks().message(raw, request=False)
     assert b"s3cret" not in masked and len(masked) == len(raw)
 
 
-def test_images_stay_as_they_are():
+def test_images_are_unchanged():
     image = b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)) * 100
     body = (b"--b\r\n\r\n<JobToken>s3cret</JobToken>\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n" + image
             + b"\r\n--b--\r\n")
@@ -120,7 +120,7 @@ def test_a_folded_field_stays_folded():
     assert masked == b"POST / HTTP/1.1\r\nAuthorization: xxxxx\r\nxxxxxxx\r\nHost: h\r\n\r\n"
 
 
-def test_where_scanners_notify_us_is_secret_too():
+def test_the_address_for_notifications_is_masked():
     secret = b"AbCdEfGhIjKlMnOpQrStUvWxYz_-0123"
     raw = b"POST /front-desk/events/%s HTTP/1.1\r\nHost: h\r\n\r\n" % secret
     assert secret not in Masks().message(raw, request=True)

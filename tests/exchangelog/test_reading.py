@@ -1,4 +1,4 @@
-"""Captured messages as values, whatever a file holds."""
+"""Tests of exchangelog.reading: captured messages as values, for any contents of a file."""
 
 import pytest
 

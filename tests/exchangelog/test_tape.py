@@ -1,4 +1,4 @@
-"""Exchanges as they are kept: both sides, with their images or without."""
+"""Tests of exchangelog.tape: recording of both sides of an exchange, with or without images."""
 
 import hashlib
 from io import BytesIO
@@ -85,7 +85,7 @@ def test_an_image_without_multipart_is_left_out_too():
 
 
 @given(st.integers(1, len(answer(multipart())) - 1), st.sampled_from([0, 50]), st.booleans())
-def test_what_broke_off_is_known_to_have(cut, chunk, images):
+def test_an_incomplete_answer_is_marked_incomplete(cut, chunk, images):
     made = tape(images=images)
     raw = answer(multipart(), chunk)[:cut]
     made.response(CLIENT, raw)
@@ -99,7 +99,7 @@ def test_what_broke_off_is_known_to_have(cut, chunk, images):
     b"HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n<soap/>",
     b"HTTP/1.1 200 OK\r\nContent-Type: application/xop+xml\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"7\r\n<soap/>\r\n0\r\n\r\n"])
-def test_what_is_no_image_stays_as_it_was(images, raw):
+def test_other_answers_are_kept_unchanged(images, raw):
     for size in (1, len(raw)):
         made = tape(images=images)
         for at in range(0, len(raw), size):
@@ -108,7 +108,7 @@ def test_what_is_no_image_stays_as_it_was(images, raw):
 
 
 @pytest.mark.parametrize("kind", [b"", b"Content-Type: application/xop+xml\r\n", b"Content-Type: application/x\r\n"])
-def test_an_image_by_another_name_is_left_out_too(kind):
+def test_an_image_with_another_content_type_is_left_out_too(kind):
     made = tape()
     made.response(CLIENT, b"HTTP/1.1 200 OK\r\n" + kind + b"\r\n" + IMAGE[:1])
     made.response(CLIENT, IMAGE[1:])
@@ -132,14 +132,14 @@ def test_a_fault_in_a_multipart_answer_is_kept(images, chunk):
     b"HTTP/1.1 200 OK\r\nContent-Type: image/x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     b"no http at all", b"",
 ])
-def test_what_is_broken_is_kept_as_far_as_it_goes(raw):
+def test_broken_answers_are_kept_as_far_as_possible(raw):
     made = tape()
     made.response(DEVICE, raw)
     assert kept(made)["device.response.http"].startswith(raw[:14])
 
 
 @given(st.integers(1, 200_000), st.sampled_from([0, 5000]))
-def test_with_images_everything_stays_as_it_was(size, chunk):
+def test_with_images_answers_are_kept_unchanged(size, chunk):
     large = jpeg((600, 600))
     assert len(large) > SPILL
     raw = answer(multipart(large), chunk)
@@ -168,7 +168,7 @@ def test_a_large_answer_without_images_is_masked_to_its_end():
     assert len(response) > SPILL and b"s3cret" not in response
 
 
-def test_the_devices_side_is_kept_if_it_differs():
+def test_the_devices_side_is_kept_only_if_it_differs():
     made = tape()
     for side in (CLIENT, DEVICE):
         made.request(side, REQUEST % b"same")
@@ -180,7 +180,7 @@ def test_the_devices_side_is_kept_if_it_differs():
                                for kind in ("request", "response")}
 
 
-def test_a_request_that_is_sent_again_begins_anew():
+def test_a_request_that_is_sent_again_replaces_the_recording():
     made = tape()
     made.request(DEVICE, REQUEST % b"first")
     made.response(DEVICE, b"HTTP/1.1 5")
@@ -190,7 +190,7 @@ def test_a_request_that_is_sent_again_begins_anew():
     assert kept(made)["device.response.http"].startswith(b"HTTP/1.1 200")
 
 
-def test_an_event_is_told_from_a_clients_request():
+def test_an_event_is_distinguished_from_a_clients_request():
     made = tape()
     made.incoming = EVENT
     made.request(CLIENT, REQUEST % b"us")
@@ -204,8 +204,8 @@ def test_an_event_is_told_from_a_clients_request():
       (b"\0" * SPILL, 0), (b"\0", 0)], True),
     ([(answer(multipart()).partition(SOAP)[0], 1), (b"\0" * SPILL, 1), (b"\r\n--b\r\n", 0), (b"\0", 0)], True),
 ])
-def test_where_the_bytes_of_an_answer_go(steps, spilled):
-    """After each step: whether all of it is in memory (1), or on disk (0)."""
+def test_the_bytes_of_an_answer_are_in_memory_or_on_disk(steps, spilled):
+    """Each step says whether the whole answer is in memory (1) or on disk (0) after it."""
     made, fed = tape(images=True), 0
     for data, in_memory in steps:
         made.response(CLIENT, data)
@@ -213,5 +213,5 @@ def test_where_the_bytes_of_an_answer_go(steps, spilled):
         assert made.size == fed * in_memory
     [message] = made.messages()
     assert message.spilled is spilled
-    whole = kept(made)["client.response.http"]  # an envelope that can't be read is masked, byte by byte
+    whole = kept(made)["client.response.http"]  # an unreadable envelope is masked, byte by byte
     assert len(whole) == fed and whole.startswith(steps[0][0][:20]) and whole.endswith(steps[-1][0])

@@ -1,4 +1,4 @@
-"""Makes new inputs from a corpus: bytes flipped, tokens put in, pieces taken out, doubled, or spliced from others."""
+"""Makes new inputs from a corpus: flips bytes, inserts tokens, and removes, repeats or splices pieces."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ OPERATIONS = 8
 
 
 def load(folder):
-    """The inputs in a folder, in the order of their names."""
+    """Returns the inputs in a folder, in the order of their names."""
     return [path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()]
 
 
 def mutated(data, edits, corpus, tokens):
-    """The input after edits, each of them four numbers below `HIGHEST`: what to do, where, and with what."""
+    """Returns the input after edits. Each edit is four numbers below `HIGHEST`: operation, place, material and size."""
     for kind, where, what, size in edits:
         at = where % (len(data) + 1)
         token = tokens[what % len(tokens)]
@@ -37,13 +37,13 @@ def mutated(data, edits, corpus, tokens):
             case 6:
                 data = data[:at] + other[begin:begin + 1 + what % 256] + data[at:]
             case 7:
-                data = _swapped(data, token, what)
+                data = _replaced(data, token, what)
         data = data[:MAX_SIZE]
     return data
 
 
-def _swapped(data, token, what):
-    """A token in place of a text between tags, a line, or a value: nothing else around it changes."""
+def _replaced(data, token, what):
+    """Replaces a text between tags, a line or a value by a token, and keeps everything around it."""
     ends = [at for at, byte in enumerate(data) if byte in b"<\n"]
     if not ends:
         return token

@@ -1,7 +1,7 @@
-"""Fuzzes one reader for a while: `python tests/fuzz/run.py TARGET --seconds N [--corpus DIR] [--findings DIR]`.
+"""Fuzzes one target for a while: `python tests/fuzz/run.py TARGET --seconds N [--corpus DIR] [--findings DIR]`.
 
-With Atheris where it is installed (`pip install '.[fuzz]'`), which is led by coverage; else with random mutations of
-the corpus. The first finding is saved as a file, and the exit status is 1.
+It uses Atheris, which is guided by coverage, if it is installed (`pip install '.[fuzz]'`), and random mutations of the
+corpus otherwise. The first finding is saved as a file, and the exit status is 1.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main():
     options.corpus = options.corpus or CORPUS / options.target
     if options.plain or find_spec("atheris") is None:
         return _random(options, TARGETS[options.target])
-    return _led(options)
+    return _guided(options)
 
 
 def _random(options, target):
@@ -63,7 +63,7 @@ def _random(options, target):
     return 0
 
 
-def _led(options):
+def _guided(options):
     options.findings.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="wsdgateway-fuzz-") as grown:
         ended = subprocess.run([
@@ -74,7 +74,7 @@ def _led(options):
 
 
 def _inside(options):
-    """In a process of its own, since libFuzzer leaves it without a word to Python."""
+    """Runs Atheris; in a process of its own, because libFuzzer exits without returning to Python."""
     import atheris
     with atheris.instrument_imports(include=["wsdgateway"]):
         from targets import TARGETS

@@ -1,6 +1,7 @@
-"""Fuzz targets of what reads SOAP from clients and scanners: envelopes, requests, job events, discovery, metadata.
+"""Fuzz targets for the code that reads SOAP of clients and scanners: envelopes, requests, job events, discovery,
+metadata.
 
-A target raises nothing for any bytes but `AssertionError`, where a promise is broken.
+For any bytes, a target raises only `AssertionError`, if a guarantee is broken.
 """
 
 import re
@@ -50,7 +51,7 @@ DEVICE = "http://198.51.100.20:80/WDP/SCAN"
 
 
 def _same(one, other):
-    """Whether two trees say the same: names, texts, attributes, and the prefixes in scope."""
+    """Returns whether two trees are equal in names, texts, attributes and prefixes in scope."""
     pairs = list(zip(one.iter(), other.iter(), strict=True))
     return all((first.tag, first.text or "", first.tail or "", first.attrib, first.nsmap)
                == (second.tag, second.text or "", second.tail or "", second.attrib, second.nsmap)
@@ -61,23 +62,23 @@ def _headers(envelope):
     return envelope.action, envelope.message_id, envelope.relates_to, envelope.to, envelope.obliges
 
 
-def _is_fault(fault, relates_to):
-    """Whether a fault that is answered to a message is SOAP, and relates to it."""
+def _check_fault(fault, relates_to):
+    """Checks that the fault for a message is SOAP and relates to the message."""
     message = read(write_fault(fault, relates_to=relates_to, message_id=ID))
     assert (message.message_id, message.relates_to) == (ID, relates_to)
 
 
 def envelope(data):
-    """What is read and written again reads equal; faults and answers to it are SOAP again."""
+    """A message that is read, written and read again is the same; faults and answers to it are SOAP."""
     try:
         first = read(data)
     except Malformed as error:
-        _is_fault(invalid_args(str(error)), error.message_id)
+        _check_fault(invalid_args(str(error)), error.message_id)
         return
     again = read(write(first.root))
-    assert _headers(again) == _headers(first) and _same(first.root, again.root), "it says something else when written"
+    assert _headers(again) == _headers(first) and _same(first.root, again.root), "the written message differs"
     fault_of(first), reason_of(first), people_of(first.body), asked_for(first)
-    _is_fault(invalid_args(first.to or ""), first.message_id)
+    _check_fault(invalid_args(first.to or ""), first.message_id)
     shared = read(relate_reply(data, ID))
     assert shared.relates_to in (ID, first.relates_to)
     played = read(renewed(to_listener(first, ("here",)), message_id=ID, relates_to=None, hosts=frozenset(),
@@ -93,23 +94,23 @@ def _bridge():
 
 
 def requests(data):
-    """A request goes on with our addresses replaced, is answered, or refused; all of that is SOAP again."""
+    """A request is forwarded with the gateway's addresses replaced, answered or refused; all results are SOAP."""
     for endpoint in Endpoint:
         question = route(data, endpoint, client="192.0.2.7", host=b"gateway.test:5357", subscription="urn:uuid:path")
         if isinstance(question, Rejected):
-            _is_fault(question.fault, question.relates_to)
+            _check_fault(question.fault, question.relates_to)
         elif isinstance(question, EventingRequest):
-            _eventing(question)
+            _check_eventing(question)
         elif isinstance(question, DeviceRequest):
             try:
                 assert question.name == "Get" or isinstance(message_in(question.envelope), Message)
             except Malformed:
                 pass
         else:
-            _asked(question)
+            _check_question(question)
 
 
-def _asked(question):
+def _check_question(question):
     decision = _bridge().ask(question, 0.0)
     if isinstance(decision, Answer | Refuse):
         return
@@ -117,23 +118,23 @@ def _asked(question):
     sent = read(decision.body)
     assert (sent.action, sent.message_id) == (question.envelope.action, question.envelope.message_id)
     if names_gateway(question.envelope.to or "", "front-desk", frozenset(("gateway.test:5357",))):
-        assert sent.to == DEVICE, "our own address goes on"
+        assert sent.to == DEVICE, "the gateway's own address is forwarded"
     for header in sent.header if sent.header is not None else ():
         if header.tag in REPLIES:
             assert [text_of(address) for address in header.iterchildren(f"{{{WSA}}}Address")] == [ANONYMOUS]
 
 
-def _eventing(request):
+def _check_eventing(request):
     for reading in (lambda: read_subscribe(request.envelope, NOW, EVENT_SPELLINGS),
                     lambda: read_renew(request.envelope, NOW)):
         try:
             asked = reading()
         except Refused as refused:
-            _is_fault(refused.fault, request.envelope.message_id)
+            _check_fault(refused.fault, request.envelope.message_id)
             continue
         for reference in (getattr(asked, "notify_to", None), getattr(asked, "end_to", None)):
             if reference is not None:
-                _delivered(reference)
+                _check_delivery(reference)
     if request.envelope.body is not None:
         destinations = read_destinations(request.envelope.body)
         if destinations is not None:
@@ -141,8 +142,8 @@ def _eventing(request):
             parse(write_tokens([(context, name) for context, name in destinations.listed]).encode() or b"<none/>")
 
 
-def _delivered(reference):
-    """What is sent to a reference that a client handed in carries its parameters, and is one message."""
+def _check_delivery(reference):
+    """A message to a client's endpoint reference carries the reference parameters and is one message."""
     try:
         parse_sink(reference.address)
     except BadSink:
@@ -152,12 +153,12 @@ def _delivered(reference):
     ending = write_subscription_end(to=reference, manager=DEVICE, identifier=ID, status="x", reason="y", message_id=ID)
     for message in (event.to(reference, ID), ending):
         sent = read(message)
-        assert (sent.message_id, sent.to) == (ID, reference.address), "a parameter changes the message"
+        assert (sent.message_id, sent.to) == (ID, reference.address), "a reference parameter changes the message"
         assert len(sent.header) == len(reference.parameters) + 3
 
 
 def job_events(data):
-    """Messages of a scanner and its clients, with a NUL between them: no table breaks, and what is over stays over."""
+    """Messages of a scanner and its clients, separated by NUL, break no table, and finished jobs stay finished."""
     bridge = _bridge()
     bridge.table.listening = True
     for now, raw in enumerate(data.split(b"\0")[:32]):
@@ -171,13 +172,13 @@ def job_events(data):
             _ask_and_learn(bridge, raw, float(now))
         assert bridge.table.moment() > moment
         for job_id, job in before.items():
-            _stays(job, bridge.table.get(job_id))
+            _check_stays_finished(job, bridge.table.get(job_id))
         for job in bridge.table.jobs():
-            _is_told(bridge, job.job_id, float(now))
+            _check_job_answer(bridge, job.job_id, float(now))
 
 
 def _ask_and_learn(bridge, raw, now):
-    """A request goes out and is kept; anything else is the answer to every request that is under way."""
+    """Sends a request and keeps it; any other message is taken as the answer to every request in progress."""
     question = route(raw, Endpoint.SCAN, client="192.0.2.7", host=b"h")
     if not isinstance(question, Question):
         return
@@ -192,28 +193,28 @@ def _ask_and_learn(bridge, raw, now):
         bridge.learn(forward, Reply(200, b"application/soap+xml", raw), now)
 
 
-def _stays(job, later):
+def _check_stays_finished(job, later):
     if later is None or not job.final or later.final or later.since != job.since:
         return
     raise AssertionError(f"job {job.job_id} is alive again")
 
 
-def _is_told(bridge, job_id, now):
-    """Our own answer about a job is SOAP, and says what the table knows."""
+def _check_job_answer(bridge, job_id, now):
+    """The gateway's own answer about a job is SOAP and contains the status in the table."""
     known = bridge.table.readable(job_id, now)
     if known is None:
         return
     written = JobAnswers(bridge.table).write(
         JobElementsRequest(job_id, ("JobStatus",)), relates_to="urn:uuid:1", message_id=ID, now=now)
     shown = read_response(read(written).body).status
-    assert shown is not None, "the answer tells no status"
+    assert shown is not None, "the answer contains no status"
     assert (shown.job_id, shown.state, shown.scans_completed, shown.created, shown.completed, len(shown.vendor)) == (
         known.job_id, known.state, known.scans_completed, known.created, known.completed, len(known.vendor))
     assert shown.reasons == (known.reasons or ("None",))
 
 
 def scanner_elements(data):
-    """What a scanner says of itself and of what it can do."""
+    """A scanner's elements are read without errors, and a ticket can be made of its parameters."""
     try:
         body = read(data).body
     except Malformed:
@@ -233,7 +234,8 @@ def scanner_elements(data):
 
 
 def metadata(data):
-    """A stand-in's metadata is well formed, points at us alone, and is told for what it is."""
+    """A stand-in's metadata is well-formed, contains only the gateway's addresses, and is recognised as a stand-in's.
+    """
     try:
         answer = read(data)
         scan_service_addresses(answer)
@@ -247,13 +249,13 @@ def metadata(data):
     ours = parse(stand_in(found, endpoint="urn:uuid:ours", scan="http://192.0.2.5:5357/front-desk/scan", hosts=hosts,
                           suffix=" (bridged)").encode())
     text = "".join(f" {element.text or ''} {element.tail or ''}" for element in ours.iter())
-    assert not re.search(r"(?<![\w.-])198\.51\.100\.20(?![\w-]|\.\w)", text), "the scanner's address is told"
+    assert not re.search(r"(?<![\w.-])198\.51\.100\.20(?![\w-]|\.\w)", text), "the scanner's address is left"
     if host_endpoint(found) is not None:
         assert host_endpoint(ours) == "urn:uuid:ours" and is_stand_in(ours)
 
 
 def granted(data):
-    """A scanner's answer to Subscribe or Renew, its tokens; what we then send it is one message that carries them."""
+    """A scanner's answer to Subscribe or Renew is read; Renew and Unsubscribe carry its reference parameters."""
     try:
         answer = read(data)
         got = read_granted(answer, NOW)
@@ -273,7 +275,7 @@ def granted(data):
 
 
 def discovery(data):
-    """What is read and written again reads equal; nothing else than `Malformed` and `UnknownRule` is raised."""
+    """A message that is read, written and read again is the same; only `Malformed` and `UnknownRule` are raised."""
     try:
         message = read_message(data)
     except Malformed:

@@ -1,4 +1,4 @@
-"""Every fuzz target by its name, with the pieces that its inputs are made of."""
+"""All fuzz targets by name, with the tokens for their inputs."""
 
 from collections.abc import Callable
 
@@ -81,7 +81,7 @@ _ADMIN = (
 
 @attrs.frozen
 class Target:
-    """A function of bytes that raises only where a promise is broken, and what its inputs may be put together from."""
+    """A function of bytes that raises only if a guarantee is broken, and the tokens that its inputs may contain."""
 
     run: Callable[[bytes], None]
     tokens: tuple[bytes, ...]

@@ -1,4 +1,4 @@
-"""A short run of every fuzz target: on the inputs that are kept, and on changes of them, always the same ones."""
+"""Short runs of all fuzz targets: on the inputs in the corpus, and on reproducible mutations of them."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Fuzz targets of what reads texts: the configuration, addresses, times, and who asks the admin site."""
+"""Fuzz targets for the code that reads texts: the configuration, addresses, times, and requests to the admin site."""
 
 import tempfile
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ _FOLDER = tempfile.TemporaryDirectory(prefix="wsdgateway-fuzz-")
 
 
 def configuration(data):
-    """A Config, or a ConfigError whose every problem is one line that a terminal can show."""
+    """Any file gives a Config, or a ConfigError with problems of one printable line each."""
     path = Path(_FOLDER.name, "gateway.toml")
     path.write_bytes(data)
     try:
@@ -36,18 +36,18 @@ def configuration(data):
 
 
 def _head_is_one(host, target):
-    """Whether a request's head with these is read as one request for that target."""
+    """Returns whether a request head with this host and target is read as one request for that target."""
     events = RequestReader(1000).feed(request_head(target, [(b"Host", host), (b"Content-Length", b"0")]))
     return len(events) == 1 and isinstance(events[0], Request) and events[0].path == target.partition(b"?")[0]
 
 
 def addresses(data):
-    """What is taken for an address can be called, by one request whose head holds nothing else."""
+    """Each accepted address can be used in a request, whose head contains nothing else."""
     url = data.decode("utf-8", "replace")
     if is_http(url):
         address = address_of(url)
         assert 0 <= address.port <= 65535
-        assert _head_is_one(address.authority, address.target), "the address breaks out of the request's head"
+        assert _head_is_one(address.authority, address.target), "the address changes the request's head"
     try:
         sink = parse_sink(url)
     except BadSink:
@@ -66,7 +66,7 @@ def addresses(data):
 
 
 def times(data):
-    """Two lines: each time is read, written and read again as nearly the same; the two compare both ways."""
+    """Each of two times is read, written and read again with nearly the same value; comparison is antisymmetric."""
     first, _, second = data.decode("utf-8", "replace").partition("\n")
     order = compare_times(first, second)
     assert order is None or compare_times(second, first) == -order
@@ -82,7 +82,7 @@ def times(data):
 
 
 def admin_access(data):
-    """Lines: Host, Authorization, the session. Nobody is let in who does not know the token."""
+    """No client without the token is admitted; the lines are Host, Authorization, session and client."""
     host, authorization, session, client = (*data.split(b"\n"), b"", b"", b"", b"")[:4]
     access = Access("correct-horse-battery", ("print-server",), lambda: 0.0)
     access.log_in()

@@ -1,6 +1,6 @@
-"""Fuzz targets of what reads HTTP, multipart bodies and captured messages: each a function of bytes.
+"""Fuzz targets for the code that reads HTTP, multipart bodies and captured messages; each is a function of bytes.
 
-A target raises nothing for any bytes but `AssertionError`, where a promise is broken.
+For any bytes, a target raises only `AssertionError`, if a guarantee is broken.
 """
 
 import json
@@ -28,12 +28,12 @@ from wsdgateway.soap.faults import Refused
 from wsdgateway.soap.parsing import Malformed, parse
 
 MAX_BODY = 4096
-# Bounds count bytes as they come, so that near a bound it depends on the cuts where exactly it is: stay below them.
+# Limits count bytes as they arrive, so close to a limit the result depends on the cuts: stay below all limits.
 MAX_INPUT = 8192
 
 
 def cuts(data):
-    """The same bytes whole, in small pieces, and in pieces that depend on nothing but themselves."""
+    """Yields the same bytes whole, in small pieces, and in pieces that depend only on the bytes."""
     yield [data]
     size = 1 if len(data) < 2048 else 61
     yield [data[at:at + size] for at in range(0, len(data), size)]
@@ -48,24 +48,24 @@ def _requests(pieces):
     for piece in pieces:
         was_finished = reader.finished
         came = reader.feed(piece)
-        assert not (was_finished and came), "something comes after the end"
+        assert not (was_finished and came), "there is an event after the end"
         events += came
-    assert not any(isinstance(event, Refusal) for event in events[:-1]), "something comes after a refusal"
+    assert not any(isinstance(event, Refusal) for event in events[:-1]), "there is an event after a refusal"
     return events
 
 
-def _told(event):
+def _values(event):
     if isinstance(event, Continue):
         return event
     return event.status if isinstance(event, Refusal) else attrs.astuple(event)
 
 
 def http_requests(data):
-    """Any cut gives the same; h11 sees the same requests as far as it goes; captures are split at the same places."""
+    """Every cut gives the same requests; h11 reads the same requests; captures are split at the same places."""
     data = data[:MAX_INPUT]
     events, *others = [_requests(pieces) for pieces in cuts(data)]
     for other in others:
-        assert [_told(event) for event in other] == [_told(event) for event in events], "a cut changes what is read"
+        assert [_values(event) for event in other] == [_values(event) for event in events], "a cut changes what is read"
     requests = [event for event in events if isinstance(event, Request)]
     splitter = Splitter()
     splitter.feed(data)
@@ -78,7 +78,8 @@ def http_requests(data):
 
 
 def _agree_with_h11(data, requests, refused):
-    """Another reader must not see another framing in what was accepted here: that is what smuggling lives on."""
+    """Checks that h11 sees no other framing in accepted requests, since request smuggling relies on such differences.
+    """
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
     connection.receive_data(data)
     for request in requests:
@@ -105,14 +106,14 @@ def _agree_with_h11(data, requests, refused):
 
 
 def _answer(pieces, lenient):
-    """The answer, None where it is none; its head, its body, and whether it was whole before the connection closed."""
+    """Returns the head, the body, and whether the answer was complete before the connection closed; None if invalid."""
     reader = ResponseReader(lenient)
     events = []
     try:
         for piece in pieces:
             ended = reader.ended
             came = reader.feed(piece)
-            assert not (ended and came), "something comes after the end"
+            assert not (ended and came), "there is an event after the end"
             events += came
         whole = reader.ended
         events += reader.eof()
@@ -135,12 +136,12 @@ def _answers(data, lenient):
 
 
 def http_answers(data):
-    """Any cut gives the same answer, or none."""
+    """Every cut gives the same answer, or none."""
     _answers(data, lenient=False)
 
 
 def http_answers_lenient(data):
-    """The same of badly framed ones."""
+    """Every cut gives the same answer if badly framed answers are tolerated."""
     _answers(data, lenient=True)
 
 
@@ -171,7 +172,7 @@ def _parts(pieces, boundary):
 
 
 def _parts_at_once(body, boundary):
-    """The same by a reader that has everything before it."""
+    """Returns the parts as found by a simple reader that has the whole body."""
     body = b"\r\n" + body
     named = b"--" + re.escape(boundary)
     strict = rb"\r?\n" + named
@@ -193,7 +194,7 @@ def _parts_at_once(body, boundary):
 
 
 def multipart(data):
-    """The first line is the Content-Type. Any cut gives the same parts, and so does a reader that holds everything."""
+    """Every cut gives the same parts as a reader that has the whole body; the first line is the Content-Type."""
     content_type, _, body = data[:2 * MAX_INPUT].partition(b"\n")
     boundary = boundary_of(content_type) or b"boundary"
     expected, closed = _parts_at_once(body, boundary)
@@ -206,12 +207,12 @@ def multipart(data):
         assert (len(parts), was_closed) == (len(expected), closed), "another number of parts"
         for (head, content, whole), (its_head, its_content, its_whole) in zip(parts, expected, strict=True):
             assert (head, whole) == (its_head, its_whole)
-            # Of a part that is not over, what may be a delimiter is held back.
+            # Bytes that may begin a delimiter are held back until the part has ended.
             assert content == its_content if whole else its_content.startswith(content)
 
 
 def masking(data):
-    """As long as before, whatever it is; and no token is left in what can be parsed."""
+    """Masking keeps the length of any data, and leaves no token in data that can be parsed."""
     for secrets in (False, True):
         masks = Masks(secrets=secrets)
         for request in (False, True):
@@ -225,14 +226,14 @@ def masking(data):
     try:
         root = parse(Masks().content(data))
     except Malformed:
-        return  # an encoding whose bytes are no letters was covered
+        return  # the masked bytes are no letters in the encoding of the document
     for element in root.iter("{*}*"):
         if element.tag.rpartition("}")[2] in SECRETS:
             assert not "".join(element.itertext()).strip("x") and not len(element), "a secret is left"
 
 
 class _InMemory:
-    """An exchange of one side that was captured, without files."""
+    """A captured exchange of one side, without files."""
 
     scanner, side, operation, name, time, seconds, number = "front-desk", "device", "other", "1", 1e9, 0.5, 1
 
@@ -245,7 +246,7 @@ class _InMemory:
 
 
 def captures(data):
-    """Requests and answers in turn, with a line of its own between them: as HAR, as a recording, and played."""
+    """Requests and answers in turn, separated by a line, are exported as HAR, read as a recording, and replayed."""
     messages = data.split(b"\n%%\n")
     captured = [_InMemory(messages[at], messages[at + 1] if at + 1 < len(messages) else None, side)
                 for at in range(0, len(messages), 2) for side in ("device", "event")]
@@ -265,12 +266,12 @@ def captures(data):
         except Refused:
             continue
         assert played.exchange in recording.exchanges
-        _answered(played, recording)
+        _check_replayed(played, recording)
     script.without_anchor()
 
 
-def _answered(played, recording):
-    """What a client of the recording gets, where no pages must be drawn for that."""
+def _check_replayed(played, recording):
+    """Checks the answer for a client of the replayed recording, if no pages need to be drawn for it."""
     answer = played.exchange.answer()
     if any(part.left_out is not None for part in answer.parts):
         return
@@ -288,7 +289,7 @@ def _answered(played, recording):
 
 
 def sieve(data):
-    """Whether an answer carries images no cut changes; what is kept of it neither, unless it broke off."""
+    """No cut changes whether an answer carries images, or what is kept of it, unless the answer is incomplete."""
     data = data[:MAX_INPUT]
     kept = []
     for pieces in cuts(data):
@@ -297,6 +298,6 @@ def sieve(data):
             one.feed(piece)
         kept.append(one.kept())
         assert one.leaves_out or kept[-1] == data
-    # What an answer holds before it breaks is seen as far as it came in pieces of its own.
+    # How much of a broken answer is read depends on the pieces in which it came.
     assert any(b", broken off>" in one for one in kept) or kept[1:] == kept[:-1], "a cut changes what is kept"
     read_message(kept[0], request=False)

@@ -1,4 +1,4 @@
-"""Answers of devices, read from pieces of bytes."""
+"""Reads answers of devices from pieces of bytes."""
 
 from tests.http.pieces import bytes_of
 from wsdgateway.http.responses import Data, ResponseReader
@@ -17,7 +17,7 @@ def body(events):
 
 
 def ends_early(data, lenient, cut):
-    """Whether a lenient reader ends before the final line break is there, which costs the connection."""
+    """Returns whether a lenient reader ends before the final line break, so that the connection is not reused."""
     return lenient and data.endswith(b"\n0\r\n\r\n") and cut is bytes_of
 
 

@@ -1,4 +1,4 @@
-"""Messages as they stand on the wire: where they end, and what of them is content."""
+"""Tests of http.layout: the end and the content of captured messages."""
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ def test_a_whole_request(raw, content):
 
 
 @pytest.mark.parametrize("raw", [POST, CHUNKED, GET])
-def test_every_beginning_of_one_is_not_whole(raw):
+def test_every_prefix_of_a_request_is_incomplete(raw):
     for cut in range(len(raw)):
         assert layout(raw[:cut], request=True).end is None
 
@@ -37,7 +37,7 @@ def test_lengths_that_agree_are_one(length):
     assert (found.end, found.content(raw)) == (len(raw), b"hi")
 
 
-def test_interim_answers_and_blank_lines_are_passed_over():
+def test_interim_answers_and_blank_lines_are_skipped():
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
     raw = b"HTTP/1.1 100 Continue\r\n\r\n" + answer
     found = layout(raw, request=False)
@@ -51,19 +51,19 @@ def test_an_answer_without_a_length_lasts_until_the_connection_ends():
     assert (found.end, found.content(raw)) == (None, b"whatever")
 
 
-def test_a_lone_carriage_return_ends_a_line_as_old_devices_have_it():
+def test_a_lone_carriage_return_ends_a_line_of_old_devices():
     raw = b"HTTP/1.0 200 OK\r\nA: b\r\n\rwhat\r\n\r\never"
     assert layout(raw, request=False).content(raw) == b"what\r\n\r\never"
 
 
 @pytest.mark.parametrize("raw", [b"", b"\r\n", b"nonsense",
                                  b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"])
-def test_what_is_broken_is_not_whole(raw):
+def test_broken_requests_are_incomplete(raw):
     assert layout(raw, request=True).end is None
 
 
 @given(st.lists(st.sampled_from([POST, CHUNKED, GET]), min_size=1, max_size=6), st.integers(1, 40))
-def test_pipelined_requests_come_out_as_they_went_in(requests, size):
+def test_pipelined_requests_are_split_correctly(requests, size):
     splitter = Splitter()
     stream = b"".join(requests)
     for at in range(0, len(stream), size):

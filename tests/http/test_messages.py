@@ -1,4 +1,4 @@
-"""Header fields that pass through, media types, chunks."""
+"""Tests of http.messages: end-to-end header fields, media types and chunks."""
 
 
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from wsdgateway.http.messages import chunk, end_to_end, is_soap
 
 
-def test_hop_by_hop_fields_stay_behind():
+def test_hop_by_hop_fields_are_removed():
     fields = [(b"Connection", b"close, X-Own"), (b"x-own", b"1"), (b"Keep-Alive", b"5"), (b"TE", b"t"), (b"A", b"b"),
               (b"Content-Length", b"5")]
     assert end_to_end(fields, frozenset((b"content-length",))) == [(b"A", b"b")]

@@ -1,4 +1,4 @@
-"""Request lines are found in a connection's bytes, and only single blanks pass."""
+"""Tests of http.requestlines: request lines are found in a connection's bytes, and only single blanks are accepted."""
 
 import pytest
 

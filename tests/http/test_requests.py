@@ -1,4 +1,6 @@
-"""Requests from bytes: every framing, every cut, every refusal with its clause of RFC 9110 or 9112."""
+"""Tests of http.requests: requests in every framing and at every cut, and refusals with their clauses of RFC 9110 and
+9112.
+"""
 
 import itertools
 
@@ -22,7 +24,7 @@ def read(*pieces, max_body=1000):
 @pytest.mark.parametrize("data", [WHOLE, CHUNKED], ids=["length", "chunked"])
 @pytest.mark.parametrize("cut", [lambda d: [d], bytes_of, lambda d: [b"\r\n" + d]],
                          ids=["whole", "bytes", "after CRLF"])
-def test_a_request_is_read_however_it_is_cut(data, cut):
+def test_a_request_is_read_at_every_cut(data, cut):
     [request] = read(*cut(data))
     assert (request.method, request.path, request.body) == (b"POST", b"/scan", b"hello")
     assert request.keep_alive
@@ -49,7 +51,7 @@ def test_trailing_data_begins_the_next_request():
 
 
 @pytest.mark.parametrize(("data", "status"), [
-    # RFC 9112 6.1, 6.3: what frames a body twice, or not at all
+    # RFC 9112 6.1, 6.3: a body with two framings, or with an invalid one
     (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     (POST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 400),
     (POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", 400),
@@ -96,9 +98,9 @@ def test_trailing_data_begins_the_next_request():
     (b"post / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-    # RFC 9110 10.1.1
+    # RFC 9110 10.1.1: Expect
     (POST + b"Expect: 200-ok\r\nContent-Length: 5\r\n\r\n", 417),
-    # bounds
+    # limits
     (POST + b"Content-Length: 1001\r\n\r\n", 413),
     (POST + b"Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + b"x" * 1001 + b"\r\n", 413),
     (POST + b"X: " + b"x" * MAX_HEADER_BLOCK + b"\r\n\r\n", 431),
@@ -145,7 +147,7 @@ def test_persistence(head, keep_alive, http10):
     assert (request.keep_alive, request.http10, request.body) == (keep_alive, http10, b"hi")
 
 
-def test_what_follows_a_close_is_not_read():
+def test_nothing_is_read_after_connection_close():
     [request] = read(POST + b"Connection: close\r\nContent-Length: 0\r\n\r\n" + WHOLE)
     assert request.path == b"/scan"
 
@@ -169,7 +171,7 @@ def test_expect_is_answered_before_the_body():
     assert request.body == b"hello"
 
 
-def test_http10_expects_nothing():
+def test_expect_in_http_1_0_is_ignored():
     assert read(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n") == []
 
 

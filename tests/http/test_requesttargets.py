@@ -1,4 +1,4 @@
-"""Request targets and Host: what each form yields, and what is refused."""
+"""Tests of http.requesttargets: path and host for each form of a request target, and refused targets."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_path_and_host(target, path, host):
 
 
 @pytest.mark.parametrize(("method", "target"), [(b"OPTIONS", b"*"), (b"CONNECT", b"a:1")])
-def test_forms_of_single_methods(method, target):
+def test_targets_of_options_and_connect(method, target):
     assert resolve(method, target, [b"x"], False) == (target, b"x")
 
 

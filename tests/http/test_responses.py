@@ -1,4 +1,4 @@
-"""A device's answer from bytes: every framing, every cut, what is tolerated and what is not."""
+"""Tests of http.responses: a device's answers in every framing and at every cut, tolerated and refused."""
 
 import itertools
 
@@ -24,7 +24,7 @@ BARE_LF = b"HTTP/1.1 200 OK\nContent-Length: 10\n\n0123456789"
     (LENGTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), False, False, False),
 ])
 @pytest.mark.parametrize("cut", [lambda d: [d], bytes_of, lambda d: [d[:30], d[30:]]], ids=["whole", "bytes", "two"])
-def test_an_answer_is_read_however_it_is_cut(data, eof, lenient, reusable, cut):
+def test_an_answer_is_read_at_every_cut(data, eof, lenient, reusable, cut):
     reader, events = read(cut(data), eof=eof, lenient=lenient)
     assert isinstance(events[0], Head)
     assert (events[0].status, events[0].reason) == (200, b"OK")
@@ -41,7 +41,7 @@ def test_any_cut(cuts, data):
 
 
 @pytest.mark.parametrize("data", [LENGTH[:-1], CHUNKED[:-3], LENGTH[:20], b"", b"HTTP/1.1 200 OK\r\n"])
-def test_breaking_off_is_an_error(data):
+def test_an_incomplete_answer_is_an_error(data):
     reader = ResponseReader()
     if data:
         reader.feed(data)
@@ -52,7 +52,7 @@ def test_breaking_off_is_an_error(data):
 @pytest.mark.parametrize("data", [LENGTH + b"x", LENGTH + b"\r\n", CHUNKED + b"HTTP/1.1 200 OK\r\n\r\n",
                                   CHUNKED + b"\x00"])
 @pytest.mark.parametrize("cut", [lambda d: [d], bytes_of, lambda d: [d[:60], d[60:]]], ids=["whole", "bytes", "two"])
-def test_trailing_data_does_no_harm_and_ends_the_connection(data, cut):
+def test_trailing_data_is_ignored_and_ends_the_connection(data, cut):
     reader, events = read(cut(data))
     assert body(events) == b"0123456789"
     assert isinstance(events[-1], End)
@@ -74,7 +74,7 @@ def test_an_endless_line_is_an_error(endless):
     b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100000 + b"\r\n\r\n",
     b"HTTP/1.1 100 Continue\r\n\r\n" * 20,
 ])
-def test_what_is_no_answer_is_an_error(data):
+def test_an_invalid_answer_is_an_error(data):
     with pytest.raises(BadAnswer):
         read([data])
 
@@ -85,12 +85,12 @@ def test_what_is_no_answer_is_an_error(data):
         b"identity"]),
     b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n"])
 def test_only_chunked_and_http_1_are_understood(data):
-    """A client would get a body that it is not told how to read. RFC 9112 section 6.1."""
+    """RFC 9112 section 6.1. A client would get a body with an encoding that it does not know."""
     with pytest.raises(BadAnswer):
         read([data], eof=True)
 
 
-def test_chunks_in_http_1_0_are_read_and_the_connection_given_up():
+def test_chunks_in_http_1_0_are_read_and_the_connection_is_not_reused():
     """RFC 9112 section 6.1."""
     data = CHUNKED.replace(b"1.1 200 OK\r\n", b"1.0 200 OK\r\nConnection: keep-alive\r\n")
     reader, events = read([data])
@@ -98,8 +98,8 @@ def test_chunks_in_http_1_0_are_read_and_the_connection_given_up():
     assert not reader.reusable
 
 
-def test_control_characters_go_no_further():
-    """RFC 9110 section 5.5: where they are let in, they become blanks."""
+def test_control_characters_become_blanks():
+    """RFC 9110 section 5.5: where they are accepted, they become blanks."""
     _, [head, _] = read([b"HTTP/1.1 200 a\x00b\x1b\r\nContent-Length: 0\r\n\r\n"])
     assert head.reason == b"a b "
     _, [head, _] = read([b"HTTP/1.1 200 OK\r\nX: a\x00b\tc\x7f\r\nContent-Length: 0\r\n\r\n"], lenient=True)
@@ -113,7 +113,7 @@ CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
     (b"0\r\n", True), (b"0", True), (b"0\r", True), (b"0\r\n\r", True), (b"00\r\n", True), (b"0;a=b\r\n", True),
     (b"0\r\nHTTP/1.1 200 OK\r\n\r\n", False), (b"0\r\n\x00\x00", False)])
 @pytest.mark.parametrize("cut", [WHOLE, BYTES, TWO], ids=["whole", "bytes", "two"])
-def test_lenient_takes_a_last_chunk_without_its_final_line_break(end, closes, cut):
+def test_a_lenient_reader_accepts_a_last_chunk_without_its_final_line_break(end, closes, cut):
     reader, events = read(cut(CHUNKS + end), eof=closes, lenient=True)
     assert (body(events), events[-1], reader.reusable) == (b"hello", End(), False)
     with pytest.raises(BadAnswer):
@@ -133,12 +133,12 @@ def test_a_lenient_reader_ends_at_the_last_chunk_of_a_connection_that_stays_open
     b"", b"5\r\n", b"5", b"50\r\n", b"3\r\n\n0", b"1\r\n0", b"10\r\n\r\n\r\n", b"000", b"x",
     b"8\r\nab\r\n0\r\n", b"8\r\n\r\n0\r\n"])
 @pytest.mark.parametrize("cut", [WHOLE, BYTES], ids=["whole", "bytes"])
-def test_lenient_does_not_take_part_of_an_answer_for_the_whole(end, cut):
+def test_a_lenient_reader_refuses_incomplete_answers(end, cut):
     with pytest.raises(BadAnswer):
         read(cut(CHUNKS + end), eof=True, lenient=True)
 
 
-def test_interim_answers_are_passed_over():
+def test_interim_answers_are_skipped():
     _, events = read([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nX: y\r\n\r\n" + LENGTH])
     assert events[0].status == 200
     assert events[0].headers[0] == (b"Content-Type", b"a/b")
@@ -147,7 +147,7 @@ def test_interim_answers_are_passed_over():
 @pytest.mark.parametrize("framing", [
     b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"])
 @pytest.mark.parametrize("cut", [lambda d: [d], bytes_of], ids=["whole", "bytes"])
-def test_a_body_where_there_is_none_is_never_handed_out(framing, cut):
+def test_a_body_of_an_answer_without_body_is_ignored(framing, cut):
     reader, events = read(cut(b"HTTP/1.1 204 No Content\r\n" + framing))
     assert [type(event) for event in events] == [Head, End]
     assert not reader.reusable
@@ -163,7 +163,7 @@ def test_some_answers_have_no_body(status):
 
 
 @given(st.binary(min_size=1, max_size=200), st.booleans())
-def test_bytes_raise_nothing_else(data, lenient):
+def test_any_bytes_raise_only_bad_answer(data, lenient):
     reader = ResponseReader(lenient)
     try:
         reader.feed(data)
@@ -192,7 +192,7 @@ CHUNKS_FOLLOW = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ([(CHUNKS_FOLLOW, BODY), (b"2\r\n", CHUNK)], None),
 ])
 def test_the_stages_of_an_answer(steps, closed):
-    """After each piece; `closed` is the stage after the device has closed, None if that is an error."""
+    """The stage after each piece; `closed` is the stage after the device has closed, or None if that is an error."""
     reader = ResponseReader()
     assert (reader.stage, reader.started, reader.ended) == (FIRST, False, False)
     for data, stage in steps:

@@ -1,4 +1,4 @@
-"""URLs as what a request needs."""
+"""Tests of http.urls: the parts of a URL that a request needs."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from wsdgateway.http.urls import address_of
     ("http://scanner/", ("scanner", 80, b"scanner", b"/")), ("http://x:8018?a=b", ("x", 8018, b"x:8018", b"/?a=b")),
     ("http://[2001:db8::1]:5357/a", ("2001:db8::1", 5357, b"[2001:db8::1]:5357", b"/a")),
     ("https://scanner/a", ("scanner", 443, b"scanner", b"/a")),
-    # what can't stand in a request line, from whoever says so
+    # characters that are not permitted in a request line
     ("http://x/a b%20/\xe4?c d", ("x", 80, b"x", b"/a%20b%20/%C3%A4?c%20d"))])
 def test_addresses(url, parts):
     address = address_of(url)
@@ -19,6 +19,6 @@ def test_addresses(url, parts):
 
 
 @pytest.mark.parametrize("url", ["ftp://x/", "urn:x", "http://", "", "http://x:port/", "http://x y/"])
-def test_what_is_no_address(url):
+def test_invalid_addresses(url):
     with pytest.raises(ValueError, match=r"neither an http nor|port|not a host"):
         address_of(url)

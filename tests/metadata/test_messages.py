@@ -1,4 +1,4 @@
-"""The scan service in a device's metadata."""
+"""Tests of metadata.messages: the scan service in a device's metadata, and the Get request."""
 
 from tests.messages import envelope
 from wsdgateway.metadata.messages import scan_service_addresses, write_get

@@ -1,4 +1,4 @@
-"""Names of devices for people, and addresses that are none."""
+"""Tests of metadata.names: display names of devices, and addresses that are no names."""
 
 import pytest
 
@@ -21,13 +21,13 @@ def test_an_address_is_no_name(text):
 
 @pytest.mark.parametrize("text", ["Acme 3000", "Acme (198.51.100.20)", "3000", "1.2.3", "KM000001", "Acme:3000",
                                   "::", "a:b", "[x", "scanner.local", "198.51.100.20 copy room"])
-def test_what_says_more_is_one(text):
+def test_any_other_text_is_a_name(text):
     is_ip = text == "::"
     assert is_address(text) is is_ip
     assert Labels(friendly_name=text, model="Acme 3000").name == ("Acme 3000" if is_ip else text)
 
 
-def test_nothing_is_no_name():
+def test_an_empty_text_is_no_name():
     assert not is_address("")
     assert name_of("", " ", " Hall ") == "Hall"
     assert Labels().name == ""

@@ -1,4 +1,4 @@
-"""A stand-in's metadata: the scanner's own, every address ours."""
+"""Tests of metadata.standin: a stand-in's metadata is the scanner's own, with all addresses replaced."""
 
 import pytest
 from lxml import etree
@@ -11,7 +11,7 @@ from wsdgateway.soap.parsing import parse
 W, A, X = f"{{{WSDP}}}", f"{{{WSA}}}", f"{{{WSX}}}"
 PRINT = "http://schemas.microsoft.com/windows/2006/08/wdp/print"
 
-# As a multi-function device tells it: print beside scan, addresses of two interfaces, other prefixes, vendor elements.
+# Metadata of a multi-function device: print and scan, addresses of two interfaces, other prefixes, vendor elements.
 METADATA = f"""<m:Metadata xmlns:m="{WSX}" xmlns:dp="{WSDP}" xmlns:a="{WSA}" xmlns:s="{WSCN}" xmlns:p="{PRINT}"
  xmlns:pnpx="{PNPX}" xmlns:v="urn:vendor">
 <m:MetadataSection Dialect="{WSDP}/ThisModel"><dp:ThisModel><dp:Manufacturer>Acme</dp:Manufacturer>
@@ -42,7 +42,7 @@ def rewritten():
     return etree.fromstring(text)
 
 
-def test_the_addresses_are_ours(rewritten):
+def test_the_addresses_are_the_gateways(rewritten):
     assert host_endpoint(rewritten) == "urn:uuid:ours"
     [hosted] = rewritten.iter(f"{W}Hosted")
     assert [address.text for address in hosted.iter(f"{A}Address")] == [SCAN]
@@ -54,7 +54,7 @@ def test_the_addresses_are_ours(rewritten):
     assert rewritten.find(f".//{W}PresentationUrl") is None
 
 
-def test_prefixes_that_nothing_uses_are_left_out():
+def test_unused_prefixes_are_left_out():
     many = " ".join(f'xmlns:km{number}="http://maker.example/ws/{number}"' for number in range(46))
     source = etree.fromstring(METADATA.replace("<m:Metadata ", f"<m:Metadata {many} "))
     text = stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset())
@@ -72,14 +72,14 @@ def test_types_without_prefix_keep_their_default_namespace():
     assert (hosted.text, hosted.nsmap[None]) == ("ScannerServiceType", WSCN)
 
 
-def test_names_beyond_ascii_are_no_obstacle():
+def test_names_beyond_ascii_are_supported():
     source = etree.fromstring(METADATA.replace("v:Admin", "v:Gerät").replace("xmlns:v=", "xmlns:é='urn:e' xmlns:v="))
     metadata = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())
     assert metadata.find(".//{urn:vendor}Gerät") is not None
     assert digest(source) == digest(parse(etree.tostring(source, encoding="utf-8")))
 
 
-def test_the_rest_is_the_scanners(rewritten):
+def test_everything_else_is_the_scanners(rewritten):
     assert rewritten.findtext(f".//{W}ManufacturerUrl") == "http://www.acme.example/"
     assert rewritten.findtext(f".//{{{PNPX}}}DeviceCategory") == "Scanners MFP"
     assert rewritten.findtext(f".//{{{PNPX}}}HardwareId") == "ACME_1"
@@ -93,7 +93,7 @@ def test_the_rest_is_the_scanners(rewritten):
     assert types.nsmap[types.text.partition(":")[0]] == WSCN
 
 
-def test_metadata_of_our_own_making():
+def test_metadata_made_by_the_gateway():
     made = etree.fromstring(make_metadata(endpoint="urn:uuid:ours", name="Copy <room>", info="", scan=SCAN))
     assert find_metadata(made) is made
     assert host_endpoint(made) == "urn:uuid:ours"
@@ -112,7 +112,7 @@ def test_a_host_without_reference_gets_one():
     assert host_endpoint(etree.fromstring(stand_in(source, endpoint="urn:x", scan=SCAN, hosts=frozenset()))) == "urn:x"
 
 
-# In a style of the field: no Host, prefixes of the device's own, two addresses of each service.
+# A style seen in the field: no Host, prefixes of the device's own, two addresses for each service.
 HOSTLESS = f"""<met:Metadata xmlns:met="{WSX}" xmlns:prof="{WSDP}" xmlns:adr="{WSA}" xmlns:scan="{WSCN}"
  xmlns:prn="{PRINT}">
 <met:MetadataSection Dialect="{WSDP}/Relationship"><prof:Relationship Type="{WSDP}/host">
@@ -148,7 +148,7 @@ def test_metadata_without_a_host_gets_one_with_the_mark(text):
 
 
 def named(friendly, *, model="Acme 3000", suffix="", hosts=frozenset()):
-    """The FriendlyNames that clients see."""
+    """Returns the FriendlyNames that clients see."""
     source = etree.fromstring(f"""<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice>{friendly}</d:ThisDevice>
 <d:ThisModel><d:ModelName>{model}</d:ModelName><d:PresentationUrl>http://198.51.100.20/</d:PresentationUrl></d:ThisModel>
 </m:Metadata>""")
@@ -160,7 +160,7 @@ def named(friendly, *, model="Acme 3000", suffix="", hosts=frozenset()):
 @pytest.mark.parametrize("friendly", [
     "198.51.100.20", "198.51.100.20:80", "http://198.51.100.20/", "203.0.113.9", "fe80::21b", "[2001:db8::20]:80", "",
     "scanner.example", "<!-- 198.51.100.20 -->198.51.100.20"])
-def test_a_friendly_name_that_is_an_address_becomes_the_model(friendly):
+def test_a_friendly_name_that_is_an_address_is_replaced_by_the_model(friendly):
     hosts = frozenset({"scanner.example"})
     friendly = f'<d:FriendlyName xml:lang="en">{friendly}</d:FriendlyName>'
     assert named(friendly, hosts=hosts) == ["Acme 3000"]
@@ -169,12 +169,12 @@ def test_a_friendly_name_that_is_an_address_becomes_the_model(friendly):
         assert named(friendly, model=model, hosts=hosts, suffix=" (gateway)") == ["front-desk (gateway)"]
 
 
-def test_a_friendly_name_that_says_more_keeps_it():
+def test_only_the_address_is_removed_from_a_friendly_name():
     names = '<d:FriendlyName xml:lang="en">Hall (198.51.100.20)</d:FriendlyName><d:FriendlyName>Halle</d:FriendlyName>'
     assert named(names, suffix=" (gateway)") == ["Hall (gateway)", "Halle (gateway)"]
 
 
-def test_an_address_behind_an_element_of_ours_is_hidden():
+def test_an_address_in_the_text_after_a_changed_element_is_removed():
     metadata = parse(METADATA.replace("</dp:ThisModel>", (
         "<dp:FriendlyName>MFP</dp:FriendlyName>at http://198.51.100.20/ now</dp:ThisModel>")).encode())
     made = parse(stand_in(metadata, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset(), suffix=" (x)").encode())
@@ -182,7 +182,7 @@ def test_an_address_behind_an_element_of_ours_is_hidden():
     assert (name.text, name.tail.strip()) == ("MFP (x)", "at now")
 
 
-def test_a_word_that_names_the_host_stays_where_it_means_something_else():
+def test_the_host_name_is_kept_where_it_has_another_meaning():
     metadata = parse(f"""<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}" xmlns:p="{PNPX}" xmlns:v="vendor">
 <d:ThisModel><d:Manufacturer>EPSON</d:Manufacturer><d:ModelName>Epson WF-1</d:ModelName>
 <d:PresentationUrl>http://EPSON12.local/</d:PresentationUrl><v:Page>http://epson/x</v:Page>
@@ -195,10 +195,10 @@ def test_a_word_that_names_the_host_stays_where_it_means_something_else():
     assert f">{WSCN}/ScannerServiceType<" in made
     for leak in ("EPSON12", "http://epson", "2001:"):
         assert leak not in made
-    assert digest(metadata)  # though a namespace of it is no absolute URI
+    assert digest(metadata)  # even though one of its namespaces is no absolute URI
 
 
-def test_a_stand_in_is_known_by_its_metadata():
+def test_a_stand_in_is_recognised_by_its_metadata():
     scanner = parse(METADATA.encode())
     assert not is_stand_in(scanner)
     metadata = parse(stand_in(scanner, endpoint="urn:uuid:ours", scan="http://gw/x/scan", hosts=frozenset()).encode())

@@ -1,4 +1,4 @@
-"""Multipart bodies, watched whole, byte by byte and at any cut."""
+"""Tests of mtom.multipart: multipart bodies read whole, byte by byte and at any cut."""
 
 import itertools
 
@@ -41,7 +41,7 @@ def read(*pieces):
 @pytest.mark.parametrize("cut", [
     lambda d: [d], lambda d: [d[i:i + 1] for i in range(len(d))], lambda d: [d, b"more epilogue"]],
     ids=["whole", "bytes", "trailing"])
-def test_parts_come_out_as_they_went_in(cut):
+def test_parts_are_read_unchanged(cut):
     reader, heads, parts = read(*cut(BODY))
     assert reader.closed
     assert heads[1] == b"Content-Type: image/jpeg"
@@ -86,7 +86,7 @@ GLUED = (b"--boundary\r\nContent-Type: application/xop+xml\r\n\r\n<soap/>--bound
 
 @given(st.lists(st.integers(0, len(GLUED)), max_size=8), st.sampled_from([b"", b"\r\n", b"\n", b" \r\n\r\n"]))
 def test_delimiters_without_a_line_break_before_them(cuts, end):
-    """As a Xerox WorkCentre 3025 writes them."""
+    """A Xerox WorkCentre 3025 writes such delimiters."""
     places = [0, *sorted(cuts), len(GLUED)]
     reader, heads, parts = read(*(GLUED[a:b] for a, b in itertools.pairwise(places)), end)
     assert reader.closed
@@ -99,7 +99,7 @@ def test_delimiters_without_a_line_break_before_them(cuts, end):
     b"x--boundary\r\nContent\r\n", b"x--boundary\r\nX-Content-Type: a/b\r\n\r\n",
     b"x--boundary--" + b" " * (MAX_EPILOGUE + 1), b"--boundar", b"x--boundary--\0"])
 @pytest.mark.parametrize("cut", [lambda d: [d], lambda d: [d[i:i + 1] for i in range(len(d))]], ids=["whole", "bytes"])
-def test_anywhere_else_they_are_content(content, cut):
+def test_other_delimiters_without_a_line_break_are_content(content, cut):
     whole = b"--boundary\r\n\r\n" + content
     reader, heads, parts = read(*cut(whole))
     assert (reader.closed, heads) == (False, [b""])
@@ -109,7 +109,7 @@ def test_anywhere_else_they_are_content(content, cut):
 
 
 def test_the_last_delimiter_needs_no_line_break_behind_it():
-    """As a Canon MG3040 writes it."""
+    """A Canon MG3040 writes it so."""
     reader, _, parts = read(BODY.removesuffix(b"\r\nepilogue"))
     assert reader.closed and parts[1] == IMAGE
 
@@ -120,7 +120,7 @@ def test_without_the_end_it_is_not_closed():
     assert parts[1].startswith(IMAGE[:100])
 
 
-def test_a_part_header_is_bounded():
+def test_the_size_of_a_part_header_is_limited():
     with pytest.raises(BadMultipart):
         read(b"--boundary\r\nA: " + b"x" * (MAX_PART_HEAD + 10))
 
@@ -135,7 +135,7 @@ def test_boundaries(content_type, boundary):
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_raise_anything_else(data):
+def test_any_bytes_raise_only_bad_multipart(data):
     reader = MultipartReader(b"b")
     try:
         reader.feed(data)

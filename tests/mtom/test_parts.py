@@ -1,4 +1,5 @@
-"""MIME headers of parts: which part is what, and contents in every transfer encoding, at any cut."""
+"""Tests of mtom.parts: the kind of each part from its MIME headers, and contents in every transfer encoding at any cut.
+"""
 
 import base64
 import binascii
@@ -76,10 +77,10 @@ def test_quoted_printable_at_any_cut(content, cuts):
 
 
 @pytest.mark.parametrize("encoding", [b"binary", b"8bit", b"7bit", b"x-unknown", b""])
-def test_others_change_nothing(encoding):
+def test_other_encodings_leave_the_content_unchanged(encoding):
     assert decoded(encoding, b"\xff=41 QQ==\r\n") == b"\xff=41 QQ==\r\n"
 
 
-def test_base64_that_is_cut_is_none():
+def test_incomplete_base64_is_an_error():
     with pytest.raises(BadTransferEncoding, match="base64"):
         decoded(b"base64", b"QUJDR")

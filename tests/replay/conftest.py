@@ -1,4 +1,4 @@
-"""Fixtures for tests of replaying."""
+"""Fixtures for the tests of replay."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Folders of captures."""
+"""Folders of captures for tests."""
 
 from tests.messages import create_scan_job, created_job, fault
 from wsdgateway.exchangelog.folder import CaptureFolder, capture_name, read_folder

@@ -1,4 +1,4 @@
-"""Scripts: the recorded answer that a request gets."""
+"""Tests of replay.script: the recorded answer for each request."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from wsdgateway.soap.faults import Refused
 from wsdgateway.soap.namespaces import WSE
 
 
-def test_the_job_that_was_asked_for_is_played(folder):
+def test_a_job_with_the_requested_source_and_format_is_replayed(folder):
     job(folder, "1", b"ADF", b"jfif")
     job(folder, "2", b"Platen", b"png")
     script = Script(folder.read())
@@ -20,7 +20,7 @@ def test_the_job_that_was_asked_for_is_played(folder):
     assert again.exchange.created == "2" and again.jobs == {"2": "3"}
 
 
-def test_busy_answers_come_in_their_place(folder):
+def test_busy_answers_are_replayed_in_order(folder):
     job(folder, "", b"ADF", b"jfif", b"HTTP/1.1 500 Internal Server Error")
     job(folder, "4", b"ADF", b"jfif")
     script = Script(folder.read())

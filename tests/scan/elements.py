@@ -1,4 +1,4 @@
-"""Elements of WS-Scan for tests, from text."""
+"""Elements of WS-Scan for tests, parsed from text."""
 
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.envelope import read
@@ -12,10 +12,10 @@ MANY = " ".join(f'xmlns:v{number}="http://maker.example/ws/a/long/namespace/{num
 
 
 def element(xml):
-    """The element, which may use the prefix wscn; None if there is none."""
+    """Returns the element, which may use the prefix wscn, or None if there is none."""
     return next(iter(parse(f"<r xmlns:wscn='{WSCN}'>{xml}</r>".encode())), None)
 
 
 def body(data):
-    """The first element in a message's Body."""
+    """Returns the first element in a message's Body."""
     return read(data).body

@@ -1,4 +1,4 @@
-"""Scan tickets: read as they were written."""
+"""Tests of scan.documentparameters: written scan tickets are read back unchanged."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_a_ticket_is_read_as_it_was_written(wanted):
     assert ticket.find(".//{*}MediaBack") is None
 
 
-def test_the_back_of_a_page_is_scanned_as_its_front():
+def test_the_back_of_a_page_has_the_parameters_of_its_front():
     ticket = element(write_scan_ticket(DocumentParameters("jfif", "ADFDuplex", 0, "RGB24", 300, (1, 2)),
                                        job_name="n", user="u"))
     front, back = (ticket.find(f".//{{*}}{side}") for side in ("MediaFront", "MediaBack"))

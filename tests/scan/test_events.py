@@ -1,4 +1,4 @@
-"""The events of jobs, in the specification's shape and in others; the jobs that an event names which can't be read."""
+"""Tests of scan.events: job events in the specified form and in others, and the jobs named in unreadable events."""
 
 import pytest
 
@@ -13,7 +13,7 @@ STATE, COMPLETED_STATE = "<wscn:JobState>{}</wscn:JobState>", "<wscn:JobComplete
 
 
 def job_event(event, *around, state=STATE, value="Completed"):
-    """What is read of an event: the JobId and a state in these elements, from the outermost on."""
+    """Returns what is read of an event with a JobId and a state inside these elements, outermost first."""
     xml = OF_7 + state.format(value)
     for name in reversed(around):
         xml = f"<wscn:{name}>{xml}</wscn:{name}>"
@@ -35,12 +35,12 @@ def job_event(event, *around, state=STATE, value="Completed"):
     ("JobStatusEvent", ("JobEndStateEvent", "JobEndState"), COMPLETED_STATE),
     ("ScannerStatusSummaryEvent", ("JobStatusEvent", "JobStatus"), STATE),
 ])
-def test_an_end_is_read_in_every_shape(event, around, state):
+def test_an_end_is_read_in_every_form(event, around, state):
     assert job_event(event, *around, state=state) == ("7", "Completed", True)
 
 
 @pytest.mark.parametrize("around", [("JobStatusEvent", "JobStatus"), ("JobStatusEvent",), ("JobStatus",)])
-def test_a_state_before_the_end_is_read_where_nothing_speaks_of_an_end(around):
+def test_other_states_are_read_from_status_events(around):
     assert job_event("JobStatusEvent", *around, value="Processing") == ("7", "Processing", False)
 
 
@@ -54,7 +54,7 @@ def test_a_state_before_the_end_is_read_where_nothing_speaks_of_an_end(around):
     ("JobStatusEvent", ("ScannerStatusSummaryEvent", "JobStatus"), STATE, "Completed"),
     ("JobStatusEvent", ("JobStatusEvent", "Vendor", "JobStatus"), STATE, "Completed"),
 ])
-def test_an_event_that_contradicts_itself_is_not_read(event, around, state, value):
+def test_a_contradictory_event_is_not_read(event, around, state, value):
     assert job_event(event, *around, state=state, value=value) is None
 
 
@@ -68,27 +68,27 @@ def test_an_event_that_contradicts_itself_is_not_read(event, around, state, valu
     ("<wscn:JobStatus><wscn:JobState>Held</wscn:JobState></wscn:JobStatus>", ()),
     ("".join(job_status(job, "Held") for job in range(20, 40)), ()),
 ])
-def test_the_jobs_of_what_is_not_read_of_an_event(content, jobs):
+def test_the_jobs_in_the_unread_part_of_an_event(content, jobs):
     event = body(envelope("x", f"<wscn:JobStatusEvent>{job_status('7', 'Processing')}{content}</wscn:JobStatusEvent>"))
     assert other_jobs(read_job_event("JobStatusEvent", event), event.getparent()) == jobs
 
 
 @pytest.mark.parametrize("state", ["Terminating", "VendorState", "Completed"])
-def test_the_state_in_a_job_end_state_ends_the_job_whatever_it_is_called(state):
+def test_any_state_in_a_job_end_state_ends_the_job(state):
     assert job_event("JobEndStateEvent", "JobEndStateEvent", "JobEndState", value=state) == ("7", state, True)
 
 
-def test_the_reasons_of_a_job_end_state_stand_under_either_name():
+def test_the_reasons_of_a_job_end_state_may_have_either_name():
     message = end_event("7").replace(b"JobCompletedState", b"JobState")
     assert read_job_event("JobEndStateEvent", body(message)).reasons == ("None",)
 
 
-def test_events_in_the_namespace_of_the_specifications_pages_are_read():
+def test_events_in_the_namespace_of_the_specifications_web_pages_are_read():
     copied = b"2006/01/wdp/scan"
     message = status_event("7", "Processing", 3).replace(b"2006/08/wdp/scan", copied)
     assert event_of(read(message).action) == "JobStatusEvent"
     assert read_job_event("JobStatusEvent", body(message)).scans_completed == 3
-    assert body(message).tag.endswith("2006/01/wdp/scan}JobStatusEvent")  # clients get it as it is
+    assert body(message).tag.endswith("2006/01/wdp/scan}JobStatusEvent")  # clients get it unchanged
     state = envelope("x", (
         "<wscn:ScannerStatusSummaryEvent><wscn:StatusSummary><wscn:ScannerState>Idle</wscn:ScannerState>"
         "</wscn:StatusSummary></wscn:ScannerStatusSummaryEvent>")).replace(b"2006/08/wdp/scan", copied)

@@ -1,4 +1,4 @@
-"""GetJobElements: requests read, answers read and written."""
+"""Tests of scan.jobelements: GetJobElements requests are read, and its answers are read and written."""
 
 import pytest
 
@@ -21,7 +21,7 @@ from wsdgateway.soap.parsing import parse
 OLD = "http://schemas.microsoft.com/windows/2006/01/wdp/scan"
 
 
-def test_a_ticket_declares_what_it_needs():
+def test_a_ticket_declares_only_the_prefixes_it_uses():
     answer = job_elements(("ScanTicket", "<wscn:ScanTicket><v5:Mode>v6:fast</v5:Mode></wscn:ScanTicket>"))
     [(name, ticket)] = read_response(body(answer.replace(b"<wscn:JobElements>", f"<wscn:JobElements {MANY}>".encode()))
                                      ).extras
@@ -39,12 +39,12 @@ def test_requested_elements(names, wanted):
     assert read_request(body(get_job_elements("5", names))) == JobElementsRequest("5", wanted)
 
 
-def test_a_request_may_be_named_without_request():
+def test_the_request_element_may_lack_the_suffix_request():
     data = get_job_elements("5").replace(b"GetJobElementsRequest>", b"GetJobElements>")
     assert read_request(body(data)).status_only
 
 
-def test_prefixes_in_text_have_their_own_meaning():
+def test_prefixes_in_text_are_resolved_in_their_scope():
     data = get_job_elements("5", ["s:JobStatus"]).replace(b"<wscn:Name>", f"<wscn:Name xmlns:s='{WSCN}'>".encode())
     assert read_request(body(data)).status_only
 
@@ -52,7 +52,7 @@ def test_prefixes_in_text_have_their_own_meaning():
 @pytest.mark.parametrize("data", [
     envelope("x"), envelope("x", "<wscn:Other/>"), envelope("x", "<wscn:GetJobElementsRequest/>"),
     get_job_elements("5").replace(WSCN.encode(), OLD.encode())])
-def test_what_is_no_request(data):
+def test_other_contents_are_no_request(data):
     assert read_request(body(data)) is None
 
 
@@ -67,20 +67,20 @@ def test_answers_are_read_with_and_without_qualified_attributes(prefix):
 
 
 @pytest.mark.parametrize("valid", ["0", "false", " false "])
-def test_what_is_not_valid_is_left_out(valid):
+def test_invalid_elements_are_left_out(valid):
     data = job_elements(("JobStatus", job_status())).replace(b'Valid="true"', f'Valid="{valid}"'.encode())
     assert read_response(body(data)).status is None
 
 
 @pytest.mark.parametrize("qualified", [False, True])
-def test_answers_are_written_as_they_are_read(qualified):
+def test_a_written_answer_is_read_back_unchanged(qualified):
     content = write_response(write_element_data("JobStatus", write_job_status(FULL), qualified))
     elements = read_response(element(content))
     assert elements.status == FULL
     assert elements.qualified is qualified
 
 
-def test_what_is_no_answer():
+def test_other_contents_are_no_answer():
     assert read_response(None) is None
     assert read_response(body(envelope("x", "<wscn:X/>"))) is None
     assert read_response(body(envelope("x", "<wscn:GetJobElementsResponse/>"))) is None

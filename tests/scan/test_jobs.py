@@ -1,4 +1,4 @@
-"""The job in CreateScanJob's answer and in requests."""
+"""Tests of scan.jobs: the job in the answer to CreateScanJob and in requests."""
 
 
 from tests.messages import envelope

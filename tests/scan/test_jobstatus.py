@@ -1,4 +1,4 @@
-"""JobStatus and lists of jobs: strict when written, liberal when read."""
+"""Tests of scan.jobstatus: JobStatus and lists of jobs are written strictly and read liberally."""
 
 import attrs
 import pytest
@@ -22,13 +22,13 @@ from wsdgateway.soap.parsing import parse
     FULL, JobStatus("1", "Pending", ("None",), 0), JobStatus("a&b", "<Held>", ("x",), None),
     JobStatus("1", "VendorState", ("None",), 999999999, vendor=('<v:x xmlns:v="u:v">1</v:x>',)),
 ])
-def test_a_status_comes_back_as_it_was_written(status):
+def test_a_written_status_is_read_back_unchanged(status):
     again = read_job_status(element(write_job_status(status)))
     assert attrs.evolve(again, vendor=()) == attrs.evolve(status, vendor=())
     assert len(again.vendor) == len(status.vendor)
 
 
-def test_a_vendor_s_element_is_kept_however_many_prefixes_are_in_scope():
+def test_a_vendor_element_is_kept_with_only_the_prefixes_it_uses():
     status = parse(f"<r xmlns:wscn='{WSCN}' {MANY}>{job_status('5')}</r>".replace(
         "</wscn:JobStatus>", f"<v3:Toner level='v4:low'>{'x' * 4000}</v3:Toner></wscn:JobStatus>").encode())[0]
     [vendor] = read_job_status(status).vendor
@@ -37,12 +37,12 @@ def test_a_vendor_s_element_is_kept_however_many_prefixes_are_in_scope():
     assert again == vendor
 
 
-def test_a_vendor_s_element_has_a_bound():
+def test_the_size_of_a_vendor_element_is_limited():
     status = element(job_status("5").replace("</wscn:JobStatus>", f"<v>{'x' * 4097}</v></wscn:JobStatus>"))
     assert read_job_status(status).vendor == ()
 
 
-def test_written_elements_stand_in_the_order_of_the_specification():
+def test_elements_are_written_in_the_order_of_the_specification():
     names = [child.tag.rpartition("}")[2] for child in element(write_job_status(FULL))]
     assert names == ["JobId", "JobState", "JobStateReasons", "ScansCompleted", "JobCreatedTime", "JobCompletedTime"]
 
@@ -58,7 +58,7 @@ def test_statuses_are_read_liberally(xml):
 
 
 @pytest.mark.parametrize("count", ["-1", "x", "1.5", "1234567890", "", "٣"])
-def test_a_count_that_is_none_is_unknown(count):
+def test_an_invalid_count_is_unknown(count):
     status = read_job_status(element(
         f"<wscn:JobStatus><wscn:JobId>1</wscn:JobId><wscn:JobState>Held</wscn:JobState><wscn:ScansCompleted>{count}"
         "</wscn:ScansCompleted></wscn:JobStatus>"))

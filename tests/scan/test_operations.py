@@ -1,4 +1,4 @@
-"""Operations and events by their actions."""
+"""Tests of scan.operations: operations and events by their actions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The quirks of scanners: which of them a section switches on, and where the others are."""
+"""Tests of scan.quirks: the quirks that `lenient` tolerates, and the places of the others."""
 
 import re
 from importlib import import_module
@@ -19,10 +19,10 @@ def test_lenient_switches_on_every_tolerance(lenient, tolerated):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_tolerated_of_every_scanner_is_where_the_list_says(place):
+def test_the_places_in_the_list_exist(place):
     module, _, name = place.rpartition(".")
     assert hasattr(import_module(f"wsdgateway.{module}"), name)
 
 
-def test_the_list_has_something_to_say():
+def test_the_list_is_not_empty():
     assert len(PLACES) > 10

@@ -1,4 +1,5 @@
-"""A scanner's capabilities, and those of the virtual scanner with its status and default ticket."""
+"""Tests of scan.scannerconfiguration: a scanner's capabilities; also the virtual scanner's status and default ticket.
+"""
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_only_resolutions_of_both_directions_count():
 @pytest.mark.parametrize(("duplex", "back", "resolutions"), [
     ("1", part("ADF", (300,), (), ("RGB24",)), (300,)),
     ("true", "", (200, 300)), ("0", "", None), (" false", "", None)])
-def test_duplex_is_what_both_sides_have(duplex, back, resolutions):
+def test_duplex_offers_the_capabilities_of_both_sides(duplex, back, resolutions):
     offered = configuration(
         f"<wscn:ADF><wscn:ADFSupportsDuplex>{duplex}</wscn:ADFSupportsDuplex><wscn:ADFFront>"
         f"{part('ADF', (200, 300), (), ('RGB24', 'Grayscale8'))}</wscn:ADFFront><wscn:ADFBack>{back}</wscn:ADFBack>"
@@ -61,11 +62,11 @@ def test_duplex_is_what_both_sides_have(duplex, back, resolutions):
 @pytest.mark.parametrize("xml", [
     "", "<wscn:Platen/>", "<wscn:ADF/>", "<wscn:DeviceSettings/>",
     "<wscn:Platen><wscn:PlatenMaximumSize><wscn:Width>big</wscn:Width></wscn:PlatenMaximumSize></wscn:Platen>"])
-def test_what_is_missing_is_not_made_up(xml):
+def test_missing_capabilities_are_not_invented(xml):
     assert all(offer == SourceOffer() for offer in configuration(xml).sources.values())
 
 
-def test_lists_are_bounded():
+def test_the_length_of_lists_is_limited():
     formats = "<wscn:FormatValue>a</wscn:FormatValue>" * 1000 + f"<wscn:FormatValue>{'x' * 1000}</wscn:FormatValue>"
     offered = configuration(f"<wscn:DeviceSettings><wscn:FormatsSupported>{formats}</wscn:FormatsSupported>"
                             "</wscn:DeviceSettings>")

@@ -1,11 +1,11 @@
-"""GetScannerElements: which elements are asked for, and which are valid."""
+"""Tests of scan.scannerelements: requested and valid elements of GetScannerElements."""
 
 
 from tests.scan.elements import element
 from wsdgateway.scan.scannerelements import read_elements, write_elements_request
 
 
-def test_elements_that_are_not_valid_are_not_there():
+def test_invalid_elements_are_left_out():
     assert "<wscn:Name>wscn:A</wscn:Name><wscn:Name>wscn:B</wscn:Name>" in write_elements_request("A", "B")
     data = ("<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData wscn:Valid='0'><wscn:A/>"
             "</wscn:ElementData><wscn:ElementData Valid='true'><wscn:B/></wscn:ElementData></wscn:ScannerElements>"

@@ -1,4 +1,4 @@
-"""The virtual scanner's metadata."""
+"""Tests of simulator.description: the virtual scanner's metadata."""
 
 from tests.messages import envelope
 from wsdgateway.metadata.messages import scan_service_addresses
@@ -8,7 +8,7 @@ from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import PNPX, WSCN, WSDP, WSX
 
 
-def test_metadata_names_the_scan_service():
+def test_the_metadata_contains_the_scan_service():
     text = metadata(Settings(), "http://127.0.0.1:1")
     declared = "".join(f" xmlns:{prefix}='{uri}'" for prefix, uri in
                        {"wsx": WSX, "wsdp": WSDP, "pnpx": PNPX, "wscn": WSCN}.items())

@@ -1,4 +1,4 @@
-"""The virtual scanner without a network: tickets, jobs, operations and their faults."""
+"""Tests of simulator.device: tickets, jobs, operations and faults of the virtual scanner, without a network."""
 
 import re
 
@@ -17,7 +17,7 @@ from wsdgateway.soap.faults import Refused
 
 
 class FakeSubscribers:
-    """Stands in for the subscribers: remembers what they would be told."""
+    """Replaces the subscribers, and keeps the events that they would get."""
 
     def __init__(self):
         self.events = []
@@ -30,7 +30,7 @@ class FakeSubscribers:
         return token == "good"
 
     def forget(self):
-        """Nothing is held."""
+        """Does nothing, since there are no subscriptions."""
 
 
 class Scanner:
@@ -97,7 +97,7 @@ def test_the_feeder_empties_and_is_refilled():
         scanner.create("ADF")
 
 
-def test_both_sides_of_each_sheet():
+def test_duplex_scans_both_sides_of_each_sheet():
     scanner = Scanner(feeder_pages=2, refill=False)
     job = scanner.create("ADFDuplex")
     assert [scanner.retrieve(job) for _ in range(4)] == [1, 2, 3, 4]
@@ -119,7 +119,7 @@ def test_an_empty_feeder_is_a_condition():
     assert scanner.do("GetScannerElements", asked).findtext(".//{*}DeviceCondition/{*}Name") == "InputTrayEmpty"
 
 
-def test_a_job_that_nobody_fetches_times_out():
+def test_a_job_whose_images_are_not_fetched_times_out():
     scanner = Scanner(job_timeout=60.0)
     job = scanner.create("ADF")
     scanner.clock.advance(59)
@@ -189,7 +189,7 @@ def test_a_ticket_is_validated():
     assert int(answer.findtext(".//{*}PixelsPerLine")) > 100
 
 
-def test_elements_are_asked_for_by_name():
+def test_elements_are_requested_by_name():
     answer = Scanner().do("GetScannerElements", "<wscn:RequestedElements><wscn:Name>wscn:ScannerStatus</wscn:Name>"
                           "<wscn:Name>wscn:ScannerConfiguration</wscn:Name></wscn:RequestedElements>")
     assert answer.findtext(".//{*}ScannerState") == "Idle"

@@ -1,4 +1,4 @@
-"""The virtual scanner in discovery."""
+"""Tests of simulator.discovery: the virtual scanner in discovery."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from wsdgateway.soap.envelope import read
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_metadata_and_discovery_tell_the_same_endpoint(scheme):
+def test_metadata_and_discovery_have_the_same_endpoint(scheme):
     base, settings = f"{scheme}://127.0.0.1:1", Settings()
     target = VirtualTarget(settings, wall=lambda: 1e9, new_id=lambda: "urn:uuid:n", listener=lambda: None)
     endpoint = {"http": f"urn:uuid:{settings.uuid}", "https": f"{base}/{settings.uuid}"}[scheme]

@@ -1,4 +1,4 @@
-"""Pages that the virtual scanner draws."""
+"""Tests of simulator.pages: the pages that the virtual scanner draws."""
 
 from io import BytesIO
 
@@ -10,7 +10,7 @@ from wsdgateway.simulator.pages import PageFormat, draw_page
 
 @pytest.mark.parametrize(("color", "mode"), [("RGB24", "RGB"), ("Grayscale8", "L"), ("BlackAndWhite1", "1")])
 @pytest.mark.parametrize("kind", ["jfif", "png"])
-def test_pages_are_what_the_ticket_says(color, mode, kind):
+def test_pages_have_the_format_of_the_ticket(color, mode, kind):
     page = PageFormat(1000, 2000, 75, color, kind)
     image = Image.open(BytesIO(draw_page(page, 1, "Platen", "now")))
     assert image.size == page.size == (75, 150)

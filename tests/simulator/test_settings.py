@@ -1,4 +1,4 @@
-"""The virtual scanner's settings."""
+"""Tests of simulator.settings: the virtual scanner's settings."""
 
 import attrs
 import pytest

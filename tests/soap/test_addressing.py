@@ -1,4 +1,4 @@
-"""Endpoint references, both ways."""
+"""Tests of soap.addressing: reading and writing of endpoint references."""
 
 
 from wsdgateway.soap.addressing import EndpointReference, read_reference, write_reference
@@ -16,6 +16,6 @@ def test_endpoint_references_keep_their_parameters():
     assert parse(again.parameters[1].encode()).nsmap["q"] == "u:q"
 
 
-def test_a_reference_without_address_is_none():
+def test_an_element_without_address_is_no_reference():
     assert read_reference(parse(b"<e/>")) is None
     assert write_reference(EndpointReference("a")) == "<wsa:Address>a</wsa:Address>"

@@ -1,4 +1,4 @@
-"""Documents among the bytes of a message: where they stand, what they are written in, and what type they declare."""
+"""Tests of soap.encodings: finding a document in the bytes of a message, its encoding and its document type."""
 
 import pytest
 
@@ -19,7 +19,7 @@ UTF_16 = XML.encode("utf-16-le")
     (UTF_16 + b"\x00\x00", b"\xff\xfe" + UTF_16), (b"\x00\x00" + UTF_16, b"\xff\xfe" + UTF_16),
     (b"\xfe\xff" + XML.encode("utf-16-be") + b"\x00\x00", b"\xff\xfe" + UTF_16),
 ])
-def test_what_xml_does_not_allow_around_a_document_stays_behind(data, forwarded):
+def test_bytes_around_a_document_are_removed(data, forwarded):
     assert bare(data) == (data if forwarded is None else forwarded)
 
 
@@ -28,14 +28,14 @@ def test_what_xml_does_not_allow_around_a_document_stays_behind(data, forwarded)
     (XML.replace("utf-8", "utf-16").encode(), "utf-8", "utf-8"), (b"<a/>", "iso-8859-15", "iso-8859-15"),
     (UTF_16, "utf-8", "utf-16"), (XML.encode("utf-16-be"), None, "utf-16"), (b"<a/>", "utf-16", None),
 ])
-def test_what_a_document_is_read_in(data, charset, encoding):
+def test_the_encoding_of_a_document(data, charset, encoding):
     assert extract(data, charset).encoding == encoding
 
 
 @pytest.mark.parametrize(("data", "charset"), [
     (XML.replace("utf-8", "utf-16").encode(), None), (b"<a/>", "utf-7"), (XML.encode("utf-32"), None),
     (XML.encode("cp037"), None), (XML.replace("utf-8", "hz").encode(), "utf-8"), (b"<a/>", "no-such")])
-def test_what_is_not_read(data, charset):
+def test_encodings_that_are_refused(data, charset):
     with pytest.raises(UnreadEncoding, match="UTF-8"):
         extract(data, charset)
 
@@ -66,7 +66,7 @@ def test_a_document_type_in_utf_7_is_found(data, charset):
 @pytest.mark.parametrize("data", [
     b"<a><![CDATA[<!DOCTYPE a>]]></a>", b"<?xml version='1.0'?><a><!-- <!DOCTYPE a> --></a>", b"<!doctype html><a/>",
     b"<!-- <!DOCTYPE a> --><a/>", b"\xff\xd8\xff\xe0<!DOCTYPE a>", b"hello <!DOCTYPE a>", b"{}", b"<!ELEMENT a>"])
-def test_what_is_no_document_type(data):
+def test_other_contents_are_no_document_type(data):
     assert document_type(data) is False
     assert not holds_document_type(data)
 
@@ -74,6 +74,6 @@ def test_what_is_no_document_type(data):
 @pytest.mark.parametrize("data", [
     b"", b"\r\n\x00", b"\xef\xbb", b"\xff", b"<", b"<!", b"<!DOCTYP", b"<!--", b"<!-- <!DOCTYPE a> --", b"<?xml x",
     b"<?xml x?>", "<!DOC".encode("utf-16"), b"\x00<\x00!"])
-def test_a_beginning_may_not_tell_yet(data):
+def test_a_short_beginning_leaves_the_document_type_undecided(data):
     assert document_type(data) is None
     assert not holds_document_type(data)

@@ -1,4 +1,4 @@
-"""Envelopes, both ways."""
+"""Tests of soap.envelope: reading and writing of envelopes."""
 
 import pytest
 
@@ -28,13 +28,13 @@ def test_headers_are_read_trimmed():
     f"<s:Envelope xmlns:s='{SOAP}'><s:Header/><s:Header/><s:Body/></s:Envelope>".encode(),
     f"<s:Envelope xmlns:s='{SOAP}'><s:Body/><s:Header/></s:Envelope>".encode(),
 ])
-def test_what_is_not_soap_is_malformed(data):
+def test_other_documents_than_soap_are_malformed(data):
     with pytest.raises(Malformed):
         read(data)
 
 
 @pytest.mark.parametrize(("name", "message_id"), [("Action", "urn:uuid:5"), ("To", "urn:uuid:5"), ("MessageID", None)])
-def test_headers_that_decide_stand_once(name, message_id):
+def test_to_action_and_message_id_must_occur_once(name, message_id):
     with pytest.raises(DoubledHeader, match=f"more than one wsa:{name}") as raised:
         read(envelope("a", message_id="urn:uuid:5", headers=f"<wsa:{name}>b</wsa:{name}>"))
     assert raised.value.message_id == message_id
@@ -42,19 +42,19 @@ def test_headers_that_decide_stand_once(name, message_id):
     assert unreadable("request", Malformed("x")).subcode == "wscn:InvalidArgs"
 
 
-def test_what_a_message_relates_to_may_stand_more_than_once():
+def test_relates_to_may_occur_more_than_once():
     twice = "<wsa:RelatesTo>a</wsa:RelatesTo><wsa:RelatesTo>b</wsa:RelatesTo>"
     assert read(envelope("a", headers=twice)).relates_to == "b"
 
 
-def test_headers_of_the_other_addressing_stand_once_too():
+def test_headers_of_the_other_addressing_must_occur_once_too():
     newer = "http://www.w3.org/2005/08/addressing"
     message = read(envelope(None, headers=f"<n:Action xmlns:n='{newer}'>a</n:Action>" * 2))
     with pytest.raises(DoubledHeader):
         readdressed(message, newer)
 
 
-def test_without_header_nothing_is_known():
+def test_without_a_header_there_is_no_action():
     message = read(f"<s:Envelope xmlns:s='{SOAP}'><s:Body/></s:Envelope>".encode())
     assert (message.header, message.action, message.body) == (None, None, None)
 
@@ -78,7 +78,7 @@ def test_must_understand_counts_outside_addressing(header, obliges):
     assert read(envelope("a", headers=header)).obliges is obliges
 
 
-def test_writing_keeps_what_it_does_not_know():
+def test_writing_keeps_unknown_contents():
     data = (f"<?xml version='1.0' encoding='ASCII'?>\n<!-- before -->"
             f'<s:Envelope xmlns:s="{SOAP}" xmlns:q="u:q" xmlns:un="u:used-in-text">'
             '<s:Header><q:h q:a="1">q:name</q:h></s:Header><s:Body><q:b xmlns:q="u:q"><![CDATA[<&>]]>&#228;</q:b>'

@@ -1,4 +1,4 @@
-"""Faults, both ways."""
+"""Tests of soap.faults: reading and writing of faults."""
 
 import pytest
 
@@ -38,12 +38,12 @@ def test_faults_have_the_form_of_the_specification(fault, status, code):
     assert message.body.find(f".//{{{SOAP}}}Text").text
 
 
-def test_a_fault_is_no_other_body():
+def test_other_bodies_are_no_faults():
     assert fault_of(read(envelope("a", "<wscn:X/>"))) is None
     assert fault_of(read(envelope("a"))) is None
     only_code = "<soap:Fault><soap:Code><soap:Value>soap:Receiver</soap:Value></soap:Code></soap:Fault>"
     assert fault_of(read(envelope("a", only_code))) == "Receiver"
 
 
-def test_fault_names_are_those_of_the_contract():
+def test_the_name_of_a_fault_is_its_subcode_without_prefix():
     assert fault_of(read(fault("wscn:A"))) == "A"

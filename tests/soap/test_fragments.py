@@ -1,4 +1,5 @@
-"""Elements written for other messages: the same meaning anywhere, and no declaration that nothing needs."""
+"""Tests of soap.fragments: elements are written so that they mean the same in any message, without unused declarations.
+"""
 
 import re
 
@@ -15,14 +16,14 @@ AROUND = '<around xmlns="urn:elsewhere" xmlns:a="urn:not-a" xmlns:z="urn:z">{}</
 
 
 def unused(xml):
-    """The prefixes declared somewhere in a document that stand nowhere before a colon."""
+    """Returns the prefixes that a document declares but never uses before a colon."""
     declared = set(re.findall(r'\sxmlns:([\w.-]+)="', xml))
     rest = re.sub(r'\sxmlns(:[\w.-]+)?="[^"]*"', "", xml)
     return {prefix for prefix in declared if f"{prefix}:" not in rest}
 
 
 def meaning(element):
-    """Names, attributes, texts, and what each QName in them stands for."""
+    """Returns names, attributes, texts, and the namespaces of possible QNames."""
     def resolved(text):
         scope = element.nsmap
         return text, tuple(scope.get(prefix) for prefix in re.findall(r"([a-z]+):", text or ""))
@@ -64,7 +65,7 @@ def test_fragments(xml, expected):
     assert not unused(written)
 
 
-def test_prefixes_of_what_stands_around_come_along_where_they_are_used():
+def test_used_prefixes_of_the_surroundings_are_declared():
     element = parse(b'<e xmlns="urn:d" xmlns:a="urn:a" xmlns:b="urn:b&amp;" xmlns:c="urn:c"><a:x>b:y</a:x>tail</e>')[0]
     assert write_fragment(element) == '<a:x xmlns:b="urn:b&amp;" xmlns:a="urn:a">b:y</a:x>'
 
@@ -75,7 +76,7 @@ def test_a_default_namespace_is_kept_for_names_in_text_on_demand():
     assert parse(write_fragment(element, defaults=True).encode()).nsmap == {"a": "urn:a", None: "urn:d"}
 
 
-def test_forty_six_prefixes_do_not_count():
+def test_many_unused_prefixes_do_not_count():
     around = " ".join(f'xmlns:p{number}="urn:{"n" * 60}:{number}"' for number in range(46))
     element = parse(f"<e {around}><p1:x>{'v' * 4000} p2:y</p1:x></e>".encode())[0]
     written = write_fragment(element)
@@ -86,7 +87,7 @@ def test_forty_six_prefixes_do_not_count():
 @pytest.mark.parametrize(("fragment", "does_fit"), [
     ("<x>1234</x>", True), ("<x>12345</x>", False), ('<x xmlns="u">1234</x>', True),
     ('<x xmlns:abcdefghi="urn:uuuuuuuuuuuu"/>', False)])
-def test_what_counts_is_the_size_without_declarations(fragment, does_fit):
+def test_the_size_is_counted_without_declarations(fragment, does_fit):
     assert fits(fragment, 11) is does_fit
 
 

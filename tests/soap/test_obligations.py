@@ -1,4 +1,4 @@
-"""Headers that must be understood, and the fault that names one that is not."""
+"""Tests of soap.obligations: headers with mustUnderstand, and the fault for one that is not understood."""
 
 import pytest
 
@@ -24,9 +24,9 @@ def test_the_fault_has_the_form_of_the_specification():
     "", "<v:Sign xmlns:v='urn:v'/>", OBLIGED.replace("'1'", "'0'"),
     "<wse:Identifier soap:mustUnderstand='1'>x</wse:Identifier>",
     OBLIGED.replace("/>", f" soap:role='{SOAP}/role/none'/>"), OBLIGED.replace("/>", " soap:role='urn:x'/>")])
-def test_what_is_no_obligation_of_ours(headers):
+def test_headers_without_obligation_for_the_gateway(headers):
     assert not_understood(read(envelope("a", headers=headers))) is None
 
 
-def test_a_message_without_headers_obliges_to_nothing():
+def test_a_message_without_headers_has_no_obligations():
     assert not_understood(read(f"<s:Envelope xmlns:s='{SOAP}'><s:Body/></s:Envelope>".encode())) is None

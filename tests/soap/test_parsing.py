@@ -1,4 +1,4 @@
-"""The hardened parser: what it reads, and what it refuses."""
+"""Tests of soap.parsing: accepted and refused documents of the hardened parser."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from wsdgateway.soap.parsing import MAX_DEPTH, MAX_NAMESPACES, Malformed, escape
     b"", b" ", b"<a>", b"<a></b>", b"<a/><b/>", b"text", b"<a>\x00</a>", b"<a b='1' b='2'/>", b"<x:a/>",
     b"<?xml version='1.0' encoding='no-such'?><a/>", b"<a>&unknown;</a>", b"\xff\xfe<", b"<a>\xff</a>",
 ])
-def test_what_is_not_well_formed_is_malformed(data):
+def test_documents_that_are_not_well_formed_are_malformed(data):
     with pytest.raises(Malformed, match="not well-formed"):
         parse(data)
 
@@ -27,7 +27,7 @@ def test_a_document_type_is_refused_in_any_encoding(data):
         parse(data)
 
 
-def test_a_billion_laughs_end_at_once():
+def test_a_billion_laughs_attack_is_refused():
     entities = "".join(f"<!ENTITY e{n} '{f'&e{n - 1};' * 10}'>" for n in range(1, 12))
     with pytest.raises(Malformed):
         parse(f"<!DOCTYPE a [<!ENTITY e0 'ha'>{entities}]><a>&e11;</a>".encode())
@@ -40,13 +40,13 @@ def test_encodings_in_use_are_read(encoding):
 
 @pytest.mark.parametrize("broken", [b"<r><q:a/>%b</r>", b"<r xmlns:q='a b'>%b</r>", b"<r q:a='b'>%b</r>"])
 @pytest.mark.parametrize("after", [b"", b"<b xmlns='relative'/>"])
-def test_prefixes_must_be_declared_whatever_comes_after_them(broken, after):
+def test_undeclared_prefixes_are_refused_whatever_follows(broken, after):
     parse(b"<r>%b</r>" % after)
     with pytest.raises(Malformed, match="not well-formed"):
         parse(broken % after)
 
 
-def test_namespaces_are_bounded():
+def test_the_number_of_namespaces_is_limited():
     def declaring(count):
         return ("<a " + " ".join(f"xmlns:n{number}='u'" for number in range(count)) + "/>")
 
@@ -58,7 +58,7 @@ def test_namespaces_are_bounded():
 
 @pytest.mark.parametrize(
     "encoding", ["utf-7", "utf-16", "UTF-16LE", "ISO-2022-JP", "hz", "cp037", "UCS-4", "x" * 100, ""])
-def test_encodings_that_could_hide_something_are_refused(encoding):
+def test_encodings_that_could_hide_markup_are_refused(encoding):
     with pytest.raises(Malformed, match="encoding"):
         parse(f"<?xml version='1.0' encoding='{encoding}'?><a/>".encode())
 
@@ -86,13 +86,13 @@ def test_bytes_that_are_not_skipped(data):
     ("utf-16", "utf-8", "utf-8"), ("utf-16", "latin-1", "iso-8859-1"), ("utf-8", "latin-1", "iso-8859-1"),
     ("iso-8859-1", "utf-8", "utf-8"), ("iso-8859-1", "latin-1", "utf-8"), ("ascii", "utf-8", "utf-8"),
     ("utf-8", "utf-16", "utf-8"), ("utf-8", "utf-8", "utf-16"), ("utf-8", "utf-8-sig", "iso-8859-1")])
-def test_the_charset_decides_unless_the_bytes_say_that_it_can_not_be(declared, codec, charset):
+def test_the_charset_takes_precedence_unless_the_bytes_contradict_it(declared, codec, charset):
     root = parse(f"<?xml version='1.0' encoding='{declared}'?><a>é</a>".encode(codec), charset)
     assert root.text == "é"
     assert parse(write(root)).text == "é"
 
 
-def test_depth_is_bounded():
+def test_the_depth_is_limited():
     parse(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH)
     with pytest.raises(Malformed):
         parse(b"<a>" * (MAX_DEPTH + 10) + b"</a>" * (MAX_DEPTH + 10))
@@ -106,7 +106,7 @@ def test_text_is_trimmed(data, text):
     assert text_of(parse(data)) == text
 
 
-def test_comments_without_number_are_no_part_of_a_text():
+def test_any_number_of_comments_is_skipped_in_a_text():
     assert text_of(parse(b"<a>" + b"1<!---->" * 200000 + b"</a>")) == "1" * 200000
 
 
@@ -114,7 +114,7 @@ def test_text_of_nothing_is_none():
     assert text_of(None) is None
 
 
-def test_escaped_text_comes_back():
+def test_escaped_text_is_read_back_unchanged():
     text = "a<b>&\"'c\r"
     assert parse(f'<a b="{escape(text)}">{escape(text)}</a>'.encode()).text == text
     assert parse(f'<a b="{escape(text)}"/>'.encode()).get("b") == text

@@ -1,10 +1,10 @@
-"""MessageIDs that are remembered."""
+"""Tests of soap.seen: remembered MessageIDs."""
 
 
 from wsdgateway.soap.seen import MAX_REMEMBERED, Seen
 
 
-def test_remembered_ids_are_bounded():
+def test_the_number_of_remembered_ids_is_limited():
     seen = Seen()
     assert all(seen.is_new(str(number)) for number in range(MAX_REMEMBERED + 1))
     assert seen.is_new("0")

@@ -1,4 +1,4 @@
-"""Fixtures for tests of the store."""
+"""Fixtures for the tests of storage."""
 
 import pytest
 import pytest_twisted

@@ -1,4 +1,4 @@
-"""A store's file of an earlier start, and what damages it."""
+"""Store files of an earlier start, and ways to damage them."""
 
 import sqlite3
 from contextlib import closing
@@ -16,7 +16,7 @@ def damage(file):
 
 
 def make_newer(file):
-    """Mark the file as one of a later version of the gateway."""
+    """Marks the file as one of a later version of the gateway."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA user_version = 99")
 
@@ -28,7 +28,7 @@ def start(file, history=3):
 
 
 async def filled(file):
-    """A store of an earlier start, with something of everything."""
+    """Makes a store of an earlier start, with contents of every kind."""
     from twisted.internet import reactor
 
     store = SqliteStore(reactor, file, 3)
@@ -43,7 +43,7 @@ async def filled(file):
 
 
 async def listed(file):
-    """What a file lists."""
+    """Returns the contents of a file."""
     from twisted.internet import reactor
 
     store = SqliteStore(reactor, file, 3)
@@ -54,7 +54,7 @@ async def listed(file):
 
 
 class Restoring:
-    """Takes down what is to be taken up; what the file lists then stands in `listed`."""
+    """Records the contents to be restored; `listed` holds the notify_to addresses in the file at that time."""
 
     def __init__(self, file):
         self.file = file

@@ -1,4 +1,4 @@
-"""The stores that the contract runs for, and values that they keep."""
+"""The stores for the tests of the contract, and values to store."""
 
 import sqlite3
 from contextlib import closing
@@ -25,7 +25,7 @@ def without_file(reactor, file):
     return FallbackStore(reactor, file, 3, lambda: 0.0)
 
 
-# The stores that the contract in test_store.py runs for: name, and what makes one that keeps three finished jobs.
+# The stores for test_store.py: name, and a function that makes one that keeps three finished jobs.
 STORES = {
     "memory": lambda reactor, file: MemoryStore(3),
     "sqlite": lambda reactor, file: SqliteStore(reactor, file, 3),
@@ -54,7 +54,7 @@ def held(identifier, **more):
 
 
 def old_file(file):
-    """A store as the first schema had it, with one job."""
+    """Makes a store file with the first schema, which contains one job."""
     with closing(sqlite3.connect(file)) as connection:
         connection.executescript(schema.steps()[0] + "PRAGMA user_version = 1;")
         connection.execute("INSERT INTO finished_job VALUES (1, 'front-desk', '1', 'Completed', 'None x', 1, NULL, "
@@ -63,10 +63,10 @@ def old_file(file):
 
 
 def limit_pages(store, more):
-    """Let the file of a SqliteStore grow by so many pages at most: what a full disk is, without one."""
+    """Lets the file of a SqliteStore grow by at most `more` pages, to simulate a full disk."""
     def run(transaction):
         used = transaction.execute("PRAGMA page_count").fetchone()[0]
         transaction.execute(f"PRAGMA max_page_count = {used + more}")
 
-    # The limit holds for SQLite's one connection only, which is the store's own.
+    # The limit holds only for one connection of SQLite, which is the store's own.
     return store._pool.runInteraction(run)

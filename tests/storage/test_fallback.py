@@ -1,4 +1,4 @@
-"""A store whose file can't be used, at the start or later: what is kept in memory."""
+"""Tests of storage.fallback: a store whose file is unusable at the start or later is kept in memory."""
 
 import shutil
 import sqlite3
@@ -37,7 +37,7 @@ DAMAGES = {damage: "the store is damaged", damage_inside: "the store is damaged"
 
 @pytest.mark.parametrize("harm", DAMAGES, ids=lambda harm: harm.__name__)
 @pytest_twisted.ensureDeferred
-async def test_what_can_not_be_used_at_the_start_is_left_alone_and_everything_is_in_memory(file, said, harm):
+async def test_a_file_that_is_unusable_at_the_start_is_not_changed_and_the_store_is_in_memory(file, said, harm):
     await filled(file)
     harm(file)
     before = None if file.is_dir() else file.read_bytes()
@@ -51,7 +51,7 @@ async def test_what_can_not_be_used_at_the_start_is_left_alone_and_everything_is
     await store.add(job(7))
     assert [one.identifier for one in await store.subscriptions()] == ["new"]
     assert [one.job_id for one in await store.finished("front-desk")] == ["7"]
-    assert await store.metadata_version("front-desk", "x") == 1800000000  # larger than any that was counted
+    assert await store.metadata_version("front-desk", "x") == 1800000000  # larger than any counted version
     await store.retry()
     assert store.warning() is not None
     await store.close()
@@ -60,7 +60,7 @@ async def test_what_can_not_be_used_at_the_start_is_left_alone_and_everything_is
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_full_folder_while_it_runs_costs_nothing(file, said):
+async def test_nothing_is_lost_if_the_disk_is_full_for_a_while(file, said):
     await filled(file)
     store = start(file)
     restoring = Restoring(file)
@@ -75,7 +75,7 @@ async def test_a_full_folder_while_it_runs_costs_nothing(file, said):
     await store.release("front-desk", "a", "http://gw/front-desk/events/a")
     await store.release("front-desk", "", "http://gw/front-desk/events/own")
     await store.hold(held("", notify_to="http://gw/front-desk/events/next"))
-    await store.retry()  # SQLite asks the disk anew
+    await store.retry()  # SQLite tries the disk again
     assert store.warning() is None and restoring.found == []
     await store.close()
     subscriptions, at_scanners, adopted, jobs = await listed(file)
@@ -85,7 +85,7 @@ async def test_a_full_folder_while_it_runs_costs_nothing(file, said):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_file_that_is_damaged_or_taken_away_while_it_runs(file):
+async def test_a_file_that_is_damaged_or_removed_at_run_time(file):
     for harm in (damage, make_folder, lambda gone: gone.unlink(), lambda moved: moved.rename(f"{moved}.moved")):
         store = start(file)
         await store.save(subscription("a"))
@@ -104,7 +104,7 @@ async def test_a_file_that_is_damaged_or_taken_away_while_it_runs(file):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_file_that_is_named_by_mistake_or_used_by_another_gateway_is_an_error(tmp_path, file):
+async def test_a_file_of_another_program_or_gateway_is_an_error(tmp_path, file):
     store = start(file)
     with pytest.raises(NotOurs, match="another gateway"):
         start(file)
@@ -118,10 +118,10 @@ async def test_a_file_that_is_named_by_mistake_or_used_by_another_gateway_is_an_
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_has_ended_is_remembered_within_a_bound(file):
+async def test_the_number_of_remembered_ends_is_limited(file):
     store = start(file)
     damage(file)
     for number in range(MAX_ENDED + 10):
         store.forget(str(number))
-    assert len(store._ended) == MAX_ENDED  # memory that nobody sees: only this shows that it is bounded
+    assert len(store._ended) == MAX_ENDED  # the limit cannot be seen from outside
     await store.close()

@@ -1,4 +1,4 @@
-"""Merging of what a file lists with what memory has."""
+"""Tests of storage.merging: merging the contents of a file with those in memory."""
 
 import attrs
 
@@ -13,7 +13,7 @@ def content(**more):
     return Content(**{name: tuple(value) if isinstance(value, list) else value for name, value in more.items()})
 
 
-def test_merging_keeps_what_memory_has_and_takes_up_the_rest():
+def test_merging_keeps_the_contents_in_memory_and_adds_the_rest():
     known = content(subscriptions=[subscription("a")], held=[held("a", notify_to="u/1"), held("", notify_to="u/2")],
                     instance=5, versions=[("x", "new", 3), ("y", "same", 2)])
     before = content(
@@ -33,7 +33,7 @@ def test_merging_keeps_what_memory_has_and_takes_up_the_rest():
     assert merge(merged, before, {"ended", "u/ended", "urn:uuid:2"})[1].is_empty
 
 
-def test_nothing_is_taken_up_of_what_this_start_has_written():
+def test_contents_written_by_this_start_are_not_restored():
     known = content(subscriptions=[subscription("a")], held=[held("a")], instance=1)
     assert merge(known, known, ())[1].is_empty
     assert recovery.IN_MEMORY

@@ -1,4 +1,4 @@
-"""The stores that `[gateway] state` names."""
+"""Tests of storage.opening: the store for each value of `[gateway] state`."""
 
 import pytest
 import pytest_twisted
@@ -24,13 +24,13 @@ def test_memory(tmp_path):
 
 @pytest.mark.parametrize("name", ["s.sqlite", "a:b"])
 @pytest_twisted.ensureDeferred
-async def test_a_file_starts_at_the_folder(tmp_path, name):
+async def test_the_file_is_relative_to_the_folder(tmp_path, name):
     store = opened(f"sqlite:{name}", tmp_path)
     assert isinstance(store, FallbackStore)
     assert (tmp_path / name).exists()
     await store.close()
 
 
-def test_what_the_configuration_would_have_refused(tmp_path):
+def test_an_unsupported_store_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="must be memory: or sqlite:FILE"):
         opened("redis://h", tmp_path)

@@ -1,4 +1,4 @@
-"""Recovery of a store's file: what is taken up, written, or left alone."""
+"""Tests of storage.recovery: contents of a file that becomes usable again are restored, written or left unchanged."""
 
 import shutil
 
@@ -15,7 +15,7 @@ from wsdgateway.storage.recovery import FIRST_PAUSE, LONGEST_PAUSE
 
 
 @pytest_twisted.ensureDeferred
-async def test_when_the_file_is_moved_away_a_new_one_is_written(file, said):
+async def test_if_the_file_is_moved_away_a_new_one_is_written(file, said):
     damage(file)
     store = start(file)
     await store.save(subscription("a"), held("a"))
@@ -37,7 +37,7 @@ async def test_when_the_file_is_moved_away_a_new_one_is_written(file, said):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_a_repaired_file_lists_is_taken_up_before_anything_is_written(file):
+async def test_the_contents_of_a_repaired_file_are_restored_before_it_is_written(file):
     await filled(file)
     good = file.with_name("good")
     shutil.copy(file, good)
@@ -92,7 +92,7 @@ def sleep():
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_id_that_is_given_again_while_it_can_not_be_used_is_marked_when_it_is_back(file):
+async def test_a_job_id_reused_while_the_file_is_unusable_is_marked_afterwards(file):
     store = start(file)
     await store.add(job(1))
     await store.add(job(2))
@@ -115,7 +115,7 @@ async def test_a_job_id_that_is_given_again_while_it_can_not_be_used_is_marked_w
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_is_told_when_the_file_is_used_again(file):
+async def test_the_return_of_the_file_is_reported(file):
     returned = []
     damage(file)
     store = start(file)
@@ -128,7 +128,7 @@ async def test_it_is_told_when_the_file_is_used_again(file):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_stop_writes_what_can_be_written_then(file):
+async def test_a_stop_writes_the_contents_if_the_file_is_usable(file):
     store = start(file)
     await limit_pages(store.file, 0)
     await store.save(subscription("large", **LARGE))
@@ -140,7 +140,7 @@ async def test_a_stop_writes_what_can_be_written_then(file):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_stop_does_not_write_over_what_would_have_to_be_ended(file):
+async def test_a_stop_does_not_overwrite_subscriptions_that_have_to_be_ended(file):
     await filled(file)
     good = file.with_name("good")
     shutil.copy(file, good)
@@ -154,7 +154,7 @@ async def test_a_stop_does_not_write_over_what_would_have_to_be_ended(file):
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_is_tried_again_by_itself_after_pauses_that_grow(file, monkeypatch):
+async def test_the_file_is_tried_again_after_growing_pauses(file, monkeypatch):
     from twisted.internet import reactor
 
     damage(file)
@@ -178,7 +178,7 @@ async def test_it_is_tried_again_by_itself_after_pauses_that_grow(file, monkeypa
 
 @pytest.mark.logs_failure
 @pytest_twisted.ensureDeferred
-async def test_a_mistake_while_restoring_keeps_nothing_from_being_written(file):
+async def test_an_error_while_restoring_does_not_prevent_writing(file):
     await filled(file)
     good = file.with_name("good")
     shutil.copy(file, good)
@@ -197,7 +197,7 @@ async def test_a_mistake_while_restoring_keeps_nothing_from_being_written(file):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_file_that_another_gateway_has_taken_meanwhile_is_not_used(file):
+async def test_a_file_taken_by_another_gateway_is_not_used(file):
     damage(file)
     store = start(file)
     file.unlink()

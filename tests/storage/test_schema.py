@@ -1,4 +1,4 @@
-"""The schema of a SQLite file: older, newer and other programs' files."""
+"""Tests of storage.schema: older and newer SQLite files, and those of other programs."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ def version_of(file):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_older_file_is_brought_up_with_a_copy_made_first(tmp_path):
+async def test_an_older_file_is_copied_and_then_upgraded(tmp_path):
     from twisted.internet import reactor
 
     file, copy = tmp_path / "s.sqlite", tmp_path / "s.sqlite.schema-1"
@@ -34,7 +34,7 @@ async def test_an_older_file_is_brought_up_with_a_copy_made_first(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.sqlite", "s.sqlite.schema-1"]
 
 
-def test_a_step_that_fails_changes_nothing(tmp_path, monkeypatch):
+def test_a_failed_step_changes_nothing(tmp_path, monkeypatch):
     file = tmp_path / "s.sqlite"
     old_file(file)
     good = schema.steps()[1]

@@ -1,4 +1,4 @@
-"""The store in a SQLite file: what outlives the process, which files are refused, and a full disk."""
+"""Tests of storage.sqlite: persistence, refused files, and a full disk."""
 
 import fcntl
 import sqlite3
@@ -15,7 +15,7 @@ from wsdgateway.storage.store import StoreError
 
 
 @pytest_twisted.ensureDeferred
-async def test_sqlite_outlives_the_process(tmp_path):
+async def test_the_contents_are_persistent(tmp_path):
     from twisted.internet import reactor
 
     first = SqliteStore(reactor, tmp_path / "s.sqlite", 3)
@@ -27,7 +27,7 @@ async def test_sqlite_outlives_the_process(tmp_path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_file_and_its_copy_are_for_their_owner_alone(tmp_path):
+async def test_only_the_owner_may_read_the_file_and_its_copy(tmp_path):
     from twisted.internet import reactor
 
     old_file(tmp_path / "old.sqlite")
@@ -37,7 +37,7 @@ async def test_the_file_and_its_copy_are_for_their_owner_alone(tmp_path):
     assert (tmp_path / "old.sqlite.schema-1").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_is_damaged_inside_is_refused_and_left_alone(tmp_path):
+def test_a_file_with_a_damaged_page_is_refused_and_not_changed(tmp_path):
     file = tmp_path / "s.sqlite"
     schema.prepare(file)
     with closing(sqlite3.connect(file)) as connection:
@@ -52,7 +52,7 @@ def test_a_file_that_is_damaged_inside_is_refused_and_left_alone(tmp_path):
     assert file.read_bytes() == data
 
 
-def test_a_damaged_file_is_refused_and_left_alone(tmp_path):
+def test_a_file_that_is_no_database_is_refused_and_not_changed(tmp_path):
     file = tmp_path / "s.sqlite"
     file.write_bytes(b"this is not a database, it is something of value" * 100)
     before = file.read_bytes()
@@ -61,13 +61,13 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path):
     assert file.read_bytes() == before
 
 
-def test_a_folder_that_does_not_exist(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(StoreError, match="can't be used"):
         SqliteStore(None, tmp_path / "none" / "s.sqlite", 3)
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_row_that_can_not_be_read_is_said_before_anything_begins(tmp_path):
+async def test_an_unreadable_row_is_an_error_at_the_start(tmp_path):
     from twisted.internet import reactor
 
     file = tmp_path / "s.sqlite"
@@ -82,7 +82,7 @@ async def test_a_row_that_can_not_be_read_is_said_before_anything_begins(tmp_pat
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_file_is_one_gateways(tmp_path):
+async def test_a_file_can_be_used_by_one_gateway_only(tmp_path):
     from twisted.internet import reactor
 
     made = SqliteStore(reactor, tmp_path / "s.sqlite", 3)
@@ -92,7 +92,7 @@ async def test_one_file_is_one_gateways(tmp_path):
     await SqliteStore(reactor, tmp_path / "s.sqlite", 3).close()
 
 
-def test_a_file_that_another_gateway_has_is_not_touched(tmp_path):
+def test_a_file_used_by_another_gateway_is_not_changed(tmp_path):
     file = tmp_path / "s.sqlite"
     old_file(file)
     before = file.read_bytes()
@@ -105,7 +105,7 @@ def test_a_file_that_another_gateway_has_is_not_touched(tmp_path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_instance_ids_grow_over_restarts_though_the_clock_goes_back(tmp_path):
+async def test_instance_ids_grow_over_restarts_even_if_the_clock_goes_back(tmp_path):
     from twisted.internet import reactor
 
     given = []
@@ -122,7 +122,7 @@ async def fill(store):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_there_stays_and_writing_goes_on_when_there_is_room(tmp_path):
+async def test_on_a_full_disk_contents_are_kept_and_writing_resumes_when_there_is_room(tmp_path):
     from twisted.internet import reactor
 
     store = SqliteStore(reactor, tmp_path / "s.sqlite", 10)

@@ -1,4 +1,4 @@
-"""The contract of IStore, for each store in `stores.STORES`."""
+"""Tests of storage.store: the contract of IStore, for each store in `stores.STORES`."""
 
 import attrs
 import pytest
@@ -26,7 +26,7 @@ async def test_the_last_jobs_of_each_scanner_are_kept(store):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_whose_job_id_was_given_again_is_marked(store):
+async def test_a_job_whose_job_id_was_reused_is_marked(store):
     for number in (1, 2):
         store.add(job(number))
         store.add(job(number, "other"))
@@ -40,13 +40,13 @@ async def test_a_job_whose_job_id_was_given_again_is_marked(store):
     assert [one.job_id for one in await store.finished("front-desk")] == ["2", "1", "3"]
 
 
-def test_the_status_of_a_stored_job_is_final_whatever_its_state():
+def test_the_status_of_a_stored_job_is_final_in_any_state():
     assert attrs.evolve(job(1), state="Terminating").status == JobStatus(
         "1", "Terminating", ("None", "x"), 1, None, "2026-11-22T10:00:00Z", ended=True)
 
 
 @pytest_twisted.ensureDeferred
-async def test_subscriptions_come_back_as_they_were(store):
+async def test_subscriptions_are_read_back_unchanged(store):
     first, second = subscription("a"), subscription("b", **PLAIN)
     await store.save(first, held("a"))
     await store.save(second)
@@ -66,7 +66,7 @@ async def test_subscriptions_come_back_as_they_were(store):
 
 @pytest.mark.parametrize("left", [None, subscription("a", **PLAIN)])
 @pytest_twisted.ensureDeferred
-async def test_one_takes_anothers_place(store, left):
+async def test_a_subscription_replaces_another(store, left):
     await store.save(subscription("a"), held("a"))
     await store.succeed(subscription("b"), held("b"), "a", left)
     found = await store.subscriptions()
@@ -77,7 +77,7 @@ async def test_one_takes_anothers_place(store, left):
 
 
 @pytest_twisted.ensureDeferred
-async def test_writes_happen_in_the_order_in_which_they_are_asked_for(store):
+async def test_writes_happen_in_the_requested_order(store):
     waits = [store.save(subscription("a")), store.forget("a"), store.hold(held("")),
              store.release("front-desk", "", held("").notify_to)]
     for waiting in waits:
@@ -87,7 +87,7 @@ async def test_writes_happen_in_the_order_in_which_they_are_asked_for(store):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_was_made_anew_meanwhile_is_not_released(store):
+async def test_a_replaced_subscription_is_not_released(store):
     await store.hold(held("", notify_to="http://gw/new"))
     await store.release("front-desk", "", "http://gw/old")
     assert len(await store.held()) == 1
@@ -96,7 +96,7 @@ async def test_what_was_made_anew_meanwhile_is_not_released(store):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_discovery_keeps(store):
+async def test_metadata_versions_and_adopted_scanners(store):
     first = await store.metadata_version("front-desk", "a")
     assert await store.metadata_version("front-desk", "a") == first
     assert await store.metadata_version("front-desk", "b") == first + 1
@@ -119,7 +119,7 @@ async def test_the_first_instance_id_is_the_time(store):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_store_that_can_be_used_has_nothing_to_retry(store):
+async def test_retry_changes_nothing_if_the_store_is_usable(store):
     was = store.warning()
     await store.retry()
     assert store.warning() == was

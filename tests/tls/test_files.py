@@ -1,4 +1,4 @@
-"""Files of certificates and keys: what they hold, and what they are good for."""
+"""Tests of tls.files: reading of certificates and keys, and pins."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.certificates import Certified
 from wsdgateway.tls.files import BadFile, pin_of, read_certificates, read_key
 
 
-def test_a_pin_is_of_the_key_and_outlives_the_certificate(tmp_path, certified):
+def test_a_pin_identifies_the_key(tmp_path, certified):
     pin = pin_of(certified.certificate)
     assert pin.startswith("sha256/") and len(pin) == len("sha256/") + 44
     again = Certified(tmp_path, "again", "127.0.0.1")
@@ -18,7 +18,7 @@ def test_a_pin_is_of_the_key_and_outlives_the_certificate(tmp_path, certified):
     (None, "can be read"), (b"", "private key in PEM"), (b"\x00\x01", "private key in PEM"),
     (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "private key in PEM"),
     (b"x" * 2_000_000, "at most")])
-def test_what_is_no_key(tmp_path, content, said):
+def test_files_that_are_no_keys(tmp_path, content, said):
     file = tmp_path / "x.key"
     if content is not None:
         file.write_bytes(content)
@@ -26,7 +26,7 @@ def test_what_is_no_key(tmp_path, content, said):
         read_key(file)
 
 
-def test_a_key_with_a_password_is_told_how_to_take_it_off(tmp_path, certified):
+def test_the_error_for_a_key_with_a_password_says_how_to_remove_it(tmp_path, certified):
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
     file = tmp_path / "locked.key"

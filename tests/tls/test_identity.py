@@ -1,4 +1,4 @@
-"""A listener's own certificate: what fits together, and reading it again."""
+"""Tests of tls.identity: a listener's own certificate, its consistency, and its reload."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from tests.certificates import Certified
 from wsdgateway.tls.identity import BadIdentity, CurrentIdentity, IdentityFiles, read_identity
 
 
-def test_a_key_of_another_certificate_is_found_out(tmp_path, certified):
+def test_a_key_of_another_certificate_is_an_error(tmp_path, certified):
     other = Certified(tmp_path, "other")
     with pytest.raises(BadIdentity, match="key of the certificate") as caught:
         read_identity(IdentityFiles(certified.pem, other.key))
@@ -16,13 +16,13 @@ def test_a_key_of_another_certificate_is_found_out(tmp_path, certified):
 
 
 @pytest.mark.parametrize(("days", "said"), [(-1, "expired at"), (3, "expires at"), (30, None)])
-def test_a_certificate_that_ends_soon_is_remarked(tmp_path, days, said):
+def test_a_certificate_that_expires_soon_is_remarked(tmp_path, days, said):
     made = Certified(tmp_path, "short", days=days)
     remark = read_identity(IdentityFiles(made.pem, made.key)).remark(datetime.now(UTC) + timedelta(seconds=1))
     assert (remark is None) if said is None else remark.startswith(said)
 
 
-def test_a_reload_that_fails_changes_nothing(tmp_path, certified):
+def test_a_failed_reload_changes_nothing(tmp_path, certified):
     current = CurrentIdentity(IdentityFiles(certified.pem, certified.key))
     before = current.identity
     certified.pem.write_text("nonsense")

@@ -1,4 +1,4 @@
-"""The files by which a scanner's certificate is judged."""
+"""Tests of tls.trust: the files for verification of a scanner's certificate."""
 
 import pytest
 
@@ -6,6 +6,6 @@ from wsdgateway.tls.files import BadFile
 from wsdgateway.tls.trust import Trust
 
 
-def test_trust_in_a_file_that_is_gone_is_said(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(BadFile, match="can be read"):
         Trust(ca=tmp_path / "gone.pem").context.get_timeout()

@@ -1,4 +1,7 @@
-"""Admission of connections, and which of them make room: connections are values here, and time is a number."""
+"""Tests of bridge.access.admission: which connections are admitted, and which are closed to make room.
+
+Connections are plain values, and the time is a number.
+"""
 
 from ipaddress import ip_network
 
@@ -31,7 +34,7 @@ class Connection:
 
 
 class Place:
-    """Room for `limit` connections, of which one client may have `own`."""
+    """A limit of `limit` connections, of which one client may have `own`."""
 
     def __init__(self, limit=4, own=100, requests=1e6):
         self.limit = limit
@@ -39,26 +42,26 @@ class Place:
             ip_network("127.0.0.0/8")]))
 
     def arrive(self, *clients, now=0.0, **more):
-        """A connection of each of these clients, and how the last one is received."""
+        """Lets a connection of each of these clients arrive; returns them, and the decision about the last one."""
         there = [Connection(client, **more) for client in clients]
         received = [self.open.arrived(one, self.limit, now) for one in there]
         return there, received[-1]
 
 
-def test_up_to_the_bound_everybody_is_let_in():
+def test_connections_up_to_the_limit_are_admitted():
     place = Place(limit=2)
     assert place.arrive("10.0.0.1")[1] == place.arrive("10.0.0.2")[1] == LET_IN
     assert place.arrive("10.0.0.3")[1] == REFUSED
     assert len(place.open) == place.open.clients == 3
 
 
-def test_the_one_that_idles_longest_is_drained():
+def test_the_longest_idle_connection_is_drained():
     place = Place(limit=3)
     (first, second, third), _ = place.arrive("10.0.0.1", "10.0.0.2", "10.0.0.3")
     for one in (first, second, third):
         place.open.idles(one)
     place.open.works(first)
-    place.open.idles(first)  # now the second one waits longest
+    place.open.idles(first)  # now the second one has been idle longest
     assert place.open.idle == 3
     assert place.arrive("10.0.0.4")[1] == ArrivalDecision(Admission.LET_IN, drained=second)
 
@@ -66,14 +69,14 @@ def test_the_one_that_idles_longest_is_drained():
 @pytest.mark.parametrize(("there", "new", "aborted"), [
     ("1111", "2", 0), ("1122", "3", 0), ("1122", "1", None), ("1222", "1", 1), ("1112", "2", 0), ("1234", "5", None),
     ("1122", "2", None)])
-def test_without_idle_ones_the_client_with_most_gives_its_oldest(there, new, aborted):
+def test_without_idle_connections_the_oldest_of_the_client_with_most_is_aborted(there, new, aborted):
     place = Place()
     connections, _ = place.arrive(*(f"10.0.0.{number}" for number in there))
     _, received = place.arrive(f"10.0.0.{new}")
     assert received == (REFUSED if aborted is None else ArrivalDecision(Admission.LET_IN, aborted=connections[aborted]))
 
 
-def test_an_answer_that_is_awaited_is_never_broken_off():
+def test_a_connection_that_awaits_an_answer_is_never_aborted():
     place = Place()
     (first, second, *rest), _ = place.arrive(*["10.0.0.1"] * 4)
     first.is_needed = True
@@ -83,7 +86,7 @@ def test_an_answer_that_is_awaited_is_never_broken_off():
     assert place.arrive("10.0.0.3")[1] == REFUSED
 
 
-def test_a_client_has_a_bound_of_its_own_and_makes_nobody_go_for_more():
+def test_a_client_over_its_own_limit_closes_no_connection_of_others():
     place = Place(limit=3, own=2)
     (idle, *_), _ = place.arrive("10.0.0.2", "10.0.0.1", "10.0.0.1")
     place.open.idles(idle)
@@ -99,14 +102,14 @@ def test_an_ipv6_network_is_one_client():
     assert place.open.clients == 1
 
 
-def test_a_flood_is_not_told_one_by_one():
+def test_in_a_flood_connections_are_closed_without_an_answer():
     place = Place(limit=1, own=1000)
     place.arrive("10.0.0.1")
     received = [place.arrive("10.0.0.1")[1].admission for _ in range(MAX_REFUSED + 5)]
     assert received == [Admission.REFUSED] * MAX_REFUSED + [Admission.HUNG_UP_ON] * 5
 
 
-def test_who_shakes_hands_too_often_makes_nobody_go():
+def test_a_client_with_too_many_handshakes_closes_no_connection_of_others():
     place = Place(limit=2, requests=20.0)
     (idle,), _ = place.arrive("10.0.0.2")
     place.open.idles(idle)
@@ -116,7 +119,7 @@ def test_who_shakes_hands_too_often_makes_nobody_go():
     assert place.arrive("10.0.0.1", secure=True, now=60.0)[1].reason != TOO_OFTEN
 
 
-def test_what_has_gone_is_forgotten():
+def test_closed_connections_are_forgotten():
     place = Place(limit=2)
     connections, _ = place.arrive("10.0.0.1", "10.0.0.2")
     for one in connections:
@@ -140,15 +143,15 @@ def shared(*, waiting="", arriving="", answering=""):
 
 @pytest.mark.parametrize(("there", "limit", "closed", "is_admitted"), [
     ({}, 1, "", True), ({"arriving": "ab"}, 3, "", True),
-    ({"waiting": "ba", "arriving": "c"}, 3, "b", True),  # the one that has been answered, and waits longest
+    ({"waiting": "ba", "arriving": "c"}, 3, "b", True),  # the idle one that has waited longest
     ({"arriving": "ba", "answering": "c"}, 3, "b", True),
     ({"answering": "abc"}, 3, "", False), ({"answering": "ab", "waiting": "c"}, 2, "c", False),
     ({"waiting": "a", "arriving": "bc", "answering": "d"}, 2, "abc", True)])  # the limit is lower now
-def test_where_clients_are_not_told_apart_those_that_wait_longest_make_room(there, limit, closed, is_admitted):
+def test_with_shared_connections_those_that_wait_longest_make_room(there, limit, closed, is_admitted):
     assert shared(**there).arrived("new", limit) == (list(closed), is_admitted)
 
 
-def test_what_is_let_in_counts_until_it_leaves():
+def test_an_admitted_connection_counts_until_it_closes():
     connections = shared(answering="ab")
     assert connections.arrived("c", 2) == ([], False)
     assert len(connections) == 2
@@ -160,7 +163,7 @@ def test_what_is_let_in_counts_until_it_leaves():
     assert (connections.unanswered, len(connections)) == ([], 1)
 
 
-def test_a_connection_waits_from_its_last_answer_on():
+def test_the_waiting_time_of_a_connection_begins_with_its_last_answer():
     connections = shared(waiting="ab")
     connections.arrives("a")
     assert connections.unanswered == ["b", "a"]

@@ -1,4 +1,4 @@
-"""Permissions of clients: rules, without a gateway around them."""
+"""Tests of bridge.access.permission: the rules that decide which clients may use which operations."""
 
 from ipaddress import ip_network
 
@@ -19,7 +19,7 @@ def test_without_rules_private_networks_may_do_everything_and_others_nothing(cli
     assert Permission().allows(client, "front-desk", "CreateScanJob") is may
 
 
-def test_the_first_rule_that_fits_decides():
+def test_the_first_matching_rule_decides():
     permission = Permission([
         Rule((LAN,), ("vault",), ("GetScannerElements",)), Rule((LAN,), ("vault",), deny=True), Rule((VLAN,)),
         Rule((), ("floor?-*",), deny=True)])
@@ -29,20 +29,20 @@ def test_the_first_rule_that_fits_decides():
     assert [permission.allows(*one) for one in asked] == [True, False, True, True, False, True, False]
 
 
-def test_to_let_in_no_more_than_the_rules_say():
+def test_a_final_deny_rule_refuses_all_other_clients():
     permission = Permission([Rule((LAN,)), Rule(deny=True)])
     assert [permission.allows(client, "a", "Get") for client in ("198.51.100.7", "10.0.0.1", "")] == [
         True, False, False]
 
 
-def test_other_rules_hold_at_once():
+def test_changed_rules_take_effect_at_once():
     permission = Permission()
     assert permission.allows("10.0.0.1", "a", "Get")
     permission.change([Rule(deny=True)])
     assert not permission.allows("10.0.0.1", "a", "Get")
 
 
-def test_whoever_is_refused_is_told_so():
+def test_the_fault_names_client_scanner_operation_and_setting():
     fault = not_allowed("10.0.0.1", "front-desk", "CreateScanJob")
     assert (fault.code, fault.subcode, fault.status) == ("Sender", "gateway:NotAllowed", 403)
     assert all(word in fault.reason for word in ("10.0.0.1", "front-desk", "CreateScanJob", "[[allow]]"))
@@ -53,14 +53,14 @@ def test_whoever_is_refused_is_told_so():
     ({"scanners": []}, "scanners"), ({"scanners": ["Front Desk"]}, "scanners"), ({"scanners": [1]}, "scanners"),
     ({"operations": []}, "operations"), ({"operations": ["Scan"]}, "operations"), ({"operations": "Get"}, "operations"),
     ({"operations": [["Get"]]}, "operations"), ({"deny": 1}, "deny"), ({"allow": True}, "allow")])
-def test_what_is_wrong_with_a_rule_is_named(section, key):
+def test_an_error_in_a_rule_names_its_key(section, key):
     with pytest.raises(ConfigError) as caught:
         make_config({"listen": [{"endpoint": "tcp:1"}], "allow": [{}, section]}, "g.toml")
     [line] = caught.value.problems
     assert line.startswith(f"g.toml: [[allow]] 2 {key} = ")
 
 
-def test_a_rule_as_it_is_written():
+def test_a_rule_is_read_from_the_configuration():
     config = make_config({"listen": [{"endpoint": "tcp:1"}], "allow": [
         {"clients": ["198.51.100.0/24"], "scanners": ["a*"], "operations": ["Get", "other"], "deny": True}]}, "g.toml")
     assert config.allow[0].rule == Rule((LAN,), ("a*",), ("Get", "other"), deny=True)

@@ -1,4 +1,4 @@
-"""Quotas: how much one client may ask of the gateway."""
+"""Tests of bridge.access.quotas: the limits on each client's use of the gateway."""
 
 from ipaddress import ip_network
 
@@ -19,7 +19,7 @@ def quotas(**more):
     return Quotas(**{"requests": 10.0, "connections": 2, "jobs": 2, "unlimited": [ip_network("127.0.0.0/8")], **more})
 
 
-def test_requests_of_one_client_are_bounded_and_come_back_with_time():
+def test_the_request_rate_of_each_client_is_limited():
     ours = quotas()
     assert [ours.admits_request("10.0.0.1", 0.0) for _ in range(12)].count(True) == 10
     assert ours.admits_request("10.0.0.2", 0.0)
@@ -39,19 +39,19 @@ def test_a_handshake_costs_a_client_several_requests():
 
 
 @pytest.mark.parametrize("requests", [1.0, 1.5, 2.0, 5.0, 10.0, 20.0])
-def test_however_few_requests_a_client_has_one_is_left_after_a_handshake(requests):
+def test_at_any_rate_one_request_is_left_after_a_handshake(requests):
     ours = quotas(requests=requests)
     assert ours.admits_handshake("10.0.0.1", 0.0)
     assert ours.admits_request("10.0.0.1", 0.0)
 
 
-def test_an_ipv6_client_is_its_network():
+def test_ipv6_clients_are_counted_by_network():
     assert client_of("2001:db8::1") == client_of("2001:db8::2:3") != client_of("2001:db8:0:1::1")
     assert client_of("fe80::1%eth0") == client_of("fe80::2%eth1")
     assert client_of("::ffff:10.0.0.1") == client_of("10.0.0.1") == "10.0.0.1"
 
 
-def test_more_clients_than_are_remembered_are_bounded():
+def test_the_number_of_remembered_clients_is_limited():
     ours = quotas(requests=1.0)
     clients = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(MAX_SOURCES + 10)]
     assert all(ours.admits_request(client, 0.0) for client in clients)
@@ -59,7 +59,7 @@ def test_more_clients_than_are_remembered_are_bounded():
     assert all(ours.admits_request(client, 0.0) for client in clients[:10])  # these were forgotten
 
 
-def test_jobs_at_once():
+def test_the_number_of_concurrent_jobs_is_limited():
     ours = quotas()
     for number in (1, 2):
         assert ours.admits_job("10.0.0.1", 0.0)
@@ -71,7 +71,7 @@ def test_jobs_at_once():
     ours.job_ended("a", "never")
 
 
-def test_jobs_that_nobody_hears_of_any_more_do_not_count_for_ever():
+def test_jobs_without_news_stop_counting_after_a_time():
     ours = quotas()
     for number in (1, 2):
         ours.job_began("10.0.0.1", "a", str(number), 0.0)
@@ -79,12 +79,12 @@ def test_jobs_that_nobody_hears_of_any_more_do_not_count_for_ever():
     assert ours.admits_job("10.0.0.1", FORGOTTEN_SECONDS)
     for number in range(MAX_JOBS - 1):
         ours.job_began("10.0.0.9", "c", str(number), 0.0)
-    assert ours.admits_job("10.0.0.1", 0.0)  # one of its two was forgotten, for there are more than are remembered
+    assert ours.admits_job("10.0.0.1", 0.0)  # one of its two jobs was forgotten, because there are too many to remember
     ours.job_began("10.0.0.1", "a", "3", 0.0)
     assert ours.admits_job("10.0.0.1", 0.0)  # and now the other one
 
 
-def test_a_job_of_one_page_counts_no_longer_than_a_further_page_may_take():
+def test_after_an_image_a_job_counts_until_the_next_page_is_overdue():
     ours = quotas(jobs=1)
     ours.job_began("10.0.0.1", "a", "1", 0.0)
     ours.image_fetched("a", "1", 10.0)

@@ -1,4 +1,4 @@
-"""A bridged scanner whose answers are kept, and the reads that many clients share."""
+"""A bridged scanner with an answer cache, and the reads that clients share."""
 
 from tests.bridge.bridges import FAILED, Bridge
 from tests.messages import SCAN, envelope, get_scanner_elements, listing, scanner_elements
@@ -10,23 +10,23 @@ ACTIVE, HISTORY = ("GetActiveJobs", "ActiveJobs"), ("GetJobHistory", "JobHistory
 
 
 class CachingBridge(Bridge):
-    """A bridge whose answers are kept."""
+    """A bridge that caches answers."""
 
     def tell(self, data):
         assert super().tell(data)
 
-    def keep(self, names=DESCRIPTION, note="1"):
-        """Let an answer be kept."""
+    def cache_elements(self, names=DESCRIPTION, note="1"):
+        """Lets an answer be cached."""
         forward = self.ask(get_scanner_elements(*names))
         assert isinstance(self.learn(forward, scanner_elements(*names, note=note)), Pass)
 
-    def keep_list(self, which=ACTIVE, *jobs):
-        """Let a list of jobs be kept."""
+    def cache_list(self, which=ACTIVE, *jobs):
+        """Lets a list of jobs be cached."""
         forward = self.ask(plain(which[0]))
         assert isinstance(self.learn(forward, listing(*which, *jobs)), Pass)
 
-    def is_kept(self, raw):
-        """Return whether a request is answered; one to the scanner fails."""
+    def is_cached(self, raw):
+        """Returns whether a request is answered from the cache; a request to the scanner fails."""
         decision = self.ask(raw)
         if isinstance(decision, Forward):
             self.scanner.fail(decision, FAILED, self.now)
@@ -34,5 +34,5 @@ class CachingBridge(Bridge):
 
 
 def plain(operation, **more):
-    """A request of WS-Scan with nothing in it."""
+    """Returns a WS-Scan request without contents."""
     return envelope(f"{SCAN}/{operation}", f"<wscn:{operation}Request/>", **more)

@@ -1,4 +1,4 @@
-"""A bridged scanner for the tests of the caches."""
+"""The fixture `bridge` for the tests of bridge.cache."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from tests.bridge.cache.caching import CachingBridge
 
 @pytest.fixture
 def bridge():
-    """A bridged scanner whose answers are kept."""
+    """A bridged scanner with an answer cache."""
     return CachingBridge()

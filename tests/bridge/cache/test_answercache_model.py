@@ -1,9 +1,9 @@
-"""A stateful model of the kept answers: a truthful scanner over an unreliable network.
+"""A stateful model of the answer cache, with a truthful scanner behind an unreliable network.
 
-Its elements, its status and its jobs change, and each change has a number that every answer carries. Events are delayed
-and lost, requests overlap, jobs go out, the scanner restarts. No client is shown a number older than an announced one,
-or older than one that another client was shown before. One exception: a client whose GetScannerElements was outdated
-MAX_STATUS_ASKS times gets the scanner's last answer as it came; that answer is neither kept nor shared.
+The scanner's elements, status and jobs change, and each change has a number that every answer carries. Events are
+delayed and lost, requests overlap, jobs are created, the scanner restarts. No client is shown a number older than an
+announced one, or older than one that another client was shown before. One exception: a client whose GetScannerElements
+was outdated MAX_STATUS_ASKS times gets the scanner's last answer unchanged; that answer is neither cached nor shared.
 """
 
 import re
@@ -40,7 +40,7 @@ EVENTS = {"elements": "ScannerElementsChangeEvent", "status": "ScannerStatusSumm
 
 
 def versions(body):
-    """The numbers that an answer carries, by subject."""
+    """Returns the numbers in an answer, by subject."""
     completed = re.search(rb"ScansCompleted>(\d+)<", body)
     if completed is not None:
         return {"jobs": int(completed[1])}
@@ -48,14 +48,14 @@ def versions(body):
 
 
 class Client:
-    """One request: what it asks, and how new an answer must be that was asked for after the request came."""
+    """One request: its question, and the minimum version for an answer that was requested after it arrived."""
 
     def __init__(self, asks, question, known):
         self.asks, self.question, self.known = asks, question, known
         self.snapshot = self.forward = None
 
 
-class Kept(RuleBasedStateMachine):
+class AnswerCacheModel(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now, self.ids = 100.0, 0
@@ -64,10 +64,10 @@ class Kept(RuleBasedStateMachine):
         self.bridge.device = "http://device/scan"
         self.bridge.listens(True)
         self.version = dict.fromkeys(("elements", "status", "jobs"), 0)
-        self.changed = {subject: [] for subject in self.version}  # each version, and when it came to be
+        self.changed = {subject: [] for subject in self.version}  # each version with the time of its change
         self.announced = dict.fromkeys(self.version, 0)
-        self.doubted = dict.fromkeys(self.version, 0)  # the version when something happened that may change it
-        self.tells = {"status": False, "jobs": False}
+        self.invalidated_at = dict.fromkeys(self.version, 0)  # the version at the last event that may have changed it
+        self.announces = {"status": False, "jobs": False}
         self.listening, self.shown = True, {}
         self.events, self.flying, self.waiting = [], [], {}
 
@@ -97,14 +97,14 @@ class Kept(RuleBasedStateMachine):
     def tell(self, subject, version, event):
         self.bridge.notified(read_notification(event), self.now)
         self.announced[subject] = max(self.announced[subject], version)
-        self.tells[subject] = True
+        self.announces[subject] = True
 
     @rule(what=st.sampled_from(["reboot", "subscription", "half a minute", "five minutes"]))
     def something_rare_happens(self, what):
         if what == "reboot":
             self.reboot()
         elif what == "subscription":
-            self.listening, self.doubted = not self.listening, dict(self.version)
+            self.listening, self.invalidated_at = not self.listening, dict(self.version)
             self.bridge.listens(self.listening)
         else:
             self.now += 31.0 if what == "half a minute" else 301.0
@@ -114,8 +114,8 @@ class Kept(RuleBasedStateMachine):
         for client in self.flying:
             client.snapshot = client.snapshot or "broken"
         self.bridge.rebooted()
-        self.announced = dict(self.version)  # whatever was kept or asked before says nothing any more
-        self.tells = dict.fromkeys(self.tells, False)
+        self.announced = dict(self.version)  # cached answers and earlier requests no longer count
+        self.announces = dict.fromkeys(self.announces, False)
 
     @rule(seconds=st.sampled_from([0.1, 0.4, 0.9, 1.0, 5.0]))
     def time_passes(self, seconds):
@@ -146,12 +146,13 @@ class Kept(RuleBasedStateMachine):
 
     def ask(self, asks, raw):
         question = route(raw, Endpoint.SCAN, client="192.0.2.1", host=b"gateway")
-        client = Client(asks, question, dict(self.doubted))
+        client = Client(asks, question, dict(self.invalidated_at))
         self.act(client, self.bridge.ask(question, self.now), local=True)
         return client
 
     def act(self, client, decision, *, local=False, last_try=None):
-        """Carry out a decision; `last_try` is the scanner's answer that this client may get although it is outdated."""
+        """Carries out a decision; `last_try` is the scanner's answer that this client may get although it is outdated.
+        """
         if isinstance(decision, Pass) and decision.reply is last_try:
             self.remember(client, versions(last_try.body))
         elif isinstance(decision, Answer | Pass):
@@ -175,9 +176,9 @@ class Kept(RuleBasedStateMachine):
         self.bridge.sent(client.forward, self.now)
 
     def a_job(self, client):
-        """A CreateScanJob goes out or is over: the status may be another one."""
+        """Notes that a CreateScanJob was sent or has ended, which may change the status."""
         if client.asks is None:
-            self.doubted["status"] = self.version["status"]
+            self.invalidated_at["status"] = self.version["status"]
 
     @precondition(lambda self: any(client.sent_at is not None for client in self.flying))
     @rule(data=st.data())
@@ -218,27 +219,27 @@ class Kept(RuleBasedStateMachine):
     def show(self, client, body, *, local):
         shown = versions(body)
         for subject, version in shown.items():
-            assert version >= self.announced[subject], "older than what was announced"
-            assert version >= client.known[subject], "from before what may have changed it"
-            assert version >= self.shown.get((client.asks, subject), 0), "older than what somebody was shown"
+            assert version >= self.announced[subject], "older than an announced version"
+            assert version >= client.known[subject], "older than an event that may have changed it"
+            assert version >= self.shown.get((client.asks, subject), 0), "older than a version shown to a client"
             replaced = [at for number, at in self.changed[subject] if number == version + 1]
-            assert not (local and replaced) or self.now - replaced[0] < self.lasting(client.asks), "kept for too long"
+            assert not (local and replaced) or self.now - replaced[0] < self.lifetime_of(client.asks), "cached too long"
         self.remember(client, shown)
 
     def remember(self, client, shown):
         for subject, version in shown.items():
             self.shown[client.asks, subject] = max(version, self.shown.get((client.asks, subject), 0))
 
-    def lasting(self, asks):
+    def lifetime_of(self, asks):
         if asks == "elements":
             return ELEMENTS
-        return MAX_AGE if self.listening and self.tells["jobs" if asks == "jobs" else "status"] else POLL
+        return MAX_AGE if self.listening and self.announces["jobs" if asks == "jobs" else "status"] else POLL
 
     @invariant()
-    def nobody_waits_for_nothing(self):
+    def clients_only_wait_for_requests_in_flight(self):
         assert set(self.waiting) <= {client.forward for client in self.flying}
 
 
-TestKept = Kept.TestCase
-TestKept.settings = settings(max_examples=300, stateful_step_count=60, deadline=None,
-                             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+TestAnswerCache = AnswerCacheModel.TestCase
+TestAnswerCache.settings = settings(max_examples=300, stateful_step_count=60, deadline=None,
+                                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])

@@ -1,4 +1,4 @@
-"""Reads that one answer serves for many clients, and answers that are complete."""
+"""Tests of bridge.cache.coalescing: recognition of equal reads and of complete answers."""
 
 
 import pytest
@@ -16,15 +16,15 @@ from wsdgateway.bridge.cache.answercache import MAX_ANSWER
 from wsdgateway.bridge.decisions import Answer, Forward, Pass, Reply
 from wsdgateway.soap.namespaces import WSCN
 
-# Which requests are alike.
+# Equal requests.
 
 @pytest.mark.parametrize("raw", [
     get_scanner_elements("ScannerDescription"), get_scanner_elements("wscn:ScannerDescription"),
     get_scanner_elements("ScannerDescription").replace(b"wscn:ScannerDescription", b"\n ScannerDescription "),
     get_scanner_elements("ScannerDescription").replace(b"wscn", b"s"),
     get_scanner_elements("ScannerDescription").replace(b"<wscn:Name>", b"<!-- why --><wscn:Name>")])
-def test_requests_for_the_same_are_alike(bridge, raw):
-    bridge.keep()
+def test_different_spellings_of_a_request_are_equal(bridge, raw):
+    bridge.cache_elements()
     assert isinstance(bridge.ask(raw), Answer)
 
 
@@ -43,19 +43,19 @@ def test_requests_for_the_same_are_alike(bridge, raw):
     get_scanner_elements("ScannerDescription").replace(b"2006/08/wdp/scan/Get", b"2006/01/wdp/scan/Get"),
     envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest><v:x xmlns:v='u:v'/></wscn:GetActiveJobsRequest>"),
     plain("GetJobHistory", headers="<v:x xmlns:v='u:v' soap:mustUnderstand='1'/>")])
-def test_what_says_anything_else_goes_to_the_scanner_unchanged(bridge, raw):
-    bridge.keep()
-    bridge.keep_list()
+def test_requests_with_anything_else_go_to_the_scanner_unchanged(bridge, raw):
+    bridge.cache_elements()
+    bridge.cache_list()
     forward = bridge.ask(raw)
     assert isinstance(forward, Forward) and not forward.shared
     assert isinstance(bridge.ask(raw), Forward)
 
 
-def test_other_names_are_another_question_and_another_order_is_none(bridge):
-    bridge.keep(BOTH)
-    assert bridge.is_kept(get_scanner_elements(*BOTH))
-    assert bridge.is_kept(get_scanner_elements(*reversed(BOTH)))
-    assert not bridge.is_kept(get_scanner_elements(BOTH[0]))
+def test_the_names_matter_and_their_order_does_not(bridge):
+    bridge.cache_elements(BOTH)
+    assert bridge.is_cached(get_scanner_elements(*BOTH))
+    assert bridge.is_cached(get_scanner_elements(*reversed(BOTH)))
+    assert not bridge.is_cached(get_scanner_elements(BOTH[0]))
 
 
 @pytest.mark.parametrize(("body", "status", "content_type"), [
@@ -67,17 +67,17 @@ def test_other_names_are_another_question_and_another_order_is_none(bridge):
     (fault("wscn:ServerErrorTemporaryError"), 200, SOAP_TYPE), (b"", 503, b"text/plain"), (b"<html>", 200, SOAP_TYPE),
     (scanner_elements(*DESCRIPTION, note="x" * MAX_ANSWER), 200, SOAP_TYPE),
     (scanner_elements(*DESCRIPTION).replace(b"/GetScannerElementsResponse<", b"/Other<"), 200, SOAP_TYPE)])
-def test_what_is_no_whole_answer_is_passed_on_shared_and_not_kept(bridge, body, status, content_type):
+def test_an_incomplete_answer_is_passed_on_and_shared_but_not_cached(bridge, body, status, content_type):
     raw = get_scanner_elements(*DESCRIPTION)
     forward, waiting = bridge.ask(raw), bridge.ask(raw)
     reply = Reply(status, content_type, body)
     assert bridge.scanner.learn(forward, reply, bridge.now).reply is reply
     shared = bridge.scanner.joined(bridge.question(raw), waiting.forward, reply, bridge.now)
     assert isinstance(shared, Pass | Answer)
-    assert not bridge.is_kept(raw)
+    assert not bridge.is_cached(raw)
 
 
 def test_the_action_of_an_answer_may_be_that_of_the_request(bridge):
     forward = bridge.ask(get_scanner_elements(*DESCRIPTION))
     bridge.learn(forward, scanner_elements(*DESCRIPTION).replace(b"ElementsResponse</wsa:", b"Elements</wsa:"))
-    assert bridge.is_kept(get_scanner_elements(*DESCRIPTION))
+    assert bridge.is_cached(get_scanner_elements(*DESCRIPTION))

@@ -1,4 +1,4 @@
-"""One press makes one job: a CreateScanJob that comes again, and what is none."""
+"""Tests of bridge.cache.duplicates: recognition of a CreateScanJob that a client repeats."""
 
 import pytest
 
@@ -11,9 +11,9 @@ from tests.messages import (
 from wsdgateway.bridge.cache.duplicates import REMEMBERED_SECONDS
 from wsdgateway.bridge.decisions import Forward, Reply
 
-# One press makes one job.
+# One press of a button creates one job.
 
-def test_a_resend_joins_the_running_one(bridge):
+def test_a_repeated_request_joins_the_running_one(bridge):
     forward = bridge.ask(create_scan_job())
     joined = bridge.ask(create_scan_job())
     assert joined.forward is forward
@@ -45,11 +45,11 @@ def test_a_failure_is_not_remembered(bridge):
 @pytest.mark.parametrize("other", [
     (create_scan_job("urn:uuid:other"), "192.0.2.1"), (create_scan_job(), "192.0.2.2"),
     (create_scan_job().replace(b"Letter", b"Photo"), "192.0.2.1")])
-def test_another_press_is_another_job(bridge, other):
+def test_a_different_request_creates_another_job(bridge, other):
     bridge.learn(bridge.ask(create_scan_job()), created_job("5"))
     assert isinstance(bridge.ask(*other), Forward)
 
 
-def test_without_message_id_nothing_is_a_resend(bridge):
+def test_a_request_without_a_message_id_is_never_a_duplicate(bridge):
     bridge.learn(bridge.ask(create_scan_job(None)), created_job("5"))
     assert isinstance(bridge.ask(create_scan_job(None)), Forward)

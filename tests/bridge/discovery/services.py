@@ -1,4 +1,4 @@
-"""A target service as discovery messages have it."""
+"""A target service for tests, as read from discovery messages."""
 
 from wsdgateway.discovery.messages import TargetService
 from wsdgateway.soap.namespaces import WSDP

@@ -1,4 +1,4 @@
-"""Adoption of scanners, and the names that adopted ones get."""
+"""Tests of bridge.discovery.adoption: which devices may be adopted, exclusions, and the names of adopted scanners."""
 
 import attrs
 import pytest
@@ -29,7 +29,7 @@ OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
     ((), True), (((WSDP, "Device"),), True), (((WSCN, "ScanDeviceType"),), True), (TYPES, False), ((STAND_IN,), False),
     (((WSDP, "Device"), ("urn:p", "PrintDeviceType")), True),
     (((WSDP, "Device"), ("http://schemas.microsoft.com/windows/pub/2005/07", "Computer")), False)])
-def test_who_may_be_a_scanner(types, looked_at):
+def test_which_devices_may_be_scanners(types, looked_at):
     for spelled in (OTHER.upper(), OTHER.removeprefix("urn:"), f"urn:uuid:{{{OTHER.removeprefix('urn:uuid:')}}}"):
         assert may_be_scanner(spelled, types) is looked_at
     assert not may_be_scanner("urn:uuid:desk", types)
@@ -75,13 +75,13 @@ ONE, TWO, THREE = (f"urn:uuid:00000000-0000-0000-0000-00000000000{number}" for n
     ([(ONE, "a"), (TWO, "b")], [(ONE, "a"), (TWO, "b")], [], []),
     ([(ONE, "a"), (OTHER, "b")], [(ONE, "a")], [OTHER], []),  # it has a section now
     ([(ONE, "a"), (THREE, "b")], [(ONE, "a")], [THREE], []),  # a rule excludes it now
-    ([(ONE.upper(), "a")], [(ONE, "a")], [ONE.upper()], [(ONE, "a")]),  # as an earlier version spelled it
+    ([(ONE.upper(), "a")], [(ONE, "a")], [ONE.upper()], [(ONE, "a")]),  # as spelled by an earlier version
     ([(ONE.removeprefix("urn:"), "a"), (ONE, "b")], [(ONE, "a")], [ONE.removeprefix("urn:")], [(ONE, "a")]),
     ([(ONE, "a"), (ONE.upper(), "b")], [(ONE, "a")], [ONE.upper()], []),
     ([(ONE, "front-desk")], [(ONE, "front-desk-0000")], [], [(ONE, "front-desk-0000")]),  # a section has that name
     ([(ONE, "front-desk"), (TWO, "front-desk-0000")], [(ONE, "front-desk-00000000"), (TWO, "front-desk-0000")], [],
      [(ONE, "front-desk-00000000")])])
-def test_what_becomes_of_scanners_that_earlier_starts_have_adopted(stored, bridge, delete, write):
+def test_restoring_of_scanners_adopted_by_earlier_starts(stored, bridge, delete, write):
     plan = plan_restoring([Adopted(*one) for one in stored], configured={OTHER}, rules=[read_exclusion(THREE)],
                           names={"front-desk"})
     assert plan == Restoring(tuple(Adopted(*one) for one in bridge), tuple(delete),
@@ -93,9 +93,9 @@ PLACE, PLACE_2 = ("198.51.100.20", 80), ("198.51.100.21", 80)
 
 @pytest.mark.parametrize(("configured", "found"), [
     ([], []),
-    ([Bridged(ONE.upper(), {PLACE_2})], [ONE]),  # by its uuid, in any spelling
-    ([Bridged(THREE, {PLACE, PLACE_2})], []),  # another scanner, which has left its address to one of these
+    ([Bridged(ONE.upper(), {PLACE_2})], [ONE]),  # found by its UUID, in any spelling
+    ([Bridged(THREE, {PLACE, PLACE_2})], []),  # another scanner, which formerly had this address
     ([Bridged(None, {PLACE})], [ONE]), ([Bridged(None, {PLACE_2})], [TWO]), ([Bridged(None, set())], []),
     ([Bridged(None, {PLACE}), Bridged(TWO, set())], [ONE, TWO])])
-def test_adopted_scanners_that_are_configured_too(configured, found):
+def test_adopted_scanners_that_are_also_configured(configured, found):
     assert duplicates([Bridged(ONE, {PLACE}), Bridged(TWO, {PLACE_2})], configured) == found

@@ -1,4 +1,4 @@
-"""Devices that were found: which are asked, adopted and forgotten."""
+"""Tests of bridge.discovery.candidates: which discovered devices are asked, adopted and forgotten."""
 
 import attrs
 import pytest
@@ -60,32 +60,32 @@ def asked(*endpoints):
     (news(types=(STAND_IN,)), Step.NOTHING), (news(SECURE, types=(STAND_IN,)), Step.NOTHING),
     (news("http://192.0.2.20/d"), Step.NOTHING),
     (News(attrs.evolve(seen(), xaddrs=())), Step.NOTHING)])  # it is resolved first
-def test_what_is_found_is_asked_if_it_may_be_a_scanner(what, step):
+def test_a_device_is_asked_if_it_may_be_a_scanner(what, step):
     candidates = Candidates()
     assert candidates.step(what, 0.0) is step
-    assert candidates.step(what, 0.0) is step  # as long as nothing was done about it
+    assert candidates.step(what, 0.0) is step  # until the step has been taken
 
 
 @pytest.mark.parametrize(("again", "step"), [
     (news(), Step.NOTHING), (news(ONE.upper()), Step.NOTHING), (news(described=True), Step.ASK),
     (news(ONE, THERE), Step.ASK), (news(started=True, returned=True), Step.NOTHING)])
-def test_it_is_asked_again_only_if_something_may_be_new(again, step):
+def test_a_device_is_asked_again_only_if_something_may_have_changed(again, step):
     assert asked(ONE).step(again, 1000.0) is step
 
 
-def test_an_adopted_scanner_is_asked_again_only_if_it_says_that_it_has_changed():
+def test_an_adopted_scanner_is_asked_again_only_if_it_announces_a_change():
     candidates = asked(ONE)
     candidates.restore(ONE)
-    assert candidates.step(news(ONE, THERE), 0.0) is Step.NOTHING  # its own object follows it
+    assert candidates.step(news(ONE, THERE), 0.0) is Step.NOTHING  # its own bridge follows the address
     assert candidates.step(news(described=True), 0.0) is Step.ASK
 
 
-def test_what_has_no_uuid_is_explained_once():
+def test_a_device_without_a_uuid_is_logged_once():
     assert asked(SECURE).step(news(SECURE, THERE, described=True), 0.0) is Step.NOTHING
 
 
 @pytest.mark.parametrize("again", [news(), news(ONE, THERE, described=True)])
-def test_what_gave_no_metadata_is_asked_later_whatever_it_says(again):
+def test_a_device_that_gave_no_metadata_is_asked_again_after_a_pause(again):
     candidates = asked(ONE)
     candidates.failed(ONE, "it does not answer", 100.0)
     assert candidates.step(again, 100.0 + RETRY_SECONDS - 0.1) is Step.NOTHING
@@ -94,7 +94,7 @@ def test_what_gave_no_metadata_is_asked_later_whatever_it_says(again):
     assert candidates.step(again, 100.0 + RETRY_SECONDS) is (Step.ASK if again.described else Step.NOTHING)
 
 
-def test_a_problem_is_new_once():
+def test_a_repeated_problem_is_not_new():
     candidates = asked(ONE)
     assert [candidates.failed(ONE, problem, 0.0) for problem in ("a", "a", "b", "b", "a")] == [
         True, False, True, False, True]
@@ -102,37 +102,37 @@ def test_a_problem_is_new_once():
     assert candidates.failed(ONE, "a", 0.0)
 
 
-def test_of_too_many_devices_the_one_that_was_asked_longest_ago_is_forgotten():
+def test_if_there_are_too_many_devices_the_one_asked_longest_ago_is_forgotten():
     candidates = asked(*map(uuid, range(MAX_DEVICES)))
     candidates.failed(uuid(1), "it does not answer", 0.0)
-    candidates.taken(seen(uuid(0)))  # once more
+    candidates.taken(seen(uuid(0)))  # asked once more
     candidates.taken(seen(uuid(MAX_DEVICES)))
     assert candidates.step(news(uuid(0)), 0.0) is Step.NOTHING
     assert candidates.step(news(uuid(1)), 0.0) is Step.ASK
     assert candidates.failed(uuid(1), "it does not answer", 0.0)
 
 
-def test_adopted_under_a_name_that_nobody_has():
+def test_an_adopted_scanner_gets_an_unused_name():
     candidates = Candidates()
     assert judge(candidates, names=("copy-room",)) == Adopted(ONE, "copy-room-0000")
     assert candidates.has_adopted(ONE)
     assert judge(candidates, found=scanner("Other")) is NotAdopted.BRIDGED
     second, third = judge(candidates, uuid(2), scanner("Hall")), judge(candidates, uuid(3), scanner("Hall"))
-    assert (second.name, third.name) == ("hall", "hall-0000")  # the second has no section yet, and is not stored
+    assert (second.name, third.name) == ("hall", "hall-0000")  # the second has no section yet and is not stored
     candidates.stored(second)
     assert judge(candidates, uuid(4), scanner("Hall")).name == "hall"
 
 
 @pytest.mark.parametrize(("bridged", "is_bridged"), [
     ((), False), ((("192.0.2.20", 80),), True), ((("192.0.2.20", 5357),), False), ((("192.0.2.21", 80),), False)])
-def test_what_is_bridged_by_its_address_is_not_adopted(bridged, is_bridged):
+def test_a_scanner_bridged_by_its_address_is_not_adopted(bridged, is_bridged):
     candidates = Candidates()
     assert (judge(candidates, bridged=bridged) is NotAdopted.BRIDGED) is is_bridged
     assert candidates.has_adopted(ONE) is not is_bridged
 
 
 @pytest.mark.parametrize("rule", [ONE, "192.0.2.20", "Acme*"])
-def test_a_rule_excludes_and_ends_what_was_adopted(rule):
+def test_a_rule_excludes_devices_and_ends_adoptions(rule):
     candidates = Candidates()
     assert judge(candidates, rules=(rule,)) == Excluded(read_exclusion(rule), was_adopted=False)
     candidates.restore(ONE)
@@ -141,7 +141,7 @@ def test_a_rule_excludes_and_ends_what_was_adopted(rule):
     assert judge(candidates, rules=(rule,)) == Excluded(read_exclusion(rule), was_adopted=False)
 
 
-def test_only_so_many_are_adopted():
+def test_the_number_of_adopted_scanners_is_limited():
     candidates = Candidates()
     for number in range(MAX_ADOPTED):
         candidates.restore(uuid(number))
@@ -150,7 +150,7 @@ def test_only_so_many_are_adopted():
     assert judge(candidates, uuid(MAX_ADOPTED)) == Adopted(uuid(MAX_ADOPTED), "copy-room")
 
 
-def test_what_the_store_does_not_take_is_decided_about_anew():
+def test_a_device_that_could_not_be_stored_is_asked_again():
     candidates = asked(ONE)
     adopted = judge(candidates)
     candidates.not_stored(adopted)

@@ -1,4 +1,5 @@
-"""The spelling of a scanner's endpoint address: as discovery has it, whatever its metadata says."""
+"""Tests of bridge.discovery.endpointname: announcements take precedence over metadata for the spelling of an endpoint.
+"""
 
 from wsdgateway.bridge.discovery.endpointname import EndpointName
 
@@ -6,7 +7,7 @@ GIVEN, SPELLED = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca", "uuid:4509A320
 OTHER = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
 
 
-def test_discovery_has_the_last_word():
+def test_announcements_take_precedence_over_metadata():
     name = EndpointName(GIVEN)
     name.read_in_metadata(SPELLED)
     assert name.endpoint == SPELLED
@@ -16,7 +17,7 @@ def test_discovery_has_the_last_word():
     assert name.endpoint == GIVEN
 
 
-def test_nobody_else_names_it():
+def test_other_endpoints_do_not_change_the_name():
     name = EndpointName(GIVEN)
     name.read_in_metadata(OTHER)
     name.read_in_metadata(None)
@@ -24,8 +25,8 @@ def test_nobody_else_names_it():
     assert name.endpoint == GIVEN
 
 
-def test_one_that_is_not_known_is_read_in_its_metadata():
+def test_an_unknown_endpoint_is_read_from_the_metadata():
     name = EndpointName(None)
-    assert not name.announced(OTHER)  # that may be anybody's
+    assert not name.announced(OTHER)  # it may belong to another device
     name.read_in_metadata(GIVEN)
     assert name.endpoint == GIVEN

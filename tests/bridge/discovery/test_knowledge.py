@@ -1,9 +1,9 @@
-"""Knowledge of a scanner, and whether an answer to a question still counts."""
+"""Tests of bridge.discovery.knowledge: the validity of a known value, and which answers still count."""
 
 from wsdgateway.bridge.discovery.knowledge import Knowledge
 
 
-def test_what_the_scanner_has_told_holds_until_there_is_doubt():
+def test_an_answer_is_valid_until_there_is_doubt():
     known = Knowledge()
     assert (known.value, known.is_certain, known.is_asking) == (None, False, False)
     question = known.ask()
@@ -16,7 +16,7 @@ def test_what_the_scanner_has_told_holds_until_there_is_doubt():
     assert (known.value, known.is_certain) == ("Lobby", True)
 
 
-def test_a_failure_changes_nothing_of_it():
+def test_a_failure_does_not_change_the_value():
     known = Knowledge()
     known.answered(known.ask(), "Hall")
     known.doubt()
@@ -24,7 +24,7 @@ def test_a_failure_changes_nothing_of_it():
     assert (known.value, known.is_certain, known.is_asking) == ("Hall", False, False)
 
 
-def test_what_was_asked_before_it_was_forgotten_is_for_those_who_wait_and_not_kept():
+def test_an_answer_requested_before_the_value_was_forgotten_is_not_kept():
     known = Knowledge()
     question = known.ask()
     known.forget()

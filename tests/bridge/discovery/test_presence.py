@@ -1,4 +1,4 @@
-"""Stand-ins as target services, and their announcements."""
+"""Tests of bridge.discovery.presence: stand-ins as target services, and their announcements."""
 
 import attrs
 
@@ -18,7 +18,7 @@ from wsdgateway.discovery.messages import Probe, TargetService
 from wsdgateway.soap.namespaces import WSDP
 
 
-def test_who_a_stand_in_is():
+def test_the_endpoint_and_the_probes_of_a_stand_in():
     assert derived_endpoint("urn:uuid:5") == derived_endpoint("URN:UUID:5") != derived_endpoint("urn:uuid:6")
     assert derived_endpoint("uuid:5") == derived_endpoint("urn:uuid:5")
     assert derived_endpoint("front-desk").startswith("urn:uuid:")
@@ -32,14 +32,14 @@ def test_who_a_stand_in_is():
     assert not is_meant(Probe(((WSDP, "Device"),)), proxy)
 
 
-def test_what_is_announced():
+def test_hello_and_bye_follow_changes():
     presence = Presence()
     assert presence.update(None) == []
     assert presence.update(ONE) == [Hello(ONE)]
     assert presence.update(ONE) == []
     newer = TargetService(ONE.endpoint, ONE.types, ONE.scopes, ONE.xaddrs, 2)
     assert presence.update(newer) == [Hello(newer)]
-    spelled = attrs.evolve(newer, endpoint="uuid:a")  # the same to clients that compare uuids: no Bye for it
+    spelled = attrs.evolve(newer, endpoint="uuid:a")  # the same for clients that compare UUIDs: no Bye is needed
     assert presence.update(spelled) == [Hello(spelled)]
     assert presence.update(newer) == [Hello(newer)]
     other = TargetService("urn:uuid:B")

@@ -1,4 +1,4 @@
-"""Sightings of devices, and what a discovery message changes in them."""
+"""Tests of bridge.discovery.sightings: the changes that discovery messages make to the known devices."""
 
 import attrs
 
@@ -24,26 +24,26 @@ def test_a_device_is_seen_and_changes():
     assert (again.started, again.described) == (False, False)
     changed = heard(table, "Hello", TargetService("urn:uuid:a", (), (), (), 2), sequence=(5, 3))
     assert (changed.started, changed.described, changed.resolved) == (False, True, False)
-    assert (changed.sighting.types, changed.sighting.xaddrs) == (ONE.types, ONE.xaddrs)  # it still is the same
-    assert not heard(table, "Hello", sequence=(6, 1), now=CHANGE_SECONDS - 1).started  # so soon after the last change
+    assert (changed.sighting.types, changed.sighting.xaddrs) == (ONE.types, ONE.xaddrs)  # the other contents are kept
+    assert not heard(table, "Hello", sequence=(6, 1), now=CHANGE_SECONDS - 1).started  # too soon after the last change
     started = heard(table, "ProbeMatches", sequence=(6, 2), now=CHANGE_SECONDS)
     assert (started.started, started.described) == (True, True)
     assert len(table.all()) == 1
 
 
-def test_a_device_that_spells_its_uuid_in_two_ways_is_one():
+def test_two_spellings_of_a_uuid_are_one_device():
     table = Sightings()
     heard(table, "Hello", attrs.evolve(ONE, endpoint="uuid:A"))
     changed = heard(table, "ProbeMatches", attrs.evolve(ONE, endpoint="URN:UUID:a", metadata_version=2),
                     sequence=(5, 2))
     assert changed.described
-    assert [one.endpoint for one in table.all()] == ["URN:UUID:a"]  # as it spelled it last
+    assert [one.endpoint for one in table.all()] == ["URN:UUID:a"]  # the last spelling
     assert table.get("uuid:a") is changed.sighting
     assert heard(table, "Bye", attrs.evolve(ONE, endpoint="uuid:a"), sequence=(5, 3)) == Left("uuid:a")
     assert heard(table, "Bye", attrs.evolve(ONE, endpoint="urn:uuid:a"), sequence=(5, 4)) is None
 
 
-def test_what_is_older_says_nothing():
+def test_older_messages_are_ignored():
     table = Sightings()
     heard(table, "Hello", sequence=(5, 10))
     assert heard(table, "Hello", sequence=(5, 9), now=LATE_SECONDS) is None
@@ -65,8 +65,8 @@ def test_a_device_leaves_and_starts_again():
     assert heard(table, "Hello", sequence=(6, 1), now=60.0).started
 
 
-def test_a_device_that_says_hello_again_may_have_been_away():
-    """Some devices start with the same InstanceId each time, or send none."""
+def test_a_repeated_hello_may_mean_that_the_device_was_away():
+    """Some devices use the same InstanceId at each start, or send none."""
     table = Sightings()
     assert not heard(table, "Hello", sequence=(0, 1)).returned
     assert not heard(table, "ProbeMatches", sequence=(0, 2), now=20.0).returned
@@ -76,7 +76,7 @@ def test_a_device_that_says_hello_again_may_have_been_away():
     assert (again.returned, again.started, again.described) == (True, False, False)
 
 
-def test_sightings_are_bounded():
+def test_the_number_of_sightings_is_limited():
     table = Sightings()
     for number in range(MAX_SIGHTINGS + 1):
         heard(table, "Hello", TargetService(f"urn:uuid:{number}"))

@@ -1,4 +1,4 @@
-"""The subscription at a scanner, before it is started and when it is granted."""
+"""Fixtures for the tests of bridge.events: a subscription at a scanner, not yet started, and granted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A subscription that a scanner grants."""
+"""A subscription granted by a scanner."""
 
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.soap.addressing import EndpointReference

@@ -7,7 +7,7 @@ DESTINATIONS = Destinations("<d/>", (("ctx", "Name"),))
 
 
 def holding(*subscriptions, limit=10):
-    """A table with these subscriptions."""
+    """Returns a table with these subscriptions."""
     table = Subscriptions(limit)
     for one in subscriptions:
         table.put(one)

@@ -1,4 +1,4 @@
-"""Events that wait: their order, their bounds, and what is left out first."""
+"""Tests of bridge.events.backlog: the order of waiting events, their limits, and which event is dropped first."""
 
 import pytest
 from hypothesis import given
@@ -35,19 +35,19 @@ def filled(*events):
 
 
 @pytest.mark.parametrize(("events", "order"), [
-    ([state("1"), state("1"), state("1")], [0, 1, 2]),  # the newest state goes last
+    ([state("1"), state("1"), state("1")], [0, 1, 2]),  # the newest state is dropped last
     ([end("1"), PLAIN, state("1"), state("1")], [2, 1, 3, 0]),
     ([state("1"), state("2"), PLAIN, state("2"), end("3")], [1, 2, 0, 3, 4]),
     ([state("1"), end("1"), PRESSED], [0, 1, 2]),  # the end is newer
-    ([end("1"), state("1"), state("2")], [1, 2, 0]),  # a JobId that is used again
+    ([end("1"), state("1"), state("2")], [1, 2, 0]),  # a reused JobId
     ([PRESSED, PRESSED, PLAIN], [2, 0, 1])])
-def test_what_is_left_out_in_which_order(events, order):
+def test_the_order_in_which_events_are_dropped(events, order):
     backlog, made = filled(*events)
     assert [made.index(backlog.drop()) for _ in events] == order
     assert len(backlog) == 0
 
 
-def test_what_was_taken_and_comes_back_is_in_front_and_outdated_by_what_came_meanwhile():
+def test_an_event_put_back_comes_first_and_may_be_outdated_by_later_ones():
     backlog, (first, second) = filled(state("1"), PLAIN)
     assert backlog.take() is first
     newer = QueuedEvent(state("1"), "newer")
@@ -62,8 +62,9 @@ EVENTS = st.one_of(st.sampled_from("1234").map(state), st.sampled_from("1234").m
 
 
 @given(st.lists(st.one_of(EVENTS, st.sampled_from(["take", "back", "drop"])), max_size=80))
-def test_it_is_a_queue_that_drops_what_matters_least(steps):
-    """Beside a list: what is dropped is outdated if anything is, no job's state if anything else can go, and no end."""
+def test_the_queue_drops_the_least_important_event(steps):
+    """Compares with a list: an outdated event is dropped first, then events without a job, then states; ends go last.
+    """
     backlog, model, taken = Backlog(), [], None
 
     def newest(job):
@@ -94,7 +95,7 @@ def test_it_is_a_queue_that_drops_what_matters_least(steps):
         assert [backlog.is_outdated(one) for one in model] == [outdated(one) for one in model]
 
 
-def test_the_rate_and_its_burst():
+def test_the_rate_has_a_burst():
     queue = EventQueue(2.0)
     assert queue.wait(0.0) is None
     for number in range(4):
@@ -105,7 +106,7 @@ def test_the_rate_and_its_burst():
     assert queue.take(0.5)[0].job == "2"
 
 
-def test_within_the_rate_every_event_is_told():
+def test_within_the_rate_no_event_is_dropped():
     queue = EventQueue(100.0)
     received = []
     for number in range(50):
@@ -114,7 +115,7 @@ def test_within_the_rate_every_event_is_told():
     assert received == [b"%d" % number for number in range(50)]
 
 
-def test_an_outdated_state_that_waits_too_long_is_left_out_and_the_newest_and_the_ends_are_not():
+def test_only_outdated_states_that_wait_too_long_are_dropped():
     queue = EventQueue(1.0)
     for event in (state("1", b"old"), PLAIN, state("1", b"new"), state("2", b"only"), end("3")):
         queue.put(event, 0.0)
@@ -127,7 +128,7 @@ def test_an_outdated_state_that_waits_too_long_is_left_out_and_the_newest_and_th
     assert lost == 1
 
 
-def test_a_storm_of_one_job_is_bounded_and_its_newest_state_and_others_ends_stay():
+def test_in_a_storm_the_newest_state_and_all_ends_are_kept():
     queue = EventQueue(1.0)
     ends = [end(str(number)) for number in range(200)]
     for event in ends:
@@ -139,7 +140,7 @@ def test_a_storm_of_one_job_is_bounded_and_its_newest_state_and_others_ends_stay
     assert len(queue) == 0
 
 
-def test_large_ones_are_bounded_by_their_bytes_and_one_always_fits():
+def test_large_events_are_limited_by_their_bytes_and_one_always_fits():
     queue = EventQueue(1.0)
     large = Event("JobStatusEvent", b"x" * (MAX_BYTES + 1), b"", "1")
     assert queue.put(large, 0.0) == 0
@@ -148,7 +149,7 @@ def test_large_ones_are_bounded_by_their_bytes_and_one_always_fits():
     assert queue.clear() == 0
 
 
-def test_another_rate():
+def test_a_changed_rate_takes_effect_at_once():
     queue = EventQueue(1.0)
     for number in range(3):
         queue.put(state(str(number)), 0.0)
@@ -165,20 +166,20 @@ def test_another_rate():
     (envelope(f"{SCAN}/JobEndStateEvent", "<wscn:JobEndStateEvent/>"), None, True),
     (envelope(f"{SCAN}/ScanAvailableEvent", "<wscn:ScanAvailableEvent/>"), None, True),
     (envelope(f"{SCAN}/ScannerElementsChangeEvent", "<wscn:ScannerElementsChangeEvent/>"), None, False)])
-def test_what_an_event_tells(message, job, ends):
+def test_the_job_and_the_finality_of_an_event(message, job, ends):
     notification = read_notification(message)
     event = prepare(notification.envelope, notification.status)
     assert (event.job, event.ends) == (job, ends)
     assert event.size == len(event.before) + len(event.after)
 
 
-# In the queue of one client, by the same rule.
+# The queue of one client, by the same rule.
 
 def delivery_queue(limit):
     return DeliveryQueue(limit=limit, give_up_after=1e9, random=lambda: 1.0)
 
 
-def test_a_client_that_is_away_keeps_the_newest_states_and_the_ends():
+def test_the_queue_of_an_absent_client_keeps_the_newest_states_and_the_ends():
     queue = delivery_queue(5)
     first, *rest = queued_events(state("0"), state("a"), end("b"), *(state("storm") for _ in range(50)), end("c"))
     queue.put(first)
@@ -192,7 +193,7 @@ def test_a_client_that_is_away_keeps_the_newest_states_and_the_ends():
     assert kept == [first, rest[0], rest[1], rest[51], rest[52]]
 
 
-def test_an_end_that_did_not_arrive_has_its_place_and_an_outdated_state_has_none():
+def test_an_undelivered_end_is_kept_and_an_outdated_state_is_dropped():
     queue = delivery_queue(2)
     ended, old, new, newest = queued_events(end("1"), state("2"), state("2"), state("2"))
     queue.put(ended)

@@ -1,4 +1,4 @@
-"""Limits of deliveries: which one begins next, while others are open."""
+"""Tests of bridge.events.deliverylimits: which delivery begins next while others are open."""
 
 import pytest
 
@@ -15,7 +15,7 @@ class Table:
             self.limits.add(name[0], name)
 
     def begin(self):
-        """Begin all that may begin now, and return them."""
+        """Begins all deliveries that may begin now; returns their names."""
         begun = []
         while (name := self.limits.next(self.now)) is not None:
             self.limits.begin(name, self.now)
@@ -25,7 +25,7 @@ class Table:
 
 @pytest.mark.parametrize(("limit", "waiting", "begun"), [
     (8, "a1 a2 a3", "a1 a2 a3"),
-    (8, "a1 a2 a3 a4 a5 a6", "a1 a2 a3 a4"),  # half of them at most are one scanner's
+    (8, "a1 a2 a3 a4 a5 a6", "a1 a2 a3 a4"),  # one scanner may have at most half of them
     (8, "a1 a2 b1 b2 c1", "a1 b1 c1 a2 b2"),
     (4, "a1 a2 a3 b1 b2 b3", "a1 b1 a2 b2"),
     (1, "a1 a2 b1", "a1"), (8, "", "")])
@@ -33,18 +33,18 @@ def test_scanners_take_turns_up_to_their_limits(limit, waiting, begun):
     assert Table(limit, waiting).begin() == begun
 
 
-def test_one_that_is_over_makes_room_for_another():
+def test_a_finished_delivery_makes_room_for_another():
     table = Table(4, "a1 a2 a3 a4 b1")
     assert table.begin() == "a1 b1 a2"
     assert table.limits.open == 3
     table.limits.close("b1")
-    assert table.begin() == ""  # a has its part
+    assert table.begin() == ""  # a has its share
     table.limits.close("a1")
     assert table.begin() == "a3"
     assert (table.limits.open, table.limits.waiting("a")) == (2, 1)
 
 
-def test_one_that_is_not_wanted_does_not_begin():
+def test_a_removed_delivery_does_not_begin():
     table = Table(4, "a1 a2 a3")
     assert table.limits.remove("a1")
     assert not table.limits.remove("a1")
@@ -54,7 +54,7 @@ def test_one_that_is_not_wanted_does_not_begin():
     assert table.limits.waiting("a") == 0
 
 
-def test_not_too_many_begin_at_once():
+def test_the_number_of_deliveries_that_begin_at_once_is_limited():
     table = Table(10 * MAX_FRESH, " ".join(f"a{number}" for number in range(MAX_FRESH + 2)))
     assert table.limits.fresh_for(0.0) is None
     assert len(table.begin().split()) == MAX_FRESH

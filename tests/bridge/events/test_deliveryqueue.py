@@ -1,4 +1,4 @@
-"""The delivery queue of one subscriber: order, bounds, pauses, and when a subscriber is given up."""
+"""Tests of bridge.events.deliveryqueue: order, limits, pauses, and when a subscriber is given up."""
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ def make_queue(limit=3, give_up_after=100.0):
     return DeliveryQueue(limit=limit, give_up_after=give_up_after, random=lambda: 1.0)
 
 
-def test_one_is_on_its_way_at_a_time_in_order():
+def test_events_are_delivered_one_at_a_time_in_order():
     queue = make_queue()
     assert queue.take() is None
     first, second, _ = sent = events(3)
@@ -37,7 +37,7 @@ def test_one_is_on_its_way_at_a_time_in_order():
     assert len(queue) == 2
 
 
-def test_the_oldest_makes_room():
+def test_the_oldest_event_is_dropped_to_make_room():
     queue = make_queue(limit=2)
     first, second, third = events(3)
     queue.put(first)
@@ -64,7 +64,7 @@ def test_pauses_grow_and_have_a_limit():
     assert queue.failures == 0
 
 
-def test_who_can_not_be_reached_is_given_up_in_time():
+def test_an_unreachable_subscriber_is_given_up_after_a_time():
     queue = make_queue()
     for queued in events(3):
         queue.put(queued)
@@ -77,7 +77,7 @@ def test_who_can_not_be_reached_is_given_up_in_time():
     assert len(queue) == 0
 
 
-def test_a_success_begins_the_time_anew():
+def test_a_success_restarts_the_time():
     queue = make_queue()
     for queued in events(3):
         queue.put(queued)
@@ -89,7 +89,7 @@ def test_a_success_begins_the_time_anew():
     assert isinstance(queue.failed(200.0, refused=False), Retry)
 
 
-def test_an_event_that_is_refused_does_not_keep_the_others_from_coming():
+def test_a_refused_event_does_not_block_the_others():
     queue = make_queue()
     first, second, _ = sent = events(3)
     for queued in sent:
@@ -100,12 +100,12 @@ def test_an_event_that_is_refused_does_not_keep_the_others_from_coming():
     queue.take()
     assert isinstance(queue.failed(0.0, refused=True), Skip)
     assert queue.take() is second
-    queue.failed(200.0, refused=True)  # refusing everything is no delivery: it is given up in time, too
+    queue.failed(200.0, refused=True)  # refusing everything is no delivery: the subscriber is given up in time
     assert len(queue) == 0
 
 
 @given(st.lists(st.sampled_from(["put", "ok", "away", "no"]), max_size=60))
-def test_order_and_number_hold_whatever_happens(deeds):
+def test_order_and_count_are_correct_in_every_sequence(deeds):
     queue = make_queue(limit=4)
     put = lost = 0
     arrived = []
@@ -131,5 +131,5 @@ def test_order_and_number_hold_whatever_happens(deeds):
     (200, True, False), (202, True, False), (204, True, False), (301, False, True), (400, False, True),
     (403, False, True), (404, False, False), (408, False, False), (410, False, True), (415, False, True),
     (429, False, False), (500, False, True), (502, False, False), (503, False, False), (504, False, False)])
-def test_what_a_status_says(status, success, refusal):
+def test_the_meaning_of_each_http_status(status, success, refusal):
     assert (is_success(status), is_refusal(status)) == (success, refusal)

@@ -1,4 +1,4 @@
-"""Events for a subscription that is being set up."""
+"""Tests of bridge.events.earlyevents: events for subscriptions whose Subscribe has not been answered yet."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def early():
     return EarlyEvents()
 
 
-def test_they_are_kept_in_their_order_for_their_own_client(early):
+def test_events_are_kept_in_order_for_each_client(early):
     for identifier, event in (("a", ONE), ("b", TWO), ("a", THREE)):
         early.add(identifier, event)
     assert len(early) == 3
@@ -24,7 +24,7 @@ def test_they_are_kept_in_their_order_for_their_own_client(early):
     assert early.take("b") == [TWO]
 
 
-def test_of_all_clients_together_so_many_are_kept(early):
+def test_the_total_number_of_early_events_is_limited(early):
     for number in range(MAX_EARLY + 5):
         early.add(str(number % 3), ONE)
     assert len(early) == MAX_EARLY

@@ -1,4 +1,4 @@
-"""The fan-out: an event as it is sent to each subscriber."""
+"""Tests of bridge.events.fanout: the message that each subscriber gets for an event."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from wsdgateway.soap.namespaces import SOAP, WSA
 STATUS = f"{SCAN}/JobStatusEvent"
 
 
-def test_an_event_is_passed_on_as_it_is_but_for_its_way():
+def test_an_event_is_passed_on_with_new_addressing_headers():
     body = ('<v:Odd xmlns:v="urn:v" a="1">wscn:QName &amp; <![CDATA[<raw>]]><!-- c --></v:Odd>')
     raw = envelope(STATUS, body, to="http://gw/front-desk/events/secret", headers=(
         '<v:Vendor xmlns:v="urn:v">kept</v:Vendor><wsa:ReplyTo><wsa:Address>http://198.51.100.20/x</wsa:Address>'
@@ -29,7 +29,7 @@ def test_an_event_is_passed_on_as_it_is_but_for_its_way():
     assert answer.root.nsmap["wscn"] == SCAN
 
 
-def test_prefixes_may_be_bound_otherwise_and_the_encoding_be_another():
+def test_other_prefixes_and_encodings_are_supported():
     raw = (f'<?xml version="1.0" encoding="utf-16"?><Envelope xmlns="{SOAP}"><Header><a:Action xmlns:a="{WSA}">{STATUS}'
            f'</a:Action></Header><Body><wsa xmlns="urn:x">\u00e9</wsa></Body></Envelope>').encode("utf-16")
     message = read(prepare(read(raw)).to(EndpointReference("http://s/", ('<p xmlns="">1</p>',)), "urn:uuid:9"))
@@ -50,7 +50,7 @@ PLACES = [" <!--{mark}--> ", "<?target <!--{mark}-->?>", "<![CDATA[<!--{mark}-->
 @pytest.mark.parametrize("length", [1, 2, 9, 10, 40, 200])
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("where", ["{}<soap:Header>", "<soap:Header>{}"])
-def test_nothing_that_precedes_the_headers_is_taken_for_their_place(where, place, length):
+def test_comments_before_the_headers_do_not_misplace_the_new_ones(where, place, length):
     inserted = where.replace("{}", place.replace("{mark}", "x" * length))
     raw = status_event().replace(b"<soap:Header>", inserted.encode(), 1)
     message = read(prepare(read(raw)).to(EndpointReference("http://s/", ("<p>1</p>",)), "urn:uuid:9"))
@@ -58,7 +58,7 @@ def test_nothing_that_precedes_the_headers_is_taken_for_their_place(where, place
     assert [child.tag for child in message.header if child.tag in (f"{{{WSA}}}To", "p")] == [f"{{{WSA}}}To", "p"]
 
 
-def test_the_same_event_is_prepared_alike_each_time():
+def test_preparing_an_event_is_repeatable():
     first, second = (prepare(read(status_event())) for _ in range(2))
     assert (first.before, first.after) == (second.before, second.after)
 

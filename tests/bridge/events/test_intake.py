@@ -1,4 +1,4 @@
-"""Notifications: who may send them, why they are refused, and what follows from them."""
+"""Tests of bridge.events.intake: permitted senders of notifications, refusals, and the effects of events."""
 
 from ipaddress import ip_network
 
@@ -40,17 +40,17 @@ def test_the_scanner_and_its_event_sources_may_notify(client, allowed):
 
 
 @pytest.mark.parametrize("client", ["192.0.2.20", "", "::1"])
-def test_nobody_may_notify_before_anything_is_known_of_the_scanner(client):
+def test_no_sender_is_permitted_before_the_scanner_is_known(client):
     assert not may_notify(client, peers=set(), device=None, sources=())
 
 
-def test_an_unknown_sender_is_told_which_setting_would_admit_it():
+def test_the_fault_for_an_unknown_sender_names_the_setting_that_admits_it():
     fault = unknown_sender("192.0.2.9")
     assert "192.0.2.9" in fault.reason
     assert "event_sources" in fault.reason
 
 
-def test_of_unknown_senders_together_only_so_many_messages_a_second_are_read():
+def test_messages_of_unknown_senders_are_read_at_a_limited_total_rate():
     senders = UnknownSenders()
     at_once = [senders.may_be_read(10.0) for _ in range(3 * int(MAX_UNKNOWN_SENDERS))]
     assert at_once == [True] * int(MAX_UNKNOWN_SENDERS) + [False] * 2 * int(MAX_UNKNOWN_SENDERS)
@@ -60,7 +60,7 @@ def test_of_unknown_senders_together_only_so_many_messages_a_second_are_read():
 
 @pytest.mark.parametrize("content_type", [
     SOAP_TYPE, b"text/xml", b"application/xml", b"", None, b"text/xml; charset=utf-8"])
-def test_a_notification_is_taken_whatever_kind_of_xml_it_is_called(content_type):
+def test_a_notification_is_accepted_with_any_xml_content_type(content_type):
     found = examine(status_event("7", "Processing", 4), content_type)
     assert isinstance(found, Notification)
     assert (found.event, found.status.job_id, found.unread) == ("JobStatusEvent", "7", None)
@@ -73,7 +73,7 @@ def test_a_notification_is_taken_whatever_kind_of_xml_it_is_called(content_type)
     (b"no XML", b"x" * 200, None, f"its Content-Type is {'x' * 100}"),
     (b"no XML", SOAP_TYPE, "InvalidArgs", ""),
     (envelope(f"{SCAN}/Odd", "<wscn:Odd/>"), SOAP_TYPE, "ActionNotSupported", "")])
-def test_what_is_refused_and_why(data, content_type, subcode, reason):
+def test_refused_messages_and_their_reasons(data, content_type, subcode, reason):
     refusal = examine(data, content_type)
     assert isinstance(refusal, RefusedNotification)
     assert refusal.reason.startswith(reason)
@@ -86,14 +86,14 @@ def test_what_is_refused_and_why(data, content_type, subcode, reason):
 
 @pytest.mark.parametrize(("data", "is_end"), [
     (ODD_END, True), (envelope(f"{SCAN}/Odd", "<wscn:Odd/>"), False), (b"", False)])
-def test_a_refused_message_may_still_tell_of_the_end_of_the_subscription(data, is_end):
+def test_a_refused_message_may_still_end_the_subscription(data, is_end):
     assert examine(data, SOAP_TYPE).is_end is is_end
 
 
 @pytest.mark.parametrize(("data", "jobs"), [
     (status_event("7").replace(b"JobStatusEvent", b"JobOddEvent"), ("7",)), (b"no XML", ()),
     (envelope(f"{SCAN}/Odd", "<wscn:JobId>8</wscn:JobId>"), ("8",))])
-def test_a_refused_message_names_the_jobs_that_it_may_be_about(data, jobs):
+def test_a_refused_message_names_the_jobs_it_may_concern(data, jobs):
     assert unread_of(examine(data, SOAP_TYPE), data) == Unread(jobs)
 
 
@@ -114,7 +114,7 @@ def test_the_effect_of_each_event_at_each_kind_of_subscription(event, is_panel, 
 @pytest.mark.parametrize(("data", "code"), [
     (b"<a", "InvalidArgs"), (envelope(None), "MessageInformationHeaderRequired"),
     (envelope(f"{SCAN}/GetJobElements"), "ActionNotSupported"), (envelope("urn:x"), "ActionNotSupported")])
-def test_what_is_no_notification(data, code):
+def test_other_messages_than_notifications_are_rejected(data, code):
     refused = read_notification(data)
     assert isinstance(refused, Rejected)
     assert (refused.fault.subcode.partition(":")[2], refused.fault.status) == (code, 400)

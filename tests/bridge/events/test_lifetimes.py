@@ -1,4 +1,4 @@
-"""When clients' subscriptions end: their time is over, the scanner is silent, or the configuration has changed."""
+"""Tests of bridge.events.lifetimes: subscriptions end by expiry, silence of the scanner or a changed configuration."""
 
 import attrs
 import pytest
@@ -23,7 +23,7 @@ SILENT = "The scanner has said nothing for 600 seconds."
 @pytest.mark.parametrize(("now", "silence", "ended"), [
     (49.9, 0.0, []), (50.0, 0.0, [Ending(SHORT)]), (100.0, 0.0, [Ending(SHORT), Ending(LONG)]),
     (0.0, 599.9, []), (0.0, 600.0, [Ending(SHORT, SILENT), Ending(LONG, SILENT)]),
-    (50.0, 600.0, [Ending(SHORT), Ending(LONG, SILENT)])])  # each ends once, and whose time is over is told nothing
+    (50.0, 600.0, [Ending(SHORT), Ending(LONG, SILENT)])])  # each ends once; an expired one gets no SubscriptionEnd
 def test_which_subscriptions_end(now, silence, ended):
     assert endings(holding(SHORT, LONG), now=now, silence=silence, max_silence=600.0) == ended
 
@@ -31,11 +31,11 @@ def test_which_subscriptions_end(now, silence, ended):
 @pytest.mark.parametrize(("now", "silence", "seconds"), [
     (0.0, 0.0, 50.0), (20.0, 0.0, 30.0), (20.0, 590.0, 10.0), (60.0, 0.0, 0.0), (0.0, 700.0, 0.0),
     (-100.0, 0.0, CHECK_SECONDS)])
-def test_when_to_check_next(now, silence, seconds):
+def test_the_time_of_the_next_check(now, silence, seconds):
     assert seconds_to_next_check(holding(SHORT, LONG), now=now, silence=silence, max_silence=600.0) == seconds
 
 
-def test_without_subscriptions_there_is_nothing_to_check():
+def test_without_subscriptions_there_is_no_check():
     assert seconds_to_next_check(holding(), now=0.0, silence=0.0, max_silence=600.0) is None
 
 
@@ -45,11 +45,11 @@ WITH_END_TO = attrs.evolve(LONG, end_to=END_TO)
 
 @pytest.mark.parametrize(("one", "forbidden", "may_listen", "kept", "reason"), [
     (LONG, (), True, LONG, None), (WITH_END_TO, (), True, WITH_END_TO, None),
-    (WITH_END_TO, (END_TO,), True, LONG, None),  # it goes on, and is told nothing at its end
+    (WITH_END_TO, (END_TO,), True, LONG, None),  # it continues, without SubscriptionEnd at its end
     (WITH_END_TO, (LONG.notify_to,), True, WITH_END_TO, MAY_NOT_NOTIFY),
     (WITH_END_TO, (END_TO, LONG.notify_to), True, LONG, MAY_NOT_NOTIFY),
     (LONG, (), False, LONG, MAY_NOT_LISTEN), (LONG, (LONG.notify_to,), False, LONG, MAY_NOT_NOTIFY)])
-def test_what_a_changed_configuration_still_allows(one, forbidden, may_listen, kept, reason):
+def test_a_changed_configuration_may_end_or_limit_a_subscription(one, forbidden, may_listen, kept, reason):
     asked = []
 
     def may_send(sink, client):

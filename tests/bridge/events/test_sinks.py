@@ -1,4 +1,4 @@
-"""Sinks: which addresses clients may have notified."""
+"""Tests of bridge.events.sinks: the addresses to which clients may have events sent."""
 
 from ipaddress import ip_address, ip_network
 
@@ -34,7 +34,7 @@ def test_the_parts_of_a_sink(url, parts):
     "ftp://h/", "file:///etc/passwd", "urn:uuid:5", "http://", "http:///x", "http://h:0/", "http://h:99999/",
     "http://[bad/", "http://u:p@h/", "http://h/a b", "http://h/\r\nX: 1", "http://h/é", "h", "",
     "http://h:5[::1]/", "http://h/" + "x" * 2048, "javascript:alert(1)", "http://h/\x00"])
-def test_what_is_no_sink(url):
+def test_addresses_that_are_no_sinks(url):
     with pytest.raises(BadSink):
         parse_sink(url)
 
@@ -55,7 +55,7 @@ def admitted(url, found=None, client="192.0.2.7", networks=(), own=()):
     ("http://198.51.100.9/e", {"networks": ["198.51.100.0/24"]}, "198.51.100.9"),
     ("http://name/e", {"found": ["203.0.113.1", "198.51.100.9"], "networks": ["198.51.100.0/24"]}, "198.51.100.9"),
     ("http://192.0.2.7:5357/e", {"own": [("192.0.2.7", 5358)]}, "192.0.2.7")])
-def test_who_may_be_notified(url, more, ip):
+def test_permitted_sinks(url, more, ip):
     assert admitted(url, **more) == ip
 
 
@@ -66,12 +66,12 @@ def test_who_may_be_notified(url, more, ip):
     ("http://192.0.2.7:5357/e", {"own": [("192.0.2.7", 5357)]}),
     ("http://name:5357/e", {"found": ["192.0.2.7"], "own": [("192.0.2.7", 5357)]}),
     ("http://[::1]/e", {"networks": ["127.0.0.0/8"]}), ("http://[::]/e", {"networks": ["::/0"]})])
-def test_who_may_not(url, more):
+def test_forbidden_sinks(url, more):
     with pytest.raises(BadSink):
         admitted(url, **more)
 
 
-def test_what_is_no_ip_address():
+def test_names_are_no_ip_addresses():
     assert literal("name") is None
     assert literal("1.2.3") is None
 
@@ -82,14 +82,14 @@ def test_what_is_no_ip_address():
     ("192.0.2.6", 80, [("0.0.0.0", 80)], False, False), ("192.0.2.6", 80, [("", 80)], True, True),
     ("2001:db8::1", 80, [("::", 80)], True, True), ("192.0.2.5", 80, [("scanner", 80)], True, False),
     ("192.0.2.5", 80, [("::ffff:192.0.2.5", 80)], False, True), ("192.0.2.5", 80, [], True, False)])
-def test_which_addresses_are_the_gateway_s_own(address, port, listeners, local, expected):
+def test_the_gateways_own_addresses(address, port, listeners, local, expected):
     assert is_listener(ip_address(address), port, listeners=listeners, is_local=lambda ip: local) is expected
 
 
 @pytest.mark.parametrize(("url", "is_refused"), [
     ("http://gateway:5357/", True), ("http://GATEWAY:5357/", True), ("http://gateway:5358/", False),
     ("http://gateway/", False), ("http://192.0.2.5/", True), ("http://[::]:5357/", False)])
-def test_a_listener_of_the_gateway_is_no_sink_by_its_name_either(url, is_refused):
+def test_the_name_of_a_listener_is_no_sink(url, is_refused):
     listeners = [("gateway", 5357), ("192.0.2.5", 80)]
     if is_refused:
         with pytest.raises(BadSink, match="is this gateway itself; send another address"):
@@ -98,7 +98,7 @@ def test_a_listener_of_the_gateway_is_no_sink_by_its_name_either(url, is_refused
         refuse_listener(parse_sink(url), listeners)
 
 
-def test_of_one_client_two_names_at_once_are_looked_up():
+def test_concurrent_lookups_of_one_client_are_limited():
     lookups = Lookups()
     for _ in range(MAX_CLIENT_LOOKUPS):
         lookups.check("name", "192.0.2.7")
@@ -110,7 +110,7 @@ def test_of_one_client_two_names_at_once_are_looked_up():
     lookups.check("name", "192.0.2.7")
 
 
-def test_of_all_clients_sixteen_names_at_once_are_looked_up():
+def test_concurrent_lookups_of_all_clients_are_limited():
     lookups = Lookups()
     for number in range(MAX_LOOKUPS):
         lookups.check("name", str(number))
@@ -130,7 +130,7 @@ SINK = Sink(EndpointReference("http://name:5357/e"), "198.51.100.9")
 @pytest.mark.parametrize(("networks", "is_own", "admits"), [
     (["198.51.100.0/24"], False, True), ([], False, False), (["198.51.100.0/24"], True, False),
     (["198.51.100.0/24"], OSError("no descriptor is left"), True)])
-def test_a_sink_of_an_earlier_start(networks, is_own, admits):
+def test_a_stored_sink_is_checked_again(networks, is_own, admits):
     def answer(ip, port):
         if isinstance(is_own, OSError):
             raise is_own

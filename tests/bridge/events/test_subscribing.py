@@ -1,4 +1,4 @@
-"""Subscribe and Renew: what is asked for, how long it lasts, which subscription makes room, which takes a place."""
+"""Tests of bridge.events.subscribing: clients' Subscribe and Renew, their lifetimes, and replaced subscriptions."""
 
 from datetime import UTC, datetime
 
@@ -42,16 +42,16 @@ def fault_of(call, *arguments, **more):
     return refused.value.fault
 
 
-# What is asked for.
+# The requested subscription.
 
 @pytest.mark.parametrize(("more", "panel", "names"), [
     ({}, False, None), ({"events": ["JobStatusEvent"]}, False, None),
     ({"events": ["ScanAvailableEvent"]}, True, None),
     ({"events": ["JobStatusEvent", "ScanAvailableEvent"]}, True, None),
-    ({"events": [f"{SCAN}"]}, False, None),  # a prefix of it is not a wish for the panel
+    ({"events": [f"{SCAN}"]}, False, None),  # a prefix of the action is no request for the panel
     ({"events": ["ScanAvailableEvent"], "destinations": NAMES}, True, (("ctx", "Scan to me"),)),
     ({"destinations": NAMES}, True, (("ctx", "Scan to me"),))])
-def test_who_asks_for_scan_available_event_or_registers_names_wants_the_panel(more, panel, names):
+def test_scan_available_event_or_names_request_the_panel(more, panel, names):
     found = wanted(subscribe(URL, **more))
     assert found.panel is panel
     assert (found.destinations and found.destinations.listed) == names
@@ -61,7 +61,7 @@ def test_who_asks_for_scan_available_event_or_registers_names_wants_the_panel(mo
     ("PT1H", Lifetime(3600.0)), ("P1D", Lifetime(86400.0)), (None, Lifetime()),
     ("2026-11-22T10:01:00Z", Lifetime(60.0, absolute=True)),
     ("2026-11-22T11:01:00+01:00", Lifetime(60.0, absolute=True))])
-def test_a_point_in_time_is_counted_from_now_on_the_wall_clock(expires, lifetime):
+def test_a_point_in_time_becomes_seconds_from_now(expires, lifetime):
     assert wanted(subscribe(URL, expires=expires)).lifetime == lifetime
 
 
@@ -83,7 +83,7 @@ def test_a_scanner_without_events_still_has_its_panel(message, has_panel, fault)
     (subscribe(URL, expires="2026-11-22T09:59:59Z"), "wse:InvalidExpirationTime"),
     (subscribe(URL, destinations=[(str(n), "n") for n in range(65)]), "wse:InvalidMessage"),
     (subscribe(URL, destinations=[("c", "n" * 70000)]), "wse:InvalidMessage")])
-def test_what_is_refused_without_a_name_lookup(message, subcode):
+def test_requests_that_are_refused_without_a_name_lookup(message, subcode):
     assert fault_of(wanted, message).subcode == subcode
 
 
@@ -92,7 +92,7 @@ def test_the_fault_names_the_reference_that_cannot_be_used():
     assert fault_of(wanted, subscribe("urn:x", end_to="urn:x")).reason.startswith("NotifyTo is refused")
 
 
-# How long.
+# Lifetimes.
 
 @pytest.mark.parametrize(("seconds", "ceiling", "granted"), [
     (30.0, 60.0, 30.0), (3600.0, 60.0, 60.0), (60.0, 60.0, 60.0), (None, 60.0, 60.0)])
@@ -117,12 +117,12 @@ def test_a_renewal_may_shorten_a_subscription():
     assert renewed(subscription("a"), Lifetime(1.0), ceiling=60.0, now=50.0).expires_at == 51.0
 
 
-# Whose.
+# Identification of a subscription.
 
 @pytest.mark.parametrize(("named", "now", "found"), [
     ("urn:uuid:a", 99.9, "a"), ("a", 99.9, "a"), ("a", 100.0, None), ("b", 0.0, None), ("", 0.0, None),
     (None, 0.0, None)])
-def test_a_subscription_is_named_by_its_urn_or_identifier_while_it_lasts(named, now, found):
+def test_a_subscription_is_found_by_its_urn_or_identifier_while_it_lasts(named, now, found):
     table = holding(subscription("a"))
     if found is None:
         assert fault_of(find_named, table, named, now) is UNKNOWN
@@ -130,7 +130,7 @@ def test_a_subscription_is_named_by_its_urn_or_identifier_while_it_lasts(named, 
         assert find_named(table, named, now).identifier == found
 
 
-# Room.
+# Room for new subscriptions.
 
 A1, A2, A3 = (subscription(name) for name in ("a1", "a2", "a3"))
 B1 = subscription("b1", client="192.0.2.8")
@@ -139,16 +139,16 @@ OTHER = subscription("o", f"{SCAN}/JobStatusEvent")
 
 @pytest.mark.parametrize(("held", "limit", "ends"), [
     ([A1, A2], 3, None), ([A1, A2, A3], 3, A1), ([B1, A1, A2], 3, A1), ([A1, B1, A2], 3, A1), ([A1, OTHER, A2], 3, A1)])
-def test_the_first_that_its_own_client_has_repeated_makes_room(held, limit, ends):
+def test_the_oldest_subscription_repeated_by_its_client_makes_room(held, limit, ends):
     assert makes_room(holding(*held, limit=limit)) is ends
 
 
 @pytest.mark.parametrize("held", [[A1, B1], [A1, OTHER], [B1, OTHER]])
-def test_nothing_that_is_needed_makes_room(held):
+def test_no_needed_subscription_makes_room(held):
     assert fault_of(makes_room, holding(*held, limit=2)) is FULL
 
 
-def test_a_place_that_is_kept_is_taken():
+def test_a_reserved_place_counts_as_taken():
     table = holding(A1, limit=2)
     table.expect("new")
     assert fault_of(makes_room, table) is FULL
@@ -164,13 +164,13 @@ MIXED = attrs.evolve(PURE, filter=ActionFilter((f"{SCAN}/ScanAvailableEvent", f"
 
 
 @pytest.mark.parametrize(("former", "new"), [(PURE, PURE), (MIXED, MIXED)])
-def test_the_same_again_takes_the_place_with_the_tokens(former, new):
+def test_a_repeated_subscription_replaces_the_former_and_keeps_its_tokens(former, new):
     new = attrs.evolve(new, identifier="new", tokens=())
     assert succession(former, new) == Succession(attrs.evolve(new, tokens=TOKENS), None)
 
 
 @pytest.mark.parametrize(("former", "new"), [(MIXED, PURE), (PURE, MIXED)])
-def test_what_the_former_one_was_for_beside_the_panel_stays_with_it(former, new):
+def test_the_former_subscription_keeps_everything_but_the_panel(former, new):
     new = attrs.evolve(new, identifier="new", tokens=())
     found = succession(former, new)
     assert found.heir == attrs.evolve(new, tokens=TOKENS)

@@ -1,4 +1,4 @@
-"""The clients' subscriptions to one scanner, and the tokens that they were given."""
+"""Tests of bridge.events.subscriptions: the clients' subscriptions to one scanner, and their DestinationTokens."""
 
 import attrs
 import pytest
@@ -20,12 +20,12 @@ def subscription(identifier, *wanted, expires_at=100.0, **more):
                         ActionFilter(wanted or None), expires_at, **more)
 
 
-def test_who_listens_to_what_until_when():
+def test_subscriptions_are_found_by_event_until_they_expire():
     table = holding(subscription("a"), subscription("b", STATUS), subscription("c", SCAN, expires_at=50.0))
     assert [one.identifier for one in table.listening(STATUS, 10.0)] == ["a", "b", "c"]
     assert [one.identifier for one in table.listening(END, 10.0)] == ["a", "c"]
     assert [one.identifier for one in table.listening(END, 50.0)] == ["a"]
-    assert table.listening(AVAILABLE, 10.0) == []  # goes to the one whose name was chosen
+    assert table.listening(AVAILABLE, 10.0) == []  # goes only to the client whose name was chosen
     assert table.next_expiry() == 50.0
     assert [one.identifier for one in table.expired(50.0)] == ["c"]
     assert table.find("c", 49.9) is not None
@@ -37,7 +37,7 @@ def test_who_listens_to_what_until_when():
     assert Subscriptions(1).next_expiry() is None
 
 
-def test_it_is_full_at_its_limit():
+def test_the_table_is_full_at_its_limit():
     table = holding(subscription("a"), subscription("b"), limit=2)
     assert table.full
     table.remove("a")
@@ -51,7 +51,7 @@ def named(identifier, given_, current=None, **more):
                         tokens=(Token("ctx", given_, current or given_),), **more)
 
 
-def test_a_clients_token_leads_to_the_scanners():
+def test_a_clients_token_is_mapped_to_the_scanners_token():
     table = holding(named("a", "t1", "t9"), named("b", "t2"))
     assert table.token("t1")[1].current == "t9"
     assert table.token("t2")[0].identifier == "b"
@@ -60,7 +60,7 @@ def test_a_clients_token_leads_to_the_scanners():
     assert table.token("t1") is None
 
 
-def test_no_two_clients_are_given_the_same_token():
+def test_tokens_of_clients_are_unique():
     table = holding(named("a", "t1", "t9"))
     assert table.tokens_for([("c1", "t1"), ("c2", "t2")], iter(["new"])) == (
         Token("c1", "new", "t1"), Token("c2", "t2", "t2"))
@@ -74,7 +74,7 @@ def test_tokens_are_paired_by_context_in_order(fresh, currents):
     assert [token.current for token in paired(tokens, fresh)] == currents
 
 
-def test_only_the_same_client_with_the_same_names_and_sink_repeats_itself():
+def test_a_subscription_is_repeated_only_with_the_same_client_names_and_sink():
     table = holding(named("a", "t1"))
     same = attrs.evolve(named("b", "t2"), notify_to=table.get("a").notify_to)
     assert table.repeated(same).identifier == "a"

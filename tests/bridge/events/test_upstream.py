@@ -1,4 +1,4 @@
-"""The subscription at a scanner: every state, and what each input brings."""
+"""Tests of bridge.events.upstream: each state of a subscription at a scanner, and the commands after each input."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from wsdgateway.eventing.messages import Granted
 from wsdgateway.soap.addressing import EndpointReference
 
 
-def test_every_event_but_scan_available_is_asked_for(upstream):
+def test_every_event_but_scan_available_is_requested(upstream):
     assert upstream.start() == [Subscribe(ALL_EVENTS)]
     assert len(ALL_EVENTS) == 6
     assert not any("ScanAvailable" in action for action in ALL_EVENTS)
@@ -18,7 +18,7 @@ def test_every_event_but_scan_available_is_asked_for(upstream):
     assert not upstream.listening
 
 
-def test_it_is_renewed_well_before_the_end(upstream):
+def test_a_subscription_is_renewed_well_before_it_expires(upstream):
     upstream.start()
     [wake] = upstream.granted(GRANTED, 0.0)
     assert 0.4 * 600 < wake.after < 0.6 * 600
@@ -30,7 +30,7 @@ def test_it_is_renewed_well_before_the_end(upstream):
     assert upstream.due() == [Renew(MANAGER)]
 
 
-def test_without_expires_what_was_asked_counts(upstream):
+def test_without_expires_the_requested_lifetime_counts(upstream):
     upstream.start()
     [wake] = upstream.granted(Granted(None, None), 0.0)
     assert 1400 < wake.after < 2200
@@ -38,13 +38,13 @@ def test_without_expires_what_was_asked_counts(upstream):
 
 
 @pytest.mark.parametrize("expires", [0.0, -3600.0])
-def test_a_device_whose_clock_is_wrong_is_not_asked_without_pause(upstream, expires):
+def test_a_device_with_a_wrong_clock_is_asked_after_a_pause(upstream, expires):
     upstream.start()
     [wake] = upstream.granted(Granted(MANAGER, expires), 0.0)
     assert wake.after > 20
 
 
-def test_who_refuses_the_long_filter_is_asked_for_jobs_alone(upstream):
+def test_a_device_that_refuses_the_long_filter_is_asked_for_job_events(upstream):
     upstream.start()
     assert upstream.refused("FilteringRequestedUnavailable", 0.0) == [Subscribe(JOB_EVENTS)]
     [wake] = upstream.refused("FilteringRequestedUnavailable", 0.0)
@@ -53,7 +53,7 @@ def test_who_refuses_the_long_filter_is_asked_for_jobs_alone(upstream):
 
 
 @pytest.mark.parametrize("name", ["ServerErrorTemporaryError", "503", "404"])
-def test_what_is_not_about_the_filter_waits(upstream, name):
+def test_a_refusal_for_other_reasons_than_the_filter_causes_a_pause(upstream, name):
     upstream.start()
     assert isinstance(upstream.refused(name, 0.0)[0], Wake)
     assert upstream.state == "waiting"
@@ -89,7 +89,7 @@ def test_pauses_jitter_downwards():
     lambda machine: machine.ended(1.0),
     lambda machine: [machine.due(), machine.refused("x", 1.0), machine.unsubscribed(1.0, accepted=False)][-1],
     lambda machine: machine.rebooted(1.0)])
-def test_a_lost_subscription_is_made_anew_after_a_pause(subscribed, lose):
+def test_a_lost_subscription_is_replaced_after_a_pause(subscribed, lose):
     lost, wake = lose(subscribed)
     assert lost == Lost()
     assert wake.after >= 0.75
@@ -97,7 +97,7 @@ def test_a_lost_subscription_is_made_anew_after_a_pause(subscribed, lose):
     assert subscribed.due() == [Subscribe(ALL_EVENTS)]
 
 
-def test_a_device_that_grants_and_ends_at_once_is_not_pressed(upstream):
+def test_pauses_grow_for_a_device_that_grants_and_ends_at_once(upstream):
     pauses = []
     upstream.start()
     for _ in range(6):
@@ -116,7 +116,7 @@ def test_an_unreachable_device_keeps_the_subscription_until_it_expires(subscribe
     assert not subscribed.listening
 
 
-def test_a_device_that_was_away_is_asked_whether_it_remembers(subscribed):
+def test_the_subscription_at_a_device_that_was_away_is_renewed(subscribed):
     assert subscribed.recovered(4.0) == subscribed.doubted(4.0) == [Wake(6.0, sooner=True)]
     assert subscribed.recovered(10.0) == [Renew(MANAGER)]
 
@@ -136,7 +136,7 @@ def test_a_renew_that_gets_no_answer_is_sent_again_when_the_subscription_ends(su
         [wake] = subscribed.unreachable(now)
         pauses.append(wake.after)
         now += wake.after
-    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 45.0]  # not 256
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 45.0]  # not 256, because the subscription expires
     assert subscribed.due() == [Renew(MANAGER)]
     assert subscribed.unreachable(now) == [Replace(MANAGER)]
 
@@ -164,26 +164,26 @@ def test_stopping_while_subscribing_unsubscribes_as_soon_as_it_is_granted(upstre
 
 @pytest.mark.parametrize("answer", [lambda m: m.refused("x", 0.0), lambda m: m.unreachable(0.0),
                                     lambda m: m.refused("ActionNotSupported", 0.0)])
-def test_stopping_without_a_subscription_is_quiet(upstream, answer):
+def test_stopping_without_a_subscription_sends_nothing(upstream, answer):
     upstream.start()
     upstream.stop()
     assert answer(upstream) == []
     assert upstream.state == "stopped"
 
 
-def test_stopping_from_idle_or_waiting_is_quiet(upstream):
+def test_stopping_from_idle_or_waiting_sends_nothing(upstream):
     upstream.start()
     upstream.unreachable(0.0)
     assert upstream.stop() == []
     assert Upstream(address="a", expires=1.0, random=lambda: 0.0).stop() == []
 
 
-def test_what_a_state_does_not_expect_changes_nothing(upstream):
+def test_unexpected_inputs_change_nothing(upstream):
     assert upstream.due() == upstream.recovered(20.0) == upstream.doubted(20.0) == upstream.ended(0.0) == []
     assert upstream.state == "idle"
 
 
-def test_what_an_earlier_start_has_left_is_renewed_not_made_anew(upstream):
+def test_a_subscription_of_an_earlier_start_is_renewed(upstream):
     assert upstream.resumed(MANAGER, 500.0, 0.0) == [Renew(MANAGER)]
     assert upstream.listening
     assert upstream.expires_at == 500.0
@@ -192,7 +192,7 @@ def test_what_an_earlier_start_has_left_is_renewed_not_made_anew(upstream):
     assert upstream.manager == MANAGER
 
 
-def test_if_the_device_has_forgotten_it_meanwhile_it_is_made_anew(upstream):
+def test_a_subscription_of_an_earlier_start_that_the_device_has_forgotten_is_replaced(upstream):
     upstream.resumed(MANAGER, 500.0, 0.0)
     assert upstream.refused("InvalidMessage", 0.0) == [Replace(MANAGER)]
     lost, wake = upstream.unsubscribed(0.0, accepted=False)
@@ -209,7 +209,7 @@ def test_a_device_that_is_away_at_the_start_is_asked_again(upstream):
     assert isinstance(wake, Wake)
 
 
-def test_what_somebody_else_has_asked_for_is_kept():
+def test_a_subscription_requested_elsewhere_is_kept():
     upstream = Upstream(address="http://device/scan", expires=3600.0, random=lambda: 1.0, filters=(("urn:a",),))
     assert upstream.once() == Subscribe(("urn:a",))
     [wake] = upstream.adopted(GRANTED, 10.0)
@@ -219,7 +219,7 @@ def test_what_somebody_else_has_asked_for_is_kept():
     assert upstream.due() == [Renew(MANAGER)]
 
 
-def test_where_there_is_one_filter_no_other_is_tried():
+def test_with_a_single_filter_no_other_is_tried():
     upstream = Upstream(address="http://device/scan", expires=3600.0, random=lambda: 1.0, filters=(("urn:a",),))
     upstream.start()
     [wake] = upstream.refused("FilteringRequestedUnavailable", 0.0)
@@ -230,7 +230,7 @@ def test_where_there_is_one_filter_no_other_is_tried():
 @pytest.mark.parametrize(("name", "refusing"), [
     ("ActionNotSupported", True), ("404", True), ("FilteringRequestedUnavailable", True),
     ("ServerErrorTemporaryError", False), ("503", False)])
-def test_a_refusal_for_the_moment_is_not_one_for_good(upstream, name, refusing):
+def test_a_temporary_refusal_is_not_permanent(upstream, name, refusing):
     upstream.start()
     upstream.refused(name, 0.0)
     assert upstream.refusing is refusing

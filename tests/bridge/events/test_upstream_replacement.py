@@ -1,4 +1,6 @@
-"""The subscription at a scanner that refuses Renew: it has forgotten the subscription, or cannot renew."""
+"""Tests of bridge.events.upstream: a scanner that refuses Renew because it has forgotten the subscription or cannot
+renew.
+"""
 
 import pytest
 
@@ -10,7 +12,7 @@ from wsdgateway.eventing.messages import Granted
 
 
 def refuse_renew(machine, now, *, accepted):
-    """Renew is refused, and then Unsubscribe accepted or refused; what follows that."""
+    """Refuses Renew, and then accepts or refuses Unsubscribe; returns the commands that follow."""
     assert machine.due() == [Renew(machine.manager)]
     assert machine.refused("OperationFailed", now) == [Replace(MANAGER)]
     assert machine.state == "replacing"
@@ -19,7 +21,7 @@ def refuse_renew(machine, now, *, accepted):
     return machine.unsubscribed(now, accepted=accepted)
 
 
-def test_what_is_replaced_is_ended_first(subscribed):
+def test_a_replaced_subscription_is_ended_first(subscribed):
     assert refuse_renew(subscribed, 60.0, accepted=True) == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]
     assert subscribed.state == "subscribing"
 
@@ -64,7 +66,7 @@ def unrenewable(subscribed):
 
 
 def replace(machine, now, *, accepted=True):
-    """It is replaced: what follows the Unsubscribe, and what the grant."""
+    """Replaces the subscription; returns the commands after Unsubscribe and after the grant."""
     assert machine.state == "replacing"
     after = machine.unsubscribed(now, accepted=accepted)
     return after, machine.granted(GRANTED, now)
@@ -79,13 +81,13 @@ def test_a_scanner_that_cannot_renew_is_subscribed_to_anew_before_the_subscripti
         assert 250.0 < wake.after < 350.0
 
 
-def test_a_scanner_that_cannot_renew_is_spared_the_usual_checks(unrenewable):
+def test_a_scanner_that_cannot_renew_gets_no_periodic_checks(unrenewable):
     for now in range(100, 340, 60):
         assert unrenewable.checked(float(now)) == []
     assert unrenewable.state == "subscribed"
 
 
-def test_doubts_replace_after_pauses_that_grow_to_half_of_the_time(unrenewable):
+def test_doubts_cause_replacements_after_pauses_that_grow_to_half_of_the_lifetime(unrenewable):
     began, pauses = 61.0, []
     for _ in range(6):
         [wake] = unrenewable.doubted(began + 1.0)
@@ -97,7 +99,7 @@ def test_doubts_replace_after_pauses_that_grow_to_half_of_the_time(unrenewable):
     assert pauses == [SETTLED, 120.0, 240.0, 300.0, 300.0, 300.0]
 
 
-def test_a_scanner_that_cannot_renew_and_was_away_is_doubted_like_at_first(unrenewable):
+def test_after_an_outage_the_pauses_of_replacements_begin_anew(unrenewable):
     for now in (121.0, 241.0, 481.0):
         assert unrenewable.doubted(now) == [Replace(MANAGER)]
         replace(unrenewable, now)
@@ -105,7 +107,7 @@ def test_a_scanner_that_cannot_renew_and_was_away_is_doubted_like_at_first(unren
     assert unrenewable.recovered(541.0, was_away=True) == [Replace(MANAGER)]
 
 
-def test_a_scanner_that_accepted_unsubscribe_and_refuses_it_has_started_again_and_is_judged_anew(unrenewable):
+def test_a_refused_unsubscribe_after_accepted_ones_means_a_restart(unrenewable):
     unrenewable.due()
     lost, wake = unrenewable.unsubscribed(361.0, accepted=False)
     assert lost == Lost(forgotten=True)
@@ -117,7 +119,7 @@ def test_a_scanner_that_accepted_unsubscribe_and_refuses_it_has_started_again_an
     assert unrenewable.due() == [Renew(MANAGER)]
 
 
-def test_a_scanner_that_refuses_everything_is_asked_after_pauses_that_grow_to_half_of_the_time(subscribed):
+def test_a_scanner_that_refuses_everything_is_asked_after_growing_pauses(subscribed):
     assert refuse_renew(subscribed, 60.0, accepted=False)[0] == Lost(forgotten=True)
     began, pauses = 61.0, []
     for _ in range(7):
@@ -135,7 +137,7 @@ def test_a_scanner_that_refuses_everything_is_asked_after_pauses_that_grow_to_ha
     assert pauses == [20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
 
 
-def test_an_event_shows_that_a_scanner_that_refuses_everything_cannot_renew(subscribed):
+def test_an_event_of_a_scanner_that_refuses_everything_shows_that_it_cannot_renew(subscribed):
     refuse_renew(subscribed, 60.0, accepted=False)
     subscribed.due()
     subscribed.granted(GRANTED, 61.0)
@@ -150,7 +152,7 @@ def test_an_event_shows_that_a_scanner_that_refuses_everything_cannot_renew(subs
     assert subscribed.doubted(80.0) == [Wake(SETTLED - 19.0, sooner=True)]
 
 
-def test_a_scanner_that_starts_again_and_again_renews_as_soon_as_it_stays(subscribed):
+def test_a_scanner_after_repeated_restarts_is_renewed_again(subscribed):
     refuse_renew(subscribed, 60.0, accepted=False)
     subscribed.due()
     subscribed.granted(GRANTED, 61.0)
@@ -168,7 +170,7 @@ def test_a_scanner_that_starts_again_and_again_renews_as_soon_as_it_stays(subscr
 
 
 @pytest.mark.parametrize("name", sorted(TEMPORARY))
-def test_a_renew_that_is_refused_for_the_moment_is_asked_for_again(subscribed, name):
+def test_a_renew_with_a_temporary_refusal_is_repeated(subscribed, name):
     subscribed.due()
     [wake] = subscribed.refused(name, 300.0)
     assert isinstance(wake, Wake)
@@ -176,7 +178,7 @@ def test_a_renew_that_is_refused_for_the_moment_is_asked_for_again(subscribed, n
     assert subscribed.due() == [Renew(MANAGER)]
 
 
-def test_what_cannot_be_ended_is_not_replaced_before_the_scanner_is_there(subscribed):
+def test_a_subscription_is_not_replaced_while_the_scanner_is_unreachable(subscribed):
     subscribed.due()
     subscribed.refused("OperationFailed", 60.0)
     pauses = []
@@ -194,7 +196,7 @@ def test_what_cannot_be_ended_is_not_replaced_before_the_scanner_is_there(subscr
     assert subscribed.state == "subscribing"
 
 
-def test_an_end_that_was_asked_for_is_no_loss(subscribed):
+def test_a_requested_end_is_no_loss(subscribed):
     subscribed.due()
     subscribed.refused("OperationFailed", 60.0)
     assert subscribed.ended(60.0) == []
@@ -202,7 +204,7 @@ def test_an_end_that_was_asked_for_is_no_loss(subscribed):
 
 
 @pytest.mark.parametrize("answer", [None, lambda machine: machine.unreachable(60.0)])
-def test_stopping_ends_what_was_to_be_replaced(subscribed, answer):
+def test_stopping_ends_the_subscription_to_be_replaced(subscribed, answer):
     subscribed.due()
     subscribed.refused("OperationFailed", 60.0)
     if answer is not None:
@@ -211,13 +213,13 @@ def test_stopping_ends_what_was_to_be_replaced(subscribed, answer):
     assert subscribed.unsubscribed(60.0, accepted=True) == []
 
 
-def test_a_renew_that_came_too_late_ends_what_the_scanner_may_hold_for_longer(subscribed):
+def test_after_a_late_renew_the_subscription_is_ended_at_the_scanner(subscribed):
     subscribed.due()
     assert subscribed.unreachable(601.0) == [Replace(MANAGER)]
     assert subscribed.unsubscribed(601.0, accepted=True) == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]
 
 
-def test_at_another_address_of_ours_it_is_replaced_and_nothing_is_forgotten(subscribed):
+def test_a_changed_address_of_the_gateway_replaces_the_subscription(subscribed):
     subscribed.due()
     assert subscribed.moved() == [Replace(MANAGER)]
     assert subscribed.unsubscribed(300.0, accepted=False) == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]

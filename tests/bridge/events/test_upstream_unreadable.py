@@ -1,4 +1,4 @@
-"""The subscription at a scanner whose successes cannot be read."""
+"""Tests of bridge.events.upstream: a scanner whose success answers cannot be read."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def unconfirmed(upstream):
     return upstream
 
 
-def test_a_success_that_cannot_be_read_is_no_answer(unconfirmed):
+def test_an_unreadable_success_leaves_the_subscription_unconfirmed(unconfirmed):
     assert unconfirmed.state == "unconfirmed"
     assert not unconfirmed.listening
     assert not unconfirmed.refusing
@@ -24,7 +24,7 @@ def test_a_success_that_cannot_be_read_is_no_answer(unconfirmed):
 
 
 @pytest.mark.parametrize(("expires", "pause"), [(60.0, LONGEST_PAUSE), (86400.0, UNSUPPORTED_PAUSE)])
-def test_the_pause_after_it_is_long_and_has_bounds(expires, pause):
+def test_the_pause_after_an_unreadable_success_is_long_and_limited(expires, pause):
     upstream = Upstream(address="http://device/scan", expires=expires, random=lambda: 1.0)
     upstream.start()
     assert upstream.unreadable(0.0) == [Wake(pause)]
@@ -35,7 +35,7 @@ def test_a_scanner_that_was_away_is_asked_again_sooner(unconfirmed):
     assert unconfirmed.recovered(20.0, was_away=True) == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]
 
 
-def test_an_event_proves_that_it_was_granted(unconfirmed):
+def test_an_event_proves_that_the_subscription_was_granted(unconfirmed):
     assert unconfirmed.notified(610.0) == [Wake(3000.0)]
     assert unconfirmed.listening
     assert unconfirmed.manager == NO_MANAGER
@@ -43,26 +43,26 @@ def test_an_event_proves_that_it_was_granted(unconfirmed):
     assert unconfirmed.due() == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]
 
 
-def test_what_was_proved_and_has_ended_is_lost(unconfirmed):
+def test_a_proved_subscription_that_has_ended_is_lost(unconfirmed):
     unconfirmed.notified(610.0)
     assert unconfirmed.recovered(700.0, was_away=True)[0] == Lost(forgotten=True)
     assert unconfirmed.state == "waiting"
 
 
-def test_what_an_earlier_start_had_proved_is_waited_for(upstream):
+def test_a_proved_subscription_of_an_earlier_start_is_kept_until_it_expires(upstream):
     assert upstream.resumed(NO_MANAGER, 500.0, 100.0) == [Wake(400.0)]
     assert upstream.listening
     assert upstream.due() == [Lost(forgotten=False), Subscribe(ALL_EVENTS)]
 
 
 @pytest.mark.parametrize("prepare", [lambda machine: None, lambda machine: machine.notified(20.0)])
-def test_without_a_manager_there_is_nothing_to_end(unconfirmed, prepare):
+def test_without_a_manager_there_is_no_unsubscribe(unconfirmed, prepare):
     prepare(unconfirmed)
     assert unconfirmed.stop() == []
     assert unconfirmed.state == "stopped"
 
 
-def test_a_renew_whose_success_cannot_be_read_grants_nothing(subscribed):
+def test_an_unreadable_answer_to_renew_extends_nothing(subscribed):
     subscribed.due()
     [wake] = subscribed.unreadable(300.0)
     assert subscribed.listening
@@ -71,7 +71,7 @@ def test_a_renew_whose_success_cannot_be_read_grants_nothing(subscribed):
     assert subscribed.due() == [Replace(MANAGER)]
 
 
-def test_whatever_grants_after_that_is_listened_to(unconfirmed):
+def test_a_later_readable_grant_counts(unconfirmed):
     unconfirmed.due()
     [wake] = unconfirmed.granted(GRANTED, 4000.0)
     assert unconfirmed.state == "subscribed"

@@ -1,4 +1,5 @@
-"""A scanner's answers to Subscribe, Renew and Unsubscribe as values, and what the subscription makes of them."""
+"""Tests of bridge.events.upstreamanswers: a scanner's answers to Subscribe, Renew and Unsubscribe, and their effects.
+"""
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_an_answer_is_a_grant_a_refusal_or_neither(reply, granted, refusal):
 @pytest.mark.parametrize(("headers", "seconds"), [
     ((), 60.0), ([(b"date", b"Thu, 01 Jan 1970 00:01:00 GMT")], 3600.0), ([(b"date", b"yesterday")], 60.0),
     ([(b"date", b"Thu, 01 Jan 1970 00:01:00 -0000")], 3600.0)])
-def test_a_point_in_time_is_on_the_scanner_s_clock_where_it_tells_it(headers, seconds):
+def test_a_point_in_time_is_read_by_the_scanners_clock_if_it_sends_a_date(headers, seconds):
     reply = Reply(200, SOAP_TYPE, grant("1970-01-01T01:01:00Z"), headers=headers)
     assert read_answer(reply, 3600.0).granted.expires == seconds
 
@@ -47,11 +48,11 @@ def test_a_point_in_time_is_on_the_scanner_s_clock_where_it_tells_it(headers, se
     (Reply(404, b"text/plain", b"no"), True), (Reply(404, b"", b""), True), (Reply(200, b"text/html", b"<p>"), True),
     (Reply(503, b"text/plain", b"busy"), False), (Reply(202, b"", b""), False),
     (Reply(500, SOAP_TYPE, fault("wse:UnableToRenew", code="Receiver")), False)])
-def test_where_no_soap_service_answers(reply, expected):
+def test_answers_that_come_from_no_soap_service(reply, expected):
     assert is_other_service(reply) is expected
 
 
-# What the subscription makes of them.
+# The effects on the subscription.
 
 def upstream(state):
     made = Upstream(address="http://192.0.2.20/scan", expires=3600.0, random=lambda: 0.5)
@@ -83,7 +84,7 @@ ACTIONS = Subscribe(())
     ("replacing", Replace(MANAGER), REFUSED, 1.0, "subscribing", [Lost, Subscribe]),
     ("replacing", Replace(MANAGER), BUSY, 1.0, "stale", [Wake]),
     ("replacing", Replace(MANAGER), BUSY, 3600.0, "subscribing", [Lost, Subscribe])])
-def test_what_follows_from_an_answer(before, command, answer, now, after, kinds):
+def test_the_state_and_commands_after_an_answer(before, command, answer, now, after, kinds):
     made = upstream(before)
     commands = made.answered(command, answer, now)
     assert made.state == after
@@ -94,7 +95,7 @@ def test_what_follows_from_an_answer(before, command, answer, now, after, kinds)
     ("subscribing", ACTIONS, True, "waiting"), ("subscribing", ACTIONS, False, "waiting"),
     ("renewing", Renew(MANAGER), True, "subscribed"), ("replacing", Replace(MANAGER), False, "stale"),
     ("replacing", Replace(MANAGER), True, "subscribing")])
-def test_what_follows_where_no_answer_comes(before, command, sent, after):
+def test_the_state_without_an_answer(before, command, sent, after):
     made = upstream(before)
     made.unanswered(command, 1.0, sent=sent)
     assert made.state == after

@@ -1,4 +1,4 @@
-"""The front end for directed discovery at the addresses that belong to no scanner."""
+"""Tests of bridge.frontends.directed: directed discovery at addresses that belong to no scanner."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def ask(body, method=b"POST", content_type=b"application/soap+xml", rest=b""):
 
 @pytest.mark.parametrize(("more", "answer"), [
     ({"rest": b"/x"}, NOT_FOUND), ({"method": b"GET"}, POST_ONLY), ({"content_type": b"text/xml"}, NOT_SOAP)])
-def test_what_is_none_of_it_is_told_so(more, answer):
+def test_other_requests_get_an_http_error(more, answer):
     assert ask(PROBE, **more) is answer
 
 
@@ -38,7 +38,7 @@ def test_both_versions_are_read(body, name):
     (b"<", "InvalidArgs"), (envelope(None), "MessageInformationHeaderRequired"),
     (get_job_elements(), "ActionNotSupported"),
     (envelope(f"{WSD}/Probe", f'<wsd:Probe xmlns:wsd="{WSD}"/>', headers=OBLIGED), "MustUnderstand")])
-def test_what_is_refused(body, code):
+def test_messages_that_are_refused(body, code):
     asked = ask(body)
     assert isinstance(asked, Rejected)
     assert asked.fault.name == code

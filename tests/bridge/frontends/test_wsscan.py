@@ -1,4 +1,4 @@
-"""The front end for WS-Scan: what is read from a request, and what is written to its client."""
+"""Tests of bridge.frontends.wsscan: HTTP requests to questions, and decisions to HTTP answers."""
 
 import itertools
 
@@ -32,7 +32,7 @@ def front_end(endpoint=Endpoint.SCAN):
     (Endpoint.DEVICE, b"", True), (Endpoint.DEVICE, b"/x", False),
     (Endpoint.SUBSCRIPTION, b"", False), (Endpoint.SUBSCRIPTION, b"/", False), (Endpoint.SUBSCRIPTION, b"/5", True),
     (Endpoint.SUBSCRIPTION, b"/5/", False), (Endpoint.SUBSCRIPTION, b"/5/6", False)])
-def test_which_paths_there_are(endpoint, rest, is_there):
+def test_the_paths_of_each_endpoint(endpoint, rest, is_there):
     answers = [front_end(endpoint).read(request(method=method), rest, "x") for method in (b"POST", b"GET")]
     if is_there:
         assert isinstance(answers[0], Rejected) and answers[1] is POST_ONLY
@@ -43,14 +43,14 @@ def test_which_paths_there_are(endpoint, rest, is_there):
 @pytest.mark.parametrize(("method", "content_type", "answer"), [
     (b"GET", None, POST_ONLY), (b"PUT", b"application/soap+xml", POST_ONLY), (b"DELETE", b"text/xml", POST_ONLY),
     (b"POST", b"text/xml", NOT_SOAP), (b"POST", None, NOT_SOAP)])
-def test_what_is_no_soap_is_told_so(method, content_type, answer):
+def test_other_requests_than_soap_get_an_http_error(method, content_type, answer):
     assert front_end().read(request(GET, method, content_type), b"", "x") is answer
     assert (answer.status, dict(answer.headers)[b"Content-Type"]) == (
         405 if method != b"POST" else 415, b"text/plain; charset=utf-8")
     assert (dict(answer.headers).get(b"Allow") == b"POST") is (method != b"POST")
 
 
-def test_a_question_has_what_the_bridge_must_know():
+def test_the_contents_of_a_question():
     asked = request(get_job_elements("7"), content_type=b"application/soap+xml; charset=utf-8")
     question = front_end().read(asked, b"", "192.0.2.7")
     assert isinstance(question, Question)
@@ -66,7 +66,7 @@ def test_a_question_has_what_the_bridge_must_know():
     (Endpoint.SCAN, b"", subscribe("http://192.0.2.1/"), EventingRequest, ("Subscribe",)),
     (Endpoint.SUBSCRIPTION, b"/5", envelope(f"{WSE}/Renew"), EventingRequest, ("Renew",)),
     (Endpoint.DEVICE, b"", GET, DeviceRequest, ("Get",)), (Endpoint.DEVICE, b"", PROBE, DeviceRequest, ("Probe",))])
-def test_what_a_client_has_to_be_allowed(endpoint, rest, body, kind, operations):
+def test_the_operations_that_need_permission(endpoint, rest, body, kind, operations):
     asked = front_end(endpoint).read(request(body), rest, "x")
     assert isinstance(asked, kind)
     assert asked_for(asked) == operations
@@ -95,7 +95,7 @@ def test_a_fault_relates_to_its_request():
     assert message.message_id == "urn:uuid:own-2"
 
 
-def test_a_scanners_answer_passes_as_it_came():
+def test_a_scanners_answer_is_passed_on_unchanged():
     question = route(get_job_elements(), Endpoint.SCAN, client="x", host=b"")
     reply = Reply(503, b"text/plain", fault("wscn:X"), b"Not Now", ((b"X-Device", b"7"),))
     assert front_end().write(Pass(reply), question) == HTTPAnswer(503, reply.body, reply.headers, "X", b"Not Now")
@@ -103,7 +103,7 @@ def test_a_scanners_answer_passes_as_it_came():
 
 @pytest.mark.parametrize("endpoint", list(Endpoint))
 @pytest.mark.parametrize("action", ["Subscribe", "Renew", "GetStatus", "Unsubscribe"])
-def test_eventing_is_answered_here_at_any_address(endpoint, action):
+def test_eventing_is_answered_by_the_gateway_at_any_address(endpoint, action):
     identifier = "<wse:Identifier> urn:uuid:5 </wse:Identifier>"
     for raw in (envelope(f"{WSE}/{action}", headers=identifier),
                 envelope(f"{WSE}/{action}", f"<wse:{action}>{identifier}</wse:{action}>")):
@@ -120,13 +120,13 @@ def test_eventing_is_answered_here_at_any_address(endpoint, action):
     (envelope(None), Endpoint.SCAN, "MessageInformationHeaderRequired", 400),
     (get_job_elements(), Endpoint.DEVICE, "ActionNotSupported", 400),
 ])
-def test_what_is_refused_before_it_is_a_question(raw, endpoint, code, status):
+def test_messages_that_are_refused(raw, endpoint, code, status):
     rejected = route(raw, endpoint, client="x", host=b"")
     assert (rejected.fault.subcode.partition(":")[2], rejected.fault.status) == (code, status)
 
 
 @pytest.mark.parametrize("endpoint", [Endpoint.SCAN, Endpoint.SUBSCRIPTION])
 @pytest.mark.parametrize("action", [f"{SCAN}/Vendor", "urn:anything", f"{SCAN}/RetrieveImage"])
-def test_operations_that_we_do_not_know_pass(bridge, endpoint, action):
+def test_unknown_operations_are_forwarded(bridge, endpoint, action):
     question = route(envelope(action), endpoint, client="x", host=b"")
     assert isinstance(bridge.scanner.ask(question, 0.0), Forward)

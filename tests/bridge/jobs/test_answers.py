@@ -1,4 +1,5 @@
-"""GetJobElements answers: what is written from the table, and what the scanner has to be asked for."""
+"""Tests of bridge.jobs.answers: which GetJobElements requests are answered from the table, and which need the scanner.
+"""
 
 import pytest
 
@@ -15,7 +16,7 @@ from wsdgateway.bridge.decisions import Answer, Forward
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.envelope import read
 
-# Who answers.
+# The source of the answer.
 
 def test_an_event_is_answered_from_the_table(bridge):
     assert bridge.tell(status_event("1", "Processing", 2))
@@ -28,7 +29,7 @@ def test_an_event_is_answered_from_the_table(bridge):
     assert b'Valid="true"' in decision.body
 
 
-def test_answers_have_ids_of_their_own(eventful):
+def test_each_answer_has_its_own_message_id(eventful):
     eventful.tell(status_event("1"))
     ids = {read(eventful.ask(get_job_elements("1")).body).message_id for _ in range(5)}
     assert len(ids) == 5
@@ -46,7 +47,7 @@ def test_vendor_elements_are_always_forwarded(eventful, names):
     assert isinstance(eventful.ask(get_job_elements("1", names)), Forward)
 
 
-def test_tickets_are_known_once_seen_and_documents_once_the_job_is_over(eventful):
+def test_tickets_are_kept_at_once_and_documents_when_the_job_has_ended(eventful):
     every = ("wscn:JobStatus", "wscn:ScanTicket", "wscn:Documents")
     ticket, documents = "<wscn:ScanTicket><q xmlns='u:q'/></wscn:ScanTicket>", "<wscn:Documents/>"
     answer = job_elements(("JobStatus", job_status()), ("ScanTicket", ticket), ("Documents", documents))

@@ -1,4 +1,4 @@
-"""Lists of jobs: what is learnt from them, and which are outdated."""
+"""Tests of bridge.jobs.joblists: statuses learnt from lists of jobs, and detection of outdated lists."""
 
 
 from tests.messages import (
@@ -11,7 +11,7 @@ from tests.messages import (
 from wsdgateway.bridge.decisions import Forward, Pass
 
 
-def test_an_older_list_is_asked_for_again(eventful):
+def test_an_outdated_list_is_requested_again(eventful):
     forward = eventful.ask(envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>"))
     eventful.tell(status_event("1", "Processing", 4))
     old = listing("GetActiveJobs", "ActiveJobs", ("1", "Processing", 3))
@@ -36,14 +36,14 @@ def test_a_finished_job_that_is_listed_as_active_may_be_a_new_one(eventful):
     assert eventful.read() is None
 
 
-def test_what_ended_before_we_knew_of_it_is_not_stored(eventful):
+def test_a_job_that_was_already_over_when_first_seen_is_not_stored(eventful):
     forward = eventful.ask(envelope(f"{SCAN}/GetJobHistory", "<wscn:GetJobHistoryRequest/>"))
     eventful.learn(forward, listing("GetJobHistory", "JobHistory", ("2", "Canceled", 1)))
     assert eventful.scanner.table.newly_finished == []
     assert eventful.read("2") == ("Canceled", 1)
 
 
-def test_a_job_that_is_no_longer_listed_is_asked_for(eventful):
+def test_a_job_missing_from_the_list_needs_a_status_request(eventful):
     eventful.tell(status_event("1", "Processing", 3))
     forward = eventful.ask(envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>"))
     eventful.learn(forward, listing("GetActiveJobs", "ActiveJobs"))

@@ -1,4 +1,4 @@
-"""The job table: which status a client is shown after which events, answers, cancels and reboots."""
+"""Tests of bridge.jobs.jobtable: the status shown to clients after events, answers, cancels and reboots."""
 
 import pytest
 
@@ -18,9 +18,9 @@ from tests.messages import (
 )
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Forward, Pass, Refuse
 
-# Promise 1: nothing older than what was announced or shown.
+# Guarantee 1: a status is never older than one that was announced or shown before.
 
-def test_late_events_do_not_turn_the_clock_back(eventful):
+def test_late_events_do_not_replace_newer_statuses(eventful):
     eventful.tell(status_event("1", "Processing", 3, message_id="urn:uuid:b"))
     eventful.tell(status_event("1", "Pending", 0, message_id="urn:uuid:a"))
     assert eventful.read() == ("Processing", 3)
@@ -33,7 +33,7 @@ def test_an_answer_ahead_of_an_event_is_shown(eventful):
     assert eventful.read() == ("Completed", 4)
 
 
-def test_fewer_scans_are_a_correction_or_late_so_the_device_is_asked(eventful):
+def test_fewer_scans_may_be_late_or_a_correction_so_the_device_is_asked(eventful):
     eventful.tell(status_event("1", "Processing", 3, message_id="urn:uuid:a"))
     eventful.tell(status_event("1", "Processing", 2, message_id="urn:uuid:b"))
     decision = eventful.ask(get_job_elements("1"))
@@ -41,13 +41,13 @@ def test_fewer_scans_are_a_correction_or_late_so_the_device_is_asked(eventful):
     assert eventful.read() == ("Processing", 2)
 
 
-def test_pending_and_held_go_by_arrival(eventful):
+def test_pending_and_held_are_ordered_by_arrival(eventful):
     for number, state in enumerate(("Pending", "Held", "Pending")):
         eventful.tell(status_event("1", state, message_id=f"urn:uuid:{number}"))
         assert eventful.read() == (state, 0)
 
 
-# Promise 2: the finished stay finished, a re-used JobId is a new job.
+# Guarantee 2: finished jobs stay finished; a reused JobId is a new job.
 
 @pytest.mark.parametrize("late", [("Processing", 1), ("Pending", 0), ("Terminating", 2), ("Vendor", 9)])
 def test_a_finished_job_stays_finished(eventful, late):
@@ -56,7 +56,7 @@ def test_a_finished_job_stays_finished(eventful, late):
     assert eventful.read() == ("Completed", 2)
 
 
-def test_an_end_is_final_whatever_it_names_and_terminating_yields(eventful):
+def test_an_end_event_is_final_and_terminating_yields_to_another_final_state(eventful):
     eventful.tell(end_event("1", "Terminating", 2))
     eventful.tell(status_event("1", "Processing", 3, message_id="urn:uuid:late"))
     assert eventful.read() == ("Terminating", 2)
@@ -66,7 +66,7 @@ def test_an_end_is_final_whatever_it_names_and_terminating_yields(eventful):
     assert eventful.read() == ("Canceled", 2)
 
 
-def test_two_different_ends_are_for_the_device_to_tell(eventful):
+def test_two_contradicting_ends_need_a_status_request(eventful):
     eventful.tell(status_event("1", "Completed", 2, message_id="urn:uuid:a"))
     eventful.tell(status_event("1", "Aborted", 2, message_id="urn:uuid:b"))
     decision = eventful.ask(get_job_elements("1"))
@@ -74,7 +74,7 @@ def test_two_different_ends_are_for_the_device_to_tell(eventful):
     assert eventful.read() == ("Aborted", 2)
 
 
-def test_an_answer_does_not_bring_a_finished_job_back(eventful):
+def test_an_answer_does_not_revive_a_finished_job(eventful):
     eventful.tell(end_event("1", "Completed", 2))
     forward = eventful.ask(get_job_elements("1", ("wscn:JobStatus", "wscn:Documents")))
     answer = job_elements(("JobStatus", job_status("1", "Processing", 1)))
@@ -105,13 +105,13 @@ def test_events_may_come_before_the_answer_to_create(eventful):
 
 
 @pytest.mark.parametrize(("created", "state"), [(LATE, ("Processing", 1)), (EARLY, ("Completed", 2))])
-def test_created_times_tell_jobs_apart(eventful, created, state):
+def test_jobs_are_distinguished_by_their_created_times(eventful, created, state):
     eventful.tell(status_event("1", "Completed", 2, created="2026-11-22T10:30:00Z"))
     eventful.tell(status_event("1", "Processing", 1, created=created, message_id="urn:uuid:b"))
     assert eventful.read() == state
 
 
-def test_after_a_reboot_everything_is_asked(eventful):
+def test_after_a_reboot_every_job_is_asked_for(eventful):
     eventful.tell(status_event("1", "Completed", 2))
     old = eventful.ask(get_job_elements("2"))
     eventful.scanner.rebooted()
@@ -133,15 +133,15 @@ def test_after_an_outage_an_active_job_is_asked_for(eventful):
     eventful.scanner.was_away()
     forward = eventful.ask(get_job_elements("1"))
     assert isinstance(forward, Forward)
-    assert eventful.read("2") == ("Completed", 1)  # whatever has happened to the scanner, that job is over
+    assert eventful.read("2") == ("Completed", 1)  # that job is finished whatever has happened to the scanner
     assert isinstance(eventful.learn(forward, status_response("1", "Processing", 3)), Pass)
     assert eventful.read("1") == ("Processing", 3)
     eventful.scanner.was_away()
-    eventful.tell(status_event("1", "Processing", 4, message_id="urn:uuid:later"))  # it is back, and says so
+    eventful.tell(status_event("1", "Processing", 4, message_id="urn:uuid:later"))  # an event shows that it is back
     assert eventful.read("1") == ("Processing", 4)
 
 
-def test_an_outage_does_not_make_a_scanner_without_events_be_asked_more_often(bridge):
+def test_an_outage_causes_no_extra_requests_at_a_scanner_without_events(bridge):
     ask_and_answer(bridge)
     bridge.scanner.was_away()
     assert [ask_and_answer(bridge) for _ in range(3)] == [0, 0, 0]
@@ -149,7 +149,7 @@ def test_an_outage_does_not_make_a_scanner_without_events_be_asked_more_often(br
     assert ask_and_answer(bridge) == 1
 
 
-# Promise 3: confirmed every max_age, one request in flight.
+# Guarantee 3: a status is confirmed every max_age, with one request in progress.
 
 def test_an_active_job_is_confirmed_after_max_age(eventful):
     eventful.tell(status_event("1", "Processing", 2))
@@ -165,7 +165,7 @@ def test_a_finished_job_is_never_asked_for_again(eventful):
     assert eventful.read() == ("Completed", 2)
 
 
-# Promise 4: nothing from before a cancel.
+# Guarantee 4: no status older than a cancel.
 
 def test_after_a_cancel_the_device_is_asked(eventful):
     eventful.tell(status_event("1", "Processing", 2))
@@ -178,7 +178,7 @@ def test_after_a_cancel_the_device_is_asked(eventful):
     assert isinstance(eventful.learn(early, old), Forward)
 
 
-def test_an_event_on_its_way_does_not_undo_a_cancel(eventful):
+def test_an_event_in_transit_does_not_undo_a_cancel(eventful):
     eventful.learn(eventful.ask(job_request("CancelJob", "1")), envelope("x", "<wscn:CancelJobResponse/>"))
     eventful.tell(status_event("1", "Processing", 3))
     assert eventful.read() is None
@@ -186,7 +186,7 @@ def test_an_event_on_its_way_does_not_undo_a_cancel(eventful):
     assert eventful.read() == ("Terminating", 3)
 
 
-def test_a_cancel_that_broke_may_have_worked(eventful):
+def test_a_cancel_that_failed_may_have_been_effective(eventful):
     eventful.tell(status_event("1", "Processing", 2))
     eventful.scanner.fail(eventful.ask(job_request("CancelJob", "1")), FAILED, eventful.now)
     assert eventful.read() is None
@@ -198,7 +198,7 @@ def test_a_finished_job_can_not_be_cancelled(eventful):
     assert eventful.read() == ("Completed", 2)
 
 
-# Promise 5: without events.
+# Guarantee 5: scanners without events.
 
 def ask_and_answer(bridge, state="Processing", scans=0):
     decision = bridge.ask(get_job_elements("1"))
@@ -208,7 +208,7 @@ def ask_and_answer(bridge, state="Processing", scans=0):
     return 0
 
 
-def test_without_events_one_request_in_an_interval(bridge):
+def test_without_events_there_is_one_request_per_poll_interval(bridge):
     assert [ask_and_answer(bridge) for _ in range(10)] == [1] + [0] * 9
     bridge.now += 0.99
     assert ask_and_answer(bridge) == 0
@@ -216,13 +216,13 @@ def test_without_events_one_request_in_an_interval(bridge):
     assert ask_and_answer(bridge) == 1
 
 
-def test_and_one_more_after_a_cancel(bridge):
+def test_without_events_a_cancel_permits_one_more_request(bridge):
     ask_and_answer(bridge)
     bridge.learn(bridge.ask(job_request("CancelJob", "1")), envelope("x", "<wscn:CancelJobResponse/>"))
     assert [ask_and_answer(bridge) for _ in range(5)] == [1, 0, 0, 0, 0]
 
 
-def test_an_end_state_event_alone_does_not_make_it_a_device_with_events(bridge):
+def test_a_device_with_end_state_events_only_counts_as_one_without_events(bridge):
     bridge.tell(end_event("5", "Completed", 1))
     ask_and_answer(bridge)
     bridge.now += 1.01
@@ -236,9 +236,9 @@ def test_events_count_only_while_subscribed(eventful):
     assert eventful.read() is None
 
 
-# Promise 6: nothing is invented.
+# Guarantee 6: no status is invented.
 
-def test_an_active_job_that_the_device_forgot_is_not_answered_for(eventful):
+def test_an_active_job_forgotten_by_the_device_is_not_answered(eventful):
     eventful.tell(status_event("1", "Processing", 2))
     eventful.now += 31
     unknown = fault("wscn:ClientErrorJobIdNotFound")
@@ -254,7 +254,7 @@ def test_a_status_of_another_job_is_not_learnt(eventful):
     assert isinstance(eventful.ask(get_job_elements("1")), Pass)
 
 
-def test_the_table_is_bounded(eventful):
+def test_the_size_of_the_table_is_limited(eventful):
     for number in range(20):
         eventful.tell(end_event(str(number), "Completed", 1, message_id=f"urn:uuid:{number}"))
     assert len(eventful.scanner.table.jobs()) == 5 + 1
@@ -264,15 +264,15 @@ def test_the_table_is_bounded(eventful):
     assert len(eventful.scanner.table.jobs()) <= 1005
 
 
-def test_a_job_that_began_under_an_old_id_is_not_shown_as_the_old_one(eventful):
-    # JobEndStateEvent names no JobCreatedTime: what comes after it is late, or of a new job with the same JobId.
+def test_a_new_job_with_a_reused_id_is_not_shown_as_the_old_one(eventful):
+    # JobEndStateEvent has no JobCreatedTime: a later event is late, or belongs to a new job with the same JobId.
     eventful.tell(end_event("2", "Canceled", 0))
     eventful.tell(status_event("2", "Pending", 0, created="2026-11-22T10:00:05Z", message_id="urn:uuid:n"))
     eventful.tell(status_event("2", "Canceled", 0, created="2026-11-22T10:00:02Z", message_id="urn:uuid:o"))
     assert isinstance(eventful.ask(get_job_elements("2")), Forward)
 
 
-def test_a_late_event_of_a_job_that_is_over_is_asked_about_and_no_more(eventful):
+def test_a_late_event_of_a_finished_job_is_recognised_by_the_next_event(eventful):
     eventful.tell(end_event("2", "Completed", 1))
     eventful.tell(status_event("2", "Processing", 0, created="2026-11-22T10:00:05Z", message_id="urn:uuid:n"))
     eventful.tell(status_event("2", "Completed", 1, created="2026-11-22T10:00:05Z", message_id="urn:uuid:o"))

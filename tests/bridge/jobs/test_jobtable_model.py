@@ -1,9 +1,8 @@
-"""A stateful model of the job table's promises: a device that tells the truth over a network that does not.
+"""A stateful model of the job table's guarantees, with a truthful device behind an unreliable network.
 
-Events are delayed, reordered, repeated, lost, and such that they can't be read; requests overlap; jobs are cancelled;
-the device reboots, forgets jobs and uses its JobIds again; the gateway is killed and starts again. Every
-status that the device ever had carries, as its reason, the number of the job and of the change, so that whatever a
-client is shown can be placed in time.
+Events are delayed, reordered, repeated, lost or unreadable; requests overlap; jobs are cancelled; the device reboots,
+forgets jobs and reuses its JobIds; the gateway is killed and restarted. Each status that the device has had carries, as
+its reason, the number of the job and of the change, so that every status shown to a client can be placed in time.
 """
 
 import re
@@ -36,7 +35,7 @@ PATH = ["Pending", "Started", "Processing"]
 
 
 class Job:
-    """A job of the device, with every status it has had."""
+    """A job of the device, with the number of its changes."""
 
     def __init__(self, job_id, number):
         self.job_id, self.number = job_id, number
@@ -53,7 +52,7 @@ class Job:
 
 
 class Client:
-    """One request: what it asked, what had to be respected when it asked."""
+    """One request of a client: its question, and the step at which it arrived."""
 
     def __init__(self, question, job_id, came):
         self.question, self.job_id, self.came = question, job_id, came
@@ -63,22 +62,22 @@ class Client:
         self.joined = False
 
 
-class Promises(RuleBasedStateMachine):
+class JobTableModel(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now, self.ids = 100.0, 0
-        self.stored = {}     # job id -> the status of the finished job that had it last, as the store has it
+        self.stored = {}  # job id -> status of the finished job that had it last, as stored
         self.start()
         self.jobs, self.numbers, self.next_job = {}, 0, 1
         self.events, self.flying, self.waiting = [], [], {}
-        self.known = {}      # job id -> (number, version): the newest that the gateway has received or shown
+        self.known = {}  # job id -> (number, version): the newest that the gateway has received or shown
         self.final_seen = {}
-        self.confirmed = {}  # job id -> when the device last spoke of it
-        self.asked = {}      # job id -> times of requests for JobStatus while it counts as without events
-        self.allowed = {}    # job id -> extra requests that cancels have earned
-        self.steps = 0       # counts questions, and events that can't be read
-        self.unread = {}     # job id -> (step, number, version) of each of those
-        self.answered = {}   # job id -> when the newest request was sent that was answered with its status
+        self.confirmed = {}  # job id -> the last time at which the device reported it
+        self.asked = {}  # job id -> times of requests for JobStatus while the scanner counts as one without events
+        self.extra_permitted = {}  # job id -> extra requests permitted because of cancels
+        self.steps = 0  # counts questions and unreadable events
+        self.unread = {}  # job id -> (step, number, version) of each unreadable event
+        self.answered = {}  # job id -> sending time of the newest request that was answered with its status
 
     def start(self):
         self.bridge = ScannerBridge(scanner_options(max_age=MAX_AGE, poll_interval=POLL, history=100),
@@ -94,11 +93,12 @@ class Promises(RuleBasedStateMachine):
     @rule()
     def the_gateway_is_killed_and_starts_again(self):
         self.start()
-        # Late events of active jobs can't be told from new ones any more; those of finished ones must not revive them.
+        # Late events of active jobs cannot be told from new ones after a restart; those of finished jobs must not
+        # revive them.
         self.events = [event for event in self.events if self.is_of_a_stored_job(event)]
         self.flying.clear()
         self.waiting.clear()
-        # Of an active job nobody remembers the state, but that its JobId was given again.
+        # The state of an active job is lost, but not the knowledge that its JobId was reused.
         self.known = {job_id: (number, 0) for job_id, (number, _) in self.known.items()}
         for known in (self.confirmed, self.asked, self.unread, self.answered):
             known.clear()
@@ -145,7 +145,7 @@ class Promises(RuleBasedStateMachine):
         self.events.clear()
         for client in self.flying:
             client.snapshot = client.snapshot or "broken"
-        # What was over may still be shown, as long as its JobId is not known to have been given again.
+        # Finished jobs may still be shown, as long as their JobIds are not known to be reused.
         over = {job_id for job_id, status in self.stored.items()
                 if self.known.get(job_id, (0, 0))[0] == int(status.reasons[0][1:].partition("v")[0])}
         self.bridge.rebooted()
@@ -174,7 +174,7 @@ class Promises(RuleBasedStateMachine):
 
     @precondition(lambda self: self.events)
     @rule(data=st.data(), names_it=st.booleans())
-    def an_event_that_can_not_be_read(self, data, names_it):
+    def an_unreadable_event(self, data, names_it):
         event = self.events.pop(data.draw(st.integers(0, len(self.events) - 1)))
         job_id = re.search(rb"JobId>(\d+)<", event)[1].decode()
         found = re.search(rb"n(\d+)v(\d+)<", event)
@@ -185,11 +185,11 @@ class Promises(RuleBasedStateMachine):
         else:
             self.bridge.notified(notification, self.now)
         self.steps += 1
-        if found and (names_it or self.bridge.table.get(job_id) is not None):  # else it is no job that is known
+        if found and (names_it or self.bridge.table.get(job_id) is not None):  # otherwise the job is unknown
             self.unread.setdefault(job_id, []).append((self.steps, int(found[1]), int(found[2])))
 
     def hear(self, job_id, number, version):
-        """The device has told the gateway so."""
+        """Records what the device has told the gateway."""
         self.known[job_id] = max(self.known.get(job_id, (0, 0)), (number, version))
         self.confirmed[job_id] = self.now
 
@@ -210,7 +210,7 @@ class Promises(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(sorted({*self.jobs, *self.known, "1"})))
         self.ask(get_job_elements(job_id, message_id=self.new_id()), job_id)
 
-    # One at a time: which of two jobs a late event means cannot be told if both got one JobId in one moment.
+    # One at a time: if two jobs got the same JobId in one moment, a late event could not be assigned to either.
     @precondition(lambda self: not any(c.question.operation.name == "CreateScanJob" for c in self.flying))
     @rule()
     def a_client_creates(self):
@@ -235,7 +235,7 @@ class Promises(RuleBasedStateMachine):
             if name == "GetJobElements" and not self.bridge.table.events_seen:
                 times = self.asked.setdefault(client.job_id, [])
                 recent = [time for time in times if self.now - time < POLL]
-                assert len(recent) <= self.allowed.get(client.job_id, 0), "promise 5"
+                assert len(recent) <= self.extra_permitted.get(client.job_id, 0), "guarantee 5"
                 times.append(self.now)
         elif isinstance(decision, Join):
             client.joined = True
@@ -297,7 +297,7 @@ class Promises(RuleBasedStateMachine):
                 self.answered[client.job_id] = max(self.answered.get(client.job_id, 0.0), sent_at)
             decision = self.bridge.learn(forward, outcome, before)
         if name == "CancelJob":
-            self.allowed[client.job_id] = self.allowed.get(client.job_id, 0) + 1
+            self.extra_permitted[client.job_id] = self.extra_permitted.get(client.job_id, 0) + 1
             job = self.jobs.get(client.job_id)
             if not breaks and client.canceled and job is not None and job.number == client.canceled[0]:
                 self.known[client.job_id] = max(self.known.get(client.job_id, (0, 0)), client.canceled)
@@ -310,28 +310,28 @@ class Promises(RuleBasedStateMachine):
         if found is None:
             return
         shown = (int(found[1]), int(found[2]))
-        assert shown >= self.known.get(client.job_id, (0, 0)), f"promise 1, 2 or 4: {shown} after {self.known}"
+        assert shown >= self.known.get(client.job_id, (0, 0)), f"guarantee 1, 2 or 4: {shown} after {self.known}"
         final = self.final_seen.get(client.job_id)
         state = re.search(rb"JobState>(\w+)<", body)[1].decode()
         if final is not None and final[0] == shown[0]:
-            assert state == final[1], "promise 2"
+            assert state == final[1], "guarantee 2"
         if state in FINAL:
             self.final_seen[client.job_id] = (shown[0], state)
         elif local:
-            assert self.now - self.confirmed.get(client.job_id, 0.0) < MAX_AGE, "promise 3"
+            assert self.now - self.confirmed.get(client.job_id, 0.0) < MAX_AGE, "guarantee 3"
         if state not in FINAL:
             missed = [known for step, *known in self.unread.get(client.job_id, ()) if step < client.came]
             recent = self.now - self.answered.get(client.job_id, 0.0) < POLL
-            assert recent or all(shown >= tuple(known) for known in missed), "promise 1: an event that can't be read"
+            assert recent or all(shown >= tuple(known) for known in missed), "guarantee 1: an unreadable event"
         self.known[client.job_id] = shown
 
     @invariant()
     def one_status_request_in_flight_for_each_job(self):
         flying = [client.job_id for client in self.flying if client.question.operation.name == "GetJobElements"]
-        assert len(flying) == len(set(flying)), "promise 3"
+        assert len(flying) == len(set(flying)), "guarantee 3"
 
     @invariant()
-    def what_is_over_is_written_down(self):
+    def finished_jobs_are_stored(self):
         table = self.bridge.table
         while table.reused:
             self.stored.pop(table.reused.pop(0), None)
@@ -340,10 +340,10 @@ class Promises(RuleBasedStateMachine):
             self.stored[job.job_id] = job.status
 
     @invariant()
-    def nobody_waits_for_nothing(self):
+    def clients_only_wait_for_requests_in_flight(self):
         assert set(self.waiting) <= {client.forward for client in self.flying}
 
 
-TestPromises = Promises.TestCase
-TestPromises.settings = settings(max_examples=150, stateful_step_count=60, deadline=None,
+TestJobTable = JobTableModel.TestCase
+TestJobTable.settings = settings(max_examples=150, stateful_step_count=60, deadline=None,
                                  suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])

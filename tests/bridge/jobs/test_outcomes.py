@@ -1,4 +1,4 @@
-"""Reads that brought no status: who shares them, and for how long."""
+"""Tests of bridge.jobs.outcomes: sharing of status reads that returned no status."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from wsdgateway.soap.envelope import read
 
 
 @pytest.mark.parametrize("answer", [job_elements(), job_elements(("JobStatus", "<wscn:JobStatus/>"))])
-def test_an_answer_without_a_status_is_shared_as_it_is(eventful, answer):
+def test_an_answer_without_a_status_is_shared_unchanged(eventful, answer):
     forward = eventful.ask(get_job_elements("1"))
     reply = Reply(200, b"application/soap+xml", answer)
     assert isinstance(eventful.scanner.learn(forward, reply, eventful.now), Pass)
@@ -25,7 +25,7 @@ def test_an_answer_without_a_status_is_shared_as_it_is(eventful, answer):
     assert isinstance(eventful.scanner.joined(question, forward, reply, eventful.now + 9), Pass)
 
 
-def test_what_clients_make_us_remember_is_bounded(eventful):
+def test_memory_that_clients_can_cause_is_limited(eventful):
     for raw in (job_request("CancelJob", "x" * 300), get_job_elements("x" * 300)):
         forward = eventful.ask(raw)
         eventful.learn(forward, fault("wscn:ClientErrorJobIdNotFound"))
@@ -42,7 +42,7 @@ def test_what_clients_make_us_remember_is_bounded(eventful):
 @pytest.mark.parametrize("outcome", [
     Reply(500, b"application/soap+xml", fault("wscn:ClientErrorJobIdNotFound", relates_to="urn:uuid:first")),
     Reply(404, b"text/plain", b"no such job"), FAILED])
-def test_everybody_shares_a_refusal(eventful, outcome):
+def test_all_waiting_clients_share_a_refusal(eventful, outcome):
     forward = eventful.ask(get_job_elements("1"))
     if isinstance(outcome, Failure):
         assert isinstance(eventful.scanner.fail(forward, outcome, eventful.now), Refuse)
@@ -60,7 +60,7 @@ def test_everybody_shares_a_refusal(eventful, outcome):
 
 
 @pytest.mark.parametrize("body", [fault("wscn:ClientErrorJobIdNotFound"), b"no"])
-def test_a_refusal_is_shared_for_an_interval(bridge, body):
+def test_a_refusal_is_shared_for_one_poll_interval(bridge, body):
     bridge.learn(bridge.ask(get_job_elements("1")), body, 500)
     assert isinstance(bridge.ask(get_job_elements("1")), Pass)
     bridge.now += 1.01

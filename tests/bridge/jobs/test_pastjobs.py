@@ -1,4 +1,4 @@
-"""Finished jobs of earlier starts and boots: the scanner is asked first; where it has forgotten them, they answer."""
+"""Tests of bridge.jobs.pastjobs: finished jobs of earlier starts and boots answer if the scanner has forgotten them."""
 
 import pytest
 
@@ -45,13 +45,13 @@ def asked(bridge, names=("wscn:JobStatus",)):
 
 
 def finished(bridge):
-    """What the store would be told: the JobIds given again, and the jobs that are over."""
+    """Returns what would be written to the store: the reused JobIds, and the finished jobs."""
     table = bridge.scanner.table
     return table.reused, [job.job_id for job in table.newly_finished]
 
 
 @pytest.mark.parametrize(("body", "status"), ABSENT.values(), ids=ABSENT)
-def test_a_job_that_the_scanner_has_forgotten_is_answered_for(bridge, body, status):
+def test_a_job_forgotten_by_the_scanner_is_answered_from_the_store(bridge, body, status):
     answer = bridge.learn(asked(bridge), body, status)
     assert isinstance(answer, Answer)
     assert shown(answer.body) == JobStatus("7", "Completed", STORED.reasons, 3, EARLY, STORED.completed)
@@ -83,7 +83,7 @@ def test_a_slow_scanner_is_not_asked_twice_for_one_answer(bridge):
     assert isinstance(bridge.scanner.joined(question, forward, reply, bridge.now), Answer)
 
 
-def test_what_is_not_known_of_it_is_marked_as_not_valid(bridge):
+def test_unknown_elements_of_a_past_job_are_marked_invalid(bridge):
     answer = bridge.learn(asked(bridge, EVERY), NOT_FOUND)
     elements = read_response(read(answer.body).body)
     assert (elements.status.state, elements.extras) == ("Completed", ())
@@ -92,13 +92,13 @@ def test_what_is_not_known_of_it_is_marked_as_not_valid(bridge):
 
 
 @pytest.mark.parametrize("names", [("wscn:ScanTicket",), ("wscn:JobStatus", "wscn:Vendor")])
-def test_where_nothing_of_what_is_asked_is_known_the_fault_is_passed_on(bridge, names):
+def test_if_no_requested_element_is_known_the_fault_is_passed_on(bridge, names):
     decision = bridge.learn(asked(bridge, names), NOT_FOUND)
     assert isinstance(decision, Pass)
     assert fault_of(read(decision.reply.body)) == "ClientErrorJobIdNotFound"
 
 
-def test_while_the_scanner_can_not_be_asked_the_answer_is_a_fault(bridge):
+def test_if_the_scanner_is_unreachable_the_answer_is_a_fault(bridge):
     assert isinstance(bridge.scanner.fail(asked(bridge), FAILED, bridge.now), Refuse)
     bridge.now += 1.1
     assert isinstance(bridge.learn(asked(bridge), NOT_FOUND), Answer)
@@ -107,12 +107,12 @@ def test_while_the_scanner_can_not_be_asked_the_answer_is_a_fault(bridge):
     assert isinstance(bridge.ask(get_job_elements("7")), Refuse)
 
 
-def test_another_fault_is_the_scanners_answer(bridge):
+def test_any_other_fault_is_passed_on(bridge):
     decision = bridge.learn(asked(bridge), fault("wscn:ServerErrorTemporaryError", code="Receiver"), 500)
     assert isinstance(decision, Pass)
 
 
-def test_a_job_that_the_scanner_still_knows_is_the_same_and_not_stored_again(bridge):
+def test_a_job_still_known_to_the_scanner_is_not_stored_again(bridge):
     decision = bridge.learn(asked(bridge), status_response("7", "Completed", None, created=EARLY))
     assert isinstance(decision, Pass)
     answer = bridge.ask(get_job_elements("7"))
@@ -124,7 +124,7 @@ def test_a_job_that_the_scanner_still_knows_is_the_same_and_not_stored_again(bri
 @pytest.mark.parametrize("status", [
     {"state": "Processing", "created": LATE}, {"state": "Processing"}, {"state": "Processing", "created": EARLY},
     {"state": "Completed", "created": LATE}, {"state": "Aborted"}])
-def test_a_job_id_that_was_given_again_is_a_new_job(bridge, status):
+def test_a_reused_job_id_is_a_new_job(bridge, status):
     bridge.learn(asked(bridge), status_response("7", scans=1, **status))
     given, _ = finished(bridge)
     assert given == ["7"]
@@ -137,18 +137,18 @@ def test_a_job_id_that_was_given_again_is_a_new_job(bridge, status):
         assert shown(bridge.ask(get_job_elements("7")).body).state == status["state"]
 
 
-def test_a_create_that_is_answered_with_its_job_id_makes_a_new_job(bridge):
+def test_an_answer_to_create_with_a_past_job_id_makes_a_new_job(bridge):
     bridge.learn(bridge.ask(create_scan_job()), created_job("7"))
     assert finished(bridge) == (["7"], [])
     late = end_event("7").replace(b"2026-11-22T10:00:09Z", STORED.completed.encode())
-    bridge.tell(late)  # of the job that is over
+    bridge.tell(late)  # an event of the finished job
     assert fault_of(read(bridge.learn(asked(bridge), NOT_FOUND).reply.body)) == "ClientErrorJobIdNotFound"
 
 
-def test_a_create_under_way_is_no_excuse_for_the_old_status(bridge):
+def test_a_read_sent_before_the_answer_to_create_is_repeated(bridge):
     reading, creating = asked(bridge), bridge.ask(create_scan_job())
     bridge.learn(creating, created_job("7"))
-    again = bridge.learn(reading, NOT_FOUND)  # from before
+    again = bridge.learn(reading, NOT_FOUND)  # sent before the answer to CreateScanJob
     assert isinstance(again, Forward)
     assert isinstance(bridge.learn(again, NOT_FOUND), Pass)
 
@@ -158,7 +158,7 @@ def test_a_create_under_way_is_no_excuse_for_the_old_status(bridge):
     (status_event("7", "Processing", 1, created=EARLY), False),
     (status_event("7", "Held", created="2020-01-01T00:00:00Z"), False),
     (status_event("7", "Completed", 3, created=EARLY), False), (end_event("7", "Aborted"), True)])
-def test_an_event_of_its_job_id(bridge, event, is_new):
+def test_an_event_with_a_past_job_id(bridge, event, is_new):
     bridge.tell(event)
     assert finished(bridge)[0] == (["7"] if is_new else [])
     if b"Aborted" not in event and LATE.encode() not in event:
@@ -166,7 +166,7 @@ def test_an_event_of_its_job_id(bridge, event, is_new):
         assert isinstance(decision, Pass if is_new else Answer)
 
 
-def test_a_cancel_that_is_refused_changes_nothing_and_one_that_is_accepted_may_be_a_new_jobs(bridge):
+def test_a_refused_cancel_changes_nothing_and_an_accepted_one_may_concern_a_new_job(bridge):
     bridge.learn(bridge.ask(job_request("CancelJob", "7")), NOT_FOUND, 500)
     assert isinstance(bridge.learn(asked(bridge), NOT_FOUND), Answer)
     bridge.learn(bridge.ask(job_request("CancelJob", "7", message_id="urn:uuid:c")),
@@ -174,7 +174,7 @@ def test_a_cancel_that_is_refused_changes_nothing_and_one_that_is_accepted_may_b
     assert isinstance(bridge.learn(asked(bridge), NOT_FOUND), Pass)
 
 
-def test_a_list_that_has_it_as_active_makes_it_a_new_job(bridge):
+def test_a_past_job_listed_as_active_is_a_new_job(bridge):
     from tests.messages import SCAN, envelope
 
     listed = bridge.ask(envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>"))
@@ -184,7 +184,7 @@ def test_a_list_that_has_it_as_active_makes_it_a_new_job(bridge):
 
 # Boots.
 
-def test_a_boot_that_was_seen_leaves_the_record_of_a_job_id_that_was_not_given_again(bridge):
+def test_a_boot_keeps_the_records_of_job_ids_that_are_not_reused(bridge):
     bridge.tell(status_event("8", "Completed", 2))
     bridge.scanner.rebooted()
     for job_id in ("7", "8"):
@@ -195,7 +195,7 @@ def test_a_boot_that_was_seen_leaves_the_record_of_a_job_id_that_was_not_given_a
 
 @pytest.mark.parametrize("again", ["created", "created before it", "event", "event of the same time", "answer",
                                    "answer from before it"])
-def test_after_a_boot_a_job_id_that_was_given_again_is_never_answered_for(bridge, again):
+def test_after_a_boot_a_reused_job_id_is_never_answered_from_the_past(bridge, again):
     creating = bridge.ask(create_scan_job())
     early = asked(bridge)
     bridge.scanner.rebooted()
@@ -229,13 +229,13 @@ def test_the_ticket_of_a_job_from_before_a_boot_is_still_known(bridge):
     assert [name for name, _ in read_response(read(answer.body).body).extras] == ["ScanTicket"]
 
 
-def test_an_active_job_that_a_boot_took_is_not_answered_for(bridge):
+def test_a_job_that_was_active_at_a_boot_is_not_answered_from_the_past(bridge):
     bridge.tell(status_event("8", "Processing", 2))
     bridge.scanner.rebooted()
     assert isinstance(bridge.learn(bridge.ask(get_job_elements("8")), NOT_FOUND), Pass)
 
 
-def test_they_are_bounded_and_what_is_known_goes_before_what_was_stored(bridge):
+def test_past_jobs_are_limited_and_known_jobs_take_precedence(bridge):
     table = bridge.scanner.table
     table.remember(JobStatus(str(number), "Completed") for number in range(100, 110))  # history is 5
     bridge.tell(end_event("9", "Canceled"))
@@ -248,7 +248,7 @@ def test_they_are_bounded_and_what_is_known_goes_before_what_was_stored(bridge):
     assert isinstance(bridge.learn(bridge.ask(get_job_elements("107")), NOT_FOUND), Pass)
 
 
-def test_they_go_with_the_jobs_to_whoever_takes_over(bridge):
+def test_past_jobs_pass_to_the_bridge_that_takes_over(bridge):
     heir = Bridge()
     heir.scanner.take_over(bridge.scanner, bridge.scanner.device)
     assert isinstance(heir.learn(asked(heir), NOT_FOUND), Answer)

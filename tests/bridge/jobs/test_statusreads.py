@@ -1,4 +1,5 @@
-"""Requests for a job's status that are under way: who joins which, and from when on their answer counts."""
+"""Tests of bridge.jobs.statusreads: which clients join a status request in progress, and from when its answer counts.
+"""
 
 import itertools
 
@@ -19,7 +20,7 @@ def question(job_id="1", names=(STATUS,)):
 
 
 class Scanner:
-    """Sends requests; counts the moments at which they go."""
+    """Sends requests, and records the moments at which they are sent."""
 
     def __init__(self):
         self.table = JobTable(max_age=30.0, poll_interval=1.0, history=5)
@@ -62,7 +63,7 @@ def test_an_unusual_question_prefers_the_usual_request(scanner):
     ((STATUS,), (STATUS, TICKET), False), ((STATUS, DOCUMENTS), (STATUS, DOCUMENTS), False),
     ((TICKET,), (STATUS,), False),
     (("wscn:Vendor",), (STATUS,), False)])
-def test_a_request_is_joined_if_it_asks_for_what_is_wanted(scanner, running, names, joins):
+def test_a_request_is_joined_if_it_reads_the_wanted_elements(scanner, running, names, joins):
     scanner.ask("1", running)
     assert (scanner.joined("1", names) is not None) is joins
 
@@ -81,13 +82,13 @@ def test_the_first_of_two_requests_is_joined_until_it_ends(scanner):
     assert scanner.joined() is None
 
 
-def test_a_status_counts_from_when_its_request_was_sent(scanner):
+def test_a_status_counts_from_the_moment_its_request_was_sent(scanner):
     forward, waiting = scanner.ask(), question()
     assert scanner.reads.join(waiting, usual=True).forward is forward
     assert scanner.reads.fresh_from(waiting, forward) == scanner.sent[forward].moment
 
 
-def test_a_request_that_was_never_sent_makes_nothing_fresh(scanner):
+def test_a_request_that_was_never_sent_makes_no_status_fresh(scanner):
     forward = scanner.ask(sent=False)
     scanner.table.unread(())
     waiting = question()
@@ -96,8 +97,7 @@ def test_a_request_that_was_never_sent_makes_nothing_fresh(scanner):
 
 
 @pytest.mark.parametrize(("jobs", "counts"), [((), False), (("1",), False), (("2",), True)])
-def test_a_request_from_before_an_event_that_could_not_be_read_does_not_count_for_who_came_after_it(
-        scanner, jobs, counts):
+def test_a_request_older_than_an_unreadable_event_does_not_count_for_later_clients(scanner, jobs, counts):
     forward, before, after = scanner.ask(), question(), question()
     scanner.reads.join(before, usual=True)
     scanner.table.unread(jobs)
@@ -105,4 +105,4 @@ def test_a_request_from_before_an_event_that_could_not_be_read_does_not_count_fo
     moment = scanner.sent[forward].moment
     assert scanner.reads.fresh_from(before, forward) == moment
     assert scanner.reads.fresh_from(after, forward) == (moment if counts else None)
-    assert scanner.reads.fresh_from(after, forward) == moment  # what it waits for next is from after the event
+    assert scanner.reads.fresh_from(after, forward) == moment  # its next request is newer than the event

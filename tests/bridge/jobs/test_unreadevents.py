@@ -1,4 +1,6 @@
-"""Events that can't be read: the jobs that they may be about are asked for, at most once in a poll_interval."""
+"""Tests of bridge.jobs.unreadevents: after an unreadable event the jobs it may concern are asked for, once per
+poll_interval.
+"""
 
 import re
 
@@ -34,14 +36,14 @@ WAYS = {"of one": OF_1, "of any": OF_ANY, "broken, of one": BROKEN_1, "broken": 
 
 @pytest.fixture
 def bridge():
-    """A scanner that tells its jobs' statuses; job 1 is at its first page."""
+    """A scanner that sends events; job 1 is at its first page."""
     made = Bridge()
     made.tell(status_event("1", "Processing", 1))
     return made
 
 
-def miss(bridge, data):
-    """The scanner sends what can't be read."""
+def send_unreadable(bridge, data):
+    """Delivers an unreadable notification of the scanner."""
     notification = read_notification(data)
     if isinstance(notification, Rejected):
         bridge.scanner.unread(unread_of(notification, data), bridge.now)
@@ -49,8 +51,8 @@ def miss(bridge, data):
         assert bridge.tell(data)
 
 
-def asks(bridge, answer, job_id="1"):
-    """Whether a read is asked of the scanner; what the client is shown."""
+def read_status(bridge, answer, job_id="1"):
+    """Returns whether a read is forwarded to the scanner, and the state shown to the client."""
     decision = bridge.ask(get_job_elements(job_id))
     if isinstance(decision, Answer):
         return False, shown(decision.body).state
@@ -63,77 +65,77 @@ DONE, BUSY = status_response("1", "Completed", 2), status_response("1", "Process
 
 
 @pytest.mark.parametrize("data", WAYS.values(), ids=WAYS)
-def test_the_next_read_asks(bridge, data):
-    assert asks(bridge, DONE) == (False, "Processing")
-    miss(bridge, data)
-    assert asks(bridge, DONE) == (True, "Completed")
-    assert asks(bridge, DONE) == (False, "Completed")
+def test_the_next_read_is_forwarded(bridge, data):
+    assert read_status(bridge, DONE) == (False, "Processing")
+    send_unreadable(bridge, data)
+    assert read_status(bridge, DONE) == (True, "Completed")
+    assert read_status(bridge, DONE) == (False, "Completed")
 
 
 @pytest.mark.parametrize("data", WAYS.values(), ids=WAYS)
-def test_an_answer_settles_it(bridge, data):
-    miss(bridge, data)
-    assert asks(bridge, BUSY) == (True, "Processing")
+def test_an_answer_resolves_the_doubt(bridge, data):
+    send_unreadable(bridge, data)
+    assert read_status(bridge, BUSY) == (True, "Processing")
     bridge.now += 29.0
-    assert asks(bridge, DONE) == (False, "Processing")
+    assert read_status(bridge, DONE) == (False, "Processing")
 
 
 @pytest.mark.parametrize("data", WAYS.values(), ids=WAYS)
-def test_a_storm_of_them_makes_one_request_in_a_poll_interval(bridge, data):
+def test_a_storm_of_unreadable_events_causes_one_request_per_poll_interval(bridge, data):
     asked = 0
     for _ in range(1000):
-        miss(bridge, data)
-        asked += asks(bridge, BUSY)[0]
+        send_unreadable(bridge, data)
+        asked += read_status(bridge, BUSY)[0]
         bridge.now += 0.01
     assert asked == 10
 
 
-def test_a_readable_event_in_between_does_not_settle_it(bridge):
-    miss(bridge, OF_1)
+def test_a_readable_event_in_between_does_not_resolve_the_doubt(bridge):
+    send_unreadable(bridge, OF_1)
     bridge.tell(status_event("1", "Processing", 2, message_id="urn:uuid:late"))
-    assert asks(bridge, DONE) == (True, "Completed")
+    assert read_status(bridge, DONE) == (True, "Completed")
 
 
-def test_only_the_job_that_is_named_is_asked_for(bridge):
+def test_only_the_named_job_is_asked_for(bridge):
     bridge.tell(status_event("2", "Processing", 1, message_id="urn:uuid:b"))
-    miss(bridge, OF_1)
-    assert asks(bridge, DONE, "2") == (False, "Processing")
-    miss(bridge, OF_ANY)
-    assert asks(bridge, status_response("2", "Held"), "2") == (True, "Held")
+    send_unreadable(bridge, OF_1)
+    assert read_status(bridge, DONE, "2") == (False, "Processing")
+    send_unreadable(bridge, OF_ANY)
+    assert read_status(bridge, status_response("2", "Held"), "2") == (True, "Held")
 
 
 @pytest.mark.parametrize("data", WAYS.values(), ids=WAYS)
 def test_a_finished_job_stays_finished_and_is_not_asked_for(bridge, data):
     bridge.tell(end_event("1"))
-    miss(bridge, data)
-    assert asks(bridge, BUSY) == (False, "Completed")
+    send_unreadable(bridge, data)
+    assert read_status(bridge, BUSY) == (False, "Completed")
 
 
-def test_an_event_of_two_jobs_is_taken_for_the_first_and_the_other_is_asked_for(bridge):
+def test_an_event_with_two_jobs_counts_for_the_first_and_the_other_is_asked_for(bridge):
     bridge.tell(status_event("2", "Held", 0, message_id="urn:uuid:b"))
     assert bridge.tell(envelope(f"{SCAN}/JobStatusEvent", (
         f"<wscn:JobStatusEvent>{job_status('2', 'Processing')}{job_status('1', 'Completed')}</wscn:JobStatusEvent>"),
         message_id=None))
-    assert asks(bridge, DONE, "2") == (False, "Processing")
-    assert asks(bridge, DONE) == (True, "Completed")
+    assert read_status(bridge, DONE, "2") == (False, "Processing")
+    assert read_status(bridge, DONE) == (True, "Completed")
 
 
-def test_a_message_that_comes_twice_counts_once(bridge):
+def test_a_duplicate_message_counts_once(bridge):
     data = OF_1.replace(b"</wsa:Action>", b"</wsa:Action><wsa:MessageID>urn:uuid:m</wsa:MessageID>")
     assert bridge.tell(data)
-    assert asks(bridge, BUSY)[0]
+    assert read_status(bridge, BUSY)[0]
     bridge.now += 2.0
     assert not bridge.tell(data)
-    assert not asks(bridge, BUSY)[0]
+    assert not read_status(bridge, BUSY)[0]
 
 
-def test_while_none_can_be_read_the_scanner_counts_as_one_without_events():
+def test_a_scanner_with_only_unreadable_events_counts_as_one_without_events():
     bridge = Bridge()
-    assert asks(bridge, BUSY)[0]
+    assert read_status(bridge, BUSY)[0]
     asked = 0
     for _ in range(500):
-        miss(bridge, OF_1)
-        asked += asks(bridge, BUSY)[0]
+        send_unreadable(bridge, OF_1)
+        asked += read_status(bridge, BUSY)[0]
         bridge.now += 0.01
     assert not bridge.scanner.table.events_seen
     assert asked == 4
@@ -143,20 +145,20 @@ def test_while_none_can_be_read_the_scanner_counts_as_one_without_events():
     envelope(f"{SCAN}/JobStatusEvent", f"<wscn:JobStatusEvent>{job_status('7')[16:-17]}</wscn:JobStatusEvent>"),
     envelope(f"{SCAN}/ScannerStatusSummaryEvent", f"<wscn:JobStatusEvent>{job_status('7')}</wscn:JobStatusEvent>"),
     status_event("7").replace(b"2006/08/wdp/scan", b"2006/01/wdp/scan")])
-def test_one_that_is_read_in_another_shape_counts_as_an_event(data):
+def test_a_readable_event_of_unusual_form_counts_as_an_event(data):
     bridge = Bridge()
     assert bridge.tell(data)
     assert bridge.scanner.table.events_seen
-    assert asks(bridge, DONE, "7") == (False, "Processing")
+    assert read_status(bridge, DONE, "7") == (False, "Processing")
 
 
-# Requests under way.
+# Requests in progress.
 
 @pytest.mark.parametrize("data", WAYS.values(), ids=WAYS)
-def test_who_comes_after_it_is_not_content_with_a_request_from_before_it(bridge, data):
+def test_a_client_after_the_event_needs_a_request_sent_after_it(bridge, data):
     bridge.now += 31.0
     early = bridge.ask(get_job_elements("1"))
-    miss(bridge, data)
+    send_unreadable(bridge, data)
     late = route(get_job_elements("1", message_id="urn:uuid:late"), Endpoint.SCAN, client="192.0.2.1",
                  host=b"gateway.test:5357")
     assert isinstance(bridge.scanner.ask(late, bridge.now), Join)
@@ -166,39 +168,39 @@ def test_who_comes_after_it_is_not_content_with_a_request_from_before_it(bridge,
     again = bridge.scanner.joined(late, early, passed.reply, bridge.now)
     assert isinstance(again, Forward)
     bridge.scanner.sent(again, bridge.now)
-    miss(bridge, data)
+    send_unreadable(bridge, data)
     bridge.now += 2.0
     assert shown(bridge.learn(again, BUSY).reply.body).state == "Processing"
     later = bridge.scanner.joined(late, again, passed.reply, bridge.now)
-    assert isinstance(later, Answer)  # it was asked for after this client came, and so often is enough
+    assert isinstance(later, Answer)  # requested after this client arrived; one such request is enough
 
 
-def test_an_event_before_the_answer_to_create_makes_the_new_job_be_asked_for(bridge):
+def test_an_unreadable_event_before_the_answer_to_create_puts_the_new_job_in_doubt(bridge):
     creating = bridge.ask(create_scan_job())
-    miss(bridge, OF_ANY)
+    send_unreadable(bridge, OF_ANY)
     bridge.learn(creating, created_job("5"))
     bridge.tell(status_event("5", "Pending", 0, message_id="urn:uuid:c"))
-    assert asks(bridge, status_response("5", "Aborted"), "5") == (True, "Aborted")
+    assert read_status(bridge, status_response("5", "Aborted"), "5") == (True, "Aborted")
 
 
-def test_an_event_of_a_job_that_is_not_known_yet_may_be_newer_than_the_first_that_can_be_read(bridge):
-    miss(bridge, OF_1.replace(b">1<", b">8<"))
+def test_an_unreadable_event_of_an_unknown_job_may_be_newer_than_its_first_readable_one(bridge):
+    send_unreadable(bridge, OF_1.replace(b">1<", b">8<"))
     bridge.tell(status_event("8", "Pending", 0, message_id="urn:uuid:c"))
-    assert asks(bridge, status_response("8", "Aborted"), "8") == (True, "Aborted")
+    assert read_status(bridge, status_response("8", "Aborted"), "8") == (True, "Aborted")
     bridge.tell(status_event("9", "Pending", 0, message_id="urn:uuid:d"))
-    assert asks(bridge, DONE, "9") == (False, "Pending")
+    assert read_status(bridge, DONE, "9") == (False, "Pending")
 
 
-def test_what_is_remembered_of_them_is_bounded(bridge):
+def test_the_number_of_remembered_unreadable_events_is_limited(bridge):
     for number in range(MAX_NAMED + 5):
         bridge.scanner.unread(Unread((f"n{number}",)), bridge.now)
-    assert asks(bridge, DONE) == (True, "Completed")  # then it may have been any
+    assert read_status(bridge, DONE) == (True, "Completed")  # too many to remember: it may have been any job
 
 
-# Answers that many clients share.
+# Answers shared by several clients.
 
-def kept(bridge, raw, answer):
-    """Whether the answer is kept: asked for and learnt once, then asked for again."""
+def is_cached(bridge, raw, answer):
+    """Returns whether the answer is cached. If the request is forwarded, it is answered with `answer`."""
     decision = bridge.ask(raw)
     if isinstance(decision, Forward):
         bridge.learn(decision, answer)
@@ -211,31 +213,31 @@ ELEMENTS = get_scanner_elements("ScannerConfiguration"), scanner_elements("Scann
 STATUS = get_scanner_elements("ScannerStatus"), scanner_elements("ScannerStatus")
 
 
-@pytest.mark.parametrize(("data", "of_jobs_alone"), [(OF_1, True), (OF_ANY, True), (BROKEN, False)])
-def test_lists_and_elements_are_asked_for_again_once_in_a_poll_interval(bridge, data, of_jobs_alone):
+@pytest.mark.parametrize(("data", "only_jobs"), [(OF_1, True), (OF_ANY, True), (BROKEN, False)])
+def test_lists_and_elements_are_asked_for_again_once_in_a_poll_interval(bridge, data, only_jobs):
     bridge.tell(announcement("ScannerStatusSummaryEvent"))
     for question in (LIST, ELEMENTS, STATUS):
-        assert not kept(bridge, *question)
-        assert kept(bridge, *question)
+        assert not is_cached(bridge, *question)
+        assert is_cached(bridge, *question)
     bridge.now += 2.0
-    miss(bridge, data)
-    assert [kept(bridge, *question) for question in (LIST, ELEMENTS, STATUS)] == [False, of_jobs_alone, of_jobs_alone]
+    send_unreadable(bridge, data)
+    assert [is_cached(bridge, *question) for question in (LIST, ELEMENTS, STATUS)] == [False, only_jobs, only_jobs]
     asked = 0
     for _ in range(500):
         bridge.now += 0.01
-        miss(bridge, data)
-        asked += not kept(bridge, *LIST)
+        send_unreadable(bridge, data)
+        asked += not is_cached(bridge, *LIST)
     assert asked == 5
     bridge.now += 1.1
-    assert not kept(bridge, *LIST)
+    assert not is_cached(bridge, *LIST)
     bridge.now += 29.0
-    assert kept(bridge, *LIST)
+    assert is_cached(bridge, *LIST)
 
 
-def test_the_event_in_the_body_counts_whatever_the_action_says(bridge):
+def test_the_event_in_the_body_takes_precedence_over_the_action(bridge):
     bridge.tell(announcement("ScannerStatusSummaryEvent"))
-    assert not kept(bridge, *STATUS)
-    assert kept(bridge, *STATUS)
+    assert not is_cached(bridge, *STATUS)
+    assert is_cached(bridge, *STATUS)
     bridge.tell(announcement("ScannerStatusSummaryEvent").replace(b"scan/ScannerStatusSummaryEvent<",
                                                                   b"scan/JobStatusEvent<"))
-    assert not kept(bridge, *STATUS)
+    assert not is_cached(bridge, *STATUS)

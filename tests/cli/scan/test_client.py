@@ -1,10 +1,10 @@
-"""Refusals of a scan service."""
+"""Tests of cli.scan.client: refusals of a scan service."""
 
 from wsdgateway.cli.scan.client import ScannerRefusal
 from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for
 
 
-def test_the_gateways_word_for_a_scanner_that_it_can_not_reach_is_known_for_what_it_is():
+def test_the_gateways_fault_for_an_unreachable_scanner_is_recognised():
     fault = fault_for(Unavailable("192.0.2.1", "no connection (refused)"))
     assert ScannerRefusal("ServerErrorTemporaryError", fault.reason).unreachable
     fault = fault_for(Busy("192.0.2.1", "100 requests are waiting for it already"))

@@ -1,4 +1,4 @@
-"""The options of `wsdgateway scan`, and its exit statuses."""
+"""Tests of cli.scan.command: the options and exit statuses of `wsdgateway scan`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A job's status, asked for while its images come."""
+"""Tests of cli.scan.jobwatch: a job's status is polled while its images arrive."""
 
 import threading
 
@@ -29,7 +29,7 @@ def test_a_job_is_watched_until_it_is_final():
     assert answers == []
 
 
-def test_a_scanner_that_can_not_be_watched_is_left_in_peace_and_nothing_is_told_after_the_end():
+def test_polling_ends_after_several_failures_and_a_late_status_is_ignored():
     asked, enough = [], threading.Event()
 
     def refuse():

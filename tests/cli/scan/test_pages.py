@@ -1,4 +1,4 @@
-"""Pages of `wsdgateway scan`: no part of one, none lost, none that silently replaces a file."""
+"""Tests of cli.scan.pages: pages are written whole, none is lost, and no file is replaced without a message."""
 
 import io
 import os
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("cwd")
 
 
 class Scanned:
-    """What became of pages."""
+    """Writes pages, and records the names of the files and the messages."""
 
     def __init__(self, output, *images, format=None, whole=True, dots=None, half=b""):
         self.written, self.said = [], []
@@ -43,7 +43,7 @@ class Scanned:
             pages.finish(whole=whole)
 
 
-def test_numbers_start_at_one_and_have_the_width_asked_for(cwd):
+def test_numbers_start_at_one_and_have_the_given_width(cwd):
     assert Scanned("p-%03d.jpg", JPEG, JPEG).written == ["p-001.jpg", "p-002.jpg"]
     assert Scanned("q%d.jpg", JPEG).written == ["q1.jpg"]
     assert names_in(cwd) == ["p-001.jpg", "p-002.jpg", "q1.jpg"]
@@ -53,7 +53,7 @@ def test_numbers_start_at_one_and_have_the_width_asked_for(cwd):
     assert (cwd / "p-001.jpg").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
-def test_a_former_scan_under_the_same_numbers_is_not_mixed_with_this_one(cwd):
+def test_pages_of_an_earlier_scan_are_not_mixed_with_new_ones(cwd):
     (cwd / "p-007.jpg").write_text("former")
     with pytest.raises(ScanError, match=r"p-007\.jpg is there already"):
         read_target("p-%03d.jpg", None)
@@ -73,26 +73,26 @@ def test_further_pages_of_one_file_are_numbered(cwd):
     assert (cwd / "p-2.jpg").read_text() == "former"
 
 
-def test_a_named_file_is_replaced_and_that_is_said(cwd):
+def test_a_named_file_is_replaced_with_a_message(cwd):
     for name, data in (("p.jpg", JPEG), ("p.pdf", JPEG)):
         (cwd / name).write_text("former")
         assert Scanned(name, data).said == [f"{name}: the file that was there is replaced"]
         assert (cwd / name).read_bytes() != b"former"
 
 
-def test_a_file_that_was_not_named_replaces_none(cwd):
+def test_a_default_name_replaces_no_file(cwd):
     assert [Scanned(None, JPEG).written for _ in range(3)] == [["scan.pdf"], ["scan-2.pdf"], ["scan-3.pdf"]]
     assert Scanned(None, JPEG, JPEG, format="jpeg").written == ["scan.jpg", "scan-2.jpg"]
 
 
-def test_a_page_that_broke_off_leaves_nothing(cwd):
+def test_an_incomplete_page_leaves_no_file(cwd):
     Scanned("p.jpg", half=JPEG[:50])
     assert names_in(cwd) == []
     assert Scanned("p-%d.jpg", JPEG, half=JPEG[:50], whole=False).written == ["p-1.jpg"]
     assert names_in(cwd) == ["p-1.jpg"]
 
 
-def test_the_whole_pages_of_a_broken_scan_make_a_pdf_that_replaces_none(cwd):
+def test_the_complete_pages_of_a_broken_scan_make_a_pdf_that_replaces_no_file(cwd):
     (cwd / "p.pdf").write_text("former")
     assert Scanned("p.pdf", JPEG, PNG, half=JPEG[:50], whole=False).written == ["p-2.pdf"]
     assert (cwd / "p.pdf").read_text() == "former"
@@ -109,7 +109,7 @@ def test_a_page_of_a_pdf_is_as_large_as_the_paper(data, dots, inches):
         assert [float(value) / 72 for value in pdf.pages[0].MediaBox][2:] == pytest.approx(inches, abs=0.01)
 
 
-def test_images_that_no_pdf_can_hold_are_kept_as_they_are(cwd):
+def test_images_that_fit_into_no_pdf_are_kept_unchanged(cwd):
     with pytest.raises(ScanError, match="kept as images") as caught:
         Scanned("p.pdf", JPEG, b"\xff\xd8\xff and nothing more", b"?")
     assert caught.value.status == FAILED
@@ -135,7 +135,7 @@ def test_an_image_of_another_kind_gets_a_name_of_its_own(cwd):
     assert (cwd / "p.jpg").read_text() == "former"
 
 
-def test_where_no_hard_links_are_a_page_still_gets_its_name(cwd, monkeypatch):
+def test_without_hard_links_a_page_still_gets_its_name(cwd, monkeypatch):
     def link(*_):
         raise PermissionError
 
@@ -144,7 +144,7 @@ def test_where_no_hard_links_are_a_page_still_gets_its_name(cwd, monkeypatch):
     assert Scanned("p.jpg", JPEG, JPEG).written == ["p.jpg", "p-3.jpg"]
 
 
-def test_pages_that_can_be_given_no_name_stay_where_they_are(cwd, monkeypatch):
+def test_pages_that_cannot_be_renamed_are_kept(cwd, monkeypatch):
     def replace(*_):
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""Progress that `wsdgateway scan` shows."""
+"""Tests of cli.scan.progress: the progress that `wsdgateway scan` shows."""
 
 import io
 from pathlib import Path
@@ -26,18 +26,18 @@ def shown(terminal):
     return console.file.getvalue(), out.getvalue()
 
 
-def test_elsewhere_than_on_a_terminal_there_is_a_line_for_each_page():
+def test_without_a_terminal_there_is_a_line_for_each_page():
     assert shown(False) == ("job [b]7�[2J: Proces�sing: [red]Odd line\npage 1: 1234567 bytes\ntwice\n", "a[b].jpg\n")
 
 
-def test_a_terminal_shows_pages_bytes_and_state_and_nothing_of_what_the_network_would_have_it_do():
+def test_a_terminal_shows_pages_bytes_and_state_without_control_characters():
     text, out = shown(True)
     assert "page 1, 1.2 MB, Proces�sing: [red]Odd line" in text
     assert "\x07" not in text and "\x1b[2J" not in text
     assert out == "a[b].jpg\n"
 
 
-def test_who_reads_the_names_may_go_away():
+def test_a_closed_pipe_for_the_names_is_no_error():
     class Gone(io.StringIO):
         def flush(self):
             raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""Targets of `wsdgateway scan`: the files and formats that output names stand for."""
+"""Tests of cli.scan.targets: the files and formats for each output name."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("cwd")
     ("a-%03d.tif", None, Target(Path("a-%03d.tif"), "tiff", "tiff", None, True)),
     (None, None, Target(Path("scan.pdf"), "pdf", "pdf", named=False)),
     (None, "png", Target(Path("scan.png"), "png", "png", named=False))])
-def test_names_say_what_the_scan_becomes(output, wanted, target):
+def test_the_name_determines_the_format(output, wanted, target):
     assert read_target(output, wanted) == target
 
 
@@ -28,7 +28,7 @@ def test_names_say_what_the_scan_becomes(output, wanted, target):
     ("a-%d-%d.jpg", None, "one field"), ("a-%3d.jpg", None, "one field"), ("a-%d%%.jpg", None, "one field"),
     ("a-%.jpg", None, "one field"), ("none/a.pdf", None, "does not exist"), ("a.pdf", "xps", "--format xps"),
     ("folder.pdf", None, "is a folder")])
-def test_a_wrong_name_is_told_before_anything_is_scanned(cwd, output, wanted, said):
+def test_a_wrong_name_is_an_error_before_the_scan(cwd, output, wanted, said):
     (cwd / "folder.pdf").mkdir()
     with pytest.raises(ScanError, match=said) as caught:
         read_target(output, wanted)
