@@ -1,4 +1,4 @@
-"""twistd as a process, and real clients from Debian."""
+"""Fixtures of the end-to-end tests: twistd as a process, and real clients from Debian."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from tests.e2e.site import Listener, Site
 
 USER, GROUP = "nobody", "nogroup"  # for tests in which an ordinary user runs the gateway
 REQUIRED = os.environ.get("WSDGATEWAY_E2E") == "required"
-PATIENCE = 60.0  # seconds for what another process does; on a loaded machine one needs over 15 to start
+PATIENCE = 60.0  # time limit in seconds for other processes; on a loaded machine one needs over 15 to start
 
 
 def pytest_collection_modifyitems(items):
@@ -26,13 +26,13 @@ def pytest_collection_modifyitems(items):
 
 
 def program(name):
-    """A program beside the running Python, or on the PATH."""
+    """Returns the path of a program beside the running Python, or on the PATH."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
 
 
-def lack(why):
-    """A test can't run here."""
+def skip_or_fail(why):
+    """Skips the test with a reason, or fails it if WSDGATEWAY_E2E is `required`."""
     if REQUIRED:
         pytest.fail(why)
     pytest.skip(why)
@@ -83,7 +83,7 @@ exec "$@"
 
 
 def readable():
-    """What a command has to begin with, so that an ordinary user can read Python, which may live in root's home."""
+    """Returns a command prefix with which an ordinary user can read Python, which may be in root's home."""
     if not Path(sys.base_prefix).is_relative_to(Path("~root").expanduser()):
         return []
     return ["unshare", "--mount", "sh", "-c", _OPEN_HOME, "sh", sys.base_prefix]
@@ -91,9 +91,9 @@ def readable():
 
 @pytest.fixture
 def folder():
-    """A folder of an ordinary user's, where they can reach it; root alone can make one."""
+    """A folder that belongs to an ordinary user and is accessible to them; this needs root."""
     if os.geteuid() != 0:
-        lack("needs root, which becomes somebody else")
+        skip_or_fail("needs root, to run as an ordinary user")
     with tempfile.TemporaryDirectory(prefix="wsdgateway-") as name:
         shutil.chown(name, USER, GROUP)
         yield Path(name)
@@ -142,7 +142,7 @@ def scanimage(tmp_path):
 
 @pytest.fixture
 def until():
-    """Waits for what another process brings about; real clients have no clock that a test could advance."""
+    """Polls a condition that depends on another process; real clients have no clock that a test could advance."""
 
     def wait(condition, seconds=PATIENCE):
         end = time.monotonic() + seconds
@@ -150,6 +150,6 @@ def until():
             found = condition()
             if found:
                 return found
-        raise AssertionError("it did not happen")
+        raise AssertionError("the condition was not met within the time limit")
 
     return wait

@@ -1,10 +1,10 @@
-"""The sandbox of the systemd unit without systemd: what `config/wsdgateway.service` forbids, for one command.
+"""Sandbox of the systemd unit without systemd: runs one command with the restrictions of `config/wsdgateway.service`.
 
-As root: `unshare --mount --ipc python sandbox.py UNIT USER FOLDER -- COMMAND…`, where FOLDER stays writable. Done are
-its mounts (ProtectSystem, ProtectHome, PrivateTmp, PrivateDevices, ProcSubset, ProtectProc), the user (PrivateUsers,
+As root: `unshare --mount --ipc python sandbox.py UNIT USER FOLDER -- COMMAND…`, where FOLDER stays writable. It applies
+the mounts (ProtectSystem, ProtectHome, PrivateTmp, PrivateDevices, ProcSubset, ProtectProc), the user (PrivateUsers,
 CapabilityBoundingSet, NoNewPrivileges, UMask), and by seccomp SystemCallFilter, RestrictAddressFamilies,
-MemoryDenyWriteExecute and RestrictNamespaces. Not done: RestrictSUIDSGID, LockPersonality, RestrictRealtime,
-SystemCallArchitectures, and what PrivateDevices does with control groups.
+MemoryDenyWriteExecute and RestrictNamespaces. It does not apply RestrictSUIDSGID, LockPersonality, RestrictRealtime,
+SystemCallArchitectures, or the control groups of PrivateDevices.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ FAMILIES = 46
 
 
 def read_unit(path):
-    """The unit's settings: a list of values for each key."""
+    """Returns the unit's settings: a list of values for each key."""
     values = {}
     for line in Path(path).read_text().splitlines():
         key, equals, value = line.partition("=")
@@ -43,7 +43,7 @@ def _mount(*arguments):
 
 
 def shut(keep, writable):
-    """From now on only `writable` can be written to, and homes and /tmp hold nothing but `keep`."""
+    """Makes all but `writable` read-only, and hides all but `keep` in homes and /tmp."""
     _mount("--make-rprivate", "/")
     aside = Path("/mnt")
     _mount("-t", "tmpfs", "tmpfs", aside)
@@ -69,7 +69,7 @@ def shut(keep, writable):
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in dict.fromkeys(points):
         if point not in (str(writable), "/proc", *SCRATCH) and not point.startswith("/dev/"):
-            # What lies under another mount can't be reached, and not be changed.
+            # Mounts hidden by another one cannot be reached, and cannot be changed.
             subprocess.run(["mount", "-o", "remount,bind,ro", point], check=False, capture_output=True)
 
 
@@ -78,7 +78,7 @@ class _Argument(ctypes.Structure):
 
 
 class Filter:
-    """A seccomp filter; several apply together, and the strictest answer counts."""
+    """A seccomp filter; several apply together, and the strictest result counts."""
 
     def __init__(self, otherwise):
         self._library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
@@ -86,23 +86,23 @@ class Filter:
         self._context = ctypes.c_void_p(self._library.seccomp_init(ctypes.c_uint32(otherwise)))
 
     def rule(self, action, name, argument=None):
-        """What becomes of a system call, perhaps only with an argument (its place, the comparison, two numbers)."""
+        """Adds the action for a system call, perhaps for an argument only (index, comparison, two numbers)."""
         number = self._library.seccomp_syscall_resolve_name(name.encode())
         if number < 0:
-            return  # another architecture's
+            return  # a system call of another architecture
         given = (_Argument * 1)(_Argument(*argument)) if argument else None
         failed = self._library.seccomp_rule_add_array(
             self._context, ctypes.c_uint32(action), number, 1 if argument else 0, given)
         assert not failed, (name, failed)
 
     def load(self):
-        """From now on, for ever."""
+        """Applies the filter for the rest of the process."""
         failed = self._library.seccomp_load(self._context)
         assert not failed, failed
 
 
 def calls_of(names):
-    """The system calls in groups of systemd's, by `systemd-analyze`."""
+    """Returns the system calls of systemd's groups, by `systemd-analyze`."""
     found = set()
     for name in names:
         if not name.startswith("@"):
@@ -115,7 +115,7 @@ def calls_of(names):
 
 
 def filters(unit):
-    """The filters that the unit asks for."""
+    """Returns the filters that the unit asks for."""
     lists = unit["SystemCallFilter"]
     allowed = calls_of(["@default", *(name for value in lists if not value.startswith("~") for name in value.split())])
     denied = calls_of([name for value in lists if value.startswith("~") for name in value[1:].split()])
@@ -140,12 +140,12 @@ def filters(unit):
 
 
 def become(entry):
-    """That user, alone in a user namespace, without any capability and any way to one."""
+    """Becomes that user, alone in a user namespace, without capabilities and without a way to gain any."""
     process = ctypes.CDLL(None, use_errno=True)
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
-    process.prctl(DUMPABLE, 1, 0, 0, 0)  # else the files below are root's
+    process.prctl(DUMPABLE, 1, 0, 0, 0)  # otherwise root owns the files below
     assert not process.unshare(USER_NAMESPACE), os.strerror(ctypes.get_errno())
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{entry.pw_uid} {entry.pw_uid} 1")

@@ -1,4 +1,4 @@
-"""A virtual scanner and a gateway as processes, and a client's event sink; what clients ask of them."""
+"""A virtual scanner and a gateway as processes, an event sink, and requests of clients."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ W, S = f"{{{WSE}}}", f"{{{WSCN}}}"
 
 
 def post(port, path, message):
-    """Status and body; an `OSError` where nobody answers to the end."""
+    """Returns status and body; raises `OSError` without a complete answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("POST", path, message, {"Content-Type": "application/soap+xml"})
@@ -31,7 +31,7 @@ def post(port, path, message):
 
 
 class Listener:
-    """An event sink in a thread: what it was told, by path."""
+    """Event sink in a thread: `received` holds the events by path."""
 
     def __init__(self):
         received = self.received = {}
@@ -45,20 +45,20 @@ class Listener:
                 self.end_headers()
 
             def log_message(self, *arguments):
-                """Say nothing."""
+                """Suppresses the log of requests."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def identifiers(self, path):
-        """The ScanIdentifier of every ScanAvailableEvent told there."""
+        """Returns the ScanIdentifier of every ScanAvailableEvent received at a path."""
         return [one.body.findtext(f"{S}ScanIdentifier") for one in self.received.get(path, ())
                 if one.action.endswith("/ScanAvailableEvent")]
 
 
 class Site:
-    """A virtual scanner and a gateway that can be ended and started again."""
+    """A virtual scanner, and a gateway that can be ended and started again."""
 
     def __init__(self, twistd, folder, more=""):
         self.twistd = twistd
@@ -91,7 +91,7 @@ class Site:
         return answer
 
     def subscribe(self, url, **more):
-        """The SubscribeResponse and its identifier."""
+        """Subscribes, and returns the SubscribeResponse and its identifier."""
         status, body = self.ask(subscribe(url, **more))
         message = read(body)
         assert status == 200, fault_of(message)
@@ -112,7 +112,7 @@ def scan_job(identifier, token):
 
 
 def push_scan(site, identifier, token):
-    """What a client does after the button; the image's bytes."""
+    """Fetches a scan after a button press, and returns the image's bytes."""
     status, body = site.ask(scan_job(identifier, token))
     if status != 200:
         return None
@@ -123,15 +123,15 @@ def push_scan(site, identifier, token):
 
 
 def press(site, listener, until, path):
-    """Somebody presses the button; the ScanIdentifier that the client is told."""
+    """Presses the button, and returns the ScanIdentifier that the client receives."""
     before = len(listener.identifiers(path))
     assert site.control("press", "POST")["result"] == 1
     until(lambda: len(listener.identifiers(path)) > before)
     return listener.identifiers(path)[-1]
 
 
-def a_scan_works(site, listener, until, token):
-    """A whole scan from the panel; a job that was broken off before may keep the scanner busy for a second."""
+def check_a_scan(site, listener, until, token):
+    """Checks a whole scan from the panel; an aborted job may keep the scanner busy for a second."""
     def scan():
         return push_scan(site, press(site, listener, until, "/panel"), token)
 

@@ -1,4 +1,4 @@
-"""A real network on one machine: namespaces for clients, gateway and scanners, two subnets, and no route between them.
+"""A network on one machine: namespaces for clients, gateway and scanners, in two subnets without a route between them.
 
     clients ──── 192.0.2.0/24 ──── gateway ──── 198.51.100.0/24 ──── scanners
 """
@@ -12,14 +12,14 @@ from tests.e2e.conftest import program
 
 CLIENTS, GATEWAY, SCANNERS = "clients", "gateway", "scanners"
 PLACES = (CLIENTS, GATEWAY, SCANNERS)
-# Of each place: interfaces, with the address by each version of IP.
+# The interfaces of each namespace, with the address for each version of IP.
 ADDRESSES = {CLIENTS: {"lan": ("192.0.2.77/24", "fd00:a::77/64")},
              GATEWAY: {"lan": ("192.0.2.5/24", "fd00:a::5/64"), "vlan": ("198.51.100.5/24", "fd00:b::5/64")},
              SCANNERS: {"vlan": ("198.51.100.20/24", "fd00:b::20/64")}}
 
 
 def missing():
-    """Why there can be no such network here, or None."""
+    """Returns the reason why this network is not possible here, or None."""
     if os.geteuid() != 0:
         return "needs root, to make network namespaces"
     name = f"wsdgateway-try-{os.getpid()}"
@@ -32,7 +32,7 @@ def missing():
 
 
 class Network:
-    """The namespaces, and what runs in them, by IPv4 and link-local IPv6, or by IPv6 alone."""
+    """The namespaces and their processes, with IPv4 and link-local IPv6, or with IPv6 only."""
 
     def __init__(self, folder, *, ipv4):
         self.folder = folder
@@ -43,7 +43,7 @@ class Network:
     def build(self):
         for place in PLACES:
             self._ip("netns", "add", self.names[place])
-            # No waiting for addresses that others might have.
+            # No delay for duplicate address detection.
             self.run(place, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
             self.run(place, "ip", "link", "set", "lo", "up")
         for link, place in (("lan", CLIENTS), ("vlan", SCANNERS)):
@@ -58,12 +58,12 @@ class Network:
         subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
     def run(self, place, *command, check=True, seconds=60, **more):
-        """A command in a namespace, to its end."""
+        """Runs a command in a namespace to its end."""
         return subprocess.run(["ip", "netns", "exec", self.names[place], *command], check=check, capture_output=True,
                               text=True, timeout=seconds, cwd=self.folder, **more)
 
     def start(self, place, *command, log="process"):
-        """A process in a namespace, until `end` or the test's end; its output is in `process.log`."""
+        """Starts a process in a namespace, until `end` or the test's end; its output is in `process.log`."""
         path = Path(self.folder, f"{log}-{len(self.running)}.log")
         with path.open("wb") as output:
             process = subprocess.Popen(["ip", "netns", "exec", self.names[place], *command], cwd=self.folder,
@@ -73,18 +73,18 @@ class Network:
         return process
 
     def end(self, process, *, kill=False):
-        """End a process."""
+        """Ends a process."""
         if process.poll() is None:
             (process.kill if kill else process.terminate)()
         process.wait(20)
         self.running.remove(process)
 
     def twistd(self, place, *arguments):
-        """A plugin of twistd."""
+        """Starts a plugin of twistd."""
         return self.start(place, program("twistd"), "-n", "--pidfile=", *arguments, log=arguments[0])
 
     def scanner(self, file="scanner", **settings):
-        """A virtual scanner that takes part in multicast."""
+        """Starts a virtual scanner that takes part in multicast."""
         values = {"endpoint": "tcp6:8018", "interfaces": ["vlan"], "name": "Copy Room", "stamp": "the same",
                   "page_seconds": 0.1, **settings}
         lines = "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
@@ -92,7 +92,7 @@ class Network:
         return self.twistd(SCANNERS, "wsdscanner", "--config", f"{file}.toml")
 
     def gateway(self, scanners, *, port=5357, **discovery):
-        """The gateway, with the sections of `[[scanner]]` as TOML."""
+        """Starts the gateway, with the sections of `[[scanner]]` as TOML."""
         values = {"device_interfaces": ["vlan"], "client_interfaces": ["lan"], "search": 5.0, **discovery}
         lines = "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
         Path(self.folder, "gateway.toml").write_text(
@@ -100,7 +100,7 @@ class Network:
         return self.twistd(GATEWAY, "wsdgateway", "--config", "gateway.toml")
 
     def curl(self, place, url, *arguments):
-        """What answers at a URL, empty if nothing does."""
+        """Returns the answer of a URL, empty if there is none."""
         return self.run(place, "curl", "-s", "-m", "5", "-g", *arguments, url, check=False).stdout
 
     def close(self):

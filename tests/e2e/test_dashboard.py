@@ -1,4 +1,4 @@
-"""Every query of the Grafana dashboard finds something in Debian's Prometheus, which scrapes a gateway at work."""
+"""Grafana dashboard: every query finds data in Debian's Prometheus, which scrapes a working gateway."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from wsdgateway.soap.faults import fault_of
 
 PATH = "/front-desk/scan"
 DISCOVERY = ("239.255.255.250", 3702)
-# A scrape's timestamp is moved by up to 2 ms, so that they are at even distances.
+# Prometheus moves a scrape's timestamp by up to 2 ms, so that scrapes have even distances.
 MOVED = 0.01
 TOKEN = "    # authorization:\n    #   credentials_file: /etc/prometheus/wsdgateway.token\n"
 
@@ -51,12 +51,12 @@ def promtool(*arguments):
 
 
 class Office:
-    """A virtual scanner, the gateway in front of it, and a client that listens to events."""
+    """A virtual scanner, the gateway in front of it, and a client that receives events."""
 
     def __init__(self, twistd, folder, listener):
         self.folder, self.listener = folder, listener
         self.scanner, self.port, self.admin = free_port(), free_port(), free_port()
-        # A uuid of its own: others may be heard on loopback.
+        # A UUID of its own: other scanners may be heard on loopback.
         (folder / "scanner.toml").write_text(
             f'[scanner]\nendpoint = "tcp:{self.scanner}:interface=127.0.0.1"\npage_seconds = 0.1\n'
             f'uuid = "{uuid.uuid4()}"\ninterfaces = ["lo"]\n')
@@ -73,7 +73,7 @@ class Office:
         assert status == 200, fault_of(read(body))
 
     def work(self, until):
-        """Some of everything, to its end; when that was."""
+        """Makes exchanges of every kind, waits for their end, and returns the time."""
         before = len(self.ended())
         done = subprocess.run([program("wsdgateway"), "scan", f"http://127.0.0.1:{self.port}{PATH}", "-o", "page.jpg"],
                               cwd=self.folder, capture_output=True, text=True, timeout=60)
@@ -82,7 +82,7 @@ class Office:
         job = ask(self.admin, "/api/jobs")[-1]["job_id"]
         for _ in range(20):
             assert post(self.port, PATH, get_job_elements(job))[0] == 200  # from the job table
-        assert post(self.port, PATH, get_job_elements(job, names=("wscn:ScanTicket",)))[0] == 200  # the scanner knows
+        assert post(self.port, PATH, get_job_elements(job, names=("wscn:ScanTicket",)))[0] == 200  # from the scanner
         assert post(self.port, PATH, job_request("RetrieveImage", "999"))[0] >= 400  # the scanner's fault
         assert post(self.port, PATH, b"no SOAP")[0] == 400  # refused
         with socket.socket(type=socket.SOCK_DGRAM) as anybody:
@@ -95,7 +95,7 @@ class Office:
 
 
 class Prometheus:
-    """Debian's, with the configuration of `config/`, but for the target and how often it is scraped."""
+    """Debian's Prometheus, with the configuration in `config/` except for the target and the scrape interval."""
 
     def __init__(self, folder, admin):
         text = (CONFIG / "prometheus.yml").read_text()
@@ -112,12 +112,12 @@ class Prometheus:
                  f"--web.listen-address=127.0.0.1:{self.port}"], cwd=folder, stdout=log, stderr=subprocess.STDOUT)
 
     def query(self, expression):
-        """The samples of an instant query; a text that says why there are none."""
+        """Returns the samples of an instant query, or an error message."""
         answer = ask(self.port, "/api/v1/query?" + urlencode({"query": expression}))
         return answer["data"]["result"] if answer["status"] == "success" else answer["error"]
 
     def scraped(self, moment):
-        """Whether there is a scrape from after that moment; looks five times a second."""
+        """Whether there is a scrape from after that moment; checks five times a second."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(0.2)
         assert self.process.poll() is None
@@ -133,7 +133,7 @@ class Prometheus:
 
 @pytest.fixture
 def office(twistd, tmp_path, until):
-    """Subscribed at its scanner, and listened to."""
+    """An office whose gateway and client are subscribed."""
     _need_prometheus()
     listener = Listener()
     made = Office(twistd, tmp_path, listener)
@@ -155,7 +155,7 @@ def prometheus(office, tmp_path):
 
 
 def trouble_with(found):
-    """What is wrong with the answer to a query, or None; a rate of nothing by nothing is NaN."""
+    """Returns what is wrong with the answer to a query, or None; a rate of zero by zero is NaN."""
     if not isinstance(found, list):
         return found
     if not any(math.isfinite(float(sample["value"][1])) for sample in found):
@@ -163,20 +163,20 @@ def trouble_with(found):
     return None
 
 
-def test_every_panel_shows_what_a_gateway_at_work_counts(office, prometheus, until):
-    for _ in range(2):  # a counter that is seen for the first time has no rate yet
+def test_every_panel_shows_data_of_a_working_gateway(office, prometheus, until):
+    for _ in range(2):  # a counter that was scraped only once has no rate yet
         until(partial(prometheus.scraped, office.work(until)), 30.0)
     answers = {(panel["title"], target["refId"]): prometheus.query(filled(target["expr"]))
                for panel in panels() for target in panel["targets"]}
     troubles = {key: trouble for key, found in answers.items() if (trouble := trouble_with(found))}
-    # None may be empty: the work makes data for each, discovery and its drops included. What it does not bring about, a
-    # request that the scanner leaves unanswered or a lost notification, is shown as zero.
+    # Every query must return data, including discovery and its drops. Metrics without such an event, for example an
+    # unanswered request or a lost notification, are zero.
     assert not troubles
 
     def shown(title, label=None, query="A"):
         return {sample["metric"].get(label): float(sample["value"][1]) for sample in answers[title, query]}
 
-    # Of 21 reads each time, the scanner was asked one.
+    # Of 21 reads in each round, one reached the scanner.
     assert 0.8 < shown("Status reads answered here")[None] < 1
     reads = shown("Status reads: answered here, asked there", "source")
     assert reads["local"] > reads["device"] > 0
@@ -201,11 +201,11 @@ def test_every_panel_shows_what_a_gateway_at_work_counts(office, prometheus, unt
     assert {(rule["health"], rule["state"]) for rule in rules.values()} == {("ok", "inactive")}
 
 
-def test_promtool_has_nothing_to_say(tmp_path):
+def test_promtool_accepts_the_configuration(tmp_path):
     _need_prometheus()
     done = promtool("check", "config", str(CONFIG / "prometheus.yml"))
     assert done.returncode == 0, done.stdout + done.stderr
-    # With the token's lines, which are comments there.
+    # With the lines for the token, which are comments there.
     text = (CONFIG / "prometheus.yml").read_text()
     assert text.endswith(TOKEN)
     (tmp_path / "token").write_text("secret\n")

@@ -1,4 +1,4 @@
-"""After a real install, from any folder: the plugins, the console script, the files beside the code."""
+"""Installation from any folder: the plugins, the console script, and the data files."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A virtual environment of its own with wsdgateway installed; dependencies are those of this Python."""
+    """A virtual environment with wsdgateway installed; its dependencies are those of this Python."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
@@ -53,7 +53,7 @@ def test_the_console_script_runs_from_anywhere(installed, tmp_path):
     assert "scan" in done.stdout
 
 
-def test_the_files_beside_the_code_are_there(installed, tmp_path):
+def test_data_files_are_installed(installed, tmp_path):
     done = run(installed, "-c", (
         "from importlib.resources import files\n"
         "print([f.name for f in files('wsdgateway.storage').iterdir() if f.name.endswith('.sql')])"), cwd=tmp_path)
@@ -78,8 +78,8 @@ def test_the_licence_is_in_the_metadata(installed, tmp_path):
     assert done.stdout.splitlines() == ["the wsdgateway authors", "True"]
 
 
-def test_a_source_distribution_has_what_a_build_needs(installed, tmp_path):
-    """It is enough to build, configure and test the program, and to read about it."""
+def test_a_source_distribution_is_complete(installed, tmp_path):
+    """It suffices to build, configure and test the program, and to read its documentation."""
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(
         ".*", "venv", "build", "dist", "*.egg-info", "__pycache__", "findings"))

@@ -1,4 +1,4 @@
-"""Root starts the gateway, and an ordinary user runs it: `twistd --uid`. As root."""
+"""Gateway started by root and run by an ordinary user (`twistd --uid`). These tests need root."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Certified
-from tests.e2e.conftest import GROUP, USER, lack, program, readable
+from tests.e2e.conftest import GROUP, USER, program, readable, skip_or_fail
 from tests.e2e.site import post
 from tests.e2e.subnets import GATEWAY, Network, missing
 from tests.messages import get_job_elements
@@ -23,7 +23,7 @@ LOW = range(1023, 600, -1)
 
 
 def low_port():
-    """One below 1024 that is free."""
+    """Returns a free port below 1024."""
     for port in LOW:
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
@@ -32,7 +32,7 @@ def low_port():
 
 
 class Daemon:
-    """A gateway that twistd has put into the background, and the virtual scanner that it bridges."""
+    """A gateway that twistd runs in the background, and its virtual scanner."""
 
     def __init__(self, folder, twistd):
         self.folder = folder
@@ -50,7 +50,7 @@ class Daemon:
             f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n{more}')
 
     def start(self, *options, user=(USER, GROUP)):
-        """What twistd says, and its status: 0 as soon as its child runs."""
+        """Starts twistd and returns its output and status, which is 0 as soon as its child runs."""
         return subprocess.run(
             [*readable(), program("twistd"), "--uid", user[0], "--gid", user[1], "--pidfile=gateway.pid",
              "--logfile=gateway.log", *options, "wsdgateway", "--config", "gateway.toml"],
@@ -66,7 +66,7 @@ class Daemon:
         return path.read_text() if path.exists() else ""
 
     def files(self):
-        """Owner and mode of what it has made, by name."""
+        """Returns owner and mode of the files that the gateway has created, by name."""
         made = [path for path in self.folder.rglob("*") if path.suffix != ".toml" and path.suffix != ".pid"]
         return {path.name: (path.owner(), path.stat().st_mode & 0o777) for path in made}
 
@@ -82,7 +82,7 @@ def daemon(folder, twistd, until):
     assert "Traceback" not in made.said
 
 
-def test_a_page_is_scanned_through_a_port_of_roots_and_all_files_are_the_users(daemon, folder, until, tmp_path):
+def test_a_page_is_scanned_through_a_privileged_port_and_all_files_belong_to_the_user(daemon, folder, until, tmp_path):
     done = daemon.start()
     assert (done.returncode, done.stderr) == (0, "")
     until(lambda: "subscribed to its events" in daemon.said)
@@ -104,7 +104,7 @@ def test_a_page_is_scanned_through_a_port_of_roots_and_all_files_are_the_users(d
     assert not any(mode & 0o007 for _, mode in files.values()), files
     with closing(sqlite3.connect(folder / "gateway.sqlite")) as store:
         assert store.execute("SELECT state FROM finished_job").fetchall() == [("Completed",)]
-    for _ in range(2):  # what it has left is its own the next time, too
+    for _ in range(2):  # its files from the first run are usable in the next ones
         assert daemon.start().returncode == 0
         until(lambda: post(daemon.port, PATH, get_job_elements("1"))[0])
         os.kill(daemon.pid, signal.SIGTERM)
@@ -121,7 +121,7 @@ def test_its_log_is_rotated_by_the_user(daemon, folder, until):
     until(lambda: "stays as it was" in daemon.said)
 
 
-def test_a_log_that_can_never_be_rotated_is_said(daemon, folder, until):
+def test_a_log_that_cannot_be_rotated_causes_a_warning(daemon, folder, until):
     (folder / "roots").mkdir(mode=0o755)
     assert daemon.start("--logfile=roots/gateway.log").returncode == 0
     log = folder / "roots" / "gateway.log"
@@ -136,13 +136,13 @@ def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, fold
     (folder / "gateway.toml").chmod(0o600)
     os.kill(daemon.pid, signal.SIGHUP)
     until(lambda: "gateway.toml: the file can't be read: Permission denied" in daemon.said)
-    assert post(daemon.port, PATH, get_job_elements("1"))[0] == 400  # the scanner knows no such job
+    assert post(daemon.port, PATH, get_job_elements("1"))[0] == 400  # the scanner does not know this job
     (folder / "gateway.toml").chmod(0o644)
     os.kill(daemon.pid, signal.SIGHUP)
     until(lambda: "changes in [cache]" in daemon.said)
 
 
-def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
+def test_files_that_the_user_cannot_read_are_an_error_at_the_start(daemon, folder):
     made = Certified(folder, "gateway")
     made.key.chmod(0o600)
     daemon.write('certificate = "gateway.pem"\nkey = "gateway.key"\n')
@@ -157,7 +157,7 @@ def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
     assert done.stderr == f"gateway.toml: the file can't be read: Permission denied to {USER}\n"
 
 
-def test_a_state_folder_that_is_not_the_users_is_said_and_scanning_goes_on(daemon, folder, until):
+def test_a_state_folder_of_root_causes_a_warning_and_scanning_continues(daemon, folder, until):
     (folder / "roots").mkdir(mode=0o755)
     where = folder / "roots" / "gateway.sqlite"
     daemon.write(state="sqlite:roots/gateway.sqlite")
@@ -165,7 +165,7 @@ def test_a_state_folder_that_is_not_the_users_is_said_and_scanning_goes_on(daemo
     until(lambda: "subscribed to its events" in daemon.said)
     assert f"{where}: the store can't be used: " in daemon.said and f"writable for the user {USER}" in daemon.said
     assert list((folder / "roots").iterdir()) == []
-    # The file alone is not enough: SQLite makes another beside it.
+    # The file alone does not suffice: SQLite creates another one beside it.
     where.touch()
     os.chown(where, pwd.getpwnam(USER).pw_uid, -1)
     os.kill(daemon.pid, signal.SIGHUP)
@@ -175,7 +175,7 @@ def test_a_state_folder_that_is_not_the_users_is_said_and_scanning_goes_on(daemo
     until(lambda: "the store is used again" in daemon.said, 40.0)
 
 
-def test_a_file_that_root_has_left_is_said_and_used_when_it_is_the_users(daemon, folder, until):
+def test_a_store_of_root_causes_a_warning_and_is_used_after_chown(daemon, folder, until):
     (folder / "gateway.sqlite").touch(0o600)
     assert daemon.start().returncode == 0
     until(lambda: "subscribed to its events" in daemon.said)
@@ -186,7 +186,7 @@ def test_a_file_that_root_has_left_is_said_and_used_when_it_is_the_users(daemon,
     until(lambda: "the store is used again" in daemon.said)
 
 
-def test_a_user_that_does_not_exist_is_one_line(daemon):
+def test_an_unknown_user_is_one_line_of_error(daemon):
     done = daemon.start("-n", user=("64321", "64321"))
     assert done.returncode == 1
     assert done.stderr == ("twistd: --uid 64321: there is no such user; name one of /etc/passwd, or make one: adduser "
@@ -194,10 +194,10 @@ def test_a_user_that_does_not_exist_is_one_line(daemon):
 
 
 @pytest.mark.netns
-def test_scanners_are_found_and_announced_without_any_rights(folder, until):
-    """Joining a group and staying on an interface need none."""
+def test_discovery_needs_no_privileges(folder, until):
+    """Joining a multicast group and binding to an interface need no privileges."""
     if why := missing():
-        lack(why)
+        skip_or_fail(why)
     network = Network(folder, ipv4=True)
     try:
         network.build()

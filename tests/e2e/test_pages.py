@@ -1,4 +1,4 @@
-"""The admin pages in headless Chromium: live while a job runs, with and without scripts, on a phone, by keyboard."""
+"""Admin pages in headless Chromium: live updates, with and without scripts, on a phone, and by keyboard."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tests.ports import free_port
 
 SCAN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 TOKEN = "0123456789abcdef-a-token"
-# Where screenshots go, for somebody to look at; without it nowhere.
+# Folder for screenshots; without it none are taken.
 SHOTS = os.environ.get("WSDGATEWAY_SCREENSHOTS")
 
 
@@ -37,7 +37,7 @@ def chromium():
 
 @pytest.fixture
 def office(twistd, tmp_path):
-    """A virtual scanner, slow enough to be watched, and the gateway in front of it: its port and its site's URL."""
+    """Starts a slow virtual scanner and its gateway; returns the gateway's port and the site's URL."""
     def start(more=""):
         scanner, gateway, admin = free_port(), free_port(), free_port()
         (tmp_path / "scanner.toml").write_text(
@@ -55,7 +55,7 @@ def office(twistd, tmp_path):
 
 @pytest.fixture
 def page(chromium):
-    """Opens pages; what the browser complains about is a failure."""
+    """Opens pages; errors in the browser's console fail the test."""
     contexts, complaints = [], []
 
     def open_page(**settings):
@@ -78,7 +78,7 @@ def shot(page, name):
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
-def test_a_running_job_is_seen_without_loading_again(office, page, tmp_path):
+def test_a_running_job_is_shown_without_reloading(office, page, tmp_path):
     gateway, admin = office()
     seen = page(viewport={"width": 1280, "height": 900})
     seen.goto(admin + "/")
@@ -108,7 +108,7 @@ def test_a_running_job_is_seen_without_loading_again(office, page, tmp_path):
     shot(seen, "exchange")
 
 
-def test_what_a_scanner_says_stays_text(office, page):
+def test_values_from_scanners_are_shown_as_text(office, page):
     gateway, admin = office()
     hostile = "&lt;script&gt;document.title='taken'&lt;/script&gt;"
     post(gateway, "/front-desk/scan", envelope(f"{SCAN}/GetJobElements", (
@@ -125,7 +125,7 @@ def test_what_a_scanner_says_stays_text(office, page):
     assert "taken" not in seen.title()
 
 
-def test_without_scripts_it_can_be_read(office, page):
+def test_the_page_is_readable_without_scripts(office, page):
     _, admin = office()
     seen = page(java_script_enabled=False)
     seen.goto(admin + "/")
@@ -143,7 +143,7 @@ def test_on_a_phone_nothing_is_cut_off(office, page, scheme):
     seen.goto(admin + "/")
     seen.wait_for_selector("#live-exchanges tbody tr")
     assert seen.evaluate("document.documentElement.scrollWidth") <= 360
-    # Of what is wider than its place nothing can be read; tables stay tables for screen readers.
+    # Content that is wider than its box is cut off; tables remain tables for screen readers.
     assert seen.evaluate("[...document.querySelectorAll('td, dd, h1, h2, h3')]"
                          ".filter(e => e.scrollWidth > e.clientWidth + 1).length") == 0
     assert seen.locator("#live-exchanges [role=row]").count() >= 2

@@ -1,4 +1,4 @@
-"""The log, captures, replay, tail and SIGHUP with twistd as a process and real clients."""
+"""Exchange log, captures, replay, tail and SIGHUP, with twistd as a process and real clients."""
 
 import json
 import os
@@ -20,7 +20,7 @@ PATH = "/front-desk/scan"
 
 
 class Office:
-    """A virtual scanner and a gateway that writes everything down."""
+    """A virtual scanner and a gateway that logs and captures everything."""
 
     def __init__(self, twistd, folder):
         self.folder, self._twistd = folder, twistd
@@ -55,7 +55,7 @@ def office(twistd, tmp_path):
     return Office(twistd, tmp_path)
 
 
-def test_scanimage_scans_from_a_replayed_capture_what_it_scanned_from_the_scanner(office, scanimage, tmp_path, until):
+def test_scanimage_gets_the_same_pages_from_a_replay_as_from_the_scanner(office, scanimage, tmp_path, until):
     office.start()
     through = {"gateway": f"http://127.0.0.1:{office.port}{PATH}"}
     pages = ("--source", "ADF", "--batch=recorded%d.png", "--format=png")
@@ -83,7 +83,7 @@ def test_scanimage_scans_from_a_replayed_capture_what_it_scanned_from_the_scanne
         assert (tmp_path / name).read_bytes() == (tmp_path / name.replace("recorded", "replayed")).read_bytes()
 
 
-def test_tail_shows_what_happens_and_ends_cleanly(office, tmp_path, until):
+def test_tail_shows_failed_exchanges_and_ends_cleanly(office, tmp_path, until):
     office.start()
     tail = subprocess.Popen([program("wsdgateway"), "tail", f"http://127.0.0.1:{office.admin}", "--failed"],
                             stdout=(tmp_path / "tail").open("w"), stderr=subprocess.PIPE, text=True)
@@ -105,15 +105,15 @@ def test_sighup_reads_the_configuration_again(office, until):
     office.gateway.send_signal(signal.SIGHUP)
     until(lambda: "stays as it was" in office.gateway.log.read_text())
     assert "copy-room" in office.get("/api/scanners")
-    assert post(office.port, PATH, get_job_elements("1"))[0] == 400  # the scanner knows no such job
+    assert post(office.port, PATH, get_job_elements("1"))[0] == 400  # the scanner does not know this job
     soft, hard = next(line for line in Path(f"/proc/{office.gateway.pid}/limits").read_text().splitlines()
                       if line.startswith("Max open files")).split()[3:5]
     assert soft == hard
 
 
 @pytest.mark.netns
-def test_a_full_disk_stops_nobody(office, tmp_path, until):
-    """On a file system of 64 KiB, which root alone can make."""
+def test_a_full_disk_does_not_stop_exchanges(office, tmp_path, until):
+    """The log is on a file system of 64 KiB; mounting it needs root."""
     small = tmp_path / "small"
     small.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(
@@ -143,7 +143,7 @@ def test_a_full_disk_stops_nobody(office, tmp_path, until):
 
         until(over)
         said = office.gateway.log.read_text()
-        assert said.count("nothing more is written") == 2  # the log, and the captures
+        assert said.count("nothing more is written") == 2  # for the log, and for the captures
         for line in (small / "x.jsonl").read_text().splitlines():
             assert json.loads(line)["scanner"] == "front-desk"
     finally:

@@ -1,10 +1,10 @@
-"""The process is killed, or stopped, and started again: clients notice nothing but a refused connection."""
+"""Restarts: the process is killed or stopped, and clients notice nothing but a refused connection."""
 
 import random
 import signal
 import threading
 
-from tests.e2e.site import PANEL, a_scan_works, press, push_scan
+from tests.e2e.site import PANEL, check_a_scan, press, push_scan
 from tests.messages import create_scan_job, get_job_elements, job_request, manage
 from wsdgateway.scan.destinations import read_tokens
 from wsdgateway.scan.jobelements import read_response
@@ -17,7 +17,7 @@ KILLS = 20
 W = f"{{{WSE}}}"
 
 
-def test_killed_at_random_moments_nothing_that_was_answered_is_lost(site, listener, until):
+def test_kills_at_random_moments_lose_nothing_that_was_answered(site, listener, until):
     moments = random.Random(20261122)
     response, panel = site.subscribe(listener.url + "/panel", end_to=listener.url + "/end", **PANEL)
     token = dict(read_tokens(response.body))["ctx"]
@@ -35,7 +35,7 @@ def test_killed_at_random_moments_nothing_that_was_answered_is_lost(site, listen
                 answered.append(site.subscribe(f"{listener.url}/more/{number}")[1])
             except OSError:
                 return  # killed
-            except AssertionError as failure:  # nobody else hears of it: this is a thread
+            except AssertionError as failure:  # recorded, because nothing else reports an exception of this thread
                 failures.append(failure)
                 return
 
@@ -65,15 +65,15 @@ def test_killed_at_random_moments_nothing_that_was_answered_is_lost(site, listen
                 assert float(read(body).body.findtext(f"{W}Expires")[2:-1]) > 3600
         for identifier in ended:
             assert fault_of(read(site.ask(manage("GetStatus", identifier))[1])) == "InvalidMessage"
-        a_scan_works(site, listener, until, token)
+        check_a_scan(site, listener, until, token)
     assert "/end" not in listener.received
     asked = site.control()["asked"]
-    assert asked["Subscribe"] == 2, "the scanner's subscriptions were made anew"
+    assert asked["Subscribe"] == 2, "the gateway must keep its subscriptions at the scanner"
     assert site.control()["subscriptions"] == 2
     assert asked["Renew"] >= KILLS
 
 
-def test_a_stop_and_a_start_are_not_noticed(site, listener, until):
+def test_clients_do_not_notice_a_stop_and_a_start(site, listener, until):
     response, panel = site.subscribe(listener.url + "/panel", **PANEL)
     token = dict(read_tokens(response.body))["ctx"]
     _, other = site.subscribe(listener.url + "/other")
@@ -84,11 +84,11 @@ def test_a_stop_and_a_start_are_not_noticed(site, listener, until):
         for identifier in (panel, other):
             assert site.ask(manage("Renew", identifier))[0] == 200
         until(lambda: site.control()["subscriptions"] == 2)
-        a_scan_works(site, listener, until, token)
+        check_a_scan(site, listener, until, token)
     until(lambda: any(one.action.endswith("/JobEndStateEvent") for one in listener.received.get("/other", ())))
 
 
-def test_a_running_scan_is_finished_before_the_end(site, listener, until):
+def test_a_stop_waits_for_a_running_scan(site, listener, until):
     site.control("slow?seconds=1", "POST")
     done = []
     scan = threading.Thread(target=lambda: done.append(site.ask(create_scan_job())))
@@ -101,7 +101,7 @@ def test_a_running_scan_is_finished_before_the_end(site, listener, until):
     assert read_created(read(body).body)
 
 
-def test_a_scanner_that_is_taken_from_the_configuration_leaves_nobody_waiting(site, listener, until, tmp_path):
+def test_subscribers_of_a_renamed_scanner_get_a_subscription_end(site, listener, until, tmp_path):
     site.subscribe(listener.url + "/panel", end_to=listener.url + "/end", **PANEL)
     site.subscribe(listener.url + "/other", end_to=listener.url + "/end")
     site.end(signal.SIGKILL)
@@ -111,12 +111,12 @@ def test_a_scanner_that_is_taken_from_the_configuration_leaves_nobody_waiting(si
     site.start()
     ends = until(lambda: len(listener.received.get("/end", ())) == 2 and listener.received["/end"])
     assert {one.body.findtext(f"{W}Status") for one in ends} == {f"{WSE}/SourceCanceling"}
-    until(lambda: site.control()["subscriptions"] == 1)  # the other desk's own
+    until(lambda: site.control()["subscriptions"] == 1)  # the subscription of the gateway for the renamed scanner
     assert [one["side"] for one in site.api("subscriptions")] == ["device"]
 
 
 def job_of(site, job_id):
-    """What GetJobElements says of a job: its state and pages, or the fault's name."""
+    """Returns a job's state and pages by GetJobElements, or the fault's name."""
     status, body = site.ask(get_job_elements(job_id))
     if status != 200:
         return fault_of(read(body))
@@ -125,7 +125,7 @@ def job_of(site, job_id):
 
 
 def scan_a_page(site):
-    """The job's id, when it is over."""
+    """Scans a page and returns the job's id."""
     job = read_created(read(site.ask(create_scan_job())[1]).body)
     status, _ = site.ask(job_request("RetrieveImage", job.job_id).replace(
         b"</wscn:JobId>", f"</wscn:JobId><wscn:JobToken>{job.job_token}</wscn:JobToken>".encode()))
@@ -133,7 +133,7 @@ def scan_a_page(site):
     return job.job_id
 
 
-def test_a_finished_job_is_known_after_a_kill_though_the_scanner_forgot_it(site, until):
+def test_a_finished_job_is_answered_after_a_kill_and_a_reboot_of_the_scanner(site, until):
     job_id = scan_a_page(site)
     until(lambda: [(job["job_id"], job["state"]) for job in site.api("jobs")] == [(job_id, "Completed")])
     site.end(signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_a_finished_job_is_known_after_a_kill_though_the_scanner_forgot_it(site,
         try:
             return job_id not in site.control()["jobs"]
         except OSError:
-            return False  # it is starting
+            return False  # the scanner is starting
 
     until(has_forgotten)
     site.start()
@@ -161,7 +161,8 @@ def test_a_finished_job_is_known_after_a_kill_though_the_scanner_forgot_it(site,
     site.control("reboot?seconds=0", "POST")
     until(has_forgotten)
     site.start()
-    assert job_of(site, job_id) in ("ClientErrorJobIdNotFound", ("Aborted", 0))  # the old one is another job
+    # the stored job with this id is another one
+    assert job_of(site, job_id) in ("ClientErrorJobIdNotFound", ("Aborted", 0))
     site.device.send_signal(signal.SIGKILL)
     site.device.wait(20)
     site.end(signal.SIGKILL)

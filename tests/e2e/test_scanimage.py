@@ -1,4 +1,4 @@
-"""scanimage of Debian's sane-airscan scans through the gateway as it does without."""
+"""Debian's scanimage with sane-airscan: it scans through the gateway as it does directly."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.ports import free_port
 
 @pytest.fixture
 def running(twistd, tmp_path):
-    """A virtual scanner and a gateway in front of it, each a process; their ports."""
+    """A virtual scanner and a gateway in front of it as processes, with their ports."""
     scanner, gateway, admin = free_port(), free_port(), free_port()
     (tmp_path / "scanner.toml").write_text(
         f'[scanner]\nendpoint = "tcp:{scanner}:interface=127.0.0.1"\nstamp = "the same"\npage_seconds = 0.1\n')
@@ -69,14 +69,14 @@ def test_three_pages_from_the_feeder(running, scanimage, tmp_path):
     assert not (tmp_path / "gateway-4.png").exists()
 
 
-def test_an_empty_feeder_is_told_as_one(running, scanimage):
+def test_scanimage_reports_an_empty_feeder(running, scanimage):
     scanner = running.ports[0]
     get(scanner, "/control/feeder?pages=0", "POST")
     done = scanimage(urls(running), "gateway", "--source=ADF", "--format=png", "--batch=none-%d.png")
     assert "out of documents" in done.stderr
 
 
-def test_our_own_client_scans_the_feeder_into_a_pdf_and_tells_when_it_is_empty(running, tmp_path):
+def test_the_scan_command_scans_the_feeder_into_a_pdf_and_reports_an_empty_feeder(running, tmp_path):
     scanner = running.ports[0]
     folder = tmp_path / "scans"
     folder.mkdir()
@@ -92,7 +92,7 @@ def test_our_own_client_scans_the_feeder_into_a_pdf_and_tells_when_it_is_empty(r
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_our_own_client_interrupted_keeps_whole_pages_and_cancels_its_job(running, tmp_path, number, until):
+def test_an_interrupted_scan_command_keeps_complete_pages_and_cancels_its_job(running, tmp_path, number, until):
     scanner = running.ports[0]
     folder = tmp_path / "scans"
     folder.mkdir()
@@ -120,7 +120,7 @@ def test_a_clean_stop_leaves_no_subscription_behind(running, until):
     assert json.loads(get(scanner, "/control/"))["subscriptions"] == 0
 
 
-def test_the_demo_scans_a_page_by_the_line_that_it_prints(twistd, tmp_path, until):
+def test_the_command_printed_by_the_demo_scans_a_page(twistd, tmp_path, until):
     process = subprocess.Popen([program("twistd"), "-n", "--pidfile=", "wsdgateway", "--demo"], cwd=tmp_path,
                                stdout=(tmp_path / "demo.log").open("wb"), stderr=subprocess.STDOUT)
     try:
@@ -150,7 +150,7 @@ def test_a_mistake_ends_twistd_with_status_1_and_a_line(tmp_path, plugin, argume
     assert not done.stdout
 
 
-def test_the_database_of_another_program_ends_twistd_with_a_line(tmp_path):
+def test_the_database_of_another_program_is_one_line_of_error(tmp_path):
     with closing(sqlite3.connect(tmp_path / "gateway.sqlite")) as database:
         database.execute("CREATE TABLE something (value TEXT)")
     (tmp_path / "gateway.toml").write_text('[[listen]]\nendpoint = "tcp:0"\n')
@@ -163,7 +163,7 @@ def test_the_database_of_another_program_ends_twistd_with_a_line(tmp_path):
 
 @pytest.mark.parametrize(("url", "status", "message"), [
     ("http://127.0.0.1:1/x", 3, "does not answer"), ("ftp://x/", 2, "must be"), ("http://", 2, "must be")])
-def test_scan_says_what_went_wrong(tmp_path, url, status, message):
+def test_the_error_messages_of_scan(tmp_path, url, status, message):
     done = subprocess.run([program("wsdgateway"), "scan", url, "-o", "page.jpg"], cwd=tmp_path, capture_output=True,
                           text=True, timeout=60)
     assert done.returncode == status

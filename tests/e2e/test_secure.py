@@ -1,4 +1,4 @@
-"""TLS all the way, as somebody sets it up: the pin read, written into the configuration, pages scanned over https."""
+"""TLS on both sides, set up as in the manual: the pin is read and configured, and pages are scanned over HTTPS."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from tests.ports import free_port
 
 @pytest.fixture
 def secured(twistd, tmp_path):
-    """A scanner that signs its own certificate, a gateway that knows its pin, and a certificate of the gateway's."""
+    """Starts a scanner with a self-signed certificate, and a gateway with its pin and a certificate of its own."""
     scanner, gateway, admin = free_port(), free_port(), free_port()
     authority = Certified(tmp_path, "authority", ca=True)
     Certified(tmp_path, "device", "copier.example")
@@ -58,7 +58,7 @@ def test_a_page_over_tls_on_both_sides(secured, scanimage, tmp_path, until):
     assert 'wsdgateway_subscriptions{scanner="front-desk",side="device"} 1.0' in metrics
 
 
-def test_who_is_not_believed_and_what_is_not_spoken(secured, tmp_path):
+def test_untrusted_certificates_and_old_tls_versions_are_refused(secured, tmp_path):
     gateway, _ = secured.ports
     there = f"https://127.0.0.1:{gateway}/front-desk"
     assert "405" in curl(tmp_path, "-o", "/dev/null", "-w", "%{http_code}", there).stdout
@@ -67,7 +67,7 @@ def test_who_is_not_believed_and_what_is_not_spoken(secured, tmp_path):
     assert stranger.returncode == 60, stranger.stderr
 
 
-def test_a_new_certificate_is_taken_by_sighup(secured, tmp_path, until):
+def test_sighup_loads_a_new_certificate(secured, tmp_path, until):
     gateway, _ = secured.ports
     there = f"https://127.0.0.1:{gateway}/front-desk"
     other = Certified(tmp_path, "other", ca=True)
@@ -77,7 +77,7 @@ def test_a_new_certificate_is_taken_by_sighup(secured, tmp_path, until):
     assert curl(tmp_path, "--cacert", "other.pem", there).returncode == 0
 
 
-def test_status_over_tls_says_whom_to_believe(secured, tmp_path):
+def test_status_over_tls_names_the_variable_for_the_authority(secured, tmp_path):
     url = f"https://127.0.0.1:{secured.ports[1]}"
     for authority, status, said in ((None, 2, "SSL_CERT_FILE"), ("authority.pem", 0, "front-desk")):
         environment = {**os.environ, **({"SSL_CERT_FILE": authority} if authority else {})}

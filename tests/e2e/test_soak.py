@@ -1,4 +1,4 @@
-"""Two minutes of the soak: clients, faults of scanners and of the machine, and the promises of the job table."""
+"""Two minutes of the soak: clients, faults of scanners and of the machine, and the guarantees of the job table."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ SOAK = Path(__file__).parents[1] / "soak" / "soak.py"
 
 
 @pytest.mark.netns
-def test_two_minutes_of_everything_at_once():
+def test_two_minutes_of_the_soak():
     done = subprocess.run([sys.executable, str(SOAK), "--minutes", "2", "--seed", "1"], capture_output=True, text=True,
                           timeout=600)
     said = done.stdout + done.stderr

@@ -1,6 +1,6 @@
-"""A store that can't be used, at the start or while the gateway runs: scanning goes on, and what can be kept is kept.
+"""Outages of the store, at the start or while the gateway runs: scanning continues, and the rest as far as possible.
 
-The whole program, killed where that matters, in front of the virtual scanner.
+The whole program runs in front of the virtual scanner, and is killed at critical moments.
 """
 
 import http.client
@@ -13,8 +13,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.e2e.conftest import lack, program
-from tests.e2e.site import PANEL, PATH, Site, a_scan_works
+from tests.e2e.conftest import program, skip_or_fail
+from tests.e2e.site import PANEL, PATH, Site, check_a_scan
 from tests.e2e.site import post as ask
 from tests.messages import create_scan_job, manage
 from tests.storage.files import make_newer
@@ -24,7 +24,7 @@ from wsdgateway.soap.faults import fault_of
 
 
 def get(site, path, accept="*/*"):
-    """Status and body; nothing while the admin site is not open yet."""
+    """Returns status and body; status 0 while the admin site is not open yet."""
     connection = http.client.HTTPConnection("127.0.0.1", site.admin, timeout=10)
     try:
         connection.request("GET", path, headers={"Accept": accept})
@@ -37,7 +37,7 @@ def get(site, path, accept="*/*"):
 
 
 def check(folder):
-    """What `wsdgateway check` prints of the configuration; with that of another program nobody can be mistaken."""
+    """Returns the output of `wsdgateway check`."""
     done = subprocess.run([program("wsdgateway"), "check", "gateway.toml"], cwd=folder, capture_output=True, text=True,
                           timeout=30)
     assert done.returncode == 0, done.stderr
@@ -45,7 +45,7 @@ def check(folder):
 
 
 def warned(site, folder, until, words):
-    """Everybody who asks is told: readiness, the page, `check` and the log."""
+    """Checks the warning in readiness, on the page, in `check` and in the log."""
     status, body = until(lambda: words in get(site, "/readyz")[1] and get(site, "/readyz"))
     assert status == 200 and body.startswith("ready\nwarning: ") and "works from memory" in body
     assert words in get(site, "/", "text/html")[1]
@@ -54,7 +54,7 @@ def warned(site, folder, until, words):
 
 
 def used_again(site, until):
-    site.process.send_signal(signal.SIGHUP)  # it tries the store now, not only after the next pause
+    site.process.send_signal(signal.SIGHUP)  # makes it try the store at once instead of after the next pause
     until(lambda: get(site, "/readyz") == (200, "ready\n"), 40.0)
 
 
@@ -81,7 +81,7 @@ def overwrite_the_middle(file):
 
 @pytest.mark.parametrize(("harm", "words"), [
     (overwrite, "the store is damaged"), (overwrite_the_middle, "the store is damaged"), (make_newer, "newer version")])
-def test_a_file_that_can_not_be_used_at_the_start_is_taken_up_when_it_is_repaired(
+def test_an_unusable_store_at_the_start_is_used_after_its_repair(
         site, listener, until, tmp_path, harm, words):
     file, copy = tmp_path / "gateway.sqlite", tmp_path / "copy"
     response, panel = site.subscribe(listener.url + "/panel", **PANEL)
@@ -94,16 +94,17 @@ def test_a_file_that_can_not_be_used_at_the_start_is_taken_up_when_it_is_repaire
     before = file.read_bytes()
     site.start()
     warned(site, tmp_path, until, words)
-    until(lambda: site.control()["subscriptions"] == 3)  # the two of before lie at the scanner, unknown
+    # the two former subscriptions are still at the scanner, unknown to the gateway
+    until(lambda: site.control()["subscriptions"] == 3)
     _, late = site.subscribe(listener.url + "/late")
     assert "is kept in memory only" in site.process.log.read_text()
     assert site.ask(create_scan_job())[0] == 200
     assert file.read_bytes() == before
     os.replace(copy, file)
     used_again(site, until)
-    until(lambda: site.control()["subscriptions"] == 2)  # the gateway's own once, and the panel's renewed
+    until(lambda: site.control()["subscriptions"] == 2)  # one of the gateway's own, and the renewed one for the panel
     alive(site, panel, other, late)
-    a_scan_works(site, listener, until, token)
+    check_a_scan(site, listener, until, token)
     assert len(listed(file, "client_subscription")) == 3
     assert sorted(row[1] for row in listed(file, "device_subscription")) == ["", panel.removeprefix("urn:uuid:")]
     site.end(signal.SIGKILL)
@@ -111,7 +112,7 @@ def test_a_file_that_can_not_be_used_at_the_start_is_taken_up_when_it_is_repaire
     alive(site, panel, other, late)
 
 
-def test_a_file_that_is_overwritten_while_it_runs_is_left_alone_until_it_is_moved_away(site, listener, until, tmp_path):
+def test_an_overwritten_store_is_not_written_until_it_is_moved_away(site, listener, until, tmp_path):
     file = tmp_path / "gateway.sqlite"
     _, first = site.subscribe(listener.url + "/first")
     overwrite(file)
@@ -133,17 +134,17 @@ def small(tmp_path):
     folder = tmp_path / "state"
     folder.mkdir()
     if os.geteuid() != 0:
-        lack("needs root, to mount a small file system")
+        skip_or_fail("needs root, to mount a small file system")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], capture_output=True,
                              check=False)
     if mounted.returncode:
-        lack(f"can't mount a small file system: {mounted.stderr.decode()}")
+        skip_or_fail(f"can't mount a small file system: {mounted.stderr.decode()}")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder):
-    """Use up the folder's file system, to the last byte."""
+    """Uses up the folder's file system, to the last byte."""
     with (folder / "filler").open("ab", buffering=0) as filler:
         for size in (65536, 4096, 512, 1):
             try:
@@ -153,7 +154,7 @@ def fill(folder):
                 pass
 
 
-def test_a_state_folder_that_is_full_costs_nobody_anything(small, twistd, listener, until, tmp_path):
+def test_a_full_state_folder_does_not_affect_clients(small, twistd, listener, until, tmp_path):
     site = Site(twistd, tmp_path, '[gateway]\nstate = "sqlite:state/gateway.sqlite"\n')
     until(lambda: site.control()["subscriptions"] == 1)
     response, panel = site.subscribe(listener.url + "/panel", **PANEL)
@@ -163,24 +164,24 @@ def test_a_state_folder_that_is_full_costs_nobody_anything(small, twistd, listen
     warned(site, tmp_path, until, "is full; make room")
     assert site.ask(manage("Renew", panel, expires="PT2H"))[0] == 200
     assert site.ask(manage("Unsubscribe", granted[0]))[0] == 200
-    a_scan_works(site, listener, until, token)
+    check_a_scan(site, listener, until, token)
     assert site.control()["asked"]["Subscribe"] == 2
     (small / "filler").unlink()
-    until(lambda: get(site, "/readyz") == (200, "ready\n"), 40.0)  # by itself
+    until(lambda: get(site, "/readyz") == (200, "ready\n"), 40.0)  # without SIGHUP
     site.end(signal.SIGKILL)
     site.start()
     alive(site, panel, *granted[1:])
     assert site.ask(manage("GetStatus", granted[0]))[0] == 400
-    # And full at the start: what can be read is renewed.
+    # The disk is also full at the start: stored subscriptions can be renewed.
     fill(small)
     site.end(signal.SIGKILL)
     site.start()
     warned(site, tmp_path, until, "is full; make room")
     alive(site, panel, *granted[1:])
     _, late = site.subscribe(listener.url + "/late")
-    a_scan_works(site, listener, until, token)
+    check_a_scan(site, listener, until, token)
     until(lambda: site.control()["subscriptions"] == 2)
-    assert site.control()["asked"]["Subscribe"] == 2, "the scanner's subscriptions were made anew"
+    assert site.control()["asked"]["Subscribe"] == 2, "the gateway must keep its subscriptions at the scanner"
     (small / "filler").unlink()
     used_again(site, until)
     site.end(signal.SIGTERM)

@@ -1,6 +1,6 @@
-"""Across subnets: real clients find a scanner of another network through the gateway, and scan, with no configuration.
+"""Subnets: real clients find a scanner in another network through the gateway and scan, without configuration.
 
-`-m netns`, as root.
+Run with `-m netns`, as root.
 """
 
 import json
@@ -36,7 +36,7 @@ def _need(*programs):
 
 @pytest.fixture
 def network(request, tmp_path):
-    """The namespaces, torn down in the end; nobody may have ended with a traceback."""
+    """The namespaces, removed at the end; a traceback in a log fails the test."""
     _need("ip", "curl")
     made = Network(tmp_path, ipv4=getattr(request, "param", True))
     try:
@@ -55,7 +55,7 @@ def airscan(network, tmp_path):
     folder.mkdir()
     (folder / "dll.conf").write_text("airscan\n")
     (folder / "airscan.conf").write_text("[options]\nws-discovery = full\n")
-    # It asks Avahi, too, which is not there; without any bus it asks nobody.
+    # airscan also asks Avahi, which does not run here; without a bus it would find nothing at all.
     address = f"unix:path={tmp_path}/bus"
     bus = subprocess.Popen(["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address={address}"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -71,18 +71,18 @@ def airscan(network, tmp_path):
 
 
 def scanners(network):
-    """What the gateway says of its scanners."""
+    """Returns what the admin API says of the gateway's scanners."""
     body = network.curl(GATEWAY, f"{ADMIN}/api/scanners")
     return json.loads(body) if body.startswith("[") else []
 
 
 def found(airscan):
-    """The URLs that airscan-discover lists."""
+    """Returns the URLs that airscan-discover lists."""
     return re.findall(r"= (http\S+),", airscan("airscan-discover").stdout)
 
 
 def scan(airscan, tmp_path, name):
-    """Scan a page with the first device that scanimage finds."""
+    """Scans a page with the first device that scanimage finds."""
     device = next(line for line in airscan("scanimage", "-f", "%d%n").stdout.splitlines() if line)
     done = airscan("scanimage", "-d", device, "--format=jpeg", "--resolution=75", "-o", name)
     assert done.returncode == 0, done.stderr
@@ -119,14 +119,14 @@ finder.stop()
 
 
 @IPV6
-def test_wsdd_and_a_library_see_it(network, tmp_path, until):
+def test_wsdd_and_a_library_find_the_scanner(network, tmp_path, until):
     _need("wsdd")
     network.scanner(scopes=["ldap:///ou=floor3,o=acme"])
     network.gateway(SCANNER, suffix=" (gateway)")
     until(lambda: is_subscribed(network))
     wsdd = network.start(CLIENTS, "wsdd", "--discovery", "--no-host", "-i", "lan", "-vv", log="daemon")
     until(lambda: "discovered Copy Room (gateway) on" in wsdd.log.read_text())
-    # What it has heard in a Hello last has no address.
+    # The library keeps the last message, and a Hello has no addresses.
     listed = until(lambda: (lambda text: text if "http:" in text else "")(
         network.run(CLIENTS, sys.executable, "-c", LIBRARY).stdout))
     endpoint, xaddr, scope = listed.split()
@@ -137,7 +137,7 @@ def test_wsdd_and_a_library_see_it(network, tmp_path, until):
 
 @pytest.mark.parametrize("first", ["wsdd", "gateway"])
 def test_wsdd_runs_beside_the_gateway(network, airscan, until, first):
-    """Both hear every Probe and answer, whoever has bound the port first. (wsdd listens at TCP 5357.)"""
+    """Both receive every Probe and answer it, whichever has bound the port first. wsdd listens at TCP port 5357."""
     _need("wsdd")
     starts = [lambda: network.start(GATEWAY, "wsdd", "-i", "lan", "-n", "beside", "-w", "home", log="daemon"),
               lambda: network.gateway(SCANNER, port=5358)]
@@ -153,7 +153,7 @@ def test_wsdd_runs_beside_the_gateway(network, airscan, until, first):
 
 
 @pytest.mark.parametrize("bye", [True, False], ids=["with Bye", "without"])
-def test_the_scanner_goes_and_comes_and_moves(network, airscan, tmp_path, until, bye):
+def test_the_scanner_stops_and_returns_at_another_address(network, airscan, tmp_path, until, bye):
     scanner = network.scanner()
     network.gateway(SCANNER, search=2.0)
     until(lambda: is_subscribed(network))
@@ -169,13 +169,13 @@ def test_the_scanner_goes_and_comes_and_moves(network, airscan, tmp_path, until,
     assert scan(airscan, tmp_path, "second.jpg") == first
 
 
-def test_the_address_changes_while_everything_runs(network, airscan, tmp_path, until):
+def test_addresses_change_at_run_time(network, airscan, tmp_path, until):
     network.scanner(endpoint="tcp:8018")
     network.gateway(SCANNER, search=2.0)
     until(lambda: is_subscribed(network))
     network.run(SCANNERS, "ip", "address", "add", "198.51.100.99/24", "dev", "vlan")
     network.run(SCANNERS, "ip", "address", "del", "198.51.100.20/24", "dev", "vlan")
-    # The rest of the subnet's addresses goes with its first.
+    # Removing the first address of a subnet removes its other addresses, too.
     network.run(SCANNERS, "ip", "address", "replace", "198.51.100.99/24", "dev", "vlan")
     until(lambda: [one for one in scanners(network) if "198.51.100.99" in (one["scan"] or "")])
     network.run(GATEWAY, "ip", "address", "add", "192.0.2.6/24", "dev", "lan")
@@ -185,7 +185,7 @@ def test_the_address_changes_while_everything_runs(network, airscan, tmp_path, u
     assert scan(airscan, tmp_path, "page.jpg").startswith(b"\xff\xd8")
 
 
-def test_what_is_found_is_adopted_under_a_name_that_it_keeps(network, airscan, until):
+def test_adopted_scanners_keep_their_names(network, airscan, until):
     network.scanner()
     network.scanner("second", endpoint="tcp6:8019", uuid="37f86d35-e6ac-4241-964f-1d9ae46fb366", name="Büro 3")
     network.scanner("third", endpoint="tcp6:8020", uuid="47f86d35-e6ac-4241-964f-1d9ae46fb366", name="Not this one")
@@ -201,8 +201,8 @@ def test_what_is_found_is_adopted_under_a_name_that_it_keeps(network, airscan, u
     assert text["subscriptions"] == 1
 
 
-def test_nothing_goes_where_it_does_not_belong(network, tmp_path, until):
-    """Announcements go to the clients, questions to the scanners."""
+def test_messages_stay_on_their_side(network, tmp_path, until):
+    """Announcements go only to clients, queries only to scanners."""
     _need("tcpdump")
     captures = {link: network.start(GATEWAY, "tcpdump", "-A", "-n", "-i", link, "-l", "udp", "port", "3702",
                                     log=link) for link in ("lan", "vlan")}

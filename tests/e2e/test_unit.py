@@ -1,4 +1,4 @@
-"""The systemd unit: what systemd says of it, and that the gateway does its work in that sandbox."""
+"""The systemd unit: the verdict of systemd-analyze, and the gateway's work in that sandbox."""
 
 import json
 import os
@@ -11,11 +11,11 @@ import pytest
 
 from tests.certificates import Certified
 from tests.e2e import sandbox
-from tests.e2e.conftest import USER, lack, program
+from tests.e2e.conftest import USER, program, skip_or_fail
 from tests.e2e.subnets import CLIENTS, GATEWAY, Network, missing
 
 UNIT = Path(__file__).parents[2] / "config" / "wsdgateway.service"
-MOST = 12  # tenths, of systemd-analyze's 0 (nothing is exposed) to 10
+MOST = 12  # tenths of systemd-analyze's exposure level, from 0 (nothing is exposed) to 10
 UUID = "4509a320-00a0-008f-00b6-002507510eca"
 ATTEMPTS = """
 import ctypes, json, os, socket
@@ -45,40 +45,40 @@ print(json.dumps({
 
 def analyze(*arguments):
     if shutil.which("systemd-analyze") is None:
-        lack("needs systemd-analyze: apt install systemd")
+        skip_or_fail("needs systemd-analyze: apt install systemd")
     return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
 
-def test_systemd_understands_it(tmp_path):
+def test_systemd_accepts_the_unit(tmp_path):
     copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace("/opt/wsdgateway/bin/twistd", "/bin/true"))  # what it runs must exist
+    copy.write_text(UNIT.read_text().replace("/opt/wsdgateway/bin/twistd", "/bin/true"))  # the executable must exist
     done = analyze("verify", "--man=no", copy)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_it_exposes_little():
+def test_the_exposure_level_is_low():
     done = analyze("security", "--offline=true", "--no-pager", f"--threshold={MOST}", UNIT)
     assert done.returncode == 0, done.stdout
 
 
-def test_it_waits_longer_for_a_stop_than_the_gateway_takes():
+def test_the_stop_timeout_exceeds_the_gateways():
     [seconds] = sandbox.read_unit(UNIT)["TimeoutStopSec"]
-    assert int(seconds) > 10 + 15  # limits.stop_timeout, and what a stop adds to it
+    assert int(seconds) > 10 + 15  # limits.stop_timeout, and the additional time of a stop
 
 
 @pytest.fixture
 def within(folder):
-    """The command that runs another in the sandbox, with a folder of the service's own."""
+    """Returns the command that runs another one in the sandbox, with a folder of the service's own."""
     analyze("--version")
     if why := missing():
-        lack(why)
+        skip_or_fail(why)
     if not os.stat(sys.prefix).st_mode & 0o001:
-        lack(f"needs a Python that others may run: chmod 755 {sys.prefix}")
+        skip_or_fail(f"needs a Python that other users can run: chmod 755 {sys.prefix}")
     return ["unshare", "--mount", "--ipc", sys.executable, sandbox.__file__, str(UNIT), USER, str(folder), "--"]
 
 
 @pytest.mark.netns
-def test_the_sandbox_of_the_tests_is_one(within):
+def test_the_sandbox_is_effective(within):
     done = subprocess.run([*within, sys.executable, "-c", ATTEMPTS], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
@@ -88,8 +88,8 @@ def test_the_sandbox_of_the_tests_is_one(within):
 
 
 @pytest.mark.netns
-def test_the_gateway_finds_scans_and_writes_in_the_sandbox(within, folder, until):
-    """Discovery on two interfaces, a page, TLS, the store, the exchange log, captures, SIGHUP, a stop."""
+def test_the_gateway_works_in_the_sandbox(within, folder, until):
+    """Covers discovery on two interfaces, a page, TLS, the store, the exchange log, captures, SIGHUP and a stop."""
     made = Certified(folder, "gateway")
     shutil.chown(made.key, USER)
     network = Network(folder, ipv4=True)

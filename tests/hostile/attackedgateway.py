@@ -1,4 +1,4 @@
-"""Runs a gateway with a scanner and a subscriber, and checks what hostile messages get and leave behind."""
+"""Gateway with a scanner and a subscriber, with checks of the effect of hostile messages."""
 
 import attrs
 from twisted.internet.defer import gatherResults
@@ -17,7 +17,7 @@ LOOPBACK = "tcp:0:interface=127.0.0.1"
 SCAN_PATH, DEVICE_PATH = "/front-desk/scan", "/front-desk"
 EVENTS, MANAGER = "events", "manager"  # in place of paths that are known only when the gateway runs
 OWN_REQUESTS = ("Subscribe", "Renew", "Unsubscribe", "Get")
-FOREIGN_TO = "urn:uuid:somebody"  # not the gateway's address, so that a forwarded message is not changed by a byte
+FOREIGN_TO = "urn:uuid:somebody"  # not the gateway's address, so that a forwarded message remains unchanged
 DONE = envelope(f"{SCAN}/AnyResponse", "<wscn:AnyResponse/>", message_id="urn:uuid:device-2")
 DESCRIPTION = envelope(
     f"{SCAN}/GetScannerElementsResponse",
@@ -44,7 +44,7 @@ RESOLVE = (
 
 @attrs.frozen
 class Outcome:
-    """The answer to a message (status, code of the fault, body), and the requests that reached the scanner."""
+    """The answer to a message (status, fault code, body), and the requests that reached the scanner."""
 
     status: int
     code: str | None
@@ -54,21 +54,21 @@ class Outcome:
 
 @attrs.frozen
 class LocalEndpoint:
-    """An address at which the gateway answers itself, and a message to it without further headers."""
+    """An address where the gateway answers itself, and a message to it without further headers."""
 
     path: str
     message: bytes
     status: int = 200
 
     def with_headers(self, headers):
-        """The message with these headers added."""
+        """Returns the message with these headers added."""
         end = b"</a:MessageID>" if b"</a:MessageID>" in self.message else b"</soap:Header>"
         more = headers.encode()
         return self.message.replace(end, end + more if end.startswith(b"</a") else more + end)
 
 
 class AttackedGateway:
-    """A gateway, its scanner and a subscriber. The scanner answers WS-Scan's operations with `answer`."""
+    """Gateway with its scanner and a subscriber. The scanner answers WS-Scan operations with `answer`."""
 
     async def start(self):
         from twisted.internet import reactor
@@ -112,7 +112,7 @@ class AttackedGateway:
         await self.device.stop()
 
     def serve(self, asked):
-        """Answer a request as the scanner."""
+        """Answers a request as the scanner."""
         name = (read(asked.request.body).action or "").rpartition("/")[2]
         if name == "Subscribe":
             asked.answer(GRANT)
@@ -125,7 +125,7 @@ class AttackedGateway:
             self.answer(asked)
 
     async def send(self, path, body, **more):
-        """Send one message on a connection of its own."""
+        """Sends one message on a connection of its own."""
         before = len(self.scan_requests)
         head, answer = await ask(self.port, self.paths.get(path, path), body, **more)
         try:
@@ -135,7 +135,7 @@ class AttackedGateway:
         return Outcome(head.status, code, answer, tuple(self.scan_requests[before:]))
 
     async def refuses(self, path, message, code):
-        """Check that the message is refused with that code, and that nothing of it reaches the scanner."""
+        """Checks that the message is refused with that code, and that nothing reaches the scanner."""
         before = len(self.device.requests)
         outcome = await self.send(path, message)
         assert (outcome.status, outcome.code, outcome.reached) == (400, code, ())
@@ -143,7 +143,7 @@ class AttackedGateway:
         assert len(outcome.body) < 4000
 
     def state(self):
-        """The known jobs, subscriptions and addresses."""
+        """Returns the known jobs, subscriptions and addresses."""
         bridge = self.scanner.bridge
         return (
             {job.job_id: job.status for job in bridge.table.jobs()},
@@ -153,7 +153,7 @@ class AttackedGateway:
         )
 
     async def check(self, state):
-        """Check that the state is as before, and that usual requests get usual answers, all on one connection."""
+        """Checks that the state is unchanged, and that normal requests get normal answers, all on one connection."""
         await until(lambda: not self.service.server.connections)
         assert self.state() == state
         client = await connect(self.port)

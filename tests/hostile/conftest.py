@@ -1,4 +1,4 @@
-"""One gateway for all cases of a module: a change that one case leaves behind would show in the next."""
+"""One gateway for all cases of a module, so that a change left by one case shows in the next."""
 
 import pytest
 import pytest_twisted
@@ -18,7 +18,7 @@ def gateway():
 
 @pytest.fixture
 def attacked(gateway):
-    """The gateway, which must be in the same state when the case is over."""
+    """The gateway, which must be in the same state after the case."""
     state = gateway.state()
     yield gateway
     pytest_twisted.blockon(ensureDeferred(gateway.check(state)))

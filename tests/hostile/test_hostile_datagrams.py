@@ -1,4 +1,4 @@
-"""Datagrams that nobody should send: garbage, floods, forgeries and loops, on both sides of discovery."""
+"""Hostile datagrams on both sides of discovery: garbage, floods, forgeries and loops."""
 
 from functools import partial
 
@@ -20,26 +20,26 @@ OBLIGED = f'<v:x xmlns:v="urn:v" xmlns:s="{SOAP}" s:mustUnderstand="1"/>'.encode
 
 
 def probe(types=None, scopes="", match_by=None):
-    """A Probe in the style of Windows with other types and scopes."""
+    """Returns a Probe in the style of Windows with other types and scopes."""
     match_by = "" if match_by is None else f' MatchBy="{match_by}"'
     data = WINDOWS_PROBE if types is None else WINDOWS_PROBE.replace(b"wsdp:Device", types.encode())
     return data.replace(b"</wsd:Probe>", f"<wsd:Scopes{match_by}>{scopes}</wsd:Scopes></wsd:Probe>".encode())
 
 
 def resolve(endpoint):
-    """A Resolve for that endpoint."""
+    """Returns a Resolve for that endpoint."""
     return RESOLVE_1_1.replace(UUID.encode(), endpoint.encode())
 
 
 def announced(**more):
-    """A Hello of a device with these parts, which is not known yet."""
+    """Returns a Hello of an unknown device with these parts."""
     service = TargetService(
         **{"endpoint": "urn:uuid:forged", "xaddrs": ("http://198.51.100.66/",), "metadata_version": 1, **more}
     )
     return write_hello(service, sequence=Sequence(7, 7), message_id="urn:uuid:forged-1")
 
 
-# On either side: dropped for this reason, without a word.
+# On either side: dropped for this reason, without an answer.
 DROPPED = {
     "nothing": (b"", "malformed"),
     "one-byte": (b"<", "malformed"),
@@ -96,7 +96,7 @@ DROPPED = {
     ),
 }
 
-# What is well-formed and asks for nothing that is here, or in a way that nobody knows: silence; counted for a reason.
+# Well-formed, but matching nothing here or with an unknown rule: not answered, and counted under this reason.
 UNANSWERED = {
     "another-type": (probe("wsdp:Printer"), None),
     "type-without-namespace": (probe("Device"), None),
@@ -128,7 +128,7 @@ UNANSWERED = {
     "our-own-probe": (PROBE.replace(b"urn:uuid:asker-1", b"urn:uuid:own-9"), None),
 }
 
-# From the scanners' side; what they make known of the device that they name.
+# From the scanners' side: the attributes of the sighting that results.
 HELLOS = {
     "addresses-flood": (announced(xaddrs=tuple(f"http://a/{n}" for n in range(MAX_ITEMS + 1))), "malformed", None),
     "thousands-of-addresses": (announced(xaddrs=("u",) * 12000), "malformed", None),
@@ -182,7 +182,7 @@ HELLOS = {
 
 @pytest.fixture
 def discovery(monkeypatch):
-    """Discovery between clients and scanners, with a scanner to announce; it answers as ever when the case is over."""
+    """Discovery between clients and scanners with an announced scanner; it must still work after the case."""
     setup = DiscoverySetup(monkeypatch).start()
     setup.targets.add("front-desk", StandIn(scopes=("http://floor/3",)))
     setup.pass_time(3)
@@ -206,7 +206,7 @@ def discovery(monkeypatch):
 
 @pytest.mark.parametrize("where", ["lan", "vlan"])
 @pytest.mark.parametrize(("data", "reason"), DROPPED.values(), ids=DROPPED)
-def test_it_is_dropped_without_a_word(discovery, where, data, reason):
+def test_a_datagram_is_dropped_without_an_answer(discovery, where, data, reason):
     discovery.say(where, data)
     discovery.pass_time(3)
     assert (discovery.dropped, discovery.counted, discovery.said()) == ([reason], [], [])
@@ -214,7 +214,7 @@ def test_it_is_dropped_without_a_word(discovery, where, data, reason):
 
 
 @pytest.mark.parametrize(("data", "reason"), UNANSWERED.values(), ids=UNANSWERED)
-def test_it_is_not_answered(discovery, data, reason):
+def test_a_datagram_is_not_answered(discovery, data, reason):
     discovery.say("lan", data)
     discovery.pass_time(3)
     assert (discovery.dropped, discovery.said()) == ([] if reason is None else [reason], [])
@@ -222,7 +222,7 @@ def test_it_is_not_answered(discovery, data, reason):
 
 
 @pytest.mark.parametrize(("data", "reason", "known"), HELLOS.values(), ids=HELLOS)
-def test_what_a_forger_makes_known_is_bounded(discovery, data, reason, known):
+def test_the_sighting_of_a_forged_hello_is_bounded(discovery, data, reason, known):
     discovery.say("vlan", data)
     discovery.pass_time(3)
     assert discovery.dropped == ([] if reason is None else [reason])
@@ -236,14 +236,14 @@ def test_what_a_forger_makes_known_is_bounded(discovery, data, reason, known):
 @pytest.mark.parametrize(
     "host", ["203.0.113.9", "198.51.100.9", "0.0.0.0", "255.255.255.255", "127.0.0.1", "::1", "2001:db8::9"]
 )
-def test_strangers_to_the_link_are_not_answered(discovery, host):
+def test_senders_outside_the_link_are_not_answered(discovery, host):
     discovery.say("lan", WINDOWS_PROBE, host)
     discovery.pass_time(3)
     assert discovery.said() == []
     assert discovery.dropped in (["foreign"], [])
 
 
-def test_a_flood_of_one_is_bounded_and_hurts_no_other(discovery):
+def test_answers_to_a_flooding_client_are_bounded_and_others_unaffected(discovery):
     for number in range(5000):
         discovery.say("lan", PROBE.replace(b"asker-1", b"asker-%d" % number))
     discovery.say("lan", PROBE.replace(b"asker-1", b"other"), "192.0.2.78")
@@ -252,7 +252,7 @@ def test_a_flood_of_one_is_bounded_and_hurts_no_other(discovery):
     assert len([1 for whom, _ in discovery.answers() if whom[0] == "192.0.2.78"]) == 2
 
 
-def test_the_same_question_a_thousand_times_is_answered_once(discovery):
+def test_a_probe_repeated_a_thousand_times_is_answered_once(discovery):
     for _ in range(1000):
         discovery.say("lan", PROBE)
     discovery.pass_time(3)
@@ -265,7 +265,7 @@ def test_a_flood_of_devices_is_bounded(discovery):
     assert len(discovery.client.sightings.all()) == MAX_SIGHTINGS
 
 
-def test_forged_starts_and_byes_of_a_known_device_are_taken_once_in_a_while(discovery):
+def test_forged_restarts_and_byes_of_a_known_device_are_rate_limited(discovery):
     hello = partial(write_hello, TargetService(UUID, (), (), ("http://198.51.100.20/",), 1))
     for number in range(1, 100):
         discovery.say("vlan", hello(sequence=Sequence(number, 1), message_id=f"urn:uuid:h{number}"))
@@ -275,7 +275,7 @@ def test_forged_starts_and_byes_of_a_known_device_are_taken_once_in_a_while(disc
     assert len([one for one in discovery.news if isinstance(one, Left)]) == 1
 
 
-def test_what_is_older_than_what_was_heard_says_nothing(discovery):
+def test_older_announcements_are_ignored(discovery):
     hello = partial(write_hello, TargetService(UUID, (), (), ("http://198.51.100.20/",), 1))
     discovery.say("vlan", hello(sequence=Sequence(7, 7), message_id="urn:uuid:1"))
     before = len(discovery.news)
@@ -300,7 +300,7 @@ AROUND = {
 
 @pytest.mark.parametrize("made", AROUND.values(), ids=AROUND)
 def test_bytes_around_a_message_are_skipped(discovery, made):
-    """Embedded senders put line breaks, NUL and byte order marks around what they send."""
+    """Embedded senders put line breaks, NULs and byte order marks around their messages."""
     discovery.say("lan", made(PROBE))
     discovery.say("vlan", made(announced()))
     discovery.pass_time(3)

@@ -1,4 +1,4 @@
-"""WS-Eventing that nobody should send: times, filters, forms, and subscriptions of others."""
+"""Hostile WS-Eventing messages: times, filters, malformed subscriptions, and subscriptions of others."""
 
 import pytest
 import pytest_twisted
@@ -80,12 +80,12 @@ FILTERS = {
 
 
 def subscribe_with(xml):
-    """A Subscribe whose content is that XML."""
+    """Returns a Subscribe with this content."""
     return envelope(f"{WSE}/Subscribe", f"<wse:Subscribe>{xml}</wse:Subscribe>")
 
 
 def destinations(count, name="n"):
-    """A Subscribe with so many names for the panel."""
+    """Returns a Subscribe with so many names for the panel."""
     return subscribe(SINK, destinations=[(f"c{number}", name) for number in range(count)])
 
 
@@ -113,14 +113,14 @@ FORMS = {
 
 @pytest.mark.parametrize(("expires", "code"), TIMES.values(), ids=TIMES)
 @pytest_twisted.ensureDeferred
-async def test_times_that_are_none_or_over(attacked, expires, code):
+async def test_invalid_and_past_times_are_refused(attacked, expires, code):
     await attacked.refuses(SCAN_PATH, subscribe(SINK, expires=expires), code)
     await attacked.refuses(MANAGER, manage("Renew", expires=expires), code)
 
 
 @pytest.mark.parametrize("expires", LONG_TIMES)
 @pytest_twisted.ensureDeferred
-async def test_times_within_or_beyond_all_bounds_are_granted_up_to_the_ceiling(attacked, expires):
+async def test_long_times_are_granted_up_to_the_configured_maximum(attacked, expires):
     before = attacked.scanner.bridge.subscriptions.all()
     outcome = await attacked.send(SCAN_PATH, subscribe(SINK, expires=expires))
     assert (outcome.status, outcome.code) == (200, None)
@@ -171,7 +171,7 @@ async def test_forms(attacked, message):
 )
 @pytest.mark.parametrize("action", ["Renew", "GetStatus", "Unsubscribe"])
 @pytest_twisted.ensureDeferred
-async def test_subscriptions_of_nobody(attacked, action, identifier):
+async def test_unknown_subscriptions(attacked, action, identifier):
     await attacked.refuses(SCAN_PATH, manage(action, identifier), "InvalidMessage")
 
 
@@ -180,7 +180,7 @@ async def test_subscriptions_of_nobody(attacked, action, identifier):
     ["/front-desk/subscriptions/x", "/front-desk/subscriptions/%2e%2e", "/front-desk/subscriptions/" + "x" * 3000],
 )
 @pytest_twisted.ensureDeferred
-async def test_managers_of_nobody(attacked, path):
+async def test_unknown_managers(attacked, path):
     await attacked.refuses(path, manage("Unsubscribe"), "InvalidMessage")
 
 
@@ -199,11 +199,11 @@ async def test_managers_of_nobody(attacked, path):
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_paths_of_nobody(attacked, path):
+async def test_unknown_paths(attacked, path):
     assert (await attacked.send(path, manage("Unsubscribe"))).status == 404
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_identifier_goes_before_the_path_whoever_sends_it(attacked):
+async def test_an_identifier_has_precedence_over_the_path(attacked):
     outcome = await attacked.send(MANAGER, manage("Unsubscribe", "urn:uuid:00000000-0000-4000-8000-000000000000"))
     assert (outcome.status, outcome.code) == (400, "InvalidMessage")

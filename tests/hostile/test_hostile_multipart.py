@@ -1,7 +1,6 @@
-"""Answers of a scanner that no scanner should give: multipart bodies full of tricks pass byte for byte, or break off.
+"""Hostile answers of a scanner: manipulated multipart bodies pass byte for byte, or the answer is aborted.
 
-RFC 2046, section 5.1; nothing is learnt from an image, and from other answers only what is about the job that was asked
-for.
+RFC 2046, section 5.1. Nothing is learnt from an image, and from other answers only the status of the requested job.
 """
 
 import base64
@@ -34,7 +33,7 @@ PART = b"Content-Type: image/jpeg\r\nContent-Id: <i>\r\nContent-Transfer-Encodin
 
 
 def body(*parts, boundary=b"b", end=b"--\r\n", line=b"\r\n"):
-    """A multipart body."""
+    """Returns a multipart body."""
     delimiter = line + b"--" + boundary
     return (delimiter.join([b"", *(line + part for part in parts)]) + delimiter + end).removeprefix(line)
 
@@ -45,7 +44,7 @@ def typed(boundary, more=b""):
 
 B = typed(b"b")
 STATUS = job_status("1", "Processing", 9).encode()
-WHOLE = {  # content type and body: they end, and go through whatever is in them
+WHOLE = {  # content type and body: complete, so that they pass whatever they contain
     "usual": (B, body(SOAP_PART, PART)),
     "quoted": (typed(b'"b"'), body(SOAP_PART, PART)),
     "longest-boundary": (typed(b"x" * MAX_BOUNDARY), body(SOAP_PART, PART, boundary=b"x" * MAX_BOUNDARY)),
@@ -105,7 +104,7 @@ WHOLE = {  # content type and body: they end, and go through whatever is in them
     "unknown": (b"x/y", b"\0" * 100),
     "case": (B.upper(), body(SOAP_PART, PART, boundary=b"B")),
 }
-CUT = {  # they do not end, and come framed by the end of the connection: the client must not take them for whole
+CUT = {  # incomplete and ended by closing the connection: they must not appear complete to the client
     "no-end": body(SOAP_PART, PART, end=b""),
     "half-end": body(SOAP_PART, PART, end=b"-"),
     "in-image": body(SOAP_PART, PART)[:-500],
@@ -118,7 +117,7 @@ CUT = {  # they do not end, and come framed by the end of the connection: the cl
     "no-dashes-in-line": body(SOAP_PART, PART, end=b"").removesuffix(b"\r\n--b") + b"--b",
 }
 DOCTYPE = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
-TYPED = {  # documents that declare a type: no client gets them
+TYPED = {  # documents with a document type: no client receives them
     "root": (B, body(b"\r\n" + DOCTYPE, PART)),
     "root-with-header": (
         B, body(b"Content-Type: application/xop+xml\r\n\r\n<?xml version='1.0'?>\r\n" + DOCTYPE, PART)),
@@ -143,7 +142,7 @@ RETRIEVE = job_request("RetrieveImage", "1", to=FOREIGN_TO)
 
 
 def framed(framing, content_type, data):
-    """The answer as bytes; chunks are small and uneven."""
+    """Returns the answer as bytes; chunks are small and of uneven size."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: " + content_type + b"\r\n"
     if framing == "length":
         return head + b"Content-Length: %d\r\n\r\n" % len(data) + data
@@ -160,7 +159,7 @@ def framed(framing, content_type, data):
 
 @pytest.fixture
 def answering(attacked):
-    """`answering(data, closes)`: what the scanner answers next."""
+    """Sets the scanner's next answer: `answering(data, closes)`."""
 
     def with_(data, closes=False):
         def answer(asked):
@@ -176,7 +175,7 @@ def answering(attacked):
 
 
 def counted(gateway):
-    """How many bytes of images have been counted."""
+    """Returns how many bytes of images have been counted."""
     found = re.search(
         rb'wsdgateway_image_bytes_total\{scanner="front-desk"\} ([\d.e+]+)', gateway.service.metrics.render()
     )
@@ -196,7 +195,7 @@ async def test_an_image_passes_byte_for_byte(answering, framing, content_type, d
 
 
 @pytest_twisted.ensureDeferred
-async def test_bytes_of_the_image_alone_are_counted(answering):
+async def test_only_bytes_of_the_image_are_counted(answering):
     gateway = answering(framed("chunked", *WHOLE["usual"]))
     before = counted(gateway)
     await gateway.send(SCAN_PATH, RETRIEVE)
@@ -205,7 +204,7 @@ async def test_bytes_of_the_image_alone_are_counted(answering):
 
 @pytest.mark.parametrize("data", CUT.values(), ids=CUT)
 @pytest_twisted.ensureDeferred
-async def test_what_does_not_end_can_not_be_taken_for_whole(answering, data):
+async def test_an_incomplete_body_does_not_appear_complete(answering, data):
     gateway = answering(framed("close", B, data), closes=True)
     client = await connect(gateway.port)
     client.send(post(SCAN_PATH, RETRIEVE))
@@ -217,7 +216,7 @@ async def test_what_does_not_end_can_not_be_taken_for_whole(answering, data):
 @pytest.mark.parametrize("name", ["usual", "epilogue", "ten-thousand-parts", "line-feeds", "no-parts", "glued",
                                   "glued-end", "no-line-behind-the-end"])
 @pytest_twisted.ensureDeferred
-async def test_what_ends_is_whole_without_framing(answering, name):
+async def test_a_complete_multipart_body_needs_no_framing(answering, name):
     gateway = answering(framed("close", *WHOLE[name]), closes=True)
     outcome = await gateway.send(SCAN_PATH, RETRIEVE)
     assert (outcome.status, outcome.body) == (200, WHOLE[name][1])
@@ -226,7 +225,7 @@ async def test_what_ends_is_whole_without_framing(answering, name):
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("data", [WHOLE["usual"][1], WHOLE["ten-thousand-parts"][1]])
 @pytest_twisted.ensureDeferred
-async def test_a_promise_of_more_that_is_broken_breaks_off(answering, framing, data):
+async def test_a_body_shorter_than_its_framing_is_aborted(answering, framing, data):
     gateway = answering(framed(framing, B, data)[:-6], closes=True)
     client = await connect(gateway.port)
     client.send(post(SCAN_PATH, RETRIEVE))
@@ -246,8 +245,8 @@ async def test_an_image_with_a_document_type_is_a_fault(answering, framing, cont
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_document_type_that_comes_late_breaks_the_answer_off(answering):
-    """The root part may be the last one; the client has the image by then."""
+async def test_a_late_document_type_aborts_the_answer(answering):
+    """The root part may be the last one, when the client already has the image."""
     whole = framed("length", typed(b"b", b'; start="<s>"'), body(
         PART, b"Content-Type: application/xop+xml\r\nContent-Id: <s>\r\n\r\n" + DOCTYPE))
     root = whole.index(b"Content-Type: application")
@@ -265,7 +264,7 @@ async def test_a_document_type_that_comes_late_breaks_the_answer_off(answering):
 
 ASKED = "asked"
 ELSEWHERE = job_elements(("JobStatus", job_status("1", "Processing", 9)))
-ANSWERS = {  # to a question about a job: they pass, and nothing is known of that one, nor anything new of job 1
+ANSWERS = {  # answers to a status request: they pass, and change neither the requested job nor job 1
     "another-job": ELSEWHERE,
     "no-status": job_elements(),
     "not-valid": job_elements(("JobStatus", job_status(ASKED))).replace(b'Valid="true"', b'Valid="false"'),
@@ -290,7 +289,7 @@ ANSWERS = {  # to a question about a job: they pass, and nothing is known of tha
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 @pytest_twisted.ensureDeferred
-async def test_other_answers_teach_nothing_that_was_not_asked(answering, request, answer):
+async def test_unusable_status_answers_change_nothing(answering, request, answer):
     job_id = f"job {request.node.callspec.id}"
     answer = answer.replace(b">asked<", f">{job_id}<".encode())
     gateway = answering(
@@ -304,7 +303,7 @@ async def test_other_answers_teach_nothing_that_was_not_asked(answering, request
 
 @pytest.mark.parametrize("content_type", [b"multipart/related; boundary=b", b"image/jpeg", b"text/plain", b""])
 @pytest_twisted.ensureDeferred
-async def test_status_in_other_wrappings_is_passed_on_and_not_learnt(answering, content_type):
+async def test_a_status_in_a_multipart_body_is_passed_on_but_not_used(answering, content_type):
     job_id = f"job in {content_type.decode()}"
     data = body(b"\r\n" + job_elements(("JobStatus", job_status(job_id))))
     gateway = answering(framed("chunked", content_type, data))
@@ -314,7 +313,7 @@ async def test_status_in_other_wrappings_is_passed_on_and_not_learnt(answering, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_notification_is_no_answer(attacked):
+async def test_a_response_at_the_event_address_is_refused(attacked):
     outcome = await attacked.send(EVENTS, created_job("77"))
     assert (outcome.status, outcome.code) == (400, "ActionNotSupported")
     assert attacked.scanner.bridge.table.get("77") is None

@@ -1,4 +1,4 @@
-"""Notifications that no scanner should send: absurd, doubled and contradicting values, floods, unknown jobs."""
+"""Hostile notifications: absurd, duplicate and contradictory values, floods, and unknown jobs."""
 
 import pytest
 import pytest_twisted
@@ -12,16 +12,16 @@ from wsdgateway.soap.parsing import MAX_NAMESPACES
 
 
 def event(content, name="JobStatusEvent", body=None):
-    """A notification with that content."""
+    """Returns a notification with that content."""
     return envelope(f"{SCAN}/{name}", f"<wscn:{body or name}>{content}</wscn:{body or name}>", message_id=None)
 
 
 def status(after, scans=1):
-    """A JobStatusEvent of job 1, with something more after what belongs there."""
+    """Returns a JobStatusEvent of job 1 with additional elements at its end."""
     return event(job_status("1", "Processing", scans).replace("</wscn:JobStatus>", f"{after}</wscn:JobStatus>"))
 
 
-# Job 1 is over: whatever they say of it, it stays so. What they say of nobody is nothing.
+# Job 1 is finished and must stay so, and incomplete messages about other jobs must have no effect.
 IGNORED = {
     "revived": event(job_status("1", "Processing", 1)),
     "pending-again": event(job_status("1", "Pending", 0)),
@@ -73,7 +73,7 @@ IGNORED = {
     ),
 }
 
-# What a job that nobody knew of is learnt to be, whatever stands around it: (state, scans, reasons, created).
+# The values that are read from each status of an unknown job: (state, scans, reasons, created).
 LEARNT = {
     "unknown-state": (job_status("{id}", "Exploded", 3), ("Exploded", 3, ("None",), None)),
     "long-state": (job_status("{id}", "x" * MAX_ID, 3), ("x" * MAX_ID, 3, ("None",), None)),
@@ -111,14 +111,14 @@ CONTRADICTING = {
 
 @pytest.mark.parametrize("message", IGNORED.values(), ids=IGNORED)
 @pytest_twisted.ensureDeferred
-async def test_what_says_nothing_new_changes_nothing(attacked, message):
+async def test_useless_notifications_change_nothing(attacked, message):
     outcome = await attacked.send(EVENTS, message)
     assert (outcome.status, outcome.body, outcome.reached) == (202, b"", ())
 
 
 @pytest.mark.parametrize(("xml", "learnt"), LEARNT.values(), ids=LEARNT)
 @pytest_twisted.ensureDeferred
-async def test_what_is_learnt_of_an_unknown_job_is_bounded_and_of_this_job(gateway, request, xml, learnt):
+async def test_the_status_of_an_unknown_job_is_bounded_and_affects_no_other_job(gateway, request, xml, learnt):
     job_id = f"job {request.node.callspec.id}"
     before = gateway.state()
     outcome = await gateway.send(EVENTS, event(xml.replace("{id}", job_id)))
@@ -134,7 +134,7 @@ async def test_what_is_learnt_of_an_unknown_job_is_bounded_and_of_this_job(gatew
 
 @pytest.mark.parametrize("xml", CONTRADICTING.values(), ids=CONTRADICTING)
 @pytest_twisted.ensureDeferred
-async def test_of_two_states_the_first_is_learnt_and_the_scanner_is_asked(gateway, request, xml):
+async def test_contradictory_states_cause_a_status_check(gateway, request, xml):
     job_id = f"job {request.node.callspec.id}"
     assert (await gateway.send(EVENTS, event(xml.replace("{id}", job_id)))).status == 202
     assert gateway.scanner.bridge.table.get(job_id).status.state == "Pending"
@@ -169,7 +169,7 @@ async def test_vendor_elements_are_kept_within_bounds(gateway):
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_other_actions_are_no_notifications(attacked, name):
+async def test_other_actions_are_refused(attacked, name):
     message = status_event("1").replace(b"scan/JobStatusEvent<", f"scan/{name}<".encode())
     outcome = await attacked.send(EVENTS, message)
     assert (outcome.status, outcome.code) == (400, "ActionNotSupported")
@@ -179,12 +179,12 @@ async def test_other_actions_are_no_notifications(attacked, name):
     ("content_type", "status"), [(b"text/plain", 415), (b"application/json", 415), (b"multipart/related", 415)]
 )
 @pytest_twisted.ensureDeferred
-async def test_other_media_are_no_notifications(attacked, content_type, status):
+async def test_other_media_types_are_refused(attacked, content_type, status):
     assert (await attacked.send(EVENTS, status_event("1"), content_type=content_type)).status == status
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_end_that_names_nothing_final_ends_the_job_for_good(gateway):
+async def test_a_job_end_event_with_a_state_that_is_not_final_ends_the_job(gateway):
     assert (await gateway.send(EVENTS, end_event("e1", "Terminating", 1))).status == 202
     assert (await gateway.send(EVENTS, status_event("e1", "Processing", 9, message_id=None))).status == 202
     assert gateway.scanner.bridge.table.get("e1").status.final

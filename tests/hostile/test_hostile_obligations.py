@@ -1,4 +1,4 @@
-"""Headers that must be understood and can't be: the fault of the specification where the message is ours to answer.
+"""Headers with mustUnderstand that are not understood: the gateway refuses the messages that it answers itself.
 
 SOAP 1.2 part 1, sections 2.2, 2.4 and 5.4.8.
 """
@@ -39,7 +39,7 @@ OURS = {
     "get-status": LocalEndpoint(MANAGER, manage("GetStatus")),
     "event": LocalEndpoint(EVENTS, status_event("1", "Completed", 2, message_id=ID), 202),
 }
-# What they would change if they were carried out; and what is refused anyway, but not for that reason.
+# Messages that would change something if they were processed, and messages that are also refused for another reason.
 OURS_TO_REFUSE = {
     **OURS,
     "subscribe": LocalEndpoint(SCAN_PATH, subscribe("http://127.0.0.1:9/x")),
@@ -55,7 +55,7 @@ OURS_TO_REFUSE = {
 
 
 def header(attributes, name="Security", uri="urn:x:security"):
-    """A header with these attributes; `soap` is declared where it stands."""
+    """Returns a header with these attributes; it declares `soap` itself."""
     return f'<v:{name} xmlns:v="{uri}" xmlns:soap="{SOAP}" {attributes}>x</v:{name}>'
 
 
@@ -88,7 +88,7 @@ UNDERSTOOD = {
 @pytest.mark.parametrize("headers", OBLIGES.values(), ids=OBLIGES)
 @pytest.mark.parametrize("place", OURS_TO_REFUSE.values(), ids=OURS_TO_REFUSE)
 @pytest_twisted.ensureDeferred
-async def test_what_must_be_understood_and_is_not(attacked, place, headers):
+async def test_headers_that_are_not_understood_are_refused(attacked, place, headers):
     outcome = await attacked.send(place.path, place.with_headers(headers))
     assert (outcome.status, outcome.code, outcome.reached) == (500, "MustUnderstand", ())
     answer = read(outcome.body)
@@ -107,7 +107,7 @@ async def test_what_must_be_understood_and_is_not(attacked, place, headers):
 @pytest.mark.parametrize("headers", UNDERSTOOD.values(), ids=UNDERSTOOD)
 @pytest.mark.parametrize("place", OURS.values(), ids=OURS)
 @pytest_twisted.ensureDeferred
-async def test_what_need_not_be_understood_or_is(attacked, place, headers):
+async def test_optional_and_understood_headers_are_accepted(attacked, place, headers):
     outcome = await attacked.send(place.path, place.with_headers(headers))
     assert (outcome.status, outcome.code, outcome.reached) == (place.status, None, ())
 
@@ -131,7 +131,7 @@ async def test_the_identifier_of_a_subscription_is_understood(attacked):
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_what_is_the_scanners_to_answer_is_its_to_judge(attacked, message):
+async def test_headers_of_forwarded_messages_are_left_to_the_scanner(attacked, message):
     outcome = await attacked.send(SCAN_PATH, message)
     assert (outcome.status, outcome.body) == (200, DONE)
     assert [request.body for request in outcome.reached] == [message]

@@ -1,4 +1,4 @@
-"""Sinks that notifications must not go to, and reference parameters that must not go with them.
+"""Sinks that must be refused, and reference parameters that must not be sent.
 
 WS-Addressing 2004/08, sections 2 and 4.3; WS-Eventing 2004/08, section 3.1.
 """
@@ -65,7 +65,7 @@ SINKS = [
     "https://192.0.2.66/",
     "mailto:front-desk@example.org",
     "http://sink.invalid/events",
-    # Names that WS-Addressing gives to no place, in each of its versions.
+    # Special addresses of WS-Addressing, in each of its versions.
     f"{WSA}/role/anonymous",
     f"{WSA}/role/anonymous/",
     f"{WSA}/role/none",
@@ -75,7 +75,7 @@ SINKS = [
     "http://www.w3.org/2005/08/addressing/anonymous",
     "http://www.w3.org/2005/08/addressing/none",
     "http://www.w3.org/2005/08/addressing/role/anonymous",
-    # The gateway itself, by any name.
+    # The gateway itself, in various spellings.
     "http://127.0.0.1:{port}/",
     "HTTP://127.0.0.1:{port}/front-desk/scan",
     "http://127.0.0.1:{admin}/metrics",
@@ -109,7 +109,7 @@ PARAMETERS = {
     "http://www.w3.org/2005/08/addressing/none", "urn:uuid:5", "mailto:a@example.org", "ftp://example.org/", "/events",
     "http://name.invalid/", "http://example.org:0/"])
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_place_is_refused_without_a_look_up(attacked, monkeypatch, address):
+async def test_addresses_without_a_host_are_refused_without_a_lookup(attacked, monkeypatch, address):
     looked_up = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **named: looked_up.append(host) or [])
     await attacked.refuses(SCAN_PATH, subscribe(address), "DestinationUnreachable")
@@ -119,7 +119,7 @@ async def test_what_is_no_place_is_refused_without_a_look_up(attacked, monkeypat
 
 @pytest.mark.parametrize("address", SINKS, ids=lambda address: repr(address[:40]))
 @pytest_twisted.ensureDeferred
-async def test_sinks_that_nobody_may_name(attacked, address):
+async def test_forbidden_sinks_are_refused(attacked, address):
     address = address.format(port=attacked.port, admin=attacked.admin_port)
     code = "DestinationUnreachable" if address.strip() else "InvalidMessage"
     await attacked.refuses(SCAN_PATH, subscribe(address), code)
@@ -127,7 +127,7 @@ async def test_sinks_that_nobody_may_name(attacked, address):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_address_of_notifications_is_no_sink(attacked):
+async def test_the_gateways_address_for_notifications_is_refused_as_a_sink(attacked):
     address = f"http://127.0.0.1:{attacked.port}{attacked.paths[EVENTS]}"
     await attacked.refuses(SCAN_PATH, subscribe(address), "DestinationUnreachable")
 
@@ -144,7 +144,7 @@ async def test_reference_parameters(attacked, parameters):
 
 
 @pytest_twisted.ensureDeferred
-async def test_headers_of_a_sink_stay_in_their_place(attacked):
+async def test_reference_parameters_with_markup_are_escaped(attacked):
     parameter = "<v:p xmlns:v='urn:v' xmlns:wsa='urn:not-addressing' wsa:x='&lt;/soap:Header&gt;'>&lt;wsa:To&gt;</v:p>"
     outcome = await attacked.send(SCAN_PATH, subscribe(SINK, parameters=parameter))
     made = read(outcome.body).body.find(f"{W}SubscriptionManager")

@@ -1,4 +1,4 @@
-"""SOAP and WS-Addressing that contradict themselves: parts that are missing, doubled, in disorder or at odds.
+"""Contradictory SOAP and WS-Addressing: missing, duplicate, misplaced and inconsistent parts.
 
 SOAP 1.2 part 1, section 5.1; WS-Addressing 2004/08, sections 3 and 4.1.
 """
@@ -48,7 +48,7 @@ DOUBLED = {
 @pytest.mark.parametrize("headers", DOUBLED.values(), ids=DOUBLED)
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest_twisted.ensureDeferred
-async def test_headers_that_stand_twice(attacked, place, headers):
+async def test_duplicate_headers(attacked, place, headers):
     outcome = await attacked.send(place.path, place.with_headers(headers))
     assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidMessageInformationHeader", ())
     assert (read(outcome.body).relates_to is None) is ("MessageID" in headers)
@@ -57,7 +57,7 @@ async def test_headers_that_stand_twice(attacked, place, headers):
 @pytest.mark.parametrize("path", ["/", DEVICE_PATH])
 @pytest.mark.parametrize("name", ["Action", "MessageID", "To"])
 @pytest_twisted.ensureDeferred
-async def test_headers_of_the_newer_addressing_that_stand_twice(attacked, path, name):
+async def test_duplicate_headers_of_ws_addressing_2005(attacked, path, name):
     message = RESOLVE_1_1.replace(b"<s:Header>", f"<s:Header><a:{name}>x</a:{name}>".encode())
     outcome = await attacked.send(path, message)
     assert (outcome.status, outcome.code) == (400, "InvalidMessageInformationHeader")
@@ -67,7 +67,7 @@ HEADER, BODY = b"<soap:Header>", b"<soap:Body>"
 
 
 def swapped(message):
-    """The Header after the Body."""
+    """Returns the message with its Header after its Body."""
     before, _, rest = message.partition(HEADER)
     header, _, rest = rest.partition(b"</soap:Header>")
     body, _, end = rest.partition(b"</soap:Body>")
@@ -103,7 +103,7 @@ STRUCTURES = {
 @pytest.mark.parametrize("made", STRUCTURES.values(), ids=STRUCTURES)
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest_twisted.ensureDeferred
-async def test_parts_that_are_missing_doubled_or_in_disorder(attacked, place, made):
+async def test_missing_duplicate_or_misplaced_parts(attacked, place, made):
     outcome = await attacked.send(place.path, made(place.message))
     assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
 
@@ -126,7 +126,7 @@ CONTRADICTIONS = {
 @pytest.mark.parametrize("message", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
 @pytest.mark.parametrize("path", [SCAN_PATH, MANAGER])
 @pytest_twisted.ensureDeferred
-async def test_an_action_that_the_body_contradicts_does_not_reach_the_scanner(attacked, path, message):
+async def test_an_action_that_contradicts_the_body_does_not_reach_the_scanner(attacked, path, message):
     outcome = await attacked.send(path, message)
     assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
 
@@ -153,7 +153,7 @@ async def test_an_action_that_the_body_contradicts_does_not_reach_the_scanner(at
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_what_is_asked_of_the_wrong_one(attacked, path, message, code):
+async def test_messages_at_the_wrong_address(attacked, path, message, code):
     outcome = await attacked.send(path, message)
     assert (outcome.status, outcome.code, outcome.reached) == (400, code, ())
     assert len(outcome.body) < 3000
@@ -172,7 +172,7 @@ async def test_what_is_asked_of_the_wrong_one(attacked, path, message, code):
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_what_may_be_sloppy_is_answered_on_the_connection(attacked, headers):
+async def test_tolerable_headers_are_answered_on_the_connection(attacked, headers):
     for place in (PLACES["probe"], PLACES["get-status"], PLACES["status"]):
         outcome = await attacked.send(place.path, place.with_headers(headers))
         assert (outcome.status, outcome.code, outcome.reached) == (200, None, ())
@@ -182,7 +182,7 @@ async def test_what_may_be_sloppy_is_answered_on_the_connection(attacked, header
     "message_id", ["x" * 500000, "&lt;/wsa:RelatesTo&gt;", "\u202e", "urn:uuid:<!-- -->1", "&#13;&#10;Set: x"]
 )
 @pytest_twisted.ensureDeferred
-async def test_whatever_the_message_is_called_the_answer_relates_to_it(attacked, message_id):
+async def test_the_answer_relates_to_any_message_id(attacked, message_id):
     message = get_job_elements("1", message_id=message_id)
     outcome = await attacked.send(SCAN_PATH, message)
     assert (outcome.status, outcome.code) == (200, None)

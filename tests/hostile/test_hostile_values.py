@@ -1,4 +1,4 @@
-"""WS-Scan values out of range: the scanner's to judge. They reach it byte for byte, and its answer comes back so."""
+"""WS-Scan values out of range are left to the scanner: request and answer pass byte for byte."""
 
 import pytest
 import pytest_twisted
@@ -42,12 +42,12 @@ OPERATIONS = ("GetJobElements", "CancelJob", "RetrieveImage")
 
 
 def operation(name, content="", suffix="Request"):
-    """A request of that operation, not addressed to the gateway by its own address."""
+    """Returns a request of that operation whose To is not the gateway's address."""
     return envelope(f"{SCAN}/{name}", f"<wscn:{name}{suffix}>{content}</wscn:{name}{suffix}>", to=FOREIGN_TO)
 
 
 def names(*listed, around=""):
-    """GetJobElements of job 1."""
+    """Returns a GetJobElements of job 1 for these names."""
     wanted = "".join(f"<wscn:Name>{name}</wscn:Name>" for name in listed)
     return operation(
         "GetJobElements", f"<wscn:JobId>1</wscn:JobId><wscn:RequestedElements>{wanted}{around}</wscn:RequestedElements>"
@@ -97,7 +97,7 @@ REQUESTS = {
 
 
 def ticket(name, value):
-    """A CreateScanJob whose ticket has that value; of several levels, if the name has a path."""
+    """Returns a ticket with that value; a name with slashes is a path of elements."""
     first, *others = name.split("/")
     for inner in reversed(others):
         value = f"<wscn:{inner}>{value}</wscn:{inner}>"
@@ -158,15 +158,15 @@ TICKETS = {
 
 
 @pytest.fixture
-def judging(attacked):
-    """The scanner finds everything wrong."""
+def refusing(attacked):
+    """The attacked gateway with a scanner that refuses every request."""
     attacked.answer = lambda asked: asked.answer(NO_SUCH_JOB, b"500 No")
     yield attacked
     attacked.answer = lambda asked: asked.answer(DONE)
 
 
-async def unchanged(gateway, path, message):
-    """The message reached the scanner as it was, and the scanner's answer came back as it was."""
+async def check_unchanged(gateway, path, message):
+    """Checks that the message and the scanner's answer pass unchanged."""
     outcome = await gateway.send(path, message)
     assert [request.body for request in outcome.reached] == [message]
     assert (outcome.status, outcome.body) == (500, NO_SUCH_JOB)
@@ -175,27 +175,27 @@ async def unchanged(gateway, path, message):
 @pytest.mark.parametrize("job_id", JOB_IDS.values(), ids=JOB_IDS)
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest_twisted.ensureDeferred
-async def test_job_ids(judging, name, job_id):
+async def test_job_ids(refusing, name, job_id):
     is_read = name == "GetJobElements"
     message = get_job_elements(job_id, to=FOREIGN_TO) if is_read else job_request(name, job_id, to=FOREIGN_TO)
-    await unchanged(judging, SCAN_PATH, message)
+    await check_unchanged(refusing, SCAN_PATH, message)
 
 
 @pytest.mark.parametrize("message", REQUESTS.values(), ids=REQUESTS)
 @pytest_twisted.ensureDeferred
-async def test_requests(judging, message):
-    await unchanged(judging, SCAN_PATH, message)
+async def test_requests(refusing, message):
+    await check_unchanged(refusing, SCAN_PATH, message)
 
 
 @pytest.mark.parametrize("content", TICKETS.values(), ids=TICKETS)
 @pytest.mark.parametrize("name", ["CreateScanJob", "ValidateScanTicket"])
 @pytest_twisted.ensureDeferred
-async def test_tickets(judging, name, content):
-    await unchanged(judging, MANAGER, operation(name, content))
+async def test_tickets(refusing, name, content):
+    await check_unchanged(refusing, MANAGER, operation(name, content))
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_flood_of_names_under_a_flood_of_prefixes_is_not_looked_into(judging):
+async def test_a_flood_of_names_and_prefixes_is_not_parsed(refusing):
     prefixes = b" ".join(b"xmlns:n%d='u'" % number for number in range(MAX_NAMESPACES - 20))
     flood = names(*["wscn:JobStatus"] * 20000)
-    await unchanged(judging, SCAN_PATH, flood.replace(b"<soap:Envelope ", b"<soap:Envelope " + prefixes + b" "))
+    await check_unchanged(refusing, SCAN_PATH, flood.replace(b"<soap:Envelope ", b"<soap:Envelope " + prefixes + b" "))

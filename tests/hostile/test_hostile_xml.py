@@ -1,4 +1,4 @@
-"""XML that nobody should send: document types, entities, encodings, floods and fragments, at every address."""
+"""Hostile XML at every address: document types, entities, encodings, floods and fragments."""
 
 import re
 
@@ -11,7 +11,7 @@ from wsdgateway.soap import parsing
 from wsdgateway.soap.namespaces import SOAP
 from wsdgateway.soap.parsing import MAX_DEPTH, MAX_NAMESPACES, Malformed, parse
 
-# Where each is sent, the message that it is made of, and the status where that can be read.
+# Address, base message, and the status if it is readable.
 PLACES = [
     (SCAN_PATH, get_job_elements("1"), 200),
     (DEVICE_PATH, PROBE, 200),
@@ -23,27 +23,27 @@ TWO = [bytes([byte]) for byte in (0x01, 0x08, 0x0B, 0x1F)]
 
 
 def prolog(with_):
-    """The message with another prolog."""
+    """Replaces the prolog of a message."""
     return lambda message: with_ + message.removeprefix(PROLOG)
 
 
 def inside(what, *, before=b"</soap:Body>"):
-    """The message with something more in it."""
+    """Inserts something into a message."""
     return lambda message: message.replace(before, what + before, 1)
 
 
 def on_envelope(attributes):
-    """The message with more attributes on its Envelope."""
+    """Adds attributes to the Envelope of a message."""
     return lambda message: message.replace(b"<soap:Envelope ", b"<soap:Envelope " + attributes + b" ", 1)
 
 
 def declarations(count):
-    """So many namespaces."""
+    """Returns so many namespace declarations."""
     return b" ".join(b"xmlns:n%d='u'" % number for number in range(count))
 
 
 def encoded(declared, codec, mark=b"", character=""):
-    """The message in another encoding, under that name."""
+    """Encodes a message, with another encoding declaration."""
 
     def made(message):
         text = message.removeprefix(PROLOG).decode().replace("<soap:Body>", f"<!--{character}--><soap:Body>")
@@ -53,12 +53,12 @@ def encoded(declared, codec, mark=b"", character=""):
 
 
 def doctype(subset, name="soap:Envelope"):
-    """The message after a document type."""
+    """Puts a document type before a message."""
     return prolog(f"<!DOCTYPE {name} {subset}>".encode())
 
 
 def laughs(count, width, kind="", joined=""):
-    """Entities, each of which is several of the one before."""
+    """Returns entities, each of which refers to the one before several times."""
     mark = "&#37;" if kind else "&"
     return (
         f"[<!ENTITY {kind} e0 'ha'>"
@@ -216,7 +216,7 @@ FORMS = {
     "attributes-twice": inside(b"<a " + b" ".join(b"a%d=''" % n for n in range(50000)) + b" a0=''/>"),
 }
 
-# What is no attack, or none on us: read, and answered as ever.
+# Harmless messages, which are read and answered normally.
 READ = {
     "utf-16-le": encoded("", "utf-16"),
     "utf-16-be": encoded("", "utf-16-be", b"\xfe\xff"),
@@ -286,7 +286,7 @@ REFUSED = {
     **{f"form-{name}": made for name, made in FORMS.items()},
 }
 WHOLE = get_job_elements("1")
-# Every place where a tag begins, is under way, or ends.
+# Every position at the start, in the middle or at the end of a tag.
 CUTS = sorted(
     {
         cut
@@ -299,7 +299,7 @@ CUTS = sorted(
 
 @pytest.mark.parametrize("made", REFUSED.values(), ids=REFUSED)
 @pytest_twisted.ensureDeferred
-async def test_it_is_refused_at_every_address(attacked, made):
+async def test_a_message_is_refused_at_every_address(attacked, made):
     for path, message, _ in PLACES:
         outcome = await attacked.send(path, made(message))
         assert (outcome.status, outcome.code, outcome.reached) == (400, "InvalidArgs", ())
@@ -309,7 +309,7 @@ async def test_it_is_refused_at_every_address(attacked, made):
 
 @pytest.mark.parametrize("made", READ.values(), ids=READ)
 @pytest_twisted.ensureDeferred
-async def test_it_is_read_at_every_address(attacked, made):
+async def test_a_message_is_read_at_every_address(attacked, made):
     for path, message, status in PLACES:
         outcome = await attacked.send(path, made(message))
         assert (outcome.status, outcome.code, outcome.reached) == (status, None, ())
@@ -317,7 +317,7 @@ async def test_it_is_read_at_every_address(attacked, made):
 
 
 SOAP_IN = "application/soap+xml; charset="
-# The charset of Content-Type, and what the message is written in; then whether it can be read.
+# The charset of Content-Type, the encoded message, and whether it can be read.
 CHARSETS = {
     "utf-16-named-utf-8": ("utf-8", encoded(' encoding="utf-16"', "utf-8", character="é"), True),
     "ucs-2-named-utf-8": ("UTF-8", encoded(' encoding="ISO-10646-UCS-2"', "utf-8", character="é"), True),
@@ -349,8 +349,8 @@ CHARSETS = {
 
 @pytest.mark.parametrize(("charset", "made", "is_read"), CHARSETS.values(), ids=CHARSETS)
 @pytest_twisted.ensureDeferred
-async def test_the_charset_of_content_type_decides(attacked, charset, made, is_read):
-    """RFC 7303, section 3; but for what the bytes can't be otherwise, and for encodings that could hide something."""
+async def test_the_charset_of_content_type_has_precedence(attacked, charset, made, is_read):
+    """RFC 7303, section 3, except for bytes that allow only one encoding, and for encodings that can hide markup."""
     for path, message, status in PLACES:
         outcome = await attacked.send(path, made(message), content_type=(SOAP_IN + charset).encode())
         expected = (status, None) if is_read else (400, "InvalidArgs")
@@ -365,13 +365,13 @@ async def test_a_fragment_is_refused(attacked, cut):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_too_large_is_refused_before_it_is_read(attacked):
+async def test_a_message_above_the_limit_is_refused_before_it_is_parsed(attacked):
     outcome = await attacked.send(SCAN_PATH, b"<" * (attacked.service.config.limits.request_body + 1))
     assert (outcome.status, outcome.code, outcome.reached) == (413, None, ())
 
 
 @pytest.mark.parametrize("name", DOCUMENT_TYPES)
-def test_no_parser_sees_a_document_type(monkeypatch, name):
-    monkeypatch.setattr(parsing, "etree", None)  # whoever calls it fails
+def test_a_document_type_is_refused_before_parsing(monkeypatch, name):
+    monkeypatch.setattr(parsing, "etree", None)  # any use of the parser fails
     with pytest.raises(Malformed, match="document type"):
         parse(DOCUMENT_TYPES[name](f'<soap:Envelope xmlns:soap="{SOAP}"/>'.encode()))

@@ -18,7 +18,7 @@ def hello(own_link, device, instance=1, number=1, version=1, xaddrs=None, endpoi
 
 
 def has_asked_for_adoption(service):
-    """Whether the gateway has asked a device that it found, by a Get for none of its scanners, and has decided."""
+    """Whether the gateway has sent a Get to a device that it may adopt, and has decided."""
     return service.discovery.adoption.is_idle and any(
         (one.entry.source, one.entry.operation, one.entry.scanner) == ("own", "Get", None)
         for one in service.recording.log.since(0))

@@ -21,7 +21,7 @@ A, W = f"{{{WSA}}}", f"{{{WSE}}}"
 
 
 async def request(port, path, *, method=b"GET", headers=b"", body=b"", host=b"127.0.0.1"):
-    """Status, head and body."""
+    """Sends a request and returns status, head and body."""
     client = await connect(port)
     client.send(method + b" " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n" + headers
                 + (b"Content-Length: %d\r\n" % len(body) if body else b"") + b"\r\n" + body)
@@ -30,7 +30,7 @@ async def request(port, path, *, method=b"GET", headers=b"", body=b"", host=b"12
 
 
 class Granted:
-    """What a SubscribeResponse says."""
+    """The contents of a SubscribeResponse."""
 
     def __init__(self, head, body):
         self.status = head.status
@@ -58,7 +58,7 @@ async def get(port, path, host=b"127.0.0.1"):
 
 
 class Ran:
-    """A scan that has ended: files, what was said, and the status."""
+    """A run of `wsdgateway scan`: its files, its console output and its status."""
 
     def __init__(self):
         self._files, self._said = io.StringIO(), io.StringIO()
@@ -90,7 +90,7 @@ class Ran:
 
 
 async def scanned(url, output=None, **more):
-    """Run the client as its users do: blocking, so in a thread of its own."""
+    """Runs the scan client as its users do: blocking, in a thread of its own."""
     ran = Ran()
     await deferToThread(ran, url, output, **more)
     return ran
@@ -114,7 +114,7 @@ def resolve(address, version=WS_2005_04):
 
 
 async def found(service, path, message, version=WS_2005_04, tls=None):
-    """Endpoint and XAddrs of each match."""
+    """Sends a Probe or Resolve, and returns endpoint and XAddrs of each match."""
     head, body = await ask(service.port, path, message, tls=tls)
     assert head.status == 200, fault_of(read(body))
     envelope = read_message(body)

@@ -1,4 +1,4 @@
-"""The whole service on port 0, in this process; afterwards nothing may be left in the reactor."""
+"""Fixtures that run the whole service on port 0 in this process, and check that nothing is left in the reactor."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def _nothing_left_behind():
 
 @pytest.fixture
 def running():
-    """Starts services; stops them in the end, last first."""
+    """Starts services, and stops them at the end in reverse order."""
     services = []
 
     async def start(service):
@@ -73,7 +73,7 @@ def running():
 
 @pytest.fixture
 def gateway(running):
-    """A gateway in front of the scanner at a URL: `await gateway(url, **sections)`."""
+    """Starts a gateway in front of the scanner at a URL: `await gateway(url, **sections)`."""
 
     async def start(scan, *, scanner=None, **sections):
         config = make_config({
@@ -99,7 +99,7 @@ def gateway(running):
 
 @pytest.fixture
 def virtual(running):
-    """A virtual scanner: `await virtual(**settings)`."""
+    """Starts a virtual scanner: `await virtual(**settings)`."""
 
     async def start(**settings):
         import time
@@ -117,7 +117,7 @@ def virtual(running):
 
 @pytest.fixture
 def bridged(gateway, virtual):
-    """A gateway that has subscribed at a virtual scanner: `await bridged(**sections)`."""
+    """Starts a gateway that is subscribed at a virtual scanner: `await bridged(**sections)`."""
 
     async def start(scanner=None, **sections):
         device = await virtual(**(scanner or {}))
@@ -131,13 +131,13 @@ def bridged(gateway, virtual):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """A certification authority of the test's own."""
+    """A certification authority for the tests."""
     return Certified(tmp_path_factory.mktemp("ca"), "authority", ca=True)
 
 
 @pytest.fixture
 def device():
-    """A device that does what the test tells it to."""
+    """A device controlled by the test."""
     made = Device()
     pytest_twisted.blockon(ensureDeferred(made.start()))
     yield made
@@ -167,7 +167,7 @@ def sink(started):
 
 @pytest.fixture
 def har_problems():
-    """What a HAR schema has to say of a value."""
+    """Validates a value against the HAR schema, and returns the error messages."""
     schema = json.loads((Path(__file__).parents[1] / "har.schema.json").read_text())
     return lambda har: [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(har)]
 
@@ -200,14 +200,14 @@ def file(tmp_path, running):
 
 @pytest.fixture
 def soon(monkeypatch):
-    """Retransmissions follow at once, and scanners may be asked again at once."""
+    """Makes retransmissions immediate, and lets the gateway check scanners again at once."""
     monkeypatch.setattr("wsdgateway.discovery.schedule.MAX_DELAY", 0.05)
     monkeypatch.setattr("wsdgateway.bridge.events.upstream.RECHECK", 0.1)
 
 
 @pytest.fixture
 def own_link():
-    """A link on loopback of the test's own: the messages that it receives are in `own_link.received`."""
+    """The test's own link on loopback: `own_link.received` holds the messages that it receives."""
     from twisted.internet import reactor
 
     received = []
@@ -220,7 +220,7 @@ def own_link():
 
 @pytest.fixture
 def finding(gateway):
-    """A gateway that finds its scanner by uuid: `await finding(uuid, **discovery)`."""
+    """Starts a gateway that finds its scanner by UUID: `await finding(uuid, **discovery)`."""
 
     async def start(uuid=UUID, *, scanner=None, more=None, **discovery):
         service = await gateway(None, scanner={"uuid": uuid, **(scanner or {})}, discovery={
@@ -233,7 +233,7 @@ def finding(gateway):
 
 @pytest.fixture
 def gateway_with_job(gateway, device):
-    """A gateway whose scanner has told it of a job, with a hostile name."""
+    """Starts a gateway whose scanner has reported a job with a hostile name."""
     async def start(**sections):
         events = Subscribed(device)
         service = await gateway(device.url, **sections)

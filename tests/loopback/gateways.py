@@ -1,4 +1,4 @@
-"""A gateway's configuration file, its clock, its admin token and its metrics."""
+"""Configuration file, clock, admin token and metrics of a gateway."""
 
 import time
 
@@ -14,7 +14,7 @@ PATH = "/front-desk/scan"
 
 
 class SteadyClock:
-    """The monotonic clock, which a test may put forward."""
+    """Monotonic clock that a test can advance."""
 
     ahead = 0.0
 
@@ -30,12 +30,12 @@ def with_token(**more):
 
 
 def tls_listener(certified, **more):
-    """A `[[listen]]` section on loopback that shows this certificate."""
+    """Returns a `[[listen]]` section on loopback with this certificate."""
     return {"endpoint": LOOPBACK, "certificate": str(certified.pem), "key": str(certified.key), **more}
 
 
 class File:
-    """A configuration file, and the gateway that runs on it."""
+    """Configuration file, and the gateway that uses it."""
 
     def __init__(self, path, running):
         self.path, self._running = path, running
@@ -65,7 +65,7 @@ def section(name, url, more=""):
 
 
 def sample(service, name, **labels):
-    """A metric's value."""
+    """Returns the sum of a metric's values with these labels."""
     found = [line for line in service.metrics.render().decode().splitlines() if line.startswith(f"{name}{{") and all(
         f'{label}="{value}"' in line for label, value in labels.items())]
     return sum(float(line.rpartition(" ")[2]) for line in found)

@@ -1,4 +1,4 @@
-"""Scanners that a test holds: one that grants subscriptions, one that tells its metadata."""
+"""Scanners controlled by the test: one grants subscriptions, one has metadata."""
 
 from tests.messages import (
     envelope,
@@ -24,7 +24,7 @@ GRANT = grant
 
 
 class Subscribed:
-    """A device that grants every subscription, counts the rest, and notifies by hand."""
+    """Device that grants every subscription, records the operations, and notifies when told to."""
 
     def __init__(self, device):
         self.device, self.actions, self.expires = device, [], "PT1H"
@@ -59,7 +59,7 @@ UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
 
 
 class Metadata:
-    """What a device that the test holds tells of itself."""
+    """Metadata of a device controlled by the test."""
 
     def __init__(self, device, endpoint=UUID, name="Copy Room", *, has_host=True):
         self.device, self.endpoint, self.name, self.has_host = device, endpoint, name, has_host

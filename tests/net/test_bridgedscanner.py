@@ -1,4 +1,4 @@
-"""A bridged scanner: its options."""
+"""Tests of net.bridgedscanner: its options."""
 
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
@@ -27,7 +27,7 @@ def bridged(clock, options):
         secret=lambda size: b"5" * size))
 
 
-def test_other_options_reach_what_watches_the_scanner_too():
+def test_changed_options_reach_the_monitor_and_the_stand_in():
     scanner = bridged(Clock(), scanner_options(scan="http://192.0.2.20/scan"))
     other = scanner_options(scan="http://192.0.2.20/scan", suffix=" (gateway)", timeout=5.0)
     scanner.adjust(other)

@@ -1,4 +1,4 @@
-"""Requests of the soak's clients, which report every status that they are shown to the checker."""
+"""Requests of the soak's clients, which report every status that they receive to the checker."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
-RECENT = 6  # jobs of each scanner that pollers ask for
+RECENT = 6  # jobs of each scanner that pollers read
 _TICKET = (
     "<wscn:ScanTicket><wscn:JobDescription><wscn:JobName>Soak</wscn:JobName></wscn:JobDescription>"
     "<wscn:DocumentParameters><wscn:InputSource>ADF</wscn:InputSource><wscn:ImagesToTransfer>2</wscn:ImagesToTransfer>"
@@ -25,7 +25,7 @@ _TICKET = (
 
 
 def fault_name(answer):
-    """The name of the fault in an answer, or else the beginning of the answer."""
+    """Returns the name of the fault in an answer, or else the start of the answer."""
     try:
         return fault_of(read(answer)) or ""
     except Malformed:
@@ -33,7 +33,7 @@ def fault_name(answer):
 
 
 class ClientActions:
-    """What clients do. `checker` is told of it, `done` counts it, and `failures` lists requests that must not fail."""
+    """Requests of clients. `checker` receives the statuses, `done` counts requests, `failures` lists errors."""
 
     def __init__(self, testbed, checker, seed):
         self.testbed, self.checker, self.seed = testbed, checker, seed
@@ -42,7 +42,7 @@ class ClientActions:
         self.done, self.failures = Counter(), []
 
     async def ask(self, client, scanner, body, seconds=30.0, path="scan"):
-        """Status and body; None as status if no answer came, which is expected during faults."""
+        """Returns status and body; the status is None if no answer came, which is expected during faults."""
         try:
             status, answer = await client.ask(f"/{scanner}/{path}", body, seconds)
         except Broken:
@@ -63,7 +63,7 @@ class ClientActions:
         return found and found.status
 
     async def create(self, client, scanner, more=""):
-        """JobId and JobToken; None while the scanner has another job, or is out of reach."""
+        """Returns JobId and JobToken; None while the scanner has another job or is unreachable."""
         sent = time.time()
         self.checker.creating(scanner)
         status, answer = await self.ask(client, scanner, message("CreateScanJob", write_create(more + _TICKET)))
@@ -76,19 +76,19 @@ class ClientActions:
         return created.job_id, created.job_token
 
     async def fetch(self, client, scanner, job_id, token):
-        """Fetch all pages. Returns their number."""
+        """Fetches all pages and returns their number."""
         for page in range(10):
             status, answer = await self.ask(client, scanner, message(
                 "RetrieveImage", write_retrieve(CreatedJob(job_id, token), "p")))
             if status != 200:
                 return page
             if not answer.rstrip().endswith(b"--"):
-                self.checker.violated(6, f"{scanner}, job {job_id}: a part of an image was given as the whole")
+                self.checker.violated(6, f"{scanner}, job {job_id}: an incomplete image appeared complete")
             self.done["pages"] += 1
         return 10
 
     async def works(self, scanner, seconds):
-        """Return whether a scan succeeds within so many seconds, with repeated attempts."""
+        """Returns whether a scan succeeds within so many seconds, with repeated attempts."""
         client, end = Client(self.testbed.port), time.monotonic() + seconds
         try:
             while time.monotonic() < end:

@@ -1,7 +1,7 @@
-"""Checks the statuses that clients are shown against the promises of the job table.
+"""Checks of the statuses that clients receive against the guarantees of the job table.
 
-A read lasts from when it was sent until its answer came: of two that overlap neither is the later one. The status in an
-event to a subscriber counts as shown, too. A job is identified by scanner, JobId and JobCreatedTime.
+A read lasts from the request until its answer: of two overlapping reads neither is the later one. The status in an
+event to a subscriber counts as received, too. A job is identified by scanner, JobId and JobCreatedTime.
 """
 
 import time
@@ -12,14 +12,14 @@ import attrs
 PHASES = {"Creating": 0, "Pending": 1, "Held": 1, "Started": 2, "Processing": 3, "Terminating": 4, "Completed": 5,
           "Canceled": 5, "Aborted": 5}
 FINAL = 5
-CLOCK_SLACK = 0.05  # JobCreatedTime is to the millisecond, on the same machine's clock
-KEPT_MOMENTS = 200  # of what was shown of one job
+CLOCK_SLACK = 0.05  # JobCreatedTime has milliseconds, and both use the same machine's clock
+KEPT_MOMENTS = 200  # received statuses that are kept of each job
 MOST_EVIDENCE = 20
 
 
 @attrs.frozen
 class Shown:
-    """A status that a client was shown at `moment`."""
+    """A status that a client received at `moment`."""
 
     moment: float
     rank: tuple[int, int]
@@ -28,20 +28,20 @@ class Shown:
 
 @attrs.define(eq=False)
 class _Id:
-    """A JobId of one scanner: the jobs that have had it, by their time of creation."""
+    """A JobId of one scanner, with the jobs that have had it, by creation time."""
 
     jobs: dict[str, list[Shown]] = attrs.field(factory=dict)
-    created: list[tuple[float, float]] = attrs.field(factory=list)  # wall time sent, moment answered
+    created: list[tuple[float, float]] = attrs.field(factory=list)  # system time of the request, moment of the answer
     canceled: dict[str, float] = attrs.field(factory=dict)
 
 
 def seconds_of(text):
-    """An xs:dateTime in seconds since 1970."""
+    """Converts an xs:dateTime to seconds since 1970."""
     return datetime.fromisoformat(text).timestamp()
 
 
 class StatusChecker:
-    """Takes what clients ask and are shown; `violations` says which promise was broken, with the evidence."""
+    """Checks the statuses that clients receive; `violations` names each broken promise with the evidence."""
 
     def __init__(self, moment=time.monotonic):
         self.moment = moment
@@ -51,7 +51,7 @@ class StatusChecker:
         self._attempts = {}
 
     def violated(self, promise, evidence):
-        """Record that a promise was broken."""
+        """Records that a promise was broken."""
         if len(self.violations) < MOST_EVIDENCE:
             self.violations.append(f"promise {promise}: {evidence}")
 
@@ -61,21 +61,21 @@ class StatusChecker:
     # Requests.
 
     def creating(self, scanner):
-        """Record that a client sends CreateScanJob."""
+        """Records that a client sends CreateScanJob."""
         self._attempts.setdefault(scanner, []).append(time.time())
 
     def created(self, scanner, job_id, sent):
-        """Record that CreateScanJob was answered with that JobId; `sent` in seconds since 1970."""
+        """Records that CreateScanJob was answered with that JobId; `sent` is in seconds since 1970."""
         self._id(scanner, job_id).created.append((sent, self.moment()))
 
     def canceled(self, scanner, job_id, created):
-        """Record that the scanner accepted a CancelJob for the job of that JobCreatedTime."""
+        """Records that the scanner accepted a CancelJob for the job with that JobCreatedTime."""
         self._id(scanner, job_id).canceled.setdefault(created, self.moment())
 
     # Statuses.
 
     def read(self, scanner, asked, status, sent):
-        """Check a JobStatus in the answer to a request for the job `asked`, sent at that moment."""
+        """Checks a JobStatus in the answer to a request for the job `asked`, sent at that moment."""
         self.reads += 1
         where = f"{scanner}, job {asked}, at {time.time():.3f}"
         if status is None or status.job_id != asked or status.state not in PHASES or status.created is None:
@@ -92,25 +92,25 @@ class StatusChecker:
         self._show(known, status)
 
     def event(self, scanner, status):
-        """Take the status in a JobStatusEvent to a subscriber."""
+        """Records the status in a JobStatusEvent to a subscriber."""
         self.events += 1
         if status is not None and status.created is not None and status.state in PHASES:
             self._show(self._id(scanner, status.job_id), status)
 
     def answered_unknown(self, scanner, job_id, body):
-        """Record that a status came for a job that never existed."""
-        self.violated(6, f"{scanner}: job {job_id} never was, and has a status: {body[:300]!r}")
+        """Records that a status came for a job that never existed."""
+        self.violated(6, f"{scanner}: a status for job {job_id}, which never existed: {body[:300]!r}")
 
     # Checks.
 
     def _is_real(self, scanner, status, where):
-        """Promise 6: the job was created after one of these clients asked for one."""
+        """Checks promise 6: the job was created after a client requested one."""
         made = seconds_of(status.created)
         if not any(began - CLOCK_SLACK <= made for began in self._attempts.get(scanner, ())):
             self.violated(6, f"{where}: created {status.created}, before anybody asked for a job")
 
     def _is_current(self, known, status, sent, where):
-        """Promise 2: a JobId that is used again is a new job."""
+        """Checks promise 2: a JobId that is used again is a new job."""
         made = seconds_of(status.created)
         for began, answered in known.created:
             if answered < sent and made < began - CLOCK_SLACK:
@@ -123,7 +123,7 @@ class StatusChecker:
                 return
 
     def _is_no_older(self, known, status, sent, where):
-        """Promises 1 and 2: never older than what was shown; what is final stays as it is."""
+        """Checks promises 1 and 2: a status is never older than an earlier one, and a final state never changes."""
         rank = _rank(status)
         for shown in reversed(known.jobs.get(status.created, ())):
             if shown.moment >= sent:
@@ -136,7 +136,7 @@ class StatusChecker:
             return
 
     def _show(self, known, status):
-        """Remember the furthest status that was shown up to each moment."""
+        """Records the most advanced status up to each moment."""
         shown = known.jobs.setdefault(status.created, [])
         rank = _rank(status)
         if not shown or rank > shown[-1].rank:
@@ -144,7 +144,7 @@ class StatusChecker:
             del shown[:-KEPT_MOMENTS]
 
     def prune(self, seconds):
-        """Forget jobs that were shown last so many seconds ago."""
+        """Forgets jobs whose last status is older than so many seconds."""
         before = self.moment() - seconds
         for key, known in list(self._ids.items()):
             for created, shown in list(known.jobs.items()):
@@ -163,12 +163,12 @@ def _rank(status):
 class RateChecker:
     """Checks promise 5: how often a scanner without events is asked for one job's status.
 
-    `lag` measures by how much two requests may seem closer together here than the gateway sent them, on a machine with
-    other load. `not_comparable` counts requests for which that leaves nothing to check.
+    `lag` measures by how much two requests may appear closer together here than the gateway sent them, on a machine
+    with other load. `not_comparable` counts requests that cannot be checked for that reason.
     """
 
     SLACK = 0.1  # seconds: two schedulers are between the gateway's clock and this one
-    BACKLOG = 1.0  # seconds that a busy gateway may leave an answer unread after it passed here
+    BACKLOG = 1.0  # seconds that a busy gateway may take to read an answer that has passed the proxy
 
     def __init__(self, checker, poll_interval, lag):
         self._checker = checker
@@ -178,7 +178,7 @@ class RateChecker:
         self.requests = self.not_comparable = 0
 
     def invalidate(self, job_id=None):
-        """Forget what was known of the job, or of all jobs, after a CancelJob, a new job or a fault."""
+        """Forgets the status of the job, or of all jobs, after a CancelJob, a new job or a fault."""
         self._invalidated[job_id] = self._checker.moment()
         if job_id is None:
             self._asked.clear()
@@ -186,7 +186,7 @@ class RateChecker:
             self._asked.pop(job_id, None)
 
     def asked(self, job_id):
-        """Check a request to the scanner for that job's status."""
+        """Checks a request to the scanner for that job's status."""
         now = self._checker.moment()
         self.requests += 1
         before = self._asked.get(job_id)
@@ -199,9 +199,9 @@ class RateChecker:
         self._asked.pop(job_id, None)
 
     def answered(self, job_id, sent):
-        """Record that the scanner answered the request of that moment with a status, unless invalidated since.
+        """Records that the scanner answered the request of that moment with a status, unless invalidated since.
 
-        Nor does a request count that was sent just after that: the gateway may not have read yet what passed here.
+        A request sent shortly after that does not count either: the gateway may not have read the answer yet.
         """
         if sent > max(self._invalidated.get(job_id, 0.0), self._invalidated.get(None, 0.0)) + self.BACKLOG:
             self._asked[job_id] = sent

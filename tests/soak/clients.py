@@ -1,6 +1,6 @@
-"""The clients of the soak: a hundred active ones, and the passive ones beside them.
+"""Clients of the soak: a hundred active ones, and passive ones.
 
-Each active client acts at random times, so that any two actions coincide sooner or later.
+Each active client acts at random times, so that any two actions will coincide.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _W = f"{{{WSE}}}"
 
 
 class Clients(PassiveClients):
-    """All clients. `checker` is told what they ask and are shown, `done` counts it, `failures` lists failed probes."""
+    """All clients. `checker` receives their statuses, `done` counts requests, `failures` lists failed probes."""
 
     def __init__(self, testbed, checker, seed, lag=None):
         super().__init__(testbed, checker, seed, lag)
@@ -42,7 +42,7 @@ class Clients(PassiveClients):
         self._tasks = [asyncio.create_task(self._run(job)) for job in jobs]
 
     async def _run(self, job):
-        """Run a client; report an error in its own code, so that it is not missing unnoticed."""
+        """Runs a client, and reports an error in its own code."""
         try:
             await job
         except asyncio.CancelledError:
@@ -51,7 +51,7 @@ class Clients(PassiveClients):
             self.checker.violated("of the soak itself", f"a client ended with {type(error).__name__}: {error}")
 
     async def leave(self):
-        """Stop all clients."""
+        """Stops all clients."""
         self.stop.set()
         await asyncio.sleep(1.0)
         for task in self._tasks:
@@ -112,7 +112,7 @@ class Clients(PassiveClients):
         other.close()
 
     async def _vanisher(self, chance):
-        """Send requests, and close the connection before the answer comes, or in the middle of an image."""
+        """Sends requests, and closes the connection before the answer or in the middle of an image."""
         client = Client(self.testbed.port)
         while not self.stop.is_set():
             scanner = self._somewhere(chance)
@@ -136,7 +136,7 @@ class Clients(PassiveClients):
     # Events.
 
     async def _receive_event(self, reader, writer):
-        """Take an event, as an event sink."""
+        """Receives an event, as an event sink."""
         try:
             async with asyncio.timeout(30):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -173,7 +173,7 @@ class Clients(PassiveClients):
                 if status == 200:
                     self.done["renewals"] += 1
                 elif fault_name(answer) == "InvalidMessage":
-                    self.failures.append(f"a subscription at {scanner} is gone before its time")
+                    self.failures.append(f"a subscription at {scanner} ended too early")
                     break
             if identifier is not None:
                 await self.ask(client, scanner, manage("Unsubscribe", identifier))
@@ -181,7 +181,7 @@ class Clients(PassiveClients):
         client.close()
 
     async def _pusher(self, chance):
-        """Register a destination, have its button pressed, and scan."""
+        """Registers a destination, has its button pressed, and scans."""
         client = Client(self.testbed.port)
         while not self.stop.is_set():
             scanner = self.testbed.scanners["desk"]
@@ -197,7 +197,7 @@ class Clients(PassiveClients):
                         async with asyncio.timeout(5):
                             event = await queue.get()
                     except TimeoutError:
-                        continue  # a scanner that restarts loses its destinations
+                        continue  # a restarted scanner has lost its destinations
                     identifier = event.body.findtext("{*}ScanIdentifier")
                     job = await self.create(client, scanner.name, (
                         f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier><wscn:DestinationToken>{token}"

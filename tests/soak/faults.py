@@ -1,4 +1,4 @@
-"""Causes faults during the soak, at random from a seed: one after the other, and sometimes two at once."""
+"""Faults during the soak, at random from a seed: one after the other, and sometimes two at once."""
 
 import asyncio
 import os
@@ -10,8 +10,8 @@ from collections import Counter
 from http_client import pause
 
 DAY = 86400
-TIGHT = 40  # limit of open descriptors while they are exhausted: fewer than are open
-AFTERWARDS = 2.0  # seconds in which connections that were being made may still fail
+TIGHT = 40  # limit of open descriptors during exhaustion, fewer than are open
+AFTERWARDS = 2.0  # seconds in which pending connections may still fail
 
 
 class Faults:
@@ -29,7 +29,7 @@ class Faults:
             self._kinds.append(self._set_clock)
 
     async def run(self):
-        """Run until the soak ends. Each kind of fault comes once before any comes again."""
+        """Runs until the soak ends. Each kind of fault occurs once before any is repeated."""
         coming = []
         while not self._clients.stop.is_set():
             await pause(self._clients.stop, self._chance.uniform(1.0, 4.0))
@@ -50,7 +50,7 @@ class Faults:
     # Faults of a scanner.
 
     async def _restart(self, scanner):
-        """Restart the scanner: it loses all jobs, and counts JobIds from 1 again."""
+        """Restarts the scanner: it loses all jobs, and counts JobIds from 1 again."""
         await scanner.control(f"reboot?seconds={self._chance.choice((0, 0.5, 3))}")
         await self._wait(1.0, 5.0)
 
@@ -81,14 +81,14 @@ class Faults:
     # Faults of the gateway and its machine.
 
     async def _reload(self, scanner):
-        """Reload with other bounds, and with a scanner more or less."""
+        """Reloads with another time limit, and adds or removes a scanner."""
         testbed = self._testbed
         testbed.has_extra, testbed.settings = not testbed.has_extra, self._chance.choice((20.0, 30.0))
         testbed.reload()
         await self._wait(0.5, 2.0)
 
     async def _descriptors(self, scanner):
-        """Exhaust the descriptors: no new connections in either direction; open ones go on."""
+        """Exhausts the descriptors: no new connections in either direction, while open ones continue."""
         pid = self._testbed.gateway.pid
         former = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         self._clients.tolerate("device")
@@ -98,7 +98,7 @@ class Faults:
         self._clients.tolerate("device", AFTERWARDS)
 
     async def _full_disk(self, scanner):
-        """Fill the disk of the store and the exchange log: only subscribing may fail."""
+        """Fills the disk of the store and the exchange log: only subscribing may fail."""
         filler = self._testbed.disk / "filler"
         with filler.open("wb", buffering=0) as file:
             end = time.monotonic() + self._chance.uniform(2.0, 8.0)
@@ -107,11 +107,11 @@ class Faults:
                     while True:
                         file.write(b"x" * 65536)
                 except OSError:
-                    await asyncio.sleep(0.2)  # then take the space that has become free
+                    await asyncio.sleep(0.2)  # then use up the space that has become free
         os.unlink(filler)
 
     async def _set_clock(self, scanner):
-        """Set the gateway's clock a day forwards or backwards, and back some time later."""
+        """Sets the gateway's clock a day forwards or backwards, and back some time later."""
         self._testbed.set_clock(self._chance.choice((DAY, -DAY)))
         await self._wait(3.0, 8.0)
         self._testbed.set_clock(0)

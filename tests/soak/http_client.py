@@ -1,4 +1,4 @@
-"""A client's connection for the soak: sends SOAP, reads whole answers, and stays open as long as possible."""
+"""HTTP client of the soak, which sends SOAP and keeps its connection open as long as possible."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ _ids = count(1)
 
 
 class Broken(Exception):
-    """The connection broke before a whole answer came."""
+    """The connection closed before a complete answer."""
 
 
 class Client:
-    """One connection at a time to a port on loopback, made anew when it is closed."""
+    """One connection at a time to a port on loopback, reopened when it is closed."""
 
     def __init__(self, port):
         self._port = port
@@ -28,20 +28,20 @@ class Client:
         return self._streams
 
     def close(self):
-        """Close the connection."""
+        """Closes the connection."""
         streams, self._streams = self._streams, None
         if streams is not None:
             streams[1].transport.abort()
 
     @property
     def is_open(self):
-        """True if the other side has not closed the connection, as far as is known."""
+        """True if the other side is not known to have closed the connection."""
         return self._streams is not None and not self._streams[0].at_eof() and not self._streams[1].is_closing()
 
     async def send(self, path, body, method="POST"):
-        """Send a request without waiting for the answer; its To becomes the URL, as every real client has it.
+        """Sends a request without waiting for the answer; its To becomes the URL, as with every real client.
 
-        The gateway does not share the answer to a request with a foreign To, and promise 5 is about shared ones.
+        The gateway does not share the answer to a request with a foreign To, and promise 5 applies to shared answers.
         """
         reader, writer = await self._connect()
         host = f"127.0.0.1:{self._port}"
@@ -52,7 +52,7 @@ class Client:
         return reader
 
     async def ask(self, path, body, seconds=ANSWER_SECONDS, method="POST"):
-        """Status and body. Raises `Broken`; then the connection is closed."""
+        """Returns status and body. Raises `Broken`, and then the connection is closed."""
         if not self.is_open:
             self.close()
         try:
@@ -80,13 +80,13 @@ class Client:
 
 
 def message(operation, body="", **more):
-    """A request of WS-Scan with a MessageID of its own."""
+    """Returns a WS-Scan request with a MessageID of its own."""
     message_id = f"urn:uuid:00000000-0000-4000-8000-{next(_ids):012x}"
     return envelope(f"{SCAN}/{operation}", body, message_id=message_id, **more)
 
 
 async def pause(stop, seconds):
-    """Wait so many seconds, or until the soak ends."""
+    """Waits so many seconds, or until the soak ends."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()

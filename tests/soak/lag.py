@@ -1,4 +1,4 @@
-"""Measures how late this process and the gateway run, so that load on the machine does not count as a failure."""
+"""Measures the delays of this process and the gateway, so that load on the machine does not count as a failure."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ KEPT_SECONDS = 30.0
 
 
 def waited(pid):
-    """The seconds that a process was ready to run and had no processor; 0 if the system does not tell."""
+    """Returns the seconds that a process was ready to run without a processor, or 0 if unknown."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
@@ -18,38 +18,38 @@ def waited(pid):
 
 
 class Lag:
-    """Measures how long this event loop oversleeps, how long the gateway waits for a processor, and how busy it is.
+    """Measures delays of this event loop, the gateway's waits for a processor, and its load.
 
-    `gateway` returns the seconds that the gateway has waited since it started. `answered` takes the time of a request
-    that needs no scanner: the gateway may delay the writing of a request as long.
+    `gateway` returns the seconds that the gateway has waited since it started. `answered` receives the time of a
+    request that needs no scanner: the gateway may delay the writing of a request as long.
     """
 
     def __init__(self, gateway, moment=time.monotonic):
         self._gateway, self._moment = gateway, moment
         self._began, self._waited = moment(), gateway()
-        self._samples = deque()  # when a sleep ended, by how much too late, and how long the gateway waited meanwhile
-        self._answers = deque(maxlen=1000)  # when a local answer came, and after how many seconds
+        self._samples = deque()  # end of a sleep, its delay, and the gateway's wait in the meantime
+        self._answers = deque(maxlen=1000)  # time of a local answer, and its duration in seconds
 
     async def run(self):
-        """Measure until cancelled."""
+        """Measures until cancelled."""
         while True:
             self._began = self._moment()
             await asyncio.sleep(STEP)
             self.measure()
 
     def measure(self):
-        """Take a sample: a sleep has ended."""
+        """Takes a sample at the end of a sleep."""
         now, before, self._waited = self._moment(), self._waited, self._gateway()
         self._samples.append((now, now - self._began - STEP, self._waited - before))
         while self._samples[0][0] < now - KEPT_SECONDS:
             self._samples.popleft()
 
     def answered(self, seconds):
-        """Record the seconds that the gateway took for an answer that needs no scanner."""
+        """Records the seconds that the gateway took for an answer that needs no scanner."""
         self._answers.append((self._moment(), seconds))
 
     def since(self, moment):
-        """The seconds by which two requests since then may seem closer together here than the gateway sent them."""
+        """Returns by how many seconds two requests may appear closer together here than the gateway sent them."""
         recent = [sample for sample in self._samples if sample[0] >= moment]
         going_on = self._moment() - self._began - STEP
         own = max([0.0, going_on, *(late for _, late, _ in recent)])

@@ -1,4 +1,4 @@
-"""Clients that do little: idle and slow ones, and two probes whose requests must never fail."""
+"""Passive clients of the soak: idle and slow ones, and two probes whose requests must never fail."""
 
 import asyncio
 import math
@@ -9,8 +9,8 @@ from http_client import Broken, Client, message, pause
 
 from tests.messages import get_job_elements
 
-MOST_SECONDS = 15.0  # within which a probe must be answered
-MOST_LAG = 5.0  # seconds of those without processor; with more no answer can come in time
+MOST_SECONDS = 15.0  # time limit for the answer to a probe
+MOST_LAG = 5.0  # seconds without a processor above which a probe is not judged
 
 
 class PassiveClients(ClientActions):
@@ -26,7 +26,7 @@ class PassiveClients(ClientActions):
         self.idle = 0
 
     def tolerate(self, kind, seconds=math.inf):
-        """Tolerate failures of probes of that kind (`device`, `local`) from now on, for so many seconds."""
+        """Tolerates failures of probes of that kind (`device`, `local`) for so many seconds from now on."""
         self._tolerated_until[kind] = time.monotonic() + seconds
 
     def _is_tolerated(self, kind, began):
@@ -46,7 +46,7 @@ class PassiveClients(ClientActions):
         client.close()
 
     async def _slow(self, chance):
-        """Slowloris: send a byte now and then, until the gateway closes the connection."""
+        """Sends a byte now and then (Slowloris), until the gateway closes the connection."""
         while not self.stop.is_set():
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.testbed.port)
@@ -61,14 +61,14 @@ class PassiveClients(ClientActions):
                     if sent_away.done() or self.stop.is_set():
                         break
                 else:
-                    self.failures.append("a slow client was never sent away")
+                    self.failures.append("a slow client was not disconnected")
                 self.done["slow ones sent away"] += 1
             finally:
                 writer.transport.abort()
                 await sent_away
 
     async def _probe(self):
-        """Ask the healthy scanner for its status all the time."""
+        """Asks the healthy scanner for its status continuously."""
         client = Client(self.testbed.port)
         while not self.stop.is_set():
             body = message("GetScannerElements", (
@@ -79,7 +79,7 @@ class PassiveClients(ClientActions):
         client.close()
 
     async def _local_probe(self):
-        """Read the status of a finished job of the healthy scanner, on one connection."""
+        """Reads the status of a finished job of the healthy scanner, on one connection."""
         client = Client(self.testbed.port)
         job_id = None
         while not self.stop.is_set():
@@ -110,8 +110,8 @@ class PassiveClients(ClientActions):
 
 
 async def _closed(reader):
-    """Wait until the other side has closed the connection."""
+    """Waits until the other side has closed the connection."""
     try:
         await reader.read()
     except OSError:
-        pass  # it was reset
+        pass  # the connection was reset

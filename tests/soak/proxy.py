@@ -1,4 +1,4 @@
-"""A proxy between the gateway and a scanner: reports requests to a checker; can refuse, hang and cut connections."""
+"""Proxy between the gateway and a scanner, which reports requests to a checker and can cause network faults."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ PIECE = 65536
 
 
 class FaultProxy:
-    """A port on loopback that leads to the scanner's. The gateway sends one request at a time on a connection."""
+    """A port on loopback that forwards to the scanner's. The gateway sends one request at a time per connection."""
 
     def __init__(self, port):
         self._target = port
@@ -38,23 +38,23 @@ class FaultProxy:
     # Faults.
 
     def refuse(self):
-        """Refuse new connections, and cut the open ones."""
+        """Refuses new connections, and cuts the open ones."""
         self._server.close()
         self._server = None
         self.cut()
 
     def hang(self):
-        """Let nothing pass."""
+        """Stops forwarding."""
         self._flowing.clear()
 
     def cut(self):
-        """Cut all connections."""
+        """Cuts all connections."""
         self._invalidate()
         for writer in list(self._writers):
             writer.transport.abort()
 
     async def restore(self):
-        """Let everything pass again, on new connections."""
+        """Forwards again, on new connections."""
         if not self._flowing.is_set():
             self.cut()
         self._flowing.set()
@@ -88,7 +88,7 @@ class FaultProxy:
             while data := await reader.read(PIECE):
                 if not self._flowing.is_set():
                     await self._flowing.wait()
-                    self._invalidate()  # the data was sent at another time
+                    self._invalidate()  # the data was sent earlier
                 look(data)
                 writer.write(data)
                 await writer.drain()
@@ -98,7 +98,7 @@ class FaultProxy:
             self._invalidate()
 
     def _asked(self, data, asked):
-        """Look at a request, which is small and comes in one piece here."""
+        """Reports a request to the checker; requests are small and arrive in one piece here."""
         operation, job = _OPERATION.search(data), _JOB.search(data)
         if self.rate_checker is None or operation is None or not data.startswith(b"POST "):
             return

@@ -1,12 +1,12 @@
-"""Runs a gateway for an hour with many clients and faults at once, and checks the promises of the job table.
+"""Runs a gateway for an hour with many clients and faults, and checks the guarantees of the job table.
 
     python tests/soak/soak.py [--minutes 60] [--seed N]
 
-Starts the gateway and four virtual scanners as processes; a thousand clients idle, a hundred work, some are slow, and
-the seed decides on faults of scanners, network and machine. `checks` compares every answer with the promises of the job
-table; requests to a healthy scanner must never fail because of the other scanners' faults. Prints a line every ten
-seconds and a summary; the exit status is 1, with the evidence, if a promise was broken. Some faults need root, and
-`faketime`.
+Starts the gateway and four virtual scanners as processes. A thousand clients are idle, a hundred are active, some are
+slow, and the seed determines the faults of scanners, network and machine. `checks` compares every answer with the
+guarantees of the job table; requests to a healthy scanner must never fail because of the other scanners' faults. Prints
+a line every ten seconds and a summary. If a guarantee was broken, it prints the evidence and the exit status is 1. Some
+faults need root, and `faketime`.
 """
 
 import argparse
@@ -28,16 +28,16 @@ from testbed import POLL_INTERVAL, Testbed, level  # noqa: E402
 
 LINE_SECONDS = 10.0
 MIB = 1 << 20
-WARM_UP = 1 / 5  # of the time; then the first measurements are taken
+WARM_UP = 1 / 5  # share of the time before the first measurements
 WINDOW = 1 / 5
-MEMORY_SHARE, MEMORY_MIB = 0.10, 8.0  # more than at first may be in use in the end: this share, and so much
+MEMORY_SHARE, MEMORY_MIB = 0.10, 8.0  # permitted growth: this share, and so much more
 DESCRIPTORS_SHARE, DESCRIPTORS = 0.05, 30
-LOG_LINES = 400  # of the gateway's log, where something was not as promised
-LEFT_OPEN = 16  # descriptors more than before the first client came, once the last has gone
+LOG_LINES = 400  # lines of the gateway's log that are printed after a failure
+LEFT_OPEN = 16  # permitted number of descriptors above the one before the first client, after the last one
 GONE_SECONDS = 30.0
-KEPT_SECONDS = 300.0  # jobs that ended longer ago are not checked any more
-# Errors that a full disk and exhausted descriptors may log; any other traceback is a bug. Twisted
-# keeps a descriptor of /dev/null in reserve for accept(), and logs that it could not open it again.
+KEPT_SECONDS = 300.0  # jobs that ended earlier are not checked any more
+# Errors that a full disk and exhausted descriptors may log; any other traceback is a bug. Twisted keeps a descriptor of
+# /dev/null in reserve for accept(), and logs that it could not open it again.
 EXPECTED = (*(f"sqlite3.OperationalError: {why}" for why in (
     "database or disk is full", "unable to open database file", "disk I/O error")),
     "builtins.OSError: [Errno 24] Too many open files: '/dev/null'")
@@ -52,7 +52,7 @@ class Watch:
         self._samples = []
 
     def measure(self):
-        """Take a sample: MiB, descriptors."""
+        """Takes a sample: MiB, descriptors."""
         sample = self._testbed.memory() / MIB, self._testbed.descriptors()
         self._samples.append((time.monotonic() - self._began, *sample))
         return sample
@@ -62,7 +62,7 @@ class Watch:
                       if start <= one[0] / self._seconds < start + WINDOW])
 
     def compare(self):
-        """The first and the last level of memory and descriptors, each with whether it is flat."""
+        """Yields the first and the last level of memory and of descriptors, and whether it is flat."""
         for column, what, share, more in ((1, "MiB of memory", MEMORY_SHARE, MEMORY_MIB),
                                           (2, "descriptors", DESCRIPTORS_SHARE, DESCRIPTORS)):
             first, last = self._window(WARM_UP, column), self._window(1 - WINDOW, column)
@@ -70,14 +70,14 @@ class Watch:
 
 
 def tracebacks(said):
-    """The last lines of the tracebacks in a log that the faults do not explain."""
+    """Returns the last lines of the tracebacks in a log that the faults do not explain."""
     lasts = [re.split(r"\n(?=\d{4}-\d\d-\d\dT)", part, maxsplit=1)[0].strip().rpartition("\n")[2].strip()
              for part in said.split("Traceback (most recent call last):")[1:]]
     return [last for last in lasts if not last.startswith(EXPECTED)]
 
 
 async def soak(testbed, minutes, seed, idle):
-    """Run the soak. Returns what was not as promised, in words."""
+    """Runs the soak and returns the failures as texts."""
     seconds = minutes * 60
     await testbed.start()
     checker = StatusChecker()
@@ -128,7 +128,7 @@ async def soak(testbed, minutes, seed, idle):
 
 
 async def recovered(testbed, watch):
-    """Check that every scanner works without faults, and that no descriptors stay open after the last client."""
+    """Checks that every scanner works after the faults, and that no descriptors stay open after the last client."""
     wrong, clients = [], Clients(testbed, StatusChecker(), 0)
     for scanner in testbed.faulty:
         await scanner.control("clear")

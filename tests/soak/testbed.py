@@ -22,10 +22,10 @@ from proxy import FaultProxy
 
 from tests.ports import free_port
 
-FAULTY = {"desk": "all", "hall": "jobs", "cellar": "none"}  # what events each of them has
+FAULTY = {"desk": "all", "hall": "jobs", "cellar": "none"}  # the events that each of them supports
 POLL_INTERVAL = 1.0
 DISK = 24 << 20
-RESOLVER = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"  # of this process alone
+RESOLVER = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"  # an address of this process only
 LOST = "scanner.lost.example"
 FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 ROOT = str(Path(__file__).parents[2])
@@ -33,7 +33,7 @@ PROGRAM = str(Path(sys.executable).with_name("twistd"))
 
 
 class Scanner:
-    """A virtual scanner: its port behind a fault proxy, and its control interface, which is reached directly."""
+    """Virtual scanner behind a fault proxy; its control interface is reached directly."""
 
     def __init__(self, testbed, name, events):
         self.name, self.events, self._testbed = name, events, testbed
@@ -50,7 +50,7 @@ class Scanner:
         await self.proxy.start()
 
     async def control(self, command="", method="POST"):
-        """Send a command to the control interface. None if that fails."""
+        """Sends a command to the control interface. Returns None if that fails."""
         control = Client(self.port)
         try:
             return json.loads((await control.ask(f"/control/{command}", b"", 10.0, method))[1])
@@ -86,7 +86,7 @@ class Testbed:
             self._fake_clock())
 
     def run(self, name, port, command, environment=None):
-        """Start a process, and wait until it listens."""
+        """Starts a process, and waits until it listens."""
         log = (self.folder / f"{name}.log").open("wb")
         process = self._processes[name] = subprocess.Popen(
             command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT,
@@ -103,7 +103,7 @@ class Testbed:
         raise SystemExit(f"{name} does not listen: {(self.folder / f'{name}.log').read_text()[-2000:]}")
 
     def write(self):
-        """Write the gateway's configuration."""
+        """Writes the gateway's configuration."""
         sections = "".join(
             f'[[scanner]]\nname = "{one.name}"\nscan = "http://127.0.0.1:{one.proxy.port}/WDP/SCAN"\ntimeout = 10.0\n'
             f"idle_timeout = {self.settings}\n" for one in self.scanners.values())
@@ -119,7 +119,7 @@ class Testbed:
             f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
 
     def reload(self):
-        """Write the configuration and send SIGHUP."""
+        """Writes the configuration and sends SIGHUP."""
         self.write()
         self.gateway.send_signal(signal.SIGHUP)
 
@@ -133,7 +133,7 @@ class Testbed:
             self.remarks.append("no full disk: that needs root, to mount a small one")
 
     def _hanging_names(self):
-        """The command prefix that starts the gateway with a name server that never answers."""
+        """Returns the command prefix that starts the gateway with a name server that never answers."""
         self._dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         (self.folder / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
         command = ["unshare", "--mount", "sh", "-c", f"mount --bind '{self.folder}/resolv.conf' /etc/resolv.conf "
@@ -160,7 +160,7 @@ class Testbed:
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
 
     def set_clock(self, seconds):
-        """Set the gateway's wall clock so many seconds ahead of this process'."""
+        """Sets the gateway's system time so many seconds ahead of this process's."""
         self.clock.write_text(f"{seconds:+d}\n")
 
     # Measurements of the gateway.
@@ -170,19 +170,19 @@ class Testbed:
         return Path(f"/proc/{self.gateway.pid}")
 
     def memory(self):
-        """Resident memory in bytes."""
+        """Returns the resident memory in bytes."""
         return int((self._proc / "statm").read_text().split()[1]) * resource.getpagesize()
 
     def descriptors(self):
-        """The number of open descriptors."""
+        """Returns the number of open descriptors."""
         return len(os.listdir(self._proc / "fd"))
 
     def said(self):
-        """The text of its log."""
+        """Returns the text of the gateway's log."""
         return (self.folder / "gateway.log").read_text(errors="replace")
 
     async def metrics(self):
-        """The metrics in Prometheus' format; empty while they can't be read."""
+        """Returns the metrics in the Prometheus format; empty while they cannot be read."""
         admin = Client(self.admin)
         try:
             return (await admin.ask("/metrics", b"", 10.0, "GET"))[1].decode()
@@ -192,7 +192,7 @@ class Testbed:
             admin.close()
 
     async def stop(self):
-        """Stop everything. Returns the seconds that the gateway took."""
+        """Stops everything, and returns the seconds that the gateway took."""
         began = time.monotonic()
         self.gateway.terminate()
         try:
@@ -204,7 +204,7 @@ class Testbed:
         return took
 
     def end(self):
-        """Kill every process that still runs, and unmount the disk."""
+        """Kills every process that still runs, and unmounts the disk."""
         for process in self._processes.values():
             if process.poll() is None:
                 process.kill()
@@ -219,5 +219,5 @@ class Testbed:
 
 
 def level(samples):
-    """The median of some measurements."""
+    """Returns the median of some measurements."""
     return median(samples) if samples else 0

@@ -1,4 +1,4 @@
-"""The admin site under attack: connections that are held, tokens that are guessed, handshakes that never end."""
+"""Limits of the admin site: held connections, guessed tokens, and incomplete handshakes."""
 
 import pytest
 import pytest_twisted
@@ -16,7 +16,7 @@ FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 async def log_in(port, token, source="127.0.0.1", path=b"/login", method=b"POST", headers=FORM):
-    """Status and head of an answer to a token, from an address of this host."""
+    """Sends a token from an address of this host, and returns status and head of the answer."""
     from twisted.internet import reactor
 
     body = b"token=" + token.encode() if method == b"POST" else b""
@@ -28,7 +28,7 @@ async def log_in(port, token, source="127.0.0.1", path=b"/login", method=b"POST"
 
 
 @pytest_twisted.ensureDeferred
-async def test_wrong_tokens_are_bounded_for_each_client_and_so_is_what_the_log_says(gateway, said):
+async def test_wrong_tokens_and_their_log_lines_are_limited_for_each_client(gateway, said):
     service = await gateway(None, **with_token())
     said.clear()
     answers = [await log_in(service.admin_port, f"wrong{number}") for number in range(5 * CLIENT_BURST)]
@@ -40,7 +40,7 @@ async def test_wrong_tokens_are_bounded_for_each_client_and_so_is_what_the_log_s
 
 
 @pytest_twisted.ensureDeferred
-async def test_wrong_bearer_tokens_are_bounded_with_those_of_the_form(gateway, said):
+async def test_wrong_bearer_and_form_tokens_share_one_limit(gateway, said):
     service = await gateway(None, **with_token())
     said.clear()
     wrong = b"Authorization: Bearer wrong\r\n"
@@ -57,7 +57,7 @@ async def test_wrong_bearer_tokens_are_bounded_with_those_of_the_form(gateway, s
 
 
 @pytest_twisted.ensureDeferred
-async def test_idle_connections_make_room_and_the_front_door_is_open_all_the_time(gateway):
+async def test_idle_connections_make_room_and_clients_of_scanners_are_not_affected(gateway):
     service = await gateway(None, admin={"endpoint": LOOPBACK, "connections": 20})
     clients = [await connect(service.admin_port) for _ in range(100)]
     await until(lambda: sum(not client.is_closed for client in clients) == 20)
@@ -69,7 +69,7 @@ async def test_idle_connections_make_room_and_the_front_door_is_open_all_the_tim
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_request_that_never_becomes_whole_is_ended_and_so_is_silence(gateway):
+async def test_incomplete_requests_and_idle_connections_time_out(gateway):
     service = await gateway(None, limits={"header_timeout": 0.2, "keepalive_timeout": 0.2})
     silent, slow, idle = [await connect(service.admin_port) for _ in range(3)]
     slow.send(b"GET /healthz HTTP/1.1\r\nHost: 1")
@@ -81,7 +81,7 @@ async def test_a_request_that_never_becomes_whole_is_ended_and_so_is_silence(gat
 
 @pytest.mark.parametrize("beginning", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
 @pytest_twisted.ensureDeferred
-async def test_a_handshake_that_never_ends_is_ended(gateway, tmp_path, authority, beginning):
+async def test_an_incomplete_handshake_times_out(gateway, tmp_path, authority, beginning):
     server = Certified(tmp_path, "server", "127.0.0.1", issuer=authority)
     service = await gateway(None, limits={"header_timeout": 0.2}, admin=tls_listener(server, connections=2))
     clients = [await connect(service.admin_port) for _ in range(4)]
@@ -92,7 +92,7 @@ async def test_a_handshake_that_never_ends_is_ended(gateway, tmp_path, authority
 
 
 @pytest_twisted.ensureDeferred
-async def test_other_bounds_hold_after_a_reload(tmp_path, running):
+async def test_changed_limits_apply_after_a_reload(tmp_path, running):
     file = File(tmp_path / "g.toml", running)
     service = await file.start("")
     assert service.site.connections.limits.connections == 200
@@ -107,7 +107,7 @@ async def test_other_bounds_hold_after_a_reload(tmp_path, running):
 
 @pytest.mark.parametrize(("files", "connections"), [(100000, 200), (1024, int(1024 * ADMIN_SHARE)), (10, 1)])
 @pytest_twisted.ensureDeferred
-async def test_the_site_never_takes_every_descriptor(gateway, monkeypatch, files, connections):
+async def test_the_site_uses_only_its_share_of_file_descriptors(gateway, monkeypatch, files, connections):
     import resource
 
     monkeypatch.setattr(resource, "getrlimit", lambda which: (files, files))

@@ -1,4 +1,4 @@
-"""The admin site: who is let in, and its pages."""
+"""Admin site: access control and pages."""
 
 import json
 
@@ -14,7 +14,7 @@ from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, fetch_list
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_name_that_is_not_ours_is_refused(gateway):
+async def test_requests_for_an_unknown_host_are_refused(gateway):
     service = await gateway(None, admin={"endpoint": LOOPBACK, "hosts": ["print-server-1"]})
     for path in (b"/", b"/api/jobs", b"/healthz", b"/static/live.js", b"/nothing"):
         status, _, body = await request(service.admin_port, path, host=b"evil.example:8357")
@@ -24,7 +24,7 @@ async def test_a_name_that_is_not_ours_is_refused(gateway):
 
 
 @pytest_twisted.ensureDeferred
-async def test_with_a_token_everything_but_health_wants_it(gateway):
+async def test_with_a_token_every_address_but_health_requires_it(gateway):
     service = await gateway(None, **with_token())
     assert (await request(service.admin_port, b"/healthz"))[0] == 200
     for path in (b"/", b"/metrics", b"/readyz", b"/api/scanners", b"/api/stream", b"/exchanges/1", b"/nothing",
@@ -66,7 +66,7 @@ async def test_a_browser_logs_in_and_out(gateway):
 @pytest.mark.parametrize("then", [b"//evil.example", b"https://evil.example", b"/\\evil.example", b"evil", b"",
                                   b"/%0d%0aSet-Cookie:a=b"])
 @pytest_twisted.ensureDeferred
-async def test_a_login_leads_nowhere_else(gateway, then):
+async def test_a_login_redirects_only_to_this_site(gateway, then):
     service = await gateway(None, **with_token())
     _, head, _ = await request(
         service.admin_port, b"/login", method=b"POST", body=b"token=%s&then=%s" % (TOKEN.encode(), then),
@@ -83,7 +83,7 @@ async def test_a_large_form_is_not_read(gateway):
 
 
 @pytest_twisted.ensureDeferred
-async def test_nothing_else_is_taken(gateway_with_job):
+async def test_other_methods_are_refused(gateway_with_job):
     service = await gateway_with_job()
     for method in (b"POST", b"PUT", b"DELETE", b"OPTIONS"):
         for path in (b"/", b"/api/jobs", b"/api/stream", b"/static/live.js"):
@@ -93,7 +93,7 @@ async def test_nothing_else_is_taken(gateway_with_job):
 
 
 @pytest_twisted.ensureDeferred
-async def test_pages_escape_and_hold_no_scripts_of_their_own(gateway_with_job):
+async def test_pages_escape_values_and_have_no_inline_scripts(gateway_with_job):
     service = await gateway_with_job()
     html = b"Accept: text/html\r\n"
     for path in (b"/", b"/?scanner=%3Cscript%3E&operation=%22%3E%3Cscript%3E&failed=1",
@@ -125,7 +125,7 @@ async def test_exchanges_are_filtered_and_shown(gateway_with_job):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_says_what_it_is(virtual, gateway):
+async def test_a_scanners_model_and_name_are_shown(virtual, gateway):
     hostile = "<script>alert('Copy Room')</script>"
     scanner = await virtual(name=hostile)
     service = await gateway(None, scanner={"device": scanner.device_url})
@@ -140,7 +140,7 @@ async def test_a_scanner_says_what_it_is(virtual, gateway):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_console_script_has_the_token_from_its_environment(gateway, monkeypatch):
+async def test_the_command_line_reads_the_token_from_the_environment(gateway, monkeypatch):
     service = await gateway(None, **with_token())
     base = f"http://127.0.0.1:{service.admin_port}"
     with pytest.raises(AdminError, match=TOKEN_VARIABLE):

@@ -1,4 +1,4 @@
-"""The live stream of the admin site."""
+"""Live stream of the admin site."""
 
 import json
 
@@ -18,13 +18,13 @@ from wsdgateway.exchangelog.log import KEPT
 
 
 class Listening:
-    """A client of the stream."""
+    """Client of the stream."""
 
     def __init__(self, client):
         self.client = client
 
     def events(self):
-        """Type, id and value of each event that has come as a whole."""
+        """Returns type, id and value of each complete event received."""
         _, _, body = self.client.received.partition(b"\r\n\r\n")
         text = b"".join(body.split(b"\r\n")[1::2]).decode() if b"chunked" in self.client.received else body.decode()
         found = []
@@ -43,7 +43,7 @@ async def listen(port, *, query=b"", headers=b""):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_stream_tells_what_ends_and_goes_on_after_a_break(gateway_with_job):
+async def test_the_stream_reports_exchanges_and_resumes_after_a_reconnect(gateway_with_job):
     service = await gateway_with_job()
     first = await listen(service.admin_port)
     await ask(service.port, PATH, b"no xml")
@@ -66,7 +66,7 @@ async def test_the_stream_tells_what_ends_and_goes_on_after_a_break(gateway_with
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_comes_back_too_late_is_told_what_is_missing(gateway_with_job):
+async def test_the_stream_reports_how_many_exchanges_were_missed(gateway_with_job):
     service = await gateway_with_job()
     listening = await listen(service.admin_port)
     entry = service.recording.log.since(0)[-1].entry
@@ -78,7 +78,7 @@ async def test_who_comes_back_too_late_is_told_what_is_missing(gateway_with_job)
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_token_that_is_taken_back_ends_the_stream(gateway):
+async def test_changing_the_token_ends_the_stream(gateway):
     service = await gateway(None, **with_token())
     listening = await listen(service.admin_port, headers=b"Authorization: Bearer %s\r\n" % TOKEN.encode())
     service.site.access.change("another token of ours", ())
@@ -87,7 +87,7 @@ async def test_a_token_that_is_taken_back_ends_the_stream(gateway):
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_that_takes_nothing_loses_its_place(gateway, monkeypatch):
+async def test_a_viewer_that_does_not_read_is_disconnected(gateway, monkeypatch):
     monkeypatch.setattr(stream_module, "STALLED_SECONDS", 0.5)
     monkeypatch.setattr(stream_module, "LOOK_SECONDS", 0.02)
     service = await gateway(None)
@@ -105,7 +105,7 @@ async def test_one_that_takes_nothing_loses_its_place(gateway, monkeypatch):
 
 
 @pytest_twisted.ensureDeferred
-async def test_listeners_are_bounded_and_sent_away_at_a_stop(gateway):
+async def test_the_number_of_viewers_is_limited_and_a_stop_ends_their_streams(gateway):
     service = await gateway(None)
     listening = [await listen(service.admin_port) for _ in range(MAX_STREAMS)]
     status, _, _ = await request(service.admin_port, b"/api/stream")
@@ -118,7 +118,7 @@ async def test_listeners_are_bounded_and_sent_away_at_a_stop(gateway):
 
 @pytest.mark.parametrize("identifier", [b"x", b"-", b"5-", b"a-99999999999999999999999", b"\xff-1", b"00000000--1"])
 @pytest_twisted.ensureDeferred
-async def test_nonsense_as_an_id_begins_anew(gateway, identifier):
+async def test_an_invalid_last_event_id_is_ignored(gateway, identifier):
     service = await gateway(None)
     listening = await listen(service.admin_port, headers=b"Last-Event-ID: " + identifier + b"\r\n")
     await ask(service.port, "/nowhere", b"")

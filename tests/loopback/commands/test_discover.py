@@ -1,4 +1,4 @@
-"""`wsdgateway discover`: a survey by multicast and by address."""
+"""Tests of `wsdgateway discover`: searches by multicast and by address."""
 
 import attrs
 import pytest
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("soon")
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_survey_by_multicast_and_by_address(virtual, capsys):
+async def test_a_search_by_multicast_and_by_address(virtual, capsys):
     from rich.console import Console
     from twisted.internet import reactor
 
@@ -56,7 +56,7 @@ async def test_a_survey_by_multicast_and_by_address(virtual, capsys):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_a_device_may_be_asked_by_directed_probe(virtual):
+async def test_a_devices_answers_to_a_directed_probe(virtual):
     scanner = await virtual()
     for data, code in ((b"<x", "InvalidArgs"), (envelope(WS_2005_04.action("Hello")), "ActionNotSupported")):
         port = int(scanner.base.rpartition(":")[2])
@@ -67,7 +67,7 @@ async def test_what_a_device_may_be_asked_by_directed_probe(virtual):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_answer_larger_than_a_discovery_message_is_not_read(device):
+async def test_an_answer_above_the_size_of_a_discovery_message_is_not_read(device):
     from twisted.internet import reactor
 
     answer = write_matches("ProbeMatches", [TargetService(UUID)], version=WS_2005_04, sequence=Sequence(1, 1),

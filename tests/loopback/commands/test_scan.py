@@ -1,4 +1,4 @@
-"""`wsdgateway scan` against the virtual scanner, straight and through the gateway."""
+"""Tests of `wsdgateway scan` against the virtual scanner, directly and through the gateway."""
 
 import pytest
 import pytest_twisted
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("cwd")
 
 @pytest.fixture
 def both(gateway, virtual):
-    """A virtual scanner, and its addresses: straight, and through a gateway."""
+    """Starts a virtual scanner; `urls` are its addresses, directly and through a gateway."""
 
     async def start(**settings):
         device = await virtual(**settings)
@@ -73,7 +73,7 @@ async def test_both_sides_of_every_sheet(both):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_empty_feeder_has_a_status_of_its_own(both, cwd):
+async def test_an_empty_feeder_has_an_exit_status_of_its_own(both, cwd):
     device = await both(feeder_pages=0)
     for url in device.urls:
         ran = await scanned(url, "out.pdf", source="adf")
@@ -82,7 +82,7 @@ async def test_an_empty_feeder_has_a_status_of_its_own(both, cwd):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_busy_scanner_is_asked_again_for_as_long_as_the_user_waits(both, cwd):
+async def test_a_busy_scanner_is_asked_again_until_the_wait_ends(both, cwd):
     device = await both()
     device.device.jam()
     for url in device.urls:
@@ -97,7 +97,7 @@ async def test_a_busy_scanner_is_asked_again_for_as_long_as_the_user_waits(both,
 
 
 @pytest_twisted.ensureDeferred
-async def test_nobody_there(both, gateway, cwd):
+async def test_an_unreachable_scanner_has_an_exit_status_of_its_own(both, gateway, cwd):
     device = await both()
     await device.stopService()
     for url in device.urls:
@@ -106,7 +106,7 @@ async def test_nobody_there(both, gateway, cwd):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_not_offered_makes_no_job(both, cwd):
+async def test_options_that_the_scanner_does_not_offer_create_no_job(both, cwd):
     device = await both()
     for more in ({"resolution": 123}, {"color": "RGB48"}, {"format": "tiff"}):
         ran = await scanned(device.urls[0], None, **more)
@@ -116,7 +116,7 @@ async def test_what_is_not_offered_makes_no_job(both, cwd):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_image_that_breaks_off_leaves_the_whole_pages_and_no_job(both, cwd):
+async def test_an_incomplete_image_leaves_the_complete_pages_and_no_job(both, cwd):
     device = await both()
     for place, url in enumerate(device.urls):
         def second(page, size, url=url):
@@ -134,7 +134,7 @@ async def test_an_image_that_breaks_off_leaves_the_whole_pages_and_no_job(both, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_interrupted_scan_cancels_its_job_and_keeps_the_whole_pages(both, cwd):
+async def test_an_interrupted_scan_cancels_its_job_and_keeps_the_complete_pages(both, cwd):
     device = await both()
     for place, url in enumerate(device.urls):
         for output in (f"{place}.pdf", f"{place}-%d.jpg"):
@@ -156,7 +156,7 @@ async def test_an_interrupted_scan_cancels_its_job_and_keeps_the_whole_pages(bot
 
 
 @pytest_twisted.ensureDeferred
-async def test_paper_that_jams_is_no_end_of_the_pages(both):
+async def test_a_paper_jam_is_not_the_end_of_the_pages(both):
     from twisted.internet import reactor
     from twisted.internet.threads import blockingCallFromThread
 
@@ -164,7 +164,7 @@ async def test_paper_that_jams_is_no_end_of_the_pages(both):
     for place, url in enumerate(device.urls):
         ran = Ran()
         ran.progress.kept = lambda page, size: blockingCallFromThread(reactor, device.device.jam)
-        # The gateway may not have had the event yet; then the client asks again after a pause.
+        # The gateway may not have received the event yet; then the client asks again after a pause.
         ran.sleep = lambda _: blockingCallFromThread(reactor, lambda: ensureDeferred(until(device.is_told_of_end)))
         device.device.feeder = 3
         await deferToThread(ran, url, f"{place}.pdf", source="adf", resolution=75)

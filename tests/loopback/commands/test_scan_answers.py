@@ -1,4 +1,4 @@
-"""`wsdgateway scan` against devices that answer in other ways than the virtual scanner."""
+"""Tests of `wsdgateway scan` with devices whose answers differ from those of the virtual scanner."""
 
 import base64
 import binascii
@@ -35,10 +35,10 @@ PAGE = multipart(IMAGE.getvalue())
 
 @pytest.fixture
 def plays(device):
-    """A device that answers each operation with its answers in turn, the last one for ever; None hangs up.
+    """A device that gives the listed answers to each operation in turn, and the last one repeatedly.
 
-    An answer is a message, (status line, text), (body, its type), or a multipart. `bodies` are the requests by
-    operation.
+    An answer is a message, (status line, text), (body, its type), or a multipart; None closes the connection. `bodies`
+    holds the requests by operation.
     """
 
     def script(**answers):
@@ -68,7 +68,7 @@ def plays(device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_tells_nothing_of_itself_is_asked_plainly(plays):
+async def test_a_scanner_without_capabilities_gets_a_minimal_ticket(plays):
     device = plays(CreateScanJob=[created_job()], RetrieveImage=[PAGE])
     ran = await scanned(device.url, "out.jpg")
     assert (ran.status, ran.files) == (0, ["out.jpg"])
@@ -78,7 +78,7 @@ async def test_a_scanner_that_tells_nothing_of_itself_is_asked_plainly(plays):
 
 
 def related(*parts, start=None, glue=b"\r\n", end=b"--"):
-    """A multipart answer and its type; each part is a header and a content."""
+    """Returns a multipart answer and its type; each part is a header and its content."""
     body = b"".join((glue if number else b"") + b"--b\r\n" + head + b"\r\n\r\n" + content
                     for number, (head, content) in enumerate(parts)) + glue + b"--b" + end
     return body, b'multipart/related; type="application/xop+xml"; boundary="b"' + (
@@ -110,7 +110,7 @@ ANSWERS = {
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 @pytest.mark.parametrize("through", ["straight", "gateway"])
 @pytest_twisted.ensureDeferred
-async def test_multipart_bodies_of_all_kinds(plays, gateway, cwd, answer, through):
+async def test_multipart_bodies_in_various_forms(plays, gateway, cwd, answer, through):
     device = plays(CreateScanJob=[created_job()], RetrieveImage=[answer])
     service = await gateway(device.url, scanner={"events": "off"}) if through == "gateway" else None
     url = device.url if service is None else f"http://127.0.0.1:{service.port}/front-desk/scan"
@@ -121,7 +121,7 @@ async def test_multipart_bodies_of_all_kinds(plays, gateway, cwd, answer, throug
 
 @pytest.mark.parametrize(("content", "said"), [(BASE64[:-5] + b"=", "can't be read"), (b"", "holds no image")])
 @pytest_twisted.ensureDeferred
-async def test_a_base64_image_that_is_none_leaves_no_file(plays, cwd, content, said):
+async def test_an_invalid_base64_image_leaves_no_file(plays, cwd, content, said):
     device = plays(CreateScanJob=[created_job()], CancelJob=[b"<x/>"], RetrieveImage=[
         related((XOP, b"<x/>"), (JPEG + b"\r\nContent-Transfer-Encoding: base64", content))])
     ran = await scanned(device.url, "out.jpg")
@@ -130,7 +130,7 @@ async def test_a_base64_image_that_is_none_leaves_no_file(plays, cwd, content, s
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_end_of_a_feeder_in_a_root_part_with_status_200_is_one(plays, cwd):
+async def test_a_no_images_fault_in_a_root_part_with_status_200_ends_the_job(plays, cwd):
     device = plays(CreateScanJob=[created_job()], RetrieveImage=[
         related((XOP, b"<x/>"), (JPEG, DATA)), related((XOP, b"\0\r\n" + NO_IMAGES + b"\0"))])
     ran = await scanned(device.url, "out.pdf", source="adf")
@@ -138,7 +138,7 @@ async def test_the_end_of_a_feeder_in_a_root_part_with_status_200_is_one(plays, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_scan_service_is_a_wrong_url(plays):
+async def test_an_address_without_a_scan_service_is_a_wrong_url(plays):
     ran = await scanned(plays().url, "out.jpg")
     assert ran.status == WRONG and "is this the address of a scan service?" in ran.said + str(ran.error)
 
@@ -152,7 +152,7 @@ async def test_formats_are_tried_in_turn(plays):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_refuses_to_send_all_there_are_is_asked_for_many(plays):
+async def test_a_scanner_that_refuses_an_unlimited_number_of_images_is_asked_for_100(plays):
     device = plays(CreateScanJob=[fault("wscn:InvalidArgs"), created_job()], RetrieveImage=[PAGE, NO_IMAGES])
     assert (await scanned(device.url, "out.pdf", source="adf")).status == 0
     assert "<wscn:ImagesToTransfer>100<" in device.bodies["CreateScanJob"][1]
@@ -177,7 +177,7 @@ async def test_a_scanner_that_refuses_to_send_all_there_are_is_asked_for_many(pl
     ({"CreateScanJob": [("200 OK", b"hello")]}, FAILED, 0), ({"CreateScanJob": [None]}, UNREACHABLE, 0),
     ({"GetScannerElements": [None]}, UNREACHABLE, 0), ({"GetScannerElements": [BUSY_FAULT]}, BUSY, 0)])
 @pytest_twisted.ensureDeferred
-async def test_how_a_feeders_job_ends(plays, cwd, answers, status, cancelled):
+async def test_the_exit_status_of_a_feeder_job(plays, cwd, answers, status, cancelled):
     device = plays(**{"CreateScanJob": [created_job()], **{name: list(given) for name, given in answers.items()}})
     ran = await scanned(device.url, "out.pdf", source="adf", wait=3)
     assert ran.status == status, ran.error
@@ -206,7 +206,7 @@ async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_the_scanner_decides_otherwise_is_said_without_its_control_characters(plays):
+async def test_changes_by_the_scanner_are_shown_without_control_characters(plays):
     final = (b"</wscn:JobId><wscn:JobToken>t</wscn:JobToken><wscn:DocumentFinalParameters>"
              b"<wscn:Format>exif[bold]\xc2\x9b1m</wscn:Format><wscn:MediaSides><wscn:MediaFront>"
              b"<wscn:Resolution><wscn:Width>200</wscn:Width>"
@@ -221,14 +221,14 @@ async def test_what_the_scanner_decides_otherwise_is_said_without_its_control_ch
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_image_of_another_kind_is_kept_and_is_no_success(plays, cwd):
+async def test_an_image_of_another_format_is_kept_but_fails(plays, cwd):
     device = plays(CreateScanJob=[created_job()], RetrieveImage=[PAGE])
     ran = await scanned(device.url, "out.png")
     assert (ran.status, names_in(cwd)) == (FAILED, ["out.jpg"])
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_interrupted_before_its_answer_is_cancelled_when_it_comes(device, monkeypatch):
+async def test_a_job_interrupted_before_its_answer_is_cancelled_after_it(device, monkeypatch):
     import queue
 
     from wsdgateway.cli.scan import creating

@@ -1,4 +1,4 @@
-"""The whole service in front of devices in the styles of makers (`fieldstyles`): what each must not break."""
+"""The whole service in front of devices in the styles of different makers (`fieldstyles`)."""
 
 import re
 
@@ -39,7 +39,7 @@ def field(started):
 
 @pytest.fixture
 def behind(gateway, field):
-    """A device of a style, known by its device address, and the gateway in front of it: `await behind(BROTHER)`."""
+    """Starts a device of a style, and a gateway that knows its device address: `await behind(BROTHER)`."""
 
     async def start(style, *, by="device", **more):
         made = await field(style, **more)
@@ -52,12 +52,12 @@ def behind(gateway, field):
 
 
 def named(number):
-    """A MessageID of the client's."""
+    """Returns a MessageID of the client."""
     return f"urn:uuid:00000000-0000-4000-8000-{number:012d}"
 
 
 def create(number, *, token=None, identifier=None):
-    """A CreateScanJob from the feeder; with the token and the identifier of a press."""
+    """Returns a CreateScanJob from the feeder, optionally with the token and identifier of a button press."""
     pressed = (f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier>" if identifier else "") + (
         f"<wscn:DestinationToken>{token}</wscn:DestinationToken>" if token else "")
     return envelope(f"{SCAN}/CreateScanJob", (
@@ -75,7 +75,7 @@ def retrieve(job, number):
 
 
 async def scanned(service, device, number=1, **pressed):
-    """Scan everything in the feeder: each page as the device sent it, and the fault at its end."""
+    """Scans all pages in the feeder and checks their bytes; returns their number, and the final status and answer."""
     head, answer = await ask(service.port, PATH, create(number, **pressed))
     assert head.status == 200, answer
     job = read(answer).body.findtext(tag("JobId"))
@@ -95,7 +95,7 @@ def metadata_of(service):
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 @pytest_twisted.ensureDeferred
-async def test_by_its_scan_address_pages_elements_and_faults_pass_byte_for_byte(behind, style):
+async def test_pages_elements_and_faults_pass_byte_for_byte(behind, style):
     service, device = await behind(style, by="scan", sheets=3)
     head, answer = await ask(service.port, PATH, ELEMENTS)
     assert (head.status, answer) == (200, device.sent["GetScannerElements"])
@@ -108,7 +108,7 @@ async def test_by_its_scan_address_pages_elements_and_faults_pass_byte_for_byte(
 
 @pytest.mark.parametrize("style", [BROTHER, SAMSUNG, EPSON], ids=lambda style: style.name)
 @pytest_twisted.ensureDeferred
-async def test_its_metadata_leads_to_the_gateway_and_shows_no_address_of_its_own(behind, style):
+async def test_the_metadata_contains_the_gateways_addresses_only(behind, style):
     await leads_to_the_gateway(*await behind(style))
 
 
@@ -128,11 +128,11 @@ async def leads_to_the_gateway(service, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_empty_feeder_that_is_told_late(behind):
+async def test_a_late_fault_for_an_empty_feeder(behind):
     service, device = await behind(BROTHER, sheets=0)
     waiting = ensureDeferred(ask(service.port, PATH, create(1)))
     await until(lambda: device.late)
-    head, _ = await ask(service.port, PATH, ELEMENTS)  # others are served meanwhile
+    head, _ = await ask(service.port, PATH, ELEMENTS)  # other clients are served in the meantime
     assert head.status == 200 and not waiting.called
     device.release()
     head, answer = await waiting
@@ -142,7 +142,7 @@ async def test_an_empty_feeder_that_is_told_late(behind):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_device_without_events_is_asked_for_them_once(behind):
+async def test_a_device_without_events_gets_one_subscribe(behind):
     service, device = await behind(BROTHER)
     assert (await scanned(service, device))[0] == 2
     assert device.operations.count("Subscribe") == 1
@@ -150,7 +150,7 @@ async def test_a_device_without_events_is_asked_for_them_once(behind):
 
 
 @pytest_twisted.ensureDeferred
-async def test_answers_in_small_chunks_are_whole(behind):
+async def test_answers_in_small_chunks_are_complete(behind):
     service, device = await behind(KYOCERA, by="scan")
     _, answer = await ask(service.port, PATH, ELEMENTS)
     assert len(answer) > 4 * KYOCERA.chunk and answer == device.sent["GetScannerElements"]
@@ -158,7 +158,7 @@ async def test_answers_in_small_chunks_are_whole(behind):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_name_of_a_fault_stays_misspelt(behind):
+async def test_a_misspelt_fault_name_is_passed_on(behind):
     service, device = await behind(SAMSUNG)
     head, answer = await ask(service.port, PATH, create(1, token="Client_0000000000000", identifier="x"))
     assert (head.status, answer) == (400, device.sent["CreateScanJob"])
@@ -166,14 +166,14 @@ async def test_the_name_of_a_fault_stays_misspelt(behind):
 
 
 async def panel(service, listener, contexts):
-    """Subscribe once for each context: the client's subscriptions by context."""
+    """Subscribes once for each context, and returns the client's subscriptions by context."""
     return {context: Granted(*await ask(service.port, PATH, subscribe(
         listener.url, events=["ScanAvailableEvent"], destinations=[(context, f"{context} here")])))
         for context in contexts}
 
 
 async def pressed(listener, device, context):
-    """Press the button: the ScanIdentifier that the client is told."""
+    """Presses the button, and returns the ScanIdentifier that the client receives."""
     before = len(listener.received)
     assert await device.press(context) == [202]
     await until(lambda: len(listener.received) > before)
@@ -183,12 +183,12 @@ async def pressed(listener, device, context):
 
 
 @pytest_twisted.ensureDeferred
-async def test_five_names_on_the_panel_are_renewed_and_ended_singly(behind, sink):
+async def test_five_names_on_the_panel_are_renewed_and_ended_separately(behind, sink):
     service, device = await behind(SAMSUNG, expires="PT3S")
     listener = await sink()
     await panel(service, listener, CONTEXTS)
     held = set(device.listeners)
-    assert len(held) == 6  # the gateway's own for job events, and five
+    assert len(held) == 6  # the gateway's own for job events, and five for the panel
     assert all(identifier.startswith("uuid:") for identifier in held)
 
     def named_by(operation):
@@ -217,7 +217,7 @@ async def test_after_a_reboot_a_press_arrives_and_the_old_token_works(behind, si
 
 
 @pytest_twisted.ensureDeferred
-async def test_part_headers_without_a_blank_stay_so(behind):
+async def test_part_headers_without_a_blank_are_passed_on(behind):
     service, device = await behind(EPSON, by="scan", sheets=1)
     assert (await scanned(service, device))[0] == 1
     job = read((await ask(service.port, PATH, create(50)))[1]).body.findtext(tag("JobId"))
@@ -226,7 +226,7 @@ async def test_part_headers_without_a_blank_stay_so(behind):
 
 
 @pytest_twisted.ensureDeferred
-async def test_three_presses_at_a_strict_device_are_three_images(behind, sink):
+async def test_three_button_presses_at_a_strict_device_give_three_images(behind, sink):
     service, device = await behind(EPSON, sheets=1)
     listener = await sink()
     granted = await panel(service, listener, ("Desk",))
@@ -239,13 +239,13 @@ async def test_three_presses_at_a_strict_device_are_three_images(behind, sink):
 
 
 def own_requests(device):
-    """The operation of each request of the gateway's and of our client, checked against the schema."""
+    """Checks the requests of the gateway and of the scan client against the schema, and returns their operations."""
     return {checked(etree.tostring(message.root)).action.rpartition("/")[2] for _, message in device.asked}
 
 
 @pytest.mark.parametrize("style", [SAMSUNG, EPSON], ids=lambda style: style.name)
 @pytest_twisted.ensureDeferred
-async def test_what_the_gateway_itself_asks_is_right_by_the_schema(behind, style):
+async def test_the_gateways_own_requests_conform_to_the_schema(behind, style):
     service, device = await behind(style)
     head, _ = await metadata_of(service)
     assert head.status == 200
@@ -255,7 +255,7 @@ async def test_what_the_gateway_itself_asks_is_right_by_the_schema(behind, style
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 @pytest_twisted.ensureDeferred
-async def test_our_own_client_scans_and_asks_what_is_right_by_the_schema(field, style):
+async def test_the_scan_client_scans_and_conforms_to_the_schema(field, style):
     device = await field(style)
 
     def scan():
@@ -279,7 +279,7 @@ async def test_our_own_client_scans_and_asks_what_is_right_by_the_schema(field, 
 # Devices whose metadata or endpoint is odd.
 
 @pytest_twisted.ensureDeferred
-async def test_a_device_without_a_host_leads_to_the_gateway_as_others_do(behind):
+async def test_the_metadata_of_a_device_without_a_host_contains_the_gateways_addresses(behind):
     service, device = await behind(KYOCERA)
     await leads_to_the_gateway(service, device)
     message = read((await metadata_of(service))[1])
@@ -288,12 +288,12 @@ async def test_a_device_without_a_host_leads_to_the_gateway_as_others_do(behind)
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_first_address_that_leads_nowhere_may_have_another_port(behind):
+async def test_an_unreachable_first_address_may_have_another_port(behind):
     await leads_to_the_gateway(*await behind(attrs.evolve(SAMSUNG, hosted=(f"http://{NOWHERE}:9", "{base}"))))
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_endpoint_is_written_back_as_the_scanner_spells_it(behind):
+async def test_to_is_rewritten_to_the_endpoint_as_the_scanner_spells_it(behind):
     service, device = await behind(BROTHER)
     _, answer = await metadata_of(service)
     endpoint = read(answer).body.findtext(f".//{{{WSDP}}}Host//{{{WSA}}}Address")
@@ -303,7 +303,7 @@ async def test_an_endpoint_is_written_back_as_the_scanner_spells_it(behind):
 
 
 @pytest.mark.parametrize("spelled", [f"uuid:{UUID}", f"urn:uuid:{UUID}", f"URN:UUID:{UUID.upper()}"])
-def test_the_uuid_of_a_scanner_may_be_spelled_as_the_scanner_spells_it(spelled):
+def test_the_configured_uuid_may_have_the_scanners_spelling(spelled):
     make_config({"listen": [{"endpoint": "tcp:0:interface=127.0.0.1"}],
                  "scanner": [{"name": "front-desk", "uuid": spelled}],
                  "discovery": {"device_interfaces": ["lo"]}}, "test.toml")
@@ -313,7 +313,7 @@ def test_the_uuid_of_a_scanner_may_be_spelled_as_the_scanner_spells_it(spelled):
 
 @pytest.mark.parametrize("style", [KYOCERA, SAMSUNG, EPSON], ids=lambda style: style.name)
 @pytest_twisted.ensureDeferred
-async def test_the_gateway_declares_no_prefix_that_it_does_not_use(gateway, field, sink, style):
+async def test_the_gateways_own_requests_declare_no_unused_prefix(gateway, field, sink, style):
     device = await field(style, expires="PT2S")
     service = await gateway(device.scan_url)
     await until(lambda: service.scanner.bridge.table.listening)
@@ -328,7 +328,7 @@ async def test_the_gateway_declares_no_prefix_that_it_does_not_use(gateway, fiel
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_strict_device_refuses_nothing_that_the_gateway_asks(behind):
+async def test_a_strict_device_refuses_no_request_of_the_gateway(behind):
     service, device = await behind(EPSON, expires="PT2S")
     await until(lambda: device.operations.count("Renew") >= 2)
     assert device.operations.count("Subscribe") == 1

@@ -1,4 +1,4 @@
-"""Finished jobs after a restart: the scanner is asked, and where it has forgotten them, the store answers."""
+"""Finished jobs after a restart: the scanner is asked first, and if it has forgotten a job, the store answers."""
 
 import json
 
@@ -29,7 +29,7 @@ EARLY, LATE = "2026-11-22T10:00:00Z", "2026-11-23T10:00:00Z"
 
 
 class Forgetful(Subscribed):
-    """A scanner that knows the jobs in `jobs`, by JobId; of others it says that it does not."""
+    """Scanner that knows only the jobs in `jobs`, by JobId."""
 
     def __init__(self, device):
         super().__init__(device)
@@ -58,7 +58,7 @@ def scanner(device):
 
 @pytest.fixture
 def restarted(gateway, scanner, tmp_path):
-    """Starts a gateway, always on the same store; a former one is stopped."""
+    """Starts a gateway on the same store each time, after stopping the former one."""
     former = []
 
     async def start(**more):
@@ -74,7 +74,7 @@ def restarted(gateway, scanner, tmp_path):
 
 @pytest.fixture
 def finished(restarted, scanner):
-    """A gateway that has been started again after job 7 was over and the scanner had forgotten it."""
+    """Starts a gateway again after job 7 has finished and the scanner has forgotten it."""
     async def start(**more):
         service = await restarted(**more)
         for event in (status_event("7", "Processing", 1, created=EARLY, message_id=None),
@@ -92,7 +92,7 @@ async def answer_of(service, job_id="7", **more):
 
 
 async def read_job(service, job_id="7"):
-    """What GetJobElements shows; the fault's name where it shows nothing."""
+    """Returns the state that GetJobElements reports, or the name of its fault."""
     status, body = await answer_of(service, job_id)
     return shown(body) if status == 200 else fault_of(read(body))
 
@@ -106,7 +106,7 @@ async def listed(service):
     (fault("wscn:ClientErrorJobIdNotFound"), b"200 OK", b"application/soap+xml"),
     (b"no such job", b"404 Not Found", b"text/plain"), (b"", b"404 Not Found", b"text/plain")])
 @pytest_twisted.ensureDeferred
-async def test_a_forgotten_job_is_answered_from_the_store_as_the_site_shows_it(finished, scanner, unknown):
+async def test_a_forgotten_job_is_answered_from_the_store_consistently_with_the_site(finished, scanner, unknown):
     service = await finished()
     scanner.unknown = unknown
     for _ in range(20):
@@ -121,7 +121,7 @@ async def test_a_forgotten_job_is_answered_from_the_store_as_the_site_shows_it(f
 
 
 @pytest_twisted.ensureDeferred
-async def test_while_the_scanner_can_not_be_asked_the_answer_is_a_fault(finished, scanner):
+async def test_while_the_scanner_is_unreachable_the_answer_is_a_fault(finished, scanner):
     service = await finished()
     await scanner.device.stop()
     assert await read_job(service) == "ServerErrorTemporaryError"
@@ -130,7 +130,7 @@ async def test_while_the_scanner_can_not_be_asked_the_answer_is_a_fault(finished
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_the_scanner_still_knows_it_says_itself_and_it_is_listed_once(finished, restarted, scanner):
+async def test_the_scanner_answers_for_a_job_that_it_still_knows(finished, restarted, scanner):
     service = await finished()
     scanner.jobs["7"] = {"state": "Completed", "scans": 2, "created": EARLY, "completed": "2026-11-22T10:00:09Z"}
     for _ in range(3):
@@ -144,20 +144,20 @@ async def test_what_the_scanner_still_knows_it_says_itself_and_it_is_listed_once
 @pytest.mark.parametrize("state", [{"state": "Processing", "created": LATE}, {"state": "Processing"},
                                    {"state": "Canceled", "created": LATE}])
 @pytest_twisted.ensureDeferred
-async def test_a_job_id_that_was_used_again_is_a_new_job(finished, restarted, scanner, state):
+async def test_a_reused_job_id_is_a_new_job(finished, restarted, scanner, state):
     service = await finished()
     scanner.jobs["7"] = {"scans": 1, **state}
     assert await read_job(service) == (state["state"], 1)
     assert {(job["state"], job["created"]) for job in await listed(service)} == {
         ("Completed", EARLY), (state["state"], state.get("created"))}
     del scanner.jobs["7"]
-    service = await restarted()  # the new one is forgotten, too: the old one is not shown for it
+    service = await restarted()  # the new job is forgotten, too: the old one must not be shown for it
     assert await read_job(service) == (
         ("Canceled", 1) if state["state"] == "Canceled" else "ClientErrorJobIdNotFound")
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_that_was_made_with_its_job_id_is_a_new_one_also_after_the_next_restart(
+async def test_a_job_created_with_a_reused_id_remains_a_new_job_after_a_restart(
         finished, restarted, scanner):
     service = await finished()
     await ask(service.port, PATH, create_scan_job())
@@ -168,7 +168,7 @@ async def test_a_job_that_was_made_with_its_job_id_is_a_new_one_also_after_the_n
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_boot_that_was_seen_and_a_job_id_that_was_given_again(finished, scanner):
+async def test_a_reused_job_id_after_a_detected_reboot(finished, scanner):
     service = await finished()
     service.scanner.bridge.rebooted()
     assert await read_job(service) == ("Completed", 2)
@@ -190,7 +190,7 @@ async def test_several_elements_of_a_forgotten_job(finished, scanner):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_that_was_not_over_is_the_scanners_to_tell(restarted, scanner):
+async def test_an_unfinished_job_is_not_answered_from_the_store(restarted, scanner):
     service = await restarted()
     await ask(service.port, scanner.path, status_event("7", "Processing", 1, created=EARLY))
     service = await restarted()
@@ -198,7 +198,7 @@ async def test_a_job_that_was_not_over_is_the_scanners_to_tell(restarted, scanne
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_comes_with_another_configuration_has_its_past_too(running, scanner, tmp_path):
+async def test_a_scanner_added_by_a_reload_has_its_stored_jobs(running, scanner, tmp_path):
     file = File(tmp_path / "g.toml", running)
     service = await file.start(section("front-desk", scanner.device.url))
     await until(lambda: service.scanners[0].bridge.table.listening)
@@ -210,7 +210,7 @@ async def test_a_scanner_that_comes_with_another_configuration_has_its_past_too(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_create_is_answered_when_the_store_knows_that_its_job_id_was_given_again(finished, scanner):
+async def test_create_scan_job_is_answered_after_the_store_has_recorded_the_reused_id(finished, scanner):
     service = await finished()
     marked, writing = [], Deferred()
 
@@ -222,7 +222,7 @@ async def test_a_create_is_answered_when_the_store_knows_that_its_job_id_was_giv
     client = await connect(service.port)
     client.send(post(PATH, create_scan_job()))
     await until(lambda: marked == [("front-desk", "7")])
-    assert await read_job(service) == "ClientErrorJobIdNotFound"  # nobody else waits
+    assert await read_job(service) == "ClientErrorJobIdNotFound"  # other clients do not wait
     assert client.received == b""
     writing.callback(None)
     head, _ = await client.answer()
@@ -233,7 +233,7 @@ async def test_a_create_is_answered_when_the_store_knows_that_its_job_id_was_giv
 
 @pytest.mark.logs_failure
 @pytest_twisted.ensureDeferred
-async def test_a_store_that_fails_keeps_nobody_from_scanning(finished, scanner):
+async def test_a_failing_store_does_not_prevent_scanning(finished, scanner):
     service = await finished()
     service.store.supersede = lambda *given: fail(OSError("the disk is full"))
     assert (await ask(service.port, PATH, create_scan_job()))[0].status == 200

@@ -1,6 +1,6 @@
-"""Scanners that answer anything but HTTP: the fault of the contract, and the next exchange as if nothing had been.
+"""Scanners whose answers are not HTTP: clients get a fault, and the next exchange is not affected.
 
-RFC 9112 sections 4 to 8; what becomes of it is in the contract's section on errors.
+RFC 9112 sections 4 to 8.
 """
 
 import pytest
@@ -31,28 +31,28 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 GOOD = b"4\r\n<a/>\r\n0\r\n\r\n"
 
 NOT_HTTP = {
-    "interim answers without end": b"HTTP/1.1 100 Continue\r\n\r\n" * (MAX_INTERIM + 1),
+    "endless interim answers": b"HTTP/1.1 100 Continue\r\n\r\n" * (MAX_INTERIM + 1),
     "an interim answer with a body": b"HTTP/1.1 102 Wait\r\nContent-Length: 4\r\n\r\n<a/>" + OK + b"\r\n",
-    "another protocol unasked": b"HTTP/1.1 101 Switch\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
-    "a field without end": OK + b"X: " + b"x" * (2 * MAX_HEADER_BLOCK),
-    "fields without end": OK + b"X: y\r\n" * MAX_HEADER_BLOCK,
-    "a reason without end": b"HTTP/1.1 200 " + b"x" * (3 * MAX_HEADER_BLOCK),
+    "a protocol switch without Upgrade": b"HTTP/1.1 101 Switch\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "an endless field": OK + b"X: " + b"x" * (2 * MAX_HEADER_BLOCK),
+    "endless fields": OK + b"X: y\r\n" * MAX_HEADER_BLOCK,
+    "an endless reason": b"HTTP/1.1 200 " + b"x" * (3 * MAX_HEADER_BLOCK),
     "a length and chunks": OK + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n" + GOOD,
     "chunks and a length": OK + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n" + GOOD,
     "two lengths": OK + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\n<a/>",
     "a list of lengths": OK + b"Content-Length: 4, 4\r\n\r\n<a/>",
-    "a length below nothing": OK + b"Content-Length: -4\r\n\r\n<a/>",
+    "a negative length": OK + b"Content-Length: -4\r\n\r\n<a/>",
     "a length of 2^64": OK + b"Content-Length: 18446744073709551616\r\n\r\n<a/>",
     "chunked twice": OK + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + GOOD,
     "chunked in two fields": OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n" + GOOD,
-    "a coding that nobody asked for": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + GOOD,
+    "an unsupported coding": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + GOOD,
     "a coding until it closes": OK + b"Transfer-Encoding: gzip\r\n\r\n<a/>",
-    "a chunk size that is none": CHUNKED + b"x\r\n<a/>\r\n0\r\n\r\n",
-    "a chunk size below nothing": CHUNKED + b"-4\r\n<a/>\r\n0\r\n\r\n",
+    "an invalid chunk size": CHUNKED + b"x\r\n<a/>\r\n0\r\n\r\n",
+    "a negative chunk size": CHUNKED + b"-4\r\n<a/>\r\n0\r\n\r\n",
     "a chunk size of 2^64": CHUNKED + b"10000000000000000\r\n<a/>\r\n0\r\n\r\n",
     "a chunk longer than its size": CHUNKED + b"3\r\n<a/>\r\n0\r\n\r\n",
-    "an extension without end": CHUNKED + b"4;" + b"x" * (3 * MAX_HEADER_BLOCK),
-    "trailers without end": CHUNKED + b"4\r\n<a/>\r\n0\r\n" + b"X: y\r\n" * MAX_HEADER_BLOCK,
+    "an endless extension": CHUNKED + b"4;" + b"x" * (3 * MAX_HEADER_BLOCK),
+    "endless trailers": CHUNKED + b"4\r\n<a/>\r\n0\r\n" + b"X: y\r\n" * MAX_HEADER_BLOCK,
     "a folded field": OK + b"X: y\r\n z\r\nContent-Length: 4\r\n\r\n<a/>",
     "a field without a colon": OK + b"X\r\nContent-Length: 4\r\n\r\n<a/>",
     "a NUL in a field": OK + b"X: \x00\r\nContent-Length: 4\r\n\r\n<a/>",
@@ -64,23 +64,23 @@ NOT_HTTP = {
     "no status": b"HTTP/1.1 OK\r\nContent-Length: 4\r\n\r\n<a/>",
     "a status of two digits": b"HTTP/1.1 99 OK\r\nContent-Length: 4\r\n\r\n<a/>",
     "a status of four digits": b"HTTP/1.1 2000 OK\r\nContent-Length: 4\r\n\r\n<a/>",
-    "a status below nothing": b"HTTP/1.1 -200 OK\r\nContent-Length: 4\r\n\r\n<a/>",
-    "a page and no head": b"<html><body>200 OK</body></html>\r\n\r\n",
+    "a negative status": b"HTTP/1.1 -200 OK\r\nContent-Length: 4\r\n\r\n<a/>",
+    "a page without a head": b"<html><body>200 OK</body></html>\r\n\r\n",
     "TLS": b"\x15\x03\x03\x00\x02\x02\x28",
-    "a head that breaks off": OK + b"Content-Len",
-    "a body that breaks off": OK + b"Content-Length: 400\r\n\r\n<a/>",
-    "chunks that break off": CHUNKED + b"4\r\n<a/>\r\n",
-    "trailers that break off": CHUNKED + GOOD[:-2],
-    "a body that is larger than any": OK + b"Content-Length: 1000000000000\r\n\r\n" + b"x" * (MAX_COLLECTED + 1),
-    "chunks that are larger than any": CHUNKED + b"fffffff\r\n" + b"x" * (MAX_COLLECTED + 1),
-    "chunks of one byte without end": CHUNKED + b"1\r\nx\r\n" * 100000 + b"400000\r\n" + b"x" * MAX_COLLECTED,
-    "a body that does not end": OK + b"\r\n" + b"x" * (MAX_COLLECTED + 1),
+    "an incomplete head": OK + b"Content-Len",
+    "an incomplete body": OK + b"Content-Length: 400\r\n\r\n<a/>",
+    "incomplete chunks": CHUNKED + b"4\r\n<a/>\r\n",
+    "incomplete trailers": CHUNKED + GOOD[:-2],
+    "a body above the limit": OK + b"Content-Length: 1000000000000\r\n\r\n" + b"x" * (MAX_COLLECTED + 1),
+    "chunks above the limit": CHUNKED + b"fffffff\r\n" + b"x" * (MAX_COLLECTED + 1),
+    "endless chunks of one byte": CHUNKED + b"1\r\nx\r\n" * 100000 + b"400000\r\n" + b"x" * MAX_COLLECTED,
+    "a body without end": OK + b"\r\n" + b"x" * (MAX_COLLECTED + 1),
 }
 
 
 @pytest.mark.parametrize("raw", NOT_HTTP.values(), ids=NOT_HTTP)
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_answer_is_a_fault_and_the_next_one_is_read_afresh(gateway, device, raw):
+async def test_an_invalid_answer_is_a_fault_and_does_not_affect_the_next_one(gateway, device, raw):
     service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
     good = status_response("1", "Completed", 1)
     for body in ASKED.values():
@@ -99,8 +99,8 @@ async def test_what_is_no_answer_is_a_fault_and_the_next_one_is_read_afresh(gate
                                      b"\r\n", b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<b/>"])
 @pytest.mark.parametrize("asked", ASKED)
 @pytest_twisted.ensureDeferred
-async def test_an_answer_that_has_no_body_is_passed_on_without_one(gateway, device, status, framing, asked):
-    """RFC 9110 sections 8.6 and 15.3.5: nor a length; and what came behind it is nobody's answer."""
+async def test_an_answer_whose_status_has_no_body_is_passed_on_without_one(gateway, device, status, framing, asked):
+    """It has no length either, and the bytes after it are discarded (RFC 9110 sections 8.6 and 15.3.5)."""
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.write(b"HTTP/1.1 " + status + b"\r\n" + SOAP + framing)
     client = await connect(service.port)
@@ -122,7 +122,7 @@ async def test_an_answer_that_has_no_body_is_passed_on_without_one(gateway, devi
                                                      ("an image", b"multipart/related; boundary=b")])
 @pytest_twisted.ensureDeferred
 async def test_an_answer_is_framed_and_dated_by_the_gateway(gateway, device, asked, content_type):
-    """RFC 9110 sections 6.6.1 and 7.6.1: a Date if it has none, nothing that was for the gateway alone."""
+    """The gateway adds a Date and removes hop-by-hop fields (RFC 9110 sections 6.6.1 and 7.6.1)."""
     service = await gateway(device.url, scanner=OFF)
     raw = (b"HTTP/1.1 200 Fi\x00ne\r\nContent-Type: " + content_type + b"\r\nConnection: X-Own, upgrade\r\nX-Own: 1\r\n"
            b"Upgrade: x\r\nKeep-Alive: timeout=5\r\nTrailer: X-Digest\r\nProxy-Authenticate: Basic\r\nTE: trailers\r\n"

@@ -1,4 +1,4 @@
-"""Scanners that are switched on late, or need a while to start: found when they answer, and announced only then."""
+"""Scanners that are switched on late or start slowly: they are found once they answer, and announced only then."""
 
 from ipaddress import ip_interface
 
@@ -25,7 +25,7 @@ SCAN = "/front-desk/scan"
 
 
 def metadata(scan=None):
-    """A device's metadata, with the address of its scan service where it has one."""
+    """Returns a device's metadata, with the address of its scan service if there is one."""
     hosted = "" if scan is None else (
         f"<d:Hosted><wsa:EndpointReference><wsa:Address>{scan}</wsa:Address></wsa:EndpointReference>"
         "<d:Types>wscn:ScannerServiceType</d:Types></d:Hosted>")
@@ -36,7 +36,7 @@ def metadata(scan=None):
 
 @pytest.fixture
 def late():
-    """A device that is not there before `await late.start(late.port)`; `late.scan` is where it says it can be asked."""
+    """A device that is absent until `await late.start(late.port)`; `late.scan` is the scan address in its metadata."""
     made = Device()
 
     async def find_port():
@@ -61,19 +61,19 @@ def late():
 
 @pytest.fixture
 def patience(monkeypatch):
-    """The gateway makes no second try by itself."""
+    """Keeps the gateway from retrying by itself."""
     for name in ("backoff.FIRST", "backoff.LONGEST_AWAY", "location.LONGEST_PAUSE"):
         monkeypatch.setattr(f"wsdgateway.bridge.discovery.{name}", 60.0)
     monkeypatch.setattr("wsdgateway.net.presence.metadatacache.LONGEST_PAUSE", 60.0)
 
 
 async def tried(said):
-    """Until the first look at the scanner has come to nothing."""
+    """Waits until the gateway's first attempt to find the scan service has failed."""
     await until(lambda: any("the scan service is not known" in line for line in said))
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, late, patience, said):
+async def test_a_scanner_that_answers_get_is_ready_to_scan(gateway, late, patience, said):
     service = await gateway(None, scanner={"device": late.device_url, "events": "off"})
     await tried(said)
     assert await found(service, "/", probe()) == []
@@ -91,7 +91,7 @@ async def test_what_can_be_asked_for_its_metadata_can_be_asked_to_scan(gateway, 
 @pytest.mark.parametrize("by", ["device", "uuid"])
 @pytest.mark.parametrize("message", [DESCRIPTION, subscribe("http://127.0.0.1:1/", events=["JobStatusEvent"])])
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience, monkeypatch, by, message, said):
+async def test_a_clients_request_makes_the_gateway_search(gateway, late, patience, monkeypatch, by, message, said):
     monkeypatch.setattr("wsdgateway.net.presence.monitor.LOCATE_SECONDS", 0.0)
     discovery = {"device_interfaces": ["lo"], "search": 60} if by == "uuid" else {}
     service = await gateway(None, discovery=discovery, scanner={
@@ -110,7 +110,7 @@ async def test_a_client_that_asks_makes_the_gateway_look(gateway, late, patience
 
 
 async def sighted(late):
-    """The device says where it is, though it can't be asked yet."""
+    """Announces the device, which does not answer yet."""
     from twisted.internet import reactor
 
     link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, has_own_port=True,
@@ -121,7 +121,7 @@ async def sighted(late):
 
 
 @pytest_twisted.ensureDeferred
-async def test_clients_that_ask_often_do_not_make_it_look_as_often(gateway, late, patience, said):
+async def test_frequent_requests_do_not_cause_frequent_searches(gateway, late, patience, said):
     service = await gateway(None, scanner={"device": late.device_url, "events": "off"})
     await tried(said)
     late.handle = lambda asked: asked.answer(b"", b"503 Busy")
@@ -134,7 +134,7 @@ async def test_clients_that_ask_often_do_not_make_it_look_as_often(gateway, late
 
 @pytest.mark.parametrize("is_ready", [True, False])
 @pytest_twisted.ensureDeferred
-async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway, late, monkeypatch, is_ready, said):
+async def test_a_scanner_is_announced_once_its_scan_service_is_known(gateway, late, monkeypatch, is_ready, said):
     from twisted.internet import reactor
 
     for name in ("location.LONGEST_PAUSE", "backoff.LONGEST_AWAY"):
@@ -149,7 +149,7 @@ async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway,
             "client_interfaces": ["lo"], "announce_rate": 10000})
         await tried(said)
         await late.start(late.port)
-        if not is_ready:  # it answers, and is no scanner yet
+        if not is_ready:  # it answers, but has no scan service yet
             await until(lambda: len(late.requests) >= 3)
             head, _ = await ask(service.port, "/front-desk", GET)
             assert head.status == 500
@@ -166,7 +166,7 @@ async def test_it_is_announced_by_itself_once_its_scan_service_is_known(gateway,
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_whose_scan_service_has_moved_is_found_there_when_it_is_asked_again(gateway, late):
+async def test_a_moved_scan_service_is_found_with_the_next_metadata(gateway, late):
     await late.start(late.port)
     service = await gateway(None, scanner={"device": late.device_url, "events": "off"})
     await until(lambda: service.scanner.bridge.device == late.url)

@@ -1,6 +1,6 @@
-"""Scanners that are careless with bytes: what is passed on, what is learnt all the same, and what no client gets.
+"""Scanners with careless answers: bytes that are passed on, bytes that are only read, and bytes withheld from clients.
 
-RFC 9112 sections 5.1 and 6.3; RFC 2046 section 5.1; RFC 7303 section 3; the contract's section on errors.
+RFC 9112 sections 5.1 and 6.3; RFC 2046 section 5.1; RFC 7303 section 3.
 """
 
 import json
@@ -43,7 +43,7 @@ JPEG = b"\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xff" + bytes(1000)
 
 
 def outcomes(service, operation):
-    """How often requests of that operation had which outcome."""
+    """Returns the number of requests of an operation by outcome."""
     found = {outcome: sample(service, "wsdgateway_device_requests_total", operation=operation, outcome=outcome)
              for outcome in ("ok", "fault", "error")}
     return {outcome: count for outcome, count in found.items() if count}
@@ -51,7 +51,7 @@ def outcomes(service, operation):
 
 @pytest.mark.parametrize("lenient", [False, True])
 @pytest_twisted.ensureDeferred
-async def test_a_blank_before_a_colon_is_not_passed_on(gateway, device, lenient):
+async def test_a_blank_before_the_colon_of_a_field_is_removed(gateway, device, lenient):
     service = await gateway(device.url, scanner={**OFF, "lenient": lenient})
     for body in ASKED.values():
         device.handle = lambda asked: asked.write(
@@ -78,7 +78,7 @@ LAX = {
 
 @pytest.mark.parametrize("framing", LAX.values(), ids=LAX)
 @pytest_twisted.ensureDeferred
-async def test_framing_that_lenient_takes(gateway, device, framing):
+async def test_framing_that_lenient_accepts(gateway, device, framing):
     service = await gateway(device.url, scanner={**OFF, "lenient": True, "max_connections": 1})
     strict = await gateway(device.url, scanner={**OFF, "max_connections": 1})
     for body in ASKED.values():
@@ -154,7 +154,7 @@ AROUND = [(b"", b"\0"), (b"\r\n\r\n", b"\r\n"), (b"\xef\xbb\xbf", b"\0\0"),
 
 @pytest.mark.parametrize(("before", "after"), AROUND)
 @pytest_twisted.ensureDeferred
-async def test_what_stands_around_an_answer_is_passed_on_and_no_obstacle(gateway, device, before, after):
+async def test_bytes_around_an_answer_are_passed_on_and_ignored_when_reading(gateway, device, before, after):
     service = await gateway(device.url, scanner=OFF)
     done = before + status_response("1", "Completed", 1) + after
     device.handle = lambda asked: asked.answer(done)
@@ -174,7 +174,7 @@ async def test_what_stands_around_an_answer_is_passed_on_and_no_obstacle(gateway
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_charset_of_an_answer_decides(gateway, device):
+async def test_the_charset_of_the_content_type_overrides_the_declaration(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     done = status_response("1", "Completed", 1).replace(b'"utf-8"', b'"utf-16"')
     device.handle = lambda asked: asked.answer(done, content_type=b"application/soap+xml; charset=utf-8")
@@ -186,7 +186,7 @@ async def test_the_charset_of_an_answer_decides(gateway, device):
 @pytest.mark.parametrize(("before", "after"), AROUND)
 @pytest.mark.parametrize("to", ["http://gateway.test:5357/front-desk/scan", "urn:uuid:somebody"])
 @pytest_twisted.ensureDeferred
-async def test_a_request_goes_to_the_scanner_without_what_stands_around_it(gateway, device, before, after, to):
+async def test_bytes_around_a_request_are_not_sent_to_the_scanner(gateway, device, before, after, to):
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.answer(created_job())
     request = create_scan_job(to=to)
@@ -208,7 +208,7 @@ MULTIPART_FAULT = ROOT + NO_IMAGES + b"\r\n--b--\r\n"
     (MULTIPART_FAULT, MTOM), (NO_IMAGES.decode().replace("utf-8", "utf-16").encode("utf-16"), b"application/soap+xml")])
 @pytest.mark.parametrize("status", [b"200 OK", b"202 Accepted", b"500 Internal Server Error"])
 @pytest_twisted.ensureDeferred
-async def test_a_fault_instead_of_an_image_frees_what_a_fault_frees(gateway, device, tmp_path, answer, content_type,
+async def test_a_fault_instead_of_an_image_ends_the_job_with_any_status(gateway, device, tmp_path, answer, content_type,
                                                                     status):
     service = await gateway(device.url, scanner=OFF, limits={"client_jobs": 1, "unlimited": []},
                             exchange_log={"path": str(tmp_path / "log.jsonl")})
@@ -228,11 +228,11 @@ async def test_a_fault_instead_of_an_image_frees_what_a_fault_frees(gateway, dev
 
 @pytest.mark.parametrize("status", [b"200 OK", b"500 Internal Server Error"])
 @pytest_twisted.ensureDeferred
-async def test_a_fault_counts_as_one_with_whatever_status(gateway, device, status):
+async def test_a_fault_counts_as_a_fault_with_any_status(gateway, device, status):
     service = await gateway(device.url, scanner=OFF)
     refused = fault("wscn:ServerErrorNotAcceptingJobs", code="Receiver")
     device.handle = lambda asked: asked.answer(refused, status)
-    for _ in range(2):  # nothing of it is kept, a CreateScanJob that comes again included
+    for _ in range(2):  # nothing is cached, including for a repeated CreateScanJob
         for body in ASKED.values():
             head, answered = await ask(service.port, PATH, body)
             assert (head.status, answered) == (int(status[:3]), refused)
@@ -243,7 +243,7 @@ async def test_a_fault_counts_as_one_with_whatever_status(gateway, device, statu
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_cancel_that_is_refused_with_status_200_is_none(gateway, device):
+async def test_a_cancel_job_refused_with_status_200_cancels_nothing(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.answer(status_response("1", "Processing", 0))
     await ask(service.port, PATH, get_job_elements("1"))
@@ -268,7 +268,7 @@ async def test_a_subscription_that_is_refused_with_status_200_counts_as_a_fault(
 @pytest.mark.parametrize("end", [b"\r\n--b--", b"\r\n--b--\r\n", b"--b--", b"--b--\r\n"])
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 @pytest_twisted.ensureDeferred
-async def test_an_image_that_ends_without_line_breaks_is_whole(gateway, device, end, framing):
+async def test_an_image_that_ends_without_line_breaks_is_complete(gateway, device, end, framing):
     service = await gateway(device.url, scanner=OFF)
     body = ROOT + b"<a/>" + JPEG + end
     head = b"HTTP/1.1 200 OK\r\nContent-Type: " + MTOM + b"\r\n"
@@ -284,7 +284,7 @@ async def test_an_image_that_ends_without_line_breaks_is_whole(gateway, device, 
 @pytest.mark.parametrize("end", [b"", b"\r\n--b", b"\r\n--b-", b"\r\n--c--\r\n", b"--b--x", b"\r\n--b\r\nA: b"])
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest_twisted.ensureDeferred
-async def test_an_image_that_is_framed_to_its_end_and_does_not_end_counts_as_broken(gateway, device, end, framing):
+async def test_an_image_without_a_closing_delimiter_counts_as_an_error(gateway, device, end, framing):
     service = await gateway(device.url, scanner=OFF)
     body = ROOT + b"<a/>" + JPEG + end
     head = b"HTTP/1.1 200 OK\r\nContent-Type: " + MTOM + b"\r\n"
@@ -300,8 +300,8 @@ async def test_an_image_that_is_framed_to_its_end_and_does_not_end_counts_as_bro
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_head_does_not_wait_long_for_its_body(gateway, device):
-    """Some scanners send it when they begin to scan, and clients count the time until they hear something."""
+async def test_the_head_is_passed_on_before_the_body(gateway, device):
+    """Some scanners send the head when they begin to scan, and clients have a time limit for the first bytes."""
     service = await gateway(device.url, scanner=OFF)
     client = await connect(service.port)
     client.send(post(PATH, IMAGE))

@@ -1,4 +1,4 @@
-"""A scanner that was out of reach: nothing that is kept from before is shown until it has been asked."""
+"""Outages of a scanner: cached answers from before are not given before the scanner has been asked again."""
 
 from ipaddress import ip_interface
 
@@ -33,7 +33,7 @@ LONG = {"poll_interval": 600.0, "elements": 600.0, "max_age": 600.0}
 
 
 class Scanner(Device):
-    """A scanner whose configuration is `note`; what else it is asked it answers with `job`, or as `fails` says."""
+    """Scanner whose configuration is `note`; it answers other requests with `job`, or fails as `fails` says."""
 
     def __init__(self):
         super().__init__()
@@ -81,49 +81,49 @@ def scanners():
 
 
 async def configuration(service):
-    """What a client is told: the status, and the scanner's configuration."""
+    """Returns the status of a client's request, and the configuration in the answer."""
     head, body = await ask(service.port, SCAN, ELEMENTS)
     found = next((note for note in ("before", "after") if f">{note}<".encode() in body), None)
     return head.status, found
 
 
-async def kept(service, scanner):
-    """Let clients be told the scanner's elements without the scanner."""
+async def check_that_elements_are_cached(service, scanner):
+    """Checks that clients get the scanner's elements from the cache."""
     assert await configuration(service) == (200, "before")
     asked = scanner.elements
     assert await configuration(service) == (200, "before")
     assert scanner.elements == asked
 
 
-@pytest.mark.parametrize("outage", ["it refuses connections", "it says nothing", "it breaks off", "it is broken"])
+@pytest.mark.parametrize("outage", ["refused connections", "no answers", "incomplete answers", "invalid answers"])
 @pytest_twisted.ensureDeferred
-async def test_after_an_outage_that_the_gateway_saw_the_scanner_is_asked(gateway, scanners, outage):
+async def test_after_a_noticed_outage_the_scanner_is_asked_again(gateway, scanners, outage):
     scanner = await scanners()
     service = await gateway(scanner.url, scanner={"events": "off", "timeout": 0.3}, cache=LONG)
-    await kept(service, scanner)
-    if outage == "it refuses connections":
+    await check_that_elements_are_cached(service, scanner)
+    if outage == "refused connections":
         await scanner.stop()
     else:
-        scanner.fails = {"it says nothing": lambda asked: None, "it breaks off": lambda asked: asked.abort(),
-                         "it is broken": lambda asked: asked.write(b"what?\r\n\r\n")}[outage]
-    head, _ = await ask(service.port, SCAN, get_job_elements("7"))  # what tells the gateway
+        scanner.fails = {"no answers": lambda asked: None, "incomplete answers": lambda asked: asked.abort(),
+                         "invalid answers": lambda asked: asked.write(b"what?\r\n\r\n")}[outage]
+    head, _ = await ask(service.port, SCAN, get_job_elements("7"))  # makes the gateway notice the outage
     assert head.status == 500
     status, answered = await configuration(service)
-    assert (status, answered) == (500, None)  # what can't be asked
+    assert (status, answered) == (500, None)  # the scanner cannot be asked
     scanner.note, scanner.fails = "after", None
-    if outage == "it refuses connections":
+    if outage == "refused connections":
         await scanner.start(scanner.port)
     for _ in range(3):
         assert await configuration(service) == (200, "after")
-    assert scanner.elements == 2  # and it is kept again
+    assert scanner.elements == 2  # and the answer is cached again
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_gateways_own_requests_see_an_outage_too(gateway, scanners):
+async def test_the_gateways_own_requests_notice_an_outage(gateway, scanners):
     scanner = await scanners()
     service = await gateway(None, scanner={"device": scanner.device_url, "events": "off"}, cache=LONG)
     await until(lambda: service.scanner.bridge.device)
-    await kept(service, scanner)
+    await check_that_elements_are_cached(service, scanner)
     await scanner.stop()
     service.scanner.stand_in.metadata.check()
     await until(lambda: service.scanner.monitor.reachable is False)
@@ -133,7 +133,7 @@ async def test_the_gateways_own_requests_see_an_outage_too(gateway, scanners):
 
 
 @pytest_twisted.ensureDeferred
-async def test_metadata_from_before_an_outage_is_asked_for_again(gateway, scanners):
+async def test_metadata_is_requested_again_after_an_outage(gateway, scanners):
     from twisted.internet import reactor
 
     scanner = await scanners()
@@ -151,7 +151,7 @@ async def test_metadata_from_before_an_outage_is_asked_for_again(gateway, scanne
     scanner.note = "after"
     await scanner.start(scanner.port)
     asked = scanner.gets
-    for _ in range(100):  # it is not tried at once after so many failures
+    for _ in range(100):  # after so many failures the scanner is not tried at once
         head, body = await ask(service.port, "/front-desk", GET)
         if head.status == 200:
             break
@@ -159,12 +159,12 @@ async def test_metadata_from_before_an_outage_is_asked_for_again(gateway, scanne
     for _ in range(3):
         assert b">after<" in body
         head, body = await ask(service.port, "/front-desk", GET)
-    assert scanner.gets <= asked + 2  # once more since it has come back meanwhile
+    assert scanner.gets <= asked + 2  # once more because it has come back in the meantime
 
 
 @pytest.mark.parametrize("happens", ["Bye", "another address", "Bye in another spelling", "Hello"])
 @pytest_twisted.ensureDeferred
-async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, scanners, happens):
+async def test_after_a_bye_a_move_or_a_hello_the_scanner_is_asked_again(gateway, scanners, happens):
     from twisted.internet import reactor
 
     link = Link(reactor, Interface("lo", 1, (ip_interface("127.0.0.1/8"),)), 4, has_own_port=False,
@@ -180,7 +180,7 @@ async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, sc
     try:
         hello(1, scanner.device_url)
         await until(lambda: service.scanner.bridge.device)
-        await kept(service, scanner)
+        await check_that_elements_are_cached(service, scanner)
         if happens == "another address":
             await scanner.stop()
             scanner = await scanners()
@@ -188,7 +188,7 @@ async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, sc
             hello(2, scanner.device_url)
             service.scanner.stand_in.metadata.check()
             await until(lambda: service.scanner.bridge.device == scanner.url)
-        elif happens == "Hello":  # it was switched off and on, and begins with the same InstanceId
+        elif happens == "Hello":  # switched off and on, with the same InstanceId again
             scanner.note = "after"
             sightings = service.discovery.client.sightings
             hello(2, scanner.device_url)
@@ -204,10 +204,10 @@ async def test_after_a_bye_or_a_move_or_a_hello_the_scanner_is_asked(gateway, sc
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_goes_away_is_no_outage(gateway, scanners):
+async def test_a_client_that_disconnects_is_not_an_outage(gateway, scanners):
     scanner = await scanners()
     service = await gateway(scanner.url, scanner={"events": "off"}, cache=LONG)
-    await kept(service, scanner)
+    await check_that_elements_are_cached(service, scanner)
     scanner.handle = lambda asked: None
     client = await connect(service.port)
     client.send(post(SCAN, job_request("RetrieveImage", "1")))
@@ -219,12 +219,12 @@ async def test_a_client_that_goes_away_is_no_outage(gateway, scanners):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_answer_to_the_first_request_after_an_outage_counts(gateway, scanners):
-    """It is asked for once: the recovery is known before the request goes out."""
+async def test_the_first_answer_after_an_outage_is_cached(gateway, scanners):
+    """The job is read only once: the recovery is known before the request is sent."""
     scanner = await scanners()
     service = await gateway(scanner.url, scanner={"events": "off"}, cache={"poll_interval": 0.1})
     assert (await ask(service.port, SCAN, get_job_elements("1")))[0].status == 200
-    service.scanner.bridge.rebooted()  # so that it has to be asked
+    service.scanner.bridge.rebooted()  # so that the scanner has to be asked
     await scanner.stop()
     while service.scanner.device.reachable is not False:
         await ask(service.port, SCAN, get_scanner_elements("ScannerDescription"))

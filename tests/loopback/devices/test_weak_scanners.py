@@ -1,4 +1,4 @@
-"""A scanner that is spared: many clients make one request, what is kept is asked for again when it may have changed."""
+"""Load on a scanner: clients share equal requests, and cached answers are replaced when they may be outdated."""
 
 import re
 
@@ -39,23 +39,23 @@ ACTIVE = envelope(f"{SCAN}/GetActiveJobs", "<wscn:GetActiveJobsRequest/>")
 
 
 def asked(service, operation="GetScannerElements"):
-    """How often the scanner has been asked on account of clients, whatever came of it."""
+    """Returns how many requests the scanner got on behalf of clients, whatever their outcome."""
     return sample(service, "wsdgateway_device_requests_total", operation=operation)
 
 
 async def listening(service):
-    """Until the gateway's subscription is held."""
+    """Waits until the gateway's subscription is held."""
     await until(lambda: service.scanner.bridge.table.listening)
 
 
 async def notify(service, scanner, event):
-    """Let the scanner announce something, until the gateway has heard it."""
+    """Lets the scanner publish an event, and waits until the gateway has received it."""
     scanner.device.subscribers.publish(event, f"<wscn:{event}/>")
     await until(lambda: sample(service, "wsdgateway_events_total", event=event))
 
 
 async def restarted(service, scanner):
-    """Let the scanner forget everything, until the gateway has noticed, and listens again."""
+    """Lets the scanner forget everything, and waits until the gateway has noticed and subscribed again."""
     table = service.scanner.bridge.table
     boot = table.boot
     scanner.device.forget()
@@ -65,7 +65,7 @@ async def restarted(service, scanner):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_hundred_clients_make_one_request(gateway, virtual):
+async def test_equal_reads_of_a_hundred_clients_are_one_request(gateway, virtual):
     scanner = await virtual()
     service = await gateway(scanner.scan_url)
     await listening(service)
@@ -92,7 +92,7 @@ async def test_a_hundred_clients_make_one_request(gateway, virtual):
     (STATUS, "ScannerStatusSummaryEvent"), (STATUS, "ScannerStatusConditionEvent"),
     (DESCRIPTION, "a reboot"), (STATUS, "a reboot"), (ACTIVE, "a reboot")])
 @pytest_twisted.ensureDeferred
-async def test_what_may_have_changed_is_asked_for_again(gateway, virtual, raw, happens):
+async def test_outdated_answers_are_requested_again(gateway, virtual, raw, happens):
     scanner = await virtual()
     service = await gateway(scanner.scan_url, cache={"poll_interval": 600.0, "elements": 600.0})
     await listening(service)
@@ -111,7 +111,7 @@ async def test_what_may_have_changed_is_asked_for_again(gateway, virtual, raw, h
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_status_after_each_step_of_a_scan_is_that_of_the_scanner(gateway, device):
+async def test_the_status_after_each_step_of_a_scan_is_read_from_the_scanner(gateway, device):
     service = await gateway(device.url, scanner=OFF, cache={"poll_interval": 600.0})
     steps = []
 
@@ -137,7 +137,7 @@ async def test_the_status_after_each_step_of_a_scan_is_that_of_the_scanner(gatew
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_list_of_jobs_is_the_scanner_s_and_goes_with_its_events(gateway, virtual):
+async def test_a_job_list_is_read_from_the_scanner_and_outdated_by_events(gateway, virtual):
     scanner = await virtual()
     service = await gateway(scanner.scan_url, cache={"poll_interval": 600.0})
     await listening(service)
@@ -155,7 +155,7 @@ async def test_a_list_of_jobs_is_the_scanner_s_and_goes_with_its_events(gateway,
 
 
 @pytest_twisted.ensureDeferred
-async def test_switched_off_every_request_reaches_the_scanner(gateway, device):
+async def test_without_the_cache_every_request_reaches_the_scanner(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "cache": False})
     device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
     for _ in range(5):
@@ -165,8 +165,8 @@ async def test_switched_off_every_request_reaches_the_scanner(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_the_scanner_sends_in_pieces_is_shared_whole(gateway, device):
-    """An answer of a kind that would be streamed, had nobody else waited for it."""
+async def test_an_answer_in_pieces_is_shared_whole(gateway, device):
+    """The answer is of a kind that is streamed if it is not shared."""
     service = await gateway(device.url, scanner=OFF)
     clients = [await connect(service.port) for _ in range(2)]
     for client in clients:
@@ -182,7 +182,7 @@ async def test_what_the_scanner_sends_in_pieces_is_shared_whole(gateway, device)
 
 
 @pytest_twisted.ensureDeferred
-async def test_clients_that_wait_share_a_failure_and_the_next_one_asks(gateway, device):
+async def test_waiting_clients_share_a_failure_and_the_next_request_is_sent(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     clients = [await connect(service.port) for _ in range(3)]
     for client in clients:
@@ -198,7 +198,7 @@ async def test_clients_that_wait_share_a_failure_and_the_next_one_asks(gateway, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_is_not_asked_more_often_than_it_may_be(gateway, device):
+async def test_requests_above_the_scanners_rate_wait(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "cache": False, "max_rate": 2, "max_connections": 10})
     device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
     answers = await gatherResults([ensureDeferred(ask(service.port, PATH, DESCRIPTION)) for _ in range(5)])
@@ -208,7 +208,7 @@ async def test_a_scanner_is_not_asked_more_often_than_it_may_be(gateway, device)
 
 
 @pytest_twisted.ensureDeferred
-async def test_both_can_be_changed_while_it_runs(gateway, device):
+async def test_rate_and_cache_can_be_changed_at_run_time(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "cache": False, "max_rate": 0.1, "max_connections": 10})
     clients = [await connect(service.port) for _ in range(3)]
     for client in clients:
@@ -222,14 +222,14 @@ async def test_both_can_be_changed_while_it_runs(gateway, device):
     assert [(await client.answer())[0].status for client in clients] == [200] * 3
     for _ in range(3):
         await ask(service.port, PATH, DESCRIPTION)
-    assert len(device.requests) == 4  # those who were waiting, and one for everybody
+    assert len(device.requests) == 4  # three for the waiting clients, and one for all others
     for client in clients:
         client.transport.abortConnection()
         await client.end()
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_the_gateway_asks_for_itself_counts(gateway, device):
+async def test_the_gateways_own_requests_count_for_the_rate(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "max_rate": 1})
     device.handle = lambda request: request.answer(scanner_elements("ScannerDescription"))
     await service.scanner.requests.send(device.url, GET_SCANNER_ELEMENTS, DESCRIPTION)
@@ -244,7 +244,7 @@ async def test_what_the_gateway_asks_for_itself_counts(gateway, device):
     (b"", lambda raw: raw.replace(b"<soap:Header>", b'<soap:Header><v:token xmlns:v="urn:v">1</v:token>')),
     (b"", lambda raw: re.sub(rb"<wsa:MessageID>.*?</wsa:MessageID>", b"", raw))])
 @pytest_twisted.ensureDeferred
-async def test_what_an_odd_request_gets_is_nobody_elses(gateway, device, headers, edit):
+async def test_the_answer_to_an_odd_request_is_not_shared(gateway, device, headers, edit):
     service = await gateway(device.url, scanner=OFF)
     odd = edit(DESCRIPTION)
     assert headers or odd != DESCRIPTION
@@ -261,7 +261,7 @@ async def test_what_an_odd_request_gets_is_nobody_elses(gateway, device, headers
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_odd_read_of_a_job_is_nobody_elses(gateway, device):
+async def test_the_answer_to_an_odd_job_read_is_not_shared(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     body = get_job_elements("7")
     refused = ensureDeferred(ask(service.port, PATH, body, headers=b"Authorization: Basic c2VjcmV0\r\n"))
@@ -275,7 +275,7 @@ async def test_an_odd_read_of_a_job_is_nobody_elses(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_announces_faster_than_it_answers_is_believed_in_the_end(gateway, device):
+async def test_a_read_outdated_twice_by_events_is_answered(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     reading = ensureDeferred(ask(service.port, PATH, STATUS))
     for _ in range(2):
@@ -287,13 +287,13 @@ async def test_a_scanner_that_announces_faster_than_it_answers_is_believed_in_th
 
 
 def job(number):
-    """A read that nobody else makes."""
+    """Returns a read that no other client makes."""
     return get_job_elements(str(number))
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_with_a_hundred_requests_delays_another_s_by_one(gateway, device):
-    """They come from two addresses of this host, which is not limited by default."""
+async def test_a_client_with_a_hundred_requests_delays_another_client_by_one(gateway, device):
+    """The two clients have two addresses of this host, which is not limited by default."""
     service = await gateway(device.url, scanner={**OFF, "cache": False, "max_connections": 1})
     greedy = [await connect(service.port) for _ in range(100)]
     for number, client in enumerate(greedy):
@@ -320,7 +320,7 @@ async def test_a_client_with_a_hundred_requests_delays_another_s_by_one(gateway,
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_read_that_two_clients_make_goes_in_the_turn_of_the_one_who_waits_for_nothing_else(gateway, device):
+async def test_a_read_shared_by_two_clients_takes_the_earlier_turn(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
     greedy = [await connect(service.port) for _ in range(20)]
     for number, client in enumerate(greedy[:-1]):
@@ -342,12 +342,12 @@ async def test_a_read_that_two_clients_make_goes_in_the_turn_of_the_one_who_wait
 
 
 @pytest_twisted.ensureDeferred
-async def test_those_whose_turn_does_not_come_are_told_that_the_scanner_is_busy_and_it_is_not_taken_for_dead(
+async def test_requests_that_time_out_in_the_queue_get_a_busy_fault_and_do_not_mark_the_scanner_unreachable(
         gateway, device):
     service = await gateway(device.url, scanner={**OFF, "cache": False, "max_connections": 1, "timeout": 0.5})
     device.handle = lambda request: request.answer(status_response("0"))
     assert (await ask(service.port, PATH, job("first")))[0].status == 200
-    troubles, service.scanner.check = [], lambda **_: troubles.append(1)  # it follows each trouble
+    troubles, service.scanner.check = [], lambda **_: troubles.append(1)  # called after each trouble
     held = []
     device.handle = held.append
     scanning = await connect(service.port)
@@ -374,9 +374,9 @@ async def test_those_whose_turn_does_not_come_are_told_that_the_scanner_is_busy_
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_image_that_its_client_leaves_is_no_failure_of_the_scanner(gateway, device):
+async def test_an_image_abandoned_by_its_client_is_not_a_failure_of_the_scanner(gateway, device):
     service = await gateway(device.url, scanner=OFF)
-    troubles, service.scanner.check = [], lambda **_: troubles.append(1)  # it follows each trouble
+    troubles, service.scanner.check = [], lambda **_: troubles.append(1)  # called after each trouble
     scanning = await connect(service.port)
     scanning.send(post(PATH, job_request("RetrieveImage", "5")))
     asked_now = await device.next()

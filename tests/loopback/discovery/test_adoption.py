@@ -1,4 +1,4 @@
-"""Scanners that are adopted: found, excluded, kept over a restart, and given up for a section."""
+"""Adoption of scanners: finding, exclusion, restart, and replacement by a section of the configuration."""
 
 import pytest
 import pytest_twisted
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("soon")
 
 
 @pytest_twisted.ensureDeferred
-async def test_adopted_once_and_kept_over_a_restart(gateway, virtual, tmp_path):
+async def test_an_adopted_scanner_is_kept_over_a_restart_until_excluded(gateway, virtual, tmp_path):
     scanner = await virtual(interfaces=("lo",), name="Büro 3")
     kept = {**ADOPT, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
     service = await gateway(None, **kept)
@@ -30,7 +30,7 @@ async def test_adopted_once_and_kept_over_a_restart(gateway, virtual, tmp_path):
     assert head.status == 200
     await again.stopService()
     excluding = await gateway(None, **{**kept, "discovery": {**kept["discovery"], "exclude": ["büro*"]}})
-    assert [one.name for one in excluding.scanners] == ["buro-3"]  # nobody knows better yet
+    assert [one.name for one in excluding.scanners] == ["buro-3"]  # its name is not known yet
     await until(lambda: not excluding.scanners)
     assert await excluding.store.adopted() == []
     head, _ = await ask(excluding.port, "/buro-3", GET)
@@ -40,7 +40,7 @@ async def test_adopted_once_and_kept_over_a_restart(gateway, virtual, tmp_path):
 
 @pytest.mark.parametrize("stored", [UUID, UUID.upper(), f"uuid:{UUID[9:]}"])
 @pytest_twisted.ensureDeferred
-async def test_an_adopted_scanner_is_the_same_after_a_restart_however_it_is_spelled(
+async def test_an_adopted_scanner_is_the_same_after_a_restart_in_any_spelling(
         gateway, device, own_link, tmp_path, stored):
     metadata = Metadata(device, endpoint=f"uuid:{UUID[9:]}")
     kept = {"discovery": {**ADOPT["discovery"], "search": 60}, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
@@ -61,7 +61,7 @@ async def test_an_adopted_scanner_is_the_same_after_a_restart_however_it_is_spel
 
 @pytest.mark.parametrize("spelled", SPELLED)
 @pytest_twisted.ensureDeferred
-async def test_adopted_and_excluded_in_any_spelling(gateway, device, own_link, spelled):
+async def test_adoption_and_exclusion_in_any_spelling(gateway, device, own_link, spelled):
     metadata = Metadata(device, endpoint=spelled)
     discovery = {**ADOPT["discovery"], "search": 60}
     service = await gateway(None, discovery=discovery)
@@ -74,7 +74,7 @@ async def test_adopted_and_excluded_in_any_spelling(gateway, device, own_link, s
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_configured_or_is_a_stand_in_is_not_adopted(gateway, virtual, own_link):
+async def test_configured_scanners_and_stand_ins_are_not_adopted(gateway, virtual, own_link):
     scanner = await virtual(interfaces=("lo",))
     other = await virtual(interfaces=("lo",), uuid=OTHER.removeprefix("urn:uuid:"))
     service = await gateway(scanner.scan_url, discovery={
@@ -88,7 +88,7 @@ async def test_what_is_configured_or_is_a_stand_in_is_not_adopted(gateway, virtu
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_name_that_a_section_has_taken_is_changed(gateway):
+async def test_an_adopted_scanner_is_renamed_if_a_section_has_its_name(gateway):
     service = await gateway("http://127.0.0.1:1/scan", discovery=ADOPT["discovery"])
     await service.store.adopt(Adopted(UUID, "front-desk"))
     await service.discovery.load()
@@ -96,7 +96,7 @@ async def test_a_name_that_a_section_has_taken_is_changed(gateway):
 
 
 @pytest_twisted.ensureDeferred
-async def test_names_that_run_into_each_other_at_a_restart(gateway, tmp_path):
+async def test_name_conflicts_at_a_restart_are_resolved(gateway, tmp_path):
     kept = {"discovery": {**ADOPT["discovery"], "exclude": ["urn:uuid:47f86d35-e6ac-4241-964f-1d9ae46fb366"]},
             "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
     service = await gateway(None, **kept)
@@ -124,7 +124,7 @@ async def test_another_scanner_at_the_address_of_an_adopted_one_is_adopted(gatew
 
 @pytest.mark.parametrize("by", ["scan", "device", "host name"])
 @pytest_twisted.ensureDeferred
-async def test_a_section_takes_an_adopted_scanner_over(gateway, virtual, tmp_path, by):
+async def test_a_section_replaces_an_adopted_scanner(gateway, virtual, tmp_path, by):
     scanner = await virtual(interfaces=("lo",), name="Copy Room")
     kept = {**ADOPT, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
     service = await gateway(None, **kept)
@@ -141,7 +141,7 @@ async def test_a_section_takes_an_adopted_scanner_over(gateway, virtual, tmp_pat
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}/x", "http://localhost:{port}/x"])
 @pytest_twisted.ensureDeferred
-async def test_what_is_not_to_be_bridged_is_not_adopted_whatever_it_is_called(gateway, virtual, url):
+async def test_a_scanner_with_bridge_false_is_not_adopted(gateway, virtual, url):
     scanner = await virtual(interfaces=("lo",), name="Copy Room")
     service = await gateway(None, scanner={
         "name": "copy-room", "bridge": False, "device": url.format(port=scanner.base.rpartition(":")[2])}, **ADOPT)
@@ -150,7 +150,7 @@ async def test_what_is_not_to_be_bridged_is_not_adopted_whatever_it_is_called(ga
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_said_to_find_a_scanner_is_in_the_log(gateway, virtual):
+async def test_the_messages_of_finding_a_scanner_are_logged(gateway, virtual):
     await virtual(interfaces=("lo",), name="Copy Room")
     service = await gateway(None, **ADOPT)
     await until(lambda: service.scanners and service.scanners[0].bridge.table.listening)
@@ -160,7 +160,7 @@ async def test_what_is_said_to_find_a_scanner_is_in_the_log(gateway, virtual):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_excluded_scanner_is_left_in_peace(gateway, virtual, tmp_path):
+async def test_the_subscription_at_an_excluded_scanner_is_ended(gateway, virtual, tmp_path):
     scanner = await virtual(interfaces=("lo",), name="Copy Room")
     kept = {**ADOPT, "gateway": {"state": f"sqlite:{tmp_path}/g.sqlite"}}
     service = await gateway(None, **kept)
@@ -172,7 +172,7 @@ async def test_an_excluded_scanner_is_left_in_peace(gateway, virtual, tmp_path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_two_of_the_same_name_at_once(gateway, virtual, monkeypatch):
+async def test_two_scanners_of_the_same_name_are_adopted_at_once(gateway, virtual, monkeypatch):
     from twisted.internet import reactor
     from twisted.internet.task import deferLater
 

@@ -1,4 +1,4 @@
-"""Hello and Bye: of stand-ins to clients, and of scanners to the gateway."""
+"""Hello and Bye, of stand-ins to clients and of scanners to the gateway."""
 
 import pytest
 import pytest_twisted
@@ -29,7 +29,7 @@ async def test_with_discovery_off_there_is_no_udp_socket(gateway, virtual, monke
 
 @pytest.mark.parametrize("events", ["auto", "off"])
 @pytest_twisted.ensureDeferred
-async def test_clients_are_told_of_a_scanner_that_has_gone_without_a_word(gateway, virtual, own_link, events):
+async def test_bye_is_sent_for_a_scanner_that_has_left_without_bye(gateway, virtual, own_link, events):
     scanner = await virtual()
     service = await gateway(scanner.scan_url, scanner={"events": events}, events={"check": 0.2}, discovery={
         "client_interfaces": ["lo"], "announce_rate": 10000})
@@ -47,7 +47,7 @@ async def test_clients_are_told_of_a_scanner_that_has_gone_without_a_word(gatewa
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_stand_in_that_seemed_gone_asks_before_it_is_silent(gateway, virtual):
+async def test_a_stand_in_checks_an_absent_scanner_before_it_answers_a_probe(gateway, virtual):
     scanner = await virtual()
     service = await gateway(None, scanner={"device": scanner.device_url, "events": "off"})
     await until(lambda: service.scanner.bridge.device)
@@ -58,19 +58,19 @@ async def test_a_stand_in_that_seemed_gone_asks_before_it_is_silent(gateway, vir
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_bye_counts_until_the_scanner_says_something(finding, virtual, monkeypatch):
+async def test_a_bye_counts_until_the_scanner_answers(finding, virtual, monkeypatch):
     monkeypatch.setattr("wsdgateway.bridge.discovery.announcements.BYE_SECONDS", 0.0)
     scanner = await virtual()
     service = await finding(directed=[scanner.base], search=60)
     await until(service.found)
     service.scanner.monitor.said_bye()
     assert service.scanner.monitor.reachable is False
-    assert len(await found(service, "/", probe())) == 1  # it answered the question whether it is there
+    assert len(await found(service, "/", probe())) == 1  # the scanner answered the check
     assert service.scanner.monitor.reachable is True
 
 
 @pytest_twisted.ensureDeferred
-async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypatch):
+async def test_the_scanner_gets_a_subscription_with_the_gateways_new_address(gateway, virtual, monkeypatch):
     scanner = await virtual()
     service = await gateway(scanner.scan_url)
     await until(lambda: service.scanner.bridge.table.listening)
@@ -91,7 +91,7 @@ async def test_our_new_address_is_told_to_the_scanner(gateway, virtual, monkeypa
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_forged_bye_silences_for_a_moment_only(finding, device, own_link, monkeypatch):
+async def test_a_forged_bye_has_only_a_short_effect(finding, device, own_link, monkeypatch):
     monkeypatch.setattr("wsdgateway.bridge.discovery.announcements.BYE_SECONDS", 0.2)
     Metadata(device)
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], scanner={"events": "off"}, search=60)

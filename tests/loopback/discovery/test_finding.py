@@ -1,4 +1,4 @@
-"""A scanner that is given by its uuid: found by directed Probe and by multicast, and followed."""
+"""Scanners configured by UUID: found by directed Probe and by multicast, and followed to new addresses."""
 
 import socket
 
@@ -53,7 +53,7 @@ async def test_found_by_multicast_and_announced(finding, virtual, own_link):
     [stand_in] = {one.content[0] for one in own_link.received if one.relates_to and one.content[0].endpoint == ours}
     assert stand_in.xaddrs == (f"http://127.0.0.1:{service.port}/front-desk",)
     assert stand_in.scopes == ("http://floor/3",)
-    # It has started again, with other things to tell.
+    # The scanner restarts with new metadata.
     before = scanner.soap.asked["Renew"] + scanner.soap.asked["Subscribe"]
     scanner.reboot(0.05)
     await until(lambda: scanner.soap.asked["Renew"] + scanner.soap.asked["Subscribe"] > before)
@@ -75,7 +75,7 @@ async def test_addresses_are_tried_in_order_and_a_hello_without_any_is_resolved(
 
 
 @pytest_twisted.ensureDeferred
-async def test_another_device_at_its_address_is_not_taken_for_it(finding, device, own_link, said):
+async def test_another_device_at_the_scanners_address_is_not_used(finding, device, own_link, said):
     Metadata(device, endpoint=OTHER)
     service = await finding(device_interfaces=["lo"], search=60)
     hello(own_link, device)
@@ -85,7 +85,7 @@ async def test_another_device_at_its_address_is_not_taken_for_it(finding, device
 
 @pytest.mark.parametrize("spelled", SPELLED)
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_is_the_same_however_it_spells_its_uuid(finding, device, own_link, spelled):
+async def test_a_scanner_is_recognised_in_any_spelling_of_its_uuid(finding, device, own_link, spelled):
     metadata = Metadata(device, endpoint=spelled)
     service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60)
     hello(own_link, device, xaddrs=(), endpoint=spelled)
@@ -95,7 +95,7 @@ async def test_a_scanner_is_the_same_however_it_spells_its_uuid(finding, device,
     _, body = await ask(service.port, "/front-desk", GET)
     ours = read(body).body.findtext(f".//{{{WSDP}}}Host/{{{WSA}}}EndpointReference/{{{WSA}}}Address")
     assert ours == derived_endpoint(UUID)
-    assert set(metadata.to) == {spelled}  # it may compare it as text
+    assert set(metadata.to) == {spelled}  # the scanner may compare it as text
     await ask(service.port, "/front-desk/scan", envelope("urn:vendor/Op", "<wscn:X/>", to=ours.removeprefix("urn:")))
     assert read(device.requests[-1].request.body).to == spelled
     assert len(await found(service, "/", resolve(ours.removeprefix("urn:")))) == 1
@@ -104,7 +104,7 @@ async def test_a_scanner_is_the_same_however_it_spells_its_uuid(finding, device,
 
 
 @pytest_twisted.ensureDeferred
-async def test_metadata_tells_the_spelling_where_discovery_does_not(gateway, device):
+async def test_metadata_gives_the_spelling_of_the_endpoint_without_discovery(gateway, device):
     description = Metadata(device, endpoint=f"uuid:{UUID[9:]}")
     service = await gateway(None, scanner={
         "device": f"http://127.0.0.1:{device.port}/{UUID[9:].upper()}", "events": "off"})
@@ -118,7 +118,7 @@ async def test_metadata_tells_the_spelling_where_discovery_does_not(gateway, dev
 
 
 def say(data, sender="127.0.0.1"):
-    """Tell everybody on loopback something, from that address."""
+    """Multicasts data on loopback from an address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
         sending.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
         sending.bind((sender, 0))
@@ -127,7 +127,7 @@ def say(data, sender="127.0.0.1"):
 
 @pytest.mark.parametrize("by", ["Hello", "directed Probe", "ResolveMatches"])
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_knows_itself_by_a_name_is_asked_where_it_spoke(
+async def test_a_scanner_that_announces_a_host_name_is_reached_at_its_source_address(
         finding, device, own_link, monkeypatch, by):
     metadata = Metadata(device)
     metadata.host = "acme-0001"
@@ -139,7 +139,7 @@ async def test_a_scanner_that_knows_itself_by_a_name_is_asked_where_it_spoke(
     scanner = TargetService(UUID, (), (), (f"http://acme-0001:{device.port}/d",), 1)
     if by == "Hello":
         say(write_hello(scanner, sequence=Sequence(1, 1), message_id="urn:uuid:test-1"))
-    elif by == "ResolveMatches":  # with the question's own MessageID
+    elif by == "ResolveMatches":  # with the query's own MessageID
         await until(lambda: [one for one in own_link.received if one.name == "Resolve"])
         asked = next(one.message_id for one in own_link.received if one.name == "Resolve")
         say(write_matches("ResolveMatches", [scanner], version=WS_2005_04, sequence=Sequence(1, 2), relates_to=asked,
@@ -151,7 +151,7 @@ async def test_a_scanner_that_knows_itself_by_a_name_is_asked_where_it_spoke(
 
 
 @pytest_twisted.ensureDeferred
-async def test_new_metadata_may_name_another_scan_service(gateway, device, own_link):
+async def test_changed_metadata_may_name_another_scan_service(gateway, device, own_link):
     metadata = Metadata(device)
     service = await gateway(None, scanner={"device": f"http://127.0.0.1:{device.port}/{UUID[9:]}", "events": "off"},
                             discovery={"device_interfaces": ["lo"], "search": 60})

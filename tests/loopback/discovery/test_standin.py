@@ -1,4 +1,4 @@
-"""Clients that know only an address: directed Probe and Resolve, Get, and then everything else, at the gateway."""
+"""Stand-ins for clients that know only an address: directed Probe and Resolve, Get, and then every other operation."""
 
 import pytest
 import pytest_twisted
@@ -22,7 +22,7 @@ MESSAGE_ID = b"<wsa:MessageID>urn:uuid:q</wsa:MessageID>"
 
 @pytest.fixture
 def bridged(gateway, virtual):
-    """A gateway in front of a virtual scanner, by its device address or by its scan address alone."""
+    """Starts a gateway in front of a virtual scanner, configured by its device address or only by its scan address."""
 
     async def start(by="device", **more):
         scanner = await virtual(name="Copy room")
@@ -63,7 +63,7 @@ async def test_from_an_address_to_a_subscription(bridged, sink, by):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest_twisted.ensureDeferred
-async def test_every_version_is_answered_in_its_own(bridged, version):
+async def test_every_version_of_discovery_is_answered_in_that_version(bridged, version):
     service = await bridged()
     for path in ("/", "/front-desk"):
         [(endpoint, _)] = await found(service, path, probe(version), version)
@@ -83,7 +83,7 @@ async def test_the_scanner_is_asked_once_and_again_after_a_reboot(bridged):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_can_not_be_answered(bridged):
+async def test_invalid_discovery_requests_get_a_fault(bridged):
     service = await bridged()
     for path, message, code in (
             ("/", probe(scopes='<d:Scopes MatchBy="urn:rule">x</d:Scopes>'), "MatchingRuleNotSupported"),
@@ -98,7 +98,7 @@ async def test_what_can_not_be_answered(bridged):
 
 
 @pytest_twisted.ensureDeferred
-async def test_while_the_scanner_is_gone_its_stand_in_is_silent(gateway):
+async def test_the_stand_in_of_an_unreachable_scanner_does_not_match(gateway):
     service = await gateway("http://127.0.0.1:1/scan")
     await until(lambda: service.scanner.device.reachable is False)
     assert await found(service, "/", probe()) == []
@@ -107,7 +107,7 @@ async def test_while_the_scanner_is_gone_its_stand_in_is_silent(gateway):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_advertised_is_told(bridged):
+async def test_clients_get_the_advertised_address(bridged):
     service = await bridged(listen=[{"endpoint": "tcp:0:interface=127.0.0.1", "advertise": "http://192.0.2.5:80"}],
                             events={"address": "http://127.0.0.1:1"})
     [(_, xaddrs)] = await found(service, "/", probe())
@@ -117,14 +117,14 @@ async def test_what_is_advertised_is_told(bridged):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_device_without_uuid_in_its_address_is_asked_for_it_within_patience(gateway, device, monkeypatch):
+async def test_the_endpoint_of_a_device_is_requested_if_its_address_has_no_uuid(gateway, device, monkeypatch):
     monkeypatch.setattr(standin, "PATIENCE", 0.2)
     service = await gateway(None, scanner={"device": f"http://127.0.0.1:{device.port}/wsd"})
     await until(lambda: device.requests)
     before = len(device.requests)
     for _ in range(3):
-        assert await found(service, "/", probe()) == []  # the device says nothing
-    assert len(device.requests) <= before + 1  # and is not asked again meanwhile
+        assert await found(service, "/", probe()) == []  # the device does not answer
+    assert len(device.requests) <= before + 1  # and is not asked again in the meantime
     metadata = envelope(f"{WXF}/GetResponse", (
         f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:Relationship><d:Host><wsa:EndpointReference><wsa:Address>'
         "urn:uuid:its-own</wsa:Address></wsa:EndpointReference></d:Host><d:Hosted><wsa:EndpointReference>"

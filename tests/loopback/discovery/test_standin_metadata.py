@@ -1,4 +1,4 @@
-"""Metadata of stand-ins: their names and endpoints."""
+"""Metadata of stand-ins: names and endpoints."""
 
 import json
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("soon")
 
 
 @pytest_twisted.ensureDeferred
-async def test_new_metadata_raises_the_version_that_clients_are_told(finding, device, own_link):
+async def test_changed_metadata_raises_the_announced_version(finding, device, own_link):
     metadata = Metadata(device)
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], suffix=" (gateway)", search=60)
     hello(own_link, device)
@@ -49,7 +49,7 @@ async def test_new_metadata_raises_the_version_that_clients_are_told(finding, de
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_scanners_own_uuid_on_request(finding, device, own_link):
+async def test_identity_same_keeps_the_scanners_uuid(finding, device, own_link):
     Metadata(device)
     service = await finding(device_interfaces=["lo"], scanner={"identity": "same"}, search=60)
     hello(own_link, device)
@@ -59,7 +59,7 @@ async def test_the_scanners_own_uuid_on_request(finding, device, own_link):
 
 
 @pytest_twisted.ensureDeferred
-async def test_to_the_stand_ins_uuid_becomes_the_scanners(finding, device, own_link):
+async def test_to_with_the_stand_ins_uuid_is_rewritten_to_the_scanners(finding, device, own_link):
     Metadata(device)
     service = await finding(device_interfaces=["lo"], scanner={"events": "off"}, search=60)
     hello(own_link, device)
@@ -71,7 +71,7 @@ async def test_to_the_stand_ins_uuid_becomes_the_scanners(finding, device, own_l
 
 @pytest.mark.parametrize("friendly", ["", "198.51.100.20", "http://[fe80::20]:80/"])
 @pytest_twisted.ensureDeferred
-async def test_the_api_has_the_name_that_clients_are_told(gateway, device, friendly):
+async def test_the_api_shows_the_stand_ins_friendly_name(gateway, device, friendly):
     Metadata(device, name=friendly)
     service = await gateway(None, scanner={"events": "off", "device": f"http://127.0.0.1:{device.port}/wsd"})
     _, body = await ask(service.port, "/front-desk", GET)
@@ -82,7 +82,7 @@ async def test_the_api_has_the_name_that_clients_are_told(gateway, device, frien
 
 @pytest.mark.parametrize("by", ["device", "uuid"])
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_whose_metadata_has_no_host_is_bridged_all_the_same(gateway, device, own_link, by):
+async def test_a_scanner_whose_metadata_has_no_host_is_bridged(gateway, device, own_link, by):
     Metadata(device, name="198.51.100.20", has_host=False)
     service = await gateway(None, scanner={"events": "off", **(
         {"uuid": UUID} if by == "uuid" else {"device": f"http://127.0.0.1:{device.port}/wsd"})}, discovery={
@@ -130,7 +130,7 @@ async def test_a_proxy_answers_over_http_for_every_scanner(finding, virtual, own
 
 @pytest.mark.logs_failure
 @pytest_twisted.ensureDeferred
-async def test_a_store_that_fails_hides_no_scanner(gateway, virtual, monkeypatch):
+async def test_a_failing_store_does_not_hide_a_scanner(gateway, virtual, monkeypatch):
     scanner = await virtual()
 
     def fail(store, endpoint, digest):
@@ -143,7 +143,7 @@ async def test_a_store_that_fails_hides_no_scanner(gateway, virtual, monkeypatch
 
 
 @pytest_twisted.ensureDeferred
-async def test_no_gateway_takes_a_stand_in_for_the_scanner(gateway, virtual, own_link, said):
+async def test_a_gateway_does_not_use_another_gateways_stand_in_as_a_scanner(gateway, virtual, own_link, said):
     scanner = await virtual()
     first = await gateway(None, scanner={"device": scanner.device_url, "identity": "same"})
     await until(lambda: first.scanner.bridge.table.listening)

@@ -1,4 +1,4 @@
-"""Clients that subscribe, register names on the panel and fetch a scan from there."""
+"""Clients that subscribe, register names on the panel, and fetch a scan started there."""
 
 from tests.loopback.clients import Granted
 from tests.messages import create_scan_job, job_request, subscribe
@@ -14,26 +14,26 @@ W, S, A = f"{{{WSE}}}", f"{{{WSCN}}}", f"{{{WSA}}}"
 
 
 async def subscribed(service, *arguments, path=PATH, **more):
-    """Subscribe as a client; what the gateway has granted."""
+    """Subscribes as a client and returns the grant."""
     return Granted(*await ask(service.port, path, subscribe(*arguments, **more)))
 
 
 async def refused(service, message, path=PATH):
-    """Send a message that is refused; the fault's name."""
+    """Sends a message that must be refused, and returns the name of the fault."""
     head, body = await ask(service.port, path, message)
     assert head.status >= 400
     return fault_of(read(body))
 
 
 async def notify(service, message):
-    """Send a notification to the gateway as its device would."""
+    """Sends a notification to the gateway as its scanner does."""
     path = "/front-desk/events/" + service.scanner.subscription.secret
     head, _ = await ask(service.port, path, message)
     assert head.status == 202
 
 
 async def push_scan(service, token, identifier):
-    """What a client does after the button: CreateScanJob, then the image."""
+    """Fetches a scan after the button was pressed: CreateScanJob, then RetrieveImage."""
     request = create_scan_job(f"urn:uuid:push-{identifier}").replace(
         b"<wscn:ScanTicket>", f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier><wscn:DestinationToken>"
         f" {token} </wscn:DestinationToken><wscn:ScanTicket>".encode())
@@ -47,7 +47,7 @@ async def push_scan(service, token, identifier):
 
 
 def pressed(listener):
-    """ClientContext and ScanIdentifier of the last ScanAvailableEvent."""
+    """Returns ClientContext and ScanIdentifier of the last ScanAvailableEvent."""
     event = listener.received[-1].body
     assert event.tag == f"{S}ScanAvailableEvent"
     return event.findtext(f"{S}ClientContext"), event.findtext(f"{S}ScanIdentifier")

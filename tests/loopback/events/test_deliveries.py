@@ -1,4 +1,4 @@
-"""Events on their way to clients: who gets them, and what becomes of sinks that do not take them."""
+"""Deliveries of events to clients, and sinks that do not accept them."""
 
 import attrs
 import pytest_twisted
@@ -12,7 +12,7 @@ from wsdgateway.soap.namespaces import WSE
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_event_reaches_who_wants_it_with_its_own_headers(bridged, sink):
+async def test_an_event_is_delivered_to_matching_subscribers_with_their_headers(bridged, sink):
     service = await bridged()
     everything, jobs, nothing = await sink(), await sink(), await sink()
     await subscribed(service, everything.url, parameters='<x:Id xmlns:x="urn:x">a&amp;b</x:Id><Plain>7</Plain>')
@@ -34,7 +34,7 @@ async def test_an_event_reaches_who_wants_it_with_its_own_headers(bridged, sink)
 
 
 @pytest_twisted.ensureDeferred
-async def test_after_unsubscribe_nothing_comes(bridged, sink):
+async def test_no_event_is_delivered_after_unsubscribe(bridged, sink):
     service = await bridged()
     listener, other = await sink(), await sink()
     granted = await subscribed(service, listener.url)
@@ -46,7 +46,7 @@ async def test_after_unsubscribe_nothing_comes(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_sink_that_comes_back_gets_what_it_missed_in_order(bridged, sink):
+async def test_a_sink_that_returns_gets_the_missed_events_in_order(bridged, sink):
     service = await bridged()
     listener = await sink()
     await subscribed(service, listener.url)
@@ -65,7 +65,7 @@ async def test_a_sink_that_comes_back_gets_what_it_missed_in_order(bridged, sink
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_dead_sink_loses_its_subscription_and_its_name_on_the_panel(bridged, sink):
+async def test_an_unreachable_sink_loses_its_subscription_and_its_name_on_the_panel(bridged, sink):
     service = await bridged(events={"client_retry": 0.5})
     ends, dead = await sink(), await sink()
     granted = await subscribed(service, dead.url, end_to=ends.url, parameters="<Id>5</Id>", events=["JobStatusEvent"],
@@ -104,7 +104,7 @@ async def test_a_refused_event_is_skipped_after_some_tries(bridged, sink, monkey
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_silent_scanner_loses_its_subscribers_and_they_are_told(gateway, sink):
+async def test_subscribers_of_a_silent_scanner_get_a_subscription_end(gateway, sink):
     ends = await sink()
     service = await gateway("http://127.0.0.1:1/scan", events={"scanner_silence": 0.2})
     await subscribed(service, ends.url, end_to=ends.url, expires="PT0.4S")
@@ -113,7 +113,7 @@ async def test_a_silent_scanner_loses_its_subscribers_and_they_are_told(gateway,
 
 
 @pytest_twisted.ensureDeferred
-async def test_two_hundred_sinks_of_which_twenty_are_dead_and_twenty_slow(bridged, sink):
+async def test_two_hundred_sinks_twenty_unreachable_and_twenty_slow(bridged, sink):
     service = await bridged()
     good = [await sink() for _ in range(160)]
     slow, dead = [await sink() for _ in range(20)], [await sink() for _ in range(20)]
@@ -130,7 +130,7 @@ async def test_two_hundred_sinks_of_which_twenty_are_dead_and_twenty_slow(bridge
     for one in good:
         assert [message.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for message in one.received] == list(
             "0123456789")
-    assert len(held) == 20  # one each, unanswered
+    assert len(held) == 20  # one for each slow sink, unanswered
     for one in slow:
         one.device.handle = one.take
     for asked in held:
@@ -147,7 +147,7 @@ async def test_two_hundred_sinks_of_which_twenty_are_dead_and_twenty_slow(bridge
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_who_can_not_be_sent_to_keeps_nothing_from_the_others(bridged, sink, monkeypatch):
+async def test_a_sink_with_an_unusable_address_does_not_affect_the_others(bridged, sink, monkeypatch):
     service = await bridged()
     listeners = [await sink() for _ in range(3)]
     granted = [await subscribed(service, listener.url) for listener in listeners]

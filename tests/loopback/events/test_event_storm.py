@@ -1,4 +1,4 @@
-"""A scanner that notifies without an end: what its listeners are told, and what everybody else notices of it."""
+"""Event storms: the events that subscribers get, and the effect on other clients and scanners."""
 
 import pytest
 import pytest_twisted
@@ -26,7 +26,7 @@ def events(device):
 
 
 async def listened_to(gateway, scanner, sink, listeners, **more):
-    """A gateway whose scanner has so many listeners, and these."""
+    """Starts a gateway whose scanner has so many subscribers, and returns it with their sinks."""
     service = await gateway(scanner.device.url, **more)
     await until(lambda: service.scanner.bridge.table.listening)
     sinks = [await sink() for _ in range(listeners)]
@@ -36,7 +36,7 @@ async def listened_to(gateway, scanner, sink, listeners, **more):
 
 
 async def notify(service, events, messages):
-    """All of them, one after the other on one connection without waiting for answers; each is taken."""
+    """Sends all messages on one connection without waiting for answers, and checks that each is accepted."""
     client = await connect(service.port)
     for message in messages:
         client.send(post(events.path, message))
@@ -47,13 +47,13 @@ async def notify(service, events, messages):
 
 
 def scans(messages):
-    """How far the job was, in each of the events."""
+    """Returns ScansCompleted of each event that has it."""
     found = [one.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for one in messages]
     return [int(number) for number in found if number is not None]
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_newest_state_and_every_end_are_told_and_the_job_table_knows_each_event_at_once(
+async def test_the_newest_state_and_every_job_end_are_delivered_in_a_storm(
         gateway, events, sink):
     service, sinks = await listened_to(gateway, events, sink, 20, events={"scanner_rate": 20.0})
     storm = [status_event("7", "Processing", number, message_id=f"urn:uuid:{number}") for number in range(STORM)]
@@ -71,7 +71,7 @@ async def test_the_newest_state_and_every_end_are_told_and_the_job_table_knows_e
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_a_scan_brings_is_told_in_full(gateway, events, sink):
+async def test_the_events_of_a_scan_are_delivered_completely(gateway, events, sink):
     service, [one] = await listened_to(gateway, events, sink, 1)
     await notify(service, events, [
         *(status_event("7", "Processing", number, message_id=f"urn:uuid:{number}") for number in range(80)),
@@ -83,8 +83,8 @@ async def test_what_a_scan_brings_is_told_in_full(gateway, events, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_others_are_told_and_answered_beside_a_storm(gateway, events, sink):
-    """The listeners of the storm hang; another scanner's client reads, and its listener is told."""
+async def test_a_storm_does_not_affect_another_scanner(gateway, events, sink):
+    """The subscribers of the storm do not answer; a client and a subscriber of another scanner are not affected."""
     service, sinks = await listened_to(gateway, events, sink, 30)
     held = []
     for one in sinks:
@@ -118,7 +118,7 @@ async def test_others_are_told_and_answered_beside_a_storm(gateway, events, sink
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_storm_from_elsewhere_is_hardly_read_and_logged_once(gateway, events, sink, monkeypatch, said):
+async def test_a_storm_from_unknown_senders_is_barely_read_and_logged_once(gateway, events, sink, monkeypatch, said):
     service, [one] = await listened_to(gateway, events, sink, 1)
     service.scanner.device.peers = {"198.51.100.20"}
     service.scanner.bridge.device = "http://198.51.100.20/scan"
@@ -142,7 +142,7 @@ async def test_a_storm_from_elsewhere_is_hardly_read_and_logged_once(gateway, ev
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_stranger_s_notifications_count_as_its_requests(gateway, events, sink):
+async def test_notifications_of_unknown_senders_count_for_the_request_limit(gateway, events, sink):
     service, _ = await listened_to(gateway, events, sink, 0,
                                    limits={"client_requests": 5, "unlimited": ["192.0.2.0/24"]})
     own = [status_event("7", message_id=f"urn:uuid:{number}") for number in range(20)]
@@ -154,7 +154,7 @@ async def test_a_stranger_s_notifications_count_as_its_requests(gateway, events,
 
 
 @pytest_twisted.ensureDeferred
-async def test_events_that_wait_to_be_told_go_over_to_another_section_and_are_told_at_a_stop(file, device, sink):
+async def test_waiting_events_survive_a_reload_and_are_delivered_at_the_stop(file, device, sink):
     events, one = Subscribed(device), await sink()
     rate = "[events]\nscanner_rate = 1\n"
     service = await file.start(section("front-desk", device.url) + rate)
@@ -170,8 +170,8 @@ async def test_events_that_wait_to_be_told_go_over_to_another_section_and_are_to
 
 
 @pytest_twisted.ensureDeferred
-async def test_reads_in_a_storm_of_unlike_events(gateway, events, sink):
-    """Events that tell no job's state are left out before those that do."""
+async def test_a_storm_of_scanner_events_does_not_displace_job_events(gateway, events, sink):
+    """Events without a job's state are dropped before events with one."""
     service, [one] = await listened_to(gateway, events, sink, 1, events={"scanner_rate": 1.0})
     events.device.handle = lambda asked: asked.answer(status_response("8"))
     changes = [envelope(f"{SCAN}/ScannerElementsChangeEvent", "<wscn:ScannerElementsChangeEvent/>",

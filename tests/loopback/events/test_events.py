@@ -1,4 +1,4 @@
-"""The way of an event: the subscription at the scanner, its notifications, and what clients read then."""
+"""The path of an event: the subscription at the scanner, its notifications, and the status that clients then read."""
 
 import json
 
@@ -32,7 +32,7 @@ W = f"{{{WSE}}}"
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scan_is_followed_by_events_and_costs_the_scanner_no_status_read(gateway, virtual):
+async def test_a_scan_with_events_needs_no_status_read_at_the_scanner(gateway, virtual):
     scanner = await virtual(feeder_pages=3)
     service = await gateway(scanner.scan_url)
     await until(lambda: service.scanner.bridge.table.listening)
@@ -56,7 +56,7 @@ async def test_a_scan_is_followed_by_events_and_costs_the_scanner_no_status_read
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_subscription_names_every_event_but_one(subscribed, device_with_events):
+async def test_the_subscription_has_every_event_but_scan_available(subscribed, device_with_events):
     await subscribed()
     message = device_with_events.subscribe
     actions = message.body.findtext(f"{W}Filter").split()
@@ -69,7 +69,7 @@ async def test_the_subscription_names_every_event_but_one(subscribed, device_wit
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_notification_is_answered_with_202_and_learnt(subscribed, device_with_events):
+async def test_a_notification_is_answered_with_202_and_updates_the_job_table(subscribed, device_with_events):
     service = await subscribed()
     client = await connect(service.port)
     client.send(post(device_with_events.path, status_event("7", "Processing", 4)))
@@ -94,7 +94,7 @@ async def test_a_notification_is_answered_with_202_and_learnt(subscribed, device
     (b"<a", "InvalidArgs"), (envelope(None), "MessageInformationHeaderRequired"),
     (get_job_elements(), "ActionNotSupported")])
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_notification_is_refused(subscribed, device_with_events, body, code):
+async def test_invalid_notifications_are_refused(subscribed, device_with_events, body, code):
     service = await subscribed()
     head, answer = await ask(service.port, device_with_events.path, body)
     assert (head.status, fault_of(read(answer))) == (400, code)
@@ -102,7 +102,7 @@ async def test_what_is_no_notification_is_refused(subscribed, device_with_events
 
 
 @pytest_twisted.ensureDeferred
-async def test_notifications_come_from_the_device_alone(gateway, device_with_events):
+async def test_notifications_are_accepted_only_from_the_device(gateway, device_with_events):
     device = device_with_events.device
     service = await gateway(device.url.replace("127.0.0.1", "localhost"), events={"address": "http://127.0.0.1:1"})
     await until(lambda: service.scanner.bridge.table.listening)
@@ -114,7 +114,7 @@ async def test_notifications_come_from_the_device_alone(gateway, device_with_eve
 
 
 @pytest_twisted.ensureDeferred
-async def test_event_sources_may_notify_too(subscribed, device_with_events):
+async def test_notifications_are_accepted_from_event_sources(subscribed, device_with_events):
     service = await subscribed(scanner={"event_sources": ["127.0.0.0/8"]})
     service.scanner.device.peers = set()
     head, _ = await ask(service.port, device_with_events.path, status_event("7"))
@@ -140,7 +140,7 @@ async def test_an_odd_manager_is_reached_at_the_scan_address(subscribed, device_
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_date_that_nobody_can_read_is_passed_over(gateway, device_with_events):
+async def test_an_unreadable_date_is_ignored(gateway, device_with_events):
     device = device_with_events.device
     device.handle = lambda asked: asked.answer(
         grant("2999-01-01T00:00:00Z").replace(b"{port}", b"%d" % device.port),
@@ -150,7 +150,7 @@ async def test_a_date_that_nobody_can_read_is_passed_over(gateway, device_with_e
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_comes_of_an_old_renew_is_not_taken_for_the_new_subscription(subscribed, device_with_events):
+async def test_a_late_answer_to_renew_does_not_affect_the_new_subscription(subscribed, device_with_events):
     device_with_events.expires = "PT2S"
     held = []
     device = device_with_events.device
@@ -175,7 +175,7 @@ async def test_what_comes_of_an_old_renew_is_not_taken_for_the_new_subscription(
 
 
 @pytest_twisted.ensureDeferred
-async def test_scanners_are_told_the_listener_on_their_side(running, device_with_events):
+async def test_scanners_get_the_address_of_the_listener_on_their_network(running, device_with_events):
     from twisted.internet import reactor
 
     from wsdgateway.app.service import GatewayService
@@ -209,7 +209,7 @@ async def test_a_short_subscription_is_renewed(subscribed, device_with_events):
 
 
 @pytest_twisted.ensureDeferred
-async def test_after_its_end_the_subscription_is_made_anew(subscribed, device_with_events):
+async def test_an_ended_subscription_is_replaced(subscribed, device_with_events):
     service = await subscribed()
     old = device_with_events.path
     await ask(service.port, old, status_event("7", "Processing", 4))
@@ -224,7 +224,7 @@ async def test_after_its_end_the_subscription_is_made_anew(subscribed, device_wi
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_refuses_the_long_filter_gets_the_short_one(gateway, device_with_events):
+async def test_a_scanner_that_refuses_the_long_filter_gets_the_short_one(gateway, device_with_events):
     device_with_events.refuse = "wse:FilteringRequestedUnavailable"
     service = await gateway(device_with_events.device.url)
     await until(lambda: device_with_events.actions.count("Subscribe") == 2)
@@ -271,7 +271,7 @@ async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_device_that_dies_in_the_middle_of_an_image(gateway, virtual):
+async def test_a_device_that_fails_in_the_middle_of_an_image(gateway, virtual):
     scanner = await virtual()
     service = await gateway(scanner.scan_url)
     _, answer = await ask(service.port, PATH, create_scan_job())
@@ -304,7 +304,7 @@ async def test_a_scanner_given_by_its_device_address(running, virtual):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, device):
+async def test_failed_metadata_requests_are_repeated(running, device):
     from twisted.internet import reactor
 
     from wsdgateway.app.service import GatewayService
@@ -320,7 +320,8 @@ async def test_a_device_whose_metadata_can_not_be_had_is_asked_again(running, de
     message = read(asked.request.body)
     assert (message.action, message.to) == (f"{WXF}/Get", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
     asked.answer(b"busy", b"503 Busy", b"text/plain")
-    await until(lambda: service.scanners[0].monitor._locator._timer is not None)  # the pause has no other sign
+    # the pause has no other visible effect
+    await until(lambda: service.scanners[0].monitor._locator._timer is not None)
     head, answer = await ask(service.listeners[0].address[1], PATH, get_job_elements())
     assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
     await device.next()
@@ -359,7 +360,7 @@ async def test_the_admin_site(subscribed, device_with_events):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_listener_that_can_not_open_is_said_and_tried_again(gateway, device):
+async def test_a_listener_that_cannot_open_is_reported_by_readyz(gateway, device):
     service = await gateway(device.url, scanner={"events": "off"})
     from twisted.internet import reactor
     from twisted.internet.protocol import Factory
@@ -376,7 +377,7 @@ async def test_a_listener_that_can_not_open_is_said_and_tried_again(gateway, dev
 
 
 @pytest_twisted.ensureDeferred
-async def test_finished_jobs_outlive_the_gateway(gateway, device_with_events, tmp_path):
+async def test_finished_jobs_survive_a_restart(gateway, device_with_events, tmp_path):
     state = {"state": f"sqlite:{tmp_path}/s.sqlite", "name": "test"}
     service = await gateway(device_with_events.device.url, gateway=state)
     await until(lambda: service.scanner.bridge.table.listening)

@@ -1,4 +1,4 @@
-"""Clients' names on the scanner's panel: registered, kept, handed on, and removed."""
+"""Clients' names on the scanner's panel: registration, renewal, replacement and removal."""
 
 import attrs
 import pytest
@@ -38,7 +38,7 @@ async def test_a_scan_from_the_panel(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_name_leaves_the_panel_with_its_client(bridged, sink):
+async def test_a_name_leaves_the_panel_with_its_subscription(bridged, sink):
     service = await bridged()
     held = service.device.device.subscribers.held
     granted = await subscribed(service, (await sink()).url, **PANEL)
@@ -67,7 +67,7 @@ async def test_after_a_reboot_the_old_token_works(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_mixed_filter_is_split_and_the_client_sees_one(bridged, sink):
+async def test_a_mixed_filter_is_one_subscription_for_the_client(bridged, sink):
     service = await bridged()
     listener = await sink()
     granted = await subscribed(service, listener.url, events=["ScanAvailableEvent", "JobStatusEvent"],
@@ -83,7 +83,7 @@ async def test_a_mixed_filter_is_split_and_the_client_sees_one(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_registers_the_same_names_again_gets_the_same_tokens_and_no_second_entry(bridged, sink):
+async def test_registering_the_same_names_again_gives_the_same_tokens_and_no_second_entry(bridged, sink):
     service = await bridged()
     listener = await sink()
     first = await subscribed(service, listener.url, **PANEL)
@@ -104,7 +104,7 @@ async def test_who_registers_the_same_names_again_gets_the_same_tokens_and_no_se
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_a_former_registration_was_for_beside_the_panel_stays_with_it(bridged, sink):
+async def test_a_former_subscription_keeps_its_other_events(bridged, sink):
     service = await bridged()
     listener = await sink()
     first = await subscribed(service, listener.url, events=["ScanAvailableEvent", "JobStatusEvent"],
@@ -120,7 +120,7 @@ async def test_what_a_former_registration_was_for_beside_the_panel_stays_with_it
 
 
 @pytest_twisted.ensureDeferred
-async def test_scan_destinations_go_to_the_scanner_as_they_are(gateway, device, sink):
+async def test_scan_destinations_are_sent_to_the_scanner_unchanged(gateway, device, sink):
     scanner = Subscribed(device)
     service = await gateway(device.url)
     await until(lambda: service.scanner.bridge.table.listening)
@@ -136,7 +136,7 @@ async def test_scan_destinations_go_to_the_scanner_as_they_are(gateway, device, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_token_of_a_name_that_is_not_on_the_panel_yet_is_to_be_tried_again(bridged, sink):
+async def test_a_token_that_is_off_the_panel_gets_a_temporary_error(bridged, sink):
     service = await bridged()
     granted = await subscribed(service, (await sink()).url, **PANEL)
     service.device.device.forget()
@@ -151,7 +151,7 @@ async def test_a_token_of_a_name_that_is_not_on_the_panel_yet_is_to_be_tried_aga
 
 @pytest.mark.parametrize("leave", ["abortConnection", "loseConnection"])
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_leaves_before_its_answer_is_not_on_the_panel(bridged, sink, leave):
+async def test_a_client_that_disconnects_before_its_answer_is_not_registered(bridged, sink, leave):
     service = await bridged()
     service.device.troubles.slow = 0.2
     client = await connect(service.port)
@@ -166,14 +166,14 @@ async def test_a_client_that_leaves_before_its_answer_is_not_on_the_panel(bridge
     service.device.troubles.slow = 0.0
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     assert len(service.scanner.bridge.subscriptions) == 0
-    assert service.device.soap.asked["Subscribe"] == 2  # the second one never got there
+    assert service.device.soap.asked["Subscribe"] == 2  # the second one was never sent
 
 
 @pytest.mark.parametrize("answer", [
     (b"hello", b"200 OK", b"text/plain"), (b"", b"202 Accepted", b"text/plain"),
     (envelope(f"{WSE}/Odd", "<wse:Odd/>"), b"200 OK", b"application/soap+xml")])
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_says_nothing_to_the_point_is_a_fault(gateway, device, sink, answer):
+async def test_an_unusable_answer_of_the_scanner_is_a_fault(gateway, device, sink, answer):
     scanner = Subscribed(device)
     service = await gateway(device.url)
     await until(lambda: service.scanner.bridge.table.listening)
@@ -184,7 +184,7 @@ async def test_a_scanner_that_says_nothing_to_the_point_is_a_fault(gateway, devi
 
 
 @pytest_twisted.ensureDeferred
-async def test_many_names_and_a_scanner_that_is_away(bridged, sink):
+async def test_many_names_are_registered_again_after_an_outage(bridged, sink):
     service = await bridged()
     listener = await sink()
     for number in range(20):
@@ -197,7 +197,7 @@ async def test_many_names_and_a_scanner_that_is_away(bridged, sink):
     service.scanner.subscription_lost()
     service.scanner.subscription.doubted()
     await until(lambda: {one.state for one in holding} <= {"subscribed", "waiting"})
-    service.device._booting.reset(0)  # the virtual scanner can't be told to end its start early
+    service.device._booting.reset(0)  # the virtual scanner has no call that ends its start early
 
     def back():
         service.clock.advance(RECHECK)
@@ -209,7 +209,7 @@ async def test_many_names_and_a_scanner_that_is_away(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_starts_again_unnoticed_is_found_out(bridged, sink):
+async def test_an_unnoticed_restart_of_the_scanner_is_detected(bridged, sink):
     service = await bridged(events={"check": 0.2})
     listener = await sink()
     await subscribed(service, listener.url, **PANEL)
@@ -222,7 +222,7 @@ async def test_a_scanner_that_starts_again_unnoticed_is_found_out(bridged, sink)
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridged, sink):
+async def test_a_name_leaves_the_panel_when_the_scanner_is_reachable_again(bridged, sink):
     service = await bridged()
     granted = await subscribed(service, (await sink()).url, **PANEL)
     own = service.scanner.requests.send
@@ -242,7 +242,7 @@ async def test_a_name_leaves_the_panel_as_soon_as_the_scanner_can_be_told(bridge
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_button_may_be_pressed_before_the_subscribe_is_answered(bridged, sink, monkeypatch):
+async def test_a_button_press_before_the_subscribe_response_is_delivered(bridged, sink, monkeypatch):
     service = await bridged()
     listener = await sink()
     save, held = service.store.save, []
@@ -266,7 +266,7 @@ async def test_the_button_may_be_pressed_before_the_subscribe_is_answered(bridge
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway, device, sink):
+async def test_unsubscribe_is_repeated_at_a_busy_scanner(gateway, device, sink):
     scanner = Subscribed(device)
     service = await gateway(device.url)
     await until(lambda: service.scanner.bridge.table.listening)
@@ -283,7 +283,7 @@ async def test_a_scanner_that_is_busy_is_told_again_that_a_name_is_over(gateway,
 
 
 @pytest_twisted.ensureDeferred
-async def test_repeating_with_other_filters_is_bounded_too(bridged, sink):
+async def test_repeated_registrations_with_other_filters_are_bounded(bridged, sink):
     service = await bridged(events={"max_subscriptions": 3})
     url = (await sink()).url
     for number in range(10):

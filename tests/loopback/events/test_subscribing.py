@@ -1,4 +1,4 @@
-"""Clients subscribe, renew and unsubscribe here: what they are granted, what is refused, how long it lasts."""
+"""Subscriptions of clients at the gateway: grants, refusals and expiry."""
 
 import json
 import socket
@@ -28,7 +28,7 @@ from wsdgateway.soap.namespaces import WSE
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_subscription_is_managed_by_path_and_by_identifier_anywhere(bridged, sink):
+async def test_a_subscription_is_managed_by_its_path_or_its_identifier(bridged, sink):
     service = await bridged()
     listener = await sink()
     for path in (PATH, "/front-desk", "/front-desk/subscriptions/x", None):
@@ -56,7 +56,7 @@ async def test_scan_operations_work_at_the_managers_address(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_told_of_subscriptions(bridged, sink):
+async def test_the_api_and_the_page_show_subscriptions(bridged, sink):
     service = await bridged()
     listener = await sink()
     granted = await subscribed(service, listener.url, end_to=listener.url, **PANEL)
@@ -84,7 +84,7 @@ def sink_at(url):
                                  "http://127.0.0.1:{port}/x", "http://127.0.0.1:{admin_port}/x",
                                  "http://localhost:{port}/x"])
 @pytest_twisted.ensureDeferred
-async def test_where_notifications_may_not_go(bridged, url):
+async def test_forbidden_sinks_are_refused(bridged, url):
     service = await bridged()
     url = url.replace("{port}", str(service.port)).replace("{admin_port}", str(service.admin_port))
     for message in sink_at(url):
@@ -95,7 +95,7 @@ async def test_where_notifications_may_not_go(bridged, url):
 
 
 @pytest_twisted.ensureDeferred
-async def test_networks_of_the_configuration_and_names_of_the_subscriber_may_be_notified(bridged, sink):
+async def test_sinks_in_client_networks_and_names_of_the_subscriber_are_accepted(bridged, sink):
     service = await bridged(events={"client_networks": ["127.0.0.0/30"]})
     listener = await sink()
     await subscribed(service, listener.url.replace("127.0.0.1", "localhost"))
@@ -107,7 +107,7 @@ async def test_networks_of_the_configuration_and_names_of_the_subscriber_may_be_
 
 
 @pytest_twisted.ensureDeferred
-async def test_requests_that_make_no_sense(bridged, sink):
+async def test_invalid_requests_get_a_fault(bridged, sink):
     service = await bridged()
     url = (await sink()).url
     granted = await subscribed(service, url)
@@ -127,20 +127,20 @@ async def test_requests_that_make_no_sense(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_without_events_has_none_to_give(bridged, virtual, gateway, sink):
+async def test_subscribing_at_a_scanner_without_events_is_refused(bridged, virtual, gateway, sink):
     url = (await sink()).url
     silent = await virtual(events="none")
     service = await gateway(silent.scan_url)
     await until(lambda: service.scanner.subscription.state == "waiting")
     assert await refused(service, subscribe(url)) == "EventSourceUnableToProcess"
-    assert await refused(service, subscribe(url, **PANEL)) == "ActionNotSupported"  # the scanner's own word
+    assert await refused(service, subscribe(url, **PANEL)) == "ActionNotSupported"  # the scanner's own answer
     off = await gateway((await virtual()).scan_url, scanner={"events": "off"})
     for message in (subscribe(url), subscribe(url, **PANEL)):
         assert await refused(off, message) == "EventSourceUnableToProcess"
 
 
 @pytest_twisted.ensureDeferred
-async def test_there_is_room_for_so_many(bridged, sink):
+async def test_the_number_of_subscriptions_is_bounded(bridged, sink):
     service = await bridged(events={"max_subscriptions": 2})
     first, second, third = [(await sink()).url for _ in range(3)]
     granted = await subscribed(service, first)
@@ -151,7 +151,7 @@ async def test_there_is_room_for_so_many(bridged, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_subscribes_again_and_again_does_not_keep_the_others_out(bridged, sink):
+async def test_a_client_that_subscribes_repeatedly_replaces_its_own_subscriptions(bridged, sink):
     service = await bridged(events={"max_subscriptions": 3})
     restless, other = [(await sink()).url for _ in range(2)]
     granted = [await subscribed(service, restless) for _ in range(3)]
@@ -163,10 +163,10 @@ async def test_who_subscribes_again_and_again_does_not_keep_the_others_out(bridg
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_can_not_be_reached_has_no_panel(gateway, sink):
+async def test_registering_at_an_unreachable_scanner_is_a_temporary_error(gateway, sink):
     url = (await sink()).url
     service = await gateway("http://127.0.0.1:1/scan")
-    await subscribed(service, url)  # it will have events when it is there
+    await subscribed(service, url)  # events will follow once the scanner is reachable
     assert await refused(service, subscribe(url, **PANEL)) == "ServerErrorTemporaryError"
     text = service.metrics.render().decode()
     assert 'wsdgateway_requests_total{operation="Subscribe",scanner="front-desk",source="local"} 1.0' in text
@@ -175,7 +175,7 @@ async def test_a_scanner_that_can_not_be_reached_has_no_panel(gateway, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_grant_is_never_longer_than_asked_nor_than_the_ceiling(bridged, sink):
+async def test_a_grant_is_never_longer_than_requested_or_configured(bridged, sink):
     service = await bridged(events={"client_expires": 60.0})
     url = (await sink()).url
     for asked, granted in (("PT30S", 30), ("PT1H", 60), (None, 60), ("P1D", 60)):
@@ -190,7 +190,7 @@ async def test_a_grant_is_never_longer_than_asked_nor_than_the_ceiling(bridged, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_has_expired_is_over(bridged, sink):
+async def test_an_expired_subscription_has_ended(bridged, sink):
     service = await bridged()
     listener, other = await sink(), await sink()
     short = await subscribed(service, listener.url, expires="PT0.2S")
@@ -208,7 +208,7 @@ def fails(*arguments):
 
 @pytest.mark.logs_failure
 @pytest_twisted.ensureDeferred
-async def test_what_can_not_be_written_down_is_not_promised(bridged, sink, monkeypatch):
+async def test_if_the_store_fails_nothing_is_granted(bridged, sink, monkeypatch):
     service = await bridged()
     url = (await sink()).url
     granted = await subscribed(service, url, expires="PT60S")
@@ -224,7 +224,7 @@ async def test_what_can_not_be_written_down_is_not_promised(bridged, sink, monke
         assert await refused(service, subscribe(listener.url, **again)) == "EventSourceUnableToProcess"
     await until(lambda: len(service.device.device.subscribers.held) == 3)
     service.device.device.press()
-    await until(lambda: len(listener.received) == 2)  # both former ones go on as they were
+    await until(lambda: len(listener.received) == 2)  # both former subscriptions continue
     assert {one.urn for one in service.scanner.bridge.subscriptions.all()} == {
         one.identifier for one in (granted, pure, both)}
     assert await refused(service, manage("Renew", granted.identifier, expires="PT2H")) == "UnableToRenew"
@@ -236,7 +236,7 @@ async def test_what_can_not_be_written_down_is_not_promised(bridged, sink, monke
 
 @pytest.mark.logs_failure
 @pytest_twisted.ensureDeferred
-async def test_whatever_happens_a_subscribe_is_answered(bridged, sink, monkeypatch):
+async def test_an_internal_error_is_answered_with_a_fault(bridged, sink, monkeypatch):
     service = await bridged()
     monkeypatch.setattr(eventsource, "read_wanted", None)
     assert await refused(service, subscribe((await sink()).url)) == "EventSourceUnableToProcess"
@@ -252,14 +252,14 @@ async def test_whatever_happens_a_subscribe_is_answered(bridged, sink, monkeypat
     subscribe("http://127.0.0.1:9/", events=["JobStatusEvent"] * 65),
     subscribe("http://127.0.0.1:9/", destinations=[("c", "n" * 70000)])])
 @pytest_twisted.ensureDeferred
-async def test_what_is_too_much_is_refused(bridged, message):
+async def test_subscriptions_above_the_size_limits_are_refused(bridged, message):
     service = await bridged()
     assert await refused(service, message) in ("InvalidMessage", "DestinationUnreachable")
     assert service.device.soap.asked["Subscribe"] == 1
 
 
 @pytest_twisted.ensureDeferred
-async def test_names_that_take_their_time_are_few_for_each_client(bridged, sink, monkeypatch):
+async def test_pending_name_lookups_are_bounded_for_each_client(bridged, sink, monkeypatch):
     service = await bridged()
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **more: release.wait(10) and [])
@@ -274,7 +274,7 @@ async def test_names_that_take_their_time_are_few_for_each_client(bridged, sink,
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_name_under_which_the_gateway_is_known_is_itself(gateway, virtual):
+async def test_sinks_at_the_gateways_own_names_are_refused(gateway, virtual):
     service = await gateway((await virtual()).scan_url, events={"address": "http://print-server.test:5357"},
                             listen=[{"endpoint": "tcp:0:interface=127.0.0.1", "advertise": "http://scan.test:80"}])
     for url in ("http://print-server.test:5357/x", "http://scan.test/x"):

@@ -1,4 +1,4 @@
-"""Events that can't be read, at the whole gateway: whatever a scanner sends, the next poll tells the truth."""
+"""Unreadable events: whatever a scanner sends, the next poll returns the true status."""
 
 import pytest
 import pytest_twisted
@@ -17,7 +17,7 @@ ENDED = "<wscn:JobCompletedState>Completed</wscn:JobCompletedState>"
 
 
 class Truthful(Subscribed):
-    """A scanner with one job, which it knows the state of."""
+    """Scanner with one job, whose state it knows."""
 
     state, asked = "Processing", 0
 
@@ -37,7 +37,7 @@ def scanner(device):
 
 @pytest.fixture
 def watched(gateway, scanner):
-    """A gateway that has been told of job 7 at its first page."""
+    """Starts a gateway that has received an event of job 7 at its first page."""
     async def start(**more):
         service = await gateway(scanner.device.url, **more)
         await until(lambda: service.scanner.bridge.table.listening)
@@ -106,7 +106,7 @@ SHAPES = {
 
 @pytest.mark.parametrize(("message", "status", "asks"), SHAPES.values(), ids=SHAPES)
 @pytest_twisted.ensureDeferred
-async def test_the_next_poll_tells_the_truth(watched, scanner, message, status, asks):
+async def test_the_next_poll_returns_the_true_status(watched, scanner, message, status, asks):
     service = await watched()
     scanner.state = "Completed"
     assert (await ask(service.port, scanner.path, message))[0].status == status
@@ -118,7 +118,7 @@ async def test_the_next_poll_tells_the_truth(watched, scanner, message, status, 
 
 @pytest.mark.parametrize("around", [b"\x00%b", b"\r\n %b", b"\xef\xbb\xbf\n%b", b"%b\x00\x00", b"%b trailing"])
 @pytest_twisted.ensureDeferred
-async def test_bytes_around_the_document_hide_nothing(watched, scanner, around):
+async def test_bytes_around_the_document_do_not_hide_an_event(watched, scanner, around):
     service = await watched()
     scanner.state = "Completed"
     assert (await ask(service.port, scanner.path, around % END))[0].status in (202, 400)
@@ -143,7 +143,7 @@ async def test_an_event_under_another_media_type(watched, scanner, sink, content
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_event_under_another_media_type_is_refused_for_that(watched, scanner):
+async def test_other_messages_under_another_media_type_are_refused_with_415(watched, scanner):
     service = await watched()
     scanner.state = "Completed"
     assert (await ask(service.port, scanner.path, b"<a/>", content_type=b"text/xml"))[0].status == 415
@@ -157,7 +157,7 @@ async def test_an_event_by_another_method_than_post(watched, scanner):
     client = await connect(service.port)
     client.send(post(scanner.path, b"").replace(b"POST", b"GET", 1))
     assert (await client.answer())[0].status == 405
-    assert await poll(service) == "Processing"  # it carried no event
+    assert await poll(service) == "Processing"  # the request carried no event
     client.send(post(scanner.path, END).replace(b"POST", b"PUT", 1))
     assert (await client.answer())[0].status == 405
     assert await poll(service) == "Completed"
@@ -184,7 +184,7 @@ async def test_a_job_s_event_at_the_address_of_a_subscription_to_the_panel(watch
 
 @pytest.mark.parametrize("action", [None, f"{WSE}/Ended"])
 @pytest_twisted.ensureDeferred
-async def test_an_end_of_the_subscription_that_is_refused_makes_it_be_asked_for(watched, scanner, monkeypatch, action):
+async def test_a_refused_subscription_end_causes_a_renew(watched, scanner, monkeypatch, action):
     monkeypatch.setattr("wsdgateway.bridge.events.upstream.RECHECK", 0.0)
     service = await watched()
     end = envelope(action, "<wse:SubscriptionEnd/>", message_id=None)
@@ -201,7 +201,7 @@ async def test_an_event_that_is_too_large(watched, scanner):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_event_that_breaks_off(watched, scanner):
+async def test_an_incomplete_event(watched, scanner):
     service = await watched()
     scanner.state = "Completed"
     client = await connect(service.port)
@@ -214,7 +214,7 @@ async def test_an_event_that_breaks_off(watched, scanner):
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_is_not_the_scanner_puts_nothing_in_doubt(watched, scanner):
+async def test_refused_senders_cause_no_status_check(watched, scanner):
     service = await watched(limits={"request_body": 2000})
     scanner.state = "Completed"
     service.scanner.device.peers = set()
@@ -230,7 +230,7 @@ async def test_who_is_not_the_scanner_puts_nothing_in_doubt(watched, scanner):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_storm_of_events_that_can_not_be_read_is_no_storm_of_requests(watched, scanner):
+async def test_a_storm_of_unreadable_events_causes_no_storm_of_requests(watched, scanner):
     from twisted.internet import reactor
 
     service = await watched(cache={"poll_interval": 0.5})
@@ -251,7 +251,7 @@ async def test_a_storm_of_events_that_can_not_be_read_is_no_storm_of_requests(wa
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_none_of_whose_events_can_be_read_is_polled(gateway, scanner):
+async def test_a_scanner_with_only_unreadable_events_is_polled(gateway, scanner):
     from twisted.internet import reactor
 
     service = await gateway(scanner.device.url, cache={"poll_interval": 0.2})
@@ -268,7 +268,7 @@ async def test_a_scanner_none_of_whose_events_can_be_read_is_polled(gateway, sca
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_finished_job_is_not_asked_for(watched, scanner):
+async def test_unreadable_events_cause_no_read_of_a_finished_job(watched, scanner):
     service = await watched()
     await ask(service.port, scanner.path, END)
     for message in (event(JOB), event(""), b"<a"):
@@ -278,7 +278,7 @@ async def test_a_finished_job_is_not_asked_for(watched, scanner):
 
 
 @pytest_twisted.ensureDeferred
-async def test_listeners_are_told_an_event_of_another_namespace_as_it_is(watched, scanner, sink):
+async def test_an_event_of_another_namespace_is_delivered_unchanged(watched, scanner, sink):
     service = await watched()
     listener = await sink()
     await ask(service.port, PATH, subscribe_to(listener.url, events=["JobEndStateEvent"]))
@@ -299,7 +299,7 @@ async def test_the_end_of_the_subscription_in_every_shape(watched, scanner, body
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_fault_to_the_question_is_shared_for_a_poll_interval(watched, scanner):
+async def test_a_fault_of_the_status_check_is_shared_for_a_poll_interval(watched, scanner):
     service = await watched()
     asked = []
 

@@ -1,4 +1,4 @@
-"""Scanners whose eventing is weak: many prefixes, successes that say nothing, managers at no address."""
+"""Scanners with weak eventing: many prefixes, successes without content, and managers without an address."""
 
 import pytest
 import pytest_twisted
@@ -20,17 +20,17 @@ MANY = " ".join(f'xmlns:km{number}="http://makers.example/ws/setting/number_{num
 
 
 def crowded(message):
-    """A message with seventy prefixes in the scope of everything."""
+    """Returns a message with seventy prefixes declared on its root."""
     return message.replace(b"<soap:Envelope ", f"<soap:Envelope {MANY} ".encode())
 
 
 def prefixes(message):
-    """The crowd's prefixes in a message."""
+    """Returns how many of these prefixes a message declares."""
     return message.count(b"xmlns:km")
 
 
 @pytest_twisted.ensureDeferred
-async def test_seventy_prefixes_are_no_burden(gateway, device, sink):
+async def test_unused_prefixes_are_not_copied(gateway, device, sink):
     scanner = Subscribed(device)
 
     def handle(asked):
@@ -62,7 +62,7 @@ async def test_seventy_prefixes_are_no_burden(gateway, device, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_vendor_s_element_is_in_the_second_answer_too(gateway, device):
+async def test_a_vendors_element_is_in_cached_answers(gateway, device):
     service = await gateway(device.url, scanner={"events": "off"}, cache={"poll_interval": 600.0})
     status = job_status("7").replace("</wscn:JobStatus>", "<km5:Toner>km6:low</km5:Toner></wscn:JobStatus>")
     device.handle = lambda asked: asked.answer(crowded(job_elements(("JobStatus", status))))
@@ -76,7 +76,7 @@ async def test_a_vendor_s_element_is_in_the_second_answer_too(gateway, device):
 
 @pytest.mark.parametrize("answer", [b"", b"<html><body>OK</body></html>"])
 @pytest_twisted.ensureDeferred
-async def test_events_after_a_success_that_says_nothing_are_taken(gateway, device, answer):
+async def test_events_after_a_success_without_content_are_accepted(gateway, device, answer):
     scanner = Subscribed(device)
 
     def handle(asked):
@@ -103,7 +103,7 @@ async def test_events_after_a_success_that_says_nothing_are_taken(gateway, devic
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_whose_names_get_no_readable_answer_is_told(gateway, device, sink):
+async def test_an_unreadable_answer_to_a_registration_is_a_fault(gateway, device, sink):
     device.handle = lambda asked: asked.answer(b"", b"202 Accepted", b"text/html")
     service = await gateway(device.url)
     await until(lambda: service.scanner.subscription.state == "unconfirmed")
@@ -114,7 +114,7 @@ async def test_a_client_whose_names_get_no_readable_answer_is_told(gateway, devi
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_manager_without_address_is_asked_at_the_scan_service(gateway, device):
+async def test_requests_for_a_manager_without_address_go_to_the_scan_service(gateway, device):
     scanner = Subscribed(device)
     grant = envelope(f"{WSE}/SubscribeResponse", (
         f"<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>{ANONYMOUS}</wsa:Address>"
@@ -132,7 +132,7 @@ async def test_a_manager_without_address_is_asked_at_the_scan_service(gateway, d
 
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_refuses_every_renew_holds_one_subscription(gateway, virtual):
-    """Two checks and their answers: the first refusal replaces, the second shows that it cannot renew."""
+    """The first refusal replaces the subscription; the second one shows that the scanner cannot renew."""
     scanner = await virtual()
     subscribers = scanner.device.subscribers
     refuse = subscribers.find

@@ -1,4 +1,4 @@
-"""Permissions of clients: the faults that others get, and the requests that never reach the scanner."""
+"""Permissions and limits of clients: refused requests get a fault and do not reach the scanner."""
 
 import json
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ async def count(service, reason):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_refused_request_gets_a_fault_that_says_so_and_a_line(gateway, device, said, tmp_path):
+async def test_a_refused_request_gets_a_fault_and_is_logged(gateway, device, said, tmp_path):
     log = tmp_path / "exchanges.jsonl"
     service = await gateway(device.url, scanner={"events": "off"}, allow=[
         {"operations": ["GetJobElements"]}, {"deny": True}], exchange_log={"path": str(log)})
@@ -73,7 +73,7 @@ async def _next(device, asking):
 
 
 @pytest_twisted.ensureDeferred
-async def test_whoever_may_not_probe_finds_nothing(gateway, virtual):
+async def test_clients_denied_probe_find_nothing(gateway, virtual):
     scanner = await virtual()
     service = await gateway(None, scanner={"device": scanner.device_url}, allow=[
         {"scanners": ["front-*"], "operations": ["Probe"], "deny": True}])
@@ -84,7 +84,7 @@ async def test_whoever_may_not_probe_finds_nothing(gateway, virtual):
 
 
 @pytest_twisted.ensureDeferred
-async def test_another_rule_ends_what_it_forbids(running, sink, device, tmp_path):
+async def test_a_new_rule_ends_forbidden_subscriptions(running, sink, device, tmp_path):
     file = File(tmp_path / "g.toml", running)
     scanner = f'[[scanner]]\nname = "front-desk"\nscan = "{device.url}"\n'
     service = await file.start(scanner)
@@ -96,13 +96,13 @@ async def test_another_rule_ends_what_it_forbids(running, sink, device, tmp_path
     await file.reload(scanner + "[[allow]]\ndeny = true\n")
     await until(lambda: "SubscriptionEnd" in listening.events)
     assert (await ask(service.port, PATH, GET))[0].status == 403
-    # What the scanner itself has to say is none of the rules' business.
+    # Rules do not apply to messages of the scanner itself.
     head, _ = await ask(service.port, urlsplit(scanner_side.notify_to).path, status_event())
     assert head.status == 202
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_asks_too_often_is_told_to_wait(gateway, device):
+async def test_a_client_over_its_request_limit_gets_retry_after(gateway, device):
     service = await gateway(device.url, scanner={"events": "off"}, limits={"client_requests": 5, "unlimited": []})
     answers = [await ask(service.port, "/nowhere/events/x", b"") for _ in range(2)]
     assert {head.status for head, _ in answers} == {404}
@@ -115,7 +115,7 @@ async def test_a_client_that_asks_too_often_is_told_to_wait(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_this_host_is_not_limited_unless_it_is_said(gateway, device):
+async def test_this_host_is_not_limited_by_default(gateway, device):
     service = await gateway(device.url, scanner={"events": "off"}, limits={
         "client_requests": 1, "client_connections": 1, "client_jobs": 1})
     answers = [await ask(service.port, "/front-desk", envelope("urn:x")) for _ in range(20)]
@@ -124,7 +124,7 @@ async def test_this_host_is_not_limited_unless_it_is_said(gateway, device):
 
 @pytest.mark.parametrize("end", ["fault", "cancel", "forgotten", "unknown", "event", "lost"])
 @pytest_twisted.ensureDeferred
-async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
+async def test_the_concurrent_jobs_of_a_client_are_limited(gateway, device, end):
     created = iter(range(1, 100))
 
     def handle(asked):
@@ -145,7 +145,7 @@ async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
         head, body = await ask(service.port, PATH, create_scan_job(f"urn:uuid:create-{number}"))
         return head.status, fault_of(read(body))
 
-    if end == "event":  # a job that was created beside others is not known by its first event
+    if end == "event":  # the first event of a job does not identify it among jobs that are created at the same time
         together = [await create(number) for number in range(5)]
     else:
         together = await gatherResults([Deferred.fromCoroutine(create(number)) for number in range(5)])
@@ -159,13 +159,13 @@ async def test_a_client_has_so_many_jobs_at_once(gateway, device, end):
         await ask(service.port, PATH, get_job_elements("1"))
     elif end == "event":
         service.scanner.bridge.table.announced(JobStatus("1", "Completed"), 0.0)
-        service.scanner._store_finished()  # as an event has it done, but without events nothing brings one
+        service.scanner._store_finished()  # called directly, because without events nothing else calls it
     assert (await create(9))[0] == (500 if end == "lost" else 200)
     assert (await create(10))[0] == 500
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_unknown_action_opens_no_way_to_what_is_forbidden(gateway, device):
+async def test_an_unknown_action_does_not_bypass_a_rule(gateway, device):
     service = await gateway(device.url, scanner={"events": "off"}, allow=[
         {"operations": ["CreateScanJob"], "deny": True}])
     disguised = create_scan_job().replace(b"/CreateScanJob<", b"/Vendor<")
@@ -183,7 +183,7 @@ TWO = b"<wscn:CancelJobRequest xmlns:wscn='http://schemas.microsoft.com/windows/
     lambda raw: raw.replace(b"</soap:Body>", TWO), lambda raw: raw.replace(b"<soap:Header>", (
         f'<soap:Header><n:Action xmlns:n="{NEWER}">{SCAN}/CancelJob</n:Action>').encode())])
 @pytest_twisted.ensureDeferred
-async def test_what_could_be_read_in_two_ways_does_not_go_on(gateway, device, edit):
+async def test_ambiguous_messages_are_not_forwarded(gateway, device, edit):
     service = await gateway(device.url, scanner={"events": "off"}, allow=[{"operations": ["CancelJob"], "deny": True}])
     raw = job_request("ValidateScanTicket")
     assert edit(raw) != raw
@@ -199,7 +199,7 @@ async def test_what_could_be_read_in_two_ways_does_not_go_on(gateway, device, ed
     (b"application/soap+xml; action='a;b'", b"application/soap+xml"),
     (b"application/soap+xml; action;" + b" " * 15000 + b"x", b"application/soap+xml")])
 @pytest_twisted.ensureDeferred
-async def test_the_action_of_http_does_not_go_on(gateway, device, given, sent):
+async def test_the_http_action_is_not_forwarded(gateway, device, given, sent):
     service = await gateway(device.url, scanner={"events": "off"})
     device.handle = lambda asked: asked.answer(envelope("urn:x"))
     await ask(service.port, PATH, job_request("ValidateScanTicket"), headers=b'SOAPAction: "x/CancelJob"\r\n',
@@ -210,7 +210,7 @@ async def test_the_action_of_http_does_not_go_on(gateway, device, given, sent):
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_client_does_not_fill_the_line_for_the_others(gateway, device):
+async def test_one_client_cannot_fill_the_queue(gateway, device):
     service = await gateway(device.url, scanner={"events": "off", "max_connections": 1}, limits={"unlimited": []})
     running = [Deferred.fromCoroutine(ask(service.port, PATH, job_request("ValidateScanTicket")))
                for _ in range(MAX_OF_CLIENT + 5)]

@@ -1,4 +1,4 @@
-"""Requests through the gateway to a device that behaves, and to one that does not."""
+"""Exchanges of clients with a device that conforms, and with one that does not."""
 
 import pytest
 import pytest_twisted
@@ -26,7 +26,7 @@ PATH = "/front-desk/scan"
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_request_goes_on_with_only_what_must_change(gateway, device):
+async def test_a_forwarded_request_changes_only_what_it_must(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     client = await connect(service.port)
     body = ELEMENTS.replace(b"http://gateway.test:5357", b"http://127.0.0.1:%d" % service.port)
@@ -55,7 +55,7 @@ async def test_a_request_goes_on_with_only_what_must_change(gateway, device):
     (b"200 OK", b"application/octet-stream", b"\x00\x01"), (b"200 OK", b"text/html", b"<html>"),
 ])
 @pytest_twisted.ensureDeferred
-async def test_whatever_the_device_answers_passes(gateway, device, status, content_type, body):
+async def test_any_answer_of_the_device_is_passed_on(gateway, device, status, content_type, body):
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.answer(body, status, content_type)
     head, answer = await ask(service.port, PATH, ELEMENTS)
@@ -82,7 +82,7 @@ async def test_unframed_answers_get_a_length(gateway, device, raw):
     b"HTTP/1.1 200 OK\nContent-Type: application/soap+xml\nContent-Length: 4\n\n<a/>",
 ])
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_whole_answer_is_an_internal_error(gateway, device, raw):
+async def test_an_incomplete_answer_is_an_internal_error(gateway, device, raw):
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: (asked.write(raw), asked.close())
     head, answer = await ask(service.port, PATH, ELEMENTS)
@@ -149,7 +149,7 @@ async def test_connections_are_bounded_and_reused(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_read_is_repeated_when_its_idle_connection_was_dead(gateway, device):
+async def test_a_read_is_repeated_if_its_idle_connection_was_closed(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     device.handle = lambda asked: asked.answer(b"<a/>")
     await ask(service.port, PATH, ELEMENTS)
@@ -176,7 +176,7 @@ async def test_a_read_is_repeated_once_and_not_twice(gateway, device):
 
 @pytest.mark.parametrize("body", [create_scan_job(), IMAGE, envelope(f"{SCAN}/Vendor")])
 @pytest_twisted.ensureDeferred
-async def test_what_changes_something_gets_a_fresh_connection_and_no_second_try(gateway, device, body):
+async def test_other_requests_get_a_new_connection_and_are_not_repeated(gateway, device, body):
     service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
     device.handle = lambda asked: asked.answer(b"<a/>")
     await ask(service.port, PATH, ELEMENTS)
@@ -188,7 +188,7 @@ async def test_what_changes_something_gets_a_fresh_connection_and_no_second_try(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_device_never_sees_more_connections_than_allowed(gateway, device):
+async def test_connections_to_a_device_never_exceed_the_limit(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
     most = 0
 
@@ -205,7 +205,7 @@ async def test_a_device_never_sees_more_connections_than_allowed(gateway, device
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_device_that_answers_without_reading_holds_nothing(gateway, device, monkeypatch):
+async def test_a_device_that_answers_without_reading_keeps_no_connection(gateway, device, monkeypatch):
     service = await gateway(device.url, scanner=OFF, limits={"request_body": 8 << 20})
     monkeypatch.setattr(device.factory.protocol, "dataReceived", lambda connection, data: (
         connection.transport.write(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n"),
@@ -240,7 +240,7 @@ async def test_cancel_does_not_wait_behind_images(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_full_queue_says_so(gateway, device):
+async def test_a_full_queue_is_a_temporary_error(gateway, device):
     from wsdgateway.net.scanners.queue import MAX_QUEUE
 
     service = await gateway(device.url, scanner={**OFF, "max_connections": 1})
@@ -279,7 +279,7 @@ async def test_a_hundred_clients_share_one_answer(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_press_makes_one_job(gateway, device):
+async def test_a_repeated_create_scan_job_makes_one_job(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     impatient, again = await connect(service.port), await connect(service.port)
     impatient.send(post(PATH, create_scan_job()))
@@ -296,8 +296,8 @@ async def test_one_press_makes_one_job(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_idle_connection_elsewhere_does_not_hold_up_the_queue(device):
-    """A request for another port than the pool's idle connections, as a Renew may be."""
+async def test_idle_connections_to_another_port_do_not_block_the_queue(device):
+    """The request is for another port than the pool's idle connections, as a Renew may be."""
     from twisted.internet import reactor
     from twisted.internet.defer import gatherResults
 

@@ -1,4 +1,4 @@
-"""Clients that mean harm beside one that does not: it is served as if they were not there.
+"""Hostile clients beside a conforming one, which must not be affected.
 
 RFC 9112 sections 8 and 9.5.
 """
@@ -18,21 +18,21 @@ WHOLE = post(PATH, get_job_elements("1"))
 
 
 async def served(service, device):
-    """Somebody else's request goes to the device and comes back."""
+    """Checks that another client's request reaches the device and is answered."""
     device.handle = lambda asked: asked.answer(ANSWER)
     head, answer = await ask(service.port, PATH, ELEMENTS)
     assert (head.status, answer) == (200, ANSWER)
 
 
 async def all_gone(service):
-    """Until the gateway has no connection left."""
+    """Waits until the gateway has no connection left."""
     from twisted.internet import reactor
 
     await service.server.empty().addTimeout(TIMEOUT, reactor)
 
 
 def begin(port, data):
-    """A connection on which that has been sent."""
+    """Opens a connection and sends the data on it."""
     async def opened():
         client = await connect(port)
         client.send(data)
@@ -42,7 +42,7 @@ def begin(port, data):
 
 
 @pytest_twisted.ensureDeferred
-async def test_of_a_flood_no_more_is_read_than_one_read_brings(gateway, device, monkeypatch):
+async def test_no_more_than_one_read_of_a_flood_is_taken(gateway, device, monkeypatch):
     service = await gateway(device.url, scanner=OFF)
     read, received = [], ClientConnection.dataReceived
     monkeypatch.setattr(ClientConnection, "dataReceived", lambda connection, data: (
@@ -62,7 +62,7 @@ async def test_of_a_flood_no_more_is_read_than_one_read_brings(gateway, device, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_hundreds_of_slow_ones_hold_nobody_up_and_are_let_go(gateway, device):
+async def test_hundreds_of_slow_clients_delay_no_other_and_time_out(gateway, device):
     service = await gateway(device.url, scanner=OFF, limits={"header_timeout": 1.0})
     beginnings = [b"", b"POST /front-desk/scan HTTP/1.1\r\nX: ", WHOLE[:-1], WHOLE[:len(WHOLE) // 2],
                   b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"]
@@ -75,7 +75,7 @@ async def test_hundreds_of_slow_ones_hold_nobody_up_and_are_let_go(gateway, devi
 
 
 @pytest_twisted.ensureDeferred
-async def test_hundreds_that_break_off_leave_nothing_behind(gateway, device):
+async def test_hundreds_of_incomplete_requests_leave_nothing_behind(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     for cut in range(1, len(WHOLE), 5):
         client = await connect(service.port)
@@ -89,7 +89,7 @@ async def test_hundreds_that_break_off_leave_nothing_behind(gateway, device):
 @pytest.mark.parametrize("nonsense", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), b"\r\n" * 99 + b"x",
                                       b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5000, bytes(range(256)) * 100])
 @pytest_twisted.ensureDeferred
-async def test_hundreds_that_speak_nonsense_are_told_so(gateway, device, nonsense):
+async def test_hundreds_of_invalid_requests_get_an_answer(gateway, device, nonsense):
     service = await gateway(device.url, scanner=OFF)
     clients = await gatherResults([begin(service.port, nonsense) for _ in range(100)])
     received = await gatherResults([ensureDeferred(client.end()) for client in clients])

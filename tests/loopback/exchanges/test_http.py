@@ -1,4 +1,4 @@
-"""The HTTP server for clients, seen through a socket."""
+"""The HTTP server for clients, over real sockets."""
 
 import pytest
 import pytest_twisted
@@ -25,7 +25,7 @@ async def test_keep_alive_and_pipelining_answer_in_order(gateway, echo):
     for position, id_ in enumerate(ids):
         head, body = await client.answer()
         assert head.status == 200
-        if position:  # the first was forwarded, its answer is the device's
+        if position:  # the first one was forwarded, so its answer is the device's
             assert read(body).relates_to == id_
     assert len(echo.requests) == 1
     client.transport.loseConnection()
@@ -92,7 +92,7 @@ async def test_persistence(gateway, echo, version, headers, stays):
     (post(PATH, b"x" * 3000), 413), (b"POST / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
 ])
 @pytest_twisted.ensureDeferred
-async def test_what_can_not_be_read_is_refused_and_the_connection_closed(gateway, echo, data, status):
+async def test_unreadable_requests_are_refused_and_the_connection_closed(gateway, echo, data, status):
     service = await gateway(echo.url, scanner=OFF, limits={"request_body": 2000})
     client = await connect(service.port)
     client.send(data)
@@ -143,7 +143,7 @@ async def test_another_content_type_is_415(gateway, echo, content_type):
     (STABLE.decode(), envelope(None), "MessageInformationHeaderRequired", 400),
 ])
 @pytest_twisted.ensureDeferred
-async def test_faults_of_our_own(gateway, echo, path, body, code, status):
+async def test_faults_of_the_gateway(gateway, echo, path, body, code, status):
     service = await gateway(echo.url, scanner=OFF)
     head, answer = await ask(service.port, path, body)
     message = read(answer)
@@ -202,7 +202,7 @@ async def test_half_closed_clients_get_their_answer(gateway, echo):
 
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_does_not_read_is_not_read_from(gateway, echo):
-    """A pipeline without end: what waits here stays bounded, and the client is let go in time."""
+    """An endless pipeline: the waiting data stays bounded, and the client is closed in time."""
     service = await gateway(echo.url, scanner=OFF, limits={"keepalive_timeout": 0.3})
     await ask(service.port, PATH, get_job_elements("1"))
     client = await connect(service.port)

@@ -19,7 +19,7 @@ PATH = "/front-desk/scan"
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest_twisted.ensureDeferred
-async def test_images_pass_untouched(gateway, device, framing, version):
+async def test_images_pass_unchanged(gateway, device, framing, version):
     service = await gateway(device.url, scanner=OFF)
 
     def handle(asked):
@@ -72,7 +72,7 @@ async def test_the_first_byte_does_not_wait_for_the_last(gateway, device):
     b"HTTP/1.0 200 OK\r\n"])
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest_twisted.ensureDeferred
-async def test_a_part_of_an_image_is_not_taken_for_the_whole(gateway, device, head, version):
+async def test_an_incomplete_image_is_not_ended_like_a_complete_one(gateway, device, head, version):
     service = await gateway(device.url, scanner=OFF)
     client = await connect(service.port)
     client.send(post(PATH, IMAGE, version=version))
@@ -87,7 +87,7 @@ async def test_a_part_of_an_image_is_not_taken_for_the_whole(gateway, device, he
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_silent_image_is_given_up(gateway, device):
+async def test_a_stalled_image_times_out(gateway, device):
     service = await gateway(device.url, scanner={**OFF, "idle_timeout": 0.2})
     client = await connect(service.port)
     client.send(post(PATH, IMAGE))
@@ -98,7 +98,7 @@ async def test_a_silent_image_is_given_up(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_leaves_ends_its_image_and_nothing_else(gateway, device):
+async def test_a_client_that_disconnects_ends_only_its_image(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     leaving, staying = await connect(service.port), await connect(service.port)
     leaving.send(post(PATH, IMAGE))
@@ -136,7 +136,7 @@ async def test_a_slow_client_slows_the_device(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_leaves_before_the_first_byte_is_noticed(gateway, device):
+async def test_a_client_that_disconnects_before_the_first_byte_ends_its_image(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     client = await connect(service.port)
     client.send(post(PATH, IMAGE))
@@ -149,7 +149,7 @@ async def test_a_client_that_leaves_before_the_first_byte_is_noticed(gateway, de
 
 @pytest.mark.parametrize("content_type", [b"application/x-scan", b"application/pdf", b""])
 @pytest_twisted.ensureDeferred
-async def test_an_image_of_another_kind_is_streamed_too(gateway, device, content_type):
+async def test_an_image_of_another_content_type_is_streamed(gateway, device, content_type):
     service = await gateway(device.url, scanner=OFF)
     client = await connect(service.port)
     client.send(post(PATH, IMAGE))
@@ -163,7 +163,7 @@ async def test_an_image_of_another_kind_is_streamed_too(gateway, device, content
 
 
 @pytest_twisted.ensureDeferred
-async def test_bytes_behind_an_answer_do_not_spoil_it(gateway, device):
+async def test_bytes_after_an_answer_are_ignored(gateway, device):
     service = await gateway(device.url, scanner=OFF)
     client = await connect(service.port)
     client.send(post(PATH, create_scan_job()))

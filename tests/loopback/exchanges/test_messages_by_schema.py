@@ -1,7 +1,7 @@
-"""Every message that the virtual scanner writes, and every one that the gateway writes itself, against the schema.
+"""Schema validation of every message that the virtual scanner or the gateway writes.
 
-The messages are read as a client, a sink or a device gets them. `tests/test_schema.py` shows that the schema refuses
-what is wrong.
+Messages are read as a client, a sink or a device receives them. `tests/test_schema.py` shows that the schema rejects
+invalid messages.
 """
 
 import re
@@ -28,7 +28,7 @@ SUBSCRIBED = f"{{{WSE}}}SubscribeResponse"
 
 
 def ticket(source="Platen", *, format="jfif", color="RGB24", resolution=75, images=0, name="Letter", root="ScanTicket"):
-    """A ticket for a small page."""
+    """Returns a ticket for a small page."""
     return (f"<wscn:{root}><wscn:JobDescription><wscn:JobName>{name}</wscn:JobName><wscn:JobOriginatingUserName>me"
             "</wscn:JobOriginatingUserName></wscn:JobDescription><wscn:DocumentParameters>"
             f"<wscn:Format>{format}</wscn:Format><wscn:ImagesToTransfer>{images}</wscn:ImagesToTransfer>"
@@ -43,7 +43,7 @@ NUMBERS = count(1)
 
 
 def request(operation, content):
-    """A request with a MessageID of its own: the gateway takes the same one for the same request, sent again."""
+    """Returns a request with a MessageID of its own, as an equal one would count as a repetition."""
     return envelope(f"{SCAN}/{operation}", f"<wscn:{operation}Request>{content}</wscn:{operation}Request>",
                     message_id=f"urn:uuid:schema-{next(NUMBERS)}")
 
@@ -58,7 +58,7 @@ def retrieve(job_id, token):
 
 
 class Client:
-    """Asks a scan service, straight or through the gateway, and checks each answer."""
+    """Client of a scan service, directly or through the gateway, that checks each answer."""
 
     def __init__(self, port, scan, device):
         self.port, self.paths = port, {"scan": scan, "device": device}
@@ -69,12 +69,12 @@ class Client:
         return checked(answer)
 
     async def create(self, source="Platen", **more):
-        """A new job: its id and its token."""
+        """Creates a job and returns its id and token."""
         body = (await self.ask(create(source, **more))).body
         return body.findtext(tag("JobId")), body.findtext(tag("JobToken"))
 
     async def retrieve(self, job):
-        """The root part of an image's answer."""
+        """Retrieves an image and returns the root part of the answer."""
         head, answer = await ask(self.port, self.paths["scan"], retrieve(*job))
         assert head.status == 200, answer
         boundary = boundary_of(dict(head.headers)[b"Content-Type"])
@@ -83,7 +83,7 @@ class Client:
 
 @pytest.fixture(params=["straight", "gateway"])
 def client(request, gateway, virtual):
-    """`await client(**settings)`: a client of the virtual scanner, straight or through a gateway."""
+    """Starts a client of the virtual scanner, directly or through a gateway: `await client(**settings)`."""
 
     async def start(**settings):
         scanner = await virtual(**settings)
@@ -102,7 +102,7 @@ def client(request, gateway, virtual):
 
 
 def names_in(envelope):
-    """Name and Valid of each ElementData."""
+    """Returns Name and Valid of each ElementData."""
     return [(data.get("Name"), attribute(data, "Valid")) for data in envelope.body.iter(tag("ElementData"))]
 
 
@@ -137,7 +137,7 @@ async def test_the_status_in_every_condition(client, trouble):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_condition_that_comes_back_has_another_id(virtual):
+async def test_a_repeated_condition_has_a_new_id(virtual):
     scanner = await virtual()
     ids = []
     for _ in range(2):
@@ -150,7 +150,7 @@ async def test_a_condition_that_comes_back_has_another_id(virtual):
 
 
 @pytest_twisted.ensureDeferred
-async def test_elements_that_nobody_knows_are_marked_invalid(client):
+async def test_unknown_elements_are_marked_invalid(client):
     made = await client()
     names = ("wscn:VendorSection", "ScannerStatus", "v:Section")
     raw = get_scanner_elements(*names).replace(b"<wscn:RequestedElements>",
@@ -192,8 +192,8 @@ async def test_a_whole_job(client, source, format, color):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_ticket_of_a_job_is_right_whatever_the_client_sent(client):
-    """Its parts in another order, a name that is too long, values that the scanner does not look at."""
+async def test_the_ticket_of_a_job_is_valid_for_any_ticket_of_the_client(client):
+    """The client's ticket has another order of parts, a name that is too long, and values that the scanner ignores."""
     made = await client()
     odd = ("<wscn:ScanTicket><wscn:DocumentParameters><wscn:Rotation>45</wscn:Rotation><wscn:Exposure>"
            "<wscn:AutoExposure>false</wscn:AutoExposure><wscn:ExposureSettings/></wscn:Exposure><wscn:Format>png"
@@ -223,7 +223,7 @@ async def test_an_invalid_ticket_is_answered_with_a_valid_one(client, wrong, rig
 
 
 def inside(element):
-    """The content of an element as text with the prefix of the messages."""
+    """Returns the content of an element as text with the prefixes of the messages."""
     from lxml import etree
 
     return "".join(etree.tostring(child, encoding="unicode") for child in element)
@@ -316,7 +316,7 @@ async def test_metadata_and_directed_discovery(client):
         assert len(resolved.body) == (known == endpoint)
     for version in VERSIONS:
         if version.addressing != VERSIONS[0].addressing and made.port == int(made.scanner.base.rpartition(":")[2]):
-            continue  # the virtual scanner speaks WS-Addressing 2004/08 only
+            continue  # the virtual scanner supports only WS-Addressing 2004/08
         raw = probe.replace(VERSIONS[0].uri.encode(), version.uri.encode()).replace(
             VERSIONS[0].addressing.encode(), version.addressing.encode())
         head, answer = await ask(made.port, made.paths["device"], raw)
@@ -325,8 +325,8 @@ async def test_metadata_and_directed_discovery(client):
 
 
 @pytest_twisted.ensureDeferred
-async def test_metadata_that_the_gateway_makes_up(gateway, virtual):
-    """A scanner by its scan address alone tells no metadata: the gateway writes it from the ScannerDescription."""
+async def test_metadata_that_the_gateway_writes(gateway, virtual):
+    """For a scanner with a scan address only, the gateway writes the metadata from the ScannerDescription."""
     scanner = await virtual(name="Ünï <&>")
     service = await gateway(scanner.scan_url)
     made = Client(service.port, "/front-desk/scan", "/front-desk")

@@ -1,4 +1,4 @@
-"""Framing of requests: however a client does it, the scanner gets one that the gateway has framed, and that alone.
+"""Framing of requests: whatever framing a client uses, the scanner gets one request framed by the gateway.
 
 RFC 9110 section 7.6.1, RFC 9112 sections 3.2.2, 6.3 and 11.2.
 """
@@ -20,7 +20,7 @@ ANSWER = status_response("1", "Completed", 1)
 
 
 def chunked(body, size):
-    """A body in chunks of that size, with extensions and trailers."""
+    """Returns a body in chunks of that size, with extensions and trailers."""
     pieces = [body[at:at + size] for at in range(0, len(body), size)]
     return (b"Transfer-Encoding: chunked\r\nTrailer: X-Trailer, Host\r\n\r\n"
             + b"".join(b'%x;a="b;c"\r\n%b\r\n' % (len(piece), piece) for piece in pieces)
@@ -41,11 +41,11 @@ ODD = {
     "HTTP/1.0 without Host": (b"POST " + PATH + b" HTTP/1.0\r\n", counted),
     "an upgrade": (b"POST " + PATH + b" HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
                    b"HTTP2-Settings: AAMAAABk\r\n", lambda body: chunked(body, 50)),
-    "what is for the gateway alone": (
+    "hop-by-hop fields": (
         b"POST " + PATH + b" HTTP/1.1\r\nhOST: a\r\nTE: trailers\r\nKeep-Alive: 5\r\nProxy-Connection: keep-alive\r\n"
         b"Proxy-Authorization: Basic eDp5\r\nProxy-Authenticate: Basic\r\nConnection: x-own, , TE\r\n"
         b"Connection: keep-alive,X-OTHER\r\nX-Own: 1\r\nx-other: 2\r\nExpect: 100-continue\r\n", counted),
-    "fields that only look like others": (
+    "names with underscores": (
         b"POST " + PATH + b" HTTP/1.1\r\nHost: a\r\nContent_Length: 7\r\nTransfer_Encoding: chunked\r\n", counted),
 }
 
@@ -53,7 +53,7 @@ ODD = {
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest_twisted.ensureDeferred
-async def test_what_the_scanner_gets(gateway, device, odd, operation):
+async def test_the_scanner_gets_a_reframed_request(gateway, device, odd, operation):
     service = await gateway(device.url, scanner={"events": "off"})
     received = []
     device.handle = lambda asked: (received.append(asked.request), asked.answer(ANSWER))
@@ -78,7 +78,7 @@ async def test_what_the_scanner_gets(gateway, device, odd, operation):
 @pytest.mark.parametrize("hidden", [b"POST /scan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
                                     b"0\r\n\r\nGET / HTTP/1.1\r\n\r\n"])
 @pytest_twisted.ensureDeferred
-async def test_a_request_inside_a_body_stays_there(gateway, device, hidden):
+async def test_a_request_inside_a_body_remains_content(gateway, device, hidden):
     service = await gateway(device.url, scanner={"events": "off"})
     device.handle = lambda asked: asked.answer(ANSWER)
     body = OPERATIONS["forwarded"].replace(b"</soap:Body>", b"<!--" + hidden + b"--></soap:Body>")
@@ -89,7 +89,7 @@ async def test_a_request_inside_a_body_stays_there(gateway, device, hidden):
         assert (await client.answer())[1] == ANSWER
     client.transport.abortConnection()
     await client.end()
-    as_xml = hidden.replace(b"\r\n", b"\n")  # XML section 2.11 on the ends of lines
+    as_xml = hidden.replace(b"\r\n", b"\n")  # XML section 2.11 on line ends
     assert [asked.request.body.count(as_xml) for asked in device.requests] == [1, 1]
 
 
@@ -99,7 +99,7 @@ async def test_a_request_inside_a_body_stays_there(gateway, device, hidden):
     b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
     b"Content-Length: 0\r\nContent-Length: 9\r\n\r\n"])
 @pytest_twisted.ensureDeferred
-async def test_what_could_smuggle_never_reaches_the_scanner(gateway, device, framing):
+async def test_ambiguous_framing_never_reaches_the_scanner(gateway, device, framing):
     service = await gateway(device.url, scanner={"events": "off"})
     device.handle = lambda asked: asked.answer(ANSWER)
     client = await connect(service.port)

@@ -1,4 +1,4 @@
-"""The wall clock is set while the gateway runs: by a day, forwards or backwards."""
+"""Changes to the system time while the gateway runs: by a day, forwards or backwards."""
 
 import time
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ class Wall:
 
 @pytest.fixture
 def at(running, device, tmp_path):
-    """A gateway with a clock of its own, and a store: `await at(wall)`."""
+    """Starts a gateway with a store and a given clock: `await at(wall)`."""
     async def start(wall):
         from twisted.internet import reactor
 
@@ -50,7 +50,7 @@ def at(running, device, tmp_path):
 
 
 async def left(service, identifier):
-    """The seconds that a subscription has yet."""
+    """Returns the remaining seconds of a subscription."""
     head, body = await ask(service.port, PATH, manage("GetStatus", identifier))
     assert head.status == 200
     return float(read(body).body.findtext(f"{W}Expires")[2:-1])
@@ -58,7 +58,7 @@ async def left(service, identifier):
 
 @pytest.mark.parametrize("jump", [DAY, -DAY])
 @pytest_twisted.ensureDeferred
-async def test_what_is_short_goes_by_a_clock_that_nobody_sets(at, device, sink, jump):
+async def test_setting_the_clock_does_not_affect_durations(at, device, sink, jump):
     wall, scanner, listening = Wall(), Subscribed(device), await sink()
     service = await at(wall)
     await ask(service.port, scanner.path, status_event("7", "Processing"))
@@ -70,20 +70,20 @@ async def test_what_is_short_goes_by_a_clock_that_nobody_sets(at, device, sink, 
     assert 3500 < await left(service, identifier) <= 3600
     asked = len(device.requests)
     head, body = await ask(service.port, PATH, get_job_elements("7"))
-    assert shown(body) == ("Processing", 0) and len(device.requests) == asked, "what is known counts on"
+    assert shown(body) == ("Processing", 0) and len(device.requests) == asked, "the cached status must stay valid"
     await ask(service.port, scanner.path, status_event("7", "Processing", 1, message_id="urn:2"))
     await until(lambda: listening.received)
     assert service.scanners[0].bridge.table.listening
 
     date = parsedate_to_datetime(first(head.headers, b"date").decode())
-    assert abs((date - datetime.now(UTC)).total_seconds() - jump) < 60, "Date is the clock's"
+    assert abs((date - datetime.now(UTC)).total_seconds() - jump) < 60, "Date must be the system time"
     listed = (await request(service.admin_port, b"/api/subscriptions"))[2]
     assert datetime.fromtimestamp(wall() + 3600, UTC).strftime("%Y-%m-%d").encode() in listed
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY])
 @pytest_twisted.ensureDeferred
-async def test_a_start_after_that_finds_what_was_given_since(at, device, sink, jump):
+async def test_subscriptions_survive_a_restart_after_the_clock_was_set(at, device, sink, jump):
     wall, listening = Wall(), await sink()
     Subscribed(device)
     service = await at(wall)
@@ -94,11 +94,11 @@ async def test_a_start_after_that_finds_what_was_given_since(at, device, sink, j
     await service.stopService()
     again = await at(wall)
     assert 3500 < await left(again, identifier) <= 3600
-    assert again.instance_id > instance, "clients would take what is older for outdated"
+    assert again.instance_id > instance, "clients would ignore messages with an older InstanceId"
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_end_that_is_a_point_in_time_is_on_the_clock_as_it_is_now(at, device, sink):
+async def test_an_absolute_expiry_is_in_the_present_system_time(at, device, sink):
     wall, listening = Wall(), await sink()
     Subscribed(device)
     service = await at(wall)

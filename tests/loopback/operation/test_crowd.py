@@ -1,4 +1,4 @@
-"""A thousand clients that idle, a hundred that work, and slow ones beside them."""
+"""A thousand idle clients, a hundred active ones, and slow ones."""
 
 import gc
 import resource
@@ -17,7 +17,7 @@ PATH = "/front-desk/scan"
 
 
 async def connect_all(count, port):
-    """So many, some at a time, as a listener's backlog wants it."""
+    """Opens so many connections, in groups that fit a listener's backlog."""
     clients = []
     for start in range(0, count, 40):
         clients += await gatherResults([ensureDeferred(connect(port)) for _ in range(min(40, count - start))])
@@ -32,9 +32,9 @@ async def goes_away(clients):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_active_are_served_beside_a_thousand_idle_and_slow_ones(gateway, device):
+async def test_active_clients_are_served_beside_a_thousand_idle_and_slow_ones(gateway, device):
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4 * IDLE:
-        pytest.skip(f"needs {4 * IDLE} open files: ulimit -Hn")
+        pytest.skip(f"the hard limit of open files (ulimit -Hn) must be at least {4 * IDLE}")
     device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
     service = await gateway(device.url, scanner={"events": "off"}, limits={"header_timeout": 3.0})
     idle = await connect_all(IDLE, service.port)
@@ -74,10 +74,10 @@ async def test_the_active_are_served_beside_a_thousand_idle_and_slow_ones(gatewa
 
 
 @pytest_twisted.ensureDeferred
-async def test_beyond_the_bound_the_idle_make_room_and_the_working_stay(gateway, device):
+async def test_above_the_limit_idle_connections_make_room_and_others_stay(gateway, device):
     device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
     service = await gateway(device.url, scanner={"events": "off"}, limits={"connections": 100})
-    working = await connect_all(20, service.port)  # they ask nothing yet
+    working = await connect_all(20, service.port)  # they have not sent a request yet
     idle = await connect_all(80, service.port)
     for client in idle:
         client.send(post(PATH, get_job_elements("1")))

@@ -1,4 +1,4 @@
-"""Records of exchanges: a line for each, its bytes on the wire; and a recorded scanner that is played."""
+"""Records of exchanges: a log line for each and captures of its bytes, and the replay of a recorded scanner."""
 
 import json
 import uuid
@@ -44,7 +44,7 @@ def lines(path="x.jsonl"):
 
 
 async def logged(count, path="x.jsonl"):
-    """The lines, when there are so many."""
+    """Waits until there are so many lines, and returns them."""
     await until(lambda: len(lines(path)) >= count)
     return lines(path)
 
@@ -54,7 +54,7 @@ def captures():
 
 
 def everything():
-    """The bytes of all captures."""
+    """Returns the bytes of all captures."""
     return b"".join(path.read_bytes() for path in Path("captures").iterdir())
 
 
@@ -63,7 +63,7 @@ def text_of(path):
 
 
 def feeder_job():
-    """A CreateScanJob for all that is in the feeder, by somebody."""
+    """Returns a CreateScanJob for all pages in the feeder, with a user's name."""
     return envelope(f"{SCAN}/CreateScanJob", (
         "<wscn:CreateScanJobRequest><wscn:ScanTicket><wscn:JobDescription><wscn:JobName>tax return</wscn:JobName>"
         "<wscn:JobOriginatingUserName>ann@example</wscn:JobOriginatingUserName></wscn:JobDescription>"
@@ -74,7 +74,7 @@ def feeder_job():
 
 @pytest.fixture
 def recorded(gateway, device):
-    """A gateway that writes everything down, in front of a device with events."""
+    """Starts a gateway that logs and captures, in front of a device with events."""
     async def start(**log):
         events = Subscribed(device)
         service = await gateway(device.url, exchange_log={**CONFIGURED, **log})
@@ -109,7 +109,7 @@ async def test_a_line_for_each_exchange(recorded, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_cant_be_read_as_http_has_a_line_too(recorded):
+async def test_requests_that_are_not_http_are_logged(recorded):
     service = await recorded()
     client = await connect(service.port)
     client.send(b"nonsense\r\n\r\n")
@@ -119,7 +119,7 @@ async def test_what_cant_be_read_as_http_has_a_line_too(recorded):
 
 
 @pytest_twisted.ensureDeferred
-async def test_people_are_not_named_by_themselves(gateway, device):
+async def test_users_are_not_named_by_default(gateway, device):
     device.handle = lambda asked: asked.answer(created_job("7"))
     service = await gateway(device.url, scanner={"events": "off"}, exchange_log=CONFIGURED)
     await ask(service.port, PATH, feeder_job())
@@ -131,7 +131,7 @@ async def test_people_are_not_named_by_themselves(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_people_are_named_on_request(gateway, device):
+async def test_users_are_named_with_identify(gateway, device):
     device.handle = lambda asked: asked.answer(created_job("7"))
     service = await gateway(device.url, scanner={"events": "off"}, exchange_log={**CONFIGURED, "identify": True})
     await ask(service.port, PATH, feeder_job())
@@ -142,7 +142,7 @@ async def test_people_are_named_on_request(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_left_got_no_answer(recorded, device):
+async def test_a_disconnected_client_has_no_status_in_the_log(recorded, device):
     service = await recorded()
     device.handle = None
     client = await connect(service.port)
@@ -156,7 +156,7 @@ async def test_a_client_that_left_got_no_answer(recorded, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_both_sides_as_they_were_on_the_wire(gateway, device):
+async def test_captures_contain_both_sides_as_they_were_on_the_wire(gateway, device):
     service = await gateway(device.url, scanner={"events": "off"}, exchange_log=CONFIGURED)
     body = get_job_elements("9")
     chunked = (b"POST %s HTTP/1.1\r\nHOST:   127.0.0.1\r\nContent-Type: application/soap+xml\r\nX-Odd:  1 \r\n"
@@ -165,7 +165,7 @@ async def test_both_sides_as_they_were_on_the_wire(gateway, device):
         chunked += b"%x;note\r\n%s\r\n" % (len(body[at:at + 100]), body[at:at + 100])
     chunked += b"0\r\n\r\n"
     client = await connect(service.port)
-    client.send(chunked + post(PATH, get_job_elements("10")))  # the next is on its way already
+    client.send(chunked + post(PATH, get_job_elements("10")))  # the next request is sent at the same time
     said = b"HTTP/1.1 200 Fine\r\ncontent-TYPE: application/soap+xml\r\nTransfer-Encoding: chunked\r\n\r\n"
     for job in ("9", "10"):
         answer = status_response(job)
@@ -175,7 +175,7 @@ async def test_both_sides_as_they_were_on_the_wire(gateway, device):
     client.transport.abortConnection()
     await client.end()
     await service.stopService()
-    # Two that begin in one millisecond have no order by their names.
+    # Captures that begin in the same millisecond are not ordered by their names.
     first, second = sorted(captures(), key=lambda one: one.read("client", "request") != chunked)
     assert first.read("client", "request") == chunked
     assert second.read("client", "request") == post(PATH, get_job_elements("10"))
@@ -186,7 +186,7 @@ async def test_both_sides_as_they_were_on_the_wire(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_secrets_are_masked_unless_they_are_asked_for(recorded, device):
+async def test_secrets_are_masked_by_default(recorded, device):
     service = await recorded()
     secret = service.events.path.rpartition("/")[2].encode()
     device.handle = lambda asked: asked.answer(created_job("7", token="t0ken"))
@@ -201,7 +201,7 @@ async def test_secrets_are_masked_unless_they_are_asked_for(recorded, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_secrets_that_are_asked_for(gateway, device):
+async def test_secrets_are_captured_with_secrets(gateway, device):
     device.handle = lambda asked: asked.answer(created_job("7", token="t0ken"))
     service = await gateway(device.url, scanner={"events": "off"}, exchange_log={**CONFIGURED, "secrets": True})
     await ask(service.port, PATH, create_scan_job())
@@ -212,7 +212,7 @@ async def test_secrets_that_are_asked_for(gateway, device):
 @pytest.mark.parametrize("images", [True, False])
 @pytest_twisted.ensureDeferred
 async def test_a_scan_is_recorded_and_replayed(virtual, gateway, running, images):
-    """The real thing in one process: a scanner is recorded through a gateway, then played, and bridged by another."""
+    """A scanner is recorded through a gateway, then replayed, and the replay is bridged by another gateway."""
     from twisted.internet import reactor
 
     scanner = await virtual(feeder_pages=2)
@@ -243,13 +243,13 @@ async def test_a_scan_is_recorded_and_replayed(virtual, gateway, running, images
     assert len(await scanned(behind.port, PATH)) == 2
     await until(lambda: behind.scanner.bridge.table.jobs() and behind.scanner.bridge.table.jobs()[-1].final)
     job = behind.scanner.bridge.table.jobs()[-1]
-    assert (job.job_id, job.status.state) == ("2", "Completed")  # the recorded JobId had been played already
+    assert (job.job_id, job.status.state) == ("2", "Completed")  # the recorded JobId had been replayed already
     assert [state for _, state in job.timeline][-1] == "Completed"
     assert any(line == "JobStatusEvent 2 (told to 1 who listen)" for line in said)
 
 
 async def scanned(port, path):
-    """The pages of a scan from the feeder."""
+    """Scans from the feeder and returns the pages."""
     _, answer = await ask(port, path, feeder_job())
     job = read_created(read(answer).body)
     pages = []
@@ -290,7 +290,7 @@ async def test_a_capture_opens_in_other_tools(virtual, gateway, har_problems):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_disk_that_is_gone_stops_nobody(recorded, cwd):
+async def test_a_missing_disk_does_not_stop_exchanges(recorded, cwd):
     (cwd / "file").write_text("")
     service = await recorded(path="file/x.jsonl", capture="file/captures")
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""SIGHUP: the configuration is read again while everything runs on."""
+"""Reload (SIGHUP): the configuration is read again while the gateway runs."""
 
 import json
 
@@ -15,14 +15,14 @@ PATH = "/front-desk/scan"
 
 
 @pytest_twisted.ensureDeferred
-async def test_scanners_come_and_go_and_the_others_do_not_notice(file, virtual, device):
+async def test_adding_and_removing_scanners_does_not_affect_the_others(file, virtual, device):
     events = Subscribed(device)
     other = await virtual()
     service = await file.start(section("front-desk", device.url))
     await until(lambda: service.scanners[0].bridge.table.listening)
     running = service.scanners[0]
     device.handle = None
-    client = await connect(service.port)  # a request that is on its way all the time
+    client = await connect(service.port)  # a request that is in progress throughout
     client.send(post(PATH, envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")))
     asked = await device.next()
 
@@ -35,7 +35,7 @@ async def test_scanners_come_and_go_and_the_others_do_not_notice(file, virtual, 
     await file.reload(section("front-desk", device.url))
     assert (await ask(service.port, "/copy-room/scan", get_job_elements("1")))[0].status == 404
     await service.bridged.settled()
-    assert not other.device.subscribers.held  # it was left in peace
+    assert not other.device.subscribers.held  # the subscription there was ended
     asked.answer(envelope(f"{SCAN}/GetScannerElementsResponse"))
     assert (await client.answer())[0].status == 200
     assert service.scanners == [running] and events.actions.count("Subscribe") == 1
@@ -43,7 +43,7 @@ async def test_scanners_come_and_go_and_the_others_do_not_notice(file, virtual, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_moved_keeps_those_who_listen(file, virtual, sink):
+async def test_a_scanner_with_a_new_address_keeps_its_subscribers(file, virtual, sink):
     first, second, listening = await virtual(), await virtual(), await sink()
     service = await file.start(section("front-desk", first.scan_url))
     await until(lambda: service.scanners[0].bridge.table.listening)
@@ -58,13 +58,13 @@ async def test_a_scanner_that_moved_keeps_those_who_listen(file, virtual, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_moved_is_served_at_once_and_knows_its_jobs(file, device):
+async def test_a_scanner_with_a_new_address_is_served_at_once_and_keeps_its_jobs(file, device):
     events = Subscribed(device)
     service = await file.start(section("front-desk", device.url))
     await until(lambda: service.scanners[0].bridge.table.listening)
     await ask(service.port, events.path, status_event("7", "Processing"))
     device.handle = None
-    client = await connect(service.port)  # an image that takes its time
+    client = await connect(service.port)  # an image that takes long
     client.send(post(PATH, job_request("RetrieveImage", "7")))
     image = await device.next()
     image.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 10\r\n\r\n12345")
@@ -74,7 +74,7 @@ async def test_a_scanner_that_moved_is_served_at_once_and_knows_its_jobs(file, d
     former = events.path
     await file.reload(section("front-desk", device.url + "/moved") + "[limits]\nstop_timeout = 0.01\n")
     head, _ = await ask(service.port, former, status_event("7", "Processing", 1, message_id="urn:2"))
-    assert head.status == 202  # it may still say what it has to say
+    assert head.status == 202  # its notifications are still accepted
     head, _ = await ask(service.port, PATH, envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>"))
     assert head.status == 200
     await until(lambda: service.scanners[0].bridge.table.listening and "Unsubscribe" in events.actions)
@@ -87,8 +87,8 @@ async def test_a_scanner_that_moved_is_served_at_once_and_knows_its_jobs(file, d
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_a_scanner_holds_goes_over_to_another_section(file, virtual, sink):
-    """The same scanner with another identity: nobody subscribes anew, and the store knows everybody."""
+async def test_subscriptions_are_handed_over_to_a_changed_section(file, virtual, sink):
+    """The same scanner gets another identity: no subscription is renewed, and the store keeps all of them."""
     scanner, listening = await virtual(), await sink()
     service = await file.start(f'[[scanner]]\nname = "front-desk"\ndevice = "{scanner.device_url}"\n')
     await until(lambda: service.scanners[0].bridge.table.listening)
@@ -106,7 +106,7 @@ async def test_what_a_scanner_holds_goes_over_to_another_section(file, virtual, 
 
 
 @pytest_twisted.ensureDeferred
-async def test_events_that_wait_for_a_client_go_over_too(file, device, sink):
+async def test_waiting_events_are_handed_over_to_a_changed_section(file, device, sink):
     events, listening = Subscribed(device), await sink()
     listening.status = b"500 Not now"
     service = await file.start(section("front-desk", device.url))
@@ -124,7 +124,7 @@ async def test_events_that_wait_for_a_client_go_over_too(file, device, sink):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_stop_does_not_wait_for_what_runs_with_a_scanner_that_goes(file, device):
+async def test_a_stop_does_not_wait_for_requests_to_a_removed_scanner(file, device):
     service = await file.start(section("front-desk", device.url, 'events = "off"') + "[limits]\nstop_timeout = 0.01\n")
     client = await connect(service.port)
     client.send(post(PATH, job_request("RetrieveImage", "7")))
@@ -136,7 +136,7 @@ async def test_a_stop_does_not_wait_for_what_runs_with_a_scanner_that_goes(file,
 
 
 @pytest_twisted.ensureDeferred
-async def test_those_who_listen_to_a_scanner_that_goes_are_told(file, virtual, sink):
+async def test_subscribers_of_a_removed_scanner_get_a_subscription_end(file, virtual, sink):
     scanner, listening = await virtual(), await sink()
     service = await file.start(section("front-desk", scanner.scan_url))
     await until(lambda: service.scanners[0].bridge.table.listening)
@@ -147,7 +147,7 @@ async def test_those_who_listen_to_a_scanner_that_goes_are_told(file, virtual, s
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_runs_with_a_scanner_that_goes_ends(file, device):
+async def test_a_running_request_to_a_removed_scanner_is_completed(file, device):
     service = await file.start(section("front-desk", device.url, 'events = "off"'))
     client = await connect(service.port)
     client.send(post(PATH, envelope(f"{SCAN}/GetScannerElements", "<wscn:GetScannerElementsRequest/>")))
@@ -160,7 +160,7 @@ async def test_what_runs_with_a_scanner_that_goes_ends(file, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_limits_and_rules_hold_from_now_on(file, device):
+async def test_changed_limits_take_effect(file, device):
     service = await file.start(section("front-desk", device.url, 'events = "off"'))
     scanner = service.scanners[0]
     await file.reload(section("front-desk", device.url, 'events = "off"\ntimeout = 0.05\nmax_connections = 1') + (
@@ -173,7 +173,7 @@ async def test_limits_and_rules_hold_from_now_on(file, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_mistake_is_said_and_nothing_changes(file, device, said):
+async def test_an_invalid_file_is_logged_and_changes_nothing(file, device, said):
     service = await file.start(section("front-desk", device.url, 'events = "off"'))
     before = service.config
     await file.reload("[limits]\nconnections = 0\nnonsense = 1\n")
@@ -192,7 +192,7 @@ async def test_a_mistake_is_said_and_nothing_changes(file, device, said):
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_needs_a_restart_is_named(file, said):
+async def test_changes_that_need_a_restart_are_logged(file, said):
     service = await file.start("")
     file.path.write_text(f'[gateway]\nname = "another"\n[[listen]]\nendpoint = "{LOOPBACK}"\n[[listen]]\n'
                          'endpoint = "tcp:1"\n[admin]\nendpoint = "tcp:2"\n[discovery]\nproxy = true\n')
@@ -205,7 +205,7 @@ async def test_what_needs_a_restart_is_named(file, said):
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_log_and_the_token_change_too(file, tmp_path):
+async def test_the_exchange_log_and_the_token_change(file, tmp_path):
     service = await file.start('[exchange_log]\npath = "a.jsonl"\n')
     await ask(service.port, "/a", b"")
     file.path.write_text(f'[gateway]\nstate = "memory:"\n[[listen]]\nendpoint = "{LOOPBACK}"\n[admin]\n'
@@ -220,7 +220,7 @@ async def test_the_log_and_the_token_change_too(file, tmp_path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_file_that_logrotate_moved_is_opened_anew(file, tmp_path):
+async def test_a_rotated_log_file_is_reopened(file, tmp_path):
     service = await file.start('[exchange_log]\npath = "a.jsonl"\n')
     await ask(service.port, "/a", b"")
     await until(lambda: (tmp_path / "a.jsonl").exists())

@@ -1,4 +1,4 @@
-"""The machine runs out of something: what needs it fails, everything else goes on, and it is over when it is over."""
+"""Shortages of the machine: only the affected operations fail, and they recover when the shortage is over."""
 
 import json
 import os
@@ -26,7 +26,7 @@ PATH = "/front-desk/scan"
 
 @contextmanager
 def no_descriptors():
-    """As many files are open as may be; `free` closes one of those that only fill up."""
+    """Opens as many files as the process may; the value is a function that closes one of them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 8, hard))
@@ -46,7 +46,7 @@ def last_line(path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_without_descriptors_who_is_connected_is_served_and_nobody_else_until_there_are_some(gateway, echo):
+async def test_without_descriptors_only_connected_clients_are_served(gateway, echo):
     service = await gateway(echo.url, scanner={"events": "off"})
     client = await connect(service.port)
     client.send(post(PATH, get_job_elements("1")))
@@ -55,7 +55,7 @@ async def test_without_descriptors_who_is_connected_is_served_and_nobody_else_un
     with no_descriptors():
         await deferToThread(late.connect, ("127.0.0.1", service.port))
         late.settimeout(TIMEOUT)
-        assert await deferToThread(late.recv, 1) == b""  # taken by the reserve, and closed
+        assert await deferToThread(late.recv, 1) == b""  # accepted with the reserved descriptor, and closed
         client.send(post(PATH, get_job_elements("1")))
         assert (await client.answer())[0].status == 200
     late.close()
@@ -65,7 +65,7 @@ async def test_without_descriptors_who_is_connected_is_served_and_nobody_else_un
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_device_is_not_blamed_for_descriptors_that_are_missing_here(gateway, echo):
+async def test_a_lack_of_descriptors_does_not_open_the_circuit(gateway, echo):
     service = await gateway(echo.url, scanner={"events": "off"})
     assert (await ask(service.port, PATH, ELEMENTS))[0].status == 200
     client = await connect(service.port)
@@ -74,27 +74,28 @@ async def test_a_device_is_not_blamed_for_descriptors_that_are_missing_here(gate
     await until(lambda: not len(scanner.device.connections))
     boot = scanner.bridge.table.boot
     with no_descriptors():
-        for _ in range(5):  # more than the circuit breaker takes
+        for _ in range(5):  # more than the threshold of the circuit breaker
             client.send(post(PATH, ELEMENTS))
             head, body = await client.answer()
             assert head.status == 500 and fault_of(read(body)) == "ServerErrorTemporaryError" and b"open files" in body
         assert scanner.device.reachable is True
     client.send(post(PATH, ELEMENTS))
     assert (await client.answer())[0].status == 200
-    assert scanner.bridge.table.boot == boot, "it was taken for a restart of the device"
+    assert scanner.bridge.table.boot == boot, "the failures must not count as a restart of the device"
     client.transport.abortConnection()
     await client.end()
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_exchange_log_is_written_again_when_there_are_descriptors(gateway, echo, tmp_path):
+async def test_the_exchange_log_resumes_when_there_are_descriptors(gateway, echo, tmp_path):
     path = tmp_path / "x.jsonl"
     service = await gateway(echo.url, scanner={"events": "off"}, exchange_log={"path": str(path)})
     client = await connect(service.port)
     with no_descriptors():
         client.send(post(PATH, b"<lost/>"))
         assert (await client.answer())[0].status == 400
-        await until(lambda: service.recording.log.writer._background._missing)  # no count is public before it is back
+        # public counts are updated only once writing works again
+        await until(lambda: service.recording.log.writer._background._missing)
     assert b'lines_total{outcome="dropped"} 1.0' in (await request(service.admin_port, b"/metrics"))[2]
     client.send(post(PATH, get_job_elements("1")))
     assert (await client.answer())[0].status == 200
@@ -105,8 +106,8 @@ async def test_the_exchange_log_is_written_again_when_there_are_descriptors(gate
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_sink_that_can_not_be_checked_is_to_be_tried_again(gateway, virtual, sink, monkeypatch):
-    """Whether it is an address of ours takes a socket to find out; what is not known is not allowed."""
+async def test_a_sink_that_cannot_be_checked_gets_a_temporary_error(gateway, virtual, sink, monkeypatch):
+    """The check whether the sink is the gateway's own address needs a socket; if it fails, the sink is refused."""
     scanner, listening = await virtual(), await sink()
     service = await gateway(scanner.scan_url)
     await until(lambda: service.scanner.bridge.table.listening)
@@ -116,7 +117,7 @@ async def test_a_sink_that_can_not_be_checked_is_to_be_tried_again(gateway, virt
     def none_left(*family):
         raise OSError(24, "Too many open files")
 
-    # Sockets run out inside the look at an address, which nothing public can bring about for this one alone.
+    # Only a patch makes sockets run out for the check alone.
     monkeypatch.setattr(sinkpolicy, "_can_bind", none_left)
     monkeypatch.setattr(service.sink_policy, "listeners", lambda: [("", listening.device.port)])
     monkeypatch.setattr(sinkpolicy, "_is_local", lambda ip: sinkpolicy._can_bind(ip))
@@ -129,15 +130,15 @@ async def test_a_sink_that_can_not_be_checked_is_to_be_tried_again(gateway, virt
 
 @pytest.mark.parametrize(("files", "connections"), [(100000, 2000), (1024, int(1024 * CLIENTS_SHARE))])
 @pytest_twisted.ensureDeferred
-async def test_clients_never_take_every_descriptor(gateway, device, monkeypatch, files, connections):
+async def test_clients_use_only_their_share_of_file_descriptors(gateway, device, monkeypatch, files, connections):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (files, files))
     service = await gateway(device.url, scanner={"events": "off"})
     assert service.server.limits.connections == connections
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_name_that_hangs_keeps_nobody_else_waiting(gateway, device, monkeypatch, tmp_path):
-    """Ten scanners whose names can't be looked up: as many as the reactor has threads."""
+async def test_hanging_name_lookups_delay_no_other_client(gateway, device, monkeypatch, tmp_path):
+    """Ten scanners have names whose lookup hangs: as many as the reactor has threads."""
     release, really, asked = threading.Event(), socket.getaddrinfo, []
 
     def getaddrinfo(host, *arguments, **more):
@@ -169,5 +170,5 @@ async def test_a_name_that_hangs_keeps_nobody_else_waiting(gateway, device, monk
             client.transport.abortConnection()
             await client.end()
     finally:
-        await service.stopService()  # which does not wait for the names either
+        await service.stopService()  # does not wait for the names either
         release.set()

@@ -1,4 +1,4 @@
-"""A store that could not be read at the start, and can be now: what it lists goes on, or is ended first."""
+"""A store that was unreadable at the start and is readable again: its subscriptions continue or are ended."""
 
 import shutil
 import time
@@ -39,7 +39,7 @@ def at_scanner(scanner, port, secret, identifier=""):
 
 @pytest.fixture
 def broken(gateway, device, tmp_path):
-    """A gateway whose store is damaged; `repair` puts back the file with what earlier starts have left."""
+    """Starts a gateway whose store is damaged; `repair` restores the file that earlier starts have left."""
 
     async def start(subscriptions, held, adopted=(), jobs=(), **sections):
         from twisted.internet import reactor
@@ -74,13 +74,13 @@ def broken(gateway, device, tmp_path):
 
 
 def rows(service):
-    """What the file lists: subscriptions at scanners, those of clients."""
+    """Returns the subscriptions at scanners and those of clients in the file."""
     content = read_only(service.file)
     return content.held, content.subscriptions
 
 
 @pytest_twisted.ensureDeferred
-async def test_everybody_is_told_that_the_store_is_not_used(broken):
+async def test_readyz_and_the_page_warn_that_the_store_is_not_used(broken):
     service = await broken([], [])
     status, _, body = await request(service.admin_port, b"/readyz")
     lines = body.decode().splitlines()
@@ -94,7 +94,7 @@ async def test_everybody_is_told_that_the_store_is_not_used(broken):
 
 
 @pytest_twisted.ensureDeferred
-async def test_clients_go_on_and_what_the_gateway_had_at_the_scanner_is_ended(broken, device, sink):
+async def test_subscriptions_of_clients_continue_and_the_old_one_at_the_scanner_is_ended(broken, device, sink):
     listening = await sink()
     first = client("11111111-0000-4000-8000-000000000000", "front-desk", listening.url)
     service = await broken([first], [at_scanner("front-desk", device.port, "old")])
@@ -111,7 +111,7 @@ async def test_clients_go_on_and_what_the_gateway_had_at_the_scanner_is_ended(br
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_has_subscribed_again_is_not_told_twice(broken, sink):
+async def test_a_client_that_has_subscribed_again_has_one_subscription(broken, sink):
     listening = await sink()
     first = client("11111111-0000-4000-8000-000000000000", "front-desk", listening.url)
     service = await broken([first], [])
@@ -123,7 +123,7 @@ async def test_a_client_that_has_subscribed_again_is_not_told_twice(broken, sink
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_belongs_to_a_scanner_that_is_bridged_no_more_is_ended(broken, device, sink):
+async def test_subscriptions_of_a_scanner_that_is_no_longer_bridged_are_ended(broken, device, sink):
     listening = await sink()
     gone = client("22222222-0000-4000-8000-000000000000", "old-desk", listening.url)
     service = await broken([gone], [at_scanner("old-desk", device.port, "old")])
@@ -136,7 +136,7 @@ async def test_what_belongs_to_a_scanner_that_is_bridged_no_more_is_ended(broken
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_can_not_be_ended_now_stays_in_the_store(broken):
+async def test_subscriptions_that_cannot_be_ended_yet_stay_in_the_store(broken):
     service = await broken([], [at_scanner("front-desk", 1, "unreachable")])
     await service.repair()
     held, _ = rows(service)
@@ -159,7 +159,7 @@ async def test_adopted_scanners_are_bridged_under_their_names(broken):
 
 
 @pytest_twisted.ensureDeferred
-async def test_finished_jobs_are_known_again(broken, device):
+async def test_stored_finished_jobs_are_answered_again(broken, device):
     service = await broken([], [], jobs=[FinishedJob(
         "front-desk", "7", "Completed", ("None",), 2, "2026-11-22T10:00:00Z", None, time.time())],
         cache={"poll_interval": 0.05})

@@ -1,4 +1,4 @@
-"""TLS to clients: what they are told there, who is let in, and certificates that change while they are connected."""
+"""TLS to clients: announced addresses, client certificates, and certificates that change during connections."""
 
 import attrs
 import pytest
@@ -34,7 +34,7 @@ def server(tmp_path, authority):
 
 @pytest.fixture
 def secured(gateway, virtual, server, authority):
-    """A gateway with a TLS listener and a plain one, in front of a virtual scanner."""
+    """Starts a gateway with a TLS listener and a plain one, in front of a virtual scanner."""
 
     async def start(plain=True, scanner=None, **tls):
         device = await virtual(name="Copy room")
@@ -49,7 +49,7 @@ def secured(gateway, virtual, server, authority):
 
 
 @pytest_twisted.ensureDeferred
-async def test_clients_are_told_https_alone_and_the_endpoint_is_the_address(secured):
+async def test_over_tls_addresses_are_https_and_the_endpoint_is_the_address(secured):
     service = await secured()
     here = f"https://127.0.0.1:{service.port}/front-desk"
     uuid = derived_endpoint(f"urn:uuid:{service.virtual.settings.uuid}")
@@ -68,7 +68,7 @@ async def test_clients_are_told_https_alone_and_the_endpoint_is_the_address(secu
 
 
 @pytest_twisted.ensureDeferred
-async def test_over_http_beside_it_the_endpoint_stays_the_uuid(secured):
+async def test_over_plain_http_the_endpoint_is_the_uuid(secured):
     service = await secured()
     uuid = derived_endpoint(f"urn:uuid:{service.virtual.settings.uuid}")
     [plain] = [listener.address[1] for listener in service.listeners if listener.identity is None]
@@ -83,7 +83,7 @@ async def test_over_http_beside_it_the_endpoint_stays_the_uuid(secured):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_over_tls_from_its_creation_to_its_image(secured, sink):
+async def test_a_complete_job_over_tls(secured, sink):
     service = await secured()
     listening = await sink()
     granted = Granted(*await ask(service.port, PATH, subscribe(listening.url), tls=service.tls))
@@ -101,7 +101,7 @@ async def test_a_job_over_tls_from_its_creation_to_its_image(secured, sink):
 
 @pytest.mark.parametrize("version", [TLSVersion.TLSv1_0, TLSVersion.TLSv1_1])
 @pytest_twisted.ensureDeferred
-async def test_old_versions_are_refused(secured, version):
+async def test_old_tls_versions_are_refused(secured, version):
     service = await secured(plain=False)
     options = CertificateOptions(insecurelyLowerMinimumTo=version, lowerMaximumSecurityTo=version)
     context = options.getContext()
@@ -113,7 +113,7 @@ async def test_old_versions_are_refused(secured, version):
 @pytest.mark.parametrize(("offered", "chosen"), [
     ([b"h2", b"http/1.1"], b"http/1.1"), ([b"http/1.1"], b"http/1.1"), ([b"h2"], b""), ([b"x"], b"")])
 @pytest_twisted.ensureDeferred
-async def test_what_is_spoken_is_agreed_on(secured, authority, offered, chosen):
+async def test_alpn_negotiates_http_1_1(secured, authority, offered, chosen):
     service = await secured(plain=False)
     context = Trust(ca=authority.pem).context
     context.set_alpn_protos(offered)
@@ -141,13 +141,13 @@ async def refused(service, context):
 
 @attrs.frozen
 class Own:
-    """In place of a Trust: a context of the test's own."""
+    """Stands in for a Trust, with the test's own context."""
 
     context: SSL.Context
 
 
 @pytest_twisted.ensureDeferred
-async def test_with_client_ca_only_its_clients_come_in(secured, authority, tmp_path):
+async def test_with_client_ca_only_its_clients_are_accepted(secured, authority, tmp_path):
     service = await secured(plain=True, client_ca=str(authority.pem))
     assert all(one.notify_to.startswith("http://127.0.0.") for one in [service.scanner.subscription.held])
     stranger = Certified(tmp_path, "stranger")
@@ -166,7 +166,7 @@ async def test_with_client_ca_only_its_clients_come_in(secured, authority, tmp_p
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_no_tls_leaves_no_trace(secured):
+async def test_bytes_that_are_not_tls_leave_no_connection(secured):
     service = await secured(plain=False)
     for garbage in (post(PATH, GET), b"\x16\x03\x01\xff\xff" + b"\x00" * 600, b"\x00" * 5):
         client = await connect(service.port)
@@ -189,7 +189,7 @@ async def test_a_refusal_arrives_and_the_connection_ends(secured):
 
 
 @pytest_twisted.ensureDeferred
-async def test_whoever_never_ends_the_handshake_is_hung_up_on(gateway, server):
+async def test_an_incomplete_handshake_times_out(gateway, server):
     service = await gateway(None, listen=[tls_listener(server)], limits={"header_timeout": 0.1})
     client = await connect(service.port)
     client.send(b"\x16\x03\x01")
@@ -198,7 +198,7 @@ async def test_whoever_never_ends_the_handshake_is_hung_up_on(gateway, server):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_certificate_is_exchanged_and_nobody_is_cut_off(running, tmp_path, authority):
+async def test_replacing_a_certificate_closes_no_connection(running, tmp_path, authority):
     first = Certified(tmp_path, "server", "127.0.0.1", issuer=authority)
     file = File(tmp_path / "g.toml", running)
     section = f'[[listen]]\nendpoint = "{LOOPBACK}"\ncertificate = "server.pem"\nkey = "server.key"\n'
@@ -232,7 +232,7 @@ async def test_a_certificate_is_exchanged_and_nobody_is_cut_off(running, tmp_pat
 
 
 @pytest_twisted.ensureDeferred
-async def test_other_files_take_effect_without_a_restart(running, tmp_path, authority):
+async def test_other_certificate_files_take_effect_without_a_restart(running, tmp_path, authority):
     _, two = (Certified(tmp_path, name, "127.0.0.1", issuer=authority) for name in ("one", "two"))
     file = File(tmp_path / "g.toml", running)
     section = '[[listen]]\nendpoint = "{}"\ncertificate = "{}.pem"\nkey = "{}.key"\n'

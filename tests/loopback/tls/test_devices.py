@@ -1,4 +1,4 @@
-"""TLS to scanners: who is believed, what is sent to whom that is not, and what becomes of it."""
+"""TLS to scanners: which certificates are trusted, and that nothing is sent to scanners that are not."""
 
 import io
 import re
@@ -38,7 +38,7 @@ PATH = "/front-desk/scan"
 
 @pytest.fixture
 def shows(started):
-    """A device that shows a certificate: `await shows(certified)`."""
+    """Starts a device with a certificate: `await shows(certified)`."""
 
     async def start(certified, port=0):
         made = Device()
@@ -60,7 +60,7 @@ async def read_status(service, job_id="1"):
 @pytest.mark.parametrize(("name", "trust"), [
     ("127.0.0.1", "ca"), ("other.example", "pin"), ("other.example", "insecure"), ("127.0.0.1", "own")])
 @pytest_twisted.ensureDeferred
-async def test_who_is_believed(gateway, shows, authority, tmp_path, name, trust):
+async def test_which_certificates_are_trusted(gateway, shows, authority, tmp_path, name, trust):
     issuer = None if trust in ("pin", "own") else authority
     certified = Certified(tmp_path, "scanner", name, issuer=issuer)
     device = await shows(certified)
@@ -78,7 +78,7 @@ async def test_who_is_believed(gateway, shows, authority, tmp_path, name, trust)
     ("127.0.0.1", "nobody", "nobody that is trusted"), ("127.0.0.1", "another", "nobody that is trusted"),
     ("127.0.0.1", "pin", "key is another one"), ("127.0.0.1", "expired", "nobody that is trusted")])
 @pytest_twisted.ensureDeferred
-async def test_who_is_not_believed_is_told_nothing(gateway, shows, authority, tmp_path, name, trust, said):
+async def test_nothing_is_sent_to_an_untrusted_scanner(gateway, shows, authority, tmp_path, name, trust, said):
     certified = Certified(tmp_path, "scanner", name, issuer=authority, days=-1 if trust == "expired" else 30)
     device = await shows(certified)
     other = Certified(tmp_path, "other", ca=True)
@@ -93,7 +93,7 @@ async def test_who_is_not_believed_is_told_nothing(gateway, shows, authority, tm
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_connection_to_whom_nobody_believes_is_not_tried_for_every_request(gateway, shows, authority, tmp_path):
+async def test_connections_to_an_untrusted_scanner_open_the_circuit(gateway, shows, authority, tmp_path):
     device = await shows(Certified(tmp_path, "scanner", "127.0.0.1"))
     service = await gateway(device.url, scanner={"events": "off", "ca": str(authority.pem)})
     for number in range(10):
@@ -111,7 +111,7 @@ async def test_a_certificate_for_a_name(gateway, shows, authority, tmp_path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_short_key_is_good_enough_where_it_is_pinned(gateway, shows, tmp_path):
+async def test_a_short_key_is_accepted_if_it_is_pinned(gateway, shows, tmp_path):
     certified = Certified(tmp_path, "scanner", "127.0.0.1", bits=1024)
     device = await shows(Certified(tmp_path, "other", "127.0.0.1"))
     context = SSL.Context(SSL.TLS_METHOD)
@@ -126,7 +126,7 @@ async def test_a_short_key_is_good_enough_where_it_is_pinned(gateway, shows, tmp
 
 @pytest.mark.parametrize(("plain", "scheme"), [(True, "http"), (False, "https")])
 @pytest_twisted.ensureDeferred
-async def test_where_a_scanner_with_tls_notifies(gateway, shows, authority, tmp_path, plain, scheme):
+async def test_the_address_for_notifications_of_a_scanner_with_tls(gateway, shows, authority, tmp_path, plain, scheme):
     certified = Certified(tmp_path, "scanner", "127.0.0.1", issuer=authority)
     device = await shows(certified)
     secure = tls_listener(certified)
@@ -152,7 +152,7 @@ async def test_the_address_for_events_may_be_https(gateway, device):
 @pytest.mark.parametrize(("lenient", "answered"), [
     (False, (500, "ServerErrorInternalError")), (True, (200, None))])
 @pytest_twisted.ensureDeferred
-async def test_what_ends_without_a_word_is_not_whole_unless_the_device_knows_no_better(
+async def test_an_answer_that_ends_without_close_notify_is_accepted_only_with_lenient(
         gateway, shows, tmp_path, lenient, answered):
     certified = Certified(tmp_path, "scanner", "127.0.0.1")
     device = await shows(certified)
@@ -160,7 +160,7 @@ async def test_what_ends_without_a_word_is_not_whole_unless_the_device_knows_no_
 
     def cut_off(asked):
         asked.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\n\r\n" + whole)
-        asked.connection.transport.transport.loseConnection()  # TCP's end, without TLS'
+        asked.connection.transport.transport.loseConnection()  # ends TCP without ending TLS
 
     device.handle = cut_off
     service = await gateway(device.url, scanner={"events": "off", "pin": pin_of(certified.certificate),
@@ -181,7 +181,7 @@ async def test_an_image_over_tls_is_relayed_whole(gateway, shows, tmp_path):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_speaks_no_tls_is_told_of_in_words(gateway, device):
+async def test_a_scanner_without_tls_is_explained_in_the_fault(gateway, device):
     service = await gateway(device.url.replace("http:", "https:"), scanner={"events": "off", "insecure": True})
     device.handle = lambda asked: asked.connection.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     status, envelope = await read_status(service)
@@ -191,7 +191,7 @@ async def test_a_scanner_that_speaks_no_tls_is_told_of_in_words(gateway, device)
 
 @pytest.fixture
 def by_tls(virtual, tmp_path):
-    """A virtual scanner with a certificate that it has signed itself."""
+    """Starts a virtual scanner with a self-signed certificate."""
 
     async def start(**settings):
         certified = Certified(tmp_path, "scanner", "somewhere.else")
@@ -235,7 +235,7 @@ async def test_discover_shows_a_scanner_whose_endpoint_is_its_address(by_tls):
     ("{url}", UUID, True), ("{url}", "https://192.0.2.1/", True), ("{url}/other", UUID, False), (UUID, UUID, True),
     (UUID, "{url}", False)])
 @pytest_twisted.ensureDeferred
-async def test_whose_metadata_is_believed_at_an_https_address(shows, tmp_path, endpoint, metadata_endpoint, is_it):
+async def test_which_metadata_is_accepted_from_an_https_address(shows, tmp_path, endpoint, metadata_endpoint, is_it):
     from twisted.internet import reactor
 
     device = await shows(Certified(tmp_path, "scanner", "somewhere.else"))
@@ -250,7 +250,7 @@ async def test_whose_metadata_is_believed_at_an_https_address(shows, tmp_path, e
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_without_a_uuid_is_not_adopted_and_that_is_said_once(gateway, by_tls, said):
+async def test_a_scanner_without_a_uuid_is_not_adopted_and_logged_once(gateway, by_tls, said):
     scanner, pin, _ = await by_tls(interfaces=("lo",))
     found = {"discovery": {"device_interfaces": ["lo"], "adopt": True, "search": 0.1, "announce_rate": 10000}}
 
@@ -265,14 +265,14 @@ async def test_a_scanner_without_a_uuid_is_not_adopted_and_that_is_said_once(gat
     assert len([line for line in said if "adopted" in line and f'device = "{scanner.device_url}"' in line]) == 1
     said.clear()
     service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin}, **found)
-    await until(lambda: service.scanner.monitor.sighting)  # its announcements are known to be its own
+    await until(lambda: service.scanner.monitor.sighting)  # its announcements are matched to its section
     await until(lambda: service.scanner.bridge.table.listening)
     assert len(service.scanners) == 1 and not any("is not adopted" in line for line in said)
 
 
 @pytest.mark.parametrize("has_section", [True, False])
 @pytest_twisted.ensureDeferred
-async def test_a_directed_probe_is_judged_by_the_section_with_that_host(gateway, by_tls, has_section):
+async def test_a_directed_probe_uses_the_trust_of_the_section_with_that_host(gateway, by_tls, has_section):
     scanner, pin, _ = await by_tls()
     service = await gateway(None, scanner={"device": scanner.device_url, "pin": pin} if has_section else None,
                             discovery={"directed": [scanner.base]})
@@ -283,8 +283,8 @@ async def test_a_directed_probe_is_judged_by_the_section_with_that_host(gateway,
 
 
 @pytest_twisted.ensureDeferred
-async def test_another_pin_does_not_wait_for_the_next_search(running, shows, device, tmp_path, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.discovery.client.FIRST_PAUSES", ())  # one search, the next in a minute
+async def test_a_changed_pin_takes_effect_before_the_next_search(running, shows, device, tmp_path, monkeypatch):
+    monkeypatch.setattr("wsdgateway.net.discovery.client.FIRST_PAUSES", ())  # one search, the next one in a minute
     certified = Certified(tmp_path, "scanner", "somewhere.else")
     scanner = await shows(certified)
     Metadata(scanner)
@@ -322,7 +322,7 @@ async def test_the_virtual_scanner_with_tls_behind_the_gateway(gateway, by_tls):
     ({"pin": True}, 0), ({"insecure": True}, 0), ({}, 3), ({"pin": "sha256/" + "A" * 43 + "="}, 3), ({"ca": "own"}, 3),
     ({"ca": "/nowhere"}, 2)])
 @pytest_twisted.ensureDeferred
-async def test_scan_straight_from_a_scanner_with_tls(by_tls, tmp_path, options, status):
+async def test_scan_directly_from_a_scanner_with_tls(by_tls, tmp_path, options, status):
     scanner, pin, certified = await by_tls()
     given = {"pin": {True: pin}.get(options.get("pin"), options.get("pin")), "insecure": options.get("insecure", False),
              "ca": str(certified.pem) if options.get("ca") == "own" else options.get("ca")}
@@ -333,11 +333,11 @@ async def test_scan_straight_from_a_scanner_with_tls(by_tls, tmp_path, options, 
 
 @pytest.mark.parametrize("trust", ["pin", "ca", "insecure"])
 @pytest_twisted.ensureDeferred
-async def test_nothing_that_a_scanner_says_leads_around_tls(gateway, device, shows, authority, tmp_path, trust):
+async def test_metadata_with_http_addresses_does_not_bypass_tls(gateway, device, shows, authority, tmp_path, trust):
     certified = Certified(tmp_path, "scanner", "127.0.0.1", issuer=authority)
     secure = await shows(certified)
-    Metadata(secure).device = device  # its scan service is at an http address, it says
-    device.handle = lambda asked: asked.abort()  # it speaks no TLS
+    Metadata(secure).device = device  # the metadata has an http address for its scan service
+    device.handle = lambda asked: asked.abort()  # it does not speak TLS
     service = await gateway(None, scanner={"device": secure.url, "events": "off", **{
         "pin": {"pin": pin_of(certified.certificate)}, "insecure": {"insecure": True}}.get(
             trust, {"ca": str(authority.pem)})})
@@ -348,17 +348,17 @@ async def test_nothing_that_a_scanner_says_leads_around_tls(gateway, device, sho
 
 @pytest.mark.parametrize("section", [{"pin": "sha256/" + "A" * 43 + "="}, {"insecure": True}])
 @pytest_twisted.ensureDeferred
-async def test_who_is_found_at_an_http_address_is_not_asked_where_tls_is_demanded(gateway, device, section):
+async def test_a_scanner_found_at_an_http_address_is_not_used_if_tls_is_required(gateway, device, section):
     metadata = Metadata(device)
     service = await gateway(None, scanner={"uuid": metadata.endpoint, **section}, discovery={
         "directed": [f"http://127.0.0.1:{device.port}"], "search": 0.1})
-    await until(lambda: len(device.requests) > 2)  # Probes, which are asked in nobody's name
+    await until(lambda: len(device.requests) > 2)  # Probes, which belong to no section
     assert metadata.asked == 0 and service.scanner.bridge.device is None
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_handshake_that_hangs_for_its_whole_time_counts_as_a_connection_not_made(gateway, device):
-    device.handle = lambda asked: None  # it takes connections, and does not answer the client's hello
+async def test_a_handshake_that_times_out_counts_as_a_failed_connection(gateway, device):
+    device.handle = lambda asked: None  # it accepts connections, and does not answer the client hello
     service = await gateway(device.url.replace("http:", "https:"),
                             scanner={"events": "off", "insecure": True, "timeout": 1.0})
     for number in range(3):

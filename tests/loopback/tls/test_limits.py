@@ -1,4 +1,4 @@
-"""TLS to clients at its bounds: handshakes that cost too much, or fail; connections that end without their client."""
+"""Limits of TLS to clients: expensive or failed handshakes, and connections that the client does not close."""
 
 import pytest
 import pytest_twisted
@@ -14,12 +14,12 @@ from wsdgateway.metrics import RATE, TLS
 from wsdgateway.tls.trust import Caller, Trust
 
 PATH = "/front-desk/scan"
-LARGE = 12_000_000  # more than the system keeps for a connection
+LARGE = 12_000_000  # more than the system buffers for a connection
 
 
 @pytest.fixture
 def secured(gateway, device, tmp_path):
-    """A gateway with a TLS listener in front of the device; anybody may be limited."""
+    """Starts a gateway with a TLS listener in front of the device; limits apply to any client."""
     server = Certified(tmp_path, "server", "127.0.0.1")
 
     async def start(tls=None, **limits):
@@ -51,18 +51,18 @@ def refused(service, reason):
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_makes_room_is_gone_though_it_never_says_so(secured, device):
+async def test_a_closed_idle_connection_is_gone_before_the_client_closes_it(secured, device):
     device.handle = lambda asked: asked.answer(scanner_elements("ScannerStatus"))
     service = await secured(connections=1)
     silent = await answered(service)
-    silent.transport.pauseProducing()  # it does not even see that the connection ends
+    silent.transport.pauseProducing()  # the client does not even notice that the connection ends
     other = await answered(service)
     await until(lambda: len(service.server.connections) == 1)
     await leave(silent, other)
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_answer_arrives_whole_before_the_connection_closes(secured):
+async def test_an_answer_arrives_completely_before_the_connection_closes(secured):
     body = b"x" * LARGE
     service = await secured()
     service.server.respond = lambda exchange: exchange.answer(200, body)
@@ -80,9 +80,9 @@ async def test_an_answer_arrives_whole_before_the_connection_closes(secured):
 
 
 @pytest_twisted.ensureDeferred
-async def test_handshakes_are_paid_for(secured):
+async def test_handshakes_count_for_the_request_limit(secured):
     service = await secured(unlimited=[], client_requests=12 * HANDSHAKE_COSTS)
-    service.server.seconds = lambda: 0.0  # nothing comes back with time
+    service.server.seconds = lambda: 0.0  # no tokens are added with time
     welcome = [await connect(service.port, anybody()) for _ in range(12)]
     await until(lambda: len(service.server.connections) == 12)
     late = await connect(service.port, anybody())
@@ -93,7 +93,7 @@ async def test_handshakes_are_paid_for(secured):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_handshake_that_fails_is_counted_and_said_once(secured, tmp_path):
+async def test_failed_handshakes_are_counted_and_logged_once(secured, tmp_path):
     authority = Certified(tmp_path, "authority", ca=True)
     service = await secured({"client_ca": str(authority.pem)})
     with capturedLogs() as events:
@@ -112,7 +112,7 @@ async def test_a_handshake_that_fails_is_counted_and_said_once(secured, tmp_path
     ("stranger", "alert unknown ca): it does not know the authority of our certificate"),
     ("plain", "http request): it speaks HTTP without TLS"), ("garbage", "no TLS connection (")])
 @pytest_twisted.ensureDeferred
-async def test_what_went_wrong_is_said_in_words_for_this_side(secured, tmp_path, kind, words):
+async def test_the_log_explains_a_failed_handshake(secured, tmp_path, kind, words):
     service = await secured()
     other = Certified(tmp_path, "other", ca=True)
     with capturedLogs() as events:
@@ -126,7 +126,7 @@ async def test_what_went_wrong_is_said_in_words_for_this_side(secured, tmp_path,
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_goes_in_the_middle_of_a_handshake_has_not_failed(secured):
+async def test_a_client_that_leaves_during_the_handshake_is_not_a_failure(secured):
     service = await secured()
     client = await connect(service.port)
     client.send(b"\x16\x03\x01")

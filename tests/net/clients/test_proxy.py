@@ -1,6 +1,6 @@
-"""The proxy with a second client protocol: jobs' statuses by GET, as plain text, beside WS-Scan.
+"""Tests of net.clients.proxy with a second client protocol beside WS-Scan: job statuses by GET, as plain text.
 
-Router, HTTP server, proxy and bridge are the real ones; they know nothing of this protocol.
+Router, HTTP server, proxy and bridge are the real ones. They contain nothing specific to this protocol.
 """
 
 import itertools
@@ -37,7 +37,7 @@ from wsdgateway.soap.faults import Fault
 
 
 class PlainStatus:
-    """GET /NAME/plain/jobs/ID: the state of that job."""
+    """Front end that serves GET /NAME/plain/jobs/ID: the state of that job."""
 
     def read(self, request, rest, client):
         if request.method != b"GET":
@@ -64,7 +64,7 @@ class PlainStatus:
 
 
 class Device:
-    """Answers at once with `answer`, or fails with it."""
+    """Stands in for a scanner: answers at once with `answer`, or fails if that is an exception."""
 
     answer = b""
 
@@ -83,7 +83,7 @@ class Device:
 
 
 class Gateway:
-    """One scanner with two front ends, in memory."""
+    """Gateway with one scanner and two front ends, in memory."""
 
     name = "front-desk"
 
@@ -118,7 +118,7 @@ class Gateway:
         self.server = MemoryServer(router.respond)
 
     def send(self, raw):
-        """What the client is answered."""
+        """Sends a request and returns the client's answer."""
         protocol, transport = self.server.connect()
         protocol.dataReceived(raw)
         [answer] = answers(transport.value())
@@ -128,12 +128,12 @@ class Gateway:
         return self.send(method + b" /front-desk/plain" + path + b" HTTP/1.1\r\nHost: gateway\r\nX-Mine: 1\r\n\r\n")
 
     def entries(self):
-        """Of each exchange: whose it is, what was asked, who answered, status and fault."""
+        """Returns scanner, operation, source, status and fault of each logged exchange."""
         return [(entry.scanner, entry.operation, entry.source, entry.status, entry.fault)
                 for entry in (kept.entry for kept in self.log.since(0))]
 
 
-def test_a_decision_of_the_bridge_is_an_answer_of_the_protocol():
+def test_a_local_answer_is_written_in_the_front_ends_protocol():
     gateway = Gateway()
     answer = gateway.get(b"/jobs/1")
     assert (answer.status, answer.body) == (200, b"Processing\n")
@@ -142,7 +142,7 @@ def test_a_decision_of_the_bridge_is_an_answer_of_the_protocol():
     assert gateway.device.asked == []
 
 
-def test_a_refusal_is_one_of_the_protocol():
+def test_a_refusal_is_written_in_the_front_ends_protocol():
     gateway = Gateway()
     answer = gateway.get(b"/jobs/x")
     assert (answer.status, answer.body) == (404, b"A job is named by its number.\n")
@@ -152,41 +152,41 @@ def test_a_refusal_is_one_of_the_protocol():
 
 @pytest.mark.parametrize(("path", "method", "status"), [
     (b"/jobs/1", b"PUT", 405), (b"/status", b"GET", 404), (b"", b"GET", 404), (b"/", b"GET", 404)])
-def test_what_is_none_of_the_protocol_counts_as_nobodys(path, method, status):
+def test_requests_outside_the_protocol_are_logged_without_a_scanner(path, method, status):
     gateway = Gateway()
     answer = gateway.get(path, method)
     assert (answer.status, answer.all(b"allow")) == (status, [b"GET"] if status == 405 else [])
     assert gateway.entries() == [(None, "other", "refused", status, None)]
 
 
-def test_what_the_scanner_answers_is_written_by_the_front_end():
+def test_the_front_end_writes_the_scanners_answer():
     gateway = Gateway()
     gateway.device.answer = status_response("7", "Pending")
     answer = gateway.get(b"/jobs/7")
     assert (answer.status, answer.body, answer.all(b"location")) == (200, b"Pending\n", [b"/front-desk/plain/jobs/7"])
     [asked] = gateway.device.asked
     assert (asked.operation, read(asked.body).action) == (GET_JOB_ELEMENTS, read(get_job_elements("7")).action)
-    assert asked.headers == []  # those of the client were of another protocol
+    assert asked.headers == []  # the client's headers belong to another protocol
     assert gateway.entries()[-1] == ("front-desk", "GetJobElements", "device", 200, None)
     gateway.device.answer = fault("wscn:ClientErrorJobIdNotFound")
     assert gateway.get(b"/jobs/8").status == 502
     assert gateway.entries()[-1][-1] == "ClientErrorJobIdNotFound"
 
 
-def test_a_scanner_that_fails_is_told_in_the_protocol():
+def test_a_scanner_failure_is_written_in_the_front_ends_protocol():
     gateway = Gateway()
     gateway.device.answer = Unavailable("192.0.2.1", "it is off")
     answer = gateway.get(b"/jobs/7")
     assert answer.status == 500 and b"it is off" in answer.body and b"<" not in answer.body
 
 
-def test_rules_hold_for_every_protocol():
+def test_allow_rules_apply_to_every_protocol():
     gateway = Gateway(Permission([Rule(operations=("GetJobElements",), deny=True)]))
     answer = gateway.get(b"/jobs/1")
     assert answer.status == 403 and b"[[allow]]" in answer.body and b"<" not in answer.body
 
 
-def test_ws_scan_goes_on_beside_it():
+def test_ws_scan_works_beside_the_second_protocol():
     gateway = Gateway()
     body = get_job_elements("1")
     answer = gateway.send(b"POST /front-desk/scan HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml\r\n"

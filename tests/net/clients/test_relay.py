@@ -1,4 +1,4 @@
-"""A relayed answer: what its client has of it after each step, and what takes its place if it is refused."""
+"""Tests of net.clients.relay: what the client has received after each step, and the answer if an image is refused."""
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -18,7 +18,7 @@ PART = b"--b\r\nContent-Type: application/xop+xml\r\n\r\n"
 IMAGE = b"\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n"
 LAST = b"\r\n--b--\r\n"
 EVIL = b"<!DOCTYPE a []>" + b" " * 80
-ROOT = b"<a>" + b" " * 80  # more than may be the beginning of a delimiter
+ROOT = b"<a>" + b" " * 80  # more than the start of a delimiter can be
 
 
 class Connection:
@@ -29,7 +29,7 @@ class Connection:
 
 
 class Exchange:
-    """What the client of a relayed answer gets: `got` is None before the head, then what follows it."""
+    """Client side of a relayed answer: `got` is None before the head, then the body so far."""
 
     def __init__(self):
         self.gone, self.got, self.aborted, self.finished = False, None, False, False
@@ -92,7 +92,7 @@ PREAMBLE = b"x" * MAX_HELD
     ([(LATER, b""), (PART, b""), (EVIL, b""), (b"<a/>", b"")], DOCUMENT_TYPE, True),
     ([(PART + ROOT, PART + ROOT), (IMAGE + EVIL, PART + ROOT), (b"x", PART + ROOT)], DOCUMENT_TYPE, True),
 ])
-def test_what_the_client_has_after_each_step(steps, problem, begun):
+def test_the_bytes_at_the_client_after_each_step(steps, problem, begun):
     relaying = Relaying()
     for step, got in steps:
         if isinstance(step, bytes):
@@ -112,7 +112,7 @@ def test_what_the_client_has_after_each_step(steps, problem, begun):
     assert not relaying.clock.getDelayedCalls()
 
 
-def test_a_client_that_has_left_gets_nothing():
+def test_a_disconnected_client_receives_nothing():
     request = ScannerRequest(address_of("http://198.51.100.20/scan"), RETRIEVE_IMAGE, b"<x/>", [])
     response = Response(request, Head(200, b"OK", [], None, True, True), Connection(), Clock(), 60.0)
     exchange = Exchange()

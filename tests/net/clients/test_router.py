@@ -1,4 +1,4 @@
-"""The router: paths, clients that ask too often, and requests that are not whole. Resources are functions here."""
+"""Tests of net.clients.router: paths, rate limits of clients, incomplete requests. Resources are functions here."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from wsdgateway.net.clients.router import Router
 
 
 class Scanner:
-    """Two resources: at the scanner's own address, and at one with a prefix. They answer with their name and `rest`."""
+    """Scanner with two resources, without and with a prefix, which answer with their name and `rest`."""
 
     def __init__(self, name="front-desk"):
         self.name = name
@@ -28,7 +28,7 @@ class Scanner:
 
 
 class Accounts:
-    """What is accounted for beside a scanner's own accounts."""
+    """Records what is accounted for outside a scanner's own accounting."""
 
     def __init__(self):
         self.refused_for, self.unserved = [], []
@@ -73,25 +73,25 @@ def ask(router, path, method=b"GET", client=None, body=b""):
     (b"/front-desk/eggs/", b"eggs /"), (b"/front-desk/eggs/a/b/", b"eggs /a/b/"), (b"/front-desk/", None),
     (b"/front-desk/ham", None), (b"/front-desk/eggsy", None), (b"//front-desk/eggs/x", None), (b"/", None),
     (b"/vault", None), (b"/front-desk//eggs", None), (b"/Front-desk", None)])
-def test_which_resource_answers(router, accounts, path, answer):
+def test_the_path_selects_the_resource(router, accounts, path, answer):
     given = ask(router, path)
     assert (given.status, given.body) == ((200, answer) if answer else (404, b"Nothing answers at this address.\n"))
     assert accounts.unserved == ([] if answer else [404])
 
 
-def test_what_a_resource_does_not_serve_is_accounted_here(router, accounts, scanner):
+def test_the_router_accounts_for_requests_that_a_resource_refuses(router, accounts, scanner):
     assert ask(router, b"/front-desk/eggs/1", b"PUT").status == 418
     assert ask(router, b"/front-desk/eggs/2", b"PUT", "10.0.0.1", b"x").status == 418
     assert accounts.unserved == [418, 418]
-    assert scanner.unread == [(b"/2", "10.0.0.1")]  # the other one said nothing
+    assert scanner.unread == [(b"/2", "10.0.0.1")]  # the first request has no client address
 
 
-def test_a_mounted_resource_answers_at_its_path_alone(router):
+def test_a_mounted_resource_answers_only_at_its_exact_path(router):
     router.mount(b"/a/b", Resource(lambda exchange, rest: exchange.answer(200, b"mounted")))
     assert [ask(router, path).status for path in (b"/a/b", b"/a/b/c", b"/a")] == [200, 404, 404]
 
 
-def test_who_asks_too_often_is_told_so(router, accounts):
+def test_a_client_over_its_rate_limit_gets_429(router, accounts):
     given = [ask(router, b"/front-desk", client="10.0.0.1") for _ in range(4)]
     assert [answer.status for answer in given] == [200, 200, 200, 429]
     assert (given[3].all(b"retry-after"), accounts.refused_for, accounts.unserved) == ([b"1"], ["rate"], [429])
@@ -100,13 +100,13 @@ def test_who_asks_too_often_is_told_so(router, accounts):
     assert ask(router, b"/front-desk", client="10.0.0.2").status == 200
 
 
-def test_a_request_that_breaks_off_is_told_to_its_resource(router, scanner):
+def test_an_incomplete_request_is_reported_to_its_resource(router, scanner):
     for path in (b"/front-desk/eggs/1", b"/front-desk", b"/vault/eggs/1", b"", b"x/front-desk/eggs/1"):
         router.unread("10.0.0.1", path)
     assert scanner.unread == [(b"/1", "10.0.0.1")]
 
 
-def test_a_scanner_that_goes_takes_its_addresses_along(router, scanner):
+def test_removing_a_scanner_removes_its_resources(router, scanner):
     other = Scanner("vault")
     router.add(other)
     router.remove(scanner)

@@ -1,4 +1,4 @@
-"""Fixtures for tests of discovery."""
+"""Fixtures of the tests of net.discovery."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.links import DiscoverySetup
 
 @pytest.fixture
 def set_up(monkeypatch):
-    """Sets up a gateway's discovery and starts it: `set_up(...)`."""
+    """Creates and starts the discovery of a gateway: `set_up(...)`."""
     made = []
 
     def make(**more):

@@ -1,4 +1,4 @@
-"""Matches of devices."""
+"""ProbeMatches of scanners."""
 
 from tests.wire import UUID
 from wsdgateway.discovery.messages import Sequence, TargetService

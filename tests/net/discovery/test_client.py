@@ -1,4 +1,4 @@
-"""The scanners' side of discovery, on a Clock: searches, answers and announcements."""
+"""Tests of net.discovery.client on a Clock: searches, matches and announcements of scanners."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from wsdgateway.net.discovery.client import FIRST_PAUSES, probe_url
 from wsdgateway.soap.namespaces import WSDP
 
 
-def test_who_is_missing_is_searched_for_soon_and_then_now_and_then(set_up):
+def test_a_missing_scanner_is_searched_for_after_growing_pauses(set_up):
     setup = set_up(missing=[UUID])
     setup.pass_time(1)
     sent = setup.links["vlan", 4].sent
@@ -28,7 +28,7 @@ def test_who_is_missing_is_searched_for_soon_and_then_now_and_then(set_up):
     assert setup.links["vlan", 4].names().count("Probe") == 4 + 2 * len(FIRST_PAUSES)
 
 
-def test_what_is_heard_of_devices(set_up):
+def test_matches_and_byes_of_scanners_are_reported(set_up):
     setup = set_up()
     setup.say("vlan", matches("urn:uuid:own-1"), answer=True)
     [news] = setup.news
@@ -38,32 +38,33 @@ def test_what_is_heard_of_devices(set_up):
     assert setup.dropped == ["unasked"]
     setup.say("vlan", BYE)
     assert setup.news[1:] == [Left(UUID)]
-    setup.say("lan", matches("urn:uuid:own-1"))  # from the clients' side
+    setup.say("lan", matches("urn:uuid:own-1"))  # on the link to clients
     assert len(setup.news) == 2
     assert ("device", "ProbeMatches") in setup.counted
 
 
 def named(number, message_id="urn:uuid:own-1", relates_to="urn:uuid:own-1", name="ProbeMatches"):
-    """An answer that carries the question's own MessageID, from a device that knows itself by a name."""
+    """Returns an answer of a device with a host name in its address, by default with the query's own MessageID."""
     return write_matches(name, [TargetService(f"urn:uuid:{number}", (), (), (f"http://acme-{number}:8018/wsd",), 1)],
                          version=WS_2005_04, sequence=Sequence(5, 1), relates_to=relates_to, message_id=message_id)
 
 
 @pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
 @pytest.mark.parametrize("relates_to", ["urn:uuid:own-1", None, "urn:uuid:somebody"])
-def test_answers_with_the_questions_message_id_are_taken_from_each_device(set_up, name, relates_to):
+def test_answers_that_repeat_the_querys_message_id_are_accepted_from_each_device(set_up, name, relates_to):
     setup = set_up()
-    for number in (1, 2, 1):  # the last is a repeat
+    for number in (1, 2, 1):  # the last one is a repetition
         setup.say("vlan", named(number, relates_to=relates_to, name=name), f"198.51.100.{20 + number}", answer=True)
-    setup.say("vlan", named(3, relates_to=relates_to, name=name), "198.51.100.21", answer=True)  # at the same host
+    # another device at the same host
+    setup.say("vlan", named(3, relates_to=relates_to, name=name), "198.51.100.21", answer=True)
     assert [(one.sighting.endpoint, one.sighting.xaddrs) for one in setup.news] == [
         ("urn:uuid:1", ("http://198.51.100.21:8018/wsd",)), ("urn:uuid:2", ("http://198.51.100.22:8018/wsd",)),
         ("urn:uuid:3", ("http://198.51.100.21:8018/wsd",))]
     assert setup.dropped == []
 
 
-def test_the_log_names_those_that_nobody_answers_to(set_up, said):
-    """One that answers, with an address that can not be used, is named by its locator."""
+def test_the_log_names_scanners_that_do_not_answer(set_up, said):
+    """A scanner that answers with an unusable address is not listed; its locator logs that."""
     setup = set_up(missing=(UUID, "urn:uuid:2"))
     setup.say("vlan", matches("urn:uuid:own-1", TargetService(UUID, (), (), ("ftp://x",), 1)), answer=True)
     setup.pass_time(sum(FIRST_PAUSES) + 1)
@@ -73,18 +74,18 @@ def test_the_log_names_those_that_nobody_answers_to(set_up, said):
 
 @pytest.mark.parametrize("name", ["ProbeMatches", "ResolveMatches"])
 @pytest.mark.parametrize("has_message_id", [True, False])
-def test_an_answer_that_relates_to_nothing_is_taken_where_the_question_went_out(set_up, name, has_message_id):
+def test_an_answer_without_relates_to_is_accepted_at_the_querys_socket(set_up, name, has_message_id):
     setup = set_up()
     data = named(1, message_id="urn:uuid:m", relates_to=None, name=name)
     if not has_message_id:
         data = data.replace(b"<wsa:MessageID>urn:uuid:m</wsa:MessageID>", b"")
     setup.say("vlan", data, "198.51.100.21", answer=True)
     assert [one.sighting.endpoint for one in setup.news] == ["urn:uuid:1"]
-    setup.say("vlan", data, "198.51.100.22", answer=False)  # at the port that everybody knows
+    setup.say("vlan", data, "198.51.100.22", answer=False)  # at the well-known port
     assert (len(setup.news), setup.dropped) == (1, ["unasked"])
 
 
-def test_what_we_have_said_to_everybody_is_not_heard(set_up):
+def test_the_gateways_own_multicasts_are_ignored(set_up):
     setup = set_up(clients=("vlan",))
     service = TargetService("urn:uuid:1", (), (), ("http://198.51.100.5/x",), 1)
     for data in (write_hello(service, sequence=Sequence(9, 1), message_id="urn:uuid:own-7"),
@@ -103,7 +104,7 @@ def test_a_host_name_in_an_announcement_is_the_senders_address(set_up):
     assert setup.news[0].sighting.xaddrs == ("http://[fe80::20]:8018/wsd",)
 
 
-def test_a_device_is_asked_by_its_endpoint_as_it_spells_it(set_up):
+def test_resolve_spells_the_endpoint_as_the_device_does(set_up):
     setup = set_up(missing=[UUID])
     setup.say("vlan", write_hello(TargetService(UUID.removeprefix("urn:").upper()), sequence=Sequence(5, 1),
                                  message_id="m"))
@@ -114,7 +115,7 @@ def test_a_device_is_asked_by_its_endpoint_as_it_spells_it(set_up):
         Resolve(UUID.removeprefix("urn:").upper())}
 
 
-def test_who_has_not_been_heard_of_is_overdue(set_up):
+def test_a_silent_scanner_is_reported_as_unanswered(set_up):
     setup = set_up()
     setup.say("vlan", matches("urn:uuid:own-1"), answer=True)
     setup.pass_time(59)
@@ -123,7 +124,7 @@ def test_who_has_not_been_heard_of_is_overdue(set_up):
     assert setup.unanswered == [UUID]
 
 
-def test_where_a_directed_probe_goes():
+def test_the_url_of_a_directed_probe():
     stable = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
     assert probe_url("http://192.0.2.1") == probe_url("http://192.0.2.1/") == f"http://192.0.2.1{stable}"
     assert probe_url("http://192.0.2.1/x") == "http://192.0.2.1/x"

@@ -1,4 +1,4 @@
-"""The links that discovery uses, on a Clock: interfaces, sockets, and datagrams that are dropped."""
+"""Tests of net.discovery.links on a Clock: interfaces, sockets and dropped datagrams."""
 
 from ipaddress import ip_interface
 
@@ -19,7 +19,7 @@ from wsdgateway.soap.namespaces import WSDP
     (b"", "malformed"), (b"\xff" * 2000, "malformed"), (b"<" * 30000, "malformed"),
     (b"x" * (MAX_ENVELOPE + 1), "oversize"),
     (WINDOWS_PROBE.replace(b"<wsd:Types>", b'<wsd:Scopes MatchBy="urn:x"/><wsd:Types>'), "rule")])
-def test_what_is_of_no_use_is_dropped_and_counted(set_up, data, reason):
+def test_unusable_datagrams_are_dropped_and_counted(set_up, data, reason):
     setup = set_up()
     setup.targets.add("front-desk", StandIn())
     setup.say("lan", data)
@@ -29,7 +29,7 @@ def test_what_is_of_no_use_is_dropped_and_counted(set_up, data, reason):
 
 
 @pytest.mark.parametrize("host", ["203.0.113.9", "198.51.100.20", "2001:db8::1", "0.0.0.0"])
-def test_whoever_is_not_on_the_link_is_not_answered(set_up, host):
+def test_senders_outside_the_link_are_not_answered(set_up, host):
     setup = set_up()
     setup.targets.add("front-desk", StandIn())
     setup.say("lan", WINDOWS_PROBE, host)
@@ -46,7 +46,7 @@ def test_no_datagram_raises(data, cut):
         setup.say("vlan", GSOAP_PROBE_MATCHES[:cut] + data + GSOAP_PROBE_MATCHES[cut:], answer=True)
 
 
-def test_on_a_link_with_both_it_never_answers_itself(set_up):
+def test_on_a_link_with_clients_and_scanners_the_gateway_ignores_itself(set_up):
     setup = set_up(clients=("lan",), devices=("lan",))
     setup.targets.add("front-desk", StandIn())
     setup.pass_time(1)
@@ -61,7 +61,7 @@ def test_on_a_link_with_both_it_never_answers_itself(set_up):
     assert setup.answers() == []
 
 
-def test_interfaces_come_change_and_go(set_up):
+def test_added_changed_and_removed_interfaces(set_up):
     setup = set_up()
     setup.targets.add("front-desk", StandIn())
     setup.pass_time(1)
@@ -71,7 +71,7 @@ def test_interfaces_come_change_and_go(set_up):
     setup.interfaces = {"lan": moved, "vlan": VLAN}
     setup.pass_time(POLL_SECONDS + 1)
     assert setup.links["lan", 4] is link
-    assert len(link.sent) == 4  # everybody is told once more
+    assert len(link.sent) == 4  # announced again at the new address
     setup.say("lan", WINDOWS_PROBE)
     setup.pass_time(1)
     assert setup.answers()[0][1].content[0].xaddrs == ("http://192.0.2.6:5357/front-desk",)
@@ -84,7 +84,7 @@ def test_interfaces_come_change_and_go(set_up):
     assert setup.links["lan", 4].names() == ["Hello", "Hello"]
 
 
-def test_what_could_not_be_sent_is_sent_again_less_and_less_often(set_up):
+def test_failed_sends_are_retried_after_growing_pauses(set_up):
     setup = set_up()
     setup.targets.add("front-desk", StandIn())
     setup.pass_time(1)
@@ -98,7 +98,7 @@ def test_what_could_not_be_sent_is_sent_again_less_and_less_often(set_up):
     assert counts[-1] < 2 + 2 * 7
 
 
-def test_a_socket_that_can_not_be_opened_is_tried_again(set_up, monkeypatch):
+def test_opening_a_socket_is_retried(set_up, monkeypatch):
     setup = set_up(clients=(), devices=("vlan",))
     refused = []
 

@@ -1,11 +1,11 @@
-"""Answers that wait for their random delay and their retransmission."""
+"""Tests of net.discovery.retransmission: answers waiting for their random delay and their repetition."""
 
 from twisted.internet.task import Clock
 
 from wsdgateway.net.discovery.retransmission import MAX_PENDING, Retransmission
 
 
-def test_what_waits_to_be_answered_is_bounded():
+def test_the_number_of_pending_answers_is_bounded():
     clock = Clock()
     waiting = Retransmission(clock)
     sent = []

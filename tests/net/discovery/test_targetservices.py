@@ -1,4 +1,4 @@
-"""The clients' side of discovery, on a Clock: Hello and Bye, answers to Probe and Resolve."""
+"""Tests of net.discovery.targetservices on a Clock: Hello, Bye, and answers to Probe and Resolve of clients."""
 
 import re
 
@@ -16,7 +16,7 @@ from wsdgateway.net.transport.localaddress import OpenPort
 from wsdgateway.soap.namespaces import WSDP
 
 
-def test_a_probe_is_answered_after_a_random_delay_twice_with_our_address_on_that_link(set_up):
+def test_a_probe_is_answered_twice_after_a_random_delay_with_the_address_on_that_link(set_up):
     setup = set_up()
     setup.targets.add("front-desk", StandIn(scopes=("http://floor/3",)))
     setup.say("lan", WINDOWS_PROBE)
@@ -31,19 +31,19 @@ def test_a_probe_is_answered_after_a_random_delay_twice_with_our_address_on_that
     setup.pass_time(1)
     [first, again] = setup.answers()
     assert first[1].message_id == again[1].message_id
-    setup.say("lan", WINDOWS_PROBE)  # the client's own repeat
+    setup.say("lan", WINDOWS_PROBE)  # the client's own repetition
     setup.pass_time(1)
     assert len(setup.answers()) == 2
 
 
 @pytest.mark.parametrize("clients", [("lan",), ()])
-def test_the_log_says_announced_only_where_there_is_somebody_to_tell(set_up, said, clients):
+def test_the_log_says_announced_only_if_there_is_a_link_to_clients(set_up, said, clients):
     setup = set_up(clients=clients)
     setup.targets.add("front-desk", StandIn())
     assert [line for line in said if "announced" in line] == (["front-desk: announced to clients"] if clients else [])
 
 
-def test_over_another_link_the_same_probe_gets_the_address_there(set_up):
+def test_a_probe_on_another_link_gets_the_address_on_that_link(set_up):
     setup = set_up(clients=("lan", "vlan"), devices=())
     setup.targets.add("front-desk", StandIn())
     setup.say("lan", WINDOWS_PROBE)
@@ -70,7 +70,7 @@ def test_a_resolve_is_answered_at_once_in_its_own_version(set_up):
     write_probe(((WSDP, "Printer"),), message_id="m"), write_resolve("urn:uuid:nobody", message_id="m"), BYE,
     write_hello(TargetService("urn:uuid:forged"), sequence=Sequence(99, 1), message_id="m"), GSOAP_PROBE_MATCHES,
     WINDOWS_PROXY_PROBE])
-def test_what_nobody_answers_and_what_changes_nothing(set_up, data):
+def test_messages_that_are_not_for_the_gateway_have_no_effect(set_up, data):
     setup = set_up()
     setup.targets.add("front-desk", StandIn())
     setup.pass_time(1)
@@ -82,7 +82,7 @@ def test_what_nobody_answers_and_what_changes_nothing(set_up, data):
     assert setup.dropped == []
 
 
-def test_a_proxy_is_only_found_by_who_looks_for_one(set_up):
+def test_the_proxy_matches_only_a_probe_for_a_proxy(set_up):
     setup = set_up(proxy=proxy_service("gw"))
     setup.targets.add("front-desk", StandIn())
     setup.say("lan", WINDOWS_PROXY_PROBE)
@@ -94,7 +94,7 @@ def test_a_proxy_is_only_found_by_who_looks_for_one(set_up):
     assert [one.endpoint for one in plain.content] == [UUID]
 
 
-def test_hello_without_addresses_bye_and_nothing_to_the_scanners(set_up):
+def test_hello_has_no_addresses_and_links_to_scanners_get_neither_hello_nor_bye(set_up):
     setup = set_up()
     stand_in = StandIn()
     setup.targets.add("front-desk", stand_in)
@@ -111,7 +111,7 @@ def test_hello_without_addresses_bye_and_nothing_to_the_scanners(set_up):
     setup.targets.changed("front-desk")
     setup.pass_time(1)
     assert setup.links["lan", 4].names() == ["Hello", "Hello", "Bye", "Bye"]
-    setup.say("lan", WINDOWS_PROBE)  # while it is gone, it is silent
+    setup.say("lan", WINDOWS_PROBE)  # while it is gone, it does not answer
     setup.pass_time(1)
     assert setup.answers() == []
     assert set(setup.links["vlan", 4].names()) == {"Probe"}
@@ -119,7 +119,7 @@ def test_hello_without_addresses_bye_and_nothing_to_the_scanners(set_up):
     assert numbers == sorted(numbers)
 
 
-def test_where_there_is_tls_the_endpoint_is_an_https_address_and_there_is_no_other(set_up):
+def test_with_tls_the_endpoint_and_the_only_address_are_https(set_up):
     setup = set_up()
     setup.open_ports = [OpenPort("::", 5357), OpenPort("::", 5358, secure=True)]
     stand_in, address = StandIn(), "https://192.0.2.5:5358/front-desk"
@@ -145,7 +145,7 @@ def test_where_there_is_tls_the_endpoint_is_an_https_address_and_there_is_no_oth
     assert at_v6 in str(received[-1].content)
 
 
-def test_whoever_may_not_ask_for_it_does_not_find_it(set_up):
+def test_clients_denied_probe_get_no_match(set_up):
     setup = set_up(allows=lambda client, scanner, operation: (client, scanner, operation) != (
         "192.0.2.77", "front-desk", "Probe"))
     setup.targets.add("front-desk", StandIn())
@@ -155,7 +155,7 @@ def test_whoever_may_not_ask_for_it_does_not_find_it(set_up):
     assert {whom[0] for whom, _ in setup.answers()} == {"192.0.2.78"}
 
 
-def test_many_are_announced_at_a_rate_and_leave_in_time(set_up):
+def test_many_scanners_are_announced_at_a_limited_rate_and_say_bye_in_time(set_up):
     setup = set_up(rate=20.0)
     for number in range(100):
         setup.targets.add(str(number), StandIn(str(number), f"urn:uuid:{number}"))
@@ -169,7 +169,7 @@ def test_many_are_announced_at_a_rate_and_leave_in_time(set_up):
     assert setup.links["lan", 4].names().count("Bye") == 200
 
 
-def test_many_matches_in_a_few_messages_each_of_a_size_that_is_taken(set_up):
+def test_many_matches_are_combined_into_messages_of_bounded_size(set_up):
     setup = set_up()
     for number in range(300):
         setup.targets.add(str(number), StandIn(str(number), f"urn:uuid:{number}"))
@@ -180,7 +180,7 @@ def test_many_matches_in_a_few_messages_each_of_a_size_that_is_taken(set_up):
     assert len({one.endpoint for message in answers.values() for one in message.content}) == 300
 
 
-def test_few_matches_have_a_message_each_while_the_client_does_not_ask_too_often(set_up):
+def test_few_matches_get_a_message_each_unless_the_client_probes_too_often(set_up):
     setup = set_up()
     for number in range(MAX_SEPARATE):
         setup.targets.add(str(number), StandIn(str(number), f"urn:uuid:{number}"))
@@ -206,7 +206,7 @@ def test_answers_are_limited_for_each_source(set_up):
     assert len(setup.answers()) == 42
 
 
-def test_a_stop_says_bye_for_what_was_said_whatever_waits(set_up):
+def test_stopping_sends_bye_for_every_announced_scanner_despite_the_backlog(set_up):
     setup = set_up(rate=1.0)
     stand_in = StandIn()
     setup.targets.add("front-desk", stand_in)
@@ -221,7 +221,7 @@ def test_a_stop_says_bye_for_what_was_said_whatever_waits(set_up):
 
 
 @pytest.mark.parametrize("data", [WINDOWS_PROBE, write_resolve(UUID, message_id="urn:uuid:q")])
-def test_a_question_without_message_id_gets_no_answer(set_up, data):
+def test_a_query_without_message_id_is_dropped(set_up, data):
     setup = set_up()
     setup.targets.add("front-desk", StandIn())
     without = re.sub(rb"<wsa:MessageID>[^<]*</wsa:MessageID>", b"", data)
@@ -235,7 +235,7 @@ def test_a_question_without_message_id_gets_no_answer(set_up, data):
     assert len(setup.answers()) == 2
 
 
-def test_where_nobody_reaches_us_nothing_is_announced_until_somebody_does(set_up):
+def test_nothing_is_announced_on_a_link_until_a_port_is_open_there(set_up):
     setup = set_up()
     setup.open_ports = [OpenPort("198.51.100.5", 5357)]
     setup.pass_time(POLL_SECONDS + 1)

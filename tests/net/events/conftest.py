@@ -1,4 +1,4 @@
-"""A gateway's subscription at a scanner, with a clock."""
+"""Fixtures of the tests of net.events: the gateway's subscription at a scanner, with a clock."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def scanner(subscriber):
 
 @pytest.fixture
 def held(subscriber):
-    """A subscription that the scanner and the store hold, and nobody goes on with."""
+    """A subscription that the scanner and the store hold, after the gateway has handed it off."""
     subscriber.subscription.start()
     found = subscriber.subscription.hand_off()
     assert subscriber.store.held().result == [found]

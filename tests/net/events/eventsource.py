@@ -1,4 +1,4 @@
-"""A scanner's event source, and the gateway's client of it, without sockets."""
+"""Scanner's event source and the gateway as its subscriber, without sockets."""
 
 from secrets import token_bytes
 
@@ -22,7 +22,10 @@ EPOCH = 1.8e9
 
 
 class Scanner:
-    """An event source by the book, but for what is set; `requests` holds time, URL, operation and envelope of each."""
+    """Conforming event source, except where attributes say otherwise.
+
+    `requests` holds time, URL, operation and envelope of each request.
+    """
 
     def __init__(self, clock):
         self.clock = clock
@@ -85,7 +88,7 @@ class Subscriber:
         self.begin()
 
     def begin(self):
-        """The process starts, anew perhaps."""
+        """Starts the process, for the first time or again."""
         life = self.life = object()
 
         async def base():
@@ -109,7 +112,7 @@ class Subscriber:
         return f"urn:uuid:message-{self.ids}"
 
     def restart(self):
-        """The process is killed, and another one takes up what the store has."""
+        """Kills the process and starts another one, which resumes the subscriptions in the store."""
         self.subscription.give_up()
         held = list(self.store.held().result)
         self.begin()

@@ -1,4 +1,4 @@
-"""The store, the scanner and its notifications in the model of subscriptions: each acts when the model says so."""
+"""Store, scanner and notifications for the model of subscriptions: each acts when the model tells it to."""
 
 from twisted.internet.defer import Deferred
 
@@ -13,7 +13,7 @@ GRANT = 600.0
 
 
 class Store:
-    """Writes when the model lets it; what was not written is gone with the process."""
+    """Writes when the model tells it to; writes that are still pending are lost with the process."""
 
     def __init__(self, kept):
         self.kept, self.queue = kept, []
@@ -33,10 +33,10 @@ class Store:
 
 
 class Device:
-    """A scanner's event source: what it holds until when, and requests that wait for its answer.
+    """Scanner's event source: its subscriptions with their expiry, and the requests that await an answer.
 
-    With `renews` False it refuses every Renew, with `readable` False its successes are empty. Of what it holds,
-    `unheard` are those whose grant never reached the gateway.
+    If `renews` is False, it refuses every Renew. If `readable` is False, its successes have an empty body. `unheard`
+    are the subscriptions whose grant never reached the gateway.
     """
 
     def __init__(self):
@@ -51,7 +51,7 @@ class Device:
             del self.held[identifier]
 
     def purposes(self):
-        """What the subscriptions are for that the gateway knows of: None for its own, else a client's number."""
+        """Returns the purpose of each subscription known to the gateway: None for its own, else a client's number."""
         return [next((context for context in tokens if context != "ctx"), None)
                 for identifier, (_, _, tokens) in self.held.items() if identifier not in self.unheard]
 
@@ -106,7 +106,7 @@ class Device:
 
 
 class NotificationExchange:
-    """The exchange of a notification that the device sends."""
+    """Exchange of a notification that the device sends."""
 
     client, peer = "192.0.2.20", "192.0.2.20:1"
     gone, fault, tape, written, content_type = False, None, None, 0, b"application/soap+xml"

@@ -1,4 +1,4 @@
-"""The deliveries of several scanners beside each other, and one delivery from its connection to its status."""
+"""Tests of net.events.delivery: concurrent deliveries of several scanners, and the steps of a single delivery."""
 
 import pytest
 from twisted.internet.defer import CancelledError
@@ -15,7 +15,7 @@ from wsdgateway.soap.addressing import EndpointReference
 
 
 class Sending:
-    """Deliveries whose connections are begun, and end as the test says."""
+    """Deliveries whose connections end when the test says so."""
 
     def __init__(self, limit):
         self.reactor = MemoryReactorClock()
@@ -32,14 +32,14 @@ class Sending:
 
     @property
     def begun(self):
-        """Whose deliveries have begun, in order."""
+        """Scanners whose deliveries have begun, in order."""
         return [connecting[0] for connecting in self.reactor.tcpClients]
 
     def fail(self, position):
         self.reactor.tcpClients[position][2].clientConnectionFailed(None, Failure(ConnectionRefusedError()))
 
 
-def test_sinks_that_hang_leave_room_for_those_of_other_scanners():
+def test_hanging_sinks_leave_room_for_sinks_of_other_scanners():
     sending = Sending(8)
     sending.send("a", 20)
     assert sending.begun == ["a"] * 4
@@ -49,7 +49,7 @@ def test_sinks_that_hang_leave_room_for_those_of_other_scanners():
     assert sending.begun[-1] == "a"
 
 
-def test_those_that_wait_begin_by_turns_of_scanners():
+def test_waiting_deliveries_begin_in_round_robin_of_scanners():
     sending = Sending(2)
     sending.send("x")
     sending.send("y")
@@ -61,7 +61,7 @@ def test_those_that_wait_begin_by_turns_of_scanners():
     assert sending.begun[2:] == list("abcabc")
 
 
-def test_it_is_told_when_the_last_that_waits_has_begun_or_is_not_wanted_any_more():
+def test_when_begun_calls_back_after_the_last_waiting_delivery_began_or_was_cancelled():
     sending, received = Sending(2), []
     sending.deliveries.when_begun("a", lambda: received.append("none waits"))
     sending.send("a", 3)
@@ -77,7 +77,7 @@ def test_it_is_told_when_the_last_that_waits_has_begun_or_is_not_wanted_any_more
     assert received[-1] == "cancelled"
 
 
-def test_not_more_are_awaited_at_once_than_a_turn_of_the_reactor_can_take():
+def test_the_number_of_fresh_connections_is_bounded():
     sending = Sending(10 * MAX_FRESH)
     sending.send("a", 2 * MAX_FRESH)
     assert len(sending.begun) == MAX_FRESH
@@ -94,10 +94,10 @@ def test_not_more_are_awaited_at_once_than_a_turn_of_the_reactor_can_take():
     assert not [call for call in sending.reactor.getDelayedCalls() if call.active()]
 
 
-# One delivery.
+# A single delivery.
 
 class Transport(StringTransport):
-    """A connection to a sink."""
+    """Connection to a sink."""
 
     aborted = False
 
@@ -107,7 +107,7 @@ class Transport(StringTransport):
 
 
 def connected(sending):
-    """The delivery that has begun last, connected: its protocol, its transport."""
+    """Connects the delivery that began last, and returns its protocol and its transport."""
     protocol = sending.reactor.tcpClients[-1][2].buildProtocol(None)
     transport = Transport()
     protocol.makeConnection(transport)
@@ -128,7 +128,7 @@ def ended(sending, protocol, reason=ConnectionDone):
     assert sending.deliveries.open == 0
 
 
-def test_the_status_is_known_with_the_head_of_the_answer(sending):
+def test_the_status_is_known_when_the_answers_head_is_complete(sending):
     status = sending.deliveries.send("a", Sink(EndpointReference("http://h.test:81/e?x"), "192.0.2.7"), b"hello")
     protocol, transport = connected(sending)
     assert sending.reactor.tcpClients[-1][:2] == ("192.0.2.7", 81)
@@ -143,7 +143,7 @@ def test_the_status_is_known_with_the_head_of_the_answer(sending):
 
 
 @pytest.mark.parametrize(("answer", "error"), [(b"hello", "not HTTP"), (b"", "without an answer")])
-def test_an_answer_that_is_none_fails_the_delivery(sending, answer, error):
+def test_an_invalid_or_missing_answer_fails_the_delivery(sending, answer, error):
     sending.send("a")
     failed = []
     status = sending.deliveries.send("b", Sink(EndpointReference("http://192.0.2.7/"), "192.0.2.7"), b"x")
@@ -158,7 +158,7 @@ def test_an_answer_that_is_none_fails_the_delivery(sending, answer, error):
     sending.fail(0)
 
 
-def test_a_sink_that_does_not_answer_is_given_up_in_time(sending):
+def test_a_sink_that_does_not_answer_times_out(sending):
     failed = []
     status = sending.deliveries.send("a", Sink(EndpointReference("http://192.0.2.7/"), "192.0.2.7"), b"x")
     status.addErrback(failed.append)
@@ -170,7 +170,7 @@ def test_a_sink_that_does_not_answer_is_given_up_in_time(sending):
     ended(sending, protocol)
 
 
-def test_a_delivery_that_is_cancelled_while_it_is_sent_breaks_off(sending):
+def test_cancelling_a_delivery_aborts_its_connection(sending):
     failed = []
     status = sending.deliveries.send("a", Sink(EndpointReference("http://192.0.2.7/"), "192.0.2.7"), b"x")
     status.addErrback(failed.append)
@@ -180,7 +180,7 @@ def test_a_delivery_that_is_cancelled_while_it_is_sent_breaks_off(sending):
     ended(sending, protocol)
 
 
-def test_an_interface_that_has_gone_fails_one_delivery_only(sending, monkeypatch):
+def test_a_removed_interface_fails_only_its_delivery(sending, monkeypatch):
     def refuse(*arguments, **more):
         raise OSError("no such device")
 

@@ -1,4 +1,4 @@
-"""A subscription at a scanner that keeps few rules: what is asked of it, where, and how often."""
+"""Tests of net.events.devicesubscription with scanners that break rules: which requests they get, and how often."""
 
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ W = f"{{{WSE}}}"
 # Scanners that refuse Renew.
 
 @pytest.mark.parametrize("refuses", [{"Renew"}, {"Renew", "Unsubscribe"}])
-def test_a_scanner_that_refuses_every_renew_is_subscribed_to_seldom(subscriber, scanner, refuses):
+def test_a_scanner_that_refuses_every_renew_is_rarely_subscribed_to_anew(subscriber, scanner, refuses):
     scanner.refuses = refuses
     subscriber.subscription.start()
 
@@ -31,7 +31,7 @@ def test_a_scanner_that_refuses_every_renew_is_subscribed_to_seldom(subscriber, 
     subscriber.pass_time(6 * 3600.0, 5.0, troubles)
     times = scanner.times("Subscribe")
     first, *pauses = [later - earlier for earlier, later in pairwise(times)]
-    assert first < 20.0  # the first refusal may mean that the scanner has started again
+    assert first < 20.0  # the first refusal may mean that the scanner has restarted
     assert scanner.operations().count("Unsubscribe") == len(times) - 1
     assert max(pauses) <= EXPIRES / 2 + 10.0
     if "Unsubscribe" in refuses:
@@ -46,7 +46,7 @@ def test_a_scanner_that_refuses_every_renew_is_subscribed_to_seldom(subscriber, 
         assert list(scanner.held.values()) == [held.notify_to for held in subscriber.store.held().result]
 
 
-def test_without_a_doubt_it_is_subscribed_to_anew_at_half_time_alone(subscriber, scanner):
+def test_unless_in_doubt_the_subscription_is_replaced_only_at_half_time(subscriber, scanner):
     scanner.refuses = {"Renew"}
     subscriber.subscription.start()
     subscriber.pass_time(6 * 3600.0, 10.0, subscriber.subscription.checked)
@@ -55,7 +55,7 @@ def test_without_a_doubt_it_is_subscribed_to_anew_at_half_time_alone(subscriber,
     assert scanner.most == 1
 
 
-def test_a_scanner_that_has_started_again_is_subscribed_to_at_once_each_time(subscriber, scanner):
+def test_a_restarted_scanner_is_subscribed_to_at_once_each_time(subscriber, scanner):
     subscriber.subscription.start()
     for number in range(1, 6):
         subscriber.pass_time(30.0)
@@ -69,10 +69,10 @@ def test_a_scanner_that_has_started_again_is_subscribed_to_at_once_each_time(sub
     assert scanner.most == 1
 
 
-def test_a_scanner_that_starts_again_before_it_has_renewed_is_subscribed_to_soon(subscriber, scanner):
+def test_a_scanner_that_restarts_before_a_renew_is_subscribed_to_soon(subscriber, scanner):
     subscriber.subscription.start()
     subscriber.pass_time(60.0)
-    for seconds in (5.0, 30.0, 15.0, 30.0):  # alternately before and after the Renew that would have been granted
+    for seconds in (5.0, 30.0, 15.0, 30.0):  # alternately before and after the Renew that would be granted
         scanner.held.clear()
         subscriber.pass_time(seconds, 1.0, subscriber.subscription.doubted)
         assert len(scanner.held) == 1
@@ -82,7 +82,7 @@ def test_a_scanner_that_starts_again_before_it_has_renewed_is_subscribed_to_soon
     assert scanner.most == 1
 
 
-def test_a_scanner_that_cannot_renew_and_starts_again_is_found_out(subscriber, scanner):
+def test_the_restart_of_a_scanner_that_refuses_renew_is_detected(subscriber, scanner):
     scanner.refuses = {"Renew"}
     subscriber.subscription.start()
     subscriber.pass_time(200.0, 5.0, subscriber.subscription.doubted)
@@ -96,7 +96,7 @@ def test_a_scanner_that_cannot_renew_and_starts_again_is_found_out(subscriber, s
     assert scanner.most == 1
 
 
-def test_a_restart_leaves_no_second_subscription(subscriber, scanner):
+def test_a_restart_of_the_gateway_leaves_no_second_subscription(subscriber, scanner):
     scanner.refuses = {"Renew"}
     subscriber.subscription.start()
     for _ in range(5):
@@ -107,7 +107,7 @@ def test_a_restart_leaves_no_second_subscription(subscriber, scanner):
     assert list(scanner.held.values()) == [held.notify_to for held in subscriber.store.held().result]
 
 
-def test_what_an_earlier_start_left_at_another_address_of_ours_is_replaced(subscriber, scanner):
+def test_an_earlier_subscription_with_another_notify_to_is_replaced(subscriber, scanner):
     subscriber.subscription.start()
     subscriber.pass_time(100.0)
     subscriber.base = "http://192.0.2.6:5357/front-desk/events"
@@ -119,7 +119,7 @@ def test_what_an_earlier_start_left_at_another_address_of_ours_is_replaced(subsc
     assert subscriber.lost == 0
 
 
-def test_what_is_replaced_waits_for_a_scanner_that_is_away(subscriber, scanner):
+def test_replacing_a_subscription_waits_until_the_scanner_is_back(subscriber, scanner):
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
     scanner.refuses = {"Renew"}
@@ -127,7 +127,7 @@ def test_what_is_replaced_waits_for_a_scanner_that_is_away(subscriber, scanner):
     subscriber.subscription.doubted()
     subscriber.pass_time(30.0)
     assert scanner.operations().count("Subscribe") == 1
-    assert set(subscriber.addresses.values()) == {subscriber.subscription}  # it may be notified there still
+    assert set(subscriber.addresses.values()) == {subscriber.subscription}  # notifications may still arrive at it
     assert subscriber.store.held().result
     del scanner.answers["Unsubscribe"]
     subscriber.pass_time(60.0)
@@ -135,7 +135,7 @@ def test_what_is_replaced_waits_for_a_scanner_that_is_away(subscriber, scanner):
     assert scanner.most == 1
 
 
-def test_an_unsubscribe_that_broke_off_is_followed_by_subscribe(subscriber, scanner):
+def test_an_interrupted_unsubscribe_is_followed_by_subscribe(subscriber, scanner):
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
     scanner.refuses = {"Renew"}
@@ -148,7 +148,7 @@ def test_an_unsubscribe_that_broke_off_is_followed_by_subscribe(subscriber, scan
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_what_is_granted_after_a_stop_and_cannot_be_ended_is_ended_by_the_next_start(subscriber, scanner, waits):
+def test_a_grant_after_the_stop_is_ended_at_the_next_start(subscriber, scanner, waits):
     scanner.gate = gate = Deferred()
     beginning = Deferred.fromCoroutine(subscriber.subscription.begin()) if waits else subscriber.subscription.start()
     subscriber.subscription.stop()
@@ -200,7 +200,7 @@ def test_a_success_that_cannot_be_read_is_followed_by_a_long_pause(subscriber, s
 
 
 @pytest.mark.parametrize("restarts", [0, 1])
-def test_what_was_granted_all_the_same_is_held_until_it_ends(subscriber, scanner, restarts):
+def test_a_subscription_with_an_unreadable_grant_is_held_once_it_notifies(subscriber, scanner, restarts):
     scanner.answers["Subscribe"] = UNREADABLE["empty"]
     subscriber.subscription.start()
     subscriber.pass_time(600.0)
@@ -220,7 +220,7 @@ def test_what_was_granted_all_the_same_is_held_until_it_ends(subscriber, scanner
 
 
 @pytest.mark.parametrize("answer", [*list(UNREADABLE.values())[:5]], ids=[*UNREADABLE][:5])
-def test_a_renew_whose_success_cannot_be_read_grants_nothing(subscriber, scanner, answer):
+def test_an_unreadable_renew_response_extends_nothing(subscriber, scanner, answer):
     scanner.answers["Renew"] = answer
     subscriber.subscription.start()
     expires_at = subscriber.subscription.held.expires_at
@@ -236,7 +236,7 @@ def test_a_renew_whose_success_cannot_be_read_grants_nothing(subscriber, scanner
     assert subscriber.lost == 0
 
 
-def test_an_unsubscribe_whose_success_cannot_be_read_is_done(subscriber, scanner):
+def test_an_unreadable_unsubscribe_response_counts_as_success(subscriber, scanner):
     subscriber.subscription.start()
     scanner.answers["Unsubscribe"] = UNREADABLE["accepted"]
     subscriber.subscription.stop()
@@ -245,7 +245,7 @@ def test_an_unsubscribe_whose_success_cannot_be_read_is_done(subscriber, scanner
     assert subscriber.store.held().result == []
 
 
-def test_a_renew_response_without_content_grants_what_was_asked_for(subscriber, scanner):
+def test_an_empty_renew_response_grants_the_requested_duration(subscriber, scanner):
     subscriber.subscription.start()
     scanner.answers["Renew"] = (200, b"application/soap+xml", envelope(f"{WSE}/RenewResponse"))
     subscriber.pass_time(1900.0, 10.0)
@@ -253,7 +253,7 @@ def test_a_renew_response_without_content_grants_what_was_asked_for(subscriber, 
     assert subscriber.subscription.held.expires_at > EPOCH + 5000.0
 
 
-# Managers at odd addresses.
+# Subscription managers at odd addresses.
 
 ODD = [ANONYMOUS, "http://www.w3.org/2005/08/addressing/anonymous", "http://www.w3.org/2005/08/addressing/none", "",
        None, "/manager", "manager", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", "urn:manager",
@@ -261,7 +261,7 @@ ODD = [ANONYMOUS, "http://www.w3.org/2005/08/addressing/anonymous", "http://www.
 
 
 @pytest.mark.parametrize("manager", ODD)
-def test_an_odd_manager_is_asked_at_the_scan_service(subscriber, scanner, manager):
+def test_requests_for_an_odd_manager_go_to_the_scan_service(subscriber, scanner, manager):
     scanner.manager = manager
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
@@ -278,7 +278,7 @@ def test_an_odd_manager_is_asked_at_the_scan_service(subscriber, scanner, manage
 @pytest.mark.parametrize(("manager", "reached"), [
     ("http://192.0.2.20/manager", "http://192.0.2.20/manager"),
     ("http://10.0.0.1:8018/manager?5", "http://192.0.2.20:8018/manager?5")])
-def test_another_manager_is_asked_at_its_address_on_the_scanner_s_host(subscriber, scanner, manager, reached):
+def test_requests_for_a_manager_go_to_the_scanners_host(subscriber, scanner, manager, reached):
     scanner.manager = manager
     subscriber.subscription.start()
     subscriber.subscription.stop()
@@ -288,7 +288,7 @@ def test_another_manager_is_asked_at_its_address_on_the_scanner_s_host(subscribe
 
 @pytest.mark.parametrize("answer", [
     (404, b"text/plain", b""), (405, b"text/html", b"<html>"), (200, b"text/html", b"<p>")])
-def test_where_no_soap_is_spoken_the_scan_service_is_asked(subscriber, scanner, answer):
+def test_if_the_manager_does_not_speak_soap_the_scan_service_is_used(subscriber, scanner, answer):
     scanner.answers[scanner.manager] = answer
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
@@ -302,7 +302,7 @@ def test_where_no_soap_is_spoken_the_scan_service_is_asked(subscriber, scanner, 
 
 @pytest.mark.parametrize(("manager", "urls"), [
     ("http://10.0.0.1:8018/m", ["http://192.0.2.20:8018/m", SCAN_URL]), ("http://192.0.2.20/m", ["http://192.0.2.20/m"])])
-def test_where_nobody_listens_the_scan_service_is_asked(subscriber, scanner, manager, urls):
+def test_if_the_managers_port_is_closed_the_scan_service_is_used(subscriber, scanner, manager, urls):
     scanner.manager = manager
     scanner.fails[urls[0]] = Unavailable("192.0.2.20", "no connection")
     subscriber.subscription.start()
@@ -311,7 +311,7 @@ def test_where_nobody_listens_the_scan_service_is_asked(subscriber, scanner, man
     assert [url for _, url, _, _ in scanner.requests[1:]] == urls
 
 
-def test_a_fault_of_the_manager_is_its_answer(subscriber, scanner):
+def test_a_fault_of_the_manager_is_not_retried_at_the_scan_service(subscriber, scanner):
     scanner.refuses = {"Renew"}
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
@@ -319,7 +319,7 @@ def test_a_fault_of_the_manager_is_its_answer(subscriber, scanner):
     assert [url for _, url, operation, _ in scanner.requests if operation == "Renew"] == [scanner.manager]
 
 
-def test_a_name_on_the_panel_is_held_likewise(subscriber, scanner):
+def test_the_same_pauses_apply_to_scan_destinations(subscriber, scanner):
     scanner.refuses = {"Renew"}
     panel = DeviceSubscription(subscriber.client, identifier="client", filters=((f"{SCAN}/{SCAN_AVAILABLE}",),))
     panel.start()

@@ -1,4 +1,4 @@
-"""A scanner's events on their way to its subscribers."""
+"""Tests of net.events.distribution: rate, order and time slices of a scanner's events to its subscribers."""
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
@@ -15,7 +15,7 @@ def state(number, job="1"):
 
 
 class Listening:
-    """Listeners that note what they are told; each takes some of the processor's time, and its delivery may wait."""
+    """Listeners that record events; each costs some processor time, and its delivery may be held."""
 
     def __init__(self, listeners=1, *, rate=100.0, cost=0.0, holds=False):
         self.clock, self.spent, self.cost, self.holds = Clock(), 0.0, cost, holds
@@ -44,7 +44,7 @@ class Listening:
         self.received.append(int(queued.event.before))
 
 
-def test_an_event_is_told_at_once_and_those_of_a_second_too():
+def test_events_within_the_rate_are_published_at_once():
     listening = Listening(rate=5.0)
     for number in range(5):
         listening.distribution.publish(state(number))
@@ -52,7 +52,7 @@ def test_an_event_is_told_at_once_and_those_of_a_second_too():
     assert listening.distribution.idle().called
 
 
-def test_what_exceeds_the_rate_waits_in_order():
+def test_events_above_the_rate_wait_in_order():
     listening = Listening(rate=5.0)
     for number in range(8):
         listening.distribution.publish(state(number))
@@ -65,7 +65,7 @@ def test_what_exceeds_the_rate_waits_in_order():
     assert listening.lost == 0
 
 
-def test_a_storm_is_bounded_and_ends_with_the_newest_state():
+def test_an_event_storm_is_bounded_and_ends_with_the_newest_state():
     listening = Listening(rate=5.0)
     for number in range(3 * MAX_EVENTS):
         listening.distribution.publish(state(number))
@@ -75,7 +75,7 @@ def test_a_storm_is_bounded_and_ends_with_the_newest_state():
     assert len(listening.received) + listening.lost == 3 * MAX_EVENTS
 
 
-def test_many_listeners_are_told_in_slices_and_the_next_event_after_the_last_of_them():
+def test_many_listeners_are_notified_in_time_slices_before_the_next_event():
     listening = Listening(100, cost=SLICE_SECONDS / 10)
     listening.distribution.publish(state(0))
     listening.distribution.publish(state(1))
@@ -108,7 +108,7 @@ def test_two_scanners_take_turns():
     assert listening.received.count(0) == listening.received.count(1) == 80
 
 
-def test_a_stop_tells_nothing_more():
+def test_nothing_is_published_after_a_stop():
     listening = Listening(rate=1.0)
     for number in range(3):
         listening.distribution.publish(state(number))

@@ -1,4 +1,4 @@
-"""Notifications as they are answered and passed on, without sockets."""
+"""Tests of net.events.eventsink, without sockets: how notifications are answered and passed on."""
 
 from ipaddress import ip_network
 
@@ -26,7 +26,7 @@ END = envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>", message_id="u
 
 
 class Held:
-    """A subscription at the scanner; `calls` says what it was told."""
+    """Subscription at the scanner; `calls` lists the calls that it received."""
 
     def __init__(self, identifier=""):
         self.identifier, self.seen, self.calls = identifier, Seen(), []
@@ -42,7 +42,7 @@ class Held:
 
 
 class Message:
-    """A message of a client, as its exchange and as its request."""
+    """Message of a client, both as its exchange and as its request."""
 
     def __init__(self, body, client, content_type):
         self.request, self.body, self.client, self.content_type = self, body, client, content_type
@@ -58,7 +58,7 @@ class Message:
 
 
 class Taken:
-    """An event sink with its surroundings; `published` and `passed_on` are what subscribers get."""
+    """Event sink in its surroundings; `published` and `passed_on` are what subscribers receive."""
 
     def __init__(self):
         self.clock, self.peers, self.received = Clock(), {SCANNER}, lambda: None
@@ -95,16 +95,16 @@ def taken():
     return Taken()
 
 
-def test_no_subscription_no_place(taken):
+def test_without_a_subscription_the_address_does_not_exist(taken):
     assert taken.sink.place("other") is None
 
 
-def test_an_event_is_learnt_and_published(taken):
+def test_an_event_updates_the_job_table_and_is_published(taken):
     assert taken.take(status_event("7")).status == 202
     assert (taken.published, taken.learnt, taken.own.calls) == (["JobStatusEvent"], 1, ["notified"])
     assert taken.bridge.table.get("7") is not None
     assert taken.accounted == ["JobStatusEvent"]
-    assert taken.take(status_event("7")).status == 202  # once more
+    assert taken.take(status_event("7")).status == 202  # a repetition
     assert taken.published == ["JobStatusEvent"]
 
 
@@ -113,7 +113,7 @@ def test_the_state_of_the_scanner_is_kept(taken):
     assert (taken.sink.state, taken.published) == ("Idle", ["ScannerStatusSummaryEvent"])
 
 
-def test_at_the_subscription_of_a_client_only_its_event_is_passed_on(taken):
+def test_at_a_clients_subscription_only_scan_available_is_passed_on(taken):
     for message in (AVAILABLE, status_event("7"), AVAILABLE):
         assert taken.take(message, at="panel").status == 202
     assert (taken.passed_on, taken.published) == ([("client", "ScanAvailableEvent")], [])
@@ -122,13 +122,13 @@ def test_at_the_subscription_of_a_client_only_its_event_is_passed_on(taken):
 
 
 @pytest.mark.parametrize("at", ["own", "panel"])
-def test_the_end_of_a_subscription_is_its_own(taken, at):
+def test_subscription_end_ends_only_the_subscription_that_it_arrives_at(taken, at):
     taken.take(END, at=at)
     held, other = (taken.own, taken.panel) if at == "own" else (taken.panel, taken.own)
     assert (held.calls, other.calls) == (["notified", "ended"], [])
 
 
-def test_the_button_is_no_event_for_all(taken):
+def test_scan_available_at_the_gateways_own_subscription_is_not_published(taken):
     taken.take(AVAILABLE)
     assert (taken.published, taken.passed_on) == ([], [])
 
@@ -136,12 +136,12 @@ def test_the_button_is_no_event_for_all(taken):
 @pytest.mark.parametrize(("message", "content_type", "status", "jobs", "calls"), [
     (b"no XML", b"application/soap+xml", 400, (), []), (status_event("7"), b"text/plain", 415, ("7",), []),
     (END.replace(b"/SubscriptionEnd<", b"/Odd<"), b"application/soap+xml", 400, (), ["doubted"])])
-def test_what_the_scanner_sends_and_is_refused_makes_the_gateway_ask(taken, message, content_type, status, jobs, calls):
+def test_a_refused_message_of_the_scanner_causes_a_status_check(taken, message, content_type, status, jobs, calls):
     assert taken.take(message, content_type=content_type).status == status
     assert (taken.unread, taken.own.calls, taken.accounted) == ([jobs], calls, ["other"])
 
 
-def test_what_others_send_has_no_effect(taken):
+def test_messages_of_unknown_senders_have_no_effect(taken):
     for message in (status_event("7"), b"no XML"):
         exchange = taken.take(message, client=STRANGER)
         assert exchange.status == 400
@@ -149,7 +149,7 @@ def test_what_others_send_has_no_effect(taken):
     assert taken.bridge.table.get("7") is None
 
 
-def test_of_others_only_so_many_messages_are_read(taken):
+def test_the_number_of_messages_read_from_unknown_senders_is_bounded(taken):
     for _ in range(int(3 * MAX_UNKNOWN_SENDERS)):
         assert "event_sources" in taken.take(status_event("7"), client=STRANGER).fault
     assert taken.accounted.count("JobStatusEvent") <= MAX_UNKNOWN_SENDERS + 1
@@ -158,6 +158,6 @@ def test_of_others_only_so_many_messages_are_read(taken):
 
 @pytest.mark.parametrize(("secret", "client", "unread"), [
     ("own", SCANNER, [()]), ("own", STRANGER, []), ("other", SCANNER, [])])
-def test_a_message_that_breaks_off_may_have_been_an_event(taken, secret, client, unread):
+def test_an_incomplete_message_of_the_scanner_causes_a_status_check(taken, secret, client, unread):
     taken.sink.unread(secret, client)
     assert taken.unread == unread

@@ -1,4 +1,4 @@
-"""The event source that clients subscribe to, without sockets."""
+"""Tests of net.events.eventsource, the event source that clients subscribe to, without sockets."""
 
 from twisted.internet.defer import Deferred, ensureDeferred
 
@@ -27,7 +27,7 @@ class SlowStore:
         return self.writing
 
 
-def test_a_renewal_is_granted_what_was_stored_although_another_configuration_is_read_meanwhile():
+def test_a_reload_during_a_renewal_does_not_change_the_granted_expiry():
     table, store = holding(subscription("a", expires_at=50.0)), SlowStore()
     source = EventSource(
         "front-desk", table, Subscribers(table), None, store, None, scanner_options(client_expires=600.0),

@@ -1,4 +1,4 @@
-"""The deliveries to each client of one scanner: order, pauses, and what a subscription's end does to them."""
+"""Tests of net.events.notifier: order and pauses of the deliveries to each client, and the end of a subscription."""
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
@@ -16,7 +16,7 @@ SINK = Sink(EndpointReference("http://192.0.2.7/e"), "192.0.2.7")
 
 
 class Clients:
-    """Deliveries that are answered when a test says so; `sent` are the numbers of the events in order."""
+    """Deliveries that are answered when the test says so; `sent` holds the numbers of the events in order."""
 
     def __init__(self, queue=10, give_up_after=100.0):
         self.clock, self.sent, self.waiting = Clock(), [], []
@@ -80,7 +80,7 @@ def test_one_event_is_sent_at_a_time_to_each_client(clients):
     assert clients.notifier.state("a") == clients.notifier.state("nobody") == (0, 0)
 
 
-def test_what_does_not_arrive_is_sent_again_after_a_pause_before_later_ones(clients):
+def test_a_failed_event_is_sent_again_after_a_pause_before_later_events(clients):
     clients.post("a", 1)
     clients.fail()
     clients.post("a", 2)
@@ -95,7 +95,7 @@ def test_what_does_not_arrive_is_sent_again_after_a_pause_before_later_ones(clie
     assert clients.counts == {"delivered": 1, "retried": 2, "dropped": 0}
 
 
-def test_what_is_refused_some_times_is_skipped(clients):
+def test_an_event_is_skipped_after_repeated_refusals(clients):
     clients.post("a", 1, 2)
     for _ in range(MAX_REFUSALS):
         clients.answer(400)
@@ -104,7 +104,7 @@ def test_what_is_refused_some_times_is_skipped(clients):
     assert clients.counts == {"delivered": 0, "retried": MAX_REFUSALS - 1, "dropped": 1}
 
 
-def test_a_client_that_cannot_be_reached_is_given_up_and_gets_nothing_more(clients):
+def test_an_unreachable_client_is_given_up_and_gets_no_more_events(clients):
     clients.post("a", 1, 2)
     recipient = clients.notifier.recipient("a")
     while not clients.given_up:
@@ -118,7 +118,7 @@ def test_a_client_that_cannot_be_reached_is_given_up_and_gets_nothing_more(clien
 
 
 @pytest.mark.parametrize("pauses", [False, True])
-def test_the_end_of_a_subscription_cancels_what_is_sent_and_drops_what_waits(clients, pauses):
+def test_closing_a_subscription_cancels_its_delivery_and_drops_its_queue(clients, pauses):
     clients.post("a", 1, 2, 3)
     waiting = clients.waiting[0]
     if pauses:
@@ -130,7 +130,7 @@ def test_the_end_of_a_subscription_cancels_what_is_sent_and_drops_what_waits(cli
     assert waiting.called
 
 
-def test_what_waits_goes_to_the_next_subscription_with_the_same_sink(clients):
+def test_the_queue_is_handed_over_to_the_next_subscription_with_the_same_sink(clients):
     clients.post("a", 1, 2)
     clients.notifier.open("b", SINK)
     clients.notifier.hand_over("a", "b")
@@ -141,7 +141,7 @@ def test_what_waits_goes_to_the_next_subscription_with_the_same_sink(clients):
     assert clients.notifier.state("b") == (1, 1)
 
 
-def test_it_is_idle_when_nothing_is_sent_but_after_a_pause(clients):
+def test_the_notifier_is_idle_when_only_retries_are_pending(clients):
     assert clients.notifier.idle().called
     clients.post("a", 1)
     idle, forgotten = clients.notifier.idle(), clients.notifier.idle()

@@ -1,4 +1,4 @@
-"""Subscriptions that earlier starts left at a scanner: taken up again, or ended."""
+"""Tests of net.events.orphans: subscriptions that earlier starts left at a scanner are resumed or ended."""
 
 import attrs
 import pytest
@@ -25,7 +25,7 @@ def orphans(subscriber):
         one.give_up()
 
 
-def test_what_is_taken_up_is_no_orphan_any_more(orphans, held):
+def test_a_resumed_subscription_is_no_longer_an_orphan(orphans, held):
     orphans.restore([held])
     assert orphans.take("client") is None
     assert orphans.take("") == held
@@ -33,7 +33,7 @@ def test_what_is_taken_up_is_no_orphan_any_more(orphans, held):
     assert orphans.client is None
 
 
-def test_orphans_are_ended_at_the_address_that_they_were_held_at(subscriber, scanner, orphans, held):
+def test_orphans_are_ended_at_the_address_where_they_were_granted(subscriber, scanner, orphans, held):
     scanner.manager = None
     former = attrs.evolve(held, address="http://192.0.2.99/scan", manager=attrs.evolve(held.manager, address=""))
     orphans.restore([former])
@@ -43,7 +43,7 @@ def test_orphans_are_ended_at_the_address_that_they_were_held_at(subscriber, sca
     assert subscriber.client.address == SCAN_URL
 
 
-def test_each_is_tried_once_before_it_counts_as_tried(subscriber, scanner, orphans, held):
+def test_end_all_waits_for_one_attempt_per_orphan(subscriber, scanner, orphans, held):
     scanner.fails["Unsubscribe"] = AWAY
     orphans.restore([held])
     [tried] = orphans.end_all()

@@ -1,4 +1,4 @@
-"""Clients' names on the panel of a scanner without sockets: registered, kept, handed over, removed."""
+"""Tests of net.events.scandestinations without sockets: clients' names on the scanner's panel."""
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -47,7 +47,7 @@ def error_of(registering):
     return failures[0].value
 
 
-def test_nobody_registers_before_the_address_is_known_nor_after_a_stop(subscriber, panel):
+def test_registering_fails_before_the_address_is_known_and_after_a_stop(subscriber, panel):
     panel.client = None
     assert "not known" in str(error_of(register(panel)))
     panel.client = subscriber.client
@@ -55,7 +55,7 @@ def test_nobody_registers_before_the_address_is_known_nor_after_a_stop(subscribe
     assert "stopping" in str(error_of(register(panel)))
 
 
-def test_a_registration_begins_is_held_and_ends(subscriber, scanner, panel):
+def test_the_life_of_a_registration(subscriber, scanner, panel):
     scanner.gate = gate = Deferred()
     registering = register(panel)
     assert (panel.beginning, panel.held, panel.state("c1")) == (1, [], None)
@@ -70,14 +70,14 @@ def test_a_registration_begins_is_held_and_ends(subscriber, scanner, panel):
     assert panel.drop("c1") is None
 
 
-def test_a_refusal_is_the_scanner_s_and_leaves_nothing(scanner, panel):
+def test_a_refusal_of_the_scanner_is_returned_and_leaves_nothing(scanner, panel):
     scanner.refuses = {"Subscribe"}
     registering = register(panel)
     assert isinstance(registering.result, Reply)
     assert (panel.beginning, panel.held) == (0, [])
 
 
-def test_a_success_without_grant_is_the_scanner_s_fault(scanner, panel):
+def test_a_success_without_a_grant_is_a_device_error(scanner, panel):
     scanner.answers["Subscribe"] = (202, b"", b"")
     error = error_of(register(panel))
     assert isinstance(error, DeviceError) and error.sent
@@ -94,7 +94,7 @@ def test_one_subscribe_goes_out_at_a_time(subscriber, scanner, panel):
     assert scanner.operations() == ["Subscribe"] * 2
 
 
-def test_what_is_lost_is_off_the_panel_until_it_is_subscribed_to_anew(subscriber, scanner, panel, bridge):
+def test_a_lost_registration_is_off_the_panel_until_it_is_renewed(subscriber, scanner, panel, bridge):
     register(panel)
     scanner.held.clear()
     scanner.fails["Subscribe"] = Unavailable("192.0.2.20", "it is away")
@@ -107,7 +107,7 @@ def test_what_is_lost_is_off_the_panel_until_it_is_subscribed_to_anew(subscriber
     assert (bridge.off_panel, len(panel)) == (set(), 1)
 
 
-def test_another_subscription_of_the_client_takes_it_over(panel, bridge):
+def test_another_subscription_of_the_client_takes_over_its_registration(panel, bridge):
     register(panel)
     [held] = panel.held
     panel.hand_over("c1", "c2")
@@ -116,7 +116,7 @@ def test_another_subscription_of_the_client_takes_it_over(panel, bridge):
     assert not bridge.off_panel
 
 
-def test_what_could_not_be_ended_is_ended_when_the_scanner_is_back(subscriber, scanner, panel):
+def test_a_failed_unsubscribe_is_repeated_when_the_scanner_is_back(subscriber, scanner, panel):
     register(panel)
     scanner.fails["Unsubscribe"] = Unavailable("192.0.2.20", "it is away")
     panel.drop("c1")
@@ -129,7 +129,7 @@ def test_what_could_not_be_ended_is_ended_when_the_scanner_is_back(subscriber, s
     assert subscriber.store.held().result == []
 
 
-def test_what_is_handed_off_stays_at_the_scanner(scanner, panel):
+def test_handed_off_registrations_stay_at_the_scanner(scanner, panel):
     registering = register(panel)
     assert panel.hand_off() == [registering.result.held]
     assert len(scanner.held) == 1

@@ -1,4 +1,4 @@
-"""Clocks that are set: what lasts goes on lasting."""
+"""Tests of net.events.subscriptionclock: changes to the system time do not affect subscriptions."""
 
 
 import pytest
@@ -15,7 +15,7 @@ DAY, NOW = 86400.0, 1.8e9
 
 
 class Clocks:
-    """One that is wound up, and one that is set."""
+    """A monotonic clock, and a system clock that can be set."""
 
     def __init__(self):
         self.clock, self.set_by = Clock(), 0.0
@@ -34,7 +34,7 @@ def subscription(identifier, expires_at):
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY, 2 * DRIFT])
-def test_a_clock_that_is_set_takes_and_gives_no_time(clocks, jump):
+def test_setting_the_system_clock_does_not_change_the_remaining_time(clocks, jump):
     end = clocks.subscription_clock() + 3600
     clocks.clock.advance(600)
     clocks.set_by = jump
@@ -42,14 +42,14 @@ def test_a_clock_that_is_set_takes_and_gives_no_time(clocks, jump):
     assert clocks.subscription_clock.on_wall(end) == NOW + 3600 + jump
 
 
-def test_what_clocks_differ_by_anyway_is_no_jump(clocks):
+def test_a_small_difference_between_the_clocks_is_not_a_jump(clocks):
     clocks.set_by = DRIFT / 2
     assert clocks.subscription_clock.on_wall(NOW) == NOW
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY])
-def test_the_store_has_the_time_on_the_wall(clocks, jump):
-    """Another start knows no other."""
+def test_the_store_holds_expiry_in_system_time(clocks, jump):
+    """After a restart the process knows only the system time."""
     stored = MemoryStore(10)
     dated = WallTimeStore(stored, clocks.subscription_clock)
     clocks.set_by = jump

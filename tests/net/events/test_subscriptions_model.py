@@ -1,8 +1,8 @@
-"""A stateful model of clients' subscriptions: each event once to each live matching subscriber, none after its end.
+"""Stateful model of clients' subscriptions: each live matching subscriber gets each event once, and none after its end.
 
-One scanner at work, as the process has it, with a clock, a device, a store and sinks that the model holds: each answer,
-each write and each delivery happens when the model says so, the process is killed or stopped in between, and the device
-starts again. What had been answered must hold after that.
+The model has one running scanner, as in the process, with a clock, a device, a store and sinks that it controls: each
+answer, each write and each delivery happens when the model says so. In between the process is killed or stopped, and
+the device restarts. What had been answered must hold after that.
 """
 
 import attrs
@@ -41,7 +41,10 @@ KINDS = {"all": {}, "status": {"events": ["JobStatusEvent"]}, "other": {"events"
 
 @attrs.define(eq=False)
 class Client:
-    """One subscription as its client knows it. `state`: asking, live, leaving, unsure (nobody told it), over."""
+    """A subscription as its client knows it.
+
+    `state` is one of: asking, live, leaving, unsure (the client got no answer), over.
+    """
 
     number: int
     kind: str
@@ -70,7 +73,7 @@ class Model(RuleBasedStateMachine):
         self.clients, self.slow, self.events, self.now = [], [], 0, 0.0
         self.stored = set()
         self.secrets = 0
-        self.killed = []  # what a killed process has left must not wake up when it is collected
+        self.killed = []  # objects of a killed process must not act when they are collected
         self.boot()
 
     # The process.
@@ -89,7 +92,7 @@ class Model(RuleBasedStateMachine):
                          lambda uuid: None, self.base, lambda *_: None, lambda *_: succeed(None),
                          TimeSlices(self.clock, self.clock.seconds), lambda: 0.5, self.secret))
         life = self.clock
-        # What is left of a killed process does nothing any more.
+        # Requests of a killed process have no effect.
         self.scanner.requests.send_by = lambda _, *request: (
             self.device.own(*request) if life is self.clock else Deferred())
         self.scanner.device.peers = {"192.0.2.20"}
@@ -116,7 +119,7 @@ class Model(RuleBasedStateMachine):
     # The sinks.
 
     def when_begun(self, scanner, call):
-        """None of them waits for another."""
+        """Calls back at once: no sink waits for another one."""
         call()
 
     def send(self, scanner, sink, message):
@@ -130,7 +133,7 @@ class Model(RuleBasedStateMachine):
             assert client.state in ("over", "unsure") or self.wall() - client.failing_since >= GIVE_UP
             sending.callback(202)
             return sending
-        assert client.state not in ("over",), "told after its end"
+        assert client.state not in ("over",), "notified after its end"
         assert client.state == "unsure" or client.state == "asking" or client.expires_at > self.wall()
         event = next(element.text for element in envelope.body.iter(f"{S}JobId", f"{S}ScanIdentifier"))
         if client.sink == "ok":
@@ -145,12 +148,12 @@ class Model(RuleBasedStateMachine):
     def arrive(self, client, event, sending):
         if sending.called:
             return
-        assert event not in client.received, "told twice"
+        assert event not in client.received, "notified twice"
         client.received.append(event)
         client.failing_since = None
         sending.callback(202)
 
-    # What clients do.
+    # Actions of clients.
 
     def ask(self, message, then):
         request = route(message, Endpoint.SCAN, client="192.0.2.7", host=b"")
@@ -184,7 +187,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def subscribe_again(self, data):
-        """The same names for the same sink, as some clients do every minute."""
+        """Subscribes the same names for the same sink again, as some clients do every minute."""
         live = [client for client in self.clients
                 if client.on_panel and client.state == "live" and self.is_live(client)]
         if not live:
@@ -255,7 +258,7 @@ class Model(RuleBasedStateMachine):
     def slow_sink_answers(self):
         self.arrive(*self.slow.pop(0))
 
-    # What the device does.
+    # Actions of the device.
 
     @rule(place=st.integers(0, 5))
     @precondition(lambda self: self.device.queue)
@@ -320,7 +323,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(away=st.booleans())
     def device_goes_or_comes(self, away):
-        """Requests fail at once, as they do where its circuit is open."""
+        """Makes the device fail requests at once, as with an open circuit breaker, or answer again."""
         self.device.away = away
         while away and self.device.queue:
             done, _ = self.device.queue.pop(0)
@@ -328,17 +331,17 @@ class Model(RuleBasedStateMachine):
         if not away:
             self.scanner.recovered(True)
 
-    # What time does, and who ends the process.
+    # Time, and the end of the process.
 
     @rule(seconds=st.sampled_from([0.5, 5.0, 15.0, 45.0]))
     def time_passes(self, seconds):
         for _ in range(int(seconds * 2)):
             self.clock.advance(0.5)
             self.now = self.clock.seconds()
-            self.look()
+            self.expire_subscriptions()
 
-    def look(self):
-        """What has ended by itself."""
+    def expire_subscriptions(self):
+        """Updates the clients whose subscriptions have expired."""
         self.device.expire(self.now)
         for client in self.clients:
             if client.state == "live" and client.expires_at <= self.wall():
@@ -346,8 +349,8 @@ class Model(RuleBasedStateMachine):
             elif client.state == "leaving" and client.expires_at <= self.wall():
                 client.state = "unsure"
 
-    def lose_what_is_on_its_way(self):
-        """Events that wait are not kept over the end of the process; who had no answer does not know."""
+    def lose_events_in_transit(self):
+        """Drops events in transit, which do not survive the process; clients without an answer become unsure."""
         self.slow.clear()
         for client in self.clients:
             client.expected = list(client.received)
@@ -363,9 +366,9 @@ class Model(RuleBasedStateMachine):
         kept = {held.notify_to for held in self.kept.held().result}
         for identifier, (notify_to, _, _) in list(self.device.held.items()):
             if notify_to not in kept:
-                assert notify_to not in self.stored, "it was forgotten before it was ended"
-                del self.device.held[identifier]  # nobody ever knew of it, and it ends by itself
-        self.lose_what_is_on_its_way()
+                assert notify_to not in self.stored, "the store forgot a subscription before it was ended"
+                del self.device.held[identifier]  # the gateway never knew of it, so it expires by itself
+        self.lose_events_in_transit()
         self.boot()
 
     @rule()
@@ -374,7 +377,7 @@ class Model(RuleBasedStateMachine):
         self.store.write(10000)
         self.scanner.subscribers.notifier.stop()
         stopping = Deferred.fromCoroutine(self.scanner.stop())
-        self.lose_what_is_on_its_way()
+        self.lose_events_in_transit()
         for _ in range(1000):
             if stopping.called and not self.store.queue:
                 break
@@ -385,14 +388,14 @@ class Model(RuleBasedStateMachine):
         assert stopping.called
         kept = {held.notify_to for held in self.kept.held().result}
         assert all(notify_to in kept or identifier in self.device.unheard
-                   for identifier, (notify_to, _, _) in self.device.held.items()), "it left without a word"
+                   for identifier, (notify_to, _, _) in self.device.held.items()), "neither ended nor stored"
         self.boot()
 
-    # What must hold.
+    # Invariants.
 
     @invariant()
     def what_was_answered_holds(self):
-        self.look()
+        self.expire_subscriptions()
         self.stored |= {held.notify_to for held in self.kept.held().result}
         table = self.table()
         for client in self.clients:
@@ -401,7 +404,7 @@ class Model(RuleBasedStateMachine):
             held = table.get(client.identifier)
             if held is None:
                 since = client.failing_since
-                assert since is not None and self.wall() - since >= GIVE_UP, "ended too early"
+                assert since is not None and self.wall() - since >= GIVE_UP, "subscription ended too early"
                 client.state = "over"
                 continue
             assert held.expires_at == client.expires_at
@@ -440,21 +443,21 @@ class Model(RuleBasedStateMachine):
         for client in self.clients:
             client.sink = "ok"
         if not self.table():
-            self.scanner.subscription.doubted()  # nobody listens, so that nobody looks
+            self.scanner.subscription.doubted()  # without subscribers the gateway does not check its subscription
         for _ in range(2 * 700):
             self.answer_everything()
             self.clock.advance(0.5)
             self.now = self.clock.seconds()
-            self.look()
+            self.expire_subscriptions()
         self.answer_everything()
         self.what_was_answered_holds()
         for client in self.clients:
             if client.state == "live":
                 assert set(client.expected) <= set(client.received), "an event is missing"
-        self.look_at_the_panel()
+        self.check_the_panel()
 
-    def look_at_the_panel(self):
-        """Every live client's names are on it, once, and its tokens lead there; nobody else's are."""
+    def check_the_panel(self):
+        """Checks that each live client's names are on the panel once, with valid tokens, and no other names."""
         table = self.table()
         owners = [next(context for context in tokens if context != "ctx")
                   for _, _, tokens in self.device.held.values() if tokens]

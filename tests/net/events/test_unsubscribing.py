@@ -1,4 +1,4 @@
-"""Subscriptions that are to be ended at a scanner: tried until it answers, or they have expired."""
+"""Tests of net.events.unsubscribing: Unsubscribe is repeated until the scanner answers or the subscription expires."""
 
 from itertools import pairwise
 
@@ -23,13 +23,13 @@ def unsubscribing(subscriber):
     made.give_up()
 
 
-def test_the_store_forgets_what_the_scanner_has_ended(subscriber, scanner, held, unsubscribing):
+def test_the_store_forgets_a_subscription_that_the_scanner_has_ended(subscriber, scanner, held, unsubscribing):
     unsubscribing.end_held(held)
     assert scanner.operations() == ["Subscribe", "Unsubscribe"]
     assert (scanner.held, subscriber.store.held().result, unsubscribing.is_done) == ({}, [], True)
 
 
-def test_it_is_tried_again_after_growing_pauses_until_the_scanner_answers(subscriber, scanner, held, unsubscribing):
+def test_unsubscribe_is_repeated_until_the_scanner_answers(subscriber, scanner, held, unsubscribing):
     scanner.fails["Unsubscribe"] = AWAY
     unsubscribing.end_held(held)
     subscriber.pass_time(1000.0)
@@ -46,7 +46,7 @@ def test_it_is_tried_again_after_growing_pauses_until_the_scanner_answers(subscr
 
 @pytest.mark.parametrize(("answer", "again"), [
     ((503, b"text/plain", b"busy"), True), ((404, b"text/plain", b""), False), ((202, b"", b""), False)])
-def test_only_a_refusal_for_the_moment_is_followed_by_another_try(
+def test_only_a_temporary_refusal_is_retried(
         subscriber, scanner, held, unsubscribing, answer, again):
     scanner.answers["Unsubscribe"] = answer
     unsubscribing.end_held(held)
@@ -54,7 +54,7 @@ def test_only_a_refusal_for_the_moment_is_followed_by_another_try(
     assert bool(subscriber.store.held().result) is again
 
 
-def test_what_has_expired_is_not_tried_again(subscriber, scanner, held, unsubscribing):
+def test_an_expired_subscription_is_not_retried(subscriber, scanner, held, unsubscribing):
     scanner.fails["Unsubscribe"] = AWAY
     unsubscribing.end_held(held)
     subscriber.pass_time(EXPIRES + LONGEST_RETRY)
@@ -70,14 +70,14 @@ def test_after_giving_up_the_store_still_lists_it(subscriber, scanner, held, uns
     assert subscriber.store.held().result == [held]
 
 
-def test_what_cannot_be_ended_for_want_of_a_manager_is_forgotten(subscriber, scanner, held, unsubscribing):
+def test_a_subscription_without_a_manager_is_forgotten(subscriber, scanner, held, unsubscribing):
     unsubscribing.end_held(attrs.evolve(held, manager=NO_MANAGER))
     assert scanner.operations() == ["Subscribe"]
     assert subscriber.store.held().result == []
 
 
 @pytest.mark.parametrize(("granted", "expires_at"), [(60.0, 60.0), (None, EXPIRES)])
-def test_a_grant_that_comes_late_is_listed_until_it_is_ended(subscriber, scanner, unsubscribing, granted, expires_at):
+def test_a_late_grant_is_stored_until_it_is_ended(subscriber, scanner, unsubscribing, granted, expires_at):
     scanner.fails["Unsubscribe"] = AWAY
     manager = EndpointReference(scanner.manager)
     unsubscribing.end_late_grant(Granted(manager, granted), "http://g/secret")

@@ -1,4 +1,4 @@
-"""The locator: where a scanner is looked for, and when, on a Clock."""
+"""Tests of net.presence.locator on a Clock: where it looks for a scanner, and when."""
 
 import pytest
 from twisted.internet.task import Clock
@@ -16,7 +16,7 @@ UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
 
 
 class Pool:
-    """A client of a device, as far as a Locator needs it."""
+    """Stands in for the client of a device."""
 
     reachable = None
     zone = ""
@@ -24,7 +24,10 @@ class Pool:
 
 @pytest.fixture
 def locating():
-    """A Locator whose device answers at the URLs in `there`; `all` is what was found, asked, `there`, clock, client."""
+    """Locator whose device answers at the URLs in `there`.
+
+    `all` holds the URLs that were found, the URLs that were asked, `there`, the clock and the client.
+    """
     clock, there, asked, found_at = Clock(), set(), [], []
 
     async def send(url, operation, body):
@@ -64,12 +67,12 @@ def test_a_link_local_address_waits_for_a_better_one(locating):
     seen(locating, V6)
     clock.advance(5)
     assert found_at == [f"{V4}/scan"]
-    seen(locating, V6, changed=True)  # it is asked where it is
+    seen(locating, V6, changed=True)  # it is asked at its present address
     assert asked == [V4, V4]
     assert found_at == [f"{V4}/scan"] * 2
 
 
-def test_a_link_local_address_is_better_than_none_and_left_for_a_better_one(locating):
+def test_a_link_local_address_is_used_until_a_better_one_is_seen(locating):
     found_at, _, there, clock, _ = locating.all
     there |= {V4, V6}
     seen(locating, V6)
@@ -79,12 +82,12 @@ def test_a_link_local_address_is_better_than_none_and_left_for_a_better_one(loca
     assert found_at[1:] == [f"{V4}/scan"]
 
 
-def test_dead_addresses_are_passed_over_and_tried_again_later_and_later(locating):
+def test_dead_addresses_are_skipped_and_retried_after_growing_pauses(locating):
     found_at, asked, there, clock, _ = locating.all
     seen(locating, V4, V4_NEW)
     assert asked == [V4, V4_NEW]
     for _ in range(5):
-        seen(locating, V4, V4_NEW)  # the same news, again and again
+        seen(locating, V4, V4_NEW)  # the same sighting, repeatedly
     assert len(asked) == 2
     clock.pump([1, 2, 4])
     assert len(asked) == 8
@@ -94,7 +97,7 @@ def test_dead_addresses_are_passed_over_and_tried_again_later_and_later(locating
     assert clock.getDelayedCalls() == []
 
 
-def test_an_address_that_can_not_be_used_is_said_once(locating, said):
+def test_an_unusable_address_is_logged_once(locating, said):
     for _ in range(3):
         seen(locating, "http://127.0.0.1/d", "http://239.255.255.250/d")
         seen(locating)
@@ -102,7 +105,7 @@ def test_an_address_that_can_not_be_used_is_said_once(locating, said):
     assert "only http://127.0.0.1/d http://239.255.255.250/d; " in line
 
 
-def test_one_that_answers_and_is_not_ready_is_asked_less_often_than_one_that_is_not_there(locating):
+def test_a_scanner_that_is_not_ready_is_asked_less_often_than_one_that_does_not_answer(locating):
     found_at, asked, there, clock, _ = locating.all
     seen(locating, V4)
     clock.pump([1.0] * 60)
@@ -117,7 +120,7 @@ def test_one_that_answers_and_is_not_ready_is_asked_less_often_than_one_that_is_
     assert found_at == [f"{V4}/scan"]
 
 
-def test_who_says_that_it_is_elsewhere_must_show_it(locating):
+def test_a_new_address_is_adopted_only_after_the_scanner_answers_there(locating):
     found_at, asked, there, clock, _ = locating.all
     there.add(V4)
     seen(locating, V4)
@@ -129,7 +132,7 @@ def test_who_says_that_it_is_elsewhere_must_show_it(locating):
     there.add(V4_NEW)
     seen(locating, V4_NEW)
     assert found_at == [f"{V4}/scan", f"{V4_NEW}/scan"]
-    seen(locating, "http://203.0.113.5/d", via="eth2")  # it has an address there, too
+    seen(locating, "http://203.0.113.5/d", via="eth2")  # it has an address on another link, too
     assert len(asked) == 3
     locating.stop()
 

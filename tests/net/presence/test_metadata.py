@@ -1,4 +1,4 @@
-"""Metadata that a device's URL tells."""
+"""Tests of net.presence.metadata: the endpoint in a device's URL."""
 
 import pytest
 

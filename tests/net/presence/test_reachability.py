@@ -1,4 +1,4 @@
-"""Reachability of a scanner, on a Clock."""
+"""Tests of net.presence.reachability on a Clock."""
 
 from twisted.internet.task import Clock
 
@@ -8,13 +8,13 @@ from wsdgateway.net.presence.reachability import Reachability
 
 
 class Client:
-    """A client that has heard the scanner, as far as that goes."""
+    """Stands in for a client of a scanner that has answered."""
 
     reachable = True
     last_received = 0.0
 
 
-def test_a_bye_counts_until_the_scanner_answers_whoever_says_it_again():
+def test_a_bye_counts_until_the_scanner_answers_and_is_not_extended_by_repetitions():
     clock, client, checks = Clock(), Client(), []
 
     def check():

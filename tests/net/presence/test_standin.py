@@ -1,4 +1,4 @@
-"""A stand-in's questions to its scanner, on a Clock."""
+"""Tests of net.presence.standin on a Clock: the requests of a stand-in to its scanner."""
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
@@ -20,7 +20,7 @@ GET = read(envelope(f"{WXF}/Get"))
 
 
 class StandInSetup:
-    """A stand-in, and the questions to its scanner in `asked`, each to be answered by hand."""
+    """A stand-in; `asked` holds its requests to the scanner, which the test answers."""
 
     def __init__(self, **options):
         self.clock, self.asked, self.is_here = Clock(), [], True
@@ -42,7 +42,7 @@ class StandInSetup:
         self.asked[number].errback(Failure(error))
 
     def get(self):
-        """A client's Get: a list that holds what came of it once it has."""
+        """Sends a client's Get and returns a list that will contain the result."""
         received = []
         Deferred.fromCoroutine(self.stand_in.answer_get(GET, "http://gw")).addCallback(
             lambda answered: received.append(answered[0]))
@@ -63,7 +63,7 @@ def set_up():
         assert one.clock.getDelayedCalls() == []
 
 
-def test_the_scanner_is_asked_once_for_all_until_there_is_doubt(set_up):
+def test_the_scanner_is_asked_once_for_all_clients_until_its_metadata_is_in_doubt(set_up):
     setup = set_up()
     first, second = setup.get(), setup.get()
     setup.answer(0, "Hall")
@@ -79,12 +79,12 @@ def test_the_scanner_is_asked_once_for_all_until_there_is_doubt(set_up):
     refused = setup.get()
     setup.fail(2, sent=False)
     assert isinstance(refused[0], Refuse)
-    assert setup.get() == []  # it is asked each time, until it answers
+    assert setup.get() == []  # the scanner is asked for each Get until it answers
     setup.answer(3, "Hall")
     assert len(setup.asked) == 4
 
 
-def test_nobody_waits_for_an_address_where_the_scanner_is_no_more(set_up):
+def test_a_move_replaces_the_pending_request_to_the_former_address(set_up):
     setup = set_up()
     answered = setup.get()
     setup.stand_in.metadata.moved()
@@ -103,7 +103,7 @@ def test_nobody_waits_for_an_address_where_the_scanner_is_no_more(set_up):
 
 
 @pytest.mark.parametrize(("sent", "longest"), [(False, LONGEST_AWAY), (True, LONGEST_PAUSE)])
-def test_what_is_announced_is_asked_again_soon_if_it_is_not_there(set_up, sent, longest):
+def test_an_announced_scanner_that_fails_is_asked_again_soon(set_up, sent, longest):
     setup = set_up(announced=True)
     setup.is_here = False
     setup.stand_in.metadata.refresh()
@@ -120,10 +120,10 @@ def test_what_is_announced_is_asked_again_soon_if_it_is_not_there(set_up, sent, 
     setup.answer(-1, "Hall")
 
 
-def test_other_options_hold_from_then_on(set_up):
+def test_changed_options_take_effect_at_once(set_up):
     setup = set_up()
     setup.stand_in.metadata.refresh()
-    assert setup.asked == []  # nobody finds it by discovery
+    assert setup.asked == []  # it cannot be found by discovery
     setup.stand_in.adjust(scanner_options(announced=True, suffix=" (2nd floor)"))
     setup.stand_in.metadata.refresh()
     setup.answer(0, "Hall")

@@ -1,4 +1,4 @@
-"""A device without a network: tests decide when it takes connections, answers and refuses."""
+"""Device without a network: the test decides when it accepts connections, answers and refuses."""
 
 from twisted.internet import error as neterror
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -16,7 +16,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class ManualDevice:
-    """A device that takes one connection at a time, by hand, and closes each after one answer."""
+    """Device that accepts one connection at a time when told to, and closes it after one answer."""
 
     def __init__(self, *, timeout=60.0, max_connections=1):
         self.reactor = MemoryReactorClock()
@@ -39,7 +39,7 @@ class ManualDevice:
         return request
 
     def connect(self):
-        """The device takes the next connection, and so has a request."""
+        """Accepts the next connection, so that the device receives a request."""
         factory = self.reactor.tcpClients[self.made][2]
         self.made += 1
         protocol = factory.buildProtocol(None)
@@ -50,25 +50,25 @@ class ManualDevice:
         self.busy.append(protocol)
 
     def connect_all(self):
-        """The device takes every connection that there is."""
+        """Accepts every pending connection."""
         while self.made < len(self.reactor.tcpClients):
             self.connect()
 
     def answer(self):
-        """The device answers the request that it has had longest, and closes."""
+        """Answers the oldest unanswered request, and closes its connection."""
         protocol = self.busy.pop(0)
         protocol.dataReceived(ANSWER)
         protocol.connectionLost(Failure(neterror.ConnectionDone()))
 
     def refuse(self, problem=None):
-        """The next connection is not made."""
+        """Refuses the next connection."""
         factory = self.reactor.tcpClients[self.made][2]
         connector = self.reactor.connectors[self.made]
         self.made += 1
         factory.clientConnectionFailed(connector, Failure(problem or neterror.ConnectionRefusedError()))
 
     def serve(self, number):
-        """So many requests, one after the other."""
+        """Accepts and answers so many requests, one after the other."""
         for _ in range(number):
             self.connect()
             self.answer()

@@ -1,4 +1,4 @@
-"""The capacity of a device: how many connections it gets when it takes fewer than configured."""
+"""Tests of net.scanners.capacity: how many connections are opened to a device that accepts fewer than configured."""
 
 import pytest
 from twisted.internet import error as neterror
@@ -12,14 +12,14 @@ from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_SCANNER_
 
 
 @pytest.mark.parametrize("operation", [CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS])
-def test_a_device_that_refuses_a_second_connection_is_asked_when_it_is_free(operation):
+def test_requests_wait_for_a_device_that_refuses_a_second_connection(operation):
     device = ManualDevice(max_connections=2)
     device.ask("long")
     device.connect()
     for number in range(2 * THRESHOLD):
         device.ask(f"a{number}", f"client {number}", operation)
     device.refuse()
-    assert (device.made, len(device.reactor.tcpClients)) == (2, 2)  # no further attempt meanwhile
+    assert (device.made, len(device.reactor.tcpClients)) == (2, 2)  # no further attempt in the meantime
     assert not device.failed and device.client.reachable is not False
     device.answer()
     device.serve(2 * THRESHOLD)
@@ -39,7 +39,7 @@ def test_a_second_connection_is_tried_again_after_a_while():
     assert device.sent == ["long", "a1"]
 
 
-def test_an_urgent_request_does_not_wait_for_a_device_that_refuses_its_connection():
+def test_an_urgent_request_fails_at_once_if_its_connection_is_refused():
     device = ManualDevice(max_connections=2)
     device.ask("long")
     device.connect()
@@ -51,7 +51,7 @@ def test_an_urgent_request_does_not_wait_for_a_device_that_refuses_its_connectio
     assert device.client.reachable is not False and not device.circuit_is_open
 
 
-def test_a_device_that_closes_a_second_connection_at_once_is_asked_when_it_is_free():
+def test_requests_wait_for_a_device_that_closes_a_second_connection_at_once():
     device = ManualDevice(max_connections=2)
     device.ask("long")
     device.connect()
@@ -68,7 +68,7 @@ def test_a_device_that_closes_a_second_connection_at_once_is_asked_when_it_is_fr
 
 @pytest.mark.parametrize(("refused", "urgent", "others_first", "limit"), [
     (None, False, False, 3), (None, True, False, 4), (None, True, True, 3), (None, False, True, 4),
-    # what the device was seen to take bounds all but urgent requests
+    # the observed capacity limits all but urgent requests
     (1, False, False, 1), (1, False, True, 1), (1, True, False, 4), (0, False, False, 1), (9, False, False, 3)])
 def test_the_limit_of_connections(refused, urgent, others_first, limit):
     capacity = Capacity()

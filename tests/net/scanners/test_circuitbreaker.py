@@ -1,4 +1,4 @@
-"""The circuit breaker: when a device that can't be reached is tried again."""
+"""Tests of net.scanners.circuitbreaker: when an unreachable device is tried again."""
 
 from wsdgateway.net.scanners.circuitbreaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, CircuitBreaker
 

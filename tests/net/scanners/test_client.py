@@ -1,4 +1,4 @@
-"""Requests to a device: what is sent, when they fail, and what that says of the device."""
+"""Tests of net.scanners.client: which requests are sent, when they fail, and what that implies for the device."""
 
 import errno
 
@@ -12,15 +12,15 @@ from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
 
 
-def test_forty_that_wait_in_vain_say_nothing_about_the_device():
-    """Each has the whole time at the device, and a wait for its turn of the same length before."""
+def test_requests_that_time_out_in_the_queue_do_not_mark_the_device_unreachable():
+    """A request has the full time limit at the device, after waiting in the queue for at most the same time."""
     device = ManualDevice(timeout=5.0)
     for number in range(40):
         device.ask(f"a{number}", f"client-{number % 8}")
     device.reactor.advance(4.0)
     device.connect()
     device.reactor.advance(0.9)
-    device.answer()  # 4.9 seconds after it was asked for, and the next one begins
+    device.answer()  # answered 4.9 seconds after the request, which lets the next one begin
     device.reactor.advance(0.2)
     assert len(device.failed) == 38
     assert all(isinstance(error, Busy) and "waited 5 seconds" in str(error) for _, error in device.failed)
@@ -32,7 +32,7 @@ def test_forty_that_wait_in_vain_say_nothing_about_the_device():
     assert not device.circuit_is_open
 
 
-def test_a_request_whose_turn_came_late_has_its_whole_time():
+def test_a_request_that_waited_in_the_queue_has_its_full_time_limit():
     device = ManualDevice(timeout=5.0)
     device.ask("a0")
     device.ask("a1")
@@ -70,7 +70,7 @@ def test_which_failures_open_the_circuit(problem, opens):
     assert device.circuit_is_open is opens
 
 
-def test_when_the_circuit_opens_all_who_wait_are_told():
+def test_when_the_circuit_opens_all_waiting_requests_fail():
     device = ManualDevice()
     for number in range(THRESHOLD + 5):
         device.ask(f"a{number}")
@@ -82,7 +82,7 @@ def test_when_the_circuit_opens_all_who_wait_are_told():
 
 
 @pytest.mark.parametrize("heard", [True, False])
-def test_an_attempt_without_an_answer_counts_unless_the_device_spoke_meanwhile(heard):
+def test_a_connect_timeout_counts_unless_the_device_sent_data_meanwhile(heard):
     device = ManualDevice(max_connections=2, timeout=30.0)
     device.ask("long", operation=RETRIEVE_IMAGE)
     device.connect()
@@ -95,7 +95,7 @@ def test_an_attempt_without_an_answer_counts_unless_the_device_spoke_meanwhile(h
     assert [name for name, _ in device.failed] == ([] if heard else ["a0"])
 
 
-def test_attempts_at_a_former_address_say_nothing_about_the_present_one():
+def test_failures_at_a_former_address_do_not_count():
     device = ManualDevice(max_connections=10)
     for number in range(THRESHOLD):
         device.ask(f"a{number}")
@@ -106,7 +106,7 @@ def test_attempts_at_a_former_address_say_nothing_about_the_present_one():
     assert not device.circuit_is_open
 
 
-def test_a_trial_that_its_client_leaves_is_another_s():
+def test_an_abandoned_trial_passes_to_the_next_request():
     device = ManualDevice()
     for number in range(THRESHOLD):
         device.ask(f"a{number}")
@@ -120,7 +120,7 @@ def test_a_trial_that_its_client_leaves_is_another_s():
     assert device.client.reachable
 
 
-def test_a_device_that_answers_others_is_not_away_for_one_that_hangs():
+def test_one_hanging_request_does_not_mark_a_device_unreachable_that_answers_others():
     device = ManualDevice(timeout=5.0, max_connections=2)
     device.ask("a0")
     device.connect()
@@ -143,7 +143,7 @@ def test_a_device_that_answers_others_is_not_away_for_one_that_hangs():
     assert device.client.reachable is False
 
 
-def test_a_stop_says_nothing_about_the_device():
+def test_a_stop_does_not_change_the_devices_reachability():
     device = ManualDevice()
     device.ask("a0")
     device.ask("a1")

@@ -1,4 +1,4 @@
-"""One connection to a device, state by state, on a transport in memory."""
+"""Tests of net.scanners.connection: one connection to a device, state by state, on a transport in memory."""
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -20,7 +20,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
 
 class Transport(StringTransport):
-    """One that is closed at once when it is aborted."""
+    """Transport that records an abort."""
 
     aborted = False
 
@@ -35,7 +35,7 @@ class Transport(StringTransport):
 
 
 class Trusting:
-    """Judges the device as a test says."""
+    """Trust that accepts the device, or raises `problem`."""
 
     problem = None
 
@@ -45,7 +45,7 @@ class Trusting:
 
 
 class Owner:
-    """A client that notes what its connection tells it."""
+    """Client of a device that records the calls of its connection."""
 
     def __init__(self, **options):
         self.reactor, self.calls = Clock(), []
@@ -72,7 +72,7 @@ class Owner:
 
 
 class Wire:
-    """A connection over http or https, with its owner and transport."""
+    """Connection over HTTP or HTTPS, with its owner and transport."""
 
     def __init__(self, url="http://198.51.100.20/scan", **options):
         self.owner, self.transport = Owner(**options), Transport()
@@ -82,7 +82,7 @@ class Wire:
         self.connection.makeConnection(self.transport)
 
     def send(self, operation=GET_SCANNER_ELEMENTS):
-        """A request, and what comes of it in the end: a list of a body, or a failure."""
+        """Sends a request and returns it with a list that will contain the body or a failure."""
         request = ScannerRequest(self.connection.address, operation, b"<x/>", [])
         ended = []
         request.answered.addCallback(lambda response: response.whole() if response.ended else response)
@@ -99,7 +99,7 @@ def error_of(ended):
     return failure.value
 
 
-def test_one_exchange_after_the_other():
+def test_exchanges_follow_one_another_on_a_connection():
     wire = Wire()
     assert wire.ready == [wire.connection] and wire.connection.request is None
     for _ in range(2):
@@ -113,7 +113,7 @@ def test_one_exchange_after_the_other():
     assert not wire.transport.aborted
 
 
-def test_an_idle_device_has_nothing_to_say():
+def test_data_on_an_idle_connection_aborts_it():
     wire = Wire()
     wire.connection.dataReceived(HEAD)
     assert wire.transport.aborted
@@ -144,7 +144,7 @@ def test_a_connection_that_breaks_in_a_body_fails_the_answer():
     assert isinstance(error_of(failed), BadDevice)
 
 
-def test_what_takes_too_long_is_not_sent_again():
+def test_a_request_that_times_out_is_not_sent_again():
     wire = Wire()
     request, ended = wire.send()
     wire.connection.expire(Unavailable("x", "too long"))
@@ -154,14 +154,14 @@ def test_what_takes_too_long_is_not_sent_again():
     assert wire.owner.calls == ["reached", "closed"]
 
 
-def test_no_http_is_no_answer():
+def test_an_answer_that_is_not_http_fails_the_request():
     wire = Wire()
     _, ended = wire.send()
     wire.connection.dataReceived(b"SSH-2.0\r\n")
     assert isinstance(error_of(ended), BadDevice) and wire.transport.aborted
 
 
-def test_with_tls_nothing_is_sent_before_the_device_was_judged():
+def test_with_tls_nothing_is_sent_before_the_device_is_trusted():
     wire = Wire("https://198.51.100.20/scan")
     assert wire.ready == [] and wire.owner.calls == []
     wire.connection.handshakeCompleted()
@@ -174,7 +174,7 @@ def test_with_tls_nothing_is_sent_before_the_device_was_judged():
 
 
 @pytest.mark.parametrize("lenient", [False, True])
-def test_an_end_that_tls_does_not_announce_is_one_for_a_lenient_section_only(lenient):
+def test_an_end_without_close_notify_is_accepted_only_with_lenient(lenient):
     wire = Wire("https://198.51.100.20/scan", lenient=lenient)
     wire.connection.handshakeCompleted()
     _, ended = wire.send()

@@ -1,6 +1,6 @@
-"""Captures of clients that mean harm: whole requests, and nothing of what they send besides.
+"""Captures with hostile clients: they contain complete requests and nothing else.
 
-The contract's section on the exchange log; RFC 9112 sections 2.2 and 9.6.
+RFC 9112 sections 2.2 and 9.6.
 """
 
 import tracemalloc
@@ -17,7 +17,7 @@ WHOLE = POST + HELLO
 
 
 class Captures:
-    """Stands in for a folder of captures: `taken` are the requests, byte by byte as they came."""
+    """Stands in for a folder of captures: `taken` holds the requests, byte by byte as received."""
 
     def __init__(self):
         self.taken = []
@@ -29,7 +29,7 @@ class Captures:
         self.taken.append(data)
 
     def response(self, side, *pieces):
-        """Answers are not looked at here."""
+        """Ignores answers, which these tests do not check."""
 
 
 def serve(respond=lambda exchange: exchange.answer(200, b"")):
@@ -39,8 +39,8 @@ def serve(respond=lambda exchange: exchange.answer(200, b"")):
     return captures, protocol, transport
 
 
-def kept_of(protocol, flood, times):
-    """The most memory that a flood took, beyond what a single read brings."""
+def peak_memory(protocol, flood, times):
+    """Returns the peak of the memory allocated while a flood is received."""
     tracemalloc.start()
     for _ in range(times):
         protocol.dataReceived(flood)
@@ -52,11 +52,11 @@ def kept_of(protocol, flood, times):
 @pytest.mark.parametrize(("begin", "flood"), [
     (b"", b"\r\n" * 5000), (WHOLE, b"\r\n" * 5000), (POST + b"Connection: close\r\n" + HELLO, b"x" * READ),
     (WHOLE + b"nonsense\r\n\r\n", b"x" * READ), (POST + b"Connection: upgrade\r\nUpgrade: x\r\n" + HELLO, WHOLE * 500)])
-def test_what_is_no_request_is_not_kept(begin, flood):
+def test_bytes_that_are_not_a_request_are_not_kept(begin, flood):
     exchanges = []
     captures, protocol, _ = serve(exchanges.append)
     protocol.dataReceived(begin)
-    assert kept_of(protocol, flood, 100) < 2 * READ
+    assert peak_memory(protocol, flood, 100) < 2 * READ
     assert len(captures.taken) == len(exchanges) == (1 if begin else 0)
 
 
@@ -74,7 +74,7 @@ def test_a_body_in_tiny_pieces_takes_its_own_size():
     captures, protocol, transport = serve()
     protocol.dataReceived(CHUNKED)
     piece = b"1\r\nx\r\n" * 1000
-    assert kept_of(protocol, piece, 500) < 3 * 500 * len(piece)
+    assert peak_memory(protocol, piece, 500) < 3 * 500 * len(piece)
     protocol.dataReceived(b"0\r\n\r\n")
     assert len(captures.taken[0]) == len(CHUNKED) + 500 * len(piece) + 5
     assert len(captures.taken[0]) < MAX_FRAMING_FACTOR * 1048576 + 2 * MAX_HEADER_BLOCK

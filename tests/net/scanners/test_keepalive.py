@@ -1,4 +1,4 @@
-"""Idle connections: which is used again, which has to go, and when."""
+"""Tests of net.scanners.keepalive: which idle connection is reused, which is closed, and when."""
 
 from twisted.internet.task import Clock
 
@@ -9,13 +9,13 @@ HERE, THERE = address_of("http://198.51.100.20/scan"), address_of("http://198.51
 
 
 class Connection:
-    """A connection, as far as it is kept."""
+    """Stands in for a connection to a device."""
 
     def __init__(self, address=HERE):
         self.address = address
 
 
-def test_the_one_that_was_used_last_is_used_again_and_the_one_used_first_goes_first():
+def test_the_most_recently_used_connection_is_reused_and_the_least_recent_closed():
     idle = IdleConnections(Clock(), lambda connection: None)
     first, second, third, other = Connection(), Connection(), Connection(), Connection(THERE)
     for connection in (first, second, third, other):
@@ -31,7 +31,7 @@ def test_the_one_that_was_used_last_is_used_again_and_the_one_used_first_goes_fi
     idle.stop()
 
 
-def test_one_that_nobody_uses_is_closed_after_a_while():
+def test_an_unused_connection_expires():
     clock, expired = Clock(), []
     idle = IdleConnections(clock, expired.append)
     first, second = Connection(), Connection()

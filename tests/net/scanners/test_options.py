@@ -1,4 +1,4 @@
-"""A scanner's options: sections are passed on as they are, and a change of them reaches whoever reads them."""
+"""Tests of a scanner's options: configuration sections are passed on whole, and a change reaches every user of them."""
 
 import ast
 from pathlib import Path
@@ -11,7 +11,7 @@ from wsdgateway.config.sections import Cache, Events, ScannerConfig
 
 ROOT = Path(__file__).parents[3] / "wsdgateway"
 
-# Where and who the scanner is, which composition has to know; and words that mean something else, too.
+# Keys that identify or locate the scanner, which composition has to know; and words that have another meaning, too.
 KNOWN = {"name", "scan", "device", "uuid", "bridge"}
 AMBIGUOUS = {"cache", "events", "identity", "address", "check"}
 
@@ -21,7 +21,7 @@ def keys(section):
 
 
 def words(path):
-    """The names of attributes and keyword arguments in a module."""
+    """Yields the names of attributes and keyword arguments in a module."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute):
             yield node.attr
@@ -31,12 +31,12 @@ def words(path):
 
 @pytest.mark.parametrize("path", [*sorted((ROOT / "app").glob("*.py")), ROOT / "net" / "bridgedscanner.py"],
                          ids=lambda path: path.name)
-def test_what_stands_between_a_section_and_its_consumer_names_no_key_of_a_scanner(path):
+def test_modules_that_pass_on_options_name_no_key_of_scanner_sections(path):
     assert keys(ScannerConfig) & set(words(path)) == set()
 
 
 @pytest.mark.parametrize("path", [ROOT / "app" / "scanners.py"], ids=lambda path: path.name)
-def test_what_makes_the_options_names_no_key_of_the_other_sections(path):
+def test_the_module_that_creates_options_names_no_key_of_cache_and_events(path):
     assert (keys(Cache) | keys(Events)) & set(words(path)) == set()
 
 

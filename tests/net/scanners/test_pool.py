@@ -1,4 +1,4 @@
-"""The connections to one device: in use, idle, being closed, gone."""
+"""Tests of net.scanners.pool: connections to one device in use, idle, being closed, and closed."""
 
 from twisted.internet.task import Clock
 
@@ -10,7 +10,7 @@ ADDRESS = address_of("http://198.51.100.20/scan")
 
 
 class Connection:
-    """A connection that the device does not close by itself."""
+    """Connection that the device does not close by itself."""
 
     address, request, lost = ADDRESS, None, False
 
@@ -32,7 +32,7 @@ def pool_of(number):
     return clock, pool, connections
 
 
-def test_a_connection_is_used_again_and_takes_up_its_place_until_it_is_gone():
+def test_a_connection_is_reused_and_counts_until_it_is_closed():
     clock, pool, [one] = pool_of(1)
     assert not pool.is_quiet
     pool.keep(one)
@@ -49,7 +49,7 @@ def test_a_connection_is_used_again_and_takes_up_its_place_until_it_is_gone():
     assert len(pool) == 0
 
 
-def test_room_is_made_by_one_at_a_time():
+def test_make_room_closes_one_connection_at_a_time():
     _, pool, [first, second] = pool_of(2)
     pool.make_room()
     assert (first.asked, second.asked) == ([], [])  # both are in use
@@ -70,14 +70,14 @@ def test_an_idle_connection_is_closed_after_a_while():
     assert one.asked == ["close"] and len(pool) == 1
 
 
-def test_one_that_is_gone_already_takes_up_no_place():
+def test_a_lost_connection_does_not_count():
     _, pool, [one] = pool_of(1)
     one.lost = True
     pool.close(one)
     assert (one.asked, len(pool)) == ([], 0)
 
 
-def test_a_stop_aborts_what_is_in_use_or_being_closed():
+def test_a_stop_aborts_connections_in_use_and_connections_being_closed():
     clock, pool, [used, idle, closing] = pool_of(3)
     pool.keep(idle)
     pool.close(closing)

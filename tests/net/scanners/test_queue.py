@@ -1,4 +1,4 @@
-"""The requests that wait for one device: clients take turns, and the bounds hold."""
+"""Tests of net.scanners.queue: round robin of clients and bounds of the requests waiting for one device."""
 
 from tests.net.scanners.manualdevice import ManualDevice
 from wsdgateway.net.scanners.queue import MAX_AHEAD, MAX_BESIDE, MAX_OF_CLIENT, MAX_QUEUE, MAX_URGENT
@@ -6,7 +6,7 @@ from wsdgateway.net.transport.errors import Busy, fault_for
 from wsdgateway.scan.operations import CANCEL_JOB, GET_SCANNER_ELEMENTS, RENEW
 
 
-def test_another_client_s_request_is_served_next_after_the_one_that_runs():
+def test_another_clients_request_is_served_after_the_running_one():
     device = ManualDevice()
     for number in range(MAX_OF_CLIENT + 1):
         device.ask(f"a{number}")
@@ -27,7 +27,7 @@ def test_three_clients_and_the_gateway_take_turns():
     assert device.sent == [f"{who}{number}" for number in range(3) for who in ("a", "b", "c", "own")]
 
 
-def test_a_client_has_its_share_of_the_line_and_no_more():
+def test_a_clients_share_of_the_queue_is_bounded():
     device = ManualDevice()
     for number in range(MAX_OF_CLIENT + 3):
         device.ask(f"a{number}")
@@ -37,7 +37,7 @@ def test_a_client_has_its_share_of_the_line_and_no_more():
     assert fault.subcode == "wscn:ServerErrorTemporaryError" and fault.reason.startswith("The scanner is busy")
 
 
-def test_one_that_is_not_limited_fills_the_line_and_still_makes_room_for_others():
+def test_an_unlimited_client_that_fills_the_queue_yields_to_others():
     device = ManualDevice()
     for number in range(MAX_QUEUE + 1):
         device.ask(f"a{number}", limited=False)
@@ -50,7 +50,7 @@ def test_one_that_is_not_limited_fills_the_line_and_still_makes_room_for_others(
     assert device.sent == ["a0", "a1", "b0"]
 
 
-def test_two_that_share_the_whole_line_leave_no_third_outside():
+def test_a_third_client_gets_room_in_a_queue_filled_by_two():
     device = ManualDevice()
     device.ask("first", "x")
     for number in range(MAX_OF_CLIENT):
@@ -62,7 +62,7 @@ def test_two_that_share_the_whole_line_leave_no_third_outside():
     assert set(device.sent) == {"first", "a0", "b0", "c0"}
 
 
-def test_the_gateway_s_own_requests_have_room_beside_a_full_line():
+def test_the_gateways_own_requests_have_room_beside_a_full_queue():
     device = ManualDevice()
     for number in range(MAX_QUEUE + 1):
         device.ask(f"a{number}", limited=False)
@@ -72,7 +72,7 @@ def test_the_gateway_s_own_requests_have_room_beside_a_full_line():
     assert device.client.waiting == MAX_QUEUE + MAX_BESIDE
 
 
-def test_what_is_urgent_goes_before_all_turns_by_its_own_connection():
+def test_urgent_requests_go_first_on_a_connection_of_their_own():
     device = ManualDevice()
     for number in range(20):
         device.ask(f"a{number}")
@@ -87,7 +87,7 @@ def test_what_is_urgent_goes_before_all_turns_by_its_own_connection():
     assert device.sent == ["a0", "cancel", "renew", "again"]
 
 
-def test_a_flood_of_cancel_jobs_stops_neither_other_requests_nor_another_s_cancel_job():
+def test_a_flood_of_cancel_jobs_blocks_no_other_client():
     device = ManualDevice()
     device.ask("b0", "b")
     device.ask("b1", "b")
@@ -103,7 +103,7 @@ def test_a_flood_of_cancel_jobs_stops_neither_other_requests_nor_another_s_cance
     assert "b1" in device.sent
 
 
-def test_a_read_that_another_waits_for_too_goes_in_the_earlier_turn():
+def test_a_shared_read_takes_the_earlier_turn_of_its_clients():
     device = ManualDevice()
     for number in range(50):
         device.ask(f"a{number}")

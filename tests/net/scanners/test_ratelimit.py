@@ -1,4 +1,4 @@
-"""The rate limit of a device: what is too much waits, in order; what is urgent does not."""
+"""Tests of net.scanners.ratelimit: requests above the rate wait in order, urgent ones do not wait."""
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
@@ -16,7 +16,7 @@ SCANNER = "http://198.51.100.20/scan"
 
 
 class Asking:
-    """A client of a device whose connections are opened and never made, and what was asked of it."""
+    """Client of a device whose connections stay pending, with the requests made."""
 
     def __init__(self, rate, *, timeout=60.0, max_connections=1000, rate_limit=None):
         self.reactor = MemoryReactorClock()
@@ -34,7 +34,7 @@ class Asking:
 
     @property
     def opened(self):
-        """Connections so far: each is for one request."""
+        """The number of connections so far, one for each request."""
         return len(self.reactor.tcpClients)
 
     def adjust(self, **more):
@@ -42,7 +42,7 @@ class Asking:
         self.client.adjust(scanner_options(**self.options))
 
 
-def test_a_second_s_worth_goes_at_once_and_the_rest_in_its_time():
+def test_one_second_of_requests_goes_at_once_and_the_rest_at_the_rate():
     asking = Asking(4.0)
     asking.ask(number=10)
     assert (asking.opened, asking.client.waiting, len(asking.waited)) == (4, 6, 6)
@@ -55,7 +55,7 @@ def test_a_second_s_worth_goes_at_once_and_the_rest_in_its_time():
     assert asking.opened == 14
 
 
-def test_every_request_that_waits_is_counted_once():
+def test_every_waiting_request_is_counted_once():
     asking = Asking(1.0)
     asking.ask(number=4)
     asking.reactor.pump([0.5] * 10)
@@ -63,30 +63,30 @@ def test_every_request_that_waits_is_counted_once():
     assert len(asking.waited) == 3
 
 
-def test_what_is_urgent_does_not_wait_but_counts():
+def test_urgent_requests_do_not_wait_but_consume_the_rate():
     asking = Asking(2.0)
     asking.ask(number=3)
     asking.ask(CANCEL_JOB)
     asking.ask(RENEW)
     assert (asking.opened, asking.client.waiting) == (4, 1)
     asking.reactor.advance(0.6)
-    assert asking.opened == 4  # two were owed
+    assert asking.opened == 4  # two tokens were owed
     asking.reactor.advance(1.0)
     assert asking.opened == 5
 
 
-def test_who_comes_later_does_not_go_before_those_who_wait():
+def test_a_later_request_does_not_overtake_waiting_ones():
     asking = Asking(1.0)
     urls = [f"http://198.51.100.20:{port}/" for port in (1, 2, 3)]
     for url in urls:
         asking.ask(url=url)
-    asking.reactor.rightNow += 1.0  # the token is there, its timer has not run
+    asking.reactor.rightNow += 1.0  # the token is available, but its timer has not run
     asking.ask(url="http://198.51.100.20:4/")
     asking.reactor.pump([0.0, 1.0, 1.0, 1.0])
     assert [connection[1] for connection in asking.reactor.tcpClients] == [1, 2, 3, 4]
 
 
-def test_the_wait_for_a_turn_ends_with_the_timeout():
+def test_waiting_ends_with_the_timeout():
     asking = Asking(0.1, timeout=5.0)
     asking.ask(number=2)
     asking.reactor.pump([1.0] * 6)
@@ -95,7 +95,7 @@ def test_the_wait_for_a_turn_ends_with_the_timeout():
     assert asking.client.waiting == 0
 
 
-def test_not_more_wait_than_the_queue_holds():
+def test_the_number_of_waiting_requests_is_bounded():
     asking = Asking(1.0)
     asking.ask(number=MAX_QUEUE + 2)
     assert asking.client.waiting == MAX_QUEUE
@@ -106,7 +106,7 @@ def test_not_more_wait_than_the_queue_holds():
     (None, SCANNER, True), (None, "http://scanner.example/scan", True), (None, "http://[2001:db8::20]/scan", True),
     (None, "http://127.0.0.1:8018/WDP/SCAN", False), (None, "http://localhost/scan", False),
     (None, "http://[::1]/scan", False), (0.0, SCANNER, False), (5.0, "http://127.0.0.1/scan", True)])
-def test_who_is_held_back(rate, url, bounded):
+def test_which_scanners_are_rate_limited(rate, url, bounded):
     asking, host = Asking(rate), address_of(url).host
     for _ in range(100):
         asking.rate_limit.spend(host, 0.0)
@@ -122,7 +122,7 @@ def test_several_clients_of_a_device_share_its_rate():
     assert (first.opened, second.opened) == (2, 0)
 
 
-def test_another_rate_is_for_those_who_wait_too():
+def test_a_changed_rate_applies_to_waiting_requests():
     asking = Asking(1.0)
     asking.ask(number=5)
     asking.adjust(max_rate=1.0)
@@ -131,7 +131,7 @@ def test_another_rate_is_for_those_who_wait_too():
     assert asking.opened == 5
 
 
-def test_a_stop_ends_the_waiting():
+def test_a_stop_fails_waiting_requests():
     asking = Asking(1.0)
     asking.ask(number=3)
     asking.client.stop()

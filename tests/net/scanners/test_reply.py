@@ -1,4 +1,4 @@
-"""An answer whose head is here: held until somebody takes it, ended, failed, or at a standstill."""
+"""Tests of net.scanners.reply: a response after its head, held until it is consumed, ended, failed or stalled."""
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -15,7 +15,7 @@ SILENCE = 5.0
 
 
 class Connection:
-    """A connection that notes what is done to it."""
+    """Connection that records the calls it receives."""
 
     def __init__(self):
         self.done = []
@@ -34,7 +34,7 @@ class Connection:
 
 
 class Answer:
-    """A response, with its clock and connection; `taken` are the pieces, `ended` what came of it."""
+    """A response with its clock and connection; `taken` are the relayed pieces, `ended` the result."""
 
     def __init__(self):
         self.clock, self.connection, self.taken, self.ended, self.pending = Clock(), Connection(), [], [], 0
@@ -50,7 +50,7 @@ class Answer:
 
 
 @pytest.mark.parametrize("before", [0, 1, 3])
-def test_a_body_is_collected_whenever_it_comes(before):
+def test_a_body_is_collected_before_and_after_the_call(before):
     answer = Answer()
     pieces = [b"a", b"b", b"c"]
     for piece in pieces[:before]:
@@ -63,7 +63,7 @@ def test_a_body_is_collected_whenever_it_comes(before):
     assert answer.ended == [b"abc"]
 
 
-def test_one_that_has_ended_before_it_is_taken_is_whole():
+def test_a_response_that_ended_before_it_is_collected_is_complete():
     answer = Answer()
     answer.response.data(b"a")
     answer.response.end()
@@ -73,7 +73,7 @@ def test_one_that_has_ended_before_it_is_taken_is_whole():
 
 
 @pytest.mark.parametrize("is_taken", [False, True])
-def test_a_failure_is_told_once(is_taken):
+def test_only_the_first_failure_is_reported(is_taken):
     answer = Answer()
     if is_taken:
         answer.collect()
@@ -86,7 +86,7 @@ def test_a_failure_is_told_once(is_taken):
     assert "first" in str(failure.value)
 
 
-def test_too_much_is_not_collected():
+def test_a_body_above_the_limit_is_not_collected():
     answer = Answer()
     answer.collect()
     answer.response.data(b"x" * MAX_COLLECTED)
@@ -94,7 +94,7 @@ def test_too_much_is_not_collected():
     assert answer.ended[0].check(BadDevice) and answer.connection.done == ["abort"]
 
 
-def test_a_relay_in_which_nothing_comes_ends():
+def test_a_stalled_relay_fails():
     answer = Answer()
     answer.relay()
     answer.clock.advance(SILENCE - 1)
@@ -106,7 +106,7 @@ def test_a_relay_in_which_nothing_comes_ends():
     assert answer.connection.done == ["read large", "abort"] and not answer.request.abandoned
 
 
-def test_a_client_that_takes_slowly_is_waited_for_and_one_that_takes_nothing_is_not():
+def test_a_relay_waits_for_a_slow_client_but_not_for_a_stalled_one():
     answer = Answer()
     answer.relay()
     answer.pending = 100
@@ -121,7 +121,7 @@ def test_a_client_that_takes_slowly_is_waited_for_and_one_that_takes_nothing_is_
     assert answer.clock.getDelayedCalls() == []
 
 
-def test_a_relay_that_ends_waits_for_nothing():
+def test_an_ended_relay_leaves_no_timer():
     answer = Answer()
     answer.relay()
     answer.response.end()
@@ -131,7 +131,7 @@ def test_a_relay_that_ends_waits_for_nothing():
     assert answer.connection.done == ["read large"]
 
 
-def test_a_client_that_leaves_ends_the_answer():
+def test_a_client_that_disconnects_ends_the_response():
     answer = Answer()
     answer.relay()
     answer.response.stopProducing()

@@ -1,4 +1,4 @@
-"""The life of a request to a device: the state after each step, from waiting to its end."""
+"""Tests of net.scanners.request: the state of a request to a device after each step."""
 
 import pytest
 from twisted.internet import error as neterror
@@ -14,7 +14,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
 
 class Life:
-    """A request to a device that may have one for somebody else before; each step is a method without arguments."""
+    """Request to a device that may be serving another one; each step is a method without arguments."""
 
     def __init__(self, *, beside=False, operation=CREATE_SCAN_JOB, max_connections=1):
         self.device = ManualDevice(timeout=TIMEOUT, max_connections=max_connections)
@@ -102,7 +102,7 @@ def test_the_states_of_a_request(setting, first, steps):
     (ONCE, [Life.connect, Life.abandon], Unavailable, "the client went away"),
     (BESIDE, [Life.abandon], Unavailable, "the client went away"),
 ])
-def test_how_a_request_ends_without_an_answer(setting, steps, error, why):
+def test_the_error_of_a_request_that_ends_without_an_answer(setting, steps, error, why):
     life = Life(**setting)
     for step in steps:
         step(life)
@@ -110,7 +110,7 @@ def test_how_a_request_ends_without_an_answer(setting, steps, error, why):
     assert type(problem) is error and why in str(problem)
 
 
-def test_one_whose_answer_was_not_awaited_goes_on():
+def test_cancelling_the_answer_does_not_end_the_request():
     life = Life(beside=True)
     life.request.answered.addErrback(lambda failure: None)
     life.request.answered.cancel()

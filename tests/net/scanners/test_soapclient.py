@@ -1,4 +1,4 @@
-"""Requests that the gateway makes for itself: they declare the prefixes that they use, and name where answers go."""
+"""Tests of the gateway's own requests: they declare the prefixes that they use, and say where answers go."""
 
 import re
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import SOAP, WSA, WSE
 
 MINE = {"to": "http://192.0.2.20/scan", "message_id": "urn:uuid:1"}
-# As many prefixes as a Kyocera has in scope of all that it writes, and one that only a text uses.
+# As many prefixes as a Kyocera declares in its messages, and one that is used only in text.
 MANY = " ".join(f'xmlns:km{number}="http://makers.example/ws/setting/number_{number}"' for number in range(46))
 GRANT = envelope(f"{WSE}/SubscribeResponse", (
     f"<wse:SubscribeResponse {MANY}><wse:SubscriptionManager><wsa:Address>http://192.0.2.20/m</wsa:Address>"
@@ -45,7 +45,7 @@ REQUESTS = {
 
 
 def prefixes(message):
-    """The prefixes that are declared in a message, and those of them that stand nowhere before a colon."""
+    """Returns the prefixes declared in a message, and the declared ones that it never uses."""
     text = message.decode()
     declared = set(re.findall(r'\sxmlns:([\w.-]+)="', text))
     rest = re.sub(r'\sxmlns(:[\w.-]+)?="[^"]*"', "", text)
@@ -53,7 +53,7 @@ def prefixes(message):
 
 
 @pytest.mark.parametrize(("message", "expected"), REQUESTS.values(), ids=REQUESTS)
-def test_a_request_declares_what_it_uses_and_takes_its_answer_on_the_connection(message, expected):
+def test_a_request_declares_the_prefixes_it_uses_and_an_anonymous_reply_to(message, expected):
     assert prefixes(message) == ({"soap", "wsa", *expected}, set())
     assert f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}"'.encode() in message
     asked = read(message)
@@ -61,12 +61,12 @@ def test_a_request_declares_what_it_uses_and_takes_its_answer_on_the_connection(
     assert asked.message_id == "urn:uuid:1"
 
 
-def test_reference_parameters_come_back_as_they_were_meant():
+def test_reference_parameters_are_echoed_with_their_namespaces():
     header = read(REQUESTS["Renew"][0]).header
     kind = header.find("{http://makers.example/ws/setting/number_7}Kind")
     assert (kind.text, kind.nsmap["km8"]) == ("km8:events", "http://makers.example/ws/setting/number_8")
     assert header.findtext(f"{{{WSE}}}Identifier") == "urn:uuid:2"
 
 
-def test_what_is_sent_to_many_or_is_an_answer_names_no_place_for_answers():
+def test_multicast_messages_have_no_reply_to():
     assert b"ReplyTo" not in write_probe(DEVICE, message_id="urn:uuid:1")

@@ -1,8 +1,8 @@
-"""Cases of HTTP conformance: the clause, the bytes, and the answers that must follow."""
+"""Cases of HTTP conformance: the clause, the bytes, and the required answers."""
 
 import attrs
 
-# A scan address, at which the application answers 200 with the body that it was sent.
+# A scan address where the application answers 200 with the body of the request.
 PATH = b"/front-desk/scan"
 FIELDS = b"Host: gateway\r\nContent-Type: application/soap+xml\r\n"
 POST = b"POST " + PATH + b" HTTP/1.1\r\n" + FIELDS
@@ -14,10 +14,10 @@ HELLO = b"Content-Length: 5\r\n\r\nhello"
 
 @attrs.frozen
 class Case:
-    """What a client sends, and what must come of it.
+    """Bytes of a client and their required outcome.
 
-    `statuses` are all answers in their order, `in_bytes` those where it comes byte by byte if they differ; `goes_on`
-    says whether the connection may be used again; `reached` are the bodies that the application was given.
+    `statuses` are all answers in order, `in_bytes` the answers if the bytes arrive one by one, where these differ.
+    `goes_on` says whether the connection stays open. `reached` are the bodies that the application received.
     """
 
     clause: str
@@ -33,20 +33,20 @@ class Case:
 
 
 def takes(clause, name, data, body=b"", *, in_bytes=None):
-    """It is a request, and another may follow."""
+    """A valid request, after which the connection stays open."""
     return Case(clause, name, data, (200,), True, (body,), in_bytes)
 
 
 def takes_last(clause, name, data, body=b"", *, in_bytes=None):
-    """It is a request, and the last one of its connection."""
+    """A valid request that is the last one on its connection."""
     return Case(clause, name, data, (200,), False, (body,), in_bytes)
 
 
 def answers_only(clause, name, data, status, *, goes_on=True):
-    """It is a request that the application never sees."""
+    """A valid request that does not reach the application."""
     return Case(clause, name, data, (status,), goes_on, ())
 
 
 def refuses(clause, name, data, status=400):
-    """It is no request that can be trusted: an answer, and the end of the connection."""
+    """An invalid request: an answer, and the end of the connection."""
     return Case(clause, name, data, (status,), False, ())

@@ -1,4 +1,4 @@
-"""Cases of RFC 9112 section 9 and of RFC 9110: persistence, pipelines, Upgrade, Expect, methods and their answers."""
+"""Cases of RFC 9112 section 9 and of RFC 9110: persistence, pipelining, Upgrade, Expect, and methods."""
 
 from tests.net.server.http_cases import (
     CHUNKED,
@@ -20,7 +20,7 @@ UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Setting
 EXPECT = b"Expect: 100-continue\r\n"
 
 PERSISTENCE = [
-    takes("RFC 9112 9.3", "HTTP/1.1 goes on", POST + EMPTY),
+    takes("RFC 9112 9.3", "HTTP/1.1 persists", POST + EMPTY),
     takes_last("RFC 9112 9.3", "HTTP/1.0 does not", OLD + EMPTY),
     takes("RFC 9112 9.3", "HTTP/1.0 with keep-alive does", OLD + b"Connection: keep-alive\r\n" + EMPTY),
     takes("RFC 9110 7.6.1", "options in any case", OLD + b"Connection: Keep-Alive\r\n" + EMPTY),
@@ -47,15 +47,15 @@ PIPELINES = [
     Case("RFC 9112 9.3.2", "answers in the order of the requests",
          POST + HELLO + CHUNKED + b"2\r\nhi\r\n0\r\n\r\n" + POST + EMPTY,
          (200, 200, 200), True, (b"hello", b"hi", b"")),
-    Case("RFC 9112 9.3.2", "of which some are refused by what they ask",
+    Case("RFC 9112 9.3.2", "some requests of a pipeline are refused for their method",
          POST + HELLO + GET + b"\r\n" + POST + b"\r\n", (200, 405, 200), True, (b"hello", b"")),
-    Case("RFC 9112 2.2", "empty lines between them", POST + HELLO + b"\r\n\r\n" + POST + EMPTY, (200, 200), True,
+    Case("RFC 9112 2.2", "empty lines between requests", POST + HELLO + b"\r\n\r\n" + POST + EMPTY, (200, 200), True,
          (b"hello", b"")),
-    Case("RFC 9112 9.3.2", "a close in the midst of them",
+    Case("RFC 9112 9.3.2", "a close within a pipeline",
          POST + HELLO + POST + b"Connection: close\r\n" + EMPTY + POST + EMPTY, (200, 200), False, (b"hello", b"")),
-    Case("RFC 9112 9.3.2", "a bad one in the midst of them", POST + HELLO + b"nonsense\r\n\r\n" + POST + EMPTY,
+    Case("RFC 9112 9.3.2", "an invalid request within a pipeline", POST + HELLO + b"nonsense\r\n\r\n" + POST + EMPTY,
          (200, 400), False, (b"hello",)),
-    Case("RFC 9112 9.3.2", "HTTP/1.0 in the midst of them", POST + HELLO + OLD + EMPTY + POST + EMPTY, (200, 200),
+    Case("RFC 9112 9.3.2", "HTTP/1.0 within a pipeline", POST + HELLO + OLD + EMPTY + POST + EMPTY, (200, 200),
          False,
          (b"hello", b"")),
 ]
@@ -65,7 +65,7 @@ UPGRADES = [
     takes_last("RFC 9110 7.8", "an upgrade with chunks",
                POST + UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"hello"),
     takes_last("RFC 9110 7.8", "an upgrade without a body", POST + UPGRADE + b"\r\n"),
-    takes_last("RFC 9110 7.8", "what follows is neither protocol",
+    takes_last("RFC 9110 7.8", "bytes after an ignored upgrade are not read",
                POST + UPGRADE + EMPTY + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     takes_last("RFC 9110 7.8", "an upgrade to WebSocket",
                POST + b"Connection: upgrade\r\nUpgrade: websocket\r\n" + HELLO,
@@ -74,7 +74,7 @@ UPGRADES = [
     takes("RFC 9110 7.8", "Connection that names an Upgrade that is not there",
           POST + b"Connection: upgrade\r\n" + HELLO,
           b"hello"),
-    takes_last("RFC 9110 7.8", "HTTP/1.0 asks for none", OLD + UPGRADE + HELLO, b"hello"),
+    takes_last("RFC 9110 7.8", "an upgrade in HTTP/1.0 is ignored", OLD + UPGRADE + HELLO, b"hello"),
     refuses("RFC 9110 15.5.14", "an upgrade with too large a body", POST + UPGRADE + b"Content-Length: 1001\r\n\r\n",
             413),
     refuses("RFC 9112 6.3", "an upgrade with two lengths", POST + UPGRADE + b"Content-Length: 5\r\n" + HELLO),
@@ -91,16 +91,16 @@ EXPECTATIONS = [
     takes("RFC 9110 5.3", "100-continue twice", POST + EXPECT * 2 + HELLO, b"hello", in_bytes=(100, 200)),
     takes("RFC 9110 10.1.1", "100-continue without a body", POST + EXPECT + EMPTY),
     takes("RFC 9110 5.6.1", "no expectation at all", POST + b"Expect:\r\n" + HELLO, b"hello"),
-    takes_last("RFC 9110 10.1.1", "HTTP/1.0 can't wait", OLD + EXPECT + HELLO, b"hello"),
+    takes_last("RFC 9110 10.1.1", "HTTP/1.0 has no 100-continue", OLD + EXPECT + HELLO, b"hello"),
     takes_last("RFC 9110 7.8", "100 before an upgrade that is ignored", POST + UPGRADE + EXPECT + HELLO, b"hello",
                in_bytes=(100, 200)),
     refuses("RFC 9110 15.5.18", "another expectation", POST + b"Expect: 200-ok\r\n" + HELLO, 417),
     refuses("RFC 9110 15.5.18", "another one beside it", POST + b"Expect: 100-continue, x\r\n" + HELLO, 417),
     refuses("RFC 9110 15.5.18", "another one in a field of its own", POST + EXPECT + b"Expect: x\r\n" + HELLO, 417),
-    refuses("RFC 9110 10.1.1", "no 100 for what is refused anyhow", POST + EXPECT + b"Content-Length: 1001\r\n\r\n",
+    refuses("RFC 9110 10.1.1", "no 100 for a body above the limit", POST + EXPECT + b"Content-Length: 1001\r\n\r\n",
             413),
-    refuses("RFC 9110 10.1.1", "nor for what has two lengths", POST + EXPECT + b"Content-Length: 5\r\n" + HELLO),
-    refuses("RFC 9110 10.1.1", "nor for what has no Host",
+    refuses("RFC 9110 10.1.1", "no 100 for two lengths", POST + EXPECT + b"Content-Length: 5\r\n" + HELLO),
+    refuses("RFC 9110 10.1.1", "no 100 without Host",
             b"POST / HTTP/1.1\r\n" + EXPECT + b"Content-Length: 5\r\n\r\n"),
 ]
 
@@ -109,8 +109,8 @@ METHODS = [
                    method + b" " + PATH + b" HTTP/1.1\r\n" + FIELDS + EMPTY, 405)
       for method in [b"GET", b"HEAD", b"PUT", b"DELETE", b"PATCH", b"TRACE", b"OPTIONS", b"PROPFIND", b"SUBSCRIBE"]),
     answers_only("RFC 9110 9.3.2", "HEAD with a body of its own", GET.replace(b"GET", b"HEAD") + HELLO, 405),
-    answers_only("RFC 9110 15.5.5", "HEAD of what is not there", b"HEAD /none HTTP/1.1\r\nHost: gateway\r\n\r\n", 404),
-    answers_only("RFC 9110 15.5.5", "GET of what is not there", b"GET /none HTTP/1.1\r\nHost: gateway\r\n\r\n", 404),
+    answers_only("RFC 9110 15.5.5", "HEAD of an unknown address", b"HEAD /none HTTP/1.1\r\nHost: gateway\r\n\r\n", 404),
+    answers_only("RFC 9110 15.5.5", "GET of an unknown address", b"GET /none HTTP/1.1\r\nHost: gateway\r\n\r\n", 404),
     *(answers_only("RFC 9110 15.5.16", f"{kind.decode() or 'an empty Content-Type'} is not taken", b"POST " + PATH
                    + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: " + kind + b"\r\n" + HELLO, 415)
       for kind in [b"text/xml", b"application/soap", b"application/soap+xml2", b"", b"multipart/related",

@@ -1,4 +1,4 @@
-"""Cases of RFC 9112 sections 6 and 7: where a request ends, and every way of lying about it."""
+"""Cases of RFC 9112 sections 6 and 7: where a request ends, with length, chunks and attempts at smuggling."""
 
 from tests.net.server.http_cases import CHUNKED, HELLO, OLD, POST, Case, refuses, takes, takes_last
 
@@ -36,16 +36,16 @@ LENGTHS = [
     refuses("RFC 9110 8.6", "a length of 2^64 + 5", POST + b"Content-Length: 18446744073709551621\r\n\r\nhello"),
     refuses("RFC 9110 15.5.14", "a length of 2^64 - 1", POST + b"Content-Length: 18446744073709551615\r\n\r\nx", 413),
     refuses("RFC 9110 15.5.14", "a length of 2^32 + 5", POST + b"Content-Length: 4294967301\r\n\r\nhello", 413),
-    refuses("RFC 9110 15.5.14", "a byte more than is taken", POST + b"Content-Length: 1001\r\n\r\n", 413),
-    takes("RFC 9110 15.5.14", "as much as is taken", POST + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000, b"x" * 1000),
+    refuses("RFC 9110 15.5.14", "one byte above the limit", POST + b"Content-Length: 1001\r\n\r\n", 413),
+    takes("RFC 9110 15.5.14", "a body at the limit", POST + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000, b"x" * 1000),
 ]
 
 CODINGS = [
     takes("RFC 9112 7.1", "chunked", CHUNKED + WHOLE, b"hello"),
-    takes("RFC 9112 7.1", "chunked, and nothing in it", CHUNKED + b"0\r\n\r\n"),
+    takes("RFC 9112 7.1", "chunked without content", CHUNKED + b"0\r\n\r\n"),
     takes("RFC 9112 7", "names of codings in any case", POST + TE + b"CHUNKED\r\n\r\n" + WHOLE, b"hello"),
     takes("RFC 9112 5", "blanks around a coding", POST + TE + b"\t chunked  \r\n\r\n" + WHOLE, b"hello"),
-    refuses("RFC 9112 5", "a tab after a coding, which is allowed, and sent by none but smugglers",
+    refuses("RFC 9112 5", "a tab after a coding, allowed but only used for smuggling",
             POST + TE + b"chunked\t\r\n\r\n" + WHOLE),
     takes("RFC 9112 7.1", "several chunks", CHUNKED + b"1\r\nh\r\n3\r\nell\r\n1\r\no\r\n0\r\n\r\n", b"hello"),
     takes("RFC 9112 7.1", "sizes in hex of either case", CHUNKED + b"a\r\n0123456789\r\nB\r\n0123456789a\r\n0\r\n\r\n",
@@ -91,7 +91,7 @@ CODINGS = [
     refuses("RFC 9112 5.2", "a folded trailer", CHUNKED + b"0\r\nA: b\r\n c\r\n\r\n"),
     refuses("RFC 9112 2.2", "a bare LF after a trailer", CHUNKED + b"0\r\nA: b\n\r\n"),
     refuses("RFC 9110 5.5", "a NUL in a trailer", CHUNKED + b"0\r\nA: \x00\r\n\r\n"),
-    refuses("RFC 9110 15.5.14", "a chunk larger than is taken", CHUNKED + b"3e9\r\n" + b"x" * 1001 + b"\r\n", 413),
+    refuses("RFC 9110 15.5.14", "a chunk above the limit", CHUNKED + b"3e9\r\n" + b"x" * 1001 + b"\r\n", 413),
 ]
 
 SMUGGLING = [
@@ -125,13 +125,13 @@ SMUGGLING = [
           POST + b"Transfer_Encoding: chunked\r\n" + HELLO, b"hello"),
     takes("RFC 9112 6.3", "a body that looks like a request",
           POST + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED, SMUGGLED),
-    Case("RFC 9112 9.3", "a GET has its body for itself",
+    Case("RFC 9112 9.3", "the body of a GET is not a request",
          b"GET /front-desk/scan HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED,
          (405,), True, ()),
-    Case("RFC 9112 9.3", "so has an address that nobody has",
+    Case("RFC 9112 9.3", "the body for an unknown address is not a request",
          b"POST /none HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(SMUGGLED) + SMUGGLED
          + b"\r\n0\r\n\r\n", (404,), True, ()),
-    Case("RFC 9112 11.2", "more body than was announced is the next request, and none",
+    Case("RFC 9112 11.2", "bytes after the announced length are an invalid request",
          POST + HELLO + b" and more\r\n\r\n",
          (200, 400), False, (b"hello",)),
     Case("RFC 9112 11.2", "a good request before a bad one", POST + HELLO + POST + b"Content-Length: x\r\n\r\n",

@@ -1,4 +1,4 @@
-"""Cases of RFC 9112 sections 2, 3 and 5: lines, request targets, Host, fields."""
+"""Cases of RFC 9112 sections 2, 3 and 5: request lines, request targets, Host and field lines."""
 
 from tests.net.server.http_cases import EMPTY, FIELDS, HELLO, OLD, PATH, POST, answers_only, refuses, takes, takes_last
 
@@ -9,7 +9,7 @@ VERSIONS = [b"HTTP/1.01", b"HTTP/01.1", b"HTTP/11", b"HTTP/1", b"HTTP/1,1", b"HT
 
 
 def line(target, method=b"POST", version=b"HTTP/1.1"):
-    """A request with another request line."""
+    """Returns a request with another request line."""
     return method + b" " + target + b" " + version + b"\r\n" + FIELDS + EMPTY
 
 
@@ -42,11 +42,11 @@ LINES = [
     refuses("RFC 9112 3", "a blank after the request line", line(PATH, version=b"HTTP/1.1 ")),
     refuses("RFC 9112 3", "a blank in the target", line(b"/front-desk /scan")),
     refuses("RFC 9112 3", "no target", b"POST HTTP/1.1\r\n" + FIELDS + EMPTY),
-    refuses("RFC 9112 3", "a longer target than any", line(b"/" + b"x" * 20000), 431),
-    refuses("RFC 9112 2.3", "HTTP/0.9, as it was", b"GET /front-desk/scan\r\n\r\n"),
+    refuses("RFC 9112 3", "a target above the limit", line(b"/" + b"x" * 20000), 431),
+    refuses("RFC 9112 2.3", "HTTP/0.9 without a version", b"GET /front-desk/scan\r\n\r\n"),
     refuses("RFC 9112 2.3", "HTTP/0.9 by its number", line(PATH, version=b"HTTP/0.9")),
     refuses("RFC 9110 15.6.6", "HTTP/2.0", line(PATH, version=b"HTTP/2.0"), 505),
-    refuses("RFC 9112 2.3", "a higher version that nobody has written", line(PATH, version=b"HTTP/1.2")),
+    refuses("RFC 9112 2.3", "an unknown minor version", line(PATH, version=b"HTTP/1.2")),
     refuses("RFC 9112 2.3", "another major version", line(PATH, version=b"HTTP/3.0")),
     *(refuses("RFC 9112 2.3", f"{version.decode()} is no version", line(PATH, version=version))
       for version in VERSIONS),
@@ -59,7 +59,7 @@ LINES = [
 TARGETS = [
     takes("RFC 9112 3.2.1", "a query is not part of the path", line(PATH + b"?a=b?c")),
     takes("RFC 9112 3.2.1", "an empty query", line(PATH + b"?")),
-    answers_only("RFC 9112 3.2.1", "a path that nobody has", line(b"/none"), 404),
+    answers_only("RFC 9112 3.2.1", "an unknown path", line(b"/none"), 404),
     answers_only("RFC 9112 3.2.1", "two slashes are not one", line(b"/" + PATH), 404),
     answers_only("RFC 9112 3.2.1", "dots are not resolved", line(b"/x/.." + PATH), 404),
     answers_only("RFC 9112 3.2.1", "paths are told apart by case", line(PATH.upper()), 404),
@@ -72,8 +72,8 @@ TARGETS = [
     refuses("RFC 9110 4.2.1", "an absolute target without a host", line(b"http://" + PATH)),
     refuses("RFC 9110 4.2.1", "an absolute target with a port alone", line(b"http://:80" + PATH)),
     refuses("RFC 9110 4.2.4", "an absolute target with a user", line(b"http://user@gateway" + PATH)),
-    refuses("RFC 9112 3.2.2", "a host that is none", line(b"http://[gateway]" + PATH)),
-    refuses("RFC 9112 3.2.2", "a port that is none", line(b"http://gateway:x" + PATH)),
+    refuses("RFC 9112 3.2.2", "an invalid host", line(b"http://[gateway]" + PATH)),
+    refuses("RFC 9112 3.2.2", "an invalid port", line(b"http://gateway:x" + PATH)),
     refuses("RFC 9112 3.2.2", "another scheme", line(b"ftp://gateway" + PATH)),
     refuses("RFC 9112 3.2.2", "a scheme alone", line(b"http:" + PATH)),
     refuses("RFC 9112 3.2", "a fragment", line(PATH + b"#part")),
@@ -108,7 +108,7 @@ HOSTS = [
         b"a b", b"a\tb", b"a, b", b"a/b", b"a?b", b"a#b", b"user@a", b"http://a", b"a:b", b"a:80:80", b"a:-1",
         b"2001:db8::1", b"[2001:db8::1", b"[]", b"[a]", b"[::1]a", b"[::1%]", b"a%", b"a%2", b"a%zz", b'"a"', b"<a>",
         b"a\\b", b"a|b", b"\xc3\xa9"]),
-    refuses("RFC 9112 3.2", "a host of sixteen kilobytes that almost is one",
+    refuses("RFC 9112 3.2", "an almost valid host of sixteen kilobytes",
             HOSTLESS + b"Host: [" + b":" * 16000 + b"\r\n" + EMPTY),
 ]
 

@@ -1,4 +1,4 @@
-"""A client's connection: its states, what leads from one to the next, and what is done on the way."""
+"""Tests of net.server.connection: the states of a client's connection, and the transitions with their actions."""
 
 import pytest
 from twisted.internet.error import ConnectionLost
@@ -31,9 +31,9 @@ CLOSE, HALF_CLOSE, ABORT, STOP_READING, START_READING = "close", "half-close", "
 
 
 class Conversation:
-    """One connection, brought into a state by what a client, the server and the clock do.
+    """A connection brought into a state by the actions of a client, the server and the clock.
 
-    `done` is what was done to the transport, and which statuses were written, since it was last looked at.
+    `done` returns the calls of the transport and the statuses written since the last call.
     """
 
     def __init__(self):
@@ -45,7 +45,7 @@ class Conversation:
         for name, what in (("loseConnection", CLOSE), ("loseWriteConnection", HALF_CLOSE), ("abortConnection", ABORT),
                            ("stopReading", STOP_READING), ("startReading", START_READING)):
             setattr(self.transport, name, lambda what=what: self._done.append(what))
-        self.transport.unregisterProducer = lambda: None  # on a socket, once more does no harm
+        self.transport.unregisterProducer = lambda: None  # a socket tolerates repeated calls
 
     def done(self):
         raw = self.transport.value()[self._seen:]
@@ -53,7 +53,7 @@ class Conversation:
         done, self._done = [int(part[:3]) for part in raw.split(b"HTTP/1.1 ")[1:]] + self._done, []
         return done
 
-    # What can happen, by name.
+    # Actions, by name.
 
     def some(self):
         self.connection.dataReceived(REQUEST[:20])
@@ -128,7 +128,7 @@ class Conversation:
         self.connection.connectionLost(Failure(ConnectionLost()))
 
 
-# What has happened so far, and what happens; the state that follows, and what is done.
+# Previous steps, the step under test, the state that follows, and the actions.
 CASES = [
     ("", "some", ARRIVING, []),
     ("", "blank", ARRIVING, []),
@@ -205,7 +205,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("before", "happens", "state", "done"), CASES)
-def test_what_leads_to_which_state(before, happens, state, done):
+def test_transitions_between_states(before, happens, state, done):
     conversation = Conversation()
     for name in before.split():
         getattr(conversation, name)()
@@ -214,7 +214,7 @@ def test_what_leads_to_which_state(before, happens, state, done):
     assert (conversation.connection.state, conversation.done()) == (state, done)
 
 
-def test_a_request_that_is_handed_over_is_beginning():
+def test_a_connection_is_beginning_while_a_request_is_handed_over():
     states = []
     server = MemoryServer(lambda exchange: (states.append(protocol.state), exchange.answer(200, b""),
                                             states.append(protocol.state)))
@@ -223,13 +223,13 @@ def test_a_request_that_is_handed_over_is_beginning():
     assert states == [BEGINNING, WAITING] * 2
 
 
-def test_too_many_are_refused_like_what_can_not_be_read():
+def test_a_connection_above_the_limit_is_refused_and_lingers():
     server = MemoryServer(connections=0)
     protocol, transport = server.connect()
     assert (protocol.state, transport.half, server.refusals[0].status) == (LINGERING, True, 503)
 
 
-def test_the_table_is_whole_and_every_state_can_be_reached():
+def test_the_table_is_complete_and_every_state_reachable():
     transitions = table()
     assert set(transitions) == set(STATES)
     assert all(set(row) == set(INPUTS) for row in transitions.values())
@@ -242,13 +242,13 @@ def test_the_table_is_whole_and_every_state_can_be_reached():
     assert {following for following, _ in transitions[GONE].values()} == {GONE}
 
 
-def test_a_date_is_told():
+def test_answers_have_a_date():
     protocol, transport = MemoryServer().connect()
     protocol.dataReceived(REQUEST)
     assert b"\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n" in transport.value()
 
 
-def test_while_one_answer_is_awaited_the_next_request_waits_unread():
+def test_reading_pauses_while_an_answer_is_pending():
     exchanges = []
     protocol, transport = MemoryServer(exchanges.append).connect()
     protocol.dataReceived(REQUEST * 3)
@@ -277,7 +277,7 @@ def test_a_slow_body_ends_with_408_and_a_running_answer_is_not_hurried():
     assert busy_transport.disconnecting
 
 
-def test_the_clock_of_a_new_request_begins_with_its_first_byte():
+def test_the_time_limit_of_a_request_begins_with_its_first_byte():
     server = MemoryServer(header_timeout=5.0, keepalive_timeout=60.0)
     protocol, transport = server.connect()
     protocol.dataReceived(REQUEST)

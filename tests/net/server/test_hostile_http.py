@@ -1,6 +1,6 @@
-"""Clients that mean harm, at the HTTP server: each gets its answer, costs a bounded amount, and leaves no trace.
+"""Hostile clients at the HTTP server: each gets its answer, costs a bounded amount, and leaves no trace.
 
-RFC 9112 sections 2.2, 7.1, 8 and 9.5; a refusal has the status that its clause asks for.
+RFC 9112 sections 2.2, 7.1, 8 and 9.5. A refusal has the status that its clause requires.
 """
 
 import tracemalloc
@@ -14,7 +14,7 @@ from tests.net.server.http_cases import CHUNKED, HELLO, POST
 from wsdgateway.http.requests import MAX_FRAMING_FACTOR, MAX_HEADER_BLOCK, MAX_HEADERS
 from wsdgateway.net.server.connection import LINGER_SECONDS, MAX_LINGER_BYTES
 
-READ = 65536  # as much as a transport hands over at once
+READ = 65536  # as much as a transport delivers at once
 BODY = 20000
 LINE = 2 * MAX_HEADER_BLOCK  # between two pieces of a body
 FRAMING = MAX_FRAMING_FACTOR * BODY + LINE
@@ -25,8 +25,8 @@ def statuses(transport):
     return [answer.status for answer in answers(transport.value())]
 
 
-def goes_on_as_if_nothing_had_been(server):
-    """The next client is answered with its own request, and nothing is kept of those before it."""
+def check_that_nothing_is_left(server):
+    """Checks that the next client gets its own answer, and that nothing is kept of the clients before it."""
     server.factory.respond = lambda exchange: exchange.answer(200, exchange.request.body)
     protocol, transport = server.connect()
     protocol.dataReceived(WHOLE)
@@ -59,7 +59,7 @@ def leave(protocol):
      FRAMING),
 ])
 @pytest.mark.parametrize("size", [100, READ], ids=["slices", "reads"])
-def test_what_has_no_end_is_ended(begin, again, status, most, size):
+def test_endless_requests_are_refused(begin, again, status, most, size):
     server = MemoryServer(request_body=BODY)
     protocol, transport = server.connect()
     protocol.dataReceived(begin)
@@ -73,12 +73,12 @@ def test_what_has_no_end_is_ended(begin, again, status, most, size):
     assert not is_open(transport)
     assert [refusal.status for refusal in server.refusals] == [status]
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
 @pytest.mark.parametrize("chunk", [b"1\r\nx\r\n", b"2\r\nxx\r\n", b"3\r\nxyz\r\n"])
-def test_a_body_in_tiny_chunks_takes_its_own_size(chunk):
-    """A million pieces of one byte, kept as pieces, would be fifty times their size."""
+def test_the_memory_for_tiny_chunks_is_proportional_to_the_body(chunk):
+    """A million pieces of one byte, kept as separate objects, would take fifty times their size."""
     body = 1 << 20
     server = MemoryServer(lambda exchange: exchange.answer(200, b"%d" % len(exchange.request.body)), request_body=body)
     protocol, transport = server.connect()
@@ -95,10 +95,10 @@ def test_a_body_in_tiny_chunks_takes_its_own_size(chunk):
     assert int(answer.body) == body // len(content) // 4000 * 4000 * len(content)
     assert peak < 4 * body
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
-def test_after_a_refusal_no_more_is_kept_and_not_for_long():
+def test_after_a_refusal_nothing_is_kept_and_lingering_is_bounded():
     server = MemoryServer()
     protocol, transport = server.connect()
     protocol.dataReceived(b"nonsense\r\n\r\n" + WHOLE)
@@ -115,7 +115,7 @@ def test_after_a_refusal_no_more_is_kept_and_not_for_long():
     server.reactor.advance(LINGER_SECONDS)
     assert its_transport.disconnecting
     leave(another)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
 @pytest.mark.parametrize(("before", "data", "status"), [
@@ -125,8 +125,8 @@ def test_after_a_refusal_no_more_is_kept_and_not_for_long():
     (b"", POST + b"Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 500\r\n\r\n", 408),
     (b"", POST + b"Expect: 100-continue\r\nContent-Length: 500\r\n\r\n", 408)])
 @pytest.mark.parametrize("drip", [b"x", b""], ids=["slow", "silent"])
-def test_a_slow_client_has_as_long_as_any_other(before, data, status, drip):
-    """A byte now and then buys no time."""
+def test_slow_clients_have_the_same_time_limit(before, data, status, drip):
+    """A byte now and then does not extend the time limit."""
     server = MemoryServer(header_timeout=15.0, keepalive_timeout=60.0)
     protocol, transport = server.connect()
     protocol.dataReceived(before)
@@ -143,11 +143,11 @@ def test_a_slow_client_has_as_long_as_any_other(before, data, status, drip):
     server.reactor.pump([1.0] * 3)
     assert transport.disconnecting
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
 @pytest.mark.parametrize("begin", [b"", WHOLE, CHUNKED])
-def test_who_says_nothing_has_as_long_as_is_granted(begin):
+def test_silent_clients_are_closed_after_their_time_limit(begin):
     server = MemoryServer(header_timeout=15.0, keepalive_timeout=60.0)
     protocol, transport = server.connect()
     protocol.dataReceived(begin)
@@ -159,11 +159,11 @@ def test_who_says_nothing_has_as_long_as_is_granted(begin):
     assert not is_open(transport)
     assert statuses(transport) == ([408] if begin == CHUNKED else [])
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
-def test_empty_lines_are_no_sign_of_life():
-    """RFC 9112 section 2.2 has them ignored before a request; they do not hold a connection."""
+def test_empty_lines_do_not_extend_the_time_limit():
+    """RFC 9112 section 2.2 ignores them before a request; they do not keep a connection open."""
     server = MemoryServer(header_timeout=15.0, keepalive_timeout=60.0)
     for begin in (b"", WHOLE):
         protocol, transport = server.connect()
@@ -175,7 +175,7 @@ def test_empty_lines_are_no_sign_of_life():
         assert not is_open(transport)
         assert transport.value() == written
         leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
 def test_thousands_of_requests_in_one_write_are_answered_one_by_one():
@@ -190,19 +190,19 @@ def test_thousands_of_requests_in_one_write_are_answered_one_by_one():
     assert transport.producerState == "producing"
     assert [answer.body for answer in answers(transport.value())] == [b"%d" % number for number in range(5000)]
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
-def test_thousands_of_requests_that_are_answered_at_once_need_no_stack():
+def test_thousands_of_immediate_answers_do_not_recurse():
     server = MemoryServer()
     protocol, transport = server.connect()
     protocol.dataReceived(WHOLE * 5000)
     assert len(answers(transport.value())) == 5000
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
-def test_who_does_not_read_is_asked_for_nothing_more_and_let_go():
+def test_a_client_that_does_not_read_is_paused_and_closed():
     server = MemoryServer(keepalive_timeout=60.0)
     protocol, transport = server.connect()
     protocol.dataReceived(WHOLE)
@@ -214,10 +214,10 @@ def test_who_does_not_read_is_asked_for_nothing_more_and_let_go():
     server.reactor.advance(1.0)
     assert transport.disconnecting
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
-def test_who_begins_to_read_again_gets_the_rest():
+def test_a_client_that_resumes_reading_gets_the_remaining_answers():
     server = MemoryServer(keepalive_timeout=60.0)
     protocol, transport = server.connect()
     protocol.pauseProducing()
@@ -227,14 +227,14 @@ def test_who_begins_to_read_again_gets_the_rest():
     protocol.resumeProducing()
     assert len(answers(transport.value())) == 100
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
 @pytest.mark.parametrize("data", [b"", b"POST /", POST + b"X: y", POST + b"Content-Length: 500\r\n\r\nhello",
                                   CHUNKED + b"5",
                                   CHUNKED + b"5\r\nhel", CHUNKED + b"5\r\nhello\r\n0\r\nX: y", WHOLE + b"POST"])
 @pytest.mark.parametrize("half", [False, True], ids=["gone", "half closed"])
-def test_who_leaves_in_the_middle_asked_for_nothing(data, half):
+def test_an_incomplete_request_is_not_served(data, half):
     bodies = []
     server = MemoryServer(lambda exchange: (bodies.append(exchange.request.body), exchange.answer(200, b"hello")))
     protocol, transport = server.connect()
@@ -245,10 +245,10 @@ def test_who_leaves_in_the_middle_asked_for_nothing(data, half):
     leave(protocol)
     whole = data.startswith(WHOLE)
     assert (bodies, len(answers(transport.value()))) == (([b"hello"], 1) if whole else ([], 0))
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
-def test_who_leaves_before_the_answer_takes_the_rest_of_the_pipeline_along():
+def test_a_client_that_leaves_discards_its_pipeline():
     exchanges = []
     server = MemoryServer(exchanges.append)
     protocol, transport = server.connect()
@@ -256,10 +256,10 @@ def test_who_leaves_before_the_answer_takes_the_rest_of_the_pipeline_along():
     leave(protocol)
     exchanges[0].answer(200, b"late")
     assert (len(exchanges), exchanges[0].gone, transport.value(), server.refusals) == (1, True, b"", [])
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
-def test_a_flood_of_connections_leaves_the_others_alone_and_makes_room_again():
+def test_a_flood_of_connections_does_not_affect_the_others():
     server = MemoryServer(connections=10)
     first = [server.connect() for _ in range(10)]
     flood = [server.connect() for _ in range(100)]
@@ -274,17 +274,17 @@ def test_a_flood_of_connections_leaves_the_others_alone_and_makes_room_again():
     assert all(transport.disconnecting for _, transport in flood)
     for protocol, _ in first + flood:
         leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)
 
 
-def test_nothing_of_a_request_is_left_for_the_next_on_its_connection():
+def test_a_request_leaves_no_state_for_the_next_one_on_its_connection():
     requests = []
     server = MemoryServer(lambda exchange: (
         requests.append(exchange.request), exchange.answer(200, exchange.request.body)))
     protocol, transport = server.connect()
     protocol.dataReceived(POST + b"X: first\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n"
                           b"0\r\nY: trailer\r\n\r\n")
-    for _ in range(2 * MAX_HEADERS):  # what is counted for a request is counted for it alone
+    for _ in range(2 * MAX_HEADERS):  # counted for each request separately
         protocol.dataReceived(b"\r\nPOST /x HTTP/1.1\r\nHost: other\r\nZ: " + b"z" * 10000 + b"\r\n\r\n")
     received = answers(transport.value())
     assert [answer.status for answer in received] == [200] * (1 + 2 * MAX_HEADERS)
@@ -294,4 +294,4 @@ def test_nothing_of_a_request_is_left_for_the_next_on_its_connection():
     assert not {b"Y", b"X"} & {name for name, _ in requests[-1].headers}
     assert requests[0].headers[-1] == (b"Transfer-Encoding", b"chunked")
     leave(protocol)
-    goes_on_as_if_nothing_had_been(server)
+    check_that_nothing_is_left(server)

@@ -1,8 +1,8 @@
-"""HTTP/1.1 at the HTTP server: each case of RFC 9110 and 9112 with what must come of it.
+"""HTTP/1.1 conformance of the HTTP server: each case of RFC 9110 and 9112 with its required outcome.
 
-A case goes in whole, byte by byte, and with a valid request behind it, which is answered if and only if the connection
-goes on. Whatever comes back must be HTTP itself. Where the specification would rather have another answer than the 400
-that is given (501 for a method that nobody knows, HTTP/1.2 taken as 1.1), what can't be read by llhttp is not trusted.
+A case is sent whole, byte by byte, and followed by a valid request, which is answered if and only if the connection
+stays open. Every answer must itself be valid HTTP. In some cases the specification prefers another answer than the 400
+that is given (501 for an unknown method, HTTP/1.2 read as 1.1): a request that llhttp cannot read is not trusted.
 """
 
 import pytest
@@ -24,7 +24,7 @@ CASES = http_cases_framing.CASES + http_cases_syntax.CASES + http_cases_connecti
 
 
 class Application:
-    """A scanner that answers with what it was sent, and the accounts of those that never came to it."""
+    """Scanner that answers with the body of the request, and the accounting of requests that do not reach it."""
 
     name = "front-desk"
 
@@ -42,7 +42,7 @@ class Application:
         exchange.answer(200, exchange.request.body)
 
     def client(self, *exchange):
-        """Nothing is counted here."""
+        """Ignores the exchange."""
 
     unread = client
 
@@ -51,7 +51,7 @@ class Application:
 
 
 def converse(pieces):
-    """Everything that came back, the connection's transport, and the application."""
+    """Sends the pieces and returns all bytes received, the transport and the application."""
     application = Application()
     router = Router(application, Quotas(requests=1e6, connections=1000, jobs=1, unlimited=()))
     router.add(application)
@@ -67,7 +67,7 @@ def in_bytes(data):
 
 
 def check(case, pieces, *, followed):
-    """The outcome of a case, and that each answer is one that RFC 9110 and 9112 allow."""
+    """Checks the outcome of a case, and that each answer conforms to RFC 9110 and 9112."""
     raw, transport, application = converse(pieces)
     received = answers(raw, to_head=case.data.startswith(b"HEAD"))
     expected = case.statuses if case.in_bytes is None or pieces[0] == case.data else case.in_bytes
@@ -86,14 +86,14 @@ def check(case, pieces, *, followed):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_case_has_its_outcome_however_it_comes(case):
+def test_a_case_has_its_outcome_whole_and_byte_by_byte(case):
     check(case, [case.data], followed=False)
     check(case, in_bytes(case.data), followed=False)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_what_follows_a_case_is_answered_if_the_connection_goes_on_and_else_is_no_request(case):
-    if not case.data.startswith(b"HEAD"):  # its answers can't be told from the next without knowing what was asked
+def test_a_following_request_is_answered_only_if_the_connection_stays_open(case):
+    if not case.data.startswith(b"HEAD"):  # its answers can only be delimited if the method of the request is known
         check(case, [case.data, NEXT], followed=True)
         check(case, in_bytes(case.data + NEXT), followed=True)
     raw, _, application = converse([case.data + NEXT])
@@ -101,7 +101,7 @@ def test_what_follows_a_case_is_answered_if_the_connection_goes_on_and_else_is_n
     assert raw.endswith(b"next") is case.goes_on
 
 
-def test_the_list_is_long_and_names_each_case_once():
+def test_the_names_of_cases_are_unique():
     assert len(CASES) >= 120
     assert len({str(case) for case in CASES}) == len(CASES)
     assert all(case.clause.startswith(("RFC 9110 ", "RFC 9112 ", "RFC 6585 ")) for case in CASES)
@@ -109,8 +109,8 @@ def test_the_list_is_long_and_names_each_case_once():
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.goes_on and case.statuses in ((200,), (404,), (405,))],
                          ids=str)
-def test_a_capture_has_each_request_as_it_came(case):
-    """Who reads requests and who records them must not differ on where one ends. RFC 9112 section 11.2."""
+def test_a_capture_contains_each_request_as_received(case):
+    """The parser and the recorder of requests must agree on where a request ends (RFC 9112 section 11.2)."""
     splitter = Splitter()
     splitter.feed(case.data + NEXT)
     assert (splitter.take(), splitter.take()) == (case.data, NEXT)
@@ -119,15 +119,15 @@ def test_a_capture_has_each_request_as_it_came(case):
 @pytest.mark.parametrize(("target", "field", "host"), [
     (b"/front-desk/scan", b"a:1", b"a:1"), (b"http://b:2/front-desk/scan", b"a:1", b"b:2"),
     (b"http://b/front-desk/scan?x", b"", b"b"), (b"HTTPS://[::1]:2/front-desk/scan", b"a", b"[::1]:2")])
-def test_an_absolute_target_says_whom_the_client_meant(target, field, host):
-    """RFC 9112 section 3.2.2: the Host field is ignored then."""
+def test_an_absolute_target_determines_the_host(target, field, host):
+    """The Host field is then ignored (RFC 9112 section 3.2.2)."""
     request = POST.replace(b"/front-desk/scan", target).replace(b"Host: gateway", b"Host: " + field) + b"\r\n"
     _, _, application = converse([request])
     assert application.hosts == [host]
 
 
 @pytest.mark.parametrize("method", [b"HEAD", b"GET"])
-def test_the_answer_to_head_is_that_to_get_without_its_body(method):
+def test_the_answer_to_head_is_the_answer_to_get_without_a_body(method):
     """RFC 9110 section 9.3.2."""
     raw, _, _ = converse([method + b" /none HTTP/1.1\r\nHost: gateway\r\n\r\n"])
     [answer] = answers(raw, to_head=method == b"HEAD")
@@ -138,7 +138,7 @@ def test_the_answer_to_head_is_that_to_get_without_its_body(method):
 @pytest.mark.parametrize("data", [POST + b"Content-Length: 5\r\n\r\nhell", POST[:-1], POST[:20],
                                   POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
                                   POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nhello"])
-def test_a_request_that_is_not_whole_never_reaches_the_application(data):
+def test_an_incomplete_request_does_not_reach_the_application(data):
     """RFC 9112 section 8."""
     raw, transport, application = converse([data])
     assert (raw, application.bodies) == (b"", [])

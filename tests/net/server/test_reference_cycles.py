@@ -1,4 +1,7 @@
-"""Reference cycles: there are none, so ended exchanges are freed at once; Python looks at old objects once in hours."""
+"""Exchanges and connections are in no reference cycle, so that they are freed as soon as they end.
+
+Python searches old objects for cycles only once every few hours.
+"""
 
 import gc
 import weakref
@@ -22,14 +25,14 @@ from wsdgateway.scan.operations import GET_JOB_ELEMENTS
 
 
 @pytest.fixture(autouse=True)
-def _no_look_for_cycles():
+def _without_garbage_collection():
     gc.disable()
     yield
     gc.enable()
 
 
 @pytest.mark.parametrize("data", [b"", REQUEST, REQUEST[:10], REQUEST[:-1], b"nonsense\r\n\r\n", REQUEST * 2])
-def test_what_read_a_clients_requests(data):
+def test_a_request_reader_is_freed(data):
     reader = RequestReader(1000)
     reader.feed(data)
     reader.close()
@@ -50,10 +53,10 @@ def test_a_connection_that_is_lost_closes_its_reader(monkeypatch):
 
 
 @pytest.mark.parametrize("said", [b"", REQUEST, REQUEST[:10], b"nonsense\r\n\r\n"])
-def test_a_connection_that_is_lost(said):
+def test_a_lost_connection_is_freed(said):
     protocol, transport = MemoryServer().connect()
     protocol.dataReceived(said)
-    transport.producer = None  # as a real one does when it is lost
+    transport.producer = None  # as a real transport does when it is lost
     protocol.connectionLost()
     part = weakref.ref(protocol)
     del protocol
@@ -64,7 +67,7 @@ def test_a_connection_that_is_lost(said):
     b"Content-Length: 2\r\n\r\nhi", b"Content-Length: 0\r\n\r\n",
     b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"])
 @pytest.mark.parametrize("size", [1, 1000])
-def test_a_devices_answer(answer, size):
+def test_a_response_reader_is_freed(answer, size):
     reader, data = ResponseReader(), b"HTTP/1.1 200 OK\r\n" + answer
     for start in range(0, len(data), size):
         reader.feed(data[start:start + size])
@@ -74,8 +77,8 @@ def test_a_devices_answer(answer, size):
     assert part() is None
 
 
-def test_a_call_whose_connection_stays():
-    """Twisted's connectors live as long as the look for cycles lets them; what was asked does not."""
+def test_a_request_is_freed_before_its_connection():
+    """Twisted's connectors are in a cycle and live until the next collection; the request must not."""
     reactor = MemoryReactorClock()
     client = DeviceClient(reactor, scanner_options(max_connections=1), seconds=reactor.seconds,
                           rate_limit=RateLimit(0.0))

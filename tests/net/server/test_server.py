@@ -1,4 +1,4 @@
-"""At the bound of connections: who waits longest for nothing makes room. RFC 9112, sections 9.3 and 9.5."""
+"""Tests of net.server.server at its limit of connections: the longest idle one makes room (RFC 9112, 9.3 and 9.5)."""
 
 from twisted.internet.address import IPv4Address, IPv6Address
 
@@ -22,10 +22,10 @@ def answered(server):
     return protocol, transport
 
 
-def test_the_connection_that_idles_longest_is_closed_for_a_new_one():
+def test_the_longest_idle_connection_is_closed_for_a_new_one():
     server = MemoryServer(connections=3)
     first, second, third = (answered(server) for _ in range(3))
-    first[0].dataReceived(REQUEST)  # now the second one waits longest
+    first[0].dataReceived(REQUEST)  # now the second one has been idle longest
     fourth = answered(server)
     assert [closed(transport) for _, transport in (first, second, third, fourth)] == [False, True, False, False]
     fifth = answered(server)
@@ -33,7 +33,7 @@ def test_the_connection_that_idles_longest_is_closed_for_a_new_one():
     assert not server.refusals
 
 
-def test_one_makes_room_for_each_of_many_that_come_at_once():
+def test_each_new_connection_closes_one_idle_connection():
     server = MemoryServer(connections=10)
     idle = [answered(server) for _ in range(10)]
     new = [server.connect() for _ in range(4)]
@@ -41,7 +41,7 @@ def test_one_makes_room_for_each_of_many_that_come_at_once():
     assert not any(refused(transport) for _, transport in new)
 
 
-def test_who_is_busy_asks_or_has_not_taken_its_answer_is_left_alone():
+def test_busy_and_receiving_connections_are_not_closed():
     exchanges = []
     server = MemoryServer(lambda exchange: exchanges.append(exchange) if exchange.request.path == b"/slow" else (
         exchange.answer(200, b"")), connections=4)
@@ -59,7 +59,7 @@ def test_who_is_busy_asks_or_has_not_taken_its_answer_is_left_alone():
     assert closed(busy[1]) and not any(closed(transport) for _, transport in everybody[1:])
 
 
-def test_a_client_that_has_taken_its_answer_idles():
+def test_a_client_that_has_received_its_answer_is_idle():
     server = MemoryServer(connections=1)
     protocol, transport = answered(server)
     protocol.pauseProducing()
@@ -69,7 +69,7 @@ def test_a_client_that_has_taken_its_answer_idles():
     assert closed(transport)
 
 
-def test_what_was_closed_is_forgotten():
+def test_closed_connections_are_forgotten():
     server = MemoryServer(connections=2)
     for protocol, _ in [answered(server), answered(server)]:
         protocol.connectionLost()
@@ -80,7 +80,7 @@ def test_what_was_closed_is_forgotten():
     assert server.factory.arrived(server.factory.buildProtocol(None)) is Admission.REFUSED
 
 
-def test_a_flood_is_not_told_one_by_one():
+def test_the_number_of_answered_refusals_is_bounded():
     server = MemoryServer(connections=1)
     server.connect()
     late = [server.connect()[1] for _ in range(MAX_REFUSED + 20)]
@@ -93,7 +93,7 @@ def connections(server, address, count):
     return [server.connect(IPv4Address("TCP", address, 50000)) for _ in range(count)]
 
 
-def test_who_has_most_makes_room_when_nobody_idles():
+def test_the_client_with_most_connections_makes_room_if_none_is_idle():
     server = MemoryServer(connections=6)
     greedy = connections(server, "10.0.0.1", 4)
     for protocol, _ in greedy:
@@ -106,7 +106,7 @@ def test_who_has_most_makes_room_when_nobody_idles():
     assert not any(transport.disconnected for _, transport in modest)
 
 
-def test_nobody_gets_more_than_another_by_that():
+def test_a_client_cannot_displace_another_with_equally_many_connections():
     server = MemoryServer(connections=6)
     both = connections(server, "10.0.0.1", 3) + connections(server, "10.0.0.2", 3)
     [(_, late)] = connections(server, "10.0.0.2", 1)
@@ -114,7 +114,7 @@ def test_nobody_gets_more_than_another_by_that():
     assert not any(transport.disconnected for _, transport in both)
 
 
-def test_who_is_being_answered_or_reads_makes_no_room():
+def test_connections_being_answered_make_no_room():
     exchanges = []
     server = MemoryServer(exchanges.append, connections=3)
     (busy, busy_transport), (reading, reading_transport), (_, waiting) = connections(server, "10.0.0.1", 3)
@@ -126,7 +126,7 @@ def test_who_is_being_answered_or_reads_makes_no_room():
     assert waiting.disconnected and not (busy_transport.disconnected or reading_transport.disconnected)
 
 
-def test_a_client_has_a_bound_of_its_own():
+def test_each_client_has_a_limit_of_connections():
     server = MemoryServer(client_connections=2)
     one, other = IPv4Address("TCP", "10.0.0.1", 50000), IPv4Address("TCP", "10.0.0.2", 50000)
     mine = [server.connect(one) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Accounts and records of exchanges, which are plain values here."""
+"""Tests of net.transport.accounting: accounting and records of exchanges, which are plain values here."""
 
 import attrs
 import pytest
@@ -62,21 +62,21 @@ def test_a_request_that_was_not_read_is_recorded_as_refused():
             accounts.log.since(0)] == [("other", "refused", 429, 0.0), ("other", "refused", 400, 2.0)]
 
 
-def test_a_job_that_the_caller_knows_is_not_read_from_the_answer():
+def test_a_job_id_given_by_the_caller_is_not_read_from_the_answer():
     accounts = Accounts()
     raw = create_scan_job()
     accounts.accounting.client(exchange(raw, body=b"no SOAP"), "CreateScanJob", "device", 10.0, read(raw), "7")
     assert accounts.entry().job_id == "7"
 
 
-def test_what_is_no_scanners_is_recorded_and_not_counted():
+def test_exchanges_without_a_scanner_are_logged_but_not_counted():
     accounts = Accounts(None)
     accounts.accounting.client(exchange(status=404), "other", "refused", 10.0)
     assert (accounts.entry().scanner, accounts.entry().status) == (None, 404)
     assert b'operation="other"' not in accounts.metrics.render()
 
 
-def test_who_has_left_was_given_no_status():
+def test_a_disconnected_client_has_no_status():
     accounts = Accounts()
     accounts.accounting.client(exchange(gone=True), "other", "local", 10.0)
     assert accounts.entry().status is None

@@ -1,4 +1,4 @@
-"""A reactor whose timers go by the monotonic clock."""
+"""Tests of net.transport.clock: a reactor whose timers use the monotonic clock."""
 
 import time
 
@@ -9,11 +9,11 @@ from wsdgateway.net.transport.clock import keep_time
 DAY, NOW = 86400.0, 1.8e9
 
 
-def test_timers_of_a_reactor_go_by_a_clock_that_nobody_sets(monkeypatch):
-    """Twisted's go by the one on the wall: set back by a day, no time-out ends for a day."""
+def test_timers_of_the_reactor_use_the_monotonic_clock(monkeypatch):
+    """Twisted's timers use the system time: if it is set back by a day, no timer fires for a day."""
     class Reactor(ReactorBase):
         def installWaker(self):
-            """Nothing is to be woken up."""
+            """Does nothing: this reactor is never woken up."""
 
     reactor, monotonic, fired = Reactor(), [1000.0], []
     monkeypatch.setattr(time, "monotonic", lambda: monotonic[0])

@@ -1,4 +1,4 @@
-"""Faults that clients get when a device fails."""
+"""Tests of net.transport.errors: the faults for clients when a device fails."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The interfaces of this host."""
+"""Tests of net.transport.interfaces: the interfaces of this host."""
 
 from wsdgateway.net.transport.interfaces import read_interfaces
 

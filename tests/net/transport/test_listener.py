@@ -1,4 +1,4 @@
-"""A listener at ports that only root may open: who asks for them early, and what is said when it is too late."""
+"""Tests of net.transport.listener: ports that only root may open, and the message if they cannot be opened."""
 
 import errno
 
@@ -16,12 +16,12 @@ from wsdgateway.net.transport.listener import RETRY_SECONDS, Listener, ListenerS
     ("tcp:80", True), ("tcp:port=443:interface=192.0.2.5", True), ("tcp6:1023", True), ("haproxy:tcp:80", True),
     ("ssl:443:privateKey=key.pem", True), ("tcp:1024", False), ("tcp:5357:interface=192.0.2.5", False),
     ("tcp:0", False), ("unix:/run/tcp/80", False), ("systemd:domain=INET:index=0", False)])
-def test_which_ports_are_roots(endpoint, privileged):
+def test_which_ports_are_privileged(endpoint, privileged):
     assert is_privileged(endpoint) is privileged
 
 
 class Port:
-    """A port of a reactor that never hears anything."""
+    """Port of a reactor that receives no connections."""
 
     reading = True
     stopped = False
@@ -40,7 +40,7 @@ class Port:
 
 
 class Reactor(MemoryReactorClock):
-    """Opens ports below 1024 only for root."""
+    """Reactor that opens ports below 1024 only for root."""
 
     is_root = True
 
@@ -55,7 +55,7 @@ class Reactor(MemoryReactorClock):
         return self.opened[-1]
 
 
-def test_a_low_port_is_opened_early_and_heard_later():
+def test_a_privileged_port_is_opened_early_and_read_later():
     reactor = Reactor()
     listener = Listener(reactor, "tcp:80", Factory())
     listener.privilegedStartService()
@@ -63,7 +63,7 @@ def test_a_low_port_is_opened_early_and_heard_later():
     [port] = reactor.opened
     assert not port.reading
     assert listener.port is None and not listener.tried
-    listener.privilegedStartService()  # once more, by the service that it is put into
+    listener.privilegedStartService()  # called again by the parent service
     listener.startService()
     assert reactor.opened == [listener.port] and port.reading and listener.opened.called
     assert listener.stopService().called and port.stopped
@@ -78,14 +78,14 @@ def test_another_port_is_opened_when_the_service_starts():
     assert listener.port.reading
 
 
-def test_a_low_port_that_never_starts_is_closed():
+def test_a_privileged_port_whose_service_never_starts_is_closed():
     reactor = Reactor()
     listener = Listener(reactor, "tcp:80", Factory())
     listener.privilegedStartService()
     assert listener.stopService().called and reactor.opened[0].stopped
 
 
-def test_when_it_is_too_late_the_log_says_what_to_do():
+def test_the_log_explains_how_to_open_a_privileged_port():
     reactor = Reactor()
     reactor.is_root = False
     listener = Listener(reactor, "tcp:80", Factory())
@@ -97,7 +97,7 @@ def test_when_it_is_too_late_the_log_says_what_to_do():
     assert listener.port is reactor.opened[0]
 
 
-def test_a_key_that_can_not_be_read_is_tried_again(tmp_path):
+def test_an_unreadable_key_is_tried_again(tmp_path):
     reactor = Reactor()
     listener = Listener(reactor, f"ssl:5357:privateKey={tmp_path}/key.pem", Factory())
     listener.startService()
@@ -110,7 +110,7 @@ CLOSED, RESERVED, OPENING, WAITING, LISTENING = ListenerState
 
 
 class Endpoint:
-    """An endpoint whose port opens, or fails to, when the test says so."""
+    """Endpoint whose port opens, or fails to open, when the test says so."""
 
     def __init__(self):
         self.attempts, self.ports, self.reactor = [], [], MemoryReactorClock()

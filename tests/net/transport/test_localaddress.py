@@ -1,4 +1,4 @@
-"""Local addresses: where a device reaches the gateway."""
+"""Tests of net.transport.localaddress: the gateway's addresses for scanners and clients."""
 
 from ipaddress import ip_interface
 
@@ -15,7 +15,7 @@ from wsdgateway.net.transport.localaddress import OpenPort, base_url, local_base
     ("198.51.100.5", [("198.51.100.5", 1, True), ("0.0.0.0", 2)], "http://198.51.100.5:2"),
     ("198.51.100.5", [("198.51.100.5", 1, True)], "https://198.51.100.5:1"),
     ("198.51.100.5", [("198.51.100.5", 1, True, True)], None), ("198.51.100.5", [], None)])
-def test_where_a_device_reaches_us(local, listeners, url):
+def test_the_gateways_address_for_a_device(local, listeners, url):
     assert base_url(local, [OpenPort(*listener) for listener in listeners]) == url
 
 
@@ -30,7 +30,7 @@ ADDRESSES = tuple(map(ip_interface, ("192.0.2.5/24", "203.0.113.5/24", "fe80::5/
                                                         ("192.0.2.5", 2)),
     ("192.0.2.77", [("203.0.113.5", 1)], ("203.0.113.5", 1)), ("192.0.2.77", [("198.51.100.5", 1)], None),
     ("192.0.2.77", [], None)])
-def test_our_address_for_a_client(client, listeners, found):
+def test_the_gateways_address_for_a_client(client, listeners, found):
     open_ports = [OpenPort(*listener) for listener in listeners]
     assert local_base(ADDRESSES, client, open_ports) == (OpenPort(*found) if found else None)
 
@@ -40,7 +40,7 @@ PLAIN, SECURE, GUARDED = OpenPort("0.0.0.0", 1), OpenPort("0.0.0.0", 2, True), O
 
 @pytest.mark.parametrize(("open_ports", "port"), [
     ([PLAIN, GUARDED, SECURE], 2), ([GUARDED, PLAIN], 1), ([PLAIN, GUARDED], 1), ([GUARDED], 3), ([PLAIN, SECURE], 2)])
-def test_clients_are_told_of_tls_and_of_a_port_that_most_can_not_open_only_if_there_is_no_other(open_ports, port):
+def test_the_preference_among_plain_tls_and_mutual_tls_ports(open_ports, port):
     assert local_base(ADDRESSES, "192.0.2.77", open_ports).port == port
 
 

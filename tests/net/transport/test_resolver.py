@@ -1,4 +1,4 @@
-"""Names that are looked up, and name servers that say nothing."""
+"""Tests of net.transport.resolver: name lookups, and name servers that do not answer."""
 
 import socket
 import threading
@@ -20,7 +20,7 @@ FOUND = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("198.51.100.20", 0)),
 
 
 class Reactor(Clock, MemoryReactor):
-    """What threads hand over is done when `hand_over` is called; `asked` are the names that they look up."""
+    """Reactor that runs calls from threads when `hand_over` is called."""
 
     def __init__(self):
         Clock.__init__(self)
@@ -47,7 +47,7 @@ class Reactor(Clock, MemoryReactor):
 
 @pytest.fixture
 def server(monkeypatch):
-    """A name server: `hanging` names are answered when it is set, `asked` is what it was asked."""
+    """Name server: names that begin with "hanging" wait until `answer` is set; `asked` holds the names looked up."""
     class Server:
         def __init__(self):
             self.asked, self.answer = [], threading.Event()
@@ -82,19 +82,19 @@ def look_up(reactor, name):
     return found
 
 
-def test_a_name_has_its_addresses_once_each_in_their_order(reactor):
+def test_a_lookup_returns_each_address_once_in_order(reactor):
     found = look_up(reactor, "scanner")
     reactor.hand_over()
     assert found == [["198.51.100.20", "2001:db8::1"]]
 
 
-def test_a_name_that_nobody_knows_has_none(reactor):
+def test_an_unknown_name_has_no_addresses(reactor):
     found = look_up(reactor, "nobody")
     reactor.hand_over()
     assert found == [[]]
 
 
-def test_who_asks_for_the_same_name_waits_for_the_same_answer(reactor, server):
+def test_lookups_of_the_same_name_share_one_answer(reactor, server):
     found = [look_up(reactor, "hanging") for _ in range(50)]
     server.answer.set()
     reactor.hand_over()
@@ -102,7 +102,7 @@ def test_who_asks_for_the_same_name_waits_for_the_same_answer(reactor, server):
     assert server.asked == ["hanging"]
 
 
-def test_nobody_waits_for_long_and_a_name_that_hangs_has_one_thread(reactor, server):
+def test_a_lookup_times_out_and_a_hanging_name_has_one_thread(reactor, server):
     first = look_up(reactor, "hanging")
     reactor.advance(LOOKUP_SECONDS)
     assert first == [[]]
@@ -114,7 +114,7 @@ def test_nobody_waits_for_long_and_a_name_that_hangs_has_one_thread(reactor, ser
     assert later == [["198.51.100.20", "2001:db8::1"]]
 
 
-def test_threads_are_bounded(reactor, server):
+def test_the_number_of_threads_is_bounded(reactor, server):
     for number in range(MAX_LOOKUPS):
         look_up(reactor, f"hanging-{number}")
     assert look_up(reactor, "one-more") == [[]]
@@ -125,7 +125,7 @@ def test_threads_are_bounded(reactor, server):
     assert found == [["198.51.100.20", "2001:db8::1"]]
 
 
-def test_a_system_without_threads_finds_nothing(reactor, monkeypatch):
+def test_a_lookup_without_a_thread_finds_nothing(reactor, monkeypatch):
     def start(thread):
         raise RuntimeError("can't start new thread")
 
@@ -133,7 +133,7 @@ def test_a_system_without_threads_finds_nothing(reactor, monkeypatch):
     assert look_up(reactor, "scanner") == [[]]
 
 
-def test_a_stop_waits_for_nobody(server):
+def test_a_stop_does_not_wait_for_lookups(server):
     reactor = Reactor()
     names = Resolver(reactor)
     names.start()
@@ -142,7 +142,7 @@ def test_a_stop_waits_for_nobody(server):
     assert found == [[]] and reactor.nameResolver is reactor.own_resolver and not reactor.getDelayedCalls()
 
 
-def test_the_route_to_a_name_without_addresses(reactor):
+def test_the_local_address_for_an_unknown_name_is_an_error(reactor):
     failures = []
     ensureDeferred(local_address(reactor, "nobody", 80)).addErrback(failures.append)
     reactor.hand_over()
@@ -151,7 +151,7 @@ def test_the_route_to_a_name_without_addresses(reactor):
 
 @pytest_twisted.ensureDeferred
 async def test_the_reactors_own_threads_are_not_used(server, monkeypatch):
-    """Ten names that hang, as many as the reactor has threads: what else needs a thread has one at once."""
+    """Ten hanging names, as many as the reactor has threads, delay no other work in threads."""
     from twisted.internet import reactor
     from twisted.internet.threads import deferToThread
 

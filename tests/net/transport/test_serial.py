@@ -1,4 +1,4 @@
-"""The serial queue: one coroutine at a time, however many there are and however they end."""
+"""Tests of net.transport.serial: the queue runs one coroutine at a time, however the others end."""
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.task import Clock
@@ -7,7 +7,7 @@ from wsdgateway.net.transport.serial import SerialQueue
 
 
 def blocked(clock, owner=None):
-    """A queue whose first coroutine, of this owner, runs until the Deferred beside it is called."""
+    """Returns a queue whose first coroutine, of this owner, runs until the returned Deferred is called."""
     queue, gate = SerialQueue(clock), Deferred()
 
     async def first():
@@ -17,7 +17,7 @@ def blocked(clock, owner=None):
     return queue, gate
 
 
-def test_they_run_in_order_and_a_failure_stops_nobody():
+def test_coroutines_run_in_order_and_a_failure_does_not_stop_the_queue():
     clock, began, ended = Clock(), [], []
     queue = SerialQueue(clock)
     acts = {name: Deferred() for name in "abc"}
@@ -44,7 +44,7 @@ def test_they_run_in_order_and_a_failure_stops_nobody():
     assert began[-1] == "a"
 
 
-def test_thousands_that_fail_at_once_are_no_recursion():
+def test_thousands_of_failures_do_not_recurse():
     clock, ended = Clock(), []
     queue, gate = blocked(clock)
 
@@ -59,7 +59,7 @@ def test_thousands_that_fail_at_once_are_no_recursion():
     assert len(ended) == 5000
 
 
-def test_who_waits_no_longer_does_not_keep_the_turn():
+def test_cancelled_coroutines_are_skipped():
     clock, began = Clock(), []
     queue, gate = blocked(clock)
 

@@ -1,11 +1,11 @@
-"""Many deadlines of one length, on one delayed call."""
+"""Tests of net.transport.timeouts: many deadlines of one length share one delayed call."""
 
 from twisted.internet.task import Clock
 
 from wsdgateway.net.transport.timeouts import SLACK, Deadlines
 
 
-def test_deadlines_end_in_time_and_in_order():
+def test_deadlines_expire_in_time_and_in_order():
     clock, ended = Clock(), []
     deadlines = Deadlines(clock, 10.0)
     deadlines.begin(lambda: ended.append("a"))
@@ -26,7 +26,7 @@ def test_deadlines_end_in_time_and_in_order():
     assert not clock.getDelayedCalls()
 
 
-def test_lifted_deadlines_do_not_pile_up():
+def test_lifted_deadlines_do_not_accumulate():
     clock = Clock()
     deadlines = Deadlines(clock, 60.0)
     keep = deadlines.begin(lambda: None)
@@ -39,7 +39,7 @@ def test_lifted_deadlines_do_not_pile_up():
     assert not clock.getDelayedCalls()
 
 
-def test_an_ended_deadline_may_begin_another():
+def test_an_expired_deadline_may_begin_another():
     clock, ended = Clock(), []
     deadlines = Deadlines(clock, 1.0)
     deadlines.begin(lambda: deadlines.begin(lambda: ended.append(1)))

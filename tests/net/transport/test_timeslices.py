@@ -1,4 +1,4 @@
-"""Long work in small steps: in turns, no more than a slice at a time, and less of it when it does not end."""
+"""Tests of net.transport.timeslices: long work in small steps, by round robin, with less time for endless work."""
 
 import pytest
 from twisted.internet.task import Clock
@@ -9,14 +9,14 @@ TURN = 0.001
 
 
 class Turning(Clock):
-    """A clock on which what is planned for at once happens in the next turn of the reactor."""
+    """Clock on which calls without delay happen in the next turn of the reactor."""
 
     def callLater(self, delay, act, *arguments, **named):
         return super().callLater(max(delay, TURN), act, *arguments, **named)
 
 
 class Work:
-    """Tasks whose steps take some of the processor's time, in the order in which they are done."""
+    """Tasks whose steps cost processor time; `done` lists the steps in order."""
 
     def __init__(self, step):
         self.clock, self.spent, self.step, self.done = Turning(), 0.0, step, []
@@ -29,7 +29,7 @@ class Work:
             yield
 
 
-def test_what_is_short_is_done_at_once():
+def test_a_short_task_is_done_at_once():
     work = Work(SLICE_SECONDS / 10)
     work.slices.run(work.task("a", 3))
     assert work.done == ["a0", "a1", "a2"]
@@ -37,7 +37,7 @@ def test_what_is_short_is_done_at_once():
     assert not work.clock.getDelayedCalls()
 
 
-def test_a_turn_has_one_slice_however_many_tasks_there_are_and_they_take_turns():
+def test_tasks_share_one_slice_per_turn_by_round_robin():
     work = Work(SLICE_SECONDS * 0.26)
     work.slices.run(work.task("a", 6))
     assert work.done == ["a0", "a1", "a2", "a3"]
@@ -50,7 +50,7 @@ def test_a_turn_has_one_slice_however_many_tasks_there_are_and_they_take_turns()
 
 
 @pytest.mark.logs_failure
-def test_a_task_may_begin_another_and_a_failure_stops_no_other():
+def test_a_task_may_begin_another_and_a_failure_stops_only_its_task():
     work = Work(0.0)
 
     def fails():
@@ -64,7 +64,7 @@ def test_a_task_may_begin_another_and_a_failure_stops_no_other():
     assert work.done == ["b0", "c0"]
 
 
-def test_work_without_an_end_gets_fewer_slices_until_there_is_none():
+def test_endless_work_gets_fewer_slices_until_it_pauses():
     work = Work(SLICE_SECONDS)
     work.slices.run(work.task("a", SPRINT + 2))
     for _ in range(SPRINT):
@@ -81,7 +81,7 @@ def test_work_without_an_end_gets_fewer_slices_until_there_is_none():
     assert work.done[-2:] == ["b0", "b1"]
 
 
-def test_a_stop_takes_no_step_more():
+def test_a_stop_runs_no_further_step():
     work = Work(SLICE_SECONDS)
     work.slices.run(work.task("a", 9))
     work.slices.stop()

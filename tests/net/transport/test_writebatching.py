@@ -1,4 +1,4 @@
-"""Pieces that are written together."""
+"""Tests of net.transport.writebatching: pieces that are written together."""
 
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
