@@ -1,9 +1,9 @@
-"""The committed files that are generated: the man pages in `docs/man`, and the completion scripts in `config/completion`.
+"""The committed files that are generated: man pages in `docs/man`, and completion scripts in `config/completion`.
 
     venv/bin/python -m tests.generated
 
-writes them again. They are made by pandoc and shtab in the versions that the extra `test` pins, so the output is the same
-on every machine, and neither an installation nor the program needs the two.
+writes them again. They are made by pandoc and shtab in the versions that the extra `test` pins, so that the output is
+the same on every machine. Neither an installation nor the program needs the two.
 """
 
 import argparse
@@ -19,8 +19,10 @@ from wsdgateway.cli.tail import OPERATIONS
 ROOT = Path(__file__).parents[1]
 MAN = ROOT / "docs" / "man"
 SOURCES = sorted(MAN.glob("*.md"))
-COMPLETION = {"bash": ROOT / "config" / "completion" / "wsdgateway", "zsh": ROOT / "config" / "completion" / "_wsdgateway"}
-_PATHS = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY}
+COMPLETION = {"bash": ROOT / "config" / "completion" / "wsdgateway",
+              "zsh": ROOT / "config" / "completion" / "_wsdgateway"}
+# Without a completion for URLs, zsh shows what the argument is instead of completing options that may stand there, too.
+_COMPLETED = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY, "URL": {"zsh": "_urls"}}
 
 
 def version() -> str:
@@ -47,14 +49,14 @@ def completion(shell: str) -> str:
 
 
 def _annotate(parser: argparse.ArgumentParser) -> None:
-    """Tell shtab which arguments are paths, and which values `--operation` has; the program checks these by itself."""
+    """Tell shtab how arguments are completed that have no `choices`."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 command.description = None  # zsh shows the short help of each subcommand instead
                 _annotate(command)
-        elif action.metavar in _PATHS:
-            action.complete = _PATHS[action.metavar]
+        elif action.metavar in _COMPLETED:
+            action.complete = _COMPLETED[action.metavar]
         elif action.metavar == "OPERATION":
             action.choices = OPERATIONS
 
