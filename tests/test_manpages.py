@@ -1,4 +1,4 @@
-"""The man pages: they are as generated, and describe the options, keys and defaults that the program has, and no others."""
+"""The man pages: they are as generated, and describe the program's options, keys and defaults, and no others."""
 
 import argparse
 import re
@@ -92,6 +92,10 @@ def test_the_pages_are_as_generated():
     made = {path: content for path, content in generated().items() if path.parent == MAN}
     assert set(made) == {path for path in MAN.iterdir() if path.suffix != ".md"}
     assert [path.name for path, content in made.items() if path.read_text("utf-8") != content] == []
+
+
+def test_no_number_at_the_beginning_of_a_line_became_a_list():
+    assert [source.stem for source in SOURCES if '\n.IP "' in source.with_suffix("").read_text("utf-8")] == []
 
 
 @pytest.mark.parametrize("name", [source.stem for source in SOURCES])
