@@ -4,6 +4,7 @@ import os
 import pty
 import shlex
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -37,12 +38,11 @@ class Shell:
 
     def __init__(self, folder, shell, *arguments):
         self._folder = folder
-        pid, self._terminal = pty.fork()
-        if pid == 0:
-            home = str(folder)
-            os.chdir(home)
-            os.execvpe(shell, [shell, *arguments], {**os.environ, "TERM": "dumb", "HOME": home, "ZDOTDIR": home})
-        self._pid = pid
+        self._terminal, end = pty.openpty()
+        environment = {**os.environ, "TERM": "dumb", "HOME": str(folder), "ZDOTDIR": str(folder)}
+        self._process = subprocess.Popen(["setsid", "--ctty", "--wait", shell, *arguments], cwd=folder, env=environment,
+                                         stdin=end, stdout=end, stderr=end)
+        os.close(end)
         os.set_blocking(self._terminal, False)
 
     def complete(self, line):
@@ -66,7 +66,7 @@ class Shell:
 
     def close(self):
         os.close(self._terminal)
-        os.waitpid(self._pid, 0)
+        self._process.wait(PATIENCE)
 
 
 def _bash(folder):
