@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import lack
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -63,10 +65,32 @@ def test_data_files_are_installed(installed, tmp_path):
 def test_configuration_and_documents_are_installed(installed, tmp_path):
     share = installed.parent.parent / "share"
     for installed_folder, folder in ((share / "wsdgateway", "config"), (share / "doc" / "wsdgateway" / "docs", "docs")):
-        assert {path.name for path in installed_folder.iterdir()} == {path.name for path in (ROOT / folder).iterdir()}
+        assert {path.name for path in installed_folder.iterdir()} == {
+            path.name for path in (ROOT / folder).iterdir() if path.is_file()}
     assert (share / "doc" / "wsdgateway" / "README.md").exists()
     done = run(installed.with_name("wsdgateway"), "check", str(share / "wsdgateway" / "gateway.toml"), cwd=tmp_path)
     assert (done.returncode, "no mistakes" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_man_pages_and_completion_are_where_programs_look_for_them(installed):
+    share = installed.parent.parent / "share"
+    pages = {f"man/man{page.suffix[1:]}/{page.name}": page for page in (ROOT / "docs" / "man").glob("*.[158]")}
+    assert len(pages) == 3
+    completion = ROOT / "config" / "completion"
+    for name, source in {**pages, "bash-completion/completions/wsdgateway": completion / "wsdgateway",
+                         "zsh/site-functions/_wsdgateway": completion / "_wsdgateway"}.items():
+        assert (share / name).read_bytes() == source.read_bytes()
+
+
+def test_man_finds_the_pages(installed, tmp_path):
+    if shutil.which("man") is None:
+        lack("needs man: apt install man-db")
+    share = installed.parent.parent / "share"
+    path = f"{installed.parent}:/usr/bin:/bin"
+    for title in ("wsdgateway", "wsdgateway-gateway", "gateway.toml"):
+        assert run("man", "-M", share / "man", "-w", title, cwd=tmp_path).stdout.startswith(f"{share}/man/")
+        assert run("env", "-u", "MANPATH", f"PATH={path}", "man", "-w", title, cwd=tmp_path).stdout.startswith(
+            f"{share}/man/")
 
 
 def test_the_licence_is_in_the_metadata(installed, tmp_path):

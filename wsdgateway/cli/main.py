@@ -22,7 +22,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the console script's arguments."""
     parser = _Parser(prog="wsdgateway", description="Tools around the gateway for WSD scanners. "
                                                     "The gateway itself is run by: twistd -n wsdgateway")
     parser.add_argument("--version", action="version", version=f"wsdgateway {version('wsdgateway')}")
@@ -34,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Run a subcommand. Returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         ended: int = options.run(options)
     except CommandError as error:
