@@ -37,6 +37,24 @@ async def test_when_the_file_is_moved_away_a_new_one_is_written(file, said):
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_history_set_while_the_file_cannot_be_used_applies_to_its_jobs(file):
+    store = start(file)
+    for number in range(3):
+        await store.add(job(number))
+    await store.close()
+    good = file.with_name("good")
+    shutil.copy(file, good)
+    damage(file)
+    store = start(file)
+    await store.limit(2)
+    shutil.copy(good, file)
+    await store.retry()
+    assert store.warning() is None
+    await store.close()
+    assert (await listed(file))[3] == ["1", "2"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_a_repaired_file_lists_is_taken_up_before_anything_is_written(file):
     await filled(file)
     good = file.with_name("good")

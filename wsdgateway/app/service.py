@@ -198,6 +198,9 @@ class GatewayService(MultiService):
         self.site.connections.limits = admin_limits(config, self._files)
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
+        if "cache" in changes.sections:
+            limiting = self.store.limit(config.cache.history)
+            limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
         self.bridged.apply(changes, self.discovery.configure)
         self.logger.info("{file} is read again: {added} scanner(s) added, {changed} moved, {removed} removed; "
                          "changes in {sections}", file=config.file, added=len(changes.added),

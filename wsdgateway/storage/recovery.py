@@ -47,11 +47,10 @@ class Recovery:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, path: Path, history: int, memory: MemoryStore, ended: Container[str],
+    def __init__(self, reactor: Any, path: Path, memory: MemoryStore, ended: Container[str],
                  superseded: dict[tuple[str, str], None], file: SqliteStore | None, problem: StoreError | None) -> None:
         self._reactor = reactor
         self._path = path
-        self._history = history
         self._memory = memory
         self._ended = ended
         self._superseded = superseded
@@ -162,7 +161,7 @@ class Recovery:
 
     async def _use(self, opened: Opened) -> None:
         """Writes memory's content to the file, and uses the file from then on."""
-        file = SqliteStore(self._reactor, self._path, self._history, opened)
+        file = SqliteStore(self._reactor, self._path, self._memory.history, opened)
         content, jobs, superseded = self._memory.content, self._memory.take_jobs(), tuple(self._superseded)
         self.file = file  # later writes are queued behind this one
         try:

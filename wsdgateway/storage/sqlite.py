@@ -108,6 +108,16 @@ class SqliteStore:
             "(SELECT id FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (job.scanner, job.scanner, self._history))]
 
+    def limit(self, history: int) -> Deferred[None]:
+        self._history = history
+        return self._run([self._pruning()])
+
+    def _pruning(self) -> Statement:
+        """Returns the statement that deletes the oldest jobs of every scanner beyond the history."""
+        return (
+            "DELETE FROM finished_job WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER "
+            "(PARTITION BY scanner ORDER BY id DESC) AS place FROM finished_job) WHERE place > ?)", (self._history,))
+
     def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
         return self._run([_superseding(scanner, job_id)])
 
@@ -118,11 +128,11 @@ class SqliteStore:
                          superseded: Iterable[tuple[str, str]]) -> Deferred[None]:
         """Replaces the content `listed` by `content`, and adds these finished jobs, in one transaction.
 
-        The jobs of the `superseded` scanners and JobIds are marked first. Only differences are written, because a disk
-        that was full has little room.
+        The jobs of the `superseded` scanners and JobIds are marked first, and jobs beyond the history are deleted last.
+        Only differences are written, because a disk that was full has little room.
         """
         return self._run([*differences(listed, content), *starmap(_superseding, superseded), *(
-            statement for job in jobs for statement in self._adding(job))])
+            statement for job in jobs for statement in self._adding(job)), self._pruning()])
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         return self._run([saving(subscription), *([] if held is None else [holding(held)])])

@@ -7,7 +7,7 @@ import pytest_twisted
 from tests.loopback.clients import request
 from tests.loopback.gateways import LOOPBACK, section
 from tests.loopback.scanners import Subscribed
-from tests.messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
+from tests.messages import SCAN, end_event, envelope, get_job_elements, job_request, status_event, subscribe
 from tests.peers import ask, connect, post
 from tests.waiting import until
 
@@ -170,6 +170,19 @@ async def test_limits_and_rules_hold_from_now_on(file, device):
     head, body = await ask(service.port, PATH, get_job_elements("1"))
     assert head.status == 500 and b"0.05 seconds" in body
     assert service.config.cache.max_age == 5.0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_shorter_history_reaches_the_job_table_and_the_store(file, device):
+    events = Subscribed(device)
+    service = await file.start(section("front-desk", device.url))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    for number in range(3):
+        await ask(service.port, events.path, end_event(str(number), "Completed", 1, message_id=f"urn:{number}"))
+    assert len(await service.store.finished("front-desk")) == 3
+    await file.reload(section("front-desk", device.url) + "[cache]\nhistory = 1\n")
+    assert [job.job_id for job in service.scanners[0].bridge.table.jobs()] == ["2"]
+    assert [job.job_id for job in await service.store.finished("front-desk")] == ["2"]
 
 
 @pytest_twisted.ensureDeferred
