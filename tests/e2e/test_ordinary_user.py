@@ -118,7 +118,7 @@ def test_its_log_is_rotated_by_the_user(daemon, folder, until):
     until(lambda: (folder / "gateway.log.1").exists())
     daemon.write("[nonsense]\n")
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "stays as it was" in daemon.said)
+    until(lambda: "was not reloaded" in daemon.said)
 
 
 def test_a_log_that_can_never_be_rotated_is_said(daemon, folder, until):
@@ -126,7 +126,7 @@ def test_a_log_that_can_never_be_rotated_is_said(daemon, folder, until):
     assert daemon.start("--logfile=roots/gateway.log").returncode == 0
     log = folder / "roots" / "gateway.log"
     until(lambda: "subscribed to its events" in log.read_text())
-    assert f"--logfile roots/gateway.log: {USER} may not write there, so it is never rotated" in log.read_text()
+    assert f"--logfile roots/gateway.log: {USER} cannot write to this folder" in log.read_text()
 
 
 def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, folder, until):
@@ -163,27 +163,27 @@ def test_a_state_folder_that_is_not_the_users_is_said_and_scanning_goes_on(daemo
     daemon.write(state="sqlite:roots/gateway.sqlite")
     assert daemon.start().returncode == 0
     until(lambda: "subscribed to its events" in daemon.said)
-    assert f"{where}: the store can't be used: " in daemon.said and f"writable for the user {USER}" in daemon.said
+    assert f"{where}: the store cannot be used: " in daemon.said and f"writable for the user {USER}" in daemon.said
     assert list((folder / "roots").iterdir()) == []
     # The file alone is not enough: SQLite makes another beside it.
     where.touch()
     os.chown(where, pwd.getpwnam(USER).pw_uid, -1)
     os.kill(daemon.pid, signal.SIGHUP)
     until(lambda: "changes in no section" in daemon.said)
-    assert "the store is used again" not in daemon.said
+    assert "the store is in use again" not in daemon.said
     os.chown(folder / "roots", pwd.getpwnam(USER).pw_uid, -1)
-    until(lambda: "the store is used again" in daemon.said, 40.0)
+    until(lambda: "the store is in use again" in daemon.said, 40.0)
 
 
 def test_a_file_that_root_has_left_is_said_and_used_when_it_is_the_users(daemon, folder, until):
     (folder / "gateway.sqlite").touch(0o600)
     assert daemon.start().returncode == 0
     until(lambda: "subscribed to its events" in daemon.said)
-    assert "gateway.sqlite: the store can't be used: " in daemon.said and "Permission denied" in daemon.said
+    assert "gateway.sqlite: the store cannot be used: " in daemon.said and "Permission denied" in daemon.said
     assert (folder / "gateway.sqlite").stat().st_size == 0
     os.chown(folder / "gateway.sqlite", pwd.getpwnam(USER).pw_uid, -1)
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "the store is used again" in daemon.said)
+    until(lambda: "the store is in use again" in daemon.said)
 
 
 def test_a_user_that_does_not_exist_is_one_line(daemon):

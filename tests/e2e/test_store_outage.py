@@ -160,7 +160,7 @@ def test_a_state_folder_that_is_full_costs_nobody_anything(small, twistd, listen
     token = dict(read_tokens(response.body))["ctx"]
     fill(small)
     granted = [site.subscribe(f"{listener.url}/{number}")[1] for number in range(200)]
-    warned(site, tmp_path, until, "is full; make room")
+    warned(site, tmp_path, until, "is full; free space")
     assert site.ask(manage("Renew", panel, expires="PT2H"))[0] == 200
     assert site.ask(manage("Unsubscribe", granted[0]))[0] == 200
     a_scan_works(site, listener, until, token)
@@ -175,7 +175,7 @@ def test_a_state_folder_that_is_full_costs_nobody_anything(small, twistd, listen
     fill(small)
     site.end(signal.SIGKILL)
     site.start()
-    warned(site, tmp_path, until, "is full; make room")
+    warned(site, tmp_path, until, "is full; free space")
     alive(site, panel, *granted[1:])
     _, late = site.subscribe(listener.url + "/late")
     a_scan_works(site, listener, until, token)

@@ -26,7 +26,7 @@ async def test_when_the_file_is_moved_away_a_new_one_is_written(file, said):
     file.rename(file.with_name("damaged"))
     await store.retry()
     assert store.warning() is None
-    assert any("the store is used again; 1 subscription(s) and 3 finished job(s)" in line for line in said)
+    assert any("the store is in use again; wrote 1 subscription(s) and 3 finished job(s)" in line for line in said)
     await store.save(subscription("b"))
     await store.add(job(9))
     await store.close()

@@ -47,7 +47,7 @@ def test_a_file_that_is_damaged_inside_is_refused_and_left_alone(tmp_path):
     data = bytearray(file.read_bytes())
     data[-30000:-10000] = b"\xff" * 20000
     file.write_bytes(data)
-    with pytest.raises(StoreError, match=r"damaged|can't be used"):
+    with pytest.raises(StoreError, match=r"damaged|cannot be used"):
         SqliteStore(None, file, 3)
     assert file.read_bytes() == data
 
@@ -62,7 +62,7 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path):
 
 
 def test_a_folder_that_does_not_exist(tmp_path):
-    with pytest.raises(StoreError, match="can't be used"):
+    with pytest.raises(StoreError, match="cannot be used"):
         SqliteStore(None, tmp_path / "none" / "s.sqlite", 3)
 
 
@@ -77,7 +77,7 @@ async def test_a_row_that_can_not_be_read_is_said_before_anything_begins(tmp_pat
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE client_subscription SET tokens = 'nonsense'")
         connection.commit()
-    with pytest.raises(StoreError, match="can't be read"):
+    with pytest.raises(StoreError, match="cannot be read"):
         SqliteStore(None, file, 3)
 
 
@@ -129,7 +129,7 @@ async def test_what_is_there_stays_and_writing_goes_on_when_there_is_room(tmp_pa
     before = subscription("before")
     await store.save(before)
     await limit_pages(store, 0)
-    with pytest.raises(StoreError, match=r"the folder .* is full; make room"):
+    with pytest.raises(StoreError, match=r"the folder .* is full; free space"):
         await fill(store)
     kept = [one.identifier for one in await store.subscriptions()]
     assert kept[0] == "before" and len(kept) < 1000

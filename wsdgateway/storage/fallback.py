@@ -180,8 +180,9 @@ class FallbackStore:
             self._warned.clear()
         elif client not in self._warned and len(self._warned) < MAX_WARNED:
             self._warned.add(client)
-            self.log.warn("{scanner}: the subscription of {client} is kept in memory only, and lost with a restart: "
-                          "{problem}", scanner=subscription.scanner, client=subscription.client, problem=str(problem))
+            self.log.warn("{scanner}: the subscription of {client} is kept in memory only, and is lost if the "
+                          "gateway restarts: {problem}",
+                          scanner=subscription.scanner, client=subscription.client, problem=str(problem))
 
     # Reading. Memory holds everything except finished jobs.
 

@@ -114,7 +114,7 @@ class MemoryStore:
 
     def adopt(self, adopted: Adopted) -> Deferred[None]:
         if any(one.name == adopted.name and one.uuid != adopted.uuid for one in self._adopted.values()):
-            return fail(ValueError(f"the name {adopted.name} is taken"))
+            return fail(ValueError(f"the name {adopted.name} is in use"))
         self._adopted[adopted.uuid] = adopted
         return done(None)
 

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.storage.problems import LOGICAL, unusable
+from wsdgateway.storage.problems import KEEP, LOGICAL, unusable
 from wsdgateway.storage.rows import (
     Statement,
     differences,
@@ -221,7 +221,8 @@ def _text(data: bytes) -> str:
 def _claim(path: Path) -> BinaryIO:
     """Opens the file, which is locked while it is open. Raises `StoreError` if another process has the lock."""
     if not path.parent.exists():
-        raise NotOurs(f"{path}: the store can't be used: there is no folder {path.parent}; make it, or name another")
+        raise NotOurs(f"{path}: the store cannot be used: the folder {path.parent} does not exist; create it, or "
+                      "give another file")
     try:
         file = os.fdopen(open_private(path), "ab")
     except OSError as error:
@@ -239,7 +240,7 @@ def _lock(path: Path, file: Any) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise NotOurs(f"{path}: another gateway is using the store; stop that one, or name another file") from None
+        raise NotOurs(f"{path}: another gateway is using the store; stop it, or give another file") from None
     except OSError:
         pass  # a file system without locks
 
@@ -258,8 +259,7 @@ def _read_all(connection: sqlite3.Connection, path: Path) -> Content:
     except sqlite3.Error as error:
         raise unusable(path, error, look=True) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Unreadable(f"{path}: a subscription in the store can't be read: {error}; nothing was changed. Move the "
-                         "file away, or put a good copy in its place") from None
+        raise Unreadable(f"{path}: a subscription in the store cannot be read: {error}; {KEEP}") from None
 
 
 def _content(connection: sqlite3.Connection) -> Content:

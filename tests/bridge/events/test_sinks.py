@@ -92,7 +92,7 @@ def test_which_addresses_are_the_gateway_s_own(address, port, listeners, local, 
 def test_a_listener_of_the_gateway_is_no_sink_by_its_name_either(url, is_refused):
     listeners = [("gateway", 5357), ("192.0.2.5", 80)]
     if is_refused:
-        with pytest.raises(BadSink, match="is this gateway itself; send another address"):
+        with pytest.raises(BadSink, match="is an address of this gateway; send another one"):
             refuse_listener(parse_sink(url), listeners)
     else:
         refuse_listener(parse_sink(url), listeners)
@@ -103,7 +103,7 @@ def test_of_one_client_two_names_at_once_are_looked_up():
     for _ in range(MAX_CLIENT_LOOKUPS):
         lookups.check("name", "192.0.2.7")
         lookups.begun("192.0.2.7")
-    with pytest.raises(BadSink, match="to look up name, too; send an IP address"):
+    with pytest.raises(BadSink, match="send an IP address instead of name"):
         lookups.check("name", "192.0.2.7")
     lookups.check("name", "192.0.2.8")
     lookups.ended("192.0.2.7")

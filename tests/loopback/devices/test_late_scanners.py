@@ -69,7 +69,7 @@ def patience(monkeypatch):
 
 async def tried(said):
     """Until the first look at the scanner has come to nothing."""
-    await until(lambda: any("the scan service is not known" in line for line in said))
+    await until(lambda: any("the scan service was not found" in line for line in said))
 
 
 @pytest_twisted.ensureDeferred

@@ -110,7 +110,7 @@ async def test_a_client_whose_names_get_no_readable_answer_is_told(gateway, devi
     head, body = await ask(service.port, PATH, subscribe(
         (await sink()).url, events=["ScanAvailableEvent"], destinations=[("c", "Office")]))
     assert head.status == 500
-    assert b"neither SubscribeResponse nor fault" in body
+    assert b"neither a SubscribeResponse nor a fault" in body
 
 
 @pytest_twisted.ensureDeferred

@@ -139,7 +139,7 @@ def test_an_unsubscribe_that_broke_off_is_followed_by_subscribe(subscriber, scan
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
     scanner.refuses = {"Renew"}
-    broken = BadDevice("192.0.2.20", "it broke off")
+    broken = BadDevice("192.0.2.20", "it closed the connection")
     broken.sent = True
     scanner.fails["Unsubscribe"] = broken
     subscriber.subscription.doubted()
@@ -304,7 +304,7 @@ def test_where_no_soap_is_spoken_the_scan_service_is_asked(subscriber, scanner, 
     ("http://10.0.0.1:8018/m", ["http://192.0.2.20:8018/m", SCAN_URL]), ("http://192.0.2.20/m", ["http://192.0.2.20/m"])])
 def test_where_nobody_listens_the_scan_service_is_asked(subscriber, scanner, manager, urls):
     scanner.manager = manager
-    scanner.fails[urls[0]] = Unavailable("192.0.2.20", "no connection")
+    scanner.fails[urls[0]] = Unavailable("192.0.2.20", "connection failed")
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
     subscriber.subscription.doubted()

@@ -23,7 +23,7 @@ def test_forty_that_wait_in_vain_say_nothing_about_the_device():
     device.answer()  # 4.9 seconds after it was asked for, and the next one begins
     device.reactor.advance(0.2)
     assert len(device.failed) == 38
-    assert all(isinstance(error, Busy) and "waited 5 seconds" in str(error) for _, error in device.failed)
+    assert all(isinstance(error, Busy) and "waited 5 s" in str(error) for _, error in device.failed)
     assert all(fault_for(error).reason.startswith("The scanner is busy") for _, error in device.failed)
     device.reactor.advance(4.0)
     device.connect()
@@ -77,7 +77,7 @@ def test_when_the_circuit_opens_all_who_wait_are_told():
     for _ in range(THRESHOLD):
         device.refuse()
     assert len(device.failed) == THRESHOLD + 5
-    assert "does not take connections" in str(device.failed[-1][1])
+    assert "does not accept connections" in str(device.failed[-1][1])
     assert not any(isinstance(error, Busy) for _, error in device.failed)
 
 
