@@ -135,11 +135,11 @@ def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, fold
     daemon.write('[cache]\nmax_age = 7.0\n')
     (folder / "gateway.toml").chmod(0o600)
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "gateway.toml: the file can't be read: Permission denied" in daemon.said)
+    until(lambda: "gateway.toml: cannot read the file: Permission denied" in daemon.said)
     assert post(daemon.port, PATH, get_job_elements("1"))[0] == 400  # the scanner knows no such job
     (folder / "gateway.toml").chmod(0o644)
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "changes in [cache]" in daemon.said)
+    until(lambda: "changed sections: [cache]" in daemon.said)
 
 
 def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
@@ -154,7 +154,7 @@ def test_what_sighup_could_not_read_is_said_at_the_start(daemon, folder):
     (folder / "gateway.toml").chmod(0o600)
     done = daemon.start("-n")
     assert done.returncode == 1
-    assert done.stderr == f"gateway.toml: the file can't be read: Permission denied to {USER}\n"
+    assert done.stderr == f"gateway.toml: cannot read the file: Permission denied to {USER}\n"
 
 
 def test_a_state_folder_that_is_not_the_users_is_said_and_scanning_goes_on(daemon, folder, until):
@@ -169,7 +169,7 @@ def test_a_state_folder_that_is_not_the_users_is_said_and_scanning_goes_on(daemo
     where.touch()
     os.chown(where, pwd.getpwnam(USER).pw_uid, -1)
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "changes in no section" in daemon.said)
+    until(lambda: "changed sections: none" in daemon.said)
     assert "the store is in use again" not in daemon.said
     os.chown(folder / "roots", pwd.getpwnam(USER).pw_uid, -1)
     until(lambda: "the store is in use again" in daemon.said, 40.0)
@@ -189,8 +189,8 @@ def test_a_file_that_root_has_left_is_said_and_used_when_it_is_the_users(daemon,
 def test_a_user_that_does_not_exist_is_one_line(daemon):
     done = daemon.start("-n", user=("64321", "64321"))
     assert done.returncode == 1
-    assert done.stderr == ("twistd: --uid 64321: there is no such user; name one of /etc/passwd, or make one: adduser "
-                           "--system --group --no-create-home wsdgateway\n")
+    assert done.stderr == ("twistd: --uid 64321: there is no such user; give one of /etc/passwd, or create one: "
+                           "adduser --system --group --no-create-home wsdgateway\n")
 
 
 @pytest.mark.netns

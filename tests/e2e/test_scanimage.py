@@ -138,7 +138,7 @@ def test_the_demo_scans_a_page_by_the_line_that_it_prints(twistd, tmp_path, unti
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "none.toml"], "none.toml: the file can't be read"), (["--nonsense"], "nonsense"),
+    (["--config", "none.toml"], "none.toml: cannot read the file"), (["--nonsense"], "nonsense"),
     ([], "--demo"), (["--demo", "--config", "x"], "give either --demo or --config"), (["more"], "Wrong number")])
 @pytest.mark.parametrize("plugin", ["wsdgateway"])
 def test_a_mistake_ends_twistd_with_status_1_and_a_line(tmp_path, plugin, arguments, message):

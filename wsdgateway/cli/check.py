@@ -18,7 +18,7 @@ from wsdgateway.tls.identity import read_identity
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
     parser = commands.add_parser("check", help="check a configuration file and report mistakes")
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="configuration file")
     parser.set_defaults(run=run)
 
 
