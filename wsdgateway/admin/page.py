@@ -77,8 +77,8 @@ class _OverviewPage(Element):
     @renderer
     def scanners(self, request: IRequest, tag: Tag) -> Tag:
         described = self._overview.describe_scanners()
-        return tag(*map(_card, described)) if described else tag(tags.p("No scanners are configured, and none have "
-                                                                        "been found."))
+        nothing = "No scanners are configured, and none have been found."
+        return tag(*map(_card, described)) if described else tag(tags.p(nothing))
 
     @renderer
     def filter(self, request: IRequest, tag: Tag) -> Tag:
