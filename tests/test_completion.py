@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import lack
+from tests.e2e.conftest import skip_or_fail
 from tests.generated import COMPLETION, completion
 
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
@@ -71,7 +71,7 @@ class Shell:
 
 def _bash(folder):
     if shutil.which("bash") is None or not BASH_COMPLETION.exists():
-        lack("needs bash with completion: apt install bash bash-completion")
+        skip_or_fail("needs bash with completion: apt install bash bash-completion")
     # bash-completion finds a script by the name of the command.
     completions = folder / "share" / "bash-completion" / "completions"
     completions.mkdir(parents=True)
@@ -83,7 +83,7 @@ def _bash(folder):
 
 def _zsh(folder):
     if shutil.which("zsh") is None:
-        lack("needs zsh: apt install zsh")
+        skip_or_fail("needs zsh: apt install zsh")
     (folder / ".zshrc").write_text(ZSH.format(folder=shlex.quote(str(COMPLETION["zsh"].parent))))
     return Shell(folder, "zsh", "-d", "-i")
 

@@ -1,5 +1,6 @@
-"""Tests of the documents: the links, anchors, modules and files in them exist, and the README is short."""
+"""Tests of the documents: links, anchors, modules, files and messages in them exist, and the README is short."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -59,6 +60,24 @@ def anchors(document):
     return found
 
 
+def messages():
+    """The texts of the program and of the admin page's templates; a value is shown as a space."""
+    for path in (ROOT / "wsdgateway").rglob("*"):
+        if path.suffix == ".py":
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.JoinedStr):
+                    yield "".join(part.value if isinstance(part, ast.Constant) else " " for part in node.values)
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+        elif path.suffix == ".xml":
+            yield path.read_text(encoding="utf-8")
+
+
+def quotations(document):
+    """The texts in double quotes in a document, apart from code."""
+    return re.findall(r'"([^"\n]+)"', re.sub(r"`[^`]*`", "", prose(document)))
+
+
 def broken_links(document):
     broken = []
     for target in _LINK.findall(prose(document)):
@@ -99,3 +118,11 @@ def test_the_readme_is_short():
 def test_the_readme_lists_every_document():
     named = set(_LINK.findall(prose("README.md")))
     assert {name for name in DOCUMENTS if name != "README.md"} <= named
+
+
+@pytest.mark.parametrize("document", ["docs/subnets.md", "docs/tls.md", "docs/troubleshooting.md"])
+def test_every_message_that_is_quoted_exists(document):
+    quoted = quotations(document)
+    assert quoted
+    existing = "\n".join(messages())
+    assert [text for text in quoted if text not in existing] == []

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from twisted.scripts.twistd import ServerOptions
 
-from tests.e2e.conftest import lack
+from tests.e2e.conftest import skip_or_fail
 from tests.generated import MAN, ROOT, SOURCES, generated
 from wsdgateway.app import tap as gateway
 from wsdgateway.cli.adminclient import TOKEN_VARIABLE
@@ -27,7 +27,7 @@ _DEFINITION = re.compile(r"^(?P<term>\S.*)\n\n:   (?P<text>(?:.+\n|\n(?=    ))+)
 _SECTIONS = {**{f"[{name}]": kind for name, kind in reading._TABLES.items()},
              **{f"[[{name}]]": kind for name, kind in reading._ARRAYS.items()}}
 KEYS = [(heading, field) for heading, kind in _SECTIONS.items() for field in attrs.fields(kind)]
-_UNITS = {"a number of seconds": {"*seconds*"}, "a number a second": {"*number*"},
+_UNITS = {"a number of seconds": {"*seconds*"}, "a number per second": {"*number*"},
           "a whole number": {"*integer*", "*bytes*"}}
 
 
@@ -101,7 +101,7 @@ def test_no_number_at_the_beginning_of_a_line_became_a_list():
 @pytest.mark.parametrize("name", [source.stem for source in SOURCES])
 def test_man_has_no_warning(name):
     if shutil.which("man") is None:
-        lack("needs man: apt install man-db")
+        skip_or_fail("needs man: apt install man-db")
     shown = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", MAN / name], capture_output=True, text=True,
                            timeout=60)
     assert (shown.returncode, shown.stderr) == (0, "")

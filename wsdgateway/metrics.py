@@ -46,9 +46,9 @@ class _Gauges(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         subscriptions = GaugeMetricFamily(
-            "wsdgateway_subscriptions", "Live event subscriptions", labels=("scanner", "side"))
-        jobs = GaugeMetricFamily("wsdgateway_jobs", "Jobs in the table", labels=("scanner", "state"))
-        queue = GaugeMetricFamily("wsdgateway_device_queue", "Requests that wait for the device", labels=("scanner",))
+            "wsdgateway_subscriptions", "Active event subscriptions", labels=("scanner", "side"))
+        jobs = GaugeMetricFamily("wsdgateway_jobs", "Jobs in the job table", labels=("scanner", "state"))
+        queue = GaugeMetricFamily("wsdgateway_device_queue", "Requests waiting for the scanner", labels=("scanner",))
         for scanner in self._scanners:
             queue.add_metric((scanner.name,), scanner.waiting())
             for side, count in scanner.subscriptions().items():
@@ -69,33 +69,36 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         self.scanners: list[Gauged] = []
-        self._requests = Counter("wsdgateway_requests", "Requests of clients",
+        self._requests = Counter("wsdgateway_requests", "Requests from clients",
                                  ("scanner", "operation", "source"), registry=self.registry)
-        self._device_requests = Counter("wsdgateway_device_requests", "Requests to devices",
+        self._device_requests = Counter("wsdgateway_device_requests", "Requests to scanners",
                                         ("scanner", "operation", "outcome"), registry=self.registry)
-        self._seconds = Histogram("wsdgateway_request_seconds", "From a whole request to the whole answer",
+        self._seconds = Histogram("wsdgateway_request_seconds", "Time from the complete request to the complete "
+                                                                "answer",
                                   ("operation", "source"), registry=self.registry, buckets=_BUCKETS)
-        self._kept_answers = Counter("wsdgateway_kept_answers", "Reads that many clients may be given one answer to",
+        self._kept_answers = Counter("wsdgateway_kept_answers", "Reads whose answer may be shared by several clients",
                                      ("scanner", "operation", "outcome"), registry=self.registry)
-        self._delayed = Counter("wsdgateway_device_delayed", "Requests that waited for the rate of the device",
+        self._delayed = Counter("wsdgateway_device_delayed", "Requests that waited because of the scanner's rate "
+                                                             "limit",
                                 ("scanner",), registry=self.registry)
         self._image_bytes = Counter("wsdgateway_image_bytes", "Bytes of images relayed",
                                     ("scanner",), registry=self.registry)
-        self._events = Counter("wsdgateway_events", "Notifications received",
+        self._events = Counter("wsdgateway_events", "Notifications received from scanners",
                                ("scanner", "event"), registry=self.registry)
         self._deliveries = Counter("wsdgateway_deliveries", "Notifications delivered to clients",
                                    ("scanner", "outcome"), registry=self.registry)
-        self._left_out = Counter("wsdgateway_events_left_out", "Notifications received that nobody is told, since the "
-                                 "scanner sends too many", ("scanner",), registry=self.registry)
+        self._left_out = Counter("wsdgateway_events_left_out", "Notifications dropped because the scanner sent too "
+                                                               "many", ("scanner",), registry=self.registry)
         self._discovery = Counter("wsdgateway_discovery_messages", "Discovery messages received",
                                   ("side", "message"), registry=self.registry)
-        self._discovery_dropped = Counter("wsdgateway_discovery_dropped", "Discovery messages of no use, or unanswered",
+        self._discovery_dropped = Counter("wsdgateway_discovery_dropped", "Discovery messages that were useless or "
+                                                                          "not answered",
                                           ("reason",), registry=self.registry)
-        self._lines = Counter("wsdgateway_exchange_log_lines", "Lines of the exchange log",
+        self._lines = Counter("wsdgateway_exchange_log_lines", "Lines written to the exchange log, or dropped",
                               ("outcome",), registry=self.registry)
-        self._refused = Counter("wsdgateway_refused", "Clients' requests and connections that were refused by a rule "
-                                "or a limit", ("scanner", "reason"), registry=self.registry)
-        self._captures = Counter("wsdgateway_captures", "Exchanges captured",
+        self._refused = Counter("wsdgateway_refused", "Clients' requests and connections refused by a rule or limit",
+                                                      ("scanner", "reason"), registry=self.registry)
+        self._captures = Counter("wsdgateway_captures", "Exchanges captured, or dropped",
                                  ("outcome",), registry=self.registry)
         for counter in (self._lines, self._captures):
             for outcome in ("written", "dropped"):

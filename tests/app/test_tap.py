@@ -15,5 +15,5 @@ def test_an_error_in_the_configuration_is_printed_and_ends_the_start(tmp_path):
 
 
 def test_a_file_and_the_demo_exclude_each_other():
-    with pytest.raises(SystemExit, match="--demo needs no --config"):
+    with pytest.raises(SystemExit, match="--demo takes no configuration"):
         Options().parseOptions(["--demo", "--config", "g.toml"])

@@ -107,7 +107,7 @@ def test_a_uuid_in_any_spelling(spelled):
 def test_an_invalid_uuid_is_named(value):
     [line] = problems(scanner=[{"name": "a", "uuid": value}])
     assert line.startswith("g.toml: [[scanner]] a uuid = ")
-    assert "a uuid like urn:uuid:37f86d35" in line
+    assert "a uuid such as urn:uuid:37f86d35" in line
 
 
 def test_a_password_in_a_wrong_state_is_not_shown():

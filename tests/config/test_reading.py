@@ -13,7 +13,7 @@ from wsdgateway.config.reading import ConfigError, find_config, make_config, rea
 def test_a_scanner_has_one_address(more, key):
     [line] = problems(scanner=[{**SCANNER, **more}])
     assert f"front-desk {key} = " in line
-    assert "must be left out, for only one of scan, device and uuid" in line
+    assert "must be left out, because only one of scan, device and uuid" in line
 
 
 def test_a_scanner_needs_an_address_and_a_name():
@@ -24,12 +24,12 @@ def test_a_scanner_needs_an_address_and_a_name():
 
 def test_names_uuids_and_endpoints_are_used_once():
     [line] = problems(scanner=[SCANNER, SCANNER])
-    assert "no other [[scanner]] has" in line
+    assert "unique among the [[scanner]] sections" in line
     uuid = "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"
     for spelled in (uuid, uuid.upper(), uuid.removeprefix("urn:")):
         [line] = problems(scanner=[{"name": "a", "uuid": uuid}, {"name": "b", "uuid": spelled}])
-        assert "no other [[scanner]] has" in line
-    with pytest.raises(ConfigError, match=r"no other \[\[listen\]\] has"):
+        assert "unique among the [[scanner]] sections" in line
+    with pytest.raises(ConfigError, match=r"unique among the \[\[listen\]\] sections"):
         make_config({"listen": [LISTEN, LISTEN]}, "g.toml")
 
 
@@ -56,8 +56,8 @@ def test_all_errors_are_reported_together():
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (b"[gateway", "not TOML"), (b"\xff", "not UTF-8"), (b"a = 1\na = 2", "not TOML"),
-    (b"a = " + b"9" * 5000, "not TOML"), (b"a = " + b"[" * 5000, "not TOML"),
+    (b"[gateway", "not valid TOML"), (b"\xff", "not UTF-8"), (b"a = 1\na = 2", "not valid TOML"),
+    (b"a = " + b"9" * 5000, "not valid TOML"), (b"a = " + b"[" * 5000, "not valid TOML"),
     (b"a" + b".a" * 5000 + b" = 1", "top level a")])
 def test_unreadable_files(tmp_path, text, message):
     file = tmp_path / "g.toml"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import lack
+from tests.e2e.conftest import skip_or_fail
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -84,7 +84,7 @@ def test_man_pages_and_completion_are_where_programs_look_for_them(installed):
 
 def test_man_finds_the_pages(installed, tmp_path):
     if shutil.which("man") is None:
-        lack("needs man: apt install man-db")
+        skip_or_fail("needs man: apt install man-db")
     share = installed.parent.parent / "share"
     path = f"{installed.parent}:/usr/bin:/bin"
     for title in ("wsdgateway", "wsdgateway-gateway", "gateway.toml"):

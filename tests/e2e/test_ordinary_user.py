@@ -118,7 +118,7 @@ def test_its_log_is_rotated_by_the_user(daemon, folder, until):
     until(lambda: (folder / "gateway.log.1").exists())
     daemon.write("[nonsense]\n")
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "stays as it was" in daemon.said)
+    until(lambda: "was not reloaded" in daemon.said)
 
 
 def test_a_log_that_cannot_be_rotated_causes_a_warning(daemon, folder, until):
@@ -126,7 +126,7 @@ def test_a_log_that_cannot_be_rotated_causes_a_warning(daemon, folder, until):
     assert daemon.start("--logfile=roots/gateway.log").returncode == 0
     log = folder / "roots" / "gateway.log"
     until(lambda: "subscribed to its events" in log.read_text())
-    assert f"--logfile roots/gateway.log: {USER} may not write there, so it is never rotated" in log.read_text()
+    assert f"--logfile roots/gateway.log: {USER} cannot write to this folder" in log.read_text()
 
 
 def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, folder, until):
@@ -135,11 +135,11 @@ def test_a_configuration_that_the_user_may_not_read_changes_nothing(daemon, fold
     daemon.write('[cache]\nmax_age = 7.0\n')
     (folder / "gateway.toml").chmod(0o600)
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "gateway.toml: the file can't be read: Permission denied" in daemon.said)
+    until(lambda: "gateway.toml: cannot read the file: Permission denied" in daemon.said)
     assert post(daemon.port, PATH, get_job_elements("1"))[0] == 400  # the scanner does not know this job
     (folder / "gateway.toml").chmod(0o644)
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "changes in [cache]" in daemon.said)
+    until(lambda: "changed sections: [cache]" in daemon.said)
 
 
 def test_files_that_the_user_cannot_read_are_an_error_at_the_start(daemon, folder):
@@ -154,7 +154,7 @@ def test_files_that_the_user_cannot_read_are_an_error_at_the_start(daemon, folde
     (folder / "gateway.toml").chmod(0o600)
     done = daemon.start("-n")
     assert done.returncode == 1
-    assert done.stderr == f"gateway.toml: the file can't be read: Permission denied to {USER}\n"
+    assert done.stderr == f"gateway.toml: cannot read the file: Permission denied to {USER}\n"
 
 
 def test_a_state_folder_of_root_causes_a_warning_and_scanning_continues(daemon, folder, until):
@@ -163,34 +163,34 @@ def test_a_state_folder_of_root_causes_a_warning_and_scanning_continues(daemon, 
     daemon.write(state="sqlite:roots/gateway.sqlite")
     assert daemon.start().returncode == 0
     until(lambda: "subscribed to its events" in daemon.said)
-    assert f"{where}: the store can't be used: " in daemon.said and f"writable for the user {USER}" in daemon.said
+    assert f"{where}: the store cannot be used: " in daemon.said and f"writable for the user {USER}" in daemon.said
     assert list((folder / "roots").iterdir()) == []
     # The file alone does not suffice: SQLite creates another one beside it.
     where.touch()
     os.chown(where, pwd.getpwnam(USER).pw_uid, -1)
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "changes in no section" in daemon.said)
-    assert "the store is used again" not in daemon.said
+    until(lambda: "changed sections: none" in daemon.said)
+    assert "the store is in use again" not in daemon.said
     os.chown(folder / "roots", pwd.getpwnam(USER).pw_uid, -1)
-    until(lambda: "the store is used again" in daemon.said, 40.0)
+    until(lambda: "the store is in use again" in daemon.said, 40.0)
 
 
 def test_a_store_of_root_causes_a_warning_and_is_used_after_chown(daemon, folder, until):
     (folder / "gateway.sqlite").touch(0o600)
     assert daemon.start().returncode == 0
     until(lambda: "subscribed to its events" in daemon.said)
-    assert "gateway.sqlite: the store can't be used: " in daemon.said and "Permission denied" in daemon.said
+    assert "gateway.sqlite: the store cannot be used: " in daemon.said and "Permission denied" in daemon.said
     assert (folder / "gateway.sqlite").stat().st_size == 0
     os.chown(folder / "gateway.sqlite", pwd.getpwnam(USER).pw_uid, -1)
     os.kill(daemon.pid, signal.SIGHUP)
-    until(lambda: "the store is used again" in daemon.said)
+    until(lambda: "the store is in use again" in daemon.said)
 
 
 def test_an_unknown_user_is_one_line_of_error(daemon):
     done = daemon.start("-n", user=("64321", "64321"))
     assert done.returncode == 1
-    assert done.stderr == ("twistd: --uid 64321: there is no such user; name one of /etc/passwd, or make one: adduser "
-                           "--system --group --no-create-home wsdgateway\n")
+    assert done.stderr == ("twistd: --uid 64321: there is no such user; give one of /etc/passwd, or create one: "
+                           "adduser --system --group --no-create-home wsdgateway\n")
 
 
 @pytest.mark.netns

@@ -95,7 +95,7 @@ def test_a_running_job_is_shown_without_reloading(office, page, tmp_path):
     states = seen.locator("#live-jobs .timeline li").all_inner_texts()
     assert [state.split()[0] for state in states] == ["Pending", "Started", "Processing", "Completed"]
     seen.wait_for_selector("#live-exchanges td[data-label=Operation]:has-text('JobEndStateEvent')")
-    assert "answered here" in seen.locator(".card svg").get_attribute("aria-label")
+    assert "answered by the gateway" in seen.locator(".card svg").get_attribute("aria-label")
     shot(seen, "finished")
     seen.select_option("#operation", "RetrieveImage")
     seen.get_by_role("button", name="Show").click()
@@ -176,7 +176,7 @@ def test_a_login(office, page):
     assert seen.locator("h1").inner_text() == "Log in"
     seen.get_by_label("Token").fill("wrong")
     seen.get_by_role("button", name="Log in").click()
-    assert seen.get_by_role("alert").inner_text() == "That is not the token."
+    assert seen.get_by_role("alert").inner_text() == "The token is wrong."
     shot(seen, "login")
     seen.get_by_label("Token").fill(TOKEN)
     seen.get_by_role("button", name="Log in").click()

@@ -103,7 +103,7 @@ def test_sighup_reads_the_configuration_again(office, until):
     until(lambda: "copy-room" in office.get("/api/scanners"))
     (office.folder / "gateway.toml").write_text("[nonsense]\n")
     office.gateway.send_signal(signal.SIGHUP)
-    until(lambda: "stays as it was" in office.gateway.log.read_text())
+    until(lambda: "was not reloaded" in office.gateway.log.read_text())
     assert "copy-room" in office.get("/api/scanners")
     assert post(office.port, PATH, get_job_elements("1"))[0] == 400  # the scanner does not know this job
     soft, hard = next(line for line in Path(f"/proc/{office.gateway.pid}/limits").read_text().splitlines()
@@ -139,11 +139,11 @@ def test_a_full_disk_does_not_stop_exchanges(office, tmp_path, until):
             assert post(office.port, PATH, b"no xml")[0] == 400
             with suppress(subprocess.TimeoutExpired):
                 office.gateway.wait(0.2)
-            return office.gateway.log.read_text().count("written again") == 2
+            return office.gateway.log.read_text().count("writing again") == 2
 
         until(over)
         said = office.gateway.log.read_text()
-        assert said.count("nothing more is written") == 2  # for the log, and for the captures
+        assert said.count("writing stopped") == 2  # for the log, and for the captures
         for line in (small / "x.jsonl").read_text().splitlines():
             assert json.loads(line)["scanner"] == "front-desk"
     finally:

@@ -138,8 +138,8 @@ def test_the_command_printed_by_the_demo_scans_a_page(twistd, tmp_path, until):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "none.toml"], "none.toml: the file can't be read"), (["--nonsense"], "nonsense"),
-    ([], "--demo"), (["--demo", "--config", "x"], "give one of the two"), (["more"], "Wrong number")])
+    (["--config", "none.toml"], "none.toml: cannot read the file"), (["--nonsense"], "nonsense"),
+    ([], "--demo"), (["--demo", "--config", "x"], "give either --demo or --config"), (["more"], "Wrong number")])
 @pytest.mark.parametrize("plugin", ["wsdgateway"])
 def test_a_mistake_ends_twistd_with_status_1_and_a_line(tmp_path, plugin, arguments, message):
     done = subprocess.run([program("twistd"), "-n", "--pidfile=", plugin, *arguments], cwd=tmp_path,

@@ -161,7 +161,7 @@ def test_a_full_state_folder_does_not_affect_clients(small, twistd, listener, un
     token = dict(read_tokens(response.body))["ctx"]
     fill(small)
     granted = [site.subscribe(f"{listener.url}/{number}")[1] for number in range(200)]
-    warned(site, tmp_path, until, "is full; make room")
+    warned(site, tmp_path, until, "is full; free space")
     assert site.ask(manage("Renew", panel, expires="PT2H"))[0] == 200
     assert site.ask(manage("Unsubscribe", granted[0]))[0] == 200
     check_a_scan(site, listener, until, token)
@@ -176,7 +176,7 @@ def test_a_full_state_folder_does_not_affect_clients(small, twistd, listener, un
     fill(small)
     site.end(signal.SIGKILL)
     site.start()
-    warned(site, tmp_path, until, "is full; make room")
+    warned(site, tmp_path, until, "is full; free space")
     alive(site, panel, *granted[1:])
     _, late = site.subscribe(listener.url + "/late")
     check_a_scan(site, listener, until, token)

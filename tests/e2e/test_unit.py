@@ -111,7 +111,7 @@ def test_the_gateway_works_in_the_sandbox(within, folder, until):
         assert "405 Method" in network.curl(CLIENTS, "https://192.0.2.5:5358/front-desk", "-k", "-i")
         assert "<title>" in network.curl(GATEWAY, "http://127.0.0.1:8357/")
         network.run(GATEWAY, "kill", "-HUP", str(gateway.pid))
-        until(lambda: "is read again" in gateway.log.read_text())
+        until(lambda: " reloaded: " in gateway.log.read_text())
         network.end(gateway)
         assert "Server Shut Down" in gateway.log.read_text()
         assert "Traceback" not in gateway.log.read_text()

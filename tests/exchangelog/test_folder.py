@@ -10,9 +10,9 @@ from wsdgateway.exchangelog.tape import CLIENT, Message
 def test_a_folder_without_captures_is_an_error(tmp_path, names):
     for name in names:
         (tmp_path / name).write_text("x")
-    with pytest.raises(CaptureError, match="no captures"):
+    with pytest.raises(CaptureError, match="contains no captures"):
         read_folder(tmp_path)
-    with pytest.raises(CaptureError, match="name a folder"):
+    with pytest.raises(CaptureError, match="give the folder"):
         read_folder(tmp_path / "missing")
 
 

@@ -36,8 +36,8 @@ def test_the_scanner_must_be_chosen_if_there_are_several(folder):
     job(folder, "1", b"ADF", b"jfif")
     folder.add("Get", http(envelope("x")), scanner="other")
     folder.add("other", b"POST / HTTP/1.1\r\n\r\n", side=CLIENT, scanner=None)
-    with pytest.raises(CaptureError, match="choose one with --scanner: other, s"):
+    with pytest.raises(CaptureError, match="select one with --scanner: other, s"):
         folder.read()
-    with pytest.raises(CaptureError, match="nothing of the scanner x"):
+    with pytest.raises(CaptureError, match="no exchanges of the scanner x"):
         folder.read("x")
     assert folder.read("s").scanner == "s"

@@ -9,7 +9,7 @@ from wsdgateway.simulator.settings import Settings, SettingsError, make_settings
 
 @pytest.mark.parametrize(("table", "message"), [
     ({"colour": 1}, "must be one of the keys"), ({"feeder_pages": "x"}, "between 0 and 100000"),
-    ({"page_seconds": -1}, r"between 0\.001 and 3600, or 0 for no wait"), ({"events": "some"}, "one of"),
+    ({"page_seconds": -1}, r"between 0\.001 and 3600, or 0 for no delay"), ({"events": "some"}, "one of"),
     ({"refill": 1}, "true or false"), ({"feeder_pages": True}, "whole number"), ({"uuid": "x"}, "without urn:uuid:"),
     ({"endpoint": "tcp:99999"}, "between 0 and 65535"), ({"scopes": "x"}, "list of texts"),
     ({"endpoint": "ssl:1:privateKey=none.pem"}, "No such file"), ({"name": 5}, "must be a text of 1 to 127"),
@@ -37,5 +37,5 @@ def test_settings_from_a_file(tmp_path):
     file.write_text("[other]\n")
     with pytest.raises(SettingsError, match="the only section"):
         read_settings(str(file))
-    with pytest.raises(SettingsError, match="can't be read"):
+    with pytest.raises(SettingsError, match="cannot read the file"):
         read_settings(str(tmp_path / "none"))

@@ -32,7 +32,7 @@ def spoil_a_row(file):
 
 
 DAMAGES = {damage: "the store is damaged", damage_inside: "the store is damaged", make_newer: "newer version",
-           make_folder: "it is a folder", spoil_a_row: "can't be read"}
+           make_folder: "it is a folder", spoil_a_row: "cannot be read"}
 
 
 @pytest.mark.parametrize("harm", DAMAGES, ids=lambda harm: harm.__name__)
@@ -56,7 +56,7 @@ async def test_a_file_that_is_unusable_at_the_start_is_not_changed_and_the_store
     assert store.warning() is not None
     await store.close()
     assert before is None or file.read_bytes() == before
-    assert any("is lost: 1 subscription(s) and 1 finished job(s)" in line for line in said)
+    assert any("Lost from memory: 1 subscription(s) and 1 finished job(s)" in line for line in said)
 
 
 @pytest_twisted.ensureDeferred
@@ -67,7 +67,7 @@ async def test_nothing_is_lost_if_the_disk_is_full_for_a_while(file, said):
     store.set_callbacks(restoring)
     await limit_pages(store.file, 0)
     await store.save(subscription("large", **LARGE))
-    assert "is full; make room" in store.warning()
+    assert "is full; free space" in store.warning()
     assert len([line for line in said if "is kept in memory only" in line]) == 1
     await store.add(job(2))
     assert [one.job_id for one in await store.finished("front-desk")] == ["1", "2"]
@@ -109,7 +109,7 @@ async def test_a_file_of_another_program_or_gateway_is_an_error(tmp_path, file):
     with pytest.raises(NotOurs, match="another gateway"):
         start(file)
     await store.close()
-    with pytest.raises(NotOurs, match="no folder"):
+    with pytest.raises(NotOurs, match="does not exist"):
         start(tmp_path / "none" / "s.sqlite")
     with closing(sqlite3.connect(tmp_path / "other")) as connection:
         connection.execute("CREATE TABLE recipes (name TEXT)")

@@ -26,7 +26,7 @@ async def test_if_the_file_is_moved_away_a_new_one_is_written(file, said):
     file.rename(file.with_name("damaged"))
     await store.retry()
     assert store.warning() is None
-    assert any("the store is used again; 1 subscription(s) and 3 finished job(s)" in line for line in said)
+    assert any("the store is in use again; wrote 1 subscription(s) and 3 finished job(s)" in line for line in said)
     await store.save(subscription("b"))
     await store.add(job(9))
     await store.close()
@@ -34,6 +34,24 @@ async def test_if_the_file_is_moved_away_a_new_one_is_written(file, said):
     assert [one.identifier for one in subscriptions] == ["a", "b"]
     assert sorted(at_scanners, key=lambda one: one.identifier) == [held(""), held("a")]
     assert adopted == [Adopted("urn:uuid:2", "two")] and jobs == ["3", "4", "9"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_history_set_while_the_file_cannot_be_used_applies_to_its_jobs(file):
+    store = start(file)
+    for number in range(3):
+        await store.add(job(number))
+    await store.close()
+    good = file.with_name("good")
+    shutil.copy(file, good)
+    damage(file)
+    store = start(file)
+    await store.limit(2)
+    shutil.copy(good, file)
+    await store.retry()
+    assert store.warning() is None
+    await store.close()
+    assert (await listed(file))[3] == ["1", "2"]
 
 
 @pytest_twisted.ensureDeferred

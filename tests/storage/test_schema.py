@@ -39,7 +39,7 @@ def test_a_failed_step_changes_nothing(tmp_path, monkeypatch):
     old_file(file)
     good = schema.steps()[1]
     monkeypatch.setattr(schema, "steps", lambda: ["", good, "CREATE TABLE half (x); CREATE TABLE nonsense ("])
-    with pytest.raises(StoreError, match="can't be used"):
+    with pytest.raises(StoreError, match="cannot be used"):
         SqliteStore(None, file, 3)
     assert version_of(file) == 1
     with closing(sqlite3.connect(file)) as connection:

@@ -47,7 +47,7 @@ def test_a_file_with_a_damaged_page_is_refused_and_not_changed(tmp_path):
     data = bytearray(file.read_bytes())
     data[-30000:-10000] = b"\xff" * 20000
     file.write_bytes(data)
-    with pytest.raises(StoreError, match=r"damaged|can't be used"):
+    with pytest.raises(StoreError, match=r"damaged|cannot be used"):
         SqliteStore(None, file, 3)
     assert file.read_bytes() == data
 
@@ -62,7 +62,7 @@ def test_a_file_that_is_no_database_is_refused_and_not_changed(tmp_path):
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(StoreError, match="can't be used"):
+    with pytest.raises(StoreError, match="cannot be used"):
         SqliteStore(None, tmp_path / "none" / "s.sqlite", 3)
 
 
@@ -77,7 +77,7 @@ async def test_an_unreadable_row_is_an_error_at_the_start(tmp_path):
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE client_subscription SET tokens = 'nonsense'")
         connection.commit()
-    with pytest.raises(StoreError, match="can't be read"):
+    with pytest.raises(StoreError, match="cannot be read"):
         SqliteStore(None, file, 3)
 
 
@@ -129,7 +129,7 @@ async def test_on_a_full_disk_contents_are_kept_and_writing_resumes_when_there_i
     before = subscription("before")
     await store.save(before)
     await limit_pages(store, 0)
-    with pytest.raises(StoreError, match=r"the folder .* is full; make room"):
+    with pytest.raises(StoreError, match=r"the folder .* is full; free space"):
         await fill(store)
     kept = [one.identifier for one in await store.subscriptions()]
     assert kept[0] == "before" and len(kept) < 1000

@@ -26,6 +26,20 @@ async def test_the_last_jobs_of_each_scanner_are_kept(store):
 
 
 @pytest_twisted.ensureDeferred
+async def test_another_history_takes_effect_at_once(store):
+    for number in range(3):
+        store.add(job(number))
+        store.add(job(number, "other"))
+    await store.limit(2)
+    assert await store.finished("front-desk") == [job(1), job(2)]
+    assert await store.finished("other") == [job(1, "other"), job(2, "other")]
+    await store.limit(4)
+    for number in (3, 4, 5):
+        store.add(job(number))
+    assert await store.finished("front-desk") == [job(2), job(3), job(4), job(5)]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_job_whose_job_id_was_reused_is_marked(store):
     for number in (1, 2):
         store.add(job(number))

@@ -23,7 +23,7 @@ from wsdgateway.bridge.access.permission import plain_address
 SESSION_SECONDS = 12 * 3600.0
 MAX_SESSIONS = 1000
 COOKIE = b"wsdgateway_session"
-_ADVICE = "send it as Authorization: Bearer, or log in at /login."
+_ADVICE = 'send it as "Authorization: Bearer TOKEN", or log in at /login.'
 _PORT = re.compile(r":\d*\Z")
 _BRACKETED = re.compile(r"\[([0-9a-f:.]+)(?:%25[\w.-]+)?\](?::\d*)?")
 
@@ -76,8 +76,8 @@ class Access:
         name = given if address is not None else _PORT.sub("", given)
         if not name or name.removesuffix(".") in self.hosts or _is_address(name if address is None else address[1]):
             return None
-        return Denied(421, f"This site is not known as {name[:100]}; add the name to [admin] hosts, "
-                           "or use its IP address.")
+        return Denied(421, f"This site is not served under the name {name[:100]}; add the name to [admin] hosts, or "
+                           "use an IP address.")
 
     def check_client(self, client: str | None, authorization: bytes | None, session: bytes | None) -> Denied | None:
         """Return the refusal if a client at that IP address is not allowed, else None.
@@ -87,7 +87,7 @@ class Access:
         if self.token is None:
             if client is None or _is_loopback(client):
                 return None
-            return Denied(403, "Only this host is answered here. To allow others, set [admin] token.")
+            return Denied(403, "Only clients on this host are allowed. To allow other clients, set [admin] token.")
         if session is not None and self._is_live(session.decode("latin-1")):
             return None
         bearer = _bearer(authorization)

@@ -64,8 +64,9 @@ class AdminConnections:
         """True if a new connection may stay. May close connections that wait for a request to make room for it."""
         closed, is_admitted = self._open.arrived(channel, self.limits.connections)
         if (closed or not is_admitted) and self._throttle.allows("", self.seconds()):
-            self.log.warn("[admin] connections = {most}: there are so many; for more, those that wait longest for "
-                          "a request are closed (said once a minute)", most=self.limits.connections)
+            self.log.warn("[admin] connections = {most}: the limit is reached; new connections replace those that "
+                          "have waited longest for a request (logged at most once a minute)",
+                          most=self.limits.connections)
         for longest in closed:
             longest.close_unanswered()
         return is_admitted
@@ -136,7 +137,7 @@ class AdminChannel(HTTPChannel):
             self.transport.abortConnection()
             return
         if self._state == "arriving" and self._heard:
-            self.refuse(408, b"The request has taken too long to arrive.\n")
+            self.refuse(408, b"The request took too long to arrive.\n")
         else:
             self.close_unanswered()
 

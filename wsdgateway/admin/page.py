@@ -67,7 +67,7 @@ class _OverviewPage(Element):
     def ready(self, request: IRequest, tag: Tag) -> Tag:
         problems = self._overview.problems()
         if not problems:
-            return tag("Every listener is open.")
+            return tag("All listeners are open.")
         return tag("Not ready: " + "; ".join(problems), class_="problem")
 
     @renderer
@@ -77,7 +77,8 @@ class _OverviewPage(Element):
     @renderer
     def scanners(self, request: IRequest, tag: Tag) -> Tag:
         described = self._overview.describe_scanners()
-        return tag(*map(_card, described)) if described else tag(tags.p("No scanner is configured, or was found."))
+        nothing = "No scanners are configured, and none have been found."
+        return tag(*map(_card, described)) if described else tag(tags.p(nothing))
 
     @renderer
     def filter(self, request: IRequest, tag: Tag) -> Tag:
@@ -96,16 +97,16 @@ class _OverviewPage(Element):
     def exchanges(self, request: IRequest, tag: Tag) -> Tag:
         found = self._overview.describe_exchanges(
             **self._wanted, most=MAX_EXCHANGES)
-        return tag(table("exchanges", EXCHANGES, found, "Nothing of that kind has been exchanged yet."))
+        return tag(table("exchanges", EXCHANGES, found, "No exchanges match."))
 
     @renderer
     def jobs(self, request: IRequest, tag: Tag) -> Tag:
-        return tag(table("jobs", JOBS, list(reversed(self._jobs[-MAX_ROWS:])), "No job has been seen yet."))
+        return tag(table("jobs", JOBS, list(reversed(self._jobs[-MAX_ROWS:])), "No jobs yet."))
 
     @renderer
     def subscriptions(self, request: IRequest, tag: Tag) -> Tag:
         return tag(table("subscriptions", SUBSCRIPTIONS, self._overview.describe_subscriptions()[:MAX_ROWS],
-                         "Nobody listens, and no scanner is listened to."))
+                         "No subscriptions."))
 
 
 def _choice(name: str, label: str, values: Iterable[str], chosen: str) -> Tag:
@@ -120,10 +121,10 @@ def _card(scanner: dict[str, Any]) -> Tag:
     reachable = scanner["reachable"]
     state = tags.span(_REACHABLE[reachable] + (f", {scanner['state']}" if scanner["state"] else ""),
                       class_={True: "good", False: "problem", None: "quiet"}[reachable])
-    facts = [("State", state), ("Calls itself", scanner["friendly_name"]), ("Model", scanner["model"]),
+    facts = [("State", state), ("Friendly name", scanner["friendly_name"]), ("Model", scanner["model"]),
              ("Firmware", scanner["firmware"]),
-             ("For clients", scanner["path"]),
-             ("Scan service", scanner["scan"] or ("searched for" if scanner["searched"] else "not known yet")),
+             ("Path", scanner["path"]),
+             ("Scan service", scanner["scan"] or ("searching" if scanner["searched"] else "not known yet")),
              ("Announced as", scanner["stand_in"] if scanner["announced"] else None),
              ("Subscription", scanner["subscription"]), ("Active jobs", str(scanner["active_jobs"]))]
     return tags.article(
@@ -136,15 +137,15 @@ def _chart(here: int, there: int) -> Tag:
     """A bar that shows the share of status reads answered without asking the scanner."""
     total = here + there
     share = 1000 * here // total if total else 0
-    spoken = f"Status reads: {here} answered here, {there} asked at the scanner"
+    spoken = f"Status reads: {here} answered by the gateway, {there} by the scanner"
     bars: list[Any] = [Tag("rect", attributes={"class": "none", "width": "1000", "height": "16"})] if not total else [
         Tag("rect", attributes={"class": "here", "width": str(share), "height": "16"}),
         Tag("rect", attributes={"class": "there", "x": str(share), "width": str(1000 - share), "height": "16"})]
     return tags.div(
         Tag("svg", attributes={"class": "chart", "viewBox": "0 0 1000 16", "preserveAspectRatio": "none", "role": "img",
                                "aria-label": spoken}, children=bars),
-        tags.p("Status reads: ", tags.span(f"{here} answered here", class_="here"), ", ",
-               tags.span(f"{there} asked there", class_="there"), class_="legend quiet"))
+        tags.p("Status reads: ", tags.span(f"{here} answered by the gateway", class_="here"), ", ",
+               tags.span(f"{there} by the scanner", class_="there"), class_="legend quiet"))
 
 
 class _ExchangePage(Element):

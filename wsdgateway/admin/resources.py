@@ -52,10 +52,10 @@ class Made(Resource):
     def _failed(self, request: Request, failure: Failure) -> None:
         if request.channel is None:
             return
-        self.log.failure("while answering {path}", failure, path=request.path)
+        self.log.failure("Answering {path} failed", failure, path=request.path)
         request.setResponseCode(500)
         request.setHeader(b"content-type", TEXT)
-        self._finish(request, b"The log of the gateway says what went wrong.\n")
+        self._finish(request, b"Internal error; see the log of the gateway.\n")
 
 
 def _not_allowed(request: Request) -> bytes:
@@ -63,7 +63,7 @@ def _not_allowed(request: Request) -> bytes:
     request.setResponseCode(405)
     request.setHeader(b"allow", b"GET, HEAD")
     request.setHeader(b"content-type", TEXT)
-    return b"This is for reading.\n"
+    return b"This resource is read-only; use GET or HEAD.\n"
 
 
 class Folder(Resource):
@@ -102,9 +102,9 @@ class BoundedRequest(Request):
     def gotLength(self, length: int | None) -> None:
         self._refused = length is None or length > MAX_FORM
         if length is None:
-            self.channel.refuse(411, b"The body must have a Content-Length.\n")
+            self.channel.refuse(411, b"The request must have a Content-Length.\n")
         elif length > MAX_FORM:
-            self.channel.refuse(413, b"The body must have at most %d bytes.\n" % MAX_FORM)
+            self.channel.refuse(413, b"The body must be at most %d bytes.\n" % MAX_FORM)
         super().gotLength(0 if self._refused else length)
 
     def handleContentChunk(self, data: bytes) -> None:

@@ -82,7 +82,7 @@ class AdminSite(Site):
         self._throttle = LogThrottle()
         self._lines = Burst(MAX_LINES, QUIET_SECONDS / MAX_LINES)
         self.stream = Stream(reactor, overview.log, instance, self._may_go_on)
-        self._missing = self._problem(404, "Nothing is at this address; the overview is at /.")
+        self._missing = self._problem(404, "There is no page at this address; the overview is at /.")
         super().__init__(self._tree(), requestFactory=BoundedRequest, timeout=None)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -147,7 +147,7 @@ class AdminSite(Site):
         client, now = _client(request) or LOCAL_SOCKET, self._overview.seconds()
         if denied.wrong_token and self._lines.wait(now) == 0.0 and self._throttle.allows(client_of(client), now):
             self._lines.spend(now)
-            self.logger.warn("[admin] {client}: a wrong token (said once a minute)", client=client)
+            self.logger.warn("[admin] {client}: wrong token (logged at most once a minute)", client=client)
         if denied.retry_after is not None:
             request.setHeader(b"retry-after", b"%d" % denied.retry_after)
 
@@ -209,12 +209,12 @@ class AdminSite(Site):
         if kept is None:
             request.setResponseCode(404)
             return await write_problem(request, self._overview, 404, (
-                "This exchange is not kept any more, or never was; the last ones are on the overview."))
+                "This exchange is no longer kept, or never existed; the overview lists the latest exchanges."))
         masks = Masks(identify=self._overview.log.identify)
         asked, answered = (
             show(body, masks, cut=len(body) >= MAX_MESSAGE) if body else otherwise for body, otherwise in (
-                (kept.request, "(no message is kept; those of the last exchanges are)"),
-                (kept.response, "(no message is kept: an image, or nothing at all)")))
+                (kept.request, "(not kept; only the messages of the latest exchanges are)"),
+                (kept.response, "(not kept: an image, or empty)")))
         return await write_exchange(request, self._overview, describe(kept.entry), asked, answered,
                                     logged_in=self._logged_in(request))
 
@@ -230,7 +230,7 @@ class AdminSite(Site):
         if denied is not None:
             self._note(request, denied)
             request.setResponseCode(denied.status, REASONS[denied.status])
-            problem = "That is not the token." if denied.wrong_token else denied.reason
+            problem = "The token is wrong." if denied.wrong_token else denied.reason
             return await write_login(request, self._overview, problem, then)
         self._set_cookie(request, self.access.log_in(), "")
         return self._lead(request, then)
@@ -238,7 +238,7 @@ class AdminSite(Site):
     async def _log_out_how(self, request: Any) -> bytes:
         request.setResponseCode(405)
         request.setHeader(b"allow", b"POST")
-        return b"Logging out is a POST; use the button.\n"
+        return b"Use POST to log out, or the button on the page.\n"
 
     async def _log_out(self, request: Any) -> bytes:
         self.access.log_out(request.getCookie(COOKIE))

@@ -48,7 +48,7 @@ class _Listener:
         self._quiet = 0.0 if text else self._quiet + LOOK_SECONDS
         if self._quiet >= BEAT_SECONDS:
             self._quiet = 0.0
-            text = b": still here\n\n"  # to detect a broken connection
+            text = b": keepalive\n\n"  # to detect a broken connection
         if text:
             self._request.write(text)
 
@@ -105,7 +105,7 @@ class Stream(Resource):
         if len(self._listeners) >= MAX_STREAMS or self._stopped:
             request.setResponseCode(503)
             request.setHeader(b"retry-after", b"10")
-            return b"Too many are listening; try again later.\n"
+            return b"Too many clients are using the stream; try again later.\n"
         request.setHeader(b"content-type", b"text/event-stream")
         request.setHeader(b"cache-control", b"no-store")
         request.setHeader(b"x-accel-buffering", b"no")  # nginx would hold events back

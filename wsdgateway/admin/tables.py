@@ -52,7 +52,7 @@ def _moment(time: str | None) -> str | None:
 
 
 def _job_state(job: dict[str, Any]) -> str | None:
-    return "lost in a restart of the scanner" if job["lost"] else job["state"]
+    return "lost when the scanner restarted" if job["lost"] else job["state"]
 
 
 def _reasons(job: dict[str, Any]) -> str:
@@ -65,9 +65,9 @@ def _events(one: dict[str, Any]) -> str:
 
 def _subscription_state(one: dict[str, Any]) -> str:
     state = str(one["state"]) if not one["failures"] else (
-        f"{one['failures']} tries failed, {one['waiting']} events wait")
+        f"{one['failures']} failed attempts, {one['waiting']} events waiting")
     if one["destinations"] and one["panel"] not in LISTENING:
-        state += ", not on the panel at the moment"
+        state += ", currently not on the panel"
     return state
 
 
@@ -85,20 +85,20 @@ def _result(exchange: dict[str, Any]) -> Tag | str:
 
 EXCHANGES = (
     Column("Time, UTC", _when, "number"), Column("Scanner", lambda one: one["scanner"]),
-    Column("Who", lambda one: one["client"] or "this gateway"), Column("Operation", lambda one: one["operation"]),
-    Column("Job", lambda one: one["job_id"]), Column("Answered", lambda one: one["source"]), Column("Result", _result),
+    Column("Client", lambda one: one["client"] or "this gateway"), Column("Operation", lambda one: one["operation"]),
+    Column("Job", lambda one: one["job_id"]), Column("Source", lambda one: one["source"]), Column("Result", _result),
     Column("Bytes", lambda one: f"{one['request_bytes']:,} / {one['response_bytes']:,}", "number"),
-    Column("Took", lambda one: duration(one["seconds"]), "number"))
+    Column("Duration", lambda one: duration(one["seconds"]), "number"))
 
 JOBS = (
     Column("Scanner", lambda job: job["scanner"]), Column("Job", lambda job: job["job_id"]),
     Column("State", _job_state), Column("Reasons", _reasons), Column("Pages", lambda job: job["scans_completed"]),
     Column("Created", lambda job: _moment(job["created"])), Column("Completed", lambda job: _moment(job["completed"])),
-    Column("What happened", lambda job: timeline(job["timeline"])))
+    Column("Timeline", lambda job: timeline(job["timeline"])))
 
 SUBSCRIPTIONS = (
     Column("Scanner", lambda one: one["scanner"]),
-    Column("Who listens", lambda one: one["client"] or "this gateway, at the scanner"),
-    Column("Told at", lambda one: one["notify_to"], "long"), Column("Events", _events, "long"),
-    Column("On the panel as", lambda one: ", ".join(destination["name"] for destination in one["destinations"])),
+    Column("Subscriber", lambda one: one["client"] or "this gateway, at the scanner"),
+    Column("Notified at", lambda one: one["notify_to"], "long"), Column("Events", _events, "long"),
+    Column("Panel names", lambda one: ", ".join(destination["name"] for destination in one["destinations"])),
     Column("Until", lambda one: _moment(one["expires"])), Column("State", _subscription_state))

@@ -33,7 +33,7 @@ from wsdgateway.net.transport.localaddress import addresses_of
 from wsdgateway.storage.store import IStore
 
 LOOK_UP_SECONDS = 5.0
-DUPLICATE = "This scanner is bridged under another name."
+DUPLICATE = "This scanner is now bridged under another name."
 
 
 class AdoptedScanners:
@@ -102,7 +102,7 @@ class AdoptedScanners:
         try:
             addresses = await found
         except TimedOut:
-            self.log.warn("[[scanner]] bridge = false: {hosts} can't be looked up; give IP addresses, or uuids",
+            self.log.warn("[[scanner]] bridge = false: cannot look up {hosts}; give IP addresses or uuids instead",
                           hosts=", ".join(sorted(hosts)))
             return
         self.adoption.rules += tuple(host_exclusion(address) for listed in addresses for address in listed)
@@ -128,7 +128,7 @@ class AdoptedScanners:
         writing = self._store.adopt(adopted)
         writing.addCallbacks(lambda _: self.adoption.stored(adopted), partial(self._not_stored, adopted))
         writing.addCallback(lambda _: self._begin(adopted))
-        writing.addErrback(lambda failure: self.log.failure("while adopting {uuid}", failure, uuid=adopted.uuid))
+        writing.addErrback(lambda failure: self.log.failure("Adopting {uuid} failed", failure, uuid=adopted.uuid))
 
     def _not_stored(self, adopted: Adopted, failure: Failure) -> Failure:
         self.adoption.not_stored(adopted)
@@ -146,7 +146,7 @@ class AdoptedScanners:
             self._bridged.remove(scanner, reason)
         self.adoption.forget(uuid)
         self._store.abandon(uuid).addErrback(lambda failure: self.log.failure(
-            "{uuid} stays in the store", failure, uuid=uuid))
+            "Deleting {uuid} from the store failed", failure, uuid=uuid))
 
     # Changes of bridged scanners.
 

@@ -33,7 +33,7 @@ class Demo(MultiService):
     def startService(self) -> None:
         super().startService()
         self.scanner.listening.addCallback(lambda _: self._start_gateway())
-        self.scanner.listening.addErrback(lambda failure: self.logger.failure("the demo can't start", failure))
+        self.scanner.listening.addErrback(lambda failure: self.logger.failure("Starting the demo failed", failure))
 
     def _start_gateway(self) -> None:
         config = Config(
@@ -43,7 +43,7 @@ class Demo(MultiService):
         self.gateway.setServiceParent(self)
         opened = gatherResults([listener.opened for listener in (*self.gateway.listeners, self.gateway.admin)])
         opened.addCallback(lambda _: self._print_urls())
-        opened.addErrback(lambda failure: self.logger.failure("the demo can't say where it is", failure))
+        opened.addErrback(lambda failure: self.logger.failure("Printing the addresses of the demo failed", failure))
 
     def _print_urls(self) -> None:
         assert self.gateway is not None
@@ -57,7 +57,7 @@ class Demo(MultiService):
               f"Its panel        {self.scanner.base}/control/\n"
               f"Gateway          {url}\n"
               f"Admin site       http://{admin_host}:{admin_port}/\n\n"
-              f"Scan a page through the gateway:\n\n    {script} scan {url} -o page.jpg\n",
+              f"To scan a page through the gateway, run:\n\n    {script} scan {url} -o page.jpg\n",
               file=sys.__stdout__, flush=True)
 
     def stopService(self) -> Deferred[None]:

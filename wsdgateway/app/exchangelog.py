@@ -54,11 +54,11 @@ class ExchangeLogging:
                 count=self._metrics.captures, numbers=self._numbers, is_first=not self._has_captured)
             self._has_captured = True
         if wanted.path is not None or wanted.capture is not None:
-            self.logger.info("[exchange_log] lines go to {path}, captures to {capture}{images}{people}",
+            self.logger.info("[exchange_log] writing lines to {path}, captures to {capture}{images}{people}",
                              path=config.folder / wanted.path if wanted.path else "no file",
                              capture=config.folder / wanted.capture if wanted.capture else "no folder",
-                             images=", with images" if wanted.images else "",
-                             people="; people are named" if wanted.identify else "")
+                             images=", images included" if wanted.images else "",
+                             people="; names of people are not masked" if wanted.identify else "")
         self.log.identify = wanted.identify
 
     def _end(self) -> None:

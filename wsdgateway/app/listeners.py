@@ -47,7 +47,7 @@ class Listeners:
             return
         remark = listener.identity.identity.remark(datetime.fromtimestamp(self._wall(), UTC))
         if remark is not None:
-            self.log.warn("the certificate of {endpoint} {remark}", endpoint=listener.endpoint, remark=remark)
+            self.log.warn("{endpoint}: the certificate {remark}", endpoint=listener.endpoint, remark=remark)
 
     def configure(self, config: Config) -> None:
         """Read the certificates again, perhaps from other files. Open connections keep the old ones."""
@@ -60,7 +60,7 @@ class Listeners:
             try:
                 listener.identity.reload(files)
             except BadFile as bad:
-                self.log.error("{endpoint} keeps the certificate that it has; it needs {what}",
+                self.log.error("{endpoint}: keeping the current certificate; the new one needs {what}",
                                endpoint=listener.endpoint, what=str(bad))
             self._remark(listener)
 
@@ -102,5 +102,5 @@ class Listeners:
         local = await local_address(self._reactor, zoned(address.host, zone), address.port)
         url = base_url(local, self.open_ports())
         if url is None:
-            raise Unavailable(address.host, "no listener is open where it could reach us")
+            raise Unavailable(address.host, "no listener is open on an address that the scanner can reach")
         return url

@@ -38,8 +38,8 @@ def user_of(options: Mapping[str, Any]) -> ServiceUser | None:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        raise NoSuchUser(f"--uid {uid}: there is no such user; name one of /etc/passwd, or make one: adduser --system "
-                          "--group --no-create-home wsdgateway") from None
+        raise NoSuchUser(f"--uid {uid}: there is no such user; give one of /etc/passwd, or create one: adduser "
+                         "--system --group --no-create-home wsdgateway") from None
     return ServiceUser(entry.pw_name, uid, entry.pw_gid if gid is None else gid)
 
 
@@ -76,5 +76,5 @@ def make_log(options: Mapping[str, Any], user: ServiceUser) -> str | None:
             is_open = os.access(path.parent, os.W_OK, effective_ids=True)
         except OSError:
             is_open = False
-    return None if is_open else (f"--logfile {path}: {user.name} may not write there, so it is never rotated; name a "
-                                 f"file in a folder of theirs, or use --syslog")
+    return None if is_open else (f"--logfile {path}: {user.name} cannot write to this folder, so the log cannot be "
+                                 f"rotated; give a file in a folder that {user.name} owns, or use --syslog")

@@ -43,7 +43,7 @@ def admin_limits(config: Config, files: int) -> AdminLimits:
 def _bounded(key: str, wanted: int, share: float, files: int) -> int:
     most = min(wanted, max(1, int(files * share)))
     if most < wanted:
-        _log.warn("{key} = {wanted}: {most} at most, since the system lets this process open {files} files; "
-                  "LimitNOFILE in the systemd unit, or ulimit -n, raises that", key=key, wanted=wanted, most=most,
+        _log.warn("{key} = {wanted}: using {most}, because the system limits this process to {files} open files; "
+                  "raise LimitNOFILE in the systemd unit, or ulimit -n", key=key, wanted=wanted, most=most,
                   files=files)
     return most

@@ -18,7 +18,7 @@ from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
 
 LAST_EXCHANGE_SECONDS = 300.0  # for an image that is still being relayed from a scanner that is removed
-NOT_BRIDGED = "This scanner is not bridged any more."
+NOT_BRIDGED = "The gateway no longer bridges this scanner."
 
 
 class BridgedScanners:
@@ -63,7 +63,7 @@ class BridgedScanners:
         self._router.add(scanner)
         self.on_added(scanner)
         if self._past_jobs is not None:
-            self._run(self._remember(scanner, self._past_jobs), f"reading the finished jobs of {scanner.name}")
+            self._run(self._remember(scanner, self._past_jobs), f"Reading the finished jobs of {scanner.name}")
         return scanner
 
     async def remember(self, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
@@ -73,7 +73,7 @@ class BridgedScanners:
             try:
                 await self._remember(scanner, past_jobs)
             except Exception:
-                self.log.failure("the finished jobs of {scanner} can't be read", scanner=scanner.name)
+                self.log.failure("{scanner}: reading the finished jobs from the store failed", scanner=scanner.name)
 
     async def _remember(self, scanner: BridgedScanner, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
         scanner.remember(await past_jobs(scanner.name))
@@ -81,7 +81,7 @@ class BridgedScanners:
     def remove(self, scanner: BridgedScanner, reason: str) -> None:
         """Stop bridging a scanner; its subscribers are told the reason."""
         self._withdraw(scanner)
-        self._run(self._end(scanner, reason), f"parting with {scanner.name}")
+        self._run(self._end(scanner, reason), f"Stopping {scanner.name}")
 
     def _withdraw(self, scanner: BridgedScanner) -> None:
         self.scanners.remove(scanner)
@@ -92,7 +92,7 @@ class BridgedScanners:
     def _run(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
         running = Deferred.fromCoroutine(coroutine)
         self._ending.add(running)
-        running.addErrback(lambda failure: self.log.failure("while {what}", failure, what=what))
+        running.addErrback(lambda failure: self.log.failure("{what} failed", failure, what=what))
         running.addBoth(lambda _: self._ending.discard(running))
 
     async def _end(self, scanner: BridgedScanner, reason: str | None) -> None:
@@ -145,7 +145,7 @@ class BridgedScanners:
         scanner = self.bridge(section)
         scanner.succeed(former)
         self.start_one(scanner)
-        self._run(self._end(former, None), f"replacing {section.name}")
+        self._run(self._end(former, None), f"Replacing {section.name}")
 
     def start_one(self, scanner: BridgedScanner) -> None:
         """Start a scanner that was added, if the others have been started."""

@@ -169,7 +169,8 @@ class GatewayService(MultiService):
         self.store.retry()
         if self.config.file and self.running and self._loading is not None and self.reloading is None:
             self.reloading = Deferred.fromCoroutine(self._reload())
-            self.reloading.addErrback(lambda failure: self.logger.failure("while reading the configuration", failure))
+            self.reloading.addErrback(lambda failure: self.logger.failure("Reloading the configuration failed",
+                                                                          failure))
             self.reloading.addBoth(self._reloaded)
 
     def _reloaded(self, _: object) -> None:
@@ -177,14 +178,15 @@ class GatewayService(MultiService):
 
     async def _reload(self) -> None:
         if not self.bridged.is_settled:
-            self.logger.info("the configuration is read when scanners that went the last time have ended what runs")
+            self.logger.info("The configuration will be reloaded when the scanners removed by the last reload have "
+                             "finished their requests")
             await self.bridged.settled()
         if not self.running:
             return
         try:
             changes = compare(self.config, read_config(self.config.file))
         except ConfigError as error:
-            self.logger.error("the configuration stays as it was, for there are mistakes in it: {problems}",
+            self.logger.error("The configuration was not reloaded, because it has mistakes: {problems}",
                               problems="; ".join(error.problems))
             return
         for line in (*changes.config.remarks(), *changes.later):
@@ -198,15 +200,18 @@ class GatewayService(MultiService):
         self.site.connections.limits = admin_limits(config, self._files)
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
+        if "cache" in changes.sections:
+            limiting = self.store.limit(config.cache.history)
+            limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
         self.bridged.apply(changes, self.discovery.configure)
-        self.logger.info("{file} is read again: {added} scanner(s) added, {changed} moved, {removed} removed; "
-                         "changes in {sections}", file=config.file, added=len(changes.added),
+        self.logger.info("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed "
+                         "sections: {sections}", file=config.file, added=len(changes.added),
                          changed=len(changes.changed), removed=len(changes.removed),
-                         sections=", ".join(f"[{name}]" for name in changes.sections) or "no section")
+                         sections=", ".join(f"[{name}]" for name in changes.sections) or "none")
 
     def _not_loaded(self, failure: Failure) -> None:
-        self.logger.failure("what the store lists can't be taken up, so nothing is served; move the file away, or put "
-                            "a good copy in its place", failure)
+        self.logger.failure("Restoring the content of the store failed; the gateway does not start. Move the file "
+                            "away, or replace it with a good copy", failure)
         self.reactor.callLater(0, self.reactor.stop)
 
     def _tried(self) -> None:
@@ -225,7 +230,7 @@ class GatewayService(MultiService):
         adding = self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons,
                                             status.scans_completed, status.created, status.completed, self.wall()))
         adding.addErrback(lambda failure: self.logger.failure(
-            "a finished job of {scanner} could not be stored", failure, scanner=scanner))
+            "{scanner}: writing a finished job to the store failed", failure, scanner=scanner))
 
     def _denied(self, reason: str, client: str) -> None:
         """Count a connection that was refused for a limit on connections or their rate, or that sent no request."""
@@ -235,7 +240,7 @@ class GatewayService(MultiService):
             self.metrics.refused(None, reason)  # already logged by the code that refused it
 
     def _refused(self, connection: Connection, refusal: Refusal) -> None:
-        self.logger.info("{client} is refused with {status}: {reason}", client=connection.peer, status=refusal.status,
+        self.logger.info("{client}: refused with {status}: {reason}", client=connection.peer, status=refusal.status,
                          reason=refusal.reason)
         self.recording.refused(connection.peer, refusal.status, len(refusal.body))
         self._unread(connection)
@@ -252,7 +257,8 @@ class GatewayService(MultiService):
         for listener in self.listeners:
             await listener.stopService()
         scanners = self.bridged.all_to_stop()
-        self.logger.info("stopping: up to {seconds:g} s for what is running, then leaving {count} scanner(s)",
+        self.logger.info("Stopping: waiting up to {seconds:g} s for running requests, then disconnecting {count} "
+                         "scanner(s)",
                          seconds=self.config.limits.stop_timeout, count=len(self.scanners))
         self.server.drain()
         self.bridged.stop_waiting()

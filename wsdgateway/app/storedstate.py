@@ -42,7 +42,7 @@ class StoredState:
     def read_jobs(self) -> None:
         """Read the finished jobs again, once a store that could not be read at the start is usable."""
         reading = Deferred.fromCoroutine(self._bridged.remember(self._past_jobs))
-        reading.addErrback(lambda failure: self.log.failure("while finished jobs are read", failure))
+        reading.addErrback(lambda failure: self.log.failure("Reading finished jobs from the store failed", failure))
 
     def _restore(self, subscriptions: Sequence[Subscription], held: Sequence[Held]) -> list[Deferred[None]]:
         """Pass each scanner the subscriptions and registrations that the store lists for it.

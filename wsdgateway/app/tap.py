@@ -32,8 +32,8 @@ class Options(BaseOptions):
     synopsis = "[--config FILE | --demo]"
     longdesc = "Gateway for WSD scanners across networks."
     optParameters: ClassVar = [["config", "c", None,
-                                "TOML file; without it ./gateway.toml, then /etc/wsdgateway/gateway.toml"]]
-    optFlags: ClassVar = [["demo", None, "a virtual scanner and a gateway in front of it, on loopback"]]
+                                "TOML file; default: ./gateway.toml, then /etc/wsdgateway/gateway.toml"]]
+    optFlags: ClassVar = [["demo", None, "run a virtual scanner on loopback, with a gateway in front of it"]]
     configuration: Config | None = None
     user: ServiceUser | None = None
 
@@ -41,7 +41,7 @@ class Options(BaseOptions):
         try:
             super().parseOptions(options)
             if self["demo"] and self["config"]:
-                raise UsageError("--demo needs no --config; give one of the two")
+                raise UsageError("--demo takes no configuration; give either --demo or --config")
             self.user = user_of(self.parent or {})
             if not self["demo"]:
                 with acting_as(self.user):

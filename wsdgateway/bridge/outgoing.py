@@ -13,7 +13,7 @@ from wsdgateway.scan.operations import CREATE_SCAN_JOB
 from wsdgateway.soap.faults import temporary_error
 
 _NOT_ON_PANEL_YET = temporary_error(
-    "The scanner does not know this destination at the moment, and is being told of it; ask again in a second.")
+    "The scanner is just being told of this destination; try again in a second.")
 
 
 class Outgoing:

@@ -94,10 +94,11 @@ def contradiction(envelope: Envelope) -> Refuse | None:
     permits one Action.
     """
     if envelope.body is not None and next(envelope.body.itersiblings(etree.Element), None) is not None:
-        return Refuse(invalid_args("The Body holds more than one request; send each in a message of its own."))
+        return Refuse(invalid_args("The Body contains more than one request; send each in its own message."))
     newer = None if envelope.header is None else envelope.header.find(f"{{{WSA_2005_08}}}Action")
     if newer is not None and text_of(newer) != envelope.action:
-        return Refuse(invalid_args("The two versions of WS-Addressing name different actions; send one wsa:Action."))
+        return Refuse(invalid_args("The headers of the two versions of WS-Addressing give different actions; send "
+                                   "one wsa:Action."))
     return None
 
 

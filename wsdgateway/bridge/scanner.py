@@ -40,8 +40,8 @@ from wsdgateway.soap.faults import temporary_error
 from wsdgateway.soap.seen import Seen
 
 _OVERTAKEN = temporary_error(
-    "The scanner's answers were outdated before they arrived; ask again in a second.")
-_NOT_FOUND_YET = temporary_error("The scanner's address is not known yet; ask again in a few seconds.")
+    "The scanner's answers were out of date before they arrived; try again in a second.")
+_NOT_FOUND_YET = temporary_error("The scanner's address is not known yet; try again in a few seconds.")
 
 
 class ScannerBridge:

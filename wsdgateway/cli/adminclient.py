@@ -15,8 +15,8 @@ TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
 DEFAULT = "http://127.0.0.1:8357"
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
-_NOT_BELIEVED = "name the file of the authority that signed its certificate in SSL_CERT_FILE"
-_HINT = "give the URL of the gateway's admin site, as [admin] endpoint has it"
+_NOT_BELIEVED = "set SSL_CERT_FILE to the certificate file of the authority that signed its certificate"
+_HINT = "give the URL of the gateway's admin site, as in [admin] endpoint"
 
 
 class AdminError(CommandError):
@@ -26,13 +26,14 @@ class AdminError(CommandError):
 def add_url(parser: ArgumentParser) -> None:
     """Add the argument for the URL of the admin site."""
     parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=(
-        f"its admin site; default: {DEFAULT}. Its token, if it has one, is taken from {TOKEN_VARIABLE}"))
+        f"URL of the admin site; default: {DEFAULT}. The environment variable {TOKEN_VARIABLE} holds its token, if "
+        "it has one"))
 
 
 def open_admin(base: str, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:
     """Open a path of the admin site at `base`, with the token from the environment. Raises `AdminError`."""
     if not base.startswith(("http://", "https://")):
-        raise AdminError(f"{base}: must be the URL of an admin site, like {DEFAULT}")
+        raise AdminError(f"{base}: must be the URL of an admin site, such as {DEFAULT}")
     url = base.rstrip("/") + path
     token = os.environ.get(TOKEN_VARIABLE)
     try:
@@ -41,7 +42,8 @@ def open_admin(base: str, path: str, headers: dict[str, str] | None = None, time
         return answer
     except HTTPError as error:
         if error.code == 401:
-            raise AdminError(f"{url}: it wants another token; give [admin] token in {TOKEN_VARIABLE}") from None
+            raise AdminError(f"{url}: the token in {TOKEN_VARIABLE} is wrong; set it to [admin] token" if token else
+                             f"{url}: a token is required; set {TOKEN_VARIABLE} to [admin] token") from None
         said = error.read(1000).decode("utf-8", "replace").strip() if error.code in (403, 421, 503) else (
             f"{error.code} {error.reason}; {_HINT}")
         raise AdminError(f"{url}: {said}") from None
@@ -60,5 +62,5 @@ def fetch_list(base: str, what: str) -> list[dict[str, Any]]:
     except (OSError, HTTPException, ValueError) as error:
         raise AdminError(f"{base}{path}: {error}; {_HINT}") from None
     if not isinstance(found, list):
-        raise AdminError(f"{base}{path}: this is not the admin site of a gateway")
+        raise AdminError(f"{base}{path}: not the admin site of a gateway")
     return found

@@ -18,12 +18,12 @@ class ExportError(CommandError):
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
-    parser = commands.add_parser("capture", help="what can be done with captures")
+    parser = commands.add_parser("capture", help="export captures to other formats")
     actions = parser.add_subparsers(dest="deed", required=True, metavar="DEED")
-    exporting = actions.add_parser("export", help="write captures in a form that other tools open")
-    exporting.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
+    exporting = actions.add_parser("export", help="convert captures to a form that other tools can open")
+    exporting.add_argument("folder", metavar="DIR", help="folder given by [exchange_log] capture")
     exporting.add_argument("--har", metavar="FILE", nargs="?", const="-", required=True,
-                           help="as HTTP Archive 1.2 into a file, or to the standard output")
+                           help="write an HTTP Archive (HAR 1.2); default: standard output")
     exporting.set_defaults(run=run)
 
 
@@ -49,7 +49,7 @@ def export(folder: str, har: str) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has closed the pipe; Python would report an error at exit
     except OSError as error:
-        raise ExportError(f"{har} can't be written: {error.strerror}") from None
+        raise ExportError(f"{har}: cannot be written: {error.strerror}") from None
 
 
 def _write(captures: list[Captured], har: Path) -> None:

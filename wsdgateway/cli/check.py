@@ -17,8 +17,8 @@ from wsdgateway.tls.identity import read_identity
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
-    parser = commands.add_parser("check", help="read a configuration and say what is wrong with it")
-    parser.add_argument("file", metavar="FILE")
+    parser = commands.add_parser("check", help="check a configuration file and report mistakes")
+    parser.add_argument("file", metavar="FILE", help="configuration file")
     parser.set_defaults(run=run)
 
 
@@ -60,6 +60,6 @@ def _unwritable(config: Config) -> Iterator[str]:
             wanted = config.folder / name
             there = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
             if not os.access(there, os.W_OK) or (there != wanted and not there.is_dir()):
-                yield f"[exchange_log] {key} = {name}: {there} can't be written to by whoever runs this check"
+                yield f"[exchange_log] {key} = {name}: {there} is not writable for the user who runs this check"
             elif there not in (wanted, wanted.parent):
-                yield f"[exchange_log] {key} = {name}: the folder {wanted.parent} does not exist, and will be made"
+                yield f"[exchange_log] {key} = {name}: the folder {wanted.parent} does not exist; it will be created"

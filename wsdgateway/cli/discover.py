@@ -24,7 +24,7 @@ from wsdgateway.net.scanners.pins import Pins
 from wsdgateway.net.transport.interfaces import read_interfaces
 
 MAX_SHOWN = 200
-_NOTIFIES = {True: "yes", False: "no", None: "not known"}
+_NOTIFIES = {True: "yes", False: "no", None: "unknown"}
 
 
 class DiscoverError(CommandError):
@@ -33,17 +33,18 @@ class DiscoverError(CommandError):
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
-    parser = commands.add_parser("discover", help="list the scanners that can be found")
+    parser = commands.add_parser("discover", help="list the scanners on the network")
     parser.add_argument("--interface", metavar="NAME", action="append",
-                        help="search there; again for more. Default: everywhere but on loopback")
+                        help="search on this interface; may be repeated. Default: all except loopback")
     parser.add_argument("--address", metavar="ADDRESS", action="append", default=[],
-                        help="ask a host, or a URL, by directed Probe: for scanners that ignore multicast")
+                        help="query a host or URL by directed Probe, for scanners that ignore multicast; may be "
+                             "repeated")
     parser.add_argument("--seconds", type=between(float, 0.1, 600, "number of seconds"), default=5.0,
-                        help="how long; default: 5")
+                        help="duration of the search; default: 5")
     parser.add_argument("--pin", action="store_true",
-                        help="ask scanners with TLS whatever key they have, and print its pin for the configuration: "
-                             "compare it with what the scanner's panel or its own page says")
-    parser.add_argument("--toml", action="store_true", help="print the sections for the configuration")
+                        help="accept any key from scanners with TLS, and print its pin for the configuration; "
+                             "compare the pin with the one on the scanner's panel or web page")
+    parser.add_argument("--toml", action="store_true", help="print configuration sections")
     parser.set_defaults(run=run)
 
 
@@ -59,7 +60,7 @@ def choose_interfaces(wanted: list[str] | None) -> tuple[str, ...]:
     try:
         known = read_interfaces()
     except OSError as error:
-        raise DiscoverError(f"the interfaces can't be read: {error}") from None
+        raise DiscoverError(f"cannot read the network interfaces: {error}") from None
     for name in wanted or ():
         if name not in known:
             raise DiscoverError(f"--interface {name}: must be one of {', '.join(known)}")
@@ -100,8 +101,7 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
                  progress: Console, pins: Pins | None = None) -> list[Surveyed]:
     """Search for scanners, and show a status line meanwhile."""
     mark = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
-    where = ", ".join((*interfaces, *addresses)) or "nothing: there is no interface but loopback"
-    text = f"searching for {seconds:g} seconds on {where}"
+    text = describe_search(interfaces, addresses, seconds)
     with progress.status(text) as status:
         if not progress.is_terminal:
             progress.print(text, markup=False, soft_wrap=True)
@@ -115,10 +115,20 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
     return found
 
 
+def describe_search(interfaces: tuple[str, ...], addresses: tuple[str, ...], seconds: float) -> str:
+    """Describes a search in one line: interfaces are searched, addresses are queried."""
+    searching = [f"searching on {', '.join(interfaces)}"] if interfaces else []
+    querying = [f"querying {', '.join(addresses)}"] if addresses else []
+    if not searching and not querying:
+        return "nothing to search: there is no network interface except loopback"
+    return f"{' and '.join((*searching, *querying))} for {seconds:g} s"
+
+
 def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console, pin: bool = False) -> None:
     """Print the scanners that were found."""
     if not found:
-        progress.print("no scanner was found. One that ignores multicast is asked with --address ADDRESS", markup=False)
+        progress.print("No scanner was found. To query a scanner that ignores multicast, use --address ADDRESS",
+                       markup=False)
     elif toml:
         taken: set[str] = set()
         links = sorted({one.sighting.via for one in found if one.sighting.via and not one.is_stand_in})
@@ -134,7 +144,7 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
         for one in found:
             labels = one.found.labels
             name = labels.name or labels.friendly_name
-            name = f"{name} (of a gateway)" if one.is_stand_in else name
+            name = f"{name} (through a gateway)" if one.is_stand_in else name
             table.add_row(*map(_plain, (name, labels.models[1], one.sighting.endpoint,
                                         " ".join(one.sighting.xaddrs), _NOTIFIES[one.notifies],
                                         *([one.pin or "no TLS"] if pin else []))))

@@ -24,8 +24,8 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the console script's arguments."""
-    parser = _Parser(prog="wsdgateway", description="Tools around the gateway for WSD scanners. "
-                                                    "The gateway itself is run by: twistd -n wsdgateway")
+    parser = _Parser(prog="wsdgateway", description="Tools for the gateway for WSD scanners. To run the gateway "
+                                                    "itself: twistd -n wsdgateway")
     parser.add_argument("--version", action="version", version=f"wsdgateway {version('wsdgateway')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND")
     for command in COMMANDS:

@@ -22,13 +22,13 @@ class ReplayError(CommandError):
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
-    parser = commands.add_parser("replay", help="serve a captured scanner as a virtual device")
-    parser.add_argument("folder", metavar="DIR", help="what [exchange_log] capture wrote")
-    parser.add_argument("--scanner", metavar="NAME", help="which one, if there are captures of several")
+    parser = commands.add_parser("replay", help="serve captures of a scanner as a virtual scanner")
+    parser.add_argument("folder", metavar="DIR", help="folder given by [exchange_log] capture")
+    parser.add_argument("--scanner", metavar="NAME", help="name of the scanner, if the captures are of several")
     parser.add_argument("--speed", type=between(float, 0.01, 10000, "factor"), default=1.0, metavar="FACTOR",
-                        help="times faster than it was recorded; default: 1")
+                        help="speed factor; default: 1")
     parser.add_argument("--endpoint", type=server_endpoint, default=LOOPBACK, metavar="ENDPOINT",
-                        help=f"where it listens; default: {LOOPBACK}")
+                        help=f"endpoint to listen on; default: {LOOPBACK}")
     parser.set_defaults(run=run)
 
 
@@ -49,7 +49,8 @@ def _read(folder: str, scanner: str | None) -> Recording:
 def replay(folder: str, *, scanner: str | None, endpoint: str, speed: float, say: Callable[[str], None]) -> None:
     """Serve the scanner captured in a folder until Ctrl-C. Raises `ReplayError`."""
     recording = _read(folder, scanner)
-    say(f"{recording.scanner}: {len(recording.exchanges)} answers and {len(recording.events)} events; Ctrl-C ends it")
+    say(f"{recording.scanner}: {len(recording.exchanges)} answers and {len(recording.events)} events; press Ctrl-C "
+        "to stop")
     problems: list[str] = []
 
     async def serve(reactor: Any) -> None:
@@ -60,7 +61,7 @@ def replay(folder: str, *, scanner: str | None, endpoint: str, speed: float, say
         reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
         await tried
         if service.problem:
-            problems.append(f"can't listen at {endpoint}: {service.problem}")
+            problems.append(f"cannot listen at {endpoint}: {service.problem}")
             return
         for name, url in service.urls().items():
             say(f"{name:7} {url}")

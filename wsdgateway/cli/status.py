@@ -23,9 +23,9 @@ _REACHABLE = {True: "yes", False: "no", None: "not tried yet"}
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
-    parser = commands.add_parser("status", help="scanners, jobs and subscriptions of a running gateway")
+    parser = commands.add_parser("status", help="show the scanners, jobs and subscriptions of a running gateway")
     add_url(parser)
-    parser.add_argument("--watch", action="store_true", help="show them again every two seconds, until Ctrl-C")
+    parser.add_argument("--watch", action="store_true", help="refresh every two seconds, until Ctrl-C")
     parser.set_defaults(run=run)
 
 
@@ -51,14 +51,14 @@ def _row(table: Table, *values: Any) -> None:
 def _scanners(found: list[dict[str, Any]]) -> Table:
     table = _table("Scanners", "Name", "Scan service", "Reachable", "Announced as", "Subscription", "Active jobs")
     for scanner in found:
-        scan = "searched for" if scanner["searched"] and not scanner["scan"] else scanner["scan"]
+        scan = "searching" if scanner["searched"] and not scanner["scan"] else scanner["scan"]
         _row(table, scanner["name"], scan, _REACHABLE[scanner["reachable"]],
              scanner["stand_in"] if scanner["announced"] else None, scanner["subscription"], scanner["active_jobs"])
     return table
 
 
 def _jobs(found: list[dict[str, Any]]) -> Table:
-    table = _table(f"Jobs, the last {MAX_JOBS}" if len(found) > MAX_JOBS else "Jobs",
+    table = _table(f"Jobs (last {MAX_JOBS})" if len(found) > MAX_JOBS else "Jobs",
                    "Scanner", "Job", "State", "Reasons", "Pages", "Created", "Completed")
     for job in reversed(found[-MAX_JOBS:]):
         reasons = " ".join(reason for reason in job["reasons"] if reason != "None")
@@ -68,13 +68,13 @@ def _jobs(found: list[dict[str, Any]]) -> Table:
 
 
 def _subscriptions(found: list[dict[str, Any]], now: datetime) -> Table:
-    table = _table("Subscriptions", "Scanner", "Who", "Told at", "Events", "On the panel as", "Left", "State")
+    table = _table("Subscriptions", "Scanner", "Subscriber", "Notified at", "Events", "Panel names", "Left", "State")
     for one in found:
         events = None if one["events"] is None else " ".join(
             event.rpartition("/")[2].removesuffix("Event") for event in one["events"])
         names = ", ".join(destination["name"] for destination in one["destinations"])
         state = one["state"] if not one["failures"] else (
-            f"{one['failures']} tries failed, {_count(one['waiting'], 'event')} waiting")
+            f"{one['failures']} failed attempts, {_count(one['waiting'], 'event')} waiting")
         _row(table, one["scanner"], "this gateway" if one["side"] == "device" else one["client"],
              urlsplit(one["notify_to"]).netloc, events or "all", names or None, _left(one["expires"], now), state)
     return table
@@ -115,4 +115,4 @@ def status(base: str, *, watch: bool, console: Console, sleep: Callable[[float],
             try:
                 live.update(_tables(base), refresh=True)
             except AdminError as error:
-                live.update(Text(f"{error}. Trying again."), refresh=True)
+                live.update(Text(f"{str(error).rstrip('.')}; retrying"), refresh=True)

@@ -32,15 +32,16 @@ OPERATIONS = (*NAMES, "SubscriptionEnd", *DISCOVERY, "other")
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
-    parser = commands.add_parser("tail", help="exchanges of a running gateway as they end, until Ctrl-C")
+    parser = commands.add_parser("tail", help="show the exchanges of a running gateway as they end, until Ctrl-C")
     add_url(parser)
-    parser.add_argument("--scanner", metavar="NAME", help="only those with this scanner")
+    parser.add_argument("--scanner", metavar="NAME", help="only exchanges with this scanner")
     parser.add_argument("--operation", metavar="OPERATION", type=_operation,
-                        help="only these, like CreateScanJob or JobStatusEvent")
-    parser.add_argument("--failed", action="store_true", help="only what ended in a fault, an error, or not at all")
-    parser.add_argument("--json", action="store_true", help="as the exchange log has them, a JSON object a line")
+                        help="only these operations or events, such as CreateScanJob or JobStatusEvent")
+    parser.add_argument("--failed", action="store_true", help="only exchanges that ended with a fault, an error or "
+                                                              "no answer")
+    parser.add_argument("--json", action="store_true", help="print a JSON object per line, as in the exchange log")
     parser.add_argument("--last", type=between(int, 0, KEPT, "number"), default=10, metavar="N",
-                        help=f"begin with the last N exchanges; default: 10, at most {KEPT}")
+                        help=f"start with the last N exchanges; default: 10, at most {KEPT}")
     parser.set_defaults(run=run)
 
 
@@ -151,18 +152,18 @@ def tail(base: str, wanted: Wanted, *, as_json: bool, last: int, console: Consol
             with open_admin(base, f"/api/stream?last={last}", {"Last-Event-ID": position} if position else {},
                             timeout=SILENCE) as answer:
                 if answer.headers.get_content_type() != "text/event-stream":
-                    raise AdminError(f"{base}: this is not the admin site of a gateway")
+                    raise AdminError(f"{base}: not the admin site of a gateway")
                 connected = True
                 for event in read_events(_lines(answer)):
                     position = event.identifier or position
                     _print(event, wanted, as_json, console, say)
-            say("The stream ended; trying again.")
+            say("The stream ended; reconnecting")
         except AdminError as error:
             if not connected:
                 raise
-            say(f"{error}. Trying again.")
+            say(f"{str(error).rstrip('.')}; retrying")
         except (OSError, HTTPException) as error:
-            say(f"The stream broke off ({error}); trying again.")
+            say(f"The stream broke off ({error}); reconnecting")
         sleep(PAUSE)
 
 
@@ -172,7 +173,7 @@ def _print(event: ServerSentEvent, wanted: Wanted, as_json: bool, console: Conso
     except ValueError:
         return
     if event.kind == "missed":
-        say(f"{value.get('count')} exchanges are not shown: there were more than could be kept.")
+        say(f"{value.get('count')} exchanges are missing, because more took place than the gateway keeps")
     elif event.kind == "exchange" and wanted.holds(value):
         if as_json:
             console.out(event.data, highlight=False)

@@ -35,23 +35,25 @@ def _listen(listen: Listen, folder: Path) -> Iterator[_Problem]:
     yield from _listening(listen, folder)
     secure = listen.certificate is not None or is_ssl(listen.endpoint)
     if secure and listen.advertise is not None and not listen.advertise.startswith("https:"):
-        yield "advertise", listen.advertise, "an https address, for clients reach this listener by TLS"
+        yield "advertise", listen.advertise, "an https address, because clients reach this listener over TLS"
 
 
 def _listening(section: Listening, folder: Path) -> Iterator[_Problem]:
     if is_ssl(section.endpoint):
         for key in ("certificate", "key"):
             if getattr(section, key) is not None:
-                yield key, getattr(section, key), "left out, for an ssl: endpoint names its files itself"
+                yield key, getattr(section, key), "left out, because an ssl: endpoint names its files itself"
                 return
     elif section.certificate is None:
         for key in ("key", "client_ca"):
             if getattr(section, key) is not None:
                 yield key, getattr(section, key), (
-                    "left out, for it stands only with certificate, the file of the listener's own certificate")
+                    "left out, because it is valid only together with certificate, the file of the listener's own "
+                    "certificate")
         return
     elif not section.endpoint.startswith("tcp"):
-        yield "certificate", section.certificate, "left out, for it stands only with an endpoint that begins with tcp:"
+        yield "certificate", section.certificate, (
+            "left out, because it is valid only with an endpoint that begins with tcp:")
         return
     files = identity_files(section, folder)
     assert files is not None
@@ -68,11 +70,11 @@ def _scanner(scanner: ScannerConfig, folder: Path) -> Iterator[_Problem]:
     given = [key for key in ("ca", "pin", "insecure") if getattr(scanner, key)]
     if len(given) > 1:
         yield given[1], getattr(scanner, given[1]), (
-            f"left out, for only one of ca, pin and insecure may stand there, and {given[0]} does")
+            f"left out, because only one of ca, pin and insecure may be given, and {given[0]} is")
     address = scanner.scan or scanner.device
     if given and address is not None and not address.startswith("https:"):
         yield given[0], getattr(scanner, given[0]), (
-            "left out, for it is only for a scanner with an https address, or one found by its uuid")
+            "left out, because it is valid only for a scanner with an https address, or one found by its uuid")
     if scanner.ca is not None:
         try:
             read_certificates(folder / scanner.ca)

@@ -33,10 +33,10 @@ def compare(old: Config, new: Config) -> Changes:
     later = ["[gateway] takes effect after a restart"] if old.gateway != new.gateway else []
     listen = new.listen if [_port(one) for one in old.listen] == [_port(one) for one in new.listen] else old.listen
     if listen != new.listen:
-        later.append("[listen] takes effect after a restart, but for the files of certificates")
+        later.append("[listen] takes effect after a restart, except the files of certificates")
     discovery = attrs.evolve(old.discovery, exclude=new.discovery.exclude)
     if discovery != new.discovery:
-        later.append("[discovery] takes effect after a restart, but for exclude")
+        later.append("[discovery] takes effect after a restart, except exclude")
     admin = new.admin
     if _port(old.admin) != _port(new.admin):
         admin = attrs.evolve(new.admin, **{key: getattr(old.admin, key) for key in ("endpoint", *_FILES)})

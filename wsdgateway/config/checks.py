@@ -26,7 +26,7 @@ _LIKE_UUID = re.compile(r"\s*(urn:)?uuid:", re.IGNORECASE)
 def text(value: Any) -> str:
     """Checks a text that must not be empty. Raises `Wrong`."""
     if not isinstance(value, str) or not value.strip():
-        raise Wrong("a text that is not empty")
+        raise Wrong("a non-empty text")
     return value
 
 
@@ -39,7 +39,7 @@ def flag(value: Any) -> bool:
 
 def http_url(value: Any, *, bare: bool = False) -> str:
     """Checks an http or https URL; with `bare`, one without a path. Raises `Wrong`."""
-    what = ("an address like http://192.0.2.5:5357 or https://192.0.2.5:5358, without a path" if bare
+    what = ("an address such as http://192.0.2.5:5357 or https://192.0.2.5:5358, without a path" if bare
             else "an http:// or https:// URL with a host and a port up to 65535")
     if not isinstance(value, str):
         raise Wrong(what)
@@ -63,20 +63,20 @@ def base_url(value: Any) -> str:
 def device_uuid(value: Any) -> str:
     """Checks a uuid in any spelling; returns it as `urn:uuid:` in lower case. Raises `Wrong`."""
     if not isinstance(value, str) or not is_uuid(value):
-        raise Wrong("a uuid like urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366; uuid: without urn: names the same")
+        raise Wrong("a uuid such as urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366, with or without urn:")
     return identity_of(value)
 
 
 def scanner_name(value: Any) -> str:
     """Checks a scanner's name, which is part of its path. Raises `Wrong`."""
     if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise Wrong("a name of a-z, 0-9 and '-', at most 63 long")
+        raise Wrong("a name of a-z, 0-9 and '-', at most 63 characters long")
     return value
 
 
 def endpoint(value: Any) -> str:
     """Checks a Twisted server endpoint string. Raises `Wrong`."""
-    what = ("a Twisted server endpoint like tcp:5357:interface=192.0.2.5 or "
+    what = ("a Twisted server endpoint such as tcp:5357:interface=192.0.2.5 or "
             "ssl:5358:privateKey=server.key:certKey=server.pem")
     try:
         serverFromString(None, read_ssl(value).tcp if is_ssl(value) else value)
@@ -116,7 +116,7 @@ def event_mode(value: Any) -> str:
 
 def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
     """Checks a list of IP networks. Raises `Wrong`."""
-    what = 'a list of networks like ["198.51.100.0/24"]'
+    what = 'a list of networks such as ["198.51.100.0/24"]'
     if not isinstance(value, list):
         raise Wrong(what)
     found = []
@@ -124,7 +124,7 @@ def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
         try:
             found.append(_unmapped(ip_network(text(item), strict=False)))
         except (ValueError, Wrong):
-            raise Wrong(f"{what}; {shown(item)} is none") from None
+            raise Wrong(f"{what}; {shown(item)} is not a network") from None
     return tuple(found)
 
 
@@ -139,7 +139,7 @@ def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 def some_networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
     """Checks a list of at least one IP network: a rule for an empty list would never apply. Raises `Wrong`."""
     if value == []:
-        raise Wrong('a list of networks like ["198.51.100.0/24"]; leave the key out for everybody')
+        raise Wrong('a list of networks such as ["198.51.100.0/24"]; leave the key out for all clients')
     return networks(value)
 
 
@@ -147,22 +147,23 @@ def scanner_patterns(value: Any) -> tuple[str, ...]:
     """Checks a list of patterns for scanners' names; `*` matches any characters, `?` any single one. Raises `Wrong`."""
     if not isinstance(value, list) or not value or not all(
             isinstance(item, str) and re.fullmatch(r"[a-z0-9*?-]{1,63}", item) for item in value):
-        raise Wrong('a list of scanners\' names like ["front-desk", "floor3-*"]; leave the key out for every scanner')
+        raise Wrong("a list of scanners' names such as [\"front-desk\", \"floor3-*\"]; leave the key out for all "
+                    "scanners")
     return tuple(value)
 
 
 def operations(value: Any) -> tuple[str, ...]:
     """Checks a list of operations. Raises `Wrong`."""
     if not isinstance(value, list) or not value or not all(item in OPERATIONS for item in value):
-        raise Wrong(f"a list of {', '.join(OPERATIONS)}; leave the key out for everything")
+        raise Wrong(f"a list of {', '.join(OPERATIONS)}; leave the key out for all operations")
     return tuple(value)
 
 
 def token(value: Any) -> str:
     """Checks a secret that is hard to guess and valid in a header field. Raises `Wrong`."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,256}", value):
-        raise Wrong("a secret of 16 to 256 characters of A-Z, a-z, 0-9 and ._~+/=-, like the output of: "
-                    "openssl rand -hex 24")
+        raise Wrong("a secret of 16 to 256 characters of A-Z, a-z, 0-9 and ._~+/=-, such as the output of: openssl "
+                    "rand -hex 24")
     return value
 
 
@@ -170,13 +171,13 @@ def host_names(value: Any) -> tuple[str, ...]:
     """Checks a list of host names; returns them in lower case. Raises `Wrong`."""
     if not isinstance(value, list) or not all(
             isinstance(item, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,253}", item) for item in value):
-        raise Wrong('a list of host names, without ports, like ["print-server-1", "scan.example.org"]')
+        raise Wrong('a list of host names without ports, such as ["print-server-1", "scan.example.org"]')
     return tuple(item.lower() for item in value)
 
 
 def pin(value: Any) -> str:
     """Checks the pin of a scanner's key. Raises `Wrong`."""
-    what = 'what wsdgateway discover --pin prints, "sha256/" and 44 characters of base64'
+    what = '"sha256/" and 44 characters of base64, as printed by wsdgateway discover --pin'
     if not isinstance(value, str) or not value.startswith(PIN):
         raise Wrong(what)
     try:
@@ -204,19 +205,19 @@ def suffix(value: Any) -> str:
 
 def exclusions(value: Any) -> tuple[Exclusion, ...]:
     """Checks a list of exclusion rules: uuids, networks, and patterns for models. Raises `Wrong`."""
-    what = ('a list of uuids, addresses and models like ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", '
+    what = ('a list of uuids, addresses and models such as ["urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", '
             '"198.51.100.0/28", "LaserJet*"]')
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise Wrong(what)
     for item in value:
         if _LIKE_UUID.match(item) and not is_uuid(item):
-            raise Wrong(f"{what}; {shown(item)} is no uuid")
+            raise Wrong(f"{what}; {shown(item)} is not a uuid")
     return tuple(read_exclusion(item) for item in value)
 
 
 def hosts(value: Any) -> tuple[str, ...]:
     """Checks a list of http or https URLs; a bare host is turned into a URL. Raises `Wrong`."""
-    what = 'a list of addresses like ["198.51.100.77", "http://198.51.100.78:5357/StableWSDiscoveryEndpoint"]'
+    what = 'a list of addresses such as ["198.51.100.77", "http://198.51.100.78:5357/StableWSDiscoveryEndpoint"]'
     if not isinstance(value, list):
         raise Wrong(what)
     return tuple(_host(item, what) for item in value)
@@ -226,7 +227,7 @@ def _host(item: Any, what: str) -> str:
     try:
         return http_url(item if "://" in text(item) else f"http://{_bracketed(item)}")
     except Wrong:
-        raise Wrong(f"{what}; {shown(item)} is none") from None
+        raise Wrong(f"{what}; {shown(item)} is not an address") from None
 
 
 def _bracketed(host: str) -> str:
@@ -236,5 +237,5 @@ def _bracketed(host: str) -> str:
 def interfaces(value: Any) -> tuple[str, ...]:
     """Checks a list of network interfaces. Raises `Wrong`."""
     if not isinstance(value, list) or not all(isinstance(item, str) and item and item.isprintable() for item in value):
-        raise Wrong('a list of interfaces like ["eth0"]')
+        raise Wrong('a list of interfaces such as ["eth0"]')
     return tuple(dict.fromkeys(value))

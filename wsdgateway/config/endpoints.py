@@ -48,10 +48,10 @@ def read_ssl(endpoint: str) -> SslEndpoint:
         if not equals and position == 0:
             key, value = "port", part
         if key not in _KEYS or key in given:
-            raise BadEndpoint(f"its parts must be {', '.join(_KEYS)}, each once, and {key} is none")
+            raise BadEndpoint(f"its parts must be {', '.join(_KEYS)}, each once; {key} is not one of them")
         given[key] = _ESCAPED.sub(r"\1", value)
     if not given.get("port", "").isdigit():
-        raise BadEndpoint("a port is missing")
+        raise BadEndpoint("the port is missing")
     key_file = given.get("privateKey", "server.pem")
     tcp = ["tcp", *(f"{name}={_escape(given[name])}" for name in ("port", "interface", "backlog") if name in given)]
     return SslEndpoint(":".join(tcp), given.get("certKey", key_file), key_file, given.get("extraCertChain"))

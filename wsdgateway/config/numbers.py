@@ -47,4 +47,4 @@ def whole(lowest: int, highest: int) -> Number:
 
 def rate(lowest: float, highest: float, zero: str = "") -> Number:
     """Returns a check for a rate per second."""
-    return Number(lowest, highest, float, "a number a second", zero)
+    return Number(lowest, highest, float, "a number per second", zero)

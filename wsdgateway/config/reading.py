@@ -93,12 +93,12 @@ def read_config(path: str) -> Config:
     try:
         data = tomllib.loads(Path(path).read_bytes().decode("utf-8"))
     except OSError as error:
-        raise ConfigError([f"{path}: the file can't be read: {error.strerror}"]) from None
+        raise ConfigError([f"{path}: cannot read the file: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: the file is not UTF-8 text"]) from None
     # tomllib raises these also for numbers of 5,000 digits and for deeply nested lists.
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{path}: not TOML: {error}"]) from None
+        raise ConfigError([f"{path}: not valid TOML: {error}"]) from None
     return make_config(data, path)
 
 
@@ -140,7 +140,7 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
         for position, entry in enumerate(entries if isinstance(entries, list) else [], 1):
             value = entry.get(key) if isinstance(entry, dict) else None
             if isinstance(value, str) and _alike(key, value) in seen:
-                reading.wrong(f"[[{array}]] {position}", key, value, f"one that no other [[{array}]] has")
+                reading.wrong(f"[[{array}]] {position}", key, value, f"unique among the [[{array}]] sections")
             elif isinstance(value, str):
                 seen.add(_alike(key, value))
     scanners = data.get("scanner")
@@ -152,10 +152,10 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
             reading.missing(f"[[scanner]] {_label(entry, position)}", "scan", "one of scan, device and uuid")
         elif len(given) > 1:
             reading.wrong(f"[[scanner]] {_label(entry, position)}", given[1], entry[given[1]],
-                          f"left out, for only one of scan, device and uuid may stand there, and {given[0]} does")
+                          f"left out, because only one of scan, device and uuid may be given, and {given[0]} is")
         if given == ["scan"] and entry.get("identity") == "same":
             reading.wrong(f"[[scanner]] {_label(entry, position)}", "identity", "same",
-                          '"derived", for a scanner that is given by scan tells no uuid; give device or uuid instead')
+                          "\"derived\", because scan does not tell the scanner's uuid; give device or uuid instead")
 
 
 def _alike(key: str, value: str) -> str:
@@ -176,5 +176,5 @@ def find_config() -> str:
         except OSError:
             continue
         return candidate
-    raise ConfigError([f"no configuration: neither ./{CANDIDATES[0]} nor {CANDIDATES[1]} exists; "
-                       "name one with --config FILE, or try --demo"])
+    raise ConfigError([f"no configuration: neither ./{CANDIDATES[0]} nor {CANDIDATES[1]} exists; give a file with "
+                       "--config FILE, or try --demo"])

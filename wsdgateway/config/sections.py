@@ -66,7 +66,7 @@ class ScannerConfig:
     identity: str = _key(checks.identity, "derived", identifies=True)
     events: str = _key(checks.event_mode, "auto", identifies=True)
     max_connections: int = _key(whole(1, 1000), 2)
-    max_rate: float | None = _key(rate(0.1, 10000, "no bound"), None)
+    max_rate: float | None = _key(rate(0.1, 10000, "no limit"), None)
     cache: bool = _key(checks.flag, True)
     timeout: float = _key(seconds(_SHORTEST, _HOUR), 60.0)
     idle_timeout: float = _key(seconds(_SHORTEST, _HOUR), 60.0)
@@ -240,27 +240,30 @@ class Config:
         """Returns a line for each setting that is risky, or has no effect without another key."""
         lines: list[str] = []
         lines.extend(
-            f"[[scanner]] {scanner.name}: insecure = true: whoever stands between the two can read all pages, "
-            "and answer in its place; give its pin instead (wsdgateway discover --pin)"
+            f"[[scanner]] {scanner.name}: insecure = true: the scanner is not authenticated, so an attacker on the "
+            "network can read all pages and answer in its place; set its pin instead (wsdgateway discover --pin)"
             for scanner in self.scanner if scanner.insecure)
         if not self.discovery.adopt:
             names = [scanner.name for scanner in self.scanner]
             lines.extend(
-                f"[[allow]] {position} scanners: {pattern} is the name of no [[scanner]], so that nothing fits"
+                f"[[allow]] {position} scanners: {pattern} matches the name of no [[scanner]]"
                 for position, rule in enumerate(self.allow, 1) for pattern in rule.scanners
                 if not any(fnmatchcase(name, pattern) for name in names))
         if self.exchange_log.capture and self.exchange_log.secrets:
-            lines.append("[exchange_log] secrets: captures hold tokens and passwords; keep them to yourself")
+            lines.append("[exchange_log] secrets: captures contain tokens and passwords; keep them private")
         if not self.admin.token and not is_loopback(self.admin.endpoint):
-            lines.append(f"[admin] endpoint = {self.admin.endpoint}: only this host is answered there without a token")
+            lines.append(f"[admin] endpoint = {self.admin.endpoint}: without a token, only clients on this host are "
+                         "allowed")
         if not self.discovery.device_interfaces and not self.discovery.directed:
-            needs = "needs [discovery] device_interfaces, to say where scanners are; without it nobody looks for any"
+            needs = (
+                "has no effect without [discovery] device_interfaces, which names the interfaces on the scanners' "
+                "side")
             lines.extend(f"[[scanner]] {scanner.name}: uuid {needs}" for scanner in self.scanner if scanner.uuid)
             if self.discovery.adopt:
                 lines.append(f"[discovery] adopt {needs}")
         both = sorted(set(self.discovery.device_interfaces) & set(self.discovery.client_interfaces))
         if both:
-            lines.extend(f"[[scanner]] {scanner.name}: identity = \"same\", and on {', '.join(both)} clients see the "
-                         "scanner itself, too; they can't tell the two apart"
+            lines.extend(f"[[scanner]] {scanner.name}: identity = \"same\": clients on {', '.join(both)} also see "
+                         "the scanner itself and cannot distinguish the two"
                          for scanner in self.scanner if scanner.identity == "same")
         return lines

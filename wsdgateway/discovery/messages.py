@@ -107,12 +107,12 @@ def message_in(envelope: Envelope) -> Message:
     action = envelope.action or ""
     name, version = name_of(action), version_of(action)
     if name is None or version is None:
-        raise Malformed(f"the action {action[:200]} is none of WS-Discovery's", envelope.message_id)
+        raise Malformed(f"the action {action[:200]} is not one of WS-Discovery", envelope.message_id)
     if max(len(envelope.message_id or ""), len(envelope.relates_to or "")) > MAX_MESSAGE_ID:
         raise Malformed(f"a MessageID is longer than {MAX_MESSAGE_ID} characters")
     body = envelope.body
     if body is None or body.tag != version.tag(name):
-        raise Malformed(f"the Body holds no {name}", envelope.message_id)
+        raise Malformed(f"the Body contains no {name}", envelope.message_id)
     content: Probe | Resolve | tuple[TargetService, ...]
     if name == "Probe":
         content = _probe(body, version)
@@ -132,7 +132,7 @@ def _matches(body: etree._Element, version: Version, name: str) -> tuple[TargetS
     """
     matches = list(body.iterchildren(version.tag(name)))
     if len(matches) > MAX_SERVICES:
-        raise Malformed(f"more than {MAX_SERVICES} matches")
+        raise Malformed(f"it contains more than {MAX_SERVICES} matches")
     services = []
     problem: Malformed | None = None
     for match in matches:
@@ -152,7 +152,7 @@ def _probe(body: etree._Element, version: Version) -> Probe:
         return Probe(types)
     wanted = _items(scopes)
     if _bounded(wanted) != wanted:
-        raise Malformed(f"more than {MAX_SCOPES} characters of scopes")
+        raise Malformed(f"the scopes are longer than {MAX_SCOPES} characters")
     return Probe(types, wanted, scopes.get("MatchBy"))
 
 
@@ -178,7 +178,7 @@ def _endpoint(element: etree._Element, version: Version) -> str:
     path = f"{{{version.addressing}}}EndpointReference/{{{version.addressing}}}Address"
     address = text_of(element.find(path))
     if address is None or len(address) > MAX_ENDPOINT:
-        raise Malformed("there is no EndpointReference with an Address that can be used")
+        raise Malformed("it contains no EndpointReference with a usable Address")
     return address
 
 
@@ -200,7 +200,7 @@ def _qnames(element: etree._Element | None, *, lenient: bool = False) -> tuple[Q
         if (uri is None and prefix) or not local:
             if lenient:
                 continue
-            raise Malformed(f"the type {item[:200]} has no name, or a prefix that is not declared")
+            raise Malformed(f"the type {item[:200]} has no local name, or an undeclared prefix")
         names.append((uri or "", local))
     return tuple(names)
 

@@ -10,33 +10,34 @@ from wsdgateway.soap.parsing import escape
 def delivery_mode_unavailable(supported: str) -> Fault:
     """The fault for a delivery mode other than push."""
     return Fault("Sender", "wse:DeliveryModeRequestedUnavailable",
-                 "Notifications are delivered by push only; leave the Mode out, or name the one in the detail.", 400,
+                 "The only delivery mode is Push; leave Mode out, or send the one in the detail.", 400,
                  f"<wse:SupportedDeliveryMode>{escape(supported)}</wse:SupportedDeliveryMode>")
 
 
 def filtering_unavailable(supported: str) -> Fault:
     """The fault for a filter in another dialect."""
     return Fault("Sender", "wse:FilteringRequestedUnavailable",
-                 "Events are filtered by their action only; send the Filter in the dialect that the detail names.", 400,
+                 "The only filter dialect is the one named in the detail; send the Filter in it.", 400,
                  f"<wse:SupportedDialect>{escape(supported)}</wse:SupportedDialect>")
 
 
 def filter_action_not_supported() -> Fault:
     """The fault for a filter that no event can match."""
     return Fault("Sender", "wsdp:FilterActionNotSupported",
-                 "No event of this scanner matches the Filter; name at least one of WS-Scan's events in it.", 400)
+                 "The Filter matches no event of the scanner; name at least one WS-Scan event in it.", 400)
 
 
 def invalid_expiration() -> Fault:
     """The fault for an expiration that has passed already, or an empty duration."""
     return Fault("Sender", "wse:InvalidExpirationTime",
-                 "The Expires has passed or is not longer than nothing; ask for a time in the future.", 400)
+                 "The Expires must be in the future; send a positive duration or a later point in time.", 400)
 
 
 def unsupported_expiration() -> Fault:
     """The fault for an Expires that is neither a duration nor a point in time."""
     return Fault("Sender", "wse:UnsupportedExpirationType",
-                 "The Expires can't be read; send a duration like PT1H or a point in time like 2026-11-22T10:00:00Z.",
+                 "The Expires cannot be read; send a duration such as PT1H or a point in time such as "
+                 "2026-11-22T10:00:00Z.",
                  400)
 
 

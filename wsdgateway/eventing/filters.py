@@ -75,7 +75,8 @@ def read_filter(element: etree._Element | None, spellings: Mapping[str, str]) ->
         raise Refused(filtering_unavailable(ACTION_FILTER))
     items = (text_of(element) or "").split(maxsplit=MAX_ITEMS)
     if len(items) > MAX_ITEMS:
-        raise Refused(invalid_message(f"The Filter lists more than {MAX_ITEMS} URIs; send fewer, or their beginnings."))
+        raise Refused(invalid_message(f"The Filter contains more than {MAX_ITEMS} URIs; send fewer, or prefixes of "
+                                      "them."))
     prefixes = element.nsmap
     wanted = ActionFilter(tuple(dict.fromkeys(_spelled(item, prefixes, spellings) for item in items)))
     if not any(wanted.matches(action) for action in set(spellings.values())):

@@ -56,12 +56,12 @@ def read_subscribe(envelope: Envelope, now: datetime, spellings: Mapping[str, st
     body = _body(envelope, "Subscribe")
     delivery = next(body.iterchildren(_WSE + "Delivery"), None)
     if delivery is None:
-        raise Refused(invalid_message("The Subscribe has no wse:Delivery; send one with a NotifyTo in it."))
+        raise Refused(invalid_message("The Subscribe contains no wse:Delivery; send one with a NotifyTo."))
     if (delivery.get("Mode") or PUSH).strip() != PUSH:
         raise Refused(delivery_mode_unavailable(PUSH))
     notify_to = _reference(delivery, "NotifyTo")
     if notify_to is None:
-        raise Refused(invalid_message("The Delivery has no wse:NotifyTo with a wsa:Address; name one."))
+        raise Refused(invalid_message("The Delivery contains no wse:NotifyTo with a wsa:Address; send one."))
     return SubscribeRequest(notify_to, _reference(body, "EndTo"),
                             read_filter(next(body.iterchildren(_WSE + "Filter"), None), spellings),
                             _lifetime(body, now))
@@ -74,7 +74,7 @@ def read_renew(envelope: Envelope, now: datetime) -> Lifetime:
 
 def _body(envelope: Envelope, name: str) -> etree._Element:
     if envelope.body is None or envelope.body.tag != _WSE + name:
-        raise Refused(invalid_message(f"The Body holds no wse:{name}, which its action promises."))
+        raise Refused(invalid_message(f"The Body contains no wse:{name}, as the action requires."))
     return envelope.body
 
 
@@ -85,9 +85,9 @@ def _reference(element: etree._Element, name: str) -> EndpointReference | None:
     try:
         reference = read_reference(found)
     except Malformed as error:
-        raise Refused(invalid_message(f"The wse:{name} can't be used: {error}; send another one.")) from None
+        raise Refused(invalid_message(f"The wse:{name} is not usable: {error}; send another one.")) from None
     if reference is None:
-        raise Refused(invalid_message(f"The wse:{name} has no wsa:Address; name one."))
+        raise Refused(invalid_message(f"The wse:{name} contains no wsa:Address; send one."))
     return reference
 
 

@@ -44,7 +44,7 @@ class Background:
     def put(self, job: Callable[[], None], size: int, count: int) -> bool:
         """Queues a job of `size` bytes; `count` items are lost if it fails. Returns False if the queue is full."""
         if self._queued + size > self._most and self._queue:
-            self.missed(count, "the disk does not keep up")
+            self.missed(count, "the disk is too slow")
             return False
         self._queue.append((job, size, count))
         self._queued += size
@@ -56,7 +56,7 @@ class Background:
         if not count:
             return
         if not self._missing:
-            self.log.error("{what}: nothing more is written until it can be again: {why}", what=self._what, why=why)
+            self.log.error("{what}: writing stopped until the problem is solved: {why}", what=self._what, why=why)
         self._missing += count
         self._failed_at = self._reactor.seconds()
         self._count("dropped", count)
@@ -73,7 +73,7 @@ class Background:
         running = self._running = deferToThreadPool(
             self._reactor, self._reactor.getThreadPool(), _run, [one[0] for one in jobs])
         running.addCallback(self._over, jobs)
-        running.addErrback(lambda failure: self.log.failure("{what}", failure, what=self._what))
+        running.addErrback(lambda failure: self.log.failure("{what}: writing failed", failure, what=self._what))
 
     def _over(self, failures: list[Failure | None], jobs: list[_Job]) -> None:
         self._running = None
@@ -88,12 +88,12 @@ class Background:
     def _done(self, count: int) -> None:
         self._count("written", count)
         if self._missing and self._reactor.seconds() - self._failed_at >= CALM_SECONDS:
-            self.log.info("{what}: written again; {count} are missing", what=self._what, count=self._missing)
+            self.log.info("{what}: writing again; {count} entries are missing", what=self._what, count=self._missing)
             self._missing = 0
 
     def _failed(self, failure: Failure, count: int) -> None:
         if failure.check(OSError) is None:
-            self.log.failure("{what}", failure, what=self._what)
+            self.log.failure("{what}: writing failed", failure, what=self._what)
         error: Any = failure.value
         self.missed(count, f"{getattr(error, 'filename', None) or ''} {getattr(error, 'strerror', error)}".strip())
 
@@ -112,7 +112,7 @@ class Background:
         rest, self._queue = self._queue, deque()
         for _, size, count in rest:
             self._queued -= size
-            self.missed(count, "the gateway stops, and the disk is slow")
+            self.missed(count, "the disk is slow, and the gateway is stopping")
 
 
 def _run(jobs: list[Callable[[], None]]) -> list[Failure | None]:

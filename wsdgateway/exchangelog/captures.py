@@ -37,7 +37,7 @@ class Captures:
         """Appends a piece of an answer that is not kept in memory."""
         if not tape.lost and not self._background.put(
                 partial(self._append, tape, suffix, data), len(data), 0):
-            tape.lost = "the disk does not keep up"
+            tape.lost = "the disk is too slow"
 
     def _append(self, tape: Tape, suffix: str, data: bytes) -> None:
         """Appends to the file; runs in a thread."""

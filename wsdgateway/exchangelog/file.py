@@ -33,7 +33,7 @@ class RotatingFile(LogFile):
         is_plain = stat.S_ISREG(os.fstat(file).st_mode)
         os.close(file)
         if not is_plain:
-            raise OSError(errno.EINVAL, "no plain file, so it is left alone", self.path)
+            raise OSError(errno.EINVAL, "not a regular file", self.path)
         super()._openFile()
         self._day = _day(os.fstat(self._file.fileno()).st_mtime if self.size else time.time())
 

@@ -68,7 +68,7 @@ class Captured:
             with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
                 about = os.fstat(file.fileno())
                 if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FILE:
-                    raise CaptureError(f"{path}: no plain file, or larger than {MAX_FILE} bytes")
+                    raise CaptureError(f"{path}: not a regular file, or larger than {MAX_FILE} bytes")
                 return file.read()
         except OSError as error:
             raise CaptureError(f"{path}: {error.strerror}") from None
@@ -79,7 +79,7 @@ def read_folder(folder: Path) -> list[Captured]:
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        raise CaptureError(f"{folder}: {error.strerror}; name a folder that [exchange_log] capture wrote") from None
+        raise CaptureError(f"{folder}: {error.strerror}; give the folder in [exchange_log] capture") from None
     found: dict[str, Captured] = {}
     for path in paths:
         match = _NAME.fullmatch(path.name)
@@ -96,7 +96,7 @@ def read_folder(folder: Path) -> list[Captured]:
                 int(match["took"]) / 1000, {})
         captured.files.setdefault(match["side"], {})[match["kind"]] = path
     if not found:
-        raise CaptureError(f"{folder}: there are no captures in it; name a folder that [exchange_log] capture wrote")
+        raise CaptureError(f"{folder}: contains no captures; give the folder in [exchange_log] capture")
     return sorted(found.values(), key=lambda one: (one.time, one.number))
 
 

@@ -38,7 +38,7 @@ def har_entry(captured: Captured, side: str) -> dict[str, Any]:
         "response": _response(read_message(captured.read(side, "response") or b"", request=False)),
         "cache": {},
         "timings": {"send": 0, "wait": milliseconds, "receive": 0},
-        "comment": f"{scanner or 'no scanner'}, {captured.operation}, at the side of the {side}",
+        "comment": f"{scanner or 'no scanner'}, {captured.operation}, on the side of the {side}",
         "_scanner": scanner, "_operation": captured.operation, "_side": side, "_capture": captured.name,
     }
 
@@ -64,7 +64,7 @@ def _response(message: WireMessage) -> dict[str, Any]:
         "status": message.status, "statusText": phrase, "httpVersion": protocol or "HTTP/1.1", "cookies": [],
         "headers": _headers(message), "redirectURL": message.field(b"location").decode("latin-1"),
         "headersSize": -1, "bodySize": _size(message) if message.first_line else -1, "content": _content(message),
-        **({} if message.whole else {"comment": "it broke off" if message.first_line else "there was no answer"})}
+        **({} if message.whole else {"comment": "incomplete" if message.first_line else "no answer"})}
 
 
 def _content(message: WireMessage) -> dict[str, Any]:

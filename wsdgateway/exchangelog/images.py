@@ -126,9 +126,9 @@ class _Measure:
 class _State(Enum):
     """States of a `Sieve`; the values describe how it treats the bytes of an answer."""
 
-    HEAD = "kept until the head is here"
-    DECIDING = "kept until the content shows what it is"
-    AS_IS = "kept as they are"
+    HEAD = "kept until the head has arrived"
+    DECIDING = "kept until the content shows its type"
+    AS_IS = "kept unchanged"
     IMAGE = "measured as one image"
     PARTS = "kept or measured, part by part"
     ENDED = "nothing"

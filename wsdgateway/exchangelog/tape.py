@@ -57,9 +57,9 @@ class _Answer(Protocol):
 class _State(Enum):
     """States of a `_Whole`; the values say where the bytes of an answer go."""
 
-    LOOKING = "to memory, until its beginning shows whether there are images in it"
+    LOOKING = "to memory, until its beginning shows whether it contains images"
     HELD = "to memory"
-    IMAGES = "to memory, until there is all that may have to be masked"
+    IMAGES = "to memory, until everything that may have to be masked has arrived"
     SPILLED = "to disk"
 
 

@@ -23,4 +23,4 @@ def plain(status: int, text: str, *headers: tuple[bytes, bytes], fault: str | No
         status, f"{text}\n".encode(), (*headers, (b"Content-Type", b"text/plain; charset=utf-8")), fault)
 
 
-NOT_FOUND = plain(404, "Nothing answers at this address.")
+NOT_FOUND = plain(404, "There is no service at this address.")

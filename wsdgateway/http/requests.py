@@ -149,7 +149,7 @@ class RequestReader:
             self._refuse(Refusal(431, f"The header block is larger than {MAX_HEADER_BLOCK} bytes."))
         elif (self._unseen > 2 * MAX_HEADER_BLOCK
               or self._raw > MAX_FRAMING_FACTOR * self._max_body + 2 * MAX_HEADER_BLOCK):
-            self._refuse(Refusal(400, "The chunks of the body carry more framing than content."))
+            self._refuse(Refusal(400, "The chunked body contains more framing than content."))
 
     def _refuse(self, refusal: Refusal) -> None:
         self.finished = True
@@ -167,7 +167,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         if self.finished:
-            raise _Refused(Refusal(400, "Data after the last request."))
+            raise _Refused(Refusal(400, "There is data after the last request."))
         if not self._ignoring_upgrade:
             self._stage = _HEAD
             if self._line.ended:
@@ -184,7 +184,7 @@ class RequestReader:
             self._grow(len(name) + len(value) + 4)
             return
         if len(self._headers) >= MAX_HEADERS:
-            self._fail(431, f"More than {MAX_HEADERS} header fields.")
+            self._fail(431, f"The request has more than {MAX_HEADERS} header fields.")
         self._headers.append((name, value.strip(b" \t")))
         self._grow(len(name) + len(value) + 4)
 
@@ -204,11 +204,11 @@ class RequestReader:
             return
         version = self._parser.get_http_version()
         if version not in ("1.0", "1.1"):
-            self._fail(505 if version == "2.0" else 400, f"HTTP/{version} is not spoken here.")
+            self._fail(505 if version == "2.0" else 400, f"HTTP/{version} is not supported.")
         self._http10 = version == "1.0"
         self._method = self._parser.get_method()
         if not self._line.is_plain():
-            self._fail(400, "The parts of a request line are parted by one blank each.")
+            self._fail(400, "The parts of a request line must be separated by single spaces.")
         self._keep_alive = self._parser.should_keep_alive()
         expects = False
         content_type: bytes | None = None
@@ -231,7 +231,7 @@ class RequestReader:
             elif size == 6 and name.lower() == b"expect":
                 for expectation in _members(value):
                     if expectation != b"100-continue":
-                        self._fail(417, "Only Expect: 100-continue can be met.")
+                        self._fail(417, "The only supported expectation is 100-continue.")
                     expects = not self._http10
         try:
             self._path, self._host = resolve(self._method, self._url, hosts, self._http10)
@@ -250,15 +250,15 @@ class RequestReader:
         if not codings:
             return
         if len(codings) > 1:
-            self._fail(400, "A request carries at most one Transfer-Encoding field.")
+            self._fail(400, "A request may have at most one Transfer-Encoding field.")
         if self._http10:
-            self._fail(400, "HTTP/1.0 has no Transfer-Encoding.")
+            self._fail(400, "HTTP/1.0 does not allow Transfer-Encoding.")
         self._chunked = True
         names = [coding.strip() for coding in codings[0].lower().split(b",")]
         if names[-1] != b"chunked" or names.count(b"chunked") > 1:
-            self._fail(400, "The length of the body can't be told: the last transfer coding is not chunked.")
+            self._fail(400, "The length of the body is unknown, because the last transfer coding is not chunked.")
         if len(names) > 1:
-            self._fail(501, "The only transfer coding known here is chunked.")
+            self._fail(501, "The only supported transfer coding is chunked.")
 
     def on_body(self, data: bytes) -> None:
         self._unseen = 0

@@ -31,19 +31,19 @@ def resolve(method: bytes, target: bytes, hosts: list[bytes], http10: bool) -> t
     empty. Raises `BadTarget`.
     """
     if len(hosts) > 1 or (not hosts and not http10):
-        raise BadTarget("A request carries exactly one Host field.")
+        raise BadTarget("A request must have exactly one Host field.")
     if hosts and not HOST.fullmatch(hosts[0]):
-        raise BadTarget("The Host field is not a host.")
+        raise BadTarget("The Host field must be a host with an optional port.")
     host = hosts[0] if hosts else b""
     if method == b"CONNECT":
         return target, host
     if b"#" in target:
-        raise BadTarget("A request target has no fragment.")
+        raise BadTarget("A request target must not have a fragment.")
     if target[:1] == b"/":
         return target.partition(b"?")[0], host
     if target == b"*" and method == b"OPTIONS":
         return target, host
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
-        raise BadTarget("The request target is neither a path nor an http URL.")
+        raise BadTarget("The request target must be a path or an http URL.")
     return absolute[2] or b"/", absolute[1]

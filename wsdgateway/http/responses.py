@@ -161,7 +161,7 @@ class ResponseReader:
                 self._surplus = True  # the line break may still arrive
                 self.on_message_complete()
         if self._unseen > 2 * MAX_HEADER_BLOCK:
-            raise BadAnswer(f"more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
+            raise BadAnswer(f"it sent more than {2 * MAX_HEADER_BLOCK} bytes that are neither head nor body")
         if self.stage is not _ENDED and self._head is not None:
             self._after_head(self._head)
         events, self._events = self._events, []
@@ -182,11 +182,11 @@ class ResponseReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            raise BadAnswer("the device switched protocols unasked") from None
+            raise BadAnswer("it switched protocols without being asked") from None
         except httptools.HttpParserError as error:
             if self.stage is not _ENDED:
                 if not (self._lenient and self.stage is _CHUNK):
-                    raise BadAnswer(f"not an HTTP answer: {error.__context__ or error}") from None
+                    raise BadAnswer(f"its answer is not HTTP: {error.__context__ or error}") from None
                 # A chunk without content after its size is the last one, whatever its size.
                 self.on_message_complete()
             self._surplus = True
@@ -213,7 +213,8 @@ class ResponseReader:
         events, self._events = self._events, []
         if self.stage is _ENDED:
             return events
-        raise BadAnswer("the device broke off its answer" if self.started else "the device closed without an answer")
+        raise BadAnswer("it closed the connection before the end of its answer" if self.started
+                        else "it closed the connection without an answer")
 
     def _complete(self) -> None:
         """Treat the answer as complete if only line breaks are missing, after the head or the last chunk."""
@@ -240,7 +241,7 @@ class ResponseReader:
 
     def on_message_begin(self) -> None:
         if self._head is not None:
-            raise BadAnswer("a second answer to one request")
+            raise BadAnswer("it sent a second answer to one request")
         self._headers = []
         self._reason = b""
 
@@ -258,17 +259,17 @@ class ResponseReader:
     def _grow(self, size: int) -> None:
         self._block += size
         if self._block > MAX_HEADER_BLOCK:
-            raise BadAnswer(f"a header block of more than {MAX_HEADER_BLOCK} bytes")
+            raise BadAnswer(f"its header block is larger than {MAX_HEADER_BLOCK} bytes")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         version = self._parser.get_http_version()
         if version not in ("1.0", "1.1") and not self._lenient:
-            raise BadAnswer(f"an answer in version {version} of HTTP")
+            raise BadAnswer(f"it answered in HTTP/{version}, which is not supported")
         if status < 200:
             self._interim += 1
             if self._interim > MAX_INTERIM:
-                raise BadAnswer("interim answers without end")
+                raise BadAnswer("it sent too many interim answers")
             return
         length: int | None = None
         codings: list[bytes] = []
@@ -281,7 +282,7 @@ class ResponseReader:
         if status in _BODILESS:
             length, codings = 0, []
         elif codings and codings != [b"chunked"]:  # the client could not tell how to read it
-            raise BadAnswer("a transfer coding that is not chunked")
+            raise BadAnswer("it used a transfer coding other than chunked")
         chunked = bool(codings)
         # RFC 9112 section 6.1: in HTTP/1.0 the framing after a chunked answer is not reliable.
         keep_alive = self._parser.should_keep_alive() and not (chunked and version == "1.0")
@@ -300,9 +301,9 @@ class ResponseReader:
     def on_body(self, data: bytes) -> None:
         self.stage = _BODY
         if self._closed:
-            raise BadAnswer("the device broke off in a chunk")
+            raise BadAnswer("it closed the connection in the middle of a chunk")
         if self._head is None:
-            raise BadAnswer("an interim answer with a body")
+            raise BadAnswer("it sent an interim answer with a body")
         if self._head.status in _BODILESS:
             self._surplus = True
             return

@@ -37,7 +37,7 @@ def address_of(url: str) -> Address:
     """
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname:
-        raise ValueError(f"neither an http nor an https URL: {url}")
+        raise ValueError(f"not an http or https URL: {url}")
     authority = parts.netloc.rpartition("@")[2].encode("idna")
     if not HOST.fullmatch(authority):
         raise ValueError(f"not a host: {url}")

@@ -223,4 +223,4 @@ class MultipartReader:
 
     def _bound_head(self, size: int) -> None:
         if size > MAX_PART_HEAD:
-            raise BadMultipart(f"a part's header is longer than {MAX_PART_HEAD} bytes")
+            raise BadMultipart(f"the header of a part is longer than {MAX_PART_HEAD} bytes")

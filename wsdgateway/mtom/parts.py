@@ -121,7 +121,7 @@ class _Base64:
         try:
             return binascii.a2b_base64(data)
         except binascii.Error as error:
-            raise BadTransferEncoding(f"base64 that can't be decoded: {error}") from None
+            raise BadTransferEncoding(f"base64 that cannot be decoded: {error}") from None
 
 
 class _QuotedPrintable:

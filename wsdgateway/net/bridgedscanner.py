@@ -153,7 +153,7 @@ class BridgedScanner:
     def _go_on_with(self, subscriptions: list[Subscription]) -> list[Deferred[None]]:
         """Renew the subscriptions that the scanner holds for these clients, and end all others of earlier starts."""
         if not self.options.section.is_subscribed_to:
-            return self.dismiss("The gateway takes no events of this scanner any more.")
+            return self.dismiss("The gateway no longer uses events of this scanner.")
         for one in subscriptions:
             if one.panel:
                 self.panel.restore(one, self._orphans.take(one.identifier))

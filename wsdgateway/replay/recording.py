@@ -94,10 +94,10 @@ def read_recording(captures: Iterable[Captured], scanner: str | None) -> Recordi
     if scanner is None:
         if len(names) != 1:
             raise CaptureError(
-                f"the captures are of {len(names)} scanners; choose one with --scanner: {', '.join(names)}")
+                f"the captures are of {len(names)} scanners; select one with --scanner: {', '.join(names)}")
         scanner = names[0]
     elif scanner not in names:
-        raise CaptureError(f"there is nothing of the scanner {scanner} in the captures, only of: {', '.join(names)}")
+        raise CaptureError(f"the captures contain no exchanges of the scanner {scanner}, only of {', '.join(names)}")
     exchanges: list[Exchange] = []
     events: list[Event] = []
     hosts: set[str] = set()
@@ -108,7 +108,7 @@ def read_recording(captures: Iterable[Captured], scanner: str | None) -> Recordi
             else:
                 exchanges.extend(_exchange(captured, hosts))
     if not exchanges:
-        raise CaptureError(f"the captures hold no answer of the scanner {scanner}")
+        raise CaptureError(f"the captures contain no answer of the scanner {scanner}")
     return Recording(scanner, tuple(exchanges), tuple(_anchored(event, exchanges) for event in events),
                      frozenset(hosts - {""}))
 

@@ -13,7 +13,8 @@ from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
 from wsdgateway.soap.faults import Fault, Refused
 
 MAX_JOBS = 10000
-NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The recording has no more images of this job.", 400)
+NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The recording contains no more images of this job.",
+                                                                 400)
 
 
 @attrs.frozen(eq=False)
@@ -64,7 +65,7 @@ class Script:
         if not (alike or candidates):
             where = "" if job_id is None else f" for the job {job_id[:100]}"
             raise Refused(Fault("Sender", "wsa:ActionNotSupported",
-                                f"The recording has no {operation[:200]}{where}.", 400))
+                                f"The recording contains no {operation[:200]}{where}.", 400))
         return self._next(run, operation, asked if alike else (), alike or candidates)
 
     def _next(self, run: _Run, operation: str, asked: tuple[str, ...], candidates: list[Exchange]) -> Played:

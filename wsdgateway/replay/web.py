@@ -65,7 +65,7 @@ class Replay(Resource):
         self._new_id = new_id
         self._say = say
         self._later: set[Any] = set()
-        self._running = Tasks("while replaying")
+        self._running = Tasks("Replaying an answer or event failed")
         self._waiting = list(self._script.without_anchor())
         self._due: dict[str, float] = {}
         refusals = [one for one in recording.exchanges if one.operation == SUBSCRIBE.name]
@@ -104,8 +104,9 @@ class Replay(Resource):
                 self._break_off(request, broken)
             return
         except Exception as error:  # a defect in the recording must not leave a client without an answer
-            self._say(f"an answer can't be played: {error}")
-            status, content_type, answer = self._fault(envelope, internal_error("The recording can't be played."))
+            self._say(f"an answer cannot be replayed: {error}")
+            status, content_type, answer = self._fault(envelope, internal_error("The recorded answer cannot be "
+                                                                                "replayed."))
         if not gone.called:
             self._write_head(request, status, content_type, len(answer))
             for at in range(0, len(answer), PIECE):
@@ -190,7 +191,7 @@ class Replay(Resource):
         told = self.subscribers.publish_message(event.name, lambda listener: prepare(
             to_listener(read(again), tuple(listener.destinations))).to(listener.notify_to, self._new_id()))
         job = jobs.get(event.job_id or "", event.job_id or "")
-        self._say(f"{event.name} {job}".strip() + f" (told to {told} who listen)")
+        self._say(f"{event.name} {job}".strip() + f" (sent to {told} subscriber(s))")
 
     def _after(self, seconds: float, act: Callable[[], None], of: str = "") -> None:
         """Call `act` after so many recorded seconds. Calls with the same `of`, a JobId, keep their order."""

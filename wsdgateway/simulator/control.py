@@ -26,7 +26,7 @@ def _number(request: Any, name: str, otherwise: float) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= 100000:
-        raise _BadArgument(f"{name} is a number from 0 to 100000")
+        raise _BadArgument(f"{name} must be a number from 0 to 100000")
     return number
 
 
@@ -69,7 +69,7 @@ class Control(Resource):
         deed = self._deeds.get(name)
         if deed is None:
             request.setResponseCode(404)
-            return self._say(request, {"error": f"no such deed; there are {', '.join(sorted(self._deeds))}"})
+            return self._say(request, {"error": f"unknown action; must be one of {', '.join(sorted(self._deeds))}"})
         try:
             return self._say(request, {"done": name, "result": deed(request)})
         except _BadArgument as error:
@@ -96,5 +96,5 @@ class Control(Resource):
     def _events(self, request: Any) -> None:
         mode = request.args.get(b"mode", [b"all"])[0].decode("latin-1")
         if mode not in EVENT_MODES:
-            raise _BadArgument(f"mode is one of {', '.join(EVENT_MODES)}")
+            raise _BadArgument(f"mode must be one of {', '.join(EVENT_MODES)}")
         self._device.subscribers.mode = mode

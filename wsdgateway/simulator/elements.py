@@ -24,7 +24,7 @@ def write_requested(body: etree._Element, known: Mapping[str, str]) -> str:
     requested = child(body, "RequestedElements")
     names = [] if requested is None else requested.findall(tag("Name"))
     if len(names) > MAX_NAMES:
-        raise Refused(invalid_args(f"RequestedElements must hold {MAX_NAMES} Name elements at most."))
+        raise Refused(invalid_args(f"RequestedElements must contain at most {MAX_NAMES} Name elements."))
     if not names:
         return "".join(write_element_data(name, xml, qualified=False) for name, xml in known.items())
     return "".join(_data(element, known) for element in names)

@@ -26,6 +26,7 @@ from wsdgateway.eventing.faults import (
     unable_to_process,
     unsupported_expiration,
 )
+from wsdgateway.net.transport.errors import describe_error
 from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE, SUBSCRIBE, action_of, event_of
 from wsdgateway.scan.reading import child, tag, text
 from wsdgateway.soap.addressing import EndpointReference, read_reference
@@ -91,12 +92,12 @@ class Subscribers:
     def subscribe(self, body: etree._Element, manager: str) -> str:
         """The content of the SubscribeResponse. `manager` is the address of the subscription manager."""
         if self.mode == "none":
-            raise Refused(Fault("Sender", "wsa:ActionNotSupported", "This scanner has no events.", 400))
+            raise Refused(Fault("Sender", "wsa:ActionNotSupported", "This scanner does not provide events.", 400))
         delivery = body.find(_WSE + "Delivery")
         element = None if delivery is None else delivery.find(_WSE + "NotifyTo")
         notify_to = None if element is None else read_reference(element)
         if notify_to is None:
-            raise Refused(invalid_message("Subscribe without NotifyTo."))
+            raise Refused(invalid_message("The Subscribe contains no NotifyTo."))
         self._expire()
         if len(self.held) >= MAX_SUBSCRIPTIONS:
             raise Refused(unable_to_process("Too many subscriptions."))
@@ -214,7 +215,7 @@ class Subscribers:
             subscription.sending = True
             running = Deferred.fromCoroutine(self._deliver(subscription))
             self._running.add(running)
-            running.addErrback(lambda failure: self.log.failure("while notifying", failure))
+            running.addErrback(lambda failure: self.log.failure("Notifying a subscriber failed", failure))
             running.addBoth(lambda _: self._running.discard(running))
 
     async def _deliver(self, subscription: Subscription) -> None:
@@ -230,8 +231,8 @@ class Subscribers:
                     if response.length:  # a 202 without a body has no connection left to read from
                         await readBody(response).addTimeout(DELIVERY_TIMEOUT, self._reactor)
                 except Exception as error:
-                    self.log.warn("a notification did not arrive at {address}: {error}",
-                                  address=subscription.notify_to.address, error=str(error) or type(error).__name__)
+                    self.log.warn("a notification to {address} was not delivered: {error}",
+                                  address=subscription.notify_to.address, error=describe_error(error))
         finally:
             subscription.sending = False
 

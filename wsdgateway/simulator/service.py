@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from wsdgateway.net.transport.errors import describe_error
 from wsdgateway.net.transport.listener import RETRY_SECONDS
 from wsdgateway.net.transport.localaddress import OpenPort, url_of
 from wsdgateway.simulator.control import Control
@@ -189,8 +190,8 @@ class VirtualScanner(Service):
             self.listening.callback(None)
 
     def _not_opened(self, failure: Any) -> None:
-        self.logger.error("{name} can't listen at {endpoint}: {why}; next try in {seconds:g} s",
-                          name=self.settings.name, endpoint=self._endpoint, why=failure.getErrorMessage(),
+        self.logger.error("{name}: cannot listen at {endpoint}: {why}; next attempt in {seconds:g} s",
+                          name=self.settings.name, endpoint=self._endpoint, why=describe_error(failure.value),
                           seconds=RETRY_SECONDS)
         self._booting = self._reactor.callLater(RETRY_SECONDS, self._listen)
 
@@ -209,7 +210,7 @@ class VirtualScanner(Service):
             closing = port.stopListening()
             self._site.abort()
             if closing is not None:
-                closing.addErrback(lambda failure: self.logger.failure("while switching off", failure))
+                closing.addErrback(lambda failure: self.logger.failure("Switching off failed", failure))
         self._booting = self._reactor.callLater(seconds, self._listen)
 
     async def _stop(self) -> None:

@@ -31,7 +31,7 @@ def _endpoint(value: Any) -> str:
     try:
         serverFromString(None, checks.endpoint(value))
     except OSError as error:  # a file that an ssl: string names
-        raise Wrong(f"a Twisted server endpoint whose files can be read; {error.strerror}") from None
+        raise Wrong(f"a Twisted server endpoint whose files can be read ({error.strerror})") from None
     return str(value)
 
 
@@ -61,7 +61,7 @@ def _event_mode(value: Any) -> str:
 
 def _uuid(value: Any) -> str:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise Wrong(f"one like {UUID}, without urn:uuid:")
+        raise Wrong(f"a uuid such as {UUID}, without urn:uuid:")
     return value
 
 
@@ -84,8 +84,8 @@ class Settings:
     uuid: str = _key(_uuid, UUID)
     feeder_pages: int = _key(whole(0, 100000), 3)
     refill: bool = _key(checks.flag, True)
-    page_seconds: float = _key(seconds(0.001, 3600, "no wait"), 0.5)
-    request_seconds: float = _key(seconds(0.001, 3600, "no wait"), 0.0)
+    page_seconds: float = _key(seconds(0.001, 3600, "no delay"), 0.5)
+    request_seconds: float = _key(seconds(0.001, 3600, "no delay"), 0.0)
     job_timeout: float = _key(seconds(0.01, 86400), 60.0)
     events: str = _key(_event_mode, "all")
     subscription_expires: float = _key(seconds(0.1, 31536000), 3600.0)
@@ -104,12 +104,12 @@ def read_settings(path: str) -> Settings:
     try:
         data = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path}: the file can't be read: {error.strerror}") from None
+        raise SettingsError(f"{path}: cannot read the file: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # for numbers of 5,000 digits and deeply nested lists
-        raise SettingsError(f"{path}: not TOML: {error}") from None
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
     for section in data:
         if section != "scanner":
-            raise SettingsError(f"{path}: [{section}]: the only section is [scanner]")
+            raise SettingsError(f"{path}: [{section}]: must be [scanner], the only section")
     return make_settings(data.get("scanner", {}), path)
 
 

@@ -15,9 +15,9 @@ class Options(BaseOptions):
     """`--config FILE`"""
 
     synopsis = "[--config FILE]"
-    longdesc = "A virtual WSD scanner, to try things out without a real one."
+    longdesc = "A virtual WSD scanner, for trying things out without a real one."
     optParameters: ClassVar = [["config", "c", None,
-                                "TOML file with a [scanner] section; without it: http://127.0.0.1:8018"]]
+                                "TOML file with a [scanner] section; default: a scanner at http://127.0.0.1:8018"]]
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         try:

@@ -39,7 +39,7 @@ def read_ticket(body: etree._Element) -> Ticket:
     """The ticket in a CreateScanJob or ValidateScanTicket request. Raises `Refused` if there is none."""
     ticket = child(body, "ScanTicket")
     if ticket is None:
-        raise Refused(invalid_args("There is no ScanTicket."))
+        raise Refused(invalid_args("The request contains no ScanTicket."))
     description = child(ticket, "JobDescription")
     wanted = child(ticket, "DocumentParameters")
     if wanted is None:
@@ -47,7 +47,7 @@ def read_ticket(body: etree._Element) -> Ticket:
     problem = None
     source = text(wanted, "InputSource") or SOURCES[0]
     if source not in SOURCES:
-        problem, source = invalid_args(f"There is no source {source}."), SOURCES[0]
+        problem, source = invalid_args(f"There is no input source {source}."), SOURCES[0]
     page, unsupported = _page(wanted)
     images = 1 if source == "Platen" else number(wanted, "ImagesToTransfer") or 0
     return Ticket(
@@ -75,7 +75,7 @@ def _page(wanted: etree._Element) -> tuple[PageFormat, Fault | None]:
     dots = (number(resolution, "Width") if resolution is not None else None) or page.resolution
     color = text(front, "ColorProcessing") or page.color
     if color not in COLORS or dots not in RESOLUTIONS:
-        problem = problem or invalid_args(f"Colour {color} at {dots} dpi can't be scanned.")
+        problem = problem or invalid_args(f"{color} at {dots} dpi is not supported.")
         color = color if color in COLORS else page.color
         dots = min(RESOLUTIONS, key=lambda offered: abs(offered - dots))
     return PageFormat(min(width or page.width, MAX_WIDTH), min(height or page.height, MAX_HEIGHT), dots, color,

@@ -171,7 +171,7 @@ class SoapResource(Resource):
         drawing: Deferred[bytes] = deferToThreadPool(
             self._reactor, self._reactor.getThreadPool(), draw_page, page.job.page, page.number, page.job.source, stamp)
         drawing.addCallback(lambda image: self._send_page(request, envelope, page, image))
-        drawing.addErrback(lambda failure: self.log.failure("while sending a page", failure))
+        drawing.addErrback(lambda failure: self.log.failure("Sending a page failed", failure))
 
     def _send_page(self, request: Request, envelope: Envelope, page: Page, image: bytes) -> None:
         if request.channel is None:

@@ -63,7 +63,7 @@ def read_parameters(element: etree._Element) -> tuple[str, ...]:
 def _parameter(parameter: etree._Element) -> str:
     """A reference parameter as the text of a SOAP header in any message."""
     if etree.QName(parameter).namespace in (WSA, SOAP):
-        raise Malformed(f"{parameter.tag!s} can't be a reference parameter, being a header in its own right")
+        raise Malformed(f"{parameter.tag!s} is a header in its own right and cannot be a reference parameter")
     written = write_fragment(parameter)
     if not fits(written, MAX_PARAMETER):
         raise Malformed(f"a reference parameter is longer than {MAX_PARAMETER} characters")

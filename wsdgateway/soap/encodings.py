@@ -42,7 +42,7 @@ class UnreadEncoding(Exception):
 
     def __init__(self, name: str) -> None:
         plain = re.sub(r"[^\w.:-]", "?", name[:MAX_NAME], flags=re.ASCII)
-        super().__init__(f"the encoding {plain} is not read here; write it in UTF-8")
+        super().__init__(f"the encoding {plain} is not supported; use UTF-8")
 
 
 @attrs.frozen

@@ -76,7 +76,7 @@ def read(data: bytes, charset: str | None = None) -> Envelope:
                 obliges = True
     message_id = found.get(_MESSAGE_ID)
     if len(parts) != (1 if header is None else 2) or parts[-1].tag != _BODY:
-        raise Malformed("an Envelope holds one Header at most, and one Body after it", message_id)
+        raise Malformed("an Envelope must contain at most one Header, followed by one Body", message_id)
     if doubled is not None:
         raise _doubled(doubled, message_id)
     return Envelope(root, header, next(parts[-1].iterchildren(tag=etree.Element), None), found.get(_ACTION),
@@ -90,7 +90,7 @@ def is_obligatory(header: etree._Element) -> bool:
 
 def _doubled(tag: str, message_id: str | None) -> DoubledHeader:
     name = etree.QName(tag).localname
-    return DoubledHeader(f"the Header has more than one wsa:{name}", None if name == "MessageID" else message_id)
+    return DoubledHeader(f"the Header contains more than one wsa:{name}", None if name == "MessageID" else message_id)
 
 
 def readdressed(envelope: Envelope, addressing: str) -> Envelope:

@@ -57,8 +57,8 @@ def unreadable(message: str, problem: Malformed) -> Fault:
     """
     if isinstance(problem, DoubledHeader):
         return Fault("Sender", "wsa:InvalidMessageInformationHeader",
-                     f"The {message} can't be read for certain: {problem}; send each header once.", 400)
-    return invalid_args(f"The {message} can't be read: {problem}.")
+                     f"The {message} is ambiguous: {problem}; send each header once.", 400)
+    return invalid_args(f"The {message} cannot be read: {problem}.")
 
 
 def action_missing() -> Fault:
@@ -76,7 +76,7 @@ def message_id_missing() -> Fault:
 def action_not_supported(action: str) -> Fault:
     """The fault for an action that is not served at this address. WS-Addressing 2004/08, section 4.4."""
     return Fault("Sender", "wsa:ActionNotSupported",
-                 f"The action {action[:200]} is not served at this address; send it to the scan service.", 400)
+                 f"The action {action[:200]} is not supported at this address; send it to the scan service.", 400)
 
 
 def temporary_error(reason: str) -> Fault:

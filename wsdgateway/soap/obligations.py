@@ -36,8 +36,8 @@ def not_understood(envelope: Envelope) -> Fault | None:
         return None
     named = [tag for tag in dict.fromkeys(tags) if len(tag) <= MAX_NAME][:MAX_NAMED]
     return Fault("MustUnderstand", "", (
-        f"The header {tags[0][:200]} is marked mustUnderstand and is not understood here; send the message without it, "
-        "or without the mark."), headers="".join(map(_named, named)))
+        f"The header {tags[0][:200]} is marked mustUnderstand, but not supported; send the message without it, or "
+        "without the mark."), headers="".join(map(_named, named)))
 
 
 def _named(tag: str) -> str:

@@ -43,7 +43,6 @@ class FallbackStore:
 
     def __init__(self, reactor: Any, path: Path, history: int, wall: Callable[[], float]) -> None:
         self._path = path
-        self._history = history
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._superseded: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._warned: set[tuple[str, str]] = set()
@@ -61,8 +60,7 @@ class FallbackStore:
         else:
             self._memory = MemoryStore(history, opened.content)
             file = SqliteStore(reactor, path, history, opened)
-        self._recovery = Recovery(reactor, path, history, self._memory, self._ended, self._superseded, file,
-                                  problem)
+        self._recovery = Recovery(reactor, path, self._memory, self._ended, self._superseded, file, problem)
 
     def set_callbacks(self, restore: Restore, on_return: Callable[[], None] = lambda: None) -> None:
         """Sets the functions that are called when the file becomes usable.
@@ -116,6 +114,9 @@ class FallbackStore:
 
     def add(self, job: FinishedJob) -> Deferred[None]:
         return self._write_or_wait(lambda store: store.add(job), lambda: self._memory.add(job))
+
+    def limit(self, history: int) -> Deferred[None]:
+        return self._write(lambda store: store.limit(history))
 
     def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
         def mark() -> Deferred[None]:
@@ -179,8 +180,9 @@ class FallbackStore:
             self._warned.clear()
         elif client not in self._warned and len(self._warned) < MAX_WARNED:
             self._warned.add(client)
-            self.log.warn("{scanner}: the subscription of {client} is kept in memory only, and lost with a restart: "
-                          "{problem}", scanner=subscription.scanner, client=subscription.client, problem=str(problem))
+            self.log.warn("{scanner}: the subscription of {client} is kept in memory only, and is lost if the "
+                          "gateway restarts: {problem}",
+                          scanner=subscription.scanner, client=subscription.client, problem=str(problem))
 
     # Reading. Memory holds everything except finished jobs.
 
@@ -211,4 +213,4 @@ class FallbackStore:
         """Returns the jobs in the file, followed by those that wait to be written."""
         marked = [attrs.evolve(job, superseded=job.superseded or (scanner, job.job_id) in self._superseded)
                   for job in kept]
-        return self._memory.finished(scanner).addCallback(lambda waiting: [*marked, *waiting][-self._history:])
+        return self._memory.finished(scanner).addCallback(lambda waiting: [*marked, *waiting][-self._memory.history:])

@@ -18,7 +18,7 @@ def problem_with(path: Path) -> StoreError | None:
     folder = path.parent
     try:
         if not folder.exists():
-            return StoreError(f"{path}: there is no folder {folder}; make it, or name another")
+            return StoreError(f"{path}: the folder {folder} does not exist; create it, or give another file")
         if path.exists():
             with closing(connect_read_only(path)) as connection:
                 verify(connection, path)

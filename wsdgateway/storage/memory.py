@@ -23,7 +23,7 @@ class MemoryStore:
     """
 
     def __init__(self, history: int, content: Content = _NOTHING, first_version: int = 1) -> None:
-        self._history = history
+        self.history = history
         self._first_version = first_version
         self._jobs: dict[str, deque[FinishedJob]] = {}
         self._subscriptions: dict[str, Subscription]
@@ -54,13 +54,18 @@ class MemoryStore:
         return [job for kept in jobs.values() for job in kept]
 
     def add(self, job: FinishedJob) -> Deferred[None]:
-        self._jobs.setdefault(job.scanner, deque(maxlen=self._history)).append(job)
+        self._jobs.setdefault(job.scanner, deque(maxlen=self.history)).append(job)
+        return done(None)
+
+    def limit(self, history: int) -> Deferred[None]:
+        self.history = history
+        self._jobs = {scanner: deque(kept, history) for scanner, kept in self._jobs.items()}
         return done(None)
 
     def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
         kept = self._jobs.get(scanner, deque())
         self._jobs[scanner] = deque(
-            (attrs.evolve(job, superseded=True) if job.job_id == job_id else job for job in kept), self._history)
+            (attrs.evolve(job, superseded=True) if job.job_id == job_id else job for job in kept), self.history)
         return done(None)
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
@@ -109,7 +114,7 @@ class MemoryStore:
 
     def adopt(self, adopted: Adopted) -> Deferred[None]:
         if any(one.name == adopted.name and one.uuid != adopted.uuid for one in self._adopted.values()):
-            return fail(ValueError(f"the name {adopted.name} is taken"))
+            return fail(ValueError(f"the name {adopted.name} is in use"))
         self._adopted[adopted.uuid] = adopted
         return done(None)
 

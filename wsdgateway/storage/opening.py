@@ -22,7 +22,7 @@ def open_store(reactor: Any, state: str, folder: Path, *, history: int, wall: Ca
     if kind == "memory":
         return MemoryStore(history)
     if kind != "sqlite":
-        raise ValueError(f"{state!r} is not checked: must be memory: or sqlite:FILE")
+        raise ValueError(f"{state!r} has not been checked: must be memory: or sqlite:FILE")
     store = FallbackStore(reactor, folder / where, history, wall)
     store.set_callbacks(restore, on_return)
     return store

@@ -14,7 +14,7 @@ LOGICAL = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceEr
 ROOM = 65536  # bytes: SQLite needs some pages for a transaction
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_KEEP = "nothing was changed. Move it away, or put a good copy in its place"
+KEEP = "nothing was changed. Move the file away, or replace it with a good copy"
 
 
 def unusable(path: Path, error: Exception, *, look: bool = False) -> StoreError:
@@ -24,17 +24,17 @@ def unusable(path: Path, error: Exception, *, look: bool = False) -> StoreError:
     """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGED:
-        return Unreadable(f"{path}: the store is damaged: {error}; {_KEEP}")
+        return Unreadable(f"{path}: the store is damaged: {error}; {KEEP}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreError(f"{path}: the store can't be used: {error}; another program has it open, and must end that")
+        return StoreError(f"{path}: the store cannot be used: {error}; another program has it open; stop that program")
     if look and path.is_dir():
-        return Unreadable(f"{path}: the store can't be used: it is a folder; name a file, or move the folder away")
+        return Unreadable(f"{path}: the store cannot be used: it is a folder; give a file, or move the folder away")
     if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in _FULL:
         return _full(path, f": {error}")
     problem = problem_of_folder(path, f": {error}") if look else None
     return problem or StoreError(
-        f"{path}: the store can't be used: {error}; it must be a SQLite file of this program, or a new one in a folder "
-        f"that exists, both writable for the user {_user()}, with room on the disk")
+        f"{path}: the store cannot be used: {error}; it must be a SQLite file of this program or a new file in an "
+        f"existing folder, both writable for the user {_user()}, with free space on the disk")
 
 
 def problem_of_folder(path: Path, said: str = "") -> StoreError | None:
@@ -45,14 +45,14 @@ def problem_of_folder(path: Path, said: str = "") -> StoreError | None:
     if _is_full(path.parent):
         return _full(path, said)
     if _is_read_only(path.parent):
-        return StoreError(f"{path}: the store can't be written to{said}: the file system of {path.parent} is mounted "
-                          "read-only; mount it for writing")
+        return StoreError(f"{path}: the store cannot be written to{said}: the file system of {path.parent} is "
+                          "mounted read-only; mount it read-write")
     return None
 
 
 def _full(path: Path, said: str) -> StoreError:
-    return StoreError(f"{path}: the store can't be written to{said}: the folder {path.parent} is full; make room on "
-                      "its file system, or raise the quota")
+    return StoreError(f"{path}: the store cannot be written to{said}: the folder {path.parent} is full; free space "
+                      "on its file system, or raise the quota")
 
 
 def _is_full(folder: Path) -> bool:

@@ -26,8 +26,8 @@ from wsdgateway.storage.sqlite import Opened, SqliteStore, open_file
 from wsdgateway.storage.store import Content, StoreError
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 30.0
-IN_MEMORY = ("The gateway works from memory meanwhile: subscriptions and finished jobs are lost if it ends. It tries "
-             "the store again by itself")
+IN_MEMORY = ("Meanwhile the gateway works from memory: subscriptions and finished jobs are lost if it ends. It "
+             "retries the store by itself")
 
 Restore = Callable[[Content], Coroutine[Any, Any, None]]
 
@@ -47,11 +47,10 @@ class Recovery:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, path: Path, history: int, memory: MemoryStore, ended: Container[str],
+    def __init__(self, reactor: Any, path: Path, memory: MemoryStore, ended: Container[str],
                  superseded: dict[tuple[str, str], None], file: SqliteStore | None, problem: StoreError | None) -> None:
         self._reactor = reactor
         self._path = path
-        self._history = history
         self._memory = memory
         self._ended = ended
         self._superseded = superseded
@@ -112,7 +111,7 @@ class Recovery:
         self._timer = None
 
     def _failed(self, failure: Failure) -> None:
-        self.log.failure("while the store is opened again", failure)
+        self.log.failure("Opening the store again failed", failure)
         if self.file is None:
             self._wait(self.problem)
 
@@ -147,8 +146,8 @@ class Recovery:
         self._memory.list_instead(merged)
         if found.is_empty:
             return
-        self.log.info("{path}: the store can be read: {subscriptions} subscription(s) of clients, {held} at scanners "
-                      "and {adopted} adopted scanner(s) of an earlier start are taken up", path=self._path,
+        self.log.info("{path}: the store can be read; restored from an earlier start: {subscriptions} "
+                      "subscription(s) of clients, {held} at scanners, {adopted} adopted scanner(s)", path=self._path,
                       subscriptions=len(found.subscriptions), held=len(found.held), adopted=len(found.adopted))
         self._restoring = Deferred.fromCoroutine(self.restore(found))
         try:
@@ -156,13 +155,13 @@ class Recovery:
         except CancelledError:
             pass  # the gateway stops
         except Exception:  # everything is in memory, and will be written to the store
-            self.log.failure("while what the store lists is taken up")
+            self.log.failure("Restoring the content of the store failed")
         finally:
             self._restoring = None
 
     async def _use(self, opened: Opened) -> None:
         """Writes memory's content to the file, and uses the file from then on."""
-        file = SqliteStore(self._reactor, self._path, self._history, opened)
+        file = SqliteStore(self._reactor, self._path, self._memory.history, opened)
         content, jobs, superseded = self._memory.content, self._memory.take_jobs(), tuple(self._superseded)
         self.file = file  # later writes are queued behind this one
         try:
@@ -177,8 +176,8 @@ class Recovery:
         if self.file is file:
             self.problem = None
             self._returned_at = self._reactor.seconds()
-            self.log.info("{path}: the store is used again; {subscriptions} subscription(s) and {jobs} finished job(s) "
-                          "are written", path=self._path, subscriptions=len(content.subscriptions), jobs=len(jobs))
+            self.log.info("{path}: the store is in use again; wrote {subscriptions} subscription(s) and {jobs} "
+                          "finished job(s)", path=self._path, subscriptions=len(content.subscriptions), jobs=len(jobs))
             if not self._stopped:
                 self.on_return()
 
@@ -211,6 +210,6 @@ class Recovery:
                 opened.claim.close()
         if self.file is None:
             content, jobs = self._memory.content, self._memory.take_jobs()
-            self.log.error("{problem}. What was in memory is lost: {subscriptions} subscription(s) and {jobs} finished "
-                           "job(s)", problem=str(self.problem), subscriptions=len(content.subscriptions),
+            self.log.error("{problem}. Lost from memory: {subscriptions} subscription(s) and {jobs} finished job(s)",
+                           problem=str(self.problem), subscriptions=len(content.subscriptions),
                            jobs=len(jobs))

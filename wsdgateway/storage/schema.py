@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from wsdgateway.storage.problems import unusable
+from wsdgateway.storage.problems import KEEP, unusable
 from wsdgateway.storage.store import NotOurs, Unreadable
 
 _VERSION = "PRAGMA user_version"
@@ -65,18 +65,17 @@ def _verified(connection: sqlite3.Connection, path: Path, newest: int) -> int:
     version = int(connection.execute(_VERSION).fetchone()[0])
     tables = [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     if tables and _FIRST_TABLE not in tables:
-        raise NotOurs(f"{path}: the file is a database of another program; name another file")
+        raise NotOurs(f"{path}: the file is a database of another program; give another file")
     if version > newest:
-        raise Unreadable(f"{path}: the store was written by a newer version of wsdgateway (schema {version}, known "
-                         f"here is {newest}); use that version, or another file")
+        raise Unreadable(f"{path}: the store was written by a newer version of wsdgateway (schema {version}, this "
+                         f"version supports {newest}); use that version, or another file")
     problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     owner = connection.execute(_OWNER).fetchone()[0]
     if problem == "ok" and (owner != (OURS if version > 1 else 0) or (
             version <= 1 and tables != [_FIRST_TABLE][:version])):
-        problem = f"its header says schema {version}, which its tables do not fit"
+        problem = f"its header gives schema {version}, which its tables do not match"
     if problem != "ok":
-        raise Unreadable(f"{path}: the store is damaged: {problem}; nothing was changed. Move it away, or put a "
-                         "good copy in its place")
+        raise Unreadable(f"{path}: the store is damaged: {problem}; {KEEP}")
     return version
 
 

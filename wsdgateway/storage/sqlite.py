@@ -19,7 +19,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.storage.problems import LOGICAL, unusable
+from wsdgateway.storage.problems import KEEP, LOGICAL, unusable
 from wsdgateway.storage.rows import (
     Statement,
     differences,
@@ -108,6 +108,16 @@ class SqliteStore:
             "(SELECT id FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (job.scanner, job.scanner, self._history))]
 
+    def limit(self, history: int) -> Deferred[None]:
+        self._history = history
+        return self._run([self._pruning()])
+
+    def _pruning(self) -> Statement:
+        """Returns the statement that deletes the oldest jobs of every scanner beyond the history."""
+        return (
+            "DELETE FROM finished_job WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER "
+            "(PARTITION BY scanner ORDER BY id DESC) AS place FROM finished_job) WHERE place > ?)", (self._history,))
+
     def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
         return self._run([_superseding(scanner, job_id)])
 
@@ -118,11 +128,11 @@ class SqliteStore:
                          superseded: Iterable[tuple[str, str]]) -> Deferred[None]:
         """Replaces the content `listed` by `content`, and adds these finished jobs, in one transaction.
 
-        The jobs of the `superseded` scanners and JobIds are marked first. Only differences are written, because a disk
-        that was full has little room.
+        The jobs of the `superseded` scanners and JobIds are marked first, and jobs beyond the history are deleted last.
+        Only differences are written, because a disk that was full has little room.
         """
         return self._run([*differences(listed, content), *starmap(_superseding, superseded), *(
-            statement for job in jobs for statement in self._adding(job))])
+            statement for job in jobs for statement in self._adding(job)), self._pruning()])
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         return self._run([saving(subscription), *([] if held is None else [holding(held)])])
@@ -211,7 +221,8 @@ def _text(data: bytes) -> str:
 def _claim(path: Path) -> BinaryIO:
     """Opens the file, which is locked while it is open. Raises `StoreError` if another process has the lock."""
     if not path.parent.exists():
-        raise NotOurs(f"{path}: the store can't be used: there is no folder {path.parent}; make it, or name another")
+        raise NotOurs(f"{path}: the store cannot be used: the folder {path.parent} does not exist; create it, or "
+                      "give another file")
     try:
         file = os.fdopen(open_private(path), "ab")
     except OSError as error:
@@ -229,7 +240,7 @@ def _lock(path: Path, file: Any) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise NotOurs(f"{path}: another gateway is using the store; stop that one, or name another file") from None
+        raise NotOurs(f"{path}: another gateway is using the store; stop it, or give another file") from None
     except OSError:
         pass  # a file system without locks
 
@@ -248,8 +259,7 @@ def _read_all(connection: sqlite3.Connection, path: Path) -> Content:
     except sqlite3.Error as error:
         raise unusable(path, error, look=True) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Unreadable(f"{path}: a subscription in the store can't be read: {error}; nothing was changed. Move the "
-                         "file away, or put a good copy in its place") from None
+        raise Unreadable(f"{path}: a subscription in the store cannot be read: {error}; {KEEP}") from None
 
 
 def _content(connection: sqlite3.Connection) -> Content:

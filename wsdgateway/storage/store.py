@@ -98,6 +98,9 @@ class IStore(IClientSubscriptions):
     def add(job: FinishedJob) -> Deferred[None]:
         """Writes a finished job, and deletes the oldest ones of its scanner beyond the configured history."""
 
+    def limit(history: int) -> Deferred[None]:
+        """Sets the number of finished jobs that are kept for each scanner, and deletes the oldest ones beyond it."""
+
     def supersede(scanner: str, job_id: str) -> Deferred[None]:
         """Marks the finished jobs with this JobId as superseded: the scanner has reused it for a new job."""
 

@@ -36,7 +36,7 @@ def read_certificates(path: Path) -> list[Certificate]:
     except ValueError:
         found = []
     if not found:
-        raise BadFile(f"a file with a certificate in PEM, which {path} is not")
+        raise BadFile(f"a file with a certificate in PEM, and {path} is not")
     return found
 
 
@@ -46,10 +46,10 @@ def read_key(path: Path) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(data, None)
     except TypeError:
-        raise BadFile(f"a file with a private key without a password, which {path} is not; "
-                      "openssl pkey takes it off") from None
+        raise BadFile(f"a file with a private key without a password, and {path} is not; remove the password with "
+                      "openssl pkey") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise BadFile(f"a file with a private key in PEM, which {path} is not") from None
+        raise BadFile(f"a file with a private key in PEM, and {path} is not") from None
 
 
 def as_openssl(certificate: Certificate) -> X509:

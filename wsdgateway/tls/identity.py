@@ -89,7 +89,7 @@ def read_identity(files: IdentityFiles) -> Identity:
             privateKey=key, certificate=own, extraCertChain=chain,  # type: ignore[arg-type]
             raiseMinimumTo=TLSVersion.TLSv1_2, acceptableCiphers=CIPHERS, trustRoot=trusted).getContext()
     except SSL.Error:
-        raise BadIdentity("key", f"the key of the certificate in {files.certificate}, and one that is long enough"
+        raise BadIdentity("key", f"the key of the certificate in {files.certificate}, and long enough"
                           ) from None
     # When a peer closes without close_notify, Twisted keeps a failure that holds the connection until the cyclic
     # garbage collector runs. Requests declare their length, so treating this as a normal end loses nothing.

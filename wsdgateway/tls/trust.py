@@ -69,19 +69,19 @@ class Trust:
         try:
             certificate = connection.get_peer_certificate(as_cryptography=True)
             if certificate is None:
-                raise Untrusted("it shows no certificate")
+                raise Untrusted("it presented no certificate")
             if self.pin is not None:
                 found = pin_of(certificate)
                 if found != self.pin:
-                    raise Untrusted("its key is another one than the pin says, see the gateway's log",
-                                    f"its key is {found}; if the scanner has a new one, give this as its pin")
+                    raise Untrusted("its key does not match the pin, see the gateway's log",
+                                    f"its key is {found}; if the scanner has a new key, set this as its pin")
                 return
             _verify(connection, host)
         except (ValueError, UnsupportedAlgorithm) as error:  # a certificate that the library cannot read
-            raise Untrusted(f"its certificate can't be read ({error})") from None
+            raise Untrusted(f"its certificate cannot be read ({error})") from None
         except (VerificationError, CertificateError):
-            raise Untrusted(f"its certificate is not one for {host}; give an address that stands in it, or its pin "
-                            "(wsdgateway discover --pin)") from None
+            raise Untrusted(f"its certificate is not valid for {host}; give an address that the certificate names, "
+                            "or set its pin (wsdgateway discover --pin)") from None
 
 
 BY_THE_SYSTEM = Trust()
@@ -131,6 +131,6 @@ def explain(error: BaseException) -> str:
         return str(error)
     words = words_of(error) if isinstance(error, SSL.Error) else []
     if "certificate verify failed" in words:
-        return ("its certificate has expired, or comes from nobody that is trusted here; give the file of its "
-                "authority as ca, or its pin (wsdgateway discover --pin)")
-    return f"no TLS connection ({', '.join(words) or str(error) or 'it hung up'})"
+        return ("its certificate has expired, or was not issued by a trusted authority; set ca to the file of its "
+                "authority, or set its pin (wsdgateway discover --pin)")
+    return f"TLS handshake failed ({', '.join(words) or str(error) or 'it hung up'})"

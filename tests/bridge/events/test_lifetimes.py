@@ -17,7 +17,7 @@ from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.soap.addressing import EndpointReference
 
 SHORT, LONG = subscription("short", expires_at=50.0), subscription("long", expires_at=100.0)
-SILENT = "The scanner has said nothing for 600 seconds."
+SILENT = "The scanner has not responded for 600 s."
 
 
 @pytest.mark.parametrize(("now", "silence", "ended"), [

@@ -92,7 +92,7 @@ def test_the_gateways_own_addresses(address, port, listeners, local, expected):
 def test_the_name_of_a_listener_is_no_sink(url, is_refused):
     listeners = [("gateway", 5357), ("192.0.2.5", 80)]
     if is_refused:
-        with pytest.raises(BadSink, match="is this gateway itself; send another address"):
+        with pytest.raises(BadSink, match="is an address of this gateway; send another one"):
             refuse_listener(parse_sink(url), listeners)
     else:
         refuse_listener(parse_sink(url), listeners)
@@ -103,7 +103,7 @@ def test_concurrent_lookups_of_one_client_are_limited():
     for _ in range(MAX_CLIENT_LOOKUPS):
         lookups.check("name", "192.0.2.7")
         lookups.begun("192.0.2.7")
-    with pytest.raises(BadSink, match="to look up name, too; send an IP address"):
+    with pytest.raises(BadSink, match="send an IP address instead of name"):
         lookups.check("name", "192.0.2.7")
     lookups.check("name", "192.0.2.8")
     lookups.ended("192.0.2.7")

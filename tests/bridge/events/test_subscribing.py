@@ -88,8 +88,8 @@ def test_requests_that_are_refused_without_a_name_lookup(message, subcode):
 
 
 def test_the_fault_names_the_reference_that_cannot_be_used():
-    assert fault_of(wanted, subscribe(URL, end_to="urn:x")).reason.startswith("EndTo is refused")
-    assert fault_of(wanted, subscribe("urn:x", end_to="urn:x")).reason.startswith("NotifyTo is refused")
+    assert fault_of(wanted, subscribe(URL, end_to="urn:x")).reason.startswith("EndTo is not accepted")
+    assert fault_of(wanted, subscribe("urn:x", end_to="urn:x")).reason.startswith("NotifyTo is not accepted")
 
 
 # Lifetimes.
@@ -180,11 +180,11 @@ def test_the_former_subscription_keeps_everything_but_the_panel(former, new):
 @pytest.mark.parametrize(("is_subscribed_to", "silence", "is_refused", "reason"), [
     (True, 0.0, False, None),
     (True, 99.9, False, None),
-    (True, 100.0, False, "The scanner has said nothing for 100 seconds; switch it on, and subscribe then."),
-    (True, 0.0, True, "The scanner has no events to give; ask GetJobElements for a job's status."),
-    (True, 250.4, True, "The scanner has said nothing for 250 seconds; switch it on, and subscribe then."),
+    (True, 100.0, False, "The scanner has not responded for 100 s; switch it on, and subscribe again."),
+    (True, 0.0, True, "The scanner does not provide events; ask for job statuses with GetJobElements."),
+    (True, 250.4, True, "The scanner has not responded for 250 s; switch it on, and subscribe again."),
     (False, 250.4, True,
-     'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.')])
+     'The gateway does not use events of this scanner (events = "off"); ask for job statuses with GetJobElements.')])
 def test_why_a_scanner_has_no_events_for_clients(is_subscribed_to, silence, is_refused, reason):
     assert events_unavailable(is_subscribed_to=is_subscribed_to, silence=silence, max_silence=100.0,
                               is_refused=is_refused) == reason

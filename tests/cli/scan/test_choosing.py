@@ -52,10 +52,10 @@ def test_the_formats_suit_the_file(wishes, formats):
 
 @pytest.mark.parametrize(("wishes", "said"), [
     (Wishes("jpeg", "duplex"), "--source duplex: the scanner offers platen, adf"),
-    (Wishes("jpeg", resolution=300), "--resolution 300: the scanner offers 75, 200, 600 dots an inch from its platen"),
+    (Wishes("jpeg", resolution=300), "--resolution 300: the scanner offers 75, 200, 600 dots per inch from its platen"),
     (Wishes("jpeg", "adf", color="color"), "--color color: the scanner offers Grayscale8 from its adf"),
     (Wishes("tiff", format="tiff-multi-g4"), "--format tiff-multi-g4: the scanner offers exif, jfif, png"),
-    (Wishes("tiff"), "No tiff can be made of what the scanner offers: exif")])
+    (Wishes("tiff"), "The scanner offers no format that can be written as tiff, only exif")])
 def test_an_option_that_is_not_offered_is_an_error(wishes, said):
     with pytest.raises(ScanError) as caught:
         choose(wishes, SCANNER, DEFAULT)

@@ -5,8 +5,8 @@ from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for
 
 
 def test_the_gateways_fault_for_an_unreachable_scanner_is_recognised():
-    fault = fault_for(Unavailable("192.0.2.1", "no connection (refused)"))
+    fault = fault_for(Unavailable("192.0.2.1", "connection failed: refused"))
     assert ScannerRefusal("ServerErrorTemporaryError", fault.reason).unreachable
-    fault = fault_for(Busy("192.0.2.1", "100 requests are waiting for it already"))
+    fault = fault_for(Busy("192.0.2.1", "100 requests are waiting already"))
     assert not ScannerRefusal("ServerErrorTemporaryError", fault.reason).unreachable
     assert not ScannerRefusal("ServerErrorTemporaryError", "Warming up").unreachable

@@ -9,7 +9,7 @@ from wsdgateway.cli.scan.outcomes import BUSY, MEANINGS, ScanError
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (["scan"], "URL"), (["scan", "http://h/x", "--source", "film"], "invalid choice"),
-    (["scan", "http://h/x", "--resolution", "0"], "number of dots an inch"),
+    (["scan", "http://h/x", "--resolution", "0"], "number of dots per inch"),
     (["scan", "http://h/x", "--wait", "-1"], "must be a number of seconds between 0 and 3600"),
     (["scan", "http://h/x", "--wait", "nan"], "number of seconds"),
     (["scan", "http://h/x", "--color", "pink"], "invalid choice"),

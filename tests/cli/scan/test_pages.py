@@ -55,7 +55,7 @@ def test_numbers_start_at_one_and_have_the_given_width(cwd):
 
 def test_pages_of_an_earlier_scan_are_not_mixed_with_new_ones(cwd):
     (cwd / "p-007.jpg").write_text("former")
-    with pytest.raises(ScanError, match=r"p-007\.jpg is there already"):
+    with pytest.raises(ScanError, match=r"p-007\.jpg exists already"):
         read_target("p-%03d.jpg", None)
     with Pages(read_target("q-%d.jpg", None), written=lambda _: None, say=lambda _: None) as pages:
         (cwd / "q-1.jpg").write_text("of somebody else, meanwhile")
@@ -76,7 +76,7 @@ def test_further_pages_of_one_file_are_numbered(cwd):
 def test_a_named_file_is_replaced_with_a_message(cwd):
     for name, data in (("p.jpg", JPEG), ("p.pdf", JPEG)):
         (cwd / name).write_text("former")
-        assert Scanned(name, data).said == [f"{name}: the file that was there is replaced"]
+        assert Scanned(name, data).said == [f"{name}: replaced an existing file"]
         assert (cwd / name).read_bytes() != b"former"
 
 
@@ -149,7 +149,7 @@ def test_pages_that_cannot_be_renamed_are_kept(cwd, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", replace)
-    with pytest.raises(ScanError, match=r"No space left.*the whole pages are in"):
+    with pytest.raises(ScanError, match=r"No space left.*the complete pages are in"):
         Scanned("p.jpg", JPEG)
     [kept] = cwd.glob(".p.jpg.*/*")
     assert kept.read_bytes() == JPEG

@@ -23,11 +23,11 @@ def test_the_name_determines_the_format(output, wanted, target):
 
 
 @pytest.mark.parametrize(("output", "wanted", "said"), [
-    ("a", None, "ends in"), ("a.doc", None, "ends in"), ("a.png", "jpeg", "makes no .png file"),
-    ("a.jpg", "pdf", "makes no .jpg file"), ("a-%d.pdf", None, "every page"), ("a-%s.jpg", None, "one field"),
+    ("a", None, "ends in"), ("a.doc", None, "ends in"), ("a.png", "jpeg", "fits --format jpeg"),
+    ("a.jpg", "pdf", "fits --format pdf"), ("a-%d.pdf", None, "holds all pages"), ("a-%s.jpg", None, "one field"),
     ("a-%d-%d.jpg", None, "one field"), ("a-%3d.jpg", None, "one field"), ("a-%d%%.jpg", None, "one field"),
-    ("a-%.jpg", None, "one field"), ("none/a.pdf", None, "does not exist"), ("a.pdf", "xps", "--format xps"),
-    ("folder.pdf", None, "is a folder")])
+    ("a-%.jpg", None, "one field"), ("none/a.pdf", None, "an existing folder"), ("a.pdf", "xps", "--format xps"),
+    ("folder.pdf", None, "not a folder")])
 def test_a_wrong_name_is_an_error_before_the_scan(cwd, output, wanted, said):
     (cwd / "folder.pdf").mkdir()
     with pytest.raises(ScanError, match=said) as caught:

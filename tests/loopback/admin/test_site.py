@@ -49,7 +49,7 @@ async def test_a_browser_logs_in_and_out(gateway):
     typed = b"Content-Type: application/x-www-form-urlencoded\r\n"
     status, head, form = await request(
         service.admin_port, b"/login", method=b"POST", headers=typed, body=b"token=wrong")
-    assert status == 401 and b"not the token" in form and b"Set-Cookie" not in head
+    assert status == 401 and b"token is wrong" in form and b"Set-Cookie" not in head
     status, head, _ = await request(service.admin_port, b"/login", method=b"POST", headers=typed,
                                     body=b"token=%s&then=/api/jobs" % TOKEN.encode())
     assert status == 303 and b"Location: /api/jobs" in head
@@ -106,7 +106,7 @@ async def test_pages_escape_values_and_have_no_inline_scripts(gateway_with_job):
         assert page.count(b"<table") == page.count(b"</table>")
     _, _, page = await request(service.admin_port, b"/")
     assert b"&lt;script&gt;7" in page and b"Pending" in page and b"<ol class=\"timeline\">" in page
-    assert b"1 answered here" in page
+    assert b"1 answered by the gateway" in page
 
 
 @pytest_twisted.ensureDeferred

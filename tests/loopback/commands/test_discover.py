@@ -52,7 +52,7 @@ async def test_a_search_by_multicast_and_by_address(virtual, capsys):
     show([nameless], toml=True, console=Console(width=300), progress=quiet)
     assert "# 198.51.100.20\n[[scanner]]" in capsys.readouterr().out
     show([], toml=True, console=Console(width=300), progress=quiet)
-    assert "no scanner was found" in capsys.readouterr().err
+    assert "No scanner was found" in capsys.readouterr().err
 
 
 @pytest_twisted.ensureDeferred

@@ -126,7 +126,7 @@ async def test_an_incomplete_image_leaves_the_complete_pages_and_no_job(both, cw
         ran.progress.kept = second
         await deferToThread(ran, url, f"{place}.pdf", source="adf", resolution=100)
         assert ran.status == FAILED
-        assert "one page is whole and kept" in ran.said
+        assert "one complete page kept" in ran.said
         assert pages_of(f"{place}.pdf") == 1
         assert not device.device.jobs.active()
     assert device.soap.asked["CancelJob"] == 2
@@ -149,7 +149,7 @@ async def test_an_interrupted_scan_cancels_its_job_and_keeps_the_complete_pages(
             ran.progress.received = interrupt
             await deferToThread(ran, url, output, source="adf", resolution=600)
             assert ran.status == 130
-            assert "Interrupted: one page is whole and kept" in ran.said
+            assert "Interrupted: one complete page kept" in ran.said
             assert device.device.jobs.finished()[-1].status.state == "Canceled"
         assert pages_of(f"{place}.pdf") == 1
     assert names_in(cwd) == ["0-1.jpg", "0.pdf", "1-1.jpg", "1.pdf"]

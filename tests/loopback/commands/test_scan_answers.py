@@ -72,7 +72,7 @@ async def test_a_scanner_without_capabilities_gets_a_minimal_ticket(plays):
     device = plays(CreateScanJob=[created_job()], RetrieveImage=[PAGE])
     ran = await scanned(device.url, "out.jpg")
     assert (ran.status, ran.files) == (0, ["out.jpg"])
-    assert "does not say what it offers" in ran.said
+    assert "does not report its capabilities" in ran.said
     [ticket] = device.bodies["CreateScanJob"]
     assert "Platen" in ticket and "MediaSides" not in ticket and "InputSize" not in ticket
 
@@ -119,7 +119,7 @@ async def test_multipart_bodies_in_various_forms(plays, gateway, cwd, answer, th
     assert (cwd / "out.jpg").read_bytes() == DATA
 
 
-@pytest.mark.parametrize(("content", "said"), [(BASE64[:-5] + b"=", "can't be read"), (b"", "holds no image")])
+@pytest.mark.parametrize(("content", "said"), [(BASE64[:-5] + b"=", "cannot be read"), (b"", "contains no image")])
 @pytest_twisted.ensureDeferred
 async def test_an_invalid_base64_image_leaves_no_file(plays, cwd, content, said):
     device = plays(CreateScanJob=[created_job()], CancelJob=[b"<x/>"], RetrieveImage=[
@@ -214,8 +214,8 @@ async def test_changes_by_the_scanner_are_shown_without_control_characters(plays
     device = plays(CreateScanJob=[created_job().replace(b"</wscn:JobId>", final)], RetrieveImage=[PAGE])
     ran = await scanned(device.url, "out.pdf", resolution=300)
     assert ran.status == 0, ran.error
-    assert "takes resolution 200, not 300" in ran.said
-    assert "takes format exif[bold]�1m, not jfif" in ran.said
+    assert "uses resolution 200 instead of 300" in ran.said
+    assert "uses format exif[bold]�1m instead of jfif" in ran.said
     with pikepdf.open("out.pdf") as pdf:
         assert float(pdf.pages[0].MediaBox[2]) == pytest.approx(10 * 72 / 200, abs=0.01)
 

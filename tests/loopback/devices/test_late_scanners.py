@@ -69,7 +69,7 @@ def patience(monkeypatch):
 
 async def tried(said):
     """Waits until the gateway's first attempt to find the scan service has failed."""
-    await until(lambda: any("the scan service is not known" in line for line in said))
+    await until(lambda: any("the scan service was not found" in line for line in said))
 
 
 @pytest_twisted.ensureDeferred

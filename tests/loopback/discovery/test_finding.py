@@ -79,7 +79,7 @@ async def test_another_device_at_the_scanners_address_is_not_used(finding, devic
     Metadata(device, endpoint=OTHER)
     service = await finding(device_interfaces=["lo"], search=60)
     hello(own_link, device)
-    await until(lambda: any(f"another device is there, {OTHER}; it is looked for again" in line for line in said))
+    await until(lambda: any(f"another device is at this address, {OTHER}; searching again" in line for line in said))
     assert service.scanner.bridge.device is None
 
 

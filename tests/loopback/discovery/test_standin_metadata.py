@@ -153,7 +153,8 @@ async def test_a_gateway_does_not_use_another_gateways_stand_in_as_a_scanner(gat
     for number, endpoint in enumerate((UUID, OTHER)):
         own_link.announce(write_hello(TargetService(endpoint, (), (), (stand_in,), 1), sequence=Sequence(1, 1),
                                  message_id=f"urn:uuid:test-{number}"))
-    await until(lambda: any("a gateway's stand-in is there" in line and "looked for again" in line for line in said))
+    await until(lambda: any("a gateway's stand-in is at this address" in line and "searching again" in line
+                            for line in said))
     await until(lambda: has_asked_for_adoption(second))
     assert second.scanner.bridge.device is None
     assert len(second.scanners) == 1

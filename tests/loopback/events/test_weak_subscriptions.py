@@ -110,7 +110,7 @@ async def test_an_unreadable_answer_to_a_registration_is_a_fault(gateway, device
     head, body = await ask(service.port, PATH, subscribe(
         (await sink()).url, events=["ScanAvailableEvent"], destinations=[("c", "Office")]))
     assert head.status == 500
-    assert b"neither SubscribeResponse nor fault" in body
+    assert b"neither a SubscribeResponse nor a fault" in body
 
 
 @pytest_twisted.ensureDeferred

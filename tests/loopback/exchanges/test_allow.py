@@ -48,13 +48,13 @@ async def test_a_refused_request_gets_a_fault_and_is_logged(gateway, device, sai
         head, body = await ask(service.port, PATH, message)
         answer = read(body)
         assert (head.status, fault_of(answer)) == (403, "NotAllowed")
-        assert f"may not use {operation} of front-desk" in reason_of(answer)
+        assert f"is not allowed to use {operation} of front-desk" in reason_of(answer)
         assert answer.relates_to == read(message).message_id
         await ask(service.port, PATH, message)
     assert (await ask(service.port, "/front-desk", GET))[0].status == 403
     assert device.requests == []
-    assert [line.partition(" is refused: ")[0] for line in said if " is refused: " in line] == [
-        f"front-desk: {name} for 127.0.0.1" for name in ("RetrieveImage", "other", "Subscribe", "Get")]
+    assert [line.partition(" refused: ")[0] for line in said if " refused: " in line] == [
+        f"front-desk: {name} of 127.0.0.1" for name in ("RetrieveImage", "other", "Subscribe", "Get")]
     assert await count(service, "rule") == 7
     reading = ask(service.port, PATH, get_job_elements())
     asked = await _next(device, reading)

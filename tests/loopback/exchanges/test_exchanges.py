@@ -106,7 +106,7 @@ async def test_an_unreachable_device_opens_the_circuit(gateway, device):
     for _ in range(5):
         head, answer = await ask(service.port, PATH, ELEMENTS)
         assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
-    assert b"does not take connections" in answer
+    assert b"does not accept connections" in answer
     assert not service.scanner.device.reachable
     await device.start(device.port)
     device.handle = lambda asked: asked.answer(b"<a/>")

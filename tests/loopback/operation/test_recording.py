@@ -245,7 +245,7 @@ async def test_a_scan_is_recorded_and_replayed(virtual, gateway, running, images
     job = behind.scanner.bridge.table.jobs()[-1]
     assert (job.job_id, job.status.state) == ("2", "Completed")  # the recorded JobId had been replayed already
     assert [state for _, state in job.timeline][-1] == "Completed"
-    assert any(line == "JobStatusEvent 2 (told to 1 who listen)" for line in said)
+    assert any(line == "JobStatusEvent 2 (sent to 1 subscriber(s))" for line in said)
 
 
 async def scanned(port, path):
@@ -285,7 +285,7 @@ async def test_a_capture_opens_in_other_tools(virtual, gateway, har_problems):
     assert last["request"]["url"].endswith("/x?a=b&c=") and last["response"]["status"] == 404
     with pytest.raises(ExportError, match="no captures"):
         export(".", "-")
-    with pytest.raises(ExportError, match="can't be written"):
+    with pytest.raises(ExportError, match="cannot be written"):
         export("captures", "missing/out.har")
 
 

@@ -7,7 +7,7 @@ import pytest_twisted
 from tests.loopback.clients import request
 from tests.loopback.gateways import LOOPBACK, section
 from tests.loopback.scanners import Subscribed
-from tests.messages import SCAN, envelope, get_job_elements, job_request, status_event, subscribe
+from tests.messages import SCAN, end_event, envelope, get_job_elements, job_request, status_event, subscribe
 from tests.peers import ask, connect, post
 from tests.waiting import until
 
@@ -168,8 +168,21 @@ async def test_changed_limits_take_effect(file, device):
     assert service.scanners == [scanner]
     assert (await ask(service.port, PATH, b"x" * 2001))[0].status == 413
     head, body = await ask(service.port, PATH, get_job_elements("1"))
-    assert head.status == 500 and b"0.05 seconds" in body
+    assert head.status == 500 and b"0.05 s" in body
     assert service.config.cache.max_age == 5.0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_shorter_history_reaches_the_job_table_and_the_store(file, device):
+    events = Subscribed(device)
+    service = await file.start(section("front-desk", device.url))
+    await until(lambda: service.scanners[0].bridge.table.listening)
+    for number in range(3):
+        await ask(service.port, events.path, end_event(str(number), "Completed", 1, message_id=f"urn:{number}"))
+    assert len(await service.store.finished("front-desk")) == 3
+    await file.reload(section("front-desk", device.url) + "[cache]\nhistory = 1\n")
+    assert [job.job_id for job in service.scanners[0].bridge.table.jobs()] == ["2"]
+    assert [job.job_id for job in await service.store.finished("front-desk")] == ["2"]
 
 
 @pytest_twisted.ensureDeferred
@@ -178,13 +191,13 @@ async def test_an_invalid_file_is_logged_and_changes_nothing(file, device, said)
     before = service.config
     await file.reload("[limits]\nconnections = 0\nnonsense = 1\n")
     assert service.config is before and len(service.scanners) == 1
-    wrong = next(line for line in said if "stays as it was" in line)
+    wrong = next(line for line in said if "was not reloaded" in line)
     assert "connections = 0" in wrong and "nonsense" in wrong
     file.path.write_text(f'[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "{LOOPBACK}"\n')
     service.reload()
     await until(lambda: service.reloading is None)
     assert service.config is before
-    assert any("stays as it was" in line and "Redis is not supported yet" in line for line in said)
+    assert any("was not reloaded" in line and "Redis is not supported yet" in line for line in said)
     file.path.unlink()
     service.reload()
     await until(lambda: service.reloading is None)
@@ -198,7 +211,7 @@ async def test_changes_that_need_a_restart_are_logged(file, said):
                          'endpoint = "tcp:1"\n[admin]\nendpoint = "tcp:2"\n[discovery]\nproxy = true\n')
     service.reload()
     await until(lambda: service.reloading is None)
-    assert any("changes in no section" in line for line in said)
+    assert any("changed sections: none" in line for line in said)
     for name in ("[gateway]", "[listen]", "[discovery]", "[admin] endpoint"):
         assert any(line.startswith(f"{name} takes effect after a restart") for line in said), name
     assert len(service.listeners) == 1 and service.config.admin.endpoint == LOOPBACK

@@ -109,8 +109,8 @@ async def test_failed_handshakes_are_counted_and_logged_once(secured, tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "words"), [
-    ("stranger", "alert unknown ca): it does not know the authority of our certificate"),
-    ("plain", "http request): it speaks HTTP without TLS"), ("garbage", "no TLS connection (")])
+    ("stranger", "alert unknown ca): it does not know the authority of the gateway's certificate"),
+    ("plain", "http request): it sent plain HTTP to a TLS port"), ("garbage", "TLS handshake failed (")])
 @pytest_twisted.ensureDeferred
 async def test_the_log_explains_a_failed_handshake(secured, tmp_path, kind, words):
     service = await secured()

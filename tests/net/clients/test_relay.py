@@ -66,7 +66,7 @@ class Relaying:
         self.response.end()
 
     def fail(self):
-        self.response.fail(Unavailable("x", "nothing came"))
+        self.response.fail(Unavailable("x", "no data from the scanner"))
 
 
 LATER, END, FAIL = Relaying.later, Relaying.end, Relaying.fail
@@ -79,13 +79,13 @@ PREAMBLE = b"x" * MAX_HELD
     ([(PART, NOTHING), (ROOT, PART + ROOT), (b"</a>", PART + ROOT + b"</a>"), (IMAGE, PART + ROOT + b"</a>" + IMAGE),
       (LAST, PART + ROOT + b"</a>" + IMAGE + LAST), (END, PART + ROOT + b"</a>" + IMAGE + LAST)], None, True),
     ([(PREAMBLE, NOTHING), (b"y", PREAMBLE + b"y"), (LATER, PREAMBLE + b"y")], None, True),
-    ([(END, b"")], "without the closing delimiter", True),
-    ([(FAIL, b"")], "nothing came", True),
+    ([(END, b"")], "without a closing delimiter", True),
+    ([(FAIL, b"")], "no data from the scanner", True),
     # held, begun, flowing
     ([(LATER, b""), (PART, b""), (ROOT, PART + ROOT), (b"</a>" + LAST, PART + ROOT + b"</a>" + LAST),
       (END, PART + ROOT + b"</a>" + LAST)], None, True),
-    ([(PART, NOTHING), (LATER, b""), (END, PART)], "without the closing delimiter", True),
-    ([(PART, NOTHING), (LATER, b""), (FAIL, PART)], "nothing came", True),
+    ([(PART, NOTHING), (LATER, b""), (END, PART)], "without a closing delimiter", True),
+    ([(PART, NOTHING), (LATER, b""), (FAIL, PART)], "no data from the scanner", True),
     # replaced
     ([(PART, NOTHING), (EVIL, NOTHING), (b"<a/>", NOTHING), (LATER, NOTHING)], DOCUMENT_TYPE, False),
     # broken, from begun and from flowing

@@ -75,7 +75,7 @@ def ask(router, path, method=b"GET", client=None, body=b""):
     (b"/vault", None), (b"/front-desk//eggs", None), (b"/Front-desk", None)])
 def test_the_path_selects_the_resource(router, accounts, path, answer):
     given = ask(router, path)
-    assert (given.status, given.body) == ((200, answer) if answer else (404, b"Nothing answers at this address.\n"))
+    assert (given.status, given.body) == ((200, answer) if answer else (404, b"There is no service at this address.\n"))
     assert accounts.unserved == ([] if answer else [404])
 
 

@@ -68,7 +68,7 @@ def test_the_log_names_scanners_that_do_not_answer(set_up, said):
     setup = set_up(missing=(UUID, "urn:uuid:2"))
     setup.say("vlan", matches("urn:uuid:own-1", TargetService(UUID, (), (), ("ftp://x",), 1)), answer=True)
     setup.pass_time(sum(FIRST_PAUSES) + 1)
-    [line] = [line for line in said if "nobody answers" in line]
+    [line] = [line for line in said if "no answer on the interfaces" in line]
     assert line.startswith("urn:uuid:2: ")
 
 

@@ -68,7 +68,7 @@ class Device:
         if arrives:
             done.callback(reply)
         else:
-            broken = BadDevice("192.0.2.20", "it broke off")
+            broken = BadDevice("192.0.2.20", "it closed the connection")
             broken.sent = True
             done.errback(broken)
 

@@ -139,7 +139,7 @@ def test_an_interrupted_unsubscribe_is_followed_by_subscribe(subscriber, scanner
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
     scanner.refuses = {"Renew"}
-    broken = BadDevice("192.0.2.20", "it broke off")
+    broken = BadDevice("192.0.2.20", "it closed the connection")
     broken.sent = True
     scanner.fails["Unsubscribe"] = broken
     subscriber.subscription.doubted()
@@ -304,7 +304,7 @@ def test_if_the_manager_does_not_speak_soap_the_scan_service_is_used(subscriber,
     ("http://10.0.0.1:8018/m", ["http://192.0.2.20:8018/m", SCAN_URL]), ("http://192.0.2.20/m", ["http://192.0.2.20/m"])])
 def test_if_the_managers_port_is_closed_the_scan_service_is_used(subscriber, scanner, manager, urls):
     scanner.manager = manager
-    scanner.fails[urls[0]] = Unavailable("192.0.2.20", "no connection")
+    scanner.fails[urls[0]] = Unavailable("192.0.2.20", "connection failed")
     subscriber.subscription.start()
     subscriber.pass_time(10.0)
     subscriber.subscription.doubted()

@@ -101,7 +101,7 @@ def test_an_unusable_address_is_logged_once(locating, said):
     for _ in range(3):
         seen(locating, "http://127.0.0.1/d", "http://239.255.255.250/d")
         seen(locating)
-    [line] = [line for line in said if "no address that can be used" in line]
+    [line] = [line for line in said if "no usable address" in line]
     assert "only http://127.0.0.1/d http://239.255.255.250/d; " in line
 
 

@@ -23,7 +23,7 @@ def test_requests_that_time_out_in_the_queue_do_not_mark_the_device_unreachable(
     device.answer()  # answered 4.9 seconds after the request, which lets the next one begin
     device.reactor.advance(0.2)
     assert len(device.failed) == 38
-    assert all(isinstance(error, Busy) and "waited 5 seconds" in str(error) for _, error in device.failed)
+    assert all(isinstance(error, Busy) and "waited 5 s" in str(error) for _, error in device.failed)
     assert all(fault_for(error).reason.startswith("The scanner is busy") for _, error in device.failed)
     device.reactor.advance(4.0)
     device.connect()
@@ -77,7 +77,7 @@ def test_when_the_circuit_opens_all_waiting_requests_fail():
     for _ in range(THRESHOLD):
         device.refuse()
     assert len(device.failed) == THRESHOLD + 5
-    assert "does not take connections" in str(device.failed[-1][1])
+    assert "does not accept connections" in str(device.failed[-1][1])
     assert not any(isinstance(error, Busy) for _, error in device.failed)
 
 

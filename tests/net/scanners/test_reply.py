@@ -102,7 +102,7 @@ def test_a_stalled_relay_fails():
     answer.clock.advance(SILENCE - 1)
     assert answer.ended == [] and answer.taken == [b"a"]
     answer.clock.advance(1)
-    assert "nothing came" in str(answer.ended[0].value)
+    assert "no data from the scanner" in str(answer.ended[0].value)
     assert answer.connection.done == ["read large", "abort"] and not answer.request.abandoned
 
 
@@ -116,7 +116,7 @@ def test_a_relay_waits_for_a_slow_client_but_not_for_a_stalled_one():
     answer.clock.advance(SILENCE)
     assert answer.ended == []
     answer.clock.advance(SILENCE)
-    assert "the client took nothing" in str(answer.ended[0].value) and answer.request.abandoned
+    assert "the client accepted no data" in str(answer.ended[0].value) and answer.request.abandoned
     assert answer.connection.done == ["read large", "pause", "abort"]
     assert answer.clock.getDelayedCalls() == []
 
@@ -135,4 +135,4 @@ def test_a_client_that_disconnects_ends_the_response():
     answer = Answer()
     answer.relay()
     answer.response.stopProducing()
-    assert "the client went away" in str(answer.ended[0].value) and answer.request.abandoned
+    assert "the client disconnected" in str(answer.ended[0].value) and answer.request.abandoned

@@ -96,11 +96,11 @@ def test_the_states_of_a_request(setting, first, steps):
 
 
 @pytest.mark.parametrize(("setting", "steps", "error", "why"), [
-    (BESIDE, [Life.time_is_over], Busy, "waited 5 seconds"),
-    (ONCE, [Life.connect, Life.time_is_over], Unavailable, "no complete answer within 5 seconds"),
+    (BESIDE, [Life.time_is_over], Busy, "waited 5 s"),
+    (ONCE, [Life.connect, Life.time_is_over], Unavailable, "no complete answer within 5 s"),
     (BESIDE, [Life.stop], Unavailable, "the gateway is stopping"),
-    (ONCE, [Life.connect, Life.abandon], Unavailable, "the client went away"),
-    (BESIDE, [Life.abandon], Unavailable, "the client went away"),
+    (ONCE, [Life.connect, Life.abandon], Unavailable, "the client disconnected"),
+    (BESIDE, [Life.abandon], Unavailable, "the client disconnected"),
 ])
 def test_the_error_of_a_request_that_ends_without_an_answer(setting, steps, error, why):
     life = Life(**setting)

@@ -1,18 +1,18 @@
-// Keeps the page as it would be if it were loaded again, as soon as something has happened. Every part is rendered by the
-// gateway, escaped; here whole parts are exchanged.
+// Updates the page after each exchange by replacing its parts with those of a freshly loaded page. The gateway renders and
+// escapes every part.
 "use strict";
 
 const live = document.getElementById("live");
 if (live && "EventSource" in window) {
   const pause = document.getElementById("pause");
   const state = document.getElementById("state");
-  const least = 1000; // milliseconds between two looks
-  const most = 15000; // also without an exchange: a subscription may have run out
+  const least = 1000; // milliseconds between two updates
+  const most = 15000; // also without an exchange: a subscription may have expired
   let waiting = 0;
   let last = 0;
   let paused = false;
 
-  // A part in which somebody is reading with the keyboard, or marks text, stays as it is for now.
+  // Whether a part contains the keyboard focus or selected text; it is not replaced then.
   const inUse = (part) => {
     const marked = document.getSelection();
     return part.contains(document.activeElement) ||
@@ -25,7 +25,7 @@ if (live && "EventSource" in window) {
     try {
       const answer = await fetch(location.href, { headers: { "Accept": "text/html" }, credentials: "same-origin" });
       if (answer.redirected || !answer.ok) {
-        location.reload(); // the session is over
+        location.reload(); // the session has ended
         return;
       }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -34,7 +34,7 @@ if (live && "EventSource" in window) {
         if (other && other.outerHTML !== part.outerHTML && !inUse(part) && !paused) part.replaceWith(other);
       }
     } catch {
-      // The gateway is not there for the moment; the stream says so.
+      // The gateway is not reachable; the stream's error handler shows that.
     }
   };
 
@@ -46,7 +46,7 @@ if (live && "EventSource" in window) {
   stream.addEventListener("exchange", soon);
   stream.addEventListener("missed", soon);
   stream.addEventListener("open", () => { if (!paused) state.textContent = "Live"; soon(); });
-  stream.addEventListener("error", () => { state.textContent = "No connection to the gateway; trying again"; });
+  stream.addEventListener("error", () => { state.textContent = "No connection to the gateway; reconnecting"; });
   setInterval(soon, most);
   document.addEventListener("visibilitychange", soon);
   document.addEventListener("focusout", soon);

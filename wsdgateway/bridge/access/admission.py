@@ -25,9 +25,9 @@ TOO_MANY, TOO_OFTEN = "connections", "rate"  # the names in the metrics
 class Admission(Enum):
     """The ways to receive a connection: admitted, refused with an answer, or closed without one."""
 
-    LET_IN = "let in"
+    LET_IN = "admitted"
     REFUSED = "refused"
-    HUNG_UP_ON = "hung up on"
+    HUNG_UP_ON = "disconnected"
 
 
 class Connection(Protocol):

@@ -76,5 +76,5 @@ def plain_address(client: str) -> IPv4Address | IPv6Address | None:
 def not_allowed(client: str, scanner: str, operation: str) -> Fault:
     """The fault for a client that is not allowed an operation. Its subcode is the gateway's, since WS-Scan has none."""
     return Fault("Sender", "gateway:NotAllowed", (
-        f"{plain_address(client) or client} may not use {operation} of {scanner} here; ask the administrator of this "
-        "gateway for a rule in [[allow]]."), 403)
+        f"{plain_address(client) or client} is not allowed to use {operation} of {scanner}; ask the administrator of "
+        "this gateway for an [[allow]] rule."), 403)

@@ -105,5 +105,5 @@ def no_quotas() -> Quotas:
 def too_many_jobs(most: int) -> Fault:
     """The fault for a client that has the maximum number of jobs running."""
     return Fault("Receiver", "wscn:ServerErrorTemporaryError", (
-        f"This client has {most} jobs running through this gateway, as many as one may have; let one of them end, or "
-        "cancel it, and try again."))
+        f"This client has reached the limit of {most} running jobs; wait until one has ended, or cancel one, and try "
+        "again."))

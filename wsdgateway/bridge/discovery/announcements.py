@@ -53,9 +53,9 @@ class Announcements:
 class Doubt(Enum):
     """The degree to which news of a scanner makes the stored information about it unreliable."""
 
-    NONE = "it still holds"
-    AWAY = "it is shown to nobody until the scanner has been asked"
-    RESTARTED = "so is it, and jobs and subscriptions may be gone"
+    NONE = "still holds"
+    AWAY = "withheld until the scanner has been asked"
+    RESTARTED = "withheld too, and jobs and subscriptions may be lost"
 
 
 def doubt_of(news: News) -> Doubt:

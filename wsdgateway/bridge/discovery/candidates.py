@@ -58,16 +58,16 @@ def is_same_device(told: str, sighting: Sighting, url: str) -> bool:
 class Step(Enum):
     """The reaction to news of a device."""
 
-    NOTHING = "it is no candidate, or nothing in it can be new"
-    ASK = "ask it for its metadata"
-    EXPLAIN = "say, once, that it is not adopted since it has no uuid"
+    NOTHING = "no candidate, or nothing can have changed"
+    ASK = "request its metadata"
+    EXPLAIN = "log once that it is not adopted because it has no uuid"
 
 
 class NotAdopted(Enum):
     """Reasons why a scanner is not adopted although no rule excludes it."""
 
-    TOO_MANY = "so many scanners are adopted already"
-    BRIDGED = "it is adopted already, or bridged by its address"
+    TOO_MANY = "the limit of adopted scanners is reached"
+    BRIDGED = "already adopted, or bridged by its address"
 
 
 @attrs.frozen

@@ -82,10 +82,10 @@ class RefusedNotification:
 class Effect(Enum):
     """The effect of a notification, apart from updating the job table."""
 
-    ENDED = "the scanner holds the subscription no more"
-    PUBLISHED = "every subscriber that wants the event gets it"
-    PASSED_ON = "the client whose name was chosen on the panel gets it"
-    NONE = "no client gets it"
+    ENDED = "the scanner no longer holds the subscription"
+    PUBLISHED = "the event goes to every subscriber whose filter matches"
+    PASSED_ON = "the event goes to the client whose name was chosen on the panel"
+    NONE = "the event goes to no client"
 
 
 def effect_of(event: str | None, *, is_panel: bool) -> Effect:
@@ -122,7 +122,7 @@ def may_notify(client: str, *, peers: Collection[str], device: str | None, sourc
 def unknown_sender(client: str) -> Fault:
     """Returns the fault for a client that may not notify."""
     return invalid_args(
-        f"Notifications are not taken from {client}; add its network to event_sources of the scanner.")
+        f"Notifications from {client} are not accepted; add its network to event_sources of the scanner.")
 
 
 class UnknownSenders:

@@ -12,8 +12,8 @@ from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions
 
 CHECK_SECONDS = 60.0  # maximum between two checks: the scanner may fall silent at any time
-MAY_NOT_NOTIFY = "Notifications may not go there any more."
-MAY_NOT_LISTEN = "This client may not listen to the scanner any more."
+MAY_NOT_NOTIFY = "Notifications to this address are no longer allowed."
+MAY_NOT_LISTEN = "This client is no longer allowed to subscribe to the scanner."
 
 
 @attrs.frozen
@@ -31,7 +31,7 @@ def endings(subscriptions: Subscriptions, *, now: float, silence: float, max_sil
     """
     ended = [Ending(one) for one in subscriptions.expired(now)]
     if silence >= max_silence:
-        reason = f"The scanner has said nothing for {max_silence:g} seconds."
+        reason = f"The scanner has not responded for {max_silence:g} s."
         ended.extend(Ending(one, reason) for one in subscriptions.all() if one.expires_at > now)
     return ended
 

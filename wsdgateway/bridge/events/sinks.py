@@ -37,7 +37,7 @@ class BadSink(Exception):
 
 def sink_refused(name: str, bad: BadSink) -> Refused:
     """Returns the refusal of a Subscribe whose NotifyTo or EndTo (`name`) is a bad sink."""
-    return Refused(destination_unreachable(f"{name} is refused: {bad}."))
+    return Refused(destination_unreachable(f"{name} is not accepted: {bad}."))
 
 
 @attrs.frozen
@@ -69,25 +69,26 @@ def parse_sink(url: str) -> SinkAddress:
     if len(url) > MAX_ADDRESS:
         raise BadSink(f"the address is longer than {MAX_ADDRESS} characters; send a shorter one")
     if not _VISIBLE.fullmatch(url):
-        raise BadSink("the address holds white space or characters that a URL does not have; send it percent-encoded")
+        raise BadSink("the address contains white space or characters that are not allowed in a URL; percent-encode "
+                      "them")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise BadSink(f"{url[:200]} is no URL; send one like http://192.0.2.7:5357/events") from None
+        raise BadSink(f"{url[:200]} is not a URL; send one like http://192.0.2.7:5357/events") from None
     if parts.scheme not in _PORTS:
-        raise BadSink(f"notifications go to http or https only, not to {url[:200]}; send such an address")
+        raise BadSink(f"{url[:200]} is not an http or https address; send one that is")
     if (parts.hostname or "").rstrip(".") in _NAMING and _NO_PLACE.fullmatch(parts.path):
-        raise BadSink(f"{url[:200]} is no place, and a notification is a request of its own; send an address like "
+        raise BadSink(f"{url[:200]} is not an address to which a request can be sent; send one like "
                       "http://192.0.2.7:5357/events")
     if not parts.hostname or port == 0 or not HOST.fullmatch(parts.netloc.encode()):
-        raise BadSink(f"{url[:200]} names no host that can be sent to; send an address like http://192.0.2.7:5357/events")
+        raise BadSink(f"{url[:200]} contains no usable host; send an address like http://192.0.2.7:5357/events")
     if f".{parts.hostname}".rstrip(".").endswith(".invalid"):  # RFC 6761, section 6.4
-        raise BadSink(f"{parts.hostname[:200]} is no host name, by its ending; send an IP address")
+        raise BadSink(f"{parts.hostname[:200]} is a reserved name that no host has; send an IP address")
     try:
         parts.hostname.encode("idna")
     except UnicodeError:
-        raise BadSink(f"{parts.hostname[:200]} is no host name; send an IP address") from None
+        raise BadSink(f"{parts.hostname[:200]} is not a valid host name; send an IP address") from None
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return SinkAddress(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], parts.netloc, target)
 
@@ -119,13 +120,14 @@ def admit(found: Iterable[str], address: SinkAddress, *, client: str, networks: 
         if ip is None or ip.is_unspecified or ip.is_multicast or str(ip) == "255.255.255.255":
             continue
         if is_own(_bare(ip), address.port):
-            raise BadSink(f"{named} is this gateway itself; send the address where notifications are taken")
+            raise BadSink(f"{named} is an address of this gateway; send the address at which the client accepts "
+                          "notifications")
         if own is not None and _bare(ip) == _bare(own):
             return str(own)
         if any(_bare(ip) in network for network in networks):
             return str(ip)
-    raise BadSink(f"{named} is not the subscriber's own address {client}; send that one, or have the network of "
-                  "the other added to client_networks in the gateway's [events]")
+    raise BadSink(f"{named} is not the subscriber's own address {client}; send that one, or ask the administrator to "
+                  f"add the network of {named} to [events] client_networks")
 
 
 def still_admits(sink: Sink, *, client: str, networks: Iterable[Network],
@@ -149,7 +151,7 @@ def refuse_listener(address: SinkAddress, listeners: Iterable[tuple[str, int]]) 
     `listeners` are interface and port of each. This avoids looking up names that cannot be sinks.
     """
     if (address.host, address.port) in listeners:
-        raise BadSink(f"{address.host}:{address.port} is this gateway itself; send another address")
+        raise BadSink(f"{address.host}:{address.port} is an address of this gateway; send another one")
 
 
 class Lookups:
@@ -164,7 +166,7 @@ class Lookups:
     def check(self, host: str, client: str) -> None:
         """Raises `BadSink` if no further name may be looked up for the client now."""
         if len(self) >= MAX_LOOKUPS or self._of[client] >= MAX_CLIENT_LOOKUPS:
-            raise BadSink(f"too many names are being looked up to look up {host}, too; send an IP address")
+            raise BadSink(f"too many names are being looked up already; send an IP address instead of {host}")
 
     def begun(self, client: str) -> None:
         """Counts a look-up for the client."""

@@ -22,10 +22,10 @@ from wsdgateway.soap.faults import Refused
 from wsdgateway.soap.fragments import fits
 
 UNKNOWN = invalid_message(
-    "There is no such subscription here, or it has ended; send Subscribe to the scan service anew.")
-FULL = unable_to_process("The scanner has as many subscribers as the gateway takes; end those that are not needed, or "
-                         "raise max_subscriptions in [events] of the gateway.")
-TOO_MANY_NAMES = invalid_message(f"A Subscribe may hold at most {MAX_DESTINATIONS} ScanDestinations; send fewer.")
+    "The subscription does not exist, or has ended; send a new Subscribe to the scan service.")
+FULL = unable_to_process("The limit of subscribers of this scanner is reached; end subscriptions that are not "
+                         "needed, or raise [events] max_subscriptions of the gateway.")
+TOO_MANY_NAMES = invalid_message(f"A Subscribe may contain at most {MAX_DESTINATIONS} ScanDestinations; send fewer.")
 
 
 def events_unavailable(*, is_subscribed_to: bool, silence: float, max_silence: float, is_refused: bool) -> str | None:
@@ -35,11 +35,13 @@ def events_unavailable(*, is_subscribed_to: bool, silence: float, max_silence: f
     `is_refused`: it has refused the gateway's own subscription.
     """
     if not is_subscribed_to:
-        return 'The gateway takes no events of this scanner (events = "off"); ask GetJobElements for a status.'
+        return (
+            'The gateway does not use events of this scanner (events = "off"); ask for job statuses with '
+            'GetJobElements.')
     if silence >= max_silence:
-        return f"The scanner has said nothing for {silence:.0f} seconds; switch it on, and subscribe then."
+        return f"The scanner has not responded for {silence:.0f} s; switch it on, and subscribe again."
     if is_refused:
-        return "The scanner has no events to give; ask GetJobElements for a job's status."
+        return "The scanner does not provide events; ask for job statuses with GetJobElements."
     return None
 
 

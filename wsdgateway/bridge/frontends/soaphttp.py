@@ -10,8 +10,8 @@ from wsdgateway.http.requests import Request
 from wsdgateway.soap.envelope import CONTENT_TYPE
 from wsdgateway.soap.faults import Fault, write_fault
 
-POST_ONLY = plain(405, "SOAP is sent by POST.", (b"Allow", b"POST"))
-NOT_SOAP = plain(415, "Send SOAP 1.2 as application/soap+xml.")
+POST_ONLY = plain(405, "SOAP requests must use POST.", (b"Allow", b"POST"))
+NOT_SOAP = plain(415, "The Content-Type must be application/soap+xml (SOAP 1.2).")
 SOAP_FIELDS = ((b"Content-Type", CONTENT_TYPE),)
 
 

@@ -134,7 +134,8 @@ def _routed(envelope: Envelope, raw: bytes, endpoint: Endpoint, client: str, hos
     promised = operation_in(envelope.body)
     if promised is not None and operation is not OTHER and promised is not operation:
         return Rejected(invalid_args(
-            f"The Body holds a request for {promised.name}, and the action is {operation.name}; send the two alike."),
+            f"The Body contains a request for {promised.name}, but the action is {operation.name}; send matching "
+            "ones."),
             envelope.message_id, operation.name, envelope)
     wanted = None
     if operation is GET_JOB_ELEMENTS and not envelope.obliges:

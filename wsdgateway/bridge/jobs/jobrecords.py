@@ -35,10 +35,11 @@ class JobRecords:
         self.reused: list[str] = []
 
     def limit(self, history: int) -> None:
-        """Change the number of finished jobs to keep."""
+        """Change the number of finished jobs to keep, and drop the oldest ones beyond it."""
         self._history = history
         self._former = deque(self._former, maxlen=history)
         self._past.adjust(history)
+        self._drop_oldest()
 
     def moment(self) -> int:
         """A new moment, later than all before it."""
@@ -108,14 +109,18 @@ class JobRecords:
         job = self._jobs[job.job_id] = with_timeline(job)
         self._settle(job, was_final=was_final)
 
+    def _drop_oldest(self) -> None:
+        """Drops the oldest finished jobs beyond the history."""
+        while len(self._finished) > self._history:
+            job_id, _ = self._finished.popitem(last=False)
+            del self._jobs[job_id]
+
     def _settle(self, job: Job, *, was_final: bool) -> None:
         if job.final and not was_final:
             self.newly_finished.append(job)
         if job.final and job.job_id not in self._finished:
             self._finished[job.job_id] = None
-            while len(self._finished) > self._history:
-                job_id, _ = self._finished.popitem(last=False)
-                del self._jobs[job_id]
+            self._drop_oldest()
         if len(self._jobs) - len(self._finished) > MAX_ACTIVE:
             oldest = next(job_id for job_id in self._jobs if job_id not in self._finished)
             del self._jobs[oldest]

@@ -60,7 +60,7 @@ def choose(wishes: Wishes, offered: ScannerConfiguration | None,
 
 
 def _not_offered(option: str, wanted: object, there: Iterable[object], where: str) -> ScanError:
-    offered = ", ".join(map(plain, there)) or "nothing of the kind"
+    offered = ", ".join(map(plain, there)) or "none"
     return ScanError(f"{option} {wanted}: the scanner offers {offered}{where}", WRONG)
 
 
@@ -80,7 +80,7 @@ def _resolution(wishes: Wishes, offer: SourceOffer, default: DocumentParameters)
     if wishes.resolution is not None:
         if offer.resolutions and wishes.resolution not in offer.resolutions:
             raise _not_offered("--resolution", wishes.resolution, offer.resolutions,
-                               f" dots an inch from its {wishes.source}")
+                               f" dots per inch from its {wishes.source}")
         return wishes.resolution
     if not offer.resolutions:
         return default.resolution
@@ -105,6 +105,6 @@ def _formats(wishes: Wishes, color: str | None, offered: tuple[str, ...]) -> tup
     fitting = formats_for(wishes.kind, bilevel=color == _BILEVEL)
     there = tuple(name for name in fitting if name in offered) if offered else fitting
     if not there:
-        raise ScanError(f"No {wishes.kind} can be made of what the scanner offers: "
+        raise ScanError(f"The scanner offers no format that can be written as {wishes.kind}, only "
                         f"{', '.join(map(plain, offered))}", WRONG)
     return there

@@ -22,6 +22,7 @@ from wsdgateway.cli.scan.outcomes import FAILED, UNREACHABLE, ScanError, plain
 from wsdgateway.cli.scan.securing import BY_THE_SYSTEM, Judgement
 from wsdgateway.http.messages import charset_of
 from wsdgateway.mtom.multipart import boundary_of
+from wsdgateway.net.transport.errors import UNAVAILABLE
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters, write_scan_ticket
 from wsdgateway.scan.jobelements import read_response, write_status_request
 from wsdgateway.scan.jobs import CreatedJob, read_created, write_cancel, write_create, write_retrieve
@@ -45,9 +46,8 @@ PIECE = 65536
 _TEMPORARY = ("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "HTTP 503")
 _UNKNOWN = ("ClientErrorJobIdNotFound", "HTTP 404", "HTTP 410")
 _OVER = ("ClientErrorNoImagesAvailable", "HTTP 409", *_UNKNOWN)
-# The beginning of the gateway's own ServerErrorTemporaryError for a scanner that it can't reach. With any other text
-# the scanner is reachable but busy.
-_OF_GATEWAY = "The scanner can't be asked now: "
+# The gateway's own ServerErrorTemporaryError begins with this, or with `UNAVAILABLE`, if it cannot reach the scanner.
+# With any other text the scanner is reachable but busy.
 _NOT_FOUND = "The scanner's address is not known yet"
 
 
@@ -64,7 +64,7 @@ class ScannerRefusal(Exception):
         self.temporary = code in _TEMPORARY
         self.over = code in _OVER
         self.unknown = code in _UNKNOWN
-        self.unreachable = self.temporary and reason.startswith((_NOT_FOUND, _OF_GATEWAY))
+        self.unreachable = self.temporary and reason.startswith((_NOT_FOUND, UNAVAILABLE))
 
 
 def refusal_of(envelope: Envelope) -> ScannerRefusal | None:
@@ -88,7 +88,7 @@ class ScanService:
         except ValueError:
             valid = False
         if not valid:
-            raise ScanError(f"{printable(address)}: must be the http:// or https:// URL of a scan service, its "
+            raise ScanError(f"{printable(address)}: must be the http:// or https:// URL of a scan service, with a "
                             "port from 1 to 65535", WRONG)
         self.address = address
         self._judgement = judgement if url.scheme == "https" else None
@@ -106,7 +106,7 @@ class ScanService:
         body = self._ask("CreateScanJob", write_create(ticket), JOB_TIMEOUT).body
         job = read_created(body)
         if job is None or body is None:
-            raise ScanError("The scanner's answer to CreateScanJob names no job")
+            raise ScanError("The scanner's answer to CreateScanJob contains no job")
         return job, read_parameters(child(body, "DocumentFinalParameters"))
 
     def status(self, job: CreatedJob) -> JobStatus | None:
@@ -130,7 +130,7 @@ class ScanService:
         content_type = _content_type(response)
         if boundary_of(content_type) is None:
             self._envelope(response, time.monotonic() + JOB_TIMEOUT)
-            raise ScanError("The scanner's answer to RetrieveImage holds no image")
+            raise ScanError("The scanner's answer to RetrieveImage contains no image")
         size, root = read_image(response, content_type, write)
         if not size:
             refusal = None
@@ -138,7 +138,7 @@ class ScanService:
                 refusal = refusal_of(read(root))
             except Malformed:
                 pass
-            raise refusal or ScanError("The scanner's answer to RetrieveImage holds no image")
+            raise refusal or ScanError("The scanner's answer to RetrieveImage contains no image")
         response.close()
         self.hang_up()
         return size
@@ -172,8 +172,9 @@ class ScanService:
         try:
             made.connect()
         except ssl.SSLCertVerificationError as error:
-            raise ScanError(f"{self.address} is not believed: {plain(error.verify_message)}; give the file of "
-                            "its authority as --ca, or the --pin of its key", UNREACHABLE) from None
+            raise ScanError(f"{self.address}: the certificate cannot be verified: {plain(error.verify_message)}; "
+                            "give the certificate of its authority with --ca, or the pin of its key with --pin",
+                            UNREACHABLE) from None
         except (OSError, ValueError) as error:  # ValueError: an impossible host name
             raise self._silent(error) from None
         if self._judgement is not None:
@@ -206,8 +207,8 @@ class ScanService:
             if response.status >= 400:
                 hint = "; is this the address of a scan service?" if response.status in (404, 405) else ""
                 raise ScannerRefusal(f"HTTP {response.status}", f"{plain(response.reason)}{hint}") from None
-            raise ScanError(f"{self.address} answered {response.status} {plain(response.reason)} and no SOAP; is this "
-                            "the address of a scan service?") from None
+            raise ScanError(f"{self.address} answered {response.status} {plain(response.reason)} without SOAP; is "
+                            "this the address of a scan service?") from None
         refusal = refusal_of(envelope)
         if refusal is not None:
             raise refusal

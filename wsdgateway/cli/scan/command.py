@@ -19,35 +19,37 @@ from wsdgateway.cli.scan.run import Order, scan
 from wsdgateway.cli.scan.securing import Judgement, add_judgement
 
 _DESCRIPTION = """\
-Scan pages through a gateway, or straight from a scanner. The names of the files
-go to stdout, a line each, everything else to stderr.
+Scan pages through a gateway, or directly from a scanner. File names are printed
+to stdout, one per line; all other messages go to stderr.
 
-The file's suffix says what it becomes: .pdf, .jpg, .png or .tif. A PDF holds
-every page; a name with %d or %03d makes a file of each page, numbered from 1.
-Further pages of a file without a number get names like out-2.jpg. A file that
-was there already is replaced by -o FILE when the new one is whole, and that is
-said; a file that wsdgateway names by itself replaces none."""
+The suffix of the file selects its format: .pdf, .jpg, .png or .tif. A PDF holds
+all pages. A name with %d or %03d makes one file per page, numbered from 1;
+without a number, further pages are saved under names like out-2.jpg. An existing
+file is replaced only if -o names it, and only when the new one is complete; a
+message reports that."""
 
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
     statuses = "\n".join(f"  {status:<4} {meaning}" for status, meaning in MEANINGS.items())
     parser = commands.add_parser(
-        "scan", help="scan into a PDF or image files", formatter_class=argparse.RawDescriptionHelpFormatter,
+        "scan", help="scan to a PDF or to image files", formatter_class=argparse.RawDescriptionHelpFormatter,
         description=_DESCRIPTION, epilog=f"exit status:\n{statuses}")
-    parser.add_argument("url", metavar="URL", help="a scan service, like http://127.0.0.1:5357/front-desk/scan")
+    parser.add_argument("url", metavar="URL", help="scan service, such as http://127.0.0.1:5357/front-desk/scan")
     parser.add_argument("-o", "--output", metavar="FILE",
-                        help="out.pdf, out.jpg, out-%%03d.jpg; default: scan.pdf, or the next name that is free")
+                        help="such as out.pdf, out.jpg or out-%%03d.jpg; default: scan.pdf, or the next free name")
     parser.add_argument("--source", choices=sorted(SOURCES), default="platen",
-                        help="the glass, the feeder, or both sides of each sheet in it; default: platen")
-    parser.add_argument("--resolution", type=between(int, 1, 100000, "number of dots an inch"), metavar="DPI",
-                        help="dots an inch; default: the scanner's own")
+                        help="platen glass, document feeder, or both sides of each sheet in the feeder; default: "
+                             "platen")
+    parser.add_argument("--resolution", type=between(int, 1, 100000, "number of dots per inch"), metavar="DPI",
+                        help="dots per inch; default: the scanner's own")
     parser.add_argument("--color", choices=list(COLORS), metavar="MODE",
-                        help="color, gray, bw, or a mode by WS-Scan's name; default: the scanner's own")
+                        help="color, gray, bw, or a color mode of WS-Scan; default: the scanner's own")
     parser.add_argument("--format", choices=CHOICES, metavar="FORMAT",
-                        help="pdf, jpeg, png, tiff, or an image format by WS-Scan's name; with a PDF, of its images")
+                        help="pdf, jpeg, png, tiff, or an image format of WS-Scan; for a PDF, the format of its "
+                             "images")
     parser.add_argument("--wait", type=between(float, 0, 3600, "number of seconds"), default=30.0, metavar="SECONDS",
-                        help="how long a busy scanner is asked again; default: 30")
+                        help="retry for this long while the scanner is busy; default: 30")
     add_judgement(parser)
     parser.set_defaults(run=run)
 

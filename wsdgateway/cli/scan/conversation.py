@@ -58,7 +58,7 @@ class Conversation:
                 raise self._diagnosis.error_for(refusal) from None
         configuration, ticket = told.get("ScannerConfiguration"), told.get("DefaultScanTicket")
         if configuration is None:
-            self._progress.say("The scanner does not say what it offers; it is asked all the same")
+            self._progress.say("The scanner does not report its capabilities; requesting the scan anyway")
         return (None if configuration is None else read_configuration(configuration),
                 read_parameters(None if ticket is None else child(ticket, "DocumentParameters")))
 
@@ -87,7 +87,8 @@ class Conversation:
                     continue
                 if refusal.code == "InvalidArgs" and ticket.images == 0:
                     # Some Ricoh scanners do not accept the 0 that means all pages.
-                    self._progress.say(f"The scanner takes no job for all there is; asked for {MANY_IMAGES}")
+                    self._progress.say("The scanner does not accept a job with an open number of images; requested "
+                                       f"{MANY_IMAGES}")
                     waiting.insert(0, attrs.evolve(ticket, images=MANY_IMAGES))
                     continue
                 if refusal.code in ("HTTP 404", "HTTP 405"):
@@ -101,7 +102,7 @@ class Conversation:
         for name in ("source", "color", "resolution", "format"):
             asked, given = getattr(ticket, name), getattr(final, name)
             if asked is not None and given is not None and asked != given:
-                self._progress.say(f"The scanner takes {name} {plain(given)}, not {asked}")
+                self._progress.say(f"The scanner uses {name} {plain(given)} instead of {asked}")
         return attrs.evolve(final, resolution=final.resolution or ticket.resolution)
 
     def fetch(self, job: CreatedJob, pages: Pages) -> None:
@@ -115,7 +116,7 @@ class Conversation:
                     return
                 if not self._feeder:
                     return
-        raise ScanError(f"After {MAX_PAGES} pages it is enough for one scan")
+        raise ScanError(f"Stopped after {MAX_PAGES} pages, the limit of one scan")
 
     def _page(self, job: CreatedJob, pages: Pages) -> None:
         page, size = pages.count + 1, 0
@@ -162,7 +163,7 @@ class Conversation:
                     end = now + self._wait
                 if now + PAUSE > end:
                     raise
-                self._progress.say(f"Not now: {refusal}; trying for {self._wait:g} seconds")
+                self._progress.say(f"Not now: {refusal}; retrying for up to {self._wait:g} s")
             self._sleep(PAUSE)
 
     def _cancel(self, job: CreatedJob) -> None:
@@ -179,4 +180,4 @@ class Conversation:
                 self._service.hang_up()
             else:
                 return
-        self._progress.say("Nobody answers the CancelJob; the scanner gives up by itself a job that nobody fetches")
+        self._progress.say("CancelJob was not answered; the scanner ends the job itself when no page is retrieved")

@@ -60,7 +60,7 @@ class Diagnosis:
     def check_paper(self) -> None:
         """Raise `ScanError` if the scanner reports an empty feeder."""
         if self._feeder and INPUT_TRAY_EMPTY in self._conditions():
-            raise ScanError("The feeder is empty", NO_PAPER)
+            raise _empty_feeder()
 
     def error_for(self, refusal: ScannerRefusal, pages: int = 0) -> ScanError:
         """The error for a refusal that ends the scan after so many pages."""
@@ -68,12 +68,16 @@ class Diagnosis:
             return ScanError(str(refusal), UNREACHABLE)
         may_be_empty = self._feeder and not pages
         if may_be_empty and refusal.code == "ClientErrorNoImagesAvailable":
-            return ScanError("The feeder is empty", NO_PAPER)
+            return _empty_feeder()
         conditions = self._conditions()
         if may_be_empty and INPUT_TRAY_EMPTY in conditions:
-            return ScanError("The feeder is empty", NO_PAPER)
+            return _empty_feeder()
         told = plain(f"; it reports {', '.join(conditions)}") if conditions else ""
         if refusal.temporary:
             busy = "" if str(refusal).startswith("The scanner is busy") else "The scanner is busy: "
             return ScanError(f"{busy}{refusal}{told}", BUSY)
-        return ScanError(f"The scanner refused: {refusal}{told}", FAILED)
+        return ScanError(f"The scanner refused the request: {refusal}{told}", FAILED)
+
+
+def _empty_feeder() -> ScanError:
+    return ScanError("The feeder is empty", NO_PAPER)

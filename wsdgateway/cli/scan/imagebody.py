@@ -61,9 +61,9 @@ def read_image(response: HTTPResponse, content_type: bytes, write: Callable[[mem
             image.see(reader.feed(piece))
         image.see(reader.end())
     except (BadMultipart, BadTransferEncoding) as error:
-        raise ScanError(f"The scanner's answer can't be read: {plain(error)}") from None
+        raise ScanError(f"The scanner's answer cannot be read: {plain(error)}") from None
     if not reader.closed:
-        raise ScanError(f"The image broke off after {image.size} bytes")
+        raise ScanError(f"The image ended early, after {image.size} bytes")
     return image.size, bytes(image.root)
 
 
@@ -74,4 +74,4 @@ def _piece(response: HTTPResponse, reader: MultipartReader, size: int) -> bytes:
     except (OSError, HTTPException) as error:
         if reader.closed:
             return b""
-        raise ScanError(f"The image broke off after {size} bytes: {plain(error) or type(error).__name__}") from None
+        raise ScanError(f"The image ended early, after {size} bytes: {plain(error) or type(error).__name__}") from None

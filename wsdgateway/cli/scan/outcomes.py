@@ -9,11 +9,11 @@ UNREACHABLE, BUSY, NO_PAPER, FAILED, INTERRUPTED = 3, 4, 5, 6, 130
 
 MEANINGS = {
     0: "done",
-    WRONG: "a wrong option or value, or something that the scanner does not offer; nothing was scanned",
-    UNREACHABLE: "nobody answers at the URL, or the gateway can't reach the scanner",
+    WRONG: "invalid option or value, or not offered by the scanner; nothing was scanned",
+    UNREACHABLE: "no answer at the URL, or the gateway cannot reach the scanner",
     BUSY: "the scanner was still busy after --wait",
     NO_PAPER: "the feeder is empty",
-    FAILED: "anything else: the job was refused, or broke off",
+    FAILED: "any other failure: the job was refused, or ended early",
     INTERRUPTED: "interrupted (Ctrl-C)",
 }
 

@@ -42,7 +42,7 @@ class Pages:
         try:
             self._folder = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name[:32]}."))
         except OSError as error:
-            raise ScanError(f"{path}: the folder can't be written: {error.strerror}", WRONG) from None
+            raise ScanError(f"{path}: cannot write to the folder: {error.strerror}", WRONG) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,7 +85,7 @@ class Pages:
             return
         path = self._target.page(self.count)
         if kind != self._target.kind:
-            self.surprises.add(kind or "something unknown")
+            self.surprises.add(kind or "an unknown format")
             path = path.with_suffix(SUFFIX[kind])
         first = self.count == 1 and self._target.named and kind == self._target.kind
         self._publish(page, path, replace=first and not self._target.numbered)
@@ -103,7 +103,7 @@ class Pages:
             self._waiting = []
             self._keep(waiting)
             if isinstance(error, Exception) and not isinstance(error, ScanError):
-                raise ScanError(f"No PDF can be made of the pages: {plain(error) or type(error).__name__}. They are "
+                raise ScanError(f"Creating the PDF failed: {plain(error) or type(error).__name__}. The pages are "
                                 "kept as images", FAILED) from None
             raise
 
@@ -120,19 +120,19 @@ class Pages:
                 former = path.exists()
                 os.replace(page, path)
                 if former:
-                    self._say(f"{path}: the file that was there is replaced")
+                    self._say(f"{path}: replaced an existing file")
             else:
                 wanted, path = path, next(name for name in _names(path) if _move(page, name))
                 if self._target.named and path != wanted and wanted != self._target.path:
-                    self._say(f"{wanted} was there already, of another scan perhaps; the page is in {path}")
+                    self._say(f"{wanted} already exists, perhaps from another scan; the page is in {path}")
         except (OSError, StopIteration) as error:
             self._lost = True
-            raise ScanError(f"{path} can't be written: {getattr(error, 'strerror', None) or 'no name is free'}; the "
-                            f"whole pages are in {self._folder}") from None
+            raise ScanError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or 'no name is free'}; "
+                            f"the complete pages are in {self._folder}") from None
         self._written(path)
 
     def _unwritable(self, error: OSError) -> ScanError:
-        return ScanError(f"{self._target.path} can't be written: {error.strerror}")
+        return ScanError(f"{self._target.path}: cannot be written: {error.strerror}")
 
 
 def _names(path: Path) -> Iterator[Path]:

@@ -31,7 +31,7 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
-            self._line.update(text=Text("asking the scanner"))
+            self._line.update(text=Text("connecting to the scanner"))
             # If redirected, stdout would end up on the console, and `$(wsdgateway scan …)` would be empty.
             self._moving = Live(self._line, console=self._console, transient=True, redirect_stdout=False,
                                 redirect_stderr=False)

@@ -52,16 +52,16 @@ def scan(order: Order, progress: Progress, *, clock: Callable[[], float] = time.
             except BaseException as error:
                 interrupted = isinstance(error, KeyboardInterrupt)
                 if interrupted or pages.count:
-                    progress.say(f"{'Interrupted' if interrupted else 'Broken off'}: {_counted(pages.count)}")
+                    progress.say(f"{'Interrupted' if interrupted else 'Ended early'}: {_counted(pages.count)}")
                 pages.finish(whole=False)
                 raise
             pages.finish(whole=True)
             if pages.surprises:
-                raise ScanError(f"The scanner sent {', '.join(sorted(pages.surprises))}, not {target.kind}; it is kept "
-                                "under a name of its own", FAILED)
+                raise ScanError(f"The scanner sent {', '.join(sorted(pages.surprises))} instead of {target.kind}; "
+                                "the pages are kept under names with the right suffix", FAILED)
 
 
 def _counted(pages: int) -> str:
     if not pages:
-        return "no page is whole"
-    return "one page is whole and kept" if pages == 1 else f"{pages} pages are whole and kept"
+        return "no complete page"
+    return "one complete page kept" if pages == 1 else f"{pages} complete pages kept"

@@ -37,10 +37,11 @@ BY_THE_SYSTEM = Judgement()
 def add_judgement(parser: argparse.ArgumentParser) -> None:
     """Add the options for https addresses."""
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--ca", metavar="FILE", help="for https: the certificate of the authority to trust, in PEM; "
-                                                   "default: those that this system trusts")
-    only.add_argument("--pin", metavar="PIN", type=_pin, help="for https: what wsdgateway discover --pin printed")
-    only.add_argument("--insecure", action="store_true", help="for https: believe whoever answers")
+    only.add_argument("--ca", metavar="FILE", help="for https: certificate of the authority to trust, in PEM; "
+                                                   "default: those that the system trusts")
+    only.add_argument("--pin", metavar="PIN", type=_pin, help="for https: pin of the scanner's key, as printed by "
+                                                              "wsdgateway discover --pin")
+    only.add_argument("--insecure", action="store_true", help="for https: accept any certificate")
 
 
 def _pin(text: str) -> str:
@@ -55,8 +56,8 @@ def connection(host: str, port: int, judgement: Judgement, timeout: float) -> HT
     try:
         context = ssl.create_default_context(cafile=judgement.ca)
     except (OSError, ssl.SSLError):
-        what = "is no file with certificates in PEM" if Path(judgement.ca or "").is_file() else "can't be read"
-        raise ScanError(f"--ca {printable(judgement.ca or '')}: it {what}", WRONG) from None
+        what = "is not a file with certificates in PEM" if Path(judgement.ca or "").is_file() else "cannot be read"
+        raise ScanError(f"--ca {printable(judgement.ca or '')}: {what}", WRONG) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if judgement.pin is not None or judgement.insecure:
         context.check_hostname = False
@@ -73,4 +74,4 @@ def judge(made: HTTPConnection, judgement: Judgement) -> None:
     found = pin_of(load_der_x509_certificate(shown)) if shown else "none"
     if found != judgement.pin:
         made.close()
-        raise ScanError(f"{made.host} has another key than --pin says: {found}", UNREACHABLE)
+        raise ScanError(f"{made.host}: the key does not match --pin; its pin is {found}", UNREACHABLE)

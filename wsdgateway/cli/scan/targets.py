@@ -46,14 +46,14 @@ def read_target(output: str | None, wanted: str | None) -> Target:
     path = Path(output)
     file = SUFFIXES.get(path.suffix.lower(), kind)
     if file is None:
-        raise _wrong(output, f"must be a name that ends in {', '.join(SUFFIXES)}, or another with --format")
+        raise _wrong(output, f"must be a name that ends in {', '.join(SUFFIXES)}; other names need --format")
     if kind not in (None, file) and file != PDF:
-        raise _wrong(output, f"--format {wanted} makes no {path.suffix} file")
+        raise _wrong(output, f"must end in a suffix that fits --format {wanted}")
     numbered = "%" in path.name
     if numbered and (path.name.count("%") != 1 or not _FIELD.search(path.name)):
-        raise _wrong(output, "must hold one field for the page's number, %d or %03d, and no other %")
+        raise _wrong(output, "must contain one field for the page number, %d or %03d, and no other %")
     if numbered and file == PDF:
-        raise _wrong(output, "a PDF holds every page; leave the number out")
+        raise _wrong(output, "must not contain a page number, because a PDF holds all pages")
     return _checked(Target(path, file, kind or file, format, numbered))
 
 
@@ -78,9 +78,9 @@ def _checked(target: Target) -> Target:
     """The target, if files can be written there. Raises `ScanError`."""
     shown, folder = str(target.path), target.path.absolute().parent
     if not folder.is_dir():
-        raise _wrong(shown, "the folder does not exist")
+        raise _wrong(shown, "must be in an existing folder")
     if target.path.is_dir():
-        raise _wrong(shown, "is a folder; name a file")
+        raise _wrong(shown, "must be a file, not a folder")
     if target.numbered:
         # Otherwise pages left from an earlier, longer scan would be mixed with those of this one.
         field = _FIELD.search(target.path.name)
@@ -89,5 +89,6 @@ def _checked(target: Target) -> Target:
         former = re.compile(f"{before}[0-9]+{after}")
         there = sorted(filter(former.fullmatch, (path.name for path in folder.iterdir())))
         if there:
-            raise _wrong(shown, f"{printable(there[0])} is there already; move it away, or choose another name")
+            raise _wrong(shown, f"must be a new name, because {printable(there[0])} exists already; move that file "
+                                "away, or choose another name")
     return target

@@ -72,7 +72,7 @@ class DiscoveryEndpoint:
         self._accounting.client(exchange, asked.name, source, started, asked.envelope)
 
     def _failed(self, failure: Failure, exchange: Exchange, started: float) -> None:
-        self.log.failure("while answering {client}", failure, client=exchange.client)
+        self.log.failure("Answering the discovery request of {client} failed", failure, client=exchange.client)
         if not exchange.gone:
             exchange.abort()
         self._accounting.unread(exchange, started)

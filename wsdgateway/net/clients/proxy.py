@@ -171,7 +171,7 @@ class Proxy:
         self._account(exchange, forward.question, DEVICE if request.sent else REFUSED, started)
 
     def _failed(self, failure: TwistedFailure, exchange: Exchange, started: float) -> None:
-        self.log.failure("while answering {client}", failure, client=exchange.client)
+        self.log.failure("Answering the request of {client} failed", failure, client=exchange.client)
         if not exchange.gone:
             exchange.abort()
         self._accounting.unread(exchange, started)

@@ -15,7 +15,7 @@ from wsdgateway.http.messages import FRAMING, end_to_end, first
 from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.scanners.replywatch import ReplyWatch
 from wsdgateway.net.server.exchange import Exchange
-from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
+from wsdgateway.net.transport.errors import DISCONNECTED, BadDevice, DeviceError, Unavailable
 
 HOLD_SECONDS = 1.0  # for a head, so that a fault can still replace it if the first document is refused
 MAX_HELD = 65536  # bytes of a body before its first document
@@ -34,8 +34,8 @@ class _State(Enum):
     """The part of a relayed answer that the client gets."""
 
     HELD = "nothing yet"
-    BEGUN = "the head, and what stands before the first document"
-    FLOWING = "everything as it comes"
+    BEGUN = "the head, and everything before the first document"
+    FLOWING = "everything as it arrives"
     REPLACED = "a fault instead"
     BROKEN = "nothing more"
 
@@ -127,7 +127,7 @@ async def relay(response: Response, exchange: Exchange, count_image: Callable[[i
     head = response.head
     if exchange.gone:
         response.stopProducing()
-        return Relayed(Unavailable(response.peer, "the client went away"))
+        return Relayed(Unavailable(response.peer, DISCONNECTED))
     passing = _Relay(response, exchange, count_image)
     exchange.producer = response
     exchange.on_gone = response.stopProducing
@@ -154,5 +154,5 @@ async def relay(response: Response, exchange: Exchange, count_image: Callable[[i
     if not exchange.gone:
         exchange.finish(head.length)
     if not passing.watch.whole:
-        return Relayed(BadDevice(response.peer, "its multipart body ends without the closing delimiter"))
+        return Relayed(BadDevice(response.peer, "its multipart body ends without a closing delimiter"))
     return Relayed(None, bytes(passing.watch.root))

@@ -28,7 +28,7 @@ class ReusedJobIds:
         writing = self._last = self._write(self._scanner, job_id)
         writing.addTimeout(STORE_SECONDS, self._reactor)
         writing.addErrback(lambda failure: self.log.failure(
-            "{scanner}: the store does not keep that JobId {job_id} was given again", failure, scanner=self._scanner,
+            "{scanner}: storing that the scanner has reused JobId {job_id} failed", failure, scanner=self._scanner,
             job_id=job_id))
         writing.addBoth(lambda _: self._written(writing))
 

@@ -13,7 +13,7 @@ from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 
-_TOO_OFTEN = plain(429, "This client asks too often; wait a second.", (b"Retry-After", b"1"))
+_TOO_OFTEN = plain(429, "Too many requests from this client; wait a second.", (b"Retry-After", b"1"))
 
 
 class Scanner(Protocol):

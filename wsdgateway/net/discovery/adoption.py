@@ -48,7 +48,7 @@ async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str
 
     Raises `DeviceError` or `Malformed` if no address answers with metadata.
     """
-    problem: DeviceError | Malformed = Malformed("it has no address that can be used")
+    problem: DeviceError | Malformed = Malformed("it has no usable address")
     end = reactor.seconds() + DEVICE_SECONDS
     for url in usable(sighting)[:MOST_ADDRESSES]:
         try:
@@ -62,7 +62,7 @@ async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str
             if metadata is not None and is_stand_in(metadata):
                 return None
             if metadata is None or (told is not None and not is_same_device(told, sighting, url)):
-                raise Malformed(f"{url}: that is another device, or no metadata")
+                raise Malformed(f"{url}: another device answered, or the answer contains no metadata")
             scan = scan_address(envelope, url)
             return None if scan is None else ScanDevice(read_labels(metadata), url, scan)
         except (DeviceError, Malformed) as error:
@@ -99,7 +99,7 @@ class Adoption:
         self.has_adopted = candidates.has_adopted
         self.forget = candidates.forget
         self._queues = [SerialQueue(reactor) for _ in range(MAX_CONCURRENT)]
-        self._running = Tasks("while looking at a device that was found")
+        self._running = Tasks("Reading the metadata of a discovered device failed")
         self._throttle = LogThrottle()
         self._stopped = False
 
@@ -126,9 +126,9 @@ class Adoption:
         """Log how to configure a device that is not adopted; once a minute, since announcements may be forged."""
         if self._throttle.allows("", self._reactor.seconds()):
             self._candidates.taken(sighting)
-            self.log.info("{endpoint} is not adopted, for it has no uuid but this address; if it is a scanner, give it "
-                          "a [[scanner]] section with device = \"{endpoint}\" and who is believed (wsdgateway discover "
-                          "--pin)", endpoint=sighting.endpoint)
+            self.log.info('{endpoint}: not adopted, because its address is not a uuid; if it is a scanner, add a '
+                          '[[scanner]] section with device = "{endpoint}" and a pin or ca (see wsdgateway discover '
+                          '--pin)', endpoint=sighting.endpoint)
 
     async def _read(self, key: str, sighting: Sighting) -> None:
         if self._stopped:
@@ -137,7 +137,8 @@ class Adoption:
             found = await read_device(self._reactor, sighting, self._new_id, self._accounting)
         except (DeviceError, Malformed) as problem:
             if self._candidates.failed(key, str(problem), self._reactor.seconds()):
-                self.log.info("{endpoint}: no metadata: {problem}", endpoint=sighting.endpoint, problem=str(problem))
+                self.log.info("{endpoint}: reading its metadata failed: {problem}",
+                              endpoint=sighting.endpoint, problem=str(problem))
             return
         self._candidates.answered(key)
         if not self._stopped and found is not None:
@@ -150,12 +151,13 @@ class Adoption:
         if isinstance(verdict, Adopted):
             self._adopt(verdict)
         elif isinstance(verdict, Excluded):
-            self.log.info("{endpoint}: {name} is not adopted, for the configuration leaves out {rule}",
+            self.log.info("{endpoint}: {name} is not adopted, because the configuration excludes {rule}",
                           endpoint=sighting.endpoint, name=found.labels.friendly_name, rule=verdict.rule.text)
             if verdict.was_adopted:
-                self._dismiss(key, "This scanner is not bridged any more.")
+                self._dismiss(key, "The gateway no longer bridges this scanner.")
         elif verdict is NotAdopted.TOO_MANY:
-            self.log.warn("{endpoint} is not adopted: {count} scanners are already; exclude some", endpoint=key,
+            self.log.warn("{endpoint}: not adopted, because the limit of {count} adopted scanners is reached; "
+                          "exclude some", endpoint=key,
                           count=MAX_ADOPTED)
 
     def stop(self) -> None:

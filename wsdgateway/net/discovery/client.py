@@ -59,10 +59,10 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
     reply = await ask_once(reactor, probe_url(url), PROBE, request, seconds, accounting=accounting, trust_in=trust_in,
                            peers=peers)
     if len(reply.body) > MAX_ENVELOPE:
-        raise Malformed(f"{url}: its answer is longer than the {MAX_ENVELOPE} bytes of a discovery message")
+        raise Malformed(f"{url}: the answer is longer than {MAX_ENVELOPE} bytes, the limit of a discovery message")
     message = read_message(reply.body, ANSWERS)
     if message is None:
-        raise Malformed(f"{url}: it answered a Probe with something else than ProbeMatches")
+        raise Malformed(f"{url}: the answer to a Probe is not ProbeMatches")
     return placed(message, _plain(next(iter(peers), "")), urlsplit(url).hostname or "")
 
 
@@ -107,7 +107,7 @@ class DiscoveryClient:
         self.failed: dict[str, str] = {}  # URLs in `directed` that did not answer, and why
         self._searches = 0
         self._serial = SerialQueue(reactor)
-        self._running = Tasks("while asking by directed Probe")
+        self._running = Tasks("Sending a directed Probe failed")
         self._stopped = False
         self._seen = Seen()
         self.sightings = Sightings()
@@ -152,8 +152,9 @@ class DiscoveryClient:
             pause = min(FIRST_PAUSES[self._searches], self._period)
         elif self._searches == len(FIRST_PAUSES):
             for endpoint in (one for one in missing if self.sightings.get(one) is None):
-                self.log.warn("{endpoint}: nobody answers to it on the scanners' side; it is searched for every "
-                              "{seconds:g} s. Is it switched on, and in that network?", endpoint=endpoint,
+                self.log.warn("{endpoint}: no answer on the interfaces in [discovery] device_interfaces; searching "
+                              "again every {seconds:g} s. Check that the scanner is switched on and connected to "
+                              "that network", endpoint=endpoint,
                               seconds=self._period)
         self._searches += 1
         self._next_search = self._reactor.callLater(pause, self._search)

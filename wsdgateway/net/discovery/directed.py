@@ -20,7 +20,7 @@ from wsdgateway.soap.parsing import Malformed
 
 MATCHING_RULE_NOT_SUPPORTED = Fault(
     "Sender", "wsd:MatchingRuleNotSupported",
-    "The scopes' MatchBy names a rule that is not known here; use that of rfc2396, uuid, ldap or strcmp0.", 400)
+    "The MatchBy rule of the Scopes is not supported; use rfc2396, uuid, ldap or strcmp0.", 400)
 
 
 class DirectedDiscovery:
@@ -35,7 +35,7 @@ class DirectedDiscovery:
         try:
             message = message_in(envelope)
         except Malformed as problem:
-            return Refuse(invalid_args(f"The Body holds no Probe or Resolve that can be read: {problem}.")), REFUSED
+            return Refuse(invalid_args(f"The Probe or Resolve in the Body cannot be read: {problem}.")), REFUSED
         if message.message_id is None:
             return Refuse(message_id_missing()), REFUSED
         probe = message.content if isinstance(message.content, Probe) else None

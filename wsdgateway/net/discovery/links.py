@@ -68,8 +68,8 @@ class DiscoveryLinks(Service):
         """Open and close links to match the current interfaces."""
         missing = (self._client_interfaces | self._device_interfaces) - set(current)
         for name in sorted(missing - self._missing):
-            self.logger.warn("[discovery] {name}: there is no such interface with an address; it is used once it is "
-                             "there. There are {others}", name=name, others=", ".join(self._watch.all) or "none")
+            self.logger.warn("[discovery] {name}: there is no such interface with an address yet; it is used as soon "
+                             "as there is. Available: {others}", name=name, others=", ".join(self._watch.all) or "none")
         self._missing = missing
         wanted = {(name, version): interface for name, interface in current.items() for version in (4, 6)
                   if interface.speaks(version)}
@@ -97,7 +97,7 @@ class DiscoveryLinks(Service):
             return
         self._pauses[key] = (0, min(pause * 2, LONGEST_PAUSE))
         if pause == WARN_PAUSE:
-            self.logger.warn("[discovery] {link}: nothing can be sent: {error}", link=str(link), error=link.problem)
+            self.logger.warn("[discovery] {link}: sending failed: {error}", link=str(link), error=link.problem)
         link.failed = False
         self._use(link)
 
@@ -108,13 +108,13 @@ class DiscoveryLinks(Service):
                         on_datagram=self._receive)
         except OSError as error:
             if self._open_problems.get(key) != str(error):
-                self.logger.error("[discovery] {name} (IPv{version}): {error}; tried again every few seconds",
+                self.logger.error("[discovery] {name} (IPv{version}): {error}; retrying every few seconds",
                                   name=name, version=version, error=str(error))
             self._open_problems[key] = str(error)
             return
         self._open_problems.pop(key, None)
         self._links[key] = link
-        self.logger.info("discovery on {link}", link=str(link))
+        self.logger.info("[discovery] {link}: opened", link=str(link))
         self._use(link)
 
     def _use(self, link: Link) -> None:
@@ -130,7 +130,7 @@ class DiscoveryLinks(Service):
             self._targets.link_closed(link)
         if self._client is not None:
             self._client.link_closed(link)
-        self.logger.info("no discovery on {link} any more", link=str(link))
+        self.logger.info("[discovery] {link}: closed", link=str(link))
         return link.close()
 
     def _receive(self, link: Link, data: bytes, host: str, port: int, answer: bool) -> None:
@@ -153,7 +153,7 @@ class DiscoveryLinks(Service):
             return
         except Exception:  # one datagram must not prevent the reading of others
             self._on_dropped("malformed")
-            self.logger.failure("a datagram from {host}", host=host)
+            self.logger.failure("Reading a datagram from {host} failed", host=host)
             return
         if message is None:
             return  # another device's announcement or answer, on an interface that only has clients

@@ -95,7 +95,8 @@ class TargetServices:
             was_there = presence.announced is not None
             self._announce(presence.update(stand_in.service), stand_in.path())
             if self._links and was_there is not (presence.announced is not None):
-                self.log.info("{name}: {what}", name=name, what="not announced to clients any more, for it is gone"
+                self.log.info("{name}: {what}", name=name, what="no longer announced to clients, because the scanner "
+                                                                "is gone"
                               if was_there else "announced to clients")
 
     def link_opened(self, link: Link) -> None:
@@ -123,7 +124,7 @@ class TargetServices:
                 self._announce_all(link)
         unreachable = {link.interface.name for link in self._links} - {link.interface.name for link in self._reachable}
         for name in sorted(unreachable - self._unreachable):
-            self.log.warn("[discovery] {name}: no [[listen]] is open at an address of this interface, so nothing is "
+            self.log.warn("[discovery] {name}: no [[listen]] is open on an address of this interface, so nothing is "
                           "announced there", name=name)
         self._unreachable = unreachable
 

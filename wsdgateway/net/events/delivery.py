@@ -21,7 +21,7 @@ from wsdgateway.bridge.events.deliverylimits import DeliveryLimits
 from wsdgateway.bridge.events.sinks import Sink, SinkAddress, parse_sink
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Head, ResponseReader
-from wsdgateway.net.transport.errors import DeliveryError
+from wsdgateway.net.transport.errors import DeliveryError, describe_error
 from wsdgateway.net.transport.timeouts import Deadline, Deadlines
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteScheduler
@@ -190,7 +190,7 @@ class _Delivery(ClientFactory):
 
     def expire(self) -> None:
         """Handles the deadline: no answer came in time, or the connection does not close."""
-        self.fail(f"no answer within {DELIVERY_SECONDS:g} seconds")
+        self.fail(f"no answer within {DELIVERY_SECONDS:g} s")
 
     def fail(self, why: str) -> None:
         """Fails the delivery; `why` goes to the log."""
@@ -210,7 +210,7 @@ class _Delivery(ClientFactory):
 
     def lost(self, reason: Failure) -> None:
         """Handles the loss of the connection."""
-        why = "" if reason.check(ConnectionDone) else f": {reason.getErrorMessage()}"
+        why = "" if reason.check(ConnectionDone) else f": {describe_error(reason.value)}"
         self._over(Failure(DeliveryError(f"it closed the connection without an answer{why}")))
 
     def _over(self, failure: Failure) -> None:
@@ -239,7 +239,7 @@ class _Connection(Protocol):
         try:
             events = self._reader.feed(data)
         except BadAnswer as problem:
-            self._delivery.fail(f"its answer is not HTTP: {problem}")
+            self._delivery.fail(str(problem))
             return
         for event in events:
             if isinstance(event, Head):

@@ -19,7 +19,7 @@ from wsdgateway.bridge.events.upstreamcommands import Command, Held, Lost, Renew
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.unsubscribing import LEAVE_SECONDS, Ending, Unsubscribing
-from wsdgateway.net.transport.errors import DeviceError
+from wsdgateway.net.transport.errors import DeviceError, describe_error
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.seen import Seen
 
@@ -244,15 +244,16 @@ class DeviceSubscription:
         try:
             if isinstance(command, Renew) and await client.notify_base() != self._notify_to.rpartition("/")[0]:
                 if number == self._number and self.state == "renewing":
-                    self.log.info("{scanner}: the gateway has another address, and subscribes anew",
+                    self.log.info("{scanner}: the gateway's address has changed; subscribing again",
                                   scanner=client.scanner)
                     self._do(self._machine.moved())
                 return
             answer = client.read(await self._request(command))
         except Exception as error:  # the machine waits for an outcome, whatever the error
             if not isinstance(error, DeviceError):
-                self.log.failure("{scanner}: {what}", scanner=client.scanner, what=what)
-            self.log.warn("{scanner}: {what} failed: {error}", scanner=client.scanner, what=what, error=str(error))
+                self.log.failure("{scanner}: {what} failed", scanner=client.scanner, what=what)
+            self.log.warn("{scanner}: {what} failed: {error}", scanner=client.scanner, what=what,
+                          error=describe_error(error))
             if number == self._number:
                 self._do(self._machine.unanswered(command, client.seconds(), sent=getattr(error, "sent", False)))
             return
@@ -286,13 +287,14 @@ class DeviceSubscription:
             self._do(commands)
             if isinstance(command, Subscribe) and answer.envelope is not None:
                 self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
-                              what="the panel for a client" if self.identifier else "its events")
+                              what="the panel, for a client" if self.identifier else "its events")
                 self._on_granted(answer.envelope)
         else:
             self.log.warn("{scanner}: the scanner refused {what}: {name}" if answer.refusal else
-                          "{scanner}: the scanner answered {what} with a success that cannot be read",
+                          "{scanner}: the scanner accepted {what} with an answer that cannot be read",
                           scanner=scanner, what=what, name=answer.refusal)
             self._do(commands)
         if self.renews is False and before is not False:
-            self.log.warn("{scanner}: the scanner does not renew subscriptions; the gateway replaces them in time",
+            self.log.warn("{scanner}: the scanner does not renew subscriptions; the gateway replaces them before "
+                          "they expire",
                           scanner=scanner)

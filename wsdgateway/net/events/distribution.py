@@ -82,9 +82,9 @@ class Distribution:
             return
         self._left_out(count)
         if self._throttle.allows("events", self._seconds()):
-            self.log.warn("{scanner}: it sends more events than are passed on ([events] scanner_rate), or than its "
-                          "listeners can be told; some are left out, outdated states of jobs before all others (said "
-                          "once a minute)", scanner=self._scanner)
+            self.log.warn("{scanner}: the scanner sends more events than [events] scanner_rate allows or subscribers "
+                          "accept; some are dropped, superseded job states first (logged at most once a minute)",
+                          scanner=self._scanner)
 
     def _go_on(self) -> None:
         if self._is_distributing or self._timer is not None or self._stopped:

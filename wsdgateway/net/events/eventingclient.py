@@ -85,7 +85,7 @@ class EventingClient:
     def make_outstanding(self) -> Outstanding:
         """Creates a container for requests of a subscription that a stop has to wait for."""
         return Outstanding(self.reactor, lambda failure: self.log.failure(
-            "{scanner}: subscription", failure, scanner=self.scanner))
+            "{scanner}: handling the subscription failed", failure, scanner=self.scanner))
 
     # Requests.
 
@@ -143,7 +143,7 @@ class EventingClient:
 
     def _stored(self, storing: Deferred[None]) -> None:
         storing.addErrback(lambda failure: self.log.failure(
-            "{scanner}: the store does not keep the subscription at the scanner", failure, scanner=self.scanner))
+            "{scanner}: writing the subscription at the scanner to the store failed", failure, scanner=self.scanner))
 
 
 def managed_at(manager: EndpointReference, scan: str) -> tuple[str, EndpointReference]:

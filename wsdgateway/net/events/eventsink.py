@@ -117,8 +117,8 @@ class EventSink:
 
     def _unknown_sender(self, client: str) -> Fault:
         if self._throttle.allows(client_of(client), self._seconds()):
-            self.log.warn("{scanner}: a notification from {client} is refused, for that is none of the scanner's "
-                          "addresses; if it is the scanner, add it to event_sources (said once a minute)",
+            self.log.warn("{scanner}: refused a notification from {client}, which is not an address of the scanner; "
+                          "if it is the scanner, add it to event_sources (logged at most once a minute)",
                           scanner=self._bridge.name, client=client.removeprefix("::ffff:"))
         return unknown_sender(client)
 
@@ -137,19 +137,19 @@ class EventSink:
         """Handles a message to this address that was cut off, or refused before it was complete."""
         if secret in self.addresses and self.may_notify(client):
             self._bridge.unread(Unread(), self._seconds())
-            self._log_unread("it did not come whole, or is too large")
+            self._log_unread("it was incomplete or too large")
 
     def _log_unread(self, why: str) -> None:
         if self._throttle.allows("", self._seconds()):
-            self.log.warn("{scanner}: a notification can't be read: {why}; the scanner is asked for its jobs instead "
-                          "(said once a minute)", scanner=self._bridge.name, why=why)
+            self.log.warn("{scanner}: a notification cannot be read: {why}; the scanner will be asked for its jobs "
+                          "instead (logged at most once a minute)", scanner=self._bridge.name, why=why)
 
     def _take(self, subscription: NotifiedSubscription, notification: Notification) -> None:
         """Processes a notification to the gateway's subscription: for the job table, and for all subscribers."""
         if not self._bridge.notified(notification, self._seconds()):
             return
         if notification.unread is not None and notification.status is None:
-            self._log_unread(f"the {notification.event} says nothing certain of a job's state")
+            self._log_unread(f"the {notification.event} does not give a reliable job state")
         self._metrics.event(self._bridge.name, notification.event or "other")
         self._after_learning()
         if notification.event == SCANNER_STATUS_SUMMARY:

@@ -48,9 +48,9 @@ from wsdgateway.scan.operations import GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused, temporary_error
 from wsdgateway.storage.store import IClientSubscriptions
 
-_NOT_STORED = "The gateway can't write it down at the moment, and its log says why; try again in a minute."
-_FAILED = unable_to_process("The gateway made a mistake, and its log says which; tell its makers.")
-_GONE = unable_to_process("The client has closed its connection before it was answered.")
+_NOT_STORED = "The gateway cannot write to its store at the moment; see its log, or try again in a minute."
+_FAILED = unable_to_process("Internal error of the gateway; see its log.")
+_GONE = unable_to_process("The client disconnected before the answer.")
 
 Decision = Answer | Pass | Refuse
 
@@ -117,7 +117,7 @@ class EventSource:
             body = relate_reply(declined.reply.body, request.envelope.message_id)
             return Pass(attrs.evolve(declined.reply, body=body)), DEVICE
         except Exception:
-            self.log.failure("{scanner}: {operation}", scanner=self.scanner, operation=request.operation.name)
+            self.log.failure("{scanner}: {operation} failed", scanner=self.scanner, operation=request.operation.name)
             return Refuse(_FAILED), REFUSED
 
     # Subscribe.
@@ -138,7 +138,7 @@ class EventSource:
         finally:
             self.subscriptions.unexpect(subscription.identifier)
         granted = granted_seconds(lifetime, self._longest)
-        self.log.info("{scanner}: {client} subscribes for {seconds:g} s, to be told at {address}", seconds=granted,
+        self.log.info("{scanner}: {client} subscribed for {seconds:g} s, notifications to {address}", seconds=granted,
                       scanner=self.scanner, client=request.client, address=subscription.notify_to.reference.address)
         return Answer(write_subscribe_response(
             manager=subscription.manager, identifier=subscription.urn, expires=granted, absolute=lifetime.absolute,
@@ -160,8 +160,8 @@ class EventSource:
     async def _make_room(self, subscription: Subscription) -> None:
         """Reserves a place for the subscription, ending superseded ones if necessary. Raises `Refused`."""
         while (superseded := makes_room(self.subscriptions)) is not None:
-            self.log.warn("{scanner}: {client} has subscribed again and again for {address}; the first of these makes "
-                          "room", scanner=self.scanner, client=superseded.client,
+            self.log.warn("{scanner}: {client} has too many subscriptions for {address}; ending the oldest",
+                          scanner=self.scanner, client=superseded.client,
                           address=superseded.notify_to.reference.address)
             await self._logged(self.subscribers.leave(superseded))
         self.subscriptions.expect(subscription.identifier)
@@ -171,7 +171,7 @@ class EventSource:
         try:
             await storing
         except Exception:  # a disk can fail in any way
-            self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
+            self.log.failure("{scanner}: deleting a subscription from the store failed", scanner=self.scanner)
 
     async def _register(self, subscription: Subscription,
                         is_gone: Callable[[], bool]) -> tuple[Subscription, str, str]:
@@ -205,7 +205,7 @@ class EventSource:
         try:
             await self.store.save(subscription, held)
         except Exception:  # a disk can fail in any way
-            self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
+            self.log.failure("{scanner}: writing a subscription to the store failed", scanner=self.scanner)
             raise Refused(unable_to_process(_NOT_STORED)) from None
         self.subscribers.join(subscription)
 
@@ -222,7 +222,7 @@ class EventSource:
         try:
             await self.store.succeed(heir, self.panel.held_for(heir.identifier), former.identifier, left)
         except Exception:  # a disk can fail in any way
-            self.log.failure("{scanner}: the store does not keep a subscription", scanner=self.scanner)
+            self.log.failure("{scanner}: writing a subscription to the store failed", scanner=self.scanner)
             current = self.subscriptions.get(heir.identifier)
             if current is not None:
                 self.panel.hand_over(heir.identifier, former.identifier)
@@ -243,7 +243,7 @@ class EventSource:
         try:
             await self.store.save(prolonged)
         except Exception:  # a disk can fail in any way
-            self.log.failure("{scanner}: the store does not keep a renewal", scanner=self.scanner)
+            self.log.failure("{scanner}: writing a renewal to the store failed", scanner=self.scanner)
             current = self.subscriptions.find(subscription.identifier, self.now())
             if current is not None:
                 self.subscribers.change(attrs.evolve(current, expires_at=subscription.expires_at))
@@ -264,9 +264,9 @@ class EventSource:
         try:
             await self.subscribers.leave(subscription)
         except Exception:  # a failed write: the subscription has ended, but will be back after a restart
-            self.log.failure("{scanner}: the store does not forget a subscription", scanner=self.scanner)
+            self.log.failure("{scanner}: deleting a subscription from the store failed", scanner=self.scanner)
             raise Refused(unable_to_process(_NOT_STORED)) from None
-        self.log.info("{scanner}: {client} ends the subscription of {address}", scanner=self.scanner,
+        self.log.info("{scanner}: {client} unsubscribed, notifications to {address}", scanner=self.scanner,
                       client=request.client, address=subscription.notify_to.reference.address)
         return Answer(write_unsubscribe_response(
             relates_to=request.envelope.message_id, message_id=self.new_id()))

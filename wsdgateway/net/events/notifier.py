@@ -15,6 +15,7 @@ from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, GiveUp, Queued
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
 from wsdgateway.net.events.subscriptionend import SubscriptionEnds
+from wsdgateway.net.transport.errors import describe_error
 
 
 class Counts(Protocol):
@@ -173,7 +174,7 @@ class Recipient:
             self._sink, queued.event.to(self._sink.reference, queued.message_id))
         sending.addCallbacks(self._answered, self._unreachable)
         sending.addErrback(lambda failure: notifier.log.failure(
-            "{scanner}: while notifying {address}", failure, scanner=notifier.scanner,
+            "{scanner}: notifying {address} failed", failure, scanner=notifier.scanner,
             address=self._sink.reference.address))
 
     def _answered(self, status: int) -> None:
@@ -190,13 +191,13 @@ class Recipient:
     def _unreachable(self, failure: Failure) -> None:
         self._sending = None
         if not self._closed:
-            self._failed(_why(failure.value), refused=False)
+            self._failed(describe_error(failure.value), refused=False)
 
     def _failed(self, why: str, *, refused: bool) -> None:
         notifier = self._notifier
         decision = self.deliveries.failed(notifier.seconds(), refused=refused)
         if self.deliveries.failures == 1:
-            notifier.log.warn("{scanner}: an event for {address} did not arrive: {why}; it will be tried again",
+            notifier.log.warn("{scanner}: an event for {address} was not delivered: {why}; retrying",
                               scanner=notifier.scanner, address=self._sink.reference.address, why=why)
         if isinstance(decision, GiveUp):
             notifier.counts.dropped(decision.lost)
@@ -208,7 +209,3 @@ class Recipient:
             notifier.counts.dropped(1)
         self._pause = notifier.reactor.callLater(decision.after, self._next)
         notifier.settled()
-
-
-def _why(error: BaseException) -> str:
-    return str(error) or type(error).__name__

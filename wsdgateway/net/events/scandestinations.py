@@ -19,7 +19,7 @@ from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.unsubscribing import Unsubscribing
-from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.net.transport.errors import STOPPING, BadDevice, Unavailable
 from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.scan.destinations import read_tokens, write_responses
 from wsdgateway.scan.operations import SUBSCRIBE, Operation
@@ -100,7 +100,7 @@ class ScanDestinations:
     def check(self) -> EventingClient:
         """Returns the scanner's client if names can be registered at all. Raises `DeviceError`."""
         if self._stopped:
-            raise Unavailable(self._bridge.name, "the gateway is stopping")
+            raise Unavailable(self._bridge.name, STOPPING)
         if self.client is None:
             raise Unavailable(self._bridge.name, "its address is not known yet")
         return self.client
@@ -125,7 +125,7 @@ class ScanDestinations:
 
         async def request() -> Reply:
             if self._stopped and operation is SUBSCRIBE:
-                raise Unavailable(self._bridge.name, "the gateway is stopping")
+                raise Unavailable(self._bridge.name, STOPPING)
             return await send(url, operation, body)
 
         return await (self._subscribes if operation is SUBSCRIBE else self._renewals).run(request)
@@ -145,7 +145,7 @@ class ScanDestinations:
         changed = attrs.evolve(subscription, tokens=paired(subscription.tokens, read_tokens(answer.body)))
         self._bridge.subscriptions.put(changed)
         self._store.save(changed).addErrback(lambda failure: self.log.failure(
-            "{scanner}: the store does not keep new tokens", failure, scanner=self._bridge.name))
+            "{scanner}: writing new tokens to the store failed", failure, scanner=self._bridge.name))
 
     def catch_up(self, identifier: str) -> None:
         """Completes a registration that has been stored; it may have been repeated during the write."""
@@ -164,7 +164,7 @@ class ScanDestinations:
         if granted is None:
             return self._refusal(reply)
         if not made.listening:
-            raise Unavailable(self._bridge.name, "the gateway is stopping")
+            raise Unavailable(self._bridge.name, STOPPING)
         answer = read(reply.body, reply.charset).body
         tokens = self._bridge.subscriptions.tokens_for(
             read_tokens(answer), iter(lambda: self._secret(TOKEN_BYTES).hex(), ""))
@@ -175,7 +175,7 @@ class ScanDestinations:
     def _refusal(self, reply: Reply) -> Reply:
         """Returns a reply that granted nothing. A success without a grant is no valid answer to a Subscribe."""
         if reply.status < 400 and reply.fault is None:
-            error = BadDevice(self._bridge.name, "it answered Subscribe with neither SubscribeResponse nor fault")
+            error = BadDevice(self._bridge.name, "it answered Subscribe with neither a SubscribeResponse nor a fault")
             error.sent = True
             raise error
         return reply

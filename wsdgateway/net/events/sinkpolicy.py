@@ -53,7 +53,8 @@ class SinkPolicy:
         except BadSink as bad:
             raise sink_refused(name, bad) from None
         except OSError as error:  # no file descriptor left for the check against this machine's addresses
-            raise Refused(temporary_error(f"{name} can't be checked now: {error.strerror}. Try again later.")) from None
+            raise Refused(temporary_error(f"{name} cannot be checked at the moment: {error.strerror}. Try again "
+                                          "later.")) from None
 
     async def _look_up(self, host: str, client: str) -> list[str]:
         """Looks up a name's addresses. A name server may be slow, so the threads are daemons and few per client."""
@@ -63,13 +64,14 @@ class SinkPolicy:
         try:
             threading.Thread(target=self._ask, args=(host, client, looking), daemon=True).start()
         except RuntimeError:
-            raise BadSink(f"there is no room to look up {host} now; send an IP address, or try again later") from None
+            raise BadSink(f"too many host names are being looked up, {host} not yet; send an IP address, or try "
+                          "again later") from None
         self.lookups.begun(client)
         looking.addTimeout(LOOKUP_SECONDS, self.reactor)
         try:
             return await looking
         except (OSError, LookupTimeout, UnicodeError):
-            raise BadSink(f"the name {host} can't be looked up; send an IP address") from None
+            raise BadSink(f"the host name {host} cannot be looked up; send an IP address") from None
 
     def _ask(self, host: str, client: str, looking: Deferred[list[str]]) -> None:
         """Looks up a name, in a thread."""

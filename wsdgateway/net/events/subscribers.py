@@ -157,7 +157,8 @@ class Subscribers:
 
     def end(self, subscription: Subscription, status: str, reason: str) -> None:
         """Ends a subscription early, and sends the reason to its EndTo. `status` is a URI defined by WS-Eventing."""
-        self.log.warn("{scanner}: the subscription of {client} at {address} is over: {reason}", scanner=self._scanner,
+        self.log.warn("{scanner}: ended the subscription of {client}, notifications to {address}: {reason}",
+                      scanner=self._scanner,
                       client=subscription.client, address=subscription.notify_to.reference.address, reason=reason)
         self._forgotten(self.leave(subscription))
         if subscription.end_to is not None:
@@ -167,12 +168,12 @@ class Subscribers:
 
     def _forgotten(self, forgetting: Deferred[None]) -> None:
         forgetting.addErrback(lambda failure: self.log.failure(
-            "{scanner}: the store does not forget a subscription", failure, scanner=self._scanner))
+            "{scanner}: deleting a subscription from the store failed", failure, scanner=self._scanner))
 
     def _gave_up(self, identifier: str) -> None:
         subscription = self._subscriptions.get(identifier)
         if subscription is not None:
-            self.end(subscription, DELIVERY_FAILURE, "Nothing has reached it for too long.")
+            self.end(subscription, DELIVERY_FAILURE, "No notification could be delivered for too long.")
 
     # Expiry.
 
@@ -205,7 +206,8 @@ class Subscribers:
         self._look_soon()
 
     def _expire(self, subscription: Subscription) -> None:
-        self.log.info("{scanner}: the subscription of {client} at {address} has expired", scanner=self._scanner,
+        self.log.info("{scanner}: the subscription of {client} has expired, notifications to {address}",
+                      scanner=self._scanner,
                       client=subscription.client, address=subscription.notify_to.reference.address)
         self._forgotten(self.leave(subscription))
 
@@ -230,7 +232,7 @@ class Subscribers:
         return [recipient for recipient in found if recipient is not None]
 
     def _too_large(self, listeners: int) -> None:
-        self.log.warn("{scanner}: an event of more than {limit} bytes is not passed on", scanner=self._scanner,
+        self.log.warn("{scanner}: an event of more than {limit} bytes was not forwarded", scanner=self._scanner,
                       limit=MAX_EVENT)
         self.notifier.counts.dropped(listeners)
 

@@ -11,6 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.net.transport.errors import describe_error
 
 PAUSES = (1.0, 5.0, 15.0)  # between attempts
 MAX_ENDINGS = 10000
@@ -34,15 +35,15 @@ class SubscriptionEnds:
     def tell(self, sink: Sink, message: bytes) -> None:
         """Sends a SubscriptionEnd, with a few attempts."""
         if len(self._telling) >= MAX_ENDINGS:
-            self.log.warn("{scanner}: {address} is not told that its subscription is over: {count} others wait for "
-                          "that", scanner=self._scanner, address=sink.reference.address, count=len(self._telling))
+            self.log.warn("{scanner}: no SubscriptionEnd is sent to {address}, because {count} others are waiting to "
+                          "be sent", scanner=self._scanner, address=sink.reference.address, count=len(self._telling))
             return
         self.untried += 1
         telling: Deferred[None] = Deferred.fromCoroutine(self._tell(sink, message))
         self._telling.add(telling)
         telling.addErrback(lambda failure: None if failure.check(CancelledError) else failure)
         telling.addErrback(lambda failure: self.log.failure(
-            "{scanner}: SubscriptionEnd", failure, scanner=self._scanner))
+            "{scanner}: sending SubscriptionEnd failed", failure, scanner=self._scanner))
         telling.addBoth(lambda _: self._telling.discard(telling))
 
     async def _tell(self, sink: Sink, message: bytes) -> None:
@@ -65,8 +66,8 @@ class SubscriptionEnds:
         except CancelledError:
             raise
         except Exception as error:  # network errors come in many types
-            self.log.info("{scanner}: {address} can't be told that its subscription is over: {error}",
-                          scanner=self._scanner, address=sink.reference.address, error=str(error))
+            self.log.info("{scanner}: SubscriptionEnd for {address} was not delivered: {error}",
+                          scanner=self._scanner, address=sink.reference.address, error=describe_error(error))
             return False
 
     def stop(self) -> None:

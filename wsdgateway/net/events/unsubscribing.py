@@ -101,7 +101,7 @@ class Unsubscribing:
             refusal = client.read(await client.unsubscribe(ending.manager, ending.address)).refusal
         except Exception as error:  # tried again after any error
             if not isinstance(error, DeviceError):
-                self.log.failure("{scanner}: Unsubscribe", scanner=client.scanner)
+                self.log.failure("{scanner}: Unsubscribe failed", scanner=client.scanner)
             refusal = str(error)
         else:
             if refusal not in TEMPORARY:

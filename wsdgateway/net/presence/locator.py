@@ -75,7 +75,8 @@ class Locator:
         if begun is not None:
             self.cancel()
             reading: Deferred[None] = Deferred.fromCoroutine(self._read_at(begun))
-            reading.addErrback(lambda failure: self.log.failure("{scanner}: metadata", failure, scanner=self._scanner))
+            reading.addErrback(lambda failure: self.log.failure("{scanner}: reading its metadata failed",
+                                                                failure, scanner=self._scanner))
 
     def sighted(self, sighting: Sighting, *, changed: bool) -> None:
         """Handle an announcement of the scanner's addresses. `changed` is true if its metadata may have changed."""
@@ -100,8 +101,9 @@ class Locator:
         if xaddrs and self.device is None and xaddrs != self._unusable:
             self._unusable = xaddrs
             if self._throttle.allows("", self._reactor.seconds()):
-                self.log.warn("{scanner}: it announces no address that can be used, only {xaddrs}; give it by its "
-                              "address, as device or scan", scanner=self._scanner, xaddrs=" ".join(xaddrs)[:MAX_LOGGED])
+                self.log.warn("{scanner}: the scanner announces no usable address, only {xaddrs}; give its address "
+                              "in the configuration, as device or scan",
+                              scanner=self._scanner, xaddrs=" ".join(xaddrs)[:MAX_LOGGED])
 
     async def _read_at(self, urls: tuple[str, ...]) -> None:
         location = self._location
@@ -126,11 +128,12 @@ class Locator:
         """Log why the scan service was not found, once a minute for each reason, and schedule the next search."""
         location = self._location
         if location.is_still_at_former(reachable=self._client.reachable):
-            self.log.warn("{scanner}: it is said to be elsewhere, and is not: {why}", scanner=self._scanner, why=why)
+            self.log.warn("{scanner}: the scanner was announced at a new address, but is still at the former one: "
+                          "{why}", scanner=self._scanner, why=why)
             return
         if self._throttle.allows(why, self._reactor.seconds()):
-            self.log.warn("{scanner}: the scan service is not known: {why}; it is looked for again within {seconds:g} "
-                          "s", scanner=self._scanner, why=why, seconds=location.backoff.bound(answered=has_answered))
+            self.log.warn("{scanner}: the scan service was not found: {why}; searching again within {seconds:g} s",
+                          scanner=self._scanner, why=why, seconds=location.backoff.bound(answered=has_answered))
         self.cancel()
         self._timer = self._reactor.callLater(location.backoff.next(answered=has_answered), self.search)
 
@@ -144,14 +147,14 @@ class Locator:
             problems.append(str(error))
             return None, error.sent
         except Malformed as error:
-            problems.append(f"{url}: its metadata can't be used: {error}")
+            problems.append(f"{url}: its metadata cannot be used: {error}")
             return None, True
 
     def _read(self, url: str, envelope: Envelope) -> str:
         """The scan service's address in metadata that was read at a URL. Raises `Malformed` or `DeviceError`."""
         address = scan_address(envelope, url)
         if address is None:
-            nothing = Unavailable(url, "its metadata names no scan service")
+            nothing = Unavailable(url, "its metadata contains no scan service")
             nothing.sent = True
             raise nothing
         metadata = find_metadata(envelope.body)
@@ -159,8 +162,8 @@ class Locator:
             self.labels = read_labels(metadata)
         named = scan_service_addresses(envelope)
         if url.startswith("https:") and not any(one.startswith("https:") for one in named):
-            self.log.warn("{scanner}: its metadata names no https address of its scan service, only {address}; TLS is "
-                          "tried there. If it fails, give the https address as scan", scanner=self._scanner,
+            self.log.warn("{scanner}: its metadata contains no https address of the scan service, only {address}; "
+                          "using TLS there. If that fails, give the https address as scan", scanner=self._scanner,
                           address=named[0])
         return address
 

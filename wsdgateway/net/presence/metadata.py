@@ -45,12 +45,12 @@ def _metadata_in(reply: Reply, url: str, endpoint: str | None) -> Envelope:
     answer = _whole(url, reply)
     metadata = find_metadata(answer.body)
     if metadata is None:
-        raise BadDevice(url, "it answered Get with something else than metadata")
+        raise BadDevice(url, "its answer to Get is not metadata")
     if endpoint is not None and is_stand_in(metadata):
-        raise BadDevice(url, "a gateway's stand-in is there, not the scanner itself")
+        raise BadDevice(url, "a gateway's stand-in is at this address instead of the scanner")
     told = host_endpoint(metadata)
     if endpoint is not None and told is not None and not is_same(told, endpoint):
-        raise BadDevice(url, f"another device is there, {told}")
+        raise BadDevice(url, f"another device is at this address, {told}")
     return answer
 
 
@@ -82,7 +82,7 @@ async def describe_scanner(send: SendRequest, url: str, new_id: Callable[[], str
     try:
         found = read_description(_whole(url, reply).body)
         if found is None:
-            raise BadDevice(url, "it did not tell its ScannerDescription")
+            raise BadDevice(url, "its answer contains no ScannerDescription")
     except DeviceError as error:
         error.sent = True
         raise
@@ -96,7 +96,7 @@ def _whole(url: str, reply: Reply) -> Envelope:
     except Malformed as error:
         if reply.status >= 400:
             raise Unavailable(url, f"it answered {reply.status}") from None
-        raise BadDevice(url, f"what it tells of itself can't be read: {error}") from None
+        raise BadDevice(url, f"its description cannot be read: {error}") from None
     fault = fault_of(envelope)
     if fault is not None or reply.status >= 400:
         raise Unavailable(url, f"it answered {fault or reply.status}")

@@ -119,7 +119,7 @@ class MetadataCache(Generic[Value]):
     def _log_unexpected(self, failure: Failure) -> None:
         """Log a failure that is not the device's."""
         if not failure.check(DeviceError, CancelledError):
-            self.log.failure("{scanner}: what it tells of itself", failure, scanner=self._scanner)
+            self.log.failure("{scanner}: reading its description failed", failure, scanner=self._scanner)
 
     def _ask(self) -> None:
         question = self._knowledge.ask()

@@ -178,7 +178,7 @@ class Monitor:
         try:
             address = self._locator.metadata_read(url, envelope)
         except Malformed as error:
-            raise BadDevice(url, f"its metadata can't be used: {error}") from None
+            raise BadDevice(url, f"its metadata cannot be used: {error}") from None
         if self._where is None or self._where.address != address:
             self._found(address)
         return Description(find_metadata(envelope.body))
@@ -216,7 +216,7 @@ class Monitor:
         self.stand_in.scoped(news.sighting.scopes)
         doubt = doubt_of(news)
         if doubt is Doubt.RESTARTED:
-            self.log.info("{scanner}: it has started again", scanner=self._name)
+            self.log.info("{scanner}: the scanner has restarted", scanner=self._name)
             self._bridge.rebooted()
             self.stand_in.metadata.doubt()
         elif doubt is Doubt.AWAY:
@@ -233,7 +233,7 @@ class Monitor:
 
     def said_bye(self) -> None:
         """Handle a Bye, which may be forged: check whether the scanner still answers."""
-        self.log.info("{scanner}: the scanner has said Bye", scanner=self._name)
+        self.log.info("{scanner}: the scanner sent a Bye", scanner=self._name)
         if self._reachability.said_bye():
             self._was_away()
         self._on_change()
@@ -248,7 +248,7 @@ class Monitor:
             self._catch_up()
             return
         if self._locator.device is not None:
-            self.log.info("{scanner}: its scan service is {url}", scanner=self._name, url=address)
+            self.log.info("{scanner}: found the scan service at {url}", scanner=self._name, url=address)
         self._bridge.device = address
         self._where = ServiceLocation(address, follows=self.options.uuid is not None)
         if self._device.reachable is False:
@@ -259,7 +259,7 @@ class Monitor:
 
     def _moved(self, where: ServiceLocation, address: str) -> None:
         """Use the scanner's new address. The scanner still holds its subscriptions, unless it has restarted."""
-        self.log.info("{scanner}: its scan service is {url} now", scanner=self._name, url=address)
+        self.log.info("{scanner}: the scan service has moved to {url}", scanner=self._name, url=address)
         former, where.address = where.address, address
         self._bridge.device = address
         self._was_away()

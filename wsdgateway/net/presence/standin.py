@@ -107,7 +107,7 @@ class StandIn:
             endpoint = identity_of(self.endpoint or derived_endpoint(self._scanner))
             version = await self._version_of(endpoint, f"{told} {options.suffix} {self._scanner} {options.served}")
         except Exception:  # a store that is not writable must not hide the scanner
-            self.log.failure("{scanner}: the store does not keep the version of its metadata", scanner=self._scanner)
+            self.log.failure("{scanner}: writing the MetadataVersion to the store failed", scanner=self._scanner)
             last = self.metadata.last
             version = 1 if last is None else last.version
             if last is None or told != last.digest:

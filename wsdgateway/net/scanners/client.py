@@ -29,7 +29,7 @@ from wsdgateway.net.scanners.request import (
     RequestState,
     ScannerRequest,
 )
-from wsdgateway.net.transport.errors import Busy, Unavailable
+from wsdgateway.net.transport.errors import DISCONNECTED, STOPPING, Busy, Unavailable
 from wsdgateway.net.transport.timeouts import Deadlines
 from wsdgateway.net.transport.writebatching import WriteScheduler
 
@@ -116,11 +116,11 @@ class DeviceClient:
     def request(self, request: ScannerRequest) -> Deferred[Response]:
         """Sends a request. Fires with its `Response`, or fails with a `DeviceError`."""
         if self._stopped is not None:
-            request.fail(Unavailable(request.address.host, "the gateway is stopping"))
+            request.fail(Unavailable(request.address.host, STOPPING))
             return request.answered
         if self.options.trust.demanded and not request.address.secure:
             request.fail(Unavailable(
-                request.address.host, "it is to be asked by TLS, and the address that it gives is http"))
+                request.address.host, "TLS is required, but its address is an http address"))
             return request.answered
         self._dispatch_or_queue(request)
         return request.answered
@@ -132,7 +132,7 @@ class DeviceClient:
         device's capacity.
         """
         if self._stopped is not None:
-            request.fail(Unavailable(request.address.host, "the gateway is stopping"))
+            request.fail(Unavailable(request.address.host, STOPPING))
             return
         others = self._under_way()
         if others and isinstance(request.connection, DeviceConnection) and request.connection.requests == 1:
@@ -207,7 +207,7 @@ class DeviceClient:
         if not self._attempts.circuit.admits(self._seconds()):
             self._queue.remove(request)
             request.fail(Unavailable(
-                request.address.host, "it does not take connections; the next try is within 5 seconds"))
+                request.address.host, "it does not accept connections; next attempt within 5 s"))
             return
         self._leaves_queue(request)
         request.state = CONNECTING
@@ -238,14 +238,14 @@ class DeviceClient:
         request.fail(error)
         if is_to_blame and self._attempts.circuit.is_open and self._stopped is None:
             for other in self._queue.clear():
-                other.fail(Unavailable(other.address.host, "it does not take connections"))
+                other.fail(Unavailable(other.address.host, "it does not accept connections"))
         else:
             self._next()
 
     def _waited_too_long(self, request: ScannerRequest) -> None:
         self._queue.remove(request)
         seconds = self.options.section.timeout
-        request.fail(Busy(request.address.host, f"this request waited {seconds:g} seconds for its turn"))
+        request.fail(Busy(request.address.host, f"this request waited {seconds:g} s for a connection"))
 
     def _expired(self, request: ScannerRequest) -> None:
         """Handles the time-out of an exchange.
@@ -254,11 +254,11 @@ class DeviceClient:
         """
         if self._reachable and request.state is not CONNECTING and self.last_received <= request.dispatched_at:
             self._set_reachable(False)
-        self._end(request, f"no complete answer within {self.options.section.timeout:g} seconds")
+        self._end(request, f"no complete answer within {self.options.section.timeout:g} s")
 
     def abandon(self, request: ScannerRequest) -> None:
         """Closes the connection of a request whose answer is no longer wanted."""
-        self._end(request, "the client went away", ABANDONED)
+        self._end(request, DISCONNECTED, ABANDONED)
 
     def _end(self, request: ScannerRequest, why: str, state: RequestState = FAILED) -> None:
         error = Unavailable(request.address.host, why)
@@ -322,7 +322,7 @@ class DeviceClient:
         if self._stopped is None:
             self._stopped = Deferred()
             for request in (*self._queue.clear(), *self._attempts):
-                self._end(request, "the gateway is stopping")
+                self._end(request, STOPPING)
             self.connections.stop()
             self._queue.stop()
             for timeouts in (self._timeouts, *self._former_timeouts):

@@ -211,7 +211,7 @@ class DeviceConnection(TwistedProtocol):
         if (self._exchange is not None and self.address.secure and not reason.check(ConnectionDone)
                 and not self._owner.options.section.quirks.unannounced_end):
             # RFC 9112 section 9.8: an end without close_notify may have been caused by an attacker.
-            self._broken(BadDevice(self._peer(), "it broke off"))
+            self._broken(BadDevice(self._peer(), "it closed the connection before the end of its answer"))
         if self._exchange is not None:
             try:
                 self._pass_on(self._exchange, self._exchange.reader.eof())

@@ -20,7 +20,7 @@ from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.circuitbreaker import CircuitBreaker
 from wsdgateway.net.scanners.connection import DeviceConnection, Insecure, Owner
 from wsdgateway.net.scanners.request import ScannerRequest
-from wsdgateway.net.transport.errors import Busy, Unavailable
+from wsdgateway.net.transport.errors import Busy, Unavailable, describe_error
 from wsdgateway.net.transport.localaddress import zoned
 from wsdgateway.tls.files import BadFile
 from wsdgateway.tls.trust import Caller, Trust
@@ -51,7 +51,7 @@ def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust
 
 
 def _no_handshake(result: object, seconds: float) -> Failure:
-    return Failure(neterror.TimeoutError(string=f"no TLS handshake within {seconds:g} seconds"))
+    return Failure(neterror.TimeoutError(string=f"no TLS handshake within {seconds:g} s"))
 
 
 class Attempts:
@@ -102,7 +102,7 @@ class Attempts:
             endpoint = endpoint_of(owner.reactor, address, zone, min(CONNECT_TIMEOUT, limit), owner.options.trust)
         except BadFile as bad:
             self.circuit.abandoned()
-            request.fail(Unavailable(address.host, f"its ca has to be {bad}"))
+            request.fail(Unavailable(address.host, f"its ca must be {bad}"))
             return
         attempt: Deferred[Any] = endpoint.connect(factory)
         attempt.addCallback(lambda connection: (
@@ -110,7 +110,7 @@ class Attempts:
         self._under_way[request] = attempt
         attempt.addCallbacks(
             self._succeeded, self._failed, callbackArgs=(request,), errbackArgs=(request, self.circuit))
-        attempt.addErrback(lambda failure: self.log.failure("while connecting to {host}", failure, host=address.host))
+        attempt.addErrback(lambda failure: self.log.failure("Connecting to {host} failed", failure, host=address.host))
 
     def cancel(self, request: ScannerRequest) -> None:
         """Cancels the attempt for this request, if it is still pending."""
@@ -124,7 +124,7 @@ class Attempts:
     def _failed(self, failure: Failure, request: ScannerRequest, circuit: CircuitBreaker) -> None:
         self._under_way.pop(request, None)
         if failure.check(*CONNECT_ERRORS) is None:
-            self.log.failure("while connecting to {host}", failure, host=request.address.host)
+            self.log.failure("Connecting to {host} failed", failure, host=request.address.host)
         if isinstance(failure.value, Insecure) and failure.value.detail:
             self.log.warn("{host}: {detail}", host=request.address.host, detail=failure.value.detail)
         is_occupied = circuit is self.circuit and self._is_occupied(request, failure)
@@ -135,7 +135,6 @@ class Attempts:
         else:
             circuit.abandoned()
         peer = f"{request.address.host}:{request.address.port}"
-        why = failure.getErrorMessage() or "it says nothing"
-        error = Busy(peer, "it takes no other connection now") if is_occupied else (
-            Unavailable(peer, f"no connection ({why})"))
+        error = Busy(peer, "it does not accept another connection at the moment") if is_occupied else (
+            Unavailable(peer, f"connection failed: {describe_error(failure.value)}"))
         self._not_connected(request, error, is_to_blame)

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.connector import CONNECT_ERRORS, endpoint_of
-from wsdgateway.net.transport.errors import Unavailable
+from wsdgateway.net.transport.errors import Unavailable, describe_error
 from wsdgateway.tls.files import pin_of
 from wsdgateway.tls.trust import Trust, Untrusted, explain
 
@@ -31,7 +31,7 @@ class _Handshake(Protocol):
     def handshakeCompleted(self) -> None:
         certificate = self.transport.getHandle().get_peer_certificate(as_cryptography=True)
         if certificate is None:
-            self._end(Failure(Untrusted("it shows no certificate")))
+            self._end(Failure(Untrusted("it presented no certificate")))
         else:
             self._end(pin_of(certificate))
         self.transport.abortConnection()
@@ -66,8 +66,8 @@ class Pins:
         try:
             return await shown
         except CONNECT_ERRORS as error:
-            raise Unavailable(address.host, f"no connection ({error})") from None
+            raise Unavailable(address.host, f"connection failed: {describe_error(error)}") from None
         except TimedOut:
-            raise Unavailable(address.host, f"no TLS connection within {SECONDS:g} seconds") from None
+            raise Unavailable(address.host, f"no TLS connection within {SECONDS:g} s") from None
         except Exception as error:  # a failed handshake may raise any OpenSSL error
             raise Unavailable(address.host, explain(error)) from None

@@ -61,7 +61,7 @@ class ScannerQueue:
             self._add(self._urgent, request, MAX_URGENT)
         elif request.share_of is not None and self._others.count(request.client) >= MAX_OF_CLIENT:
             request.fail(Busy(
-                request.address.host, f"{MAX_OF_CLIENT} requests of this client are waiting for it already"))
+                request.address.host, f"{MAX_OF_CLIENT} requests of this client are waiting already"))
         else:
             self._add(self._others, request, MAX_QUEUE + (MAX_BESIDE if request.from_gateway else 0))
 
@@ -75,7 +75,7 @@ class ScannerQueue:
             rejected = queue.newest(largest)
             queue.remove(rejected)
             queue.add(request.client, request)
-        rejected.fail(Busy(request.address.host, f"{bound} requests are waiting for it already"))
+        rejected.fail(Busy(request.address.host, f"{bound} requests are waiting already"))
 
     def share(self, request: ScannerRequest, client: str) -> None:
         """Adds a client that waits for the answer to the request, which may then be sent in that client's turn."""

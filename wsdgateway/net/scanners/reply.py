@@ -16,7 +16,7 @@ from wsdgateway.http.responses import Head
 from wsdgateway.metrics import FAULT, OK
 from wsdgateway.net.scanners.replywatch import check_document
 from wsdgateway.net.scanners.request import ABANDONED, Connection, ScannerRequest
-from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
+from wsdgateway.net.transport.errors import DISCONNECTED, BadDevice, DeviceError, Unavailable
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
@@ -100,7 +100,7 @@ class Response:
 
         def take(data: bytes) -> None:
             if len(body) + len(data) > MAX_COLLECTED:
-                self.give_up(BadDevice(self.peer, f"it is larger than {MAX_COLLECTED} bytes"))
+                self.give_up(BadDevice(self.peer, f"its answer is larger than {MAX_COLLECTED} bytes"))
             else:
                 body.extend(data)
 
@@ -142,8 +142,8 @@ class Response:
     def _stalled(self, by_client: bool) -> None:
         if by_client:
             self.request.state = ABANDONED
-        why = "the client took nothing" if by_client else "nothing came"
-        self.fail(Unavailable(self.peer, f"{why} for {self._idle_timeout:g} seconds"))
+        why = "the client accepted no data" if by_client else "no data from the scanner"
+        self.fail(Unavailable(self.peer, f"{why} for {self._idle_timeout:g} s"))
         self._connection.abort()
 
     # Called by the connection.
@@ -201,7 +201,7 @@ class Response:
         """Closes the connection, because the rest is not wanted."""
         if not self.ended:
             self.request.state = ABANDONED
-            self.fail(Unavailable(self.peer, "the client went away"))
+            self.fail(Unavailable(self.peer, DISCONNECTED))
             self._connection.abort()
 
 
@@ -233,5 +233,5 @@ async def read_reply(response: Response) -> Reply:
         try:
             read(body, charset_of(content_type))
         except Malformed as error:
-            raise BadDevice(response.peer, f"it broke off: {error}") from None
+            raise BadDevice(response.peer, f"it closed the connection before the end of its answer: {error}") from None
     return Reply(head.status, content_type, body, head.reason, tuple(end_to_end(head.headers, FRAMING)))

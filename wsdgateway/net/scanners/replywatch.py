@@ -18,8 +18,8 @@ from wsdgateway.soap import encodings
 MAX_PROLOG = 16384  # bytes before the root element of a document that is relayed
 MAX_ROOT = 65536  # bytes kept of the SOAP message
 
-DOCUMENT_TYPE = "it holds a document type declaration, which SOAP does not allow"
-NO_BEGINNING = f"it holds a document that does not begin within {MAX_PROLOG} bytes"
+DOCUMENT_TYPE = "its answer contains a document type declaration, which SOAP does not allow"
+NO_BEGINNING = f"its answer contains a document with a prolog of more than {MAX_PROLOG} bytes"
 
 HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<!DOCTYPE\s++html[^>\[]*+>", re.IGNORECASE)
 

@@ -38,7 +38,7 @@ SOME, WHOLE = "some", "whole"
 # A request that has been handed over is not answered yet.
 PENDING = "pending"
 # An answer is complete, and the client may send the next request, has begun to, or cannot send any.
-ANSWERED, ANSWERED_AMID, ANSWERED_LAST = "answered", "answered amid the next", "answered last"
+ANSWERED, ANSWERED_AMID, ANSWERED_LAST = "answered", "answered during the next one", "answered last"
 # The data cannot be read; a time limit has ended, while a request is being read or otherwise.
 REFUSED, LATE, OVERDUE = "refused", "late", "overdue"
 HALF_CLOSED, DRAIN, ABORT, LOST = "half closed", "drain", "abort", "lost"

@@ -11,13 +11,14 @@ from wsdgateway.tls.trust import words_of
 
 # Parts of OpenSSL's messages, and their meaning for a listener.
 _MEANINGS = {
-    "did not return a certificate": "it shows no certificate, and [[listen]] client_ca asks for one",
-    "certificate verify failed": "its certificate comes from nobody in [[listen]] client_ca, or has expired",
-    "alert unknown ca": "it does not know the authority of our certificate",
-    "alert bad certificate": "it does not believe our certificate",
-    "alert certificate unknown": "it does not believe our certificate",
-    "alert certificate expired": "our certificate has expired, it says",
-    "http request": "it speaks HTTP without TLS",
+    "did not return a certificate": "it presented no certificate, which [[listen]] client_ca requires",
+    "certificate verify failed": "its certificate was not issued by an authority in [[listen]] client_ca, or has "
+                                 "expired",
+    "alert unknown ca": "it does not know the authority of the gateway's certificate",
+    "alert bad certificate": "it rejects the gateway's certificate",
+    "alert certificate unknown": "it rejects the gateway's certificate",
+    "alert certificate expired": "the gateway's certificate has expired",
+    "http request": "it sent plain HTTP to a TLS port",
 }
 
 
@@ -25,7 +26,7 @@ def explain(error: SSL.Error) -> str:
     """Describe why a client's handshake failed: OpenSSL's message, and its meaning if that is known."""
     words = ", ".join(words_of(error))
     meaning = next((meaning for part, meaning in _MEANINGS.items() if part in words), None)
-    return f"no TLS connection ({words or 'no reason given'})" + (f": {meaning}" if meaning else "")
+    return f"TLS handshake failed ({words or 'no reason given'})" + (f": {meaning}" if meaning else "")
 
 
 class Handshakes:
@@ -39,4 +40,4 @@ class Handshakes:
     def failed(self, client: str, error: SSL.Error, now: float) -> None:
         """Log a failed handshake; `now` is the time in seconds on a monotonic clock."""
         if self._throttle.allows(client, now):
-            self.log.info("{client}: {why} (said once a minute)", client=client, why=explain(error))
+            self.log.info("{client}: {why} (logged at most once a minute)", client=client, why=explain(error))

@@ -19,8 +19,8 @@ from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_in
 from wsdgateway.soap.parsing import Malformed
 
-_WHY = {RULE: "[[allow]] does not let it do that", RATE: "it asks more often than [limits] client_requests",
-        JOBS: "it has as many jobs running as [limits] client_jobs"}
+_WHY = {RULE: "no [[allow]] rule permits it", RATE: "the client exceeds [limits] client_requests",
+        JOBS: "the client has reached [limits] client_jobs"}
 
 
 class AccountedExchange(Protocol):
@@ -85,7 +85,7 @@ class Accounting:
         """Record that a client's request is refused; `reason` is a name of `metrics`."""
         self._metrics.refused(self._scanner, reason)
         if self._throttle.allows((reason, client_of(client), operation), self._seconds()):
-            self.log.warn("{scanner}: {operation} for {client} is refused: {why} (said once a minute)",
+            self.log.warn("{scanner}: {operation} of {client} refused: {why} (logged at most once a minute)",
                           scanner=self._scanner or "gateway", operation=operation, client=client, why=_WHY[reason])
 
     def event(self, exchange: AccountedExchange, event: str, started: float, envelope: Envelope | None,

@@ -6,6 +6,9 @@ The class of an error tells which side failed; only `fault_for` converts errors 
 from wsdgateway.soap.faults import Fault, internal_error, temporary_error
 
 BUSY = "The scanner is busy with other requests"
+UNAVAILABLE = "The scanner is unavailable"
+STOPPING = "the gateway is stopping"
+DISCONNECTED = "the client disconnected"
 
 
 class DeviceError(Exception):
@@ -34,10 +37,15 @@ def fault_for(error: DeviceError) -> Fault:
     """The SOAP fault that a client gets for an error."""
     if isinstance(error, BadDevice):
         return internal_error(
-            f"The scanner's answer can't be used: {error.what}. Restart the scanner if it happens again.")
+            f"The scanner's answer cannot be used: {error.what}. If this happens again, restart the scanner.")
     if isinstance(error, Busy):
         return temporary_error(f"{BUSY}: {error.what}. Try again in a few seconds.")
-    return temporary_error(f"The scanner can't be asked now: {error.what}. Try again in a few seconds.")
+    return temporary_error(f"{UNAVAILABLE}: {error.what}. Try again in a few seconds.")
+
+
+def describe_error(error: BaseException) -> str:
+    """The text of an exception for use inside a message: without a final period, as Twisted's have; never empty."""
+    return str(error).rstrip(".") or type(error).__name__
 
 
 class DeliveryError(Exception):

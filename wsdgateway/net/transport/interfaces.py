@@ -71,7 +71,7 @@ class InterfaceWatch:
     def start(self) -> None:
         """Start polling."""
         looking = self._looking.start(POLL_SECONDS)
-        looking.addErrback(lambda failure: self.log.failure("while looking at the interfaces", failure))
+        looking.addErrback(lambda failure: self.log.failure("Reading the network interfaces failed", failure))
 
     def stop(self) -> None:
         """Stop polling."""
@@ -84,4 +84,4 @@ class InterfaceWatch:
             self.all = tuple(everything)
             self._look_at({name: everything[name] for name in self._names if name in everything})
         except Exception:  # the next poll may succeed
-            self.log.failure("while looking at the interfaces")
+            self.log.failure("Reading the network interfaces failed")

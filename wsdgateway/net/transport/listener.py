@@ -30,13 +30,14 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from wsdgateway.net.transport.errors import describe_error
 from wsdgateway.tls.identity import CurrentIdentity
 
 RETRY_SECONDS = 5.0
 _PORT = re.compile(r"(?:^|:)(?:tcp6?|ssl):(?:port=)?(\d+)")
 FIRST_ORDINARY = 1024  # Linux: net.ipv4.ip_unprivileged_port_start
-NOT_ALLOWED = ("for a port below 1024 an ordinary user needs CAP_NET_BIND_SERVICE: start it as root with twistd --uid, "
-               "give AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or take a port from 1024")
+NOT_ALLOWED = ("an ordinary user needs CAP_NET_BIND_SERVICE for a port below 1024: start twistd as root with --uid, "
+               "set AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or use a port from 1024")
 
 
 def is_privileged(endpoint: str) -> bool:
@@ -56,7 +57,7 @@ class ListenerState(Enum):
     CLOSED = "closed"
     RESERVED = "the port is open, or could not be opened, and nothing is read"
     OPENING = "opening"
-    WAITING = "waiting for the next try"
+    WAITING = "waiting for the next attempt"
     LISTENING = "listening"
 
 
@@ -134,11 +135,12 @@ class Listener(Service):
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
-        self.problem = failure.getErrorMessage()
+        self.problem = describe_error(failure.value)
         cause = getattr(failure.value, "socketError", None)
         if is_privileged(self.endpoint) and isinstance(cause, OSError) and cause.errno == errno.EACCES:
             self.problem += f" ({NOT_ALLOWED})"
-        self.logger.error("can't listen at {endpoint}: {problem}; next try in {seconds:g} s", endpoint=self.endpoint,
+        self.logger.error("cannot listen at {endpoint}: {problem}; next attempt in {seconds:g} s",
+                          endpoint=self.endpoint,
                           problem=self.problem, seconds=RETRY_SECONDS)
         self.state = _WAITING
         self._retry = self._reactor.callLater(RETRY_SECONDS, self._open)

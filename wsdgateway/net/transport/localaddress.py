@@ -33,7 +33,7 @@ async def local_address(reactor: Any, host: str, port: int) -> str:
     if not isIPAddress(host) and not isIPv6Address(host):
         found = await addresses_of(reactor, host)
         if not found:
-            raise Unavailable(host, "its name has no address, or can't be looked up")
+            raise Unavailable(host, "its host name cannot be looked up, or has no address")
         address = found[0]
     try:
         return _local_address(address, port)

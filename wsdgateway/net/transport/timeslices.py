@@ -55,7 +55,7 @@ class TimeSlices:
             except StopIteration:
                 continue
             except Exception:
-                self.log.failure("in a task")
+                self.log.failure("A background task failed")
                 continue
             tasks.append(task)
         self._is_running = False
