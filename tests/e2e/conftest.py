@@ -150,6 +150,7 @@ def until():
             found = condition()
             if found:
                 return found
+            time.sleep(0.02)  # leaves the processor to the other processes
         raise AssertionError("it did not happen")
 
     return wait

@@ -194,7 +194,7 @@ async def test_scanners_are_told_the_listener_on_their_side(running, device_with
 @pytest_twisted.ensureDeferred
 async def test_a_clean_stop_unsubscribes(subscribed, device_with_events):
     service = await subscribed()
-    await service.scanner.stop()
+    await service.stopService()
     assert device_with_events.actions[-1] == "Unsubscribe"
     assert device_with_events.last.header.findtext(f"{W}Identifier") == "urn:uuid:sub-1"
     assert device_with_events.last.to == f"http://127.0.0.1:{device_with_events.device.port}/manager"

@@ -54,7 +54,7 @@ async def test_seventy_prefixes_are_no_burden(gateway, device, sink):
     assert prefixes(message.request.body) == 2
     number = listener.received[0].header.find("{http://makers.example/ws/setting/number_5}Number")
     assert (number.text, number.nsmap["km6"]) == ("km6:five", "http://makers.example/ws/setting/number_6")
-    await service.scanner.stop()
+    await service.stopService()
     assert scanner.actions[-1] == "Unsubscribe"
     for request in device.requests:
         assert prefixes(request.request.body) == 0
@@ -98,7 +98,7 @@ async def test_events_after_a_success_that_says_nothing_are_taken(gateway, devic
     service.scanner.check()
     service.scanner.recovered(False)
     assert scanner.actions == ["Subscribe"]
-    await service.scanner.stop()
+    await service.stopService()
     assert scanner.actions == ["Subscribe"]
 
 
@@ -124,7 +124,7 @@ async def test_a_manager_without_address_is_asked_at_the_scan_service(gateway, d
         scanner.handle(asked))
     service = await gateway(device.url)
     await until(lambda: "Renew" in scanner.actions)
-    await service.scanner.stop()
+    await service.stopService()
     assert scanner.actions[-1] == "Unsubscribe"
     assert {asked.request.path for asked in device.requests} == {b"/scan"}
     assert (scanner.last.to, scanner.last.header.findtext(f"{W}Identifier")) == (device.url, "urn:uuid:1")

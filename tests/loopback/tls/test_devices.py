@@ -93,7 +93,9 @@ async def test_who_is_not_believed_is_told_nothing(gateway, shows, authority, tm
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_connection_to_whom_nobody_believes_is_not_tried_for_every_request(gateway, shows, authority, tmp_path):
+async def test_a_connection_to_whom_nobody_believes_is_not_tried_for_every_request(
+        gateway, shows, authority, tmp_path, monkeypatch):
+    monkeypatch.setattr("wsdgateway.net.scanners.circuitbreaker.FIRST_PAUSE", 60.0)
     device = await shows(Certified(tmp_path, "scanner", "127.0.0.1"))
     service = await gateway(device.url, scanner={"events": "off", "ca": str(authority.pem)})
     for number in range(10):

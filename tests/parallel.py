@@ -1,0 +1,42 @@
+"""Distributes the tests over several processes, with pytest-xdist: how many, and which tests share one."""
+
+import os
+from pathlib import Path
+
+from xdist.scheduler import LoadScopeScheduling
+
+# More than one for each core, because the tests wait for other processes and for timers half of the time.
+PER_CORE = 3
+# Folders whose tests take so long that it pays to start several processes.
+TESTS = Path(__file__).parent
+LONG = (TESTS, TESTS / "e2e", TESTS / "loopback")
+# End-to-end tests start first, these before the others: the longest must not be the last.
+LONGEST = ("test_soak.py", "test_restart.py", "test_subnets.py", "test_store_outage.py", "test_recorder.py")
+# One process runs all of such a module: it has an expensive fixture, or uses ports below 1024.
+UNDIVIDED = ("test_install.py", "test_ordinary_user.py", "test_pages.py")
+
+
+def number_of_processes(config):
+    """How many processes run the tests; 0 means this one, which starts sooner: for few tests, and with `-k` or `-s`."""
+    option = config.option
+    cores = len(os.sched_getaffinity(0))
+    are_many = any(Path(config.invocation_params.dir, one).resolve() in LONG for one in config.args)
+    return cores * PER_CORE if are_many and cores > 1 and not option.keyword and option.capture != "no" else 0
+
+
+def _module(item):
+    return item.path.name if "e2e" in item.path.parts else ""
+
+
+def in_order(items):
+    """The tests, those first that take longest."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    return sorted(items, key=lambda item: places.get(_module(item), len(LONGEST) + (not _module(item))))
+
+
+class Schedule(LoadScopeScheduling):
+    """Gives a process one module after the other, and end-to-end tests one by one."""
+
+    def _split_scope(self, nodeid):
+        module = nodeid.partition("::")[0]
+        return nodeid if "/e2e/" in module and not module.endswith(UNDIVIDED) else module
