@@ -6,7 +6,7 @@ from pathlib import Path
 from xdist.scheduler import LoadScopeScheduling
 
 # More than one for each core, because the tests wait for other processes and for timers half of the time.
-PER_CORE = 3
+PER_CORE, MOST = 3, 8
 # Folders whose tests take so long that it pays to start several processes.
 TESTS = Path(__file__).parent
 LONG = (TESTS, TESTS / "e2e", TESTS / "loopback")
@@ -21,7 +21,7 @@ def number_of_processes(config):
     option = config.option
     cores = len(os.sched_getaffinity(0))
     are_many = any(Path(config.invocation_params.dir, one).resolve() in LONG for one in config.args)
-    return cores * PER_CORE if are_many and cores > 1 and not option.keyword and option.capture != "no" else 0
+    return min(cores * PER_CORE, MOST) if are_many and cores > 1 and not option.keyword and option.capture != "no" else 0
 
 
 def _module(item):

@@ -3,7 +3,7 @@
 from twisted.internet.task import deferLater
 
 
-async def until(condition, seconds=10.0):
+async def until(condition, seconds=30.0):
     """Wait until the condition holds. Raises `AssertionError` after so many seconds."""
     from twisted.internet import reactor
 

@@ -66,7 +66,7 @@ def twistd(tmp_path):
     yield run
     for process in reversed(processes):
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     for process in processes:
         assert "Traceback" not in process.log.read_text(), process.log.read_text()
 

@@ -38,7 +38,7 @@ def _need_prometheus():
 
 
 def ask(port, path, method="GET"):
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path)
         return json.loads(connection.getresponse().read())
@@ -128,7 +128,7 @@ class Prometheus:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def trouble_with(found):
 
 def test_every_panel_shows_what_a_gateway_at_work_counts(office, prometheus, until):
     for _ in range(2):  # a counter that is seen for the first time has no rate yet
-        until(partial(prometheus.scraped, office.work(until)), 30.0)
+        until(partial(prometheus.scraped, office.work(until)))
     answers = {(panel["title"], target["refId"]): prometheus.query(filled(target["expr"]))
                for panel in panels() for target in panel["targets"]}
     troubles = {key: trouble for key, found in answers.items() if (trouble := trouble_with(found))}

@@ -163,7 +163,7 @@ def test_a_finished_job_is_known_after_a_kill_though_the_scanner_forgot_it(site,
     site.start()
     assert job_of(site, job_id) in ("ClientErrorJobIdNotFound", ("Aborted", 0))  # the old one is another job
     site.device.send_signal(signal.SIGKILL)
-    site.device.wait(20)
+    site.device.wait(60)
     site.end(signal.SIGKILL)
     site.start()
     assert job_of(site, job_id) == "ServerErrorTemporaryError"

@@ -133,8 +133,9 @@ async def test_a_guessed_address_is_unknown(subscribed, device_with_events):
 @pytest_twisted.ensureDeferred
 async def test_an_odd_manager_is_reached_at_the_scan_address(subscribed, device_with_events, manager, monkeypatch):
     monkeypatch.setitem(grant.__globals__, "grant", lambda expires: GRANT(expires, manager))
-    device_with_events.expires = "PT2S"
-    await subscribed()
+    service = await subscribed()
+    service.clock.advance(60.0)
+    service.scanner.check()
     await until(lambda: "Renew" in device_with_events.actions)
     assert device_with_events.last.to == manager
 

@@ -119,10 +119,13 @@ async def test_a_manager_without_address_is_asked_at_the_scan_service(gateway, d
     grant = envelope(f"{WSE}/SubscribeResponse", (
         f"<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>{ANONYMOUS}</wsa:Address>"
         "<wsa:ReferenceParameters><wse:Identifier>urn:uuid:1</wse:Identifier></wsa:ReferenceParameters>"
-        "</wse:SubscriptionManager><wse:Expires>PT2S</wse:Expires></wse:SubscribeResponse>"))
+        "</wse:SubscriptionManager><wse:Expires>PT1H</wse:Expires></wse:SubscribeResponse>"))
     device.handle = lambda asked: asked.answer(grant) if b"eventing/Subscribe<" in asked.request.body else (
         scanner.handle(asked))
     service = await gateway(device.url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    service.clock.advance(60.0)
+    service.scanner.check()
     await until(lambda: "Renew" in scanner.actions)
     await service.stopService()
     assert scanner.actions[-1] == "Unsubscribe"

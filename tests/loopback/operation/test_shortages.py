@@ -148,6 +148,7 @@ async def test_a_name_that_hangs_keeps_nobody_else_waiting(gateway, device, monk
         return really(host, *arguments, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("wsdgateway.net.transport.resolver.LOOKUP_SECONDS", 2.0)
     device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
     path = tmp_path / "x.jsonl"
     names = [f"lost-{number}" for number in range(10)]
