@@ -51,16 +51,21 @@ def wait_for_port(port, process):
 
 @pytest.fixture
 def twistd(tmp_path):
-    """Runs a twistd plugin until the test ends: `twistd(port, "wsdgateway", "--config", file)`."""
+    """Runs a twistd plugin until the test ends: `twistd(port, "wsdgateway", "--config", file)`.
+
+    Returns when the plugin listens on the port, and on that of the admin site if it is given as `admin`.
+    """
     processes = []
 
-    def run(port, *arguments):
+    def run(port, *arguments, admin=None):
         log = (tmp_path / f"{len(processes)}.log").open("wb")
         process = subprocess.Popen([program("twistd"), "-n", "--pidfile=", *arguments], cwd=tmp_path, stdout=log,
                                    stderr=subprocess.STDOUT)
         process.log = tmp_path / f"{len(processes)}.log"
         processes.append(process)
-        wait_for_port(port, process)
+        for one in (port, admin):
+            if one is not None:
+                wait_for_port(one, process)
         return process
 
     yield run

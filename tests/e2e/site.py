@@ -74,7 +74,7 @@ class Site:
         self.start()
 
     def start(self):
-        self.process = self.twistd(self.port, "wsdgateway", "--config", "gateway.toml")
+        self.process = self.twistd(self.port, "wsdgateway", "--config", "gateway.toml", admin=self.admin)
 
     def end(self, how):
         self.process.send_signal(how)

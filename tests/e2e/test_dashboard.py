@@ -66,7 +66,7 @@ class Office:
             '[discovery]\ndevice_interfaces = ["lo"]\n'
             f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
         twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
-        twistd(self.port, "wsdgateway", "--config", "gateway.toml")
+        twistd(self.port, "wsdgateway", "--config", "gateway.toml", admin=self.admin)
 
     def listen(self):
         status, body = post(self.port, PATH, subscribe(self.listener.url + "/told"))

@@ -37,7 +37,7 @@ class Office:
     def start(self, *arguments):
         self.write(*arguments)
         self.device = self._twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
-        self.gateway = self._twistd(self.port, "wsdgateway", "--config", "gateway.toml")
+        self.gateway = self._twistd(self.port, "wsdgateway", "--config", "gateway.toml", admin=self.admin)
         return self
 
     def get(self, path):

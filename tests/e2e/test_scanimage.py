@@ -27,7 +27,7 @@ def running(twistd, tmp_path):
         f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{scanner}/WDP/SCAN"\n'
         f'[admin]\nendpoint = "tcp:{admin}:interface=127.0.0.1"\n')
     device = twistd(scanner, "wsdscanner", "--config", "scanner.toml")
-    process = twistd(gateway, "wsdgateway", "--config", "gateway.toml")
+    process = twistd(gateway, "wsdgateway", "--config", "gateway.toml", admin=admin)
     process.ports = scanner, gateway, admin
     process.device = device
     return process

@@ -181,5 +181,5 @@ async def test_reads_in_a_storm_of_unlike_events(gateway, events, sink):
     queue = service.scanner.subscribers.distribution.queue
     assert len(queue) <= STORM
     waiting = [queue.take(0.0)[0].action.rpartition("/")[2] for _ in range(len(queue))]
-    assert "JobEndStateEvent" in waiting + one.events
+    await until(lambda: "JobEndStateEvent" in waiting + one.events)  # it may be on its way
     assert (await gatherResults([ensureDeferred(ask(service.port, PATH, get_job_elements("8")))]))[0][0].status == 200
