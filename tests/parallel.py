@@ -18,10 +18,12 @@ UNDIVIDED = ("test_install.py", "test_ordinary_user.py", "test_pages.py")
 
 def number_of_processes(config):
     """How many processes run the tests; 0 means this one, which starts sooner: for few tests, and with `-k` or `-s`."""
-    option = config.option
     cores = len(os.sched_getaffinity(0))
-    are_many = any(Path(config.invocation_params.dir, one).resolve() in LONG for one in config.args)
-    return min(cores * PER_CORE, MOST) if are_many and cores > 1 and not option.keyword and option.capture != "no" else 0
+    are_few = config.option.keyword or not any(
+        Path(config.invocation_params.dir, one).resolve() in LONG for one in config.args)
+    if are_few or cores == 1 or config.option.capture == "no":
+        return 0
+    return min(cores * PER_CORE, MOST)
 
 
 def _module(item):
