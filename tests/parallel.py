@@ -31,7 +31,7 @@ def _module(item):
 
 
 def in_order(items):
-    """The tests, those first that take longest."""
+    """Sorts the tests so that the longest start first."""
     places = {name: place for place, name in enumerate(LONGEST)}
     return sorted(items, key=lambda item: places.get(_module(item), len(LONGEST) + (not _module(item))))
 
