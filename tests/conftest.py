@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import parallel
 from tests.certificates import Certified
 from tests.logs import logged
 
@@ -14,6 +15,19 @@ _SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("repeatable", derandomize=True, **_SHARED)
 settings.register_profile("explore", **_SHARED)
 settings.load_profile("explore" if os.environ.get("WSDGATEWAY_EXPLORE") else "repeatable")
+
+
+def pytest_xdist_auto_num_workers(config):
+    return parallel.number_of_processes(config)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return parallel.Schedule(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items[:] = parallel.in_order(items)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from wsdgateway.http.requests import Request, RequestReader
 from wsdgateway.http.responses import Data, End, Head, ResponseReader
 from wsdgateway.soap.envelope import read
 
-TIMEOUT = 15.0
+TIMEOUT = 30.0
 
 
 class Raw(Protocol):

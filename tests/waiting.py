@@ -3,7 +3,7 @@
 from twisted.internet.task import deferLater
 
 
-async def until(condition, seconds=10.0):
+async def until(condition, seconds=30.0):
     """Waits until the condition is true. Raises `AssertionError` after `seconds`."""
     from twisted.internet import reactor
 

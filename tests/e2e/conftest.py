@@ -51,22 +51,27 @@ def wait_for_port(port, process):
 
 @pytest.fixture
 def twistd(tmp_path):
-    """Runs a twistd plugin until the test ends: `twistd(port, "wsdgateway", "--config", file)`."""
+    """Runs a twistd plugin until the test ends: `twistd(port, "wsdgateway", "--config", file)`.
+
+    Returns when the plugin listens on the port, and on that of the admin site if it is given as `admin`.
+    """
     processes = []
 
-    def run(port, *arguments):
+    def run(port, *arguments, admin=None):
         log = (tmp_path / f"{len(processes)}.log").open("wb")
         process = subprocess.Popen([program("twistd"), "-n", "--pidfile=", *arguments], cwd=tmp_path, stdout=log,
                                    stderr=subprocess.STDOUT)
         process.log = tmp_path / f"{len(processes)}.log"
         processes.append(process)
-        wait_for_port(port, process)
+        for one in (port, admin):
+            if one is not None:
+                wait_for_port(one, process)
         return process
 
     yield run
     for process in reversed(processes):
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     for process in processes:
         assert "Traceback" not in process.log.read_text(), process.log.read_text()
 
@@ -150,6 +155,7 @@ def until():
             found = condition()
             if found:
                 return found
+            time.sleep(0.02)  # leaves the processor to the other processes
         raise AssertionError("the condition was not met within the time limit")
 
     return wait

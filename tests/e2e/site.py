@@ -19,7 +19,7 @@ W, S = f"{{{WSE}}}", f"{{{WSCN}}}"
 
 def post(port, path, message):
     """Returns status and body; raises `OSError` without a complete answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("POST", path, message, {"Content-Type": "application/soap+xml"})
         response = connection.getresponse()
@@ -74,17 +74,17 @@ class Site:
         self.start()
 
     def start(self):
-        self.process = self.twistd(self.port, "wsdgateway", "--config", "gateway.toml")
+        self.process = self.twistd(self.port, "wsdgateway", "--config", "gateway.toml", admin=self.admin)
 
     def end(self, how):
         self.process.send_signal(how)
-        self.process.wait(20)
+        self.process.wait(60)
 
     def ask(self, message, path=PATH):
         return post(self.port, path, message)
 
     def control(self, deed="", method="GET"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.scanner, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.scanner, timeout=30)
         connection.request(method, f"/control/{deed}")
         answer = json.loads(connection.getresponse().read())
         connection.close()
@@ -98,7 +98,7 @@ class Site:
         return message, message.body.findtext(f".//{W}Identifier")
 
     def api(self, name):
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=30)
         connection.request("GET", f"/api/{name}")
         answer = json.loads(connection.getresponse().read())
         connection.close()
@@ -135,4 +135,4 @@ def check_a_scan(site, listener, until, token):
     def scan():
         return push_scan(site, press(site, listener, until, "/panel"), token)
 
-    assert b"\xff\xd8\xff" in until(scan, 30.0)
+    assert b"\xff\xd8\xff" in until(scan)

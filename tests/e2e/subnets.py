@@ -76,7 +76,7 @@ class Network:
         """Ends a process."""
         if process.poll() is None:
             (process.kill if kill else process.terminate)()
-        process.wait(20)
+        process.wait(60)
         self.running.remove(process)
 
     def twistd(self, place, *arguments):

@@ -38,7 +38,7 @@ def _need_prometheus():
 
 
 def ask(port, path, method="GET"):
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path)
         return json.loads(connection.getresponse().read())
@@ -66,7 +66,7 @@ class Office:
             '[discovery]\ndevice_interfaces = ["lo"]\n'
             f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
         twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
-        twistd(self.port, "wsdgateway", "--config", "gateway.toml")
+        twistd(self.port, "wsdgateway", "--config", "gateway.toml", admin=self.admin)
 
     def listen(self):
         status, body = post(self.port, PATH, subscribe(self.listener.url + "/told"))
@@ -128,7 +128,7 @@ class Prometheus:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def trouble_with(found):
 
 def test_every_panel_shows_data_of_a_working_gateway(office, prometheus, until):
     for _ in range(2):  # a counter that was scraped only once has no rate yet
-        until(partial(prometheus.scraped, office.work(until)), 30.0)
+        until(partial(prometheus.scraped, office.work(until)))
     answers = {(panel["title"], target["refId"]): prometheus.query(filled(target["expr"]))
                for panel in panels() for target in panel["targets"]}
     troubles = {key: trouble for key, found in answers.items() if (trouble := trouble_with(found))}

@@ -210,8 +210,8 @@ def test_discovery_needs_no_privileges(folder, until):
         gateway = network.start(
             GATEWAY, *readable(), program("twistd"), "-n", "--pidfile=", "--uid", USER, "--gid", GROUP, "wsdgateway",
             "--config", "gateway.toml", log="wsdgateway")
-        until(lambda: "subscribed to its events" in gateway.log.read_text(), 30.0)
-        until(lambda: '"announced": true' in network.curl(GATEWAY, "http://127.0.0.1:8357/api/scanners"), 30.0)
+        until(lambda: "subscribed to its events" in gateway.log.read_text())
+        until(lambda: '"announced": true' in network.curl(GATEWAY, "http://127.0.0.1:8357/api/scanners"))
     finally:
         logs = network.close()
     assert not [log for log in logs if "Traceback" in log]

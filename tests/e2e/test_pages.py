@@ -48,7 +48,7 @@ def office(twistd, tmp_path):
             f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{scanner}/WDP/SCAN"\n'
             f'[admin]\nendpoint = "tcp:{admin}:interface=127.0.0.1"\n{more}')
         twistd(scanner, "wsdscanner", "--config", "scanner.toml")
-        twistd(gateway, "wsdgateway", "--config", "gateway.toml")
+        twistd(gateway, "wsdgateway", "--config", "gateway.toml", admin=admin)
         return gateway, f"http://127.0.0.1:{admin}"
     return start
 

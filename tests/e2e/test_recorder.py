@@ -37,11 +37,11 @@ class Office:
     def start(self, *arguments):
         self.write(*arguments)
         self.device = self._twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
-        self.gateway = self._twistd(self.port, "wsdgateway", "--config", "gateway.toml")
+        self.gateway = self._twistd(self.port, "wsdgateway", "--config", "gateway.toml", admin=self.admin)
         return self
 
     def get(self, path):
-        with urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=10) as answer:
+        with urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=30) as answer:
             return answer.read().decode()
 
     @property
@@ -63,7 +63,7 @@ def test_scanimage_gets_the_same_pages_from_a_replay_as_from_the_scanner(office,
     until(lambda: any(line["operation"] == "JobEndStateEvent" for line in office.lines))
     for process in (office.gateway, office.device):
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     port = free_port()
     replay = subprocess.Popen(
         [program("wsdgateway"), "replay", "captures", "--speed", "5", "--endpoint", f"tcp:{port}:interface=127.0.0.1"],
@@ -74,7 +74,7 @@ def test_scanimage_gets_the_same_pages_from_a_replay_as_from_the_scanner(office,
         assert scanimage(again, "replay", *pages[:2], "--batch=replayed%d.png", "--format=png").returncode in (0, 7)
     finally:
         replay.send_signal(signal.SIGINT)
-        said = replay.communicate(timeout=20)[0]
+        said = replay.communicate(timeout=60)[0]
     assert replay.returncode == 0, said
     assert "RetrieveImage 1" in said and "Traceback" not in said
     recorded = sorted(path.name for path in tmp_path.glob("recorded*.png"))
@@ -91,7 +91,7 @@ def test_tail_shows_failed_exchanges_and_ends_cleanly(office, tmp_path, until):
         until(lambda: len(post(office.port, PATH, b"no xml")[1]) and "InvalidArgs" in (tmp_path / "tail").read_text())
     finally:
         tail.send_signal(signal.SIGINT)
-        assert tail.communicate(timeout=20)[1] == ""
+        assert tail.communicate(timeout=60)[1] == ""
     assert tail.returncode == 0
     assert "Subscribe" not in (tmp_path / "tail").read_text()
 
@@ -148,5 +148,5 @@ def test_a_full_disk_does_not_stop_exchanges(office, tmp_path, until):
             assert json.loads(line)["scanner"] == "front-desk"
     finally:
         office.gateway.terminate()
-        office.gateway.wait(20)
+        office.gateway.wait(60)
         subprocess.run(["umount", str(small)], check=True)

@@ -164,7 +164,7 @@ def test_a_finished_job_is_answered_after_a_kill_and_a_reboot_of_the_scanner(sit
     # the stored job with this id is another one
     assert job_of(site, job_id) in ("ClientErrorJobIdNotFound", ("Aborted", 0))
     site.device.send_signal(signal.SIGKILL)
-    site.device.wait(20)
+    site.device.wait(60)
     site.end(signal.SIGKILL)
     site.start()
     assert job_of(site, job_id) == "ServerErrorTemporaryError"

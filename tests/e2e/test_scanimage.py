@@ -27,14 +27,14 @@ def running(twistd, tmp_path):
         f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{scanner}/WDP/SCAN"\n'
         f'[admin]\nendpoint = "tcp:{admin}:interface=127.0.0.1"\n')
     device = twistd(scanner, "wsdscanner", "--config", "scanner.toml")
-    process = twistd(gateway, "wsdgateway", "--config", "gateway.toml")
+    process = twistd(gateway, "wsdgateway", "--config", "gateway.toml", admin=admin)
     process.ports = scanner, gateway, admin
     process.device = device
     return process
 
 
 def get(port, path, method="GET"):
-    with urlopen(Request(f"http://127.0.0.1:{port}{path}", method=method), timeout=10) as answer:
+    with urlopen(Request(f"http://127.0.0.1:{port}{path}", method=method), timeout=30) as answer:
         return answer.read()
 
 
@@ -116,7 +116,7 @@ def test_a_clean_stop_leaves_no_subscription_behind(running, until):
     scanner = running.ports[0]
     until(lambda: json.loads(get(scanner, "/control/"))["subscriptions"] == 1)
     running.send_signal(signal.SIGTERM)
-    running.wait(20)
+    running.wait(60)
     assert json.loads(get(scanner, "/control/"))["subscriptions"] == 0
 
 
@@ -133,7 +133,7 @@ def test_the_command_printed_by_the_demo_scans_a_page(twistd, tmp_path, until):
         assert not (tmp_path / "gateway.sqlite").exists()
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     assert "Traceback" not in (tmp_path / "demo.log").read_text()
 
 

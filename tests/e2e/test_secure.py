@@ -34,7 +34,7 @@ def secured(twistd, tmp_path):
         f'[[listen]]\nendpoint = "tcp:{free_port()}:interface=127.0.0.1"\n'
         f'[admin]\nendpoint = "tcp:{admin}:interface=127.0.0.1"\ncertificate = "server.pem"\nkey = "server.key"\n'
         f"{section}")
-    process = twistd(gateway, "wsdgateway", "--config", "gateway.toml")
+    process = twistd(gateway, "wsdgateway", "--config", "gateway.toml", admin=admin)
     process.ports = gateway, admin
     return process
 

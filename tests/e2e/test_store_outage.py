@@ -25,7 +25,7 @@ from wsdgateway.soap.faults import fault_of
 
 def get(site, path, accept="*/*"):
     """Returns status and body; status 0 while the admin site is not open yet."""
-    connection = http.client.HTTPConnection("127.0.0.1", site.admin, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", site.admin, timeout=30)
     try:
         connection.request("GET", path, headers={"Accept": accept})
     except ConnectionRefusedError:

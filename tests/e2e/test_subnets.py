@@ -67,7 +67,7 @@ def airscan(network, tmp_path):
 
     yield run
     bus.terminate()
-    bus.wait(10)
+    bus.wait(60)
 
 
 def scanners(network):

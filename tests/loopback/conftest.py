@@ -15,10 +15,12 @@ from tests.loopback.gateways import LOOPBACK, PATH, File, SteadyClock
 from tests.loopback.scanners import UUID, Subscribed
 from tests.messages import get_job_elements, status_event, status_response
 from tests.peers import Device, Sink, ask
+from tests.ports import free_port
 from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.discovery.messages import read_message
+from wsdgateway.net.discovery import multicast
 from wsdgateway.net.discovery.multicast import Link
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
@@ -30,6 +32,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "loopback" in item.path.parts:
             item.add_marker(pytest.mark.loopback)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_discovery_port():
+    """A multicast port for this process alone, because multicast on loopback reaches every process of the host."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multicast, "PORT", free_port())
+        yield
 
 
 @pytest.fixture(autouse=True)

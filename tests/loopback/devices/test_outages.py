@@ -204,7 +204,8 @@ async def test_after_a_bye_a_move_or_a_hello_the_scanner_is_asked_again(gateway,
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_disconnects_is_not_an_outage(gateway, scanners):
+async def test_a_client_that_disconnects_is_not_an_outage(gateway, scanners, monkeypatch):
+    monkeypatch.setattr("wsdgateway.net.scanners.keepalive.IDLE_SECONDS", 0.5)
     scanner = await scanners()
     service = await gateway(scanner.url, scanner={"events": "off"}, cache=LONG)
     await check_that_elements_are_cached(service, scanner)

@@ -181,5 +181,5 @@ async def test_a_storm_of_scanner_events_does_not_displace_job_events(gateway, e
     queue = service.scanner.subscribers.distribution.queue
     assert len(queue) <= STORM
     waiting = [queue.take(0.0)[0].action.rpartition("/")[2] for _ in range(len(queue))]
-    assert "JobEndStateEvent" in waiting + one.events
+    await until(lambda: "JobEndStateEvent" in waiting + one.events)  # it may be on its way
     assert (await gatherResults([ensureDeferred(ask(service.port, PATH, get_job_elements("8")))]))[0][0].status == 200

@@ -133,8 +133,9 @@ async def test_a_guessed_address_is_unknown(subscribed, device_with_events):
 @pytest_twisted.ensureDeferred
 async def test_an_odd_manager_is_reached_at_the_scan_address(subscribed, device_with_events, manager, monkeypatch):
     monkeypatch.setitem(grant.__globals__, "grant", lambda expires: GRANT(expires, manager))
-    device_with_events.expires = "PT2S"
-    await subscribed()
+    service = await subscribed()
+    service.clock.advance(60.0)
+    service.scanner.check()
     await until(lambda: "Renew" in device_with_events.actions)
     assert device_with_events.last.to == manager
 
@@ -194,7 +195,7 @@ async def test_scanners_get_the_address_of_the_listener_on_their_network(running
 @pytest_twisted.ensureDeferred
 async def test_a_clean_stop_unsubscribes(subscribed, device_with_events):
     service = await subscribed()
-    await service.scanner.stop()
+    await service.stopService()
     assert device_with_events.actions[-1] == "Unsubscribe"
     assert device_with_events.last.header.findtext(f"{W}Identifier") == "urn:uuid:sub-1"
     assert device_with_events.last.to == f"http://127.0.0.1:{device_with_events.device.port}/manager"

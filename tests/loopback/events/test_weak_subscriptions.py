@@ -54,7 +54,7 @@ async def test_unused_prefixes_are_not_copied(gateway, device, sink):
     assert prefixes(message.request.body) == 2
     number = listener.received[0].header.find("{http://makers.example/ws/setting/number_5}Number")
     assert (number.text, number.nsmap["km6"]) == ("km6:five", "http://makers.example/ws/setting/number_6")
-    await service.scanner.stop()
+    await service.stopService()
     assert scanner.actions[-1] == "Unsubscribe"
     for request in device.requests:
         assert prefixes(request.request.body) == 0
@@ -98,7 +98,7 @@ async def test_events_after_a_success_without_content_are_accepted(gateway, devi
     service.scanner.check()
     service.scanner.recovered(False)
     assert scanner.actions == ["Subscribe"]
-    await service.scanner.stop()
+    await service.stopService()
     assert scanner.actions == ["Subscribe"]
 
 
@@ -119,12 +119,15 @@ async def test_requests_for_a_manager_without_address_go_to_the_scan_service(gat
     grant = envelope(f"{WSE}/SubscribeResponse", (
         f"<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>{ANONYMOUS}</wsa:Address>"
         "<wsa:ReferenceParameters><wse:Identifier>urn:uuid:1</wse:Identifier></wsa:ReferenceParameters>"
-        "</wse:SubscriptionManager><wse:Expires>PT2S</wse:Expires></wse:SubscribeResponse>"))
+        "</wse:SubscriptionManager><wse:Expires>PT1H</wse:Expires></wse:SubscribeResponse>"))
     device.handle = lambda asked: asked.answer(grant) if b"eventing/Subscribe<" in asked.request.body else (
         scanner.handle(asked))
     service = await gateway(device.url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    service.clock.advance(60.0)
+    service.scanner.check()
     await until(lambda: "Renew" in scanner.actions)
-    await service.scanner.stop()
+    await service.stopService()
     assert scanner.actions[-1] == "Unsubscribe"
     assert {asked.request.path for asked in device.requests} == {b"/scan"}
     assert (scanner.last.to, scanner.last.header.findtext(f"{W}Identifier")) == (device.url, "urn:uuid:1")

@@ -149,6 +149,7 @@ async def test_hanging_name_lookups_delay_no_other_client(gateway, device, monke
         return really(host, *arguments, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("wsdgateway.net.transport.resolver.LOOKUP_SECONDS", 2.0)
     device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
     path = tmp_path / "x.jsonl"
     names = [f"lost-{number}" for number in range(10)]

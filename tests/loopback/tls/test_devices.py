@@ -93,7 +93,9 @@ async def test_nothing_is_sent_to_an_untrusted_scanner(gateway, shows, authority
 
 
 @pytest_twisted.ensureDeferred
-async def test_connections_to_an_untrusted_scanner_open_the_circuit(gateway, shows, authority, tmp_path):
+async def test_connections_to_an_untrusted_scanner_open_the_circuit(
+        gateway, shows, authority, tmp_path, monkeypatch):
+    monkeypatch.setattr("wsdgateway.net.scanners.circuitbreaker.FIRST_PAUSE", 60.0)
     device = await shows(Certified(tmp_path, "scanner", "127.0.0.1"))
     service = await gateway(device.url, scanner={"events": "off", "ca": str(authority.pem)})
     for number in range(10):
