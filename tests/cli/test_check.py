@@ -33,8 +33,8 @@ def test_check_reports_a_store_with_which_the_gateway_does_not_start(tmp_path, c
     assert main(["check", str(file)]) == 2
     checked = capsys.readouterr()
     assert checked.out == ""
-    assert checked.err == (f"{file}: [gateway] state: {store}: the store cannot be used: the folder {store.parent} does "
-                           "not exist; create it, or give another file\n")
+    assert checked.err == (f"{file}: [gateway] state: {store}: the store cannot be used: the folder {store.parent} "
+                           "does not exist; create it, or give another file\n")
     options = Options()
     options.parseOptions(["--config", str(file)])
     with pytest.raises(SystemExit) as ended:

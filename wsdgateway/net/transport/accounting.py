@@ -86,7 +86,8 @@ class Accounting:
         self._metrics.refused(self._scanner, reason)
         if self._throttle.allows((reason, client_of(client), operation), self._seconds()):
             self.log.warn("{scanner}{operation} of client {client} refused: {why} (logged at most once a minute)",
-                          scanner="" if self._scanner is None else f"{self._scanner}: ", operation=operation, client=client, why=_WHY[reason])
+                          scanner="" if self._scanner is None else f"{self._scanner}: ", operation=operation,
+                          client=client, why=_WHY[reason])
 
     def event(self, exchange: AccountedExchange, event: str, started: float, envelope: Envelope | None,
               job_id: str | None) -> None:
