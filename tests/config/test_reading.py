@@ -12,14 +12,13 @@ from wsdgateway.config.reading import ConfigError, find_config, make_config, rea
     ({"device": "http://x/d"}, "device"), ({"uuid": "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366"}, "uuid")])
 def test_a_scanner_has_one_address(more, key):
     [line] = problems(scanner=[{**SCANNER, **more}])
-    assert f"front-desk {key} = " in line
-    assert "must be left out, because only one of scan, device and uuid" in line
+    assert line == f"g.toml: [[scanner]] front-desk has scan and {key}; give only one of scan, device and uuid"
 
 
 def test_a_scanner_needs_an_address_and_a_name():
     lines = problems(scanner=[{"name": "a"}, {"scan": "http://x/"}])
-    assert any("[[scanner]] a scan is missing" in line for line in lines)
-    assert any("[[scanner]] 2 name is missing" in line for line in lines)
+    assert "g.toml: [[scanner]] a has no address; give scan, device or uuid" in lines
+    assert any(line.startswith("g.toml: [[scanner]] 2: name is missing; it must be a name of") for line in lines)
 
 
 def test_names_uuids_and_endpoints_are_used_once():
@@ -33,10 +32,29 @@ def test_names_uuids_and_endpoints_are_used_once():
         make_config({"listen": [LISTEN, LISTEN]}, "g.toml")
 
 
-@pytest.mark.parametrize("data", [{}, {"listen": []}, {"listen": [{}]}])
-def test_a_listener_is_needed(data):
-    with pytest.raises(ConfigError, match="endpoint is missing"):
+@pytest.mark.parametrize(("data", "message"), [
+    ({}, r"there is no \[\[listen\]\] section"), ({"listen": []}, r"there is no \[\[listen\]\] section"),
+    ({"listen": [{}]}, r"\[\[listen\]\] 1: endpoint is missing; it must be a Twisted server endpoint")])
+def test_a_listener_is_needed(data, message):
+    with pytest.raises(ConfigError, match=message):
         make_config(data, "g.toml")
+
+
+@pytest.mark.parametrize(("sections", "message"), [
+    ({"scanner": [{**SCANNER, "max_conections": 1}]},
+     "[[scanner]] front-desk max_conections: unknown key; did you mean max_connections?"),
+    ({"gateway": {"colour": 1}}, "[gateway] colour: unknown key; the keys are name, state"),
+    ({"gateway": {"STATE": 1}}, "[gateway] STATE: unknown key; did you mean state?"),
+    ({"scaner": [SCANNER]}, "[scaner]: unknown section; did you mean [[scanner]]?"),
+    ({"chache": {}}, "[chache]: unknown section; did you mean [cache]?"),
+    ({"nonsense": {}}, "[nonsense]: unknown section; the sections are [gateway], [cache], [events], [discovery], "
+                       "[limits], [exchange_log], [admin], [[listen]], [[scanner]], [[allow]]"),
+    ({"scanner": SCANNER}, "[scanner]: must be written as a section [[scanner]], in double brackets"),
+    ({"allow": 5}, "allow = 5: must be written as a section [[allow]], in double brackets"),
+    ({"cache": 5}, "cache = 5: must be a section that begins with [cache]"),
+    ({"allow": [5]}, "allow = 5: must be a section that begins with [[allow]]")])
+def test_an_unknown_or_misplaced_name_is_shown_with_the_right_one(sections, message):
+    assert problems(**sections) == [f"g.toml: {message}"]
 
 
 @pytest.mark.parametrize("data", [
@@ -57,8 +75,9 @@ def test_all_errors_are_reported_together():
 
 @pytest.mark.parametrize(("text", "message"), [
     (b"[gateway", "not valid TOML"), (b"\xff", "not UTF-8"), (b"a = 1\na = 2", "not valid TOML"),
+    (b'a = "x\n', "is a quotation mark missing"),
     (b"a = " + b"9" * 5000, "not valid TOML"), (b"a = " + b"[" * 5000, "not valid TOML"),
-    (b"a" + b".a" * 5000 + b" = 1", "top level a")])
+    (b"a" + b".a" * 5000 + b" = 1", r"\[a\]: unknown section")])
 def test_unreadable_files(tmp_path, text, message):
     file = tmp_path / "g.toml"
     file.write_bytes(text)

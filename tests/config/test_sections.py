@@ -57,7 +57,7 @@ def test_a_rule_for_a_scanner_that_is_not_there_is_remarked():
     data = {"listen": [LISTEN], "scanner": [SCANNER], "allow": [
         {"scanners": [SCANNER["name"], "front-desc"], "deny": True}, {"scanners": ["*"]}]}
     [line] = [line for line in make_config(data, "g.toml").remarks() if "[[allow]]" in line]
-    assert line.startswith("[[allow]] 1 scanners: front-desc matches the name of no [[scanner]]")
+    assert line.startswith("[[allow]] 1 scanners: pattern front-desc matches no [[scanner]]")
     assert not [line for line in make_config({**data, "discovery": {"adopt": True}}, "g.toml").remarks()
                 if "[[allow]]" in line]
 

@@ -15,6 +15,13 @@ def test_a_key_of_another_certificate_is_an_error(tmp_path, certified):
     assert caught.value.key == "key"
 
 
+def test_a_key_that_is_too_short_is_an_error_of_the_certificate(tmp_path):
+    weak = Certified(tmp_path, "weak", bits=1024)
+    with pytest.raises(BadIdentity, match="a certificate that OpenSSL accepts: ee key too small") as caught:
+        read_identity(IdentityFiles(weak.pem, weak.key))
+    assert caught.value.key == "certificate"
+
+
 @pytest.mark.parametrize(("days", "said"), [(-1, "expired at"), (3, "expires at"), (30, None)])
 def test_a_certificate_that_expires_soon_is_remarked(tmp_path, days, said):
     made = Certified(tmp_path, "short", days=days)

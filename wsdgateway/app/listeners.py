@@ -18,8 +18,7 @@ from wsdgateway.net.discovery.multicast import Link
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.localaddress import ANY, OpenPort, base_url, local_address, local_base, url_of, zoned
-from wsdgateway.tls.files import BadFile
-from wsdgateway.tls.identity import CurrentIdentity
+from wsdgateway.tls.identity import BadIdentity, CurrentIdentity
 
 
 class Listeners:
@@ -59,9 +58,9 @@ class Listeners:
                 continue
             try:
                 listener.identity.reload(files)
-            except BadFile as bad:
-                self.log.error("{endpoint}: keeping the current certificate; the new one needs {what}",
-                               endpoint=listener.endpoint, what=str(bad))
+            except BadIdentity as bad:
+                self.log.error("{endpoint}: keeping the current certificate; the new {key} must be {what}",
+                               endpoint=listener.endpoint, key=bad.key, what=str(bad))
             self._remark(listener)
 
     def open_ports(self) -> list[OpenPort]:
@@ -102,5 +101,6 @@ class Listeners:
         local = await local_address(self._reactor, zoned(address.host, zone), address.port)
         url = base_url(local, self.open_ports())
         if url is None:
-            raise Unavailable(address.host, "no listener is open on an address that the scanner can reach")
+            raise Unavailable(address.host, "no [[listen]] is open on an address that the scanner can "
+                                            "reach; open one, or set [events] address")
         return url

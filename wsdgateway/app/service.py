@@ -186,8 +186,8 @@ class GatewayService(MultiService):
         try:
             changes = compare(self.config, read_config(self.config.file))
         except ConfigError as error:
-            self.logger.error("The configuration was not reloaded, because it has mistakes: {problems}",
-                              problems="; ".join(error.problems))
+            for problem in error.problems:
+                self.logger.error("The configuration was not reloaded: {problem}", problem=problem)
             return
         for line in (*changes.config.remarks(), *changes.later):
             self.logger.warn("{line}", line=line)
@@ -257,8 +257,8 @@ class GatewayService(MultiService):
         for listener in self.listeners:
             await listener.stopService()
         scanners = self.bridged.all_to_stop()
-        self.logger.info("Stopping: waiting up to {seconds:g} s for running requests, then disconnecting {count} "
-                         "scanner(s)",
+        self.logger.info("Stopping: running requests have {seconds:g} s to finish; then the subscriptions at {count} "
+                         "scanner(s) are ended",
                          seconds=self.config.limits.stop_timeout, count=len(self.scanners))
         self.server.drain()
         self.bridged.stop_waiting()

@@ -68,7 +68,7 @@ def makeService(options: Options) -> IService:
         with acting_as(options.user):
             service = GatewayService(reactor, config)
     except StoreError as error:
-        raise SystemExit(f"{config.file}: [gateway] state = {config.gateway.state}: {error}") from None
+        raise SystemExit(f"{config.file}: [gateway] state: {error}") from None
     if options.user is not None:
         remark = make_log(options.parent or {}, options.user)
         if remark is not None:

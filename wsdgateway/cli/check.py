@@ -12,6 +12,7 @@ from wsdgateway.config.endpoints import Listening, identity_files
 from wsdgateway.config.reading import ConfigError, read_config
 from wsdgateway.config.sections import Config
 from wsdgateway.storage.inspecting import problem_with
+from wsdgateway.storage.store import NotOurs, StoreError
 from wsdgateway.tls.identity import read_identity
 
 
@@ -23,14 +24,19 @@ def add_command(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the mistakes, or the remarks and a summary. Returns the exit status."""
+    """Print the mistakes, or the warnings and a summary. Returns the exit status."""
     try:
         config = read_config(options.file)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return WRONG
-    for line in (*config.remarks(), *_expiring(config), *_unusable_store(config), *_unwritable(config)):
-        print(line)
+    store = _store_problem(config)
+    if isinstance(store, NotOurs):
+        print(f"{options.file}: [gateway] state: {store}", file=sys.stderr)
+        return WRONG
+    unusable = [] if store is None else [f"[gateway] state: {store}"]
+    for line in (*config.remarks(), *_expiring(config), *unusable, *_unwritable(config)):
+        print(f"warning: {line}")
     print(f"{options.file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes")
     return 0
 
@@ -45,12 +51,10 @@ def _expiring(config: Config) -> Iterator[str]:
             yield f"{section.endpoint}: the certificate in {files.certificate} {remark}"
 
 
-def _unusable_store(config: Config) -> Iterator[str]:
-    """A line if a gateway could not use the store."""
+def _store_problem(config: Config) -> StoreError | None:
+    """The reason why a gateway could not use the store: `NotOurs` if it would not start; None if it could use it."""
     kind, _, where = config.gateway.state.partition(":")
-    problem = problem_with(config.folder / where) if kind == "sqlite" else None
-    if problem is not None:
-        yield f"[gateway] state = {config.gateway.state}: {problem}"
+    return problem_with(config.folder / where) if kind == "sqlite" else None
 
 
 def _unwritable(config: Config) -> Iterator[str]:

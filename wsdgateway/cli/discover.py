@@ -128,7 +128,7 @@ def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Conso
     """Print the scanners that were found."""
     if not found:
         progress.print("No scanner was found. To query a scanner that ignores multicast, use --address ADDRESS",
-                       markup=False)
+                       markup=False, soft_wrap=True)
     elif toml:
         taken: set[str] = set()
         links = sorted({one.sighting.via for one in found if one.sighting.via and not one.is_stand_in})

@@ -2,10 +2,11 @@
 
 import attrs
 
-from wsdgateway.config.sections import Admin, Config, Listen, ScannerConfig
+from wsdgateway.config.sections import Admin, Config, Discovery, Gateway, Listen, ScannerConfig
 
 _IDENTIFYING = tuple(field.name for field in attrs.fields(ScannerConfig) if field.metadata.get("identifies"))
 _FILES = ("certificate", "key", "client_ca")
+_AFTER_RESTART = "this takes effect after a restart"
 
 
 @attrs.frozen
@@ -30,21 +31,26 @@ def compare(old: Config, new: Config) -> Changes:
     after = {section.name: section for section in new.scanner if section.bridge}
     added = tuple(section for name, section in after.items() if name not in before)
     changed = tuple(section for name, section in after.items() if name in before and _is_other(before[name], section))
-    later = ["[gateway] takes effect after a restart"] if old.gateway != new.gateway else []
+    later = _later("gateway", old.gateway, new.gateway)
     listen = new.listen if [_port(one) for one in old.listen] == [_port(one) for one in new.listen] else old.listen
     if listen != new.listen:
-        later.append("[listen] takes effect after a restart, except the files of certificates")
+        later.append(f"[[listen]] has changed; {_AFTER_RESTART}, except for the files of certificates")
     discovery = attrs.evolve(old.discovery, exclude=new.discovery.exclude)
-    if discovery != new.discovery:
-        later.append("[discovery] takes effect after a restart, except exclude")
+    later += _later("discovery", discovery, new.discovery)
     admin = new.admin
     if _port(old.admin) != _port(new.admin):
         admin = attrs.evolve(new.admin, **{key: getattr(old.admin, key) for key in ("endpoint", *_FILES)})
-        later.append("[admin] endpoint takes effect after a restart")
+        key = "endpoint" if old.admin.endpoint != new.admin.endpoint else "certificate"
+        later.append(f"[admin] {key} has changed; {_AFTER_RESTART}")
     config = attrs.evolve(new, gateway=old.gateway, listen=listen, discovery=discovery, admin=admin)
     sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
     return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
                    tuple(sections))
+
+
+def _later(section: str, old: Gateway | Discovery, new: Gateway | Discovery) -> list[str]:
+    return [f"[{section}] {field.name} has changed; {_AFTER_RESTART}" for field in attrs.fields(type(new))
+            if getattr(old, field.name) != getattr(new, field.name)]
 
 
 def _port(section: Listen | Admin) -> tuple[str, str | None, bool]:

@@ -154,8 +154,12 @@ def scanner_patterns(value: Any) -> tuple[str, ...]:
 
 def operations(value: Any) -> tuple[str, ...]:
     """Checks a list of operations. Raises `Wrong`."""
-    if not isinstance(value, list) or not value or not all(item in OPERATIONS for item in value):
-        raise Wrong(f"a list of {', '.join(OPERATIONS)}; leave the key out for all operations")
+    what = f"a list of {', '.join(OPERATIONS)}; leave the key out for all operations"
+    if not isinstance(value, list) or not value:
+        raise Wrong(what)
+    unknown = [item for item in value if item not in OPERATIONS]
+    if unknown:
+        raise Wrong(f"{what}; not in this list, in this spelling: {', '.join(map(shown, unknown))}")
     return tuple(value)
 
 

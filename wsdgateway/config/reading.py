@@ -1,5 +1,6 @@
 """Reads the configuration from TOML into frozen values, or raises one error that lists every mistake."""
 
+import difflib
 import re
 import tomllib
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 import attrs
 
 from wsdgateway.config.certificates import check_tls
-from wsdgateway.config.checks import NAME, endpoint
+from wsdgateway.config.checks import NAME
 from wsdgateway.config.sections import (
     Admin,
     Allow,
@@ -39,6 +40,8 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
            "exchange_log": ExchangeLog, "admin": Admin}
 _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
+_SECTIONS = {**{name: f"[{name}]" for name in _TABLES}, **{name: f"[[{name}]]" for name in _ARRAYS}}
+_MAX_COMPARED = 100  # characters of an unknown name that are compared with the known ones
 
 
 def _name(key: str) -> str:
@@ -46,28 +49,39 @@ def _name(key: str) -> str:
     return key if _BARE.fullmatch(key) else shown(key)
 
 
+def _alternative(name: str, known: dict[str, str], what: str) -> str:
+    """Completes a message about an unknown name: the similar one or, if there is none, all of them.
+
+    `known` has the form in which each name is shown.
+    """
+    similar = difflib.get_close_matches(name[:_MAX_COMPARED].lower(), known, 1)
+    return f"did you mean {known[similar[0]]}?" if similar else f"{what} are {', '.join(known.values())}"
+
+
 class _Reading:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[str] = []
 
-    def wrong(self, section: str, key: str, value: Any, wanted: str) -> None:
-        self.problems.append(f"{self.file}: {section} {_name(key)} = {shown(value)}: must be {wanted}")
+    def mistake(self, text: str) -> None:
+        self.problems.append(f"{self.file}: {text}")
 
-    def missing(self, section: str, key: str, wanted: str) -> None:
-        self.problems.append(f"{self.file}: {section} {key} is missing: must be {wanted}")
+    def wrong(self, section: str, key: str, value: Any, wanted: str) -> None:
+        self.mistake(f"{section} {_name(key)} = {shown(value)}: must be {wanted}")
 
     def section(self, kind: Any, section: str, table: Any) -> Any:
         """Reads a section; returns None if it has mistakes."""
         if not isinstance(table, dict):
-            self.wrong("top level", section.strip("[] 0123456789"), table, f"a section that begins with {section}")
+            name = section.strip("[] 0123456789")
+            self.mistake(f"{name} = {shown(table)}: must be a section that begins with {section.rstrip(' 0123456789')}")
             return None
         before = len(self.problems)
         fields = {field.name: field for field in attrs.fields(kind)}
         values = {}
         for key, value in table.items():
             if key not in fields:
-                self.wrong(section, key, value, f"one of the keys {', '.join(fields)}")
+                known = {name: name for name in fields}
+                self.mistake(f"{section} {_name(key)}: unknown key; {_alternative(key, known, 'the keys')}")
                 continue
             try:
                 values[key] = fields[key].metadata["check"](value)
@@ -76,7 +90,7 @@ class _Reading:
                 self.wrong(section, key, show(value) if show else value, str(wrong))
         for name, field in fields.items():
             if field.default is attrs.NOTHING and name not in table:
-                self.missing(section, name, _wanted(field.metadata["check"]))
+                self.mistake(f"{section}: {name} is missing; it must be {_wanted(field.metadata['check'])}")
         return kind(**values) if len(self.problems) == before else None
 
 
@@ -98,7 +112,8 @@ def read_config(path: str) -> Config:
         raise ConfigError([f"{path}: the file is not UTF-8 text"]) from None
     # tomllib raises these also for numbers of 5,000 digits and for deeply nested lists.
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{path}: not valid TOML: {error}"]) from None
+        hint = "; is a quotation mark missing?" if "Illegal character '\\n'" in str(error) else ""
+        raise ConfigError([f"{path}: not valid TOML: {error}{hint}"]) from None
     return make_config(data, path)
 
 
@@ -111,14 +126,15 @@ def make_config(data: dict[str, Any], path: str) -> Config:
             values[name] = reading.section(_TABLES[name], f"[{name}]", table)
         elif name in _ARRAYS:
             if not isinstance(table, list):
-                reading.wrong("top level", name, table, f"sections that begin with [[{name}]], in double brackets")
+                written = f"[{name}]" if isinstance(table, dict) else f"{name} = {shown(table)}"
+                reading.mistake(f"{written}: must be written as a section [[{name}]], in double brackets")
                 continue
             values[name] = tuple(reading.section(_ARRAYS[name], f"[[{name}]] {_label(entry, position)}", entry)
                                  for position, entry in enumerate(table, 1))
         else:
-            reading.wrong("top level", name, table, f"one of the sections {', '.join((*_TABLES, *_ARRAYS))}")
+            reading.mistake(f"[{_name(name)}]: unknown section; {_alternative(name, _SECTIONS, 'the sections')}")
     if not data.get("listen"):
-        reading.missing("[[listen]]", "endpoint", _wanted(endpoint))
+        reading.mistake('there is no [[listen]] section; at least one is needed, with an endpoint such as "tcp:5357"')
     _check_together(reading, data)
     folder = Path(path).resolve().parent
     check_tls(values, folder, reading.wrong)
@@ -149,13 +165,14 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
             continue
         given = [key for key in ("scan", "device", "uuid") if key in entry]
         if not given:
-            reading.missing(f"[[scanner]] {_label(entry, position)}", "scan", "one of scan, device and uuid")
+            reading.mistake(f"[[scanner]] {_label(entry, position)} has no address; give scan, device or uuid")
         elif len(given) > 1:
-            reading.wrong(f"[[scanner]] {_label(entry, position)}", given[1], entry[given[1]],
-                          f"left out, because only one of scan, device and uuid may be given, and {given[0]} is")
+            reading.mistake(f"[[scanner]] {_label(entry, position)} has {' and '.join(given)}; give only one of scan, "
+                            "device and uuid")
         if given == ["scan"] and entry.get("identity") == "same":
             reading.wrong(f"[[scanner]] {_label(entry, position)}", "identity", "same",
-                          "\"derived\", because scan does not tell the scanner's uuid; give device or uuid instead")
+                          "\"derived\", because the address in scan does not reveal the scanner's uuid; give device or "
+                          "uuid instead")
 
 
 def _alike(key: str, value: str) -> str:

@@ -246,7 +246,7 @@ class Config:
         if not self.discovery.adopt:
             names = [scanner.name for scanner in self.scanner]
             lines.extend(
-                f"[[allow]] {position} scanners: {pattern} matches the name of no [[scanner]]"
+                f"[[allow]] {position} scanners: pattern {pattern} matches no [[scanner]]"
                 for position, rule in enumerate(self.allow, 1) for pattern in rule.scanners
                 if not any(fnmatchcase(name, pattern) for name in names))
         if self.exchange_log.capture and self.exchange_log.secrets:

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from wsdgateway.storage.problems import problem_of_folder, unusable
+from wsdgateway.storage.problems import no_folder, problem_of_folder, unusable
 from wsdgateway.storage.schema import connect_read_only, verify
 from wsdgateway.storage.store import StoreError
 
@@ -18,7 +18,7 @@ def problem_with(path: Path) -> StoreError | None:
     folder = path.parent
     try:
         if not folder.exists():
-            return StoreError(f"{path}: the folder {folder} does not exist; create it, or give another file")
+            return no_folder(path)
         if path.exists():
             with closing(connect_read_only(path)) as connection:
                 verify(connection, path)

@@ -6,7 +6,7 @@ import pwd
 import sqlite3
 from pathlib import Path
 
-from wsdgateway.storage.store import StoreError, Unreadable
+from wsdgateway.storage.store import NotOurs, StoreError, Unreadable
 
 # Errors of this program rather than of the file or the disk.
 LOGICAL = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError,
@@ -35,6 +35,12 @@ def unusable(path: Path, error: Exception, *, look: bool = False) -> StoreError:
     return problem or StoreError(
         f"{path}: the store cannot be used: {error}; it must be a SQLite file of this program or a new file in an "
         f"existing folder, both writable for the user {_user()}, with free space on the disk")
+
+
+def no_folder(path: Path) -> NotOurs:
+    """Returns the error for a store in a folder that does not exist."""
+    return NotOurs(f"{path}: the store cannot be used: the folder {path.parent} does not exist; create it, or give "
+                   "another file")
 
 
 def problem_of_folder(path: Path, said: str = "") -> StoreError | None:

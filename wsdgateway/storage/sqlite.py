@@ -19,7 +19,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.storage.problems import KEEP, LOGICAL, unusable
+from wsdgateway.storage.problems import KEEP, LOGICAL, no_folder, unusable
 from wsdgateway.storage.rows import (
     Statement,
     differences,
@@ -221,8 +221,7 @@ def _text(data: bytes) -> str:
 def _claim(path: Path) -> BinaryIO:
     """Opens the file, which is locked while it is open. Raises `StoreError` if another process has the lock."""
     if not path.parent.exists():
-        raise NotOurs(f"{path}: the store cannot be used: the folder {path.parent} does not exist; create it, or "
-                      "give another file")
+        raise no_folder(path)
     try:
         file = os.fdopen(open_private(path), "ab")
     except OSError as error:

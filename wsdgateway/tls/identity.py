@@ -73,6 +73,11 @@ def _choose(connection: SSL.Connection, offered: list[bytes]) -> bytes | Any:
     return HTTP if HTTP in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
+def _reason(error: SSL.Error) -> str:
+    """The reason of an OpenSSL error, such as "ee key too small"."""
+    return ", ".join(reason for _, _, reason in error.args[0]) if error.args else "no reason given"
+
+
 def read_identity(files: IdentityFiles) -> Identity:
     """Loads the identity from its files. Raises `BadIdentity`."""
     own, *chain = _certificates("certificate", files.certificate)
@@ -88,9 +93,11 @@ def read_identity(files: IdentityFiles) -> Identity:
         context = CertificateOptions(
             privateKey=key, certificate=own, extraCertChain=chain,  # type: ignore[arg-type]
             raiseMinimumTo=TLSVersion.TLSv1_2, acceptableCiphers=CIPHERS, trustRoot=trusted).getContext()
-    except SSL.Error:
-        raise BadIdentity("key", f"the key of the certificate in {files.certificate}, and long enough"
-                          ) from None
+    except SSL.Error as error:
+        if "mismatch" in _reason(error):
+            raise BadIdentity("key", f"the key of the certificate in {files.certificate}; it belongs to another one"
+                              ) from None
+        raise BadIdentity("certificate", f"a certificate that OpenSSL accepts: {_reason(error)}") from None
     # When a peer closes without close_notify, Twisted keeps a failure that holds the connection until the cyclic
     # garbage collector runs. Requests declare their length, so treating this as a normal end loses nothing.
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_IGNORE_UNEXPECTED_EOF)

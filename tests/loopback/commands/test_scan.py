@@ -91,7 +91,7 @@ async def test_a_busy_scanner_is_asked_again_until_the_wait_ends(both, cwd):
         assert (ran.status, ran.slept) == (BUSY, 5)
         assert device.soap.asked["CreateScanJob"] == asked + 6
         assert "MediaJam" in str(ran.error)
-        assert ran.said.count("Not now") == 1
+        assert ran.said.count("The scanner is not ready") == 1
         assert (await scanned(url, "out.pdf", wait=0)).slept == 0
     assert names_in(cwd) == []
 

@@ -54,7 +54,7 @@ async def test_a_refused_request_gets_a_fault_and_is_logged(gateway, device, sai
     assert (await ask(service.port, "/front-desk", GET))[0].status == 403
     assert device.requests == []
     assert [line.partition(" refused: ")[0] for line in said if " refused: " in line] == [
-        f"front-desk: {name} of 127.0.0.1" for name in ("RetrieveImage", "other", "Subscribe", "Get")]
+        f"front-desk: {name} of client 127.0.0.1" for name in ("RetrieveImage", "other", "Subscribe", "Get")]
     assert await count(service, "rule") == 7
     reading = ask(service.port, PATH, get_job_elements())
     asked = await _next(device, reading)

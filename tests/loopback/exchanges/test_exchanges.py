@@ -100,12 +100,14 @@ async def test_lenient_accepts_bare_line_feeds(gateway, device):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_unreachable_device_opens_the_circuit(gateway, device):
+async def test_an_unreachable_device_opens_the_circuit(gateway, device, said):
     await device.listening.stopListening()
     service = await gateway(device.url, scanner=OFF)
     for _ in range(5):
         head, answer = await ask(service.port, PATH, ELEMENTS)
         assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
+    assert (f"front-desk: GetScannerElements of client 127.0.0.1 failed: 127.0.0.1:{device.port}: connection failed: "
+            "Connection refused") in said
     assert b"does not accept connections" in answer
     assert not service.scanner.device.reachable
     await device.start(device.port)

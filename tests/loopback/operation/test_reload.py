@@ -2,6 +2,7 @@
 
 import json
 
+import attrs
 import pytest_twisted
 
 from tests.loopback.clients import request
@@ -10,6 +11,7 @@ from tests.loopback.scanners import Subscribed
 from tests.messages import SCAN, end_event, envelope, get_job_elements, job_request, status_event, subscribe
 from tests.peers import ask, connect, post
 from tests.waiting import until
+from wsdgateway.config.sections import LimitsConfig
 
 PATH = "/front-desk/scan"
 
@@ -191,8 +193,11 @@ async def test_an_invalid_file_is_logged_and_changes_nothing(file, device, said)
     before = service.config
     await file.reload("[limits]\nconnections = 0\nnonsense = 1\n")
     assert service.config is before and len(service.scanners) == 1
-    wrong = next(line for line in said if "was not reloaded" in line)
-    assert "connections = 0" in wrong and "nonsense" in wrong
+    wrong = [line.removeprefix(f"The configuration was not reloaded: {file.path}: ") for line in said
+             if "was not reloaded" in line]
+    assert wrong == ["[limits] connections = 0: must be a whole number between 1 and 1000000",
+                     "[limits] nonsense: unknown key; the keys are " + ", ".join(
+                         field.name for field in attrs.fields(LimitsConfig))]
     file.path.write_text(f'[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "{LOOPBACK}"\n')
     service.reload()
     await until(lambda: service.reloading is None)
@@ -212,8 +217,8 @@ async def test_changes_that_need_a_restart_are_logged(file, said):
     service.reload()
     await until(lambda: service.reloading is None)
     assert any("changed sections: none" in line for line in said)
-    for name in ("[gateway]", "[listen]", "[discovery]", "[admin] endpoint"):
-        assert any(line.startswith(f"{name} takes effect after a restart") for line in said), name
+    for name in ("[gateway] name", "[[listen]]", "[discovery] proxy", "[admin] endpoint"):
+        assert any(line.startswith(f"{name} has changed; this takes effect after a restart") for line in said), name
     assert len(service.listeners) == 1 and service.config.admin.endpoint == LOOPBACK
 
 

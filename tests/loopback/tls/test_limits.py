@@ -80,7 +80,7 @@ async def test_an_answer_arrives_completely_before_the_connection_closes(secured
 
 
 @pytest_twisted.ensureDeferred
-async def test_handshakes_count_for_the_request_limit(secured):
+async def test_handshakes_count_for_the_request_limit(secured, said):
     service = await secured(unlimited=[], client_requests=12 * HANDSHAKE_COSTS)
     service.server.seconds = lambda: 0.0  # no tokens are added with time
     welcome = [await connect(service.port, anybody()) for _ in range(12)]
@@ -88,6 +88,7 @@ async def test_handshakes_count_for_the_request_limit(secured):
     late = await connect(service.port, anybody())
     assert await late.end() == b""
     assert refused(service, RATE) == 1.0
+    assert any(line.startswith("a TLS handshake of client 127.0.0.1 refused: ") for line in said)
     assert not any(client.is_closed for client in welcome)
     await leave(*welcome)
 

@@ -51,14 +51,16 @@ class Conversation:
     def offered(self) -> tuple[ScannerConfiguration | None, DocumentParameters]:
         """The scanner's configuration and default parameters; empty if it does not provide them."""
         told: dict[str, etree._Element] = {}
+        problem = "The scanner does not report its capabilities"
         try:
             told = self._patiently(lambda: self._service.elements("ScannerConfiguration", "DefaultScanTicket"))
         except ScannerRefusal as refusal:
             if refusal.temporary:
                 raise self._diagnosis.error_for(refusal) from None
+            problem = f"The scanner's capabilities are not known: {refusal}"
         configuration, ticket = told.get("ScannerConfiguration"), told.get("DefaultScanTicket")
         if configuration is None:
-            self._progress.say("The scanner does not report its capabilities; requesting the scan anyway")
+            self._progress.say(f"{problem}; requesting the scan anyway")
         return (None if configuration is None else read_configuration(configuration),
                 read_parameters(None if ticket is None else child(ticket, "DocumentParameters")))
 
@@ -163,7 +165,7 @@ class Conversation:
                     end = now + self._wait
                 if now + PAUSE > end:
                     raise
-                self._progress.say(f"Not now: {refusal}; retrying for up to {self._wait:g} s")
+                self._progress.say(f"The scanner is not ready: {refusal}; retrying for up to {self._wait:g} s")
             self._sleep(PAUSE)
 
     def _cancel(self, job: CreatedJob) -> None:

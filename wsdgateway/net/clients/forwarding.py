@@ -161,7 +161,7 @@ class Forwarder:
                 return
         elif not request.abandoned:
             self._on_trouble()
-        self.log.warn("{scanner}: {operation} for {client} failed: {error}", scanner=self._bridge.name,
+        self.log.warn("{scanner}: {operation} of client {client} failed: {error}", scanner=self._bridge.name,
                       operation=request.operation.name, client=exchange.client, error=str(error))
 
     def count(self, request: ScannerRequest, outcome: str) -> None:

@@ -4,6 +4,7 @@ RFC 9112 section 9. The owner of a connection decides what it is used for.
 """
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,6 +37,12 @@ CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLook
 _OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)  # shortage of local resources
 # These say nothing about the device: it was not reached, or had no time to answer.
 _NOT_ITS_FAULT = (neterror.DNSLookupError, neterror.ConnectingCancelledError, CancelledError)
+
+
+def _cause(error: BaseException) -> str:
+    """The cause of a failed attempt: the system's text for its error number, without Twisted's words around it."""
+    number = getattr(error, "osError", None)
+    return os.strerror(number) if number else describe_error(error)
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
@@ -136,5 +143,5 @@ class Attempts:
             circuit.abandoned()
         peer = f"{request.address.host}:{request.address.port}"
         error = Busy(peer, "it does not accept another connection at the moment") if is_occupied else (
-            Unavailable(peer, f"connection failed: {describe_error(failure.value)}"))
+            Unavailable(peer, f"connection failed: {_cause(failure.value)}"))
         self._not_connected(request, error, is_to_blame)

@@ -19,7 +19,7 @@ from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_in
 from wsdgateway.soap.parsing import Malformed
 
-_WHY = {RULE: "no [[allow]] rule permits it", RATE: "the client exceeds [limits] client_requests",
+_WHY = {RULE: "[[allow]] does not permit it", RATE: "the client exceeds [limits] client_requests",
         JOBS: "the client has reached [limits] client_jobs"}
 
 
@@ -85,8 +85,9 @@ class Accounting:
         """Record that a client's request is refused; `reason` is a name of `metrics`."""
         self._metrics.refused(self._scanner, reason)
         if self._throttle.allows((reason, client_of(client), operation), self._seconds()):
-            self.log.warn("{scanner}: {operation} of {client} refused: {why} (logged at most once a minute)",
-                          scanner=self._scanner or "gateway", operation=operation, client=client, why=_WHY[reason])
+            self.log.warn("{scanner}{operation} of client {client} refused: {why} (logged at most once a minute)",
+                          scanner="" if self._scanner is None else f"{self._scanner}: ", operation=operation,
+                          client=client, why=_WHY[reason])
 
     def event(self, exchange: AccountedExchange, event: str, started: float, envelope: Envelope | None,
               job_id: str | None) -> None:
