@@ -34,3 +34,11 @@ def test_a_missing_token_and_a_wrong_one_are_told_apart(url, monkeypatch, token,
         monkeypatch.setenv(TOKEN_VARIABLE, token)
     with pytest.raises(AdminError, match=message):
         fetch_list(url, "scanners")
+
+
+def test_a_proxy_of_the_environment_gets_no_token(url, monkeypatch):
+    monkeypatch.setenv(TOKEN_VARIABLE, "secret")
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(AdminError, match="the token in WSDGATEWAY_TOKEN is wrong"):  # the site has answered
+        fetch_list(url, "scanners")

@@ -7,7 +7,7 @@ from http.client import HTTPException, HTTPResponse
 from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 from wsdgateway.cli.errors import CommandError
 
@@ -37,7 +37,8 @@ def open_admin(base: str, path: str, headers: dict[str, str] | None = None, time
     url = base.rstrip("/") + path
     token = os.environ.get(TOKEN_VARIABLE)
     try:
-        answer: HTTPResponse = urlopen(Request(url, headers={
+        # Not through the proxy that the environment may name: it would get the token.
+        answer: HTTPResponse = build_opener(ProxyHandler({})).open(Request(url, headers={
             **(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}), timeout=timeout)
         return answer
     except HTTPError as error:
