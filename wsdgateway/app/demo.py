@@ -38,7 +38,7 @@ class Demo(MultiService):
     def _start_gateway(self) -> None:
         config = Config(
             folder=Path.cwd(), listen=(Listen(LOOPBACK),), gateway=Gateway("demo", "memory:"),
-            scanner=(ScannerConfig("demo", scan=self.scanner.scan_url),), admin=Admin(LOOPBACK))
+            scanner=(ScannerConfig("demo", device=self.scanner.device_url),), admin=Admin(LOOPBACK))
         self.gateway = GatewayService(self._reactor, config)
         self.gateway.setServiceParent(self)
         opened = gatherResults([listener.opened for listener in (*self.gateway.listeners, self.gateway.admin)])
