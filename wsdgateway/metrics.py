@@ -4,11 +4,14 @@ Label values come from closed lists, so that clients cannot create new series. T
 `config/grafana-dashboard.json` must show each metric.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from itertools import accumulate
+from operator import add
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from wsdgateway.scan.jobstates import STATES
@@ -20,6 +23,7 @@ RULE, RATE, JOBS, CONNECTIONS, TLS = "rule", "rate", "jobs", "connections", "tls
 KEPT, SHARED, ASKED = "kept", "shared", "asked"
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_BOUNDS = (*(str(float(bound)) for bound in _BUCKETS), "+Inf")
 
 
 disable_created_metrics()  # they would add a second series for each counter
@@ -63,21 +67,86 @@ class _Gauges(Collector):
         yield queue
 
 
+class _Counts(Collector):
+    """A counter for every request, which is written when Prometheus asks. The library's own takes a lock each time."""
+
+    def __init__(self, name: str, documentation: str, labels: tuple[str, ...]) -> None:
+        self._described = name, documentation, labels
+        self._counts: dict[tuple[str, ...], int] = {}
+
+    def add(self, *labels: str) -> None:
+        """Count one with these values of the labels."""
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def collect(self) -> Iterable[Metric]:
+        name, documentation, labels = self._described
+        family = CounterMetricFamily(name, documentation, labels=labels)
+        for values, count in self._counts.items():
+            family.add_metric(values, count)
+        yield family
+
+
+class _Requests(Collector):
+    """The counts and durations of clients' requests, which are added up when Prometheus asks.
+
+    Every status read is counted. The library's Counter and Histogram take a lock each, and three times as long.
+    """
+
+    def __init__(self) -> None:
+        # By scanner, operation and source: the seconds, and the number of requests in each bucket.
+        self._counted: dict[tuple[str, str, str], tuple[list[float], list[int]]] = {}
+
+    def add(self, scanner: str, operation: str, source: str, seconds: float) -> None:
+        """Count a request."""
+        key = (scanner, operation, source)
+        counted = self._counted.get(key)
+        if counted is None:
+            counted = self._counted[key] = ([0.0], [0] * (len(_BUCKETS) + 1))
+        counted[0][0] += seconds
+        counted[1][bisect_left(_BUCKETS, seconds)] += 1
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """The number of requests by scanner, operation and source."""
+        return {key: sum(numbers) for key, (_, numbers) in self._counted.items()}
+
+    def collect(self) -> Iterable[Metric]:
+        requests = CounterMetricFamily("wsdgateway_requests", "Requests from clients",
+                                       labels=("scanner", "operation", "source"))
+        for key, count in self.counts().items():
+            requests.add_metric(key, count)
+        yield requests
+        seconds = HistogramMetricFamily(
+            "wsdgateway_request_seconds", "Time from the complete request to the complete answer",
+            labels=("operation", "source"))
+        totals: dict[tuple[str, str], tuple[float, list[int]]] = {}
+        for (_, operation, source), (sums, numbers) in self._counted.items():
+            former, others = totals.get((operation, source), (0.0, [0] * len(numbers)))
+            totals[operation, source] = former + sums[0], list(map(add, others, numbers))
+        for labels, (total, numbers) in totals.items():
+            seconds.add_metric(labels, list(zip(_BOUNDS, accumulate(numbers), strict=True)), total)
+        yield seconds
+
+
 class Metrics:
     """The registry with all metrics of the gateway."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         self.scanners: list[Gauged] = []
-        self._requests = Counter("wsdgateway_requests", "Requests from clients",
-                                 ("scanner", "operation", "source"), registry=self.registry)
-        self._device_requests = Counter("wsdgateway_device_requests", "Requests to scanners",
-                                        ("scanner", "operation", "outcome"), registry=self.registry)
-        self._seconds = Histogram("wsdgateway_request_seconds", "Time from the complete request to the complete "
-                                                                "answer",
-                                  ("operation", "source"), registry=self.registry, buckets=_BUCKETS)
-        self._kept_answers = Counter("wsdgateway_kept_answers", "Reads whose answer may be shared by several clients",
-                                     ("scanner", "operation", "outcome"), registry=self.registry)
+        self._requests = _Requests()
+        device_requests = _Counts("wsdgateway_device_requests", "Requests to scanners",
+                                  ("scanner", "operation", "outcome"))
+        kept_answers = _Counts("wsdgateway_kept_answers", "Reads whose answer may be shared by several clients",
+                               ("scanner", "operation", "outcome"))
+        for collector in (self._requests, device_requests, kept_answers):
+            self.registry.register(collector)
+        # By scanner, operation, source and seconds: a client's request that has been answered.
+        self.request = self._requests.add
+        # By scanner, operation and outcome: a request to a scanner that has ended.
+        self.device_request = device_requests.add
+        # By scanner, operation and outcome: a read that was answered from the cache (`kept`), by another client's
+        # request (`shared`), or by the scanner (`asked`).
+        self.kept_answer = kept_answers.add
         self._delayed = Counter("wsdgateway_device_delayed", "Requests that waited because of the scanner's rate "
                                                              "limit",
                                 ("scanner",), registry=self.registry)
@@ -106,40 +175,10 @@ class Metrics:
         for reason in (RULE, RATE, JOBS, CONNECTIONS, TLS):
             self._refused.labels("", reason)
         self.registry.register(_Gauges(self.scanners))
-        # labels() takes a lock to look up its child; caching the child is worth it for counters of every status
-        # read.
-        self._kept_common: dict[tuple[str, str, str], Counter] = {}
-        self._kept_device: dict[tuple[str, str, str], Counter] = {}
-        self._kept: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
-
-    def request(self, scanner: str, operation: str, source: str, seconds: float) -> None:
-        """Count a client's request that has been answered."""
-        key = (scanner, operation, source)
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = self._kept[key] = (self._requests.labels(*key), self._seconds.labels(operation, source))
-        kept[0].inc()
-        kept[1].observe(seconds)
-
-    def device_request(self, scanner: str, operation: str, outcome: str) -> None:
-        """Count a request to a device that has ended."""
-        key = (scanner, operation, outcome)
-        kept = self._kept_device.get(key)
-        if kept is None:
-            kept = self._kept_device[key] = self._device_requests.labels(*key)
-        kept.inc()
 
     def refused(self, scanner: str | None, reason: str) -> None:
         """Count a refused client, by a reason such as `RULE`. `scanner` is None if the client named none."""
         self._refused.labels(scanner or "", reason).inc()
-
-    def kept_answer(self, scanner: str, operation: str, outcome: str) -> None:
-        """Count a read, answered from the cache (`kept`), another request (`shared`) or the scanner (`asked`)."""
-        key = (scanner, operation, outcome)
-        counter = self._kept_common.get(key)
-        if counter is None:
-            counter = self._kept_common[key] = self._kept_answers.labels(*key)
-        counter.inc()
 
     def delayed(self, scanner: str) -> Callable[[], None]:
         """The counter of a scanner's requests that wait for its rate limit."""
@@ -180,10 +219,9 @@ class Metrics:
     def status_reads(self) -> dict[str, tuple[int, int]]:
         """Status reads of each scanner's clients: the numbers answered by the gateway, and by the scanner."""
         reads: dict[str, tuple[int, int]] = {}
-        for (scanner, operation, source), (counter, _) in self._kept.items():
+        for (scanner, operation, source), count in self._requests.counts().items():
             if operation == GET_JOB_ELEMENTS.name and source in (LOCAL, DEVICE):
                 here, there = reads.get(scanner, (0, 0))
-                count = int(next(iter(counter.collect())).samples[0].value)
                 reads[scanner] = (here + count, there) if source == LOCAL else (here, there + count)
         return reads
 

@@ -1,0 +1,51 @@
+"""Tests of metrics: the counters that are added up when Prometheus asks have the format of the library's own."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from wsdgateway.metrics import _BUCKETS, Metrics
+
+REQUESTS = [("front-desk", "GetJobElements", "local", 0.0004), ("front-desk", "GetJobElements", "local", 0.0005),
+            ("front-desk", "GetJobElements", "device", 0.3), ("other", "GetJobElements", "local", 1000.0),
+            ("other", "CreateScanJob", "refused", 2.5)]
+
+
+def written_by_the_library():
+    registry = CollectorRegistry(auto_describe=True)
+    requests = Counter("wsdgateway_requests", "Requests from clients", ("scanner", "operation", "source"),
+                       registry=registry)
+    seconds = Histogram("wsdgateway_request_seconds", "Time from the complete request to the complete answer",
+                        ("operation", "source"), registry=registry, buckets=_BUCKETS)
+    for scanner, operation, source, elapsed in REQUESTS:
+        requests.labels(scanner, operation, source).inc()
+        seconds.labels(operation, source).observe(elapsed)
+    return generate_latest(registry).decode().splitlines()
+
+
+def test_requests_are_written_as_the_library_writes_them():
+    metrics = Metrics()
+    for request in REQUESTS:
+        metrics.request(*request)
+    names = ("wsdgateway_requests", "wsdgateway_request_seconds")
+    written = [line for line in metrics.render().decode().splitlines() if line.removeprefix("# HELP ").removeprefix(
+        "# TYPE ").startswith(names)]
+    assert sorted(written) == sorted(written_by_the_library())
+
+
+def test_counters_without_a_lock_are_written_as_the_library_writes_them():
+    metrics = Metrics()
+    for outcome in ("ok", "ok", "fault"):
+        metrics.device_request("front-desk", "CreateScanJob", outcome)
+    metrics.kept_answer("front-desk", "GetScannerElements", "kept")
+    value = metrics.registry.get_sample_value
+    created = {"scanner": "front-desk", "operation": "CreateScanJob"}
+    assert value("wsdgateway_device_requests_total", {**created, "outcome": "ok"}) == 2.0
+    assert value("wsdgateway_device_requests_total", {**created, "outcome": "fault"}) == 1.0
+    read = {"scanner": "front-desk", "operation": "GetScannerElements", "outcome": "kept"}
+    assert value("wsdgateway_kept_answers_total", read) == 1.0
+
+
+def test_status_reads_by_scanner():
+    metrics = Metrics()
+    for request in REQUESTS:
+        metrics.request(*request)
+    assert metrics.status_reads() == {"front-desk": (2, 1), "other": (1, 0)}
