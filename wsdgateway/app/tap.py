@@ -13,6 +13,7 @@ from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
 from wsdgateway.app.demo import Demo
+from wsdgateway.app.memory import keep_freed_memory
 from wsdgateway.app.privileges import NoSuchUser, ServiceUser, acting_as, make_log, user_of
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import ConfigError, find_config, read_config
@@ -60,6 +61,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     gc.set_threshold(*GC_THRESHOLDS)
+    keep_freed_memory()
     keep_time(reactor)
     if options.configuration is None:
         return Demo(reactor)
