@@ -29,7 +29,8 @@ import attrs
 import httptools
 
 from wsdgateway.http.heads import Heads, is_clean
-from wsdgateway.http.messages import Headers
+from wsdgateway.http.knownheads import KnownHeads
+from wsdgateway.http.messages import FRAMING, Headers, end_to_end
 
 MAX_HEADER_BLOCK = 65536
 MAX_INTERIM = 10
@@ -60,7 +61,10 @@ class BadAnswer(Exception):
 
 @attrs.frozen(eq=False)
 class Head:
-    """Status line and fields of an answer. `length` is None for chunked and unframed bodies."""
+    """Status line and fields of an answer. `length` is None for chunked and unframed bodies.
+
+    `passed_on` are the fields that an intermediary passes on.
+    """
 
     status: int
     reason: bytes
@@ -68,6 +72,8 @@ class Head:
     length: int | None
     framed: bool
     keep_alive: bool
+    passed_on: tuple[tuple[bytes, bytes], ...] = attrs.field(init=False, default=attrs.Factory(
+        lambda self: tuple(end_to_end(self.headers, FRAMING)), takes_self=True))
 
 
 @attrs.frozen(eq=False)
@@ -107,14 +113,13 @@ _LENIENT = {
 class ResponseReader:
     """Reads one answer. A body of known length bypasses llhttp, since an image has megabytes.
 
-    `stage` is the part that it expects next.
+    `stage` is the part that it expects next. `known` has heads that other readers have read, and learns new ones.
     """
 
-    def __init__(self, lenient: bool = False) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+    def __init__(self, lenient: bool = False, known: KnownHeads[Head] | None = None) -> None:
+        self._parser: httptools.HttpResponseParser | None = None  # until it is needed
         self._lenient = lenient
-        if lenient:
-            self._parser.set_dangerous_leniencies(**_LENIENT)
+        self._known = None if lenient else known
         self._events: list[Event] = []
         self._headers: Headers = []
         self._reason = b""
@@ -146,6 +151,10 @@ class ResponseReader:
         """
         stage = self.stage
         if stage is _FIRST:
+            if self._known is not None and (found := self._known.find(data)) is not None:
+                self._head, body = found
+                self.stage = _ENDED
+                return [self._head, Data(body), _END] if body else [self._head, _END]
             self.stage = _HEAD
             self._heads = None if not self._lenient and is_clean(data) else Heads(self._lenient)
         elif stage is _COUNTED:
@@ -166,7 +175,9 @@ class ResponseReader:
             self._after_head(self._head)
         events, self._events = self._events, []
         if self.stage is _ENDED:
-            del self._parser  # parser and reader refer to each other, and would wait for the garbage collector
+            self._parser = None  # parser and reader refer to each other, and would wait for the garbage collector
+            if stage is _FIRST and self._known is not None and self.reusable and self._head is not None:
+                self._known.learn(data, self._head.length, self._head)
         return events
 
     def _after_head(self, head: Head) -> None:
@@ -179,6 +190,10 @@ class ResponseReader:
             self._left = head.length - sum(len(event.data) for event in self._events if isinstance(event, Data))
 
     def _parse(self, data: bytes) -> None:
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+            if self._lenient:
+                self._parser.set_dangerous_leniencies(**_LENIENT)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -199,7 +214,7 @@ class ResponseReader:
         if self._left:
             return [Data(data)]
         self.stage = _ENDED
-        del self._parser
+        self._parser = None
         return [Data(data), _END]
 
     def eof(self) -> list[Event]:
@@ -262,6 +277,7 @@ class ResponseReader:
             raise BadAnswer(f"its header block is larger than {MAX_HEADER_BLOCK} bytes")
 
     def on_headers_complete(self) -> None:
+        assert self._parser is not None
         status = self._parser.get_status_code()
         version = self._parser.get_http_version()
         if version not in ("1.0", "1.1") and not self._lenient:

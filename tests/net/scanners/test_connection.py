@@ -8,6 +8,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from tests.options import scanner_options
+from wsdgateway.http.knownheads import KnownHeads
 from wsdgateway.http.urls import address_of
 from wsdgateway.net.scanners.connection import DeviceConnection, Insecure
 from wsdgateway.net.scanners.request import FAILED, WAITING, ScannerRequest
@@ -50,6 +51,7 @@ class Owner:
     def __init__(self, **options):
         self.reactor, self.calls = Clock(), []
         self.post = WriteScheduler(self.reactor)
+        self.heads = KnownHeads()
         self.options = scanner_options(trust=Trusting(), **options)
 
     def reached(self, peer):

@@ -11,7 +11,7 @@ from enum import Enum
 
 import attrs
 
-from wsdgateway.http.messages import FRAMING, end_to_end, first
+from wsdgateway.http.messages import first
 from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.scanners.replywatch import ReplyWatch
 from wsdgateway.net.server.exchange import Exchange
@@ -111,7 +111,7 @@ class _Relay:
 
     def _begin(self) -> None:
         head = self._response.head
-        self._exchange.stream(head.status, head.reason, end_to_end(head.headers, FRAMING), head.length)
+        self._exchange.stream(head.status, head.reason, head.passed_on, head.length)
 
     def _release(self) -> None:
         for data in self._held:

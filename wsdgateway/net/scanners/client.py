@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, TimeoutError
 from twisted.python.failure import Failure
 
+from wsdgateway.http.knownheads import KnownHeads
+from wsdgateway.http.responses import Head
 from wsdgateway.net.scanners.capacity import Capacity
 from wsdgateway.net.scanners.connection import DeviceConnection
 from wsdgateway.net.scanners.connector import Attempts
@@ -44,12 +46,12 @@ class DeviceClient:
     `on_recovered` is called when the device accepts a connection after failures, with True if it counted as
     unreachable. `on_reachable` is called when `reachable` changes. `last_received` is the time at which the device last
     sent anything, or at which this client was made. `zone` is the interface for link-local addresses. `rate_limit`
-    limits the request rate; several clients of one device share it.
+    limits the request rate; several clients of one device share it. `writes` sends what is written to connections.
     """
 
     def __init__(self, reactor: Any, options: ScannerOptions, *, seconds: Callable[[], float], rate_limit: RateLimit,
                  on_recovered: Callable[[bool], None] = lambda was_open: None,
-                 on_reachable: Callable[[], None] = lambda: None) -> None:
+                 on_reachable: Callable[[], None] = lambda: None, writes: WriteScheduler | None = None) -> None:
         self.reactor = reactor
         self.options = options
         self.peers: set[str] = set()
@@ -59,7 +61,8 @@ class DeviceClient:
         self._on_recovered = on_recovered
         self._on_reachable = on_reachable
         self.zone = ""
-        self.post = WriteScheduler(reactor)
+        self.post = writes or WriteScheduler(reactor)
+        self.heads: KnownHeads[Head] = KnownHeads()
         self._reachable: bool | None = None
         self.last_received = seconds()
         self._queue = ScannerQueue(reactor, seconds, rate_limit, self._next)
@@ -74,7 +77,7 @@ class DeviceClient:
     def beside(self) -> "DeviceClient":
         """Makes another client of the same device, with its own connection that does not wait for other requests."""
         return DeviceClient(self.reactor, self.options.with_one_connection(), seconds=self._seconds,
-                            rate_limit=self.rate_limit)
+                            rate_limit=self.rate_limit, writes=self.post)
 
     @property
     def reachable(self) -> bool | None:

@@ -16,6 +16,7 @@ The states of an exchange are::
       └──broken──► sent once more, if it is repeatable and nothing of an answer has arrived; else failed
 """
 
+from functools import lru_cache
 from typing import Any, Protocol
 
 import attrs
@@ -28,6 +29,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsdgateway.exchangelog.tape import DEVICE
+from wsdgateway.http.knownheads import KnownHeads
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.http.urls import Address
@@ -40,6 +42,12 @@ from wsdgateway.tls.trust import Untrusted, explain
 
 # Twisted reads 64 KiB at a time. Images are read in larger pieces, which would make small answers a fifth slower.
 SMALL_READ, LARGE_READ = 65536, 524288
+
+
+@lru_cache(maxsize=64)
+def _head(target: bytes, authority: bytes, fields: tuple[tuple[bytes, bytes], ...], length: int) -> bytes:
+    """The head of a request. Cached, since a client's requests have the same."""
+    return request_head(target, [(b"Host", authority), *fields, (b"Content-Length", b"%d" % length)])
 
 
 class Insecure(Exception):
@@ -59,6 +67,7 @@ class Owner(Protocol):
     reactor: Any
     options: ScannerOptions
     post: WriteScheduler
+    heads: KnownHeads[Head]
 
     def reached(self, peer: str) -> None:
         """Notes that a connection was made to that IP address."""
@@ -146,11 +155,11 @@ class DeviceConnection(TwistedProtocol):
         request.state = SENT
         request.times_sent += 1
         self.requests += 1
-        self._exchange = _Exchange(request, ResponseReader(self._owner.options.section.quirks.loose_framing))
+        self._exchange = _Exchange(request, ResponseReader(
+            self._owner.options.section.quirks.loose_framing, self._owner.heads))
         self.transport.bufferSize = SMALL_READ
         request.on_sent()
-        head = request_head(request.address.target, [
-            (b"Host", request.address.authority), *request.headers, (b"Content-Length", b"%d" % len(request.body))])
+        head = _head(request.address.target, request.address.authority, tuple(request.headers), len(request.body))
         if request.tape is not None:
             request.tape.request(DEVICE, head + request.body)
         self._writer.write(head + request.body)

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsdgateway.bridge.decisions import Forward, Reply
-from wsdgateway.http.messages import FRAMING, charset_of, end_to_end, first, is_soap, media_type
+from wsdgateway.http.messages import charset_of, first, is_soap, media_type
 from wsdgateway.http.responses import Head
 from wsdgateway.metrics import FAULT, OK
 from wsdgateway.net.scanners.replywatch import check_document
@@ -234,4 +234,4 @@ async def read_reply(response: Response) -> Reply:
             read(body, charset_of(content_type))
         except Malformed as error:
             raise BadDevice(response.peer, f"it closed the connection before the end of its answer: {error}") from None
-    return Reply(head.status, content_type, body, head.reason, tuple(end_to_end(head.headers, FRAMING)))
+    return Reply(head.status, content_type, body, head.reason, head.passed_on)
