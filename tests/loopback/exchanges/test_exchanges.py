@@ -209,9 +209,12 @@ async def test_connections_to_a_device_never_exceed_the_limit(gateway, device):
 @pytest_twisted.ensureDeferred
 async def test_a_device_that_answers_without_reading_keeps_no_connection(gateway, device, monkeypatch):
     service = await gateway(device.url, scanner=OFF, limits={"request_body": 8 << 20})
-    monkeypatch.setattr(device.factory.protocol, "dataReceived", lambda connection, data: (
-        connection.transport.write(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n"),
-        connection.transport.pauseProducing()))
+
+    def answer_without_reading(connection, data):
+        connection.transport.write(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+        connection.transport.pauseProducing()
+
+    monkeypatch.setattr(device.factory.protocol, "dataReceived", answer_without_reading)
     huge = ELEMENTS.replace(b"<wscn:GetScannerElementsRequest/>", b"<wscn:X>" + b"x" * (7 << 20) + b"</wscn:X>")
     head, _ = await ask(service.port, PATH, huge)
     assert head.status == 413

@@ -45,8 +45,12 @@ def begin(port, data):
 async def test_no_more_than_one_read_of_a_flood_is_taken(gateway, device, monkeypatch):
     service = await gateway(device.url, scanner=OFF)
     read, received = [], ClientConnection.dataReceived
-    monkeypatch.setattr(ClientConnection, "dataReceived", lambda connection, data: (
-        read.append(len(data)), received(connection, data)))
+
+    def reading(connection, data):
+        read.append(len(data))
+        received(connection, data)
+
+    monkeypatch.setattr(ClientConnection, "dataReceived", reading)
     flooding = await connect(service.port)
     flooding.send(WHOLE * 30000)
     asked = await device.next()
