@@ -14,7 +14,7 @@ class MemoryServer:
     """An HTTP server in memory; `log` is its exchange log."""
 
     def __init__(self, respond=lambda exchange: exchange.answer(200, exchange.request.body), *, log=None,
-                 client_connections=2000, **limits):
+                 client_connections=2000, repeats=None, **limits):
         self.denied = []
         self.reactor = MemoryReactorClock()
         self.refusals = []
@@ -22,7 +22,9 @@ class MemoryServer:
                                  respond=respond, refused=lambda _, refusal: self.refusals.append(refusal),
                                  base=lambda host, port: f"http://{host}:{port}", log=log or ExchangeLog(),
                                  quotas=Quotas(requests=1e6, connections=client_connections, jobs=1, unlimited=()),
-                                 denied=lambda reason, _: self.denied.append(reason))
+                                 denied=lambda reason, _: self.denied.append(reason),
+                                 **({} if repeats is None else {
+                                     "repeated": repeats.serve, "is_partial": repeats.is_partial}))
 
     def connect(self, client=None):
         protocol = self.factory.buildProtocol(client)

@@ -18,26 +18,32 @@ from wsdgateway.net.discovery.multicast import Link
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.localaddress import ANY, OpenPort, base_url, local_address, local_base, url_of, zoned
+from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.tls.identity import BadIdentity, CurrentIdentity
 
 
 class Listeners:
-    """The listeners of one gateway. `tried` is called after each attempt to open one of them."""
+    """The listeners of one gateway. `tried` is called after each attempt to open one of them.
+
+    The connections of clients without TLS belong to `sockets`.
+    """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, config: Config, server: IProtocolFactory, site: IProtocolFactory,
-                 wall: Callable[[], float], tried: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, sockets: SocketSet, config: Config, server: IProtocolFactory,
+                 site: IProtocolFactory, wall: Callable[[], float], tried: Callable[[], None]) -> None:
         self._reactor = reactor
         self._config = config
         self._wall = wall
-        self.listeners = [self._listener(listen, server, tried) for listen in config.listen]
-        self.admin = self._listener(config.admin, site, lambda: None)
+        self.listeners = [self._listener(sockets, listen, server, tried) for listen in config.listen]
+        self.admin = self._listener(reactor, config.admin, site, lambda: None)
 
-    def _listener(self, section: Listening, factory: IProtocolFactory, tried: Callable[[], None]) -> Listener:
+    def _listener(self, reactor: Any, section: Listening, factory: IProtocolFactory,
+                  tried: Callable[[], None]) -> Listener:
         files = identity_files(section, self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
-        listener = Listener(self._reactor, plain_endpoint(section), factory, tried, identity)
+        listener = Listener(reactor if identity is None else self._reactor, plain_endpoint(section), factory, tried,
+                            identity)
         self._remark(listener)
         return listener
 

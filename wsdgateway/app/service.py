@@ -38,13 +38,16 @@ from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
+from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.server.protocols import Connection
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.resolver import Resolver
+from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
+from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.opening import open_store
 from wsdgateway.storage.store import FinishedJob
 
@@ -81,8 +84,11 @@ class GatewayService(MultiService):
         accounting = self._accounting = Accounting(None, self.metrics, log, seconds=seconds, wall=wall)
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**_quotas(config))
-        self.router = Router(accounting, self._quotas)
+        self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
+        self.router = Router(accounting, self._quotas, self.repeats.clear)
         self._files = open_files()
+        writes = WriteScheduler(reactor)
+        sockets = SocketSet(reactor, writes)
         self._slices = TimeSlices(reactor, time.thread_time)
         self.deliveries = Deliveries(reactor, self._files // 2, self._slices)
         self.sink_policy = SinkPolicy(
@@ -102,7 +108,8 @@ class GatewayService(MultiService):
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
             self.sink_policy, self.deliveries, directed, self.discovery.changed, self.discovery.resolve,
             lambda device, zone: self._ports.events_base(device, zone), self._finished,
-            lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes)
+            lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes,
+            sockets=sockets, writes=writes, repeats=self.repeats)
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.bridge(scanner)
@@ -110,13 +117,14 @@ class GatewayService(MultiService):
         self.server = HTTPServer(
             reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
             respond=self.router.respond, refused=self._refused, base=lambda host, port: self._ports.base(host, port),
-            log=log, quotas=self._quotas, denied=self._denied, broken_off=self._unread)
+            log=log, quotas=self._quotas, denied=self._denied, broken_off=self._unread,
+            writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds, self._warnings)
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
-        self._ports = Listeners(reactor, config, self.server, self.site, wall, self._tried)
+        self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
         self.resolver = Resolver(reactor)

@@ -117,6 +117,16 @@ class ScannerBridge:
             return self._create_job(question, now)
         return self._read_common(question, now)
 
+    def repeat(self, question: Question, message_id: str, now: float) -> Answer | None:
+        """Answer a repetition of a question that has been answered before, sent with another MessageID.
+
+        Returns None if `ask` must decide. The addresses by which requests are recognised must be unchanged.
+        """
+        if question.wanted is not None:
+            body = self._answers.write(question.wanted, relates_to=message_id, message_id=self._new_id(), now=now)
+            return None if body is None else Answer(body)
+        return self._cache.cached(question.read, message_id, self._new_id, now)
+
     def _create_job(self, question: Question, now: float) -> Decision:
         earlier = self._duplicates.earlier(question, now)
         if isinstance(earlier, Forward):
@@ -218,7 +228,8 @@ class ScannerBridge:
             return self._read_job(forward.question, now, asks=forward.asks)
         if self._cache.may_ask_again(forward):
             return self._read_common(forward.question, now, forward.asks)
-        cached = self._cache.cached(forward.question, self._new_id, now)
+        question = forward.question
+        cached = self._cache.cached(question.read, question.envelope.message_id, self._new_id, now)
         if cached is not None:
             return cached
         self._cache.show_outdated(forward)

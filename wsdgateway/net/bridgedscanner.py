@@ -54,7 +54,7 @@ class BridgedScanner:
         self._context = context
         self.bridge = ScannerBridge(options, new_id=context.new_id, quotas=context.quotas)
         self.device = DeviceClient(
-            context.reactor, options, seconds=context.seconds,
+            context.sockets, options, seconds=context.seconds, writes=context.writes,
             rate_limit=RateLimit.of(options.section, context.metrics.delayed(self.name)),
             on_recovered=self.recovered, on_reachable=lambda: self.monitor.reachability_changed())
         accounting = Accounting(self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
@@ -89,7 +89,7 @@ class BridgedScanner:
         def served(front_end: FrontEnd) -> Resource:
             return Resource(Proxy(
                 front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
-                accounting, authorization, seconds=context.seconds, written=self._reused.written,
+                accounting, authorization, context.repeats, seconds=context.seconds, written=self._reused.written,
                 on_missing=self.monitor.locate).serve)
 
         self.resources = {
@@ -189,6 +189,7 @@ class BridgedScanner:
         self.options = options
         for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers, self.monitor):
             consumer.adjust(options)
+        self._context.repeats.clear()
         self.subscribers.recheck(self._context.policy, self._context.permission)
 
     def start(self) -> None:

@@ -15,7 +15,9 @@ from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
+from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.transport.timeslices import TimeSlices
+from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.store import IStore
 
 
@@ -27,8 +29,10 @@ class Context:
     the URL of this gateway as the scanner at a URL reaches it over an interface. `on_presence` is called with the name
     of a scanner that has come, gone or changed; `search` searches for an endpoint in the scanners' networks.
     `on_finished` is called with a scanner's name and a job of it that has ended, `on_given_again` with a scanner's name
-    and a JobId that it has given to another job. `slices` divides long work; `random` gives numbers from 0 to 1,
-    `secret` as many random bytes as requested; `subscription_clock` measures the time of clients' subscriptions.
+    and a JobId that it has given to another job. `repeats` answers repeated reads; `slices` divides long work; `random`
+    gives numbers from 0 to 1, `secret` as many random bytes as requested; `subscription_clock` measures the time of
+    clients' subscriptions. Connections to scanners belong to `sockets`, which takes the place of the reactor for them;
+    `writes` sends what is written to them.
     """
 
     reactor: Any
@@ -53,3 +57,8 @@ class Context:
     secret: Callable[[int], bytes]
     subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
         lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))
+    sockets: Any = attrs.field(default=attrs.Factory(lambda self: self.reactor, takes_self=True))
+    writes: WriteScheduler = attrs.field(default=attrs.Factory(
+        lambda self: WriteScheduler(self.reactor), takes_self=True))
+    repeats: RepeatedRequests = attrs.field(default=attrs.Factory(lambda self: RepeatedRequests(
+        self.permission, self.quotas, self.metrics, self.log, seconds=self.seconds), takes_self=True))

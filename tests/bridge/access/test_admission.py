@@ -119,6 +119,15 @@ def test_a_client_with_too_many_handshakes_closes_no_connection_of_others():
     assert place.arrive("10.0.0.1", secure=True, now=60.0)[1].reason != TOO_OFTEN
 
 
+@pytest.mark.parametrize(("limit", "own", "has_room"), [(3, 100, True), (2, 100, False), (4, 3, True), (4, 2, False)])
+def test_room_for_another_connection(limit, own, has_room):
+    place = Place(limit, own)
+    place.arrive("10.0.0.1", "10.0.0.1")
+    assert place.open.has_room("10.0.0.1", limit) is has_room
+    assert place.open.has_room("10.0.0.2", limit) is (limit > 2)
+    assert len(place.open) == 2
+
+
 def test_closed_connections_are_forgotten():
     place = Place(limit=2)
     connections, _ = place.arrive("10.0.0.1", "10.0.0.2")

@@ -26,6 +26,7 @@ from wsdgateway.net.clients.forwarding import Forwarder
 from wsdgateway.net.clients.proxy import Proxy
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
+from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import Unavailable
@@ -50,6 +51,9 @@ class PlainStatus:
         raw = get_job_elements(job_id)
         envelope = read(raw)
         return Question(envelope, raw, GET_JOB_ELEMENTS, client, request.host, read_request(envelope.body))
+
+    def skeleton(self, head, question):
+        return None
 
     def write(self, decision, request):
         if isinstance(decision, Answer):
@@ -108,12 +112,14 @@ class Gateway:
         forwarder = Forwarder(bridge, self.device, Metrics(), seconds=seconds, after_learning=lambda: None,
                               on_trouble=lambda: None)
         authorization = Authorization(self.name, permission or Permission(), own)
+        quotas = Quotas(requests=1e6, connections=1000, jobs=1, unlimited=())
+        repeats = RepeatedRequests(permission or Permission(), quotas, Metrics(), self.log, seconds=seconds)
         self.resources = {
             prefix: Resource(Proxy(front_end, bridge, forwarder, None, None, None, Metrics(), own, authorization,
-                                   seconds=seconds, written=None).serve)
+                                   repeats, seconds=seconds, written=None).serve)
             for prefix, front_end in (
                 (b"plain", PlainStatus()), (b"scan", WSScan(Endpoint.SCAN, lambda: "urn:uuid:1")))}
-        router = Router(accounting(None), Quotas(requests=1e6, connections=1000, jobs=1, unlimited=()))
+        router = Router(accounting(None), quotas)
         router.add(self)
         self.server = MemoryServer(router.respond)
 

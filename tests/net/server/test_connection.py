@@ -290,3 +290,86 @@ def test_the_time_limit_of_a_request_begins_with_its_first_byte():
     assert transport.half
     server.reactor.pump([1.0] * 3)
     assert transport.disconnecting or transport.disconnected
+
+
+class KnownRequest:
+    """Repeated reads that consist of one request, which is answered with `known`."""
+
+    def serve(self, raw, client, peer, date, at_once):
+        return (b"known", raw == REQUEST) if raw in (REQUEST, LAST) else None
+
+    def is_partial(self, raw):
+        return len(raw) >= len(REQUEST) - 2 and REQUEST.startswith(raw)
+
+
+@pytest.fixture
+def knowing():
+    """A server in memory that knows the request."""
+    return MemoryServer(repeats=KnownRequest(), header_timeout=5.0, keepalive_timeout=9.0)
+
+
+def test_a_known_request_is_answered_without_being_read(knowing):
+    connection, transport = knowing.connect()
+    connection.dataReceived(REQUEST)
+    assert (transport.value(), connection.state) == (b"known", WAITING)
+    connection.dataReceived(LAST)
+    assert (transport.value(), connection.state) == (b"knownknown", CLOSING)
+
+
+def test_a_known_request_is_read_in_full_while_the_client_does_not_read_its_answers(knowing):
+    connection, transport = knowing.connect()
+    connection.pauseProducing()
+    connection.dataReceived(REQUEST)
+    assert transport.value() == b""
+    connection.resumeProducing()
+    assert transport.value().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_connection_that_only_repeats_known_requests_counts_as_idle_in_between():
+    server = MemoryServer(repeats=KnownRequest(), connections=2)
+    (first, kept), (second, closed) = server.connect(), server.connect()
+    for connection in (first, second, first):
+        connection.dataReceived(REQUEST)
+    server.connect()
+    assert (kept.disconnecting, closed.disconnecting) == (False, True)
+
+
+def test_a_known_request_that_is_not_completed_in_time_ends_with_408(knowing):
+    connection, transport = knowing.connect()
+    connection.dataReceived(REQUEST[:-1])
+    assert connection.state is ARRIVING
+    knowing.reactor.advance(4.0)
+    connection.dataReceived(REQUEST[-1:])
+    assert transport.value() == b"known"
+    connection.dataReceived(REQUEST[:-1])
+    knowing.reactor.advance(5.1)
+    assert transport.value().startswith(b"knownHTTP/1.1 408 ")
+    assert [refusal.status for refusal in knowing.refusals] == [408]
+
+
+def test_a_known_request_that_breaks_off_is_recorded(knowing):
+    broken_off = []
+    knowing.factory.broken_off = broken_off.append
+    connection, _ = knowing.connect()
+    connection.dataReceived(REQUEST[:-1])
+    connection.connectionLost(Failure(ConnectionLost()))
+    assert broken_off == [connection]
+    assert connection.path == b"/"
+
+
+def test_a_client_that_closes_in_a_known_request_is_left(knowing):
+    connection, transport = knowing.connect()
+    connection.dataReceived(REQUEST[:-1])
+    connection.readConnectionLost()
+    assert transport.disconnecting
+    assert connection.state is CLOSING
+
+
+def test_a_request_that_only_begins_like_a_known_one_is_read_in_full(knowing):
+    connection, transport = knowing.connect()
+    connection.dataReceived(REQUEST[:-1])
+    connection.dataReceived(b"o")
+    assert transport.value().endswith(b"\r\n\r\nho")
+    connection.dataReceived(REQUEST[:-2])
+    connection.dataReceived(b"hi" + REQUEST)
+    assert transport.value().count(b"HTTP/1.1 200 OK") == 3

@@ -12,3 +12,24 @@ def test_an_outbox_on_another_transport_writes_at_once():
     outbox.write(b"a")
     outbox.write(b"b")
     assert transport.value() == b"ab"
+
+
+def test_writers_are_flushed_when_a_batch_of_events_ends():
+    clock = Clock()
+    scheduler = WriteScheduler(clock)
+    flushed = []
+
+    class Writer:
+        def flush(self):
+            flushed.append(self)
+
+    first, second, third = Writer(), Writer(), Writer()
+    scheduler.hold()
+    scheduler.expect(first)
+    scheduler.expect(second)
+    assert (flushed, clock.getDelayedCalls()) == ([], [])
+    scheduler.release()
+    assert flushed == [first, second]
+    scheduler.expect(third)
+    clock.advance(0)
+    assert flushed == [first, second, third]

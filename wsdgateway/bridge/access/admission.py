@@ -113,6 +113,11 @@ class OpenConnections(Generic[C]):
                 return ArrivalDecision(Admission.LET_IN, aborted=oldest)
         return ArrivalDecision(Admission.REFUSED if beyond <= MAX_REFUSED else Admission.HUNG_UP_ON, TOO_MANY)
 
+    def has_room(self, client: str, limit: int) -> bool:
+        """True if a new connection of this client would be admitted without closing another one."""
+        return len(self._all) < limit and self._quotas.connections_beyond(
+            client, len(self._of.get(client_of(client), ())) + 1) <= 0
+
     def _oldest_of_another(self, count: int) -> C | None:
         """The oldest connection that can make room, of the client with most connections if it has more than `count`.
 

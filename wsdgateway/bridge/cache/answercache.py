@@ -145,7 +145,7 @@ class AnswerCache:
         read = question.read
         if read is None or not self.enabled:
             return None
-        kept = self.cached(question, new_id, now)
+        kept = self.cached(read, question.envelope.message_id, new_id, now)
         if kept is not None:
             return kept
         running = self._running.get(read)
@@ -153,15 +153,14 @@ class AnswerCache:
             return Join(running.forward)
         return None
 
-    def cached(self, question: Question, new_id: Callable[[], str], now: float) -> Answer | None:
-        """The cached answer to this question if it is still valid at `now`, in seconds."""
-        read = question.read
+    def cached(self, read: Read | None, message_id: str | None, new_id: Callable[[], str], now: float) -> Answer | None:
+        """The cached answer to a request with this MessageID if it is still valid at `now`, in seconds."""
         kept = None if read is None else self._kept.get(read)
         if read is None or kept is None or kept.since <= self._changed_at(read) or (
                 now - kept.at >= self._lifetime(read, kept.at)):
             return None
         self._kept.move_to_end(read)
-        return kept.template.answer(question.envelope.message_id, new_id())
+        return kept.template.answer(message_id, new_id())
 
     def show_outdated(self, forward: Forward) -> None:
         """Record that an outdated answer is passed to its own client: it may include changes up to this moment.

@@ -16,6 +16,7 @@ from wsdgateway.http.requests import Request
 from wsdgateway.scan.operations import OTHER, Operation, operation_in
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import Fault
+from wsdgateway.soap.skeleton import Skeleton
 
 
 @attrs.frozen(eq=False)
@@ -67,6 +68,12 @@ class FrontEnd(Protocol):
 
         A request that does not belong to this protocol, by its path, method or media type, is answered at once, and is
         not counted for the scanner.
+        """
+
+    def skeleton(self, head: bytes, question: Question) -> Skeleton | None:
+        """The key under which repetitions of a question are recognised; `head` are the bytes before its body.
+
+        Returns None if a repetition cannot be recognised without doubt.
         """
 
     def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:

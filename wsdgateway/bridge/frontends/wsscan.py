@@ -17,11 +17,11 @@ from wsdgateway.bridge.frontends.frontend import (
     named_in,
     names_one,
 )
-from wsdgateway.bridge.frontends.soaphttp import SOAP_FIELDS, check_soap, soap_answer, soap_fault
+from wsdgateway.bridge.frontends.soaphttp import check_soap, soap_answer, soap_fault
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.eventing.source import identifier_of
 from wsdgateway.http.answers import NOT_FOUND, HTTPAnswer
-from wsdgateway.http.messages import Headers, charset_of
+from wsdgateway.http.messages import Headers, charset_of, first
 from wsdgateway.http.requests import Request
 from wsdgateway.scan.jobelements import read_request
 from wsdgateway.scan.operations import (
@@ -32,11 +32,12 @@ from wsdgateway.scan.operations import (
     operation_in,
     operation_of,
 )
-from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, read, readdressed
+from wsdgateway.soap.envelope import Envelope, read, readdressed
 from wsdgateway.soap.faults import action_missing, action_not_supported, invalid_args, unreadable
 from wsdgateway.soap.namespaces import WSA_2005_08
 from wsdgateway.soap.obligations import not_understood
 from wsdgateway.soap.parsing import Malformed
+from wsdgateway.soap.skeleton import Skeleton, skeleton_of
 
 NO_FIELDS: Headers = []
 
@@ -71,12 +72,14 @@ class WSScan:
             request.body, self._endpoint, client=client, host=request.host, fields=request.headers,
             charset=charset_of(request.content_type), subscription=subscription)
 
+    def skeleton(self, head: bytes, question: Question) -> Skeleton | None:
+        """The key of a request: all bytes but its MessageID."""
+        charset = charset_of(first(question.fields, b"content-type"))
+        return skeleton_of(head, question.raw, charset, question.envelope.message_id)
+
     def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:
         """Write an envelope, or pass a scanner's answer on unchanged."""
         if isinstance(decision, Answer):
-            if decision.content_type is CONTENT_TYPE:
-                # Does what HTTPAnswer(...) does without its Python code.
-                return tuple.__new__(HTTPAnswer, (200, decision.body, SOAP_FIELDS, None, None))
             return soap_answer(decision)
         if isinstance(decision, Pass):
             reply = decision.reply

@@ -17,7 +17,7 @@ _BEFORE_ID = (
     '<?xml version="1.0" encoding="utf-8"?>\n'
     f'<soap:Envelope xmlns:soap="{SOAP}" xmlns:wsa="{WSA}" xmlns:wscn="{WSCN}"><soap:Header>'
     f"<wsa:To>{ANONYMOUS}</wsa:To><wsa:Action>{action_of(GET_JOB_ELEMENTS.name)}Response</wsa:Action><wsa:MessageID>"
-)
+).encode()
 
 
 class JobAnswers:
@@ -29,7 +29,7 @@ class JobAnswers:
 
     def __init__(self, table: JobTable) -> None:
         self.table = table
-        self._written: dict[str, tuple[JobStatus, bool, str]] = {}
+        self._written: dict[str, tuple[JobStatus, bool, bytes]] = {}
         self.qualified = False
 
     def write(self, request: JobElementsRequest, *, relates_to: str | None, message_id: str, now: float,
@@ -41,9 +41,11 @@ class JobAnswers:
         body = self._body(request, now, not_before)
         if body is None:
             return None
-        related = f"</wsa:MessageID><wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to \
-            else "</wsa:MessageID>"
-        return f"{_BEFORE_ID}{message_id}{related}</soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>".encode()
+        if not relates_to:
+            return b"".join((_BEFORE_ID, message_id.encode(), b"</wsa:MessageID>", body))
+        related = escape(relates_to).encode()
+        return b"".join((_BEFORE_ID, message_id.encode(), b"</wsa:MessageID><wsa:RelatesTo>", related,
+                         b"</wsa:RelatesTo>", body))
 
     def covers(self, asked: JobElementsRequest | None, request: JobElementsRequest) -> bool:
         """Return whether the answer to `asked`, which is in progress, will contain the elements that `request` names.
@@ -56,7 +58,8 @@ class JobAnswers:
         coming = {SCAN_TICKET} & set(asked.names or ()) if asked is not None else set()
         return set(request.names) <= known | coming
 
-    def _body(self, request: JobElementsRequest, now: float, not_before: int | None) -> str | None:
+    def _body(self, request: JobElementsRequest, now: float, not_before: int | None) -> bytes | None:
+        """The end of the answer from the end of its Header."""
         assert request.names is not None
         status: JobStatus | None = None
         if JOB_STATUS in request.names:
@@ -75,23 +78,27 @@ class JobAnswers:
             if content is None:
                 return None
             parts.append(write_element_data(name, content, self.qualified))
-        return write_response("".join(parts))
+        return _with_envelope("".join(parts))
 
-    def _past_body(self, request: JobElementsRequest, job: Job) -> str:
-        """The body for a job that the scanner has forgotten, with unknown elements marked as not valid."""
+    def _past_body(self, request: JobElementsRequest, job: Job) -> bytes:
+        """The end of the answer for a job that the scanner has forgotten, with unknown elements marked as not valid."""
         assert request.names is not None and job.status is not None
         if request.status_only:
             return self._status_body(job.status)
         known = {**dict(job.extras), JOB_STATUS: write_job_status(job.status)}
-        return write_response("".join(
+        return _with_envelope("".join(
             write_element_data(name, known.get(name), self.qualified) for name in request.names))
 
-    def _status_body(self, status: JobStatus) -> str:
+    def _status_body(self, status: JobStatus) -> bytes:
         kept = self._written.get(status.job_id)
         if kept is not None and kept[0] is status and kept[1] == self.qualified:
             return kept[2]
-        body = write_response(write_element_data(JOB_STATUS, write_job_status(status), self.qualified))
+        body = _with_envelope(write_element_data(JOB_STATUS, write_job_status(status), self.qualified))
         if len(self._written) >= 64:
             self._written.clear()
         self._written[status.job_id] = (status, self.qualified, body)
         return body
+
+
+def _with_envelope(elements: str) -> bytes:
+    return f"</soap:Header><soap:Body>{write_response(elements)}</soap:Body></soap:Envelope>".encode()

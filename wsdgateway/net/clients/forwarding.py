@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.decisions import Decision, Failure, Forward, Outcome, Reply
 from wsdgateway.bridge.scanner import ScannerBridge
-from wsdgateway.http.messages import FRAMING, actionless, end_to_end
+from wsdgateway.http.messages import FRAMING, Headers, actionless, end_to_end
 from wsdgateway.http.urls import address_of
 from wsdgateway.metrics import ERROR, FAULT, Metrics
 from wsdgateway.net.clients.relay import relay
@@ -50,14 +50,15 @@ class Forwarder:
         self._requests: dict[Forward, ScannerRequest] = {}  # those that other clients may wait for
         self._throttle = LogThrottle()
 
-    def request(self, forward: Forward, exchange: Exchange) -> ScannerRequest:
-        """Make the request to the scanner for a client's question."""
+    def request(self, forward: Forward, exchange: Exchange, fields: Headers | None = None) -> ScannerRequest:
+        """Make the request to the scanner for a client's question; `fields` are its header fields if they are known."""
         address = self._bridge.device
         assert address is not None
         question = forward.question
         operation = question.operation
-        request = ScannerRequest(address_of(address), operation, forward.body, actionless(
-            end_to_end(question.fields, _NOT_FORWARDED)))
+        if fields is None:
+            fields = actionless(end_to_end(question.fields, _NOT_FORWARDED))
+        request = ScannerRequest(address_of(address), operation, forward.body, fields)
         request.tape, request.share_of = exchange.tape, self._bridge.share_of(forward)
         request.client = client_of(exchange.client)
         if forward.learns or operation is RETRIEVE_IMAGE:

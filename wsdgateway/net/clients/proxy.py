@@ -15,13 +15,14 @@ from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join
 from wsdgateway.bridge.frontends.frontend import ClientRequest, DeviceRequest, EventingRequest, FrontEnd, Rejected
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.http.answers import HTTPAnswer
-from wsdgateway.http.messages import FRAMING, end_to_end, first
+from wsdgateway.http.messages import Headers, first
 from wsdgateway.metrics import ASKED, DEVICE, KEPT, LOCAL, REFUSED, SHARED, Metrics
 from wsdgateway.net.clients.authorization import Authorization
 from wsdgateway.net.clients.forwarding import Forwarder
 from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.events.eventsource import EventSource
 from wsdgateway.net.presence.standin import StandIn
+from wsdgateway.net.repeatedrequests import RepeatedRequests, Source
 from wsdgateway.net.scanners.reply import Response, is_streamed, outcome_of
 from wsdgateway.net.scanners.replywatch import check_document
 from wsdgateway.net.scanners.request import ScannerRequest
@@ -45,17 +46,19 @@ class Proxy:
 
     def __init__(self, front_end: FrontEnd, bridge: ScannerBridge, forwarder: Forwarder, source: EventSource,
                  stand_in: StandIn, directed: DirectedDiscovery, metrics: Metrics, accounting: Accounting,
-                 authorization: Authorization, *, seconds: Callable[[], float],
+                 authorization: Authorization, repeats: RepeatedRequests, *, seconds: Callable[[], float],
                  written: Callable[[], Awaitable[None]], on_missing: Callable[[], None] = lambda: None) -> None:
         self._front_end = front_end
         self._bridge = bridge
         self._forwarder = forwarder
-        self._source = source
+        self._event_source = source
         self._stand_in = stand_in
         self._directed = directed
         self._metrics = metrics
         self._accounting = accounting
         self._authorization = authorization
+        self._repeats = repeats
+        self._source = Source(front_end, bridge, accounting, self._forward)
         self._seconds = seconds
         self._written = written
         self._on_missing = on_missing
@@ -83,6 +86,8 @@ class Proxy:
         if isinstance(decision, Answer):
             exchange.give(front_end.write(decision, question))
             self._account(exchange, question, LOCAL, started)
+            if exchange.raw:
+                self._repeats.learn(exchange, decision, question, self._source)
         elif isinstance(decision, Forward) and not decision.learns and question.operation is not RETRIEVE_IMAGE:
             self._forward(exchange, decision, started)
         else:
@@ -117,18 +122,20 @@ class Proxy:
         self._accounting.client(exchange, request.name, source, started, request.envelope)
 
     async def _serve_eventing(self, exchange: Exchange, request: EventingRequest, started: float) -> None:
-        decision, source = await self._source.answer(request, exchange.base(), exchange.has_left)
+        decision, source = await self._event_source.answer(request, exchange.base(), exchange.has_left)
         if not exchange.gone:
             self._give(exchange, request, decision, source)
         self._accounting.client(exchange, request.operation.name, source, started, request.envelope)
 
-    def _forward(self, exchange: Exchange, forward: Forward, started: float) -> None:
+    def _forward(self, exchange: Exchange, forward: Forward, started: float, fields: Headers | None = None) -> None:
         """Send a request from whose answer nothing is learnt.
 
         An answer that arrives in one piece, as most do, is handled without a coroutine, which would take a sixth of the
-        time of the exchange.
+        time of the exchange. `fields` are the header fields for the scanner, if they are known.
         """
-        request = self._forwarder.request(forward, exchange)
+        request = self._forwarder.request(forward, exchange, fields)
+        if exchange.raw:
+            self._repeats.learn(exchange, forward, forward.question, self._source, request.headers)
         sending = self._forwarder.begin(request)
         sending.addCallbacks(self._answered, self._not_answered, callbackArgs=(exchange, forward, started),
                              errbackArgs=(request, exchange, forward, started))
@@ -145,7 +152,7 @@ class Proxy:
         except BadDevice as error:
             self._refuse(exchange, response.request, error, forward, started)
             return None
-        reply = Reply(head.status, content_type, body, head.reason, tuple(end_to_end(head.headers, FRAMING)))
+        reply = Reply(head.status, content_type, body, head.reason, head.passed_on)
         answer = self._front_end.write(Pass(reply), forward.question)
         self._forwarder.count(response.request, outcome_of(head.status, answer.fault))
         exchange.give(answer)

@@ -3,7 +3,7 @@
 A scanner's resources are at `/NAME`, `/NAME/PREFIX` and below the latter. The resource checks method and contents.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from wsdgateway.bridge.access.quotas import Quotas
@@ -27,17 +27,19 @@ class Scanner(Protocol):
 
 
 class Router:
-    """Routes requests to the resources that are mounted at their paths."""
+    """Routes requests to the resources that are mounted at their paths. `on_change` is called when these change."""
 
-    def __init__(self, accounting: Accounting, quotas: Quotas) -> None:
+    def __init__(self, accounting: Accounting, quotas: Quotas, on_change: Callable[[], None] = lambda: None) -> None:
         self._accounting = accounting
         self._quotas = quotas
+        self._on_change = on_change
         self._exact: dict[bytes, tuple[Resource, bytes]] = {}
         self._below: dict[tuple[bytes, bytes], Resource] = {}
 
     def mount(self, path: bytes, resource: Resource) -> None:
         """Mount a resource at a path, not at those below it."""
         self._exact[path] = resource, b""
+        self._on_change()
 
     def add(self, scanner: Scanner) -> None:
         """Mount the resources of a scanner at its addresses."""
@@ -53,6 +55,7 @@ class Router:
         for prefix in scanner.resources:
             del self._exact[_path(name, prefix)]
             self._below.pop((name, prefix), None)
+        self._on_change()
 
     def respond(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""

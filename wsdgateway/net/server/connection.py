@@ -90,6 +90,8 @@ class ClientConnection(TwistedProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._received += len(data)
+        if (self.state is WAITING or (self._queue.held and self.state is ARRIVING)) and self._serve_known(data):
+            return
         if self._reader.finished or self.state not in _LISTENING:
             # Data after the last request is not a request, and is discarded.
             if self._lingers_from is not None and self._received - self._lingers_from >= MAX_LINGER_BYTES:
@@ -100,6 +102,29 @@ class ClientConnection(TwistedProtocol):
         if self.state is WAITING and not (self._paused or self._queue.requests):
             self._step(SOME)
         self._go_on()
+
+    def _serve_known(self, data: bytes) -> bool:
+        """Answer a request that the gateway knows, or hold the first piece of one. Returns False for anything else."""
+        if self._paused or self._read_closed:
+            return False
+        found = self._queue.find_known(data, self.client, self.peer)
+        if found is None and not self._queue.hold(data):
+            return False
+        self._server.works(self)
+        if found is None:
+            self._step(SOME)
+        elif isinstance(found, tuple):
+            self.state = states.ANSWERING
+            self._writer.write(found[0])
+            self.exchange_over(found[1])
+        else:
+            self.state = BEGINNING
+            exchange = self._exchange = Exchange(self, found.request)
+            self._deadline.at = None
+            found.serve(exchange)
+            if self.state is BEGINNING:
+                self._step(PENDING)
+        return True
 
     def _go_on(self) -> None:
         """Begin the next request, if there is one and the last one has been answered."""
@@ -264,6 +289,7 @@ class ClientConnection(TwistedProtocol):
 
     def _overdue(self) -> None:
         """Handle the end of a time limit."""
+        self._queue.take(b"")
         if 0 < (pending := self.pending()) < self._last_pending:
             self._last_pending = pending  # the client reads slowly
             self._deadline.within(self._server.limits.keepalive_timeout)
@@ -310,6 +336,7 @@ class ClientConnection(TwistedProtocol):
         """Do nothing: the gateway has closed its sending side after a refusal."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._queue.take(b"")
         self._step(states.LOST)
         if self._reader.reading and self._lingers_from is None:  # else it has been refused
             self._server.broken_off(self)

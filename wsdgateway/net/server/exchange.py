@@ -4,16 +4,17 @@ RFC 9112 sections 6 and 9. An answer is written whole, or streamed with the fram
 the client has disconnected, writing does nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Protocol
 
+import attrs
 from twisted.internet.interfaces import IPushProducer
 
 from wsdgateway.exchangelog.tape import CLIENT, Tape
 from wsdgateway.http.answers import HTTPAnswer
-from wsdgateway.http.messages import LAST_CHUNK, Headers, chunk, first, response_head
+from wsdgateway.http.messages import LAST_CHUNK, chunk, first, response_head
 from wsdgateway.http.requests import Refusal, Request
 
 # RFC 9112 section 6.3: these answers end with their head, and must not have a Content-Length (RFC 9110 section 8.6).
@@ -49,9 +50,22 @@ class Channel(Protocol):
 
 
 @lru_cache(maxsize=64)
-def _own_head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+def own_head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """The beginning of the head of one of the gateway's own answers. Cached, since there are few different ones."""
     return response_head(status, headers)[:-2]
+
+
+@lru_cache(maxsize=64)
+def _passed_head(status: int, reason: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, bool]:
+    """The beginning of a device's head, and whether it has a Date field. Cached for all answers of one second."""
+    return response_head(status, headers, reason)[:-2], first(headers, b"date") is not None
+
+
+def persistence(keep_alive: bool, *, http10: bool) -> bytes:
+    """The Connection field of an answer; empty if none is needed. RFC 9112 section 9.3."""
+    if not keep_alive:
+        return b"Connection: close\r\n"
+    return b"Connection: keep-alive\r\n" if http10 else b""
 
 
 def refusal_answer(refusal: Refusal, date: bytes) -> list[bytes | memoryview]:
@@ -72,18 +86,19 @@ class Exchange:
     `on_gone` is called if the client disconnects before the answer is complete. `client` is the client's IP address,
     `peer` the same with its port. `status`, `fault` (its name) and `body` are those of the answer, `body` only if it
     was written whole; `status` is None if there was no answer, or it broke off. `tape` records both messages as they
-    are on the wire.
+    are on the wire. `raw` is the whole request as it arrived, empty if it did not arrive alone.
     """
 
-    __slots__ = ("_channel", "_chunked", "body", "client", "fault", "gone", "on_gone", "peer", "producer", "request",
-                 "status", "tape", "written")
+    __slots__ = ("_channel", "_chunked", "body", "client", "fault", "gone", "on_gone", "peer", "producer", "raw",
+                 "request", "status", "tape", "written")
 
-    def __init__(self, channel: Channel, request: Request, tape: Tape | None = None) -> None:
+    def __init__(self, channel: Channel, request: Request, tape: Tape | None = None, raw: bytes = b"") -> None:
         self._channel = channel
         self._chunked = False
         self.client = channel.client
         self.peer = channel.peer
         self.request = request
+        self.raw = raw
         self.gone = False
         self.tape = tape
         self.status: int | None = None
@@ -109,14 +124,14 @@ class Exchange:
         """Answer with a whole answer. A scanner's answer keeps its own fields."""
         self.status, body, headers, self.fault, reason = answer
         if reason is None:
-            self._whole(_own_head(self.status, headers) + self._channel.date(), body)
+            self._whole(own_head(self.status, headers) + self._channel.date(), body)
         else:
             self._whole(self._passed(self.status, reason, headers), body)
 
-    def _passed(self, status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def _passed(self, status: int, reason: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
         """The beginning of a device's head, with a Date field added if it has none. RFC 9110 section 6.6.1."""
-        head = response_head(status, headers, reason)[:-2]
-        return head if first(headers, b"date") is not None else head + self._channel.date()
+        head, has_date = _passed_head(status, reason, headers)
+        return head if has_date else head + self._channel.date()
 
     def _whole(self, head: bytes, body: bytes) -> None:
         self.written += len(body)
@@ -127,11 +142,9 @@ class Exchange:
         self._channel.exchange_over(self.request.keep_alive)
 
     def _persistence(self, keep_alive: bool) -> bytes:
-        if not keep_alive:
-            return b"Connection: close\r\n"
-        return b"Connection: keep-alive\r\n" if self.request.http10 else b""
+        return persistence(keep_alive, http10=self.request.http10)
 
-    def stream(self, status: int, reason: bytes, headers: Headers, length: int | None) -> None:
+    def stream(self, status: int, reason: bytes, headers: tuple[tuple[bytes, bytes], ...], length: int | None) -> None:
         """Write the head of an answer whose body follows by `write`.
 
         Without a `length` the body is chunked, or for HTTP/1.0 ended by closing.
@@ -170,3 +183,11 @@ class Exchange:
         if self.tape is not None and not self.gone:
             self.tape.response(CLIENT, *pieces)
         self._channel.write(pieces)
+
+
+@attrs.frozen(eq=False)
+class Repetition:
+    """A request that is known without being read in full, and the function that serves it in an exchange."""
+
+    request: Request
+    serve: Callable[[Exchange], None]

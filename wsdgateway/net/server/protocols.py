@@ -8,7 +8,7 @@ from OpenSSL import SSL
 from wsdgateway.bridge.access.admission import Admission
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.server.exchange import Exchange
-from wsdgateway.net.server.requestqueue import Recorder
+from wsdgateway.net.server.requestqueue import RequestServer
 from wsdgateway.net.transport.writebatching import WriteScheduler
 
 
@@ -46,7 +46,7 @@ class Connection(Protocol):
         """True if it may be closed to make room for another: the client waits for no answer, and is reading none."""
 
 
-class Server(Recorder, Protocol):
+class Server(RequestServer, Protocol):
     """The server as its connections see it."""
 
     reactor: Any

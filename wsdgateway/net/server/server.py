@@ -19,13 +19,18 @@ from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import TLS
 from wsdgateway.net.server.connection import ClientConnection
-from wsdgateway.net.server.exchange import Exchange, http_date
+from wsdgateway.net.server.exchange import Exchange, Repetition, http_date
 from wsdgateway.net.server.handshakes import Handshakes
 from wsdgateway.net.server.protocols import Connection, Limits
 from wsdgateway.net.transport.localaddress import authority
+from wsdgateway.net.transport.socketset import MAX_AT_ONCE
 from wsdgateway.net.transport.writebatching import WriteScheduler
 
 Respond = Callable[[Exchange], None]
+# The answer to a repeated request, and whether the connection may be used again. Arguments are the request's bytes, the
+# client's address without and with its port, the Date field, and the size of the largest answer if the connection is to
+# be closed after it, else 0.
+Repeated = Callable[[bytes, str, str, Callable[[], bytes], int], tuple[bytes, bool] | Repetition | None]
 
 
 class HTTPServer(Factory):
@@ -33,7 +38,8 @@ class HTTPServer(Factory):
 
     `base` gives the URL for clients that reached the gateway at an address and port. `denied` is called with the
     reason, a name of `metrics`, when a connection is refused. `broken_off` is called with each connection that ends in
-    the middle of a request.
+    the middle of a request. `repeated` answers known requests without reading them in full; `is_partial` is true for
+    the first piece of one.
     """
 
     noisy = False
@@ -41,21 +47,25 @@ class HTTPServer(Factory):
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
                  respond: Respond, refused: Callable[[Connection, Refusal], None],
                  base: Callable[[str, int], str], log: ExchangeLog, quotas: Quotas,
-                 denied: Callable[[str, str], None],
-                 broken_off: Callable[[Connection], None] = lambda connection: None) -> None:
+                 denied: Callable[[str, str], None], writes: WriteScheduler | None = None,
+                 broken_off: Callable[[Connection], None] = lambda connection: None,
+                 repeated: Repeated = lambda *_: None,
+                 is_partial: Callable[[bytes], bool] = lambda raw: False) -> None:
         self._denied = denied
         self._handshakes = Handshakes()
         self.reactor = reactor
         self.seconds = seconds
         self.limits = limits
         self.respond = respond
+        self._repeated = repeated
+        self.is_partial = is_partial
         self.refused = refused
         self.broken_off = broken_off
         self.base = base
         self.connections: OpenConnections[Connection] = OpenConnections(quotas)
         self.idles = self.connections.idles
         self.works = self.connections.works
-        self.writes = WriteScheduler(reactor)
+        self.writes = writes or WriteScheduler(reactor)
         self._wall = wall
         self._log = log
         self._date = (-1, b"")
@@ -74,6 +84,21 @@ class HTTPServer(Factory):
     def tape(self) -> Tape | None:
         """A new tape for an exchange that begins; None if exchanges are not captured."""
         return self._log.tape()
+
+    def repeated(self, raw: bytes, client: str, peer: str) -> tuple[bytes, bool] | Repetition | None:
+        """The answer to a known request, and whether the connection may be used again, or a request to serve."""
+        return self._repeated(raw, client, peer, self.date, 0)
+
+    def answer_at_once(self, raw: bytes, host: str, port: int) -> bytes | None:
+        """The answer to a known request that is the only one of a new connection; None for any other one.
+
+        `host` and `port` are those of the client. The answer has at most `MAX_AT_ONCE` bytes. A connection for which
+        another one would have to make room is not answered here.
+        """
+        if self.draining or not self.connections.has_room(host, self.limits.connections):
+            return None
+        found = self._repeated(raw, host, authority(host, port), self.date, MAX_AT_ONCE)
+        return found[0] if isinstance(found, tuple) else None
 
     def date(self) -> bytes:
         """The current Date field, formatted once a second."""

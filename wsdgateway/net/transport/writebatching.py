@@ -53,17 +53,27 @@ class CoalescedWriter:
 
 
 class WriteScheduler:
-    """Flushes every writer with bytes to send at the end of the reactor's iteration."""
+    """Flushes every writer with bytes to send at the end of the reactor's iteration, or when a batch of events ends."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._waiting: list[CoalescedWriter] = []
+        self._held = False
 
     def expect(self, writer: CoalescedWriter) -> None:
         """Flush this writer at the end of the iteration."""
-        if not self._waiting:
+        if not (self._waiting or self._held):
             self._reactor.callLater(0, self._collect)
         self._waiting.append(writer)
+
+    def hold(self) -> None:
+        """Begin a batch of events, at whose end `release` flushes the writers."""
+        self._held = True
+
+    def release(self) -> None:
+        """End the batch, and flush every writer."""
+        self._held = False
+        self._collect()
 
     def _collect(self) -> None:
         waiting, self._waiting = self._waiting, []
