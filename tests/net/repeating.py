@@ -3,6 +3,7 @@
 import itertools
 import re
 
+import attrs
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import fail, succeed
 from twisted.internet.error import ConnectionDone
@@ -98,6 +99,10 @@ class RepeatingGateway:
 
     def announce(self, job_id, state):
         self.bridge.table.announced(JobStatus(job_id, state), self.now)
+
+    def limit_bodies(self, size):
+        """Applies another limit to the bodies of requests on new connections."""
+        self._server.factory.limits = attrs.evolve(self._server.factory.limits, request_body=size)
 
     def send(self, client, *pieces):
         """Sends pieces on the connection of a client, which is opened if it is not, and returns the bytes it receives.

@@ -205,6 +205,37 @@ def test_a_forwarded_request_of_a_client_that_may_not_send_it_is_refused(pair):
     pair.check()
 
 
+@pytest.mark.parametrize("first", [
+    b"GET /front-desk/scan HTTP/1.1\r\nHost: gateway\r\n\r\n", VALIDATE, STATUS, http(b"nonsense"),
+    b"POST /front-desk/scan HTTP/1.1\r\nHost: gateway\r\nContent-Length: 0\r\n\r\n"])
+def test_a_request_that_begins_in_the_read_of_the_one_before_is_not_learnt_with_its_bytes(first):
+    pair = Pair([])
+    second = http(get_job_elements(message_id=IDS[5]))
+    for at in (1, 40, len(second) - 200, len(second) - 1):
+        for _ in range(2):
+            pair.send(CLIENT, first + second[:at], second[at:])
+        for _ in range(2):
+            assert pair.send(CLIENT, first + second).count(b"HTTP/1.1 ") == 2
+    pair.check()
+
+
+def test_a_client_that_waits_for_100_continue_always_gets_it(served):
+    waiting = http(get_job_elements(message_id=IDS[0]), fields=FIELDS + b"Expect: 100-continue\r\n")
+    head = waiting.index(b"\r\n\r\n") + 4
+    pair = Pair([])
+    for _ in range(3):
+        assert pair.send(CLIENT, waiting[:head]) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        pair.send(CLIENT, waiting[head:])
+    assert served == []
+    pair.check()
+
+
+def test_a_smaller_limit_of_the_body_applies_to_known_requests(pair):
+    pair.do(lambda gateway: gateway.limit_bodies(600))
+    assert b" 413 " in pair.send(OTHER, STATUS)
+    pair.check()
+
+
 def test_pipelined_requests_are_answered_in_order(pair):
     answer = pair.send(CLIENT, STATUS + REPEATED + ELEMENTS)
     assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3

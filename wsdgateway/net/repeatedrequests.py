@@ -22,6 +22,7 @@ from wsdgateway.http.messages import Headers
 from wsdgateway.http.requests import Request
 from wsdgateway.metrics import ASKED, KEPT, LOCAL, Metrics
 from wsdgateway.net.server.exchange import Exchange, Repetition, own_head, persistence
+from wsdgateway.net.server.protocols import Server
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.soap.envelope import Envelope
 
@@ -82,7 +83,7 @@ class RepeatedRequests:
         self._repeats: Repeats[_Repeat] = Repeats()
         self.is_partial = self._repeats.is_partial
 
-    def serve(self, raw: bytes, client: str, peer: str, date: Callable[[], bytes],
+    def serve(self, raw: bytes, client: str, peer: str, server: Server,
               at_once: int = 0) -> tuple[bytes, bool] | Repetition | None:
         """Serve the request in these bytes if it repeats a known one.
 
@@ -99,6 +100,7 @@ class RepeatedRequests:
         source, question, operation = repeat.source, repeat.question, repeat.operation
         bridge = source.bridge
         if (bridge.device is not repeat.device or bridge.endpoints is not repeat.endpoints
+                or len(raw) - repeat.head > server.limits.request_body
                 or not self._permission.allows(client, bridge.name, operation)
                 or (at_once and (repeat.request.keep_alive or repeat.outgoing is not None))):
             return None
@@ -112,8 +114,8 @@ class RepeatedRequests:
         if question.operation.common:
             self._metrics.kept_answer(bridge.name, operation, KEPT)
         source.accounting.repeated(question, peer, relates_to, LOCAL, started, raw[repeat.head:], body)
-        return b"".join((own_head(status, headers), date(), b"Content-Length: %d\r\n" % len(body), repeat.persistence,
-                         body)), repeat.request.keep_alive
+        return b"".join((own_head(status, headers), server.date(), b"Content-Length: %d\r\n" % len(body),
+                         repeat.persistence, body)), repeat.request.keep_alive
 
     def _admits(self, client: str, now: float) -> bool:
         return not self._quotas.is_limited(client) or self._quotas.admits_request(client, now)

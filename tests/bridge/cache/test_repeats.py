@@ -69,3 +69,14 @@ def test_nothing_is_known_after_it_is_cleared():
     assert len(known) == 0
     assert known.find(request()) is None
     assert not known.is_partial(request()[:-1])
+
+
+def test_the_tags_in_all_requests_together_are_bounded(monkeypatch):
+    monkeypatch.setattr(repeats, "MAX_TAGS", 3 * 4)
+    raws = [request(job=b"%d" % number) for number in range(5)]
+    assert raws[0].count(b"<") - 1 == 3  # one is between the parts of the skeleton
+    known = knowing(*raws, raws[4])
+    assert [known.find(raw) is not None for raw in raws] == [False, True, True, True, True]
+    known.clear()
+    known.learn(split(raws[0])[0], len(raws[0]), None)
+    assert len(known) == 1

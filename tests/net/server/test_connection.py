@@ -295,7 +295,7 @@ def test_the_time_limit_of_a_request_begins_with_its_first_byte():
 class KnownRequest:
     """Repeated reads that consist of one request, which is answered with `known`."""
 
-    def serve(self, raw, client, peer, date, at_once):
+    def serve(self, raw, client, peer, server, at_once):
         return (b"known", raw == REQUEST) if raw in (REQUEST, LAST) else None
 
     def is_partial(self, raw):

@@ -46,6 +46,8 @@ class Echo(Protocol):
 
     def connectionLost(self, reason):
         self.reason = reason
+        if self.factory.fails_at_the_end:
+            raise RuntimeError("end")
 
 
 class Echoing(Factory):
@@ -53,6 +55,7 @@ class Echoing(Factory):
 
     protocol = Echo
     noisy = False
+    fails_at_the_end = False
 
     def __init__(self):
         self.writes = WriteScheduler(reactor)
@@ -174,6 +177,21 @@ async def test_an_exception_ends_its_connection_alone(echoing):
         assert await deferToThread(converse, echoing.port, b"crash", end=False) == b""
         one.sendall(b"x")
         assert await deferToThread(one.recv, 1) == b"x"
+
+
+@pytest.mark.logs_failure
+@pytest_twisted.ensureDeferred
+async def test_an_exception_at_the_end_of_a_connection_affects_no_other(echoing):
+    with connect(echoing.port) as one:
+        await deferToThread(one.sendall, b"x")
+        assert await deferToThread(one.recv, 1) == b"x"
+        echoing.fails_at_the_end = True
+        assert await deferToThread(converse, echoing.port, b"crash", end=False) == b""
+        await until(lambda: echoing.connections[-1].reason is not None)
+        echoing.fails_at_the_end = False
+        await deferToThread(one.sendall, b"y")
+        assert await deferToThread(one.recv, 1) == b"y"
+    assert echoing.sockets in reactor.getReaders()
 
 
 @pytest_twisted.ensureDeferred

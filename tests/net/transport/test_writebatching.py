@@ -1,5 +1,6 @@
 """Tests of net.transport.writebatching: pieces that are written together."""
 
+import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
@@ -33,3 +34,23 @@ def test_writers_are_flushed_when_a_batch_of_events_ends():
     scheduler.expect(third)
     clock.advance(0)
     assert flushed == [first, second, third]
+
+
+@pytest.mark.logs_failure
+def test_an_exception_in_one_writer_keeps_no_other_from_being_flushed():
+    flushed = []
+
+    class Broken:
+        def flush(self):
+            raise RuntimeError("broken")
+
+    class Writer:
+        def flush(self):
+            flushed.append(self)
+
+    scheduler = WriteScheduler(Clock())
+    scheduler.hold()
+    scheduler.expect(Broken())
+    scheduler.expect(Writer())
+    scheduler.release()
+    assert len(flushed) == 1

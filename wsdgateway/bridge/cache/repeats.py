@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from wsdgateway.soap.skeleton import Skeleton, is_replaceable, split
 
 MAX_REPEATS = 1024  # the requests that are remembered
+MAX_TAGS = 100_000  # tags in all of them together; an element that is kept takes 100 to 200 bytes
 MAX_REQUEST = 8192  # bytes of a request that is remembered
 _HEAD_END = b"\r\n\r\n"
 
@@ -21,6 +22,7 @@ class Repeats(Generic[T]):
 
     def __init__(self) -> None:
         self._known: OrderedDict[Skeleton, tuple[int, T]] = OrderedDict()
+        self._tags = 0
         self._lengths: dict[bytes, int] = {}
 
     def __len__(self) -> int:
@@ -42,9 +44,12 @@ class Repeats(Generic[T]):
 
     def learn(self, skeleton: Skeleton, length: int, value: T) -> None:
         """Remember a request of that length in bytes."""
-        if skeleton not in self._known and len(self._known) >= MAX_REPEATS:
-            self._known.popitem(last=False)
+        if skeleton not in self._known:
+            self._tags += _tags(skeleton)
         self._known[skeleton] = length, value
+        self._known.move_to_end(skeleton)
+        while len(self._known) > MAX_REPEATS or self._tags > MAX_TAGS:
+            self._tags -= _tags(self._known.popitem(last=False)[0])
         head = skeleton[0].partition(_HEAD_END)[0]
         if len(self._lengths) >= MAX_REPEATS:
             self._lengths.clear()
@@ -53,4 +58,9 @@ class Repeats(Generic[T]):
     def clear(self) -> None:
         """Forget all requests."""
         self._known.clear()
+        self._tags = 0
         self._lengths.clear()
+
+
+def _tags(skeleton: Skeleton) -> int:
+    return skeleton[0].count(b"<") + skeleton[1].count(b"<")

@@ -96,8 +96,10 @@ class RequestQueue:
                 self.refusal = event
             else:
                 self.expected = True
-        if not reader.reading:
+        if events or not reader.reading:
+            # Only a request is known by its bytes that begins with them, ends with them, and brought no other event.
             self._raw = b""
+        if not reader.reading:
             self._splitter = None  # it contains at most empty lines
 
     def _record(self, splitter: Splitter) -> Tape | None:

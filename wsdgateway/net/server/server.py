@@ -21,16 +21,16 @@ from wsdgateway.metrics import TLS
 from wsdgateway.net.server.connection import ClientConnection
 from wsdgateway.net.server.exchange import Exchange, Repetition, http_date
 from wsdgateway.net.server.handshakes import Handshakes
-from wsdgateway.net.server.protocols import Connection, Limits
+from wsdgateway.net.server.protocols import Connection, Limits, Server
 from wsdgateway.net.transport.localaddress import authority
 from wsdgateway.net.transport.socketset import MAX_AT_ONCE
 from wsdgateway.net.transport.writebatching import WriteScheduler
 
 Respond = Callable[[Exchange], None]
 # The answer to a repeated request, and whether the connection may be used again. Arguments are the request's bytes, the
-# client's address without and with its port, the Date field, and the size of the largest answer if the connection is to
-# be closed after it, else 0.
-Repeated = Callable[[bytes, str, str, Callable[[], bytes], int], tuple[bytes, bool] | Repetition | None]
+# client's address without and with its port, the server, and the size of the largest answer if the connection is to be
+# closed after it, else 0.
+Repeated = Callable[[bytes, str, str, Server, int], tuple[bytes, bool] | Repetition | None]
 
 
 class HTTPServer(Factory):
@@ -87,7 +87,7 @@ class HTTPServer(Factory):
 
     def repeated(self, raw: bytes, client: str, peer: str) -> tuple[bytes, bool] | Repetition | None:
         """The answer to a known request, and whether the connection may be used again, or a request to serve."""
-        return self._repeated(raw, client, peer, self.date, 0)
+        return self._repeated(raw, client, peer, self, 0)
 
     def answer_at_once(self, raw: bytes, host: str, port: int) -> bytes | None:
         """The answer to a known request that is the only one of a new connection; None for any other one.
@@ -97,7 +97,7 @@ class HTTPServer(Factory):
         """
         if self.draining or not self.connections.has_room(host, self.limits.connections):
             return None
-        found = self._repeated(raw, host, authority(host, port), self.date, MAX_AT_ONCE)
+        found = self._repeated(raw, host, authority(host, port), self, MAX_AT_ONCE)
         return found[0] if isinstance(found, tuple) else None
 
     def date(self) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet.interfaces import IReadDescriptor, IReadWriteDescriptor
 from twisted.internet.posixbase import _DisconnectSelectableMixin, _PollLikeMixin
 from twisted.internet.tcp import Connector, Port
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer, providedBy
 
@@ -87,6 +88,7 @@ def _send_and_close(accepted: socket.socket, answer: bytes) -> None:
 class SocketSet(_PollLikeMixin, _DisconnectSelectableMixin):
     """The sockets of one reactor that are polled together. `writes` sends what was written while events are handled."""
 
+    log = Logger()
     _POLL_DISCONNECTED = select.EPOLLHUP | select.EPOLLERR
     _POLL_IN = select.EPOLLIN
     _POLL_OUT = select.EPOLLOUT
@@ -145,10 +147,17 @@ class SocketSet(_PollLikeMixin, _DisconnectSelectableMixin):
                 if isinstance(selectable, AcceptingPort):
                     ports.append((selectable, fd, event))  # last: a new socket may have the number of a closed one
                 elif selectable is not None:  # else it was closed by the handler of an event before it
-                    self._doReadOrWrite(selectable, fd, event)
+                    self._handle(selectable, fd, event)
             for port in ports:
-                self._doReadOrWrite(*port)
+                self._handle(*port)
             writes.release()
+
+    def _handle(self, selectable: Any, fd: int, event: int) -> None:
+        """Handle an event of one socket. An exception concerns this socket alone."""
+        try:
+            self._doReadOrWrite(selectable, fd, event)
+        except Exception:
+            self.log.failure("Handling the end of a connection failed")
 
     # The set as the reactor of its sockets.
 

@@ -9,6 +9,7 @@ So answers are collected. Once a socket does not accept all bytes, its connectio
 from typing import Any
 
 from twisted.internet.tcp import Connection
+from twisted.logger import Logger
 
 
 class CoalescedWriter:
@@ -55,6 +56,8 @@ class CoalescedWriter:
 class WriteScheduler:
     """Flushes every writer with bytes to send at the end of the reactor's iteration, or when a batch of events ends."""
 
+    log = Logger()
+
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._waiting: list[CoalescedWriter] = []
@@ -78,4 +81,7 @@ class WriteScheduler:
     def _collect(self) -> None:
         waiting, self._waiting = self._waiting, []
         for writer in waiting:
-            writer.flush()
+            try:
+                writer.flush()
+            except Exception:
+                self.log.failure("Sending on a connection failed")
