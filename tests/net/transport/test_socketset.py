@@ -181,6 +181,15 @@ async def test_an_exception_ends_its_connection_alone(echoing):
 
 @pytest.mark.logs_failure
 @pytest_twisted.ensureDeferred
+async def test_an_exception_in_the_first_bytes_ends_the_connection(echoing):
+    client = await connect_and_send(echoing.port, b"crash")
+    assert await read_all(client) == b""
+    [connection] = echoing.connections
+    assert connection.reason.check(RuntimeError)
+
+
+@pytest.mark.logs_failure
+@pytest_twisted.ensureDeferred
 async def test_an_exception_at_the_end_of_a_connection_affects_no_other(echoing):
     with connect(echoing.port) as one:
         await deferToThread(one.sendall, b"x")

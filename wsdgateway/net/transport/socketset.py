@@ -67,9 +67,15 @@ class AcceptingPort(Port):
         protocol = factory.buildProtocol(self._buildAddr(address))
         number = self.sessionno
         self.sessionno = number + 1
-        protocol.makeConnection(self.transport(accepted, protocol, address, self, number, self.reactor))
-        if data:
-            protocol.dataReceived(data)
+        sockets: Any = self.reactor
+        transport = self.transport(accepted, protocol, address, self, number, sockets)
+        try:
+            protocol.makeConnection(transport)
+            if data:
+                protocol.dataReceived(data)
+        except Exception as error:
+            self._logger.failure("Handling the first bytes of {client} failed", client=address[0])
+            sockets.disconnect(transport, error)
 
 
 def _send_and_close(accepted: socket.socket, answer: bytes) -> None:
@@ -151,6 +157,10 @@ class SocketSet(_PollLikeMixin, _DisconnectSelectableMixin):
             for port in ports:
                 self._handle(*port)
             writes.release()
+
+    def disconnect(self, selectable: Any, error: Exception) -> None:
+        """End a connection because of an exception in its protocol."""
+        self._disconnectSelectable(selectable, error, False)
 
     def _handle(self, selectable: Any, fd: int, event: int) -> None:
         """Handle an event of one socket. An exception concerns this socket alone."""
