@@ -1,82 +1,86 @@
-"""Measures the cost of the exchange log: local status reads with and without it, at full speed and at 2,000 a second.
+"""The cost of the exchange log and of captures for status reads."""
 
-The same gateway runs three times on one core: without a log, with a log file, and with a log file and captures.
-"""
-
-import http.client
-import os
+import contextlib
 import tempfile
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from peers import GET_JOB_ELEMENTS, JOB_STATUS, LOAD_CORE, answering, free_port, gateway, nginx, wrk
+from client import Load
+from peers import (
+    GET_JOB_ELEMENTS,
+    JOB_STATUS,
+    LOAD_CORE,
+    answering,
+    free_port,
+    gateway,
+    metric,
+    nginx,
+    processor_time,
+    wrk,
+)
+from status_reads import processor_time_per_read
+from table import Line, Target, interleaved, ratios
 
-RATE, CONNECTIONS = 2000, 20
-KINDS = {"without": "", "log": '[exchange_log]\npath = "x.jsonl"\n',
-         "log and captures": '[exchange_log]\npath = "x.jsonl"\ncapture = "captures"\ncapture_size = 100000000\n'}
-
-
-def processor(pid: int) -> float:
-    """Returns the processor time that all threads of a process have used, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def paced(port: int, seconds: float) -> int:
-    """Sends `RATE` requests a second. Returns the number of answers."""
-    answered = [0] * CONNECTIONS
-
-    def ask(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        begin = time.monotonic() + number / RATE
-        for turn in range(int(seconds * RATE / CONNECTIONS)):
-            wait = begin + turn * CONNECTIONS / RATE - time.monotonic()
-            if wait > 0:
-                time.sleep(wait)
-            connection.request("POST", "/front-desk/scan", GET_JOB_ELEMENTS, {"Content-Type": "application/soap+xml"})
-            response = connection.getresponse()
-            response.read()
-            answered[number] += response.status == 200
-        connection.close()
-
-    asking = [threading.Thread(target=ask, args=(number,)) for number in range(CONNECTIONS)]
-    for thread in asking:
-        thread.start()
-    for thread in asking:
-        thread.join()
-    return sum(answered)
+RATE = 2000
+SETTLING_SECONDS = 10
+KINDS = {"log": '[exchange_log]\npath = "x.jsonl"\n', "off": "",
+         "captures": '[exchange_log]\npath = "x.jsonl"\ncapture = "captures"\ncapture_size = 100000000\n',
+         "off again": ""}
 
 
-def measure(seconds: int, rounds: int) -> None:
-    """Prints the results; at full speed the best round of each kind, with rounds interleaved."""
+def _settled(pid: int, measure: Callable[[], float]) -> float:
+    """Measures, then waits until the process has written its log, so that the next program has the core alone."""
+    found = measure()
+    end, used = time.monotonic() + SETTLING_SECONDS, processor_time(pid)
+    while time.monotonic() < end:
+        time.sleep(0.2)
+        before, used = used, processor_time(pid)
+        if used - before < 0.01:
+            break
+    return found
+
+
+def _measure(work: str, rounds: int, value: Callable[[int, int], float]) -> tuple[dict[str, list[float]], float]:
+    """Measures a value of each kind of gateway, given its port and process id. Returns also the part of the lines that
+    the exchange log dropped.
+    """
     device = free_port()
-    ports = {kind: free_port() for kind in KINDS}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with nginx(folder / "device", answering(device, JOB_STATUS), device, LOAD_CORE):
-            best: dict[str, float] = {}
-            for _ in range(rounds):
-                for kind, more in KINDS.items():
-                    with gateway(folder / kind.replace(" ", "-"), ports[kind], f"http://127.0.0.1:{device}/scan", more,
-                                 'events = "off"') as server:
-                        rate = wrk(f"http://127.0.0.1:{ports[kind]}/front-desk/scan", GET_JOB_ELEMENTS, seconds=seconds)
-                        best[kind] = max(best.get(kind, 0.0), rate)
-            print("at full speed:")
-            for kind, rate in best.items():
-                print(f"  {kind:18} {rate:10,.0f} answers/s  {rate / best['without']:.2f} x without")
-            print(f"at {RATE:,} a second:")
-            base = 0.0
-            for kind, more in KINDS.items():
-                with gateway(folder / f"paced-{kind}".replace(" ", "-"), ports[kind], f"http://127.0.0.1:{device}/scan",
-                             more, 'events = "off"') as server:
-                    before, begun = processor(server.pid), time.monotonic()
-                    answered = paced(ports[kind], seconds * 2)
-                    took, used = time.monotonic() - begun, processor(server.pid) - before
-                    base = base or used
-                    print(f"  {kind:18} {answered:,} of {seconds * 2 * RATE:,} answered in {took:.1f} s, "
-                          f"{100 * used / took:.0f} % of a core, {used / base:.2f} x without")
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
+        folder = Path(temporary)
+        stack.enter_context(nginx(folder / "device", answering(device, JOB_STATUS), device, LOAD_CORE))
+        programs, admins = {}, {}
+        for kind, more in KINDS.items():
+            port, admins[kind] = free_port(), free_port()
+            server = stack.enter_context(gateway(
+                folder / kind.replace(" ", "-"), port, f"http://127.0.0.1:{device}/scan", more, 'events = "off"',
+                admin=admins[kind]))
+            programs[kind] = lambda port=port, pid=server.pid: _settled(pid, lambda: value(port, pid))
+        interleaved(f"{work} (warming up)", 1, programs)
+        found = interleaved(work, rounds, programs)
+        dropped, written = (metric(admins["log"], "wsdgateway_exchange_log_lines_total", outcome=outcome)
+                            for outcome in ("dropped", "written"))
+    return found, dropped / (dropped + written)
 
 
-if __name__ == "__main__":
-    measure(4, 3)
+def _lines(work: str, unit: str, found: dict[str, list[float]], target: Target | None) -> list[Line]:
+    noise = ratios(found["off again"], found["off"])
+    return [Line(f"exchange log on, {work}", "load's core", unit, found["log"], "off", found["off"], noise, target),
+            Line(f"captures on, {work}", "load's core", unit, found["captures"], "off", found["off"], noise)]
+
+
+def full_speed(rounds: int, seconds: int) -> list[Line]:
+    """Status reads as fast as possible."""
+    found, dropped = _measure("exchange log", rounds, lambda port, pid: wrk(
+        f"http://127.0.0.1:{port}/front-desk/scan", GET_JOB_ELEMENTS, seconds=seconds))
+    return [*_lines("status reads, keep-alive", "/s", found, Target("≥", 0.95)),
+            Line("exchange log on, status reads, keep-alive: dropped lines", "load's core", "%", [100 * dropped])]
+
+
+def paced(rounds: int, seconds: int) -> list[Line]:
+    """Status reads at a fixed rate: the processor time for each."""
+    def microseconds(port: int, pid: int) -> float:
+        return processor_time_per_read(port, pid, Load(seconds, rate=RATE))
+
+    found, _ = _measure(f"exchange log at {RATE}/s", rounds, microseconds)
+    return _lines(f"status reads, {RATE:,}/s", "µs of processor time", found, None)

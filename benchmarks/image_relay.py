@@ -1,17 +1,37 @@
-"""(c) Measures the transfer of one image of 512 MiB, in MiB a second and peak memory, compared with nginx and its
-default settings.
-"""
+"""The relay of images beside nginx with default settings, and the delay of status reads meanwhile."""
 
+import contextlib
 import os
+import socket
+import statistics
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from peers import LOAD_CORE, RETRIEVE_IMAGE, SERVER_CORE, free_port, gateway, nginx, peak_rss
+import client
+from client import Load
+from peers import (
+    DEVICE_CORES,
+    JOB_STATUS,
+    LOAD_CORE,
+    RETRIEVE_IMAGE,
+    SERVER_CORE,
+    answering,
+    default_proxying,
+    free_port,
+    gateway,
+    metric,
+    nginx,
+    peak_rss,
+)
+from table import WARM_UP_SECONDS, Line, Target, interleaved, ratios
 
-MIB = 512
+MIB, TRANSFERS = 512, 3
 BOUNDARY = "b-o-u-n-d-a-r-y"
+RATE, IMAGES = 2000, 4
 
 
 def write_image(path: Path) -> None:
@@ -25,45 +45,129 @@ def write_image(path: Path) -> None:
         file.write(f"\r\n--{BOUNDARY}--\r\n".encode())
 
 
-def fetch(url: str, request: Path) -> float:
-    """Returns the seconds for one image."""
-    began = time.perf_counter()
-    subprocess.run(
-        ["taskset", "-c", LOAD_CORE, "curl", "-sf", "-o", "/dev/null", "-H", "Content-Type: application/soap+xml",
-         "--data-binary", f"@{request}", url], check=True)
-    return time.perf_counter() - began
-
-
-def measure(rounds: int) -> dict[str, tuple[float, float]]:
-    """Returns MiB a second in the best round and peak MiB of memory for each peer."""
-    device, proxy, ours = (free_port() for _ in range(3))
-    found: dict[str, tuple[float, float]] = {}
+@contextlib.contextmanager
+def image_device(port: int, core: str, nice: int = 0) -> Iterator[Path]:
+    """Runs a device that answers every request with the image, with that priority. The block gets a folder in memory
+    for other files.
+    """
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "www").mkdir()
         write_image(folder / "www" / "scan")
-        request = folder / "request.xml"
-        request.write_text(RETRIEVE_IMAGE)
-        serving = (f"server {{ listen 127.0.0.1:{device}; root {folder}/www; sendfile on; error_page 405 =200 $uri; "
+        serving = (f"server {{ listen 127.0.0.1:{port}; root {folder}/www; sendfile on; error_page 405 =200 $uri; "
                    f'default_type "multipart/related; boundary={BOUNDARY}"; }}')
-        default = f"server {{ listen 127.0.0.1:{proxy}; location / {{ proxy_pass http://127.0.0.1:{device}; }} }}"
-        with (nginx(folder / "device", serving, device, LOAD_CORE),
-              nginx(folder / "proxy", default, proxy, SERVER_CORE) as nginx_process,
-              gateway(folder / "gateway", ours, f"http://127.0.0.1:{device}/scan",
-                      scanner='events = "off"') as process):
-            peers = {"direct": (f"http://127.0.0.1:{device}/scan", None),
-                     "gateway": (f"http://127.0.0.1:{ours}/front-desk/scan", process),
-                     "nginx": (f"http://127.0.0.1:{proxy}/scan", nginx_process)}
-            for _ in range(rounds):
-                for peer, (url, server) in peers.items():
-                    rate = MIB / fetch(url, request)
-                    memory = peak_rss(server.pid) if server is not None else 0.0
-                    best = found.get(peer, (0.0, 0.0))
-                    found[peer] = (max(best[0], rate), max(best[1], memory))
-    return found
+        with nginx(folder / "device", serving, port, core, nice):
+            yield folder
+
+
+def fetch(port: int, path: str, request: bytes) -> float:
+    """Fetches an image; returns MiB a second. The image is not copied to this process (MSG_TRUNC), because the client
+    shares its core with the device and must not be what limits the transfer.
+    """
+    began = time.perf_counter()
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
+                           f"Content-Type: application/soap+xml\r\nContent-Length: {len(request)}\r\n\r\n".encode()
+                           + request)
+        begin = connection.recv(len("HTTP/1.1 200"), socket.MSG_WAITALL)
+        size, buffer = 0, bytearray(1 << 20)
+        while received := connection.recv_into(buffer, len(buffer), socket.MSG_TRUNC):
+            size += received
+    if begin != b"HTTP/1.1 200" or size < MIB << 20:
+        raise SystemExit(f"{path} at port {port}: {begin.decode()}, {size:,} bytes")
+    return MIB / (time.perf_counter() - began)
+
+
+def fetching(port: int, path: str, times: int = 1) -> list[str]:
+    """Returns the command that fetches an image so many times and prints the MiB a second of each."""
+    return ["taskset", "-c", LOAD_CORE, sys.executable, __file__, str(port), path, str(times)]
+
+
+def transfer_rate(port: int, path: str) -> float:
+    """Fetches an image from a process of its own; returns MiB a second."""
+    return float(subprocess.run(fetching(port, path), check=True, stdout=subprocess.PIPE, timeout=120).stdout)
+
+
+def images(rounds: int, seconds: int) -> list[Line]:
+    """Transfers of an image. There are two process starts for each round, and each start counts with the median of its
+    transfers.
+    """
+    lines, memory, work = [], [], f"image of {MIB} MiB"
+    for where, core in DEVICE_CORES.items():
+        device, proxy, first, second = (free_port() for _ in range(4))
+        programs = {"gateway": (first, "/front-desk/scan"), "nginx": (proxy, "/scan"), "device": (device, "/scan"),
+                    "gateway again": (second, "/front-desk/scan")}
+        found: dict[str, list[float]] = {name: [] for name in programs}
+        with image_device(device, core) as folder:
+            scan = f"http://127.0.0.1:{device}/scan"
+            for start in range(2 * rounds):
+                with (nginx(folder / "proxy", default_proxying(proxy, device), proxy, SERVER_CORE),
+                      gateway(folder / "1", first, scan, scanner='events = "off"') as process,
+                      gateway(folder / "2", second, scan, scanner='events = "off"')):
+                    transfers = interleaved(
+                        f"{work}, device on the {where}, start {start + 1} of {2 * rounds}", TRANSFERS,
+                        {name: lambda place=place: transfer_rate(*place) for name, place in programs.items()})
+                    memory.append(peak_rss(process.pid))
+                for name, rates in transfers.items():
+                    found[name].append(statistics.median(rates))
+        middle = statistics.median(found["gateway"])
+        lines += [
+            Line(work, where, "MiB/s", found["gateway"], "nginx, default settings", found["nginx"],
+                 ratios(found["gateway again"], found["gateway"]), Target("≥", 1.3, each=True)),
+            Line(f"{work}: process starts beside their median", where, "MiB/s", found["gateway"], "median",
+                 [middle] * len(found["gateway"]), target=Target("≥", 0.9, each=True)),
+            Line(f"{work}: straight from the device", where, "MiB/s", found["device"])]
+    lines.append(Line(f"{work}: peak memory", "", "MiB", memory, target=Target("<", 80, each=True, unit="MiB")))
+    return lines
+
+
+def latency(rounds: int, seconds: int) -> list[Line]:
+    """Status reads at a fixed rate, while four images are fetched again and again, and at rest.
+
+    The images' clients and their device have the lowest priority, so that the client of the status reads, on the same
+    core, does not wait for them.
+    """
+    images_device, device, port, admin = (free_port() for _ in range(4))
+    results: dict[str, list[client.Result]] = {"at rest": [], "during images": []}
+    relayed: list[float] = []
+    with (image_device(images_device, LOAD_CORE, nice=19) as folder,
+          nginx(folder / "status", answering(device, JOB_STATUS), device, LOAD_CORE),
+          gateway(folder / "gateway", port, f"http://127.0.0.1:{device}/scan",
+                  f'[[scanner]]\nname = "images"\nscan = "http://127.0.0.1:{images_device}/scan"\nevents = "off"\n'
+                  f"max_connections = {IMAGES}\n", 'events = "off"', admin=admin)):
+        client.run(port, Load(WARM_UP_SECONDS, rate=RATE))
+
+        def read(when: str) -> float:
+            result = client.run(port, Load(seconds, rate=RATE))
+            if result.answered != result.sent:
+                raise SystemExit(f"{result.answered} of {result.sent} status reads were answered")
+            results[when].append(result)
+            return result.percentile(0.99)
+
+        def read_during_images() -> float:
+            command = ["nice", "-n", "19", *fetching(port, "/images/scan", 1_000_000)]
+            with contextlib.ExitStack() as stack:
+                for _ in range(IMAGES):
+                    fetching_images = stack.enter_context(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+                    stack.callback(fetching_images.kill)
+                time.sleep(0.5)
+                before, began = metric(admin, "wsdgateway_image_bytes_total"), time.monotonic()
+                found = read("during images")
+                relayed.append((metric(admin, "wsdgateway_image_bytes_total") - before) / (1 << 20)
+                               / (time.monotonic() - began))
+            return found
+
+        interleaved("latency", rounds, {"at rest": lambda: read("at rest"), "during images": read_during_images})
+    work = f"status reads, {RATE:,}/s, while {IMAGES} images are relayed"
+    return [
+        Line(f"{work}: p99", "load's core", "ms", [result.percentile(0.99) for result in results["during images"]],
+             "at rest", [result.percentile(0.99) for result in results["at rest"]], target=Target("≤", 3, unit="ms")),
+        Line(f"{work}: p50", "load's core", "ms", [result.percentile(0.5) for result in results["during images"]],
+             "at rest", [result.percentile(0.5) for result in results["at rest"]]),
+        Line(f"{work}: the images", "load's core", "MiB/s", relayed)]
 
 
 if __name__ == "__main__":
-    for peer, (rate, memory) in measure(4).items():
-        print(f"{peer:16} {rate:8,.0f} MiB/s  peak {memory:6.1f} MiB")
+    for _ in range(int(sys.argv[3])):
+        print(fetch(int(sys.argv[1]), sys.argv[2], RETRIEVE_IMAGE.encode()))

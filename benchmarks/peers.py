@@ -1,10 +1,11 @@
-"""The programs with which the gateway is compared, and the trivial device behind all of them.
+"""The programs with which the gateway is compared, the trivial device behind all of them, and the load from `wrk`.
 
 Everything runs on loopback; servers are pinned to the first core, load and devices to the second.
 """
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -12,16 +13,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.request import urlopen
 
 SERVER_CORE, LOAD_CORE = "0", "1"
+DEVICE_CORES = {"server's core": SERVER_CORE, "load's core": LOAD_CORE}
+MESSAGE_ID = "37f86d35-e6ac-4241-964f-1d9ae46fb366"
 
 SOAP = ('<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://www.w3.org/2003/05/soap-envelope" '
         'xmlns:wsa="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
         'xmlns:wscn="http://schemas.microsoft.com/windows/2006/08/wdp/scan"><soap:Header>'
         "<wsa:To>{to}</wsa:To><wsa:Action>http://schemas.microsoft.com/windows/2006/08/wdp/scan/{action}</wsa:Action>"
-        "<wsa:MessageID>urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366</wsa:MessageID>{related}</soap:Header>"
+        "<wsa:MessageID>urn:uuid:" + MESSAGE_ID + "</wsa:MessageID>{related}</soap:Header>"
         "<soap:Body>{body}</soap:Body></soap:Envelope>")
 
 GET_JOB_ELEMENTS = SOAP.format(
@@ -38,7 +42,7 @@ RETRIEVE_IMAGE = SOAP.format(
          "</wscn:RetrieveImageRequest>")
 JOB_STATUS = SOAP.format(
     to="http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous", action="GetJobElementsResponse",
-    related="<wsa:RelatesTo>urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366</wsa:RelatesTo>",
+    related=f"<wsa:RelatesTo>urn:uuid:{MESSAGE_ID}</wsa:RelatesTo>",
     body='<wscn:GetJobElementsResponse><wscn:JobElements><wscn:ElementData Name="wscn:JobStatus" Valid="true">'
          "<wscn:JobStatus><wscn:JobId>1</wscn:JobId><wscn:JobState>Completed</wscn:JobState><wscn:JobStateReasons>"
          "<wscn:JobStateReason>None</wscn:JobStateReason></wscn:JobStateReasons>"
@@ -53,14 +57,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(port: int, seconds: float = 15.0) -> None:
-    """Waits until a server listens on the port."""
+def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 60.0) -> None:
+    """Waits until a server process listens on the port."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    raise SystemExit(f"nothing listens on port {port}")
+    raise SystemExit(f"nothing listens on port {port}: {shlex.join(map(str, process.args))}")
 
 
 @contextlib.contextmanager
@@ -69,20 +73,25 @@ def running(command: list[str], port: int, core: str, **more: object) -> Iterato
     process = subprocess.Popen(["taskset", "-c", core, *command], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, **more)  # type: ignore[call-overload]
     try:
-        wait_for(port)
+        wait_for(port, process)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, http: str, port: int, core: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs nginx with one worker and this content of its http block."""
+def nginx(folder: Path, http: str, port: int, core: str, nice: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs nginx with one worker of that priority, and this content of its http block."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "nginx.conf"
     file.write_text(
-        f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log; user root;\n"
+        f"daemon off; worker_processes 1; worker_priority {nice}; pid {folder}/pid; user root;\n"
+        f"error_log {folder}/error.log;\n"
         "events { worker_connections 4096; }\n"
         f"http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/body;\n"
         f"proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;\n"
@@ -106,20 +115,36 @@ def proxying(port: int, device: int, connections: int = 32) -> str:
             "proxy_pass http://device; proxy_http_version 1.1; proxy_set_header Connection ''; } }")
 
 
+def default_proxying(port: int, device: int) -> str:
+    """Returns an http block for a reverse proxy with default settings: a new connection to the device for each
+    request.
+    """
+    return f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{device}; }} }}"
+
+
 @contextlib.contextmanager
-def gateway(folder: Path, port: int, scan: str, more: str = "", scanner: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """Runs the gateway in front of one scanner, `front-desk`."""
+def gateway(folder: Path, port: int, scan: str, more: str = "", scanner: str = "", *, admin: int = 0,
+            state: str = "memory:") -> Iterator[subprocess.Popen[bytes]]:
+    """Runs the gateway in front of one scanner, `front-desk`. `admin` is the port of its admin site."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "gateway.toml"
     file.write_text(
-        '[gateway]\nstate = "memory:"\n'
+        f'[gateway]\nstate = "{state}"\n'
         f'[[listen]]\nendpoint = "tcp:{port}:interface=127.0.0.1:backlog=4096"\n'
         f'[[scanner]]\nname = "front-desk"\nscan = "{scan}"\n{scanner}\n'
-        f'[admin]\nendpoint = "tcp:{free_port()}:interface=127.0.0.1"\n{more}\n')
+        f'[admin]\nendpoint = "tcp:{admin or free_port()}:interface=127.0.0.1"\n{more}\n')
     twistd = Path(sys.executable).with_name("twistd")
     with running([str(twistd), "-n", "--pidfile=", "wsdgateway", "--config", str(file)], port, SERVER_CORE,
                  cwd=folder) as server:
         yield server
+
+
+def metric(admin: int, name: str, **labels: str) -> float:
+    """Returns the sum of a metric of the gateway over all series with these labels."""
+    with urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} "))
+               and all(f'{label}="{value}"' in line for label, value in labels.items()))
 
 
 @contextlib.contextmanager
@@ -130,25 +155,42 @@ def script(name: str, port: int, core: str, *arguments: str) -> Iterator[subproc
         yield server
 
 
-def wrk(url: str, body: str, *, seconds: int, close: bool = False, connections: int = 32) -> float:
-    """Returns the number of answers a second. Any answer other than 200 ends the benchmark."""
+def wrk(url: str, body: str, *, seconds: int, close: bool = False, connections: int = 32,
+        paths: Sequence[str] = ()) -> float:
+    """Returns the number of answers a second. Any answer other than 200 ends the benchmark.
+
+    There are a thousand requests, each with a MessageID of its own, which are sent in turn. With `paths`, they are for
+    these paths in turn.
+    """
+    start, _, end = body.partition(MESSAGE_ID)
+    listed = ", ".join(f'"{path}"' for path in paths)
     with tempfile.TemporaryDirectory() as folder:
         lua = Path(folder) / "post.lua"
         lua.write_text(
-            f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n'
-            'wrk.headers["Content-Type"] = "application/soap+xml"\n'
+            'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/soap+xml"\n'
             + ('wrk.headers["Connection"] = "close"\n' if close else "")
-            + "done = function(summary, latency, requests)\n"
+            + f"local paths = {{{listed}}}\nlocal requests, turn = {{}}, 0\n"
+              "function init(args)\n  for i = 1, 1000 do\n"
+              f"    requests[i] = wrk.format(nil, paths[i % #paths + 1], nil, [==[{start}]==] .. "
+              f"string.format('{MESSAGE_ID[:-12]}%012d', i) .. [==[{end}]==])\n"
+              "  end\nend\n"
+              "function request()\n  turn = turn % 1000 + 1\n  return requests[turn]\nend\n"
+              "function done(summary, latency, requests)\n"
               "  io.write(string.format('RESULT %d %d %d %d\\n', summary.requests, summary.duration, "
               "summary.errors.status, summary.errors.connect + summary.errors.read + summary.errors.timeout))\nend\n")
         output = subprocess.run(
             ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(lua), url],
-            check=True, capture_output=True, text=True).stdout
+            check=True, capture_output=True, text=True, timeout=seconds + 60).stdout
     result = next(line for line in output.splitlines() if line.startswith("RESULT")).split()[1:]
     requests, duration, refused, broken = map(int, result)
     if refused or (broken and not close):
         raise SystemExit(f"{url}: {refused} answers were not 200, {broken} requests broke")
     return requests / (duration / 1e6)
+
+
+def processor_time(pid: int) -> float:
+    """Returns the processor time of all threads of a process so far, in seconds (clock_getcpuclockid(3))."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def peak_rss(pid: int) -> float:
