@@ -219,6 +219,16 @@ def test_a_request_that_begins_in_the_read_of_the_one_before_is_not_learnt_with_
     pair.check()
 
 
+@pytest.mark.parametrize("before", [VALIDATE, http(b""), b"POST / HTTP/1.1\r\nHost: gateway\r\n\r\n"])
+def test_only_a_single_request_is_learnt_whatever_its_bytes_are_said_to_be(monkeypatch, before):
+    learn = RepeatedRequests.learn
+    monkeypatch.setattr(RepeatedRequests, "learn", lambda repeats, exchange, *arguments: learn(
+        repeats, SimpleNamespace(raw=before + exchange.raw, request=exchange.request), *arguments))
+    pair = Pair([STATUS])
+    assert pair.send(OTHER, before + STATUS).count(b"HTTP/1.1 ") == 2
+    pair.check()
+
+
 def test_a_client_that_waits_for_100_continue_always_gets_it(served):
     waiting = http(get_job_elements(message_id=IDS[0]), fields=FIELDS + b"Expect: 100-continue\r\n")
     head = waiting.index(b"\r\n\r\n") + 4

@@ -149,7 +149,7 @@ class RepeatedRequests:
         head = len(raw) - len(request.body)
         operations = asked_for(question)
         if (not raw or len(raw) > MAX_REQUEST or device is None or len(operations) > 1 or raw[head:] != request.body
-                or not raw.startswith(b"POST ")):
+                or raw.find(b"\r\n\r\n") + 4 != head or not raw.startswith(b"POST ")):
             return
         skeleton = source.front_end.skeleton(raw[:head], question)
         outgoing: _Outgoing | None = None

@@ -154,8 +154,9 @@ class SocketSet(_PollLikeMixin, _DisconnectSelectableMixin):
                     ports.append((selectable, fd, event))  # last: a new socket may have the number of a closed one
                 elif selectable is not None:  # else it was closed by the handler of an event before it
                     self._handle(selectable, fd, event)
-            for port in ports:
-                self._handle(*port)
+            for port, fd, event in ports:
+                if selectables.get(fd) is port:  # else it was closed by a handler of this batch
+                    self._handle(port, fd, event)
             writes.release()
 
     def disconnect(self, selectable: Any, error: Exception) -> None:
