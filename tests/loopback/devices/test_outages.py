@@ -7,6 +7,7 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 
+from tests.loopback.gateways import sample
 from tests.messages import (
     GET,
     envelope,
@@ -17,11 +18,14 @@ from tests.messages import (
     status_response,
 )
 from tests.peers import Device, ask, connect, post
+from tests.ports import free_port
 from tests.waiting import until
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.writing import write_bye, write_hello
 from wsdgateway.net.discovery.multicast import Link
+from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.net.transport.interfaces import Interface
+from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSDP, WSX, WXF
@@ -242,3 +246,16 @@ async def test_the_first_answer_after_an_outage_is_cached(gateway, scanners):
         await deferLater(reactor, 0.02)
     assert head.status == 200
     assert [one for one in scanner.requests[asked:] if b"GetJobElements" in one.request.body][1:] == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_requests_to_a_scanner_that_is_off_count_as_errors(gateway):
+    port = free_port()
+    service = await gateway(f"http://127.0.0.1:{port}/scan", scanner={"events": "off"})
+    for number in range(5):  # the last of them are not tried, because the scanner is known not to be there
+        head, answer = await ask(service.port, SCAN, job_request("CancelJob", str(number)))
+        assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
+    assert sample(service, "wsdgateway_device_requests_total", operation="CancelJob", outcome="error") == 5
+    with pytest.raises(Unavailable):
+        await service.scanner.requests.send(f"http://127.0.0.1:{port}/scan", GET_SCANNER_ELEMENTS, ELEMENTS)
+    assert sample(service, "wsdgateway_device_requests_total", operation="GetScannerElements", outcome="error") == 1

@@ -154,8 +154,11 @@ class Forwarder:
     # Records.
 
     def failed(self, request: ScannerRequest, exchange: Exchange, error: DeviceError, outcome: str = ERROR) -> None:
-        """Record that a client's request has failed; call `on_trouble` if the scanner is the cause."""
-        if request.sent:
+        """Record that a client's request has failed; call `on_trouble` if the scanner is the cause.
+
+        A request that no connection could be made for counts, too, unless its client disconnected before it was sent.
+        """
+        if request.sent or not request.abandoned:
             self.count(request, outcome)
         if isinstance(error, Busy):
             if not self._throttle.allows((request.client, request.operation), self._seconds()):

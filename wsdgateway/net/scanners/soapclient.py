@@ -69,8 +69,7 @@ class SoapClient:
         except DeviceError as error:
             error.sent = request.sent
             self._accounting.own(operation.name, started, body, None, b"", request.tape)
-            if request.sent:
-                self._metrics.device_request(self._scanner, operation.name, ERROR)
+            self._metrics.device_request(self._scanner, operation.name, ERROR)
             raise
         self._accounting.own(operation.name, started, body, reply.status, reply.body, request.tape)
         self._metrics.device_request(self._scanner, operation.name, outcome_of(reply.status, reply.fault))
