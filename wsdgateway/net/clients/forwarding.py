@@ -160,13 +160,14 @@ class Forwarder:
         """
         if request.sent or not request.abandoned:
             self.count(request, outcome)
-        if isinstance(error, Busy):
-            if not self._throttle.allows((request.client, request.operation), self._seconds()):
-                return
-        elif not request.abandoned:
+        if not (request.abandoned or isinstance(error, Busy)):
             self._on_trouble()
-        self.log.warn("{scanner}: {operation} of client {client} failed: {error}", scanner=self._bridge.name,
-                      operation=request.operation.name, client=exchange.client, error=str(error))
+        # Clients try again and again: each cause is logged once a minute, and that the scanner is busy for each client.
+        key = (request.client, request.operation) if isinstance(error, Busy) else (type(error), error.what)
+        if self._throttle.allows(key, self._seconds()):
+            self.log.warn("{scanner}: {operation} of client {client} failed: {error} (logged at most once a minute)",
+                          scanner=self._bridge.name, operation=request.operation.name,
+                          client=exchange.client, error=str(error))
 
     def count(self, request: ScannerRequest, outcome: str) -> None:
         """Count a request to the scanner that has been answered or has failed."""
