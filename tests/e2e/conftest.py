@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.site import Listener, Site
 
+ROOT = Path(__file__).parent.parent.parent
 USER, GROUP = "nobody", "nogroup"  # for tests in which an ordinary user runs the gateway
 REQUIRED = os.environ.get("WSDGATEWAY_E2E") == "required"
 PATIENCE = 60.0  # time limit in seconds for other processes; on a loaded machine one needs over 15 to start
@@ -76,22 +77,39 @@ def twistd(tmp_path):
         assert "Traceback" not in process.log.read_text(), process.log.read_text()
 
 
+# Hides root's home but for the folders before "--", and runs the command after it.
 _OPEN_HOME = """set -e
 mount --make-rprivate /
-mount --rbind "$1" /mnt
+mount -t tmpfs -o mode=755 tmpfs /mnt
+count=0
+for folder in "$@"; do
+    [ "$folder" = -- ] && break
+    count=$((count + 1))
+    mkdir "/mnt/$count"
+    mount --rbind "$folder" "/mnt/$count"
+done
 mount -t tmpfs -o mode=755 tmpfs /root
-mkdir -p "$1"
-mount --rbind /mnt "$1"
+count=0
+while [ "$1" != -- ]; do
+    count=$((count + 1))
+    mkdir -p "$1"
+    mount --rbind "/mnt/$count" "$1"
+    shift
+done
 shift
 exec "$@"
 """
 
 
 def readable():
-    """Returns a command prefix with which an ordinary user can read Python, which may be in root's home."""
-    if not Path(sys.base_prefix).is_relative_to(Path("~root").expanduser()):
-        return []
-    return ["unshare", "--mount", "sh", "-c", _OPEN_HOME, "sh", sys.base_prefix]
+    """Returns a command prefix with which an ordinary user can read Python and the program.
+
+    Python, its virtual environment and the clone may be in root's home, which nobody else can read.
+    """
+    home = Path("~root").expanduser()
+    closed = [folder for folder in {sys.base_prefix, sys.prefix, str(ROOT)} if Path(folder).is_relative_to(home)]
+    # A folder comes before those in it.
+    return ["unshare", "--mount", "sh", "-c", _OPEN_HOME, "sh", *sorted(closed), "--"] if closed else []
 
 
 @pytest.fixture

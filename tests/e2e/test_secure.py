@@ -2,13 +2,14 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 
 import pytest
 
 from tests.certificates import Certified
-from tests.e2e.conftest import program
+from tests.e2e.conftest import program, skip_or_fail
 from tests.ports import free_port
 
 
@@ -40,6 +41,8 @@ def secured(twistd, tmp_path):
 
 
 def curl(folder, *arguments):
+    if shutil.which("curl") is None:
+        skip_or_fail("needs curl: apt install curl")
     return subprocess.run(["curl", "-sS", "--cacert", "authority.pem", *arguments], cwd=folder, capture_output=True,
                           text=True, timeout=30)
 

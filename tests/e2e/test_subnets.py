@@ -27,7 +27,8 @@ IPV6 = pytest.mark.parametrize("network", [True, False], ids=["IPv4 and IPv6", "
 
 def _need(*programs):
     lacking = [name for name in programs if shutil.which(name) is None]
-    why = f"needs {', '.join(lacking)}: apt install sane-airscan sane-utils wsdd dbus curl" if lacking else missing()
+    packages = "curl dbus iproute2 sane-airscan sane-utils wsdd"
+    why = f"needs {', '.join(lacking)}: apt install {packages}" if lacking else missing()
     if why:
         if REQUIRED:
             pytest.fail(why)

@@ -32,7 +32,7 @@ async def test_a_search_by_multicast_and_by_address(virtual, capsys):
     scanner = await virtual(interfaces=("lo",), name="Copy [red]Room")
     silent = await virtual(name="Silent", uuid=OTHER.removeprefix("urn:uuid:"), events="none")
     quiet = Console(stderr=True, width=300)
-    shown = await search(reactor, ("lo",), (silent.base,), seconds=0.5, progress=quiet)
+    shown = await search(reactor, ("lo",), (silent.base,), seconds=2.0, progress=quiet)
     assert {(one.sighting.endpoint, one.notifies) for one in shown} == {(UUID, True), (OTHER, False)}
     assert scanner.device.subscribers.held == {}
     capsys.readouterr()

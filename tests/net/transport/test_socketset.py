@@ -249,11 +249,11 @@ async def test_without_descriptors_the_listening_port_goes_on(echoing, monkeypat
         def __getattr__(self, name):
             return getattr(self._listening, name)
 
-        def accept(self):
+        def _accept(self):
             if self._full:
                 self._full -= 1
                 raise OSError(errno.EMFILE, "Too many open files")
-            return self._listening.accept()
+            return self._listening._accept()
 
     echoing.port.socket = Full(echoing.port.socket)
     assert await deferToThread(converse, echoing.port, b"x") == b"xend"

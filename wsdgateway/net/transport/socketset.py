@@ -37,21 +37,25 @@ class AcceptingPort(Port):
 
     def doRead(self) -> None:
         """Accept connections, as many as `MAX_ACCEPTS`."""
+        listening: Any = self.socket
         for _ in range(MAX_ACCEPTS):
             try:
-                accepted, address = self.socket.accept()
+                # Does what socket.accept() does without its Python code, a sixth of the time of a connection that is
+                # answered at once.
+                descriptor, address = listening._accept()
             except BlockingIOError:
                 return
             except OSError:
                 super().doRead()  # which logs it, and has a descriptor in reserve if there are too many
                 return
+            accepted = socket.SocketType(self.addressFamily, socket.SOCK_STREAM, 0, descriptor)
             try:
                 self._begin(accepted, address)
             except Exception:
                 accepted.close()
                 self._logger.failure("Accepting a connection from {client} failed", client=address[0])
 
-    def _begin(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+    def _begin(self, accepted: socket.SocketType, address: tuple[Any, ...]) -> None:
         if len(address) == 4 and address[3]:  # the zone of a link-local address
             host = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
             address = (host, *address[1:])
@@ -68,7 +72,8 @@ class AcceptingPort(Port):
         number = self.sessionno
         self.sessionno = number + 1
         sockets: Any = self.reactor
-        transport = self.transport(accepted, protocol, address, self, number, sockets)
+        connected = socket.socket(accepted.family, accepted.type, accepted.proto, accepted.detach())
+        transport = self.transport(connected, protocol, address, self, number, sockets)
         try:
             protocol.makeConnection(transport)
             if data:
@@ -78,7 +83,7 @@ class AcceptingPort(Port):
             sockets.disconnect(transport, error)
 
 
-def _send_and_close(accepted: socket.socket, answer: bytes) -> None:
+def _send_and_close(accepted: socket.SocketType, answer: bytes) -> None:
     """Send an answer of at most `MAX_AT_ONCE` bytes, which the buffer of a new socket always takes, and close."""
     try:
         sent = accepted.send(answer, socket.MSG_DONTWAIT)
