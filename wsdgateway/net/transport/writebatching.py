@@ -1,9 +1,9 @@
-"""Coalesces writes: sends answers together, once in each iteration of the reactor, directly to their sockets.
+"""Coalesces writes: sends answers together at the end of a batch of events, directly to their sockets.
 
 Twisted's `write` costs two changes of the epoll set and a second dispatch for every answer, a fifth of the time of an
-answer from the job table. Writing immediately is no better, since the reactor then finds one request in each iteration.
-So answers are collected. Once a socket does not accept all bytes, its connection uses Twisted's
-`write` from then on.
+answer from the job table. Writing immediately takes a quarter more time, since the reactor then finds one request in
+each iteration. So answers are collected, until the batch of a `SocketSet` or the reactor's iteration ends. Once a
+socket does not accept all bytes, its connection uses Twisted's `write` from then on.
 """
 
 from typing import Any
@@ -45,9 +45,12 @@ class CoalescedWriter:
             return
         data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
         self._waiting.clear()
-        sent = self._transport.writeSomeData(data) if self._transport.connected else len(data)
-        if not isinstance(sent, int) or sent < 0:
-            sent = 0  # broken: the reactor detects it itself
+        if not self._transport.connected:
+            return
+        try:
+            sent = self._transport.socket.send(data)
+        except OSError:
+            sent = 0  # its buffer is full, or the connection is broken, which the reactor detects itself
         if sent < len(data):
             self._direct = False
             self._transport.write(data[sent:])
