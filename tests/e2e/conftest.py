@@ -141,10 +141,7 @@ def site(twistd, tmp_path, until):
 def scanimage(tmp_path):
     """Runs scanimage of sane-utils with sane-airscan: `scanimage({name: url}, name, *arguments)`."""
     if shutil.which("scanimage") is None or not list(Path("/usr/lib").glob("*/sane/libsane-airscan.so*")):
-        message = "needs scanimage with sane-airscan: apt install sane-utils sane-airscan"
-        if REQUIRED:
-            pytest.fail(message)
-        pytest.skip(message)
+        skip_or_fail("needs scanimage with sane-airscan: apt install sane-utils sane-airscan")
     folder = tmp_path / "sane.d"
     folder.mkdir()
     (folder / "dll.conf").write_text("airscan\n")

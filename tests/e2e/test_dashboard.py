@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.dashboards import CONFIG, RULES, alerts, dashboard, filled, panels
-from tests.e2e.conftest import REQUIRED, program, wait_for_port
+from tests.e2e.conftest import program, skip_or_fail, wait_for_port
 from tests.e2e.site import Listener, post
 from tests.messages import get_job_elements, job_request, subscribe
 from tests.ports import free_port
@@ -31,10 +31,7 @@ TOKEN = "    # authorization:\n    #   credentials_file: /etc/prometheus/wsdgate
 
 def _need_prometheus():
     if shutil.which("prometheus") is None or shutil.which("promtool") is None:
-        message = "needs prometheus and promtool: apt install --no-install-recommends prometheus"
-        if REQUIRED:
-            pytest.fail(message)
-        pytest.skip(message)
+        skip_or_fail("needs prometheus and promtool: apt install --no-install-recommends prometheus")
 
 
 def ask(port, path, method="GET"):

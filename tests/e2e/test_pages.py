@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import REQUIRED, program
+from tests.e2e.conftest import program, skip_or_fail
 from tests.e2e.site import post
 from tests.messages import envelope, status_event
 from tests.ports import free_port
@@ -23,10 +23,7 @@ def chromium():
     """Debian's Chromium, driven by Playwright."""
     path = shutil.which("chromium")
     if path is None:
-        message = "needs Chromium: apt install chromium"
-        if REQUIRED:
-            pytest.fail(message)
-        pytest.skip(message)
+        skip_or_fail("needs Chromium: apt install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

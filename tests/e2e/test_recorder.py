@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.e2e.conftest import REQUIRED, program, wait_for_port
+from tests.e2e.conftest import program, skip_or_fail, wait_for_port
 from tests.e2e.site import post
 from tests.messages import get_job_elements
 from tests.ports import free_port
@@ -118,10 +118,7 @@ def test_a_full_disk_does_not_stop_exchanges(office, tmp_path, until):
     small.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True).returncode:
-        message = "needs root, to mount a small file system"
-        if REQUIRED:
-            pytest.fail(message)
-        pytest.skip(message)
+        skip_or_fail("needs root, to mount a small file system")
     try:
         (small / "filler").write_bytes(b"x" * 40000)
         office.start('path = "small/x.jsonl"\ncapture = "small/captures"\ncapture_size = 1024\n')

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from tests.e2e.conftest import REQUIRED
+from tests.e2e.conftest import skip_or_fail
 from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, Network, missing
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 
@@ -30,9 +30,7 @@ def _need(*programs):
     packages = "curl dbus iproute2 sane-airscan sane-utils wsdd"
     why = f"needs {', '.join(lacking)}: apt install {packages}" if lacking else missing()
     if why:
-        if REQUIRED:
-            pytest.fail(why)
-        pytest.skip(why)
+        skip_or_fail(why)
 
 
 @pytest.fixture
