@@ -66,7 +66,7 @@ class AcceptingPort(Port):
         factory: Any = self.factory
         answer = factory.answer_at_once(data, address[0], address[1]) if data else None
         if answer is not None:
-            _send_and_close(accepted, answer)
+            send_and_close(accepted, answer)
             return
         protocol = factory.buildProtocol(self._buildAddr(address))
         number = self.sessionno
@@ -83,7 +83,7 @@ class AcceptingPort(Port):
             sockets.disconnect(transport, error)
 
 
-def _send_and_close(accepted: socket.SocketType, answer: bytes) -> None:
+def send_and_close(accepted: socket.SocketType, answer: bytes) -> None:
     """Send an answer of at most `MAX_AT_ONCE` bytes, which the buffer of a new socket always takes, and close."""
     try:
         sent = accepted.send(answer, socket.MSG_DONTWAIT)
