@@ -12,7 +12,7 @@ OTHER = "urn:uuid:ffffffff-ffff-4fff-bfff-ffffffffffff"
 
 
 def skeleton(document, *, head=HEAD, charset=None):
-    return skeleton_of(head, document, charset, read(document, charset).message_id)
+    return skeleton_of(head + document, document, charset, read(document, charset).message_id)
 
 
 def test_messages_that_differ_in_their_id_have_the_same_skeleton():
@@ -81,7 +81,7 @@ def test_an_id_in_the_head_is_not_mistaken_for_the_header():
 
 def test_another_charset_is_not_recognised():
     assert skeleton(get_job_elements(), charset="utf-8") is not None
-    assert skeleton_of(HEAD, get_job_elements(), "iso-8859-1", ID) is None
+    assert skeleton_of(HEAD + get_job_elements(), get_job_elements(), "iso-8859-1", ID) is None
 
 
 @pytest.mark.parametrize("byte", range(256))

@@ -108,7 +108,8 @@ class RepeatedRequests:
             return self._forward(repeat, repeat.outgoing, raw, client, message_id, started)
         relates_to = message_id.decode("ascii")
         answer = bridge.repeat(question, relates_to, started)
-        if answer is None or (at_once and len(answer.body) + MAX_HEAD > at_once) or not self._admits(client, started):
+        if (answer is None or (at_once and len(answer.body) + MAX_HEAD > at_once)
+                or not self._quotas.admits_request(client, started)):
             return None
         status, body, headers, _, _ = source.front_end.write(answer, question)
         if question.operation.common:
@@ -117,12 +118,9 @@ class RepeatedRequests:
         return b"".join((own_head(status, headers), server.date(), b"Content-Length: %d\r\n" % len(body),
                          repeat.persistence, body)), repeat.request.keep_alive
 
-    def _admits(self, client: str, now: float) -> bool:
-        return not self._quotas.is_limited(client) or self._quotas.admits_request(client, now)
-
     def _forward(self, repeat: _Repeat, outgoing: _Outgoing, raw: bytes, client: str, message_id: bytes,
                  started: float) -> Repetition | None:
-        if not self._admits(client, started):
+        if not self._quotas.admits_request(client, started):
             return None
         known, request, source = repeat.question, repeat.request, repeat.source
         body = raw[repeat.head:]
@@ -151,7 +149,7 @@ class RepeatedRequests:
         if (not raw or len(raw) > MAX_REQUEST or device is None or len(operations) > 1 or raw[head:] != request.body
                 or raw.find(b"\r\n\r\n") + 4 != head or not raw.startswith(b"POST ")):
             return
-        skeleton = source.front_end.skeleton(raw[:head], question)
+        skeleton = source.front_end.skeleton(raw, question)
         outgoing: _Outgoing | None = None
         if isinstance(decision, Forward) and skeleton is not None and fields is not None:
             message_id = (question.envelope.message_id or "").encode()

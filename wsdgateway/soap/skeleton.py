@@ -29,13 +29,13 @@ def is_replaceable(message_id: bytes) -> bool:
     return bool(message_id) and not message_id.translate(None, ID_CHARACTERS)
 
 
-def skeleton_of(head: bytes, document: bytes, charset: str | None, message_id: str | None) -> Skeleton | None:
+def skeleton_of(raw: bytes, document: bytes, charset: str | None, message_id: str | None) -> Skeleton | None:
     """The skeleton of a message that was read in full, where any other id of the same length would be read the same.
 
-    `head` are the bytes before the document, `message_id` is the id that was read. Returns None if the id cannot be
-    located without doubt: it must occur once, in a document in UTF-8 without character references and CDATA.
+    `raw` are the bytes of the request that ends with the document, `message_id` is the id that was read. Returns None
+    if the id cannot be located without doubt: it must occur once, in a document in UTF-8 without character references
+    and CDATA.
     """
-    raw = head + document
     skeleton, found = split(raw)
     if (is_replaceable(found) and found.decode("ascii") == message_id and raw.count(found) == 1
             and is_usual(document, charset) and document.isascii() and b"&" not in document and b"<!" not in document):

@@ -52,7 +52,7 @@ class PlainStatus:
         envelope = read(raw)
         return Question(envelope, raw, GET_JOB_ELEMENTS, client, request.host, read_request(envelope.body))
 
-    def skeleton(self, head, question):
+    def skeleton(self, raw, question):
         return None
 
     def write(self, decision, request):

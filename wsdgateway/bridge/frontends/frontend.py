@@ -70,8 +70,8 @@ class FrontEnd(Protocol):
         not counted for the scanner.
         """
 
-    def skeleton(self, head: bytes, question: Question) -> Skeleton | None:
-        """The key under which repetitions of a question are recognised; `head` are the bytes before its body.
+    def skeleton(self, raw: bytes, question: Question) -> Skeleton | None:
+        """The key under which repetitions of a question are recognised; `raw` are the bytes of its request.
 
         Returns None if a repetition cannot be recognised without doubt.
         """

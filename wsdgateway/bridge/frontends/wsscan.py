@@ -72,10 +72,10 @@ class WSScan:
             request.body, self._endpoint, client=client, host=request.host, fields=request.headers,
             charset=charset_of(request.content_type), subscription=subscription)
 
-    def skeleton(self, head: bytes, question: Question) -> Skeleton | None:
+    def skeleton(self, raw: bytes, question: Question) -> Skeleton | None:
         """The key of a request: all bytes but its MessageID."""
         charset = charset_of(first(question.fields, b"content-type"))
-        return skeleton_of(head, question.raw, charset, question.envelope.message_id)
+        return skeleton_of(raw, question.raw, charset, question.envelope.message_id)
 
     def write(self, decision: Answer | Refuse | Pass, request: ClientRequest | Rejected) -> HTTPAnswer:
         """Write an envelope, or pass a scanner's answer on unchanged."""

@@ -4,6 +4,7 @@ RFC 9112 section 9. One request at a time is answered; while another one is queu
 `net.server.connectionstates` has a diagram of the states.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
@@ -119,11 +120,7 @@ class ClientConnection(TwistedProtocol):
             self.exchange_over(found[1])
         else:
             self.state = BEGINNING
-            exchange = self._exchange = Exchange(self, found.request)
-            self._deadline.at = None
-            found.serve(exchange)
-            if self.state is BEGINNING:
-                self._step(PENDING)
+            self._hand_over(Exchange(self, found.request), found.serve)
         return True
 
     def _go_on(self) -> None:
@@ -152,9 +149,12 @@ class ClientConnection(TwistedProtocol):
         self._deadline.within(limits.keepalive_timeout if self._paused else limits.header_timeout)
 
     def _begin(self) -> None:
-        exchange = self._exchange = Exchange(self, *self._queue.requests.popleft())
+        self._hand_over(Exchange(self, *self._queue.requests.popleft()), self._server.respond)
+
+    def _hand_over(self, exchange: Exchange, serve: Callable[[Exchange], None]) -> None:
+        self._exchange = exchange
         self._deadline.at = None  # an exchange has its own time-outs
-        self._server.respond(exchange)
+        serve(exchange)
         if self.state is BEGINNING:
             self._step(PENDING)
 
