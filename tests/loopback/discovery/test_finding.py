@@ -41,7 +41,7 @@ async def test_a_scanner_that_ignores_multicast_is_found_by_directed_probe_and_f
 
 @pytest_twisted.ensureDeferred
 async def test_found_by_multicast_and_announced(finding, virtual, own_link):
-    scanner = await virtual(interfaces=("lo",), scopes=("http://floor/3",))
+    await virtual(interfaces=("lo",), scopes=("http://floor/3",))
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"])
     await until(service.found)
     ours = derived_endpoint(UUID)
@@ -53,14 +53,20 @@ async def test_found_by_multicast_and_announced(finding, virtual, own_link):
     [stand_in] = {one.content[0] for one in own_link.received if one.relates_to and one.content[0].endpoint == ours}
     assert stand_in.xaddrs == (f"http://127.0.0.1:{service.port}/front-desk",)
     assert stand_in.scopes == ("http://floor/3",)
-    # The scanner restarts with new metadata.
+    own_link.received.clear()
+    await service.stopService()
+    await until(lambda: [one.content[0].endpoint for one in own_link.received if one.name == "Bye"] == [ours] * 2)
+
+
+@pytest_twisted.ensureDeferred
+async def test_found_by_multicast_again_after_a_reboot(finding, virtual):
+    scanner = await virtual(interfaces=("lo",))
+    service = await finding(device_interfaces=["lo"])
+    await until(service.found)
     before = scanner.soap.asked["Renew"] + scanner.soap.asked["Subscribe"]
     scanner.reboot(0.05)
     await until(lambda: scanner.soap.asked["Renew"] + scanner.soap.asked["Subscribe"] > before)
-    await until(service.found)
-    own_link.received.clear()
-    await service.stopService()
-    assert [one.content[0].endpoint for one in own_link.received if one.name == "Bye"] == [ours] * 2
+    await until(lambda: service.found() and service.scanner.monitor.reachable)
 
 
 @pytest_twisted.ensureDeferred
