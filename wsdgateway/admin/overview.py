@@ -49,7 +49,8 @@ class Overview:
 
     def _describe(self, scanner: BridgedScanner, here: int, there: int) -> dict[str, Any]:
         """Describe one scanner. `here` and `there` count status reads answered by the gateway and by the scanner."""
-        table, labels = scanner.bridge.table, scanner.monitor.labels
+        table, labels, health = scanner.bridge.table, scanner.monitor.labels, scanner.health
+        problem = health.problem
         return {
             "name": scanner.name,
             "path": f"/{scanner.name}/scan",
@@ -57,14 +58,20 @@ class Overview:
             "uuid": scanner.monitor.endpoint,
             "stand_in": scanner.stand_in.endpoint,
             "announced": scanner.options.announced and scanner.stand_in.service is not None,
-            "reachable": scanner.monitor.reachable,
+            "client_url": None,
+            "escl_url": None,
+            "reachable": health.reachable,
+            "reachable_since": None if health.reachable_since is None else _time(health.reachable_since),
+            "conditions": list(health.conditions),
+            "problem": None if problem is None else problem.cause,
+            "problem_since": None if problem is None else _time(problem.since),
             "searched": scanner.monitor.is_missing,
             "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
             "events_seen": table.events_seen,
             "friendly_name": (labels.name or scanner.name) if labels != Labels() else None,
             "model": " ".join(filter(None, (labels.manufacturer, labels.model))) or None,
             "firmware": labels.firmware or None,
-            "state": scanner.sink.state,
+            "state": health.state,
             "status_reads": {"here": here, "there": there},
             "jobs": len(table.jobs()),
             "active_jobs": sum(1 for job in table.jobs() if not job.final and not table.is_lost(job)),

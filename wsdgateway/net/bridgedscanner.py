@@ -15,6 +15,7 @@ from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.frontend import FrontEnd
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
+from wsdgateway.bridge.health.health import Health
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.net.clients.authorization import Authorization
@@ -99,6 +100,11 @@ class BridgedScanner:
             b"events": notifications(self.sink)}
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
+
+    @property
+    def health(self) -> Health:
+        """The scanner's reachability, its own state, and its problem."""
+        return Health(self.monitor.reachable)
 
     def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
         context = self._context
