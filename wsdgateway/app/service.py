@@ -27,7 +27,7 @@ from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import compare
 from wsdgateway.config.reading import ConfigError, read_config
-from wsdgateway.config.sections import Config
+from wsdgateway.config.sections import Config, Gateway
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import RATE, Metrics
@@ -59,16 +59,21 @@ def _quotas(config: Config) -> dict[str, Any]:
 
 
 class GatewayService(MultiService):
-    """The whole gateway: listeners, scanners, store and admin site."""
+    """The whole gateway: listeners, scanners, store and admin site.
+
+    `configure_log` is called with the section `[gateway]` of each configuration that is reloaded.
+    """
 
     logger = Logger()
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float] = time.monotonic,
-                 wall: Callable[[], float] = time.time) -> None:
+                 wall: Callable[[], float] = time.time,
+                 configure_log: Callable[[Gateway], None] = lambda section: None) -> None:
         super().__init__()
         self.reactor = reactor
         self.config = config
         self.wall = wall
+        self.configure_log = configure_log
         self.metrics = Metrics()
         self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
                                 restore=lambda content: self._stored_state.add(content),
@@ -197,6 +202,7 @@ class GatewayService(MultiService):
             for problem in error.problems:
                 self.logger.error("The configuration was not reloaded: {problem}", problem=problem)
             return
+        self.configure_log(changes.config.gateway)
         for line in (*changes.config.remarks(), *changes.later):
             self.logger.warn("{line}", line=line)
         config = self.config = changes.config
