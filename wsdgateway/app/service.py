@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from itertools import count
 from typing import Any
 
@@ -21,6 +22,7 @@ from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
 from wsdgateway.app.resourcelimits import admin_limits, client_limits, open_files
 from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.app.startlines import StartLines
 from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
@@ -75,6 +77,8 @@ class GatewayService(MultiService):
         self.wall = wall
         self.configure_log = configure_log
         self.metrics = Metrics()
+        self.metrics.built(version("wsdgateway"))
+        self.metrics.config_read(wall())
         self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
                                 restore=lambda content: self._stored_state.add(content),
                                 on_return=lambda: self._stored_state.read_jobs())
@@ -130,6 +134,9 @@ class GatewayService(MultiService):
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
+        self.metrics.watch_certificates(self._ports.certificates)
+        self._start_lines = StartLines(config, version("wsdgateway"), self._ports,
+                                       lambda: [scanner.name for scanner in self.scanners])
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
         self.resolver = Resolver(reactor)
@@ -182,12 +189,15 @@ class GatewayService(MultiService):
         self.store.retry()
         if self.config.file and self.running and self._loading is not None and self.reloading is None:
             self.reloading = Deferred.fromCoroutine(self._reload())
-            self.reloading.addErrback(lambda failure: self.logger.failure("Reloading the configuration failed",
-                                                                          failure))
+            self.reloading.addErrback(self._not_reloaded)
             self.reloading.addBoth(self._reloaded)
 
     def _reloaded(self, _: object) -> None:
         self.reloading = None
+
+    def _not_reloaded(self, failure: Failure) -> None:
+        self.metrics.config_refused()
+        self.logger.failure("Reloading the configuration failed", failure)
 
     async def _reload(self) -> None:
         if not self.bridged.is_settled:
@@ -199,6 +209,7 @@ class GatewayService(MultiService):
         try:
             changes = compare(self.config, read_config(self.config.file))
         except ConfigError as error:
+            self.metrics.config_refused()
             for problem in error.problems:
                 self.logger.error("The configuration was not reloaded: {problem}", problem=problem)
             return
@@ -218,6 +229,7 @@ class GatewayService(MultiService):
             limiting = self.store.limit(config.cache.history)
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
         self.bridged.apply(changes, self.discovery.configure)
+        self.metrics.config_read(self.wall())
         self.logger.info("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed "
                          "sections: {sections}", file=config.file, added=len(changes.added),
                          changed=len(changes.changed), removed=len(changes.removed),
@@ -230,6 +242,7 @@ class GatewayService(MultiService):
 
     def _tried(self) -> None:
         """Start the scanners once the ports at which they reach this gateway are known."""
+        self._start_lines.tried()
         if not self._started and all(listener.tried for listener in self.listeners) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
