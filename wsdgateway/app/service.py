@@ -25,7 +25,7 @@ from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.startlines import StartLines
 from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.access.permission import Permission
-from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.access.quotas import Quotas, client_of
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import compare
 from wsdgateway.config.reading import ConfigError, read_config
@@ -45,6 +45,7 @@ from wsdgateway.net.server.protocols import Connection
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.resolver import Resolver
 from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.net.transport.timeouts import within
@@ -75,6 +76,8 @@ class GatewayService(MultiService):
         self.reactor = reactor
         self.config = config
         self.wall = wall
+        self._seconds = seconds
+        self._throttle = LogThrottle()
         self.configure_log = configure_log
         self.metrics = Metrics()
         self.metrics.built(version("wsdgateway"))
@@ -267,8 +270,9 @@ class GatewayService(MultiService):
             self.metrics.refused(None, reason)  # already logged by the code that refused it
 
     def _refused(self, connection: Connection, refusal: Refusal) -> None:
-        self.logger.info("{client}: refused with {status}: {reason}", client=connection.peer, status=refusal.status,
-                         reason=refusal.reason)
+        if self._throttle.allows((client_of(connection.client), refusal.status), self._seconds()):
+            self.logger.info("{client}: refused with {status}: {reason} (logged at most once a minute)",
+                             client=connection.peer, status=refusal.status, reason=refusal.reason)
         self.recording.refused(connection.peer, refusal.status, len(refusal.body))
         self._unread(connection)
 
