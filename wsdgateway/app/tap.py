@@ -4,8 +4,9 @@ import errno
 import gc
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.logger import Logger
@@ -15,6 +16,7 @@ from twisted.python.usage import UsageError
 from wsdgateway.app.demo import Demo
 from wsdgateway.app.memory import keep_freed_memory
 from wsdgateway.app.privileges import NoSuchUser, ServiceUser, acting_as, make_log, user_of
+from wsdgateway.app.programlog import LoggedService, ProgramLog
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import ConfigError, find_config, read_config
 from wsdgateway.config.sections import Config
@@ -66,15 +68,23 @@ def makeService(options: Options) -> IService:
     if options.configuration is None:
         return Demo(reactor)
     config = options.configuration
+    twistd: Mapping[str, Any] = options.parent or {}
+    log = ProgramLog(config.gateway)
     try:
         with acting_as(options.user):
-            service = GatewayService(reactor, config)
+            service = GatewayService(reactor, config, configure_log=log.configure)
     except StoreError as error:
         raise SystemExit(f"{config.file}: [gateway] state: {error}") from None
     if options.user is not None:
-        remark = make_log(options.parent or {}, options.user)
+        remark = make_log(twistd, options.user)
         if remark is not None:
             Logger().warn("{line}", line=remark)
     reactor.callWhenRunning(
         signal.signal, signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))  # type: ignore[attr-defined]
-    return service
+    if twistd.get("logger"):
+        if config.gateway.logs_otherwise:
+            Logger().warn("[gateway] log_level and log_format have no effect, because twistd --logger replaces the log")
+        return service
+    logged = LoggedService(log, twistd)
+    service.setServiceParent(logged)
+    return logged

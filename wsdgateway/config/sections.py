@@ -41,6 +41,18 @@ class Gateway:
 
     name: str = _key(checks.text, attrs.Factory(socket.gethostname))
     state: str = _key(checks.state, "sqlite:gateway.sqlite", show=checks.without_password)
+    log_level: str = _key(checks.log_level, "info")
+    log_format: str = _key(checks.log_format, "text")
+
+    @property
+    def logs_json(self) -> bool:
+        """True if each line of the log is a JSON object."""
+        return self.log_format == "json"
+
+    @property
+    def logs_otherwise(self) -> bool:
+        """True if the level or the format of the log is not the default."""
+        return (self.log_level, self.log_format) != ("info", "text")
 
 
 @attrs.frozen
