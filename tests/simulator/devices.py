@@ -8,7 +8,8 @@ from twisted.internet.task import Clock
 from tests.messages import SCAN, envelope, get_job_elements
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import read_created
-from wsdgateway.simulator.device import Page, VirtualDevice
+from wsdgateway.simulator.device import VirtualDevice
+from wsdgateway.simulator.jobs import Page
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import Refused

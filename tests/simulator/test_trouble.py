@@ -64,6 +64,19 @@ def test_a_jam_during_a_page_refuses_that_page():
     assert scanner.device.scan_page(page).name == "ClientErrorNoImagesAvailable"
 
 
+@pytest.mark.parametrize(("setting", "fault"), [
+    ("ClientErrorJobIdNotFound", "ClientErrorJobIdNotFound"), ("OperationFailed", "OperationFailed"),
+    ("reason", "MediaJam")])
+def test_the_fault_that_refuses_pages_of_an_aborted_job_can_be_chosen(setting, fault):
+    scanner = Scanner(aborted_fault=setting, jam_after=1)
+    job = scanner.create("ADF")
+    assert [scanner.retrieve(job) for _ in range(3)] == [1, fault, fault]
+    scanner.device.clear()
+    job = scanner.create()
+    scanner.do("CancelJob", named(job))
+    assert scanner.retrieve(job) == "ClientErrorJobCancelled"
+
+
 @pytest.mark.parametrize("source", ["ADF", "ADFDuplex"])
 def test_the_feeder_jams_once_at_the_page_after_the_given_one(source):
     scanner = Scanner(jam_after=2, feeder_pages=5)

@@ -57,7 +57,9 @@ class Demo(MultiService):
               f"Its panel        {self.scanner.base}/control/\n"
               f"Gateway          {url}\n"
               f"Admin site       http://{admin_host}:{admin_port}/\n\n"
-              f"To scan a page through the gateway, run:\n\n    {script} scan {url} -o page.jpg\n",
+              f"To scan a page through the gateway, run:\n\n    {script} scan {url} -o page.jpg\n\n"
+              f"To jam the scanner (/control/clear undoes it), run:\n\n"
+              f"    curl -X POST {self.scanner.base}/control/jam\n",
               file=sys.__stdout__, flush=True)
 
     def stopService(self) -> Deferred[None]:

@@ -6,7 +6,6 @@ WS-Scan, "WSD Scan Service Operation Elements", with the faults of each operatio
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import attrs
 from lxml import etree
 
 from wsdgateway.scan.jobelements import write_response
@@ -33,21 +32,13 @@ from wsdgateway.simulator.faults import (
     after_end,
     refusal,
 )
-from wsdgateway.simulator.jobs import JobEvent, Jobs, VirtualJob
+from wsdgateway.simulator.jobs import JobEvent, Jobs, Page, VirtualJob
 from wsdgateway.simulator.jobtimers import JobTimers
 from wsdgateway.simulator.panel import Panel
 from wsdgateway.simulator.settings import WAIT, Settings
 from wsdgateway.simulator.status import Status
 from wsdgateway.simulator.ticket import Ticket, read_ticket
 from wsdgateway.soap.faults import Fault, Refused, action_not_supported, invalid_args
-
-
-@attrs.frozen(eq=False)
-class Page:
-    """The result of a granted RetrieveImage: send page `number` of the job."""
-
-    job: VirtualJob
-    number: int
 
 
 class VirtualDevice:
@@ -125,10 +116,8 @@ class VirtualDevice:
         if ticket.problem is not None:
             raise Refused(ticket.problem)
         self.panel.check(body)
-        refusing = [kind.reason for kind in self.status.conditions.kinds() if kind.refuses_jobs]
-        if refusing or self.jobs.active():
-            reason = next((reason for reason in refusing if reason != NONE), None)
-            raise Refused(refusal(self.settings.busy_fault, reason))
+        if any(kind.refuses_jobs for kind in self.status.conditions.kinds()) or self.jobs.active():
+            raise Refused(refusal(self.settings.busy_fault, self._reason))
         if ticket.source != "Platen" and self.feeder == 0:
             raise Refused(NO_IMAGES)
         job, events = self._create(ticket)
@@ -148,7 +137,7 @@ class VirtualDevice:
         if text(body, "JobToken") != job.token:
             raise Refused(BAD_TOKEN)
         if job.final:
-            raise Refused(after_end(job.status.state))
+            raise Refused(self._after_end(job))
         if job.busy:
             raise Refused(NOT_ACCEPTING)
         if any(kind.refuses_pages for kind in self.status.conditions.kinds()):
@@ -157,6 +146,15 @@ class VirtualDevice:
         self._publish(self.jobs.begin_page(job))
         return Page(job, job.scanned + 1)
 
+    @property
+    def _reason(self) -> str | None:
+        """The first reason of the scanner's state; None if it has none."""
+        reason = self.status.current[1][0]
+        return None if reason == NONE else reason
+
+    def _after_end(self, job: VirtualJob) -> Fault:
+        return after_end(job.status.state, self.settings.aborted_fault, self._reason)
+
     def scan_page(self, page: Page) -> Fault | None:
         """Scan a page. Returns the fault to answer with if that fails."""
         job = page.job
@@ -164,7 +162,7 @@ class VirtualDevice:
             self.jam_after = 0
             self.jam()
         if job.final:
-            return after_end(job.status.state)
+            return self._after_end(job)
         if self.status.current[0] == STOPPED:
             self._publish(self.jobs.leave_page(job))
             self._timers.start(job)

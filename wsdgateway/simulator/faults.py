@@ -6,9 +6,7 @@ WS-Scan, the error codes of CreateScanJob and RetrieveImage, and "Common WSD Sca
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import attrs
-
-from wsdgateway.scan.jobstates import CANCELED
+from wsdgateway.scan.jobstates import ABORTED, CANCELED
 from wsdgateway.soap.faults import Fault
 
 NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The server has no images available to acquire.", 400)
@@ -29,12 +27,19 @@ REASON = "reason"
 BUSY_FAULTS: Mapping[str, Fault] = MappingProxyType({
     **{fault.name: fault for fault in (NOT_ACCEPTING, TEMPORARY, FAILED)}, REASON: NOT_ACCEPTING})
 
-_ENDED = {CANCELED: JOB_CANCELLED}
+# The answers to RetrieveImage after the scanner has aborted the job, by the setting `aborted_fault`.
+ABORTED_FAULTS: Mapping[str, Fault] = MappingProxyType({
+    **{fault.name: fault for fault in (NO_IMAGES, UNKNOWN_JOB, FAILED)}, REASON: NO_IMAGES})
 
 
-def after_end(state: str) -> Fault:
-    """The answer to RetrieveImage for a job that has ended in this state."""
-    return _ENDED.get(state, NO_IMAGES)
+def after_end(state: str, setting: str, reason: str | None) -> Fault:
+    """The answer to RetrieveImage for a job that has ended in this state.
+
+    `setting` and `reason` matter for an aborted job, as for `refusal`.
+    """
+    if state == ABORTED:
+        return _chosen(ABORTED_FAULTS, setting, reason)
+    return JOB_CANCELLED if state == CANCELED else NO_IMAGES
 
 
 def refusal(setting: str, reason: str | None) -> Fault:
@@ -42,5 +47,9 @@ def refusal(setting: str, reason: str | None) -> Fault:
 
     With the setting `reason`, the subcode is the reason: some scanners answer wscn:LampWarming or wscn:Calibrating.
     """
-    fault = BUSY_FAULTS[setting]
-    return fault if setting != REASON or reason is None else attrs.evolve(fault, subcode=f"wscn:{reason}")
+    return _chosen(BUSY_FAULTS, setting, reason)
+
+
+def _chosen(faults: Mapping[str, Fault], setting: str, reason: str | None) -> Fault:
+    fault = faults[setting]
+    return fault if setting != REASON or reason is None else Fault("Receiver", f"wscn:{reason}", FAILED.reason)

@@ -61,6 +61,14 @@ class VirtualJob:
         return self.status.state in (STARTED, PROCESSING)
 
 
+@attrs.frozen(eq=False)
+class Page:
+    """The result of a granted RetrieveImage: send page `number` of the job."""
+
+    job: VirtualJob
+    number: int
+
+
 def timestamp(wall: float) -> str:
     """Format seconds since 1970 in the way the scanner writes times."""
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

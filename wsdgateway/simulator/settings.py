@@ -15,7 +15,7 @@ from twisted.internet.endpoints import serverFromString
 from wsdgateway.config import checks
 from wsdgateway.config.numbers import seconds, whole
 from wsdgateway.config.wrong import Wrong, shown
-from wsdgateway.simulator.faults import BUSY_FAULTS
+from wsdgateway.simulator.faults import ABORTED_FAULTS, BUSY_FAULTS
 from wsdgateway.tls.identity import BadIdentity, IdentityFiles, read_identity
 
 EVENT_MODES = ("all", "jobs", "none")
@@ -81,10 +81,10 @@ class Settings:
     `feeder_pages` new pages into the feeder when a job has emptied it. The feeder jams once, when a job requests the
     page that follows the first `jam_after`. `stopped_jobs`: a jam or other trouble that stops the scanner aborts
     running jobs (`abort`), or they wait until it is cleared (`wait`). The lamp warms up for `warm_up_seconds` after the
-    start and after each reboot. `busy_fault` is the subcode that refuses jobs; `reason` uses the ScannerStateReason.
-    The scanner takes part in multicast discovery on `interfaces`, with `scopes` and `metadata_version`. With
-    `certificate` and `key`, which name PEM files, it listens with TLS. `stamp` is printed on every page in place of the
-    time, so that two scans are identical.
+    start and after each reboot. `busy_fault` is the subcode that refuses jobs, and `aborted_fault` the one that refuses
+    images of a job that was aborted; with `reason` it is the ScannerStateReason. The scanner takes part in multicast
+    discovery on `interfaces`, with `scopes` and `metadata_version`. With `certificate` and `key`, which name PEM files,
+    it listens with TLS. `stamp` is printed on every page in place of the time, so that two scans are identical.
     """
 
     endpoint: str = _key(_endpoint, "tcp:8018:interface=127.0.0.1")
@@ -98,6 +98,7 @@ class Settings:
     stopped_jobs: str = _key(_one_of(STOPPED_JOBS), ABORT)
     warm_up_seconds: float = _key(seconds(0.001, 3600, "no warm-up"), 0.0)
     busy_fault: str = _key(_one_of(BUSY_FAULTS), "ServerErrorNotAcceptingJobs")
+    aborted_fault: str = _key(_one_of(ABORTED_FAULTS), "ClientErrorNoImagesAvailable")
     job_timeout: float = _key(seconds(0.01, 86400), 60.0)
     events: str = _key(_one_of(EVENT_MODES), "all")
     subscription_expires: float = _key(seconds(0.1, 31536000), 3600.0)

@@ -18,9 +18,9 @@ from zope.interface import implementer
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, RETRIEVE_IMAGE, operation_of
 from wsdgateway.simulator.description import metadata
-from wsdgateway.simulator.device import Page, VirtualDevice
+from wsdgateway.simulator.device import VirtualDevice
 from wsdgateway.simulator.discovery import VirtualTarget
-from wsdgateway.simulator.jobs import timestamp
+from wsdgateway.simulator.jobs import Page, timestamp
 from wsdgateway.simulator.pages import draw_page
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
