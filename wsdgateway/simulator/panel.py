@@ -4,6 +4,7 @@ WS-Scan, ScanAvailableEvent, ScanIdentifier, DestinationToken.
 """
 
 from collections.abc import Callable
+from itertools import count
 
 from lxml import etree
 
@@ -14,6 +15,8 @@ from wsdgateway.simulator.faults import BAD_DESTINATION, BAD_IDENTIFIER
 from wsdgateway.soap.faults import Refused
 from wsdgateway.soap.parsing import escape
 
+MAX_PRESSED = 100  # ScanIdentifiers that no CreateScanJob has used yet; the oldest become invalid
+
 
 class Panel:
     """The panel. `wall` gives the seconds since 1970."""
@@ -21,7 +24,8 @@ class Panel:
     def __init__(self, subscribers: Subscribers, *, wall: Callable[[], float]) -> None:
         self._subscribers = subscribers
         self._wall = wall
-        self._pressed: set[str] = set()
+        self._numbers = count(1)
+        self._pressed: dict[str, None] = {}
 
     def press(self, context: str | None = None) -> int:
         """Press the scan button, for that ClientContext or for every one.
@@ -32,8 +36,10 @@ class Panel:
         for subscription in list(self._subscribers.held.values()):
             for known in subscription.destinations:
                 if SCAN_AVAILABLE in subscription.events and context in (None, known):
-                    identifier = f"scan-{len(self._pressed) + 1}-{int(self._wall() * 1000)}"
-                    self._pressed.add(identifier)
+                    identifier = f"scan-{next(self._numbers)}-{int(self._wall() * 1000)}"
+                    self._pressed[identifier] = None
+                    if len(self._pressed) > MAX_PRESSED:
+                        del self._pressed[next(iter(self._pressed))]
                     self._subscribers.notify(subscription, SCAN_AVAILABLE, (
                         f"<wscn:ScanAvailableEvent><wscn:ClientContext>{escape(known)}</wscn:ClientContext>"
                         f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier>"
@@ -49,7 +55,7 @@ class Panel:
         if identifier is not None:
             if identifier not in self._pressed:
                 raise Refused(BAD_IDENTIFIER)
-            self._pressed.discard(identifier)
+            del self._pressed[identifier]
 
     def forget(self) -> None:
         """Forget the scans that were started at the panel, as a reboot does."""
