@@ -9,8 +9,8 @@ from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOff
 from wsdgateway.scan.scannerstatus import ScannerStatus, read_status
 from wsdgateway.simulator.conditions import KINDS
 from wsdgateway.simulator.description import scanner_elements
+from wsdgateway.simulator.scannerstatus import Status
 from wsdgateway.simulator.settings import Settings
-from wsdgateway.simulator.status import Status
 
 
 def part(prefix, widths=(), heights=(), colors=(), size=None):

@@ -35,8 +35,8 @@ from wsdgateway.simulator.faults import (
 from wsdgateway.simulator.jobs import JobEvent, Jobs, Page, VirtualJob
 from wsdgateway.simulator.jobtimers import JobTimers
 from wsdgateway.simulator.panel import Panel
+from wsdgateway.simulator.scannerstatus import Status
 from wsdgateway.simulator.settings import WAIT, Settings
-from wsdgateway.simulator.status import Status
 from wsdgateway.simulator.ticket import Ticket, read_ticket
 from wsdgateway.soap.faults import Fault, Refused, action_not_supported, invalid_args
 

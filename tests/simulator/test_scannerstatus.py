@@ -1,4 +1,4 @@
-"""Tests of simulator.status: the ScannerStatus element and the three status events, as the specification shows them.
+"""Tests of simulator.scannerstatus: the ScannerStatus element and its events, as the specification shows them.
 
 Attributes are unqualified, as those of ElementData; the specification's pages qualify them.
 """
@@ -6,7 +6,7 @@ Attributes are unqualified, as those of ElementData; the specification's pages q
 from twisted.internet.task import Clock
 
 from wsdgateway.simulator.conditions import KINDS, MEDIA_JAM
-from wsdgateway.simulator.status import Status
+from wsdgateway.simulator.scannerstatus import Status
 
 LAMP_ERROR, WARMING = KINDS["lamp-error"], KINDS["lamp-warming"]
 START = 1137864147.0  # 2006-01-21T17:22:27Z, the time of the example in the specification
