@@ -21,6 +21,7 @@ from wsdgateway.config.numbers import Number, digits
 from wsdgateway.config.wrong import Wrong
 from wsdgateway.net.scanners.ratelimit import DEFAULT_RATE
 from wsdgateway.simulator import tap as simulator
+from wsdgateway.simulator.conditions import KINDS
 from wsdgateway.simulator.settings import Settings
 
 _DEFINITION = re.compile(r"^(?P<term>\S.*)\n\n:   (?P<text>(?:.+\n|\n(?=    ))+)", re.MULTILINE)
@@ -191,6 +192,13 @@ def test_every_setting_of_the_virtual_scanner_and_no_other_is_described():
         assert check(default_in(described[field.name][1])) == field.default, field.name
         if isinstance(check, Number):
             assert bounds_of(check).lower() in described[field.name][1], field.name
+
+
+def test_every_kind_of_trouble_of_the_virtual_scanner_is_described():
+    _, _, control = page("wsdgateway-gateway.8")["VIRTUAL SCANNER"].partition("GET `/control/`")
+    manual = (ROOT / "docs" / "command-line.md").read_text("utf-8")
+    for name in KINDS:
+        assert f"`{name}`" in control and f"`{name}`" in manual, name
 
 
 def bounds_of(number):
