@@ -59,11 +59,13 @@ async def test_a_new_level_and_format_of_the_log_are_used_at_a_reload(file, said
     given = []
     service = await file.start("")
     service.configure_log = given.append
+    assert not service.recording.log.details
     file.path.write_text(f'[gateway]\nstate = "memory:"\nlog_level = "debug"\nlog_format = "json"\n[[listen]]\n'
                          f'endpoint = "{LOOPBACK}"\n[admin]\nendpoint = "{LOOPBACK}"\n')
     service.reload()
     await until(lambda: service.reloading is None)
     assert [(one.log_level, one.log_format) for one in given] == [("debug", "json")]
+    assert service.recording.log.details
     assert not any("restart" in line for line in said)
 
 

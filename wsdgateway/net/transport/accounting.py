@@ -82,6 +82,8 @@ class Accounting:
 
     def _log_details(self, client: str, operation: str, status: int | None, elapsed: float) -> None:
         """Log a request to the scanner for `log_level = "debug"`."""
+        if not self._log.details:  # even an event that no observer wants takes 6 µs
+            return
         result = "no answer" if status is None else f"status {status}"
         self.log.debug("{scanner}: {operation} of {client} ended with {result} after {seconds:.3f} s",
                        scanner=self._scanner, operation=operation, client=client, result=result, seconds=elapsed)
