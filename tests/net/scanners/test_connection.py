@@ -11,7 +11,8 @@ from tests.options import scanner_options
 from wsdgateway.bridge.health.causes import BROKEN_OFF, NOT_HTTP
 from wsdgateway.http.knownheads import KnownHeads
 from wsdgateway.http.urls import address_of
-from wsdgateway.net.scanners.connection import DeviceConnection, Insecure
+from wsdgateway.net.scanners.connection import DeviceConnection
+from wsdgateway.net.scanners.failures import Insecure
 from wsdgateway.net.scanners.request import FAILED, WAITING, ScannerRequest
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.net.transport.writebatching import WriteScheduler

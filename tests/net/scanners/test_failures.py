@@ -15,8 +15,7 @@ from wsdgateway.bridge.health.causes import (
     UNTRUSTED_AUTHORITY,
     unresolved,
 )
-from wsdgateway.net.scanners.connection import Insecure
-from wsdgateway.net.scanners.failures import cause_of
+from wsdgateway.net.scanners.failures import Insecure, cause_of
 from wsdgateway.tls.trust import Untrusted, WrongKey
 
 UNVERIFIED = SSL.Error([("SSL routines", "", "certificate verify failed")])

@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 from wsdgateway.bridge.health.causes import SILENT, told
 from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.circuitbreaker import CircuitBreaker
-from wsdgateway.net.scanners.connection import DeviceConnection, Insecure, Owner
-from wsdgateway.net.scanners.failures import OURS, cause_of, text_of
+from wsdgateway.net.scanners.connection import DeviceConnection, Owner
+from wsdgateway.net.scanners.failures import OURS, Insecure, cause_of, text_of
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.localaddress import zoned
