@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.bridge.bridges import Bridge
+from tests.bridge.bridges import SOAP_TYPE, Bridge
 from tests.messages import GATEWAY, announcement, get_job_elements, get_scanner_elements, scanner_elements
 from tests.scannerstatuses import cleared_event, condition, condition_event, status_answer, summary_event
 from wsdgateway.bridge.decisions import Answer, Forward, Reply
 from wsdgateway.bridge.health.causes import PIN_MISMATCH
 from wsdgateway.bridge.health.reported import ReportedStatus
+from wsdgateway.bridge.replies import MAX_OVERHEARD
 from wsdgateway.scan.scannerstatus import MAX_CONDITIONS, DeviceCondition, ScannerStatus
 from wsdgateway.scan.statusevents import Cleared
 from wsdgateway.soap.envelope import read
@@ -25,7 +26,9 @@ def answered(bridge, answer, asked=None):
     """Has a client ask, and the scanner answer."""
     forward = bridge.ask(asked or get_scanner_elements("ScannerStatus"))
     assert isinstance(forward, Forward)
-    return bridge.learn(forward, answer)
+    if forward.learns:
+        return bridge.learn(forward, answer)
+    return bridge.scanner.overhear_answer(Reply(200, SOAP_TYPE, answer), bridge.scanner.sending(bridge.now))
 
 
 def test_nothing_is_known_before_the_first_report(bridge):
@@ -45,6 +48,24 @@ def test_an_answer_in_passing(asked, cache):
     bridge.now += 60.0
     answered(bridge, status_answer("Idle", conditions=[condition("InputTrayEmpty", severity="Warning")]), asked)
     assert known(bridge) == ("Idle", ("InputTrayEmpty",), None)
+
+
+@pytest.mark.parametrize(("answer", "learns"), [
+    (status_answer("Idle"), True), (status_answer("Idle").decode().replace("utf-8", "utf-16").encode("utf-16"), True),
+    (scanner_elements("ScannerDescription"), False),
+    (status_answer("Idle") + b" " * MAX_OVERHEARD, False)])
+def test_which_answers_that_are_not_shared_are_parsed(bridge, answer, learns):
+    sent = bridge.scanner.sending(bridge.now)
+    assert bridge.scanner.overhear_answer(Reply(200, SOAP_TYPE, answer), sent) is learns
+    assert known(bridge) == (("Idle", (), None) if learns else UNKNOWN)
+
+
+def test_an_answer_that_is_not_shared_ends_the_misfit(bridge):
+    sent = bridge.scanner.sending(bridge.now)
+    assert bridge.scanner.overhear_answer(Reply(404, b"text/plain", b"Not here"), sent)
+    assert bridge.scanner.misfit is not None
+    assert bridge.scanner.overhear_answer(Reply(200, SOAP_TYPE, scanner_elements("ScannerDescription")), sent)
+    assert bridge.scanner.misfit is None
 
 
 def test_answers_without_a_status_or_that_mark_it_as_invalid_say_nothing(bridge):

@@ -224,9 +224,10 @@ async def test_a_scanner_that_is_never_found(finding, monkeypatch, said):
 
 # What the scanner itself reports.
 
+@pytest.mark.parametrize("cache", [True, False])
 @pytest_twisted.ensureDeferred
-async def test_a_jam_in_a_passing_answer(gateway, device, said):
-    service = await gateway(device.url, scanner=OFF)
+async def test_a_jam_in_a_passing_answer(gateway, device, said, cache):
+    service = await gateway(device.url, scanner={**OFF, "cache": cache})
     jam = condition("MediaJam", id="7")
     device.handle = lambda asked: asked.answer(status_answer("Stopped", "AttentionRequired", conditions=[
         jam, condition("VendorThing", id="8", severity="Informational")]))
