@@ -39,8 +39,9 @@ def test_the_virtual_scanners_own_configuration():
     assert offered.sources["ADFDuplex"] == offered.sources["Platen"] == SourceOffer(
         (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700))
     assert (offered.formats, offered.auto_detect) == (("jfif", "exif", "png"), False)
-    assert read_status(found["ScannerStatus"]) == ScannerStatus("Stopped", ("LampError", "AttentionRequired", "MediaJam"), (
-        DeviceCondition("LampError", "Critical", "1"), DeviceCondition("MediaJam", "Critical", "2")))
+    assert read_status(found["ScannerStatus"]) == ScannerStatus(
+        "Stopped", ("LampError", "AttentionRequired", "MediaJam"), (
+            DeviceCondition("LampError", "Critical", "1"), DeviceCondition("MediaJam", "Critical", "2")))
     default = read_parameters(next(found["DefaultScanTicket"].iter("{*}DocumentParameters")))
     assert default == DocumentParameters("jfif", "Platen", 1, "RGB24", 150, (8270, 11690))
 
