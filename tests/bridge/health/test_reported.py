@@ -156,7 +156,7 @@ def test_clearing_a_harmless_condition_leaves_the_state_that_has_another_reason(
     answered(bridge, status_answer("Stopped", "AttentionRequired", conditions=[
         condition("LampWarming", id="7", severity="Informational")]))
     bridge.tell(cleared_event("7"))
-    assert known(bridge) == ("Stopped", ("AttentionRequired",), "attention required")
+    assert known(bridge) == ("Stopped", ("AttentionRequired",), "needs attention")
 
 
 def test_one_of_two_jams_is_left(bridge):
