@@ -59,4 +59,5 @@ def _end_on_signals(reactor: Any) -> None:
         reactor.callFromThread(stop, number)
 
     for one in ENDING:
-        signal.signal(one, received)
+        if signal.getsignal(one) != signal.SIG_IGN:  # as for a job in the background of a script
+            signal.signal(one, received)

@@ -104,7 +104,7 @@ class DiscoveryClient:
         self._links: dict[Link, PacedSender] = {}
         self._next_search: IDelayedCall | None = None
         self._next_check: IDelayedCall | None = None
-        self.failed: dict[str, str] = {}  # URLs in `directed` that did not answer, and why
+        self._failed: set[str] = set()  # URLs in `directed` that did not answer
         self._searches = 0
         self._serial = SerialQueue(reactor)
         self._running = Tasks("Sending a directed Probe failed")
@@ -182,16 +182,23 @@ class DiscoveryClient:
             self._resolve_on(sender, endpoint)
 
     async def _probe_directly(self, url: str) -> None:
+        problem = await self.probe(url, DIRECTED_SECONDS)
+        if problem is None:
+            self._failed.discard(url)
+        elif url not in self._failed:
+            self._failed.add(url)
+            self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=problem)
+
+    async def probe(self, url: str, seconds: float) -> str | None:
+        """Send a directed Probe to a URL. Returns the reason why there was no answer within so many seconds, or None.
+        """
         try:
-            message = await probe_directly(self._reactor, url, self._parameters.new_id, DIRECTED_SECONDS,
-                                           self._accounting, self._trust_in)
+            message = await probe_directly(self._reactor, url, self._parameters.new_id, seconds, self._accounting,
+                                           self._trust_in)
         except (DeviceError, Malformed) as problem:
-            if self.failed.get(url) is None:
-                self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=str(problem))
-            self.failed[url] = str(problem)
-            return
-        self.failed.pop(url, None)
+            return str(problem)
         self._process(message, "")
+        return None
 
     def receive(self, link: Link, message: Message, host: str, *, answer: bool) -> None:
         """Handle a message of a device at the address `host`.
