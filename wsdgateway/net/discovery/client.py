@@ -104,7 +104,7 @@ class DiscoveryClient:
         self._links: dict[Link, PacedSender] = {}
         self._next_search: IDelayedCall | None = None
         self._next_check: IDelayedCall | None = None
-        self._failed: set[str] = set()  # URLs in `directed` that did not answer
+        self.failed: dict[str, str] = {}  # URLs in `directed` that did not answer, and why
         self._searches = 0
         self._serial = SerialQueue(reactor)
         self._running = Tasks("Sending a directed Probe failed")
@@ -184,10 +184,11 @@ class DiscoveryClient:
     async def _probe_directly(self, url: str) -> None:
         problem = await self.probe(url, DIRECTED_SECONDS)
         if problem is None:
-            self._failed.discard(url)
-        elif url not in self._failed:
-            self._failed.add(url)
+            self.failed.pop(url, None)
+            return
+        if url not in self.failed:
             self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=problem)
+        self.failed[url] = problem
 
     async def probe(self, url: str, seconds: float) -> str | None:
         """Send a directed Probe to a URL. Returns the reason why there was no answer within so many seconds, or None.
