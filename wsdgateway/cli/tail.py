@@ -171,6 +171,8 @@ def tail(site: AdminSite, wanted: Wanted, *, as_json: bool, last: int, console: 
                     position = event.identifier or position
                     _print(event, wanted, as_json, console, say)
             say("The stream ended; reconnecting")
+        except BrokenPipeError:
+            raise  # standard output was closed; the stream is only read
         except AdminError as error:
             if not connected:
                 raise
