@@ -20,7 +20,7 @@ MAX_ANSWER = 1 << 26
 DEFAULT = "http://127.0.0.1:8357"
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
 _NOT_BELIEVED = "give the certificate of the authority that signed its certificate with --ca FILE"
-_HINT = "give the URL of the gateway's admin site, as in [admin] endpoint"
+_HINT = "is the gateway running? Give the URL of its admin site, as in [admin] endpoint"
 
 
 class AdminError(CommandError):
@@ -53,7 +53,7 @@ class AdminSite:
         """The site at a URL, whose scheme may be left out: then it is https if there is a `ca`. Raises `AdminError`."""
         base = url if "://" in url or not url else f"{'http' if ca is None else 'https'}://{url}"
         if not base.startswith(("http://", "https://")):
-            raise AdminError(f"{printable(url)}: must be the URL of an admin site, such as {DEFAULT}")
+            raise AdminError(f"{printable(url) or repr(url)}: must be the URL of an admin site, such as {DEFAULT}")
         if ca is not None and base.startswith("http://"):
             raise AdminError(f"--ca {printable(ca)}: must be left out, because {printable(base)} is no https URL")
         return cls(base.rstrip("/"), None if ca is None else _trust_in(ca))
@@ -73,7 +73,8 @@ class AdminSite:
         except (URLError, OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             hint = _NOT_BELIEVED if isinstance(reason, ssl.SSLCertVerificationError) else _HINT
-            raise AdminError(f"{url}: {reason}; {hint}") from None
+            cause = reason.strerror if isinstance(reason, ConnectionError) and reason.strerror else reason
+            raise AdminError(f"{url}: {cause}; {hint}") from None
 
     def fetch(self, what: str) -> list[dict[str, Any]]:
         """The list at `/api/WHAT`. Raises `AdminError`."""

@@ -63,7 +63,8 @@ def run() -> None:
     """Run the console script."""
     try:
         status = main(sys.argv[1:])
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None if the shell has closed it
+            sys.stdout.flush()
     except BrokenPipeError:  # such as that of `| head`; there is nobody left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout when it ends
         status = BROKEN_PIPE
