@@ -77,7 +77,7 @@ def test_an_authority_in_a_file_is_trusted(serve, tmp_path):
     place = serve(certified)
     assert AdminSite.at(f"https://{place}/", str(certified.pem)).fetch("jobs") == []
     assert AdminSite.at(place, str(certified.pem)).fetch("jobs") == []
-    with pytest.raises(AdminError, match="with --ca FILE"):
+    with pytest.raises(AdminError, match="with --ca FILE, or in SSL_CERT_FILE"):
         AdminSite.at(f"https://{place}").fetch("jobs")
 
 

@@ -19,7 +19,7 @@ TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
 DEFAULT = "http://127.0.0.1:8357"
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
-_NOT_BELIEVED = "give the certificate of the authority that signed its certificate with --ca FILE"
+_NOT_BELIEVED = "give the certificate of the authority that signed its certificate with --ca FILE, or in SSL_CERT_FILE"
 _HINT = "is the gateway running? Give the URL of its admin site, as in [admin] endpoint"
 
 
