@@ -1,6 +1,5 @@
 """`--demo`: a virtual scanner on loopback with a gateway in front of it; needs no file, network or scanner."""
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from twisted.logger import Logger
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.sections import Admin, Config, Gateway, Listen, ScannerConfig
 from wsdgateway.simulator.conditions import LAMP_WARMING
+from wsdgateway.program import command
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
 
@@ -65,14 +65,12 @@ class Demo(MultiService):
         (host, port), (admin_host, admin_port) = (
             listener.address or ("", 0) for listener in (self.gateway.listeners[0], self.gateway.admin))
         url = f"http://{host}:{port}/demo/scan"
-        beside = Path(sys.argv[0]).absolute().with_name("wsdgateway")
-        script = "wsdgateway" if shutil.which("wsdgateway") else str(beside)
         # twistd redirects sys.stdout to its log; these lines are for copying.
         print(f"\nVirtual scanner  {self.scanner.scan_url}\n"
               f"Its panel        {self.scanner.base}/control/\n"
               f"Gateway          {url}\n"
               f"Admin site       http://{admin_host}:{admin_port}/\n\n"
-              f"To scan a page through the gateway, run:\n\n    {script} scan {url} -o page.jpg\n\n"
+              f"To scan a page through the gateway, run:\n\n    {command()} scan {url} -o page.jpg\n\n"
               f"To jam the scanner (/control/clear undoes it), run:\n\n"
               f"    curl -X POST {self.scanner.base}/control/jam\n",
               file=sys.__stdout__, flush=True)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from itertools import count
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -28,7 +30,8 @@ from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas, client_of
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import compare
-from wsdgateway.config.reading import ConfigError, read_config
+from wsdgateway.config.reading import ConfigError, places_in, read_config
+from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config, Gateway
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.http.requests import Refusal
@@ -52,7 +55,7 @@ from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import FinishedJob
+from wsdgateway.storage.store import FinishedJob, StoreError
 
 
 def _quotas(config: Config) -> dict[str, Any]:
@@ -61,18 +64,30 @@ def _quotas(config: Config) -> dict[str, Any]:
             "unlimited": limits.unlimited}
 
 
+def _origin(failure: Failure) -> str:
+    """A failure in one line. For an error of the program, also the line of code, since no traceback is logged."""
+    if failure.check(StoreError):
+        return str(failure.value)
+    frames = extract_tb(failure.getTracebackObject())
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(failure.value).__name__}: {failure.value}{where}"
+
+
 class GatewayService(MultiService):
     """The whole gateway: listeners, scanners, store and admin site.
 
-    `configure_log` is called with the section `[gateway]` of each configuration that is reloaded.
+    `configure_log` is called with the section `[gateway]` of each configuration that is reloaded, `on_failure` when the
+    gateway stops by itself, because it cannot start.
     """
 
     logger = Logger()
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float] = time.monotonic,
                  wall: Callable[[], float] = time.time,
-                 configure_log: Callable[[Gateway], None] = lambda section: None) -> None:
+                 configure_log: Callable[[Gateway], None] = lambda section: None,
+                 on_failure: Callable[[], None] = lambda: None) -> None:
         super().__init__()
+        self._on_failure = on_failure
         self.reactor = reactor
         self.config = config
         self.wall = wall
@@ -166,7 +181,7 @@ class GatewayService(MultiService):
             listener.privilegedStartService()
 
     def startService(self) -> None:
-        for line in self.config.remarks():
+        for line in remarks(self.config):
             self.logger.warn("{line}", line=line)
         super().startService()
         self.resolver.start()
@@ -218,7 +233,7 @@ class GatewayService(MultiService):
                 self.logger.error("The configuration was not reloaded: {problem}", problem=problem)
             return
         self.configure_log(changes.config.gateway)
-        for line in (*changes.config.remarks(), *changes.later):
+        for line in (*remarks(changes.config), *changes.later):
             self.logger.warn("{line}", line=line)
         config = self.config = changes.config
         self.server.limits = client_limits(config, self._files)
@@ -240,8 +255,11 @@ class GatewayService(MultiService):
                          sections=", ".join(f"[{name}]" for name in changes.sections) or "none")
 
     def _not_loaded(self, failure: Failure) -> None:
-        self.logger.failure("Restoring the content of the store failed; the gateway does not start. Move the file "
-                            "away, or replace it with a good copy", failure)
+        place = places_in(self.config.file)(("gateway", "state"))
+        self.logger.error("{place}: [gateway] state = {state}: the gateway does not start, because restoring the "
+                          "content of the store failed: {problem}. Move the file away, or replace it with a good copy",
+                          place=place, state=self.config.gateway.state, problem=_origin(failure))
+        self._on_failure()
         self.reactor.callLater(0, self.reactor.stop)
 
     def _tried(self) -> None:

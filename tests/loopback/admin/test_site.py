@@ -10,7 +10,7 @@ from tests.loopback.clients import request
 from tests.loopback.gateways import LOOPBACK, PATH, TOKEN, with_token
 from tests.peers import ask, connect
 from tests.waiting import until
-from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, fetch_list
+from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, AdminSite
 
 
 @pytest_twisted.ensureDeferred
@@ -144,6 +144,6 @@ async def test_the_command_line_reads_the_token_from_the_environment(gateway, mo
     service = await gateway(None, **with_token())
     base = f"http://127.0.0.1:{service.admin_port}"
     with pytest.raises(AdminError, match=TOKEN_VARIABLE):
-        await deferToThread(fetch_list, base, "scanners")
+        await deferToThread(AdminSite.at(base).fetch, "scanners")
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
-    assert await deferToThread(fetch_list, base, "scanners") == []
+    assert await deferToThread(AdminSite.at(base).fetch, "scanners") == []
