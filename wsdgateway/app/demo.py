@@ -11,8 +11,8 @@ from twisted.logger import Logger
 
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.sections import Admin, Config, Gateway, Listen, ScannerConfig
-from wsdgateway.simulator.conditions import LAMP_WARMING
 from wsdgateway.program import command
+from wsdgateway.simulator.conditions import LAMP_WARMING
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
 
