@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from importlib.metadata import metadata
 from itertools import count
 from typing import Any
 
@@ -31,6 +32,7 @@ from wsdgateway.config.sections import Config
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import RATE, Metrics
+from wsdgateway.net.clients.browserpage import BrowserPage
 from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import Context
@@ -56,6 +58,12 @@ def _quotas(config: Config) -> dict[str, Any]:
     limits = config.limits
     return {"requests": limits.client_requests, "connections": limits.client_connections, "jobs": limits.client_jobs,
             "unlimited": limits.unlimited}
+
+
+def _manual() -> str | None:
+    """The URL of the manual, if the package has one among its project URLs."""
+    urls = (one.partition(", ") for one in metadata("wsdgateway").get_all("Project-URL") or ())
+    return next((url for name, _, url in urls if name == "Documentation"), None)
 
 
 class GatewayService(MultiService):
@@ -85,7 +93,8 @@ class GatewayService(MultiService):
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
-        self.router = Router(accounting, self._quotas, self.repeats.clear)
+        page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), _manual())
+        self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer)
         self._files = open_files()
         writes = WriteScheduler(reactor)
         sockets = SocketSet(reactor, writes)
@@ -154,6 +163,7 @@ class GatewayService(MultiService):
             self.logger.warn("{line}", line=line)
         super().startService()
         self.resolver.start()
+        self.site.start()
         self._loading = Deferred.fromCoroutine(self._load())
         self._loading.addErrback(self._not_loaded)
 
