@@ -10,9 +10,8 @@ from wsdgateway.admin.tables import KINDS, result
 from wsdgateway.admin.times import moment
 from wsdgateway.exchangelog.entry import duration
 
-_NAMES = {"scanner": "Scanner", "client": "Client", "action": "Action", "message_id": "MessageID", "job_id": "Job",
-          "user": "User", "job_name": "Name of the job", "status": "HTTP status", "fault": "Fault",
-          "capture": "Capture"}
+_NAMES = {"status": "HTTP status", "fault": "Fault", "client": "Client", "job_id": "Job", "user": "User",
+          "job_name": "Name of the job", "action": "Action", "message_id": "MessageID", "capture": "Capture"}
 
 
 class ExchangePage(Element):
@@ -33,14 +32,16 @@ class ExchangePage(Element):
 
     @renderer
     def facts(self, request: IRequest, tag: Tag) -> Tag:
-        one = self._exchange
+        one, scanner = self._exchange, self._exchange["scanner"]
         facts: list[tuple[str, Any]] = [
-            ("Time", moment(one["time"], self._now, precise=True)),
-            *((name, one[key]) for key, name in _NAMES.items() if key in one),
-            ("Result", result(one)), ("Kind", KINDS.get(one["source"], one["source"])),
+            ("Time", moment(one["time"], self._now, precise=True)), ("Result", result(one)),
+            ("Kind", KINDS.get(one["source"], one["source"])),
+            ("Scanner", tags.a(scanner, href=f"/scanners/{scanner}") if scanner else None),
+            *((name, one.get(key)) for key, name in _NAMES.items()),
             ("Size", f"{one['request_bytes']:,} bytes in, {one['response_bytes']:,} bytes out"),
             ("Duration", duration(one["seconds"]))]
-        return tag(*[(tags.dt(name), tags.dd(_text(value))) for name, value in facts])
+        return tag(*[(tags.dt(name), tags.dd(value if isinstance(value, Tag) else str(value)))
+                     for name, value in facts if value is not None])
 
     @renderer
     def request_body(self, request: IRequest, tag: Tag) -> Tag:
@@ -50,6 +51,3 @@ class ExchangePage(Element):
     def response_body(self, request: IRequest, tag: Tag) -> Tag:
         return tag(self._response)
 
-
-def _text(value: Any) -> Tag | str:
-    return value if isinstance(value, Tag) else "–" if value is None else str(value)

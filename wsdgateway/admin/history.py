@@ -33,7 +33,7 @@ class History:
         """
         found = [NOTHING] * MINUTES
         for (_, before), (at, after) in pairwise([*self._samples, (now, counted)]):
-            ago = max(0, int((now - at) // MINUTE))
+            ago = 0 if after is counted else 1 + int((now - at) // MINUTE)
             if ago < MINUTES:
                 found[-1 - ago] = found[-1 - ago].plus(_sum(after, scanner).minus(_sum(before, scanner)))
         return found

@@ -137,13 +137,13 @@ def jobs(now: float, *, detailed: bool) -> tuple[Column, ...]:
         Column("Pages", lambda job: job["scans_completed"], label="pages"),
         Column("Began", lambda job: moment(_began(job), now), "time number", label="began"),
         Column("Ended", lambda job: moment(_ended(job), now), "time number", label="ended"))
-    states = Column("States", lambda job: timeline(job["timeline"], now), "time wide")
+    states = Column("Timeline", lambda job: timeline(job["timeline"], now), "time wide")
     return (*columns, states) if detailed else columns
 
 
 def _events(one: dict[str, Any]) -> str:
     if one["events"] is None:
-        return "all events"
+        return "all"
     return ", ".join(event.rpartition("/")[2].removesuffix("Event") for event in one["events"])
 
 
@@ -159,11 +159,11 @@ def _subscription_state(one: dict[str, Any]) -> Tag:
 def subscriptions(now: float, *, detailed: bool) -> tuple[Column, ...]:
     """The columns of subscriptions; `detailed` with the address to which events are sent."""
     columns = (
-        Column("Subscriber", lambda one: _host(one["client"]), "first"),
+        Column("Subscriber", lambda one: _host(one["client"]), "short first"),
         Column("State", _subscription_state, "first last"),
         Column("Scanner", lambda one: one["scanner"]),
-        Column("Events", _events, "long"),
-        Column("Names on the panel", lambda one: ", ".join(to["name"] for to in one["destinations"]), label="panel:"),
+        Column("Events", _events, "long", label="events:"),
+        Column("Panel names", lambda one: ", ".join(to["name"] for to in one["destinations"]), label="panel:"),
         Column("Expires", lambda one: moment(one["expires"], now), "time number", label="until"))
-    address = Column("Events are sent to", lambda one: one["notify_to"], "long detail")
+    address = Column("Events are sent to", lambda one: one["notify_to"], "long wide")
     return (*columns, address) if detailed else columns

@@ -96,7 +96,8 @@ async def test_other_methods_are_refused(gateway_with_job):
 async def test_pages_escape_values_and_have_no_inline_scripts(gateway_with_job):
     service = await gateway_with_job()
     html = b"Accept: text/html\r\n"
-    for path in (b"/", b"/?scanner=%3Cscript%3E&operation=%22%3E%3Cscript%3E&failed=1",
+    for path in (b"/", b"/exchanges?scanner=%3Cscript%3E&operation=%22%3E%3Cscript%3E&failed=1", b"/jobs", b"/scanners",
+                 b"/jobs?scanner=%22%3E%3Cscript%3E", b"/subscriptions", b"/scanners/front-desk",
                  b"/exchanges/%d" % service.recording.log.last, b"/nothing/%3Cscript%3E"):
         status, head, page = await request(service.admin_port, path, headers=html)
         assert status == (404 if b"nothing" in path else 200)
@@ -105,8 +106,9 @@ async def test_pages_escape_values_and_have_no_inline_scripts(gateway_with_job):
         assert b"<style" not in page and b" style=" not in page and b" onclick" not in page
         assert page.count(b"<table") == page.count(b"</table>")
     _, _, page = await request(service.admin_port, b"/")
+    assert b"&lt;script&gt;7" in page and b"1 answered by the gateway" in page
+    _, _, page = await request(service.admin_port, b"/jobs")
     assert b"&lt;script&gt;7" in page and b"Pending" in page and b"<ol class=\"timeline\">" in page
-    assert b"1 answered by the gateway" in page
 
 
 @pytest_twisted.ensureDeferred
