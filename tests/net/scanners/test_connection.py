@@ -38,7 +38,7 @@ class Transport(StringTransport):
 class Trusting:
     """Trust that accepts the device, or raises `problem`."""
 
-    problem = None
+    problem = ca = None
 
     def judge(self, handle, host):
         if self.problem is not None:
@@ -49,7 +49,7 @@ class Owner:
     """Client of a device that records the calls of its connection."""
 
     def __init__(self, **options):
-        self.reactor, self.calls = Clock(), []
+        self.reactor, self.calls, self.causes, self.completed_answers = Clock(), [], [], 0
         self.post = WriteScheduler(self.reactor)
         self.heads = KnownHeads()
         self.options = scanner_options(trust=Trusting(), **options)
@@ -62,6 +62,12 @@ class Owner:
 
     def answered(self):
         self.calls.append("answered")
+
+    def completed(self):
+        self.completed_answers += 1
+
+    def broken(self, cause):
+        self.causes.append(cause)
 
     def released(self, connection, *, reusable):
         self.calls.append(f"released {reusable}")

@@ -162,6 +162,8 @@ class Forwarder:
             self.count(request, outcome)
         if not (request.abandoned or isinstance(error, Busy)):
             self._on_trouble()
+        if error.cause is not None:
+            return  # it is logged once, as the scanner's problem
         # Clients try again and again: each cause is logged once a minute, and that the scanner is busy for each client.
         key = (request.client, request.operation) if isinstance(error, Busy) else (type(error), error.what)
         if self._throttle.allows(key, self._seconds()):

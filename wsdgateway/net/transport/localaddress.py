@@ -14,9 +14,10 @@ from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
 from wsdgateway.net.transport.errors import Unavailable
-from wsdgateway.net.transport.interfaces import Address
+from wsdgateway.net.transport.interfaces import Address, read_interfaces
 
 ANY = ("", "0.0.0.0", "::")
+_ANYWHERE = "192.0.2.1"  # RFC 5737: belongs to nobody, so that it has the default route
 
 
 def _local_address(host: str, port: int) -> str:
@@ -25,6 +26,25 @@ def _local_address(host: str, port: int) -> str:
     with socket.socket(family, kind, protocol) as probe:
         probe.connect(address)
         return str(probe.getsockname()[0])
+
+
+def own_address(interfaces: tuple[str, ...], version: int) -> str:
+    """An address of this host for clients: one of these interfaces, else that of the default route, else loopback.
+
+    With `version` 6, an IPv4 address is as good, since a port on `::` accepts both.
+    """
+    try:
+        known = read_interfaces()
+    except OSError:
+        known = {}
+    found = [one.ip for name in interfaces if name in known for one in known[name].addresses
+             if one.version <= version and not one.is_link_local]
+    if found:
+        return str(found[0])
+    try:
+        return _local_address(_ANYWHERE, 9)
+    except OSError:
+        return "127.0.0.1"
 
 
 async def local_address(reactor: Any, host: str, port: int) -> str:
