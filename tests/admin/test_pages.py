@@ -126,7 +126,7 @@ def test_the_overview_is_bounded():
     assert page.count('class="who"') == SCANNERS and page.count('href="/exchanges/') == EXCHANGES
     assert page.count('data-column="Ended"') == JOBS
     assert "80 more scanners with problems" in page and page.count('<li class="problem">') == PROBLEMS + 1
-    assert "All 100 scanners" in page and "All 500 subscriptions" in page
+    assert "All scanners (100)" in page and "All subscriptions (500)" in page
     assert '>499</span>' in page and ">x999</span>" in page and len(page) < 60_000
 
 

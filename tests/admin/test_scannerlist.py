@@ -29,7 +29,7 @@ def test_scanners_with_problems_come_first():
 
 def test_a_row_has_name_state_and_address():
     made = html(rows([scanner(friendly_name="Front desk", model="Example 1", active_jobs=2)], NOON))
-    assert text(made) == ("front-desk Front desk, Example 1 Idle , 2 active jobs "
+    assert text(made) == ("front-desk Front desk Idle , 2 active jobs "
                           "http://192.0.2.5:5357/front-desk/scan Copy")
     made = html(rows([scanner(**JAM)], NOON))
     assert "Paper jam since 10:32" in text(made)
@@ -66,4 +66,4 @@ def test_the_lines_for_sane_airscan_are_a_section_and_bounded():
 def test_values_are_escaped():
     made = html(rows([scanner(friendly_name=HOSTILE, model=HOSTILE, problem=HOSTILE, problem_since=HOSTILE,
                               client_url=HOSTILE)], NOON))
-    assert "<script" not in made and made.count("&lt;script&gt;") >= 4
+    assert "<script" not in made and made.count("&lt;script&gt;") >= 3

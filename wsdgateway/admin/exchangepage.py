@@ -34,7 +34,8 @@ class ExchangePage(Element):
     def facts(self, request: IRequest, tag: Tag) -> Tag:
         one, scanner = self._exchange, self._exchange["scanner"]
         facts: list[tuple[str, Any]] = [
-            ("Time", moment(one["time"], self._now, precise=True)), ("Result", result(one)),
+            ("Time", tags.span(moment(one["time"], self._now, precise=True), " ",
+                               tags.span(f"({one['time']})", class_="quiet"))), ("Result", result(one)),
             ("Kind", KINDS.get(one["source"], one["source"])),
             ("Scanner", tags.a(scanner, href=f"/scanners/{scanner}") if scanner else None),
             *((name, one.get(key)) for key, name in _NAMES.items()),

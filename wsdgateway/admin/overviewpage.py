@@ -86,7 +86,7 @@ class OverviewPage(Element):
         if not self._scanners:
             return tag(tags.p("No scanner is configured, and none has been found.", class_="quiet"))
         tag(rows(self._scanners[:SCANNERS], self._now))
-        return tag(_more("/scanners", f"All {len(self._scanners)} scanners")) if (
+        return tag(_more("/scanners", f"All scanners ({len(self._scanners)})")) if (
             len(self._scanners) > SCANNERS) else tag
 
     @renderer
@@ -109,7 +109,7 @@ class OverviewPage(Element):
         found = sorted(self._subscriptions, key=lambda one: one["side"] != "client")
         columns = subscriptions(self._now, detailed=False)
         return tag(table("subscriptions", columns, found[:SUBSCRIPTIONS], "No subscriptions."),
-                   _more("/subscriptions", f"All {len(found)} subscriptions") if found else "")
+                   _more("/subscriptions", f"All subscriptions ({len(found)})") if found else "")
 
 
 def _tile(name: str, value: str, beside: str, href: str, style: str = "") -> Tag:

@@ -77,10 +77,9 @@ def _row(scanner: dict[str, Any], now: float) -> Tag:
     name, url = scanner["name"], scan_url(scanner)
     since = troubled_since(scanner) if is_in_trouble(scanner) else None
     jobs = scanner["active_jobs"]
-    known = ", ".join(filter(None, (scanner["friendly_name"], scanner["model"])))
     return tags.li(
         tags.div(tags.a(name, href=f"/scanners/{name}", class_="name"),
-                 tags.span(known, class_="model quiet"), class_="who"),
+                 tags.span(scanner["friendly_name"] or scanner["model"] or "", class_="model quiet"), class_="who"),
         tags.div(status(scanner), tags.span(" since ", moment(since, now), class_="since") if since else "",
                  f", {jobs} active job{'s' * (jobs != 1)}" if jobs else "", class_="state"),
         tags.div(*(copied(f"url-{name}", url, f"the address of {name}") if url else (tags.code(scanner["path"]),)),

@@ -98,7 +98,7 @@ def exchanges(now: float) -> tuple[Column, ...]:
                                           href=f"/exchanges/{one['number']}"), "time number first"),
         Column("Operation", lambda one: one["operation"], "first"),
         Column("Result", result, "first last"),
-        Column("Scanner", lambda one: one["scanner"]),
+        Column("Scanner", lambda one: one["scanner"], "short"),
         Column("Client", lambda one: _host(one["client"])),
         Column("Kind", lambda one: KINDS.get(one["source"], one["source"])),
         Column("Job", lambda one: one["job_id"], label="job"),
@@ -132,7 +132,7 @@ def jobs(now: float, *, detailed: bool) -> tuple[Column, ...]:
     """The columns of jobs; `detailed` with all states of each."""
     columns = (
         Column("Job", lambda job: job["job_id"], "first", label="job"),
-        Column("Scanner", lambda job: job["scanner"], "first"),
+        Column("Scanner", lambda job: job["scanner"], "short first"),
         Column("State", job_state, "first last"),
         Column("Pages", lambda job: job["scans_completed"], label="pages"),
         Column("Began", lambda job: moment(_began(job), now), "time number", label="began"),
@@ -161,7 +161,7 @@ def subscriptions(now: float, *, detailed: bool) -> tuple[Column, ...]:
     columns = (
         Column("Subscriber", lambda one: _host(one["client"]), "short first"),
         Column("State", _subscription_state, "first last"),
-        Column("Scanner", lambda one: one["scanner"]),
+        Column("Scanner", lambda one: one["scanner"], "short"),
         Column("Events", _events, "long", label="events:"),
         Column("Panel names", lambda one: ", ".join(to["name"] for to in one["destinations"]), label="panel:"),
         Column("Expires", lambda one: moment(one["expires"], now), "time number", label="until"))
