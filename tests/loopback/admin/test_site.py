@@ -166,10 +166,10 @@ async def test_the_health_of_a_scanner_is_shown(gateway_with_job, monkeypatch):
 @pytest_twisted.ensureDeferred
 async def test_the_last_hour_is_shown(gateway_with_job):
     service = await gateway_with_job()
-    service.clock.advance(600.0)
+    service.clock.advance(1.0)
     await ask(service.port, PATH, get_job_elements("&lt;script&gt;7"))
     _, _, page = await request(service.admin_port, b"/scanners/front-desk")
-    assert b"1 answered by the gateway</span>" in page and b"At most 1 in a minute." in page
+    assert b"2 answered by the gateway</span>" in page and b"At most 2 in a minute." in page
 
 
 @pytest_twisted.ensureDeferred

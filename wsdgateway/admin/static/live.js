@@ -1,5 +1,5 @@
-// Shows times in the browser's time zone, copies addresses, and updates the page after each exchange by replacing its
-// parts with those of a freshly loaded page. The gateway renders and escapes every part.
+// Shows times in the browser's time zone, copies addresses, and updates the page after each exchange by replacing the
+// content of its parts with that of a freshly loaded page. The gateway renders and escapes every part.
 "use strict";
 
 const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -95,7 +95,9 @@ if (live && "EventSource" in window) {
       }
       for (const part of document.querySelectorAll("[data-live]")) {
         const other = fresh.getElementById(part.id);
-        if (other && other.outerHTML !== part.outerHTML && !inUse(part) && !paused) part.replaceWith(other);
+        if (other && other.innerHTML !== part.innerHTML && !inUse(part) && !paused) {
+          part.replaceChildren(...other.childNodes); // the part stays, so that a live region announces its new content
+        }
       }
     } catch {
       // The gateway is not reachable; the stream's error handler shows that.
