@@ -15,7 +15,7 @@ from wsdgateway.admin.page import VERSION
 from wsdgateway.admin.paging import ROWS
 from wsdgateway.admin.site import AdminSite
 
-JAM = {"state": "Stopped", "problem": "paper jam", "problem_since": "2026-09-30T10:32:00Z"}
+JAM = {"state": "Stopped", "conditions": ["MediaJam"], "problem": "paper jam", "problem_since": "2026-09-30T10:32:00Z"}
 
 
 class Browser:
@@ -149,6 +149,20 @@ def test_each_page_has_one_heading_landmarks_and_its_place(path, section):
     assert browser.get(path, "HEAD") == (200, "")
 
 
+@pytest.mark.parametrize("path", ["/", "/scanners", "/scanners/front-desk", "/jobs", "/exchanges", "/exchanges/1",
+                                  "/subscriptions", "/login", "/nothing"])
+def test_ids_are_unique_and_whatever_names_one_exists(path):
+    browser = Browser(scanners=[scanner(**JAM), scanner("vault")], jobs=[job()], exchanges=[entry()],
+                      subscriptions=[subscription()])
+    browser.count("local")
+    _, page = browser.get(path)
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    named = re.findall(r' (?:aria-labelledby|for|data-copy)="([^"]*)"', page) + re.findall(r'href="#([^"]*)"', page)
+    assert named and set(named) <= set(ids)
+    assert all(' id="' in part for part in re.findall(r"<[^>]* data-live=[^>]*>", page))
+
+
 @pytest.mark.parametrize(("path", "kind"), [("/jobs", "jobs"), ("/subscriptions", "subscriptions"),
                                             ("/scanners", "scanners")])
 def test_lists_have_pages(path, kind):
@@ -200,8 +214,8 @@ def test_a_scanner_has_a_page_with_all_that_is_known():
     browser = Browser(scanners=[scanner(friendly_name="Front desk", model="Example 1", announced=True, **JAM)])
     _, page = browser.get("/scanners/front-desk")
     said = text(page)
-    for expected in ("State Paper jam since 10:32", "Name Front desk", "Model Example 1",
-                     "Events sent by the scanner", "Status reads 3 answered by the gateway, 1 by the scanner",
+    for expected in ("State Paper jam since 10:32", "Conditions paper jam", "Reachable yes, since 08:00",
+                     "Name Front desk", "Model Example 1", "Events sent by the scanner", "Status reads 3 answered by the gateway, 1 by the scanner",
                      "Terminal wsdgateway scan http://192.0.2.5:5357/front-desk/scan -o page.pdf"):
         assert expected in said
     assert '<code id="line">"front-desk" = http://192.0.2.5:5357/front-desk/scan, WSD</code>' in page

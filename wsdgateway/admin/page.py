@@ -79,8 +79,8 @@ def live_control() -> Tag:
 
 
 def heading(text: str, *more: Tag) -> Tag:
-    """The heading of a page that updates itself."""
-    return tags.div(tags.h1(text), *more, live_control(), class_="title")
+    """The heading of a page that updates itself; its id is "heading"."""
+    return tags.div(tags.h1(text, id="heading"), *more, live_control(), class_="title")
 
 
 async def write(request: IRequest, overview: Overview, title: str, content: Element | Tag, *, section: str = "",

@@ -61,7 +61,7 @@ class Pages:
         page = numbered(found[::-1], argument(request, "page"))
         if page is None:
             return await self._missing(request, _NO_PAGE)
-        content = table("list", jobs(self._overview.wall(), detailed=True), page.rows, "No jobs yet.")
+        content = table("heading", jobs(self._overview.wall(), detailed=True), page.rows, "No jobs yet.")
         return await self._write(request, "Jobs", list_page("Jobs", "/jobs", filters, form, page, content), "/jobs")
 
     async def subscriptions(self, request: Any) -> bytes:
@@ -73,7 +73,7 @@ class Pages:
         if page is None:
             return await self._missing(request, _NO_PAGE)
         columns = subscriptions(self._overview.wall(), detailed=True)
-        content = table("list", columns, page.rows, "No subscriptions.")
+        content = table("heading", columns, page.rows, "No subscriptions.")
         return await self._write(
             request, "Subscriptions", list_page("Subscriptions", "/subscriptions", filters, form, page, content),
             "/subscriptions")
@@ -92,7 +92,7 @@ class Pages:
                            choice("operation", "Operation", operations, operation),
                            checkbox("failed", "Failed only", checked=failed))
         filters = {"scanner": scanner, "operation": operation, "failed": "1" if failed else ""}
-        content = table("list", exchanges(overview.wall()), page.rows, "No exchanges match.")
+        content = table("heading", exchanges(overview.wall()), page.rows, "No exchanges match.")
         return await self._write(
             request, "Exchanges", list_page("Exchanges", "/exchanges", filters, form, page, content), "/exchanges")
 

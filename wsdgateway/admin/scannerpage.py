@@ -18,12 +18,13 @@ from wsdgateway.admin.scannerlist import (
 from wsdgateway.admin.tables import jobs, table
 from wsdgateway.admin.times import moment
 from wsdgateway.metrics import Totals
+from wsdgateway.scan.conditions import listed
 
 _EVENTS = {"subscribed": "sent by the scanner", "renewing": "sent by the scanner",
            "unmanaged": "sent by the scanner, with a subscription that cannot be renewed",
            "off": "none: the scanner is asked instead", "waiting": "no subscription; the gateway tries again",
            "subscribing": "being subscribed to", "replacing": "being subscribed to", "stale": "being subscribed to",
-           "unconfirmed": "perhaps: the answer to the subscription could not be read"}
+           "unconfirmed": "perhaps: it is not certain that the scanner holds the subscription"}
 
 
 def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[dict[str, Any]], now: float) -> Tag:
@@ -47,9 +48,12 @@ def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[di
 
 def _facts(scanner: dict[str, Any], now: float) -> Tag:
     since = troubled_since(scanner) if is_in_trouble(scanner) else None
-    reads = scanner["status_reads"]
+    reads, reached = scanner["status_reads"], scanner["reachable_since"]
+    is_reachable = {True: "yes", False: "no", None: "not tried yet"}[scanner["reachable"]]
     facts: list[tuple[str, Any]] = [
         ("State", tags.span(status(scanner), (" since ", moment(since, now)) if since else "")),
+        ("Conditions", listed(scanner["conditions"])),
+        ("Reachable", tags.span(is_reachable, (", since ", moment(reached, now)) if reached else "")),
         ("Name", scanner["friendly_name"]), ("Model", scanner["model"]), ("Firmware", scanner["firmware"]),
         ("Scan service", scanner["scan"] or ("being searched for" if scanner["searched"] else "not known yet")),
         ("UUID", scanner["uuid"]), ("Announced as", scanner["stand_in"] if scanner["announced"] else None),
