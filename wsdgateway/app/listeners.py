@@ -147,6 +147,15 @@ class Listeners:
         found = local_base(link.interface.addresses, client, self.open_ports())
         return None if found is None else self.base(found.interface, found.port)
 
+    def admin_url(self) -> str | None:
+        """The URL of the admin site for clients on this host; None while it is not open, or on a local socket."""
+        address = self.admin.address
+        if address is None:
+            return None
+        host, port = address
+        local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        return url_of(local, port, secure=self.admin.identity is not None) + "/"
+
     def own_addresses(self) -> list[tuple[str, int]]:
         """Host and port of each listener and each announced address. Notifications must not be sent there."""
         announced = [*(listen.advertise for listen in self._config.listen), self._config.events.address]

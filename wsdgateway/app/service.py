@@ -4,7 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from itertools import count
 from pathlib import Path
 from traceback import extract_tb
@@ -36,6 +36,7 @@ from wsdgateway.config.sections import Config, Gateway
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import RATE, Metrics
+from wsdgateway.net.clients.browserpage import BrowserPage
 from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import Context
@@ -71,6 +72,12 @@ def _origin(failure: Failure) -> str:
     frames = extract_tb(failure.getTracebackObject())
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(failure.value).__name__}: {failure.value}{where}"
+
+
+def _manual() -> str | None:
+    """The URL of the manual, if the package has one among its project URLs."""
+    urls = (one.partition(", ") for one in metadata("wsdgateway").get_all("Project-URL") or ())
+    return next((url for name, _, url in urls if name == "Documentation"), None)
 
 
 class GatewayService(MultiService):
@@ -112,7 +119,8 @@ class GatewayService(MultiService):
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
-        self.router = Router(accounting, self._quotas, self.repeats.clear)
+        page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), _manual())
+        self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer)
         self._files = open_files()
         writes = WriteScheduler(reactor)
         sockets = SocketSet(reactor, writes)
@@ -185,6 +193,7 @@ class GatewayService(MultiService):
             self.logger.warn("{line}", line=line)
         super().startService()
         self.resolver.start()
+        self.site.start()
         self._loading = Deferred.fromCoroutine(self._load())
         self._loading.addErrback(self._not_loaded)
 
