@@ -215,7 +215,8 @@ def test_a_scanner_has_a_page_with_all_that_is_known():
     _, page = browser.get("/scanners/front-desk")
     said = text(page)
     for expected in ("State Paper jam since 10:32", "Conditions paper jam", "Reachable yes, since 08:00",
-                     "Name Front desk", "Model Example 1", "Events sent by the scanner", "Status reads 3 answered by the gateway, 1 by the scanner",
+                     "Name Front desk", "Model Example 1", "Events sent by the scanner",
+                     "Status reads 3 answered by the gateway, 1 by the scanner",
                      "Terminal wsdgateway scan http://192.0.2.5:5357/front-desk/scan -o page.pdf"):
         assert expected in said
     assert '<code id="line">"front-desk" = http://192.0.2.5:5357/front-desk/scan, WSD</code>' in page
