@@ -127,7 +127,7 @@ def test_the_overview_is_bounded():
     assert page.count('data-column="Ended"') == JOBS
     assert "80 more scanners with problems" in page and page.count('<li class="problem">') == PROBLEMS + 1
     assert "All scanners (100)" in page and "All subscriptions (500)" in page
-    assert '>499</span>' in page and ">x999</span>" in page and len(page) < 60_000
+    assert '>499</td>' in page and ">x999</td>" in page and len(page) < 60_000
 
 
 def test_version_and_uptime():
@@ -204,7 +204,7 @@ def test_exchanges_keep_their_page_while_others_arrive():
 def test_exchanges_are_filtered():
     browser = Browser(exchanges=[entry("CreateScanJob"), entry("GetJobElements", status=500, fault="InvalidArgs")])
     _, page = browser.get("/exchanges?failed=1")
-    assert "invalid args" in page and 'data-column="Operation"><span>CreateScanJob' not in page
+    assert "invalid args" in page and 'data-column="Operation">CreateScanJob' not in page
     assert 'checked="checked"' in page
     _, page = browser.get("/exchanges?operation=CreateScanJob")
     assert '<option value="CreateScanJob" selected="selected">' in page and "invalid args" not in page
@@ -215,7 +215,8 @@ def test_a_scanner_has_a_page_with_all_that_is_known():
     _, page = browser.get("/scanners/front-desk")
     said = text(page)
     for expected in ("State Paper jam since 10:32", "Conditions paper jam", "Reachable yes, since 08:00",
-                     "Name Front desk", "Model Example 1", "Events sent by the scanner", "Status reads 3 answered by the gateway, 1 by the scanner",
+                     "Name Front desk", "Model Example 1", "Events sent by the scanner",
+                     "Status reads 3 answered by the gateway, 1 by the scanner",
                      "Terminal wsdgateway scan http://192.0.2.5:5357/front-desk/scan -o page.pdf"):
         assert expected in said
     assert '<code id="line">"front-desk" = http://192.0.2.5:5357/front-desk/scan, WSD</code>' in page
