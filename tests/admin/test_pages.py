@@ -130,6 +130,17 @@ def test_the_overview_is_bounded():
     assert '>499</td>' in page and ">x999</td>" in page and len(page) < 60_000
 
 
+def test_a_gateway_without_anything_says_so():
+    browser = Browser()
+    said = text(browser.get("/")[1])
+    for words in ("No scanner is configured, and none has been found.", "No jobs yet.", "No requests in the last hour.",
+                  "No exchanges yet.", "No subscriptions.", "Working scanners 0 of 0"):
+        assert words in said
+    for path, words in (("/scanners", "No scanner is configured"), ("/jobs", "No jobs yet."),
+                        ("/exchanges", "No exchanges match."), ("/subscriptions", "No subscriptions.")):
+        assert words in browser.get(path)[1]
+
+
 def test_version_and_uptime():
     browser = Browser()
     browser.clock.advance(3 * 3600.0 + 720.0)
