@@ -83,8 +83,6 @@ class OverviewPage(Element):
 
     @renderer
     def scanners(self, request: IRequest, tag: Tag) -> Tag:
-        if not self._scanners:
-            return tag(tags.p("No scanner is configured, and none has been found.", class_="quiet"))
         tag(rows(self._scanners[:SCANNERS], self._now))
         return tag(_more("/scanners", f"All scanners ({len(self._scanners)})")) if (
             len(self._scanners) > SCANNERS) else tag

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from twisted.web.template import Element, Tag
+from twisted.web.template import Element, Tag, tags
 
 from wsdgateway.admin.access import COOKIE, Access
 from wsdgateway.admin.exchangepage import ExchangePage
@@ -13,7 +13,7 @@ from wsdgateway.admin.overviewpage import JOBS, OverviewPage
 from wsdgateway.admin.page import write, write_problem
 from wsdgateway.admin.paging import numbered, preceding
 from wsdgateway.admin.resources import argument, is_set
-from wsdgateway.admin.scannerlist import by_trouble, rows
+from wsdgateway.admin.scannerlist import airscan, by_trouble, rows
 from wsdgateway.admin.scannerpage import scanner_page
 from wsdgateway.admin.tables import exchanges, jobs, subscriptions, table
 from wsdgateway.exchangelog.entry import describe
@@ -41,7 +41,7 @@ class Pages:
         page = numbered(by_trouble(self._overview.describe_scanners()), argument(request, "page"))
         if page is None:
             return await self._missing(request, _NO_PAGE)
-        content = rows(page.rows, self._overview.wall())
+        content = tags.div(rows(page.rows, self._overview.wall()), airscan(page.rows) or "")
         return await self._write(request, "Scanners", list_page("Scanners", "/scanners", {}, "", page, content),
                                  "/scanners")
 

@@ -57,7 +57,7 @@ def _cell(column: Column, row: dict[str, Any]) -> Tag:
     value = column.show(row)
     empty = value is None or value == ""
     content = value if isinstance(value, Tag) else "–" if empty else str(value)
-    made = tags.td(tags.span(content), role="cell", class_=f"{column.style} empty".strip() if empty else column.style,
+    made = tags.td(content, role="cell", class_=f"{column.style} empty".strip() if empty else column.style,
                    **{"data-column": column.name})
     return made(**{"data-label": column.label}) if column.label else made
 

@@ -182,3 +182,12 @@ async def test_a_browser_at_a_clients_address_gets_a_page_that_names_the_admin_s
         assert b'<a href="http://127.0.0.1:%d/">' % service.admin_port in page
         status, head, text = await request(service.port, path)
         assert status == 405 and text == b"SOAP requests must use POST.\n"
+
+
+@pytest.mark.parametrize("endpoint", ["tcp:0", "tcp:0:interface=0.0.0.0", LOOPBACK])
+@pytest_twisted.ensureDeferred
+async def test_the_page_names_an_address_of_the_admin_site_on_this_host(gateway, endpoint):
+    service = await gateway(None, admin={"endpoint": endpoint, "token": TOKEN})
+    _, _, page = await request(service.port, b"/", headers=b"Accept: text/html\r\n")
+    assert b'<a href="http://127.0.0.1:%d/">' % service.admin_port in page
+    assert b"No scanner is available at this address" in page
