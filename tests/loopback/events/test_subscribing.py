@@ -72,7 +72,7 @@ async def test_the_api_and_the_page_show_subscriptions(bridged, sink):
     assert (mine["panel"], mine["state"], mine["waiting"], mine["failures"]) == ("subscribed", "ok", 0, 0)
     assert (other["events"], other["panel"], other["destinations"]) == (None, None, [])
     page = (await get(service.admin_port, b"/subscriptions"))[2]
-    assert b"Scan to me" in page and b"ScanAvailableEvent" in page
+    assert b"Scan to me" in page and b"ScanAvailable" in page
     assert b"Scan to me" in (await get(service.admin_port, b"/"))[2]
 
 
