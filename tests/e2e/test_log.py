@@ -100,7 +100,7 @@ def test_every_line_is_json_also_a_traceback(gateway, until):
     assert (failed["level"], failed["message"]) == ("critical", "Reloading the configuration failed")
     assert "ZeroDivisionError: line one\nline two" in failed["traceback"]
     [refused] = [line for line in lines if line["level"] == "error"]
-    assert refused["problem"].startswith("gateway.toml: [nonsense]: unknown section")
+    assert refused["problem"].startswith("gateway.toml:8: [nonsense]: unknown section")
 
 
 def test_nothing_is_written_at_a_clean_start_with_level_error(gateway):
@@ -149,7 +149,7 @@ def test_a_wrong_value_ends_the_start_with_one_line(gateway, tmp_path, key, valu
     done = subprocess.run([program("twistd"), "-n", "--pidfile=", "wsdgateway", "--config", "gateway.toml"],
                           cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1
-    assert done.stdout + done.stderr == f'gateway.toml: [gateway] {key} = "{value}": must be {wanted}\n'
+    assert done.stdout + done.stderr == f'gateway.toml:3: [gateway] {key} = "{value}": must be {wanted}\n'
 
 
 def test_a_logger_that_is_given_to_twistd_replaces_the_log(gateway):
