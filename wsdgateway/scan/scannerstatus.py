@@ -10,8 +10,6 @@ from wsdgateway.scan.reading import child, tag, text
 from wsdgateway.scan.scannerconfiguration import MAX_VALUE, MAX_VALUES
 from wsdgateway.soap.parsing import text_of
 
-INPUT_TRAY_EMPTY = "InputTrayEmpty"
-
 
 @attrs.frozen
 class ScannerStatus:

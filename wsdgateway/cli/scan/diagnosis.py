@@ -8,10 +8,11 @@ from contextlib import suppress
 
 from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
 from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
+from wsdgateway.scan.conditions import INPUT_TRAY_EMPTY
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, read_status
+from wsdgateway.scan.scannerstatus import read_status
 
 END_TRIES = 3
 
