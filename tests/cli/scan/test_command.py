@@ -22,7 +22,7 @@ def test_a_wrong_option_ends_with_status_2_and_a_line(capsys, arguments, said):
     assert said in line
 
 
-@pytest.mark.parametrize("url", ["ftp://h/x", "http://", "http://h:0/", "http://h:99999/", "http://[/", "h", "",
+@pytest.mark.parametrize("url", ["ftp://h/x", "http://", "http://h:0/", "http://h:99999/", "http://[/", "h:x", "",
                                  "http://h/\x1b[2J", "http://h/ä", "http://h/a b"])
 def test_a_wrong_url_ends_with_status_2_and_a_line(capsys, url):
     assert main(["scan", url]) == 2

@@ -15,6 +15,7 @@ from tests.messages import SCAN, created_job, envelope, fault, status_response
 from tests.scannedfiles import names_in, pages_of
 from tests.waiting import until
 from wsdgateway.cli.errors import WRONG
+from wsdgateway.cli.scan.calls import FAREWELL, LAST_WORD, NOTICE
 from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE
 from wsdgateway.soap.envelope import read
 
@@ -140,7 +141,7 @@ async def test_a_no_images_fault_in_a_root_part_with_status_200_ends_the_job(pla
 @pytest_twisted.ensureDeferred
 async def test_an_address_without_a_scan_service_is_a_wrong_url(plays):
     ran = await scanned(plays().url, "out.jpg")
-    assert ran.status == WRONG and "is this the address of a scan service?" in ran.said + str(ran.error)
+    assert ran.status == WRONG and "wsdgateway discover lists them" in str(ran.error)
 
 
 @pytest_twisted.ensureDeferred
@@ -228,25 +229,22 @@ async def test_an_image_of_another_format_is_kept_but_fails(plays, cwd):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_interrupted_before_its_answer_is_cancelled_after_it(device, monkeypatch):
-    import queue
+async def test_a_job_interrupted_before_its_answer_is_cancelled_after_it(device):
+    ran, waits = Ran(), []
 
-    from wsdgateway.cli.scan import creating
+    def get(answers, seconds):
+        waits.append(seconds)
+        if waits == [NOTICE, NOTICE]:  # for the capabilities, then for the job
+            raise KeyboardInterrupt
+        return answers.get(timeout=60)
 
-    class Interrupted(queue.SimpleQueue):
-        def get(self, timeout=None):
-            if timeout is None:
-                raise KeyboardInterrupt
-            return super().get(timeout=timeout)
-
-    monkeypatch.setattr(creating, "SimpleQueue", Interrupted)
-    ran = Ran()
+    ran.get = get
     running = deferToThread(ran, device.url, "out.pdf")
     for answer in (envelope("x"), created_job("7"), envelope("x")):
         asked = await device.next()
         asked.answer(answer)
     await running
-    assert ran.status == 130
+    assert (ran.status, waits) == (130, [NOTICE, NOTICE, LAST_WORD, FAREWELL])
     assert b"<wscn:JobId>7<" in asked.request.body
     assert read(asked.request.body).action == f"{SCAN}/CancelJob"
     await until(lambda: not device.factory.open)

@@ -3,25 +3,38 @@
 WS-Scan, "Common WSD Scan Service operation error codes", JobState, ScannerStatus, ActiveConditions.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+import re
+from collections.abc import Callable, Iterable
 
-from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
-from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
-from wsdgateway.scan.conditions import INPUT_TRAY_EMPTY
+from wsdgateway.cli.scan.bounded import BoundedScanner
+from wsdgateway.cli.scan.calls import TimeUp
+from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
+from wsdgateway.cli.scan.scanner import NO_IMAGES, ScannerRefusal
+from wsdgateway.scan.conditions import (
+    ATTENTION_REQUIRED,
+    INPUT_TRAY_EMPTY,
+    NEED_ATTENTION,
+    in_words,
+    listed,
+    needing_attention,
+)
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.scannerstatus import read_status
+from wsdgateway.scan.scannerstatus import ScannerStatus
 
 END_TRIES = 3
+
+# In the text of a fault, these words name a condition; "paused" or "attention" may mean anything.
+_NAMED = {name: re.compile(rf"\b(?:{name}|{in_words(name)})\b", re.IGNORECASE)
+          for name in sorted(NEED_ATTENTION - {ATTENTION_REQUIRED, "Paused"})}
 
 
 class Diagnosis:
     """Queries the scanner for the cause of a failure. `feeder`: pages come from the feeder; `pause` waits a moment."""
 
-    def __init__(self, service: ScanService, *, feeder: bool, pause: Callable[[], None]) -> None:
-        self._service = service
+    def __init__(self, scanner: BoundedScanner, *, feeder: bool, pause: Callable[[], None]) -> None:
+        self._scanner = scanner
         self._feeder = feeder
         self._pause = pause
 
@@ -33,7 +46,9 @@ class Diagnosis:
                 # The gateway learns it from an event, which may arrive a moment after the fault.
                 self._pause()
             try:
-                status = self._service.status(job)
+                status = self._scanner.status(job)
+            except TimeUp:
+                raise
             except (ScanError, ScannerRefusal):
                 return None
             if status is None or status.final:
@@ -43,37 +58,59 @@ class Diagnosis:
     def judge(self, status: JobStatus | None, refusal: ScannerRefusal, pages: int) -> None:
         """Raise `ScanError`, unless the refusal after so many pages is the regular end of the job."""
         if status is not None and status.state in (ABORTED, CANCELED):
-            if not pages:
-                self.check_paper()
-            reasons = " ".join(reason for reason in status.reasons if reason != "None")
-            raise ScanError(f"The scanner ended the job: {plain(f'{status.state} {reasons}')}")
+            self._check(self._condition(), pages, needing_attention(status.reasons))
+            cause = listed(status.reasons) or in_words(status.state)
+            raise ScanError(f"The scanner ended the job: {plain(cause)}")
         if pages and (refusal.over or (status is not None and status.state == COMPLETED)):
+            if self._feeder and refusal.code == NO_IMAGES:
+                # A feeder that is jammed has no images either.
+                self._check(self._condition(), pages)
             return
         raise self.error_for(refusal, pages)
 
-    def _conditions(self) -> tuple[str, ...]:
-        """The problems that the scanner reports."""
-        with suppress(ScanError, ScannerRefusal):
-            status = self._service.elements("ScannerStatus").get("ScannerStatus")
-            return () if status is None else read_status(status).reasons
-        return ()
+    def check(self) -> None:
+        """Raise `ScanError` if the scanner needs attention, or the feeder is empty, before there is a job."""
+        self._check(self._condition(), 0)
 
-    def check_paper(self) -> None:
-        """Raise `ScanError` if the scanner reports an empty feeder."""
-        if self._feeder and INPUT_TRAY_EMPTY in self._conditions():
+    def check_attention(self) -> None:
+        """Raise `ScanError` if the scanner needs attention.
+
+        An empty feeder is no cause here, because it may have drawn its last sheet.
+        """
+        self._check(self._condition(), 1)
+
+    def _check(self, condition: ScannerStatus, pages: int, more: Iterable[str] = ()) -> None:
+        needing = needing_attention((*condition.reasons, *more), condition.state)
+        if needing:
+            raise _attention(needing)
+        if self._feeder and not pages and INPUT_TRAY_EMPTY in condition.reasons:
             raise _empty_feeder()
+
+    def _condition(self) -> ScannerStatus:
+        """The state and the problems that the scanner reports."""
+        try:
+            return self._scanner.condition() or ScannerStatus(None)
+        except TimeUp:
+            raise
+        except (ScanError, ScannerRefusal):
+            return ScannerStatus(None)
 
     def error_for(self, refusal: ScannerRefusal, pages: int = 0) -> ScanError:
         """The error for a refusal that ends the scan after so many pages."""
+        named = tuple(name for name, words in _NAMED.items() if words.search(f"{refusal.code} {refusal.reason}"))
+        if named:
+            return _attention(named)
         if refusal.unreachable:
             return ScanError(str(refusal), UNREACHABLE)
-        may_be_empty = self._feeder and not pages
-        if may_be_empty and refusal.code == "ClientErrorNoImagesAvailable":
+        condition = self._condition()
+        try:
+            self._check(condition, pages)
+        except ScanError as error:
+            return error
+        if self._feeder and not pages and refusal.code == NO_IMAGES:
             return _empty_feeder()
-        conditions = self._conditions()
-        if may_be_empty and INPUT_TRAY_EMPTY in conditions:
-            return _empty_feeder()
-        told = plain(f"; it reports {', '.join(conditions)}") if conditions else ""
+        told = listed(condition.reasons)
+        told = plain(f"; it reports {told}") if told else ""
         if refusal.temporary:
             busy = "" if str(refusal).startswith("The scanner is busy") else "The scanner is busy: "
             return ScanError(f"{busy}{refusal}{told}", BUSY)
@@ -82,3 +119,8 @@ class Diagnosis:
 
 def _empty_feeder() -> ScanError:
     return ScanError("The feeder is empty", NO_PAPER)
+
+
+def _attention(conditions: tuple[str, ...]) -> ScanError:
+    return ScanError(f"The scanner needs attention: {plain(listed(conditions))}. Scan again when this is put right",
+                     ATTENTION)

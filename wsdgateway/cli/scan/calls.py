@@ -1,0 +1,154 @@
+"""Makes the blocking calls of `wsdgateway scan` in threads of their own, so that --timeout or Ctrl-C ends any of them.
+
+A socket's time-out bounds each piece of an answer, and name resolution not at all; the wait for a thread is bounded
+exactly.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+import attrs
+
+from wsdgateway.cli.scan.outcomes import BUSY, ScanError
+
+NOTICE = 5.0  # seconds without an answer, after which a line says what is waited for
+LAST_WORD = 5.0  # seconds that an interrupted scan waits for the id of the job to cancel
+LAST_WORD_AFTER_TIMEOUT = 1.0
+FAREWELL = 10.0  # seconds that the end of a scan waits for its CancelJob
+
+_T = TypeVar("_T")
+_Answers = SimpleQueue[tuple[_T | None, BaseException | None]]
+
+
+def _get(answers: "_Answers[_T]", seconds: float | None) -> tuple[_T | None, BaseException | None]:
+    return answers.get(timeout=seconds)
+
+
+@attrs.frozen
+class Times:
+    """The clock in seconds, and the two ways to let time pass.
+
+    `get(queue, seconds)` returns the next item of a queue, or raises `queue.Empty` after so many seconds (None: never).
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    get: Callable[..., tuple[object, BaseException | None]] = _get
+
+
+class TimeUp(ScanError):
+    """The time of the whole command is over."""
+
+    def __init__(self, seconds: float, doing: str) -> None:
+        super().__init__(f"Stopped after {seconds:g} s (--timeout) while {doing}", BUSY)
+
+
+class Deadline:
+    """The end of the whole command, `timeout` seconds after it is made; None: there is none."""
+
+    def __init__(self, timeout: float | None, clock: Callable[[], float]) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._end = None if timeout is None else clock() + timeout
+
+    def left(self, doing: str) -> float | None:
+        """The time left in seconds, None for no end. Raises `TimeUp` if there is none left."""
+        if self._end is None or self._timeout is None:
+            return None
+        left = self._end - self._clock()
+        if left <= 0:
+            raise TimeUp(self._timeout, doing)
+        return left
+
+    def farewell(self) -> float:
+        """The time in seconds for the last request, which may be sent although the time is over."""
+        return FAREWELL if self._end is None else min(FAREWELL, max(LAST_WORD_AFTER_TIMEOUT, self._end - self._clock()))
+
+
+class Calls:
+    """Makes calls that end at a deadline. `notice` is called once, with a line, if an answer takes long."""
+
+    def __init__(self, times: Times, deadline: Deadline, notice: Callable[[str], None]) -> None:
+        self._times = times
+        self._deadline = deadline
+        self._notice = notice
+        self._noticed = False
+        self._moved = False
+
+    def __call__(self, call: Callable[[], _T], what: str, limit: float,
+                 late: Callable[[_T], None] | None = None) -> _T:
+        """The result of a call that waits for `what`, at most about `limit` seconds. Raises its exception, or `TimeUp`.
+
+        If the wait ends before the call, `late` gets the result if it arrives within a moment.
+        """
+        answers = _started(call)
+        try:
+            result, error = self._wait(answers, what, limit)
+        except (KeyboardInterrupt, TimeUp) as ended:
+            if late is not None:
+                self._late(answers, late, LAST_WORD_AFTER_TIMEOUT if isinstance(ended, TimeUp) else LAST_WORD)
+            raise
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]
+
+    def last(self, call: Callable[[], None]) -> bool:
+        """Make the last call of a scan. Raises its exception; returns whether it ended in time."""
+        try:
+            _, error = self._times.get(_started(call), self._deadline.farewell())
+        except Empty:
+            return False
+        if error is not None:
+            raise error
+        return True
+
+    def moved(self) -> None:
+        """Record that a part of the answer has arrived."""
+        self._moved = True
+
+    def pause(self, seconds: float, doing: str) -> None:
+        """Sleep. Raises `TimeUp`."""
+        left = self._deadline.left(doing)
+        self._times.sleep(seconds if left is None else min(seconds, left))
+        self._deadline.left(doing)
+
+    def _wait(self, answers: "_Answers[_T]", what: str, limit: float) -> tuple[_T | None, BaseException | None]:
+        self._moved = False
+        doing = f"waiting for {what}"
+        while True:
+            left = self._deadline.left(doing)
+            seconds = min((bound for bound in (None if self._noticed else NOTICE, left) if bound is not None),
+                          default=None)
+            try:
+                return self._times.get(answers, seconds)  # type: ignore[return-value]
+            except Empty:
+                left = self._deadline.left(doing)
+            if not self._noticed and not self._moved and seconds == NOTICE:
+                self._noticed = True
+                most = limit - NOTICE if left is None else min(left, limit - NOTICE)
+                self._notice(f"Waiting for {what}, for up to {most:.0f} s more")
+            self._moved = False
+
+    def _late(self, answers: "_Answers[_T]", late: Callable[[_T], None], seconds: float) -> None:
+        try:
+            result, error = self._times.get(answers, seconds)
+        except Empty:
+            return
+        if error is None:
+            late(result)  # type: ignore[arg-type]
+
+
+def _started(call: Callable[[], _T]) -> "_Answers[_T]":
+    answers: _Answers[_T] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((call(), None))
+        except BaseException as error:
+            answers.put((None, error))
+
+    threading.Thread(target=run, daemon=True, name="call").start()
+    return answers

@@ -1,0 +1,50 @@
+"""Repeats a request while a scanner is busy, as other clients do, and says so in one line.
+
+WS-Scan, ServerErrorTemporaryError, ServerErrorNotAcceptingJobs: the same request may succeed later.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from wsdgateway.cli.scan.calls import Calls
+from wsdgateway.cli.scan.progress import Progress
+from wsdgateway.cli.scan.scanner import ScannerRefusal
+
+PAUSE = 1.0
+CHECK_INTERVAL = 5.0  # seconds between two looks for the cause
+_T = TypeVar("_T")
+
+
+class Patience:
+    """Repeats requests for up to `wait` seconds each."""
+
+    def __init__(self, wait: float, calls: Calls, clock: Callable[[], float], progress: Progress) -> None:
+        self._wait = wait
+        self._calls = calls
+        self._clock = clock
+        self._progress = progress
+
+    def __call__(self, ask: Callable[[], _T], check: Callable[[], None] = lambda: None) -> _T:
+        """The result of `ask`. Raises `ScannerRefusal` for the last refusal.
+
+        `check` looks now and then for a cause that needs a person, and raises it.
+        """
+        end = checked = None
+        while True:
+            try:
+                return ask()
+            except ScannerRefusal as refusal:
+                if not refusal.temporary:
+                    raise
+                now = self._clock()
+                if end is None:
+                    end = now + self._wait
+                if not refusal.unreachable and (checked is None or now - checked >= CHECK_INTERVAL):
+                    checked = now
+                    check()
+                if now + PAUSE > end:
+                    raise
+                cause = "until the gateway reaches the scanner" if refusal.unreachable else "for the scanner"
+                self._progress.waits(f"Waiting {cause}, for up to {self._wait:g} s: {refusal}")
+                doing = f"waiting {cause}: {refusal}"
+            self._calls.pause(PAUSE, doing)
