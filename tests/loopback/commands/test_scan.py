@@ -101,7 +101,8 @@ async def test_a_busy_scanner_is_asked_again_until_the_wait_ends(both, cwd):
         assert (ran.status, ran.slept) == (BUSY, 5)
         assert device.soap.asked["CreateScanJob"] == asked + 6
         [line] = ran.said.splitlines()
-        assert line.startswith("Waiting for the scanner, for up to 5 s: The service is temporarily blocked")
+        assert line == ("The scanner is busy: The service is temporarily blocked and cannot accept new job or document "
+                        "requests; trying again for up to 5 s")
         assert (await scanned(url, "out.pdf", wait=0)).slept == 0
     assert names_in(cwd) == []
 

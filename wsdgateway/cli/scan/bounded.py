@@ -37,8 +37,8 @@ class BoundedScanner:
     def create(self, wanted: DocumentParameters,
                late: Callable[[CreatedJob], None]) -> tuple[CreatedJob, DocumentParameters]:
         """Create a job. If the wait ends before the answer, `late` gets the job that was created nevertheless."""
-        return self._calls(lambda: self._scanner.create(wanted), f"{self._answer} to the request for a job",
-                           JOB_TIMEOUT, lambda made: late(made[0]))
+        return self._calls(lambda: self._scanner.create(wanted), self._answer, JOB_TIMEOUT,
+                           lambda made: late(made[0]))
 
     def status(self, job: CreatedJob) -> JobStatus | None:
         """The status of a job."""

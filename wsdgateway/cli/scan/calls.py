@@ -16,7 +16,7 @@ from wsdgateway.cli.scan.outcomes import BUSY, ScanError
 
 NOTICE = 5.0  # seconds without an answer, after which a line says what is waited for
 LAST_WORD = 5.0  # seconds that an interrupted scan waits for the id of the job to cancel
-LAST_WORD_AFTER_TIMEOUT = 1.0
+LAST_WORD_AFTER_TIMEOUT = 0.5
 FAREWELL = 10.0  # seconds that the end of a scan waits for its CancelJob
 
 _T = TypeVar("_T")

@@ -101,7 +101,7 @@ class Diagnosis:
         if named:
             return _attention(named)
         if refusal.unreachable:
-            return ScanError(str(refusal), UNREACHABLE)
+            return ScanError(refusal.cause(), UNREACHABLE)
         condition = self._condition()
         try:
             self._check(condition, pages)
@@ -112,8 +112,7 @@ class Diagnosis:
         told = listed(condition.reasons)
         told = plain(f"; it reports {told}") if told else ""
         if refusal.temporary:
-            busy = "" if str(refusal).startswith("The scanner is busy") else "The scanner is busy: "
-            return ScanError(f"{busy}{refusal}{told}", BUSY)
+            return ScanError(f"{refusal.cause()} ({plain(refusal.code)}){told}", BUSY)
         return ScanError(f"The scanner refused the request: {refusal}{told}", FAILED)
 
 

@@ -67,6 +67,7 @@ class Locator:
         self._patiently = patiently
         self._check = check
         self._error_for = error_for
+        self._host = ""
 
     def locate(self, url: str, given: str) -> Located:
         """The scanner at a valid URL; `given` is the text that the user gave. Raises `ScanError`."""
@@ -77,6 +78,7 @@ class Locator:
         return self._locate(url)
 
     def _locate(self, url: str, *, first: bool = False) -> Located:
+        self._host = urlsplit(url).netloc
         service = ScanService(url, self._web)
         try:
             return Located(service, capabilities=self._capabilities(service))
@@ -191,11 +193,11 @@ class Locator:
             return self._patiently(lambda: self._call(ask))
         except ScannerRefusal as refusal:
             if refusal.temporary:
-                raise _OutOfReach(str(refusal), UNREACHABLE) from None
+                raise _OutOfReach(refusal.cause(), UNREACHABLE) from None
             raise
 
     def _call(self, ask: Callable[[], _T]) -> _T:
-        return self._calls(ask, "an answer", ELEMENTS_TIMEOUT)
+        return self._calls(ask, f"an answer from {self._host}", ELEMENTS_TIMEOUT)
 
     def _try(self, ask: Callable[[], _T]) -> _T | None:
         """The answer; None if the address does not understand the request, and closes the connection or is silent."""
@@ -216,9 +218,11 @@ class _NoConnection(Exception):
 
 
 def _is_admin(answer: WebAnswer) -> bool:
-    """True for the list of scanners, and for the request for a token."""
-    return (answer.status == 200 and "json" in answer.content_type and answer.body.lstrip().startswith(b"[")) or (
-        answer.status in (401, 403) and b"[admin]" in answer.body)
+    """True for the list of scanners, for the request for a token, and for a refusal of other hosts."""
+    return (answer.status == 200 and "json" in answer.headers.get("content-type", "")
+            and answer.body.lstrip().startswith(b"[")) or (
+        answer.status == 401 and 'realm="wsdgateway"' in answer.headers.get("www-authenticate", "")) or (
+        answer.status == 403 and b"[admin]" in answer.body)
 
 
 def _item(place: _Place) -> str:

@@ -11,7 +11,7 @@ from wsdgateway.cli.scan.outcomes import plain
 from wsdgateway.cli.scan.scanner import Capabilities, Names
 from wsdgateway.cli.scan.sizes import in_mm
 from wsdgateway.metadata.messages import Labels
-from wsdgateway.scan.conditions import in_words, listed
+from wsdgateway.scan.conditions import ATTENTION_REQUIRED, in_words, listed
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration
 from wsdgateway.scan.scannerstatus import ScannerStatus
@@ -24,13 +24,18 @@ _COLOR_OF = {wire: name for name in ("color", "gray", "bw") for wire in COLORS[n
 def describe(address: str, names: Names, labels: Labels, condition: ScannerStatus | None,
              capabilities: Capabilities) -> list[str]:
     """The lines that describe a scanner. They contain no control characters."""
-    model = " ".join(filter(None, (labels.manufacturer, labels.model))) or names.model
+    # A gateway writes "unknown" for a scanner without metadata, since the element is required.
+    manufacturer = "" if labels.manufacturer == "unknown" else labels.manufacturer
+    model = " ".join(filter(None, (manufacturer, labels.model))) or names.model
     rows = [("Scanner", labels.friendly_name or names.name or _UNKNOWN), ("Model", model or names.info or _UNKNOWN)]
+    reasons = () if condition is None else condition.reasons
+    if len(reasons) > 1:
+        reasons = tuple(reason for reason in reasons if reason != ATTENTION_REQUIRED)
     if names.location:
         rows.append(("Location", names.location))
     rows.append(("Address", address))
     rows.append(("State", _UNKNOWN if condition is None or condition.state is None else in_words(condition.state)))
-    rows.append(("Conditions", _UNKNOWN if condition is None else listed(condition.reasons) or "none"))
+    rows.append(("Conditions", _UNKNOWN if condition is None else listed(reasons) or "none"))
     rows += _offered(capabilities.configuration)
     rows.append(("Default", _default(capabilities.default)))
     width = max(len(name) for name, _ in rows) + 2
@@ -47,9 +52,11 @@ def _offered(configuration: ScannerConfiguration | None) -> Iterator[tuple[str, 
         yield "" if number else "Sources", f"{_SOURCE_OF.get(source, source)}: {size}; {dots}; {_colors(offer.colors)}"
     if not configuration.sources:
         yield "Sources", _UNKNOWN
-    formats = [f"{kind} ({wire})" if (kind := KIND_OF_FORMAT.get(wire)) and kind != wire else wire
-               for wire in configuration.formats]
-    yield "Formats", ", ".join(formats) or _UNKNOWN
+    kinds: dict[str, list[str]] = {}
+    for wire in configuration.formats:
+        kinds.setdefault(KIND_OF_FORMAT.get(wire, wire), []).append(wire)
+    yield "Formats", ", ".join(kind if wires == [kind] else f"{kind} ({', '.join(wires)})"
+                               for kind, wires in kinds.items()) or _UNKNOWN
 
 
 def _colors(colors: Iterable[str]) -> str:

@@ -44,7 +44,6 @@ class Patience:
                     check()
                 if now + PAUSE > end:
                     raise
-                cause = "until the gateway reaches the scanner" if refusal.unreachable else "for the scanner"
-                self._progress.waits(f"Waiting {cause}, for up to {self._wait:g} s: {refusal}")
-                doing = f"waiting {cause}: {refusal}"
+                self._progress.waits(f"{refusal.cause()}; trying again for up to {self._wait:g} s")
+                doing = "waiting for the scanner to become ready"
             self._calls.pause(PAUSE, doing)

@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from wsdgateway.cli.scan.outcomes import plain
+from wsdgateway.net.transport.errors import BUSY as GATEWAY_BUSY
 from wsdgateway.net.transport.errors import UNAVAILABLE
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
@@ -27,6 +28,7 @@ _UNKNOWN = ("ClientErrorJobIdNotFound", "HTTP 404", "HTTP 410")
 _OVER = (NO_IMAGES, "HTTP 409", *_UNKNOWN)
 # The gateway's own ServerErrorTemporaryError begins with this, or with `UNAVAILABLE`, if it cannot reach the scanner.
 # With any other text the scanner is reachable but busy.
+_ADVICE = "Try again in a few seconds."  # of the gateway's faults; this program tries again itself
 _NOT_FOUND = "The scanner's address is not known yet"
 
 
@@ -45,6 +47,13 @@ class ScannerRefusal(Exception):
         self.over = code in _OVER
         self.unknown = code in _UNKNOWN
         self.unreachable = self.temporary and reason.startswith((_NOT_FOUND, UNAVAILABLE))
+
+    def cause(self) -> str:
+        """The cause of a temporary refusal in a sentence without an end."""
+        reason = plain(self.reason.removesuffix(_ADVICE).strip()).rstrip(".")
+        if self.unreachable:
+            return f"The gateway cannot reach the scanner: {reason.removeprefix(UNAVAILABLE).lstrip(': ') or self.code}"
+        return reason if reason.startswith(GATEWAY_BUSY) else f"The scanner is busy: {reason or self.code}"
 
 
 @attrs.frozen

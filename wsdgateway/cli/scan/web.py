@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from socket import gaierror
 from urllib.parse import urlsplit
 
 import attrs
@@ -31,12 +32,11 @@ _SOAP = {"Content-Type": "application/soap+xml; charset=utf-8"}
 
 @attrs.frozen
 class WebAnswer:
-    """An answer that is short enough to be read at once."""
+    """An answer that is short enough to be read at once. Names of `headers` are in lower case."""
 
     status: int
     reason: str
-    content_type: str
-    location: str
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -133,8 +133,8 @@ class Web:
                 content = _short(response, end)
             except (OSError, HTTPException) as error:
                 raise _silent(url, error) from None
-            return WebAnswer(response.status, plain(response.reason), content_type_of(response),
-                             response.getheader("Location") or "", content)
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return WebAnswer(response.status, plain(response.reason), headers, content)
 
     def envelope(self, response: HTTPResponse, end: float) -> Envelope:
         """The message in an answer. Raises `ScannerRefusal` if it is a fault, or no SOAP."""
@@ -159,6 +159,8 @@ def _short(response: HTTPResponse, end: float) -> bytes:
 def _silent(url: str, error: Exception, status: int = UNREACHABLE) -> ScanError:
     if isinstance(error, ConnectionRefusedError):
         return ScanError(f"{url} does not accept connections; is it switched on, and is the port right?", status)
+    if isinstance(error, gaierror):
+        return ScanError(f"{url}: the host name {urlsplit(url).hostname} is not known", status)
     if isinstance(error, TimeoutError):
         return ScanError(f"{url} does not answer", status)
     return ScanError(f"{url} does not answer: {plain(error) or type(error).__name__}", status)
