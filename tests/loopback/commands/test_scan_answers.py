@@ -15,8 +15,8 @@ from tests.messages import SCAN, created_job, envelope, fault, status_response
 from tests.scannedfiles import names_in, pages_of
 from tests.waiting import until
 from wsdgateway.cli.errors import WRONG
-from wsdgateway.cli.scan.calls import FAREWELL, LAST_WORD, NOTICE
-from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE
+from wsdgateway.cli.scan.calls import CANCEL_TIMEOUT, LATE_ANSWER, NOTICE
+from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE
 from wsdgateway.soap.envelope import read
 
 pytestmark = pytest.mark.usefixtures("cwd")
@@ -173,6 +173,11 @@ async def test_a_scanner_that_refuses_an_unlimited_number_of_images_is_asked_for
     ({"RetrieveImage": [multipart(IMAGE.getvalue(), end=b"")]}, FAILED, 1),
     ({"RetrieveImage": [multipart(b"")]}, FAILED, 1),
     ({"RetrieveImage": [b"--b\r\n\r\n" + NO_IMAGES + b"\r\n--b--\r\n"]}, NO_PAPER, 1),
+    ({"CreateScanJob": [fault("wscn:ServerErrorNotAcceptingJobs", code="Receiver", reason="Paper jam in tray 1")]},
+     ATTENTION, 0),
+    ({"RetrieveImage": [fault("wscn:OperationFailed", code="Receiver", reason="CoverOpen")]}, ATTENTION, 1),
+    ({"RetrieveImage": [PAGE, NO_IMAGES], "GetJobElements": [
+        status_response("1", "Aborted", reasons=["ScannerStopped", "MediaJam"])]}, ATTENTION, 0),
     ({"CreateScanJob": [BUSY_FAULT]}, BUSY, 0), ({"CreateScanJob": [("503 Busy", b"")]}, BUSY, 0),
     ({"CreateScanJob": [fault("wscn:InvalidArgs")]}, FAILED, 0), ({"CreateScanJob": [envelope("x")]}, FAILED, 0),
     ({"CreateScanJob": [("200 OK", b"hello")]}, FAILED, 0), ({"CreateScanJob": [None]}, UNREACHABLE, 0),
@@ -204,6 +209,16 @@ async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
     device = plays(GetScannerElements=[tray], CreateScanJob=[created_job()], RetrieveImage=[PAGE, refusal])
     ran = await scanned(device.url, "out.pdf", source="adf")
     assert (ran.status, ran.files) == (FAILED, ["out.pdf"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pdf_that_cannot_be_made_does_not_hide_the_first_failure(plays, cwd):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[multipart(b"no image"), NO_IMAGES],
+                   GetJobElements=[status_response("1", "Aborted", reasons=["JobCanceledAtDevice"])])
+    ran = await scanned(device.url, "out.pdf", source="adf")
+    assert (ran.status, str(ran.error)) == (FAILED, "The scanner ended the job: canceled at the scanner")
+    assert "Creating the PDF failed: " in ran.said
+    assert ran.files == names_in(cwd) == ["out-001.image"]
 
 
 @pytest_twisted.ensureDeferred
@@ -244,7 +259,7 @@ async def test_a_job_interrupted_before_its_answer_is_cancelled_after_it(device)
         asked = await device.next()
         asked.answer(answer)
     await running
-    assert (ran.status, waits) == (130, [NOTICE, NOTICE, LAST_WORD, FAREWELL])
+    assert (ran.status, waits) == (130, [NOTICE, NOTICE, LATE_ANSWER, CANCEL_TIMEOUT])
     assert b"<wscn:JobId>7<" in asked.request.body
     assert read(asked.request.body).action == f"{SCAN}/CancelJob"
     await until(lambda: not device.factory.open)

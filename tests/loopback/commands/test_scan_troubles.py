@@ -111,7 +111,7 @@ TROUBLES = {
 }
 
 
-class Impatient(Ran):
+class Elapsing(Ran):
     """A run whose clock moves on while the scanner is silent."""
 
     def __init__(self, virtual):
@@ -144,7 +144,7 @@ async def test_the_exit_status_and_the_lines_on_stderr(virtual, gateway, cwd, tr
     stopped = trouble.before(device)
     if stopped is not None:
         await stopped
-    ran = Impatient(device)
+    ran = Elapsing(device)
     kept = ran.progress.kept
 
     def page_kept(page, size):

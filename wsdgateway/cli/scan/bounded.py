@@ -46,7 +46,11 @@ class BoundedScanner:
 
     def cancel(self, job: CreatedJob) -> bool:
         """Cancel a job; returns whether the answer came within a moment."""
-        return self._calls.last(lambda: self._scanner.cancel(job))
+        return self._calls.at_the_end(lambda: self._scanner.cancel(job))
+
+    def release(self, job: CreatedJob) -> None:
+        """Let the scanner forget a job that has ended."""
+        self._calls.at_the_end(lambda: self._scanner.release(job))
 
     def retrieve(self, job: CreatedJob, page: int, write: Callable[[memoryview], None]) -> int:
         """Retrieve the next image."""

@@ -15,9 +15,9 @@ import attrs
 from wsdgateway.cli.scan.outcomes import BUSY, ScanError
 
 NOTICE = 5.0  # seconds without an answer, after which a line says what is waited for
-LAST_WORD = 5.0  # seconds that an interrupted scan waits for the id of the job to cancel
-LAST_WORD_AFTER_TIMEOUT = 0.5
-FAREWELL = 10.0  # seconds that the end of a scan waits for its CancelJob
+LATE_ANSWER = 5.0  # seconds that an interrupted scan waits for the id of the job to cancel
+LATE_ANSWER_AFTER_TIMEOUT = 0.5
+CANCEL_TIMEOUT = 10.0  # seconds that the end of a scan waits for its CancelJob
 
 _T = TypeVar("_T")
 _Answers = SimpleQueue[tuple[_T | None, BaseException | None]]
@@ -39,7 +39,7 @@ class Times:
     get: Callable[..., tuple[object, BaseException | None]] = _get
 
 
-class TimeUp(ScanError):
+class TimeOver(ScanError):
     """The time of the whole command is over."""
 
     def __init__(self, seconds: float, doing: str) -> None:
@@ -55,17 +55,17 @@ class Deadline:
         self._end = None if timeout is None else clock() + timeout
 
     def left(self, doing: str) -> float | None:
-        """The time left in seconds, None for no end. Raises `TimeUp` if there is none left."""
+        """The time left in seconds, None for no end. Raises `TimeOver` if there is none left."""
         if self._end is None or self._timeout is None:
             return None
         left = self._end - self._clock()
         if left <= 0:
-            raise TimeUp(self._timeout, doing)
+            raise TimeOver(self._timeout, doing)
         return left
 
-    def farewell(self) -> float:
+    def left_for_cancel(self) -> float:
         """The time in seconds for the last request, which may be sent although the time is over."""
-        return FAREWELL if self._end is None else min(FAREWELL, max(LAST_WORD_AFTER_TIMEOUT, self._end - self._clock()))
+        return CANCEL_TIMEOUT if self._end is None else min(CANCEL_TIMEOUT, max(LATE_ANSWER_AFTER_TIMEOUT, self._end - self._clock()))
 
 
 class Calls:
@@ -80,25 +80,25 @@ class Calls:
 
     def __call__(self, call: Callable[[], _T], what: str, limit: float,
                  late: Callable[[_T], None] | None = None) -> _T:
-        """The result of a call that waits for `what`, at most about `limit` seconds. Raises its exception, or `TimeUp`.
+        """The result of a call that waits for `what`, at most about `limit` seconds. Raises its exception, or `TimeOver`.
 
         If the wait ends before the call, `late` gets the result if it arrives within a moment.
         """
         answers = _started(call)
         try:
             result, error = self._wait(answers, what, limit)
-        except (KeyboardInterrupt, TimeUp) as ended:
+        except (KeyboardInterrupt, TimeOver) as ended:
             if late is not None:
-                self._late(answers, late, LAST_WORD_AFTER_TIMEOUT if isinstance(ended, TimeUp) else LAST_WORD)
+                self._late(answers, late, LATE_ANSWER_AFTER_TIMEOUT if isinstance(ended, TimeOver) else LATE_ANSWER)
             raise
         if error is not None:
             raise error
         return result  # type: ignore[return-value]
 
-    def last(self, call: Callable[[], None]) -> bool:
+    def at_the_end(self, call: Callable[[], None]) -> bool:
         """Make the last call of a scan. Raises its exception; returns whether it ended in time."""
         try:
-            _, error = self._times.get(_started(call), self._deadline.farewell())
+            _, error = self._times.get(_started(call), self._deadline.left_for_cancel())
         except Empty:
             return False
         if error is not None:
@@ -110,7 +110,7 @@ class Calls:
         self._moved = True
 
     def pause(self, seconds: float, doing: str) -> None:
-        """Sleep. Raises `TimeUp`."""
+        """Sleep. Raises `TimeOver`."""
         left = self._deadline.left(doing)
         self._times.sleep(seconds if left is None else min(seconds, left))
         self._deadline.left(doing)

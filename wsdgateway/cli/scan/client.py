@@ -80,6 +80,9 @@ class ScanService:
         """Send CancelJob on a new connection, since an image may still be arriving on another."""
         self._ask("CancelJob", write_cancel(job.job_id), STATUS_TIMEOUT)
 
+    def release(self, job: CreatedJob) -> None:
+        """Send nothing: the scanner keeps ended jobs in its history."""
+
     def retrieve(self, job: CreatedJob, document: str, write: Callable[[memoryview], None]) -> int:
         """Retrieve the next image, and pass it to `write` in pieces. Returns its size in bytes."""
         self.hang_up()

@@ -10,13 +10,13 @@ import attrs
 
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.bounded import BoundedScanner
-from wsdgateway.cli.scan.calls import TimeUp
+from wsdgateway.cli.scan.calls import TimeOver
 from wsdgateway.cli.scan.diagnosis import Diagnosis
 from wsdgateway.cli.scan.jobwatch import JobWatch
 from wsdgateway.cli.scan.outcomes import ScanError, plain
 from wsdgateway.cli.scan.pages import Pages
-from wsdgateway.cli.scan.patience import Patience
 from wsdgateway.cli.scan.progress import Progress
+from wsdgateway.cli.scan.retrying import Retries
 from wsdgateway.cli.scan.scanner import Scanner, ScannerRefusal
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
@@ -29,13 +29,13 @@ _FORMAT_FAULTS = ("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNot
 class Conversation:
     """The conversation with one scanner for one scan. `watched` is the scanner itself, for use in another thread."""
 
-    def __init__(self, scanner: BoundedScanner, watched: Scanner, progress: Progress, patiently: Patience,
+    def __init__(self, scanner: BoundedScanner, watched: Scanner, progress: Progress, retried: Retries,
                  diagnosis: Diagnosis, *, feeder: bool) -> None:
         self._scanner = scanner
         self._watched = watched
         self._progress = progress
         self._feeder = feeder
-        self._patiently = patiently
+        self._retried = retried
         self._diagnosis = diagnosis
         self._over = False
 
@@ -47,8 +47,10 @@ class Conversation:
             yield job, final
         except BaseException as error:
             if not self._over:
-                self._cancel(job, once=isinstance(error, TimeUp))
+                self._cancel(job, once=isinstance(error, TimeOver))
             raise
+        else:
+            self._scanner.release(job)
         finally:
             self._scanner.hang_up()
 
@@ -57,7 +59,7 @@ class Conversation:
         while True:
             ticket = waiting.pop(0)
             try:
-                job, final = self._patiently(lambda: self._scanner.create(ticket, self._cancel),  # noqa: B023
+                job, final = self._retried(lambda: self._scanner.create(ticket, self._cancel),  # noqa: B023
                                              self._diagnosis.check)
             except ScannerRefusal as refusal:
                 if refusal.code in _FORMAT_FAULTS and waiting:
@@ -87,7 +89,7 @@ class Conversation:
         with JobWatch(lambda: self._watched.status(job), self._progress.told):
             while pages.count < MAX_PAGES:
                 try:
-                    self._patiently(lambda: self._page(job, pages), self._diagnosis.check_attention)
+                    self._retried(lambda: self._page(job, pages), self._diagnosis.check_attention)
                 except ScannerRefusal as refusal:
                     self._judge(job, pages, refusal)
                     return

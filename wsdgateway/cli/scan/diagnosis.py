@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from wsdgateway.cli.scan.bounded import BoundedScanner
-from wsdgateway.cli.scan.calls import TimeUp
+from wsdgateway.cli.scan.calls import TimeOver
 from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
 from wsdgateway.cli.scan.scanner import NO_IMAGES, ScannerRefusal
 from wsdgateway.scan.conditions import (
@@ -47,7 +47,7 @@ class Diagnosis:
                 self._pause()
             try:
                 status = self._scanner.status(job)
-            except TimeUp:
+            except TimeOver:
                 raise
             except (ScanError, ScannerRefusal):
                 return None
@@ -68,15 +68,20 @@ class Diagnosis:
             return
         raise self.error_for(refusal, pages)
 
-    def check(self) -> None:
-        """Raise `ScanError` if the scanner needs attention, or the feeder is empty, before there is a job."""
+    def check(self, refusal: ScannerRefusal) -> None:
+        """Raise `ScanError` if the scanner refused because it needs attention, or because the feeder is empty.
+
+        There is no job yet.
+        """
+        _check_text(refusal)
         self._check(self._condition(), 0)
 
-    def check_attention(self) -> None:
-        """Raise `ScanError` if the scanner needs attention.
+    def check_attention(self, refusal: ScannerRefusal) -> None:
+        """Raise `ScanError` if the scanner refused because it needs attention.
 
         An empty feeder is no cause here, because it may have drawn its last sheet.
         """
+        _check_text(refusal)
         self._check(self._condition(), 1)
 
     def _check(self, condition: ScannerStatus, pages: int, more: Iterable[str] = ()) -> None:
@@ -90,20 +95,18 @@ class Diagnosis:
         """The state and the problems that the scanner reports."""
         try:
             return self._scanner.condition() or ScannerStatus(None)
-        except TimeUp:
+        except TimeOver:
             raise
         except (ScanError, ScannerRefusal):
             return ScannerStatus(None)
 
     def error_for(self, refusal: ScannerRefusal, pages: int = 0) -> ScanError:
         """The error for a refusal that ends the scan after so many pages."""
-        named = tuple(name for name, words in _NAMED.items() if words.search(f"{refusal.code} {refusal.reason}"))
-        if named:
-            return _attention(named)
         if refusal.unreachable:
             return ScanError(refusal.cause(), UNREACHABLE)
         condition = self._condition()
         try:
+            _check_text(refusal)
             self._check(condition, pages)
         except ScanError as error:
             return error
@@ -114,6 +117,12 @@ class Diagnosis:
         if refusal.temporary:
             return ScanError(f"{refusal.cause()} ({plain(refusal.code)}){told}", BUSY)
         return ScanError(f"The scanner refused the request: {refusal}{told}", FAILED)
+
+
+def _check_text(refusal: ScannerRefusal) -> None:
+    named = tuple(name for name, words in _NAMED.items() if words.search(f"{refusal.code} {refusal.reason}"))
+    if named:
+        raise _attention(named)
 
 
 def _empty_feeder() -> ScanError:

@@ -15,10 +15,11 @@ import attrs
 
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.bounded import BoundedScanner
-from wsdgateway.cli.scan.calls import Calls, TimeUp
+from wsdgateway.cli.scan.calls import Calls, TimeOver
 from wsdgateway.cli.scan.client import ScanService
+from wsdgateway.cli.scan.escl import EsclScanner, is_escl
 from wsdgateway.cli.scan.outcomes import UNREACHABLE, ScanError, plain
-from wsdgateway.cli.scan.patience import Patience
+from wsdgateway.cli.scan.retrying import Retries
 from wsdgateway.cli.scan.scanner import ELEMENTS_TIMEOUT, Capabilities, Scanner, ScannerRefusal
 from wsdgateway.cli.scan.web import Web, WebAnswer
 from wsdgateway.discovery.messages import TargetService, message_in
@@ -59,18 +60,20 @@ class _Place:
 class Locator:
     """Finds the scanner at an address. `error_for` makes the error for a refusal by the scanner."""
 
-    def __init__(self, web: Web, calls: Calls, patiently: Patience,
-                 check: Callable[[Scanner], Callable[[], None]],
+    def __init__(self, web: Web, calls: Calls, retried: Retries,
+                 check: Callable[[Scanner], Callable[[ScannerRefusal], None]],
                  error_for: Callable[[Scanner, ScannerRefusal], ScanError]) -> None:
         self._web = web
         self._calls = calls
-        self._patiently = patiently
+        self._retried = retried
         self._check = check
         self._error_for = error_for
         self._host = ""
 
     def locate(self, url: str, given: str) -> Located:
         """The scanner at a valid URL; `given` is the text that the user gave. Raises `ScanError`."""
+        if is_escl(url):
+            return self._locate_escl(url)
         if "://" not in given and urlsplit(url).port is None and urlsplit(url).path in ("", "/"):
             host = urlsplit(url).netloc
             with suppress(_NoConnection):
@@ -85,7 +88,7 @@ class Locator:
         except ScannerRefusal as refusal:
             problem = refusal
         except ScanError as error:
-            if first and error.status == UNREACHABLE and not isinstance(error, TimeUp):
+            if first and error.status == UNREACHABLE and not isinstance(error, TimeOver):
                 raise _NoConnection from None
             raise
         found = None if problem.code.startswith(_OF_SCAN_SERVICE) else self._search(url)
@@ -97,10 +100,21 @@ class Locator:
         except ScannerRefusal as refusal:
             return Located(service, found.labels, problem=f"The scanner's capabilities are not known: {refusal}")
 
+    def _locate_escl(self, url: str) -> Located:
+        scanner = EsclScanner(url, self._web)
+        try:
+            return Located(scanner, capabilities=self._capabilities(scanner))
+        except ScannerRefusal as refusal:
+            place = None
+            with suppress(_OutOfReach):
+                place = self._search(url)
+            raise ScanError(f"{url}: no eSCL scanner answers here: {refusal}" + (
+                f"; a scan service is at {place.scan}" if place is not None else ""), WRONG) from None
+
     def _capabilities(self, service: Scanner) -> Capabilities:
         """The capabilities of a scanner. Raises `ScannerRefusal`, or `ScanError` if it is busy or out of reach."""
         try:
-            return self._patiently(BoundedScanner(service, self._calls).capabilities, self._check(service))
+            return self._retried(BoundedScanner(service, self._calls).capabilities, self._check(service))
         except ScannerRefusal as refusal:
             if refusal.temporary:
                 raise self._error_for(service, refusal) from None
@@ -190,7 +204,7 @@ class Locator:
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """The answer to a request that may be repeated. Raises `_OutOfReach`."""
         try:
-            return self._patiently(lambda: self._call(ask))
+            return self._retried(lambda: self._call(ask))
         except ScannerRefusal as refusal:
             if refusal.temporary:
                 raise _OutOfReach(refusal.cause(), UNREACHABLE) from None
@@ -203,7 +217,7 @@ class Locator:
         """The answer; None if the address does not understand the request, and closes the connection or is silent."""
         try:
             return ask()
-        except (TimeUp, _OutOfReach):
+        except (TimeOver, _OutOfReach):
             raise
         except (ScanError, ScannerRefusal, Malformed):
             return None

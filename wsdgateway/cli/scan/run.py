@@ -9,7 +9,7 @@ from typing import BinaryIO
 import attrs
 
 from wsdgateway.cli.scan.bounded import BoundedScanner
-from wsdgateway.cli.scan.calls import Calls, Deadline, Times, TimeUp
+from wsdgateway.cli.scan.calls import Calls, Deadline, TimeOver, Times
 from wsdgateway.cli.scan.choosing import Wishes, choose
 from wsdgateway.cli.scan.conversation import Conversation
 from wsdgateway.cli.scan.diagnosis import Diagnosis
@@ -17,8 +17,8 @@ from wsdgateway.cli.scan.locating import Located, Locator
 from wsdgateway.cli.scan.offers import describe
 from wsdgateway.cli.scan.outcomes import FAILED, ScanError
 from wsdgateway.cli.scan.pages import Pages
-from wsdgateway.cli.scan.patience import PAUSE, Patience
 from wsdgateway.cli.scan.progress import Progress
+from wsdgateway.cli.scan.retrying import PAUSE, Retries
 from wsdgateway.cli.scan.scanner import Names, Scanner, ScannerRefusal
 from wsdgateway.cli.scan.securing import BY_THE_SYSTEM, Judgement
 from wsdgateway.cli.scan.sizes import Size
@@ -55,7 +55,7 @@ class _Session:
         self._order = order
         self._progress = progress
         self.calls = Calls(times, Deadline(order.timeout, times.clock), progress.waits)
-        self.patiently = Patience(order.wait, self.calls, times.clock, progress)
+        self.retried = Retries(order.wait, self.calls, times.clock, progress)
 
     def diagnosis(self, scanner: Scanner) -> Diagnosis:
         """The diagnosis of a scanner."""
@@ -65,7 +65,7 @@ class _Session:
     def locate(self) -> Located:
         """The scanner at the URL. Raises `ScanError`."""
         url = checked_url(self._order.url)
-        locator = Locator(Web(self._order.judgement), self.calls, self.patiently,
+        locator = Locator(Web(self._order.judgement), self.calls, self.retried,
                           lambda scanner: self.diagnosis(scanner).check_attention,
                           lambda scanner, refusal: self.diagnosis(scanner).error_for(refusal, pages=1))
         return locator.locate(url, self._order.url)
@@ -87,7 +87,7 @@ def scan(order: Order, progress: Progress, *, times: Times = _REAL, out: BinaryI
             progress.say(f"{problem}; requesting the scan anyway")
         tickets = choose(Wishes(target.image, order.source, order.resolution, order.color, target.format, order.size),
                          capabilities.configuration, capabilities.default)
-        talk = Conversation(BoundedScanner(scanner, session.calls), scanner, progress, session.patiently,
+        talk = Conversation(BoundedScanner(scanner, session.calls), scanner, progress, session.retried,
                             session.diagnosis(scanner), feeder=order.source != "platen")
         with Pages(target, written=progress.appeared, say=progress.say, out=out) as pages:
             try:
@@ -98,9 +98,12 @@ def scan(order: Order, progress: Progress, *, times: Times = _REAL, out: BinaryI
                 interrupted = isinstance(error, KeyboardInterrupt)
                 if interrupted or pages.count:
                     progress.say(f"{'Interrupted' if interrupted else 'Ended early'}: {_counted(pages.count)}")
-                if isinstance(error, TimeUp) and pages.count:
+                if isinstance(error, TimeOver) and pages.count:
                     error.status = FAILED
-                pages.finish(whole=False)
+                try:
+                    pages.finish(whole=False)
+                except ScanError as second:
+                    progress.say(second.line())  # the first failure is the cause, and has the exit status
                 raise
             pages.finish(whole=True)
             if pages.surprises:

@@ -99,6 +99,9 @@ class Scanner(Protocol):
     def cancel(self, job: CreatedJob) -> None:
         """Cancel a job, while an image may still be arriving."""
 
+    def release(self, job: CreatedJob) -> None:
+        """Let the scanner forget a job that has ended, if the protocol says so. Raises nothing for a failure."""
+
     def retrieve(self, job: CreatedJob, document: str, write: Callable[[memoryview], None]) -> int:
         """Retrieve the next image, and pass it to `write` in pieces. Returns its size in bytes.
 

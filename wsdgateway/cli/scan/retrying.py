@@ -15,7 +15,7 @@ CHECK_INTERVAL = 5.0  # seconds between two looks for the cause
 _T = TypeVar("_T")
 
 
-class Patience:
+class Retries:
     """Repeats requests for up to `wait` seconds each."""
 
     def __init__(self, wait: float, calls: Calls, clock: Callable[[], float], progress: Progress) -> None:
@@ -24,10 +24,10 @@ class Patience:
         self._clock = clock
         self._progress = progress
 
-    def __call__(self, ask: Callable[[], _T], check: Callable[[], None] = lambda: None) -> _T:
+    def __call__(self, ask: Callable[[], _T], check: Callable[[ScannerRefusal], None] = lambda _: None) -> _T:
         """The result of `ask`. Raises `ScannerRefusal` for the last refusal.
 
-        `check` looks now and then for a cause that needs a person, and raises it.
+        `check` is called now and then with a refusal, to look for a cause that needs a person, and raises it.
         """
         end = checked = None
         while True:
@@ -41,7 +41,7 @@ class Patience:
                     end = now + self._wait
                 if not refusal.unreachable and (checked is None or now - checked >= CHECK_INTERVAL):
                     checked = now
-                    check()
+                    check(refusal)
                 if now + PAUSE > end:
                     raise
                 self._progress.waits(f"{refusal.cause()}; trying again for up to {self._wait:g} s")
