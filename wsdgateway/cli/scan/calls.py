@@ -65,7 +65,9 @@ class Deadline:
 
     def left_for_cancel(self) -> float:
         """The time in seconds for the last request, which may be sent although the time is over."""
-        return CANCEL_TIMEOUT if self._end is None else min(CANCEL_TIMEOUT, max(LATE_ANSWER_AFTER_TIMEOUT, self._end - self._clock()))
+        if self._end is None:
+            return CANCEL_TIMEOUT
+        return min(CANCEL_TIMEOUT, max(LATE_ANSWER_AFTER_TIMEOUT, self._end - self._clock()))
 
 
 class Calls:
@@ -80,9 +82,10 @@ class Calls:
 
     def __call__(self, call: Callable[[], _T], what: str, limit: float,
                  late: Callable[[_T], None] | None = None) -> _T:
-        """The result of a call that waits for `what`, at most about `limit` seconds. Raises its exception, or `TimeOver`.
+        """The result of a call that waits for `what`. Raises its exception, or `TimeOver`.
 
-        If the wait ends before the call, `late` gets the result if it arrives within a moment.
+        `limit` is the time in seconds within which the call ends by itself, for the notice. If the wait ends before the
+        call, `late` gets the result if it arrives within a moment.
         """
         answers = _started(call)
         try:
