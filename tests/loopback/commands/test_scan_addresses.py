@@ -6,6 +6,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import Ran, scanned
 from tests.loopback.gateways import LOOPBACK, TOKEN, section
+from tests.messages import fault
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan import locating
 from wsdgateway.cli.scan.outcomes import UNREACHABLE, ScanError
@@ -113,11 +114,21 @@ async def test_a_list_of_what_the_scanner_offers(gateway, virtual):
 
 @pytest_twisted.ensureDeferred
 async def test_a_list_of_a_scanner_that_reports_nothing(device):
-    device.handle = lambda asked: asked.answer(b"no", b"404 Not Found", b"text/plain")
+    device.handle = lambda asked: asked.answer(fault("wscn:OperationFailed", code="Receiver"))
     ran = Ran()
     lines = await deferToThread(offers, Order(device.url), ran.progress, times=ran.times)
     assert [line.split(None, 1)[1] for line in lines] == [
         "not reported", "not reported", device.url, *["not reported"] * 4]
+    assert ran.said == "The scanner's capabilities are not known: No. (OperationFailed)\n"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_list_of_another_web_server_is_an_error(device):
+    device.handle = lambda asked: asked.answer(b"no", b"404 Not Found", b"text/plain")
+    ran = Ran()
+    with pytest.raises(ScanError, match=r"no scanner answers here: Not Found \(HTTP 404\)") as caught:
+        await deferToThread(offers, Order(device.url), ran.progress, times=ran.times)
+    assert caught.value.status == WRONG
 
 
 @pytest_twisted.ensureDeferred

@@ -145,6 +145,13 @@ async def test_an_address_without_a_scan_service_is_a_wrong_url(plays):
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_https_address_of_a_server_without_tls(plays):
+    ran = await scanned(plays().url.replace("http:", "https:"), "out.jpg")
+    assert ran.status == UNREACHABLE
+    assert str(ran.error).endswith("if the scanner does not use TLS, write http:// instead of https://")
+
+
+@pytest_twisted.ensureDeferred
 async def test_formats_are_tried_in_turn(plays):
     device = plays(CreateScanJob=[fault("wscn:ClientErrorFormatNotSupported"), created_job()], RetrieveImage=[PAGE])
     assert (await scanned(device.url, "out.jpg")).status == 0
@@ -180,7 +187,7 @@ async def test_a_scanner_that_refuses_an_unlimited_number_of_images_is_asked_for
         status_response("1", "Aborted", reasons=["ScannerStopped", "MediaJam"])]}, ATTENTION, 0),
     ({"CreateScanJob": [BUSY_FAULT]}, BUSY, 0), ({"CreateScanJob": [("503 Busy", b"")]}, BUSY, 0),
     ({"CreateScanJob": [fault("wscn:InvalidArgs")]}, FAILED, 0), ({"CreateScanJob": [envelope("x")]}, FAILED, 0),
-    ({"CreateScanJob": [("200 OK", b"hello")]}, FAILED, 0), ({"CreateScanJob": [None]}, UNREACHABLE, 0),
+    ({"CreateScanJob": [("200 OK", b"hello")]}, WRONG, 0), ({"CreateScanJob": [None]}, UNREACHABLE, 0),
     ({"GetScannerElements": [None]}, UNREACHABLE, 0), ({"GetScannerElements": [BUSY_FAULT]}, BUSY, 0)])
 @pytest_twisted.ensureDeferred
 async def test_the_exit_status_of_a_feeder_job(plays, cwd, answers, status, cancelled):

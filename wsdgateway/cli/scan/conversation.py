@@ -8,12 +8,11 @@ from contextlib import contextmanager
 
 import attrs
 
-from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.bounded import BoundedScanner
 from wsdgateway.cli.scan.calls import TimeOver
 from wsdgateway.cli.scan.diagnosis import Diagnosis
 from wsdgateway.cli.scan.jobwatch import JobWatch
-from wsdgateway.cli.scan.outcomes import ScanError, plain
+from wsdgateway.cli.scan.outcomes import ScanError, no_scanner, plain
 from wsdgateway.cli.scan.pages import Pages
 from wsdgateway.cli.scan.progress import Progress
 from wsdgateway.cli.scan.retrying import Retries
@@ -70,9 +69,8 @@ class Conversation:
                                        f"{MANY_IMAGES}")
                     waiting.insert(0, attrs.evolve(ticket, images=MANY_IMAGES))
                     continue
-                if refusal.code in ("HTTP 404", "HTTP 405"):
-                    raise ScanError(f"{self._scanner.address}: no scanner answers here: {refusal}. Give the address of "
-                                    "a scan service, or of a gateway; wsdgateway discover lists them", WRONG) from None
+                if refusal.is_of_web_server:
+                    raise no_scanner(self._scanner.address, refusal) from None
                 raise self._diagnosis.error_for(refusal) from None
             return job, self._compared(ticket, final)
 

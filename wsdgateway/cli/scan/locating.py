@@ -40,12 +40,12 @@ _T = TypeVar("_T")
 
 @attrs.frozen
 class Located:
-    """A scanner, its labels if they were read, and its capabilities; `problem` says why these are not known."""
+    """A scanner, its labels if they were read, and its capabilities; `refusal` says why these are not known."""
 
     scanner: Scanner
     labels: Labels = attrs.field(factory=Labels)
     capabilities: Capabilities = attrs.field(factory=Capabilities)
-    problem: str = ""
+    refusal: ScannerRefusal | None = None
 
 
 @attrs.frozen
@@ -93,12 +93,12 @@ class Locator:
             raise
         found = None if problem.code.startswith(_OF_SCAN_SERVICE) else self._search(url)
         if found is None:
-            return Located(service, problem=f"The scanner's capabilities are not known: {problem}")
+            return Located(service, refusal=problem)
         service = ScanService(found.scan or "", self._web)
         try:
             return Located(service, found.labels, self._capabilities(service))
         except ScannerRefusal as refusal:
-            return Located(service, found.labels, problem=f"The scanner's capabilities are not known: {refusal}")
+            return Located(service, found.labels, refusal=refusal)
 
     def _locate_escl(self, url: str) -> Located:
         scanner = EsclScanner(url, self._web)

@@ -32,6 +32,12 @@ class ScanError(CommandError):
         return "\n  ".join(printable(line) for line in (str(self), *self.items))
 
 
+def no_scanner(url: str, reason: object) -> ScanError:
+    """The error for an address at which something else than a scanner answers; `reason` is its answer."""
+    return ScanError(f"{url}: no scanner answers here: {reason}. Give the address of a scanner, or of a gateway; "
+                     "wsdgateway discover lists them", WRONG)
+
+
 def plain(text: object) -> str:
     """A text from the network as one line, without control characters, cut after `MAX_SAID` characters."""
     return printable(" ".join(str(text)[:MAX_SAID].split()))

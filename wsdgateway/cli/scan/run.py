@@ -15,7 +15,7 @@ from wsdgateway.cli.scan.conversation import Conversation
 from wsdgateway.cli.scan.diagnosis import Diagnosis
 from wsdgateway.cli.scan.locating import Located, Locator
 from wsdgateway.cli.scan.offers import describe
-from wsdgateway.cli.scan.outcomes import FAILED, ScanError
+from wsdgateway.cli.scan.outcomes import FAILED, ScanError, no_scanner
 from wsdgateway.cli.scan.pages import Pages
 from wsdgateway.cli.scan.progress import Progress
 from wsdgateway.cli.scan.retrying import PAUSE, Retries
@@ -83,7 +83,8 @@ def scan(order: Order, progress: Progress, *, times: Times = _REAL, out: BinaryI
         located = session.locate()
         scanner, capabilities = located.scanner, located.capabilities
         if capabilities.configuration is None:
-            problem = located.problem or "The scanner does not report its capabilities"
+            problem = "The scanner does not report its capabilities" if located.refusal is None else (
+                f"The scanner's capabilities are not known: {located.refusal}")
             progress.say(f"{problem}; requesting the scan anyway")
         tickets = choose(Wishes(target.image, order.source, order.resolution, order.color, target.format, order.size),
                          capabilities.configuration, capabilities.default)
@@ -116,8 +117,10 @@ def offers(order: Order, progress: Progress, *, times: Times = _REAL) -> list[st
     session = _Session(order, progress, times)
     with progress:
         located = session.locate()
-        if located.problem:
-            progress.say(located.problem)
+        if located.refusal is not None:
+            if located.refusal.is_of_web_server:
+                raise no_scanner(located.scanner.address, located.refusal)
+            progress.say(f"The scanner's capabilities are not known: {located.refusal}")
         scanner = BoundedScanner(located.scanner, session.calls)
         try:
             names = scanner.names()

@@ -26,6 +26,7 @@ NO_IMAGES = "ClientErrorNoImagesAvailable"
 _TEMPORARY = ("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "HTTP 503")
 _UNKNOWN = ("ClientErrorJobIdNotFound", "HTTP 404", "HTTP 410")
 _OVER = (NO_IMAGES, "HTTP 409", *_UNKNOWN)
+_WEB_SERVER = tuple(f"HTTP {status}" for status in (200, 301, 302, 303, 307, 308, 404, 405, 415, 501))
 # The gateway's own ServerErrorTemporaryError begins with this, or with `UNAVAILABLE`, if it cannot reach the scanner.
 # With any other text the scanner is reachable but busy.
 _ADVICE = "Try again in a few seconds."  # of the gateway's faults; this program tries again itself
@@ -36,7 +37,8 @@ class ScannerRefusal(Exception):
     """The scanner answered with a fault, or with a bare HTTP status; `code` names it, `reason` is its text.
 
     `temporary`: the request may be repeated. `over`: there are no more images. `unknown`: the job does not exist
-    either. `unreachable`: the gateway answered because it could not reach the scanner.
+    either. `unreachable`: the gateway answered because it could not reach the scanner. `is_of_web_server`: other web
+    servers answer a SOAP request in this way.
     """
 
     def __init__(self, code: str, reason: str) -> None:
@@ -46,6 +48,7 @@ class ScannerRefusal(Exception):
         self.temporary = code in _TEMPORARY
         self.over = code in _OVER
         self.unknown = code in _UNKNOWN
+        self.is_of_web_server = code in _WEB_SERVER
         self.unreachable = self.temporary and reason.startswith((_NOT_FOUND, UNAVAILABLE))
 
     def cause(self) -> str:

@@ -157,6 +157,9 @@ def _short(response: HTTPResponse, end: float) -> bytes:
 
 
 def _silent(url: str, error: Exception, status: int = UNREACHABLE) -> ScanError:
+    if isinstance(error, ssl.SSLError):
+        return ScanError(f"{url}: no TLS connection ({plain(error.reason or error)}); if the scanner does not use TLS, "
+                         "write http:// instead of https://", status)
     if isinstance(error, ConnectionRefusedError):
         return ScanError(f"{url} does not accept connections; is it switched on, and is the port right?", status)
     if isinstance(error, gaierror):
