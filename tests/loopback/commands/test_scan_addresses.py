@@ -11,6 +11,10 @@ from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan import locating
 from wsdgateway.cli.scan.outcomes import UNREACHABLE, ScanError
 from wsdgateway.cli.scan.run import Order, offers
+from wsdgateway.discovery.messages import Sequence, TargetService
+from wsdgateway.discovery.versions import WS_2005_04
+from wsdgateway.discovery.writing import write_matches
+from wsdgateway.soap.envelope import read
 
 pytestmark = pytest.mark.usefixtures("cwd")
 STABLE = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
@@ -69,6 +73,47 @@ async def test_a_gateway_whose_scanner_is_off(gateway, virtual):
         ran = await scanned(f"http://127.0.0.1:{service.port}{path}", wait=1)
         assert ran.status == UNREACHABLE
         assert str(ran.error).startswith("The gateway cannot reach the scanner: ")
+
+
+class Host:
+    """A host that answers a directed Probe with matches at these addresses, and everything else with 404."""
+
+    def __init__(self, device, *xaddrs):
+        self.url = f"http://127.0.0.1:{device.port}/"
+        self._services = [TargetService(f"urn:uuid:{number}", xaddrs=(xaddr,)) for number, xaddr in enumerate(xaddrs)]
+        device.handle = self._answer
+
+    def _answer(self, asked):
+        envelope = read(asked.request.body)
+        if envelope.action.endswith("/Probe"):
+            asked.answer(write_matches("ProbeMatches", self._services, version=WS_2005_04, sequence=Sequence(0, 0),
+                                       relates_to=envelope.message_id, message_id="urn:uuid:m"))
+        else:
+            asked.answer(b"no", b"404 Not Found", b"text/plain")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_match_that_does_not_answer(device):
+    host = Host(device, "http://127.0.0.1:1/x http://[")
+    ran = await scanned(host.url)
+    assert (ran.status, str(ran.error)) == (
+        UNREACHABLE, "http://127.0.0.1:1/x: the scanner announces this address, but does not answer there")
+
+
+@pytest_twisted.ensureDeferred
+async def test_unusable_addresses_in_matches(device):
+    host = Host(device, "http://[", "", "ftp://127.0.0.1/")
+    ran = await scanned(host.url)
+    assert ran.status == UNREACHABLE
+    assert "no scanner is here at the moment" in str(ran.error)
+
+
+@pytest_twisted.ensureDeferred
+async def test_names_of_many_scanners_are_not_asked_for(device, monkeypatch):
+    monkeypatch.setattr(locating, "MAX_LISTED", 1)
+    host = Host(device, "http://127.0.0.1:1/x", "http://device.invalid:2/y")
+    ran = await scanned(host.url)
+    assert (ran.status, ran.error.items) == (WRONG, ("http://127.0.0.1:1/x", "http://127.0.0.1:2/y"))
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])

@@ -24,6 +24,7 @@ from wsdgateway.cli.scan.scanner import ELEMENTS_TIMEOUT, Capabilities, Scanner,
 from wsdgateway.cli.scan.web import Web, WebAnswer
 from wsdgateway.discovery.messages import TargetService, message_in
 from wsdgateway.discovery.writing import write_probe
+from wsdgateway.http.urls import is_http
 from wsdgateway.metadata.messages import Labels, read_labels, write_get
 from wsdgateway.metadata.standin import find_metadata
 from wsdgateway.net.discovery.client import DEVICE, probe_url
@@ -132,24 +133,23 @@ class Locator:
             return place
         here, is_root = urlsplit(url), urlsplit(url).path in ("", "/")
         root = urlunsplit((here.scheme, here.netloc, "/", "", ""))
-        asked = [url, *([] if is_root else [root]), probe_url(root)]
-        matches = next((found for one in asked if (found := self._try(lambda: self._probe(one))) is not None), None)  # noqa: B023
-        if matches is not None:
-            return self._chosen(url, matches, is_root=is_root or self._is_endpoint(url))
+        for asked in dict.fromkeys((url, root, probe_url(root))):
+            matches = self._try(lambda: self._probe(asked))  # noqa: B023
+            if matches is not None:
+                return self._chosen(url, matches, of_host=is_root or here.path == urlsplit(probe_url(root)).path)
         self._check_admin(url, root)
         return None
 
-    def _is_endpoint(self, url: str) -> bool:
-        return urlsplit(url).path == urlsplit(probe_url("http://h")).path
-
-    def _chosen(self, url: str, matches: tuple[TargetService, ...], *, is_root: bool) -> _Place | None:
+    def _chosen(self, url: str, matches: tuple[TargetService, ...], *, of_host: bool) -> _Place | None:
+        """The only match if the URL stands for a whole host; None if the URL is one of the matches."""
         places = [place for number, match in enumerate(matches) if (place := self._place(url, match, number))]
-        if not is_root and any(url in (place.scan, f"{place.url}/scan") for place in places):
+        if not of_host and any(url in (place.scan, f"{place.url}/scan") for place in places):
             return None
-        if is_root and len(places) == 1:
-            return places[0]
+        if of_host and len(places) == 1:
+            [place] = places
+            return place if place.scan is not None else self._silent(place.url)
         items = tuple(_item(place) for place in places)
-        if not is_root:
+        if not of_host:
             raise ScanError(f"{url}: no scanner is at this address" + (
                 "; this host has these scanners:" if items else ", and this host has none at the moment"), WRONG, items)
         if not places:
@@ -160,7 +160,7 @@ class Locator:
     def _place(self, url: str, match: TargetService, number: int) -> _Place | None:
         """The device of a match at the host of the URL; None if it is certainly no scanner."""
         host = urlsplit(url).hostname
-        xaddrs = sorted(match.xaddrs, key=lambda one: urlsplit(one).hostname != host)
+        xaddrs = sorted(filter(is_http, match.xaddrs), key=lambda one: urlsplit(one).hostname != host)
         if not xaddrs:
             return None
         address = reachable(xaddrs[0], url)
@@ -170,6 +170,13 @@ class Locator:
         if place is None:
             return _Place(address, None)
         return place if place.scan is not None else None
+
+    def _silent(self, url: str) -> _Place:
+        """The device at a URL that has not answered Get before. Raises `ScanError`."""
+        place = self._try(lambda: self._ask(lambda: self._device(url)))
+        if place is None or place.scan is None:
+            raise ScanError(f"{url}: the scanner announces this address, but does not answer there", UNREACHABLE)
+        return place
 
     def _device(self, url: str) -> _Place:
         """The device at a URL. Raises `ScannerRefusal` if none is there."""
