@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.dashboards import DASHBOARD, alerts, dashboard, filled, panels
+from wsdgateway.bridge.health.health import Health
 from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, RULE, SHARED, Metrics
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
 
@@ -30,6 +31,9 @@ class Bridged:
 
     def waiting(self):
         return 0
+
+    def health(self):
+        return Health(True)
 
 
 @pytest.fixture(scope="module")

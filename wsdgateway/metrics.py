@@ -14,13 +14,19 @@ from prometheus_client import CollectorRegistry, Counter, disable_created_metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from wsdgateway.bridge.health.health import Health
 from wsdgateway.scan.jobstates import STATES
 from wsdgateway.scan.operations import GET_JOB_ELEMENTS
+from wsdgateway.scan.scannerstatus import CONDITIONS, REASONS
+from wsdgateway.scan.scannerstatus import STATES as SCANNER_STATES
 
 LOCAL, DEVICE, REFUSED = "local", "device", "refused"
 OK, FAULT, ERROR = "ok", "fault", "error"
 RULE, RATE, JOBS, CONNECTIONS, TLS = "rule", "rate", "jobs", "connections", "tls"  # reasons for refusing a client
 KEPT, SHARED, ASKED = "kept", "shared", "asked"
+UNKNOWN, OTHER = "unknown", "other"
+
+_CONDITIONS = (*CONDITIONS, *REASONS)
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _BOUNDS = (*(str(float(bound)) for bound in _BUCKETS), "+Inf")
@@ -43,6 +49,9 @@ class Gauged(Protocol):
     def waiting(self) -> int:
         """The number of requests that wait for the scanner."""
 
+    def health(self) -> Health:
+        """The scanner's reachability, its own state and conditions."""
+
 
 class _Gauges(Collector):
     def __init__(self, scanners: list[Gauged]) -> None:
@@ -53,7 +62,22 @@ class _Gauges(Collector):
             "wsdgateway_subscriptions", "Active event subscriptions", labels=("scanner", "side"))
         jobs = GaugeMetricFamily("wsdgateway_jobs", "Jobs in the job table", labels=("scanner", "state"))
         queue = GaugeMetricFamily("wsdgateway_device_queue", "Requests waiting for the scanner", labels=("scanner",))
+        up = GaugeMetricFamily("wsdgateway_scanner_up", "1 if the scanner is reachable, 0 if it is not",
+                               labels=("scanner",))
+        states = GaugeMetricFamily("wsdgateway_scanner_state", "1 for the scanner's current state",
+                                   labels=("scanner", "state"))
+        conditions = GaugeMetricFamily("wsdgateway_scanner_condition", "1 for each active condition of the scanner",
+                                       labels=("scanner", "condition"))
         for scanner in self._scanners:
+            health = scanner.health()
+            if health.reachable is not None:
+                up.add_metric((scanner.name,), int(health.reachable))
+            current = health.state if health.state in SCANNER_STATES else UNKNOWN
+            for state in (*SCANNER_STATES, UNKNOWN):
+                states.add_metric((scanner.name, state), int(state == current))
+            active = {name if name in _CONDITIONS else OTHER for name in health.conditions}
+            for condition in (*_CONDITIONS, OTHER):
+                conditions.add_metric((scanner.name, condition), int(condition in active))
             queue.add_metric((scanner.name,), scanner.waiting())
             for side, count in scanner.subscriptions().items():
                 subscriptions.add_metric((scanner.name, side), count)
@@ -65,6 +89,9 @@ class _Gauges(Collector):
         yield subscriptions
         yield jobs
         yield queue
+        yield up
+        yield states
+        yield conditions
 
 
 class _Counts(Collector):

@@ -32,13 +32,13 @@ from wsdgateway.replay.recording import asked_for
 from wsdgateway.replay.writing import renewed, to_listener
 from wsdgateway.scan.destinations import read_destinations, read_tokens, write_responses, write_tokens
 from wsdgateway.scan.documentparameters import read_parameters, write_scan_ticket
-from wsdgateway.scan.events import read_scanner_state
 from wsdgateway.scan.jobelements import JobElementsRequest, read_response
 from wsdgateway.scan.jobs import people_of
 from wsdgateway.scan.operations import EVENT_SPELLINGS
 from wsdgateway.scan.scannerconfiguration import read_configuration
 from wsdgateway.scan.scannerelements import read_description, read_elements
-from wsdgateway.scan.scannerstatus import read_status
+from wsdgateway.scan.scannerstatus import MAX_CONDITIONS, read_status
+from wsdgateway.scan.statusevents import read_status_event
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import compose, read, write
 from wsdgateway.soap.faults import Refused, fault_of, invalid_args, reason_of, write_fault
@@ -167,7 +167,8 @@ def job_events(data):
         notification = read_notification(raw)
         if isinstance(notification, Notification):
             bridge.notified(notification, float(now))
-            read_scanner_state(notification.envelope.body)
+            read_status_event(notification.envelope.body)
+            assert len(bridge.reported.conditions) <= MAX_CONDITIONS
         else:
             _ask_and_learn(bridge, raw, float(now))
         assert bridge.table.moment() > moment

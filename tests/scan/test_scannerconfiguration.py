@@ -6,7 +6,7 @@ import pytest
 from tests.scan.elements import element
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer, read_configuration
-from wsdgateway.scan.scannerstatus import ScannerStatus, read_status
+from wsdgateway.scan.scannerstatus import DeviceCondition, ScannerStatus, read_status
 from wsdgateway.simulator.conditions import Condition
 from wsdgateway.simulator.description import scanner_elements
 from wsdgateway.simulator.settings import Settings
@@ -36,7 +36,10 @@ def test_the_virtual_scanners_own_configuration():
     assert offered.sources["ADFDuplex"] == offered.sources["Platen"] == SourceOffer(
         (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700), (100, 100))
     assert (offered.formats, offered.auto_detect) == (("jfif", "exif", "png"), False)
-    assert read_status(found["ScannerStatus"]) == ScannerStatus("Stopped", ("AttentionRequired", "MediaJam"))
+    status = read_status(found["ScannerStatus"])
+    assert status == ScannerStatus("Stopped", ("AttentionRequired",), (
+        DeviceCondition("MediaJam", "Critical", "1"), DeviceCondition("MediaJam", "Critical", "2")))
+    assert status.reasons == ("AttentionRequired", "MediaJam")
     default = read_parameters(next(found["DefaultScanTicket"].iter("{*}DocumentParameters")))
     assert default == DocumentParameters("jfif", "Platen", 1, "RGB24", 150, (8270, 11690))
 

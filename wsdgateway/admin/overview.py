@@ -24,7 +24,8 @@ class Overview:
     """The gateway as the admin site sees it.
 
     `stored` gives a scanner's finished jobs from before this start. `warnings` lists problems that do not keep clients
-    from being served. `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
+    from being served. `client_base` gives the URL of the gateway for clients. `wall` is in seconds since 1970;
+    `seconds` is the clock of the job tables.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Overview:
     wall: Callable[[], float]
     seconds: Callable[[], float]
     warnings: Callable[[], list[str]] = list
+    client_base: Callable[[], str | None] = lambda: None
 
     def problems(self) -> list[str]:
         """The reasons why the gateway is not ready; empty if it is."""
@@ -45,10 +47,14 @@ class Overview:
     def describe_scanners(self) -> list[dict[str, Any]]:
         """Describe each scanner."""
         reads = self.metrics.status_reads()
-        return [self._describe(scanner, *reads.get(scanner.name, (0, 0))) for scanner in self.scanners]
+        base = self.client_base()
+        return [self._describe(scanner, base, *reads.get(scanner.name, (0, 0))) for scanner in self.scanners]
 
-    def _describe(self, scanner: BridgedScanner, here: int, there: int) -> dict[str, Any]:
-        """Describe one scanner. `here` and `there` count status reads answered by the gateway and by the scanner."""
+    def _describe(self, scanner: BridgedScanner, base: str | None, here: int, there: int) -> dict[str, Any]:
+        """Describe one scanner. `base` is the gateway's URL for clients.
+
+        `here` and `there` count status reads answered by the gateway and by the scanner.
+        """
         table, labels, health = scanner.bridge.table, scanner.monitor.labels, scanner.health
         problem = health.problem
         return {
@@ -58,7 +64,7 @@ class Overview:
             "uuid": scanner.monitor.endpoint,
             "stand_in": scanner.stand_in.endpoint,
             "announced": scanner.options.announced and scanner.stand_in.service is not None,
-            "client_url": None,
+            "client_url": None if base is None else f"{base.rstrip('/')}/{scanner.name}/scan",
             "escl_url": None,
             "reachable": health.reachable,
             "reachable_since": None if health.reachable_since is None else _time(health.reachable_since),
@@ -66,7 +72,7 @@ class Overview:
             "problem": None if problem is None else problem.cause,
             "problem_since": None if problem is None else _time(problem.since),
             "searched": scanner.monitor.is_missing,
-            "subscription": scanner.subscription.state if scanner.subscription is not None else "off",
+            "subscription": scanner.subscription_state,
             "events_seen": table.events_seen,
             "friendly_name": (labels.name or scanner.name) if labels != Labels() else None,
             "model": " ".join(filter(None, (labels.manufacturer, labels.model))) or None,
@@ -91,7 +97,7 @@ class Overview:
             held = own.held
             yield {"scanner": scanner.name, "side": "device", "id": None, "client": None,
                    "notify_to": held.notify_to.rpartition("/")[0] + "/…", "end_to": None, "events": None,
-                   "expires": _time(held.expires_at), "state": own.state, "waiting": 0, "failures": 0,
+                   "expires": _time(held.expires_at), "state": scanner.subscription_state, "waiting": 0, "failures": 0,
                    "panel": None, "destinations": []}
         for one in scanner.bridge.subscriptions.all():
             waiting, failures = scanner.subscribers.notifier.state(one.identifier)

@@ -17,7 +17,16 @@ from wsdgateway.http.urls import address_of
 from wsdgateway.net.discovery.multicast import Link
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.net.transport.listener import Listener
-from wsdgateway.net.transport.localaddress import ANY, OpenPort, base_url, local_address, local_base, url_of, zoned
+from wsdgateway.net.transport.localaddress import (
+    ANY,
+    OpenPort,
+    base_url,
+    local_address,
+    local_base,
+    own_address,
+    url_of,
+    zoned,
+)
 from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.tls.identity import BadIdentity, CurrentIdentity
 
@@ -82,6 +91,19 @@ class Listeners:
             if address is not None and address[1] == port and (address[0] == host or address[0] in ANY):
                 return listen.advertise or url_of(host, port, secure=listener.identity is not None)
         return url_of(host, port)
+
+    def client_base(self) -> str | None:
+        """The base URL of the first listener, for people to copy; None while it is not open.
+
+        One on all addresses is given that of a client interface, else that of the default route.
+        """
+        address, advertised = self.listeners[0].address, self._config.listen[0].advertise
+        if advertised or address is None:
+            return advertised
+        host, port = address
+        if host in ANY:
+            host = own_address(self._config.discovery.client_interfaces, 6 if host == "::" else 4)
+        return url_of(host, port, secure=self.listeners[0].identity is not None)
 
     def base_on(self, link: Link, client: str | None) -> str | None:
         """The base URL for a client on a link, or for all clients there; None if no listener is reachable there."""

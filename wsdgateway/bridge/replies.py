@@ -1,7 +1,7 @@
-"""Learns from the outcomes of one scanner's requests: jobs that began, ended or changed, and shareable answers.
+"""Learns from the outcomes of one scanner's requests: jobs, shareable answers, and the scanner's own status.
 
-WS-Scan, the responses to CreateScanJob, CancelJob, RetrieveImage and GetJobElements. A reply counts from the moment its
-request was sent. `cache.answercache` handles the replies that many clients share.
+WS-Scan, the responses to CreateScanJob, CancelJob, RetrieveImage, GetJobElements and GetScannerElements. A reply counts
+from the moment its request was sent. `cache.answercache` handles the replies that many clients share.
 """
 
 from weakref import WeakKeyDictionary
@@ -12,17 +12,29 @@ from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.cache.answercache import AnswerCache
 from wsdgateway.bridge.cache.duplicates import is_success
 from wsdgateway.bridge.decisions import Failure, Forward, Outcome, Question, Reply, Sent, Subject
+from wsdgateway.bridge.health.causes import NO_SUCH_SERVICE, Cause, not_a_scanner
+from wsdgateway.bridge.health.reported import ReportedStatus
 from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.bridge.jobs.outcomes import Outcomes
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.scan.jobelements import JOB_STATUS, read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
-from wsdgateway.scan.operations import CANCEL_JOB, CREATE_SCAN_JOB, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
+from wsdgateway.scan.operations import (
+    CANCEL_JOB,
+    CREATE_SCAN_JOB,
+    GET_JOB_ELEMENTS,
+    GET_SCANNER_ELEMENTS,
+    RETRIEVE_IMAGE,
+)
+from wsdgateway.scan.scannerelements import SCANNER_STATUS, read_elements
+from wsdgateway.scan.scannerstatus import read_status
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
+MAX_OVERHEARD = 262144  # bytes of an answer that is parsed for the scanner's status alone
+_ENVELOPE, _STATUS = b"Envelope", SCANNER_STATUS.encode()
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
 # Faults of RetrieveImage that mean that the job has ended; others mean that the request was wrong, or that the
 # device is busy. Some devices answer for an unknown job with HTTP 404 and no fault, which counts as JOB_NOT_FOUND.
@@ -36,7 +48,8 @@ class ReplyObserver:
     """Records the content of replies of `scanner`, its name, in job table, answer cache and quotas.
 
     `suspects_reboot` is set when the device forgot an active job or reused a JobId. A CreateScanJob that is running, or
-    that broke off, may have created any job that is not known yet.
+    that broke off, may have created any job that is not known yet. `reported` is the scanner's own status; `misfit` is
+    set if no scan service answers at its address.
     """
 
     def __init__(self, scanner: str, outgoing: Outgoing, *, answers: JobAnswers, cache: AnswerCache,
@@ -51,6 +64,8 @@ class ReplyObserver:
         self._creating: set[Forward] = set()
         self._lost_creates = False
         self.suspects_reboot = False
+        self.reported = ReportedStatus()
+        self.misfit: Cause | None = None
 
     @property
     def _table(self) -> JobTable:
@@ -112,6 +127,8 @@ class ReplyObserver:
             envelope = None
         if operation is GET_JOB_ELEMENTS and job_id is not None:
             return self._learn_elements(job_id, forward, sent, reply, envelope)
+        if operation is GET_SCANNER_ELEMENTS:
+            self.learn_scanner(envelope, reply, sent)
         if envelope is None or envelope.body is None:
             return True
         if operation is CREATE_SCAN_JOB:
@@ -122,6 +139,36 @@ class ReplyObserver:
         current, revived = self._cache.learn(forward, envelope, reply, sent)
         self.suspects_reboot = self.suspects_reboot or revived
         return current
+
+    def overheard(self, reply: Reply, sent: Sent) -> bool:
+        """Learn the scanner's status from an answer to GetScannerElements that is not shared; False if it has none.
+
+        Most answers need not be parsed for that.
+        """
+        body = reply.body
+        if len(body) > MAX_OVERHEARD or (_ENVELOPE in body and _STATUS not in body and self.misfit is None):
+            return False
+        try:
+            envelope = read(body, reply.charset)
+        except Malformed:
+            envelope = None
+        self.learn_scanner(envelope, reply, sent)
+        return True
+
+    def learn_scanner(self, envelope: Envelope | None, reply: Reply, sent: Sent) -> None:
+        """Learn the scanner's status from an answer to GetScannerElements.
+
+        `envelope` is None for an answer that is not SOAP; some devices answer temporary errors with a bare status.
+        """
+        if envelope is not None:
+            self.misfit = None
+            status = read_elements(envelope.body).get(SCANNER_STATUS)
+            if status is not None:
+                self.reported.answered(read_status(status), sent.moment, sent.at)
+        elif reply.status < 300:
+            self.misfit = not_a_scanner("its answer is not SOAP")
+        elif reply.status in NO_SUCH_SERVICE:
+            self.misfit = not_a_scanner(f"it answered {reply.status}")
 
     def _learn_cancel(self, job_id: str, reply: Reply) -> None:
         accepted = is_success(reply)
@@ -173,6 +220,7 @@ class ReplyObserver:
         """Record that the device restarted, or may have."""
         self._outcomes.clear()
         self._cache.rebooted()
+        self.reported.forget(self._table.moment())
         self._lost_creates = bool(self._creating)
         self._table.rebooted()
 

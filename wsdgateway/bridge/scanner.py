@@ -23,10 +23,13 @@ from wsdgateway.bridge.decisions import (
     Question,
     Refuse,
     Reply,
+    Sent,
     Subject,
 )
 from wsdgateway.bridge.events.intake import Notification, Unread
 from wsdgateway.bridge.events.subscriptions import Subscriptions
+from wsdgateway.bridge.health.causes import Cause
+from wsdgateway.bridge.health.reported import ReportedStatus
 from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.bridge.jobs.outcomes import Outcomes
@@ -35,26 +38,29 @@ from wsdgateway.bridge.options import BridgeOptions, CacheSection
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.replies import ReplyObserver
 from wsdgateway.bridge.rewriting import relate_reply
-from wsdgateway.scan.operations import CREATE_SCAN_JOB, JOB_STATUS
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, JOB_STATUS, SCANNER_STATUS_EVENTS
+from wsdgateway.scan.statusevents import read_status_event
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import temporary_error
 from wsdgateway.soap.seen import Seen
 
 _OVERTAKEN = temporary_error(
     "The scanner's answers were out of date before they arrived; try again in a second.")
-_NOT_FOUND_YET = temporary_error("The scanner's address is not known yet; try again in a few seconds.")
 
 
 class ScannerBridge:
     """Makes the gateway's decisions for one scanner. `new_id` makes message ids, `urn:uuid:…`.
 
-    `device` is the scan service's address, None until it is known. `subscriptions` are those of clients; `off_panel`
-    names those that should be held at the scanner but currently are not.
+    `device` is the scan service's address, None until it is known; `missing` is the cause for that, if it is known.
+    `subscriptions` are those of clients; `off_panel` names those that should be held at the scanner but currently are
+    not.
     """
 
     def __init__(self, options: BridgeOptions, *, new_id: Callable[[], str], quotas: Quotas | None = None) -> None:
         name, cache = options.section.name, options.cache
         self.name = name
         self.device: str | None = None
+        self.missing: Cause | None = None
         self.table = JobTable(max_age=cache.max_age, poll_interval=cache.poll_interval, history=cache.history)
         self.subscriptions = Subscriptions(options.events.max_subscriptions)
         self.off_panel: set[str] = set()
@@ -88,6 +94,16 @@ class ScannerBridge:
     def suspects_reboot(self, suspects: bool) -> None:
         self._observer.suspects_reboot = suspects
 
+    @property
+    def reported(self) -> ReportedStatus:
+        """The scanner's state and conditions, as it has reported them."""
+        return self._observer.reported
+
+    @property
+    def misfit(self) -> Cause | None:
+        """The cause that no scan service answers at the device's address; None if one does, or is not known not to."""
+        return self._observer.misfit
+
     def adjust(self, options: BridgeOptions) -> None:
         """Change the limits; all knowledge is kept."""
         cache = options.cache
@@ -103,6 +119,7 @@ class ScannerBridge:
         """
         self.device = device
         self.table = self._cache.table = self._answers.table = former.table
+        self._observer.reported = former.reported
         if device != former.device:
             self.rebooted()
 
@@ -163,7 +180,8 @@ class ScannerBridge:
 
     def _forward(self, question: Question, asks: int = 0) -> Decision:
         if self.device is None:
-            return Refuse(_NOT_FOUND_YET)
+            return Refuse(temporary_error(
+                f"The scanner's {describe_missing(self.missing).removeprefix('its ')}. Try again in a few seconds."))
         if asks >= MAX_ASKS:
             return Refuse(_OVERTAKEN)
         body = self._outgoing.write(question, self.device)
@@ -263,9 +281,25 @@ class ScannerBridge:
             self.table.announced(notification.status, now)
         if notification.unread is not None:
             self.unread(notification.unread, now)
+        if notification.event in SCANNER_STATUS_EVENTS or notification.in_body in SCANNER_STATUS_EVENTS:
+            told = read_status_event(notification.envelope.body)
+            if told is not None:
+                self.reported.notified(told, self.table.moment(), now)
         self._cache.notified(notification.event)
         if notification.in_body != notification.event:
             self._cache.notified(notification.in_body)
+
+    def sending(self, now: float) -> Sent:
+        """The moment of a request from which only the scanner's status is learnt, and which is sent now."""
+        return Sent(self.table.moment(), now)
+
+    def overhear_answer(self, reply: Reply, sent: Sent) -> bool:
+        """Learn from an answer to GetScannerElements that is passed on. Returns False if there was nothing to learn."""
+        return self._observer.overheard(reply, sent)
+
+    def learn_status(self, envelope: Envelope | None, reply: Reply, sent: Sent) -> None:
+        """Learn from the answer to a GetScannerElements of the gateway's own; `envelope` is None if it is not SOAP."""
+        self._observer.learn_scanner(envelope, reply, sent)
 
     def unread(self, unread: Unread, now: float) -> None:
         """Record an event that could not be read, or was refused, and require that the scanner is asked."""
@@ -290,6 +324,10 @@ class ScannerBridge:
         """Record that the device restarted, or may have."""
         self._observer.rebooted()
 
+    def forget_status(self) -> None:
+        """Record that the device was away for so long that its state and conditions may be any others."""
+        self.reported.forget(self.table.moment())
+
     def was_away(self) -> None:
         """Record that the device was unreachable, or has moved: it is asked before anything older is shown.
 
@@ -298,6 +336,11 @@ class ScannerBridge:
         """
         self._cache.invalidate(*Subject)
         self.table.was_away()
+
+
+def describe_missing(why: Cause | None) -> str:
+    """The clause for a scan service whose address is not known yet; `why` is the cause, if it is known."""
+    return "its address is not known yet" if why is None else f"its address is not known yet: {why.clause}"
 
 
 def _lifetimes(cache: CacheSection) -> Lifetimes:

@@ -36,13 +36,16 @@ from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.events.subscriptionclock import WallTimeStore
 from wsdgateway.net.gauges import ScannerGauges
+from wsdgateway.net.presence.healthwatch import HealthWatch
 from wsdgateway.net.presence.monitor import Monitor
+from wsdgateway.net.presence.statuscheck import StatusCheck
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.jobstatus import JobStatus
 
 
@@ -57,13 +60,16 @@ class BridgedScanner:
         self.device = DeviceClient(
             context.sockets, options, seconds=context.seconds, writes=context.writes,
             rate_limit=RateLimit.of(options.section, context.metrics.delayed(self.name)),
-            on_recovered=self.recovered, on_reachable=lambda: self.monitor.reachability_changed())
+            on_recovered=self.recovered, on_reachable=lambda: self.monitor.reachability_changed(),
+            on_contact=lambda: self.watch.look())
+        self.watch = HealthWatch(self.name, self.bridge, self.device, wall=context.wall,
+                                 subscription=lambda: self.subscription)
         accounting = Accounting(self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
         listed = WallTimeStore(context.store, context.subscription_clock)
         self.panel = ScanDestinations(context.reactor, self.bridge, listed, context.secret, self.check)
-        self.gauges = ScannerGauges(self.bridge, self.panel, self.device)
+        self.gauges = ScannerGauges(self.bridge, self.panel, self.device, lambda: self.health)
         self._orphans = Orphans(
             context.reactor, make_client=self.device.beside, eventing_client=self._eventing_client,
             request=lambda *request: requests.send_by(*request), on_ending=self.panel.add_ending)
@@ -76,11 +82,11 @@ class BridgedScanner:
             options, context.wall, context.subscription_clock, context.new_id, context.secret, self._no_events)
         self.sink = EventSink(
             self.bridge, self.device, self.subscribers, context.metrics, accounting, options=options,
-            seconds=context.seconds, new_id=context.new_id, after_learning=self._store_finished)
+            seconds=context.seconds, new_id=context.new_id, after_learning=self._event_learnt)
         self.monitor = Monitor(
             context.reactor, options, self.bridge, self.device, requests, seconds=context.seconds,
             new_id=context.new_id, version_of=context.store.metadata_version, search=context.search,
-            on_change=partial(context.on_presence, self.name), on_found=self._found, on_doubt=self._doubted)
+            on_change=self._presence_changed, on_found=self._found, on_doubt=self._doubted)
         self.stand_in = self.monitor.stand_in
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
         forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
@@ -100,11 +106,30 @@ class BridgedScanner:
             b"events": notifications(self.sink)}
         self.subscription: DeviceSubscription | None = None
         self._checking: IDelayedCall | None = None
+        self.watch.start(self.monitor)
+        self._status_check = StatusCheck(self.bridge, requests.send, seconds=context.seconds, new_id=context.new_id,
+                                         learnt=self.watch.look)
 
     @property
     def health(self) -> Health:
         """The scanner's reachability, its own state, and its problem."""
-        return Health(self.monitor.reachable)
+        self.watch.look()
+        return self.watch.health
+
+    @property
+    def subscription_state(self) -> str:
+        """The state of the gateway's own subscription as a word: "off", or one of `bridge.events.upstream_table`.
+
+        While the scanner cannot be reached, it is not certain that it still holds the subscription.
+        """
+        if self.subscription is None:
+            return "off"
+        is_lapsing = self.subscription.listening and self.health.reachable is False
+        return "unconfirmed" if is_lapsing else self.subscription.state
+
+    def _presence_changed(self) -> None:
+        self._context.on_presence(self.name)
+        self.watch.look()
 
     def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
         context = self._context
@@ -180,6 +205,7 @@ class BridgedScanner:
 
     def hand_off(self) -> list[Held]:
         """Stop without ending the subscriptions at the scanner, and return them for the replacement."""
+        self.watch.stop()
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
@@ -207,7 +233,12 @@ class BridgedScanner:
         context = self._context
 
         async def notify_base() -> str:
-            base = await context.events_base(where.address, self.device.zone)
+            try:
+                base = await context.events_base(where.address, self.device.zone)
+            except DeviceError as error:
+                if error.cause is not None:
+                    self.device.unreachable(error.cause)
+                raise
             return f"{base}/{self.name}/events"
 
         return EventingClient(context.reactor, self.name, where, self.options.events, self.requests.send, notify_base,
@@ -222,7 +253,7 @@ class BridgedScanner:
             return
         self.panel.client = self._eventing_client(where)
         self.subscription = DeviceSubscription(
-            self.panel.client, on_lost=self.subscription_lost, on_change=self.bridge.listens)
+            self.panel.client, on_lost=self.subscription_lost, on_change=self._subscription_changed)
         held = self._orphans.take("")
         if held is not None:
             self.subscription.resume(held)
@@ -248,7 +279,6 @@ class BridgedScanner:
     def subscription_lost(self) -> None:
         """Handle the loss of the gateway's subscription at the scanner; those for the panel may be lost, too."""
         self.bridge.rebooted()
-        self.sink.state = None
         self.stand_in.metadata.forget()
         self.panel.doubt()
 
@@ -257,13 +287,23 @@ class BridgedScanner:
         if was_open and not self.bridge.table.listening:
             self.bridge.rebooted()
         if was_open:
+            self.bridge.forget_status()
             self.stand_in.metadata.forget()
         if self.subscription is not None:
             self.subscription.recovered(was_away=was_open)
         self.panel.recovered(was_away=was_open)
 
+    def _subscription_changed(self, listening: bool) -> None:
+        self.bridge.listens(listening)
+        self.watch.look()
+
+    def _event_learnt(self) -> None:
+        self._store_finished()
+        self.watch.look_at_status()
+
     def _learnt(self) -> None:
         self._store_finished()
+        self.watch.look_at_status()
         if self.bridge.suspects_reboot:
             self.bridge.suspects_reboot = False
             self.check()
@@ -291,10 +331,14 @@ class BridgedScanner:
             self.check(usual=True)
         if self.options.announced and self.monitor.silent_for() > self.options.events.check:
             self.stand_in.metadata.check()
+        failing = self.device.contact.cause is not None or self.bridge.misfit is not None
+        self._status_check.check(self.options.events.check, failing=failing)
+        self.watch.look()
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
 
     async def stop(self) -> None:
         """End the subscriptions at the scanner, and close every connection."""
+        self.watch.stop()
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()

@@ -1,23 +1,29 @@
 """The gauges of one bridged scanner, which are computed when the metrics are read."""
 
+from collections.abc import Callable
+
+from wsdgateway.bridge.health.health import Health
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.scanners.client import DeviceClient
 
 
 class ScannerGauges:
-    """The gauges of one scanner, whose `name` is their label."""
+    """The gauges of one scanner, whose `name` is their label, and whose `health` is shown."""
 
-    def __init__(self, bridge: ScannerBridge, destinations: ScanDestinations, device: DeviceClient) -> None:
+    def __init__(self, bridge: ScannerBridge, destinations: ScanDestinations, device: DeviceClient,
+                 health: Callable[[], Health]) -> None:
         self.name = bridge.name
         self._bridge = bridge
         self._destinations = destinations
         self._device = device
+        self.health = health
 
     def subscriptions(self) -> dict[str, int]:
-        """Live subscriptions by side."""
+        """Live subscriptions by side; those at a scanner that cannot be reached are not known to be live."""
         bridge = self._bridge
-        return {"device": int(bridge.table.listening) + len(self._destinations), "client": len(bridge.subscriptions)}
+        held = 0 if self.health().reachable is False else int(bridge.table.listening) + len(self._destinations)
+        return {"device": held, "client": len(bridge.subscriptions)}
 
     def job_states(self) -> list[str]:
         """The state of each job that is kept and has one."""

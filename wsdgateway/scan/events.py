@@ -1,26 +1,22 @@
-"""Reads the events of WS-Scan about jobs and about the scanner's state.
+"""Reads the events of WS-Scan about jobs.
 
-WS-Scan, JobStatusEvent, JobEndStateEvent and ScannerStatusSummaryEvent. Devices deviate from the specification in the
-two job events: they omit the JobStatus or JobEndState around the elements, put JobState into a JobEndState, use the
-other event's action, or the namespace of the specification's web pages. Such an event is read if it is unambiguous;
-otherwise `jobs_named` finds the jobs in it.
+WS-Scan, JobStatusEvent and JobEndStateEvent. Devices deviate from the specification: they omit the JobStatus or
+JobEndState around the elements, put JobState into a JobEndState, use the other event's action, or the namespace of the
+specification's web pages. Such an event is read if it is unambiguous; otherwise `jobs_named` finds the jobs in it.
 """
 
 import re
-from copy import deepcopy
 
 from lxml import etree
 
 from wsdgateway.scan.jobstates import ACTIVE, FINAL
 from wsdgateway.scan.jobstatus import JobStatus, read_job_end_state, read_job_status
 from wsdgateway.scan.operations import EVENTS, JOB_END_STATE, JOB_STATUS, WSCN_2006_01
-from wsdgateway.scan.reading import MAX_ID, child, identifier, tag, text
+from wsdgateway.scan.reading import MAX_ID, identifier, in_current_namespace, tag
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import text_of
 
 JOB_EVENTS = (JOB_STATUS, JOB_END_STATE)
-SCANNER_STATES = ("Idle", "Processing", "Stopped")
-MAX_REASON = 64
 MAX_NAMED = 16  # jobs in one event; with more it may concern any job
 
 _STATUS, _END = "JobStatus", "JobEndState"
@@ -43,7 +39,7 @@ def read_job_event(event: str | None, body: etree._Element | None) -> JobStatus 
         status = _first_status(body)
         if status is not None:
             return status
-    body = _in_current_namespace(body)
+    body = in_current_namespace(body)
     named = event_in(body)
     if named not in JOB_EVENTS:
         return None
@@ -68,17 +64,6 @@ def _first_status(body: etree._Element) -> JobStatus | None:
 def _certain(status: JobStatus | None) -> JobStatus | None:
     """The status of a contradictory event: only an end is accepted, since a finished job has no other state."""
     return status if status is not None and status.state in FINAL else None
-
-
-def _in_current_namespace(body: etree._Element) -> etree._Element:
-    """The element, or a copy without the namespace that some devices took from the specification's web pages."""
-    former = f"{{{WSCN_2006_01}}}"
-    if next(body.iter(f"{former}*"), None) is None:
-        return body
-    copy = deepcopy(body)
-    for element in copy.iter(f"{former}*"):
-        element.tag = f"{{{WSCN}}}{etree.QName(element).localname}"
-    return copy
 
 
 def event_in(body: etree._Element | None) -> str | None:
@@ -129,14 +114,3 @@ def jobs_named_in(data: bytes) -> tuple[str, ...]:
         if len(found) > MAX_NAMED:
             return ()
     return tuple(found)
-
-
-def read_scanner_state(body: etree._Element | None) -> str | None:
-    """The scanner's state in a ScannerStatusSummaryEvent, with the first of its reasons; None if there is none."""
-    summary = None if body is None else child(_in_current_namespace(body), "StatusSummary")
-    state = None if summary is None else text(summary, "ScannerState")
-    if summary is None or state not in SCANNER_STATES:
-        return None
-    reasons = child(summary, "ScannerStateReasons")
-    reason = None if reasons is None else text(reasons, "ScannerStateReason")
-    return state if reason is None or reason == "None" else f"{state}: {reason[:MAX_REASON]}"

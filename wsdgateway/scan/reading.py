@@ -3,8 +3,11 @@
 WS-Scan, "WSD Scan Service Job and Document Elements".
 """
 
+from copy import deepcopy
+
 from lxml import etree
 
+from wsdgateway.scan.operations import WSCN_2006_01
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import text_of
 
@@ -66,3 +69,17 @@ def wanted_name(element: etree._Element, value: str) -> str | None:
     if not colon:
         return local
     return local if element.nsmap.get(prefix) == WSCN else None
+
+
+def in_current_namespace(body: etree._Element) -> etree._Element:
+    """The element, or a copy without the namespace that some devices took from the specification's web pages."""
+    former = f"{{{WSCN_2006_01}}}"
+    if next(body.iter(f"{former}*"), None) is None:
+        return body
+    copy = deepcopy(body)
+    for element in copy.iter(f"{former}*"):
+        element.tag = f"{{{WSCN}}}{etree.QName(element).localname}"
+        for name, value in element.attrib.items():
+            if str(name).startswith(former):
+                element.set(_WSCN + str(name).removeprefix(former), value)
+    return copy

@@ -53,11 +53,20 @@ def read_elements(body: etree._Element | None) -> dict[str, etree._Element]:
             if attribute(data, "Valid") not in ("0", "false") for element in data.iterchildren(tag=etree.Element)}
 
 
+def write_status_request(*, to: str, message_id: str) -> bytes:
+    """The request for a scanner's ScannerStatus."""
+    return _write_request(SCANNER_STATUS, to=to, message_id=message_id)
+
+
 def write_description_request(*, to: str, message_id: str) -> bytes:
     """The request for a scanner's ScannerDescription."""
+    return _write_request("ScannerDescription", to=to, message_id=message_id)
+
+
+def _write_request(name: str, *, to: str, message_id: str) -> bytes:
     return compose(
         action=action_of(GET_SCANNER_ELEMENTS.name), message_id=message_id, to=to, namespaces={"wscn": WSCN},
-        body=write_elements_request("ScannerDescription"), is_request=True)
+        body=write_elements_request(name), is_request=True)
 
 
 def read_description(body: etree._Element | None) -> tuple[str, str] | None:

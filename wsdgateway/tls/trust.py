@@ -34,6 +34,10 @@ class Untrusted(Exception):
         self.detail = detail
 
 
+class WrongKey(Untrusted):
+    """The peer's key is not the pinned one."""
+
+
 @attrs.frozen(slots=False)
 class Trust:
     """The rules for verifying one device's certificate.
@@ -73,8 +77,8 @@ class Trust:
             if self.pin is not None:
                 found = pin_of(certificate)
                 if found != self.pin:
-                    raise Untrusted("its key does not match the pin, see the gateway's log",
-                                    f"its key is {found}; if the scanner has a new key, set this as its pin")
+                    raise WrongKey("its certificate does not match the pin",
+                                   f"its key is {found}; if the scanner has a new key, set this as its pin")
                 return
             _verify(connection, host)
         except (ValueError, UnsupportedAlgorithm) as error:  # a certificate that the library cannot read
@@ -125,12 +129,17 @@ def words_of(error: SSL.Error) -> list[str]:
     return [str(reason[-1]) for reason in error.args[0]] if error.args else []
 
 
+def is_unverified(error: BaseException) -> bool:
+    """True if the handshake failed because no authority vouches for the peer's certificate."""
+    return isinstance(error, SSL.Error) and "certificate verify failed" in words_of(error)
+
+
 def explain(error: BaseException) -> str:
     """Describes for people why a handshake failed."""
     if isinstance(error, Untrusted):
         return str(error)
     words = words_of(error) if isinstance(error, SSL.Error) else []
-    if "certificate verify failed" in words:
+    if is_unverified(error):
         return ("its certificate has expired, or was not issued by a trusted authority; set ca to the file of its "
                 "authority, or set its pin (wsdgateway discover --pin)")
     return f"TLS handshake failed ({', '.join(words) or str(error) or 'it hung up'})"

@@ -34,7 +34,7 @@ def test_without_a_terminal_there_is_a_line_for_each_page_and_one_for_waits():
 
 def test_a_terminal_shows_pages_bytes_and_state_without_control_characters():
     text, out = shown(True)
-    assert "page 1, 1.2 MB, [red]odd line" in text
+    assert "page 1, 1.2 MB, [red]Odd line" in text
     assert "for another while" in text
     assert "\x07" not in text and "\x1b[2J" not in text
     assert out == "a[b].jpg\n"

@@ -110,7 +110,7 @@ def test_an_event_updates_the_job_table_and_is_published(taken):
 
 def test_the_state_of_the_scanner_is_kept(taken):
     taken.take(SUMMARY)
-    assert (taken.sink.state, taken.published) == ("Idle", ["ScannerStatusSummaryEvent"])
+    assert (taken.bridge.reported.state, taken.published) == ("Idle", ["ScannerStatusSummaryEvent"])
 
 
 def test_at_a_clients_subscription_only_scan_available_is_passed_on(taken):

@@ -79,4 +79,4 @@ class ManualDevice:
         probe = self.ask("probe", "probe")
         refused = [value for name, value in self.failed[before:] if name == "probe"]
         self.client.abandon(probe)
-        return bool(refused) and "does not accept connections" in str(refused[0])
+        return bool(refused) and "next attempt within" in str(refused[0])

@@ -66,6 +66,14 @@ class Upstream:
         return bool(self._core.refusing) and self._core.refusing not in TEMPORARY
 
     @property
+    def refusal(self) -> str:
+        """The name of the fault with which the device refused the last Subscribe for good, or the HTTP status.
+
+        Empty if it did not, or if it merely has no events: its jobs are then polled.
+        """
+        return self._core.refusing if self.refusing and self._core.refusing != "ActionNotSupported" else ""
+
+    @property
     def is_uncertain(self) -> bool:
         """True if an event would prove that the device holds our subscription."""
         return self._core.state == "unconfirmed" or (self._core.state == "subscribed" and self._core.suspect)

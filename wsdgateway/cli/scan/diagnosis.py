@@ -6,28 +6,24 @@ WS-Scan, "Common WSD Scan Service operation error codes", JobState, ScannerStatu
 import re
 from collections.abc import Callable, Iterable
 
+import attrs
+
+from wsdgateway.bridge.health.causes import STOPPING, condition_cause
 from wsdgateway.cli.scan.bounded import BoundedScanner
 from wsdgateway.cli.scan.calls import TimeOver
 from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
 from wsdgateway.cli.scan.scanner import NO_IMAGES, ScannerRefusal
-from wsdgateway.scan.conditions import (
-    ATTENTION_REQUIRED,
-    INPUT_TRAY_EMPTY,
-    NEED_ATTENTION,
-    in_words,
-    listed,
-    needing_attention,
-)
+from wsdgateway.scan.jobreasons import in_words, listed
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.scannerstatus import ScannerStatus
+from wsdgateway.scan.scannerstatus import ATTENTION_REQUIRED, INPUT_TRAY_EMPTY, REASONS, ScannerStatus, words_of
 
 END_TRIES = 3
 
 # In the text of a fault, these words name a condition; "paused" or "attention" may mean anything.
-_NAMED = {name: re.compile(rf"\b(?:{name}|{in_words(name)})\b", re.IGNORECASE)
-          for name in sorted(NEED_ATTENTION - {ATTENTION_REQUIRED, "Paused"})}
+_NAMED = {words_of(name): re.compile(rf"\b(?:{name}|{words_of(name)})\b", re.IGNORECASE)
+          for name in sorted(STOPPING.difference(REASONS))}
 
 
 class Diagnosis:
@@ -58,7 +54,7 @@ class Diagnosis:
     def judge(self, status: JobStatus | None, refusal: ScannerRefusal, pages: int) -> None:
         """Raise `ScanError`, unless the refusal after so many pages is the regular end of the job."""
         if status is not None and status.state in (ABORTED, CANCELED):
-            self._check(self._condition(), pages, needing_attention(status.reasons))
+            self._check(self._condition(), pages, status.reasons)
             cause = listed(status.reasons) or in_words(status.state)
             raise ScanError(f"The scanner ended the job: {plain(cause)}")
         if pages and (refusal.over or (status is not None and status.state == COMPLETED)):
@@ -84,10 +80,12 @@ class Diagnosis:
         _check_text(refusal)
         self._check(self._condition(), 1)
 
-    def _check(self, condition: ScannerStatus, pages: int, more: Iterable[str] = ()) -> None:
-        needing = needing_attention((*condition.reasons, *more), condition.state)
-        if needing:
-            raise _attention(needing)
+    def _check(self, condition: ScannerStatus, pages: int, of_job: Iterable[str] = ()) -> None:
+        """Raise `ScanError` for the condition, or for one that the reasons of a job's state name."""
+        named = tuple(reason for reason in of_job if reason in STOPPING)
+        cause = condition_cause(attrs.evolve(condition, state_reasons=(*condition.state_reasons, *named)))
+        if cause is not None:
+            raise _attention(cause.words)
         if self._feeder and not pages and INPUT_TRAY_EMPTY in condition.reasons:
             raise _empty_feeder()
 
@@ -120,15 +118,15 @@ class Diagnosis:
 
 
 def _check_text(refusal: ScannerRefusal) -> None:
-    named = tuple(name for name, words in _NAMED.items() if words.search(f"{refusal.code} {refusal.reason}"))
+    named = [words for words, pattern in _NAMED.items() if pattern.search(f"{refusal.code} {refusal.reason}")]
     if named:
-        raise _attention(named)
+        raise _attention(", ".join(named))
 
 
 def _empty_feeder() -> ScanError:
     return ScanError("The feeder is empty", NO_PAPER)
 
 
-def _attention(conditions: tuple[str, ...]) -> ScanError:
-    return ScanError(f"The scanner needs attention: {plain(listed(conditions))}. Scan again when this is put right",
-                     ATTENTION)
+def _attention(words: str) -> ScanError:
+    cause = "its panel says why" if words == words_of(ATTENTION_REQUIRED) else plain(words)
+    return ScanError(f"The scanner needs attention: {cause}. Scan again when this is put right", ATTENTION)

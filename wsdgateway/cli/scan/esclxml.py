@@ -10,7 +10,6 @@ import attrs
 from lxml import etree
 
 from wsdgateway.cli.scan.scanner import Capabilities, Names
-from wsdgateway.scan.conditions import ATTENTION_REQUIRED, INPUT_TRAY_EMPTY
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.scannerconfiguration import (
@@ -22,7 +21,7 @@ from wsdgateway.scan.scannerconfiguration import (
     ScannerConfiguration,
     SourceOffer,
 )
-from wsdgateway.scan.scannerstatus import ScannerStatus
+from wsdgateway.scan.scannerstatus import ATTENTION_REQUIRED, INPUT_TRAY_EMPTY, ScannerStatus
 from wsdgateway.soap.parsing import escape, text_of
 
 SCAN = "http://schemas.hp.com/imaging/escl/2011/05/03"
@@ -34,7 +33,7 @@ MAX_JOBS = 100
 _FORMATS = {"image/jpeg": "jfif", "image/png": "png", "image/tiff": "tiff-single-uncompressed"}
 _MEDIA_TYPES = {**{wire: media for media, wire in _FORMATS.items()}, "exif": "image/jpeg"}
 _SOURCES = {PLATEN: "PlatenInputCaps", ADF: "AdfSimplexInputCaps", ADF_DUPLEX: "AdfDuplexInputCaps"}
-_STATES = {"Testing": "Stopped", "Down": "Stopped"}
+_STATES = {"Testing": "Stopped"}
 _REASONS = {"Testing": "Calibrating"}
 _ADF_REASONS = {
     "ScannerAdfEmpty": INPUT_TRAY_EMPTY, "ScannerAdfJam": "MediaJam", "ScannerAdfHatchOpen": "CoverOpen",

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wsdgateway.bridge.access.quotas import client_of
-from wsdgateway.bridge.decisions import Decision, Failure, Forward, Outcome, Reply
+from wsdgateway.bridge.decisions import Decision, Failure, Forward, Outcome, Reply, Sent
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.http.messages import FRAMING, Headers, actionless, end_to_end
 from wsdgateway.http.urls import address_of
@@ -151,6 +151,11 @@ class Forwarder:
             waiting.callback(outcome)
         return decision
 
+    def overhear(self, reply: Reply, sent: Sent) -> None:
+        """Learn the scanner's status from an answer to GetScannerElements that is passed on."""
+        if self._bridge.overhear_answer(reply, sent):
+            self._after_learning()
+
     # Records.
 
     def failed(self, request: ScannerRequest, exchange: Exchange, error: DeviceError, outcome: str = ERROR) -> None:
@@ -162,6 +167,8 @@ class Forwarder:
             self.count(request, outcome)
         if not (request.abandoned or isinstance(error, Busy)):
             self._on_trouble()
+        if error.cause is not None:
+            return  # it is logged once, as the scanner's problem
         # Clients try again and again: each cause is logged once a minute, and that the scanner is busy for each client.
         key = (request.client, request.operation) if isinstance(error, Busy) else (type(error), error.what)
         if self._throttle.allows(key, self._seconds()):

@@ -16,6 +16,7 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstream import FILTERS, Upstream
 from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer
 from wsdgateway.bridge.events.upstreamcommands import Command, Held, Lost, Renew, Replace, Subscribe, Unsubscribe, Wake
+from wsdgateway.bridge.health.causes import SUBSCRIPTION_LOST, Cause, subscription_refused
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.unsubscribing import LEAVE_SECONDS, Ending, Unsubscribing
@@ -51,6 +52,7 @@ class DeviceSubscription:
         self._outstanding = client.make_outstanding()
         self._number = 0  # of the last request; answers to earlier ones are not passed to the machine
         self._notify_to = ""
+        self._is_lost = False
         self.unsubscribing = Unsubscribing(client, identifier, self._outstanding)
         self.seen = Seen()
 
@@ -73,6 +75,15 @@ class DeviceSubscription:
     def refused(self) -> bool:
         """True if the scanner says that it has no such events."""
         return self._machine.refusing and not self._machine.listening
+
+    @property
+    def trouble(self) -> Cause | None:
+        """The cause for which the scanner sends no events; None if it does, has none, or has not been asked yet."""
+        if self.holding:
+            return None
+        if self._machine.refusal:
+            return subscription_refused(self._machine.refusal)
+        return SUBSCRIPTION_LOST if self._is_lost else None
 
     @property
     def renews(self) -> bool | None:
@@ -211,6 +222,7 @@ class DeviceSubscription:
                     self._timer = self._client.reactor.callLater(command.after, self._due)
             elif isinstance(command, Lost):
                 former = self._notify_to
+                self._is_lost = self._is_lost or command.forgotten
                 self._listen_at("")  # later notifications belong to a subscription that has ended
                 self._client.release(self.identifier, former)
                 if command.forgotten:
@@ -223,6 +235,7 @@ class DeviceSubscription:
                 self._cancel_timer()
                 self._number += 1
                 self._outstanding.run(self._send(command, self._number))
+        self._is_lost = self._is_lost and not self._machine.listening
         self._on_change(self._machine.listening)
 
     def _wakes_within(self, seconds: float) -> bool:
@@ -252,8 +265,9 @@ class DeviceSubscription:
         except Exception as error:  # the machine waits for an outcome, whatever the error
             if not isinstance(error, DeviceError):
                 self.log.failure("{scanner}: {what} failed", scanner=client.scanner, what=what)
-            self.log.warn("{scanner}: {what} failed: {error}", scanner=client.scanner, what=what,
-                          error=describe_error(error))
+            if getattr(error, "cause", None) is None:  # otherwise it is logged as the scanner's problem
+                self.log.warn("{scanner}: {what} failed: {error}", scanner=client.scanner, what=what,
+                              error=describe_error(error))
             if number == self._number:
                 self._do(self._machine.unanswered(command, client.seconds(), sent=getattr(error, "sent", False)))
             return

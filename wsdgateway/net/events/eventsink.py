@@ -39,15 +39,13 @@ from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.logthrottle import LogThrottle
-from wsdgateway.scan.events import read_scanner_state
-from wsdgateway.scan.operations import SCANNER_STATUS_SUMMARY
 from wsdgateway.soap.faults import Fault
 
 
 class EventSink:
     """Receives a scanner's notifications. `after_learning` is called when jobs may have changed.
 
-    `state` is the scanner's state as last announced. `addresses` maps each secret to its subscription.
+    `addresses` maps each secret to its subscription.
     """
 
     log = Logger()
@@ -67,7 +65,6 @@ class EventSink:
         self._throttle = LogThrottle()
         self._unknown_senders = UnknownSenders()
         self.addresses: dict[str, NotifiedSubscription] = {}
-        self.state: str | None = None
 
     def adjust(self, options: ScannerOptions) -> None:
         """Applies changed options."""
@@ -152,8 +149,6 @@ class EventSink:
             self._log_unread(f"the {notification.event} does not give a reliable job state")
         self._metrics.event(self._bridge.name, notification.event or "other")
         self._after_learning()
-        if notification.event == SCANNER_STATUS_SUMMARY:
-            self.state = read_scanner_state(notification.envelope.body)
         effect = effect_of(notification.event, is_panel=False)
         if effect is Effect.ENDED:
             subscription.ended()

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION, Subscription, paired
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.bridge.scanner import ScannerBridge, describe_missing
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.unsubscribing import Unsubscribing
@@ -102,7 +102,7 @@ class ScanDestinations:
         if self._stopped:
             raise Unavailable(self._bridge.name, STOPPING)
         if self.client is None:
-            raise Unavailable(self._bridge.name, "its address is not known yet")
+            raise Unavailable(self._bridge.name, describe_missing(self._bridge.missing), cause=self._bridge.missing)
         return self.client
 
     def _make(self, subscription: Subscription) -> DeviceSubscription:

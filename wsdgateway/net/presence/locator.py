@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.discovery.location import LINK_LOCAL_SECONDS, Location, Next
 from wsdgateway.bridge.discovery.sightings import Sighting
+from wsdgateway.bridge.health.causes import NO_USABLE_ADDRESS, Cause, not_a_scanner, told
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses
 from wsdgateway.metadata.standin import find_metadata
@@ -21,7 +22,7 @@ from wsdgateway.net.presence.metadata import read_metadata, scan_address
 from wsdgateway.net.scanners.address import usable
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.soapclient import SendRequest
-from wsdgateway.net.transport.errors import DeviceError, Unavailable
+from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.parsing import Malformed
@@ -34,13 +35,15 @@ class Locator:
 
     `send` sends requests to the scanner by `client`, `send_beside` by another connection that does not wait for dead
     ones. `endpoint` is the scanner's endpoint address in the scanner's own spelling, if it is known; answers from any
-    other endpoint are rejected. `labels` are the names that the scanner had when it was last found.
+    other endpoint are rejected. `labels` are the names that the scanner had when it was last found. `on_failure` is
+    called after a search without success (`was_tried`), whose `cause` is that of the first failure with a cause.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, client: DeviceClient, send: SendRequest, send_beside: SendRequest,
-                 new_id: Callable[[], str], endpoint: str | None, found: Callable[[str], None]) -> None:
+                 new_id: Callable[[], str], endpoint: str | None, found: Callable[[str], None],
+                 on_failure: Callable[[], None] = lambda: None) -> None:
         self._reactor = reactor
         self._scanner = scanner
         self._client = client
@@ -49,6 +52,10 @@ class Locator:
         self._new_id = new_id
         self.endpoint = endpoint
         self._found = found
+        self._on_failure = on_failure
+        self._logged = ""
+        self.cause: Cause | None = None
+        self.was_tried = False
         self._location = Location()
         self._timer: IDelayedCall | None = None
         self._stopped = False
@@ -100,6 +107,8 @@ class Locator:
         """Log once that a scanner that is searched for announces no usable address."""
         if xaddrs and self.device is None and xaddrs != self._unusable:
             self._unusable = xaddrs
+            self.cause = NO_USABLE_ADDRESS
+            self._on_failure()
             if self._throttle.allows("", self._reactor.seconds()):
                 self.log.warn("{scanner}: the scanner announces no usable address, only {xaddrs}; give its address "
                               "in the configuration, as device or scan",
@@ -107,7 +116,7 @@ class Locator:
 
     async def _read_at(self, urls: tuple[str, ...]) -> None:
         location = self._location
-        problems: list[str] = []
+        problems: list[DeviceError] = []
         has_answered = False
         try:
             for url in urls:
@@ -117,44 +126,50 @@ class Locator:
                     return  # the scanner has been sighted elsewhere in the meantime
                 if address is not None:
                     location.found(url)
+                    self.cause = None
                     self._found(address)
                     return
         finally:
             if location.end(urls):
                 self.search()
-        self._not_found("; ".join(problems), has_answered)
+        self._not_found(problems, has_answered)
 
-    def _not_found(self, why: str, has_answered: bool) -> None:
-        """Log why the scan service was not found, once a minute for each reason, and schedule the next search."""
+    def _not_found(self, problems: list[DeviceError], has_answered: bool) -> None:
+        """Log why the scan service was not found, if the reason has changed, and schedule the next search."""
         location = self._location
+        why = "; ".join(map(str, problems))
         if location.is_still_at_former(reachable=self._client.reachable):
             self.log.warn("{scanner}: the scanner was announced at a new address, but is still at the former one: "
                           "{why}", scanner=self._scanner, why=why)
             return
-        if self._throttle.allows(why, self._reactor.seconds()):
+        self.was_tried = True
+        former, self.cause = self.cause, next((one.cause for one in problems if one.cause is not None), None)
+        if why != self._logged or self.cause != former:
+            self._logged = why
             self.log.warn("{scanner}: the scan service was not found: {why}; searching again within {seconds:g} s",
                           scanner=self._scanner, why=why, seconds=location.backoff.bound(answered=has_answered))
         self.cancel()
         self._timer = self._reactor.callLater(location.backoff.next(answered=has_answered), self.search)
+        self._on_failure()
 
-    async def _try(self, url: str, problems: list[str]) -> tuple[str | None, bool]:
+    async def _try(self, url: str, problems: list[DeviceError]) -> tuple[str | None, bool]:
         """The scan service's address in the metadata at a URL, or None; and whether a device answered."""
         try:
             send = self._send if url == self.device and self._client.reachable else self._send_beside
             envelope = await read_metadata(send, url, self._new_id, self.endpoint)
             return self._read(url, envelope), True
         except DeviceError as error:
-            problems.append(str(error))
+            problems.append(error)
             return None, error.sent
         except Malformed as error:
-            problems.append(f"{url}: its metadata cannot be used: {error}")
+            problems.append(BadDevice(url, told(f"its metadata cannot be used: {error}", reached=True)))
             return None, True
 
     def _read(self, url: str, envelope: Envelope) -> str:
         """The scan service's address in metadata that was read at a URL. Raises `Malformed` or `DeviceError`."""
         address = scan_address(envelope, url)
         if address is None:
-            nothing = Unavailable(url, "its metadata contains no scan service")
+            nothing = Unavailable(url, not_a_scanner("its metadata contains no scan service"))
             nothing.sent = True
             raise nothing
         metadata = find_metadata(envelope.body)
@@ -176,6 +191,7 @@ class Locator:
         if self.device is None:
             self._location.found(url)
             self.cancel()
+        self.cause = None
         return address
 
     def cancel(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.health.causes import NO_SUCH_SERVICE, not_a_scanner, told
 from wsdgateway.discovery.identity import is_same, is_uuid
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import find_metadata, host_endpoint, is_stand_in
@@ -45,12 +46,12 @@ def _metadata_in(reply: Reply, url: str, endpoint: str | None) -> Envelope:
     answer = _whole(url, reply)
     metadata = find_metadata(answer.body)
     if metadata is None:
-        raise BadDevice(url, "its answer to Get is not metadata")
+        raise BadDevice(url, not_a_scanner("its answer to Get is not metadata"))
     if endpoint is not None and is_stand_in(metadata):
-        raise BadDevice(url, "a gateway's stand-in is at this address instead of the scanner")
-    told = host_endpoint(metadata)
-    if endpoint is not None and told is not None and not is_same(told, endpoint):
-        raise BadDevice(url, f"another device is at this address, {told}")
+        raise BadDevice(url, told("a gateway's stand-in is at this address instead of the scanner", reached=True))
+    endpoint_told = host_endpoint(metadata)
+    if endpoint is not None and endpoint_told is not None and not is_same(endpoint_told, endpoint):
+        raise BadDevice(url, told(f"another device is at this address, {endpoint_told}", reached=True))
     return answer
 
 
@@ -76,11 +77,15 @@ def _host_of(url: str) -> str | None:
         return None
 
 
-async def describe_scanner(send: SendRequest, url: str, new_id: Callable[[], str]) -> Description:
-    """The description that the scan service at that URL gives of its scanner. Raises `DeviceError`."""
+async def describe_scanner(send: SendRequest, url: str, new_id: Callable[[], str],
+                           learn: Callable[[Envelope | None, Reply], None] = lambda *_: None) -> Description:
+    """The description that the scan service at that URL gives of its scanner. Raises `DeviceError`.
+
+    `learn` is called with the answer, whatever it is; the envelope is None if it is not SOAP.
+    """
     reply = await send(url, GET_SCANNER_ELEMENTS, write_description_request(to=url, message_id=new_id()))
     try:
-        found = read_description(_whole(url, reply).body)
+        found = read_description(_whole(url, reply, learn).body)
         if found is None:
             raise BadDevice(url, "its answer contains no ScannerDescription")
     except DeviceError as error:
@@ -89,17 +94,23 @@ async def describe_scanner(send: SendRequest, url: str, new_id: Callable[[], str
     return Description(None, *found)
 
 
-def _whole(url: str, reply: Reply) -> Envelope:
+def _whole(url: str, reply: Reply,
+           learn: Callable[[Envelope | None, Reply], None] = lambda *_: None) -> Envelope:
     """The envelope in an answer. Raises `DeviceError` for a fault, an error status or an unreadable answer."""
     try:
         envelope = read(reply.body, reply.charset)
     except Malformed as error:
+        learn(None, reply)
         if reply.status >= 400:
-            raise Unavailable(url, f"it answered {reply.status}") from None
-        raise BadDevice(url, f"its description cannot be read: {error}") from None
+            why = f"it answered {reply.status}"
+            cause = not_a_scanner(why) if reply.status in NO_SUCH_SERVICE else told(why, reached=True)
+            raise Unavailable(url, why, cause=cause) from None
+        raise BadDevice(url, f"its description cannot be read: {error}",
+                        cause=not_a_scanner("its answer is not SOAP")) from None
+    learn(envelope, reply)
     fault = fault_of(envelope)
     if fault is not None or reply.status >= 400:
-        raise Unavailable(url, f"it answered {fault or reply.status}")
+        raise Unavailable(url, told(f"it answered {fault or reply.status}", reached=True))
     return envelope
 
 

@@ -14,11 +14,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.discovery.announcements import Doubt, Pending, doubt_of, has_moved
 from wsdgateway.bridge.discovery.sightings import News, Sighting
-from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.bridge.health.causes import Cause, not_found
+from wsdgateway.bridge.scanner import ScannerBridge, describe_missing
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.http.urls import address_of, is_http
 from wsdgateway.metadata.messages import Labels
@@ -33,9 +36,11 @@ from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.parsing import Malformed
 
 LOCATE_SECONDS = 1.0  # between searches for a scan service that clients request
+SEARCH_SECONDS = 5.0  # after which a scanner counts as not found
 
 
 class Monitor:
@@ -53,6 +58,7 @@ class Monitor:
                  version_of: Callable[[str, str], Deferred[int]], search: Callable[[str], None],
                  on_change: Callable[[], None], on_found: Callable[[ServiceLocation], None],
                  on_doubt: Callable[[], None]) -> None:
+        self._reactor = reactor
         self._name = options.name
         self.options = options
         self._bridge = bridge
@@ -69,12 +75,14 @@ class Monitor:
             is_here=self._is_here, new_id=new_id, on_change=self._stand_in_changed)
         self._locator = Locator(
             reactor, scanner=options.name, client=device, send=requests.send, send_beside=requests.send_beside,
-            new_id=new_id, endpoint=options.uuid, found=self._found)
+            new_id=new_id, endpoint=options.uuid, found=self._found, on_failure=self._not_located)
         self._reachability = Reachability(reactor, seconds=seconds, device=device, check=self.stand_in.metadata.check)
         self._where: ServiceLocation | None = None
         self._pending = Pending()
         self._located_at = float("-inf")
         self._stopped = False
+        self._overdue: IDelayedCall | None = None
+        self._is_overdue = False
         self._stand_in_changed()
 
     def adjust(self, options: ScannerOptions) -> None:
@@ -88,6 +96,27 @@ class Monitor:
             self._found(self.options.section.scan)
         elif self.options.section.device is not None:
             self._locator.search((self.options.section.device,))
+        elif self.options.uuid is not None:
+            self._overdue = self._reactor.callLater(SEARCH_SECONDS, self._found_nothing)
+
+    def _found_nothing(self) -> None:
+        """Handle that the scanner has not been found although its first searches have had time to be answered."""
+        self._is_overdue = True
+        self._not_located()
+
+    def _not_located(self) -> None:
+        self._bridge.missing = self.missing
+        self._on_change()
+
+    @property
+    def missing(self) -> Cause | None:
+        """The cause for which the scan service is not known; None if it is known, or has only just been searched."""
+        if self._where is not None:
+            return None
+        if self._locator.cause is not None:
+            return self._locator.cause
+        uuid = self.options.uuid
+        return not_found(uuid) if self._is_overdue and uuid is not None and self.sighting is None else None
 
     def locate(self) -> None:
         """Search for an unknown scan service that a client requests; at most once in `LOCATE_SECONDS`."""
@@ -105,6 +134,8 @@ class Monitor:
     def stop(self) -> None:
         """Stop searching and sending requests."""
         self._stopped = True
+        if self._overdue is not None and self._overdue.active():
+            self._overdue.cancel()
         self._locator.stop()
         self.stand_in.stop()
         self._reachability.stop()
@@ -125,6 +156,16 @@ class Monitor:
     def reachable(self) -> bool | None:
         """True if the scanner answered the last request and has not said Bye since; None before the first request."""
         return self._reachability.reachable
+
+    @property
+    def has_left(self) -> bool:
+        """True if the scanner has said Bye, and nothing since."""
+        return self._reachability.has_left
+
+    @property
+    def was_tried(self) -> bool:
+        """True if its metadata have been requested in vain."""
+        return self._locator.was_tried
 
     @property
     def sighting(self) -> Sighting | None:
@@ -166,8 +207,14 @@ class Monitor:
         if device is not None:
             return await self._describe_device(device)
         if self._bridge.device is None:
-            raise Unavailable(self._name, "its address is not known yet")
-        return await describe_scanner(self._send, self._bridge.device, self._new_id)
+            raise Unavailable(self._name, describe_missing(self.missing), cause=self.missing)
+        sent = self._bridge.sending(self._seconds())
+
+        def learn(envelope: Envelope | None, reply: Reply) -> None:
+            self._bridge.learn_status(envelope, reply, sent)
+            self._on_change()
+
+        return await describe_scanner(self._send, self._bridge.device, self._new_id, learn)
 
     async def _describe_device(self, url: str) -> Description:
         """The description of the device at that URL, which must contain a scan service."""
@@ -195,7 +242,6 @@ class Monitor:
                           peers=", ".join(sorted(self._device.peers)))
             self.stand_in.metadata.refresh_now()
         else:
-            self.log.warn("{scanner}: the scanner does not answer", scanner=self._name)
             self._was_away()
             self.stand_in.metadata.refresh()
             if self.options.uuid is not None:
@@ -249,7 +295,7 @@ class Monitor:
             return
         if self._locator.device is not None:
             self.log.info("{scanner}: found the scan service at {url}", scanner=self._name, url=address)
-        self._bridge.device = address
+        self._bridge.device, self._bridge.missing = address, None
         self._where = ServiceLocation(address, follows=self.options.uuid is not None)
         if self._device.reachable is False:
             self._device.moved()  # failures from the time when it was switched off no longer matter

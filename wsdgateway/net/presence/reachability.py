@@ -34,7 +34,12 @@ class Reachability:
     @property
     def reachable(self) -> bool | None:
         """True if the scanner answered the last request and has not said Bye since; None before the first request."""
-        return False if self._announcements.has_left(self._device.last_received) else self._device.reachable
+        return False if self.has_left else self._device.reachable
+
+    @property
+    def has_left(self) -> bool:
+        """True if the scanner has said Bye, and nothing since."""
+        return self._announcements.has_left(self._device.last_received)
 
     def silent_for(self) -> float:
         """The seconds since the scanner has answered or announced anything."""

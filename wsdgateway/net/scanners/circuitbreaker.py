@@ -8,15 +8,21 @@ request may try, and its failure makes the next pause longer::
                                     └────failure──────┘
 """
 
+from wsdgateway.bridge.health.causes import REFUSED, Cause
+
 THRESHOLD = 3
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 5.0
 
 
 class CircuitBreaker:
-    """A circuit breaker for one device. `now` is in seconds; pauses grow from `FIRST_PAUSE` to `LONGEST_PAUSE`."""
+    """A circuit breaker for one device. `now` is in seconds; pauses grow from `FIRST_PAUSE` to `LONGEST_PAUSE`.
+
+    `cause` is that of the last failure.
+    """
 
     def __init__(self) -> None:
+        self.cause = REFUSED
         self._failures = 0
         self._until = 0.0
         self._trying = False
@@ -35,8 +41,9 @@ class CircuitBreaker:
         self._trying = True
         return True
 
-    def failed(self, now: float) -> None:
-        """Notes that a connection failed."""
+    def failed(self, now: float, cause: Cause = REFUSED) -> None:
+        """Notes that a connection failed for that cause."""
+        self.cause = cause
         self._failures += 1
         self._trying = False
         if self.is_open:

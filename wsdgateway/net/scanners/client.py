@@ -11,9 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, TimeoutError
 from twisted.python.failure import Failure
 
+from wsdgateway.bridge.health.causes import NO_TLS_ADDRESS, SILENT, Cause
+from wsdgateway.bridge.health.contact import Contact
 from wsdgateway.http.knownheads import KnownHeads
 from wsdgateway.http.responses import Head
 from wsdgateway.net.scanners.capacity import Capacity
+from wsdgateway.net.scanners.circuitbreaker import LONGEST_PAUSE
 from wsdgateway.net.scanners.connection import DeviceConnection
 from wsdgateway.net.scanners.connector import Attempts
 from wsdgateway.net.scanners.options import ScannerOptions
@@ -44,14 +47,16 @@ class DeviceClient:
     says nothing about the device.
 
     `on_recovered` is called when the device accepts a connection after failures, with True if it counted as
-    unreachable. `on_reachable` is called when `reachable` changes. `last_received` is the time at which the device last
-    sent anything, or at which this client was made. `zone` is the interface for link-local addresses. `rate_limit`
-    limits the request rate; several clients of one device share it. `writes` sends what is written to connections.
+    unreachable. `on_reachable` is called when `reachable` changes, `on_contact` when `contact` does. `last_received` is
+    the time at which the device last sent anything, or at which this client was made. `zone` is the interface for
+    link-local addresses. `rate_limit` limits the request rate; several clients of one device share it. `writes` sends
+    what is written to connections.
     """
 
     def __init__(self, reactor: Any, options: ScannerOptions, *, seconds: Callable[[], float], rate_limit: RateLimit,
                  on_recovered: Callable[[bool], None] = lambda was_open: None,
-                 on_reachable: Callable[[], None] = lambda: None, writes: WriteScheduler | None = None) -> None:
+                 on_reachable: Callable[[], None] = lambda: None,
+                 on_contact: Callable[[], None] = lambda: None, writes: WriteScheduler | None = None) -> None:
         self.reactor = reactor
         self.options = options
         self.peers: set[str] = set()
@@ -60,6 +65,8 @@ class DeviceClient:
         self._capacity = Capacity()
         self._on_recovered = on_recovered
         self._on_reachable = on_reachable
+        self._on_contact = on_contact
+        self.contact = Contact()
         self.zone = ""
         self.post = writes or WriteScheduler(reactor)
         self.heads: KnownHeads[Head] = KnownHeads()
@@ -113,6 +120,7 @@ class DeviceClient:
     def moved(self) -> None:
         """Forgets earlier failures, because the device has a new address."""
         self._attempts.moved()
+        self.contact.moved()
         self._capacity.forget()
         self.peers = set()
 
@@ -122,8 +130,8 @@ class DeviceClient:
             request.fail(Unavailable(request.address.host, STOPPING))
             return request.answered
         if self.options.trust.demanded and not request.address.secure:
-            request.fail(Unavailable(
-                request.address.host, "TLS is required, but its address is an http address"))
+            self._failed(NO_TLS_ADDRESS)
+            request.fail(Unavailable(request.address.host, NO_TLS_ADDRESS))
             return request.answered
         self._dispatch_or_queue(request)
         return request.answered
@@ -209,8 +217,9 @@ class DeviceClient:
     def _connect(self, request: ScannerRequest) -> None:
         if not self._attempts.circuit.admits(self._seconds()):
             self._queue.remove(request)
+            cause = self._attempts.circuit.cause
             request.fail(Unavailable(
-                request.address.host, "it does not accept connections; next attempt within 5 s"))
+                request.address.host, f"{cause.clause}; next attempt within {LONGEST_PAUSE:g} s", cause=cause))
             return
         self._leaves_queue(request)
         request.state = CONNECTING
@@ -229,6 +238,8 @@ class DeviceClient:
             connection.send(request)
 
     def _not_connected(self, request: ScannerRequest, error: Unavailable, is_to_blame: bool) -> None:
+        if error.cause is not None:
+            self._failed(error.cause)
         if is_to_blame:
             self._set_reachable(False)
         others = self._under_way()
@@ -241,7 +252,7 @@ class DeviceClient:
         request.fail(error)
         if is_to_blame and self._attempts.circuit.is_open and self._stopped is None:
             for other in self._queue.clear():
-                other.fail(Unavailable(other.address.host, "it does not accept connections"))
+                other.fail(Unavailable(other.address.host, self._attempts.circuit.cause))
         else:
             self._next()
 
@@ -255,16 +266,21 @@ class DeviceClient:
 
         A device that has sent anything meanwhile is busy rather than unreachable.
         """
-        if self._reachable and request.state is not CONNECTING and self.last_received <= request.dispatched_at:
+        is_silent = request.state is CONNECTING or self.last_received <= request.dispatched_at
+        if is_silent:
+            self._failed(SILENT)
+        if self._reachable and request.state is not CONNECTING and is_silent:
             self._set_reachable(False)
-        self._end(request, f"no complete answer within {self.options.section.timeout:g} s")
+        why = f"no complete answer within {self.options.section.timeout:g} s"
+        self._end(request, f"{SILENT.clause} ({why})" if is_silent else why, cause=SILENT if is_silent else None)
 
     def abandon(self, request: ScannerRequest) -> None:
         """Closes the connection of a request whose answer is no longer wanted."""
         self._end(request, DISCONNECTED, ABANDONED)
 
-    def _end(self, request: ScannerRequest, why: str, state: RequestState = FAILED) -> None:
-        error = Unavailable(request.address.host, why)
+    def _end(self, request: ScannerRequest, why: str, state: RequestState = FAILED, *,
+             cause: Cause | None = None) -> None:
+        error = Unavailable(request.address.host, why, cause=cause)
         request.lift_deadline()
         former, request.state = request.state, state
         if former is WAITING:
@@ -286,7 +302,27 @@ class DeviceClient:
 
     def answered(self) -> None:
         """Notes that the head of an answer has arrived."""
+        changed = self.contact.answered()
         self._set_reachable(True)
+        if changed:
+            self._on_contact()
+
+    def completed(self) -> None:
+        """Notes that an answer has arrived completely."""
+        if self.contact.completed():
+            self._on_contact()
+
+    def broken(self, cause: Cause) -> None:
+        """Notes that the device gave no answer of HTTP on a connection that it had accepted."""
+        self._failed(cause)
+
+    def unreachable(self, cause: Cause) -> None:
+        """Notes that no request can be sent to the device, for example because its name has no address."""
+        self._failed(cause)
+
+    def _failed(self, cause: Cause) -> None:
+        if self._stopped is None and self.contact.failed(cause):
+            self._on_contact()
 
     def reached(self, peer: str) -> None:
         """Notes that a connection was made to that IP address."""

@@ -28,17 +28,19 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from wsdgateway.bridge.health.causes import BROKEN_OFF, NOT_HTTP, Cause
 from wsdgateway.exchangelog.tape import DEVICE
 from wsdgateway.http.knownheads import KnownHeads
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.http.urls import Address
+from wsdgateway.net.scanners.failures import Insecure
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.scanners.request import ANSWERED, SENT, WAITING, ScannerRequest
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteScheduler
-from wsdgateway.tls.trust import Untrusted, explain
+from wsdgateway.tls.trust import Untrusted
 
 # Twisted reads 64 KiB at a time. Images are read in larger pieces, which would make small answers a fifth slower.
 SMALL_READ, LARGE_READ = 65536, 524288
@@ -48,17 +50,6 @@ SMALL_READ, LARGE_READ = 65536, 524288
 def _head(target: bytes, authority: bytes, fields: tuple[tuple[bytes, bytes], ...], length: int) -> bytes:
     """The head of a request. Cached, since a client's requests have the same."""
     return request_head(target, [(b"Host", authority), *fields, (b"Content-Length", b"%d" % length)])
-
-
-class Insecure(Exception):
-    """Raised if no secure connection to the device is possible.
-
-    The text says why; `detail` is additional information for the administrator.
-    """
-
-    def __init__(self, problem: BaseException) -> None:
-        super().__init__(explain(problem))
-        self.detail = problem.detail if isinstance(problem, Untrusted) else ""
 
 
 class Owner(Protocol):
@@ -77,6 +68,12 @@ class Owner(Protocol):
 
     def answered(self) -> None:
         """Notes that the head of an answer has arrived."""
+
+    def completed(self) -> None:
+        """Notes that an answer has arrived completely."""
+
+    def broken(self, cause: Cause) -> None:
+        """Notes that the device gave no answer of HTTP on a connection that it had accepted."""
 
     def released(self, connection: "DeviceConnection", *, reusable: bool) -> None:
         """Handles the end of an exchange."""
@@ -144,7 +141,8 @@ class DeviceConnection(TwistedProtocol):
 
     def _not_ready(self, problem: BaseException) -> None:
         if not self.ready.called:
-            self.ready.errback(Failure(Insecure(problem)))
+            self.ready.errback(Failure(Insecure(
+                problem, has_authority=self._owner.options.trust.ca is not None)))
         self.abort()
 
     # idle, exchanging
@@ -175,7 +173,7 @@ class DeviceConnection(TwistedProtocol):
         try:
             events = exchange.reader.feed(data)
         except BadAnswer as problem:
-            self._broken(BadDevice(self._peer(), str(problem)))
+            self._broken(BadDevice(self._peer(), str(problem)), cause=NOT_HTTP)
             return
         self._pass_on(exchange, events)
 
@@ -208,6 +206,7 @@ class DeviceConnection(TwistedProtocol):
         self.resume()
         # The connection is returned first, so that the reader of the answer can send its next request at once. A
         # connection on which the device has answered without reading the whole request cannot be reused.
+        self._owner.completed()
         self._owner.released(
             self, reusable=exchange.reader.reusable and not self.lost and not self._writer.pending)
         exchange.response.end()
@@ -220,15 +219,16 @@ class DeviceConnection(TwistedProtocol):
         if (self._exchange is not None and self.address.secure and not reason.check(ConnectionDone)
                 and not self._owner.options.section.quirks.unannounced_end):
             # RFC 9112 section 9.8: an end without close_notify may have been caused by an attacker.
-            self._broken(BadDevice(self._peer(), "it closed the connection before the end of its answer"))
+            self._broken(BadDevice(self._peer(), "it closed the connection before the end of its answer"),
+                         cause=BROKEN_OFF)
         if self._exchange is not None:
             try:
                 self._pass_on(self._exchange, self._exchange.reader.eof())
             except BadAnswer as problem:
-                self._broken(BadDevice(self._peer(), str(problem)))
+                self._broken(BadDevice(self._peer(), str(problem)), cause=BROKEN_OFF)
         self._owner.closed(self)
 
-    def _broken(self, error: DeviceError, retry: bool = True) -> None:
+    def _broken(self, error: DeviceError, retry: bool = True, cause: Cause | None = None) -> None:
         exchange, self._exchange = self._exchange, None
         self.abort()
         if exchange is None:
@@ -240,11 +240,14 @@ class DeviceConnection(TwistedProtocol):
             request.state = WAITING
             self._owner.resend(request)
         else:
+            error.cause = cause
+            if cause is not None and not request.answered.called:
+                self._owner.broken(cause)
             request.fail(error)
 
     def expire(self, error: Unavailable) -> None:
         """Ends an exchange that took too long."""
-        self._broken(error, retry=False)
+        self._broken(error, retry=False, cause=error.cause)
 
     def _peer(self) -> str:
         return f"{self.address.host}:{self.address.port}"

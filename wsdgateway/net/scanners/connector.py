@@ -3,8 +3,6 @@
 RFC 9112 section 9. The owner of a connection decides what it is used for.
 """
 
-import errno
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,11 +15,13 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsdgateway.bridge.health.causes import SILENT, told
 from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.circuitbreaker import CircuitBreaker
-from wsdgateway.net.scanners.connection import DeviceConnection, Insecure, Owner
+from wsdgateway.net.scanners.connection import DeviceConnection, Owner
+from wsdgateway.net.scanners.failures import OURS, Insecure, cause_of, text_of
 from wsdgateway.net.scanners.request import ScannerRequest
-from wsdgateway.net.transport.errors import Busy, Unavailable, describe_error
+from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.localaddress import zoned
 from wsdgateway.tls.files import BadFile
 from wsdgateway.tls.trust import Caller, Trust
@@ -34,15 +34,8 @@ CONNECT_SHARE = 0.9
 CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
                    neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
                    ValueError)  # for an invalid host name
-_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)  # shortage of local resources
 # These say nothing about the device: it was not reached, or had no time to answer.
 _NOT_ITS_FAULT = (neterror.DNSLookupError, neterror.ConnectingCancelledError, CancelledError)
-
-
-def _cause(error: BaseException) -> str:
-    """The cause of a failed attempt: the system's text for its error number, without Twisted's words around it."""
-    number = getattr(error, "osError", None)
-    return os.strerror(number) if number else describe_error(error)
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
@@ -70,8 +63,7 @@ class Attempts:
     because it `is_occupied` with another exchange; it fails with `Busy`.
 
     `connected` is called with a usable connection. `not_connected` is called with the error for the request, and
-    whether the device is to blame; it is not called for an attempt that could not begin, whose request has already
-    failed.
+    whether the device is to blame.
     """
 
     log = Logger()
@@ -86,6 +78,7 @@ class Attempts:
         self._not_connected = not_connected
         self._is_occupied = is_occupied
         self._under_way: dict[ScannerRequest, Deferred[DeviceConnection]] = {}
+        self._logged = ""
         self.circuit = CircuitBreaker()
 
     def moved(self) -> None:
@@ -109,7 +102,7 @@ class Attempts:
             endpoint = endpoint_of(owner.reactor, address, zone, min(CONNECT_TIMEOUT, limit), owner.options.trust)
         except BadFile as bad:
             self.circuit.abandoned()
-            request.fail(Unavailable(address.host, f"its ca must be {bad}"))
+            self._not_connected(request, Unavailable(address.host, told(f"its ca must be {bad}")), False)
             return
         attempt: Deferred[Any] = endpoint.connect(factory)
         attempt.addCallback(lambda connection: (
@@ -126,22 +119,31 @@ class Attempts:
 
     def _succeeded(self, connection: DeviceConnection, request: ScannerRequest) -> None:
         self._under_way.pop(request, None)
+        self._logged = ""
         self._connected(connection, request)
 
     def _failed(self, failure: Failure, request: ScannerRequest, circuit: CircuitBreaker) -> None:
         self._under_way.pop(request, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("Connecting to {host} failed", failure, host=request.address.host)
-        if isinstance(failure.value, Insecure) and failure.value.detail:
+        if isinstance(failure.value, Insecure) and failure.value.detail not in ("", self._logged):
+            self._logged = failure.value.detail
             self.log.warn("{host}: {detail}", host=request.address.host, detail=failure.value.detail)
+        cause = cause_of(failure.value, request.address.host)
         is_occupied = circuit is self.circuit and self._is_occupied(request, failure)
         is_to_blame = (circuit is self.circuit and not is_occupied and failure.check(*_NOT_ITS_FAULT) is None
-                       and getattr(failure.value, "osError", None) not in _OURS)
+                       and getattr(failure.value, "osError", None) not in OURS)
         if is_to_blame:
-            circuit.failed(self._seconds())
+            circuit.failed(self._seconds(), cause or SILENT)
         else:
             circuit.abandoned()
         peer = f"{request.address.host}:{request.address.port}"
-        error = Busy(peer, "it does not accept another connection at the moment") if is_occupied else (
-            Unavailable(peer, f"connection failed: {_cause(failure.value)}"))
+        if is_occupied:
+            error: Unavailable = Busy(peer, "it does not accept another connection at the moment")
+        elif cause is None:
+            error = Unavailable(peer, f"connection failed: {text_of(failure.value)}")
+        elif isinstance(failure.value, Insecure):
+            error = Unavailable(peer, str(failure.value), cause=cause)
+        else:
+            error = Unavailable(peer, cause, detail=text_of(failure.value) if cause is SILENT else "")
         self._not_connected(request, error, is_to_blame)

@@ -3,6 +3,7 @@
 The class of an error tells which side failed; only `fault_for` converts errors to faults.
 """
 
+from wsdgateway.bridge.health.causes import Cause
 from wsdgateway.soap.faults import Fault, internal_error, temporary_error
 
 BUSY = "The scanner is busy with other requests"
@@ -12,12 +13,20 @@ DISCONNECTED = "the client disconnected"
 
 
 class DeviceError(Exception):
-    """The scanner at `peer` gave no usable reply; `what` says why. `sent` is true if the request had reached it."""
+    """The scanner at `peer` gave no usable reply; `what` says why. `sent` is true if the request had reached it.
 
-    def __init__(self, peer: str, what: str) -> None:
+    `cause` is the cause as the scanner's problem, None if it does not last or does not lie with the scanner.
+    """
+
+    def __init__(self, peer: str, what: str | Cause, *, cause: Cause | None = None, detail: str = "") -> None:
+        if isinstance(what, Cause):
+            cause, what = what, what.clause
+        if detail:
+            what = f"{what} ({detail})"
         super().__init__(f"{peer}: {what}")
         self.peer = peer
         self.what = what
+        self.cause = cause
         self.sent = False
 
 

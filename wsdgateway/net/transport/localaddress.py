@@ -13,10 +13,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
+from wsdgateway.bridge.health.causes import SILENT, unresolved
 from wsdgateway.net.transport.errors import Unavailable
-from wsdgateway.net.transport.interfaces import Address
+from wsdgateway.net.transport.interfaces import Address, read_interfaces
 
 ANY = ("", "0.0.0.0", "::")
+_ANYWHERE = "192.0.2.1"  # RFC 5737: belongs to nobody, so that it has the default route
 
 
 def _local_address(host: str, port: int) -> str:
@@ -27,18 +29,37 @@ def _local_address(host: str, port: int) -> str:
         return str(probe.getsockname()[0])
 
 
+def own_address(interfaces: tuple[str, ...], version: int) -> str:
+    """An address of this host for clients: one of these interfaces, else that of the default route, else loopback.
+
+    With `version` 6, an IPv4 address is as good, since a port on `::` accepts both.
+    """
+    try:
+        known = read_interfaces()
+    except OSError:
+        known = {}
+    found = [one.ip for name in interfaces if name in known for one in known[name].addresses
+             if one.version <= version and not one.is_link_local]
+    if found:
+        return str(found[0])
+    try:
+        return _local_address(_ANYWHERE, 9)
+    except OSError:
+        return "127.0.0.1"
+
+
 async def local_address(reactor: Any, host: str, port: int) -> str:
     """The local address of the route to a host, which may be a name. Raises `DeviceError`."""
     address = host
     if not isIPAddress(host) and not isIPv6Address(host):
         found = await addresses_of(reactor, host)
         if not found:
-            raise Unavailable(host, "its host name cannot be looked up, or has no address")
+            raise Unavailable(host, unresolved(host))
         address = found[0]
     try:
         return _local_address(address, port)
     except OSError as error:
-        raise Unavailable(host, f"there is no route to it ({error})") from None
+        raise Unavailable(host, SILENT, detail=f"there is no route to it: {error}") from None
 
 
 @implementer(IResolutionReceiver)

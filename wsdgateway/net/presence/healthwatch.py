@@ -1,0 +1,97 @@
+"""Watches the health of one scanner: collects the facts, and logs problems when they begin, change and end.
+
+`bridge.health.health` decides what the problem is.
+"""
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from wsdgateway.bridge.health.causes import LEFT
+from wsdgateway.bridge.health.health import Facts, Health, HealthRecord
+from wsdgateway.bridge.health.problemlog import Change, ProblemLog
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.net.events.devicesubscription import DeviceSubscription
+from wsdgateway.net.presence.monitor import Monitor
+from wsdgateway.net.scanners.client import DeviceClient
+
+
+class HealthWatch:
+    """The health of one scanner, from `start` to `stop`.
+
+    `wall` gives seconds since 1970, `subscription` the gateway's own at the scanner, if there is one.
+    """
+
+    log = Logger()
+
+    def __init__(self, scanner: str, bridge: ScannerBridge, device: DeviceClient, *, wall: Callable[[], float],
+                 subscription: Callable[[], DeviceSubscription | None]) -> None:
+        self._scanner = scanner
+        self._bridge = bridge
+        self._device = device
+        self._wall = wall
+        self._subscription = subscription
+        self._record = HealthRecord()
+        self._lines = ProblemLog()
+        self._seen = 0
+        self._monitor: Monitor | None = None
+
+    def start(self, monitor: Monitor) -> None:
+        """Start watching the scanner that this monitor follows."""
+        self._monitor = monitor
+        self.look()
+
+    @property
+    def health(self) -> Health:
+        """The health as of the last look."""
+        return self._record.health
+
+    def look_at_status(self) -> None:
+        """Look again if the scanner has reported something new."""
+        if self._bridge.reported.changes != self._seen:
+            self.look()
+
+    def look(self) -> None:
+        """Collect the facts, and log a change of the problem."""
+        if self._monitor is None:
+            return
+        self._seen = self._bridge.reported.changes
+        now = self._wall()
+        self._record.update(self._facts(self._monitor), now)
+        change = self._lines.change(self.health.problem, now)
+        if change is not None:
+            self._log(change, now)
+
+    def _facts(self, monitor: Monitor) -> Facts:
+        contact, reported, own = self._device.contact, self._bridge.reported, self._subscription()
+        location, cause, reachable = monitor.missing, contact.cause, contact.reachable
+        if monitor.has_left:
+            reachable, cause = False, cause or LEFT
+        elif reachable is None and location is not None and monitor.was_tried:
+            reachable = location.reached
+        return Facts(reachable, cause or self._bridge.misfit, location, reported.state, reported.conditions,
+                     reported.cause, None if own is None else own.trouble)
+
+    def _log(self, change: Change, now: float) -> None:
+        if change.problem is None:
+            assert change.former is not None
+            self.log.info("{scanner}: the problem has ended after {lasted}: {cause}", scanner=self._scanner,
+                          cause=change.former.cause, lasted=_duration(now - change.former.since))
+        elif change.former is None:
+            self.log.warn("{scanner}: problem: {cause}", scanner=self._scanner, cause=change.problem.cause)
+        else:
+            self.log.warn("{scanner}: the problem is now: {cause} (before, for {lasted}: {former})",
+                          scanner=self._scanner, cause=change.problem.cause, former=change.former.cause,
+                          lasted=_duration(now - change.former.since))
+
+    def stop(self) -> None:
+        """Stop watching: what happens while the gateway stops is no problem of the scanner."""
+        self._monitor = None
+
+
+def _duration(seconds: float) -> str:
+    """A duration for people, in the largest unit of which at least two have passed."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"

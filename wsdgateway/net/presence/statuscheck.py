@@ -1,0 +1,66 @@
+"""Confirms the conditions that a scanner has reported, and that it fails, while nobody asks the scanner.
+
+WS-Scan, GetScannerElements. A scanner that answers and has no active conditions is not asked.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wsdgateway.bridge.decisions import Reply
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.net.scanners.soapclient import SendRequest
+from wsdgateway.net.transport.errors import DeviceError
+from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
+from wsdgateway.scan.scannerelements import write_status_request
+from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.parsing import Malformed
+
+
+class StatusCheck:
+    """Asks one scanner for its ScannerStatus, as a request of the gateway's own. `learnt` is called after an answer."""
+
+    log = Logger()
+
+    def __init__(self, bridge: ScannerBridge, send: SendRequest, *, seconds: Callable[[], float],
+                 new_id: Callable[[], str], learnt: Callable[[], None]) -> None:
+        self._bridge = bridge
+        self._send = send
+        self._seconds = seconds
+        self._new_id = new_id
+        self._learnt = learnt
+        self._asking: Deferred[None] | None = None
+
+    def check(self, interval: float, *, failing: bool) -> None:
+        """Ask if the scanner is `failing`, or has an active condition that was last reported an `interval` ago.
+
+        `interval` is in seconds. A little less counts, too: an answer is to a request sent a little after a check.
+        """
+        reported = self._bridge.reported
+        is_due = reported.is_active and self._seconds() - reported.at >= interval / 2
+        if self._bridge.device is None or self._asking is not None or not (failing or is_due):
+            return
+        self._asking = Deferred.fromCoroutine(self._ask(self._bridge.device))
+        self._asking.addErrback(lambda failure: self.log.failure(
+            "{scanner}: asking for its status failed", failure, scanner=self._bridge.name))
+        self._asking.addBoth(self._ended)
+
+    def _ended(self, _: object) -> None:
+        self._asking = None
+
+    async def _ask(self, url: str) -> None:
+        sent = self._bridge.sending(self._seconds())
+        try:
+            reply = await self._send(url, GET_SCANNER_ELEMENTS, write_status_request(to=url, message_id=self._new_id()))
+        except DeviceError:
+            return  # the contact with the scanner tells the cause
+        self._bridge.learn_status(_envelope(reply), reply, sent)
+        self._learnt()
+
+
+def _envelope(reply: Reply) -> Envelope | None:
+    try:
+        return read(reply.body, reply.charset)
+    except Malformed:
+        return None
